@@ -1,0 +1,105 @@
+/* coverify link protocol, version 1: what the two ends of the serial line say to each other.
+ *
+ * The host asks, the device answers; the device never speaks first, save for FAULT after a crash.
+ * Every request is idempotent: the host may send it again (same seq) when an answer is late, and gets
+ * the same answer. Frames that are damaged are dropped in silence; resending is the host's business.
+ *
+ * On the wire      0x00  COBS(frame)  0x00        the leading 0x00 ends whatever garbage came before;
+ *                                                  an empty frame is ignored.
+ * frame            u8 type | u8 0 | u16 seq | u32 n | n payload bytes | u32 CRC-32
+ *                  little-endian throughout; CRC-32 as in zlib (0xEDB88320, reflected, init and xorout
+ *                  0xFFFFFFFF) over everything before it; n <= CV_MAX_PAYLOAD
+ * answer           type = request | 0x80, seq = the request's seq, payload =
+ *                  u8 status | u8 state | u16 0 | u32 boot | u32 detail | body
+ *                  status CV_OK: body as below; else: detail says where (an op index, an offset, or
+ *                  0xFFFFFFFF) and body is an ASCII message without terminator (may be empty).
+ *
+ *             MODEL_BEGIN              MODEL_END ok                INVOKE (run)
+ *      EMPTY ------------> LOADING ---------------> READY -------------------------------> DONE
+ *        ^                  |   ^                   ^  |  ^                                 |
+ *        +--- any error ----+   |      INPUT (all)  |  |  +------------ INPUT --------------+
+ *                               +-- MODEL_BEGIN ----+  |                                    ^
+ *                                                      |  INVOKE (stepped)                  | last op
+ *                                                      +-------------------> STEPPING ------+
+ *                                                                             | ^  STEP
+ *                                                                             +-+
+ *      MODEL_BEGIN is legal in every state. A request that is illegal in the present state is answered
+ *      CV_BAD_STATE and changes nothing. HELLO is legal in every state and changes nothing but `boot`.
+ *
+ * HELLO        request: u32 proposal (not 0).  If the device's boot nonce is 0 (it has just started) it
+ *              takes the proposal; every answer carries the nonce, so a reset in between is always seen.
+ *              body: u16 protocol version | u16 window (requests that may be outstanding) |
+ *                    u32 max payload | u32 model capacity | u32 arena capacity | u32 features |
+ *                    u8 model sha256[32] (zeros: none loaded) |
+ *                    6 strings, each u8 length + ASCII: board, core, engine, rounding, compiler, build id
+ * MODEL_BEGIN  request: u32 size | u8 sha256[32].   body: u8 already
+ *              already = 1: a model of this digest is loaded (state READY), no upload is needed.
+ *              already = 0: state LOADING, the old model is gone.
+ * MODEL_DATA   request: u32 offset | bytes.   offset must be <= the bytes received so far (a resent chunk
+ *              overwrites itself); body: u32 bytes received so far
+ * MODEL_END    request: empty. The device hashes what it holds, parses it and plans its arena.
+ *              body: u32 n_operators | u32 n_tensors | u32 arena bytes used | u16 n_inputs | u16 n_outputs |
+ *                    per input, then per output: u32 tensor index | u32 n bytes
+ *              legal in LOADING, and again in READY (same answer). Errors: CV_BAD_DIGEST, CV_BAD_MODEL,
+ *              CV_UNSUPPORTED (detail = op index, message names operator and reason), CV_NO_ARENA.
+ * INPUT        request: u16 input ordinal | u16 0 | u32 offset | bytes.   Legal in READY and DONE (and
+ *              STEPPING: abandons the invocation). Chunks of one input come in order; a resent chunk is
+ *              accepted. offset 0 starts that input afresh.  body: u32 bytes of that input received so far
+ * INVOKE       request: u32 id | u8 mode | u8[3] 0.   mode 0 run all ops, 1 stepped. All inputs must be
+ *              complete. The same id as the last INVOKE: the stored answer is sent again, nothing runs.
+ *              body: u32 id | u32 operators executed | u64 cycles (0: the board has no cycle counter)
+ * STEP         request: u32 id | u32 op.   op == the next op: runs it. op == the op just run: answers
+ *              again. Else CV_BAD_STATE.
+ *              body: u32 op | u64 cycles | u16 n_outputs | u8 inlined | u8 0 |
+ *                    per output: u32 tensor index | u32 n bytes | then, if inlined, the bytes of all outputs
+ *              (inlined = 1 whenever they fit into one payload; else the host READs them)
+ * READ         request: u32 tensor | u32 offset | u32 n.   body: u32 tensor | u32 offset | n bytes.
+ *              Legal for the model's outputs in DONE, for the outputs of the op just run in STEPPING (and
+ *              in the DONE that the last STEP led to). CV_RANGE when the tensor has fewer bytes.
+ * FAULT        device only, seq 0, no answer preamble:  u32 boot | u32 exception number |
+ *              u32 r0 r1 r2 r3 r12 lr pc xpsr | u32 cfsr hfsr mmfar bfar.  Sent when the core faults and
+ *              again for every 0x00 received after that; nothing else is answered until a reset.
+ */
+#ifndef COVERIFY_PROTOCOL_H
+#define COVERIFY_PROTOCOL_H
+
+#define CV_PROTOCOL_VERSION 1u
+#define CV_MAX_PAYLOAD 4096u
+#define CV_FRAME_HEADER 8u
+#define CV_FRAME_CRC 4u
+#define CV_MAX_FRAME (CV_FRAME_HEADER + CV_MAX_PAYLOAD + CV_FRAME_CRC)
+#define CV_ANSWER_PREAMBLE 12u
+
+enum cv_type {
+    CV_HELLO = 0x01,
+    CV_MODEL_BEGIN = 0x02,
+    CV_MODEL_DATA = 0x03,
+    CV_MODEL_END = 0x04,
+    CV_INPUT = 0x05,
+    CV_INVOKE = 0x06,
+    CV_STEP = 0x07,
+    CV_READ = 0x08,
+    CV_ANSWER = 0x80, /* bit set in every answer */
+    CV_FAULT = 0xFE
+};
+
+enum cv_state { CV_EMPTY = 0, CV_LOADING = 1, CV_READY = 2, CV_STEPPING = 3, CV_DONE = 4 };
+
+enum cv_status {
+    CV_OK = 0,
+    CV_BAD_REQUEST = 1, /* malformed payload or unknown type */
+    CV_BAD_STATE = 2,   /* not legal now */
+    CV_TOO_BIG = 3,     /* the model does not fit into the board's buffer */
+    CV_BAD_DIGEST = 4,  /* the bytes received are not those announced */
+    CV_BAD_MODEL = 5,   /* not a valid .tflite file */
+    CV_UNSUPPORTED = 6, /* an operator, type or option that the engine does not have; detail = op index */
+    CV_NO_ARENA = 7,    /* detail = bytes needed */
+    CV_ENGINE = 8,      /* the engine failed at run time; detail = op index */
+    CV_RANGE = 9        /* tensor index, offset or length outside */
+};
+
+/* HELLO features */
+#define CV_FEATURE_TRACE 1u  /* STEP is implemented */
+#define CV_FEATURE_CYCLES 2u /* cycles are counted */
+
+#endif
