@@ -1,0 +1,81 @@
+"""The concrete meaning of an integer program: run it on a batch of inputs.
+
+It promises the integers of every wire, equal to the kernels' (a test holds the two together), and refuses an
+accumulator outside the domain of its staircase (where TFLM's C++ overflows).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tflm_int8.errors import TflmError
+from tflm_int8.fixedpoint import I64Array
+from tflm_int8.program.primitives import (
+    Affine,
+    Exact,
+    Max,
+    Program,
+    Select,
+    Softmax,
+    Staircase,
+    Step,
+    Table,
+)
+
+RunExact = Callable[[Exact, list[I64Array]], I64Array]
+
+
+class OutsideDomain(TflmError):
+    """A value leaves the range on which a step of the program is defined."""
+
+
+def run(program: Program, x: NDArray[np.integer], run_exact: RunExact | None = None) -> list[I64Array]:
+    """All wires of the program: x int [N, n_input] → one int64 [N, size] per wire, wire 0 first.
+
+    `run_exact` runs the operators that the program only names (`Exact`); without it they raise ValueError.
+    """
+    wires: list[I64Array] = [x.astype(np.int64)]
+    for step in program.steps:
+        wires.append(run_step(step, wires, run_exact))
+    return wires
+
+
+def run_step(step: Step, wires: list[I64Array], run_exact: RunExact | None = None) -> I64Array:
+    """The wire that one step writes, int64 [N, size]."""
+    match step:
+        case Affine():
+            return affine(step, wires)
+        case Staircase():
+            return staircase(step, wires[step.source])
+        case Table():
+            return step.values[wires[step.source] + 128]
+        case Max():
+            return np.clip(wires[step.source][:, step.windows].max(axis=2), step.lo, step.hi)
+        case Select():
+            return wires[step.source][:, step.index]
+        case Softmax():
+            rows = wires[step.source].reshape(-1, step.depth).astype(np.int8)
+            return step.function.apply(rows).astype(np.int64).reshape(wires[step.source].shape)
+        case Exact():
+            if run_exact is None:
+                raise ValueError(f"the program holds operator {step.operator} {step.name} only by name")
+            return run_exact(step, [wires[s] for s in step.sources])
+
+
+def affine(step: Affine, wires: list[I64Array]) -> I64Array:
+    """bias + Σ map(source − offset), int64 [N, n]."""
+    total = np.broadcast_to(step.bias, (len(wires[0]), len(step.bias)))
+    for term in step.terms:
+        total = total + term.map.apply(wires[term.source] - term.offset)
+    return total
+
+
+def staircase(step: Staircase, acc: I64Array) -> I64Array:
+    """The rule applied to each accumulator, after the check that it lies in the rule's domain."""
+    first, last = step.rule.domain()
+    if np.any(acc < first[step.channel]) or np.any(acc > last[step.channel]):
+        raise OutsideDomain("an accumulator overflows int32 in its requantization: TFLM's result is undefined")
+    return step.rule.apply(acc, step.channel)

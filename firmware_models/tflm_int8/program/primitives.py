@@ -1,0 +1,287 @@
+"""The integer program: what a network computes, as a straight line of few exact primitives.
+
+A program is in single-assignment form. A *wire* is a flat vector of integers; wire 0 is the network's input,
+step i writes wire i + 1. Every value is an exact integer that fits int32 (int64 in numpy), and every meaning
+of a program (concrete, interval, SMT, …) is one function per primitive below. Nothing here rounds but
+`Staircase`, whose rule says how.
+
+Elements of a tensor are numbered in C order of its shape without the batch dimension of 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tflm_int8.fixedpoint import (
+    INT32_MAX,
+    INT32_MIN,
+    I64Array,
+    Rounding,
+    multiply_by_quantized_multiplier,
+)
+
+IndexArray = NDArray[np.int64]
+
+
+class LinearMap(Protocol):
+    """An integer matrix of n_out rows and n_in columns, dense or with a structure that makes it small."""
+
+    @property
+    def n_in(self) -> int: ...
+    @property
+    def n_out(self) -> int: ...
+    def apply(self, x: I64Array) -> I64Array:
+        """x: int64 [N, n_in] → int64 [N, n_out], exact while |row| · |x| < 2**53."""
+    def transposed(self, v: NDArray[np.float64]) -> NDArray[np.float64]:
+        """v: float64 [N, n_out] → [N, n_in], the transposed map (gradients, dual bounds)."""
+    def interval(self, lo: I64Array, hi: I64Array) -> tuple[I64Array, I64Array]:
+        """Least and greatest value of every row over the box lo ≤ x ≤ hi ([n_in] → two [n_out])."""
+    def row(self, i: int) -> tuple[IndexArray, I64Array]:
+        """The columns of row i whose coefficient is not 0, ascending, and the coefficients."""
+
+
+class Rule(Protocol):
+    """A monotone (non-decreasing) map from int32 to [lo, hi], one for each channel."""
+
+    @property
+    def n_channels(self) -> int: ...
+    @property
+    def lo(self) -> int: ...
+    @property
+    def hi(self) -> int: ...
+    def apply(self, acc: I64Array, channel: IndexArray) -> I64Array:
+        """acc: int64 [..., n], channel: [n] → the rule's value, int64 [..., n]."""
+    def domain(self) -> tuple[I64Array, I64Array]:
+        """Per channel, the least and greatest accumulator for which the rule is defined (no overflow)."""
+
+
+@dataclass(frozen=True)
+class Requantize:
+    """acc * multiplier * 2**(shift - 31), rounded as `rounding`, + zero_point, clamped to lo..hi.
+
+    multiplier, shift: int64 [channels].  Source: MultiplyByQuantizedMultiplier and the output stage of
+    TFLM's reference_integer_ops kernels.
+    """
+
+    multiplier: I64Array
+    shift: I64Array
+    rounding: Rounding
+    zero_point: int
+    lo: int
+    hi: int
+
+    @property
+    def n_channels(self) -> int:
+        return len(self.multiplier)
+
+    def apply(self, acc: I64Array, channel: IndexArray) -> I64Array:
+        scaled = multiply_by_quantized_multiplier(
+            acc, self.multiplier[channel], self.shift[channel], self.rounding
+        )
+        return np.clip(scaled + self.zero_point, self.lo, self.hi)
+
+    def domain(self) -> tuple[I64Array, I64Array]:
+        left = np.maximum(self.shift, 0)
+        return np.int64(INT32_MIN) >> left, np.int64(INT32_MAX) >> left
+
+
+@dataclass(frozen=True)
+class DivideRounding:
+    """acc / count to the nearest integer, halves away from zero, clamped to lo..hi.
+
+    count: int64 [channels], >= 1.  Source: TFLM reference_integer_ops/pooling.h, AveragePool.
+    """
+
+    count: I64Array
+    lo: int
+    hi: int
+
+    @property
+    def n_channels(self) -> int:
+        return len(self.count)
+
+    def apply(self, acc: I64Array, channel: IndexArray) -> I64Array:
+        n = self.count[channel]
+        half = n // 2
+        quotient = np.where(acc > 0, (acc + half) // n, -((half - acc) // n))
+        return np.clip(quotient, self.lo, self.hi)
+
+    def domain(self) -> tuple[I64Array, I64Array]:
+        half = self.count // 2
+        return INT32_MIN + half, INT32_MAX - half
+
+
+@dataclass(frozen=True)
+class Term:
+    """`map` applied to (wire `source` − offset); offset is the source's zero point."""
+
+    source: int
+    map: LinearMap
+    offset: int
+
+
+@dataclass(frozen=True)
+class Affine:
+    """acc = bias + Σ over terms of map(source − offset); bias: int64 [n]."""
+
+    terms: tuple[Term, ...]
+    bias: I64Array
+
+
+@dataclass(frozen=True)
+class Staircase:
+    """y[i] = rule(source[i]) of channel channel[i]: every requantization.  channel: int64 [n]."""
+
+    source: int
+    rule: Rule
+    channel: IndexArray
+
+
+@dataclass(frozen=True)
+class Table:
+    """y[i] = values[source[i] + 128]: any function of one int8.  values: int64 [256]."""
+
+    source: int
+    values: I64Array
+
+
+@dataclass(frozen=True)
+class Max:
+    """y[i] = the greatest of source[windows[i, :]], clamped to lo..hi.  windows: int64 [n, k] (may repeat)."""
+
+    source: int
+    windows: IndexArray
+    lo: int
+    hi: int
+
+
+@dataclass(frozen=True)
+class Select:
+    """y[i] = source[index[i]]: data movement.  index: int64 [n]."""
+
+    source: int
+    index: IndexArray
+
+
+class RowFunction(Protocol):
+    """The arithmetic of a softmax, shared by the rows of one operator (see kernels/softmax.py)."""
+
+    def apply(self, x: NDArray[np.int8]) -> NDArray[np.int8]:
+        """x: int8 [..., depth] → int8 [..., depth]."""
+    def exponentials(self) -> I64Array:
+        """int64 [256]: what an element d below its row's maximum adds to the row's sum (Q12.19), d = 0…255.
+
+        Non-increasing where TFLM's exponential is; 0 from the d on that TFLM skips.
+        """
+    def output(self, total: I64Array, d: int) -> I64Array:
+        """The int8 output (as int64) of an element d below its row's maximum, given the row's sum (Q12.19).
+
+        Elementwise over `total`; −128 where TFLM skips the element.
+        """
+
+
+@dataclass(frozen=True)
+class Softmax:
+    """Rows of `depth` elements of the source, each through `function`; the concrete domain evaluates it.
+
+    Other domains either bound it by [−128, 127] or, for a property of the argmax, reason on its input (the
+    index of an output's first maximum is a function of the rows' differences and of their sum).
+    """
+
+    source: int
+    depth: int
+    function: RowFunction
+
+
+@dataclass(frozen=True)
+class Exact:
+    """An operator that only the concrete domain knows: `run` on the int8 wires, int8 [N, …] out."""
+
+    sources: tuple[int, ...]
+    n: int
+    operator: int
+    name: str
+
+
+Step = Affine | Staircase | Table | Max | Select | Softmax | Exact
+
+
+@dataclass(frozen=True)
+class Program:
+    """A lowered network.
+
+    n_input: elements of wire 0 (int8 values in input_lo..input_hi); steps[i] writes wire i + 1; output: the
+    wire that is the network's output; tensors: wire → index of the tensor in the .tflite graph that the wire
+    equals (for the wires that are tensors); operators: step → index of the operator it came from.
+    """
+
+    n_input: int
+    steps: tuple[Step, ...]
+    output: int
+    tensors: Mapping[int, int] = field(default_factory=dict)
+    operators: tuple[int, ...] = ()
+    input_lo: int = -128
+    input_hi: int = 127
+
+    def sizes(self) -> tuple[int, ...]:
+        """The number of elements of every wire."""
+        sizes = [self.n_input]
+        for step in self.steps:
+            sizes.append(step_size(step, sizes))
+        return tuple(sizes)
+
+
+def step_size(step: Step, sizes: list[int]) -> int:
+    """How many elements the step writes, given the sizes of the wires before it."""
+    match step:
+        case Affine():
+            return len(step.bias)
+        case Staircase():
+            return len(step.channel)
+        case Max():
+            return len(step.windows)
+        case Select():
+            return len(step.index)
+        case Table() | Softmax():
+            return sizes[step.source]
+        case Exact():
+            return step.n
+
+
+def sources(step: Step) -> tuple[int, ...]:
+    """The wires that a step reads."""
+    match step:
+        case Affine():
+            return tuple(term.source for term in step.terms)
+        case Exact():
+            return step.sources
+        case _:
+            return (step.source,)
+
+
+def thresholds(rule: Rule) -> I64Array:
+    """The stair edges of a rule: int64 [channels, hi − lo], entry v − lo − 1 = the least acc with rule(acc) ≥ v.
+
+    An edge that no accumulator of the rule's domain reaches is INT32_MAX + 1; one that all reach is the least
+    accumulator of the domain. By bisection on the rule itself, so that edges and rule cannot disagree.
+    """
+    first, last = rule.domain()
+    n_stairs = rule.hi - rule.lo
+    wanted = np.arange(rule.lo + 1, rule.hi + 1, dtype=np.int64)
+    edges = np.empty((rule.n_channels, n_stairs), np.int64)
+    for c in range(rule.n_channels):
+        channel = np.full(n_stairs, c, np.int64)
+        low = np.full(n_stairs, first[c])
+        high = np.full(n_stairs, last[c] + 1)
+        while np.any(low < high):
+            middle = (low + high) >> 1
+            reached = (middle <= last[c]) & (rule.apply(np.minimum(middle, last[c]), channel) >= wanted)
+            high = np.where(reached, middle, high)
+            low = np.where(reached, low, np.minimum(middle + 1, high))
+        edges[c] = np.where(low > last[c], INT32_MAX + 1, low)
+    return edges
