@@ -1,0 +1,38 @@
+"""What exactly would TensorFlow Lite Micro compute?  An executable model of TFLM's int8 kernels.
+
+    model = Model.read("net.tflite")
+    y = Reference(model).run(x)            # int8 [N, …] → int8 [N, …], TFLM's bytes
+    tensors = Reference(model).trace(x)    # every intermediate tensor
+    program = lower(model)                 # the same network as a small integer program
+
+It promises TFLM's bytes or a typed error that names what is not supported. It needs numpy only.
+"""
+
+from tflm_int8.errors import (
+    AccumulatorOverflow,
+    BadTensor,
+    MalformedModel,
+    TflmError,
+    UnsupportedModel,
+    UnsupportedOp,
+)
+from tflm_int8.model import Model, Operator, Quantization, Tensor
+from tflm_int8.program.lowering import lower
+from tflm_int8.reference import PROFILES, Reference, sample_shape
+
+__all__ = [
+    "PROFILES",
+    "AccumulatorOverflow",
+    "BadTensor",
+    "MalformedModel",
+    "Model",
+    "Operator",
+    "Quantization",
+    "Reference",
+    "Tensor",
+    "TflmError",
+    "UnsupportedModel",
+    "UnsupportedOp",
+    "lower",
+    "sample_shape",
+]

@@ -40,8 +40,8 @@ class Multiplier:
 def quantize_multiplier(real: float) -> Multiplier:
     """The fixed-point form of `real` >= 0 (a double).  Source: QuantizeMultiplier, quantization_util.cc.
 
-    Raises ValueError when `real` is negative, not finite, or its exponent is beyond TFLM's 30 left shifts
-    (TFLM saturates there; no converter emits it).
+    Raises ValueError when `real` is negative, not finite, or it needs a left shift of more than 31 bits
+    (undefined in TFLM).
     """
     if not math.isfinite(real) or real < 0:
         raise ValueError(f"a multiplier must be finite and >= 0, not {real!r}")
@@ -54,8 +54,8 @@ def quantize_multiplier(real: float) -> Multiplier:
         shift += 1
     if shift < -31:
         return Multiplier(0, 0)
-    if shift > 30:
-        raise ValueError(f"the multiplier {real!r} needs a left shift of {shift} > 30 bits")
+    if shift > 31:
+        raise ValueError(f"the multiplier {real!r} needs a left shift of {shift} > 31 bits")
     return Multiplier(value, shift)
 
 
@@ -70,7 +70,8 @@ def srdhm(a: I64Array, b: int | I64Array) -> I64Array:
     Source: SaturatingRoundingDoublingHighMul, gemmlowp fixedpoint.h. (Its truncating division by 2**31 of
     a*b + (2**30 or 1 - 2**30) equals the floor used here.)
     """
-    return np.minimum((a * b + (1 << 30)) >> 31, INT32_MAX)
+    product: I64Array = (a * b + (1 << 30)) >> 31
+    return np.minimum(product, INT32_MAX)
 
 
 def rounding_divide_by_pot(x: I64Array, exponent: int | I64Array) -> I64Array:
@@ -88,8 +89,8 @@ def multiply_by_quantized_multiplier(
 ) -> I64Array:
     """x * multiplier * 2**(shift - 31), rounded as `rounding`; int64 array in, int64 array out.
 
-    Needs multiplier 0 or in [2**30, 2**31), -31 <= shift <= 30, and x * 2**max(shift, 0) in int32: beyond
-    that TFLM's C++ is undefined (callers prove it or refuse).
+    Needs multiplier 0 or in [2**30, 2**31), -31 <= shift <= 31 (single rounding: 30), and
+    x * 2**max(shift, 0) in int32: beyond that TFLM's C++ is undefined (callers prove it or refuse).
     Source: MultiplyByQuantizedMultiplier, common.cc, without and with TFLITE_SINGLE_ROUNDING.
     """
     s = np.asarray(shift, np.int64)
@@ -97,4 +98,5 @@ def multiply_by_quantized_multiplier(
         left = np.maximum(s, 0)
         return rounding_divide_by_pot(srdhm(x << left, multiplier), np.maximum(-s, 0))
     total = 31 - s
-    return (x * multiplier + (np.int64(1) << (total - 1))) >> total
+    single: I64Array = (x * multiplier + (np.int64(1) << (total - 1))) >> total
+    return single

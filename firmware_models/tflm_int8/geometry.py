@@ -31,12 +31,24 @@ class Axis:
     def of(size: int, kernel: int, stride: int, dilation: int, padding: Padding) -> Axis:
         """The axis as TFLM computes it; `out` is 0 or less when no position fits (callers refuse)."""
         extent = (kernel - 1) * dilation + 1
-        if padding == "SAME":
-            out = (size + stride - 1) // stride
-        else:
-            out = (size + stride - extent) // stride
+        out = (size + stride - (1 if padding == "SAME" else extent)) // stride
         before = max(0, (out - 1) * stride + extent - size) // 2
         return Axis(size, kernel, stride, dilation, before, out)
+
+    @property
+    def extent(self) -> int:
+        """Pixels from the first tap to the last, both included."""
+        return (self.kernel - 1) * self.dilation + 1
+
+    @property
+    def after(self) -> int:
+        """Padding behind, so that every tap of the last position lies inside."""
+        return max(0, (self.out - 1) * self.stride + self.extent - self.size - self.before)
+
+    @property
+    def padded(self) -> int:
+        """The size with its padding."""
+        return self.before + self.size + self.after
 
     def pixels(self) -> NDArray[np.int64]:
         """int64 [out, kernel]: the pixel under each tap, or −1 outside the image."""
@@ -59,6 +71,11 @@ class Window2D:
     @property
     def n_positions(self) -> int:
         return self.rows.out * self.columns.out
+
+    @property
+    def n_padded(self) -> int:
+        """Pixels of the image with the padding that makes every tap lie inside."""
+        return self.rows.padded * self.columns.padded
 
     @cached_property
     def taps(self) -> NDArray[np.int64]:

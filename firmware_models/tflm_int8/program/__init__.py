@@ -1,0 +1,1 @@
+"""The integer program: primitives, lowering, and its concrete meaning."""

@@ -7,6 +7,7 @@ accumulator outside the domain of its staircase (where TFLM's C++ overflows).
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,10 +33,12 @@ class OutsideDomain(TflmError):
     """A value leaves the range on which a step of the program is defined."""
 
 
-def run(program: Program, x: NDArray[np.integer], run_exact: RunExact | None = None) -> list[I64Array]:
+def run(
+    program: Program, x: NDArray[np.signedinteger[Any]], run_exact: RunExact | None = None
+) -> list[I64Array]:
     """All wires of the program: x int [N, n_input] → one int64 [N, size] per wire, wire 0 first.
 
-    `run_exact` runs the operators that the program only names (`Exact`); without it they raise ValueError.
+    `run_exact` runs the operators that the program only names (`Exact`); without it: ValueError.
     """
     wires: list[I64Array] = [x.astype(np.int64)]
     for step in program.steps:
@@ -53,12 +56,14 @@ def run_step(step: Step, wires: list[I64Array], run_exact: RunExact | None = Non
         case Table():
             return step.values[wires[step.source] + 128]
         case Max():
-            return np.clip(wires[step.source][:, step.windows].max(axis=2), step.lo, step.hi)
+            greatest: I64Array = wires[step.source][:, step.windows].max(axis=2)
+            return np.clip(greatest, step.lo, step.hi)
         case Select():
             return wires[step.source][:, step.index]
         case Softmax():
             rows = wires[step.source].reshape(-1, step.depth).astype(np.int8)
-            return step.function.apply(rows).astype(np.int64).reshape(wires[step.source].shape)
+            outputs: I64Array = step.function.apply(rows).astype(np.int64)
+            return outputs.reshape(wires[step.source].shape)
         case Exact():
             if run_exact is None:
                 raise ValueError(f"the program holds operator {step.operator} {step.name} only by name")
@@ -77,5 +82,7 @@ def staircase(step: Staircase, acc: I64Array) -> I64Array:
     """The rule applied to each accumulator, after the check that it lies in the rule's domain."""
     first, last = step.rule.domain()
     if np.any(acc < first[step.channel]) or np.any(acc > last[step.channel]):
-        raise OutsideDomain("an accumulator overflows int32 in its requantization: TFLM's result is undefined")
+        raise OutsideDomain(
+            "an accumulator overflows int32 in its requantization: TFLM's result is undefined"
+        )
     return step.rule.apply(acc, step.channel)

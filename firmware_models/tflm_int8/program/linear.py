@@ -1,7 +1,7 @@
 """Integer linear maps: dense matrices, convolutions (grouped: depthwise too), diagonals.
 
-They promise exact integers: products run in float64 BLAS, which is exact while every partial sum stays below
-2**53 in magnitude (int8 weights and values of int32 size are far below that); larger operands are refused.
+They promise exact integers: products run in float64 BLAS, exact while every partial sum stays below 2**53 in
+magnitude. Maps whose accumulators fit int32 for int8 inputs, as `lower` makes them, are far below that.
 """
 
 from __future__ import annotations
@@ -74,7 +74,9 @@ class Scaling:
         return v * self.factor
 
     def interval(self, lo: I64Array, hi: I64Array) -> tuple[I64Array, I64Array]:
-        return (lo * self.factor, hi * self.factor) if self.factor >= 0 else (hi * self.factor, lo * self.factor)
+        return (
+            (lo * self.factor, hi * self.factor) if self.factor >= 0 else (hi * self.factor, lo * self.factor)
+        )
 
     def row(self, i: int) -> tuple[IndexArray, I64Array]:
         n = 1 if self.factor else 0
@@ -117,7 +119,8 @@ class Convolution:
         """One image, [n_in] → int64 [1, n_out]."""
         columns = self._columns(x)
         out = np.matmul(columns, by_group.transpose(0, 2, 1).astype(np.float64))
-        return out.transpose(1, 0, 2).reshape(1, -1).astype(np.int64)
+        exact: I64Array = out.transpose(1, 0, 2).reshape(1, -1).astype(np.int64)
+        return exact
 
     def _columns(self, x: NDArray[np.generic]) -> F64Array:
         """[n_in] → float64 [groups, positions, taps * in_channels / groups], zeros outside the image."""

@@ -37,10 +37,13 @@ class LinearMap(Protocol):
     def n_out(self) -> int: ...
     def apply(self, x: I64Array) -> I64Array:
         """x: int64 [N, n_in] → int64 [N, n_out], exact while |row| · |x| < 2**53."""
+
     def transposed(self, v: NDArray[np.float64]) -> NDArray[np.float64]:
         """v: float64 [N, n_out] → [N, n_in], the transposed map (gradients, dual bounds)."""
+
     def interval(self, lo: I64Array, hi: I64Array) -> tuple[I64Array, I64Array]:
         """Least and greatest value of every row over the box lo ≤ x ≤ hi ([n_in] → two [n_out])."""
+
     def row(self, i: int) -> tuple[IndexArray, I64Array]:
         """The columns of row i whose coefficient is not 0, ascending, and the coefficients."""
 
@@ -56,6 +59,7 @@ class Rule(Protocol):
     def hi(self) -> int: ...
     def apply(self, acc: I64Array, channel: IndexArray) -> I64Array:
         """acc: int64 [..., n], channel: [n] → the rule's value, int64 [..., n]."""
+
     def domain(self) -> tuple[I64Array, I64Array]:
         """Per channel, the least and greatest accumulator for which the rule is defined (no overflow)."""
 
@@ -152,7 +156,8 @@ class Table:
 
 @dataclass(frozen=True)
 class Max:
-    """y[i] = the greatest of source[windows[i, :]], clamped to lo..hi.  windows: int64 [n, k] (may repeat)."""
+    """y[i] = the greatest of source[windows[i, :]], clamped to lo..hi.  windows: int64 [n, k] (may
+    repeat)."""
 
     source: int
     windows: IndexArray
@@ -173,11 +178,13 @@ class RowFunction(Protocol):
 
     def apply(self, x: NDArray[np.int8]) -> NDArray[np.int8]:
         """x: int8 [..., depth] → int8 [..., depth]."""
+
     def exponentials(self) -> I64Array:
         """int64 [256]: what an element d below its row's maximum adds to the row's sum (Q12.19), d = 0…255.
 
         Non-increasing where TFLM's exponential is; 0 from the d on that TFLM skips.
         """
+
     def output(self, total: I64Array, d: int) -> I64Array:
         """The int8 output (as int64) of an element d below its row's maximum, given the row's sum (Q12.19).
 
@@ -265,7 +272,7 @@ def sources(step: Step) -> tuple[int, ...]:
 
 
 def thresholds(rule: Rule) -> I64Array:
-    """The stair edges of a rule: int64 [channels, hi − lo], entry v − lo − 1 = the least acc with rule(acc) ≥ v.
+    """The stair edges of a rule, int64 [channels, hi − lo]: entry v − lo − 1 is the least acc that gives ≥ v.
 
     An edge that no accumulator of the rule's domain reaches is INT32_MAX + 1; one that all reach is the least
     accumulator of the domain. By bisection on the rule itself, so that edges and rule cannot disagree.

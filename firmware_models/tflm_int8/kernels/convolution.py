@@ -1,0 +1,157 @@
+"""CONV_2D (grouped too) and DEPTHWISE_CONV_2D, int8 × int8 → int8, per tensor and per channel.
+
+Taps outside the image are skipped. The filter's zero point is not used by TFLM's kernels; a filter that has
+one is refused.  Source: TFLM micro/kernels/conv_common.cc, depthwise_conv_common.cc,
+reference/integer_ops/conv.h, depthwise_conv.h; PopulateConvolutionQuantizationParams in kernel_util.cc.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from tflm_int8.fixedpoint import I64Array, Rounding
+from tflm_int8.geometry import Window2D
+from tflm_int8.kernels.requantize import Int8Array, exact_gemm_dtype, per_channel, to_int8
+from tflm_int8.model import Quantization, Tensor
+from tflm_int8.node import Node
+from tflm_int8.program.primitives import Requantize
+
+_CONV_OPTIONS = 1
+_DEPTHWISE_OPTIONS = 2
+_COLUMNS_BYTES = 32 << 20
+
+FloatArray = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class Convolution2D:
+    """y = requantize(filters * (x − input_zero_point) + bias).
+
+    filters: int64 [out_channels, kernel_h, kernel_w, in_channels / groups]; bias: int64 [out_channels].
+    """
+
+    node: Node
+    window: Window2D
+    filters: I64Array
+    groups: int
+    bias: I64Array
+    input_zero_point: int
+    requantize: Requantize
+    reach: int
+
+    def run(self, inputs: list[Int8Array]) -> list[Int8Array]:
+        """int8 [N, batch, height, width, channels] → int8 [N, output shape]."""
+        x = inputs[0]
+        images = x.reshape(-1, *x.shape[2:])
+        per_image = self.window.n_positions * self.window.taps.shape[1] * x.shape[-1] * 8
+        step = max(1, _COLUMNS_BYTES // per_image)
+        parts = [self._some(images[i : i + step]) for i in range(0, len(images), step)]
+        return [np.concatenate(parts).reshape(len(x), *self.node.output.shape)]
+
+    def _some(self, images: Int8Array) -> Int8Array:
+        """int8 [n, height, width, channels] → int8 [n, out_h, out_w, out_channels]."""
+        dtype = exact_gemm_dtype(self.reach)
+        patches = self._patches(images.astype(dtype) - dtype.type(self.input_zero_point))
+        n_out, kernel_h, kernel_w, depth = self.filters.shape
+        by_group = self.filters.reshape(self.groups, n_out // self.groups, kernel_h * kernel_w * depth)
+        columns = patches.reshape(-1, kernel_h * kernel_w, self.groups, depth).transpose(2, 0, 1, 3)
+        columns = columns.reshape(self.groups, len(columns[0]), kernel_h * kernel_w * depth)
+        products = np.matmul(columns, by_group.transpose(0, 2, 1).astype(dtype))
+        acc: I64Array = products.transpose(1, 0, 2).reshape(-1, n_out).astype(np.int64) + self.bias
+        rows, cols = self.window.rows.out, self.window.columns.out
+        return to_int8(self.node, acc, self.requantize).reshape(len(images), rows, cols, n_out)
+
+    def _patches(self, centred: FloatArray) -> FloatArray:
+        """[n, height, width, channels] → [n, out_h, out_w, kernel_h, kernel_w, channels], a view."""
+        rows, columns = self.window.rows, self.window.columns
+        padded = np.pad(centred, ((0, 0), (rows.before, rows.after), (columns.before, columns.after), (0, 0)))
+        extents = (rows.extent, columns.extent)
+        views: FloatArray = sliding_window_view(padded, extents, axis=(1, 2))  # type: ignore[call-overload]
+        views = views[
+            :,
+            : (rows.out - 1) * rows.stride + 1 : rows.stride,
+            : (columns.out - 1) * columns.stride + 1 : columns.stride,
+            :,
+            :: rows.dilation,
+            :: columns.dilation,
+        ]
+        taps_last: FloatArray = views.transpose(0, 1, 2, 4, 5, 3)
+        return taps_last
+
+
+def prepare_conv(node: Node, rounding: Rounding) -> Convolution2D:
+    """Check a CONV_2D and compute its integers."""
+    filters, image = _image_and_filters(node)
+    depth = filters.shape[3]
+    if image[2] % depth:
+        node.refuse(f"{image[2]} input channels are not a multiple of the filter's {depth}")
+    groups = image[2] // depth
+    if filters.shape[0] % groups:
+        node.refuse(f"{filters.shape[0]} output channels in {groups} groups")
+    return _prepare(node, rounding, _CONV_OPTIONS, filters, groups, image, dilation_slots=(5, 4))
+
+
+def prepare_depthwise(node: Node, rounding: Rounding) -> Convolution2D:
+    """Check a DEPTHWISE_CONV_2D and compute its integers: a convolution of one group per input channel."""
+    filters, image = _image_and_filters(node)
+    per_input = node.option(_DEPTHWISE_OPTIONS, 3, "<i")
+    if filters.shape[0] != 1 or filters.shape[3] != image[2] * per_input:
+        node.refuse(f"filter {list(filters.shape)}, {image[2]} input channels, depth multiplier {per_input}")
+    by_output = np.ascontiguousarray(filters.transpose(3, 1, 2, 0))
+    return _prepare(node, rounding, _DEPTHWISE_OPTIONS, by_output, image[2], image, dilation_slots=(6, 5))
+
+
+def _image_and_filters(node: Node) -> tuple[I64Array, tuple[int, int, int]]:
+    """The filter as int64 [4 axes] and the image's height, width and channels."""
+    node.arity(range(2, 4))
+    x, filters = node.input(0), node.constant(node.input(1), "int8")
+    if len(x.shape) != 4 or filters.ndim != 4 or filters.size == 0:
+        node.refuse(f"shapes {list(x.shape)} and {list(filters.shape)}: four axes each are needed")
+    return filters, (x.shape[1], x.shape[2], x.shape[3])
+
+
+def _prepare(
+    node: Node,
+    rounding: Rounding,
+    union: int,
+    filters: I64Array,
+    groups: int,
+    image: tuple[int, int, int],
+    dilation_slots: tuple[int, int],
+) -> Convolution2D:
+    x, out = node.input(0), node.output
+    x_quantization, out_quantization = node.int8(x), node.int8(out)
+    n_out = filters.shape[0]
+    window = node.window(
+        image[:2],
+        (filters.shape[1], filters.shape[2]),
+        (node.option(union, 2, "<i"), node.option(union, 1, "<i")),
+        (node.option(union, dilation_slots[0], "<i", 1), node.option(union, dilation_slots[1], "<i", 1)),
+        node.padding(node.option(union, 0, "<b")),
+    )
+    if out.shape[0] != x.shape[0] or out.shape[3] != n_out:
+        node.refuse(f"the output is declared {list(out.shape)} for {n_out} channels")
+    if window.n_positions * filters[0].size * groups > 1 << 26:
+        node.refuse("the convolution needs too much memory")
+    bias = node.bias(2, n_out)
+    reach = node.check_accumulator(filters.reshape(n_out, -1), x_quantization.zero_point, bias)
+    scales = _effective_scales(node, x_quantization, node.input(1), out_quantization, n_out)
+    activation = node.option(union, 4 if union == _DEPTHWISE_OPTIONS else 3, "<b")
+    requantize = per_channel(node, scales, rounding, activation, n_out)
+    return Convolution2D(node, window, filters, groups, bias, x_quantization.zero_point, requantize, reach)
+
+
+def _effective_scales(
+    node: Node, x: Quantization, filters: Tensor, out: Quantization, n_out: int
+) -> list[float]:
+    quantization = filters.quantization
+    if quantization is None or len(quantization.scales) not in (1, n_out):
+        node.refuse(f"the weights need 1 or {n_out} scales")
+    if np.any(quantization.zero_points):
+        node.refuse("weights with a zero point are not supported (TFLM ignores it)")
+    return list(float(x.scale) * quantization.scales.astype(np.float64) / float(out.scale))

@@ -1,0 +1,95 @@
+"""FULLY_CONNECTED, int8 × int8 → int8, per tensor (with a filter zero point) and per channel.
+
+Source: TFLM micro/kernels/fully_connected_common.cc, reference/integer_ops/fully_connected.h.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tflm_int8.fixedpoint import I64Array, Rounding
+from tflm_int8.kernels.requantize import Int8Array, exact_gemm_dtype, per_channel, to_int8
+from tflm_int8.model import Quantization, Tensor
+from tflm_int8.node import Node
+from tflm_int8.program.primitives import Requantize
+
+_OPTIONS = 8
+
+
+@dataclass(frozen=True)
+class FullyConnected:
+    """y = requantize(weights · (x − input_zero_point) + bias) for each of `batches` rows.
+
+    weights: int64 [out, in] with the filter's zero point taken off; bias: int64 [out].
+    """
+
+    node: Node
+    weights: I64Array
+    bias: I64Array
+    input_zero_point: int
+    batches: int
+    requantize: Requantize
+    reach: int
+
+    def run(self, inputs: list[Int8Array]) -> list[Int8Array]:
+        """int8 [N, …] → int8 [N, output shape]."""
+        x = inputs[0]
+        dtype = exact_gemm_dtype(self.reach)
+        rows = x.reshape(-1, self.weights.shape[1]).astype(dtype) - dtype.type(self.input_zero_point)
+        acc = (rows @ self.weights.T.astype(dtype)).astype(np.int64) + self.bias
+        return [to_int8(self.node, acc, self.requantize).reshape(len(x), *self.node.output.shape)]
+
+
+def prepare(node: Node, rounding: Rounding) -> FullyConnected:
+    """Check the operator and compute its integers."""
+    node.arity(range(2, 4))
+    x, filters, out = node.input(0), node.input(1), node.output
+    x_quantization, out_quantization = node.int8(x), node.int8(out)
+    raw = node.constant(filters, "int8")
+    if raw.ndim != 2 or raw.size == 0:
+        node.refuse(f"the weights have the shape {list(filters.shape)}")
+    if node.option(_OPTIONS, 1, "<b"):
+        node.refuse("shuffled weights are not supported")
+    n_out, n_in = raw.shape
+    if not out.shape or out.shape[-1] != n_out or x.size * n_out != out.size * n_in:
+        node.refuse(f"shapes {list(x.shape)} · {list(filters.shape)} → {list(out.shape)}")
+    scales, zero_point = _effective_scales(node, x_quantization, filters, out_quantization, n_out)
+    bias = node.bias(2, n_out)
+    weights = raw - zero_point
+    reach = node.check_accumulator(weights, x_quantization.zero_point, bias)
+    requantize = per_channel(node, scales, rounding, node.option(_OPTIONS, 0, "<b"), n_out)
+    batches = x.size // n_in
+    return FullyConnected(node, weights, bias, x_quantization.zero_point, batches, requantize, reach)
+
+
+def _effective_scales(
+    node: Node, x: Quantization, filters: Tensor, out: Quantization, n_out: int
+) -> tuple[list[float], int]:
+    """The effective scales and the filter's zero point. Per tensor TFLM multiplies s_in · s_w in float32."""
+    quantization = filters.quantization
+    if quantization is None:
+        node.refuse("the weights are not quantized")
+    if len(quantization.scales) > 1:
+        if len(quantization.scales) != n_out:
+            node.refuse(f"{len(quantization.scales)} scales for {n_out} channels")
+        if np.any(quantization.zero_points):
+            node.refuse("per-channel weights with a zero point are not supported")
+        products: NDArray[np.float64] = float(x.scale) * quantization.scales.astype(np.float64)
+        return list(products / float(out.scale)), 0
+    if not -128 <= quantization.zero_point <= 127:
+        node.refuse(f"the weights have the zero point {quantization.zero_point}")
+    _check_bias_scale(node, x, quantization, out)
+    return [float(np.float32(x.scale * quantization.scale)) / float(out.scale)], quantization.zero_point
+
+
+def _check_bias_scale(node: Node, x: Quantization, filters: Quantization, out: Quantization) -> None:
+    """TFLM refuses a bias whose scale is not that of the product (GetQuantizedConvolutionMultipler)."""
+    bias = node.optional_input(2)
+    if bias is None:
+        return
+    bias_scale = 0.0 if bias.quantization is None else float(bias.quantization.scale)
+    if abs(float(x.scale) * float(filters.scale) - bias_scale) / float(out.scale) > 0.02:
+        node.refuse(f"the bias has the scale {bias_scale}, not that of input times weights")

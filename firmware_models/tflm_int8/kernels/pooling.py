@@ -1,0 +1,102 @@
+"""AVERAGE_POOL_2D and MAX_POOL_2D on int8: no requantization, taps outside the image do not count.
+
+Source: TFLM micro/kernels/pooling_common.cc, reference/integer_ops/pooling.h.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tflm_int8.fixedpoint import Rounding
+from tflm_int8.geometry import Window2D
+from tflm_int8.kernels.requantize import Int8Array
+from tflm_int8.node import Node
+from tflm_int8.program.primitives import DivideRounding
+
+_OPTIONS = 5
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A window over every channel, then a clamp to lo..hi."""
+
+    node: Node
+    window: Window2D
+    lo: int
+    hi: int
+
+    def taps(self) -> NDArray[np.int64]:
+        """int64 [positions, taps]: the pixel of each tap; n_pixels outside the image."""
+        return self.window.taps
+
+    def _gathered(self, x: Int8Array, outside: int) -> NDArray[np.int64]:
+        """int8 [N, batch, h, w, c] → int64 [N * batch, positions, taps, c]."""
+        images = x.reshape(-1, self.window.n_pixels, x.shape[-1]).astype(np.int64)
+        edge = np.full((len(images), 1, x.shape[-1]), outside, np.int64)
+        return np.concatenate([images, edge], axis=1)[:, self.taps()]
+
+    def _shaped(self, x: Int8Array, values: NDArray[np.int64]) -> list[Int8Array]:
+        return [values.astype(np.int8).reshape(len(x), *self.node.output.shape)]
+
+
+@dataclass(frozen=True)
+class MaxPool(Pool):
+    """The greatest tap."""
+
+    def run(self, inputs: list[Int8Array]) -> list[Int8Array]:
+        """int8 [N, batch, h, w, c] → int8 [N, output shape]."""
+        x = inputs[0]
+        return self._shaped(x, np.clip(self._gathered(x, -128).max(axis=2), self.lo, self.hi))
+
+
+@dataclass(frozen=True)
+class AveragePool(Pool):
+    """The mean of the taps inside the image, halves rounded away from zero."""
+
+    def rule(self) -> DivideRounding:
+        """The division, with one channel per output position."""
+        inside = (self.taps() < self.window.n_pixels).sum(axis=1)
+        return DivideRounding(inside.astype(np.int64), self.lo, self.hi)
+
+    def run(self, inputs: list[Int8Array]) -> list[Int8Array]:
+        """int8 [N, batch, h, w, c] → int8 [N, output shape]."""
+        x = inputs[0]
+        sums = self._gathered(x, 0).sum(axis=2).transpose(0, 2, 1)
+        values = self.rule().apply(sums, np.arange(self.window.n_positions))
+        return self._shaped(x, values.transpose(0, 2, 1))
+
+
+def prepare_max(node: Node, rounding: Rounding) -> MaxPool:
+    """Check a MAX_POOL_2D."""
+    return MaxPool(node, *_window_and_range(node))
+
+
+def prepare_average(node: Node, rounding: Rounding) -> AveragePool:
+    """Check an AVERAGE_POOL_2D."""
+    return AveragePool(node, *_window_and_range(node))
+
+
+def _window_and_range(node: Node) -> tuple[Window2D, int, int]:
+    node.arity(range(1, 2))
+    x, out = node.input(0), node.output
+    before, after = node.int8(x), node.int8(out)
+    if before.zero_point != after.zero_point or abs(np.float32(before.scale - after.scale)) > 1e-6:
+        node.refuse("input and output are quantized differently")
+    if len(x.shape) != 4:
+        node.refuse(f"the input has the shape {list(x.shape)}")
+    window = node.window(
+        (x.shape[1], x.shape[2]),
+        (node.option(_OPTIONS, 4, "<i"), node.option(_OPTIONS, 3, "<i")),
+        (node.option(_OPTIONS, 2, "<i"), node.option(_OPTIONS, 1, "<i")),
+        (1, 1),
+        node.padding(node.option(_OPTIONS, 0, "<b")),
+    )
+    if (out.shape[0], out.shape[3]) != (x.shape[0], x.shape[3]):
+        node.refuse(f"shapes {list(x.shape)} → {list(out.shape)}")
+    if np.any((window.taps < window.n_pixels).sum(axis=1) == 0):
+        node.refuse("a window lies wholly outside the image")
+    lo, hi = node.activation_range(node.option(_OPTIONS, 5, "<b"))
+    return window, lo, hi

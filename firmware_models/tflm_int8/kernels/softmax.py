@@ -1,0 +1,164 @@
+"""SOFTMAX, int8 → int8, in TFLM's fixed point: exponentials in Q0.31, their sum in Q12.19.
+
+An output depends on its distance d = 0…255 from the row's maximum and on the row's sum alone, so the
+exponential is a table of 256 entries.  Source: TFLM micro/kernels/softmax_common.cc, reference/softmax.h,
+gemmlowp fixedpoint.h (exp_on_negative_values, one_over_one_plus_x_for_x_in_0_1), common.cc (GetReciprocal).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tflm_int8.errors import MalformedModel
+from tflm_int8.fixedpoint import (
+    INT32_MAX,
+    INT32_MIN,
+    I64Array,
+    Multiplier,
+    Rounding,
+    multiply_by_quantized_multiplier,
+    rounding_divide_by_pot,
+    srdhm,
+)
+from tflm_int8.flatbuffer import Damaged
+from tflm_int8.kernels.requantize import Int8Array
+from tflm_int8.node import Node
+
+_OPTIONS = 9
+_DIFF_INTEGER_BITS = 5
+_SUM_INTEGER_BITS = 12
+MAX_DEPTH = (1 << _SUM_INTEGER_BITS) - 1
+
+
+@dataclass(frozen=True)
+class SoftmaxFunction:
+    """One row's arithmetic: `multiplier` scales differences to Q5.26; those beyond `radius` are skipped."""
+
+    multiplier: Multiplier
+    radius: int
+
+    @cached_property
+    def _raw_exponentials(self) -> I64Array:
+        """int64 [256]: exp(−d · scale) in Q0.31; 0 where d is skipped."""
+        d = np.arange(256, dtype=np.int64)
+        kept = d <= self.radius
+        scaled = multiply_by_quantized_multiplier(
+            -d[kept], self.multiplier.value, self.multiplier.shift, Rounding.DOUBLE
+        )
+        raw = np.zeros(256, np.int64)
+        raw[kept] = exp_on_negative_values(scaled)
+        return raw
+
+    def exponentials(self) -> I64Array:
+        """int64 [256]: what an element d below its row's maximum adds to the sum, Q12.19."""
+        return rounding_divide_by_pot(self._raw_exponentials, _SUM_INTEGER_BITS)
+
+    def output(self, total: I64Array, d: int) -> I64Array:
+        """The int8 output (as int64) of an element d below the maximum, elementwise over the row's sum."""
+        total = np.asarray(total, np.int64)
+        return self._outputs(total, np.full(total.shape, d, np.int64))
+
+    def _outputs(self, total: I64Array, d: I64Array) -> I64Array:
+        scale, exponent = _reciprocal(total)
+        value = rounding_divide_by_pot(srdhm(scale, self._raw_exponentials[d]), exponent + 31 - 8)
+        return np.where(d <= self.radius, np.clip(value - 128, -128, 127), -128)
+
+    def apply(self, x: NDArray[np.int8]) -> NDArray[np.int8]:
+        """int8 [..., depth] → int8 [..., depth]."""
+        wide = x.astype(np.int64)
+        d = wide.max(axis=-1, keepdims=True) - wide
+        total = self.exponentials()[d].sum(axis=-1, keepdims=True)
+        return self._outputs(np.broadcast_to(total, d.shape), d).astype(np.int8)
+
+
+def _saturated_shift(x: I64Array, left: int) -> I64Array:
+    """SaturatingRoundingMultiplyByPOT for a left shift."""
+    return np.clip(x << left, INT32_MIN, INT32_MAX)
+
+
+def exp_on_negative_values(a: I64Array) -> I64Array:
+    """exp(a) in Q0.31 for a ≤ 0 in Q5.26.  Source: gemmlowp fixedpoint.h."""
+    quarter = np.int64(1) << 24
+    offset = (a & (quarter - 1)) - quarter
+    result = _exp_near_zero(_saturated_shift(offset, _DIFF_INTEGER_BITS))
+    remainder = offset - a
+    for exponent, factor in enumerate(
+        (1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242), start=-2
+    ):
+        bit = np.int64(1) << (26 + exponent)
+        result = np.where(remainder & bit, srdhm(result, factor), result)
+    return np.where(a == 0, INT32_MAX, result)
+
+
+def _exp_near_zero(a: I64Array) -> I64Array:
+    """exp(a) for −1/4 ≤ a < 0, both Q0.31: a Taylor series around −1/8."""
+    x = a + (1 << 28)
+    x2 = srdhm(x, x)
+    x3 = srdhm(x2, x)
+    x4_over_4 = rounding_divide_by_pot(srdhm(x2, x2), 2)
+    tail = rounding_divide_by_pot(srdhm(x4_over_4 + x3, 715827883) + x2, 1)
+    return 1895147668 + srdhm(x + tail, 1895147668)
+
+
+def _reciprocal(total: I64Array) -> tuple[I64Array, I64Array]:
+    """1 / total (Q12.19) as a Q0.31 scale and a right shift.  Source: GetReciprocal, common.cc."""
+    leading_zeros = 32 - np.frexp(total.astype(np.float64))[1].astype(np.int64)
+    shifted = (total << leading_zeros) - (np.int64(1) << 31)
+    return _one_over_one_plus(shifted), _SUM_INTEGER_BITS - leading_zeros
+
+
+def _one_over_one_plus(a: I64Array) -> I64Array:
+    """1 / (1 + a) for a in [0, 1), Q0.31, by three Newton steps in Q2.29.  Source: gemmlowp fixedpoint.h."""
+    half_denominator = (a + INT32_MAX + 1) >> 1
+    x = 1515870810 + srdhm(half_denominator, -1010580540)
+    for _ in range(3):
+        error = (1 << 29) - srdhm(half_denominator, x)
+        x = x + _saturated_shift(srdhm(x, error), 2)
+    return _saturated_shift(x, 1)
+
+
+@dataclass(frozen=True)
+class Softmax:
+    """Rows of `depth` along the last axis."""
+
+    node: Node
+    function: SoftmaxFunction
+    depth: int
+
+    def run(self, inputs: list[Int8Array]) -> list[Int8Array]:
+        """int8 [N, shape] → int8 [N, shape]."""
+        x = inputs[0]
+        return [self.function.apply(x)]
+
+
+def prepare(node: Node, rounding: Rounding) -> Softmax:
+    """Check the operator and compute its integers."""
+    node.arity(range(1, 2))
+    x, out = node.input(0), node.output
+    quantization, out_quantization = node.int8(x), node.int8(out)
+    if x.shape != out.shape or not x.shape:
+        node.refuse(f"shapes {list(x.shape)} → {list(out.shape)}")
+    if out_quantization.zero_point != -128 or out_quantization.scale != np.float32(1 / 256):
+        node.refuse("the output must have the scale 1/256 and the zero point -128")
+    if x.shape[-1] > MAX_DEPTH:
+        node.refuse(f"a row of {x.shape[-1]} elements overflows the sum; at most {MAX_DEPTH}")
+    return Softmax(node, _function(node, float(quantization.scale)), x.shape[-1])
+
+
+def _function(node: Node, scale: float) -> SoftmaxFunction:
+    try:
+        beta = node.options(_OPTIONS).float32(0)
+    except Damaged as error:
+        raise MalformedModel(node.model.name, f"op {node.op.index}: {error}") from error
+    real = beta * scale * (1 << (31 - _DIFF_INTEGER_BITS)) if math.isfinite(beta) else -1.0
+    real = min(real, (1 << 31) - 1.0)
+    if real <= 1.0:
+        node.refuse(f"beta {beta} times the input's scale {scale} is too small")
+    multiplier = node.multiplier(real)
+    top = ((1 << _DIFF_INTEGER_BITS) - 1) * (1 << (31 - _DIFF_INTEGER_BITS))
+    return SoftmaxFunction(multiplier, top // (1 << multiplier.shift))

@@ -1,0 +1,252 @@
+"""A .tflite model as plain data: tensors, operators, constants, quantization.
+
+`Model.read` accepts one subgraph of builtin operators and checks everything that later code relies on:
+indices, shapes, sizes, scales, the order of execution. It promises that nothing in a file makes it crash,
+hang or allocate more than a small multiple of the file. Whether an operator is *supported* is not asked here.
+
+Source of the layout: TFLite schema v3 (tensorflow/compiler/mlir/lite/schema/schema.fbs).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tflm_int8.builtin_names import BUILTIN_NAMES
+from tflm_int8.errors import MalformedModel, UnsupportedModel
+from tflm_int8.flatbuffer import Buffer, Damaged, Table
+
+MAX_FILE_BYTES = 64 << 20
+MAX_TENSOR_ELEMENTS = 1 << 26
+MAX_DIMENSIONS = 8
+
+_TYPES: dict[int, str] = {
+    0: "float32", 1: "float16", 2: "int32", 3: "uint8", 4: "int64", 6: "bool", 7: "int16", 9: "int8",
+    10: "float64", 12: "uint64", 15: "uint32", 16: "uint16",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """Affine quantization: real = scale * (q − zero_point); scales: float32 [1] or [channels of `axis`]."""
+
+    scales: NDArray[np.float32]
+    zero_points: NDArray[np.int64]
+    axis: int
+
+    @property
+    def scale(self) -> np.float32:
+        """The (first) scale."""
+        return np.float32(self.scales[0])
+
+    @property
+    def zero_point(self) -> int:
+        """The (first) zero point."""
+        return int(self.zero_points[0])
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One tensor of the graph; `data` is the constant it holds, or None."""
+
+    index: int
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    quantization: Quantization | None
+    data: NDArray[np.generic] | None
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One operator: its builtin name, tensor indices (−1 = optional input left out) and raw options."""
+
+    index: int
+    name: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    options_type: int
+    options: Table | None
+
+
+@dataclass(frozen=True)
+class Model:
+    """A whole model, in execution order."""
+
+    name: str
+    content: bytes
+    tensors: tuple[Tensor, ...]
+    operators: tuple[Operator, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+    @cached_property
+    def sha256(self) -> str:
+        """The SHA-256 of the file, in hexadecimal."""
+        return hashlib.sha256(self.content).hexdigest()
+
+    @staticmethod
+    def read(path: Path | str) -> Model:
+        """Read a file.  Raises MalformedModel, UnsupportedModel, OSError."""
+        path = Path(path)
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise UnsupportedModel(path.name, f"the file is larger than {MAX_FILE_BYTES >> 20} MiB")
+        return Model.from_bytes(path.read_bytes(), path.name)
+
+    @staticmethod
+    def from_bytes(content: bytes, name: str = "model.tflite") -> Model:
+        """The model in `content`; `name` is used in messages.  Raises MalformedModel, UnsupportedModel."""
+        if len(content) > MAX_FILE_BYTES:
+            raise UnsupportedModel(name, f"the file is larger than {MAX_FILE_BYTES >> 20} MiB")
+        try:
+            return _Reader(name, content).model()
+        except Damaged as error:
+            raise MalformedModel(name, str(error)) from error
+
+
+class _Reader:
+    """The walk over one file; every check that fails raises Damaged or UnsupportedModel."""
+
+    def __init__(self, name: str, content: bytes) -> None:
+        self.name, self.content = name, content
+        self.root = Buffer(content).root()
+
+    def model(self) -> Model:
+        version = self.root.integer(0, "<I")
+        if version != 3:
+            raise Damaged(f"schema version {version}, expected 3")
+        graphs = self.root.tables(2)
+        if len(graphs) != 1:
+            raise UnsupportedModel(self.name, f"{len(graphs)} subgraphs; only a single one is supported")
+        codes = [self._operator_name(code) for code in self.root.tables(1)]
+        buffers = [self._buffer(b) for b in self.root.tables(4)]
+        graph = graphs[0]
+        tensors = tuple(self._tensor(i, t, buffers) for i, t in enumerate(graph.tables(0)))
+        operators = tuple(self._operator(i, o, codes, len(tensors)) for i, o in enumerate(graph.tables(3)))
+        inputs = _indices(graph.array(1, "<i4"), len(tensors), optional=False)
+        outputs = _indices(graph.array(2, "<i4"), len(tensors), optional=False)
+        model = Model(self.name, self.content, tensors, operators, inputs, outputs)
+        _check_order(model)
+        return model
+
+    @staticmethod
+    def _operator_name(code: Table) -> str:
+        number = max(code.integer(0, "<b"), code.integer(3, "<i"))
+        if number == 32:
+            return f"CUSTOM:{code.string(1)}"
+        return BUILTIN_NAMES.get(number, f"BUILTIN_{number}")
+
+    def _buffer(self, table: Table) -> NDArray[np.generic]:
+        if table.integer(1, "<Q") > 1:
+            raise UnsupportedModel(self.name, "constants outside the flatbuffer are not supported")
+        return table.array(0, "<u1")
+
+    def _tensor(self, index: int, table: Table, buffers: list[NDArray[np.generic]]) -> Tensor:
+        type_code = table.integer(1, "<b")
+        dtype = _TYPES.get(type_code)
+        if dtype is None:
+            raise UnsupportedModel(self.name, f"tensor {index} has the element type {type_code}")
+        if table.integer(5, "<B"):
+            raise UnsupportedModel(self.name, f"tensor {index} is a variable (state between invocations)")
+        if table.has(6):
+            raise UnsupportedModel(self.name, f"tensor {index} is stored sparse")
+        shape = _shape(index, table.array(0, "<i4"))
+        quantization = self._quantization(index, shape, table.table(4))
+        data = self._constant(index, table.integer(2, "<I"), buffers, shape, dtype)
+        return Tensor(index, table.string(3), shape, dtype, quantization, data)
+
+    @staticmethod
+    def _constant(
+        index: int, buffer: int, buffers: list[NDArray[np.generic]], shape: tuple[int, ...], dtype: str
+    ) -> NDArray[np.generic] | None:
+        if buffer >= len(buffers):
+            raise Damaged(f"tensor {index} refers to buffer {buffer} of {len(buffers)}")
+        raw = buffers[buffer]
+        if buffer == 0 or len(raw) == 0:
+            return None
+        needed = math.prod(shape) * np.dtype(dtype).itemsize
+        if len(raw) != needed:
+            raise Damaged(f"tensor {index} needs {needed} bytes, its buffer has {len(raw)}")
+        return raw.view(np.dtype(dtype).newbyteorder("<")).reshape(shape)
+
+    def _quantization(self, index: int, shape: tuple[int, ...], table: Table | None) -> Quantization | None:
+        if table is None or not table.has(2):
+            return None
+        if table.integer(4, "<B"):
+            raise UnsupportedModel(self.name, f"tensor {index} has custom quantization")
+        scales, zero_points = table.array(2, "<f4"), table.array(3, "<i8")
+        if len(scales) == 0:
+            return None
+        axis = table.integer(6, "<i")
+        per_channel = len(scales) > 1
+        if per_channel and not (0 <= axis < len(shape) and shape[axis] == len(scales)):
+            raise Damaged(f"tensor {index} has {len(scales)} scales for axis {axis} of {list(shape)}")
+        if not np.all(np.isfinite(scales)) or not np.all(np.asarray(scales, np.float32) > 0):
+            raise Damaged(f"tensor {index} has a scale that is not a positive number")
+        if len(zero_points) == 0:
+            zero_points = np.zeros(len(scales), np.int64)
+        if len(zero_points) != len(scales) or np.any(np.abs(np.asarray(zero_points, np.float64)) > 2**31):
+            raise Damaged(f"tensor {index} has {len(zero_points)} zero points for {len(scales)} scales")
+        return Quantization(scales.astype(np.float32), zero_points.astype(np.int64), axis)
+
+    @staticmethod
+    def _operator(index: int, table: Table, codes: list[str], n_tensors: int) -> Operator:
+        code = table.integer(0, "<I")
+        if code >= len(codes):
+            raise Damaged(f"operator {index} refers to operator code {code} of {len(codes)}")
+        return Operator(
+            index,
+            codes[code],
+            _indices(table.array(1, "<i4"), n_tensors, optional=True),
+            _indices(table.array(2, "<i4"), n_tensors, optional=False),
+            table.integer(3, "<B"),
+            table.table(4),
+        )
+
+
+def _shape(index: int, dims: NDArray[np.generic]) -> tuple[int, ...]:
+    if len(dims) > MAX_DIMENSIONS:
+        raise Damaged(f"tensor {index} has {len(dims)} dimensions")
+    shape = tuple(int(d) for d in dims)
+    if any(d < 0 for d in shape) or math.prod(shape) > MAX_TENSOR_ELEMENTS:
+        raise Damaged(f"tensor {index} has the shape {list(shape)}")
+    return shape
+
+
+def _indices(values: NDArray[np.generic], n: int, *, optional: bool) -> tuple[int, ...]:
+    if len(values) > n + 16:
+        raise Damaged(f"a list of {len(values)} tensor indices in a graph of {n} tensors")
+    indices = tuple(int(v) for v in values)
+    least = -1 if optional else 0
+    if any(not least <= i < n for i in indices):
+        raise Damaged(f"a tensor index outside 0..{n - 1}: {list(indices[:8])}")
+    return indices
+
+
+def _check_order(model: Model) -> None:
+    """Every operator reads constants, inputs or what an earlier operator wrote; nothing is written twice."""
+    known = {t.index for t in model.tensors if t.data is not None}
+    if known & set(model.inputs):
+        raise Damaged("an input of the model is a constant")
+    known |= set(model.inputs)
+    for op in model.operators:
+        for i in op.inputs:
+            if i >= 0 and i not in known:
+                raise Damaged(f"operator {op.index} {op.name} reads tensor {i} before it is written")
+        for o in op.outputs:
+            if o in known:
+                raise Damaged(f"operator {op.index} {op.name} writes tensor {o}, which is already known")
+            known.add(o)
+    if not model.inputs or not model.outputs or not set(model.outputs) <= known:
+        raise Damaged("the model lacks an input or output, or an output is never written")

@@ -1,0 +1,171 @@
+"""One operator in its graph, as `prepare` functions see it.
+
+It gives tensors, options and scales checked for type and range, and the refusals that name the operator.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tflm_int8.errors import AccumulatorOverflow, MalformedModel, UnsupportedOp
+from tflm_int8.fixedpoint import INT32_MAX, Multiplier, quantize_multiplier, round_half_away
+from tflm_int8.flatbuffer import Damaged, Table
+from tflm_int8.geometry import Axis, Padding, Window2D
+from tflm_int8.model import Model, Operator, Quantization, Tensor
+
+
+@dataclass(frozen=True)
+class Node:
+    """An operator and the model that it belongs to."""
+
+    model: Model
+    op: Operator
+
+    def refuse(self, why: str) -> NoReturn:
+        """Raise UnsupportedOp for this operator."""
+        raise UnsupportedOp(self.op.name, self.op.index, self.model.name, why)
+
+    def overflow(self, why: str) -> NoReturn:
+        """Raise AccumulatorOverflow for this operator."""
+        raise AccumulatorOverflow(self.op.name, self.op.index, self.model.name, why)
+
+    def arity(self, inputs: range, outputs: int = 1) -> None:
+        """Refuse a number of inputs outside `inputs`, or another number of outputs."""
+        if len(self.op.inputs) not in inputs or len(self.op.outputs) != outputs:
+            self.refuse(f"{len(self.op.inputs)} inputs and {len(self.op.outputs)} outputs")
+
+    def input(self, i: int) -> Tensor:
+        """The i-th input; refuses one that is left out."""
+        if i >= len(self.op.inputs) or self.op.inputs[i] < 0:
+            self.refuse(f"input {i} is missing")
+        return self.model.tensors[self.op.inputs[i]]
+
+    def optional_input(self, i: int) -> Tensor | None:
+        """The i-th input, or None when it is left out."""
+        return self.input(i) if i < len(self.op.inputs) and self.op.inputs[i] >= 0 else None
+
+    @property
+    def output(self) -> Tensor:
+        """The first output."""
+        return self.model.tensors[self.op.outputs[0]]
+
+    def options(self, union_type: int) -> Table:
+        """The options table, which must be of the union's given type."""
+        if self.op.options is None or self.op.options_type != union_type:
+            raise MalformedModel(self.model.name, f"op {self.op.index} {self.op.name} lacks its options")
+        return self.op.options
+
+    def option(self, union_type: int, slot: int, fmt: str, default: int = 0) -> int:
+        """One integer option."""
+        try:
+            return self.options(union_type).integer(slot, fmt, default)
+        except Damaged as error:
+            raise MalformedModel(self.model.name, f"op {self.op.index}: {error}") from error
+
+    def int8(self, tensor: Tensor) -> Quantization:
+        """The per-tensor quantization of an int8 tensor; refuses any other type."""
+        if tensor.dtype != "int8":
+            self.refuse(f"tensor {tensor.index} is {tensor.dtype}, int8 is needed")
+        quantization = tensor.quantization
+        if quantization is None or len(quantization.scales) != 1:
+            self.refuse(f"tensor {tensor.index} has no per-tensor quantization")
+        if not -128 <= quantization.zero_point <= 127:
+            self.refuse(f"tensor {tensor.index} has the zero point {quantization.zero_point}")
+        if tensor.size == 0:
+            self.refuse(f"tensor {tensor.index} is empty")
+        return quantization
+
+    def constant(self, tensor: Tensor, dtype: str) -> NDArray[np.int64]:
+        """The constant's values as int64; refuses a tensor that is computed or of another type."""
+        if tensor.data is None:
+            self.refuse(f"tensor {tensor.index} must be a constant")
+        if tensor.dtype != dtype:
+            self.refuse(f"tensor {tensor.index} is {tensor.dtype}, {dtype} is needed")
+        return tensor.data.astype(np.int64)
+
+    def bias(self, i: int, channels: int) -> NDArray[np.int64]:
+        """The int32 bias of the i-th input, int64 [channels]; zeros when it is left out."""
+        tensor = self.optional_input(i)
+        if tensor is None:
+            return np.zeros(channels, np.int64)
+        values = self.constant(tensor, "int32").reshape(-1)
+        if len(values) != channels:
+            self.refuse(f"{len(values)} biases for {channels} channels")
+        return values
+
+    def multiplier(self, real: float) -> Multiplier:
+        """The fixed-point form of an effective scale; refuses one out of range."""
+        try:
+            return quantize_multiplier(real)
+        except ValueError as error:
+            self.refuse(str(error))
+
+    def activation_range(self, code: int) -> tuple[int, int]:
+        """Least and greatest int8 output under the fused activation.
+
+        Source: CalculateActivationRangeQuantized, kernel_util.cc (float32 division, halves away from zero).
+        """
+        quantization = self.int8(self.output)
+        z = quantization.zero_point
+
+        def quantized(real: float) -> int:
+            return z + round_half_away(float(np.float32(real) / quantization.scale))
+
+        match code:
+            case 0:
+                return -128, 127
+            case 1:
+                return max(-128, quantized(0.0)), 127
+            case 2:
+                lo, hi = max(-128, quantized(-1.0)), min(127, quantized(1.0))
+            case 3:
+                lo, hi = max(-128, quantized(0.0)), min(127, quantized(6.0))
+            case _:
+                self.refuse(f"fused activation {code} is not supported")
+        return lo, hi
+
+    def padding(self, code: int) -> Padding:
+        """The padding of the given code."""
+        match code:
+            case 0:
+                return "SAME"
+            case 1:
+                return "VALID"
+            case _:
+                self.refuse(f"padding {code} is not supported")
+
+    def window(
+        self,
+        image: tuple[int, int],
+        kernel: tuple[int, int],
+        stride: tuple[int, int],
+        dilation: tuple[int, int],
+        padding: Padding,
+    ) -> Window2D:
+        """The window (rows, columns), checked against the output's declared height and width."""
+        if min(*kernel, *stride, *dilation) < 1 or max(*stride, *dilation) > 1 << 16:
+            self.refuse(f"kernel {kernel}, stride {stride} or dilation {dilation} is out of range")
+        rows, columns = (Axis.of(image[i], kernel[i], stride[i], dilation[i], padding) for i in range(2))
+        if len(self.output.shape) != 4 or (rows.out, columns.out) != self.output.shape[1:3]:
+            self.refuse(
+                f"the output is declared {list(self.output.shape)}, computed {rows.out} x {columns.out}"
+            )
+        window = Window2D(rows, columns)
+        if window.n_positions * kernel[0] * kernel[1] > 1 << 24 or window.n_padded > 1 << 24:
+            self.refuse("the window visits too many pixels")
+        return window
+
+    def check_accumulator(self, weights: NDArray[np.int64], zero_point: int, bias: NDArray[np.int64]) -> int:
+        """The greatest Σ|w|·max|x − z| over the channels; refuses one that can overflow int32 with its bias.
+
+        weights: int64 [channels, depth]; bias: int64 [channels].
+        """
+        reach = np.abs(weights).sum(axis=1) * max(127 - zero_point, 128 + zero_point)
+        worst = int((reach + np.abs(bias)).max())
+        if worst > INT32_MAX:
+            self.overflow(f"the accumulator can reach {worst} in magnitude, beyond int32")
+        return int(reach.max())
