@@ -1,0 +1,126 @@
+"""What can go wrong in coverify, one class per thing that the caller can do about it.
+
+Every error carries its data in fields and says in one message what happened, where, and the next step.
+`exit_code` is what the command line returns: 2 for usage or bad input, 3 for the link or the device.
+An error is never a verdict: a mismatch, a counterexample or an unknown is a result, not an exception.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class CoverifyError(Exception):
+    """The root: anything that coverify reports without a traceback."""
+
+    exit_code = 2
+
+
+class BadInput(CoverifyError):
+    """A file, option or value from outside is not what it must be; correct it and call again."""
+
+
+class BoardError(CoverifyError):
+    """The device URL, board name or board file is wrong; correct it."""
+
+
+class ToolMissing(CoverifyError):
+    """A program that coverify starts is not installed; `package` says what to install."""
+
+    def __init__(self, tool: str, package: str, why: str) -> None:
+        """`tool` is the program looked for, `package` the Debian package(s) that hold it."""
+        self.tool = tool
+        self.package = package
+        super().__init__(f"{tool} is not installed; {why} needs it (Debian: apt-get install {package})")
+
+
+class BuildError(CoverifyError):
+    """The firmware does not compile; `output` holds the last lines that the build printed."""
+
+    def __init__(self, what: str, output: str) -> None:
+        """`what` names the build and how it was called, `output` is quoted below it."""
+        self.what = what
+        self.output = output
+        super().__init__(f"{what} failed:\n{output}")
+
+
+class LinkError(CoverifyError):
+    """No trustworthy answer came over the line; says nothing about the model. Check cable, port, power."""
+
+    exit_code = 3
+
+
+class BadAnswer(LinkError):
+    """An answer with a good CRC contradicts the protocol; host and firmware do not fit together."""
+
+
+class DeviceReset(LinkError):
+    """The device restarted in the middle of a session: its model and inputs are gone; say HELLO again."""
+
+    def __init__(self, expected: int, got: int) -> None:
+        """The boot nonces: the one of this session and the one in the answer."""
+        self.expected = expected
+        self.got = got
+        super().__init__(
+            f"the device restarted during the session (boot nonce {expected:#010x}, now {got:#010x}); "
+            "its model and inputs are lost: start again, and look at its supply or watchdog if this returns"
+        )
+
+
+class DeviceRefused(CoverifyError):
+    """The device answered and said no: `status` and `state` (see protocol.h), `detail` (an op index, …)."""
+
+    exit_code = 3
+
+    def __init__(
+        self, request: str, status: int, status_name: str, state: int, detail: int, message: str
+    ) -> None:
+        """`message` is the device's own text, ASCII, possibly empty; `detail` 0xFFFFFFFF means nowhere."""
+        self.request = request
+        self.status = status
+        self.status_name = status_name
+        self.state = state
+        self.detail = detail
+        self.message = message
+        where = "" if detail == 0xFFFFFFFF else f" (detail {detail})"
+        text = f": {message}" if message else ""
+        super().__init__(f"the device refused {request}: {status_name}{where}{text}")
+
+
+@dataclass(frozen=True)
+class FaultRegisters:
+    """What a Cortex-M core stacked, and its fault status registers; zero where a port has none."""
+
+    r0: int
+    r1: int
+    r2: int
+    r3: int
+    r12: int
+    lr: int
+    pc: int
+    xpsr: int
+    cfsr: int
+    hfsr: int
+    mmfar: int
+    bfar: int
+
+
+_EXCEPTIONS = {3: "HardFault", 4: "MemManage", 5: "BusFault", 6: "UsageFault"}
+
+
+class DeviceFault(CoverifyError):
+    """The firmware crashed and reported its registers; reset it, and find `registers.pc` in its ELF."""
+
+    exit_code = 3
+
+    def __init__(self, boot: int, exception: int, registers: FaultRegisters) -> None:
+        """`exception` is the core's exception number (3 HardFault, 4 MemManage, 5 BusFault, 6 UsageFault)."""
+        self.boot = boot
+        self.exception = exception
+        self.registers = registers
+        name = _EXCEPTIONS.get(exception, f"exception {exception}")
+        super().__init__(
+            f"the firmware crashed: {name} at pc {registers.pc:#010x}, lr {registers.lr:#010x}, "
+            f"cfsr {registers.cfsr:#010x}, hfsr {registers.hfsr:#010x}, bfar {registers.bfar:#010x}; "
+            "reset the device, and look the pc up in the firmware's ELF (addr2line -e)"
+        )
