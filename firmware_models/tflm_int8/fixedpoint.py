@@ -1,4 +1,4 @@
-"""TFLM's fixed-point arithmetic on numpy integers: how a scale becomes a multiplier, how an accumulator is rounded.
+"""TFLM's fixed-point arithmetic on numpy integers: multipliers from scales, rounded products.
 
 Every function is exact on the stated range and takes its rounding explicitly; there is no default. Arrays
 are int64 and hold int32 values, so that nothing overflows on the way; callers hold the stated bounds.
@@ -61,7 +61,7 @@ def quantize_multiplier(real: float) -> Multiplier:
 
 def round_half_away(x: float) -> int:
     """C's round(): to the nearest integer, halves away from zero."""
-    return int(math.floor(abs(x) + 0.5)) * (1 if x >= 0 else -1)
+    return math.floor(abs(x) + 0.5) * (1 if x >= 0 else -1)
 
 
 def srdhm(a: I64Array, b: int | I64Array) -> I64Array:

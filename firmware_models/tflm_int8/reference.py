@@ -22,6 +22,7 @@ from tflm_int8.operators import Kernel, prepare
 PROFILES: Final[dict[str, Rounding]] = {"tflm": Rounding.DOUBLE}
 """Kernel profiles: which runtime's arithmetic a reference follows."""
 
+MAX_ACTIVATIONS: Final = 1 << 27
 _BATCH_BYTES: Final = 64 << 20
 
 
@@ -50,7 +51,10 @@ class Reference:
                 raise UnsupportedModel(
                     model.name, f"tensor {i} is {tensor.dtype}; inputs and outputs are int8"
                 )
-        self._step = max(1, _BATCH_BYTES // max(1, 32 * max(t.size for t in model.tensors if t.data is None)))
+        n_values = sum(t.size for t in model.tensors if t.data is None)
+        if n_values > MAX_ACTIVATIONS:
+            raise UnsupportedModel(model.name, f"{n_values} activations; at most {MAX_ACTIVATIONS} are run")
+        self._step = max(1, _BATCH_BYTES // (16 * n_values))
 
     @property
     def input(self) -> Tensor:

@@ -54,12 +54,14 @@ def run_step(step: Step, wires: list[I64Array], run_exact: RunExact | None = Non
         case Staircase():
             return staircase(step, wires[step.source])
         case Table():
-            return step.values[wires[step.source] + 128]
+            looked_up: I64Array = step.values[wires[step.source] + 128]
+            return looked_up
         case Max():
             greatest: I64Array = wires[step.source][:, step.windows].max(axis=2)
             return np.clip(greatest, step.lo, step.hi)
         case Select():
-            return wires[step.source][:, step.index]
+            moved: I64Array = wires[step.source][:, step.index]
+            return moved
         case Softmax():
             rows = wires[step.source].reshape(-1, step.depth).astype(np.int8)
             outputs: I64Array = step.function.apply(rows).astype(np.int64)
