@@ -1,0 +1,47 @@
+"""What coverify says: results as data (result.json), for CI (junit.xml), for people (report.html, text).
+
+Only reads results; knows no device, solver or model file.
+"""
+
+from coverify.report.errors import NoResults, ReportError, ResultFileError, ResultInTheWay
+from coverify.report.folder import ReportPaths, make_report
+from coverify.report.result import SCHEMA, Result, read_result, write_result
+from coverify.report.rows import (
+    Device,
+    Mismatch,
+    ModelRef,
+    Oracle,
+    Part,
+    Picture,
+    Query,
+    Replay,
+    TensorRow,
+)
+from coverify.report.text import render
+from coverify.report.verdict import Verdict, exit_code, worst
+
+__all__ = [
+    "SCHEMA",
+    "Device",
+    "Mismatch",
+    "ModelRef",
+    "NoResults",
+    "Oracle",
+    "Part",
+    "Picture",
+    "Query",
+    "Replay",
+    "ReportError",
+    "ReportPaths",
+    "Result",
+    "ResultFileError",
+    "ResultInTheWay",
+    "TensorRow",
+    "Verdict",
+    "exit_code",
+    "make_report",
+    "read_result",
+    "render",
+    "worst",
+    "write_result",
+]

@@ -1,0 +1,42 @@
+"""What can go wrong between a result file and a report.
+
+One root, `ReportError`, with the exit code of "usage or bad input"; one subclass per thing a caller can do
+about it. Every message says what is wrong, where, and what to do next.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class ReportError(Exception):
+    """Root of this package's errors; `exit_code` is what the command line returns."""
+
+    exit_code = 2
+
+
+class ResultFileError(ReportError):
+    """A result file that cannot be trusted: not JSON, too large, unknown schema, unknown or ill-typed key."""
+
+    def __init__(self, path: Path, where: str, why: str) -> None:
+        self.path, self.where, self.why = path, where, why
+        super().__init__(f"{path}: {where}: {why}" if where else f"{path}: {why}")
+
+
+class NoResults(ReportError):
+    """A folder without a single result to report on."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        super().__init__(
+            f"{folder}: no result file (*.json with schema coverify-result/1) here or one folder below; "
+            "write one with: coverify conform|verify|replay … --out DIR"
+        )
+
+
+class ResultInTheWay(ReportError):
+    """A verb's own result has the name of the merged one, and the name it should have is taken."""
+
+    def __init__(self, path: Path, taken: Path) -> None:
+        self.path, self.taken = path, taken
+        super().__init__(f"{path}: would be overwritten and {taken.name} exists; rename one of them")

@@ -1,0 +1,186 @@
+"""What do several results say together? The worst verdict wins, every row keeps its file's name.
+
+`gaps` states in words what the parts leave open between them: no device was asked, a counterexample was not
+replayed, two parts speak of different networks. A merged result says them in `not_covered`; silence would
+read as coverage. Pictures stay in the parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from coverify.report.plain import plural
+from coverify.report.result import Result
+from coverify.report.rows import MAX_ROWS, ModelRef, Part, Query, Row
+from coverify.report.verdict import Verdict, worst
+
+T = TypeVar("T")
+R = TypeVar("R", bound=Row)
+
+
+@dataclass(frozen=True)
+class Source:
+    """One result, the file it was read from (relative to the report's folder) and that file's SHA-256."""
+
+    file: str
+    sha256: str
+    result: Result
+
+    @property
+    def part(self) -> Part:
+        """The row that stands for this file in a merged result."""
+        found = self.result
+        return Part(
+            file=self.file,
+            sha256=self.sha256,
+            verb=found.verb,
+            verdict=found.verdict,
+            model=found.model,
+            device=found.device,
+        )
+
+
+def merge(sources: Sequence[Source]) -> Result:
+    """One result of verb "report" from at least one source; ValueError when there is none."""
+    results = [source.result for source in sources]
+    compared = [result.bytes_compared for result in results if result.bytes_compared is not None]
+    samples = [result.samples for result in results if result.samples is not None]
+    return Result(
+        verb="report",
+        verdict=worst(overall(source.result) for source in sources),
+        model=_agreed(result.model for result in results),
+        device=_agreed(result.device for result in results),
+        profile=_agreed(result.profile for result in results),
+        oracle=_agreed(result.oracle for result in results),
+        samples=sum(samples) if samples else None,
+        bytes_compared=sum(compared) if compared else None,
+        tensors=_only([result.tensors for result in results]),
+        mismatches=_rows(sources, lambda result: result.mismatches),
+        queries=_rows(sources, lambda result: result.queries, picture=None),
+        replays=_rows(sources, lambda result: result.replays),
+        parts=tuple(source.part for source in sources),
+        not_covered=tuple(
+            _unique([line for result in results for line in result.not_covered] + gaps(sources))[:1000]
+        ),
+        versions=_versions(results),
+        started=min((result.started for result in results if result.started), default=None),
+        finished=max((result.finished for result in results if result.finished), default=None),
+        seed=_agreed(result.seed for result in results),
+    )
+
+
+def overall(result: Result) -> Verdict:
+    """The worst of a result's verdict and its rows: a head that says less than its rows is not believed."""
+    rows: list[Verdict] = [query.verdict for query in result.queries or ()]
+    rows += [replay.verdict for replay in result.replays or ()]
+    differs = bool(result.mismatches) or any(row.mismatching_samples for row in result.tensors or ())
+    # FLAKY is what differing bytes mean when they did not repeat
+    if differs and result.verdict != "FLAKY":
+        rows.append("MISMATCH")
+    return worst([result.verdict, *rows])
+
+
+def replay_verdicts(sources: Sequence[Source]) -> dict[str, Verdict]:
+    """Witness file name (without folders) → worst verdict of its replays."""
+    found: dict[str, Verdict] = {}
+    for replay in _all(sources, lambda result: result.replays):
+        name = base_name(replay.witness)
+        found[name] = worst([replay.verdict, found.get(name, replay.verdict)])
+    return found
+
+
+def replay_of(query: Query, replays: dict[str, Verdict]) -> Verdict | None:
+    """What the device said of a query's witness: in the query's own row, or in a replay of that file."""
+    return query.replay or (replays.get(base_name(query.witness)) if query.witness else None)
+
+
+def base_name(path: str) -> str:
+    """The last component of a POSIX or Windows path."""
+    return path.replace("\\", "/").rsplit("/", 1)[-1]
+
+
+def gaps(sources: Sequence[Source]) -> list[str]:
+    """What these results together do not show, as sentences."""
+    queries = _all(sources, lambda result: result.queries)
+    compared = any(source.result.tensors or source.result.bytes_compared for source in sources)
+    return [*_agreement_gaps(sources), *_query_gaps(queries, replay_verdicts(sources), compared)]
+
+
+def _agreement_gaps(sources: Sequence[Source]) -> list[str]:
+    models: list[ModelRef] = _unique(source.result.model for source in sources if source.result.model)
+    digests = _unique(model.sha256 for model in models)
+    profiles = _unique(source.result.profile for source in sources if source.result.profile)
+    said = []
+    if len(digests) > 1:
+        said.append(
+            f"The parts speak of {len(digests)} different networks: a verdict on one says nothing of another."
+        )
+    if len(profiles) > 1:
+        said.append(f"The parts follow different kernel profiles: {', '.join(profiles[:10])}.")
+    return [line[:4000] for line in said]
+
+
+def _query_gaps(queries: Sequence[Query], replays: dict[str, Verdict], compared: bool) -> list[str]:
+    silent = sum(query.verdict == "VIOLATED" and replay_of(query, replays) is None for query in queries)
+    bare = sum(query.verdict == "HOLDS" and query.certificate is None for query in queries)
+    still_open = sum(query.verdict == "UNKNOWN" for query in queries)
+    said = []
+    if not compared:
+        said.append(
+            "No device was compared with the reference: nothing shows that a device computes these bytes."
+        )
+    if silent:
+        said.append(f"{plural(silent, 'counterexample')} not replayed on a device.")
+    if bare:
+        said.append(
+            f"{plural(bare, 'proof')} without a certificate: believing HOLDS means believing the engine."
+        )
+    if still_open:
+        said.append(
+            f"{plural(still_open, 'query', 'queries')} left open (UNKNOWN): neither proved nor broken."
+        )
+    return said
+
+
+def _all(sources: Sequence[Source], rows: Callable[[Result], tuple[T, ...] | None]) -> list[T]:
+    return [row for source in sources for row in rows(source.result) or ()]
+
+
+def _rows(
+    sources: Sequence[Source], rows: Callable[[Result], tuple[R, ...] | None], **changed: None
+) -> tuple[R, ...] | None:
+    """Rows of all sources, each with its file; None when there is no such list, or too many rows for one."""
+    if all(rows(source.result) is None for source in sources):
+        return None
+    if sum(len(rows(source.result) or ()) for source in sources) > MAX_ROWS:
+        return None
+    return tuple(
+        row.model_copy(update={**changed, "part": source.file})
+        for source in sources
+        for row in rows(source.result) or ()
+    )
+
+
+def _only(found: Sequence[tuple[T, ...] | None]) -> tuple[T, ...] | None:
+    present = [rows for rows in found if rows is not None]
+    return present[0] if len(present) == 1 else None
+
+
+def _agreed(values: Iterable[T | None]) -> T | None:
+    """The one value that all sources which have one agree on."""
+    distinct = _unique(value for value in values if value is not None)
+    return distinct[0] if len(distinct) == 1 else None
+
+
+def _unique(values: Iterable[T]) -> list[T]:
+    return list(dict.fromkeys(values))
+
+
+def _versions(results: Sequence[Result]) -> dict[str, str]:
+    found: dict[str, list[str]] = {}
+    for result in results:
+        for name, version in result.versions.items():
+            found.setdefault(name, []).append(version)
+    return {name: ", ".join(_unique(said))[:4000] for name, said in list(found.items())[:100]}

@@ -1,0 +1,148 @@
+"""What does a person look at? One HTML file: the verdict, the loop, the comparison, queries, pictures.
+
+Self-contained: no script, no external resource, and a content security policy that forbids both. Everything
+in a result is untrusted text: autoescaped, control characters made visible. The same results give the same
+bytes. Long tables are cut with a note that says so and names the file that has the rest.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from coverify.report import plot
+from coverify.report.merge import Source, base_name, overall, replay_of, replay_verdicts
+from coverify.report.picture import Panels, panels
+from coverify.report.plain import digest, grouped, plain, plural, seconds
+from coverify.report.result import Result
+from coverify.report.rows import Query
+from coverify.report.summary import compared, counts, headline, steps
+from coverify.report.verdict import MEANINGS, Verdict, exit_code, severity
+
+MAX_QUERIES: Final = 500
+MAX_PICTURES: Final = 48
+MAX_LINES: Final = 500
+MAX_STRING: Final = 1 << 20
+
+KINDS: Final = {0: "good", 1: "bad", 2: "trouble", 3: "trouble", 4: "open"}
+"""Exit code → CSS class of a verdict."""
+
+
+@dataclass(frozen=True)
+class QueryView:
+    """A query, the file it is in and what the device said of its witness."""
+
+    query: Query
+    file: str
+    replay: Verdict | None
+
+    @property
+    def name(self) -> str:
+        """The query in words, for a heading."""
+        known = [f"sample {self.query.index}" if self.query.index is not None else "query"]
+        return ", ".join(known + ([f"ε = {self.query.eps}"] if self.query.eps is not None else []))
+
+
+@dataclass(frozen=True)
+class Counterexample:
+    """A violated query with its pictures."""
+
+    view: QueryView
+    panels: Panels
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Everything the page shows of the queries."""
+
+    views: tuple[QueryView, ...]
+    n_queries: int
+    counts: tuple[tuple[Verdict, int], ...]
+    bars: plot.Bars
+    strips: plot.Strips
+    counterexamples: tuple[Counterexample, ...]
+    n_pictures: int
+
+
+def html(sources: Sequence[Source], merged: Result, title: str) -> str:
+    """The page of some results and what they say together; `title` names the folder."""
+    template = _environment().get_template("report.html.j2")
+    return template.render(
+        title=title,
+        merged=merged,
+        meaning=MEANINGS[merged.verdict],
+        headline=headline(sources),
+        steps=steps(sources, merged),
+        compared=compared(sources),
+        conformance=[
+            source for source in sources if source.result.tensors is not None or source.result.mismatches
+        ],
+        verification=verification(sources),
+        replays=[(source, row) for source in sources for row in source.result.replays or ()],
+        sources=sources,
+        troubles=[source for source in sources if source.result.message],
+        max_lines=MAX_LINES,
+    )
+
+
+def verification(sources: Sequence[Source]) -> Verification | None:
+    """The queries of all sources; None when there is none."""
+    replays = replay_verdicts(sources)
+    views = [
+        QueryView(query, source.file, replay_of(query, replays))
+        for source in sources
+        for query in source.result.queries or ()
+    ]
+    if not views:
+        return None
+    queries = [view.query for view in views]
+    drawn = [view for view in views if view.query.picture is not None]
+    if len(views) > MAX_QUERIES:
+        views.sort(key=lambda view: -severity(view.query.verdict))
+    return Verification(
+        views=tuple(views[:MAX_QUERIES]),
+        n_queries=len(views),
+        counts=tuple(sorted(counts(queries).items(), key=lambda item: severity(item[0]))),
+        bars=plot.bars(queries),
+        strips=plot.strips(queries),
+        counterexamples=tuple(
+            Counterexample(view, panels(view.query.picture))
+            for view in drawn[:MAX_PICTURES]
+            if view.query.picture is not None
+        ),
+        n_pictures=len(drawn),
+    )
+
+
+def _finalize(value: Any) -> Any:
+    return plain(value, MAX_STRING) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).with_name("templates")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        kind=lambda verdict: KINDS[exit_code(verdict)],
+        meaning=lambda verdict: MEANINGS[verdict],
+        overall=overall,
+        digest=digest,
+        grouped=grouped,
+        plural=plural,
+        seconds=seconds,
+        base_name=base_name,
+        command=shlex.join,
+        short=lambda text, limit=80: plain(text, limit),
+    )
+    return environment

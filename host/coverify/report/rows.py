@@ -1,0 +1,194 @@
+"""What a result consists of: the network, the device, and one row per tensor, mismatch, query, replay, part.
+
+Frozen pydantic models. Unknown keys, NaN, unbounded strings and lists are refused: a result file is untrusted
+input. Absent (None) means "does not apply"; an empty list means "looked, and there was none".
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from coverify.report.verdict import Verdict
+
+MAX_TEXT = 4096
+"""Longest string, in characters."""
+MAX_NAME = 200
+"""Longest tensor name kept; a longer one is cut and ends in an ellipsis."""
+MAX_ROWS = 100_000
+"""Longest list of rows."""
+MAX_RANK = 8
+"""Most dimensions of a tensor."""
+MAX_PICTURE = 4096
+"""Most values of one picture."""
+
+
+def _encodable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _cut(text: Any) -> Any:
+    long = isinstance(text, str) and len(text) > MAX_NAME
+    return text[: MAX_NAME - 1] + "…" if long else text
+
+
+Text = Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(_encodable)]
+Name = Annotated[str, BeforeValidator(_cut), Field(max_length=MAX_NAME), AfterValidator(_encodable)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
+Int64 = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
+Int8 = Annotated[int, Field(ge=-128, le=127)]
+Seconds = Annotated[float, Field(ge=0)]
+Index = Annotated[tuple[Count, ...], Field(max_length=MAX_RANK)]
+
+
+class Row(BaseModel):
+    """Base of everything in a result: frozen, closed, finite."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class ModelRef(Row):
+    """The network: file name and SHA-256 of the file's bytes."""
+
+    file: Text
+    sha256: Sha256
+
+
+class Device(Row):
+    """What answered, in its own words (HELLO), and the URL by which it was reached."""
+
+    url: Text
+    board: Text | None = None
+    core: Text | None = None
+    engine: Text | None = None
+    rounding: Text | None = None
+    compiler: Text | None = None
+    build_id: Text | None = None
+    protocol: Count | Text | None = None
+
+
+class Oracle(Row):
+    """Who says what is right: an interpreter and its version."""
+
+    name: Text
+    version: Text | None = None
+
+
+class TensorRow(Row):
+    """One tensor compared over all samples; `bytes` is the number of bytes compared."""
+
+    tensor: Count
+    name: Name | None = None
+    op_index: Count | None = None
+    op: Text | None = None
+    bytes: Count
+    compared_samples: Count
+    mismatching_samples: Count = 0
+    max_abs_diff: Count | None = None
+
+    @model_validator(mode="after")
+    def _no_more_than_compared(self) -> TensorRow:
+        if self.mismatching_samples > self.compared_samples:
+            raise ValueError("mismatching_samples exceeds compared_samples")
+        return self
+
+
+class Mismatch(Row):
+    """The first differing element of one tensor of one sample; `count` elements of that tensor differ."""
+
+    sample: Count
+    op_index: Count | None = None
+    op: Text | None = None
+    tensor: Count
+    element: Index
+    expected: Int64
+    got: Int64
+    count: Count | None = None
+    repeated: bool | None = None
+    """Asked again, did the device give the same bytes?"""
+    note: Text | None = None
+    part: Text | None = None
+
+
+class Picture(Row):
+    """A sample and what it was changed into: int8, row-major, no more than 4096 values."""
+
+    shape: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=MAX_PICTURE)], ...], Field(min_length=1, max_length=MAX_RANK)
+    ]
+    original: Annotated[tuple[Int8, ...], Field(max_length=MAX_PICTURE)]
+    adversarial: Annotated[tuple[Int8, ...], Field(max_length=MAX_PICTURE)]
+
+    @model_validator(mode="after")
+    def _fills_its_shape(self) -> Picture:
+        n_values = math.prod(self.shape)
+        if not n_values == len(self.original) == len(self.adversarial):
+            raise ValueError(
+                f"shape {list(self.shape)} holds {n_values} values, "
+                f"original {len(self.original)}, adversarial {len(self.adversarial)}"
+            )
+        return self
+
+    @classmethod
+    def of(cls, original: npt.NDArray[np.int8], adversarial: npt.NDArray[np.int8]) -> Picture | None:
+        """Picture of two int8 arrays of one shape; None if they are larger than a picture may be."""
+        if original.shape != adversarial.shape or original.dtype != np.int8 or adversarial.dtype != np.int8:
+            raise ValueError("a picture needs two int8 arrays of the same shape")
+        if not 1 <= original.size <= MAX_PICTURE or original.ndim > MAX_RANK:
+            return None
+        return cls(
+            shape=original.shape or (1,),
+            original=tuple(int(value) for value in original.reshape(-1)),
+            adversarial=tuple(int(value) for value in adversarial.reshape(-1)),
+        )
+
+
+class Query(Row):
+    """One property of one sample and how it was decided; `eps` in steps of the int8 input."""
+
+    index: Count | None = None
+    eps: Count | None = None
+    verdict: Verdict
+    engine: Text
+    time_s: Seconds
+    witness: Text | None = None
+    certificate: Text | None = None
+    label: Int64 | None = None
+    """The class that the property wants kept."""
+    predicted: Int64 | None = None
+    """The class of the counterexample."""
+    property: Text | None = None
+    note: Text | None = None
+    bounds: Annotated[tuple[tuple[Int64, Int64], ...], Field(max_length=MAX_PICTURE)] | None = None
+    """Proved lowest and highest value of each output."""
+    detail: Text | None = None
+    replay: Verdict | None = None
+    picture: Picture | None = None
+    part: Text | None = None
+
+
+class Replay(Row):
+    """A witness executed on a device, with the tensors that were compared."""
+
+    witness: Text
+    verdict: Verdict
+    device: Text | None = None
+    tensors: Annotated[tuple[TensorRow, ...], Field(max_length=MAX_ROWS)] = ()
+    note: Text | None = None
+    part: Text | None = None
+
+
+class Part(Row):
+    """One result that went into a merged one."""
+
+    file: Text
+    sha256: Sha256
+    verb: Text
+    verdict: Verdict
+    model: ModelRef | None = None
+    device: Device | None = None

@@ -1,0 +1,175 @@
+"""What do the results say in a few sentences? The headline, the five steps of the loop and what was compared.
+
+Only counts what is in the results; a step that no result speaks of is said to be missing, never assumed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from coverify.report.merge import Source, overall, replay_of, replay_verdicts
+from coverify.report.plain import digest, grouped, plural
+from coverify.report.result import Result
+from coverify.report.rows import Query, Replay
+from coverify.report.verdict import MEANINGS, Verdict, severity, worst
+
+
+@dataclass(frozen=True)
+class Step:
+    """One station of the loop; no verdict where nothing is known or nothing is judged."""
+
+    title: str
+    verdict: Verdict | None
+    said: str
+    detail: str
+
+
+def headline(sources: Sequence[Source]) -> list[str]:
+    """One sentence per kind of evidence that there is."""
+    said = [_conformance_sentence(source) for source in _conforming(sources)]
+    queries, replays = _queries(sources), _replays(sources)
+    if queries:
+        said.append(f"{plural(len(queries), 'query', 'queries')}: {_told(counts(queries))}.")
+    if replays:
+        said.append(
+            f"{plural(len(replays), 'witness', 'witnesses')} replayed on a device: {_told(counts(replays))}."
+        )
+    return said
+
+
+def _conformance_sentence(source: Source) -> str:
+    verdict, where = overall(source.result), _where(source.result)
+    if verdict == "MATCH":
+        return f"{where} computes the reference, byte for byte."
+    if verdict == "MISMATCH":
+        return f"{where} does not compute the reference."
+    return f"{where}: {MEANINGS[verdict]}."
+
+
+def steps(sources: Sequence[Source], merged: Result) -> list[Step]:
+    """Model → reference → device → proof or counterexample → replay."""
+    return [_model(sources), _reference(merged), _device(sources), _verify(sources), _replay(sources)]
+
+
+def _model(sources: Sequence[Source]) -> Step:
+    models = list(dict.fromkeys(source.result.model for source in sources if source.result.model))
+    if not models:
+        return Step("Model", None, "not named", "")
+    if len({model.sha256 for model in models}) > 1:
+        return Step("Model", None, f"{len(models)} networks", "see the files below")
+    return Step(
+        "Model",
+        None,
+        models[0].file.replace("\\", "/").rsplit("/", 1)[-1],
+        f"sha256 {digest(models[0].sha256)}…",
+    )
+
+
+def _reference(merged: Result) -> Step:
+    oracle = merged.oracle
+    named = f"oracle {oracle.name} {oracle.version or ''}".strip() if oracle else "no one oracle named"
+    return Step("Reference", None, f"profile {merged.profile}" if merged.profile else "no one profile", named)
+
+
+def _device(sources: Sequence[Source]) -> Step:
+    found = _conforming(sources)
+    if not found:
+        return Step("Device", None, "not compared", "no conformance result")
+    n_bytes = sum(source.result.bytes_compared or 0 for source in found)
+    where = ", ".join(dict.fromkeys(_where(source.result) for source in found))
+    return Step(
+        "Device",
+        worst(overall(source.result) for source in found),
+        where,
+        f"{plural(n_bytes, 'byte')} compared",
+    )
+
+
+def _verify(sources: Sequence[Source]) -> Step:
+    queries = _queries(sources)
+    if not queries:
+        return Step("Proof or counterexample", None, "not asked", "no verification result")
+    verdict = worst(query.verdict for query in queries)
+    return Step(
+        "Proof or counterexample", verdict, plural(len(queries), "query", "queries"), _told(counts(queries))
+    )
+
+
+def _replay(sources: Sequence[Source]) -> Step:
+    known = replay_verdicts(sources)
+    rows: list[Verdict] = [replay.verdict for replay in _replays(sources)]
+    rows = rows or [found for query in _queries(sources) if (found := replay_of(query, known))]
+    if not rows:
+        return Step("Replay on the device", None, "not done", "no replay result")
+    told = ", ".join(f"{grouped(n)} {verdict}" for verdict, n in Counter(rows).items())
+    return Step("Replay on the device", worst(rows), plural(len(rows), "witness", "witnesses"), told)
+
+
+def compared(sources: Sequence[Source]) -> list[str]:
+    """What was compared with what, one sentence per result that says so."""
+    said = [_compared_sentence(source.result) for source in _conforming(sources)]
+    queries, replays = _queries(sources), _replays(sources)
+    proofs = sum(query.certificate is not None for query in queries)
+    pictures = sum(query.witness is not None for query in queries)
+    if queries:
+        engines = ", ".join(sorted({query.engine for query in queries})[:12])
+        said.append(
+            f"{plural(len(queries), 'query', 'queries')} decided on the exact integers of the reference "
+            f"(engine: {engines}); {plural(pictures, 'witness file')}, {plural(proofs, 'certificate')}."
+        )
+    if replays:
+        n_bytes = sum(row.bytes for replay in replays for row in replay.tensors)
+        said.append(
+            f"{plural(len(replays), 'witness', 'witnesses')} executed on a device, "
+            f"{plural(n_bytes, 'byte')} compared."
+        )
+    return said
+
+
+def _compared_sentence(result: Result) -> str:
+    rows = result.tensors or ()
+    what = f"{plural(len(rows), 'tensor')} of " if rows else ""
+    samples = plural(result.samples, "sample") if result.samples is not None else "the samples"
+    against = (
+        result.oracle.name
+        if result.oracle
+        else f"profile {result.profile}"
+        if result.profile
+        else "the reference"
+    )
+    n_bytes = plural(result.bytes_compared or 0, "byte")
+    return f"{_where(result)} against {against}: {what}{samples}, {n_bytes}, every one required to be equal."
+
+
+def _where(result: Result) -> str:
+    return result.device.url if result.device else "The device"
+
+
+def _conforming(sources: Sequence[Source]) -> list[Source]:
+    """Results of a comparison with a device, also of one that failed before the first byte."""
+    return [
+        source for source in sources if source.result.verb in ("conform", "kernels") or source.result.tensors
+    ]
+
+
+def _queries(sources: Sequence[Source]) -> list[Query]:
+    return [query for source in sources for query in source.result.queries or ()]
+
+
+def _replays(sources: Sequence[Source]) -> list[Replay]:
+    return [replay for source in sources for replay in source.result.replays or ()]
+
+
+def counts(rows: Iterable[Query | Replay]) -> Counter[Verdict]:
+    """How many rows there are of each verdict."""
+    return Counter(row.verdict for row in rows)
+
+
+def _told(found: Counter[Verdict]) -> str:
+    return ", ".join(f"{grouped(n)} {verdict}" for verdict, n in sorted(found.items(), key=_severity))
+
+
+def _severity(item: tuple[Verdict, int]) -> int:
+    return severity(item[0])

@@ -1,0 +1,146 @@
+"""What does the terminal say? Renders a result with rich: a verdict line, tables, what was not covered.
+
+The JSON is the object and the text renders it: nothing is shown that is not in the result, except how many
+rows of a long table are left out.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from coverify.report.junit import mismatch_text, query_name
+from coverify.report.merge import base_name
+from coverify.report.plain import digest, grouped, plain, seconds
+from coverify.report.result import Result
+from coverify.report.verdict import MEANINGS, Verdict, exit_code
+
+MAX_LINES: Final = 40
+"""Most rows of a table that are printed."""
+
+STYLES: Final = {0: "bold green", 1: "bold red", 2: "bold magenta", 3: "bold magenta", 4: "bold yellow"}
+"""Exit code → style of the verdict."""
+
+
+def render(result: Result, console: Console) -> None:
+    """Print a result."""
+    console.print(_headline(result))
+    for line in _about(result):
+        console.print(Text(line, style="dim"))
+    _tensors(result, console)
+    _mismatches(result, console)
+    _queries(result, console)
+    _replays(result, console)
+    _parts(result, console)
+    if result.not_covered:
+        console.print(Text("Not covered", style="bold"))
+        for gap in result.not_covered:
+            console.print(Text(f"  · {plain(gap)}"))
+
+
+def _headline(result: Result) -> Text:
+    why = result.message or MEANINGS[result.verdict]
+    file = f"  {plain(result.model.file)}" if result.model else ""
+    return Text.assemble(_verdict(result.verdict), f"  {plain(result.verb)}{file}: {plain(why)}")
+
+
+def _verdict(verdict: Verdict) -> Text:
+    return Text(verdict, style=STYLES[exit_code(verdict)])
+
+
+def _about(result: Result) -> list[str]:
+    said = []
+    if result.model:
+        said.append(f"model    sha256 {digest(result.model.sha256)}…")
+    if result.device:
+        known = [f"{name} {value}" for name, value in result.device if value is not None and name != "url"]
+        said.append(plain(f"device   {result.device.url}" + (f" ({', '.join(known)})" if known else "")))
+    if result.profile or result.oracle:
+        oracle = f"{result.oracle.name} {result.oracle.version or ''}" if result.oracle else ""
+        said.append(plain(f"against  {', '.join(text for text in (result.profile, oracle.strip()) if text)}"))
+    if result.bytes_compared is not None:
+        samples = f" of {grouped(result.samples)} samples" if result.samples is not None else ""
+        said.append(f"compared {grouped(result.bytes_compared)} bytes{samples}")
+    return said
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(
+        title=Text(title, style="bold"), title_justify="left", box=None, pad_edge=False, header_style="dim"
+    )
+    for column in columns:
+        right = column in ("op", "samples", "bytes", "differ", "max |Δ|", "label", "became", "time")
+        table.add_column(column, justify="right" if right else "left", overflow="fold")
+    return table
+
+
+def _cell(value: object) -> Text:
+    return Text("–" if value is None else plain(value, 200))
+
+
+def _print(table: Table, n_rows: int, console: Console) -> None:
+    console.print()
+    console.print(table)
+    if n_rows > MAX_LINES:
+        console.print(Text(f"… and {n_rows - MAX_LINES} more", style="dim"))
+
+
+def _tensors(result: Result, console: Console) -> None:
+    rows = result.tensors or ()
+    if not rows:
+        return
+    table = _table("Tensors", "op", "operator", "tensor", "name", "samples", "bytes", "differ", "max |Δ|")
+    for row in rows[:MAX_LINES]:
+        numbers = (row.compared_samples, grouped(row.bytes), row.mismatching_samples, row.max_abs_diff)
+        table.add_row(*map(_cell, (row.op_index, row.op, row.tensor, row.name, *numbers)))
+    _print(table, len(rows), console)
+
+
+def _mismatches(result: Result, console: Console) -> None:
+    rows = result.mismatches or ()
+    if not rows:
+        return
+    table = _table("Mismatches", "op", "operator", "tensor", "where")
+    for row in rows[:MAX_LINES]:
+        table.add_row(*map(_cell, (row.op_index, row.op, row.tensor, mismatch_text(row))))
+    _print(table, len(rows), console)
+
+
+def _queries(result: Result, console: Console) -> None:
+    rows = result.queries or ()
+    if not rows:
+        return
+    table = _table("Queries", "query", "verdict", "engine", "time", "label", "became", "replay", "evidence")
+    for row in rows[:MAX_LINES]:
+        evidence = base_name(row.witness or row.certificate or "") or row.note
+        table.add_row(
+            _cell(query_name(row)),
+            _verdict(row.verdict),
+            *map(_cell, (row.engine, seconds(row.time_s), row.label, row.predicted, row.replay, evidence)),
+        )
+    _print(table, len(rows), console)
+
+
+def _replays(result: Result, console: Console) -> None:
+    rows = result.replays or ()
+    if not rows:
+        return
+    table = _table("Replays", "witness", "verdict", "device", "note")
+    for row in rows[:MAX_LINES]:
+        table.add_row(
+            _cell(base_name(row.witness)), _verdict(row.verdict), _cell(row.device), _cell(row.note)
+        )
+    _print(table, len(rows), console)
+
+
+def _parts(result: Result, console: Console) -> None:
+    rows = result.parts or ()
+    if not rows:
+        return
+    table = _table("Parts", "file", "verb", "verdict")
+    for row in rows[:MAX_LINES]:
+        table.add_row(_cell(row.file), _cell(row.verb), _verdict(row.verdict))
+    _print(table, len(rows), console)
