@@ -72,26 +72,26 @@ class _Body:
     def bad(self, why: str) -> BadAnswer:
         return BadAnswer(f"wrong answer to {self.what}: {why}; do host and firmware fit together?")
 
-    def bytes(self, n: int) -> bytes:
+    def take(self, n: int) -> bytes:
         if n > len(self._data) - self._at:
             raise self.bad(f"body of {len(self._data)} bytes is too short")
         self._at += n
         return self._data[self._at - n : self._at]
 
     def rest(self) -> bytes:
-        return self.bytes(len(self._data) - self._at)
+        return self.take(len(self._data) - self._at)
 
     def ints(self, layout: struct.Struct) -> tuple[int, ...]:
-        return layout.unpack(self.bytes(layout.size))
+        return layout.unpack(self.take(layout.size))
 
     def u32(self) -> int:
-        return int.from_bytes(self.bytes(4), "little")
+        return int.from_bytes(self.take(4), "little")
 
     def u8(self) -> int:
-        return self.bytes(1)[0]
+        return self.take(1)[0]
 
     def text(self) -> str:
-        raw = self.bytes(self.u8())
+        raw = self.take(self.u8())
         if not all(0x20 <= c < 0x7F for c in raw):
             raise self.bad(f"text {raw!r} is not printable ASCII")
         return raw.decode("ascii")
@@ -185,7 +185,7 @@ class Hello(Request[HelloAnswer]):
         return struct.pack("<I", self.proposal)
 
     def _decode(self, body: _Body) -> HelloAnswer:
-        version = int.from_bytes(body.bytes(2), "little")
+        version = int.from_bytes(body.take(2), "little")
         if version != PROTOCOL_VERSION:
             raise BadAnswer(
                 f"the device speaks version {version} of the link protocol, this host {PROTOCOL_VERSION}: "
@@ -194,7 +194,7 @@ class Hello(Request[HelloAnswer]):
         window, most, model, arena, features = body.ints(struct.Struct("<HIIII"))
         body.within("window", window, 1, 0xFFFF)
         body.within("max payload", most, _MIN_DEVICE_PAYLOAD, MAX_PAYLOAD)
-        digest = body.bytes(DIGEST_SIZE)
+        digest = body.take(DIGEST_SIZE)
         board, core, engine, rounding, compiler, build_id = (body.text() for _ in range(6))
         return HelloAnswer(
             version, window, most, model, arena, Features(features & 3), digest,
@@ -343,7 +343,7 @@ class Step(Request[Stepped]):
         body.within("inlined", inlined, 0, 1)
         body.equal("reserved byte", zero, 0)
         outputs = tuple(_tensor_size(body) for _ in range(n_outputs))
-        data = tuple(body.bytes(tensor.n_bytes) for tensor in outputs) if inlined else None
+        data = tuple(body.take(tensor.n_bytes) for tensor in outputs) if inlined else None
         return Stepped(op, cycles, outputs, data)
 
 
@@ -364,7 +364,7 @@ class Read(Request[bytes]):
         tensor, offset = body.ints(_PAIR)
         body.equal("tensor", tensor, self.tensor)
         body.equal("offset", offset, self.offset)
-        return body.bytes(self.n)
+        return body.take(self.n)
 
 
 NAMES = {

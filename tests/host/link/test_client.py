@@ -1,4 +1,4 @@
-"""The client against devices that lie, stall, restart or crash: right bytes or a typed error, never a hang."""
+"""The client against devices that lie, stall, restart or crash: the right bytes or a typed error, no hang."""
 
 from __future__ import annotations
 

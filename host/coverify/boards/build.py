@@ -1,0 +1,170 @@
+"""Where is the firmware for an emulated board? Built once from device_harness, then kept.
+
+The sources are those of the checkout that holds this package, or the copy installed with it. What is built
+is kept under a hash of the sources, the compiler's version and the target: in build/firmware of a checkout,
+else in the user's cache folder (~/.cache/coverify). A build happens in a folder of its own that is renamed
+when complete, so builds at the same time neither see nor disturb one another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.resources
+import os
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from coverify.errors import BuildError, ToolMissing
+
+BUILD_TIMEOUT_S = 600
+_OUTPUT_LINES = 30
+_IGNORED = {"build", "__pycache__"}
+
+
+@dataclass(frozen=True)
+class Target:
+    """What to build: a port of device_harness, its machine ("" for native), with sanitizers (native only)."""
+
+    port: str
+    machine: str = ""
+    sanitize: bool = False
+
+    @property
+    def artifact(self) -> str:
+        """The file that the build makes."""
+        return f"coverify-{self._machine}.elf" if self.machine else "coverify-native"
+
+    @property
+    def _machine(self) -> str:
+        """The machine as make knows it: an386 for mps2-an386."""
+        return self.machine.rpartition("-")[2]
+
+    @property
+    def compiler(self) -> str:
+        """The C compiler that the build calls."""
+        return "arm-none-eabi-gcc" if self.machine else os.environ.get("CC") or "gcc"
+
+    @property
+    def make_variables(self) -> list[str]:
+        """The arguments of make, without BUILD."""
+        words = [f"PORT={self.port}"]
+        if self.machine:
+            words.append(f"MACHINE={self._machine}")
+        return [*words, "SAN=1"] if self.sanitize else words
+
+
+NATIVE = Target("native")
+NATIVE_SANITIZED = Target("native", sanitize=True)
+
+
+def machine_target(machine: str) -> Target:
+    """The target of one of QEMU's mps2/mps3 machines."""
+    return Target("mps2", machine)
+
+
+def harness() -> Path:
+    """The folder of the firmware's sources; BuildError when they are not there."""
+    beside = _checkout() / "device_harness"
+    if (beside / "Makefile").is_file():
+        return beside
+    try:
+        installed = importlib.resources.files("coverify_harness")
+    except ModuleNotFoundError:
+        installed = None
+    if isinstance(installed, Path) and (installed / "Makefile").is_file():
+        return installed
+    raise BuildError(
+        "finding the firmware's sources", f"neither {beside} nor the package coverify_harness is there"
+    )
+
+
+def build(target: Target) -> Path:
+    """The path of the firmware for `target`, built if need be; ToolMissing or BuildError."""
+    _require(target)
+    source = harness()
+    kept = (
+        _cache()
+        / f"{target.machine or target.port}{'-san' if target.sanitize else ''}-{_key(source, target)}"
+    )
+    if not (kept / target.artifact).is_file():
+        _build_into(source, target, kept)
+    return kept / target.artifact
+
+
+def _require(target: Target) -> None:
+    why = f"building the firmware for {target.machine or target.port}"
+    if shutil.which("make") is None:
+        raise ToolMissing("make", "make", why)
+    if shutil.which(target.compiler) is None:
+        package = "gcc-arm-none-eabi libnewlib-arm-none-eabi" if target.machine else "gcc libc6-dev"
+        raise ToolMissing(target.compiler, package, why)
+
+
+def _checkout() -> Path:
+    return Path(__file__).resolve().parents[3]
+
+
+def _cache() -> Path:
+    """The folder for what is built, made if need be."""
+    root = _checkout()
+    if (root / "device_harness" / "Makefile").is_file() and os.access(root, os.W_OK):
+        folder = root / "build" / "firmware"
+    else:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "coverify" / "firmware"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _key(source: Path, target: Target) -> str:
+    """A hash of all that the firmware is made of."""
+    version = subprocess.run([target.compiler, "--version"], capture_output=True, check=False).stdout
+    digest = hashlib.sha256(repr((target, version)).encode())
+    for path in sorted(source.rglob("*")):
+        relative = path.relative_to(source)
+        hidden = any(part in _IGNORED or part.startswith(".") for part in relative.parts)
+        if path.is_file() and not hidden:
+            content = path.read_bytes()
+            digest.update(f"\0{relative.as_posix()}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()[:16]
+
+
+def _build_into(source: Path, target: Target, kept: Path) -> None:
+    """Build in a fresh folder beside `kept` and rename it; whoever comes first wins."""
+    fresh = Path(tempfile.mkdtemp(prefix=f".{kept.name}-", dir=kept.parent))
+    try:
+        _make(source, target, fresh)
+        try:
+            fresh.rename(kept)
+        except OSError:
+            if not (kept / target.artifact).is_file():
+                raise
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _make(source: Path, target: Target, folder: Path) -> None:
+    command = ["make", "-C", str(source), *target.make_variables, f"BUILD={folder}"]
+    # a make that called us must not lend its options or its job server to ours
+    environment = {
+        k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEFILES")
+    }
+    try:
+        done = subprocess.run(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=BUILD_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as err:
+        raise BuildError(" ".join(command), f"not done after {BUILD_TIMEOUT_S} s") from err
+    lines = done.stdout.decode(errors="replace").splitlines()[-_OUTPUT_LINES:]
+    if done.returncode != 0:
+        raise BuildError(" ".join(command), "\n".join(lines))
+    if not (folder / target.artifact).is_file():
+        raise BuildError(" ".join(command), "\n".join([*lines, f"it made no {target.artifact}"]))

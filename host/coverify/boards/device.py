@@ -1,0 +1,172 @@
+"""How does one get to talk to a device, whatever it is? `open_device(url)`, in a `with`.
+
+It finds the board, builds and starts what is emulated, opens the line, says HELLO. Leaving the `with` closes
+the line and ends what was started, also on exceptions and Ctrl-C; see child.py for kill -9.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Protocol
+
+from coverify.boards import build
+from coverify.boards.catalog import Board, resolve
+from coverify.errors import BoardError
+from coverify.link.client import Client, Pace
+from coverify.link.deadline import Deadline
+from coverify.link.line import SerialLine
+from coverify.link.requests import Features, HelloAnswer
+from coverify.link.wirelog import WireLog
+
+START_S = 15.0
+Log = Callable[[str], None]
+
+
+class EmulatedProcess(Protocol):
+    """What native.py and qemu.py start."""
+
+    line_url: str
+
+    def go(self, deadline: Deadline) -> None:
+        """Let it run; the line is open."""
+
+    def obituary(self) -> str:
+        """How it ended; "" while it runs."""
+
+    def end(self) -> None:
+        """End it; twice is harmless."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a report says of a device: how it was reached, and what it said of itself in HELLO."""
+
+    url: str
+    name: str
+    board: str
+    core: str
+    engine: str
+    rounding: str
+    compiler: str
+    build_id: str
+    protocol: int
+    model_capacity: int
+    arena_capacity: int
+    trace: bool
+    cycles: bool
+
+    def as_dict(self) -> dict[str, str | int | bool]:
+        """For JSON."""
+        return asdict(self)
+
+
+class Device:
+    """An open device: `client` talks to it, `hello` and `description` say what it is. Use it in a `with`."""
+
+    client: Client
+    hello: HelloAnswer
+
+    def __init__(
+        self,
+        board: Board,
+        *,
+        wire_log: Path | None = None,
+        log: Log | None = None,
+        firmware: Path | None = None,
+    ) -> None:
+        """Opens `board`; `firmware` replaces what would be built for an emulated one."""
+        self.board = board
+        self._say: Log = log or (lambda text: None)
+        self._firmware = firmware
+        self._session = ExitStack()
+        if firmware is not None and not board.emulated:
+            raise BoardError(f"{board.url}: only an emulated board takes a firmware file; flash this one")
+        self._wire_log = WireLog(wire_log) if wire_log is not None else None
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self) -> None:
+        deadline = Deadline.in_s(START_S * self.board.timeout_scale)
+        process = self._start() if self.board.emulated else None
+        line = SerialLine(process.line_url if process else self.board.target)
+        self._session.callback(line.close)
+        if process is not None:
+            process.go(deadline)
+        pace = Pace().scaled(self.board.timeout_scale)
+        obituary = process.obituary if process is not None else str
+        self.client = Client(line, pace=pace, wire_log=self._wire_log, obituary=obituary)
+        self.hello = self.client.hello(deadline)
+        self._say(f"connected: {self.hello.board}, {self.hello.core}, {self.hello.engine}")
+
+    def _start(self) -> EmulatedProcess:
+        if self._firmware is None:
+            native = self.board.kind == "native"
+            self._say(f"building the firmware for {self.board.url} (kept for next time)")
+            self._firmware = build.build(build.NATIVE if native else build.machine_target(self.board.target))
+        self._say(f"starting {self.board.url} with {self._firmware}")
+        deadline = Deadline.in_s(START_S * self.board.timeout_scale)
+        process = self._process(self._firmware, deadline)
+        self._session.callback(process.end)
+        return process
+
+    def _process(self, firmware: Path, deadline: Deadline) -> EmulatedProcess:
+        # imported here: these modules exist on POSIX systems only
+        if self.board.kind == "native":
+            from coverify.boards.native import NativeProcess
+
+            return NativeProcess(firmware, deadline)
+        from coverify.boards.qemu import QemuProcess
+
+        return QemuProcess(self.board.target, firmware, deadline)
+
+    @property
+    def description(self) -> Description:
+        """For reports."""
+        hello = self.hello
+        return Description(
+            self.board.url, self.board.name, hello.board, hello.core, hello.engine, hello.rounding,
+            hello.compiler, hello.build_id, hello.version, hello.model_capacity, hello.arena_capacity,
+            Features.TRACE in hello.features, Features.CYCLES in hello.features,
+        )  # fmt: skip
+
+    def restart(self) -> None:
+        """Begin again on a fresh process with a new `client`; BoardError for a board that is not emulated."""
+        if not self.board.emulated:
+            raise BoardError(f"{self.board.url} cannot be restarted from here; press its reset button")
+        self._session.close()
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the line and the wire log, end what was started; twice is harmless."""
+        try:
+            self._session.close()
+        finally:
+            if self._wire_log is not None:
+                self._wire_log.close()
+
+    def __enter__(self) -> Device:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_device(
+    url: str, *, wire_log: Path | None = None, log: Log | None = None, firmware: Path | None = None
+) -> Device:
+    """The device that `url` means (catalog.py), started, opened and greeted.
+
+    `wire_log`: a file for all frames. `log`: is told what happens, a line at a time. Errors: BoardError,
+    ToolMissing, BuildError, LinkError, DeviceFault.
+    """
+    return Device(resolve(url), wire_log=wire_log, log=log, firmware=firmware)

@@ -1,0 +1,123 @@
+"""Builds: once per source, never half done, and errors that say what to do. Uses a Makefile of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+
+from coverify.boards import build
+from coverify.errors import BuildError, ToolMissing
+
+MAKEFILE = """\
+all:
+\techo built >> $(LOG)
+\tsleep 0.2
+\tcp source.c $(BUILD)/coverify-native
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    if shutil.which("make") is None or shutil.which("gcc") is None:
+        pytest.skip("make and gcc are not installed")
+    monkeypatch.setattr(build, "_checkout", lambda: tmp_path)
+    monkeypatch.setenv("LOG", str(tmp_path / "log"))
+    (tmp_path / "device_harness").mkdir()
+    (tmp_path / "device_harness" / "Makefile").write_text(MAKEFILE)
+    (tmp_path / "device_harness" / "source.c").write_text("one")
+    return tmp_path
+
+
+def times_built(project: Path) -> int:
+    return len((project / "log").read_text().splitlines())
+
+
+def test_the_same_source_is_built_once_and_a_changed_one_again(project: Path) -> None:
+    first = build.build(build.NATIVE)
+    assert first == build.build(build.NATIVE)
+    assert (first.read_text(), times_built(project)) == ("one", 1)
+    (project / "device_harness" / "source.c").write_text("two")
+    second = build.build(build.NATIVE)
+    assert (first.read_text(), second.read_text(), times_built(project)) == ("one", "two", 2)
+
+
+def test_what_a_build_leaves_in_the_sources_does_not_count(project: Path) -> None:
+    first = build.build(build.NATIVE)
+    (project / "device_harness" / "build").mkdir()
+    (project / "device_harness" / "build" / "x.o").write_text("object")
+    assert build.build(build.NATIVE) == first
+
+
+def test_builds_at_the_same_time_all_get_a_whole_file_and_leave_nothing_behind(project: Path) -> None:
+    got: list[str] = []
+    threads = [
+        threading.Thread(target=lambda: got.append(build.build(build.NATIVE).read_text())) for _ in range(5)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert got == ["one"] * 5
+    assert len(list((project / "build" / "firmware").iterdir())) == 1
+
+
+def test_a_build_that_fails_shows_its_last_lines_and_leaves_nothing(project: Path) -> None:
+    (project / "device_harness" / "Makefile").write_text(
+        "all:\n\t@seq 1000; echo source.c:7: no such thing; exit 1\n"
+    )
+    with pytest.raises(BuildError, match=r"source\.c:7: no such thing") as failed:
+        build.build(build.NATIVE)
+    assert "PORT=native" in str(failed.value)
+    assert len(failed.value.output.splitlines()) <= 30
+    assert list((project / "build" / "firmware").iterdir()) == []
+
+
+def test_a_build_that_makes_nothing_is_an_error(project: Path) -> None:
+    (project / "device_harness" / "Makefile").write_text("all:\n")
+    with pytest.raises(BuildError, match="made no coverify-native"):
+        build.build(build.NATIVE)
+
+
+def test_a_machine_is_built_under_its_short_name() -> None:
+    target = build.machine_target("mps2-an386")
+    assert target.artifact == "coverify-an386.elf"
+    assert target.make_variables == ["PORT=mps2", "MACHINE=an386"]
+
+
+@pytest.mark.parametrize(
+    ("target", "package"),
+    [(build.machine_target("mps2-an386"), "gcc-arm-none-eabi"), (build.NATIVE, "gcc")],
+    ids=["cross", "native"],
+)
+def test_a_missing_compiler_names_its_package(
+    project: Path, monkeypatch: pytest.MonkeyPatch, target: build.Target, package: str
+) -> None:
+    only_make = project / "bin"
+    only_make.mkdir()
+    (only_make / "make").symlink_to(str(shutil.which("make")))
+    monkeypatch.setenv("PATH", str(only_make))
+    monkeypatch.delenv("CC", raising=False)
+    with pytest.raises(ToolMissing, match=package) as missing:
+        build.build(target)
+    assert missing.value.exit_code == 2
+
+
+def test_a_checkout_that_cannot_be_written_builds_into_the_users_cache(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK and access(path, mode))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(project / "cache"))
+    assert build.build(build.NATIVE).is_relative_to(project / "cache" / "coverify" / "firmware")
+
+
+def test_without_sources_the_error_says_where_it_looked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "_checkout", lambda: tmp_path)
+    with pytest.raises(BuildError, match="device_harness"):
+        build.build(build.NATIVE)
