@@ -105,12 +105,12 @@ def mismatch_text(found: Mismatch) -> str:
     return f"sample {found.sample}, element {list(found.element)}: expected {found.expected}, got {found.got}"
 
 
-def query_name(query: Query) -> str:
-    """`sample 3, eps 2`, or the property's text."""
+def query_name(query: Query, with_property: bool = True) -> str:
+    """`sample 3, eps 2`, and the property's text."""
     known = [
         f"sample {query.index}" if query.index is not None else "",
         f"eps {query.eps}" if query.eps is not None else "",
-        query.property or "",
+        query.property or "" if with_property else "",
     ]
     return ", ".join(text for text in known if text) or "query"
 

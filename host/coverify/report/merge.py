@@ -74,6 +74,7 @@ def merge(sources: Sequence[Source]) -> Result:
 def overall(result: Result) -> Verdict:
     """The worst of a result's verdict and its rows: a head that says less than its rows is not believed."""
     rows: list[Verdict] = [query.verdict for query in result.queries or ()]
+    rows += [query.replay for query in result.queries or () if query.replay]
     rows += [replay.verdict for replay in result.replays or ()]
     differs = bool(result.mismatches) or any(row.mismatching_samples for row in result.tensors or ())
     # FLAKY is what differing bytes mean when they did not repeat

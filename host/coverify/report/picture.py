@@ -1,8 +1,9 @@
 """What did the attack change? A sample, the change and the changed sample as small PNG images in data: URLs.
 
-Values -128…127 are black…white; the change is drawn on a diverging scale (blue: lower, white: equal, orange:
-higher) that ends at the largest change. The last dimension is a channel if it is 1 or 3; other shapes are
-drawn as rows. Pixels are enlarged by repetition, so that they stay crisp on screen and on paper.
+Values -128…127 are black…white; the change is drawn on a diverging scale (blue: lower, white: equal,
+orange: higher) that ends at the largest change. A last dimension of 3 is colour; a vector whose length is a
+square (a flattened image) is drawn as one; other shapes are drawn as rows. Pixels are enlarged by repetition,
+so that they stay crisp on screen and on paper.
 """
 
 from __future__ import annotations
@@ -68,6 +69,8 @@ def grid(shape: tuple[int, ...]) -> tuple[int, int, int]:
         return sides[0], sides[1], 3
     if not sides:
         return 1, 1, 1
+    if len(sides) == 1 and math.isqrt(sides[0]) ** 2 == sides[0]:
+        return math.isqrt(sides[0]), math.isqrt(sides[0]), 1
     return math.prod(sides[:-1]), sides[-1], 1
 
 

@@ -112,12 +112,14 @@ def compared(sources: Sequence[Source]) -> list[str]:
     said = [_compared_sentence(source.result) for source in _conforming(sources)]
     queries, replays = _queries(sources), _replays(sources)
     proofs = sum(query.certificate is not None for query in queries)
-    pictures = sum(query.witness is not None for query in queries)
+    witnesses = sum(query.witness is not None for query in queries)
     if queries:
+        decided = sum(query.verdict in ("HOLDS", "VIOLATED") for query in queries)
         engines = ", ".join(sorted({query.engine for query in queries})[:12])
         said.append(
-            f"{plural(len(queries), 'query', 'queries')} decided on the exact integers of the reference "
-            f"(engine: {engines}); {plural(pictures, 'witness file')}, {plural(proofs, 'certificate')}."
+            f"{grouped(decided)} of {plural(len(queries), 'query', 'queries')} decided on the exact integers "
+            "of the reference "
+            f"(engine: {engines}); {plural(witnesses, 'witness file')}, {plural(proofs, 'certificate')}."
         )
     if replays:
         n_bytes = sum(row.bytes for replay in replays for row in replay.tensors)

@@ -117,7 +117,7 @@ def _queries(result: Result, console: Console) -> None:
     for row in rows[:MAX_LINES]:
         evidence = base_name(row.witness or row.certificate or "") or row.note
         table.add_row(
-            _cell(query_name(row)),
+            _cell(query_name(row, with_property=row.index is None)),
             _verdict(row.verdict),
             *map(_cell, (row.engine, seconds(row.time_s), row.label, row.predicted, row.replay, evidence)),
         )

@@ -139,6 +139,16 @@ def test_a_head_that_says_less_than_its_rows_is_not_believed(tmp_path: Path) -> 
     assert isinstance(cases(tmp_path)["conform.json", "verdict"], Failure)
 
 
+def test_a_refuted_witness_outweighs_its_violation(tmp_path: Path) -> None:
+    query = Query(index=0, eps=1, verdict="VIOLATED", engine="attack", time_s=1.0, replay="REFUTED")
+    write_result(tmp_path, Result(verb="verify", verdict="VIOLATED", queries=(query,)))
+    assert make_report(tmp_path).verdict == "REFUTED"
+
+
+def test_an_open_query_is_not_counted_as_decided(loop: Path) -> None:
+    assert "9 of 10 queries decided" in Page(make_report(loop).html).text
+
+
 def test_a_result_named_result_json_is_kept_under_its_verb(
     tmp_path: Path, result_of: Callable[[str], Result]
 ) -> None:
@@ -376,7 +386,8 @@ def test_the_pictures_show_the_values_and_the_sign_of_the_change() -> None:
         ((1, 28, 28, 1), (28, 28, 1)),
         ((32, 32, 3), (32, 32, 3)),
         ((49, 10, 1), (49, 10, 1)),
-        ((64,), (1, 64, 1)),
+        ((64,), (8, 8, 1)),
+        ((60,), (1, 60, 1)),
         ((1,), (1, 1, 1)),
         ((4, 8, 8, 2), (256, 2, 1)),
         ((1, 1, 3), (1, 3, 1)),
