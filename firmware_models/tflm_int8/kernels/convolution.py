@@ -110,7 +110,7 @@ def _image_and_filters(node: Node) -> tuple[I64Array, tuple[int, int, int]]:
     """The filter as int64 [4 axes] and the image's height, width and channels."""
     node.arity(range(2, 4))
     x, filters = node.input(0), node.constant(node.input(1), "int8")
-    if len(x.shape) != 4 or filters.ndim != 4 or filters.size == 0:
+    if len(x.shape) != 4 or filters.ndim != 4 or filters.size == 0 or x.size == 0:
         node.refuse(f"shapes {list(x.shape)} and {list(filters.shape)}: four axes each are needed")
     return filters, (x.shape[1], x.shape[2], x.shape[3])
 

@@ -85,7 +85,7 @@ def _window_and_range(node: Node) -> tuple[Window2D, int, int]:
     before, after = node.int8(x), node.int8(out)
     if before.zero_point != after.zero_point or abs(np.float32(before.scale - after.scale)) > 1e-6:
         node.refuse("input and output are quantized differently")
-    if len(x.shape) != 4:
+    if len(x.shape) != 4 or x.size == 0:
         node.refuse(f"the input has the shape {list(x.shape)}")
     window = node.window(
         (x.shape[1], x.shape[2]),

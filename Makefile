@@ -1,0 +1,57 @@
+# coverify: the two commands of the README are `make demo` and `make test`; `make help` lists the rest.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+DEMO   := build/demo
+
+.DEFAULT_GOAL := help
+.PHONY: help setup tools demo test check format fuzz bench networks clean
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(READY) ## Make the virtual environment .venv with the command .venv/bin/coverify
+
+$(READY): pyproject.toml
+	@device_harness/tools.sh venv "$(PYTHON)" $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[oracle,test,check]'
+	@touch $@
+
+tools: ## Install the cross compiler and the emulator when they are missing
+	@device_harness/tools.sh cross
+
+demo: setup ## The whole loop on an emulated Cortex-M4, with an HTML report at the end
+	@device_harness/tools.sh cross || true
+	@$(BIN)/coverify demo --out $(DEMO)
+
+test: setup ## All tests
+	@device_harness/tools.sh cross || true
+	@$(BIN)/python -m pytest
+
+check: setup ## Format, lint, types, C warnings and sanitizers, fast tests: what CI runs first
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(MAKE) --no-print-directory -C device_harness PORT=native BUILD=$(CURDIR)/build/check SAN=1
+	@$(BIN)/python -m pytest -m 'not slow and not cross' -x
+
+format: setup ## Format the Python sources
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+fuzz: setup ## The long form of the differential tests (COVERIFY_FUZZ_CASES=…)
+	@COVERIFY_FUZZ_CASES=$${COVERIFY_FUZZ_CASES:-3000} $(BIN)/python -m pytest -k 'random or fuzz or mutat or brute'
+
+bench: setup ## Benchmarks, as ratios against a peer in the same run
+	@set -e; for f in benchmarks/*.py; do echo "== $$f"; $(BIN)/python $$f; done
+
+networks: ## Train and convert the networks of firmware_models/networks again (needs 2 GB for TensorFlow)
+	@device_harness/tools.sh venv "$(PYTHON)" build/train-venv
+	@build/train-venv/bin/python -m pip install --quiet --disable-pip-version-check '.[train]'
+	@build/train-venv/bin/python firmware_models/networks/train.py
+
+clean: ## Remove what was built, but not the virtual environment
+	rm -rf build
+	@$(MAKE) --no-print-directory -C device_harness clean

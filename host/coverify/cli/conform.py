@@ -1,0 +1,181 @@
+"""coverify conform: every tensor of every sample, device against reference."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from coverify.inputs import read_inputs
+from numpy.typing import NDArray
+
+from coverify.cli.devices import DeviceOption, WireLogOption, device_limits, device_row, load, opened
+from coverify.cli.outcome import (
+    Bar,
+    JsonOption,
+    OutOption,
+    Output,
+    ProfileOption,
+    model_ref,
+    progress_bar,
+    run_verb,
+    verdict_of,
+    versions,
+)
+from coverify.conformance.compare import Comparison, compare
+from coverify.conformance.oracles import Oracle, available, version
+from coverify.conformance.vectors import vectors
+from coverify.errors import BadInput, CoverifyError, DeviceFault, DeviceRefused, LinkError
+from coverify.report import Oracle as OracleRow
+from coverify.report import Result
+from tflm_int8 import Model, Reference, sample_shape
+
+DEFAULT_VECTORS = 32
+
+
+def conform(
+    model: Annotated[Path, typer.Argument(help="The .tflite file.", show_default=False)],
+    device: DeviceOption,
+    inputs: Annotated[
+        Path | None, typer.Option(help=".npz with x (int8, N x the input's shape without its batch of 1).")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Take only the first N of --inputs.")] = None,
+    vectors_: Annotated[
+        int | None,
+        typer.Option("--vectors", min=0, max=1_000_000, help="Generated inputs: corners, then random ones."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the generated inputs.")] = 0,
+    oracle: Annotated[
+        str, typer.Option(help="Check the reference against TFLM's interpreter too: auto, tflm or none.")
+    ] = "auto",
+    profile: ProfileOption = "tflm",
+    out: OutOption = None,
+    json: JsonOption = None,
+    wire_log: WireLogOption = None,
+) -> None:
+    """Compare a DEVICE with the reference: every byte of every tensor of every sample.
+
+    MATCH exits with 0, MISMATCH with 1 (naming the first operator and element that differ), a link or
+    device failure with 3, FLAKY with 4. Without --inputs and --vectors, 32 generated inputs are compared.
+
+    Example: coverify conform net.tflite --device qemu:mps2-an386 --inputs test.npz --vectors 100
+    """
+    output = Output(json, out)
+
+    def body() -> Result:
+        net = Model.read(model)
+        reference = _reference(net, profile)
+        x = _samples(reference, inputs, limit, vectors_, seed)
+        checked = _check_reference(reference, oracle, x, output)
+        return _conform(reference, x, device, wire_log, output, checked, seed)
+
+    run_verb("conform", output, body)
+
+
+def _reference(net: Model, profile: str) -> Reference:
+    try:
+        reference = Reference(net, profile)
+    except ValueError as error:
+        raise BadInput(str(error)) from error
+    if len(net.inputs) != 1:
+        raise BadInput(f"{net.name} has {len(net.inputs)} inputs; one is supported")
+    return reference
+
+
+def _samples(
+    reference: Reference, inputs: Path | None, limit: int | None, n_vectors: int | None, seed: int
+) -> NDArray[np.int8]:
+    shape = sample_shape(reference.input)
+    parts = []
+    if inputs is not None:
+        parts.append(read_inputs(inputs, shape, None, quantize=False).x[:limit])
+    if n_vectors is None:
+        n_vectors = 0 if parts else DEFAULT_VECTORS
+    quantization = reference.input.quantization
+    zero_point = quantization.zero_point if quantization is not None else 0
+    parts.append(vectors(shape, n_vectors, seed, zero_point))
+    x = np.concatenate(parts)
+    if not len(x):
+        raise BadInput("there is nothing to compare: no --inputs and --vectors 0")
+    return x
+
+
+def _check_reference(
+    reference: Reference, oracle: str, x: NDArray[np.int8], output: Output
+) -> OracleRow | None:
+    """Hold the reference against TFLM's interpreter on the same samples; None when that was not done."""
+    if oracle not in ("auto", "tflm", "none"):
+        raise BadInput(f"--oracle {oracle}: auto, tflm or none")
+    if oracle == "none" or (oracle == "auto" and not available("tflm")):
+        return None
+    with progress_bar(output) as progress, Oracle("tflm", reference.model) as tflm:
+        bar = Bar(progress, "TFLM's interpreter")
+        for start in range(0, len(x), 64):
+            batch = x[start : start + 64]
+            expected, ours = tflm.trace(batch), reference.trace(batch)
+            for tensor, values in ours.items():
+                if not np.array_equal(values, expected[tensor]):
+                    raise CoverifyError(
+                        f"the reference differs from tflite-micro {version('tflm')} at tensor {tensor} of "
+                        f"{reference.model.name}: a defect of coverify; please report it with this model"
+                    )
+            bar(start + len(batch), len(x))
+    return OracleRow(name="tflite-micro", version=version("tflm"))
+
+
+def _conform(
+    reference: Reference,
+    x: NDArray[np.int8],
+    url: str,
+    wire_log: Path | None,
+    output: Output,
+    oracle: OracleRow | None,
+    seed: int,
+) -> Result:
+    comparison = Comparison(reference.model)
+    row, message, verdict = None, None, None
+    try:
+        with opened(url, wire_log, output) as device:
+            row = device_row(device)
+            stepper = load(device, reference.model, output)
+            with progress_bar(output) as progress:
+                compare(comparison, reference, stepper, x, Bar(progress, "samples"))
+    except (LinkError, DeviceFault, DeviceRefused) as error:
+        verdict, message = verdict_of(error), str(error)
+    return Result(
+        verb="conform",
+        verdict=verdict or comparison.verdict,
+        message=message or _first_difference(comparison),
+        model=model_ref(reference.model),
+        device=row,
+        profile=reference.profile,
+        oracle=oracle,
+        samples=comparison.samples,
+        bytes_compared=comparison.bytes_compared,
+        tensors=comparison.rows(),
+        mismatches=tuple(comparison.mismatches),
+        not_covered=_not_covered(len(x), comparison.samples, url, oracle),
+        versions=versions("tflite-micro"),
+        seed=seed,
+    )
+
+
+def _first_difference(comparison: Comparison) -> str | None:
+    if not comparison.mismatches:
+        return None
+    first = comparison.mismatches[0]
+    return (
+        f"{comparison.differing_samples} of {comparison.samples} samples differ; first at op {first.op_index} "
+        f"{first.op}, tensor {first.tensor}, element {list(first.element)} of sample {first.sample}: "
+        f"expected {first.expected}, the device has {first.got}"
+    )
+
+
+def _not_covered(wanted: int, done: int, url: str, oracle: OracleRow | None) -> tuple[str, ...]:
+    said = [f"inputs other than the {done} compared (a comparison of samples, not a proof)"]
+    if done < wanted:
+        said.append(f"{wanted - done} of {wanted} samples: the comparison ended early")
+    if oracle is None:
+        said.append("the reference itself was not held against TFLM's interpreter in this run")
+    return (*said, *device_limits(url))

@@ -1,0 +1,66 @@
+"""The options and rows of verbs that talk to a device."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from coverify.boards.device import Device, open_device
+from coverify.cli.outcome import Bar, Output, progress_bar
+from coverify.conformance.stepping import Stepper
+from coverify.report import Device as DeviceRow
+from tflm_int8 import Model
+
+DeviceOption = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        metavar="DEVICE",
+        help="native:, qemu:MACHINE, serial:PORT@BAUD, rfc2217://HOST:PORT, socket://HOST:PORT or a board "
+        "file (see: coverify boards).",
+    ),
+]
+WireLogOption = Annotated[
+    Path | None,
+    typer.Option("--wire-log", metavar="FILE", help="Log every frame, both ways, with time stamps."),
+]
+
+
+def opened(url: str, wire_log: Path | None, output: Output) -> Device:
+    """A greeted device, for `with`: what was started for it is ended on the way out."""
+    console = output.console
+    return open_device(
+        url, wire_log=wire_log, log=lambda text: console.print(text, style="dim", markup=False)
+    )
+
+
+def load(device: Device, model: Model, output: Output) -> Stepper:
+    """The model on the device, with a progress bar for the upload."""
+    with progress_bar(output) as progress:
+        return Stepper(device.client, model, Bar(progress, "upload"))
+
+
+def device_row(device: Device) -> DeviceRow:
+    """The device as a result names it, in its own words."""
+    hello = device.hello
+    return DeviceRow(
+        url=device.board.url,
+        board=hello.board,
+        core=hello.core,
+        engine=hello.engine,
+        rounding=hello.rounding,
+        compiler=hello.compiler,
+        build_id=hello.build_id,
+        protocol=hello.version,
+    )
+
+
+def device_limits(url: str) -> tuple[str, ...]:
+    """What running on this kind of device cannot show."""
+    if url.startswith("native:"):
+        return ("the microcontroller: the firmware ran as a process of this host (native:)",)
+    if url.startswith("qemu:"):
+        return ("silicon: the core is emulated by QEMU (instructions, not timing, caches or errata)",)
+    return ()

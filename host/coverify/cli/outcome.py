@@ -1,0 +1,154 @@
+"""How every verb ends: one result object, rendered as text or JSON, its verdict turned into the exit code.
+
+An error that coverify knows becomes a result as well (ERROR, UNSUPPORTED, LINK_ERROR, DEVICE_FAULT) with the
+message, never a traceback; Ctrl-C exits with 130 after everything that was started has been ended.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from coverify.errors import CoverifyError, DeviceFault, DeviceRefused, LinkError
+from coverify.report import ModelRef, Result, Verdict, exit_code, render, write_result
+from coverify.report.result import write_atomically
+from tflm_int8 import Model, TflmError, UnsupportedModel, UnsupportedOp
+
+INTERRUPTED = 130
+_REFUSED_UNSUPPORTED = 6
+
+JsonOption = Annotated[
+    str | None,
+    typer.Option("--json", metavar="FILE|-", help="Write the result as JSON to FILE, or to standard output."),
+]
+OutOption = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="DIR", help="Folder for the result and its evidence (made if missing)."),
+]
+ProfileOption = Annotated[str, typer.Option(help="Kernel profile: whose arithmetic the reference follows.")]
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where a result goes: `json` is a file or "-", `out` a folder that gets <verb>.json."""
+
+    json: str | None = None
+    out: Path | None = None
+
+    @property
+    def console(self) -> Console:
+        """Where text goes: standard output, or standard error when that is taken by the JSON."""
+        return Console(stderr=self.json == "-", highlight=False)
+
+    def emit(self, result: Result) -> None:
+        """Write and render the result."""
+        if self.out is not None:
+            self.out.mkdir(parents=True, exist_ok=True)
+            write_result(self.out, result)
+        if self.json == "-":
+            sys.stdout.write(result.to_json())
+            return
+        if self.json is not None:
+            write_atomically(Path(self.json), result.to_json())
+        render(result, self.console)
+
+
+def run_verb(verb: str, output: Output, body: Callable[[], Result]) -> NoReturn:
+    """Run a verb's body, emit its result (or the error as a result) and exit by its verdict."""
+    started = datetime.now(timezone.utc)
+    try:
+        result = body()
+        _emit(output, _stamped(result, started))
+    except KeyboardInterrupt:
+        Console(stderr=True).print("interrupted", style="bold")
+        raise typer.Exit(INTERRUPTED) from None
+    except (CoverifyError, TflmError, OSError) as error:
+        result = Result(verb=verb, verdict=verdict_of(error), message=_message(error), versions=versions())
+        _emit(output, _stamped(result, started))
+    raise typer.Exit(exit_code(result.verdict))
+
+
+def _emit(output: Output, result: Result) -> None:
+    """Emit; a place that cannot be written to is an error of its own."""
+    try:
+        output.emit(result)
+    except OSError as error:
+        Console(stderr=True).print(f"the result cannot be written: {error}", style="bold red", markup=False)
+        raise typer.Exit(2) from None
+
+
+def _stamped(result: Result, started: datetime) -> Result:
+    finished = datetime.now(timezone.utc)
+    return result.model_copy(
+        update={"started": started, "finished": finished, "command": ("coverify", *sys.argv[1:])}
+    )
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)[:4000]
+
+
+def verdict_of(error: Exception) -> Verdict:
+    """The verdict that an error stands for."""
+    if isinstance(error, UnsupportedOp | UnsupportedModel):
+        return "UNSUPPORTED"
+    if isinstance(error, DeviceRefused):
+        return "UNSUPPORTED" if error.status == _REFUSED_UNSUPPORTED else "LINK_ERROR"
+    if isinstance(error, DeviceFault):
+        return "DEVICE_FAULT"
+    if isinstance(error, LinkError):
+        return "LINK_ERROR"
+    return "ERROR"
+
+
+def model_ref(model: Model) -> ModelRef:
+    """The model as a result names it."""
+    return ModelRef(file=model.name, sha256=model.sha256)
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """The versions of coverify, Python, the system, numpy and the named packages that are installed."""
+    found = {"python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}"}
+    for name in ("coverify", "numpy", *packages):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def progress_bar(output: Output) -> Progress:
+    """A progress bar on standard error; silent when nobody looks."""
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+
+
+class Bar:
+    """One task of a progress bar as a `(done, total)` callback."""
+
+    def __init__(self, progress: Progress, description: str) -> None:
+        self._progress = progress
+        self._task: Any = progress.add_task(description, total=None)
+
+    def __call__(self, done: int, total: int) -> None:
+        self._progress.update(self._task, completed=done, total=total)

@@ -1,0 +1,33 @@
+"""coverify report: from a folder of results to result.json, junit.xml and one self-contained report.html."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from coverify.report import ReportError, exit_code, make_report
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(help="Folder with the results of other verbs (--out DIR).")],
+) -> None:
+    """Merge the results in DIR into DIR/result.json, DIR/junit.xml and DIR/report.html.
+
+    Every *.json result in DIR and in its direct subfolders is read; the worst verdict wins, and is the exit
+    code. Running it again gives the same files.
+
+    Example: coverify conform … --out run && coverify verify … --out run && coverify report run
+    """
+    try:
+        paths = make_report(folder)
+    except (ReportError, OSError) as error:
+        Console(stderr=True).print(str(error), style="bold red", markup=False)
+        raise typer.Exit(2) from None
+    console = Console(highlight=False)
+    console.print(f"{paths.verdict}  report", markup=False)
+    for path in (paths.result, paths.junit, paths.html):
+        console.print(f"  {path}", markup=False, soft_wrap=True)
+    raise typer.Exit(exit_code(paths.verdict))

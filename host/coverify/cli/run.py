@@ -1,0 +1,126 @@
+"""coverify run: run a network on the reference, on another interpreter, or on a device, and keep the tensors."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from coverify.inputs import read_inputs
+from numpy.typing import NDArray
+
+from coverify.cli.devices import WireLogOption, device_row, load, opened
+from coverify.cli.outcome import (
+    Bar,
+    JsonOption,
+    Output,
+    ProfileOption,
+    model_ref,
+    progress_bar,
+    run_verb,
+    versions,
+)
+from coverify.conformance.oracles import Oracle, OracleName, version
+from coverify.errors import BadInput
+from coverify.files import replace_file
+from coverify.report import Device as DeviceRow
+from coverify.report import Oracle as OracleRow
+from coverify.report import Result
+from tflm_int8 import Model, Reference, sample_shape
+
+Arrays = dict[int, NDArray[np.int8]]
+
+
+def run(
+    model: Annotated[Path, typer.Argument(help="The .tflite file.", show_default=False)],
+    inputs: Annotated[Path, typer.Option(help=".npz with x (int8, N x the input's shape without batch).")],
+    output_file: Annotated[Path, typer.Option("--output", "-o", metavar="OUT.npz", help="Where y goes.")],
+    on: Annotated[
+        str, typer.Option(help="reference, tflm, tflite (BUILTIN_REF), or a device (see: coverify boards).")
+    ] = "reference",
+    trace: Annotated[bool, typer.Option("--trace", help="Keep every tensor that an operator wrote.")] = False,
+    quantize: Annotated[
+        bool, typer.Option(help="x is real-valued: quantize it with the model's scale.")
+    ] = False,
+    profile: ProfileOption = "tflm",
+    json: JsonOption = None,
+    wire_log: WireLogOption = None,
+) -> None:
+    """Run MODEL on all inputs and write y (N x output shape without batch) to OUT.npz.
+
+    With --trace also one array t<tensor index> per tensor that an operator wrote, N x its whole shape.
+    When the inputs have labels y, the accuracy is printed.
+
+    Example: coverify run net.tflite --inputs test.npz --on qemu:mps2-an386 -o out.npz --trace
+    """
+    output = Output(json)
+
+    def body() -> Result:
+        net = Model.read(model)
+        reference = _reference(net, profile)
+        quantization = reference.input.quantization
+        pair = (quantization.scale, quantization.zero_point) if quantization is not None else None
+        data = read_inputs(inputs, sample_shape(reference.input), pair, quantize=quantize)
+        arrays, device, oracle = _run_on(on, reference, data.x, trace, wire_log, output)
+        y = arrays.pop(net.outputs[0]) if not trace else arrays[net.outputs[0]]
+        y = y.reshape(len(data.x), *sample_shape(reference.output))
+        _write(output_file, y, arrays if trace else {})
+        return Result(
+            verb="run",
+            verdict="OK",
+            message=_message(output_file, on, y, data.y),
+            model=model_ref(net),
+            device=device,
+            profile=profile if on == "reference" else None,
+            oracle=oracle,
+            samples=len(y),
+            versions=versions(),
+        )
+
+    run_verb("run", output, body)
+
+
+def _reference(net: Model, profile: str) -> Reference:
+    try:
+        return Reference(net, profile)
+    except ValueError as error:
+        raise BadInput(str(error)) from error
+
+
+def _run_on(
+    on: str, reference: Reference, x: NDArray[np.int8], trace: bool, wire_log: Path | None, output: Output
+) -> tuple[Arrays, DeviceRow | None, OracleRow | None]:
+    """Tensor index → int8 [N, tensor shape]: all tensors with `trace`, else at least the output."""
+    if on == "reference":
+        last = reference.model.outputs[0]
+        return (reference.trace(x) if trace else {last: reference.run(x)}), None, None
+    names: dict[str, OracleName] = {"tflm": "tflm", "tflite": "tflite"}
+    if on in names:
+        with Oracle(names[on], reference.model) as oracle:
+            return oracle.trace(x), None, OracleRow(name=on, version=version(names[on]))
+    with opened(on, wire_log, output) as device:
+        stepper = load(device, reference.model, output)
+        with progress_bar(output) as progress:
+            bar = Bar(progress, "samples")
+            rows: list[Arrays] = []
+            for i, one in enumerate(x):
+                rows.append(stepper.trace(one) if trace else {reference.model.outputs[0]: stepper.run(one)})
+                bar(i + 1, len(x))
+        arrays = {t: np.stack([row[t] for row in rows]) for t in (rows[0] if rows else {})}
+        return arrays, device_row(device), None
+
+
+def _write(path: Path, y: NDArray[np.int8], tensors: Arrays) -> None:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, y=y, **{f"t{i}": values for i, values in tensors.items()})
+    replace_file(path, buffer.getvalue())
+
+
+def _message(path: Path, on: str, y: NDArray[np.int8], labels: NDArray[np.int64] | None) -> str:
+    said = f"{len(y)} samples on {on}, written to {path.name}"
+    if labels is None or not len(y):
+        return said
+    right = int((y.reshape(len(y), -1).argmax(axis=1) == labels).sum())
+    return f"{said}; {right} of {len(y)} labels right ({100 * right / len(y):.2f} %)"

@@ -1,0 +1,163 @@
+"""Other people's interpreters as sources of truth: TFLM's own, and TFLite's reference kernels.
+
+Each runs in a child process of ours, because both are C++ that may abort on a model that they do not like; a
+child that dies is an OracleError with its last words, never a wrong tensor.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import multiprocessing
+import multiprocessing.connection
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coverify.errors import CoverifyError
+from tflm_int8 import Model
+
+OracleName = Literal["tflm", "tflite"]
+Trace = dict[int, NDArray[np.int8]]
+
+_PACKAGES: Final[dict[str, tuple[str, str]]] = {
+    "tflm": ("tflite_micro", "tflite-micro"),
+    "tflite": ("tflite_runtime", "tflite-runtime"),
+}
+_TIMEOUT_S = 300.0
+
+
+class OracleError(CoverifyError):
+    """The oracle is not installed, refused the model, or died."""
+
+
+def available(name: OracleName) -> bool:
+    """Whether the oracle's package is installed."""
+    return importlib.util.find_spec(_PACKAGES[name][0]) is not None
+
+
+def version(name: OracleName) -> str:
+    """The version of the oracle's distribution, or "" when it is not installed."""
+    try:
+        return importlib.metadata.version(_PACKAGES[name][1])
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+class Oracle:
+    """One interpreter on one model, in a child process; a context manager."""
+
+    def __init__(self, name: OracleName, model: Model) -> None:
+        """Start the child and load the model.  Raises OracleError."""
+        if not available(name):
+            raise OracleError(f"{_PACKAGES[name][1]} is not installed: pip install 'coverify[oracle]'")
+        self.name, self.model = name, model
+        self._written = [o for op in model.operators for o in op.outputs]
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._child = context.Process(
+            target=_serve, args=(theirs, name, model.content, self._written, _arena_bytes(model)), daemon=True
+        )
+        self._child.start()
+        theirs.close()
+        self._answer()
+
+    def __enter__(self) -> Oracle:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the child."""
+        self._pipe.close()
+        self._child.terminate()
+        self._child.join()
+
+    def trace(self, x: NDArray[np.int8]) -> Trace:
+        """int8 [N, sample shape] → every tensor that an operator wrote: int8 [N, tensor shape]."""
+        shape = self.model.tensors[self.model.inputs[0]].shape
+        self._pipe.send(x.reshape(-1, *shape))
+        answer: Trace = self._answer()
+        return answer
+
+    def _answer(self) -> Any:
+        try:
+            if not self._pipe.poll(_TIMEOUT_S):
+                raise OracleError(f"the {self.name} oracle gave no answer within {_TIMEOUT_S:.0f} s")
+            kind, value = self._pipe.recv()
+        except (EOFError, ConnectionError) as error:
+            self._child.join()
+            raise OracleError(
+                f"the {self.name} oracle died on {self.model.name} (exit code {self._child.exitcode})"
+            ) from error
+        if kind == "error":
+            raise OracleError(f"the {self.name} oracle refused {self.model.name}: {value}")
+        return value
+
+
+def _arena_bytes(model: Model) -> int:
+    """Room for every tensor preserved, and what the interpreter keeps beside them."""
+    return 2 * sum(t.size for t in model.tensors if t.data is None) + 4 * len(model.content) + (1 << 20)
+
+
+def _serve(
+    pipe: multiprocessing.connection.Connection,
+    name: OracleName,
+    content: bytes,
+    written: list[int],
+    arena_bytes: int,
+) -> None:
+    """The child: load, say so, then answer one batch after the other until the pipe closes."""
+    try:
+        run = _tflm(content, written, arena_bytes) if name == "tflm" else _tflite(content, written)
+        pipe.send(("ready", None))
+        while True:
+            x = pipe.recv()
+            traces = [run(one) for one in x]
+            pipe.send(("trace", {t: np.stack([trace[t] for trace in traces]) for t in written}))
+    except (EOFError, ConnectionError, KeyboardInterrupt):
+        return
+    except (RuntimeError, ValueError, IndexError, TypeError) as error:
+        pipe.send(("error", str(error)[:500]))
+
+
+def _tflm(content: bytes, written: list[int], arena_bytes: int) -> Callable[[NDArray[np.int8]], Trace]:
+    from tflite_micro.python.tflite_micro import runtime
+
+    interpreter = runtime.Interpreter.from_bytes(
+        content,
+        arena_size=arena_bytes,
+        intrepreter_config=runtime.InterpreterConfig.kPreserveAllTensors,
+    )
+
+    def run(x: NDArray[np.int8]) -> Trace:
+        interpreter.set_input(x, 0)
+        interpreter.invoke()
+        return {t: interpreter.GetTensor(t, 0)["tensor_data"] for t in written}
+
+    return run
+
+
+def _tflite(content: bytes, written: list[int]) -> Callable[[NDArray[np.int8]], Trace]:
+    from tflite_runtime.interpreter import Interpreter, OpResolverType
+
+    interpreter = Interpreter(
+        model_content=content,
+        experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
+        experimental_preserve_all_tensors=True,
+    )
+    interpreter.allocate_tensors()
+    first = interpreter.get_input_details()[0]["index"]
+
+    def run(x: NDArray[np.int8]) -> Trace:
+        interpreter.set_tensor(first, x)
+        interpreter.invoke()
+        return {t: interpreter.get_tensor(t).copy() for t in written}
+
+    return run

@@ -1,0 +1,79 @@
+"""Does the device do what a witness says?  Its input is run there, twice, and every tensor is compared.
+
+CONFIRMED: every tensor of the invocation has the expected bytes, and the device's own output breaks the
+property. REFUTED: it does not. FLAKY: the same input gave two answers. A witness whose expected tensors are
+not what the reference computes is refused before any device is asked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coverify.conformance.compare import Comparison
+from coverify.conformance.stepping import Stepper, Tensors
+from coverify.errors import BadInput
+from coverify.report.rows import TensorRow
+from coverify.report.verdict import Verdict
+from tflm_int8 import Reference
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a witness says: on `x` (int8, the input's shape) the network's class is not `label`.
+
+    base: the input that the property is about; tensors: tensor index → expected int8 bytes.
+    """
+
+    base: NDArray[np.int8]
+    x: NDArray[np.int8]
+    label: int
+    tensors: Tensors
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What the device did."""
+
+    verdict: Verdict
+    note: str
+    tensors: tuple[TensorRow, ...]
+
+
+def first_maximum(output: NDArray[np.int8]) -> int:
+    """The class that a user of the device computes: the index of the output's first maximum, in C order."""
+    return int(np.argmax(output.reshape(-1)))
+
+
+def check_claim(claim: Claim, reference: Reference) -> None:
+    """BadInput when the reference does not compute the expected tensors, or they break nothing."""
+    trace = {t: values[0] for t, values in reference.trace(claim.x[None]).items()}
+    if set(trace) != set(claim.tensors):
+        raise BadInput("the witness does not hold exactly the tensors that the network writes")
+    for tensor, values in trace.items():
+        if not np.array_equal(values, claim.tensors[tensor]):
+            raise BadInput(f"the witness expects other bytes in tensor {tensor} than the reference computes")
+    if first_maximum(trace[reference.model.outputs[0]]) == claim.label:
+        raise BadInput(f"the witness breaks nothing: its class is the label {claim.label}")
+
+
+def replay(claim: Claim, reference: Reference, stepper: Stepper) -> Replayed:
+    """Run the claim on the device.  Raises what the link raises, and BadInput (see check_claim)."""
+    check_claim(claim, reference)
+    output = reference.model.outputs[0]
+    comparison = Comparison(reference.model)
+    first = stepper.trace(claim.x)
+    comparison.add(0, claim.tensors, first, lambda: stepper.trace(claim.x))
+    whole = stepper.run(claim.x)
+    base = first_maximum(stepper.run(claim.base))
+    got = first_maximum(first[output])
+    said = f"on the device: class {base} before, {got} after; the label is {claim.label}"
+    if comparison.flaky or not np.array_equal(whole, first[output]):
+        return Replayed("FLAKY", f"{said}; the same input gave two answers", comparison.rows())
+    if comparison.differing_samples:
+        where = comparison.mismatches[0]
+        said += f"; op {where.op_index} {where.op} computes other bytes than the witness says"
+        return Replayed("REFUTED", said, comparison.rows())
+    return Replayed("CONFIRMED", said, comparison.rows())
