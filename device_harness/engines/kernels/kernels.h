@@ -1,0 +1,13 @@
+/* The engine of our own int8 kernels: reads a .tflite file itself and computes what TFLM's reference does.
+ *
+ * Exact or refused: operators, types and options outside the table in operators.c are CV_UNSUPPORTED.
+ * Rounding is TFLM's default (double). Integer arithmetic only once a model is loaded.
+ */
+#ifndef COVERIFY_KERNELS_H
+#define COVERIFY_KERNELS_H
+
+#include "engine.h"
+
+extern const struct cv_engine cv_engine_kernels;
+
+#endif

@@ -1,0 +1,13 @@
+/* Is this a .tflite file that the engine can run? Reads it into a graph, or refuses.
+ *
+ * Checked: identifier and version, one subgraph, every index, every constant's length, that each tensor is
+ * written once and before it is read, and whatever each operator demands. Needs size < 2^31.
+ */
+#ifndef COVERIFY_MODEL_H
+#define COVERIFY_MODEL_H
+
+#include "graph.h"
+
+enum cv_status k_model_read(struct k_load *l, const uint8_t *model, uint32_t size);
+
+#endif

@@ -1,0 +1,186 @@
+/* SOFTMAX over the last dimension, int8 to int8 with scale 1/256 and zero point -128.
+ *
+ * gemmlowp fixed point throughout: differences in Q5.26, exponentials in Q0.31, their sum in Q12.19.
+ * Source: TFLM softmax_common.cc, reference/softmax.h, common.h (GetReciprocal), gemmlowp fixedpoint.h.
+ */
+#include "channels.h"
+#include "fixedpoint.h"
+#include "operators.h"
+#include "refuse.h"
+#include "schema.h"
+
+#define DIFF_INTEGER_BITS 5
+#define DIFF_FRACTION_BITS 26
+#define SUM_INTEGER_BITS 12
+#define MAX_DEPTH 511u /* 512 equal inputs reach sum >= 2^28 in Q12.19, at which TFLM stops */
+
+struct plan {
+    int32_t multiplier;
+    int32_t left_shift; /* 0 ... 31 */
+    int32_t diff_min;   /* smaller differences count as exp() = 0 */
+    uint32_t rows;
+    uint32_t depth;
+};
+
+static enum cv_status prepare_scale(struct k_load *l, const struct k_op *op, struct plan *p)
+{
+    double beta = (double)fb_f32(&l->graph->file, op->options, SOFTMAX_BETA, 0.0f);
+    double real = beta * (double)k_scale(l->graph, op->inputs[0]) * (double)(1 << DIFF_FRACTION_BITS);
+    double largest = 2147483647.0;
+    real = real > largest ? largest : real;
+    if (!(real > 1.0))
+        return k_refuse(l, CV_UNSUPPORTED, "beta x input scale is below 2^-26");
+    int32_t shift = 0;
+    int32_t multiplier = 0;
+    if (real >= 1073741824.0) { /* up to 2^31 - 1: k_quantize_multiplier takes shifts to 30 only */
+        enum cv_status status = k_quantize_multiplier(l, real / 4.0, &multiplier, &shift);
+        if (status != CV_OK)
+            return status;
+        shift += 2;
+    } else {
+        enum cv_status status = k_quantize_multiplier(l, real, &multiplier, &shift);
+        if (status != CV_OK)
+            return status;
+    }
+    if (shift < 0 || shift > 31)
+        return k_refuse(l, CV_UNSUPPORTED, "beta x input scale is out of range");
+    p->multiplier = multiplier;
+    p->left_shift = shift;
+    p->diff_min = -(int32_t)((31u << DIFF_FRACTION_BITS) >> shift); /* 31 * 2^26 < 2^31 */
+    return CV_OK;
+}
+
+static enum cv_status check(struct k_load *l, const struct k_op *op)
+{
+    const struct k_graph *g = l->graph;
+    const struct k_tensor *in = &g->tensors[op->inputs[0]];
+    const struct k_tensor *out = &g->tensors[op->output];
+    enum cv_status status = k_check_int8(l, op->inputs[0]);
+    if (status == CV_OK)
+        status = k_check_int8(l, op->output);
+    if (status != CV_OK)
+        return status;
+    if (k_scale(g, op->output) != 1.0f / 256.0f || k_zero_point(g, op->output) != -128)
+        return k_refuse(l, CV_UNSUPPORTED, "the output's scale is not 1/256 or its zero point not -128");
+    if (in->rank == 0 || in->rank != out->rank || in->n_elements != out->n_elements ||
+        in->dims[in->rank - 1] != out->dims[out->rank - 1])
+        return k_refuse(l, CV_BAD_MODEL, "input and output differ in shape");
+    if ((uint32_t)in->dims[in->rank - 1] > MAX_DEPTH)
+        return k_refuse(l, CV_UNSUPPORTED, "more than 511 entries: TFLM may stop on them");
+    if (op->options.at == 0)
+        return k_refuse(l, CV_BAD_MODEL, "no options");
+    return CV_OK;
+}
+
+enum cv_status k_softmax_prepare(struct k_load *l, struct k_op *op)
+{
+    const struct k_tensor *in = &l->graph->tensors[op->inputs[0]];
+    enum cv_status status = check(l, op);
+    if (status != CV_OK)
+        return status;
+    struct plan *p = k_alloc(l, sizeof *p);
+    if (p == NULL)
+        return CV_NO_ARENA;
+    op->plan = p;
+    p->depth = (uint32_t)in->dims[in->rank - 1];
+    p->rows = in->n_elements / p->depth;
+    status = prepare_scale(l, op, p);
+    return status != CV_OK ? status : k_count_macs(l, (uint64_t)in->n_elements * 32u);
+}
+
+/* x * 2^by, saturating; needs 1 <= by <= 5. Source: SaturatingRoundingMultiplyByPOT, by > 0. */
+static int32_t saturating_shl(int32_t x, int32_t by)
+{
+    int64_t wide = (int64_t)x * ((int64_t)1 << by);
+    return wide > INT32_MAX ? INT32_MAX : wide < INT32_MIN ? INT32_MIN : (int32_t)wide;
+}
+
+/* exp(a) for a in [-1/4, 0), Q0.31: a Taylor polynomial around -1/8.
+ * |x| <= 2^28, so all sums stay below 2^31. */
+static int32_t exp_quarter(int32_t a)
+{
+    const int32_t exp_minus_eighth = 1895147668;
+    const int32_t third = 715827883;
+    int32_t x = a + (1 << 28);
+    int32_t x2 = k_high_mul(x, x);
+    int32_t x3 = k_high_mul(x2, x);
+    int32_t x4 = k_high_mul(x2, x2);
+    int32_t x4_over_4 = k_round_shr(x4, 2);
+    int32_t higher = k_round_shr(k_high_mul(x4_over_4 + x3, third) + x2, 1);
+    return exp_minus_eighth + k_high_mul(exp_minus_eighth, x + higher);
+}
+
+/* exp(a) for a <= 0: a in Q5.26, result in Q0.31. */
+static int32_t exp_negative(int32_t a)
+{
+    static const int32_t factor[] = {/* exp(-2^(i - 2)) in Q0.31 */
+                                     1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242};
+    const int32_t quarter = 1 << (DIFF_FRACTION_BITS - 2);
+    if (a == 0)
+        return INT32_MAX;
+    int32_t rest = (int32_t)((uint32_t)a & (uint32_t)(quarter - 1)) - quarter; /* in [-1/4, 0) */
+    int32_t result = exp_quarter(rest * (1 << DIFF_INTEGER_BITS));             /* >= -2^29 */
+    uint32_t steps = (uint32_t)(rest - a);                                     /* a multiple of 1/4 */
+    for (uint32_t i = 0; i < sizeof factor / sizeof factor[0]; i++)
+        if ((steps & ((uint32_t)quarter << i)) != 0)
+            result = k_high_mul(result, factor[i]);
+    return result;
+}
+
+/* 1 / (1 + a) for a in [0, 1), Q0.31: three Newton steps on half the denominator, x in Q2.29. */
+static int32_t reciprocal_one_plus(int32_t a)
+{
+    const int32_t c48_17 = 1515870810;
+    const int32_t minus_c32_17 = -1010580540;
+    int32_t half_denominator = (int32_t)(((int64_t)a + INT32_MAX + 1) / 2);
+    int32_t x = c48_17 + k_high_mul(half_denominator, minus_c32_17);
+    for (int i = 0; i < 3; i++) {
+        int32_t rest = (1 << 29) - k_high_mul(half_denominator, x);
+        x += saturating_shl(k_high_mul(x, rest), 2);
+    }
+    return saturating_shl(x, 1);
+}
+
+/* Needs x > 0. */
+static int32_t leading_zeros(uint32_t x)
+{
+    int32_t n = 0;
+    for (; (x & 0x80000000u) == 0; x <<= 1)
+        n++;
+    return n;
+}
+
+static int32_t exp_of_difference(const struct plan *p, int32_t diff)
+{
+    return exp_negative(k_high_mul(k_wrap_shl(diff, p->left_shift), p->multiplier));
+}
+
+static void softmax_row(const struct plan *p, const int8_t *x, int8_t *y)
+{
+    int32_t max = INT8_MIN;
+    int32_t sum = 0; /* Q12.19: 2^19 <= sum <= 511 * 2^19 < 2^28 */
+    for (uint32_t i = 0; i < p->depth; i++)
+        max = x[i] > max ? x[i] : max;
+    for (uint32_t i = 0; i < p->depth; i++)
+        if (x[i] - max >= p->diff_min)
+            sum += k_round_shr(exp_of_difference(p, x[i] - max), SUM_INTEGER_BITS);
+    int32_t zeros = leading_zeros((uint32_t)sum); /* 4 ... 12 */
+    int32_t scale = reciprocal_one_plus(cv_as_i32(((uint32_t)sum << zeros) - 0x80000000u));
+    int32_t exponent = SUM_INTEGER_BITS - zeros + 31 - 8; /* 23 ... 31 */
+    for (uint32_t i = 0; i < p->depth; i++) {
+        int32_t value = 0;
+        if (x[i] - max >= p->diff_min)
+            value = k_round_shr(k_high_mul(scale, exp_of_difference(p, x[i] - max)), exponent);
+        y[i] = k_clamp(value - 128, INT8_MIN, INT8_MAX);
+    }
+}
+
+enum cv_status k_softmax_run(const struct k_graph *g, const struct k_op *op)
+{
+    const struct plan *p = op->plan;
+    const int8_t *x = k_read(g, op->inputs[0]);
+    int8_t *y = k_write(g, op->output);
+    for (uint32_t row = 0; row < p->rows; row++)
+        softmax_row(p, x + row * p->depth, y + row * p->depth);
+    return CV_OK;
+}

@@ -1,0 +1,145 @@
+/* Scales to integers: see quantize.h. */
+#include "quantize.h"
+
+#include <string.h>
+
+#include "bytes.h"
+#include "refuse.h"
+#include "schema.h"
+
+#define FRACTION_BITS 52
+
+static bool is_usable_scale(float scale)
+{
+    return scale > 0.0f && scale <= 3.0e38f; /* false for NaN and infinity */
+}
+
+/* real = q * 2^(exponent - 31) with 2^30 <= q <= 2^31; needs a positive normal number. */
+static int64_t split(double real, int32_t *exponent)
+{
+    uint64_t bits;
+    memcpy(&bits, &real, sizeof bits);
+    *exponent = (int32_t)(bits >> FRACTION_BITS) - 1022;
+    uint64_t fraction = (bits & (((uint64_t)1 << FRACTION_BITS) - 1u)) | ((uint64_t)1 << FRACTION_BITS);
+    uint32_t drop = FRACTION_BITS + 1 - 31; /* of 53 bits keep 31; adding half rounds half up = away */
+    return (int64_t)((fraction + ((uint64_t)1 << (drop - 1u))) >> drop);
+}
+
+enum cv_status k_quantize_multiplier(struct k_load *l, double real, int32_t *multiplier, int32_t *shift)
+{
+    if (!(real >= 1.0e-300 && real <= 1.0e300))
+        return k_refuse(l, CV_UNSUPPORTED, "the effective scale is zero, infinite or not a number");
+    int64_t q = split(real, shift);
+    if (q == (int64_t)1 << 31) {
+        q /= 2;
+        *shift += 1;
+    }
+    if (*shift < -31) {
+        q = 0;
+        *shift = 0;
+    }
+    if (*shift > 30)
+        return k_refuse(l, CV_UNSUPPORTED, "the effective scale is 2^30 or more");
+    *multiplier = (int32_t)q;
+    return CV_OK;
+}
+
+/* round(x), half away from zero, of 0 <= x < 2^30: x + 0.5 is exact in double or below 1. */
+static int32_t round_f32(float x)
+{
+    return (int32_t)((double)x + 0.5);
+}
+
+enum cv_status k_activation_limits(struct k_load *l, uint8_t activation, uint32_t output,
+                                   struct k_limits *limits)
+{
+    float scale = k_scale(l->graph, output);
+    int32_t zero = k_zero_point(l->graph, output);
+    limits->lo = INT8_MIN;
+    limits->hi = INT8_MAX;
+    if (activation == ACTIVATION_NONE)
+        return CV_OK;
+    if (activation != ACTIVATION_RELU && activation != ACTIVATION_RELU6 &&
+        activation != ACTIVATION_RELU_N1_TO_1)
+        return k_refuse_number(l, CV_UNSUPPORTED, "fused activation", activation);
+    if (activation == ACTIVATION_RELU) {
+        limits->lo = zero;
+        return CV_OK;
+    }
+    if (6.0f / scale >= 1073741824.0f)
+        return k_refuse_tensor(l, CV_UNSUPPORTED, output, "its scale is too small for a fused activation");
+    float bottom = activation == ACTIVATION_RELU_N1_TO_1 ? 1.0f : 0.0f;
+    float top = activation == ACTIVATION_RELU_N1_TO_1 ? 1.0f : 6.0f;
+    int32_t lo = zero - round_f32(bottom / scale);
+    int32_t hi = zero + round_f32(top / scale);
+    limits->lo = lo > INT8_MIN ? lo : INT8_MIN;
+    limits->hi = hi < INT8_MAX ? hi : INT8_MAX;
+    return CV_OK;
+}
+
+float k_scale(const struct k_graph *g, uint32_t tensor)
+{
+    return fb_vector_f32(&g->file, g->tensors[tensor].scales, 0);
+}
+
+int32_t k_zero_point(const struct k_graph *g, uint32_t tensor)
+{
+    return cv_as_i32((uint32_t)(fb_vector_u64(&g->file, g->tensors[tensor].zero_points, 0) & 0xFFFFFFFFu));
+}
+
+static bool is_int8_zero_point(const struct k_graph *g, const struct k_tensor *t)
+{
+    uint64_t shifted = fb_vector_u64(&g->file, t->zero_points, 0) + 128u; /* -128 ... 127 to 0 ... 255 */
+    return shifted <= 255u;
+}
+
+static enum cv_status check_type(struct k_load *l, uint32_t tensor)
+{
+    const struct k_tensor *t = &l->graph->tensors[tensor];
+    if (t->type != K_INT8) {
+        (void)k_refuse_tensor(l, CV_UNSUPPORTED, tensor, k_type_name(t->type));
+        cv_message_text(&l->why->message, ", only INT8 is supported here");
+        return CV_UNSUPPORTED;
+    }
+    if (t->n_bytes == 0)
+        return k_refuse_tensor(l, CV_UNSUPPORTED, tensor, "its shape is dynamic, empty or too large");
+    return CV_OK;
+}
+
+enum cv_status k_check_int8(struct k_load *l, uint32_t tensor)
+{
+    const struct k_tensor *t = &l->graph->tensors[tensor];
+    enum cv_status status = check_type(l, tensor);
+    if (status != CV_OK)
+        return status;
+    if (t->scales.n != 1 || t->zero_points.n != 1)
+        return k_refuse_tensor(l, CV_UNSUPPORTED, tensor, "needs one scale and one zero point");
+    if (!is_usable_scale(k_scale(l->graph, tensor)))
+        return k_refuse_tensor(l, CV_BAD_MODEL, tensor, "its scale is not a positive number");
+    if (!is_int8_zero_point(l->graph, t))
+        return k_refuse_tensor(l, CV_BAD_MODEL, tensor, "its zero point is not an int8");
+    return CV_OK;
+}
+
+enum cv_status k_check_filter(struct k_load *l, uint32_t tensor, uint32_t rank, uint32_t dimension)
+{
+    const struct k_tensor *t = &l->graph->tensors[tensor];
+    enum cv_status status = check_type(l, tensor);
+    if (status != CV_OK)
+        return status;
+    if (t->constant == NULL)
+        return k_refuse_tensor(l, CV_UNSUPPORTED, tensor, "the filter is not a constant");
+    if (t->rank != rank)
+        return k_refuse_tensor(l, CV_UNSUPPORTED, tensor, "the filter's rank");
+    if (t->scales.n == 0 || t->zero_points.n != t->scales.n)
+        return k_refuse_tensor(l, CV_UNSUPPORTED, tensor, "needs scales and as many zero points");
+    if (t->scales.n > 1 &&
+        (t->quantized_dimension != (int32_t)dimension || t->scales.n != (uint32_t)t->dims[dimension]))
+        return k_refuse_tensor(l, CV_UNSUPPORTED, tensor, "scales that are not per output channel");
+    for (uint32_t i = 0; i < t->scales.n; i++)
+        if (!is_usable_scale(fb_vector_f32(&l->graph->file, t->scales, i)))
+            return k_refuse_tensor(l, CV_BAD_MODEL, tensor, "a scale is not a positive number");
+    if (!is_int8_zero_point(l->graph, t))
+        return k_refuse_tensor(l, CV_BAD_MODEL, tensor, "its zero point is not an int8");
+    return CV_OK;
+}

@@ -1,0 +1,36 @@
+/* From the scales in the file to integers: multipliers, shifts and activation limits. Load time only.
+ *
+ * The only place with floating point. float32 and double stand exactly where TFLM has them, because the last
+ * bit of a multiplier depends on it.
+ */
+#ifndef COVERIFY_QUANTIZE_H
+#define COVERIFY_QUANTIZE_H
+
+#include "graph.h"
+
+/* real = multiplier * 2^(shift - 31), nearest, half away from zero. Refuses what TFLM cannot do exactly as
+ * defined: real not finite, not positive, or shift > 30. Below 2^-32 both become 0, as in TFLM.
+ * Source: QuantizeMultiplier. */
+enum cv_status k_quantize_multiplier(struct k_load *l, double real, int32_t *multiplier, int32_t *shift);
+
+struct k_limits {
+    int32_t lo; /* within int8, lo <= hi */
+    int32_t hi;
+};
+
+/* Limits of a fused activation on an int8 output. Needs k_check_int8(output) passed.
+ * Source: CalculateActivationRangeQuantized; the division is float32. */
+enum cv_status k_activation_limits(struct k_load *l, uint8_t activation, uint32_t output,
+                                   struct k_limits *limits);
+
+/* The one scale and zero point of a tensor that k_check_int8 has passed. */
+float k_scale(const struct k_graph *g, uint32_t tensor);
+int32_t k_zero_point(const struct k_graph *g, uint32_t tensor);
+
+/* INT8, of known size, and quantized per tensor with a finite positive scale and an int8 zero point. */
+enum cv_status k_check_int8(struct k_load *l, uint32_t tensor);
+
+/* A constant INT8 filter of that rank with 1 scale, or n scales along `dimension`, n = its size there. */
+enum cv_status k_check_filter(struct k_load *l, uint32_t tensor, uint32_t rank, uint32_t dimension);
+
+#endif

@@ -1,0 +1,142 @@
+/* The device as a host process: serves the link on a pseudo-terminal of its own.
+ *
+ * Prints "pty PATH" on stdout, then serves until its stdin ends (so it dies with its parent) or SIGTERM or
+ * SIGINT comes. Hosts may open, close and reopen the path: the process keeps the slave side open itself.
+ * A cycle counter is not offered: a host process has no core of its own.
+ */
+#define _XOPEN_SOURCE 700
+#define _DEFAULT_SOURCE
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "kernels.h"
+#include "session.h"
+
+#define MODEL_CAPACITY (16u << 20)
+#define ARENA_CAPACITY (64u << 20)
+
+struct port {
+    int master; /* non-blocking */
+};
+
+static volatile sig_atomic_t stop;
+static uint8_t model_memory[MODEL_CAPACITY];
+static uint64_t arena_memory[ARENA_CAPACITY / sizeof(uint64_t)] __attribute__((aligned(16)));
+static struct cv_session session;
+
+static void on_signal(int number)
+{
+    (void)number;
+    stop = 1;
+}
+
+static _Noreturn void fail(const char *what)
+{
+    perror(what);
+    exit(3);
+}
+
+/* Reads what stdin has, to see its end. */
+static void watch_stdin(short events)
+{
+    char ignored[256];
+    if (events == 0)
+        return;
+    ssize_t n = read(STDIN_FILENO, ignored, sizeof ignored);
+    if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN))
+        stop = 1;
+}
+
+/* Waits until the line is ready for `events`, or for the end. */
+static void wait_for(const struct port *port, short events)
+{
+    struct pollfd fds[2] = {{port->master, events, 0}, {STDIN_FILENO, POLLIN, 0}};
+    if (poll(fds, 2, -1) < 0) {
+        if (errno != EINTR)
+            fail("poll");
+    } else {
+        watch_stdin(fds[1].revents);
+    }
+    if (stop)
+        exit(0);
+}
+
+static uint32_t port_read(void *context, uint8_t *to, uint32_t capacity)
+{
+    const struct port *port = context;
+    if (stop)
+        exit(0);
+    ssize_t n = read(port->master, to, capacity);
+    if (n < 0 && errno != EAGAIN && errno != EINTR && errno != EIO)
+        fail("read");
+    return n > 0 ? (uint32_t)n : 0;
+}
+
+static void port_write(void *context, const uint8_t *from, uint32_t n)
+{
+    const struct port *port = context;
+    while (n > 0) {
+        ssize_t done = write(port->master, from, n);
+        if (done > 0) {
+            from += done;
+            n -= (uint32_t)done;
+        } else if (done < 0 && errno != EAGAIN && errno != EINTR) {
+            fail("write");
+        } else {
+            wait_for(port, POLLOUT);
+        }
+    }
+}
+
+static void port_idle(void *context)
+{
+    wait_for(context, POLLIN);
+}
+
+/* Opens the pair in raw mode; returns the master, non-blocking. The slave stays open for ever. */
+static int open_terminal(void)
+{
+    struct termios raw;
+    int master = posix_openpt(O_RDWR | O_NOCTTY);
+    if (master < 0 || grantpt(master) != 0 || unlockpt(master) != 0)
+        fail("posix_openpt");
+    int slave = open(ptsname(master), O_RDWR | O_NOCTTY);
+    if (slave < 0 || tcgetattr(slave, &raw) != 0)
+        fail("pseudo-terminal");
+    cfmakeraw(&raw);
+    if (tcsetattr(slave, TCSANOW, &raw) != 0 || fcntl(master, F_SETFL, O_NONBLOCK) != 0)
+        fail("pseudo-terminal");
+    return master;
+}
+
+static void catch_signals(void)
+{
+    struct sigaction action = {0};
+    action.sa_handler = on_signal;
+    sigemptyset(&action.sa_mask);
+    if (sigaction(SIGTERM, &action, NULL) != 0 || sigaction(SIGINT, &action, NULL) != 0)
+        fail("sigaction");
+}
+
+int main(void)
+{
+    static struct port port;
+    static struct cv_board board = {
+        "native", "host", port_read, port_write, port_idle, NULL, &port,
+        model_memory, MODEL_CAPACITY, (uint8_t *)arena_memory, ARENA_CAPACITY, &cv_engine_kernels,
+    };
+    catch_signals();
+    port.master = open_terminal();
+    printf("pty %s\n", ptsname(port.master));
+    fflush(stdout);
+    cv_session_init(&session, &board);
+    cv_session_serve(&session);
+    return 0;
+}
