@@ -7,7 +7,6 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from coverify.inputs import read_inputs
 from numpy.typing import NDArray
 
 from coverify.cli.devices import DeviceOption, WireLogOption, device_limits, device_row, load, opened
@@ -27,6 +26,7 @@ from coverify.conformance.compare import Comparison, compare
 from coverify.conformance.oracles import Oracle, available, version
 from coverify.conformance.vectors import vectors
 from coverify.errors import BadInput, CoverifyError, DeviceFault, DeviceRefused, LinkError
+from coverify.inputs import read_inputs
 from coverify.report import Oracle as OracleRow
 from coverify.report import Result
 from tflm_int8 import Model, Reference, sample_shape
@@ -166,8 +166,8 @@ def _first_difference(comparison: Comparison) -> str | None:
         return None
     first = comparison.mismatches[0]
     return (
-        f"{comparison.differing_samples} of {comparison.samples} samples differ; first at op {first.op_index} "
-        f"{first.op}, tensor {first.tensor}, element {list(first.element)} of sample {first.sample}: "
+        f"{comparison.differing_samples} of {comparison.samples} samples differ; first at op "
+        f"{first.op_index} {first.op}, tensor {first.tensor}, element {list(first.element)} of sample {first.sample}: "
         f"expected {first.expected}, the device has {first.got}"
     )
 

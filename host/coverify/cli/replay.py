@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from coverify.verify.witness import Witness
 
 from coverify.cli.devices import DeviceOption, WireLogOption, device_limits, device_row, load, opened
 from coverify.cli.outcome import JsonOption, OutOption, Output, model_ref, run_verb, verdict_of, versions
@@ -16,6 +15,7 @@ from coverify.replay import Claim, replay
 from coverify.report import Device as DeviceRow
 from coverify.report import Replay as ReplayRow
 from coverify.report import Result, worst
+from coverify.verify.witness import Witness
 from tflm_int8 import Model, Reference
 
 

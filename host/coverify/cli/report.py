@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from coverify.report import ReportError, exit_code, make_report
+from coverify.errors import CoverifyError
+from coverify.report import exit_code, make_report
 
 
 def report(
@@ -23,7 +24,7 @@ def report(
     """
     try:
         paths = make_report(folder)
-    except (ReportError, OSError) as error:
+    except (CoverifyError, OSError) as error:
         Console(stderr=True).print(str(error), style="bold red", markup=False)
         raise typer.Exit(2) from None
     console = Console(highlight=False)

@@ -1,4 +1,4 @@
-"""coverify run: run a network on the reference, on another interpreter, or on a device, and keep the tensors."""
+"""coverify run: run a network on the reference, another interpreter or a device; keep the tensors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from coverify.inputs import read_inputs
 from numpy.typing import NDArray
 
 from coverify.cli.devices import WireLogOption, device_row, load, opened
@@ -25,6 +24,7 @@ from coverify.cli.outcome import (
 from coverify.conformance.oracles import Oracle, OracleName, version
 from coverify.errors import BadInput
 from coverify.files import replace_file
+from coverify.inputs import read_inputs
 from coverify.report import Device as DeviceRow
 from coverify.report import Oracle as OracleRow
 from coverify.report import Result
@@ -93,8 +93,8 @@ def _run_on(
     on: str, reference: Reference, x: NDArray[np.int8], trace: bool, wire_log: Path | None, output: Output
 ) -> tuple[Arrays, DeviceRow | None, OracleRow | None]:
     """Tensor index → int8 [N, tensor shape]: all tensors with `trace`, else at least the output."""
+    last = reference.model.outputs[0]
     if on == "reference":
-        last = reference.model.outputs[0]
         return (reference.trace(x) if trace else {last: reference.run(x)}), None, None
     names: dict[str, OracleName] = {"tflm": "tflm", "tflite": "tflite"}
     if on in names:
@@ -106,7 +106,7 @@ def _run_on(
             bar = Bar(progress, "samples")
             rows: list[Arrays] = []
             for i, one in enumerate(x):
-                rows.append(stepper.trace(one) if trace else {reference.model.outputs[0]: stepper.run(one)})
+                rows.append(stepper.trace(one) if trace else {last: stepper.run(one)})
                 bar(i + 1, len(x))
         arrays = {t: np.stack([row[t] for row in rows]) for t in (rows[0] if rows else {})}
         return arrays, device_row(device), None

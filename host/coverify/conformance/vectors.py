@@ -13,7 +13,7 @@ CORNERS = 4
 
 
 def vectors(shape: tuple[int, ...], n: int, seed: int, zero_point: int) -> NDArray[np.int8]:
-    """int8 [n, *shape]: all −128, all 127, all zero point, both extremes in turn, then uniform random bytes."""
+    """int8 [n, *shape]: all −128, all 127, all zero point, both extremes, then random bytes."""
     size = int(np.prod(shape))
     x = np.empty((n, size), np.int8)
     for i in range(n):

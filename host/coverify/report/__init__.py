@@ -7,9 +7,12 @@ from coverify.report.errors import NoResults, ReportError, ResultFileError, Resu
 from coverify.report.folder import ReportPaths, make_report
 from coverify.report.result import SCHEMA, Result, read_result, write_result
 from coverify.report.rows import (
+    BoardRow,
+    Check,
     Device,
     Mismatch,
     ModelRef,
+    OperatorRow,
     Oracle,
     Part,
     Picture,
@@ -22,10 +25,13 @@ from coverify.report.verdict import Verdict, exit_code, worst
 
 __all__ = [
     "SCHEMA",
+    "BoardRow",
+    "Check",
     "Device",
     "Mismatch",
     "ModelRef",
     "NoResults",
+    "OperatorRow",
     "Oracle",
     "Part",
     "Picture",

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from coverify.errors import CoverifyError
 
-class ReportError(Exception):
+
+class ReportError(CoverifyError):
     """Root of this package's errors; `exit_code` is what the command line returns."""
 
     exit_code = 2

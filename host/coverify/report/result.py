@@ -19,11 +19,14 @@ from pydantic import AfterValidator, AwareDatetime, Field, ValidationError
 from coverify.report.errors import ResultFileError
 from coverify.report.rows import (
     MAX_ROWS,
+    BoardRow,
+    Check,
     Count,
     Device,
     Int64,
     Mismatch,
     ModelRef,
+    OperatorRow,
     Oracle,
     Part,
     Query,
@@ -67,6 +70,9 @@ class Result(Row):
     mismatches: Annotated[tuple[Mismatch, ...], Field(max_length=MAX_ROWS)] | None = None
     queries: Annotated[tuple[Query, ...], Field(max_length=MAX_ROWS)] | None = None
     replays: Annotated[tuple[Replay, ...], Field(max_length=MAX_ROWS)] | None = None
+    operators: Annotated[tuple[OperatorRow, ...], Field(max_length=MAX_ROWS)] | None = None
+    checks: Annotated[tuple[Check, ...], Field(max_length=MAX_ROWS)] | None = None
+    boards: Annotated[tuple[BoardRow, ...], Field(max_length=MAX_ROWS)] | None = None
     parts: Annotated[tuple[Part, ...], Field(max_length=MAX_ROWS)] | None = None
     not_covered: Annotated[tuple[Text, ...], Field(max_length=1000)] = ()
     versions: Annotated[dict[Text, Text], Field(max_length=100)] = Field(default_factory=dict)

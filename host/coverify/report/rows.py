@@ -192,3 +192,42 @@ class Part(Row):
     verdict: Verdict
     model: ModelRef | None = None
     device: Device | None = None
+
+
+class Check(Row):
+    """Something that a machine has or lacks: a tool, a package; `hint` says what installs it."""
+
+    name: Text
+    ok: bool
+    needed: bool = False
+    """Is coverify of no use without it?"""
+    purpose: Text
+    found: Text | None = None
+    hint: Text | None = None
+
+
+class BoardRow(Row):
+    """A device that can be named; `ready`: are the tools for it here (None: it is outside this machine)?"""
+
+    name: Text
+    url: Text
+    core: Text
+    notes: Text = ""
+    ready: bool | None = None
+
+
+class OperatorRow(Row):
+    """One operator of a model: what it reads and writes, its output's quantization, what it is lowered to."""
+
+    op_index: Count
+    op: Text
+    inputs: Annotated[tuple[Int64, ...], Field(max_length=MAX_ROWS)]
+    outputs: Annotated[tuple[Count, ...], Field(max_length=MAX_ROWS)]
+    shape: Index = ()
+    scale: float | None = None
+    zero_point: Int64 | None = None
+    lowered_to: Annotated[tuple[Text, ...], Field(max_length=100)] = ()
+    accumulator: tuple[Int64, Int64] | None = None
+    """Least and greatest accumulator over all inputs, proved by intervals."""
+    refused: Text | None = None
+    """Why it is not supported; None when it is."""

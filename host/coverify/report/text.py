@@ -35,6 +35,9 @@ def render(result: Result, console: Console) -> None:
     _queries(result, console)
     _replays(result, console)
     _parts(result, console)
+    _operators(result, console)
+    _boards(result, console)
+    _checks(result, console)
     if result.not_covered:
         console.print(Text("Not covered", style="bold"))
         for gap in result.not_covered:
@@ -143,4 +146,47 @@ def _parts(result: Result, console: Console) -> None:
     table = _table("Parts", "file", "verb", "verdict")
     for row in rows[:MAX_LINES]:
         table.add_row(_cell(row.file), _cell(row.verb), _verdict(row.verdict))
+    _print(table, len(rows), console)
+
+
+def _operators(result: Result, console: Console) -> None:
+    rows = result.operators or ()
+    if not rows:
+        return
+    table = _table(
+        "Operators", "op", "operator", "writes", "shape", "scale", "zero point", "accumulator", "lowered to"
+    )
+    for row in rows[:MAX_LINES]:
+        reach = None if row.accumulator is None else f"{row.accumulator[0]} … {row.accumulator[1]}"
+        scale = None if row.scale is None else f"{row.scale:.6g}"
+        lowered = f"refused: {row.refused}" if row.refused else ", ".join(row.lowered_to) or "the same wire"
+        written = ", ".join(map(str, row.outputs))
+        shape = " × ".join(map(str, row.shape))
+        table.add_row(
+            *map(_cell, (row.op_index, row.op, written, shape, scale, row.zero_point, reach, lowered))
+        )
+    _print(table, len(rows), console)
+
+
+def _boards(result: Result, console: Console) -> None:
+    rows = result.boards or ()
+    if not rows:
+        return
+    table = _table("Boards", "name", "--device", "core", "ready", "notes")
+    for row in rows[:MAX_LINES]:
+        ready = {True: "yes", False: "tools missing (coverify doctor)", None: "–"}[row.ready]
+        table.add_row(*map(_cell, (row.name, row.url, row.core, ready, row.notes)))
+    _print(table, len(rows), console)
+
+
+def _checks(result: Result, console: Console) -> None:
+    rows = result.checks or ()
+    if not rows:
+        return
+    table = _table("Machine", "here", "what", "for", "found", "to install")
+    for row in rows[:MAX_LINES]:
+        here = (
+            Text("yes", style="green") if row.ok else Text("no", style="bold red" if row.needed else "yellow")
+        )
+        table.add_row(here, *map(_cell, (row.name, row.purpose, row.found, row.hint)))
     _print(table, len(rows), console)

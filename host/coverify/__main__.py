@@ -1,0 +1,5 @@
+"""`python -m coverify` is the command `coverify`."""
+
+from coverify.cli import main
+
+main()

@@ -1,0 +1,58 @@
+"""Imports point one way, as ARCHITECTURE.md says."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from oracle import ROOT
+
+PACKAGES = {
+    "firmware_models/tflm_int8": {"numpy", "tflm_int8"},
+    "host/coverify/link": {"serial", "cobs", "coverify.link", "coverify.errors"},
+    "host/coverify/report": {
+        "coverify.report", "coverify.errors", "numpy", "pydantic", "rich", "jinja2", "junitparser",
+    },
+    "host/coverify/verify": {
+        "coverify.verify", "coverify.errors", "coverify.files", "tflm_int8", "numpy", "pydantic", "z3",
+    },
+    "host/coverify/boards": {
+        "coverify.boards", "coverify.link", "coverify.errors", "coverify.files", "tomli", "serial",
+    },
+    "host/coverify/conformance": {
+        "coverify.conformance", "coverify.link", "coverify.errors", "coverify.report", "tflm_int8", "numpy",
+        "tflite_micro", "tflite_runtime",
+    },
+}  # fmt: skip
+STANDARD = set(__import__("sys").stdlib_module_names)
+
+
+def imported(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_imports_only_what_it_may(package):
+    allowed = PACKAGES[package]
+    files = sorted((ROOT / package).rglob("*.py"))
+    assert files
+    for path in files:
+        for name in imported(path):
+            known = name.partition(".")[0] in STANDARD or any(
+                name == a or name.startswith(f"{a}.") for a in allowed
+            )
+            assert known, f"{path.relative_to(ROOT)} imports {name}"
+
+
+def test_no_source_file_is_longer_than_450_lines():
+    for folder in ("host", "firmware_models", "device_harness"):
+        for path in (ROOT / folder).rglob("*"):
+            if path.suffix in (".py", ".c", ".h") and path.name != "builtin_names.py":
+                assert len(path.read_text("utf-8").splitlines()) <= 450, path
