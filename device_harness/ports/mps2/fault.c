@@ -1,0 +1,87 @@
+/* What does the device say when its core has faulted? The FAULT frame of protocol.h, and nothing after it.
+ *
+ * HardFault, MemManage, BusFault, UsageFault and SecureFault come here, as does any interrupt that nobody
+ * expects. The frame goes out at once and again for every 0x00 received, until a reset. The handler has a
+ * stack of its own and reads the stacked registers only if they lie in RAM.
+ */
+#include "fault.h"
+
+#include <stddef.h>
+
+#include "bytes.h"
+#include "frame.h"
+#include "machine.h"
+#include "uart.h"
+
+#define WORD(address) (*(const volatile uint32_t *)(address))
+#define ICSR 0xE000ED04u /* bits 0 ... 8: the active exception */
+#define SHCSR (*(volatile uint32_t *)0xE000ED24u)
+#define CFSR 0xE000ED28u
+#define HFSR 0xE000ED2Cu
+#define MMFAR 0xE000ED34u
+#define BFAR 0xE000ED38u
+
+#define ENABLE_MEMORY_BUS_USAGE (7u << 16)
+#define STACKED_WORDS 8u /* r0 r1 r2 r3 r12 lr pc xpsr */
+#define FAULT_WORDS (2u + STACKED_WORDS + 4u)
+
+static const uint32_t *boot_nonce;
+static uint8_t frame[CV_FRAME_HEADER + 4u * FAULT_WORDS + CV_FRAME_CRC];
+
+void fault_init(const uint32_t *boot)
+{
+    boot_nonce = boot;
+    SHCSR |= ENABLE_MEMORY_BUS_USAGE;
+}
+
+static bool is_readable(uint32_t stacked)
+{
+    return stacked % 4u == 0 && stacked >= (uint32_t)CV_DATA_AT &&
+           stacked - (uint32_t)CV_DATA_AT <= (uint32_t)CV_DATA_BYTES - 4u * STACKED_WORDS;
+}
+
+static uint32_t build(uint32_t stacked)
+{
+    uint8_t *p = frame + CV_FRAME_HEADER;
+    cv_store_u32(p, boot_nonce != NULL ? *boot_nonce : 0);
+    cv_store_u32(p + 4, WORD(ICSR) & 0x1FFu);
+    p += 8;
+    for (uint32_t i = 0; i < STACKED_WORDS; i++, p += 4)
+        cv_store_u32(p, is_readable(stacked) ? WORD(stacked + 4u * i) : 0);
+    cv_store_u32(p, WORD(CFSR));
+    cv_store_u32(p + 4, WORD(HFSR));
+    cv_store_u32(p + 8, WORD(MMFAR));
+    cv_store_u32(p + 12, WORD(BFAR));
+    return cv_frame_seal(frame, CV_FAULT, 0, 4u * FAULT_WORDS);
+}
+
+/* Called by cv_fault with the stack pointer at the fault; does not return. */
+__attribute__((used)) _Noreturn void fault_report(uint32_t stacked)
+{
+    uint32_t n = build(stacked);
+    uint8_t byte;
+    for (;;) {
+        cv_frame_send(frame, n, uart_write, NULL);
+        do {
+            while (!uart_poll(&byte))
+                ;
+        } while (byte != 0);
+    }
+}
+
+/* EXC_RETURN bit 2 tells which stack the registers were put on. */
+__attribute__((naked)) void cv_fault(void)
+{
+    __asm volatile("tst lr, #4        \n"
+                   "ite eq            \n"
+                   "mrseq r0, msp     \n"
+                   "mrsne r0, psp     \n"
+                   "cpsid i           \n"
+                   "ldr r1, =cv_fault_stack_top \n"
+#if __ARM_ARCH >= 8
+                   "movs r2, #0       \n"
+                   "msr msplim, r2    \n"
+#endif
+                   "msr msp, r1       \n"
+                   "b fault_report    \n");
+}
