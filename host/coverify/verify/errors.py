@@ -1,0 +1,28 @@
+"""What can go wrong in a verification, one class per thing that a caller can do about it."""
+
+from __future__ import annotations
+
+from coverify.errors import BadInput, CoverifyError
+
+
+class BadQuery(BadInput):
+    """The query makes no sense for this network (wrong size, label or radius, unknown engine)."""
+
+
+class BadWitness(BadInput):
+    """A witness file that cannot be trusted: damaged, too large, of another schema, or contradicting itself."""
+
+
+class EngineFault(CoverifyError):
+    """An engine gave a witness that, run on the whole program, breaks nothing: a defect, never a verdict."""
+
+    def __init__(self, engine: str, why: str) -> None:
+        """`engine` by name, and what was wrong with its answer."""
+        self.engine, self.why = engine, why
+        super().__init__(
+            f"internal error: engine {engine}: {why}; please report it with the model and the query"
+        )
+
+
+class CannotDecide(Exception):
+    """An engine does not cover this network or this query, and says why; its caller makes it an UNKNOWN."""

@@ -1,0 +1,114 @@
+"""What is asked of a network, and what an answer looks like.
+
+A `Robustness` query asks: does the index of the first maximum of the output tensor (flat, C order: what a user
+of the device computes) stay `label` on every integer input of a box around x0? `HOLDS` means proved for every
+point of the box, `VIOLATED` comes with a point that was run, everything else is `UNKNOWN`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coverify.verify.errors import BadQuery
+
+I8Array = NDArray[np.int8]
+I64Array = NDArray[np.int64]
+Evidence = Mapping[str, int | float | str]
+
+
+class Verdict(Enum):
+    """The three answers to a query."""
+
+    HOLDS = "HOLDS"
+    VIOLATED = "VIOLATED"
+    UNKNOWN = "UNKNOWN"
+
+
+@dataclass(frozen=True, eq=False)
+class Robustness:
+    """Every x with lo <= x <= hi keeps the label.
+
+    x0: int8 [n], the base input; lo, hi: int64 [n] within -128..127; eps: the radius in int8 codes, as asked.
+    """
+
+    x0: I8Array
+    label: int
+    eps: int
+    lo: I64Array
+    hi: I64Array
+
+    @staticmethod
+    def around(
+        x0: NDArray[np.integer],
+        label: int,
+        eps: int,
+        mask: NDArray[np.bool_] | None = None,
+        input_lo: int = -128,
+        input_hi: int = 127,
+    ) -> Robustness:
+        """The box |x - x0| <= eps within input_lo..input_hi; features whose mask is False keep their value.
+
+        x0: any shape, values in input_lo..input_hi; mask: the same number of elements.  Raises BadQuery.
+        """
+        base = np.asarray(x0).reshape(-1)
+        if base.dtype.kind not in "iu":
+            raise BadQuery(f"the base input must hold integers, not {base.dtype}")
+        base = base.astype(np.int64)
+        if eps < 0:
+            raise BadQuery(f"eps must be 0 or more int8 codes, not {eps}")
+        if np.any(base < input_lo) or np.any(base > input_hi):
+            raise BadQuery(f"the base input leaves the network's input range {input_lo}..{input_hi}")
+        moves = np.ones(len(base), bool) if mask is None else np.asarray(mask, bool).reshape(-1)
+        if moves.shape != base.shape:
+            raise BadQuery(f"the mask has {moves.size} elements, the input {base.size}")
+        radius = np.where(moves, min(eps, 255), 0)
+        lo, hi = np.maximum(base - radius, input_lo), np.minimum(base + radius, input_hi)
+        return Robustness(base.astype(np.int8), int(label), int(eps), lo, hi)
+
+    @property
+    def n_points(self) -> int:
+        """How many inputs the box holds (a Python integer: it may be huge)."""
+        return math.prod(int(n) for n in self.hi - self.lo + 1)
+
+    def contains(self, x: NDArray[np.integer]) -> bool:
+        """Is x, int [n], a point of the box?"""
+        return x.shape == self.lo.shape and bool(np.all((self.lo <= x) & (x <= self.hi)))
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """An engine's answer.
+
+    witness: int8 [n], present exactly when VIOLATED; note: one sentence for people (why UNKNOWN, what was odd);
+    evidence: counts that say how the answer was reached; time_s: wall time.
+    """
+
+    verdict: Verdict
+    engine: str
+    time_s: float = 0.0
+    witness: I8Array | None = None
+    note: str = ""
+    evidence: Evidence = field(default_factory=dict)
+
+    @staticmethod
+    def holds(engine: str, note: str = "", **evidence: int | float | str) -> Outcome:
+        """Proved for every point."""
+        return Outcome(Verdict.HOLDS, engine, note=note, evidence=evidence)
+
+    @staticmethod
+    def violated(
+        engine: str, witness: NDArray[np.integer], note: str = "", **evidence: int | float | str
+    ) -> Outcome:
+        """Broken by `witness`, int [n] in -128..127."""
+        return Outcome(Verdict.VIOLATED, engine, 0.0, witness.astype(np.int8), note, evidence)
+
+    @staticmethod
+    def unknown(engine: str, note: str, **evidence: int | float | str) -> Outcome:
+        """Not decided, and why."""
+        return Outcome(Verdict.UNKNOWN, engine, note=note, evidence=evidence)
