@@ -45,7 +45,8 @@ class Target:
     @property
     def compiler(self) -> str:
         """The C compiler that the build calls."""
-        return "arm-none-eabi-gcc" if self.machine else os.environ.get("CC") or "gcc"
+        words = (os.environ.get("CC") or "gcc").split()
+        return "arm-none-eabi-gcc" if self.machine else words[0]
 
     @property
     def make_variables(self) -> list[str]:

@@ -45,7 +45,7 @@ class Board:
 
 def _qemu(machine: str, core: str, notes: str) -> Board:
     url = f"qemu:{machine}"
-    return Board(url, url, "qemu", machine, core, timeout_scale=4.0, notes=notes)
+    return Board(url, url, "qemu", machine, core, timeout_scale=2.0, notes=notes)
 
 
 BUILT_IN = (

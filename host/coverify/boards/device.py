@@ -21,7 +21,7 @@ from coverify.link.line import SerialLine
 from coverify.link.requests import Features, HelloAnswer
 from coverify.link.wirelog import WireLog
 
-START_S = 15.0
+START_S = 10.0
 Log = Callable[[str], None]
 
 

@@ -19,7 +19,7 @@ import serial
 from coverify.errors import BadInput, LinkError
 from coverify.link.deadline import Deadline
 
-READ_STEP_S = 0.05
+READ_STEP_S = 0.01
 WRITE_STEP_S = 0.5
 DEFAULT_BAUD = 115200
 _PIECE = 256
@@ -94,7 +94,8 @@ class SerialLine:
                     where.port,
                     baudrate=where.baud or DEFAULT_BAUD,
                     timeout=READ_STEP_S,
-                    write_timeout=WRITE_STEP_S,
+                    # pyserial has none of its own for RFC 2217; its socket gives up after 5 s
+                    write_timeout=None if where.port.startswith("rfc2217:") else WRITE_STEP_S,
                     exclusive=True,
                 ),
             )
