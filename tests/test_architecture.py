@@ -11,7 +11,8 @@ PACKAGES = {
     "firmware_models/tflm_int8": {"numpy", "tflm_int8"},
     "host/coverify/link": {"serial", "cobs", "coverify.link", "coverify.errors"},
     "host/coverify/report": {
-        "coverify.report", "coverify.errors", "numpy", "pydantic", "rich", "jinja2", "junitparser",
+        "coverify.report", "coverify.errors", "numpy", "pydantic", "rich", "jinja2",
+        "junitparser", "markupsafe",
     },
     "host/coverify/verify": {
         "coverify.verify", "coverify.errors", "coverify.files", "tflm_int8", "numpy", "pydantic", "z3",

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
+
+from numpy.typing import NDArray
 
 from tflm_int8.errors import UnsupportedOp
 from tflm_int8.fixedpoint import Rounding
 from tflm_int8.kernels import add, convolution, fully_connected, pooling, reshape, softmax
-from tflm_int8.kernels.requantize import Int8Array
 from tflm_int8.node import Node
 
 
@@ -21,7 +22,7 @@ class Kernel(Protocol):
 
     @property
     def node(self) -> Node: ...
-    def run(self, inputs: list[Int8Array]) -> list[Int8Array]:
+    def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
         """One array [N, tensor shape] per input that is not left out, constants too → one per output."""
 
 

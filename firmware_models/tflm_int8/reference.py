@@ -7,17 +7,18 @@ does not grow with the batch.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tflm_int8.errors import BadTensor, UnsupportedModel
 from tflm_int8.fixedpoint import Rounding
-from tflm_int8.kernels.requantize import Int8Array
 from tflm_int8.model import Model, Tensor
 from tflm_int8.node import Node
 from tflm_int8.operators import Kernel, prepare
+
+Array = NDArray[Any]
 
 PROFILES: Final[dict[str, Rounding]] = {"tflm": Rounding.DOUBLE}
 """Kernel profiles: which runtime's arithmetic a reference follows."""
@@ -45,12 +46,6 @@ class Reference:
         self.kernels: tuple[Kernel, ...] = tuple(
             prepare(Node(model, op), PROFILES[profile]) for op in model.operators
         )
-        for i in (*model.inputs, *model.outputs):
-            tensor = model.tensors[i]
-            if tensor.dtype != "int8":
-                raise UnsupportedModel(
-                    model.name, f"tensor {i} is {tensor.dtype}; inputs and outputs are int8"
-                )
         n_values = sum(t.size for t in model.tensors if t.data is None)
         if n_values > MAX_ACTIVATIONS:
             raise UnsupportedModel(model.name, f"{n_values} activations; at most {MAX_ACTIVATIONS} are run")
@@ -66,33 +61,35 @@ class Reference:
         """The model's first output."""
         return self.model.tensors[self.model.outputs[0]]
 
-    def run(self, *inputs: NDArray[np.int8]) -> Int8Array:
-        """The first output: int8 [N, sample shape] per input → int8 [N, output's sample shape].
+    def run(self, *inputs: Array) -> Array:
+        """The first output: [N, sample shape] per input, in its tensor's type → [N, output's sample shape].
 
         Raises BadTensor for another shape or type.
         """
         last = self.model.outputs[0]
         parts = [values[last] for values in self._runs(inputs)]
         shape = sample_shape(self.output)
-        return np.concatenate(parts).reshape(-1, *shape) if parts else np.zeros((0, *shape), np.int8)
+        return (
+            np.concatenate(parts).reshape(-1, *shape) if parts else np.zeros((0, *shape), self.output.dtype)
+        )
 
-    def trace(self, *inputs: NDArray[np.int8]) -> dict[int, Int8Array]:
-        """Every tensor that an operator wrote: tensor index → int8 [N, tensor shape]."""
+    def trace(self, *inputs: Array) -> dict[int, Array]:
+        """Every tensor that an operator wrote: tensor index → [N, tensor shape]."""
         written = [o for op in self.model.operators for o in op.outputs]
         parts = list(self._runs(inputs))
         return {
             o: np.concatenate([values[o] for values in parts])
             if parts
-            else np.zeros((0, *self.model.tensors[o].shape), np.int8)
+            else np.zeros((0, *self.model.tensors[o].shape), self.model.tensors[o].dtype)
             for o in written
         }
 
-    def _runs(self, inputs: Sequence[NDArray[np.int8]]) -> Iterator[dict[int, Int8Array]]:
+    def _runs(self, inputs: Sequence[Array]) -> Iterator[dict[int, Array]]:
         arrays = self._checked(inputs)
         for start in range(0, len(arrays[0]), self._step):
             yield self._run([a[start : start + self._step] for a in arrays])
 
-    def _run(self, inputs: list[Int8Array]) -> dict[int, Int8Array]:
+    def _run(self, inputs: list[Array]) -> dict[int, Array]:
         values = dict(zip(self.model.inputs, inputs, strict=True))
         for kernel in self.kernels:
             op = kernel.node.op
@@ -100,24 +97,24 @@ class Reference:
             values.update(zip(op.outputs, kernel.run(read), strict=True))
         return values
 
-    def _value(self, i: int, values: dict[int, Int8Array], n: int) -> Int8Array:
+    def _value(self, i: int, values: dict[int, Array], n: int) -> Array:
         """A computed tensor, or a constant repeated n times (a view)."""
         tensor = self.model.tensors[i]
         if tensor.data is None:
             return values[i]
-        repeated: Int8Array = np.broadcast_to(tensor.data, (n, *tensor.shape))
+        repeated: Array = np.broadcast_to(tensor.data, (n, *tensor.shape))
         return repeated
 
-    def _checked(self, inputs: Sequence[NDArray[np.int8]]) -> list[Int8Array]:
+    def _checked(self, inputs: Sequence[Array]) -> list[Array]:
         tensors = [self.model.tensors[i] for i in self.model.inputs]
         if len(inputs) != len(tensors):
             raise BadTensor(f"the model has {len(tensors)} inputs, {len(inputs)} arrays were given")
         checked = []
         for array, tensor in zip(inputs, tensors, strict=True):
             shape = sample_shape(tensor)
-            if array.dtype != np.int8 or array.shape[1:] not in (shape, tensor.shape):
+            if array.dtype != np.dtype(tensor.dtype) or array.shape[1:] not in (shape, tensor.shape):
                 raise BadTensor(
-                    f"input tensor {tensor.index} needs int8 [N, {', '.join(map(str, shape))}], "
+                    f"input tensor {tensor.index} needs {tensor.dtype} [N, {', '.join(map(str, shape))}], "
                     f"not {array.dtype} {list(array.shape)}"
                 )
             checked.append(array.reshape(-1, *tensor.shape))

@@ -66,6 +66,9 @@ def lower_reference(reference: Reference) -> p.Program:
         raise UnsupportedModel(
             model.name, f"{len(model.inputs)} inputs and {len(model.outputs)} outputs; one of each is lowered"
         )
+    for tensor in (reference.input, reference.output):
+        if tensor.dtype != "int8":
+            raise UnsupportedModel(model.name, f"tensor {tensor.index} is {tensor.dtype}; int8 is lowered")
     builder = Builder(model)
     for kernel in reference.kernels:
         builder.operator = kernel.node.op.index

@@ -166,9 +166,9 @@ def _first_difference(comparison: Comparison) -> str | None:
         return None
     first = comparison.mismatches[0]
     return (
-        f"{comparison.differing_samples} of {comparison.samples} samples differ; first at op "
-        f"{first.op_index} {first.op}, tensor {first.tensor}, element {list(first.element)} of sample {first.sample}: "
-        f"expected {first.expected}, the device has {first.got}"
+        f"{comparison.differing_samples} of {comparison.samples} samples differ; first at "
+        f"op {first.op_index} {first.op}, tensor {first.tensor}, element {list(first.element)} of sample "
+        f"{first.sample}: expected {first.expected}, the device has {first.got}"
     )
 
 

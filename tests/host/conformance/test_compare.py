@@ -1,0 +1,82 @@
+"""The comparison's verdicts and evidence, on a scripted device (real ones: test_conform_on_devices.py)."""
+
+import numpy as np
+import pytest
+
+from coverify.conformance.compare import Comparison, compare
+from oracle import NETWORKS
+from tflm_int8 import Model, Reference
+
+MODEL = Model.read(NETWORKS / "digits_mlp.tflite")
+REFERENCE = Reference(MODEL)
+X = np.load(NETWORKS / "digits_mlp.npz", allow_pickle=False)["x"][:5]
+
+
+class Scripted:
+    """A device that computes the reference, but for what `spoil` does to the n-th trace."""
+
+    def __init__(self, spoil):
+        self.spoil, self.n = spoil, 0
+
+    def trace(self, x):
+        tensors = {t: v[0].copy() for t, v in REFERENCE.trace(x[None]).items()}
+        self.spoil(self.n, tensors)
+        self.n += 1
+        return tensors
+
+
+def compared(spoil) -> Comparison:
+    comparison = Comparison(MODEL)
+    compare(comparison, REFERENCE, Scripted(spoil), X)
+    return comparison
+
+
+def test_equal_bytes_are_a_match_and_every_byte_is_counted():
+    comparison = compared(lambda n, tensors: None)
+    assert comparison.verdict == "MATCH"
+    assert comparison.bytes_compared == len(X) * (32 + 10)
+    assert [row.compared_samples for row in comparison.rows()] == [5, 5]
+
+
+def test_bytes_that_differ_again_and_again_are_a_mismatch_at_the_first_operator_and_element():
+    first = MODEL.operators[0].outputs[0]
+
+    def spoil(n, tensors):
+        for tensor in tensors.values():
+            tensor[0, 7] ^= 1
+
+    comparison = compared(spoil)
+    assert comparison.verdict == "MISMATCH"
+    mismatch = comparison.mismatches[0]
+    expected = int(REFERENCE.trace(X[:1])[first][0, 0, 7])
+    assert (mismatch.sample, mismatch.op_index, mismatch.tensor, mismatch.element) == (0, 0, first, (0, 7))
+    assert (mismatch.expected, mismatch.got) == (expected, expected ^ 1)
+    assert mismatch.count == 1
+    assert mismatch.repeated
+    assert comparison.rows()[0].max_abs_diff == 1
+
+
+def test_another_answer_to_the_same_input_is_flaky():
+    def spoil(n, tensors):
+        if n == 1:
+            tensors[MODEL.outputs[0]][0, 3] ^= 0x40
+
+    comparison = compared(spoil)
+    assert comparison.verdict == "FLAKY"
+    assert comparison.mismatches[0].sample == 1
+    assert not comparison.mismatches[0].repeated
+
+
+def test_nothing_compared_is_not_a_match():
+    assert Comparison(MODEL).verdict == "UNKNOWN"
+
+
+@pytest.mark.parametrize("n", [1, 64, 65, 130])
+def test_progress_reaches_the_number_of_samples(n):
+    comparison, seen = Comparison(MODEL), []
+    x = np.resize(X, (n, *X.shape[1:]))
+    compare(
+        comparison, REFERENCE, Scripted(lambda n, t: None), x, lambda done, total: seen.append((done, total))
+    )
+    assert seen == [(i + 1, n) for i in range(n)]
+    assert comparison.samples == n
