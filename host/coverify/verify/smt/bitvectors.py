@@ -34,13 +34,11 @@ def constant(value: int) -> Term:
     return Term(None, value, value)
 
 
-def variable(name: str, lo: int, hi: int) -> tuple[Term, list[Any]]:
-    """A fresh variable, and the constraints that keep it at most hi."""
-    if lo == hi:
-        return constant(lo), []
-    width = (hi - lo).bit_length()
+def variable(name: str, hi: int) -> tuple[Term, list[Any]]:
+    """A fresh variable 0..hi (hi >= 1), and the constraints that keep it at most hi."""
+    width = hi.bit_length()
     bits = z3.BitVec(name, width)
-    return Term(bits, lo, hi), [] if hi - lo == (1 << width) - 1 else [z3.ULE(bits, hi - lo)]
+    return Term(bits, 0, hi), [] if hi == (1 << width) - 1 else [z3.ULE(bits, hi)]
 
 
 def extended(bits: Any, width: int) -> Any:

@@ -21,6 +21,7 @@ from coverify.verify.smt.bitvectors import (
     constant,
     greatest,
     narrowed,
+    plus,
     scaled,
     step_function,
     total,
@@ -41,13 +42,18 @@ from tflm_int8.program.primitives import (
 
 @dataclass(eq=False)
 class Encoding:
-    """Terms for the wires of a program whose wire bounds on the query's box are `boxes`."""
+    """Terms for the wires of a program whose wire bounds on the query's box are `boxes`.
+
+    corners: only the corners of the box are encoded (one bit an input): enough to find most counterexamples,
+    never enough to exclude one.
+    """
 
     program: Program
     boxes: list[Box]
     deadline: Deadline
+    corners: bool = False
     constraints: list[Any] = field(default_factory=list)
-    inputs: dict[int, Term] = field(default_factory=dict)
+    places: dict[int, Term] = field(default_factory=dict)
     _terms: dict[tuple[int, int], Term] = field(default_factory=dict)
     _edges: dict[int, I64Array] = field(default_factory=dict)
 
@@ -60,16 +66,29 @@ class Encoding:
             if lo == hi:
                 self._terms[key] = constant(lo)
             elif wire == 0:
-                self._terms[key] = self._input(i, lo, hi)
+                self._terms[key] = plus(constant(lo), scaled(self._place(i), self._stride(i)))
             else:
                 self._terms[key] = narrowed(self._element(self.program.steps[wire - 1], i, wire), lo, hi)
         return self._terms[key]
 
-    def _input(self, i: int, lo: int, hi: int) -> Term:
-        term, constraints = variable(f"x{i}", lo, hi)
-        self.constraints += constraints
-        self.inputs[i] = term
-        return term
+    def input_of(self, model: Any, base: I64Array) -> I64Array:
+        """The input of a Z3 model, int64 [n]; features that the formula does not name as in `base`."""
+        x = base.copy()
+        for i, place in self.places.items():
+            bits = model.eval(place.bits, model_completion=True).as_long()
+            x[i] = self.boxes[0].lo[i] + self._stride(i) * bits
+        return x
+
+    def _place(self, i: int) -> Term:
+        """Where input i is between its ends: 0..n in strides of `_stride`."""
+        if i not in self.places:
+            reach = int(self.boxes[0].hi[i] - self.boxes[0].lo[i]) // self._stride(i)
+            self.places[i], constraints = variable(f"x{i}", reach)
+            self.constraints += constraints
+        return self.places[i]
+
+    def _stride(self, i: int) -> int:
+        return int(self.boxes[0].hi[i] - self.boxes[0].lo[i]) if self.corners else 1
 
     def _element(self, step: Step, i: int, wire: int) -> Term:
         match step:
@@ -92,9 +111,14 @@ class Encoding:
         for term in step.terms:
             columns, weights = term.map.row(i)
             bias -= term.offset * int(weights.sum())
-            sources = [self.term(term.source, c) for c in columns.tolist()]
-            parts += [scaled(source, w) for source, w in zip(sources, weights.tolist(), strict=True)]
+            parts += [self._scaled(term.source, c, w) for c, w in zip(columns.tolist(), weights.tolist(), strict=True)]
         return total(parts, bias)
+
+    def _scaled(self, wire: int, i: int, weight: int) -> Term:
+        """weight * element, for an input without the detour over its value."""
+        if wire or self.boxes[0].lo[i] == self.boxes[0].hi[i]:
+            return scaled(self.term(wire, i), weight)
+        return plus(constant(weight * int(self.boxes[0].lo[i])), scaled(self._place(i), weight * self._stride(i)))
 
     def _staircase(self, step: Staircase, i: int) -> Term:
         starts, values = stairs(self._rule_edges(step.rule), int(step.channel[i]), step.rule.lo)

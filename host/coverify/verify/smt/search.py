@@ -153,9 +153,7 @@ class Search:
 
     def _model(self, model: Any, exact: bool) -> Answer | I64Array:
         """The input of a model, or SPURIOUS when it keeps the label (EngineFault where that cannot be)."""
-        x = self.problem.query.x0.astype(np.int64)
-        for i, term in self._encoding.inputs.items():
-            x[i] = term.lo + model.eval(term.bits, model_completion=True).as_long()
+        x = self._encoding.input_of(model, self.problem.query.x0.astype(np.int64))
         if int(self.problem.labels(x[None])[0]) != self.problem.query.label:
             return x
         if exact:

@@ -1,0 +1,100 @@
+"""Which inputs does an `.npz` file hold? Read as untrusted data: no pickles, bounded sizes, one clear error.
+
+The contract: `x` int8, N × the input's shape without its batch dimension, and optionally `y`, N integer labels.
+With `quantize`, x may be uint8 or float and is mapped by the input's scale and zero point (for uint8: the value
+itself counts as the real value) as TFLM's QUANTIZE does it.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coverify.errors import BadInput
+from coverify.npy import BadArray, parse_npy, read_member
+
+MAX_BYTES = 1 << 30
+"""Largest array that is read, in bytes, unpacked."""
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """x: int8 [N, *shape]; y: int64 [N], or None where the file has no labels."""
+
+    x: NDArray[np.int8]
+    y: NDArray[np.int64] | None
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+def read_inputs(
+    path: Path | str,
+    shape: tuple[int, ...],
+    quantization: tuple[float, int] | None = None,
+    quantize: bool = False,
+) -> Inputs:
+    """The inputs in a file, for a network whose input has `shape` (without the batch dimension).
+
+    quantization: (scale, zero point) of the input tensor, needed with quantize.  Raises BadInput.
+    """
+    path = Path(path)
+    arrays = _arrays(path)
+    if "x" not in arrays:
+        raise BadInput(f"{path}: there is no array x; found: {', '.join(sorted(arrays)) or 'none'}")
+    x = _codes(path, arrays["x"], quantization, quantize)
+    if x.ndim != len(shape) + 1 or x.shape[1:] != shape:
+        wanted = " x ".join(map(str, ("N", *shape)))
+        raise BadInput(f"{path}: x is {' x '.join(map(str, x.shape))}, the network wants {wanted}")
+    y = arrays.get("y")
+    return Inputs(x, None if y is None else _labels(path, y, len(x)))
+
+
+def _arrays(path: Path) -> dict[str, NDArray[np.generic]]:
+    """The arrays x and y, where the file has them."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = {info.filename: info for info in archive.infolist()}
+            return {
+                name: parse_npy(read_member(archive, names[f"{name}.npy"], MAX_BYTES))
+                for name in ("x", "y")
+                if f"{name}.npy" in names
+            }
+    except OSError as err:
+        raise BadInput(f"{path}: cannot be read: {err.strerror or err}") from err
+    except (BadArray, zipfile.BadZipFile) as err:
+        raise BadInput(f"{path}: not an .npz file that can be used: {err}") from err
+
+
+def _codes(
+    path: Path, x: NDArray[np.generic], quantization: tuple[float, int] | None, quantize: bool
+) -> NDArray[np.int8]:
+    """x as int8 codes."""
+    if x.dtype == np.int8:
+        return x.astype(np.int8)
+    if not quantize:
+        raise BadInput(f"{path}: x is {x.dtype}, it must be int8 (or pass --quantize for uint8 and float)")
+    if x.dtype != np.uint8 and x.dtype.kind != "f":
+        raise BadInput(f"{path}: x is {x.dtype}; only uint8 and float can be quantized")
+    if quantization is None:
+        raise BadInput(f"{path}: the network's input has no scale to quantize x with")
+    real = x.astype(np.float32)
+    if not np.all(np.isfinite(real)):
+        raise BadInput(f"{path}: x holds values that are not finite")
+    scale, zero_point = np.float32(quantization[0]), quantization[1]
+    ratio = (real / scale).astype(np.float64)
+    rounded = np.trunc(ratio + np.copysign(0.5, ratio)) + zero_point
+    return np.clip(rounded, -128, 127).astype(np.int8)
+
+
+def _labels(path: Path, y: NDArray[np.generic], n: int) -> NDArray[np.int64]:
+    """y as int64 [n]."""
+    if y.dtype.kind not in "iu" or y.shape != (n,):
+        raise BadInput(f"{path}: y is {y.dtype} {list(y.shape)}, it must hold {n} integers")
+    if y.dtype == np.uint64 and np.any(y > np.uint64(2**63 - 1)):
+        raise BadInput(f"{path}: y holds labels beyond int64")
+    return y.astype(np.int64)

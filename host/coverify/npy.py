@@ -1,0 +1,62 @@
+"""Read members of a zip and `.npy` arrays that somebody else wrote: bounded, without pickles, one typed error."""
+
+from __future__ import annotations
+
+import io
+import math
+import zipfile
+import zlib
+
+import numpy as np
+from numpy.lib import format as npy_format
+from numpy.typing import NDArray
+
+MAX_DIMENSIONS = 8
+
+
+class BadArray(Exception):
+    """The bytes are not an array, or not one that is read here; the caller names the file."""
+
+
+def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, max_bytes: int) -> bytes:
+    """The bytes of one member, at most max_bytes whatever its header says.  Raises BadArray."""
+    if info.file_size > max_bytes:
+        raise BadArray(f"{info.filename[:100]!r} has {info.file_size} bytes, more than {max_bytes}")
+    if info.flag_bits & 1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise BadArray(f"{info.filename[:100]!r} is encrypted or packed in an unusual way")
+    try:
+        with archive.open(info) as stream:
+            data = stream.read(max_bytes + 1)
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError) as err:
+        raise BadArray(f"{info.filename[:100]!r} is damaged: {err}") from err
+    if len(data) > max_bytes or len(data) != info.file_size:
+        raise BadArray(f"{info.filename[:100]!r} is not as long as the archive says")
+    return data
+
+
+def parse_npy(data: bytes) -> NDArray[np.generic]:
+    """An array of numbers from the bytes of a .npy file.  Raises BadArray."""
+    stream = io.BytesIO(data)
+    try:
+        version = npy_format.read_magic(stream)
+        if version == (1, 0):
+            shape, fortran, dtype = npy_format.read_array_header_1_0(stream)
+        elif version == (2, 0):
+            shape, fortran, dtype = npy_format.read_array_header_2_0(stream)
+        else:
+            raise BadArray(f".npy version {version} is not read")
+    except BadArray:
+        raise
+    except Exception as err:  # numpy's header parser raises what it likes on malformed bytes
+        raise BadArray("the .npy header is malformed") from err
+    if dtype.hasobject:
+        raise BadArray("the array holds pickled objects, which are never loaded")
+    if dtype.kind not in "iufb" or dtype.fields is not None or dtype.subdtype is not None:
+        raise BadArray(f"arrays of {dtype} are not read")
+    if len(shape) > MAX_DIMENSIONS or any(not isinstance(n, int) or n < 0 for n in shape):
+        raise BadArray(f"an array of shape {shape} is not read")
+    body = data[stream.tell() :]
+    if math.prod(shape) * dtype.itemsize != len(body):
+        raise BadArray(f"shape {shape} of {dtype} does not fit its {len(body)} bytes")
+    array = np.frombuffer(body, dtype).reshape(shape, order="F" if fortran else "C")
+    return np.ascontiguousarray(array.astype(dtype.newbyteorder("=")))

@@ -1,0 +1,117 @@
+"""The child process that solves: reads requests from its standard input, one at a time, and answers on its output.
+
+Started by worker.py as `python -m coverify.verify.child`; the two speak pickles of their own classes, each after
+its length (8 bytes, little endian), over pipes that nobody else holds. It ends when its input ends, also in the
+middle of a solver call, so that no parent leaves it behind.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import queue
+import sys
+import threading
+from dataclasses import dataclass
+from typing import IO
+
+from tflm_int8.program.concrete import RunExact
+from tflm_int8.program.primitives import Program
+
+from coverify.verify.deadline import Deadline
+from coverify.verify.errors import EngineFault
+from coverify.verify.problem import Problem
+from coverify.verify.query import Outcome, Robustness
+
+_LENGTH_BYTES = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Load:
+    """Keep this network for the requests that follow."""
+
+    program: Program
+    run_exact: RunExact | None
+    memory_bytes: int
+
+
+@dataclass(frozen=True, eq=False)
+class Solve:
+    """Answer a query on the network that was loaded last."""
+
+    engine: str
+    query: Robustness
+    timeout_s: float
+    seed: int
+
+
+Request = Load | Solve
+Reply = Outcome | EngineFault | None
+
+
+def send(stream: IO[bytes], message: object) -> None:
+    """Write one message; OSError when the other side is gone."""
+    data = pickle.dumps(message)
+    stream.write(len(data).to_bytes(_LENGTH_BYTES, "little") + data)
+    stream.flush()
+
+
+def receive(stream: IO[bytes]) -> object:
+    """Read one message of our own other half; EOFError when it is gone."""
+    head = stream.read(_LENGTH_BYTES)
+    size = int.from_bytes(head, "little")
+    data = stream.read(size) if len(head) == _LENGTH_BYTES else b""
+    if len(head) < _LENGTH_BYTES or len(data) < size:
+        raise EOFError
+    return pickle.loads(data)
+
+
+def limit_memory(n_bytes: int) -> None:
+    """Refuse to allocate beyond n_bytes of address space, where the system can (POSIX)."""
+    try:
+        import resource
+    except ImportError:
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    allowed = n_bytes if hard == resource.RLIM_INFINITY else min(n_bytes, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (allowed, hard))
+
+
+def serve(source: IO[bytes], sink: IO[bytes]) -> None:
+    """Answer requests until the source ends: None for Load, an Outcome or an EngineFault for Solve."""
+    from coverify.verify.engines import solve
+
+    requests: queue.Queue[object] = queue.Queue()
+    threading.Thread(target=_listen, args=(source, requests), daemon=True).start()
+    send(sink, None)
+    network: Load | None = None
+    while True:
+        match requests.get():
+            case Load() as network:
+                limit_memory(network.memory_bytes)
+                send(sink, None)
+            case Solve() as request if network is not None:
+                problem = Problem(network.program, request.query, network.run_exact)
+                send(sink, _answer(solve, problem, request))
+
+
+def _answer(solve: object, problem: Problem, request: Solve) -> Reply:
+    try:
+        assert callable(solve)
+        outcome: Outcome = solve(request.engine, problem, Deadline.in_s(request.timeout_s), request.seed)
+        return outcome
+    except EngineFault as fault:
+        return fault
+
+
+def _listen(source: IO[bytes], requests: queue.Queue[object]) -> None:
+    """Read ahead, so that the end of the input is noticed while a solver runs."""
+    try:
+        while True:
+            requests.put(receive(source))
+    except EOFError:
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    serve(sys.stdin.buffer, sys.stdout.buffer)

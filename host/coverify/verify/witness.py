@@ -1,0 +1,242 @@
+"""A counterexample as one file: the network, the input, what it breaks, and every tensor that must come out.
+
+A `.zip` with `witness.json` (schema coverify-witness/1), `model.tflite`, `x0.npy` (the base input), `input.npy`
+(the counterexample) and `expected/t<tensor>.npy` for every tensor that an operator writes. Written atomically
+and byte for byte the same for the same witness. Read as untrusted data: only these names, bounded sizes, no
+pickles, every digest checked; anything else is a `BadWitness`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import numpy as np
+from numpy.lib import format as npy_format
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from coverify.errors import BadInput
+from coverify.files import replace_file
+from coverify.npy import BadArray, parse_npy, read_member
+from coverify.verify.errors import BadWitness
+
+SCHEMA: Final = "coverify-witness/1"
+MAX_JSON_BYTES: Final = 4 << 20
+MAX_MODEL_BYTES: Final = 64 << 20
+MAX_ARRAY_BYTES: Final = 64 << 20
+MAX_TOTAL_BYTES: Final = 512 << 20
+MAX_MEMBERS: Final = 10_000
+
+_JSON, _MODEL, _BASE, _INPUT = "witness.json", "model.tflite", "x0.npy", "input.npy"
+_EXPECTED = re.compile(r"expected/t(0|[1-9][0-9]{0,5})\.npy")
+_TIMESTAMP = (1980, 1, 1, 0, 0, 0)
+
+Int64 = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+Text = Annotated[str, Field(max_length=1000)]
+Digest = Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\Z")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class _Model(_Strict):
+    file: Text
+    sha256: Digest
+
+
+class _Property(_Strict):
+    kind: Literal["robustness"]
+    label: Annotated[int, Field(ge=0, lt=2**31)]
+    eps: Annotated[int, Field(ge=0, lt=2**31)]
+    index: Int64 | None = None
+    note: Text = ""
+
+
+class _Document(_Strict):
+    schema_: Literal["coverify-witness/1"] = Field(alias="schema")
+    model: _Model
+    profile: Text
+    property: _Property
+    got: Annotated[int, Field(ge=0, lt=2**31)]
+    engine: Text
+    seed: Int64
+    versions: Annotated[dict[Text, Text], Field(max_length=100)]
+    files: Annotated[dict[Text, Digest], Field(max_length=MAX_MEMBERS)]
+
+
+@dataclass(frozen=True, eq=False)
+class Witness:
+    """`x` is within eps of `x0`, and the network, run as `profile` says, gives it `predicted` and not `label`.
+
+    model: the bytes of the .tflite file model_name; x0, x: int8, of one shape; tensors: tensor index → what an
+    operator writes on x, int8 or int32; index: the number of x0 in its input file.
+    """
+
+    model: bytes
+    model_name: str
+    profile: str
+    x0: NDArray[np.int8]
+    x: NDArray[np.int8]
+    label: int
+    predicted: int
+    eps: int
+    tensors: Mapping[int, NDArray[np.generic]]
+    engine: str
+    seed: int = 0
+    index: int | None = None
+    note: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def model_sha256(self) -> str:
+        """The digest of the model's bytes, 64 hexadecimal digits."""
+        return hashlib.sha256(self.model).hexdigest()
+
+    def write(self, path: Path | str) -> None:
+        """Put the file at `path`, whole or not at all.  Raises BadWitness (own limits), OSError."""
+        replace_file(Path(path), self.to_bytes())
+
+    def to_bytes(self) -> bytes:
+        """The file's bytes: a function of the witness alone."""
+        members = {_MODEL: self.model, _BASE: _npy(self.x0), _INPUT: _npy(self.x)}
+        members |= {f"expected/t{t}.npy": _npy(self.tensors[t]) for t in sorted(self.tensors)}
+        document = self._document({name: hashlib.sha256(data).hexdigest() for name, data in members.items()})
+        text = document.model_dump_json(indent=1, by_alias=True) + "\n"
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, data in {_JSON: text.encode(), **members}.items():
+                info = zipfile.ZipInfo(name, _TIMESTAMP)
+                info.compress_type, info.create_system, info.external_attr = zipfile.ZIP_DEFLATED, 3, 0o644 << 16
+                archive.writestr(info, data)
+        return stream.getvalue()
+
+    def _document(self, files: dict[str, str]) -> _Document:
+        try:
+            return _Document(
+                schema=SCHEMA,
+                model=_Model(file=self.model_name, sha256=files[_MODEL]),
+                profile=self.profile,
+                property=_Property(
+                    kind="robustness", label=self.label, eps=self.eps, index=self.index, note=self.note[:1000]
+                ),
+                got=self.predicted,
+                engine=self.engine,
+                seed=self.seed,
+                versions=dict(self.versions),
+                files=files,
+            )
+        except ValidationError as err:
+            raise BadWitness(f"the witness cannot be written: {_first(err)}") from err
+
+    @staticmethod
+    def read(path: Path | str) -> Witness:
+        """The witness in a file that may be anything.  Raises BadWitness."""
+        path = Path(path)
+        try:
+            with zipfile.ZipFile(path) as archive:
+                members = _members(archive)
+            return _parsed(members)
+        except (BadArray, zipfile.BadZipFile, ValueError) as err:
+            raise BadWitness(f"{path}: not a witness: {err}") from err
+        except BadInput as err:
+            raise BadWitness(f"{path}: {err}") from err
+        except (OSError, NotImplementedError) as err:
+            raise BadWitness(f"{path}: cannot be read: {err}") from err
+
+
+def _npy(array: NDArray[np.generic]) -> bytes:
+    stream = io.BytesIO()
+    npy_format.write_array(stream, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False)
+    return stream.getvalue()
+
+
+def _members(archive: zipfile.ZipFile) -> dict[str, bytes]:
+    """The bytes of every member, after a look at their names and sizes."""
+    infos = archive.infolist()
+    names = [info.filename for info in infos]
+    if len(infos) > MAX_MEMBERS or len(set(names)) != len(names):
+        raise BadArray("it has too many members, or two of one name")
+    foreign = [name for name in names if not (name in _LIMITS or _EXPECTED.fullmatch(name))]
+    if foreign:
+        raise BadArray(f"a member that does not belong there: {foreign[0][:100]!r}")
+    missing = [name for name in _LIMITS if name not in names]
+    if missing:
+        raise BadArray(f"there is no {missing[0]}")
+    if sum(info.file_size for info in infos) > MAX_TOTAL_BYTES:
+        raise BadArray(f"its members have more than {MAX_TOTAL_BYTES} bytes")
+    return {i.filename: read_member(archive, i, _LIMITS.get(i.filename, MAX_ARRAY_BYTES)) for i in infos}
+
+
+_LIMITS: Final = {
+    _JSON: MAX_JSON_BYTES,
+    _MODEL: MAX_MODEL_BYTES,
+    _BASE: MAX_ARRAY_BYTES,
+    _INPUT: MAX_ARRAY_BYTES,
+}
+
+
+def _parsed(members: dict[str, bytes]) -> Witness:
+    """The witness from its members, all digests and shapes checked."""
+    try:
+        document = _Document.model_validate_json(members[_JSON])
+    except ValidationError as err:
+        raise BadArray(f"{_JSON}: {_first(err)}") from err
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in members.items() if name != _JSON}
+    if document.model.sha256 != digests[_MODEL]:
+        raise BadArray("the model is not the one whose digest it states")
+    if document.files != digests:
+        raise BadArray(f"{_JSON} does not state the digests of exactly the other members")
+    x0, x = _int8(members, _BASE), _int8(members, _INPUT)
+    if x0.shape != x.shape:
+        raise BadArray(f"{_BASE} is {list(x0.shape)}, {_INPUT} is {list(x.shape)}")
+    if x.size and int(np.abs(x.astype(np.int64) - x0).max()) > document.property.eps:
+        raise BadArray(f"{_INPUT} is more than eps = {document.property.eps} from {_BASE}")
+    if document.got == document.property.label:
+        raise BadArray("it states that the label stays: it breaks nothing")
+    return Witness(
+        model=members[_MODEL],
+        model_name=document.model.file,
+        profile=document.profile,
+        x0=x0,
+        x=x,
+        label=document.property.label,
+        predicted=document.got,
+        eps=document.property.eps,
+        tensors=_tensors(members),
+        engine=document.engine,
+        seed=document.seed,
+        index=document.property.index,
+        note=document.property.note,
+        versions=document.versions,
+    )
+
+
+def _tensors(members: dict[str, bytes]) -> dict[int, NDArray[np.generic]]:
+    tensors = {}
+    for name, data in members.items():
+        if match := _EXPECTED.fullmatch(name):
+            array = parse_npy(data)
+            if array.dtype not in (np.int8, np.int32):
+                raise BadArray(f"{name} is {array.dtype}, not int8 or int32")
+            tensors[int(match[1])] = array
+    return dict(sorted(tensors.items()))
+
+
+def _int8(members: dict[str, bytes], name: str) -> NDArray[np.int8]:
+    array = parse_npy(members[name])
+    if array.dtype != np.int8:
+        raise BadArray(f"{name} is {array.dtype}, not int8")
+    return array.astype(np.int8)
+
+
+def _first(err: ValidationError) -> str:
+    first = err.errors(include_url=False, include_input=False, include_context=False)[0]
+    return f"{'.'.join(str(step) for step in first['loc'])[:200]}: {first['msg'][:500]}"
