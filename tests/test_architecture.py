@@ -19,6 +19,7 @@ PACKAGES = {
     },
     "host/coverify/boards": {
         "coverify.boards", "coverify.link", "coverify.errors", "coverify.files", "tomli", "serial",
+        "elftools",
     },
     "host/coverify/conformance": {
         "coverify.conformance", "coverify.link", "coverify.errors", "coverify.report", "tflm_int8", "numpy",

@@ -1,0 +1,201 @@
+"""coverify verify: does every input within eps codes of a given one keep its label?"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from coverify.cli.outcome import (
+    Bar,
+    JsonOption,
+    OutOption,
+    Output,
+    ProfileOption,
+    model_ref,
+    progress_bar,
+    run_verb,
+    versions,
+)
+from coverify.errors import BadInput
+from coverify.inputs import Inputs, read_inputs
+from coverify.replay import first_maximum
+from coverify.report import Picture, Result, write_result
+from coverify.report import Query as QueryRow
+from coverify.report.verdict import worst
+from coverify.verify.engines import ENGINES
+from coverify.verify.query import Outcome, Robustness
+from coverify.verify.witness import Witness
+from coverify.verify.worker import AUTO, Worker
+from tflm_int8 import Model, Reference, sample_shape
+from tflm_int8.program.lowering import lower_reference
+from tflm_int8.program.primitives import Program
+
+_SAVE_EVERY_S = 2.0
+
+
+def verify(
+    model: Annotated[Path, typer.Argument(help="The .tflite file.", show_default=False)],
+    eps: Annotated[int, typer.Option(min=0, max=255, help="Radius in int8 codes of the input.")],
+    inputs: Annotated[Path, typer.Option(help=".npz with x (int8) and, optionally, labels y.")],
+    index: Annotated[
+        str | None, typer.Option(help="Which inputs: numbers and ranges, as 0,3,10-19. Default: all.")
+    ] = None,
+    engine: Annotated[str, typer.Option(help=f"{AUTO}, {', '.join(ENGINES)}.")] = AUTO,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for one query.")] = 60.0,
+    label: Annotated[
+        str, typer.Option(help="Which class must stay: given (y, where the inputs have it) or predicted.")
+    ] = "given",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the attack.")] = 0,
+    profile: ProfileOption = "tflm",
+    out: OutOption = None,
+    json: JsonOption = None,
+) -> None:
+    """Decide, on MODEL's exact integers, whether every input within --eps codes keeps its label.
+
+    The region of input i is every int8 x' with |x' - x[i]| <= eps per element. The property: the index of
+    the first maximum of the output tensor stays the label. HOLDS: proved over the whole region. VIOLATED: with
+    a counterexample that was run (--out DIR keeps it as a witness, for coverify replay). UNKNOWN: the
+    engine or its time ended; never a proof. An input that is misclassified already is VIOLATED by itself.
+
+    Exits with 0 when every query holds, 1 when one is violated, 4 when one is unknown.
+
+    Example: coverify verify net.tflite --eps 4 --inputs test.npz --index 0-49 --out run
+    """
+    output = Output(json, out)
+
+    def body() -> Result:
+        task = _prepare(model, profile, inputs, index, eps, label)
+        save = _saver(out)
+        rows: list[QueryRow] = []
+        with progress_bar(output) as progress, Worker(task.program) as worker:
+            bar = Bar(progress, "queries")
+            for i in task.indices:
+                query = task.query(i)
+                outcome = worker.decide(query, engine, timeout, seed)
+                rows.append(_row(task, i, query, outcome, out, seed))
+                bar(len(rows), len(task.indices))
+                save(_result(task, rows, seed))
+        return _result(task, rows, seed)
+
+    run_verb("verify", output, body)
+
+
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """What is asked: a prepared network, its inputs, which of them, and the radius."""
+
+    reference: Reference
+    data: Inputs
+    labels: list[int]
+    indices: list[int]
+    eps: int
+
+    @property
+    def program(self) -> Program:
+        """The network as an integer program."""
+        return lower_reference(self.reference)
+
+    def query(self, i: int) -> Robustness:
+        return Robustness.around(self.data.x[i], self.labels[i], self.eps)
+
+
+def _prepare(
+    model: Path, profile: str, inputs: Path, index: str | None, eps: int, label: str
+) -> _Task:
+    net = Model.read(model)
+    try:
+        reference = Reference(net, profile)
+    except ValueError as error:
+        raise BadInput(str(error)) from error
+    data = read_inputs(inputs, sample_shape(reference.input), None, quantize=False)
+    if label not in ("given", "predicted"):
+        raise BadInput(f"--label {label}: given or predicted")
+    if label == "given" and data.y is not None:
+        labels = [int(y) for y in data.y]
+    else:
+        labels = [first_maximum(y) for y in reference.run(data.x)]
+    return _Task(reference, data, labels, parse_indices(index, len(data.x)), eps)
+
+
+def parse_indices(text: str | None, n: int) -> list[int]:
+    """The numbers in "0,3,10-19", ascending and once each, all below n; None: all.  Raises BadInput."""
+    if text is None:
+        return list(range(n))
+    chosen: set[int] = set()
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise BadInput(f"--index {text}: {part!r} is neither a number nor a range such as 10-19")
+        lo, hi = int(first), int(last or first)
+        if lo > hi or hi >= n:
+            raise BadInput(f"--index {text}: {part!r} is outside 0-{n - 1}")
+        chosen.update(range(lo, hi + 1))
+    return sorted(chosen)
+
+
+def _saver(out: Path | None) -> Callable[[Result], None]:
+    """Writes a result into the folder every now and then, so that a crash loses little."""
+    if out is None:
+        return lambda result: None
+    out.mkdir(parents=True, exist_ok=True)
+    last = 0.0
+
+    def save(result: Result) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _SAVE_EVERY_S:
+            write_result(out, result)
+            last = time.monotonic()
+
+    return save
+
+
+def _row(
+    task: _Task, i: int, query: Robustness, outcome: Outcome, out: Path | None, seed: int
+) -> QueryRow:
+    witness, picture, predicted = None, None, None
+    if outcome.witness is not None:
+        shape = task.data.x.shape[1:]
+        x = outcome.witness.reshape(shape)
+        predicted = first_maximum(task.reference.run(x[None]))
+        picture = Picture.of(task.data.x[i], x)
+        if out is not None:
+            witness = f"witness-{i}-eps{task.eps}.zip"
+            _witness(task, i, query, outcome, predicted, seed).write(out / witness)
+    return QueryRow(
+        index=i,
+        eps=task.eps,
+        verdict=outcome.verdict.value,
+        engine=outcome.engine,
+        time_s=outcome.time_s,
+        witness=witness,
+        label=query.label,
+        predicted=predicted,
+        note=outcome.note or None,
+        picture=picture,
+    )
+
+
+def _result(task: _Task, rows: list[QueryRow], seed: int) -> Result:
+    left = len(task.indices) - len(rows)
+    gaps = [
+        "inputs outside the boxes asked about",
+        "anything but the index of the output's first maximum",
+    ]
+    if left:
+        gaps.append(f"{left} of {len(task.indices)} queries: not decided yet")
+    return Result(
+        verb="verify",
+        verdict=worst([*(row.verdict for row in rows), *(["UNKNOWN"] if left else [])]),
+        model=model_ref(task.reference.model),
+        profile=task.reference.profile,
+        queries=tuple(rows),
+        not_covered=tuple(gaps),
+        versions=versions("z3-solver"),
+        seed=seed,
+    )
