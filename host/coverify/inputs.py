@@ -7,7 +7,6 @@ itself counts as the real value) as TFLM's QUANTIZE does it.
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coverify.errors import BadInput
-from coverify.npy import BadArray, parse_npy, read_member
+from coverify.npy import BadArray, opened_zip, parse_npy, read_member
 
 MAX_BYTES = 1 << 30
 """Largest array that is read, in bytes, unpacked."""
@@ -57,7 +56,7 @@ def read_inputs(
 def _arrays(path: Path) -> dict[str, NDArray[np.generic]]:
     """The arrays x and y, where the file has them."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with opened_zip(path, MAX_BYTES) as archive:
             names = {info.filename: info for info in archive.infolist()}
             return {
                 name: parse_npy(read_member(archive, names[f"{name}.npy"], MAX_BYTES))
@@ -66,7 +65,7 @@ def _arrays(path: Path) -> dict[str, NDArray[np.generic]]:
             }
     except OSError as err:
         raise BadInput(f"{path}: cannot be read: {err.strerror or err}") from err
-    except (BadArray, zipfile.BadZipFile) as err:
+    except BadArray as err:
         raise BadInput(f"{path}: not an .npz file that can be used: {err}") from err
 
 

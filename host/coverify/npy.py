@@ -6,6 +6,9 @@ import io
 import math
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 from numpy.lib import format as npy_format
@@ -16,6 +19,21 @@ MAX_DIMENSIONS = 8
 
 class BadArray(Exception):
     """The bytes are not an array, or not one that is read here; the caller names the file."""
+
+
+@contextmanager
+def opened_zip(path: Path, max_bytes: int) -> Iterator[zipfile.ZipFile]:
+    """A regular file of at most max_bytes as a zip archive.  Raises BadArray, OSError."""
+    if not path.is_file():
+        raise BadArray("there is no such file, or it is not a regular one")
+    if path.stat().st_size > max_bytes:
+        raise BadArray(f"the file is larger than {max_bytes} bytes")
+    try:
+        archive = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, UnicodeDecodeError) as err:
+        raise BadArray(f"not a zip archive: {err}") from err
+    with archive:
+        yield archive
 
 
 def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, max_bytes: int) -> bytes:
