@@ -147,7 +147,15 @@ def _build_into(source: Path, target: Target, kept: Path) -> None:
 
 
 def _make(source: Path, target: Target, folder: Path) -> None:
-    command = ["make", "-C", str(source), *target.make_variables, f"BUILD={folder}"]
+    command = [
+        "make",
+        "-s",
+        "--no-print-directory",
+        "-C",
+        str(source),
+        *target.make_variables,
+        f"BUILD={folder}",
+    ]
     # a make that called us must not lend its options or its job server to ours
     environment = {
         k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEFILES")

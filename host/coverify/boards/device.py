@@ -10,10 +10,12 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Protocol
 
 from coverify.boards import build
 from coverify.boards.catalog import Board, resolve
+from coverify.boards.preload import make_preload
 from coverify.errors import BoardError
 from coverify.link.client import Client, Pace
 from coverify.link.deadline import Deadline
@@ -76,11 +78,13 @@ class Device:
         wire_log: Path | None = None,
         log: Log | None = None,
         firmware: Path | None = None,
+        preload: bytes | None = None,
     ) -> None:
-        """Opens `board`; `firmware` replaces what would be built for an emulated one."""
+        """Opens `board`; see open_device."""
         self.board = board
         self._say: Log = log or (lambda text: None)
         self._firmware = firmware
+        self._preload = preload if board.kind == "qemu" else None
         self._session = ExitStack()
         if firmware is not None and not board.emulated:
             raise BoardError(f"{board.url}: only an emulated board takes a firmware file; flash this one")
@@ -101,6 +105,8 @@ class Device:
         pace = Pace().scaled(self.board.timeout_scale)
         obituary = process.obituary if process is not None else str
         self.client = Client(line, pace=pace, wire_log=self._wire_log, obituary=obituary)
+        if self._preload is not None:
+            self.client.preloaded(self._preload)
         self.hello = self.client.hello(deadline)
         self._say(f"connected: {self.hello.board}, {self.hello.core}, {self.hello.engine}")
 
@@ -123,7 +129,12 @@ class Device:
             return NativeProcess(firmware, deadline)
         from coverify.boards.qemu import QemuProcess
 
-        return QemuProcess(self.board.target, firmware, deadline)
+        if self._preload is None:
+            return QemuProcess(self.board.target, firmware, deadline)
+        folder = Path(self._session.enter_context(TemporaryDirectory(prefix="coverify-")))
+        return QemuProcess(
+            self.board.target, firmware, deadline, make_preload(firmware, self._preload, folder)
+        )
 
     @property
     def description(self) -> Description:
@@ -162,11 +173,18 @@ class Device:
 
 
 def open_device(
-    url: str, *, wire_log: Path | None = None, log: Log | None = None, firmware: Path | None = None
+    url: str,
+    *,
+    wire_log: Path | None = None,
+    log: Log | None = None,
+    firmware: Path | None = None,
+    preload: bytes | None = None,
 ) -> Device:
     """The device that `url` means (catalog.py), started, opened and greeted.
 
-    `wire_log`: a file for all frames. `log`: is told what happens, a line at a time. Errors: BoardError,
-    ToolMissing, BuildError, LinkError, DeviceFault.
+    `wire_log`: a file for all frames. `log`: is told what happens, a line at a time. `firmware` replaces what
+    would be built for an emulated board. `preload`: the model that `ensure_model` will be asked for; where
+    that is possible (QEMU) it is in the board's memory from the start and need not cross the slow line.
+    Errors: BoardError, ToolMissing, BuildError, LinkError, DeviceFault.
     """
-    return Device(resolve(url), wire_log=wire_log, log=log, firmware=firmware)
+    return Device(resolve(url), wire_log=wire_log, log=log, firmware=firmware, preload=preload)

@@ -2,6 +2,7 @@
 
 The machine starts stopped; QMP, on a socket pair that is passed to QEMU, tells the pty's path; `go` lets the
 machine run once the line is open, so no byte is lost and there is no port or path to race for.
+The emulated UART takes 5 to 40 kB/s, so a model may be laid into the board's memory (preload.py).
 QEMU looks once per second whether its pty was opened, so the first answer may take that long.
 """
 
@@ -13,6 +14,7 @@ import socket
 from pathlib import Path
 
 from coverify.boards.child import Child
+from coverify.boards.preload import Preload
 from coverify.errors import LinkError, ToolMissing
 from coverify.link.deadline import Deadline
 
@@ -23,21 +25,25 @@ _MAX_REPLY = 1 << 20
 class QemuProcess:
     """A running emulator; its line is at `line_url`."""
 
-    def __init__(self, machine: str, elf: Path, deadline: Deadline) -> None:
-        """Start QEMU's `machine` with `elf`, stopped; ToolMissing, or LinkError with QEMU's own words."""
+    def __init__(self, machine: str, elf: Path, deadline: Deadline, preload: Preload | None = None) -> None:
+        """Start QEMU's `machine` with `elf` (or what `preload` made of it), stopped.
+
+        Raises ToolMissing, or LinkError with QEMU's own words.
+        """
         if shutil.which(PROGRAM) is None:
             raise ToolMissing(PROGRAM, "qemu-system-arm", f"emulating {machine}")
         self._qmp, theirs = socket.socketpair()
+        self._replies = self._qmp.makefile("rb")
         try:
             with theirs:
                 self._child = Child(
-                    f"the emulator of {machine}", _command(machine, elf, theirs), [theirs.fileno()]
+                    f"the emulator of {machine}", _command(machine, elf, theirs, preload), [theirs.fileno()]
                 )
         except BaseException:
+            self._replies.close()
             self._qmp.close()
             raise
         try:
-            self._replies = self._qmp.makefile("rb")
             self._execute("qmp_capabilities", deadline)
             self.line_url = self._pty(deadline)
         except BaseException:
@@ -82,10 +88,15 @@ class QemuProcess:
         self._qmp.close()
 
 
-def _command(machine: str, elf: Path, qmp: socket.socket) -> list[str]:
+def _command(machine: str, elf: Path, qmp: socket.socket, preload: Preload | None) -> list[str]:
+    loader: list[str] = []
+    if preload is not None:
+        file = str(preload.file).replace(",", ",,")  # QEMU's way to write a comma in a value
+        elf = preload.elf
+        loader = ["-device", f"loader,file={file},addr={preload.address:#x},force-raw=on"]
     return [
         PROGRAM,
         *("-machine", machine, "-display", "none", "-nodefaults", "-S"),
         *("-chardev", f"socket,id=qmp,fd={qmp.fileno()}", "-mon", "chardev=qmp,mode=control"),
-        *("-serial", "pty", "-kernel", str(elf)),
+        *("-serial", "pty", "-kernel", str(elf), *loader),
     ]

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from coverify.errors import BadAnswer, DeviceReset, LinkError
+from coverify.errors import BadAnswer, DeviceRefused, DeviceReset, LinkError
 from coverify.link import requests
 from coverify.link.deadline import Deadline
 from coverify.link.frames import Decoder, Frame, encode
@@ -24,6 +24,8 @@ from coverify.link.line import Line
 from coverify.link.requests import Answer, HelloAnswer, Invoked, Plan, Request, TensorSize
 from coverify.link.wirelog import WireLog
 
+#: a device that talks without end is not waited for any longer than this before HELLO
+FORGET_S = 0.2
 A = TypeVar("A")
 Progress = Callable[[int, int], None]
 
@@ -106,6 +108,7 @@ class Client:
         self._invocation = _nonce()
         self._hello: HelloAnswer | None = None
         self._plan: Plan | None = None
+        self._preloaded = b""
 
     @property
     def damaged(self) -> int:
@@ -195,10 +198,18 @@ class Client:
     def hello(self, deadline: Deadline | None = None) -> HelloAnswer:
         """Begin a session, or begin again after DeviceReset: who is there, and what can it hold?"""
         self._plan = None
+        self._forget_the_past()
         self._hello = self.ask(requests.Hello(_nonce()), deadline)
         if self.boot == 0:
             raise BadAnswer("the device keeps boot nonce 0 after HELLO; a reset could not be seen")
         return self._hello
+
+    def _forget_the_past(self) -> None:
+        """Drop what has arrived: a crash that was reported before a reset must not count after it."""
+        self._inbox.clear()
+        patience = Deadline.in_s(FORGET_S)
+        while not patience.passed and (data := self._line.read(Deadline.in_s(0))):
+            self.dropped += len(self._decoder.feed(data))
 
     def ensure_model(self, model: bytes, progress: Progress | None = None) -> Plan:
         """Have `model` loaded, uploading it unless the device has it; `progress(sent, total)` in bytes.
@@ -207,15 +218,38 @@ class Client:
         long, but a device that stands still may not.
         """
         self._plan = None
-        already = self.ask(requests.ModelBegin(len(model), hashlib.sha256(model).digest()))
-        if not already:
-            size = self._greeted.max_payload - requests.MODEL_DATA_FIELDS
-            for offset in range(0, len(model), size):
-                sent = self.ask(requests.ModelData(offset, model[offset : offset + size]))
-                if progress is not None:
-                    progress(sent, len(model))
+        begin = requests.ModelBegin(len(model), hashlib.sha256(model).digest())
+        if not self.ask(begin):
+            self._plan = self._claim(begin)
+            if self._plan is not None:
+                return self._plan
+            self._upload(model, progress)
         self._plan = self.ask(requests.ModelEnd())
         return self._plan
+
+    def preloaded(self, model: bytes) -> None:
+        """Says that `model` may lie in the device's memory: `ensure_model` then asks before it sends."""
+        self._preloaded = hashlib.sha256(model).digest()
+
+    def _claim(self, begin: requests.ModelBegin) -> Plan | None:
+        """The plan of a model that lies in the device's memory; None (and begun anew) when it does not."""
+        if begin.sha256 != self._preloaded:
+            return None
+        try:
+            return self.ask(requests.ModelEnd())
+        except DeviceRefused as refused:
+            if refused.status != requests.Status.BAD_DIGEST:
+                raise
+            self._preloaded = b""
+            self.ask(begin)
+            return None
+
+    def _upload(self, model: bytes, progress: Progress | None) -> None:
+        size = self._greeted.max_payload - requests.MODEL_DATA_FIELDS
+        for offset in range(0, len(model), size):
+            sent = self.ask(requests.ModelData(offset, model[offset : offset + size]))
+            if progress is not None:
+                progress(sent, len(model))
 
     def set_input(self, ordinal: int, data: bytes) -> None:
         """Give the model's input number `ordinal` all its bytes."""

@@ -5,6 +5,7 @@ Expected tensors come from tflm_int8, which shares no code with the firmware.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -18,8 +19,9 @@ import numpy as np
 import pytest
 
 from coverify.boards import build
+from coverify.boards.catalog import BUILT_IN
 from coverify.boards.device import Device, open_device
-from coverify.errors import BoardError, DeviceRefused, DeviceReset, LinkError
+from coverify.errors import BoardError, DeviceFault, DeviceRefused, DeviceReset, LinkError
 from coverify.link.deadline import Deadline
 from tflm_int8 import Model, Reference
 
@@ -42,6 +44,11 @@ DEVICES = [
     pytest.param("native:", build.NATIVE_SANITIZED, id="native-sanitized", marks=needs_host_tools),
     pytest.param(EMULATED, None, id="mps2-an386", marks=[needs_cross_tools, pytest.mark.cross]),
 ]
+OTHER_MACHINES = [
+    pytest.param(board.url, None, id=board.target, marks=[needs_cross_tools, pytest.mark.cross])
+    for board in BUILT_IN
+    if board.kind == "qemu" and board.url != EMULATED
+]
 
 
 def opened(url: str, target: build.Target | None) -> Device:
@@ -49,7 +56,7 @@ def opened(url: str, target: build.Target | None) -> Device:
 
 
 @pytest.mark.parametrize("network", ["digits_mlp", "digits_cnn"])
-@pytest.mark.parametrize(("url", "target"), DEVICES)
+@pytest.mark.parametrize(("url", "target"), DEVICES + OTHER_MACHINES)
 def test_every_tensor_of_a_network_comes_back_as_the_reference_says(
     url: str, target: build.Target | None, network: str
 ) -> None:
@@ -85,6 +92,20 @@ def test_a_model_is_uploaded_once_and_gone_after_a_restart(url: str, target: bui
         assert device.client.hello().model_sha256 != bytes(32)
         device.restart()
         assert device.hello.model_sha256 == bytes(32)
+
+
+@pytest.mark.parametrize(("url", "target"), [*DEVICES[2:], *OTHER_MACHINES])
+def test_a_preloaded_model_is_not_sent_and_another_one_is(url: str, target: None) -> None:
+    mlp, cnn = ((NETWORKS / f"digits_{name}.tflite").read_bytes() for name in ("mlp", "cnn"))
+    seen: list[tuple[int, int]] = []
+    with open_device(url, preload=mlp) as device:
+        plan = device.client.ensure_model(mlp, lambda *now: seen.append(now))
+        assert (plan.n_operators, seen) == (2, [])
+        assert device.client.ensure_model(cnn, lambda *now: seen.append(now)).n_operators > 2
+        assert seen[-1] == (len(cnn), len(cnn))
+        seen.clear()
+        assert device.client.ensure_model(mlp, lambda *now: seen.append(now)) == plan
+        assert seen[-1] == (len(mlp), len(mlp)), "the other model overwrote it"
 
 
 @pytest.mark.parametrize(("url", "target"), DEVICES[:2])
@@ -154,6 +175,19 @@ def test_an_emulator_that_does_not_start_is_quoted(tmp_path: Path) -> None:
         open_device(EMULATED, firmware=tmp_path / "absent.elf")
 
 
+@needs_cross_tools
+@pytest.mark.cross
+def test_firmware_with_an_instruction_that_the_core_lacks_is_a_device_fault_that_says_where() -> None:
+    with_fpu = build.build(build.machine_target("mps2-an386"))
+    content = (NETWORKS / "digits_mlp.tflite").read_bytes()
+    with pytest.raises(DeviceFault) as fault, open_device("qemu:mps2-an385", firmware=with_fpu) as device:
+        device.client.ensure_model(content)
+    # Armv7-M: exception 6 is UsageFault, CFSR bit 16 is UNDEFINSTR; code lies in the first 4 MB, xPSR.T is set
+    assert (fault.value.exception, fault.value.registers.cfsr) == (6, 1 << 16)
+    assert 0 < fault.value.registers.pc < 4 << 20
+    assert fault.value.registers.xpsr & 1 << 24
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["SIGKILL", "Ctrl-C"])
 @pytest.mark.parametrize(("url", "target"), [DEVICES[0], DEVICES[2]])
 def test_no_device_outlives_its_host(url: str, target: build.Target | None, how: signal.Signals) -> None:
@@ -190,9 +224,10 @@ def device_pids(host: int | None = None) -> list[int]:
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and stat(stat(int(entry.name))[1])[1] == (host or os.getpid()):
-            command = (entry / "cmdline").read_bytes().split(b"\0")[0]
-            if Path(os.fsdecode(command)).name in ("coverify-native", "qemu-system-arm"):
-                found.append(int(entry.name))
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                command = (entry / "cmdline").read_bytes().split(b"\0")[0]
+                if Path(os.fsdecode(command)).name in ("coverify-native", "qemu-system-arm"):
+                    found.append(int(entry.name))
     return found
 
 

@@ -235,6 +235,14 @@ def test_a_fault_frame_is_a_device_fault_with_its_registers(connect: Connect) ->
     assert (fault.value.exception, fault.value.registers.r0, fault.value.registers.bfar) == (3, 100, 111)
 
 
+def test_faults_reported_before_a_reset_do_not_count_after_it(connect: Connect) -> None:
+    fault = wire(FAULT, 0, struct.pack("<14I", BOOT, 3, *range(12)))
+    client = greeted(connect, lambda kind, seq, payload: fault * 20)
+    with pytest.raises(DeviceFault):
+        client.read(1, 6)
+    assert client.hello().board == "scripted"
+
+
 def test_a_fault_frame_of_the_wrong_size_is_a_bad_answer(connect: Connect) -> None:
     client = greeted(connect, lambda kind, seq, payload: wire(FAULT, 0, b"short"))
     with pytest.raises(BadAnswer, match="crash"):
