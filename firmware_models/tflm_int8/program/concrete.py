@@ -6,7 +6,6 @@ accumulator outside the domain of its staircase (where TFLM's C++ overflows).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from tflm_int8.program.primitives import (
     Affine,
     Exact,
     Max,
+    Product,
     Program,
     Select,
     Softmax,
@@ -26,27 +26,20 @@ from tflm_int8.program.primitives import (
     Table,
 )
 
-RunExact = Callable[[Exact, list[I64Array]], I64Array]
-
 
 class OutsideDomain(TflmError):
     """A value leaves the range on which a step of the program is defined."""
 
 
-def run(
-    program: Program, x: NDArray[np.signedinteger[Any]], run_exact: RunExact | None = None
-) -> list[I64Array]:
-    """All wires of the program: x int [N, n_input] → one int64 [N, size] per wire, wire 0 first.
-
-    `run_exact` runs the operators that the program only names (`Exact`); without it: ValueError.
-    """
+def run(program: Program, x: NDArray[np.signedinteger[Any]]) -> list[I64Array]:
+    """All wires of the program: x int [N, n_input] → one int64 [N, size] per wire, wire 0 first."""
     wires: list[I64Array] = [x.astype(np.int64)]
     for step in program.steps:
-        wires.append(run_step(step, wires, run_exact))
+        wires.append(run_step(step, wires))
     return wires
 
 
-def run_step(step: Step, wires: list[I64Array], run_exact: RunExact | None = None) -> I64Array:
+def run_step(step: Step, wires: list[I64Array]) -> I64Array:
     """The wire that one step writes, int64 [N, size]."""
     match step:
         case Affine():
@@ -62,14 +55,14 @@ def run_step(step: Step, wires: list[I64Array], run_exact: RunExact | None = Non
         case Select():
             moved: I64Array = wires[step.source][:, step.index]
             return moved
+        case Product():
+            return (wires[step.left] - step.left_offset) * (wires[step.right] - step.right_offset)
         case Softmax():
             rows = wires[step.source].reshape(-1, step.depth).astype(np.int8)
             outputs: I64Array = step.function.apply(rows).astype(np.int64)
             return outputs.reshape(wires[step.source].shape)
         case Exact():
-            if run_exact is None:
-                raise ValueError(f"the program holds operator {step.operator} {step.name} only by name")
-            return run_exact(step, [wires[s] for s in step.sources])
+            return step.function.apply([wires[s] for s in step.sources])
 
 
 def affine(step: Affine, wires: list[I64Array]) -> I64Array:

@@ -173,6 +173,16 @@ class Select:
     index: IndexArray
 
 
+@dataclass(frozen=True)
+class Product:
+    """acc[i] = (left[i] − left_offset) * (right[i] − right_offset), of two wires of the same size."""
+
+    left: int
+    right: int
+    left_offset: int
+    right_offset: int
+
+
 class RowFunction(Protocol):
     """The arithmetic of a softmax, shared by the rows of one operator (see kernels/softmax.py)."""
 
@@ -205,17 +215,30 @@ class Softmax:
     function: RowFunction
 
 
+class Function(Protocol):
+    """What an `Exact` step computes, in every other domain unknown; picklable."""
+
+    def apply(self, inputs: list[I64Array]) -> I64Array:
+        """One int64 [N, elements] per source → int64 [N, n of the step]."""
+
+
 @dataclass(frozen=True)
 class Exact:
-    """An operator that only the concrete domain knows: `run` on the int8 wires, int8 [N, …] out."""
+    """An operator that only the concrete domain knows: function(sources), n values, all in lo..hi.
+
+    operator, name: its index in the graph and its builtin name.
+    """
 
     sources: tuple[int, ...]
     n: int
     operator: int
     name: str
+    function: Function
+    lo: int = -128
+    hi: int = 127
 
 
-Step = Affine | Staircase | Table | Max | Select | Softmax | Exact
+Step = Affine | Staircase | Table | Max | Select | Product | Softmax | Exact
 
 
 @dataclass(frozen=True)
@@ -256,6 +279,8 @@ def step_size(step: Step, sizes: list[int]) -> int:
             return len(step.index)
         case Table() | Softmax():
             return sizes[step.source]
+        case Product():
+            return sizes[step.left]
         case Exact():
             return step.n
 
@@ -265,6 +290,8 @@ def sources(step: Step) -> tuple[int, ...]:
     match step:
         case Affine():
             return tuple(term.source for term in step.terms)
+        case Product():
+            return step.left, step.right
         case Exact():
             return step.sources
         case _:

@@ -17,13 +17,13 @@ from tflm_int8.program.primitives import (
     Affine,
     Exact,
     Max,
+    Product,
     Program,
     Select,
     Softmax,
     Staircase,
     Step,
     Table,
-    step_size,
 )
 
 
@@ -64,8 +64,12 @@ def step_bounds(step: Step, boxes: list[Box], index: int = 0) -> Box:
         case Select():
             source = boxes[step.source]
             return Box(source.lo[step.index], source.hi[step.index])
-        case Softmax() | Exact():
-            return Box.int8(step_size(step, [len(box.lo) for box in boxes]))
+        case Product():
+            return product(step, boxes)
+        case Softmax():
+            return Box.int8(len(boxes[step.source].lo))
+        case Exact():
+            return Box(np.full(step.n, step.lo, np.int64), np.full(step.n, step.hi, np.int64))
 
 
 def affine(step: Affine, boxes: list[Box]) -> Box:
@@ -113,3 +117,12 @@ def maximum(step: Max, source: Box) -> Box:
         np.clip(source.lo[step.windows].max(axis=1), step.lo, step.hi),
         np.clip(source.hi[step.windows].max(axis=1), step.lo, step.hi),
     )
+
+
+def product(step: Product, boxes: list[Box]) -> Box:
+    """The least and greatest of the four products of ends: exact where the factors vary independently."""
+    a, b = boxes[step.left], boxes[step.right]
+    ends = np.stack(
+        [(x - step.left_offset) * (y - step.right_offset) for x in (a.lo, a.hi) for y in (b.lo, b.hi)]
+    )
+    return Box(ends.min(axis=0), ends.max(axis=0))

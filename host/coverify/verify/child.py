@@ -15,7 +15,6 @@ import threading
 from dataclasses import dataclass
 from typing import IO
 
-from tflm_int8.program.concrete import RunExact
 from tflm_int8.program.primitives import Program
 
 from coverify.verify.deadline import Deadline
@@ -31,7 +30,6 @@ class Load:
     """Keep this network for the requests that follow."""
 
     program: Program
-    run_exact: RunExact | None
     memory_bytes: int
 
 
@@ -91,7 +89,7 @@ def serve(source: IO[bytes], sink: IO[bytes]) -> None:
                 limit_memory(network.memory_bytes)
                 send(sink, None)
             case Solve() as request if network is not None:
-                problem = Problem(network.program, request.query, network.run_exact)
+                problem = Problem(network.program, request.query)
                 send(sink, _answer(solve, problem, request))
 
 
@@ -111,6 +109,9 @@ def _listen(source: IO[bytes], requests: queue.Queue[object]) -> None:
             requests.put(receive(source))
     except EOFError:
         os._exit(0)
+    except BaseException as err:  # whatever keeps a request from being read must end the process, not only its thread
+        print(f"a request cannot be read: {err}", file=sys.stderr, flush=True)
+        os._exit(1)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,18 @@ from numpy.typing import NDArray
 
 from coverify.verify.bounds import Box
 from coverify.verify.query import I64Array
-from tflm_int8.program.primitives import Affine, Exact, Max, Program, Select, Softmax, Staircase, Step, Table
+from tflm_int8.program.primitives import (
+    Affine,
+    Exact,
+    Max,
+    Product,
+    Program,
+    Select,
+    Softmax,
+    Staircase,
+    Step,
+    Table,
+)
 
 F64Array = NDArray[np.float64]
 
@@ -58,6 +69,9 @@ class Gradient:
                 return [(step.source, _scatter(step.index, above, wires[step.source].shape[1]))]
             case Softmax():
                 return [(step.source, above)]
+            case Product():
+                left, right = wires[step.left] - step.left_offset, wires[step.right] - step.right_offset
+                return [(step.left, above * right), (step.right, above * left)]
             case Exact():
                 return []
 

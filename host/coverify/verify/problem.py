@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from coverify.verify.errors import BadQuery
-from coverify.verify.query import I64Array, Robustness
-from tflm_int8.program.concrete import RunExact, run
-from tflm_int8.program.primitives import Exact, Program
+from coverify.verify.query import I64Array, IntArray, Robustness
+from tflm_int8.program.concrete import run
+from tflm_int8.program.primitives import Program
 
 _BATCH_ELEMENTS = 1 << 22
 """Elements over all wires that one batch may hold (32 MB of int64)."""
@@ -22,11 +21,10 @@ _BATCH_ELEMENTS = 1 << 22
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """A program, a query on it, and how to run the operators that the program only names (if any)."""
+    """A program and a query on it."""
 
     program: Program
     query: Robustness
-    run_exact: RunExact | None = None
 
     def __post_init__(self) -> None:
         """BadQuery when the query's sizes, range or label do not fit the program."""
@@ -42,30 +40,25 @@ class Problem:
             raise BadQuery("the base input is not in the box")
 
     @property
-    def runnable(self) -> bool:
-        """Can the whole program be run?"""
-        return self.run_exact is not None or not any(isinstance(s, Exact) for s in self.program.steps)
-
-    @property
     def batch(self) -> int:
         """How many inputs to run at a time, at least 1."""
         return max(1, min(1 << 15, _BATCH_ELEMENTS // sum(self.program.sizes())))
 
-    def wires(self, x: NDArray[np.integer]) -> list[I64Array]:
+    def wires(self, x: IntArray) -> list[I64Array]:
         """All wires for x int [N, n_input]; raises tflm_int8's OutsideDomain."""
-        return run(self.program, x, self.run_exact)
+        return run(self.program, x)
 
-    def labels(self, x: NDArray[np.integer]) -> I64Array:
+    def labels(self, x: IntArray) -> I64Array:
         """The index of the first maximum of the output for every row of x: int64 [N]."""
         parts = [self.wires(part)[self.program.output].argmax(axis=1) for part in self.batches(x)]
         return np.concatenate(parts).astype(np.int64) if parts else np.zeros(0, np.int64)
 
-    def batches(self, x: NDArray[np.integer]) -> Iterator[NDArray[np.integer]]:
+    def batches(self, x: IntArray) -> Iterator[IntArray]:
         """The rows of x in pieces of at most `batch`."""
         for start in range(0, len(x), self.batch):
             yield x[start : start + self.batch]
 
-    def first_violation(self, x: NDArray[np.integer]) -> I64Array | None:
+    def first_violation(self, x: IntArray) -> I64Array | None:
         """The first row of x whose label is not the query's, or None."""
         broken = np.flatnonzero(self.labels(x) != self.query.label)
         return x[broken[0]].astype(np.int64) if len(broken) else None

@@ -19,7 +19,6 @@ import time
 from dataclasses import dataclass, field
 from typing import IO
 
-from tflm_int8.program.concrete import RunExact
 from tflm_int8.program.primitives import Program
 
 from coverify.verify import portfolio
@@ -103,7 +102,6 @@ class Worker:
     """Decides queries on one network in a child process; a context manager, not for several threads at once."""
 
     program: Program
-    run_exact: RunExact | None = None
     memory_bytes: int = MEMORY_BYTES
     _child: _Child | None = field(default=None, init=False)
 
@@ -127,7 +125,7 @@ class Worker:
             raise BadQuery(f"unknown engine {engine!r}; there are: {AUTO}, {', '.join(ENGINES)}")
         if not timeout_s > 0:
             raise BadQuery(f"the time-out must be more than 0 s, not {timeout_s}")
-        problem = Problem(self.program, query, self.run_exact)
+        problem = Problem(self.program, query)
         try:
             if engine != AUTO:
                 return self._solve(problem, engine, timeout_s, seed)
@@ -147,7 +145,7 @@ class Worker:
             reply = child.ask(Solve(engine, problem.query, timeout_s, seed), timeout_s + GRACE_S)
         except queue.Empty:
             self.close()
-            note = f"the engine did not stop at its time-out of {timeout_s:.1f} s and was killed"
+            note = f"the engine's process did not answer in its {timeout_s:.1f} s and was killed"
             outcome = Outcome.unknown(engine, note)
         except EOFError:
             outcome = Outcome.unknown(engine, f"the engine's process died: {self.close()}")
@@ -164,7 +162,7 @@ class Worker:
         if self._child is None:
             self._child = _Child.start()
             self._child.ask(None, START_S)
-            self._child.ask(Load(self.program, self.run_exact, self.memory_bytes), START_S)
+            self._child.ask(Load(self.program, self.memory_bytes), START_S)
         return self._child
 
 
@@ -174,8 +172,7 @@ def decide(
     engine: str = AUTO,
     timeout_s: float = 60.0,
     seed: int = 0,
-    run_exact: RunExact | None = None,
 ) -> Outcome:
     """Decide one query in a child process of its own; for many queries keep a `Worker`."""
-    with Worker(program, run_exact) as worker:
+    with Worker(program) as worker:
         return worker.decide(query, engine, timeout_s, seed)

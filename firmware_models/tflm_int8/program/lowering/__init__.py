@@ -1,0 +1,67 @@
+"""Lower a prepared model to the integer program: one function per kernel.
+
+A program is made for models of one int8 input and one int8 output. A kernel without a function here is
+lowered to `Exact`, which runs the kernel itself. What a kernel computes and what its lowering computes are
+held equal by a property test on every tensor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from tflm_int8.errors import UnsupportedModel
+from tflm_int8.kernels.add import Add
+from tflm_int8.kernels.convolution import Convolution2D
+from tflm_int8.kernels.fully_connected import FullyConnected
+from tflm_int8.kernels.pooling import AveragePool, MaxPool
+from tflm_int8.kernels.reshape import Reshape
+from tflm_int8.kernels.softmax import Softmax
+from tflm_int8.model import Model
+from tflm_int8.program import primitives as p
+from tflm_int8.program.lowering import convolution, dense, elementwise, movement, pooling, softmax
+from tflm_int8.program.lowering.builder import Builder
+from tflm_int8.reference import Reference
+
+__all__ = ["lower", "lower_reference"]
+
+_LOWERINGS: Final[dict[type, Callable[[Builder, Any], None]]] = {
+    Add: elementwise.add,
+    AveragePool: pooling.average_pool,
+    Convolution2D: convolution.convolution,
+    FullyConnected: dense.fully_connected,
+    MaxPool: pooling.max_pool,
+    Reshape: movement.reshape,
+    Softmax: softmax.softmax,
+}
+
+
+def lower(model: Model, profile: str = "tflm") -> p.Program:
+    """The integer program of a model.  Raises UnsupportedModel, UnsupportedOp, MalformedModel."""
+    return lower_reference(Reference(model, profile))
+
+
+def lower_reference(reference: Reference) -> p.Program:
+    """The integer program of a model that is prepared already."""
+    model = reference.model
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise UnsupportedModel(
+            model.name, f"{len(model.inputs)} inputs and {len(model.outputs)} outputs; one of each is lowered"
+        )
+    for tensor in (reference.input, reference.output):
+        if tensor.dtype != "int8":
+            raise UnsupportedModel(model.name, f"tensor {tensor.index} is {tensor.dtype}; int8 is lowered")
+    builder = Builder(model)
+    for kernel in reference.kernels:
+        builder.operator = kernel.node.op.index
+        lowering = _LOWERINGS.get(type(kernel), Builder.exact)
+        lowering(builder, kernel)
+    output = builder.wire(reference.output)
+    tensors = {wire: tensor for tensor, wire in builder.wires.items()}
+    return p.Program(
+        n_input=reference.input.size,
+        steps=tuple(builder.steps),
+        output=output,
+        tensors=tensors,
+        operators=tuple(builder.operators),
+    )

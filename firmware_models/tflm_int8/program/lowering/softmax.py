@@ -1,0 +1,12 @@
+"""SOFTMAX as one step; see primitives.Softmax."""
+
+from __future__ import annotations
+
+from tflm_int8.kernels.softmax import Softmax
+from tflm_int8.program import primitives as p
+from tflm_int8.program.lowering.builder import Builder
+
+
+def softmax(b: Builder, k: Softmax) -> None:
+    """The rows through the kernel's function."""
+    b.wires[k.node.output.index] = b.emit(p.Softmax(b.source(k, 0), k.depth, k.function))
