@@ -37,6 +37,22 @@ static enum cv_status check_shapes(struct k_load *l, const struct k_op *op, stru
     return k_count_macs(l, (uint64_t)out->n_elements * p->n_in);
 }
 
+/* Per tensor TFLM refuses a bias whose scale is not that of input times weights. */
+static enum cv_status check_bias_scale(struct k_load *l, const struct k_op *op)
+{
+    const struct k_graph *g = l->graph;
+    uint32_t bias = op->n_inputs > 2 ? op->inputs[2] : K_NONE;
+    if (bias == K_NONE || g->tensors[op->inputs[1]].scales.n > 1)
+        return CV_OK;
+    double product = (double)k_scale(g, op->inputs[0]) * (double)k_scale(g, op->inputs[1]);
+    bool has_scale = g->tensors[bias].scales.n > 0 && g->tensors[bias].zero_points.n > 0;
+    double difference = product - (has_scale ? (double)k_scale(g, bias) : 0.0);
+    double limit = 0.02 * (double)k_scale(g, op->output);
+    if (!(difference <= limit && difference >= -limit))
+        return k_refuse_tensor(l, CV_UNSUPPORTED, bias, "the bias has not the scale of input times weights");
+    return CV_OK;
+}
+
 static enum cv_status check(struct k_load *l, const struct k_op *op)
 {
     enum cv_status status = k_check_int8(l, op->inputs[0]);
@@ -46,7 +62,7 @@ static enum cv_status check(struct k_load *l, const struct k_op *op)
         status = k_check_int8(l, op->output);
     if (status == CV_OK && fb_u8(&l->graph->file, op->options, DENSE_WEIGHTS_FORMAT, 0) != 0)
         status = k_refuse(l, CV_UNSUPPORTED, "shuffled weights");
-    return status;
+    return status == CV_OK ? check_bias_scale(l, op) : status;
 }
 
 enum cv_status k_fully_connected_prepare(struct k_load *l, struct k_op *op)

@@ -1,0 +1,66 @@
+"""Devices and C programs for these tests: the native port with sanitizers, and small drivers around the C code."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from coverify.boards.build import NATIVE_SANITIZED, build
+from coverify.boards.native import NativeProcess
+from coverify.link.client import Client
+from coverify.link.deadline import Deadline
+from coverify.link.line import SerialLine
+
+HERE = Path(__file__).resolve().parent
+HARNESS = HERE.parent.parent / "device_harness"
+SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
+WARNINGS = ["-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
+
+
+@pytest.fixture(scope="session")
+def native_program():
+    """The native port, built with ASan and UBSan."""
+    for tool in ("gcc", "make"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not installed")
+    return build(NATIVE_SANITIZED)
+
+
+@pytest.fixture
+def native(native_program):
+    """A running native device; the test fails if it ended by itself."""
+    process = NativeProcess(native_program, Deadline.in_s(20))
+    yield process
+    obituary = process.obituary()
+    process.end()
+    assert obituary == ""
+
+
+@pytest.fixture
+def client(native):
+    client = Client(SerialLine(native.line_url))
+    client.hello()
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def driver(tmp_path_factory):
+    """driver("fuzz_reader.c") -> path of that program, linked with agent and engine, sanitized."""
+    if shutil.which("gcc") is None:
+        pytest.skip("gcc is not installed")
+    folder = tmp_path_factory.mktemp("drivers")
+
+    def compiled(name: str) -> Path:
+        program = folder / Path(name).stem
+        sources = [*(HARNESS / "agent").glob("*.c"), *(HARNESS / "engines/kernels").glob("*.c")]
+        includes = [f"-I{HARNESS / 'agent'}", f"-I{HARNESS / 'engines/kernels'}"]
+        if not program.exists():
+            command = ["gcc", *WARNINGS, "-O1", "-g", *SANITIZE, '-DCV_BUILD_ID="test"', *includes]
+            subprocess.run([*command, HERE / name, *sources, "-o", program], check=True)
+        return program
+
+    return compiled
