@@ -14,6 +14,7 @@ from enum import IntEnum, IntFlag
 from typing import ClassVar, Generic, TypeVar
 
 from coverify.errors import BadAnswer, DeviceFault, DeviceRefused, FaultRegisters
+from coverify.link.body import Body
 from coverify.link.frames import MAX_PAYLOAD
 
 PROTOCOL_VERSION = 1
@@ -61,55 +62,6 @@ class Features(IntFlag):
     CYCLES = 2
 
 
-class _Body:
-    """A cursor over an answer's body; whatever is short, long or out of bounds raises BadAnswer."""
-
-    def __init__(self, what: str, data: bytes) -> None:
-        self.what = what
-        self._data = data
-        self._at = 0
-
-    def bad(self, why: str) -> BadAnswer:
-        return BadAnswer(f"wrong answer to {self.what}: {why}; do host and firmware fit together?")
-
-    def take(self, n: int) -> bytes:
-        if n > len(self._data) - self._at:
-            raise self.bad(f"body of {len(self._data)} bytes is too short")
-        self._at += n
-        return self._data[self._at - n : self._at]
-
-    def rest(self) -> bytes:
-        return self.take(len(self._data) - self._at)
-
-    def ints(self, layout: struct.Struct) -> tuple[int, ...]:
-        return layout.unpack(self.take(layout.size))
-
-    def u32(self) -> int:
-        return int.from_bytes(self.take(4), "little")
-
-    def u8(self) -> int:
-        return self.take(1)[0]
-
-    def text(self) -> str:
-        raw = self.take(self.u8())
-        if not all(0x20 <= c < 0x7F for c in raw):
-            raise self.bad(f"text {raw!r} is not printable ASCII")
-        return raw.decode("ascii")
-
-    def equal(self, name: str, got: int, want: int) -> None:
-        if got != want:
-            raise self.bad(f"{name} is {got}, must be {want}")
-
-    def within(self, name: str, got: int, lo: int, hi: int) -> int:
-        if not lo <= got <= hi:
-            raise self.bad(f"{name} is {got}, must be {lo}..{hi}")
-        return got
-
-    def end(self) -> None:
-        if self._at != len(self._data):
-            raise self.bad(f"{len(self._data) - self._at} bytes too many")
-
-
 @dataclass(frozen=True)
 class TensorSize:
     """A tensor's index in the .tflite file and its size in bytes."""
@@ -118,7 +70,7 @@ class TensorSize:
     n_bytes: int
 
 
-def _tensor_size(body: _Body) -> TensorSize:
+def _tensor_size(body: Body) -> TensorSize:
     index, n_bytes = body.ints(_PAIR)
     return TensorSize(index, body.within(f"size of tensor {index}", n_bytes, 0, MAX_TENSOR_BYTES))
 
@@ -145,12 +97,12 @@ class Request(Generic[A]):
 
     def answer(self, body: bytes) -> A:
         """The body of an answer with status OK; BadAnswer when it does not fit."""
-        cursor = _Body(self.name, body)
+        cursor = Body(self.name, body)
         decoded = self._decode(cursor)
         cursor.end()
         return decoded
 
-    def _decode(self, body: _Body) -> A:
+    def _decode(self, body: Body) -> A:
         raise NotImplementedError
 
 
@@ -184,7 +136,7 @@ class Hello(Request[HelloAnswer]):
         """u32 proposal."""
         return struct.pack("<I", self.proposal)
 
-    def _decode(self, body: _Body) -> HelloAnswer:
+    def _decode(self, body: Body) -> HelloAnswer:
         version = int.from_bytes(body.take(2), "little")
         if version != PROTOCOL_VERSION:
             raise BadAnswer(
@@ -214,7 +166,7 @@ class ModelBegin(Request[bool]):
         """u32 size, the digest."""
         return struct.pack("<I", self.size) + self.sha256
 
-    def _decode(self, body: _Body) -> bool:
+    def _decode(self, body: Body) -> bool:
         return body.within("already", body.u8(), 0, 1) == 1
 
 
@@ -230,7 +182,7 @@ class ModelData(Request[int]):
         """u32 offset, bytes."""
         return struct.pack("<I", self.offset) + self.data
 
-    def _decode(self, body: _Body) -> int:
+    def _decode(self, body: Body) -> int:
         received = body.u32()
         body.equal("bytes received", received, self.offset + len(self.data))
         return received
@@ -258,7 +210,7 @@ class ModelEnd(Request[Plan]):
         """Empty."""
         return b""
 
-    def _decode(self, body: _Body) -> Plan:
+    def _decode(self, body: Body) -> Plan:
         n_operators, n_tensors, arena_used, n_inputs, n_outputs = body.ints(_MODEL_END)
         inputs = tuple(_tensor_size(body) for _ in range(n_inputs))
         outputs = tuple(_tensor_size(body) for _ in range(n_outputs))
@@ -280,7 +232,7 @@ class Input(Request[int]):
         """u16 ordinal, u16 0, u32 offset, bytes."""
         return struct.pack("<HHI", self.ordinal, 0, self.offset) + self.data
 
-    def _decode(self, body: _Body) -> int:
+    def _decode(self, body: Body) -> int:
         received = body.u32()
         body.equal("bytes received", received, self.offset + len(self.data))
         return received
@@ -308,7 +260,7 @@ class Invoke(Request[Invoked]):
         """u32 id, u8 mode, u8[3] 0."""
         return struct.pack("<IB3x", self.id, self.stepped)
 
-    def _decode(self, body: _Body) -> Invoked:
+    def _decode(self, body: Body) -> Invoked:
         got, operators, cycles = body.ints(struct.Struct("<IIQ"))
         body.equal("id", got, self.id)
         return Invoked(got, operators, cycles)
@@ -337,7 +289,7 @@ class Step(Request[Stepped]):
         """u32 id, u32 op."""
         return _PAIR.pack(self.id, self.op)
 
-    def _decode(self, body: _Body) -> Stepped:
+    def _decode(self, body: Body) -> Stepped:
         op, cycles, n_outputs, inlined, zero = body.ints(struct.Struct("<IQHBB"))
         body.equal("op", op, self.op)
         body.within("inlined", inlined, 0, 1)
@@ -360,7 +312,7 @@ class Read(Request[bytes]):
         """u32 tensor, u32 offset, u32 n."""
         return struct.pack("<III", self.tensor, self.offset, self.n)
 
-    def _decode(self, body: _Body) -> bytes:
+    def _decode(self, body: Body) -> bytes:
         tensor, offset = body.ints(_PAIR)
         body.equal("tensor", tensor, self.tensor)
         body.equal("offset", offset, self.offset)
@@ -398,7 +350,7 @@ class Answer:
     @classmethod
     def parse(cls, request: str, payload: bytes) -> Answer:
         """Split an answer's payload; `request` is its name, for the message of a BadAnswer."""
-        cursor = _Body(request, payload)
+        cursor = Body(request, payload)
         status, state, zero, boot, detail = cursor.ints(_PREAMBLE)
         cursor.within("status", status, 0, max(Status))
         cursor.within("state", state, 0, max(State))
@@ -413,7 +365,7 @@ class Answer:
 
 def parse_fault(payload: bytes) -> DeviceFault:
     """The error that a FAULT frame stands for."""
-    cursor = _Body("a crash", payload)
+    cursor = Body("a crash", payload)
     boot, exception, *registers = cursor.ints(_FAULT)
     cursor.end()
     return DeviceFault(boot, exception, FaultRegisters(*registers[:12]))

@@ -182,7 +182,7 @@ def test_firmware_with_an_instruction_that_the_core_lacks_is_a_device_fault_that
     content = (NETWORKS / "digits_mlp.tflite").read_bytes()
     with pytest.raises(DeviceFault) as fault, open_device("qemu:mps2-an385", firmware=with_fpu) as device:
         device.client.ensure_model(content)
-    # Armv7-M: exception 6 is UsageFault, CFSR bit 16 is UNDEFINSTR; code lies in the first 4 MB, xPSR.T is set
+    # Armv7-M: exception 6 is UsageFault, CFSR bit 16 UNDEFINSTR; code is in the first 4 MB, xPSR.T is set
     assert (fault.value.exception, fault.value.registers.cfsr) == (6, 1 << 16)
     assert 0 < fault.value.registers.pc < 4 << 20
     assert fault.value.registers.xpsr & 1 << 24

@@ -5,8 +5,10 @@ The faults sit between the client and the line: a byte lost, doubled, flipped, o
 
 from __future__ import annotations
 
+import random
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from coverify.boards import build
 from coverify.boards.native import NativeProcess
 from coverify.link.client import Client, OperatorRun, Pace
 from coverify.link.deadline import Deadline
+from coverify.link.frames import Frame, encode
 from coverify.link.line import SerialLine
 
 NETWORKS = Path(__file__).resolve().parents[3] / "firmware_models" / "networks"
@@ -127,3 +130,27 @@ def test_a_fault_somewhere_in_an_upload_changes_no_answer(
         line.arm(direction, at, FAULTS["lost"])
         assert client.ensure_model(models[1]) == plan
         assert [r.outputs for r in exchange(client, x)] == [r.outputs for r in expected], f"byte {at}"
+
+
+def test_garbage_and_mutated_requests_do_not_bring_the_sanitized_firmware_down() -> None:
+    if shutil.which("make") is None or shutil.which("gcc") is None:
+        pytest.skip("make and gcc are not installed")
+    rng = random.Random(20261121)
+    process = NativeProcess(build.build(build.NATIVE_SANITIZED), Deadline.in_s(10))
+    try:
+        with closing(SerialLine(process.line_url)) as line:
+            client = Client(line, obituary=process.obituary)
+            client.hello()
+            client.ensure_model((NETWORKS / "digits_mlp.tflite").read_bytes())
+            for _ in range(3000):
+                # MODEL_BEGIN … READ and unknown types with any payload, whole frames; every tenth is noise
+                payload = rng.randbytes(rng.choice([0, 4, 8, 12, 36, 100]))
+                if rng.random() < 0.5:
+                    payload = bytes(byte & rng.choice([0, 1, 3, 255]) for byte in payload)
+                frame = encode(Frame(rng.randrange(2, 11), rng.randrange(65536), payload))
+                assert line.write(frame if rng.random() < 0.9 else rng.randbytes(50), Deadline.in_s(5))
+                line.read(Deadline.in_s(0))
+            client.hello()
+            assert client.ensure_model((NETWORKS / "digits_mlp.tflite").read_bytes()).n_operators == 2
+    finally:
+        process.end()
