@@ -40,7 +40,8 @@ def stages(query: Robustness) -> tuple[Stage, ...]:
 
 def decide(query: Robustness, ask: Ask, deadline: Deadline) -> Outcome:
     """The first decided outcome of the stages, else UNKNOWN with each engine's reason."""
-    start, reasons = time.monotonic(), []
+    start = time.monotonic()
+    reasons: list[str] = []
     for stage in stages(query):
         if reasons and not deadline.remaining:
             break

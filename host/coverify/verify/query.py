@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from coverify.verify.errors import BadQuery
 
 I8Array = NDArray[np.int8]
 I64Array = NDArray[np.int64]
+IntArray = NDArray[np.signedinteger[Any]]
 Evidence = Mapping[str, int | float | str]
 
 
@@ -45,7 +47,7 @@ class Robustness:
 
     @staticmethod
     def around(
-        x0: NDArray[np.integer],
+        x0: IntArray,
         label: int,
         eps: int,
         mask: NDArray[np.bool_] | None = None,
@@ -57,8 +59,8 @@ class Robustness:
         x0: any shape, values in input_lo..input_hi; mask: the same number of elements.  Raises BadQuery.
         """
         base = np.asarray(x0).reshape(-1)
-        if base.dtype.kind not in "iu":
-            raise BadQuery(f"the base input must hold integers, not {base.dtype}")
+        if base.dtype.kind != "i":
+            raise BadQuery(f"the base input must hold signed integers, not {base.dtype}")
         base = base.astype(np.int64)
         if eps < 0:
             raise BadQuery(f"eps must be 0 or more int8 codes, not {eps}")
@@ -76,7 +78,7 @@ class Robustness:
         """How many inputs the box holds (a Python integer: it may be huge)."""
         return math.prod(int(n) for n in self.hi - self.lo + 1)
 
-    def contains(self, x: NDArray[np.integer]) -> bool:
+    def contains(self, x: IntArray) -> bool:
         """Is x, int [n], a point of the box?"""
         return x.shape == self.lo.shape and bool(np.all((self.lo <= x) & (x <= self.hi)))
 
@@ -103,7 +105,7 @@ class Outcome:
 
     @staticmethod
     def violated(
-        engine: str, witness: NDArray[np.integer], note: str = "", **evidence: int | float | str
+        engine: str, witness: IntArray, note: str = "", **evidence: int | float | str
     ) -> Outcome:
         """Broken by `witness`, int [n] in -128..127."""
         return Outcome(Verdict.VIOLATED, engine, 0.0, witness.astype(np.int8), note, evidence)
