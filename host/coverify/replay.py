@@ -7,13 +7,14 @@ not what the reference computes is refused before any device is asked.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coverify.conformance.compare import Comparison
-from coverify.conformance.stepping import Stepper, Tensors
+from coverify.conformance.stepping import Stepper
 from coverify.errors import BadInput
 from coverify.report.rows import TensorRow
 from coverify.report.verdict import Verdict
@@ -30,7 +31,7 @@ class Claim:
     base: NDArray[np.int8]
     x: NDArray[np.int8]
     label: int
-    tensors: Tensors
+    tensors: Mapping[int, NDArray[np.generic]]
 
 
 @dataclass(frozen=True)

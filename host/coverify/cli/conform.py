@@ -95,7 +95,7 @@ def _samples(
     quantization = reference.input.quantization
     zero_point = quantization.zero_point if quantization is not None else 0
     parts.append(vectors(shape, n_vectors, seed, zero_point))
-    x = np.concatenate(parts)
+    x: NDArray[np.int8] = np.concatenate(parts)
     if not len(x):
         raise BadInput("there is nothing to compare: no --inputs and --vectors 0")
     return x
@@ -136,7 +136,7 @@ def _conform(
     comparison = Comparison(reference.model)
     row, message, verdict = None, None, None
     try:
-        with opened(url, wire_log, output) as device:
+        with opened(url, wire_log, output, reference.model) as device:
             row = device_row(device)
             stepper = load(device, reference.model, output)
             with progress_bar(output) as progress:

@@ -28,12 +28,17 @@ WireLogOption = Annotated[
 ]
 
 
-def opened(url: str, wire_log: Path | None, output: Output) -> Device:
-    """A greeted device, for `with`: what was started for it is ended on the way out."""
+def opened(url: str, wire_log: Path | None, output: Output, model: Model) -> Device:
+    """A greeted device, for `with`: what was started for it is ended on the way out.
+
+    An emulated board has the model in its memory when it starts; its digest proves it.
+    """
     console = output.console
-    return open_device(
-        url, wire_log=wire_log, log=lambda text: console.print(text, style="dim", markup=False)
-    )
+
+    def log(text: str) -> None:
+        console.print(text, style="dim", markup=False)
+
+    return open_device(url, wire_log=wire_log, log=log, preload=model.content)
 
 
 def load(device: Device, model: Model, output: Output) -> Stepper:

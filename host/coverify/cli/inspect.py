@@ -14,6 +14,7 @@ from coverify.report import OperatorRow, Result
 from coverify.verify.bounds import wire_bounds
 from coverify.verify.errors import CannotDecide
 from tflm_int8 import Model, Operator, Reference, TflmError, UnsupportedOp, lower
+from tflm_int8.fixedpoint import I64Array
 from tflm_int8.operators import OPERATORS
 from tflm_int8.program.primitives import Affine, Program
 
@@ -76,7 +77,7 @@ def _reach(net: Model, profile: str) -> dict[int, tuple[int, int]]:
     }
 
 
-def _all_inputs(program: Program) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], ...]:
+def _all_inputs(program: Program) -> tuple[I64Array, I64Array]:
     ones = np.ones(program.n_input, np.int64)
     return ones * program.input_lo, ones * program.input_hi
 

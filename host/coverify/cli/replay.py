@@ -45,14 +45,15 @@ def replay_verb(
         if model is not None:
             _insist(model, claims)
         rows, row, message = _replay_all(claims, device, wire_log, output)
-        nets = {net.sha256: net for _, net, _ in claims}
+        nets = {reference.model.sha256: reference.model for _, reference, _ in claims}
+        profiles = {reference.profile for _, reference, _ in claims}
         return Result(
             verb="replay",
             verdict=worst(r.verdict for r in rows),
             message=message,
             model=model_ref(next(iter(nets.values()))) if len(nets) == 1 else None,
             device=row,
-            profile="tflm",
+            profile=next(iter(profiles)) if len(profiles) == 1 else None,
             replays=tuple(rows),
             not_covered=device_limits(device),
             versions=versions(),
@@ -61,37 +62,46 @@ def replay_verb(
     run_verb("replay", output, body)
 
 
-def _read(path: Path) -> tuple[Model, Claim]:
+def _read(path: Path) -> tuple[Reference, Claim]:
     witness = Witness.read(path)
     net = Model.from_bytes(witness.model, witness.model_name)
     shape = net.tensors[net.inputs[0]].shape
     for name, array in (("input", witness.x), ("x0", witness.x0)):
         if array.size != net.tensors[net.inputs[0]].size:
             raise BadInput(f"{path}: its {name} has {array.size} values, the network takes {list(shape)}")
-    return net, Claim(witness.x0.reshape(shape), witness.x.reshape(shape), witness.label, witness.tensors)
+    claim = Claim(witness.x0.reshape(shape), witness.x.reshape(shape), witness.label, witness.tensors)
+    return _reference(path, net, witness.profile), claim
 
 
-def _insist(model: Path, claims: list[tuple[Path, Model, Claim]]) -> None:
+def _reference(path: Path, net: Model, profile: str) -> Reference:
+    try:
+        return Reference(net, profile)
+    except ValueError as error:
+        raise BadInput(f"{path}: {error}") from error
+
+
+def _insist(model: Path, claims: list[tuple[Path, Reference, Claim]]) -> None:
     wanted = Model.read(model)
-    for path, net, _ in claims:
-        if net.sha256 != wanted.sha256:
-            raise BadInput(f"{path} is about another network ({net.sha256[:12]}…) than {model.name}")
+    for path, reference, _ in claims:
+        found = reference.model.sha256
+        if found != wanted.sha256:
+            raise BadInput(f"{path} is about another network ({found[:12]}…) than {model.name}")
 
 
 def _replay_all(
-    claims: list[tuple[Path, Model, Claim]], url: str, wire_log: Path | None, output: Output
+    claims: list[tuple[Path, Reference, Claim]], url: str, wire_log: Path | None, output: Output
 ) -> tuple[list[ReplayRow], DeviceRow | None, str | None]:
     """Replay on one device, one after the other; what a broken link leaves undone is LINK_ERROR."""
     rows: list[ReplayRow] = []
     device_said: DeviceRow | None = None
     try:
-        with opened(url, wire_log, output) as device:
+        with opened(url, wire_log, output, claims[0][1].model) as device:
             device_said = device_row(device)
             loaded: Stepper | None = None
-            for path, net, claim in claims:
-                if loaded is None or loaded.model.sha256 != net.sha256:
-                    loaded = load(device, net, output)
-                done = replay(claim, Reference(net), loaded)
+            for path, reference, claim in claims:
+                if loaded is None or loaded.model.sha256 != reference.model.sha256:
+                    loaded = load(device, reference.model, output)
+                done = replay(claim, reference, loaded)
                 rows.append(
                     ReplayRow(
                         witness=path.name,

@@ -61,7 +61,7 @@ def run(
         net = Model.read(model)
         reference = _reference(net, profile)
         quantization = reference.input.quantization
-        pair = (quantization.scale, quantization.zero_point) if quantization is not None else None
+        pair = (float(quantization.scale), quantization.zero_point) if quantization is not None else None
         data = read_inputs(inputs, sample_shape(reference.input), pair, quantize=quantize)
         arrays, device, oracle = _run_on(on, reference, data.x, trace, wire_log, output)
         y = arrays.pop(net.outputs[0]) if not trace else arrays[net.outputs[0]]
@@ -100,7 +100,7 @@ def _run_on(
     if on in names:
         with Oracle(names[on], reference.model) as oracle:
             return oracle.trace(x), None, OracleRow(name=on, version=version(names[on]))
-    with opened(on, wire_log, output) as device:
+    with opened(on, wire_log, output, reference.model) as device:
         stepper = load(device, reference.model, output)
         with progress_bar(output) as progress:
             bar = Bar(progress, "samples")

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
+from numpy.typing import NDArray
 
 from coverify.cli.outcome import (
     Bar,
@@ -27,7 +28,7 @@ from coverify.inputs import Inputs, read_inputs
 from coverify.replay import first_maximum
 from coverify.report import Picture, Result, write_result
 from coverify.report import Query as QueryRow
-from coverify.report.verdict import worst
+from coverify.report.verdict import Verdict, worst
 from coverify.verify.engines import ENGINES
 from coverify.verify.query import Outcome, Robustness
 from coverify.verify.witness import Witness
@@ -58,10 +59,11 @@ def verify(
 ) -> None:
     """Decide, on MODEL's exact integers, whether every input within --eps codes keeps its label.
 
-    The region of input i is every int8 x' with |x' - x[i]| <= eps per element. The property: the index of
-    the first maximum of the output tensor stays the label. HOLDS: proved over the whole region. VIOLATED: with
-    a counterexample that was run (--out DIR keeps it as a witness, for coverify replay). UNKNOWN: the
-    engine or its time ended; never a proof. An input that is misclassified already is VIOLATED by itself.
+    The region of input i is every int8 x' with |x' - x[i]| <= eps per element. The property: the index
+    of the first maximum of the output tensor stays the label. HOLDS: proved over the whole region.
+    VIOLATED: with a counterexample that was run (--out DIR keeps it as a witness, for coverify replay).
+    UNKNOWN: the engine or its time ended; never a proof. An input that is misclassified already is
+    VIOLATED by itself.
 
     Exits with 0 when every query holds, 1 when one is violated, 4 when one is unknown.
 
@@ -76,9 +78,8 @@ def verify(
         with progress_bar(output) as progress, Worker(task.program) as worker:
             bar = Bar(progress, "queries")
             for i in task.indices:
-                query = task.query(i)
-                outcome = worker.decide(query, engine, timeout, seed)
-                rows.append(_row(task, i, query, outcome, out, seed))
+                outcome = worker.decide(task.query(i), engine, timeout, seed)
+                rows.append(_row(task, i, outcome, out, seed))
                 bar(len(rows), len(task.indices))
                 save(_result(task, rows, seed))
         return _result(task, rows, seed)
@@ -105,9 +106,7 @@ class _Task:
         return Robustness.around(self.data.x[i], self.labels[i], self.eps)
 
 
-def _prepare(
-    model: Path, profile: str, inputs: Path, index: str | None, eps: int, label: str
-) -> _Task:
+def _prepare(model: Path, profile: str, inputs: Path, index: str | None, eps: int, label: str) -> _Task:
     net = Model.read(model)
     try:
         reference = Reference(net, profile)
@@ -155,9 +154,7 @@ def _saver(out: Path | None) -> Callable[[Result], None]:
     return save
 
 
-def _row(
-    task: _Task, i: int, query: Robustness, outcome: Outcome, out: Path | None, seed: int
-) -> QueryRow:
+def _row(task: _Task, i: int, outcome: Outcome, out: Path | None, seed: int) -> QueryRow:
     witness, picture, predicted = None, None, None
     if outcome.witness is not None:
         shape = task.data.x.shape[1:]
@@ -166,7 +163,7 @@ def _row(
         picture = Picture.of(task.data.x[i], x)
         if out is not None:
             witness = f"witness-{i}-eps{task.eps}.zip"
-            _witness(task, i, query, outcome, predicted, seed).write(out / witness)
+            _witness(task, i, outcome, x, predicted, seed).write(out / witness)
     return QueryRow(
         index=i,
         eps=task.eps,
@@ -174,10 +171,34 @@ def _row(
         engine=outcome.engine,
         time_s=outcome.time_s,
         witness=witness,
-        label=query.label,
+        label=task.labels[i],
         predicted=predicted,
         note=outcome.note or None,
         picture=picture,
+    )
+
+
+def _witness(
+    task: _Task, i: int, outcome: Outcome, x: NDArray[np.int8], predicted: int, seed: int
+) -> Witness:
+    """The counterexample x (a sample) of input i as a file's content."""
+    net = task.reference.model
+    shape = task.reference.input.shape
+    return Witness(
+        model=net.content,
+        model_name=net.name,
+        profile=task.reference.profile,
+        x0=task.data.x[i].reshape(shape),
+        x=x.reshape(shape),
+        label=task.labels[i],
+        predicted=predicted,
+        eps=task.eps,
+        tensors={t: values[0] for t, values in task.reference.trace(x[None]).items()},
+        engine=outcome.engine,
+        seed=seed,
+        index=i,
+        note=outcome.note,
+        versions=versions(),
     )
 
 
@@ -189,9 +210,12 @@ def _result(task: _Task, rows: list[QueryRow], seed: int) -> Result:
     ]
     if left:
         gaps.append(f"{left} of {len(task.indices)} queries: not decided yet")
+    verdicts: list[Verdict] = [row.verdict for row in rows]
+    if left:
+        verdicts.append("UNKNOWN")
     return Result(
         verb="verify",
-        verdict=worst([*(row.verdict for row in rows), *(["UNKNOWN"] if left else [])]),
+        verdict=worst(verdicts),
         model=model_ref(task.reference.model),
         profile=task.reference.profile,
         queries=tuple(rows),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,15 +34,21 @@ class Tally:
     differing: int = 0
     max_abs_diff: int = 0
 
-    def count(self, expected: NDArray[np.int8], got: NDArray[np.int8]) -> bool:
+    def count(self, expected: NDArray[Any], got: NDArray[Any]) -> bool:
         """Add one sample; True when it differs."""
-        difference = np.abs(expected.astype(np.int16) - got.astype(np.int16))
+        difference = np.abs(codes(expected) - codes(got))
         largest = int(difference.max(initial=0))
-        self.n_bytes += expected.size
+        self.n_bytes += expected.nbytes
         self.samples += 1
         self.differing += largest > 0
         self.max_abs_diff = max(self.max_abs_diff, largest)
         return largest > 0
+
+
+def codes(values: NDArray[Any]) -> NDArray[np.int64]:
+    """The integers that are compared: the values, or for floats their bits."""
+    bits = values.view(f"i{values.itemsize}") if values.dtype.kind == "f" else values
+    return bits.astype(np.int64)
 
 
 @dataclass
@@ -102,10 +109,17 @@ class Comparison:
         self.flaky |= not repeated
         first = differing[0]
         if len(self.mismatches) < MAX_MISMATCHES:
-            self.mismatches.append(self._mismatch(sample, first, expected[first], got[first], repeated))
+            self.mismatches.append(
+                self._mismatch(sample, first, codes(expected[first]), codes(got[first]), repeated)
+            )
 
     def _mismatch(
-        self, sample: int, tensor: int, expected: NDArray[np.int8], got: NDArray[np.int8], repeated: bool
+        self,
+        sample: int,
+        tensor: int,
+        expected: NDArray[np.int64],
+        got: NDArray[np.int64],
+        repeated: bool,
     ) -> Mismatch:
         writer = next(op for op in self.model.operators if tensor in op.outputs)
         where = np.argwhere(expected != got)

@@ -6,6 +6,9 @@ is believed, and the digest that it reports against the file's.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,7 +16,8 @@ from coverify.errors import BadAnswer
 from coverify.link.client import Client, Progress
 from tflm_int8 import Model
 
-Tensors = dict[int, NDArray[np.int8]]
+Tensors = Mapping[int, NDArray[Any]]
+"""Tensor index → values in the tensor's shape and type."""
 
 
 class Stepper:
@@ -37,7 +41,7 @@ class Stepper:
             [(t.index, t.n_bytes) for t in self.plan.inputs],
             [(t.index, t.n_bytes) for t in self.plan.outputs],
         )
-        size = {t.index: t.size for t in self.model.tensors}
+        size = {t.index: t.size * np.dtype(t.dtype).itemsize for t in self.model.tensors}
         ours = (
             len(self.model.operators),
             [(i, size[i]) for i in self.model.inputs],
@@ -50,7 +54,7 @@ class Stepper:
         """One sample, int8 of the input's size → every tensor that an operator wrote, in its shape."""
         self.client.set_input(0, x.tobytes())
         self.client.invoke(stepped=True)
-        tensors: Tensors = {}
+        tensors: dict[int, NDArray[Any]] = {}
         for op in self.model.operators:
             run = self.client.step(op.index)
             if tuple(o.tensor for o in run.outputs) != op.outputs:
@@ -59,15 +63,17 @@ class Stepper:
                 tensors[output.tensor] = self._array(output.tensor, output.data)
         return tensors
 
-    def run(self, x: NDArray[np.int8]) -> NDArray[np.int8]:
+    def run(self, x: NDArray[np.int8]) -> NDArray[Any]:
         """One sample through the whole network at once → the first output, in its shape."""
         self.client.set_input(0, x.tobytes())
         self.client.invoke()
         output = self.model.outputs[0]
-        return self._array(output, self.client.read(output, self.model.tensors[output].size))
+        tensor = self.model.tensors[output]
+        return self._array(output, self.client.read(output, tensor.size * np.dtype(tensor.dtype).itemsize))
 
-    def _array(self, tensor: int, data: bytes) -> NDArray[np.int8]:
-        shape = self.model.tensors[tensor].shape
-        if len(data) != self.model.tensors[tensor].size:
-            raise BadAnswer(f"tensor {tensor} came with {len(data)} bytes")
-        return np.frombuffer(data, np.int8).reshape(shape)
+    def _array(self, index: int, data: bytes) -> NDArray[Any]:
+        tensor = self.model.tensors[index]
+        dtype = np.dtype(tensor.dtype).newbyteorder("<")
+        if len(data) != tensor.size * dtype.itemsize:
+            raise BadAnswer(f"tensor {index} came with {len(data)} bytes")
+        return np.frombuffer(data, dtype).reshape(tensor.shape)

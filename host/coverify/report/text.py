@@ -118,7 +118,7 @@ def _queries(result: Result, console: Console) -> None:
         return
     table = _table("Queries", "query", "verdict", "engine", "time", "label", "became", "replay", "evidence")
     for row in rows[:MAX_LINES]:
-        evidence = base_name(row.witness or row.certificate or "") or row.note
+        evidence = base_name(row.witness or row.certificate or "") or plain(row.note or "–", 70)
         table.add_row(
             _cell(query_name(row, with_property=row.index is None)),
             _verdict(row.verdict),
