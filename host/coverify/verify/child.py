@@ -1,6 +1,6 @@
 """The child process that solves: reads requests from its standard input, one at a time, and answers on its output.
 
-Started by worker.py as `python -m coverify.verify.child`; the two speak pickles of their own classes, each after
+Started by worker.py; the two speak pickles of their own classes, each after
 its length (8 bytes, little endian), over pipes that nobody else holds. It ends when its input ends, also in the
 middle of a solver call, so that no parent leaves it behind.
 """
@@ -91,6 +91,8 @@ def serve(source: IO[bytes], sink: IO[bytes]) -> None:
             case Solve() as request if network is not None:
                 problem = Problem(network.program, request.query)
                 send(sink, _answer(solve, problem, request))
+            case unknown:
+                raise TypeError(f"not a request: {type(unknown)}")
 
 
 def _answer(solve: object, problem: Problem, request: Solve) -> Reply:
@@ -114,5 +116,8 @@ def _listen(source: IO[bytes], requests: queue.Queue[object]) -> None:
         os._exit(1)
 
 
-if __name__ == "__main__":
-    serve(sys.stdin.buffer, sys.stdout.buffer)
+def main() -> None:
+    """Serve on this process's own input and output; what anybody prints goes to the error stream."""
+    sink = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    serve(sys.stdin.buffer, sink)

@@ -64,7 +64,7 @@ class Differences:
 def _last_of_stairs(step: Staircase, i: int, lo: int, hi: int) -> I64Array:
     """The greatest accumulator in lo..hi of every stair of element i that lo..hi meets, ascending."""
     channel = np.full(1, step.channel[i])
-    ends, first = [], int(step.rule.apply(np.array([lo]), channel)[0])
+    first = int(step.rule.apply(np.array([lo]), channel)[0])
     last = int(step.rule.apply(np.array([hi]), channel)[0])
     values = np.arange(first, last + 1)
     low, high = np.full(len(values), lo), np.full(len(values), hi)
@@ -73,5 +73,5 @@ def _last_of_stairs(step: Staircase, i: int, lo: int, hi: int) -> I64Array:
         middle = (low + high + 1) >> 1
         below = step.rule.apply(middle, channels) <= values
         low, high = np.where(below, middle, low), np.where(below, high, middle - 1)
-    ends = low
-    return np.unique(ends)
+    ends: I64Array = np.unique(low)
+    return ends

@@ -51,7 +51,7 @@ class _Child:
         """Start a process of this interpreter with this one's import path, in a session of its own."""
         stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the child
         process = subprocess.Popen(
-            [sys.executable, "-m", "coverify.verify.child"],
+            [sys.executable, "-c", "from coverify.verify.child import main; main()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,
