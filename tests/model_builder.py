@@ -18,9 +18,12 @@ import numpy as np
 import tflite
 
 _TYPES = {
-    "int8": tflite.TensorType.INT8,
-    "int32": tflite.TensorType.INT32,
+    "bool": tflite.TensorType.BOOL,
     "float32": tflite.TensorType.FLOAT32,
+    "int8": tflite.TensorType.INT8,
+    "int16": tflite.TensorType.INT16,
+    "int32": tflite.TensorType.INT32,
+    "int64": tflite.TensorType.INT64,
 }
 
 
@@ -64,12 +67,22 @@ class Builder:
     def activation(self, shape, scale: float, zero_point: int, dtype="int8") -> int:
         return self.tensor(shape, dtype, [scale], [zero_point])
 
-    def input(self, shape, scale=1.0, zero_point=0) -> int:
-        self.inputs.append(self.activation(shape, scale, zero_point))
+    def input(self, shape, scale=1.0, zero_point=0, dtype="int8") -> int:
+        self.inputs.append(self.activation(shape, scale, zero_point, dtype))
         return self.inputs[-1]
 
     def constant(self, data: np.ndarray, scale: float, zero_point: int) -> int:
         return self.tensor(data.shape, "int8", [scale], [zero_point], data=data.astype(np.int8))
+
+    def integers(self, values, dtype="int32") -> int:
+        """A constant without quantization: axes, sizes, indices."""
+        data = np.array(values, dtype)
+        return self.tensor(data.shape, dtype, data=data)
+
+    def like(self, x: int, shape) -> int:
+        """A tensor of x's type and quantization."""
+        spec = self.tensors[x]
+        return self.tensor(shape, spec.dtype, spec.scales, spec.zero_points)
 
     def _scale(self, tensor: int) -> float:
         return self.tensors[tensor].scales[0]
@@ -85,8 +98,10 @@ class Builder:
         return [x, w, b]
 
     def op(self, name, inputs, output, union=0, **options) -> int:
-        self.ops.append(OpSpec(name, inputs, [output], union, list(options.items())))
-        return output
+        """One operator; `output` may be a list, whose first tensor is returned; a list option is a vector."""
+        outputs = output if isinstance(output, list) else [output]
+        self.ops.append(OpSpec(name, list(inputs), outputs, union, list(options.items())))
+        return outputs[0]
 
     def fully_connected(
         self, x, weights, bias, w_scale, out_scale, out_zero_point, activation=0, w_zero_point=0
@@ -249,8 +264,9 @@ class Builder:
     def _options(f, op: OpSpec) -> int:
         names = {v: k for k, v in vars(tflite.BuiltinOptions).items() if not k.startswith("_")}
         table = names[op.union]
+        values = [(key, Builder._ints(f, v) if isinstance(v, list) else v) for key, v in op.options]
         getattr(tflite, f"{table}Start")(f)
-        for key, value in op.options:
+        for key, value in values:
             getattr(tflite, f"{table}Add{key}")(f, value)
         return getattr(tflite, f"{table}End")(f)
 

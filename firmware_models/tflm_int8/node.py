@@ -66,6 +66,15 @@ class Node:
         except Damaged as error:
             raise MalformedModel(self.model.name, f"op {self.op.index}: {error}") from error
 
+    def option_list(self, union_type: int, slot: int) -> tuple[int, ...]:
+        """One option that is a list of int32; empty when it, or the whole table, is absent."""
+        if self.op.options is None:
+            return ()
+        try:
+            return tuple(self.options(union_type).array(slot, "<i4").tolist())
+        except Damaged as error:
+            raise MalformedModel(self.model.name, f"op {self.op.index}: {error}") from error
+
     def int8(self, tensor: Tensor) -> Quantization:
         """The per-tensor quantization of an int8 tensor; refuses any other type."""
         if tensor.dtype != "int8":

@@ -13,7 +13,21 @@ from numpy.typing import NDArray
 
 from tflm_int8.errors import UnsupportedOp
 from tflm_int8.fixedpoint import Rounding
-from tflm_int8.kernels import add, convolution, fully_connected, pooling, reshape, softmax
+from tflm_int8.kernels import (
+    add,
+    cast,
+    convolution,
+    fully_connected,
+    joining,
+    padding,
+    permuting,
+    pooling,
+    reshape,
+    shape,
+    slicing,
+    softmax,
+    spreading,
+)
 from tflm_int8.node import Node
 
 
@@ -37,12 +51,38 @@ class Row:
 OPERATORS: Final[dict[str, Row]] = {
     "ADD": Row(add.prepare, ("Table", "Affine", "Staircase")),
     "AVERAGE_POOL_2D": Row(pooling.prepare_average, ("Affine", "Staircase")),
+    "BATCH_TO_SPACE_ND": Row(permuting.prepare_batch_to_space, ("Select",)),
+    "BROADCAST_TO": Row(spreading.prepare_broadcast, ("Select",)),
+    "CAST": Row(cast.prepare, ("Exact",)),
+    "CONCATENATION": Row(joining.prepare_concatenation, ("Affine",)),
     "CONV_2D": Row(convolution.prepare_conv, ("Affine", "Staircase")),
     "DEPTHWISE_CONV_2D": Row(convolution.prepare_depthwise, ("Affine", "Staircase")),
+    "DEPTH_TO_SPACE": Row(permuting.prepare_depth_to_space, ("Select",)),
+    "EXPAND_DIMS": Row(reshape.prepare_expand_dims, ()),
+    "FILL": Row(spreading.prepare_fill, ("Select",)),
     "FULLY_CONNECTED": Row(fully_connected.prepare, ("Affine", "Staircase")),
+    "GATHER": Row(slicing.prepare_gather, ("Select",)),
+    "GATHER_ND": Row(slicing.prepare_gather_nd, ("Select",)),
     "MAX_POOL_2D": Row(pooling.prepare_max, ("Max",)),
+    "MIRROR_PAD": Row(padding.prepare_mirror, ("Select",)),
+    "PACK": Row(joining.prepare_pack, ("Affine",)),
+    "PAD": Row(padding.prepare_pad, ("Affine",)),
+    "PADV2": Row(padding.prepare_pad, ("Affine",)),
     "RESHAPE": Row(reshape.prepare, ()),
+    "RESIZE_NEAREST_NEIGHBOR": Row(spreading.prepare_nearest, ("Select",)),
+    "REVERSE_V2": Row(permuting.prepare_reverse, ("Select",)),
+    "SHAPE": Row(shape.prepare_shape, ("Affine",)),
+    "SLICE": Row(slicing.prepare_slice, ("Select",)),
     "SOFTMAX": Row(softmax.prepare, ("Softmax",)),
+    "SPACE_TO_BATCH_ND": Row(permuting.prepare_space_to_batch, ("Select",)),
+    "SPACE_TO_DEPTH": Row(permuting.prepare_space_to_depth, ("Select",)),
+    "SPLIT": Row(joining.prepare_split, ("Select",)),
+    "SPLIT_V": Row(joining.prepare_split_v, ("Select",)),
+    "SQUEEZE": Row(reshape.prepare_squeeze, ()),
+    "STRIDED_SLICE": Row(slicing.prepare_strided, ("Select",)),
+    "TRANSPOSE": Row(permuting.prepare_transpose, ("Select",)),
+    "UNPACK": Row(joining.prepare_unpack, ("Select",)),
+    "ZEROS_LIKE": Row(shape.prepare_zeros_like, ("Affine",)),
 }
 
 

@@ -43,12 +43,12 @@ class Reference:
         if profile not in PROFILES:
             raise ValueError(f"unknown profile {profile!r}; known: {', '.join(PROFILES)}")
         self.model, self.profile = model, profile
-        self.kernels: tuple[Kernel, ...] = tuple(
-            prepare(Node(model, op), PROFILES[profile]) for op in model.operators
-        )
         n_values = sum(t.size for t in model.tensors if t.data is None)
         if n_values > MAX_ACTIVATIONS:
             raise UnsupportedModel(model.name, f"{n_values} activations; at most {MAX_ACTIVATIONS} are run")
+        self.kernels: tuple[Kernel, ...] = tuple(
+            prepare(Node(model, op), PROFILES[profile]) for op in model.operators
+        )
         self._step = max(1, _BATCH_BYTES // (16 * n_values))
 
     @property

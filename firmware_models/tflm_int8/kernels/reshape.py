@@ -1,15 +1,20 @@
-"""RESHAPE: the same bytes under another shape.
+"""RESHAPE, SQUEEZE and EXPAND_DIMS: the same bytes under another shape.
 
-Source: TFLM micro/kernels/reshape_common.cc (the output's declared shape rules; the shape input is not read).
+Source: TFLM micro/kernels/reshape_common.cc (the output's declared shape rules; the shape input is not read),
+squeeze.cc, expand_dims.cc.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
 
 from tflm_int8.fixedpoint import Rounding
-from tflm_int8.kernels.requantize import Int8Array
 from tflm_int8.node import Node
+
+_SQUEEZE_OPTIONS = 30
 
 
 @dataclass(frozen=True)
@@ -18,21 +23,46 @@ class Reshape:
 
     node: Node
 
-    def run(self, inputs: list[Int8Array]) -> list[Int8Array]:
-        """int8 [N, input shape] → int8 [N, output shape]; a shape input is ignored."""
+    def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
+        """[N, input shape] → [N, output shape], of the same type; other inputs are ignored."""
         return [inputs[0].reshape(len(inputs[0]), *self.node.output.shape)]
 
 
 def prepare(node: Node, rounding: Rounding) -> Reshape:
-    """Check the operator."""
+    """Check a RESHAPE; its new shape may be computed."""
     node.arity(range(1, 3))
+    return _checked(node)
+
+
+def prepare_squeeze(node: Node, rounding: Rounding) -> Reshape:
+    """Check a SQUEEZE of the given dimensions, or of all that are 1."""
+    node.arity(range(1, 2))
+    shape = node.input(0).shape
+    dims = node.option_list(_SQUEEZE_OPTIONS, 0)
+    if len(dims) > 8 or any(not -len(shape) <= d < len(shape) or shape[d] != 1 for d in dims):
+        node.refuse(f"the dimensions {list(dims[:9])} of {list(shape)} cannot be squeezed")
+    gone = {d % len(shape) for d in dims} or {i for i, size in enumerate(shape) if size == 1}
+    return _checked(node, tuple(size for i, size in enumerate(shape) if i not in gone))
+
+
+def prepare_expand_dims(node: Node, rounding: Rounding) -> Reshape:
+    """Check an EXPAND_DIMS: a dimension of 1 put in at a constant axis."""
+    node.arity(range(2, 3))
+    x, rank = node.input(0), len(node.input(0).shape)
+    if x.dtype not in ("int8", "int16", "float32"):
+        node.refuse(f"tensor {x.index} is {x.dtype}; int8, int16 or float32 is needed")
+    axes = node.constant(node.input(1), "int32").reshape(-1)
+    if len(axes) != 1 or not -rank - 1 <= axes[0] <= rank:
+        node.refuse(f"axis {axes[:8].tolist()} of {rank} dimensions")
+    axis = int(axes[0]) % (rank + 1)
+    return _checked(node, (*x.shape[:axis], 1, *x.shape[axis:]))
+
+
+def _checked(node: Node, computed: tuple[int, ...] | None = None) -> Reshape:
+    """Refuse another type, size or computed shape than the output's, and empty tensors."""
     x, out = node.input(0), node.output
-    for tensor in (x, out):
-        if tensor.dtype != "int8":
-            node.refuse(f"tensor {tensor.index} is {tensor.dtype}, int8 is needed")
-    if x.size != out.size or x.size == 0:
+    if x.dtype != out.dtype:
+        node.refuse(f"tensor {x.index} is {x.dtype}, tensor {out.index} is {out.dtype}")
+    if x.size != out.size or x.size == 0 or computed not in (None, out.shape):
         node.refuse(f"{list(x.shape)} cannot become {list(out.shape)}")
-    shape = node.optional_input(1)
-    if shape is not None and shape.data is None:
-        node.refuse("the new shape is computed, it must be a constant")
     return Reshape(node)

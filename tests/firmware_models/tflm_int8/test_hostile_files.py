@@ -8,11 +8,17 @@ import numpy as np
 import pytest
 
 import random_graphs
+import random_movement
 from oracle import NETWORKS
 from tflm_int8 import MalformedModel, Model, Reference, TflmError, lower, sample_shape
 
 MUTATIONS = int(os.environ.get("COVERIFY_FUZZ_CASES", "1500"))
 CONTENT = (NETWORKS / "digits_cnn.tflite").read_bytes()
+BASES = [
+    *(CONTENT for _ in range(20)),
+    *(random_graphs.network(seed) for seed in range(20)),
+    *(random_movement.one_op(name, seed) for name in random_movement.ONE_OP for seed in range(2)),
+]
 
 
 def read_and_prepare(content: bytes) -> bool:
@@ -20,7 +26,7 @@ def read_and_prepare(content: bytes) -> bool:
     try:
         reference = Reference(Model.from_bytes(content))
         lower(reference.model)
-        reference.run(np.zeros((1, *sample_shape(reference.input)), np.int8))
+        reference.run(np.zeros((1, *sample_shape(reference.input)), reference.input.dtype))
     except TflmError:
         return False
     return True
@@ -53,7 +59,7 @@ def test_mutated_files_are_refused_or_run_within_bounded_time_and_memory():
     rng = np.random.default_rng(11)
     accepted = 0
     for i in range(MUTATIONS):
-        base = CONTENT if i % 2 else random_graphs.network(i % 20)
+        base = BASES[i % len(BASES)]
         content = mutated(rng, base)
         start = time.monotonic()
         accepted += read_and_prepare(content)

@@ -12,10 +12,13 @@ from typing import Any, Final
 
 from tflm_int8.errors import UnsupportedModel
 from tflm_int8.kernels.add import Add
+from tflm_int8.kernels.cast import Cast
 from tflm_int8.kernels.convolution import Convolution2D
 from tflm_int8.kernels.fully_connected import FullyConnected
+from tflm_int8.kernels.movement import Movement
 from tflm_int8.kernels.pooling import AveragePool, MaxPool
 from tflm_int8.kernels.reshape import Reshape
+from tflm_int8.kernels.shape import Constant
 from tflm_int8.kernels.softmax import Softmax
 from tflm_int8.model import Model
 from tflm_int8.program import primitives as p
@@ -28,9 +31,12 @@ __all__ = ["lower", "lower_reference"]
 _LOWERINGS: Final[dict[type, Callable[[Builder, Any], None]]] = {
     Add: elementwise.add,
     AveragePool: pooling.average_pool,
+    Cast: movement.cast,
+    Constant: movement.constant,
     Convolution2D: convolution.convolution,
     FullyConnected: dense.fully_connected,
     MaxPool: pooling.max_pool,
+    Movement: movement.movement,
     Reshape: movement.reshape,
     Softmax: softmax.softmax,
 }

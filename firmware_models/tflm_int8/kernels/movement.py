@@ -1,0 +1,132 @@
+"""Operators that only move elements: every output element is a copy of an input's element, or a constant.
+
+A `Movement` says where each element comes from; the operators (join, pad, slice, permute, …) only work out
+the indices, by doing to an array of element numbers what the operator does to the elements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tflm_int8.fixedpoint import I64Array
+from tflm_int8.model import Tensor
+from tflm_int8.node import Node
+
+Array = NDArray[Any]
+
+MAX_ELEMENTS: Final = 1 << 22
+"""Elements of one output that are moved at most: their indices are kept."""
+
+
+@dataclass(frozen=True)
+class Copy:
+    """output[to] = input number `source` [origin]; elements in C order, int64 [k]; to: None for all."""
+
+    source: int
+    origin: I64Array
+    to: I64Array | None
+
+
+@dataclass(frozen=True)
+class Movement:
+    """Per output: the copies that make it up, together all of its elements but those that hold `fill`."""
+
+    node: Node
+    copies: tuple[tuple[Copy, ...], ...]
+    fill: int = 0
+
+    def run(self, inputs: list[Array]) -> list[Array]:
+        """[N, shape] per input → [N, output shape] per output, of the same type."""
+        tensors = (self.node.model.tensors[o] for o in self.node.op.outputs)
+        return [self._moved(inputs, parts, out) for parts, out in zip(self.copies, tensors, strict=True)]
+
+    def _moved(self, inputs: list[Array], parts: tuple[Copy, ...], out: Tensor) -> Array:
+        n = len(inputs[0])
+        moved: Array = np.empty((n, 0))
+        if len(parts) == 1 and parts[0].to is None:
+            moved = self._read(inputs, parts[0])
+        else:
+            moved = np.full((n, out.size), self.fill, out.dtype)
+            for part in parts:
+                moved[:, part.to] = self._read(inputs, part)
+        return np.broadcast_to(moved, (n, out.size)).reshape(n, *out.shape)
+
+    def _read(self, inputs: list[Array], part: Copy) -> Array:
+        """The copied elements, [N, k]; [1, k] of a constant."""
+        constant = self.node.input(part.source).data
+        rows = inputs[part.source] if constant is None else constant[None]
+        taken: Array = rows.reshape(len(rows), -1)[:, part.origin]
+        return taken
+
+
+def numbered(tensor: Tensor, first: int = 0) -> I64Array:
+    """The numbers first, first + 1, … of the tensor's elements, in its shape."""
+    return np.arange(first, first + tensor.size, dtype=np.int64).reshape(tensor.shape)
+
+
+def movement(node: Node, sources: Sequence[int], numbers: Sequence[I64Array], fill: int = 0) -> Movement:
+    """The movement whose outputs hold the elements of these numbers.
+
+    sources: the inputs that are read, numbered one after another; numbers: one array per output, of the
+    output's shape, −1 where it holds `fill`. Refuses another shape.
+    """
+    ends = np.cumsum([node.input(s).size for s in sources])
+    copies = []
+    for index, number in zip(node.op.outputs, numbers, strict=True):
+        out = node.model.tensors[index]
+        if number.shape != out.shape:
+            node.refuse(f"the output is declared {list(out.shape)}, computed {list(number.shape)}")
+        copies.append(_copies(number.reshape(-1), sources, ends))
+    return Movement(node, tuple(copies), fill)
+
+
+def _copies(number: I64Array, sources: Sequence[int], ends: I64Array) -> tuple[Copy, ...]:
+    if len(sources) == 1 and (not len(number) or number.min() >= 0):
+        return (Copy(sources[0], np.ascontiguousarray(number), None),)
+    parts, first = [], 0
+    for source, end in zip(sources, ends.tolist(), strict=True):
+        to = np.flatnonzero((number >= first) & (number < end))
+        if len(to):
+            parts.append(Copy(source, number[to] - first, to))
+        first = end
+    return tuple(parts)
+
+
+def check_moved(node: Node, tensors: Sequence[Tensor], types: str) -> None:
+    """Refuse tensors of different types, of a type not among the names in `types`, empty ones or huge ones.
+
+    The outputs are checked along with `tensors`.
+    """
+    for tensor in (*tensors, *(node.model.tensors[o] for o in node.op.outputs)):
+        if tensor.dtype not in types.split() or tensor.dtype != tensors[0].dtype:
+            node.refuse(f"tensor {tensor.index} is {tensor.dtype}; one of {types} is needed for all")
+        if not 0 < tensor.size <= MAX_ELEMENTS:
+            node.refuse(f"tensor {tensor.index} has {tensor.size} elements; 1 to {MAX_ELEMENTS} are moved")
+
+
+def check_rank(node: Node, tensor: Tensor, ranks: range) -> None:
+    """Refuse a tensor whose number of dimensions is outside `ranks`."""
+    if len(tensor.shape) not in ranks:
+        node.refuse(f"tensor {tensor.index} has {len(tensor.shape)} dimensions")
+
+
+def positive_axis(node: Node, axis: int, rank: int) -> int:
+    """The axis counted from the front; refuses one out of range."""
+    if not -rank <= axis < rank:
+        node.refuse(f"axis {axis} of {rank} dimensions")
+    return axis % rank
+
+
+def integers(node: Node, tensor: Tensor, types: str = "int32") -> I64Array:
+    """A constant of small integers (axes, sizes, indices), flat; refuses a computed or a long one."""
+    if tensor.dtype not in types.split():
+        node.refuse(f"tensor {tensor.index} is {tensor.dtype}, {types} is needed")
+    values = node.constant(tensor, tensor.dtype).reshape(-1)
+    if len(values) > MAX_ELEMENTS or (len(values) and np.abs(values.astype(np.float64)).max() >= 2**31):
+        node.refuse(f"tensor {tensor.index} holds too many or too large integers")
+    return values
