@@ -77,12 +77,24 @@ class Node:
 
     def int8(self, tensor: Tensor) -> Quantization:
         """The per-tensor quantization of an int8 tensor; refuses any other type."""
-        if tensor.dtype != "int8":
-            self.refuse(f"tensor {tensor.index} is {tensor.dtype}, int8 is needed")
+        return self.quantized(tensor, "int8")
+
+    def int16(self, tensor: Tensor) -> Quantization:
+        """The per-tensor quantization of an int16 tensor, whose zero point must be 0; refuses any other."""
+        quantization = self.quantized(tensor, "int16")
+        if quantization.zero_point != 0:
+            self.refuse(f"tensor {tensor.index} is int16 with the zero point {quantization.zero_point}")
+        return quantization
+
+    def quantized(self, tensor: Tensor, *dtypes: str) -> Quantization:
+        """The per-tensor quantization of a tensor of one of the types; refuses any other type."""
+        if tensor.dtype not in dtypes:
+            self.refuse(f"tensor {tensor.index} is {tensor.dtype}, {' or '.join(dtypes)} is needed")
         quantization = tensor.quantization
         if quantization is None or len(quantization.scales) != 1:
             self.refuse(f"tensor {tensor.index} has no per-tensor quantization")
-        if not -128 <= quantization.zero_point <= 127:
+        limits = np.iinfo(tensor.dtype)
+        if not limits.min <= quantization.zero_point <= limits.max:
             self.refuse(f"tensor {tensor.index} has the zero point {quantization.zero_point}")
         if tensor.size == 0:
             self.refuse(f"tensor {tensor.index} is empty")
@@ -114,25 +126,26 @@ class Node:
             self.refuse(str(error))
 
     def activation_range(self, code: int) -> tuple[int, int]:
-        """Least and greatest int8 output under the fused activation.
+        """Least and greatest int8 (or int16) output under the fused activation.
 
         Source: CalculateActivationRangeQuantized, kernel_util.cc (float32 division, halves away from zero).
         """
-        quantization = self.int8(self.output)
-        z = quantization.zero_point
+        quantization = self.quantized(self.output, "int8", "int16")
+        limits = np.iinfo(self.output.dtype)
+        least, most, z = int(limits.min), int(limits.max), quantization.zero_point
 
         def quantized(real: float) -> int:
             return z + round_half_away(float(np.float32(real) / quantization.scale))
 
         match code:
             case 0:
-                return -128, 127
+                return least, most
             case 1:
-                return max(-128, quantized(0.0)), 127
+                return max(least, quantized(0.0)), most
             case 2:
-                lo, hi = max(-128, quantized(-1.0)), min(127, quantized(1.0))
+                lo, hi = max(least, quantized(-1.0)), min(most, quantized(1.0))
             case 3:
-                lo, hi = max(-128, quantized(0.0)), min(127, quantized(6.0))
+                lo, hi = max(least, quantized(0.0)), min(most, quantized(6.0))
             case _:
                 self.refuse(f"fused activation {code} is not supported")
         return lo, hi

@@ -1,21 +1,26 @@
-"""ADD on int8 with broadcasting: both inputs are rescaled to a common scale, added, requantized.
+"""ADD and SUB with broadcasting, int8 → int8: rescaled to a common scale, added, requantized.
 
-Source: TFLM micro/kernels/add_common.cc, reference/integer_ops/add.h (left shift 20, three double roundings).
+SUB computes its ratios of scales in float32, ADD in double.  Source: TFLM micro/kernels/add_common.cc,
+sub_common.cc, reference/integer_ops/add.h, reference/sub.h (left shift 20, three double roundings).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tflm_int8.fixedpoint import I64Array, Multiplier, Rounding, multiply_by_quantized_multiplier
-from tflm_int8.kernels.requantize import Int8Array, to_int8
-from tflm_int8.model import Tensor
+from tflm_int8.fixedpoint import I64Array, Rounding
+from tflm_int8.kernels.broadcasting import aligned, check_shapes
+from tflm_int8.kernels.lookup import CODES
+from tflm_int8.kernels.requantize import below_one, one_channel, rescale_int8, to_output
 from tflm_int8.node import Node
 from tflm_int8.program.primitives import Requantize
 
-_OPTIONS = 11
+_ADD_OPTIONS = 11
+_SUB_OPTIONS = 28
 _LEFT_SHIFT = 20
 
 
@@ -27,54 +32,43 @@ class Add:
     tables: tuple[I64Array, I64Array]
     requantize: Requantize
 
-    def run(self, inputs: list[Int8Array]) -> list[Int8Array]:
-        """Two int8 [N or 1, shape] → int8 [N, output shape]."""
-        rank = len(self.node.output.shape)
-        a, b = (
-            table[x.astype(np.int64) + 128].reshape(len(x), *[1] * (rank + 1 - x.ndim), *x.shape[1:])
-            for table, x in zip(self.tables, inputs, strict=True)
-        )
-        acc = a + b
-        return [to_int8(self.node, acc[..., None], self.requantize)[..., 0]]
+    def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
+        """Two int8 [N, shape] → int8 [N, output shape]."""
+        a, b = (t[x.astype(np.int64) + 128] for t, x in zip(self.tables, inputs, strict=True))
+        a, b = aligned(self.node, [a, b])
+        return [to_output(self.node, a + b, self.requantize)]
 
 
-def prepare(node: Node, rounding: Rounding) -> Add:
-    """Check the operator and compute its integers."""
+def prepare_add(node: Node, rounding: Rounding) -> Add:
+    """Check an ADD and compute its integers."""
+    sa, sb, out = _scales(node)
+    twice_max = 2 * max(float(sa), float(sb))
+    real = twice_max / ((1 << _LEFT_SHIFT) * float(out))
+    return _prepare(node, rounding, (float(sa) / twice_max, float(sb) / twice_max, real), 1, _ADD_OPTIONS)
+
+
+def prepare_sub(node: Node, rounding: Rounding) -> Add:
+    """Check a SUB: an ADD of the negated second table."""
+    sa, sb, out = _scales(node)
+    twice_max = np.float32(2) * max(sa, sb)
+    real = float(twice_max / (np.float32(1 << _LEFT_SHIFT) * out))
+    return _prepare(node, rounding, (float(sa / twice_max), float(sb / twice_max), real), -1, _SUB_OPTIONS)
+
+
+def _scales(node: Node) -> tuple[np.float32, np.float32, np.float32]:
     node.arity(range(2, 3))
-    a, b, out = node.input(0), node.input(1), node.output
-    qa, qb, q_out = node.int8(a), node.int8(b), node.int8(out)
-    _check_shapes(node, a, b, out)
-    twice_max = 2 * float(max(qa.scale, qb.scale))
-    real = twice_max / ((1 << _LEFT_SHIFT) * float(q_out.scale))
+    a, b = node.input(0), node.input(1)
+    check_shapes(node, [a, b])
+    return node.int8(a).scale, node.int8(b).scale, node.int8(node.output).scale
+
+
+def _prepare(
+    node: Node, rounding: Rounding, ratios: tuple[float, float, float], sign: int, union: int
+) -> Add:
+    ma, mb, m = (below_one(node, ratio) for ratio in ratios)
+    a, b = (CODES - node.int8(node.input(i)).zero_point for i in range(2))
     tables = (
-        _rescaled(qa.zero_point, _smaller_than_one(node, float(qa.scale) / twice_max), rounding),
-        _rescaled(qb.zero_point, _smaller_than_one(node, float(qb.scale) / twice_max), rounding),
+        rescale_int8(a, _LEFT_SHIFT, ma, rounding),
+        sign * rescale_int8(b, _LEFT_SHIFT, mb, rounding),
     )
-    m = _smaller_than_one(node, real)
-    lo, hi = node.activation_range(node.option(_OPTIONS, 0, "<b"))
-    stage = Requantize(
-        np.array([m.value], np.int64), np.array([m.shift], np.int64), rounding, q_out.zero_point, lo, hi
-    )
-    return Add(node, tables, stage)
-
-
-def _check_shapes(node: Node, a: Tensor, b: Tensor, out: Tensor) -> None:
-    try:
-        broadcast = np.broadcast_shapes(a.shape, b.shape)
-    except ValueError:
-        broadcast = ()
-    if broadcast != out.shape or (a.shape != b.shape and len(out.shape) > 4):
-        node.refuse(f"shapes {list(a.shape)} + {list(b.shape)} → {list(out.shape)}")
-
-
-def _smaller_than_one(node: Node, real: float) -> Multiplier:
-    """A multiplier that must be below one (TFLM aborts otherwise)."""
-    if not 0.0 < real < 1.0:
-        node.refuse(f"a scale ratio of {real} is not below one")
-    return node.multiplier(real)
-
-
-def _rescaled(zero_point: int, m: Multiplier, rounding: Rounding) -> I64Array:
-    """int64 [256]: (x − z) << 20 times the multiplier, for x = −128…127."""
-    centred = (np.arange(-128, 128, dtype=np.int64) - zero_point) << _LEFT_SHIFT
-    return multiply_by_quantized_multiplier(centred, m.value, m.shift, rounding)
+    return Add(node, tables, one_channel(node, m, rounding, node.option(union, 0, "<b")))

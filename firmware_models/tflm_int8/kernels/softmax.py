@@ -81,16 +81,19 @@ def _saturated_shift(x: I64Array, left: int) -> I64Array:
     return np.clip(x << left, INT32_MIN, INT32_MAX)
 
 
-def exp_on_negative_values(a: I64Array) -> I64Array:
-    """exp(a) in Q0.31 for a ≤ 0 in Q5.26.  Source: gemmlowp fixedpoint.h."""
-    quarter = np.int64(1) << 24
+def exp_on_negative_values(a: I64Array, integer_bits: int = _DIFF_INTEGER_BITS) -> I64Array:
+    """exp(a) in Q0.31 for a ≤ 0 with `integer_bits` (4 or 5) before the point.
+
+    Source: gemmlowp fixedpoint.h.
+    """
+    one = 31 - integer_bits
+    quarter = np.int64(1) << (one - 2)
     offset = (a & (quarter - 1)) - quarter
-    result = _exp_near_zero(_saturated_shift(offset, _DIFF_INTEGER_BITS))
+    result = _exp_near_zero(_saturated_shift(offset, integer_bits))
     remainder = offset - a
-    for exponent, factor in enumerate(
-        (1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242), start=-2
-    ):
-        bit = np.int64(1) << (26 + exponent)
+    factors = (1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242)
+    for exponent, factor in enumerate(factors[: integer_bits + 2], start=-2):
+        bit = np.int64(1) << (one + exponent)
         result = np.where(remainder & bit, srdhm(result, factor), result)
     return np.where(a == 0, INT32_MAX, result)
 
@@ -109,17 +112,27 @@ def _reciprocal(total: I64Array) -> tuple[I64Array, I64Array]:
     """1 / total (Q12.19) as a Q0.31 scale and a right shift.  Source: GetReciprocal, common.cc."""
     leading_zeros = 32 - np.frexp(total.astype(np.float64))[1].astype(np.int64)
     shifted = (total << leading_zeros) - (np.int64(1) << 31)
-    return _one_over_one_plus(shifted), _SUM_INTEGER_BITS - leading_zeros
+    return one_over_one_plus(shifted), _SUM_INTEGER_BITS - leading_zeros
 
 
-def _one_over_one_plus(a: I64Array) -> I64Array:
-    """1 / (1 + a) for a in [0, 1), Q0.31, by three Newton steps in Q2.29.  Source: gemmlowp fixedpoint.h."""
+def one_over_one_plus(a: I64Array) -> I64Array:
+    """1 / (1 + a) for a in [0, 1), Q0.31.  Source: gemmlowp fixedpoint.h."""
+    return _saturated_shift(_two_over_one_plus(a), 1)
+
+
+def one_minus_over_one_plus(a: I64Array) -> I64Array:
+    """(1 − a) / (1 + a) for a in [0, 1), Q0.31.  Source: gemmlowp fixedpoint.h."""
+    return _saturated_shift(_two_over_one_plus(a) - (1 << 29), 2)
+
+
+def _two_over_one_plus(a: I64Array) -> I64Array:
+    """2 / (1 + a) in Q2.29, by three Newton steps."""
     half_denominator = (a + INT32_MAX + 1) >> 1
     x = 1515870810 + srdhm(half_denominator, -1010580540)
     for _ in range(3):
         error = (1 << 29) - srdhm(half_denominator, x)
         x = x + _saturated_shift(srdhm(x, error), 2)
-    return _saturated_shift(x, 1)
+    return x
 
 
 @dataclass(frozen=True)
@@ -147,14 +160,15 @@ def prepare(node: Node, rounding: Rounding) -> Softmax:
         node.refuse("the output must have the scale 1/256 and the zero point -128")
     if x.shape[-1] > MAX_DEPTH:
         node.refuse(f"a row of {x.shape[-1]} elements overflows the sum; at most {MAX_DEPTH}")
-    return Softmax(node, _function(node, float(quantization.scale)), x.shape[-1])
-
-
-def _function(node: Node, scale: float) -> SoftmaxFunction:
     try:
         beta = node.options(_OPTIONS).float32(0)
     except Damaged as error:
         raise MalformedModel(node.model.name, f"op {node.op.index}: {error}") from error
+    return Softmax(node, function(node, beta, float(quantization.scale)), x.shape[-1])
+
+
+def function(node: Node, beta: float, scale: float) -> SoftmaxFunction:
+    """The arithmetic of a softmax of the given beta and input scale."""
     real = beta * scale * (1 << (31 - _DIFF_INTEGER_BITS)) if math.isfinite(beta) else -1.0
     real = min(real, (1 << 31) - 1.0)
     if real <= 1.0:

@@ -120,9 +120,12 @@ def maximum(step: Max, source: Box) -> Box:
 
 
 def product(step: Product, boxes: list[Box]) -> Box:
-    """The least and greatest of the four products of ends: exact where the factors vary independently."""
+    """The least and greatest of the products of ends: exact for independent factors, and for a square."""
     a, b = boxes[step.left], boxes[step.right]
     ends = np.stack(
         [(x - step.left_offset) * (y - step.right_offset) for x in (a.lo, a.hi) for y in (b.lo, b.hi)]
     )
+    if (step.left, step.left_offset) == (step.right, step.right_offset):
+        holds_zero = (a.lo <= step.left_offset) & (step.left_offset <= a.hi)
+        return Box(np.where(holds_zero, 0, np.minimum(ends[0], ends[3])), ends.max(axis=0))
     return Box(ends.min(axis=0), ends.max(axis=0))

@@ -13,10 +13,15 @@ from typing import Any, Final
 from tflm_int8.errors import UnsupportedModel
 from tflm_int8.kernels.add import Add
 from tflm_int8.kernels.cast import Cast
+from tflm_int8.kernels.choice import Choice, Extreme
+from tflm_int8.kernels.comparison import Comparison, Logical
 from tflm_int8.kernels.convolution import Convolution2D
 from tflm_int8.kernels.fully_connected import FullyConnected
+from tflm_int8.kernels.lookup import Lookup
 from tflm_int8.kernels.movement import Movement
+from tflm_int8.kernels.multiply import Multiply, SquaredDifference
 from tflm_int8.kernels.pooling import AveragePool, MaxPool
+from tflm_int8.kernels.prelu import Prelu
 from tflm_int8.kernels.reshape import Reshape
 from tflm_int8.kernels.shape import Constant
 from tflm_int8.kernels.softmax import Softmax
@@ -32,13 +37,21 @@ _LOWERINGS: Final[dict[type, Callable[[Builder, Any], None]]] = {
     Add: elementwise.add,
     AveragePool: pooling.average_pool,
     Cast: movement.cast,
+    Choice: elementwise.choice,
+    Comparison: elementwise.comparison,
     Constant: movement.constant,
     Convolution2D: convolution.convolution,
+    Extreme: elementwise.extreme,
     FullyConnected: dense.fully_connected,
+    Logical: elementwise.logical,
+    Lookup: elementwise.lookup,
     MaxPool: pooling.max_pool,
     Movement: movement.movement,
+    Multiply: elementwise.multiply,
+    Prelu: elementwise.prelu,
     Reshape: movement.reshape,
     Softmax: softmax.softmax,
+    SquaredDifference: elementwise.squared_difference,
 }
 
 

@@ -1,0 +1,33 @@
+"""Operators on two or more tensors: which broadcasts TFLM computes, and the operands side by side.
+
+Source: TFLM reference/binary_function.h, broadcast loops of up to four axes (BroadcastSelect: five).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tflm_int8.model import Tensor
+from tflm_int8.node import Node
+
+
+def check_shapes(node: Node, inputs: list[Tensor], rank: int = 4) -> None:
+    """Refuse inputs that do not broadcast to the output's shape, or do so over more than `rank` axes."""
+    shapes = [t.shape for t in inputs]
+    out = node.output.shape
+    try:
+        broadcast = np.broadcast_shapes(*shapes)
+    except ValueError:
+        broadcast = ()
+    same = all(shape == out for shape in shapes)
+    if broadcast != out or 0 in out or (not same and len(out) > rank):
+        node.refuse(f"shapes {', '.join(str(list(s)) for s in shapes)} → {list(out)}")
+
+
+def aligned(node: Node, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
+    """[N, shape] each → [N, 1, …, shape] each, of the output's rank, so that numpy broadcasts them."""
+    rank = len(node.output.shape)
+    return [x.reshape(len(x), *[1] * (rank + 1 - x.ndim), *x.shape[1:]) for x in inputs]

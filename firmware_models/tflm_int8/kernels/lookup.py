@@ -1,0 +1,67 @@
+"""Operators that are a function of one int8: 256 entries, computed once with TFLM's own arithmetic.
+
+A function that TFLM does not define on some codes (RSQRT of a negative number) names them; they are refused
+when they occur.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tflm_int8.fixedpoint import INT32_MAX, INT32_MIN, I64Array, Multiplier, Rounding
+from tflm_int8.fixedpoint import multiply_by_quantized_multiplier as scaled_by
+from tflm_int8.node import Node
+
+CODES = np.arange(-128, 128, dtype=np.int64)
+"""Every int8, in the order of the tables."""
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """y = values[x + 128], int64 [256]; codes below `first` are refused."""
+
+    node: Node
+    values: I64Array
+    first: int = -128
+
+    def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
+        """int8 [N, shape] → the output's type [N, output shape]."""
+        x = inputs[0].astype(np.int64)
+        if self.first > -128 and np.any(x < self.first):
+            self.node.refuse(f"it is not defined on an element below {self.first} (TFLM fails too)")
+        out = self.node.output
+        return [self.values[x + 128].astype(out.dtype).reshape(len(x), *out.shape)]
+
+
+def lookup(node: Node, values: I64Array, first: int = -128) -> Lookup:
+    """The kernel of a unary operator whose tables entries are `values`; checks the numbers of elements."""
+    same_size(node)
+    return Lookup(node, values, first)
+
+
+def same_size(node: Node) -> None:
+    """Refuse an operator that is not unary, or whose output has not its input's shape."""
+    node.arity(range(1, 2))
+    x, out = node.input(0), node.output
+    if x.shape != out.shape:
+        node.refuse(f"shapes {list(x.shape)} → {list(out.shape)}")
+
+
+def rescaled(node: Node, x: I64Array, m: Multiplier, rounding: Rounding) -> I64Array:
+    """x times the multiplier; refuses an x whose left shift overflows int32 (undefined in TFLM)."""
+    left = max(m.shift, 0)
+    if len(x) and (int(x.max()) << left > INT32_MAX or int(x.min()) << left < INT32_MIN):
+        node.overflow("a value times its left shift can leave int32")
+    return scaled_by(x, m.value, m.shift, rounding)
+
+
+def clamped(node: Node, values: I64Array, lo: int | None = None, hi: int | None = None) -> I64Array:
+    """Values after the zero point was added, within int32, clamped to lo..hi (default: the output's type)."""
+    if np.any(values > INT32_MAX) or np.any(values < INT32_MIN):
+        node.overflow("a value plus its zero point can leave int32")
+    limits = np.iinfo(node.output.dtype)
+    return np.clip(values, limits.min if lo is None else lo, limits.max if hi is None else hi)

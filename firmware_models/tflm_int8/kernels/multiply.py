@@ -1,0 +1,86 @@
+"""MUL and SQUARED_DIFFERENCE with broadcasting, int8 → int8, and int16 → int16.
+
+Source: TFLM micro/kernels/mul_common.cc, squared_difference.cc, reference/integer_ops/mul.h.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tflm_int8.fixedpoint import I64Array, Rounding
+from tflm_int8.kernels.broadcasting import aligned, check_shapes
+from tflm_int8.kernels.lookup import CODES
+from tflm_int8.kernels.requantize import below_one, one_channel, rescale_int8, to_output
+from tflm_int8.node import Node
+from tflm_int8.program.primitives import Requantize
+
+_MUL_OPTIONS = 21
+_LEFT_SHIFT = 7
+
+
+@dataclass(frozen=True)
+class Multiply:
+    """y = requantize((a − zero_points[0]) * (b − zero_points[1]))."""
+
+    node: Node
+    zero_points: tuple[int, int]
+    requantize: Requantize
+
+    def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
+        """Two int8 or int16 [N, shape] → the same type [N, output shape]."""
+        a, b = (x.astype(np.int64) - z for x, z in zip(inputs, self.zero_points, strict=True))
+        a, b = aligned(self.node, [a, b])
+        return [to_output(self.node, a * b, self.requantize)]
+
+
+@dataclass(frozen=True)
+class SquaredDifference:
+    """y = requantize((tables[0][a + 128] − tables[1][b + 128])²); tables: two int64 [256]."""
+
+    node: Node
+    tables: tuple[I64Array, I64Array]
+    requantize: Requantize
+
+    def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
+        """Two int8 [N, shape] → int8 [N, output shape]."""
+        a, b = (t[x.astype(np.int64) + 128] for t, x in zip(self.tables, inputs, strict=True))
+        a, b = aligned(self.node, [a, b])
+        return [to_output(self.node, (a - b) ** 2, self.requantize)]
+
+
+def prepare_multiply(node: Node, rounding: Rounding) -> Multiply:
+    """Check a MUL and compute its integers."""
+    node.arity(range(2, 3))
+    a, b = node.input(0), node.input(1)
+    check_shapes(node, [a, b])
+    if node.output.dtype == "int16":
+        qa, qb, out = node.int16(a), node.int16(b), node.int16(node.output)
+    else:
+        qa, qb, out = node.int8(a), node.int8(b), node.int8(node.output)
+    real = float(qa.scale) * float(qb.scale) / float(out.scale)
+    stage = one_channel(node, node.multiplier(real), rounding, node.option(_MUL_OPTIONS, 0, "<b"))
+    return Multiply(node, (qa.zero_point, qb.zero_point), stage)
+
+
+def prepare_squared_difference(node: Node, rounding: Rounding) -> SquaredDifference:
+    """Check a SQUARED_DIFFERENCE and compute its integers."""
+    node.arity(range(2, 3))
+    a, b = node.input(0), node.input(1)
+    check_shapes(node, [a, b])
+    qa, qb, out = node.int8(a), node.int8(b), node.int8(node.output)
+    twice_max = 2.0 * float(max(qa.scale, qb.scale))
+    divisor = float(np.float32(1 << 2 * _LEFT_SHIFT) * out.scale)
+    tables = (
+        rescale_int8(
+            CODES - qa.zero_point, _LEFT_SHIFT, below_one(node, float(qa.scale) / twice_max), rounding
+        ),
+        rescale_int8(
+            CODES - qb.zero_point, _LEFT_SHIFT, below_one(node, float(qb.scale) / twice_max), rounding
+        ),
+    )
+    stage = one_channel(node, node.multiplier(twice_max * twice_max / divisor), rounding, 0)
+    return SquaredDifference(node, tables, stage)

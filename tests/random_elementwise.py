@@ -1,0 +1,217 @@
+"""Random graphs of operators that work element by element (and of row normalizations): a case per seed.
+
+Each function adds its operator to a builder whose input is `x` and returns the output tensor; outputs of
+another type than int8 are brought back to int8 where TFLM can, so that the whole graph is lowered too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from model_builder import Builder
+
+Rng = np.random.Generator
+Graph = Callable[[Rng, Builder, int, str], int]
+
+
+def zero_point(rng: Rng) -> int:
+    return int(rng.choice([-128, 127, 0, int(rng.integers(-128, 128))]))
+
+
+def scale(rng: Rng, low=-3.0, high=0.0) -> float:
+    """A scale within decades, a power of two now and then."""
+    if rng.random() < 0.15:
+        return float(2.0 ** int(rng.integers(-9, 1)))
+    return float(np.float32(10.0 ** rng.uniform(low, high)))
+
+
+def near(rng: Rng, reference: float, decades=1.2) -> float:
+    """A scale within decades of another one, the same one now and then."""
+    if rng.random() < 0.15:
+        return reference
+    return float(np.float32(reference * 10.0 ** rng.uniform(-decades, decades)))
+
+
+def like(rng: Rng, b: Builder, x: int, decades=1.2) -> int:
+    """An int8 tensor of x's shape, with a scale near x's."""
+    spec = b.tensors[x]
+    return b.activation(spec.shape, near(rng, spec.scales[0], decades), zero_point(rng))
+
+
+def unary(rng: Rng, b: Builder, x: int, name: str) -> int:
+    options = {"LEAKY_RELU": (75, {"Alpha": float(np.float32(rng.choice([0.01, 0.3, 1.7, -0.4, 0.0])))})}
+    union, values = options.get(name, (0, {}))
+    decades = 3.0 if name in ("ELU", "HARD_SWISH") else 1.5
+    y = like(rng, b, x, decades)
+    if name == "HARD_SWISH":  # TFLM refuses an output scale below a 128th of the input's
+        b.tensors[y].scales[0] = max(b.tensors[y].scales[0], float(np.float32(b.tensors[x].scales[0] / 120)))
+    if name == "LOGISTIC":
+        b.tensors[y].scales, b.tensors[y].zero_points = [1 / 256], [-128]
+    if name == "RSQRT":
+        b.tensors[y].scales[0] = scale(rng, -3, 1)
+    return b.op(name, [x], y, union, **values)
+
+
+def quantize(rng: Rng, b: Builder, x: int, name: str) -> int:
+    """int8 → int8, int16 or int32, and back; int16 → int16 in between now and then."""
+    y = x
+    for dtype in rng.choice(["int8", "int16"], int(rng.integers(0, 3))):
+        spec = b.tensors[y]
+        span = 1 if dtype == spec.dtype else 256 if dtype == "int8" else 1 / 256
+        point = zero_point(rng) if dtype == "int8" else int(rng.choice([0, 0, int(rng.integers(-999, 999))]))
+        z = b.activation(spec.shape, near(rng, spec.scales[0] * span), point, dtype)
+        y = b.op(name, [y], z)
+    if rng.random() < 0.3:
+        spec = b.tensors[y]
+        z = b.activation(spec.shape, near(rng, spec.scales[0] / 100), int(rng.integers(-9999, 9999)), "int32")
+        y = b.op(name, [y], z)
+    if b.tensors[y].dtype == "int32":
+        spec = b.tensors[y]
+        return b.op(name, [y], b.activation(spec.shape, spec.scales[0] * 100, zero_point(rng)))
+    return b.op(name, [y], like(rng, b, y) if b.tensors[y].dtype == "int8" else _narrow(rng, b, y))
+
+
+def _narrow(rng: Rng, b: Builder, y: int) -> int:
+    spec = b.tensors[y]
+    return b.activation(spec.shape, near(rng, spec.scales[0] * 256), zero_point(rng))
+
+
+def dequantize(rng: Rng, b: Builder, x: int, name: str) -> int:
+    """int8 (or int16) → float32 → int8 (or int16 → int8)."""
+    y = x
+    if rng.random() < 0.4:
+        y = b.op("QUANTIZE", [y], b.activation(b.tensors[y].shape, b.tensors[y].scales[0] / 200, 0, "int16"))
+    f = b.op(name, [y], b.tensor(b.tensors[y].shape, "float32"))
+    if rng.random() < 0.3:
+        wide = b.activation(b.tensors[x].shape, near(rng, b.tensors[x].scales[0] / 256), 0, "int16")
+        return b.op("QUANTIZE", [b.op("QUANTIZE", [f], wide)], _narrow(rng, b, wide))
+    return b.op("QUANTIZE", [f], like(rng, b, x))
+
+
+def other(rng: Rng, b: Builder, x: int, decades=1.5) -> int:
+    """A second operand: x itself, x requantized, x pooled, or a constant of x's or of a broadcast shape."""
+    spec = b.tensors[x]
+    kind = int(rng.integers(0, 5))
+    s = near(rng, spec.scales[0], decades)
+    if kind == 0:
+        return x
+    if kind == 1:
+        return b.op("QUANTIZE", [x], b.activation(spec.shape, s, zero_point(rng)))
+    if kind == 2 and len(spec.shape) == 4:
+        return b.pool(x, "MAX", spec.shape[1:3], padding=1)
+    shape = spec.shape
+    if kind > 2:
+        shape = tuple(int(n) if rng.random() < 0.5 else 1 for n in shape)[int(rng.integers(0, len(shape))) :]
+    return b.constant(rng.integers(-128, 128, shape), s, zero_point(rng))
+
+
+def _pair(rng: Rng, b: Builder, x: int) -> list[int]:
+    pair = [x, other(rng, b, x)]
+    return pair if rng.random() < 0.6 else pair[::-1]
+
+
+def _broadcast(b: Builder, *tensors: int) -> tuple[int, ...]:
+    return np.broadcast_shapes(*(b.tensors[t].shape for t in tensors))
+
+
+def binary(rng: Rng, b: Builder, x: int, name: str) -> int:
+    pair = _pair(rng, b, x)
+    sa, sb = (b.tensors[t].scales[0] for t in pair)
+    typical = {"SUB": 2 * max(sa, sb), "MUL": 60 * sa * sb, "SQUARED_DIFFERENCE": 120 * max(sa, sb) ** 2}
+    y = b.activation(_broadcast(b, *pair), near(rng, typical[name], 0.6), zero_point(rng))
+    union = {"SUB": 28, "MUL": 21, "SQUARED_DIFFERENCE": 0}[name]
+    options = {"FusedActivationFunction": int(rng.integers(0, 4))} if union else {}
+    return b.op(name, pair, y, union, **options)
+
+
+def extreme(rng: Rng, b: Builder, x: int, name: str) -> int:
+    pair = _pair(rng, b, x)
+    return b.op(name, pair, b.activation(_broadcast(b, *pair), scale(rng), zero_point(rng)))
+
+
+def _compared(rng: Rng, b: Builder, x: int, name: str) -> int:
+    pair = _pair(rng, b, x)
+    return b.op(name, pair, b.tensor(_broadcast(b, *pair), "bool"))
+
+
+def _chosen(rng: Rng, b: Builder, condition: int, x: int) -> int:
+    """SELECT_V2 of x and another operand by a condition."""
+    pair = _pair(rng, b, x)
+    y = b.activation(_broadcast(b, condition, *pair), b.tensors[x].scales[0], b.tensors[x].zero_points[0])
+    return b.op("SELECT_V2", [condition, *pair], y)
+
+
+def comparison(rng: Rng, b: Builder, x: int, name: str) -> int:
+    return _chosen(rng, b, _compared(rng, b, x, name), x)
+
+
+def logical(rng: Rng, b: Builder, x: int, name: str) -> int:
+    operands = [_compared(rng, b, x, "GREATER")]
+    if name != "LOGICAL_NOT":
+        operands.append(_compared(rng, b, x, "LESS"))
+    return _chosen(rng, b, b.op(name, operands, b.tensor(_broadcast(b, *operands), "bool")), x)
+
+
+def select(rng: Rng, b: Builder, x: int, name: str) -> int:
+    if rng.random() < 0.5:
+        return comparison(rng, b, x, "GREATER_EQUAL")
+    spec = b.tensors[x]
+    shape = spec.shape if rng.random() < 0.5 else (*spec.shape[:-1], 1)
+    condition = b.tensor(shape, "bool", data=rng.integers(0, 2, shape).astype(bool))
+    return _chosen(rng, b, condition, x)
+
+
+def prelu(rng: Rng, b: Builder, x: int, name: str) -> int:
+    alpha = other(rng, b, x)
+    if b.tensors[alpha].data is not None:
+        b.tensors[alpha].scales[0] = scale(rng, -3, -0.5)
+    return b.op(name, [x, alpha], like(rng, b, x, 0.7))
+
+
+def normalization(rng: Rng, b: Builder, x: int, name: str) -> int:
+    if name == "L2_NORMALIZATION":
+        return b.op(name, [x], b.activation(b.tensors[x].shape, 1 / 128, 0), 20)
+    return b.op(name, [x], b.activation(b.tensors[x].shape, 1 / 16, 127), 56)
+
+
+ONE_OP: dict[str, Graph] = {
+    **dict.fromkeys(
+        ("ABS", "ELU", "HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "RELU", "RELU6", "RSQRT", "TANH"), unary
+    ),
+    "QUANTIZE": quantize,
+    "DEQUANTIZE": dequantize,
+    **dict.fromkeys(("SUB", "MUL", "SQUARED_DIFFERENCE"), binary),
+    **dict.fromkeys(("MAXIMUM", "MINIMUM"), extreme),
+    **dict.fromkeys(("EQUAL", "NOT_EQUAL", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL"), comparison),
+    **dict.fromkeys(("LOGICAL_AND", "LOGICAL_OR", "LOGICAL_NOT"), logical),
+    "SELECT_V2": select,
+    "PRELU": prelu,
+    **dict.fromkeys(("LOG_SOFTMAX", "L2_NORMALIZATION"), normalization),
+}
+
+
+def one_op(name: str, seed: int) -> bytes:
+    """A model around one operator of random shape, scales, zero points; 256 input codes for a unary one."""
+    rng = np.random.default_rng([seed, *name.encode()])
+    b = Builder()
+    if ONE_OP[name] in (unary, quantize, dequantize):
+        shape = [(1, 256), (256,), (1, 16, 16), (1, 4, 8, 8)][int(rng.integers(0, 4))]
+    else:
+        shape = tuple(int(n) for n in rng.integers(1, 7, int(rng.integers(1, 5))))
+        if rng.random() < 0.8:
+            shape = (1, *shape[1:])
+    x = b.input(shape, scale(rng), zero_point(rng))
+    return b.finish(ONE_OP[name](rng, b, x, name))
+
+
+def samples(seed: int, shape: tuple[int, ...], n: int, least: int = -128) -> np.ndarray:
+    """int8 [n, shape]: every code in turn, few levels, extremes, random values; none below `least`."""
+    rng = np.random.default_rng([seed, 17])
+    x = rng.integers(-128, 128, (n, *shape))
+    x[0] = np.resize(np.arange(-128, 128), shape)
+    x[1] = rng.integers(0, 4, shape) + int(rng.integers(-128, 124))
+    if n > 3:
+        x[2], x[3] = rng.choice([-128, 127], shape), int(rng.integers(-128, 128))
+    return np.maximum(x, least).astype(np.int8)
