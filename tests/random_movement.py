@@ -339,7 +339,117 @@ def cast(rng: Rng, b: Builder) -> int:
     return b.op("CAST", [middle], b.activation(dims, 0.5, 3), 37)
 
 
+def _reduced(rng: Rng, b: Builder, types="int8") -> tuple[int, list[int], tuple[int, ...], bool]:
+    """An input, axes (some negative, some twice), the output's shape, and whether dimensions are kept."""
+    x = _input(rng, b, _shape(rng, 1, 5), types)
+    dims = b.tensors[x].shape
+    axes = [int(a) for a in rng.choice(len(dims), int(rng.integers(1, len(dims) + 1)), replace=False)]
+    keep = rng.random() < 0.5
+    out = tuple(1 if i in axes else n for i, n in enumerate(dims) if keep or i not in axes)
+    axes = [a - len(dims) if rng.random() < 0.3 else a for a in axes]
+    return x, axes + axes[: int(rng.random() < 0.1)], out, keep
+
+
+def mean(rng: Rng, b: Builder, name="MEAN") -> int:
+    x, axes, out, keep = _reduced(rng, b)
+    spec = b.tensors[x]
+    spread = int(np.prod(spec.shape) / np.prod(out, dtype=int)) ** 0.5 if name == "SUM" else 1.0
+    scale = float(np.float32(spec.scales[0] * spread * 10.0 ** rng.uniform(-0.7, 0.5)))
+    y = b.activation(out, scale, _zero_point(rng))
+    return b.op(name, [x, b.integers(axes)], y, 27, KeepDims=keep)
+
+
+def sum_(rng: Rng, b: Builder) -> int:
+    return mean(rng, b, "SUM")
+
+
+def reduce_max(rng: Rng, b: Builder, name="REDUCE_MAX") -> int:
+    x, axes, out, keep = _reduced(rng, b)
+    return b.op(name, [x, b.integers(axes)], b.like(x, out), 27, KeepDims=keep)
+
+
+def reduce_min(rng: Rng, b: Builder) -> int:
+    return reduce_max(rng, b, "REDUCE_MIN")
+
+
+def arg_max(rng: Rng, b: Builder, name="ARG_MAX", union=40) -> int:
+    """Cast to int8 behind, so that it can be lowered."""
+    x = _input(rng, b, _shape(rng, 1, 4))
+    dims = b.tensors[x].shape
+    axis = _axis(rng, len(dims))
+    out = [n for i, n in enumerate(dims) if i != axis % len(dims)]
+    at = b.op(name, [x, b.integers(axis)], b.tensor(out, "int32"), union, OutputType=2)
+    return b.op("CAST", [at], b.activation(out, 1.0, 0), 37)
+
+
+def arg_min(rng: Rng, b: Builder) -> int:
+    return arg_max(rng, b, "ARG_MIN", 57)
+
+
+def bilinear(rng: Rng, b: Builder) -> int:
+    n, h, w, d, out_h, out_w = (int(v) for v in rng.integers(1, [3, 12, 12, 4, 30, 30]))
+    x = _input(rng, b, (n, h, w, d))
+    align, half = ((False, False), (True, False), (False, True))[int(rng.integers(0, 3))]
+    operands, y = [x, b.integers([out_h, out_w])], b.like(x, (n, out_h, out_w, d))
+    return b.op("RESIZE_BILINEAR", operands, y, 15, AlignCorners=align, HalfPixelCenters=half)
+
+
+def transpose_conv(rng: Rng, b: Builder) -> int:
+    """SAME or VALID, any stride, per tensor or per channel, with and without bias."""
+    n, height, width, depth, n_out = (int(v) for v in rng.integers(1, [3, 10, 10, 5, 6]))
+    padding = int(rng.integers(0, 2))
+    stride, kernel = rng.integers(1, 4, 2), rng.integers(1, 5, 2)
+    if padding:
+        kernel = np.minimum(kernel, (height, width))
+        small = (np.array((height, width)) - kernel) // stride + 1
+    else:
+        small = -(-np.array((height, width)) // stride)
+    x = _input(rng, b, (n, *small, depth))
+    w_scale = (10.0 ** rng.uniform(-3, -1, n_out if rng.random() < 0.7 else 1)).astype(np.float32)
+    w = rng.integers(-127, 128, (n_out, *kernel, depth))
+    bias = rng.integers(-9000, 9000, n_out) if rng.random() < 0.7 else None
+    operands = b._weights(x, w, bias, w_scale, 0)
+    typical = b.tensors[x].scales[0] * float(np.median(w_scale)) * 70 * np.sqrt(w[0].size)
+    out_scale = float(np.float32(typical * 10.0 ** rng.uniform(-0.7, 0.7)))
+    y = b.activation((n, height, width, n_out), out_scale, _zero_point(rng))
+    sizes = b.integers(b.tensors[y].shape)
+    return b.op(
+        "TRANSPOSE_CONV", [sizes, operands[1], x, *operands[2:]], y, 49, Padding=padding,
+        StrideH=stride[0], StrideW=stride[1], FusedActivationFunction=int(rng.choice([0, 0, 1, 2, 3])),
+    )  # fmt: skip
+
+
+def batch_matmul(rng: Rng, b: Builder) -> int:
+    """A computed and a constant factor in either order, or a computed one with itself, turned as fits."""
+    rows, depth, columns = (int(v) for v in rng.integers(1, 7, 3))
+    batch = _shape(rng, 0, 2, 4)
+    adjoint = [bool(v) for v in rng.integers(0, 2, 2)]
+    if rng.random() < 0.4:  # x · xᵀ or xᵀ · x
+        x = _input(rng, b, (*batch, rows, depth))
+        adjoint[1] = not adjoint[0]
+        a = c = x
+        n = depth if adjoint[0] else rows
+        out = (*batch, n, n)
+    else:
+        parts = [tuple(1 if rng.random() < 0.3 else v for v in batch) for _ in (0, 1)]
+        shapes = [
+            (*part, *(pair[::-1] if flip else pair))
+            for part, pair, flip in zip(parts, ((rows, depth), (depth, columns)), adjoint, strict=True)
+        ]
+        order = int(rng.integers(0, 2))
+        x = _input(rng, b, shapes[order])
+        constant = b.constant(rng.integers(-128, 128, shapes[1 - order]), _scale(rng), _zero_point(rng))
+        a, c = (x, constant) if order == 0 else (constant, x)
+        out = (*np.broadcast_shapes(*parts), rows, columns)
+    typical = b.tensors[a].scales[0] * b.tensors[c].scales[0] * 80 * np.sqrt(depth)
+    y = b.activation(out, float(np.float32(typical * 10.0 ** rng.uniform(-0.5, 1))), _zero_point(rng))
+    return b.op("BATCH_MATMUL", [a, c], y, 101, AdjX=adjoint[0], AdjY=adjoint[1])
+
+
 ONE_OP: dict[str, Callable[[Rng, Builder], int]] = {
+    "ARG_MAX": arg_max,
+    "ARG_MIN": arg_min,
+    "BATCH_MATMUL": batch_matmul,
     "BATCH_TO_SPACE_ND": batch_to_space,
     "BROADCAST_TO": broadcast_to,
     "CAST": cast,
@@ -349,10 +459,14 @@ ONE_OP: dict[str, Callable[[Rng, Builder], int]] = {
     "FILL": fill,
     "GATHER": gather,
     "GATHER_ND": gather_nd,
+    "MEAN": mean,
     "MIRROR_PAD": mirror_pad,
     "PACK": pack,
     "PAD": pad,
     "PADV2": padv2,
+    "REDUCE_MAX": reduce_max,
+    "REDUCE_MIN": reduce_min,
+    "RESIZE_BILINEAR": bilinear,
     "RESIZE_NEAREST_NEIGHBOR": nearest,
     "REVERSE_V2": reverse,
     "SHAPE": shape,
@@ -363,7 +477,9 @@ ONE_OP: dict[str, Callable[[Rng, Builder], int]] = {
     "SPLIT_V": split_v,
     "SQUEEZE": squeeze,
     "STRIDED_SLICE": strided_slice,
+    "SUM": sum_,
     "TRANSPOSE": transpose,
+    "TRANSPOSE_CONV": transpose_conv,
     "UNPACK": unpack,
     "ZEROS_LIKE": zeros_like,
 }

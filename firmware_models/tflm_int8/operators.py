@@ -15,6 +15,8 @@ from tflm_int8.errors import UnsupportedOp
 from tflm_int8.fixedpoint import Rounding
 from tflm_int8.kernels import (
     add,
+    batch_matmul,
+    bilinear,
     cast,
     choice,
     comparison,
@@ -32,12 +34,14 @@ from tflm_int8.kernels import (
     pooling,
     prelu,
     quantize,
+    reducing,
     relu,
     reshape,
     shape,
     slicing,
     softmax,
     spreading,
+    transpose_convolution,
 )
 from tflm_int8.node import Node
 
@@ -62,7 +66,10 @@ class Row:
 OPERATORS: Final[dict[str, Row]] = {
     "ABS": Row(inverse_sqrt.prepare_abs, ("Table",)),
     "ADD": Row(add.prepare_add, ("Table", "Affine", "Staircase")),
+    "ARG_MAX": Row(reducing.prepare_arg_max, ("Exact",)),
+    "ARG_MIN": Row(reducing.prepare_arg_min, ("Exact",)),
     "AVERAGE_POOL_2D": Row(pooling.prepare_average, ("Affine", "Staircase")),
+    "BATCH_MATMUL": Row(batch_matmul.prepare, ("Product", "Affine", "Staircase")),
     "BATCH_TO_SPACE_ND": Row(permuting.prepare_batch_to_space, ("Select",)),
     "BROADCAST_TO": Row(spreading.prepare_broadcast, ("Select",)),
     "CAST": Row(cast.prepare, ("Exact",)),
@@ -92,6 +99,7 @@ OPERATORS: Final[dict[str, Row]] = {
     "LOG_SOFTMAX": Row(log_softmax.prepare, ("Exact",)),
     "MAXIMUM": Row(choice.prepare_maximum, ("Affine", "Staircase")),
     "MAX_POOL_2D": Row(pooling.prepare_max, ("Max",)),
+    "MEAN": Row(reducing.prepare_mean, ("Affine", "Staircase")),
     "MINIMUM": Row(choice.prepare_minimum, ("Affine", "Staircase")),
     "MIRROR_PAD": Row(padding.prepare_mirror, ("Select",)),
     "MUL": Row(multiply.prepare_multiply, ("Product", "Staircase")),
@@ -101,9 +109,12 @@ OPERATORS: Final[dict[str, Row]] = {
     "PADV2": Row(padding.prepare_pad, ("Affine",)),
     "PRELU": Row(prelu.prepare, ("Table", "Product", "Staircase", "Affine")),
     "QUANTIZE": Row(quantize.prepare_quantize, ("Table", "Exact")),
+    "REDUCE_MAX": Row(reducing.prepare_max, ("Max",)),
+    "REDUCE_MIN": Row(reducing.prepare_min, ("Table", "Max")),
     "RELU": Row(relu.prepare_relu, ("Table",)),
     "RELU6": Row(relu.prepare_relu6, ("Table",)),
     "RESHAPE": Row(reshape.prepare, ()),
+    "RESIZE_BILINEAR": Row(bilinear.prepare, ("Affine", "Staircase")),
     "RESIZE_NEAREST_NEIGHBOR": Row(spreading.prepare_nearest, ("Select",)),
     "REVERSE_V2": Row(permuting.prepare_reverse, ("Select",)),
     "RSQRT": Row(inverse_sqrt.prepare_rsqrt, ("Exact",)),
@@ -121,8 +132,10 @@ OPERATORS: Final[dict[str, Row]] = {
     "SQUEEZE": Row(reshape.prepare_squeeze, ()),
     "STRIDED_SLICE": Row(slicing.prepare_strided, ("Select",)),
     "SUB": Row(add.prepare_sub, ("Table", "Affine", "Staircase")),
+    "SUM": Row(reducing.prepare_sum, ("Affine", "Staircase")),
     "TANH": Row(logistic.prepare_tanh, ("Table",)),
     "TRANSPOSE": Row(permuting.prepare_transpose, ("Select",)),
+    "TRANSPOSE_CONV": Row(transpose_convolution.prepare, ("Affine", "Staircase")),
     "UNPACK": Row(joining.prepare_unpack, ("Select",)),
     "ZEROS_LIKE": Row(shape.prepare_zeros_like, ("Affine",)),
 }

@@ -140,15 +140,16 @@ def _prepare(
         node.refuse("the convolution needs too much memory")
     bias = node.bias(2, n_out)
     reach = node.check_accumulator(filters.reshape(n_out, -1), x_quantization.zero_point, bias)
-    scales = _effective_scales(node, x_quantization, node.input(1), out_quantization, n_out)
+    scales = effective_scales(node, x_quantization, node.input(1), out_quantization, n_out)
     activation = node.option(union, 4 if union == _DEPTHWISE_OPTIONS else 3, "<b")
     requantize = per_channel(node, scales, rounding, activation, n_out)
     return Convolution2D(node, window, filters, groups, bias, x_quantization.zero_point, requantize, reach)
 
 
-def _effective_scales(
+def effective_scales(
     node: Node, x: Quantization, filters: Tensor, out: Quantization, n_out: int
 ) -> list[float]:
+    """Input scale · filter scale / output scale in double, 1 or n_out of them; refuses a zero point."""
     quantization = filters.quantization
     if quantization is None or len(quantization.scales) not in (1, n_out):
         node.refuse(f"the weights need 1 or {n_out} scales")

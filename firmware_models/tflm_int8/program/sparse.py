@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from tflm_int8.fixedpoint import I64Array
 from tflm_int8.program.primitives import IndexArray
 
+_CHUNK_ELEMENTS = 1 << 22
+
 
 @dataclass(frozen=True)
 class Sparse:
@@ -40,10 +42,12 @@ class Sparse:
 
     def _weighted(self, padded: I64Array, weights: I64Array) -> I64Array:
         """padded: int64 [N, n_in + 1] → int64 [N, n_out]."""
-        total = np.zeros((len(padded), self.n_out), np.int64)
-        for k in range(self.columns.shape[1]):
-            total += padded[:, self.columns[:, k]] * weights[:, k]
-        return total
+        step = max(1, _CHUNK_ELEMENTS // max(1, self.columns.size))
+        parts = [
+            np.einsum("nik,ik->ni", padded[start : start + step][:, self.columns], weights)
+            for start in range(0, len(padded), step)
+        ]
+        return np.concatenate(parts) if parts else np.zeros((0, self.n_out), np.int64)
 
     def transposed(self, v: NDArray[np.float64]) -> NDArray[np.float64]:
         parts = (v[:, :, None] * self.weights).reshape(len(v), -1)

@@ -12,6 +12,8 @@ from typing import Any, Final
 
 from tflm_int8.errors import UnsupportedModel
 from tflm_int8.kernels.add import Add
+from tflm_int8.kernels.batch_matmul import BatchMatmul
+from tflm_int8.kernels.bilinear import ResizeBilinear
 from tflm_int8.kernels.cast import Cast
 from tflm_int8.kernels.choice import Choice, Extreme
 from tflm_int8.kernels.comparison import Comparison, Logical
@@ -22,12 +24,14 @@ from tflm_int8.kernels.movement import Movement
 from tflm_int8.kernels.multiply import Multiply, SquaredDifference
 from tflm_int8.kernels.pooling import AveragePool, MaxPool
 from tflm_int8.kernels.prelu import Prelu
+from tflm_int8.kernels.reducing import ExtremeReduction, SumReduction
 from tflm_int8.kernels.reshape import Reshape
 from tflm_int8.kernels.shape import Constant
 from tflm_int8.kernels.softmax import Softmax
+from tflm_int8.kernels.transpose_convolution import TransposeConvolution
 from tflm_int8.model import Model
 from tflm_int8.program import primitives as p
-from tflm_int8.program.lowering import convolution, dense, elementwise, movement, pooling, softmax
+from tflm_int8.program.lowering import convolution, dense, elementwise, movement, pooling, softmax, sums
 from tflm_int8.program.lowering.builder import Builder
 from tflm_int8.reference import Reference
 
@@ -36,12 +40,14 @@ __all__ = ["lower", "lower_reference"]
 _LOWERINGS: Final[dict[type, Callable[[Builder, Any], None]]] = {
     Add: elementwise.add,
     AveragePool: pooling.average_pool,
+    BatchMatmul: sums.batch_matmul,
     Cast: movement.cast,
     Choice: elementwise.choice,
     Comparison: elementwise.comparison,
     Constant: movement.constant,
     Convolution2D: convolution.convolution,
     Extreme: elementwise.extreme,
+    ExtremeReduction: sums.extreme,
     FullyConnected: dense.fully_connected,
     Logical: elementwise.logical,
     Lookup: elementwise.lookup,
@@ -50,8 +56,11 @@ _LOWERINGS: Final[dict[type, Callable[[Builder, Any], None]]] = {
     Multiply: elementwise.multiply,
     Prelu: elementwise.prelu,
     Reshape: movement.reshape,
+    ResizeBilinear: sums.bilinear,
     Softmax: softmax.softmax,
     SquaredDifference: elementwise.squared_difference,
+    SumReduction: sums.sum_reduction,
+    TransposeConvolution: sums.transpose_convolution,
 }
 
 

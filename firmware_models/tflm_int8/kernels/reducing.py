@@ -1,0 +1,166 @@
+"""MEAN and SUM, REDUCE_MAX and REDUCE_MIN, ARG_MAX and ARG_MIN on int8 over constant axes.
+
+Source: TFLM micro/kernels/reduce_common.cc, arg_min_max.cc, reference/reduce.h (QuantizedMeanOrSum).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tflm_int8.fixedpoint import I64Array, Multiplier, Rounding
+from tflm_int8.kernels.movement import MAX_ELEMENTS, check_moved, integers, numbered, positive_axis
+from tflm_int8.kernels.requantize import Int8Array, to_int8
+from tflm_int8.model import Tensor
+from tflm_int8.node import Node
+from tflm_int8.program.primitives import Requantize
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """An operator over some axes (from the front, ascending) of its first input."""
+
+    node: Node
+    axes: tuple[int, ...]
+
+    def groups(self) -> I64Array:
+        """int64 [outputs, elements each]: which elements of the input each output reads."""
+        numbers = np.moveaxis(numbered(self.node.input(0)), self.axes, range(-len(self.axes), 0))
+        return numbers.reshape(self.node.output.size, -1)
+
+    @property
+    def _sample_axes(self) -> tuple[int, ...]:
+        return tuple(axis + 1 for axis in self.axes)
+
+
+@dataclass(frozen=True)
+class SumReduction(Reduction):
+    """y = requantize(Σ (x − input_zero_point)); a MEAN has its division in the multiplier."""
+
+    input_zero_point: int
+    requantize: Requantize
+
+    def run(self, inputs: list[NDArray[Any]]) -> list[Int8Array]:
+        """int8 [N, shape], axes → int8 [N, output shape]."""
+        x = inputs[0]
+        count = self.node.input(0).size // self.node.output.size
+        acc = x.sum(axis=self._sample_axes, dtype=np.int64) - self.input_zero_point * count
+        y = to_int8(self.node, acc.reshape(-1, 1), self.requantize)
+        return [y.reshape(len(x), *self.node.output.shape)]
+
+
+@dataclass(frozen=True)
+class ExtremeReduction(Reduction):
+    """y = the greatest (or least) element."""
+
+    greatest: bool
+
+    def run(self, inputs: list[NDArray[Any]]) -> list[Int8Array]:
+        """int8 [N, shape], axes → int8 [N, output shape]."""
+        x = inputs[0]
+        extreme = np.max if self.greatest else np.min
+        return [extreme(x, axis=self._sample_axes).reshape(len(x), *self.node.output.shape)]
+
+
+@dataclass(frozen=True)
+class ArgReduction(Reduction):
+    """y = the position, on one axis, of the first greatest (or least) element."""
+
+    greatest: bool
+
+    def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[np.int32]]:
+        """int8 [N, shape], axis → int32 [N, output shape]."""
+        x = inputs[0]
+        first = np.argmax if self.greatest else np.argmin
+        at: NDArray[np.int32] = first(x, axis=self._sample_axes[0]).astype(np.int32)
+        return [at.reshape(len(x), *self.node.output.shape)]
+
+
+def prepare_mean(node: Node, rounding: Rounding) -> SumReduction:
+    """Check a MEAN."""
+    return _sum(node, rounding, mean=True)
+
+
+def prepare_sum(node: Node, rounding: Rounding) -> SumReduction:
+    """Check a SUM."""
+    return _sum(node, rounding, mean=False)
+
+
+def prepare_max(node: Node, rounding: Rounding) -> ExtremeReduction:
+    """Check a REDUCE_MAX."""
+    return _extreme(node, greatest=True)
+
+
+def prepare_min(node: Node, rounding: Rounding) -> ExtremeReduction:
+    """Check a REDUCE_MIN."""
+    return _extreme(node, greatest=False)
+
+
+def prepare_arg_max(node: Node, rounding: Rounding) -> ArgReduction:
+    """Check an ARG_MAX."""
+    return _arg(node, greatest=True)
+
+
+def prepare_arg_min(node: Node, rounding: Rounding) -> ArgReduction:
+    """Check an ARG_MIN."""
+    return _arg(node, greatest=False)
+
+
+def _sum(node: Node, rounding: Rounding, *, mean: bool) -> SumReduction:
+    x, axes = _operands(node)
+    _check_output(node, x, axes)
+    before, after = node.int8(x), node.int8(node.output)
+    m = node.multiplier(float(before.scale) / float(after.scale))
+    if mean:
+        m = _divided(m, x.size // node.output.size)
+    value, shift = np.array([m.value], np.int64), np.array([m.shift], np.int64)
+    stage = Requantize(value, shift, rounding, after.zero_point, -128, 127)
+    return SumReduction(node, axes, before.zero_point, stage)
+
+
+def _divided(m: Multiplier, count: int) -> Multiplier:
+    """The multiplier over `count`, as QuantizedMeanOrSum folds it in (it truncates)."""
+    shift = min(count.bit_length() - 1, 32, 31 + m.shift)
+    return Multiplier((m.value << shift) // count, m.shift - shift)
+
+
+def _extreme(node: Node, *, greatest: bool) -> ExtremeReduction:
+    x, axes = _operands(node)
+    _check_output(node, x, axes)
+    before, after = node.int8(x), node.int8(node.output)
+    if before.scale != after.scale or before.zero_point != after.zero_point:
+        node.refuse("input and output are quantized differently")
+    return ExtremeReduction(node, axes, greatest)
+
+
+def _arg(node: Node, *, greatest: bool) -> ArgReduction:
+    x, axes = _operands(node)
+    out = node.output
+    if x.dtype != "int8" or out.dtype != "int32" or len(axes) != 1:
+        node.refuse(f"{x.dtype} → {out.dtype} over {len(axes)} axes; int8 → int32 over one is supported")
+    if out.shape != x.shape[: axes[0]] + x.shape[axes[0] + 1 :]:
+        node.refuse(f"{list(x.shape)} over axis {axes[0]} → {list(out.shape)}")
+    return ArgReduction(node, axes, greatest)
+
+
+def _operands(node: Node) -> tuple[Tensor, tuple[int, ...]]:
+    """The input and its axes: from the front, ascending, without repetition."""
+    node.arity(range(2, 3))
+    x = node.input(0)
+    if not 0 < x.size <= MAX_ELEMENTS:
+        node.refuse(f"tensor {x.index} has {x.size} elements; 1 to {MAX_ELEMENTS} are reduced")
+    given = integers(node, node.input(1)).tolist()
+    if len(given) > 64:
+        node.refuse(f"{len(given)} axes")
+    return x, tuple(sorted({positive_axis(node, a, len(x.shape)) for a in given}))
+
+
+def _check_output(node: Node, x: Tensor, axes: tuple[int, ...]) -> None:
+    check_moved(node, [x], "int8")
+    kept = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
+    squeezed = tuple(n for i, n in enumerate(x.shape) if i not in axes)
+    if node.output.shape not in (kept, squeezed):
+        node.refuse(f"{list(x.shape)} over axes {list(axes)} → {list(node.output.shape)}")
