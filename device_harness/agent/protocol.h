@@ -3,6 +3,9 @@
  * The host asks, the device answers; the device never speaks first, save for FAULT after a crash.
  * Every request is idempotent: the host may send it again (same seq) when an answer is late, and gets
  * the same answer. Frames that are damaged are dropped in silence; resending is the host's business.
+ * The device keeps its last `window` answers for that, so a new request needs a new seq. Not kept are HELLO,
+ * which also forgets the others, and BAD_REQUEST, BAD_STATE and RANGE, which changed nothing: the same
+ * request may be legal later.
  *
  * On the wire      0x00  COBS(frame)  0x00        the leading 0x00 ends whatever garbage came before;
  *                                                  an empty frame is ignored.
@@ -36,8 +39,11 @@
  *              already = 1: a model of this digest is loaded (state READY), no upload is needed.
  *              already = 0: state LOADING, the old model is gone.
  * MODEL_DATA   request: u32 offset | bytes.   offset must be <= the bytes received so far (a resent chunk
- *              overwrites itself); body: u32 bytes received so far
- * MODEL_END    request: empty. The device hashes what it holds, parses it and plans its arena.
+ *              overwrites itself); body: u32 bytes received so far. CV_RANGE (a gap, or too many bytes):
+ *              nothing changes, the state stays LOADING
+ * MODEL_END    request: empty. The device hashes what it holds, parses it and plans its arena. It hashes the
+ *              announced size whatever was received, so a model that a loader has put into the model memory
+ *              needs no MODEL_DATA. An error leaves EMPTY
  *              body: u32 n_operators | u32 n_tensors | u32 arena bytes used | u16 n_inputs | u16 n_outputs |
  *                    per input, then per output: u32 tensor index | u32 n bytes
  *              legal in LOADING, and again in READY (same answer). Errors: CV_BAD_DIGEST, CV_BAD_MODEL,
@@ -45,8 +51,10 @@
  * INPUT        request: u16 input ordinal | u16 0 | u32 offset | bytes.   Legal in READY and DONE (and
  *              STEPPING: abandons the invocation). Chunks of one input come in order; a resent chunk is
  *              accepted. offset 0 starts that input afresh.  body: u32 bytes of that input received so far
+ *              An invocation uses its inputs up: in DONE and STEPPING every input has to be sent again.
  * INVOKE       request: u32 id | u8 mode | u8[3] 0.   mode 0 run all ops, 1 stepped. All inputs must be
- *              complete. The same id as the last INVOKE: the stored answer is sent again, nothing runs.
+ *              complete. The same id as the last INVOKE, no INPUT since: the stored answer is sent again,
+ *              nothing runs.
  *              body: u32 id | u32 operators executed | u64 cycles (0: the board has no cycle counter)
  * STEP         request: u32 id | u32 op.   op == the next op: runs it. op == the op just run: answers
  *              again. Else CV_BAD_STATE.

@@ -307,7 +307,7 @@ static enum cv_status on_read(struct cv_session *s, struct request q, struct cv_
 {
     struct cv_span span;
     if (q.n != 12)
-        return cv_reply_refuse(r, CV_BAD_REQUEST, CV_NO_DETAIL, "READ takes a tensor, an offset and a length");
+        return cv_reply_refuse(r, CV_BAD_REQUEST, CV_NO_DETAIL, "READ takes tensor, offset and length");
     uint32_t tensor = cv_load_u32(q.p);
     uint32_t offset = cv_load_u32(q.p + 4);
     uint32_t n = cv_load_u32(q.p + 8);

@@ -1,4 +1,4 @@
-"""Devices and C programs for these tests: the native port with sanitizers, and small drivers around the C code."""
+"""Devices and C programs for these tests: the sanitized native port, and small drivers of the C code."""
 
 from __future__ import annotations
 

@@ -9,12 +9,12 @@ import subprocess
 
 import numpy as np
 import pytest
-from model_builder import Builder
-from oracle import NETWORKS, shared
-from random_graphs import network
 
 from coverify.errors import DeviceRefused
 from coverify.link.requests import Status
+from model_builder import Builder
+from oracle import NETWORKS, shared
+from random_graphs import network
 
 SEED = 20_261_121
 
@@ -51,7 +51,16 @@ def mutated(rng: random.Random, model: bytes) -> bytes:
         elif kind == 1:
             data[at] = rng.choice((0, 1, 2, 127, 128, 255))
         elif kind == 2:
-            values = (0, 1, 0xFFFFFFFF, 0x7FFFFFFF, 0x80000000, len(data), len(data) - at, rng.getrandbits(32))
+            values = (
+                0,
+                1,
+                0xFFFFFFFF,
+                0x7FFFFFFF,
+                0x80000000,
+                len(data),
+                len(data) - at,
+                rng.getrandbits(32),
+            )
             data[at & ~3 : (at & ~3) + 4] = struct.pack("<I", rng.choice(values) & 0xFFFFFFFF)
         elif kind == 3:
             size = rng.randrange(1, 64)
@@ -60,7 +69,9 @@ def mutated(rng: random.Random, model: bytes) -> bytes:
         elif kind == 4:
             del data[at : at + rng.randrange(1, 9)]
         else:
-            data[at : at + 4] = struct.pack("<f", rng.choice((0.0, -1.0, 1e-45, 3e38, float("inf"), float("nan"))))
+            data[at : at + 4] = struct.pack(
+                "<f", rng.choice((0.0, -1.0, 1e-45, 3e38, float("inf"), float("nan")))
+            )
         if not data:
             data = bytearray(b"\0")
     return bytes(data)
@@ -104,7 +115,7 @@ def test_no_file_is_too_small(reader):
     assert {status for status, _, _ in reader(files)} == {Status.BAD_MODEL}
 
 
-# -- refusals that name what and where ---------------------------------------------------------------------
+# -- refusals that name what and where -----------------------------------------------------------------
 
 
 def dense(w_scale=0.01, **changes) -> tuple[Builder, int]:
@@ -175,7 +186,7 @@ def test_an_arena_that_is_too_small_is_told_with_the_bytes_needed(reader):
     assert 2 << 20 < detail < (2 << 20) + 4096
 
 
-# -- through the link, against the sanitized device -----------------------------------------------------------
+# -- through the link, against the sanitized device ----------------------------------------------------
 
 
 def test_the_device_answers_for_damaged_models_and_lives(client):

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from model_builder import Builder
-from oracle import NETWORKS, SHARED, Tflm, shared
-from random_graphs import ONE_OP, images, network, one_op
 
 from coverify.conformance.oracles import Oracle, available
 from coverify.errors import DeviceRefused
 from coverify.link.client import Client
 from coverify.link.requests import Status
+from model_builder import Builder
+from oracle import NETWORKS, SHARED, Tflm, shared
+from random_graphs import ONE_OP, images, network, one_op
 from tflm_int8 import Model
 
 INT8_MODELS = [
@@ -95,7 +95,7 @@ def test_random_networks_agree_on_every_tensor(client):
     assert agree_or_refuse(client, [network(seed) for seed in range(2000, 2060)]) >= 50
 
 
-# -- where random inputs do not look: accumulators at the edges between two outputs --------------------------
+# -- where random inputs do not look: accumulators at the edges between two outputs --------------------
 
 
 def at_the_edges(effective: float, n: int) -> np.ndarray:
@@ -107,8 +107,8 @@ def at_the_edges(effective: float, n: int) -> np.ndarray:
 
 
 def dense_sweeps() -> list[tuple[bytes, np.ndarray, float, float]]:
-    """Dense layers whose every accumulator is its bias (the input is its zero point), at the edges between two
-    outputs: (model, biases, effective scale by a float32 product of s_in and s_w, by a double product)."""
+    """Dense layers whose every accumulator is its bias (the input is its zero point), at the edges between
+    two outputs: (model, biases, effective scale by a float32 product of s_in and s_w, by a double one)."""
     rng = np.random.default_rng(3)
     sweeps = []
     for _ in range(8):
@@ -142,8 +142,8 @@ def test_the_dense_sweep_tells_a_float32_product_of_scales_from_a_double_one():
 
 
 def test_a_dense_layer_requantizes_as_the_reference_kernels_at_every_edge(client):
-    """The effective scale is double(float32(s_in * s_w)) / s_out, as in the sources of TFLM (90b983c, August 2026)
-    and in TFLite 2.14, whose reference kernels are the oracle here."""
+    """The effective scale is double(float32(s_in * s_w)) / s_out, as in the sources of TFLM (90b983c, August
+    2026) and in TFLite 2.14, whose reference kernels are the oracle here."""
     if not available("tflite"):
         pytest.skip("tflite-runtime is not installed")
     for content, *_ in dense_sweeps():
@@ -154,8 +154,8 @@ def test_a_dense_layer_requantizes_as_the_reference_kernels_at_every_edge(client
 
 @pytest.mark.xfail(
     strict=True,
-    reason="the tflite-micro wheel 0.dev20261023 multiplies FULLY_CONNECTED's scales in double, newer than the "
-    "sources that the engine follows: at the edges of the sweep outputs differ by 1",
+    reason="the tflite-micro wheel 0.dev20261023 multiplies FULLY_CONNECTED's scales in double, unlike the "
+    "older sources that the engine follows: at the edges of the sweep outputs differ by 1",
 )
 def test_a_dense_layer_requantizes_as_the_newest_tflm_wheel_at_every_edge(client):
     for content, *_ in dense_sweeps():
@@ -244,7 +244,9 @@ def test_addition_agrees_on_all_pairs_of_values(client):
         assert client.outputs()[0].data == Tflm(content).run(data).tobytes()
 
 
-@pytest.mark.parametrize("shapes", [((2, 3, 4), (4,)), ((2, 3, 4), (3, 1)), ((4,), (2, 3, 4)), ((2, 1, 4), (1, 3, 1))])
+@pytest.mark.parametrize(
+    "shapes", [((2, 3, 4), (4,)), ((2, 3, 4), (3, 1)), ((4,), (2, 3, 4)), ((2, 1, 4), (1, 3, 1))]
+)
 def test_addition_broadcasts_as_tflm(client, shapes):
     rng = np.random.default_rng(9)
     b = Builder()
@@ -255,7 +257,7 @@ def test_addition_broadcasts_as_tflm(client, shapes):
 
 
 def test_buffers_are_reused_yet_every_tensor_is_right_when_it_is_read(client):
-    """A chain of 24 additions of 4 KiB tensors, each also with the first: at most four of them live at a time."""
+    """A chain of 24 additions of 4 KiB tensors, each also with the first: at most four live at a time."""
     b = Builder()
     x = b.input((1, 4096), 0.5, 0)
     first = b.add(x, x, 1.0, 0)
@@ -270,7 +272,9 @@ def test_buffers_are_reused_yet_every_tensor_is_right_when_it_is_read(client):
 
 def test_fused_limits_are_those_of_tflm(client):
     """Output scales at which 6 / scale or 1 / scale lies next to a half, in float32."""
-    scales = [np.float32(6 / (k + 0.5)) for k in (0, 3, 50, 126)] + [np.float32(1 / (k + 0.5)) for k in (0, 9)]
+    scales = [np.float32(6 / (k + 0.5)) for k in (0, 3, 50, 126)] + [
+        np.float32(1 / (k + 0.5)) for k in (0, 9)
+    ]
     scales += [np.nextafter(s, np.float32(d)) for s in scales for d in (0, 10)]
     for scale in scales:
         for activation in (1, 2, 3):

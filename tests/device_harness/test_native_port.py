@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from model_builder import Builder
 
 from coverify.link.client import Client
 from coverify.link.frames import Frame, encode
 from coverify.link.line import SerialLine
+from model_builder import Builder
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_the_line_is_raw_from_the_start(process):
     """Nothing is echoed and no byte is translated, whatever the host sets."""
     fd = os.open(path_of(process), os.O_RDWR | os.O_NOCTTY)
     try:
-        iflag, oflag, cflag, lflag, *_ = tty.tcgetattr(fd)
+        iflag, oflag, _, lflag, *_ = tty.tcgetattr(fd)
         assert not lflag & (tty.ECHO | tty.ICANON | tty.ISIG)
         assert not iflag & (tty.ICRNL | tty.IXON)
         assert not oflag & tty.OPOST

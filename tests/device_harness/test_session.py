@@ -7,13 +7,13 @@ import struct
 
 import numpy as np
 import pytest
-from model_builder import Builder
-from oracle import Tflm
 
 from coverify.link.deadline import Deadline
 from coverify.link.frames import Decoder, Frame, encode
 from coverify.link.line import SerialLine
 from coverify.link.requests import State, Status
+from model_builder import Builder
+from oracle import Tflm
 
 HELLO, BEGIN, DATA, END, INPUT, INVOKE, STEP, READ = range(1, 9)
 WINDOW = 4
@@ -103,7 +103,7 @@ def expected() -> dict[int, bytes]:
     return {t: oracle.tensor(t).tobytes() for t in (1, 2, 3)}
 
 
-# -- HELLO ---------------------------------------------------------------------------------------------------
+# -- HELLO ---------------------------------------------------------------------------------------------
 
 
 def test_the_first_proposal_becomes_the_boot_nonce_and_stays(raw):
@@ -133,7 +133,7 @@ def test_hello_reports_the_digest_of_the_loaded_model_only(raw):
     assert raw.ask(HELLO, struct.pack("<I", 5))[2][20:52] == hashlib.sha256(MODEL).digest()
 
 
-# -- what is illegal is refused and changes nothing ----------------------------------------------------------
+# -- what is illegal is refused and changes nothing ----------------------------------------------------
 
 ANY = {
     DATA: struct.pack("<I", 0) + b"abcd",
@@ -195,7 +195,7 @@ def test_an_answer_that_comes_back_as_an_echo_is_ignored(raw):
     raw.silence()
 
 
-# -- loading -------------------------------------------------------------------------------------------------
+# -- loading -------------------------------------------------------------------------------------------
 
 
 def test_a_model_that_is_too_big_is_refused(raw):
@@ -232,7 +232,15 @@ def test_model_end_tells_the_plan(raw):
     load(raw)
     status, state, body = raw.ask(END)
     n_ops, n_tensors, arena, n_in, n_out, *ends = struct.unpack("<IIIHHIIII", body)
-    assert (status, state, n_ops, n_tensors, n_in, n_out, ends) == (0, State.READY, 3, 4, 1, 1, [0, 16, 3, 16])
+    assert (status, state, n_ops, n_tensors, n_in, n_out, ends) == (
+        0,
+        State.READY,
+        3,
+        4,
+        1,
+        1,
+        [0, 16, 3, 16],
+    )
     assert 2 * 16 <= arena < 4096
 
 
@@ -249,7 +257,7 @@ def test_an_unsupported_operator_is_told_with_its_index(raw):
     assert answer[8:] == struct.pack("<I", 1) + b"op 1 TANH: not in this engine"
 
 
-# -- running -------------------------------------------------------------------------------------------------
+# -- running -------------------------------------------------------------------------------------------
 
 
 def test_an_invocation_needs_all_input_bytes(raw):
@@ -338,7 +346,7 @@ def test_an_output_that_does_not_fit_one_answer_is_left_to_read(raw):
     assert read(raw, 1, most + 1)[0] == Status.RANGE
 
 
-# -- the same request again ------------------------------------------------------------------------------------
+# -- the same request again ----------------------------------------------------------------------------
 
 
 def test_a_request_sent_again_gets_the_same_answer_and_runs_nothing(raw):

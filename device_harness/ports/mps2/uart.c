@@ -30,6 +30,9 @@ void uart_init(void)
 {
     UART_DIVIDER = CLOCK_PER_BIT;
     UART_CONTROL = CONTROL_TX | CONTROL_RX | CONTROL_RX_INTERRUPT;
+    /* Bytes that came while reception was off wait outside the emulated UART until DATA is read once. */
+    if ((UART_STATE & STATE_RX_FULL) == 0)
+        (void)UART_DATA;
     NVIC_ENABLE[CV_UART_RX_IRQ / 32] = 1u << (CV_UART_RX_IRQ % 32);
 }
 
