@@ -15,6 +15,7 @@ Source: TFLM reference/softmax.h.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -30,7 +31,7 @@ MAX_SUMS = 1 << 26
 MAX_PIECES = 1 << 12
 """How many intervals of sums with one D are kept for an exact encoding; more are summed up by their range."""
 
-_CHUNK = 1 << 18
+_CHUNK = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,17 +101,27 @@ def gap_pieces(
     if hi - lo >= MAX_SUMS or hi >= 2**31:
         raise CannotDecide(f"the softmax's sum may take {hi - lo + 1} values on this box, or overflow")
     starts, gaps = [], []
-    for first in range(lo, hi + 1, _CHUNK):
+    for number in range(lo // _CHUNK, hi // _CHUNK + 1):
         deadline.check()
-        sums = np.arange(first, min(first + _CHUNK, hi + 1), dtype=np.int64)
-        gap = gaps_of(function, table, sums)
-        change = np.flatnonzero(np.diff(gap)) + 1
-        at = np.concatenate([np.zeros(1, np.int64), change])
-        starts.append(sums[at])
-        gaps.append(gap[at])
-    start, value = np.concatenate(starts), np.concatenate(gaps)
-    kept = np.concatenate([np.ones(1, bool), value[1:] != value[:-1]])
-    return start[kept], value[kept]
+        start, gap = _chunk_of(function, table.tobytes(), number)
+        starts.append(start)
+        gaps.append(gap)
+    start, gap = np.concatenate(starts), np.concatenate(gaps)
+    first = int(np.searchsorted(start, lo, side="right")) - 1
+    start, gap = np.maximum(start[first:], lo), gap[first:]
+    start, gap = start[start <= hi], gap[start <= hi]
+    kept = np.concatenate([np.ones(1, bool), gap[1:] != gap[:-1]])
+    return start[kept], gap[kept]
+
+
+@lru_cache(maxsize=1024)
+def _chunk_of(function: RowFunction, table: bytes, number: int) -> tuple[I64Array, I64Array]:
+    """The pieces of D on the sums number * _CHUNK, ...: queries on one network share them."""
+    exponentials = np.frombuffer(table, np.int64)
+    sums = np.arange(max(number * _CHUNK, 1), (number + 1) * _CHUNK, dtype=np.int64)
+    gap = gaps_of(function, exponentials, sums)
+    at = np.concatenate([np.zeros(1, np.int64), np.flatnonzero(np.diff(gap)) + 1])
+    return sums[at], gap[at]
 
 
 def gaps_of(function: RowFunction, table: I64Array, sums: I64Array) -> I64Array:

@@ -110,6 +110,11 @@ def at_least(term: Term, bound: int) -> Any:
     return z3.UGE(term.bits, bound - term.lo)
 
 
+def negated(condition: Any) -> Any:
+    """Not the condition, which may be a bool."""
+    return not condition if isinstance(condition, bool) else z3.Not(condition)
+
+
 def rises_by(a: Term, b: Term, gap: int) -> Any:
     """a - b >= gap, a bool where the bounds decide it."""
     if a.lo - b.hi >= gap:

@@ -18,9 +18,11 @@ from coverify.verify.errors import CannotDecide
 from coverify.verify.query import I64Array
 from coverify.verify.smt.bitvectors import (
     Term,
+    at_least,
     constant,
     greatest,
     narrowed,
+    negated,
     plus,
     scaled,
     step_function,
@@ -42,16 +44,11 @@ from tflm_int8.program.primitives import (
 
 @dataclass(eq=False)
 class Encoding:
-    """Terms for the wires of a program whose wire bounds on the query's box are `boxes`.
-
-    corners: only the corners of the box are encoded (one bit an input): enough to find most counterexamples,
-    never enough to exclude one.
-    """
+    """Terms for the wires of a program, every element asked for being required to lie in its box of `boxes`."""
 
     program: Program
     boxes: list[Box]
     deadline: Deadline
-    corners: bool = False
     constraints: list[Any] = field(default_factory=list)
     places: dict[int, Term] = field(default_factory=dict)
     _terms: dict[tuple[int, int], Term] = field(default_factory=dict)
@@ -66,29 +63,38 @@ class Encoding:
             if lo == hi:
                 self._terms[key] = constant(lo)
             elif wire == 0:
-                self._terms[key] = plus(constant(lo), scaled(self._place(i), self._stride(i)))
+                self._terms[key] = plus(constant(lo), self._place(i))
             else:
-                self._terms[key] = narrowed(self._element(self.program.steps[wire - 1], i, wire), lo, hi)
+                self._terms[key] = self._within(self._element(self.program.steps[wire - 1], i, wire), lo, hi)
         return self._terms[key]
 
+    def _within(self, term: Term, lo: int, hi: int) -> Term:
+        """The term, required to lie in lo..hi: a constraint where its own bounds do not say so."""
+        for holds in (at_least(term, lo), negated(at_least(term, hi + 1))):
+            if holds is not True:
+                self.constraints.append(holds)
+        return narrowed(term, lo, hi)
+
+    def require(self, wire: int, i: int) -> None:
+        """Require of an element that cannot vary (or is not asked for) that it lies in its box."""
+        lo, hi = int(self.boxes[wire].lo[i]), int(self.boxes[wire].hi[i])
+        self._terms[wire, i] = self._within(self._element(self.program.steps[wire - 1], i, wire), lo, hi)
+
     def input_of(self, model: Any, base: I64Array) -> I64Array:
-        """The input of a Z3 model, int64 [n]; features that the formula does not name as in `base`."""
-        x = base.copy()
+        """The input of a Z3 model, int64 [n]; features that the formula does not name as in `base` if they can be."""
+        x = np.clip(base, self.boxes[0].lo, self.boxes[0].hi)
         for i, place in self.places.items():
             bits = model.eval(place.bits, model_completion=True).as_long()
-            x[i] = self.boxes[0].lo[i] + self._stride(i) * bits
+            x[i] = self.boxes[0].lo[i] + bits
         return x
 
     def _place(self, i: int) -> Term:
-        """Where input i is between its ends: 0..n in strides of `_stride`."""
+        """How far input i is above its least value."""
         if i not in self.places:
-            reach = int(self.boxes[0].hi[i] - self.boxes[0].lo[i]) // self._stride(i)
+            reach = int(self.boxes[0].hi[i] - self.boxes[0].lo[i])
             self.places[i], constraints = variable(f"x{i}", reach)
             self.constraints += constraints
         return self.places[i]
-
-    def _stride(self, i: int) -> int:
-        return int(self.boxes[0].hi[i] - self.boxes[0].lo[i]) if self.corners else 1
 
     def _element(self, step: Step, i: int, wire: int) -> Term:
         match step:
@@ -118,7 +124,7 @@ class Encoding:
         """weight * element, for an input without the detour over its value."""
         if wire or self.boxes[0].lo[i] == self.boxes[0].hi[i]:
             return scaled(self.term(wire, i), weight)
-        return plus(constant(weight * int(self.boxes[0].lo[i])), scaled(self._place(i), weight * self._stride(i)))
+        return plus(constant(weight * int(self.boxes[0].lo[i])), scaled(self._place(i), weight))
 
     def _staircase(self, step: Staircase, i: int) -> Term:
         starts, values = stairs(self._rule_edges(step.rule), int(step.channel[i]), step.rule.lo)
