@@ -1,6 +1,6 @@
 """ADD and SUB with broadcasting, int8 → int8: rescaled to a common scale, added, requantized.
 
-SUB computes its ratios of scales in float32, ADD in double.  Source: TFLM micro/kernels/add_common.cc,
+Source: TFLM micro/kernels/add_common.cc,
 sub_common.cc, reference/integer_ops/add.h, reference/sub.h (left shift 20, three double roundings).
 """
 
@@ -41,34 +41,23 @@ class Add:
 
 def prepare_add(node: Node, rounding: Rounding) -> Add:
     """Check an ADD and compute its integers."""
-    sa, sb, out = _scales(node)
-    twice_max = 2 * max(float(sa), float(sb))
-    real = twice_max / ((1 << _LEFT_SHIFT) * float(out))
-    return _prepare(node, rounding, (float(sa) / twice_max, float(sb) / twice_max, real), 1, _ADD_OPTIONS)
+    return _prepare(node, rounding, 1, _ADD_OPTIONS)
 
 
 def prepare_sub(node: Node, rounding: Rounding) -> Add:
     """Check a SUB: an ADD of the negated second table."""
-    sa, sb, out = _scales(node)
-    twice_max = np.float32(2) * max(sa, sb)
-    real = float(twice_max / (np.float32(1 << _LEFT_SHIFT) * out))
-    return _prepare(node, rounding, (float(sa / twice_max), float(sb / twice_max), real), -1, _SUB_OPTIONS)
+    return _prepare(node, rounding, -1, _SUB_OPTIONS)
 
 
-def _scales(node: Node) -> tuple[np.float32, np.float32, np.float32]:
+def _prepare(node: Node, rounding: Rounding, sign: int, union: int) -> Add:
     node.arity(range(2, 3))
-    a, b = node.input(0), node.input(1)
-    check_shapes(node, [a, b])
-    return node.int8(a).scale, node.int8(b).scale, node.int8(node.output).scale
-
-
-def _prepare(
-    node: Node, rounding: Rounding, ratios: tuple[float, float, float], sign: int, union: int
-) -> Add:
-    ma, mb, m = (below_one(node, ratio) for ratio in ratios)
-    a, b = (CODES - node.int8(node.input(i)).zero_point for i in range(2))
+    check_shapes(node, [node.input(0), node.input(1)])
+    a, b, out = node.int8(node.input(0)), node.int8(node.input(1)), node.int8(node.output)
+    twice_max = 2 * max(float(a.scale), float(b.scale))
+    ma, mb = (below_one(node, float(q.scale) / twice_max) for q in (a, b))
+    m = below_one(node, twice_max / ((1 << _LEFT_SHIFT) * float(out.scale)))
     tables = (
-        rescale_int8(a, _LEFT_SHIFT, ma, rounding),
-        sign * rescale_int8(b, _LEFT_SHIFT, mb, rounding),
+        rescale_int8(CODES - a.zero_point, _LEFT_SHIFT, ma, rounding),
+        sign * rescale_int8(CODES - b.zero_point, _LEFT_SHIFT, mb, rounding),
     )
     return Add(node, tables, one_channel(node, m, rounding, node.option(union, 0, "<b")))

@@ -68,7 +68,7 @@ def prepare(node: Node, rounding: Rounding) -> FullyConnected:
 def _effective_scales(
     node: Node, x: Quantization, filters: Tensor, out: Quantization, n_out: int
 ) -> tuple[list[float], int]:
-    """The effective scales and the filter's zero point. Per tensor TFLM multiplies s_in · s_w in float32."""
+    """The effective scales, in double throughout, and the filter's zero point."""
     quantization = filters.quantization
     if quantization is None:
         node.refuse("the weights are not quantized")
@@ -82,7 +82,7 @@ def _effective_scales(
     if not -128 <= quantization.zero_point <= 127:
         node.refuse(f"the weights have the zero point {quantization.zero_point}")
     _check_bias_scale(node, x, quantization, out)
-    return [float(np.float32(x.scale * quantization.scale)) / float(out.scale)], quantization.zero_point
+    return [float(x.scale) * float(quantization.scale) / float(out.scale)], quantization.zero_point
 
 
 def _check_bias_scale(node: Node, x: Quantization, filters: Quantization, out: Quantization) -> None:

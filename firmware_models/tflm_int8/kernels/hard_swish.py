@@ -15,9 +15,9 @@ from tflm_int8.node import Node
 def prepare(node: Node, rounding: Rounding) -> Lookup:
     """Check a HARD_SWISH and fill its table."""
     x, out = node.int8(node.input(0)), node.int8(node.output)
-    hires = np.float32(1 / 128) * x.scale
-    output = node.multiplier(float(hires / out.scale))
-    reluish = node.multiplier(float(hires / (np.float32(3) / np.float32(32768))))
+    hires = float(x.scale) / 128
+    output = node.multiplier(hires / float(out.scale))
+    reluish = node.multiplier(hires / (3 / 32768))
     if output.shift > 0:
         node.refuse("the output's scale is less than a 128th of the input's (TFLM refuses it)")
     value = (CODES - x.zero_point) * 128

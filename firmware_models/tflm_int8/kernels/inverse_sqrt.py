@@ -6,6 +6,7 @@ Source: TFLM micro/kernels/elementwise.cc, l2norm.cc, reference/integer_ops/l2no
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,10 +57,7 @@ def _saturated(x: I64Array) -> I64Array:
 def prepare_rsqrt(node: Node, rounding: Rounding) -> Lookup:
     """Check a RSQRT; codes below the zero point are refused when they occur, as TFLM does."""
     x, out = node.int8(node.input(0)), node.int8(node.output)
-    real = float(np.sqrt(x.scale) * out.scale)
-    if real == 0.0:
-        node.refuse("the product of its scales underflows")
-    m = node.multiplier(1.0 / real)
+    m = node.multiplier(1.0 / (math.sqrt(float(x.scale)) * float(out.scale)))
     multiplier, shift = inverse_sqrt(np.maximum(CODES - x.zero_point, 0))
     data = multiply_by_quantized_multiplier(
         np.ones(256, np.int64), multiplier, shift + _RSQRT_SHIFT, rounding
@@ -79,7 +77,7 @@ def prepare_abs(node: Node, rounding: Rounding) -> Lookup:
     x, out = node.int8(node.input(0)), node.int8(node.output)
     values = np.abs(CODES - x.zero_point)
     if x.scale != out.scale:
-        values = rescaled(node, values, node.multiplier(float(x.scale / out.scale)), rounding)
+        values = rescaled(node, values, node.multiplier(float(x.scale) / float(out.scale)), rounding)
     return lookup(node, clamped(node, values + out.zero_point))
 
 

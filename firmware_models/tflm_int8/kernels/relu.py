@@ -22,7 +22,7 @@ _LEAKY_OPTIONS = 75
 def prepare_relu(node: Node, rounding: Rounding) -> Lookup:
     """Check a RELU: requantized, then not below the output's zero."""
     x, out = node.int8(node.input(0)), node.int8(node.output)
-    m = node.multiplier(float(np.float32(x.scale / out.scale)))
+    m = node.multiplier(float(x.scale) / float(out.scale))
     scaled = rescaled(node, CODES - x.zero_point, m, rounding) + out.zero_point
     return lookup(node, clamped(node, scaled, lo=out.zero_point))
 
