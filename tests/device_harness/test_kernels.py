@@ -8,14 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from coverify.conformance.oracles import Oracle, available
 from coverify.errors import DeviceRefused
 from coverify.link.client import Client
 from coverify.link.requests import Status
 from model_builder import Builder
 from oracle import NETWORKS, SHARED, Tflm, shared
 from random_graphs import ONE_OP, images, network, one_op
-from tflm_int8 import Model
+from tflm_int8 import Model, Reference
 
 INT8_MODELS = [
     "hello_world_int8.tflite",
@@ -141,25 +140,13 @@ def test_the_dense_sweep_tells_a_float32_product_of_scales_from_a_double_one():
     assert differs > 1000
 
 
-def test_a_dense_layer_requantizes_as_the_reference_kernels_at_every_edge(client):
-    """The effective scale is double(float32(s_in * s_w)) / s_out, as in the sources of TFLM (90b983c, August
-    2026) and in TFLite 2.14, whose reference kernels are the oracle here."""
-    if not available("tflite"):
-        pytest.skip("tflite-runtime is not installed")
+def test_a_dense_layer_requantizes_as_tflm_at_every_edge(client):
+    """The effective scale is a double product, as in the interpreter of 2026-10; older sources of TFLM (August
+    2026) and TFLite 2.14 multiply s_in * s_w in float32, which this sweep would tell apart."""
     for content, *_ in dense_sweeps():
-        with Oracle("tflite", Model.from_bytes(content)) as oracle:
-            want = next(iter(oracle.trace(SEVEN).values())).ravel()
-        assert np.array_equal(swept(client, content), want)
-
-
-@pytest.mark.xfail(
-    strict=True,
-    reason="the tflite-micro wheel 0.dev20261023 multiplies FULLY_CONNECTED's scales in double, unlike the "
-    "older sources that the engine follows: at the edges of the sweep outputs differ by 1",
-)
-def test_a_dense_layer_requantizes_as_the_newest_tflm_wheel_at_every_edge(client):
-    for content, *_ in dense_sweeps():
-        assert np.array_equal(swept(client, content), Tflm(content).run(SEVEN)[0])
+        want = Tflm(content).run(SEVEN)
+        assert np.array_equal(swept(client, content), want[0])
+        assert np.array_equal(Reference(Model.from_bytes(content)).run(SEVEN), want)
 
 
 @pytest.mark.parametrize("kind", ["conv", "depthwise", "per_channel_dense"])

@@ -4,17 +4,13 @@
 #include "bytes.h"
 #include "refuse.h"
 
-static double effective_scale(const struct k_graph *g, const struct k_op *op, uint32_t channel,
-                              enum k_scale_product product)
+/* In double throughout, as TFLM since autumn 2026 also for FULLY_CONNECTED per tensor. */
+static double effective_scale(const struct k_graph *g, const struct k_op *op, uint32_t channel)
 {
     struct fb_vector scales = g->tensors[op->inputs[1]].scales;
     float s_in = k_scale(g, op->inputs[0]);
     float s_w = fb_vector_f32(&g->file, scales, scales.n > 1 ? channel : 0);
     double s_out = (double)k_scale(g, op->output);
-    if (product == K_PRODUCT_FLOAT) {
-        volatile float rounded = s_in * s_w; /* volatile: never kept in a wider register */
-        return (double)rounded / s_out;
-    }
     return (double)s_in * (double)s_w / s_out;
 }
 
@@ -57,7 +53,7 @@ static enum cv_status check_accumulator(struct k_load *l, const struct k_filter 
 }
 
 enum cv_status k_channels(struct k_load *l, const struct k_op *op, const struct k_filter *filter,
-                          enum k_scale_product product, struct k_channel **channels)
+                          struct k_channel **channels)
 {
     const struct k_graph *g = l->graph;
     uint32_t bias = op->n_inputs > 2 ? op->inputs[2] : K_NONE;
@@ -71,8 +67,7 @@ enum cv_status k_channels(struct k_load *l, const struct k_op *op, const struct 
     for (uint32_t c = 0; c < filter->n; c++) {
         if (bias != K_NONE)
             all[c].bias = cv_as_i32(cv_load_u32(g->tensors[bias].constant + 4u * c));
-        status = k_quantize_multiplier(l, effective_scale(g, op, c, product), &all[c].multiplier,
-                                       &all[c].shift);
+        status = k_quantize_multiplier(l, effective_scale(g, op, c), &all[c].multiplier, &all[c].shift);
         if (status == CV_OK)
             status = check_accumulator(l, filter, c, z_in, all[c].bias);
         if (status != CV_OK)

@@ -25,15 +25,10 @@ struct k_filter {
     uint32_t tap_stride;
 };
 
-enum k_scale_product {
-    K_PRODUCT_DOUBLE, /* (double)s_in * s_w / s_out */
-    K_PRODUCT_FLOAT   /* (double)(float)(s_in * s_w) / s_out: FULLY_CONNECTED per tensor */
-};
-
 /* Fills *channels (arena) for input tensor op->inputs[0], filter op->inputs[1], bias op->inputs[2] or K_NONE.
  * Needs k_check_int8 on input and output and k_check_filter passed. */
 enum cv_status k_channels(struct k_load *l, const struct k_op *op, const struct k_filter *filter,
-                          enum k_scale_product product, struct k_channel **channels);
+                          struct k_channel **channels);
 
 /* Counts n more multiplications of an inference; refuses beyond K_MAX_MACS. */
 enum cv_status k_count_macs(struct k_load *l, uint64_t n);

@@ -100,7 +100,7 @@ enum cv_status k_conv_2d_prepare(struct k_load *l, struct k_op *op)
     p->z_in = k_zero_point(g, op->inputs[0]);
     p->z_out = k_zero_point(g, op->output);
     struct k_filter filter = {p->weights, 0, (uint32_t)p->out_depth, taps, taps, 1};
-    return k_channels(l, op, &filter, K_PRODUCT_DOUBLE, &p->channels);
+    return k_channels(l, op, &filter, &p->channels);
 }
 
 static int32_t dot(const int8_t *w, const int8_t *x, int32_t n, int32_t z_in)

@@ -96,7 +96,7 @@ enum cv_status k_depthwise_conv_2d_prepare(struct k_load *l, struct k_op *op)
     p->z_in = k_zero_point(g, op->inputs[0]);
     p->z_out = k_zero_point(g, op->output);
     struct k_filter filter = {p->weights, 0, (uint32_t)p->out_depth, taps, 1, (uint32_t)p->out_depth};
-    return k_channels(l, op, &filter, K_PRODUCT_DOUBLE, &p->channels);
+    return k_channels(l, op, &filter, &p->channels);
 }
 
 /* One output value before requantization; k_channels has proven |acc| < 2^31 for every partial sum. */

@@ -1,8 +1,7 @@
 /* FULLY_CONNECTED, int8: y = requantize(sum (w - z_w)(x - z_x) + bias) + z_y.
  *
- * Per tensor the filter's zero point counts and the effective scale is a float32 product; per channel the
- * zero point is ignored and all is double. Source: TFLM fully_connected_common.cc and
- * reference/integer_ops/fully_connected.h.
+ * Per tensor the filter's zero point counts; per channel it is ignored. Source: TFLM
+ * fully_connected_common.cc and reference/integer_ops/fully_connected.h.
  */
 #include "channels.h"
 #include "fixedpoint.h"
@@ -86,9 +85,7 @@ enum cv_status k_fully_connected_prepare(struct k_load *l, struct k_op *op)
     op->plan = p;
     status = k_activation_limits(l, fb_u8(&g->file, op->options, DENSE_ACTIVATION, 0), op->output,
                                  &p->limits);
-    return status != CV_OK ? status
-                           : k_channels(l, op, &filter, per_channel ? K_PRODUCT_DOUBLE : K_PRODUCT_FLOAT,
-                                        &p->channels);
+    return status != CV_OK ? status : k_channels(l, op, &filter, &p->channels);
 }
 
 /* k_channels has proven |acc| < 2^31 for every partial sum. */
