@@ -446,7 +446,38 @@ def batch_matmul(rng: Rng, b: Builder) -> int:
     return b.op("BATCH_MATMUL", [a, c], y, 101, AdjX=adjoint[0], AdjY=adjoint[1])
 
 
+def add_n(rng: Rng, b: Builder) -> int:
+    x = _input(rng, b, _shape(rng, 1, 4))
+    dims, n = b.tensors[x].shape, int(rng.integers(2, 6))
+    others = (x if rng.random() < 0.5 else _constant_like(rng, b, x, dims) for _ in range(n - 1))
+    scale = float(np.float32(b.tensors[x].scales[0] * n * 10.0 ** rng.uniform(-0.7, 0.3)))
+    return b.op("ADD_N", [x, *others], b.activation(dims, scale, _zero_point(rng)))
+
+
+def cumsum(rng: Rng, b: Builder) -> int:
+    """Along at most 8 elements, where the sum of Q19 terms cannot overflow."""
+    x = _input(rng, b, _shape(rng, 1, 4, 9))
+    dims = b.tensors[x].shape
+    scale = float(np.float32(b.tensors[x].scales[0] * 10.0 ** rng.uniform(-0.5, 1)))
+    y = b.activation(dims, scale, _zero_point(rng))
+    exclusive, reverse = (bool(v) for v in rng.integers(0, 2, 2))
+    operands = [x, b.integers(_axis(rng, len(dims)))]
+    return b.op("CUMSUM", operands, y, 102, Exclusive=exclusive, Reverse=reverse)
+
+
+def update_slice(rng: Rng, b: Builder) -> int:
+    x = _input(rng, b, _shape(rng, 1, 4), "int8 int16 int32 float32")
+    dims = b.tensors[x].shape
+    part = tuple(int(rng.integers(1, n + 1)) for n in dims)
+    pair = [x, _constant_like(rng, b, x, part)]
+    if rng.random() < 0.3:
+        pair = [_constant_like(rng, b, x, tuple(n + int(rng.integers(0, 3)) for n in dims)), x]
+    start = b.integers(rng.integers(-2, 7, len(dims)), "int64" if rng.random() < 0.5 else "int32")
+    return b.op("DYNAMIC_UPDATE_SLICE", [*pair, start], b.like(x, b.tensors[pair[0]].shape))
+
+
 ONE_OP: dict[str, Callable[[Rng, Builder], int]] = {
+    "ADD_N": add_n,
     "ARG_MAX": arg_max,
     "ARG_MIN": arg_min,
     "BATCH_MATMUL": batch_matmul,
@@ -454,7 +485,9 @@ ONE_OP: dict[str, Callable[[Rng, Builder], int]] = {
     "BROADCAST_TO": broadcast_to,
     "CAST": cast,
     "CONCATENATION": concatenation,
+    "CUMSUM": cumsum,
     "DEPTH_TO_SPACE": depth_to_space,
+    "DYNAMIC_UPDATE_SLICE": update_slice,
     "EXPAND_DIMS": expand_dims,
     "FILL": fill,
     "GATHER": gather,

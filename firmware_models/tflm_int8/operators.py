@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tflm_int8.errors import UnsupportedOp
 from tflm_int8.fixedpoint import Rounding
 from tflm_int8.kernels import (
+    accumulating,
     add,
     batch_matmul,
     bilinear,
@@ -66,6 +67,7 @@ class Row:
 OPERATORS: Final[dict[str, Row]] = {
     "ABS": Row(inverse_sqrt.prepare_abs, ("Table",)),
     "ADD": Row(add.prepare_add, ("Table", "Affine", "Staircase")),
+    "ADD_N": Row(accumulating.prepare_add_n, ("Affine", "Staircase")),
     "ARG_MAX": Row(reducing.prepare_arg_max, ("Exact",)),
     "ARG_MIN": Row(reducing.prepare_arg_min, ("Exact",)),
     "AVERAGE_POOL_2D": Row(pooling.prepare_average, ("Affine", "Staircase")),
@@ -75,9 +77,11 @@ OPERATORS: Final[dict[str, Row]] = {
     "CAST": Row(cast.prepare, ("Exact",)),
     "CONCATENATION": Row(joining.prepare_concatenation, ("Affine",)),
     "CONV_2D": Row(convolution.prepare_conv, ("Affine", "Staircase")),
+    "CUMSUM": Row(accumulating.prepare_cumsum, ("Affine", "Staircase")),
     "DEPTHWISE_CONV_2D": Row(convolution.prepare_depthwise, ("Affine", "Staircase")),
     "DEPTH_TO_SPACE": Row(permuting.prepare_depth_to_space, ("Select",)),
     "DEQUANTIZE": Row(quantize.prepare_dequantize, ("Exact",)),
+    "DYNAMIC_UPDATE_SLICE": Row(slicing.prepare_update, ("Affine",)),
     "ELU": Row(elu.prepare, ("Table",)),
     "EQUAL": Row(comparison.prepare_comparison, ("Table", "Affine", "Staircase")),
     "EXPAND_DIMS": Row(reshape.prepare_expand_dims, ()),

@@ -1,7 +1,7 @@
-"""SLICE, STRIDED_SLICE, GATHER and GATHER_ND: parts of a tensor by constant positions.
+"""SLICE, STRIDED_SLICE, GATHER, GATHER_ND, DYNAMIC_UPDATE_SLICE: parts of a tensor by constant positions.
 
 Source: TFLM micro/kernels/slice.cc, strided_slice_common.cc, gather.cc, gather_nd.cc,
-kernels/internal/strided_slice_logic.h.
+dynamic_update_slice.cc, kernels/internal/strided_slice_logic.h.
 """
 
 from __future__ import annotations
@@ -138,3 +138,21 @@ def prepare_gather_nd(node: Node, rounding: Rounding) -> Movement:
     if first.min() < 0 or first.max() + length > x.size:
         node.refuse("indices outside the tensor")
     return movement(node, [0], [(first[:, None] + np.arange(length)).reshape(shape)])
+
+
+def prepare_update(node: Node, rounding: Rounding) -> Movement:
+    """Check a DYNAMIC_UPDATE_SLICE (operand, update, start) whose start is constant; TFLM clamps it."""
+    node.arity(range(3, 4))
+    x, update = node.input(0), node.input(1)
+    check_moved(node, [x, update], "int8 int16 int32 float32")
+    check_rank(node, x, range(1, 6))
+    start = integers(node, node.input(2), "int32 int64")
+    room = np.array(x.shape, np.int64) - np.array((update.shape + x.shape)[: len(x.shape)], np.int64)
+    if len(update.shape) != len(x.shape) or len(start) != len(x.shape) or np.any(room < 0):
+        node.refuse(f"{list(update.shape)} put into {list(x.shape)}")
+    first = np.clip(start, 0, room).tolist()
+    numbers = numbered(x).copy()
+    numbers[tuple(slice(f, f + n) for f, n in zip(first, update.shape, strict=True))] = numbered(
+        update, x.size
+    )
+    return movement(node, [0, 1], [numbers])

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from tflm_int8.errors import UnsupportedModel
+from tflm_int8.kernels.accumulating import AddN, CumulativeSum
 from tflm_int8.kernels.add import Add
 from tflm_int8.kernels.batch_matmul import BatchMatmul
 from tflm_int8.kernels.bilinear import ResizeBilinear
@@ -39,6 +40,7 @@ __all__ = ["lower", "lower_reference"]
 
 _LOWERINGS: Final[dict[type, Callable[[Builder, Any], None]]] = {
     Add: elementwise.add,
+    AddN: sums.add_n,
     AveragePool: pooling.average_pool,
     BatchMatmul: sums.batch_matmul,
     Cast: movement.cast,
@@ -46,6 +48,7 @@ _LOWERINGS: Final[dict[type, Callable[[Builder, Any], None]]] = {
     Comparison: elementwise.comparison,
     Constant: movement.constant,
     Convolution2D: convolution.convolution,
+    CumulativeSum: sums.cumulative_sum,
     Extreme: elementwise.extreme,
     ExtremeReduction: sums.extreme,
     FullyConnected: dense.fully_connected,

@@ -1,4 +1,4 @@
-"""Operators that add up few elements: reductions, interpolation, TRANSPOSE_CONV, matrix products."""
+"""Operators that add up few elements: reductions, sums, interpolation, TRANSPOSE_CONV, matrix products."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import numpy as np
 
 from tflm_int8.fixedpoint import I64Array
 from tflm_int8.geometry import Axis, Window2D
+from tflm_int8.kernels.accumulating import UNIT, AddN, CumulativeSum
 from tflm_int8.kernels.batch_matmul import BatchMatmul
 from tflm_int8.kernels.bilinear import ResizeBilinear
 from tflm_int8.kernels.movement import numbered
 from tflm_int8.kernels.reducing import ExtremeReduction, SumReduction
 from tflm_int8.kernels.transpose_convolution import TransposeConvolution
 from tflm_int8.program import primitives as p
-from tflm_int8.program.linear import Convolution
+from tflm_int8.program.linear import Convolution, Scaling
 from tflm_int8.program.lowering.builder import Builder
 from tflm_int8.program.sparse import Sparse
 
@@ -41,6 +42,36 @@ def extreme(b: Builder, k: ExtremeReduction) -> None:
     if not k.greatest:
         wire = b.emit(p.Table(wire, complement))
     b.wires[k.node.output.index] = wire
+
+
+def add_n(b: Builder, k: AddN) -> None:
+    """The inputs in one scale; constants go into the bias."""
+    n = k.node.output.size
+    bias, terms = np.full(n, -k.zero_point * UNIT, np.int64), []
+    for i in range(len(k.node.op.inputs)):
+        data = k.node.input(i).data
+        if data is None:
+            terms.append(p.Term(b.source(k, i), Scaling(n, UNIT), k.zero_point))
+        else:
+            bias += (data.reshape(-1).astype(np.int64) - k.zero_point) * UNIT
+    acc = b.emit(p.Affine(tuple(terms), bias))
+    b.requantized(acc, k.requantize, np.zeros(n, np.int64), k.node.output.index)
+
+
+def cumulative_sum(b: Builder, k: CumulativeSum) -> None:
+    """A triangle of equal coefficients per line."""
+    x = k.node.input(0)
+    depth = x.shape[k.axis]
+    if x.size * depth > _MAX_COEFFICIENTS:
+        b.exact(k)
+        return
+    read = np.tri(depth, k=-1 if k.exclusive else 0, dtype=bool)
+    lines = np.moveaxis(numbered(x), k.axis, -1)[..., None, :]
+    columns = np.where(read.T if k.reverse else read, lines, x.size)
+    columns = np.moveaxis(columns, -2, k.axis).reshape(x.size, depth)
+    term = p.Term(b.source(k, 0), Sparse(x.size, columns, np.full_like(columns, UNIT)), k.zero_point)
+    acc = b.emit(p.Affine((term,), np.full(x.size, -k.zero_point * UNIT, np.int64)))
+    b.requantized(acc, k.requantize, np.zeros(x.size, np.int64), k.node.output.index)
 
 
 def bilinear(b: Builder, k: ResizeBilinear) -> None:
