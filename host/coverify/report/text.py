@@ -21,6 +21,9 @@ from coverify.report.verdict import MEANINGS, Verdict, exit_code
 MAX_LINES: Final = 40
 """Most rows of a table that are printed."""
 
+UNBROKEN: Final = {"query", "verdict", "engine", "time", "--device", "name", "what", "for", "operator"}
+"""Columns whose cells stay on one line."""
+
 STYLES: Final = {0: "bold green", 1: "bold red", 2: "bold magenta", 3: "bold magenta", 4: "bold yellow"}
 """Exit code → style of the verdict."""
 
@@ -76,7 +79,18 @@ def _table(title: str, *columns: str) -> Table:
     )
     for column in columns:
         right = column in ("op", "samples", "bytes", "differ", "max |Δ|", "label", "became", "time")
-        table.add_column(column, justify="right" if right else "left", overflow="fold")
+        whole = column in (
+            "query",
+            "verdict",
+            "engine",
+            "time",
+            "--device",
+            "name",
+            "what",
+            "for",
+            "operator",
+        )
+        table.add_column(column, justify="right" if right else "left", overflow="fold", no_wrap=whole)
     return table
 
 
@@ -98,7 +112,8 @@ def _tensors(result: Result, console: Console) -> None:
     table = _table("Tensors", "op", "operator", "tensor", "name", "samples", "bytes", "differ", "max |Δ|")
     for row in rows[:MAX_LINES]:
         numbers = (row.compared_samples, grouped(row.bytes), row.mismatching_samples, row.max_abs_diff)
-        table.add_row(*map(_cell, (row.op_index, row.op, row.tensor, row.name, *numbers)))
+        name = plain(row.name, 24) if row.name else None
+        table.add_row(*map(_cell, (row.op_index, row.op, row.tensor, name, *numbers)))
     _print(table, len(rows), console)
 
 
@@ -116,13 +131,14 @@ def _queries(result: Result, console: Console) -> None:
     rows = result.queries or ()
     if not rows:
         return
-    table = _table("Queries", "query", "verdict", "engine", "time", "label", "became", "replay", "evidence")
+    columns = ("query", "verdict", "engine", "time", "label", "became", "evidence")
+    table = _table("Queries", *columns)
     for row in rows[:MAX_LINES]:
         evidence = base_name(row.witness or row.certificate or "") or plain(row.note or "–", 70)
         table.add_row(
             _cell(query_name(row, with_property=row.index is None)),
             _verdict(row.verdict),
-            *map(_cell, (row.engine, seconds(row.time_s), row.label, row.predicted, row.replay, evidence)),
+            *map(_cell, (row.engine, seconds(row.time_s), row.label, row.predicted, evidence)),
         )
     _print(table, len(rows), console)
 
