@@ -176,6 +176,53 @@ def normalization(rng: Rng, b: Builder, x: int, name: str) -> int:
     return b.op(name, [x], b.activation(b.tensors[x].shape, 1 / 16, 127), 56)
 
 
+def _widened(rng: Rng, b: Builder, x: int, s: float) -> int:
+    """x requantized to int16, spread over much of its range."""
+    spec = b.tensors[x]
+    return b.op("QUANTIZE", [x], b.activation(spec.shape, s, 0, "int16"))
+
+
+def _narrowed(rng: Rng, b: Builder, y: int) -> int:
+    return b.op("QUANTIZE", [y], _narrow(rng, b, y))
+
+
+def wide_unary(rng: Rng, b: Builder, x: int, name: str) -> int:
+    """int8 → int16 → the operator on int16 → int8."""
+    name = name.removesuffix("_INT16")
+    s = near(rng, b.tensors[x].scales[0] / 256, 0.3)
+    if name in ("LOGISTIC", "TANH"):
+        s = float(2.0 ** int(rng.integers(-16, -9))) if rng.random() < 0.4 else scale(rng, -5, -2)
+    w = _widened(rng, b, x, s)
+    y = b.activation(b.tensors[x].shape, near(rng, s, 0.7), 0, "int16")
+    if name in ("LOGISTIC", "TANH"):
+        b.tensors[y].scales = [1 / 32768]
+    if name == "RSQRT":
+        b.tensors[y].scales = [scale(rng, -4, 0)]
+    options = {"Alpha": float(np.float32(rng.uniform(-0.5, 1.5)))} if name == "LEAKY_RELU" else {}
+    return _narrowed(rng, b, b.op(name, [w], y, 75 if options else 0, **options))
+
+
+def wide_binary(rng: Rng, b: Builder, x: int, name: str) -> int:
+    """Two int16 tensors of x, or a constant and one, → int16 → int8."""
+    name = name.removesuffix("_INT16")
+    w = _widened(rng, b, x, near(rng, b.tensors[x].scales[0] / 256, 0.3))
+    s = near(rng, b.tensors[w].scales[0], 1.0)
+    if rng.random() < 0.4:
+        v = _widened(rng, b, x, s)
+    else:
+        shape = tuple(n if rng.random() < 0.6 else 1 for n in b.tensors[x].shape)
+        data = rng.integers(-32768, 32768, shape).astype(np.int16)
+        v = b.tensor(shape, "int16", [s], [0], data=data)
+    pair = [w, v] if rng.random() < 0.5 else [v, w]
+    sa, sb = (b.tensors[t].scales[0] for t in pair)
+    typical = {"MUL": 16000 * sa * sb, "SQUARED_DIFFERENCE": 32000 * max(sa, sb) ** 2}
+    out = near(rng, typical.get(name, 2 * max(sa, sb)), 0.6)
+    y = b.activation(_broadcast(b, *pair), out, 0, "int16")
+    union = {"ADD": 11, "SUB": 28, "MUL": 21}.get(name, 0)
+    options = {"FusedActivationFunction": int(rng.integers(0, 4))} if union else {}
+    return _narrowed(rng, b, b.op(name, pair, y, union, **options))
+
+
 ONE_OP: dict[str, Graph] = {
     **dict.fromkeys(
         ("ABS", "ELU", "HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "RELU", "RELU6", "RSQRT", "TANH"), unary
@@ -189,6 +236,13 @@ ONE_OP: dict[str, Graph] = {
     "SELECT_V2": select,
     "PRELU": prelu,
     **dict.fromkeys(("LOG_SOFTMAX", "L2_NORMALIZATION"), normalization),
+    **dict.fromkeys(
+        [f"{n}_INT16" for n in ("ABS", "LEAKY_RELU", "LOGISTIC", "RELU", "RELU6", "RSQRT", "TANH")],
+        wide_unary,
+    ),
+    **dict.fromkeys(
+        [f"{n}_INT16" for n in ("ADD", "MAXIMUM", "MINIMUM", "MUL", "SQUARED_DIFFERENCE", "SUB")], wide_binary
+    ),
 }
 
 

@@ -1,4 +1,4 @@
-"""ADD and SUB with broadcasting, int8 → int8: rescaled to a common scale, added, requantized.
+"""ADD and SUB with broadcasting on int8 (int16: wide.py): to a common scale, added, requantized.
 
 Source: TFLM micro/kernels/add_common.cc,
 sub_common.cc, reference/integer_ops/add.h, reference/sub.h (left shift 20, three double roundings).
@@ -16,6 +16,7 @@ from tflm_int8.fixedpoint import I64Array, Rounding
 from tflm_int8.kernels.broadcasting import aligned, check_shapes
 from tflm_int8.kernels.lookup import CODES
 from tflm_int8.kernels.requantize import below_one, one_channel, rescale_int8, to_output
+from tflm_int8.kernels.wide import Wide, prepare_arithmetic
 from tflm_int8.node import Node
 from tflm_int8.program.primitives import Requantize
 
@@ -39,17 +40,19 @@ class Add:
         return [to_output(self.node, a + b, self.requantize)]
 
 
-def prepare_add(node: Node, rounding: Rounding) -> Add:
+def prepare_add(node: Node, rounding: Rounding) -> Add | Wide:
     """Check an ADD and compute its integers."""
     return _prepare(node, rounding, 1, _ADD_OPTIONS)
 
 
-def prepare_sub(node: Node, rounding: Rounding) -> Add:
+def prepare_sub(node: Node, rounding: Rounding) -> Add | Wide:
     """Check a SUB: an ADD of the negated second table."""
     return _prepare(node, rounding, -1, _SUB_OPTIONS)
 
 
-def _prepare(node: Node, rounding: Rounding, sign: int, union: int) -> Add:
+def _prepare(node: Node, rounding: Rounding, sign: int, union: int) -> Add | Wide:
+    if node.output.dtype == "int16":
+        return prepare_arithmetic(node, rounding, node.option(union, 0, "<b"))
     node.arity(range(2, 3))
     check_shapes(node, [node.input(0), node.input(1)])
     a, b, out = node.int8(node.input(0)), node.int8(node.input(1)), node.int8(node.output)

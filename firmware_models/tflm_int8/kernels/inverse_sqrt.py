@@ -1,4 +1,4 @@
-"""RSQRT and L2_NORMALIZATION, int8 → int8, on a fixed-point 1/√n; ABS, which shares their quantization.
+"""RSQRT and L2_NORMALIZATION on a fixed-point 1/√n; ABS, which shares their quantization.
 
 Source: TFLM micro/kernels/elementwise.cc, l2norm.cc, reference/integer_ops/l2normalization.h, common.h
 (GetInvSqrtQuantizedMultiplierExp: five Newton steps in Q3.28).
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from tflm_int8.fixedpoint import (
     rounding_divide_by_pot,
     srdhm,
 )
-from tflm_int8.kernels.lookup import CODES, Lookup, clamped, lookup, rescaled
+from tflm_int8.kernels.lookup import Lookup, Pointwise, alike, clamped, pointwise, rescaled
 from tflm_int8.node import Node
 
 _RSQRT_SHIFT = 20
@@ -54,31 +55,39 @@ def _saturated(x: I64Array) -> I64Array:
     return np.clip(x, INT32_MIN, INT32_MAX)
 
 
-def prepare_rsqrt(node: Node, rounding: Rounding) -> Lookup:
+def prepare_rsqrt(node: Node, rounding: Rounding) -> Lookup | Pointwise:
     """Check a RSQRT; codes below the zero point are refused when they occur, as TFLM does."""
-    x, out = node.int8(node.input(0)), node.int8(node.output)
+    x, out = alike(node)
     m = node.multiplier(1.0 / (math.sqrt(float(x.scale)) * float(out.scale)))
-    multiplier, shift = inverse_sqrt(np.maximum(CODES - x.zero_point, 0))
-    data = multiply_by_quantized_multiplier(
-        np.ones(256, np.int64), multiplier, shift + _RSQRT_SHIFT, rounding
-    )
+    if m.shift - _RSQRT_SHIFT < -31:
+        node.refuse("the output's scale is out of range")
+    function = partial(_rsqrt, node, rounding, m, x.zero_point, out.zero_point)
+    return pointwise(node, function, first=x.zero_point)
+
+
+def _rsqrt(node: Node, rounding: Rounding, m: Multiplier, before: int, after: int, x: I64Array) -> I64Array:
+    """1/√(x − before); the greatest code where that is 0 or less."""
+    multiplier, shift = inverse_sqrt(np.maximum(x - before, 1))
+    one = np.ones(x.shape, np.int64)
+    data = multiply_by_quantized_multiplier(one, multiplier, shift + _RSQRT_SHIFT, rounding)
+    defined = x > before
     second = Multiplier(m.value, m.shift - _RSQRT_SHIFT)
-    defined = x.zero_point < CODES
-    values = np.full(256, 127, np.int64)
-    if np.any(defined):
-        if second.shift < -31:
-            node.refuse("the output's scale is out of range")
-        values[defined] = clamped(node, rescaled(node, data[defined], second, rounding) + out.zero_point)
-    return lookup(node, values, first=x.zero_point)
+    values = clamped(node, rescaled(node, np.where(defined, data, 0), second, rounding) + after)
+    return np.where(defined, values, int(np.iinfo(node.output.dtype).max))
 
 
-def prepare_abs(node: Node, rounding: Rounding) -> Lookup:
+def prepare_abs(node: Node, rounding: Rounding) -> Lookup | Pointwise:
     """Check an ABS; equal scales are not rescaled."""
-    x, out = node.int8(node.input(0)), node.int8(node.output)
-    values = np.abs(CODES - x.zero_point)
-    if x.scale != out.scale:
-        values = rescaled(node, values, node.multiplier(float(x.scale) / float(out.scale)), rounding)
-    return lookup(node, clamped(node, values + out.zero_point))
+    x, out = alike(node)
+    m = None if x.scale == out.scale else node.multiplier(float(x.scale) / float(out.scale))
+    return pointwise(node, partial(_abs, node, rounding, m, x.zero_point, out.zero_point))
+
+
+def _abs(
+    node: Node, rounding: Rounding, m: Multiplier | None, before: int, after: int, x: I64Array
+) -> I64Array:
+    values = np.abs(x - before)
+    return clamped(node, (values if m is None else rescaled(node, values, m, rounding)) + after)
 
 
 @dataclass(frozen=True)

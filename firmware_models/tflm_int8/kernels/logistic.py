@@ -1,4 +1,4 @@
-"""LOGISTIC and TANH on int8 in gemmlowp's fixed point (Q4.27 in, Q0.31 out), as tables of 256 entries.
+"""LOGISTIC and TANH on int8 (int16: wide.py) in gemmlowp's fixed point, Q4.27 to Q0.31, as tables.
 
 Beyond the radius in which the scaled input fits Q4.27 the output is the least or greatest int8. TANH ignores
 its output's quantization.  Source: TFLM micro/kernels/logistic_common.cc, tanh.cc,
@@ -20,22 +20,27 @@ from tflm_int8.fixedpoint import (
     round_half_away,
     rounding_divide_by_pot,
 )
-from tflm_int8.kernels.lookup import CODES, Lookup, lookup
+from tflm_int8.kernels import wide
+from tflm_int8.kernels.lookup import CODES, Lookup, Pointwise, lookup
 from tflm_int8.kernels.softmax import exp_on_negative_values, one_minus_over_one_plus, one_over_one_plus
 from tflm_int8.node import Node
 
 _INTEGER_BITS = 4
 
 
-def prepare_logistic(node: Node, rounding: Rounding) -> Lookup:
+def prepare_logistic(node: Node, rounding: Rounding) -> Lookup | Pointwise:
     """Check a LOGISTIC; TFLM requires the output's zero point to be −128."""
+    if node.input(0).dtype == "int16":
+        return wide.prepare_logistic(node)
     if node.int8(node.output).zero_point != -128:
         node.refuse("the output must have the zero point -128")
     return lookup(node, _table(node, rounding, lambda q: rounding_divide_by_pot(_logistic(q), 23) - 128))
 
 
-def prepare_tanh(node: Node, rounding: Rounding) -> Lookup:
+def prepare_tanh(node: Node, rounding: Rounding) -> Lookup | Pointwise:
     """Check a TANH."""
+    if node.input(0).dtype == "int16":
+        return wide.prepare_tanh(node)
     node.int8(node.output)
     return lookup(node, _table(node, rounding, lambda q: rounding_divide_by_pot(_tanh(q), 24)))
 

@@ -1,4 +1,4 @@
-"""Operators that are a function of one int8: 256 entries, computed once with TFLM's own arithmetic.
+"""Operators that are a function of one element: a table of 256 entries for int8, arithmetic for int16.
 
 A function that TFLM does not define on some codes (RSQRT of a negative number) names them; they are refused
 when they occur.
@@ -6,6 +6,7 @@ when they occur.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from tflm_int8.fixedpoint import INT32_MAX, INT32_MIN, I64Array, Multiplier, Rounding
 from tflm_int8.fixedpoint import multiply_by_quantized_multiplier as scaled_by
+from tflm_int8.model import Quantization
 from tflm_int8.node import Node
 
 CODES = np.arange(-128, 128, dtype=np.int64)
@@ -37,10 +39,48 @@ class Lookup:
         return [self.values[x + 128].astype(out.dtype).reshape(len(x), *out.shape)]
 
 
+@dataclass(frozen=True)
+class Pointwise:
+    """y = function(x) on int16; codes below `first` are refused."""
+
+    node: Node
+    function: Callable[[I64Array], I64Array]
+    first: int = -(1 << 15)
+
+    def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
+        """int16 [N, shape] → the output's type [N, output shape]."""
+        x = inputs[0].astype(np.int64)
+        if np.any(x < self.first):
+            self.node.refuse(f"it is not defined on an element below {self.first} (TFLM fails too)")
+        return [self.function(x.reshape(-1)).reshape(x.shape).astype(self.node.output.dtype)]
+
+
 def lookup(node: Node, values: I64Array, first: int = -128) -> Lookup:
-    """The kernel of a unary operator whose tables entries are `values`; checks the numbers of elements."""
+    """The kernel of a unary operator on int8 whose table is `values`; checks the shapes."""
     same_size(node)
     return Lookup(node, values, first)
+
+
+def pointwise(
+    node: Node, function: Callable[[I64Array], I64Array], first: int | None = None
+) -> Lookup | Pointwise:
+    """The kernel of a unary operator on int8 or int16; `function` refuses overflows: tried at the ends."""
+    dtype = node.input(0).dtype
+    least = int(np.iinfo(dtype).min) if first is None else first
+    if dtype == "int8":
+        return lookup(node, function(CODES), least)
+    same_size(node)
+    zero = node.int16(node.input(0)).zero_point
+    function(np.array([max(least, -(1 << 15)), max(least, zero - 1), zero, zero + 1, (1 << 15) - 1]))
+    return Pointwise(node, function, least)
+
+
+def alike(node: Node) -> tuple[Quantization, Quantization]:
+    """The quantizations of input and output, both int8 or both int16 (zero points 0)."""
+    x, out = node.input(0), node.output
+    if x.dtype == "int16":
+        return node.int16(x), node.int16(out)
+    return node.int8(x), node.int8(out)
 
 
 def same_size(node: Node) -> None:

@@ -1,4 +1,4 @@
-"""MUL and SQUARED_DIFFERENCE with broadcasting, int8 → int8, and int16 → int16.
+"""MUL (int8 or int16) and SQUARED_DIFFERENCE (int8; int16: see wide.py) with broadcasting.
 
 Source: TFLM micro/kernels/mul_common.cc, squared_difference.cc, reference/integer_ops/mul.h.
 """
@@ -15,6 +15,7 @@ from tflm_int8.fixedpoint import I64Array, Rounding
 from tflm_int8.kernels.broadcasting import aligned, check_shapes
 from tflm_int8.kernels.lookup import CODES
 from tflm_int8.kernels.requantize import below_one, one_channel, rescale_int8, to_output
+from tflm_int8.kernels.wide import Wide, prepare_arithmetic
 from tflm_int8.node import Node
 from tflm_int8.program.primitives import Requantize
 
@@ -66,8 +67,10 @@ def prepare_multiply(node: Node, rounding: Rounding) -> Multiply:
     return Multiply(node, (qa.zero_point, qb.zero_point), stage)
 
 
-def prepare_squared_difference(node: Node, rounding: Rounding) -> SquaredDifference:
+def prepare_squared_difference(node: Node, rounding: Rounding) -> SquaredDifference | Wide:
     """Check a SQUARED_DIFFERENCE and compute its integers."""
+    if node.output.dtype == "int16":
+        return prepare_arithmetic(node, rounding, 0)
     node.arity(range(2, 3))
     a, b = node.input(0), node.input(1)
     check_shapes(node, [a, b])

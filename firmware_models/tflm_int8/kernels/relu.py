@@ -1,4 +1,4 @@
-"""RELU, RELU6 and LEAKY_RELU as operators of their own, int8 → int8.
+"""RELU, RELU6 and LEAKY_RELU as operators of their own, on int8 or int16.
 
 RELU6 does not requantize: TFLM clamps the codes between the input's zero and six, whatever the output's
 quantization.  Source: TFLM micro/kernels/activations_common.cc, leaky_relu_common.cc, reference/leaky_relu.h.
@@ -7,51 +7,62 @@ quantization.  Source: TFLM micro/kernels/activations_common.cc, leaky_relu_comm
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 
 from tflm_int8.errors import MalformedModel
-from tflm_int8.fixedpoint import I64Array, Rounding, round_half_away
+from tflm_int8.fixedpoint import I64Array, Multiplier, Rounding, round_half_away
 from tflm_int8.flatbuffer import Damaged
-from tflm_int8.kernels.lookup import CODES, Lookup, clamped, lookup, rescaled
+from tflm_int8.kernels.lookup import Lookup, Pointwise, alike, clamped, pointwise, rescaled
 from tflm_int8.node import Node
 
 _LEAKY_OPTIONS = 75
 
 
-def prepare_relu(node: Node, rounding: Rounding) -> Lookup:
+def prepare_relu(node: Node, rounding: Rounding) -> Lookup | Pointwise:
     """Check a RELU: requantized, then not below the output's zero."""
-    x, out = node.int8(node.input(0)), node.int8(node.output)
+    x, out = alike(node)
     m = node.multiplier(float(x.scale) / float(out.scale))
-    scaled = rescaled(node, CODES - x.zero_point, m, rounding) + out.zero_point
-    return lookup(node, clamped(node, scaled, lo=out.zero_point))
+    return pointwise(node, partial(_relu, node, rounding, m, x.zero_point, out.zero_point))
 
 
-def prepare_relu6(node: Node, rounding: Rounding) -> Lookup:
+def _relu(node: Node, rounding: Rounding, m: Multiplier, before: int, after: int, x: I64Array) -> I64Array:
+    return clamped(node, rescaled(node, x - before, m, rounding) + after, lo=after)
+
+
+def prepare_relu6(node: Node, rounding: Rounding) -> Lookup | Pointwise:
     """Check a RELU6: codes clamped between the input's zero and six."""
-    x = node.int8(node.input(0))
-    node.int8(node.output)
+    x, _ = alike(node)
     six = x.zero_point + round_half_away(float(np.float32(6.0) / x.scale))
-    return lookup(node, np.clip(CODES, x.zero_point, min(six, 127)))
+    most = min(six, int(np.iinfo(node.input(0).dtype).max))
+    return pointwise(node, partial(np.clip, a_min=x.zero_point, a_max=most))
 
 
-def prepare_leaky_relu(node: Node, rounding: Rounding) -> Lookup:
+def prepare_leaky_relu(node: Node, rounding: Rounding) -> Lookup | Pointwise:
     """Check a LEAKY_RELU: one multiplier for each side of zero."""
-    x, out = node.int8(node.input(0)), node.int8(node.output)
-    values = leaky(node, CODES - x.zero_point, rounding) + out.zero_point
-    return lookup(node, clamped(node, values))
-
-
-def leaky(node: Node, x: I64Array, rounding: Rounding) -> I64Array:
-    """The centred output of a LEAKY_RELU for centred inputs, before the clamp."""
-    s_in, s_out = (float(node.quantized(t, "int8", "int16").scale) for t in (node.input(0), node.output))
-    alpha = _alpha(node)
-    slope = s_in * alpha / s_out
-    m, identity = node.multiplier(abs(slope)), node.multiplier(s_in / s_out)
+    x, out = alike(node)
+    slope = float(x.scale) * _alpha(node) / float(out.scale)
+    m, identity = node.multiplier(abs(slope)), node.multiplier(float(x.scale) / float(out.scale))
     if slope < 0 and m.shift != math.frexp(slope)[1]:
-        node.refuse(f"alpha {alpha} makes a multiplier of -1")
-    below = rescaled(node, np.minimum(x, 0), m, rounding) * (-1 if slope < 0 else 1)
-    return np.where(x >= 0, rescaled(node, np.maximum(x, 0), identity, rounding), below)
+        node.refuse(f"its slope {slope} makes a multiplier of -1")
+    sign = -1 if slope < 0 else 1
+    return pointwise(node, partial(_leaky, node, rounding, (identity, m), sign, x.zero_point, out.zero_point))
+
+
+def _leaky(
+    node: Node,
+    rounding: Rounding,
+    multipliers: tuple[Multiplier, Multiplier],
+    sign: int,
+    before: int,
+    after: int,
+    x: I64Array,
+) -> I64Array:
+    """multipliers: for x ≥ 0, and the magnitude of that for x < 0."""
+    above = rescaled(node, np.maximum(x - before, 0), multipliers[0], rounding)
+    below = sign * rescaled(node, np.minimum(x - before, 0), multipliers[1], rounding)
+    return clamped(node, np.where(x >= before, above, below) + after)
 
 
 def _alpha(node: Node) -> float:

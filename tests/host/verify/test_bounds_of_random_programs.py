@@ -25,7 +25,9 @@ def test_every_wire_stays_within_its_bounds(name):
             program = lower(Model.from_bytes(random_elementwise.one_op(name, seed)))
         except UnsupportedOp:
             continue
-        lo, hi = (np.full(program.n_input, 127),) * 2 if name == "RSQRT" else boxes(rng, program.n_input)
+        lo, hi = boxes(rng, program.n_input)
+        if name.startswith("RSQRT"):  # TFLM fails on negative numbers
+            lo = hi = np.full(program.n_input, 127)
         try:
             bounds = wire_bounds(program, lo, hi)
         except CannotDecide:
