@@ -15,12 +15,11 @@ import threading
 from dataclasses import dataclass
 from typing import IO
 
-from tflm_int8.program.primitives import Program
-
 from coverify.verify.deadline import Deadline
 from coverify.verify.errors import EngineFault
 from coverify.verify.problem import Problem
 from coverify.verify.query import Outcome, Robustness
+from tflm_int8.program.primitives import Program
 
 _LENGTH_BYTES = 8
 

@@ -29,6 +29,9 @@ ONE = 1 << FRACTION_BITS
 _EXACT = 2.0**52
 """What the magnitudes in one sum may add up to: exact in float64, and 2**10 such sums in int64."""
 
+_CELLS = 1 << 18
+"""Elements of a temporary array over rows, elements and stairs."""
+
 Form = Mapping[int, I64Array]
 """Wire → coefficients, int64 [rows, n of the wire]: one linear form in each row."""
 
@@ -173,14 +176,7 @@ class Lagrangian:
         _check_sum(nu, corners.value)
         _check_sum(xi, corners.first)
         _check_sum(xi, corners.last)
-        best = np.full(nu.shape, np.iinfo(np.int64).min)
-        at, value = np.zeros_like(nu), np.zeros_like(nu)
-        for k in range(corners.value.shape[1]):
-            a = np.where(xi > 0, corners.first[:, k], corners.last[:, k])
-            gain = nu * corners.value[:, k] - xi * a
-            better = gain > best
-            best, at = np.where(better, gain, best), np.where(better, a, at)
-            value = np.where(better, corners.value[:, k], value)
+        best, at, value = _greatest_gains(corners, nu, xi)
         done.bound += best.sum(axis=1)
         done.multipliers[wire], done.asked[wire] = xi, nu
         done.at[wire], done.values[wire] = at, value
@@ -210,6 +206,22 @@ class Lagrangian:
                 assert isinstance(step, Table)
                 self._corners[wire] = table_corners(step, self.boxes[step.source])
         return self._corners[wire]
+
+
+def _greatest_gains(corners: Corners, nu: I64Array, xi: I64Array) -> tuple[I64Array, I64Array, I64Array]:
+    """Per row and element the greatest nu * y - xi * a over the corners, its a and its y: int64 like nu."""
+    rows, n = nu.shape
+    step = max(1, _CELLS // max(1, corners.value.size))
+    parts = []
+    for first in range(0, rows, step):
+        up, slope = nu[first : first + step, :, None], xi[first : first + step, :, None]
+        a = np.where(slope > 0, corners.first, corners.last)
+        gain = up * corners.value - slope * a
+        pick = gain.argmax(axis=2)[:, :, None]
+        values = np.broadcast_to(corners.value, gain.shape)
+        parts.append([np.take_along_axis(x, pick, axis=2)[:, :, 0] for x in (gain, a, values)])
+    best, at, value = (np.concatenate(part).reshape(rows, n) for part in zip(*parts, strict=True))
+    return best, at, value
 
 
 def _check_sum(nu: I64Array, values: I64Array) -> None:

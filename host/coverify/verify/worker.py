@@ -19,8 +19,6 @@ import time
 from dataclasses import dataclass, field
 from typing import IO
 
-from tflm_int8.program.primitives import Program
-
 from coverify.verify import portfolio
 from coverify.verify.child import Load, Request, Solve, receive, send
 from coverify.verify.deadline import Deadline
@@ -28,6 +26,7 @@ from coverify.verify.engines import ENGINES, confirm
 from coverify.verify.errors import BadQuery, EngineFault
 from coverify.verify.problem import Problem
 from coverify.verify.query import Outcome, Robustness
+from tflm_int8.program.primitives import Program
 
 AUTO = "auto"
 MEMORY_BYTES = 4 << 30

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+
 from coverify.verify.problem import Problem
 from coverify.verify.query import Robustness
 from tflm_int8.fixedpoint import Rounding, quantize_multiplier

@@ -1,6 +1,6 @@
 """Search for an input that loses the label, with Z3: each rival's way to make it lose is asked on its own.
 
-For one rival, in this order: bounds (the rival may be impossible); Z3 on small parts of the box, all but a few
+For one rival, in this order: bounds (the rival may be impossible); Z3 for a short time; Z3 on small parts of the box, all but a few
 features being held at the end that favours the rival most (`parts`: a counterexample there is one, their absence
 says nothing); Z3 on the whole box, with the bounds that follow from the rival's claim (tighten.py).
 """
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from coverify.verify.bounds import Box, wire_bounds
-from coverify.verify.deadline import Deadline
+from coverify.verify.deadline import Deadline, OutOfTime
 from coverify.verify.decision import Decision
 from coverify.verify.difference import Differences
 from coverify.verify.engines.interval import open_rivals, rival_claim
@@ -74,8 +74,11 @@ class Search:
         """One rival in round `number`."""
         claim = rival_claim(rival, self.problem.query.label, self.last)
         if number == 0:
+            quick = self._solve(rival, self.boxes, deadline.share(0.05))
+            if quick is not Answer.OPEN:
+                return quick
             for part in self._parts(claim, deadline):
-                boxes = wire_bounds(self.problem.program, part.lo, part.hi, deadline)
+                boxes = wire_bounds(self.problem.program, part.lo, part.hi, self.deadline)
                 found = self._solve(rival, boxes, deadline.share(0.1))
                 if isinstance(found, np.ndarray):
                     return found
@@ -91,7 +94,11 @@ class Search:
 
     def _solve(self, rival: int, boxes: list[Box], deadline: Deadline) -> Answer | I64Array:
         self.calls += 1
-        return Claim(self.problem, boxes, self.boxes, self.last, deadline, self.seed).ask(rival)
+        try:
+            return Claim(self.problem, boxes, self.boxes, self.last, deadline, self.seed).ask(rival)
+        except OutOfTime:  # of this call's share; the next call notices if all time is gone
+            self.deadline.check()
+            return Answer.OPEN
 
     def _parts(self, claim: Rival, deadline: Deadline) -> Iterator[Box]:
         """Parts of the box in which only the features that matter least to the rival's bound still vary."""

@@ -1,0 +1,88 @@
+"""The child process: its limits, its death, and what reaches the caller."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+
+from coverify.verify.engines import confirm
+from coverify.verify.errors import BadQuery, EngineFault
+from coverify.verify.query import Outcome, Robustness, Verdict
+from coverify.verify.worker import Worker
+from tflm_int8.program.linear import Dense
+from tflm_int8.program.primitives import Affine, Program, Term
+
+
+def subtraction(n: int) -> Program:
+    """Two outputs, x_0 - x_1 and 0: label 0 while x_0 >= x_1 (by hand)."""
+    weights = np.zeros((2, n), np.int64)
+    weights[0, :2] = 1, -1
+    return Program(n, (Affine((Term(0, Dense(weights), 0),), np.zeros(2, np.int64)),), 1)
+
+
+def query(gap: int, eps: int, n: int = 2) -> Robustness:
+    return Robustness.around(np.array([gap] + [0] * (n - 1)), 0, eps)
+
+
+@pytest.mark.parametrize("engine", ["auto", "enumerate", "interval", "z3"])
+def test_a_gap_of_twice_eps_holds(engine):
+    with Worker(subtraction(2)) as worker:
+        assert worker.decide(query(6, 3), engine).verdict is Verdict.HOLDS
+
+
+@pytest.mark.parametrize("engine", ["auto", "enumerate", "attack", "z3"])
+def test_a_gap_one_less_is_violated_by_the_only_input_that_can(engine):
+    with Worker(subtraction(2)) as worker:
+        outcome = worker.decide(query(5, 3), engine)
+    assert outcome.verdict is Verdict.VIOLATED
+    assert outcome.witness.tolist() == [2, 3]
+
+
+def test_a_wrong_label_is_violated_by_the_base_input():
+    with Worker(subtraction(2)) as worker:
+        outcome = worker.decide(Robustness.around(np.array([5, 0]), 1, 0))
+    assert outcome.verdict is Verdict.VIOLATED
+    assert "base input itself" in outcome.note
+
+
+def test_a_dead_child_is_unknown_and_the_next_query_has_a_new_one():
+    with Worker(subtraction(2)) as worker:
+        worker.decide(query(6, 3))
+        worker._child.process.kill()
+        worker._child.process.wait()
+        assert worker.decide(query(6, 3), "interval").verdict is Verdict.UNKNOWN
+        assert worker.decide(query(6, 3), "interval").verdict is Verdict.HOLDS
+
+
+def test_a_stuck_child_is_killed_at_its_time():
+    with Worker(subtraction(2)) as worker:
+        worker.decide(query(6, 3))
+        child = worker._child.process
+        os.kill(child.pid, signal.SIGSTOP)
+        start = time.monotonic()
+        outcome = worker.decide(query(6, 3), "interval", timeout_s=0.2)
+        assert outcome.verdict is Verdict.UNKNOWN
+        assert time.monotonic() - start < 10
+        assert child.poll() is not None
+
+
+def test_too_little_memory_is_unknown():
+    with Worker(subtraction(4), memory_bytes=1 << 20) as worker:
+        assert worker.decide(query(6, 3, 4), "enumerate").verdict is Verdict.UNKNOWN
+
+
+@pytest.mark.parametrize("witness", [[5, 0], [9, 9]])
+def test_a_counterexample_that_is_none_is_an_engine_fault(problem_of, witness):
+    problem = dataclasses.replace(problem_of(0), program=subtraction(2), query=query(5, 3))
+    with pytest.raises(EngineFault):
+        confirm(problem, Outcome.violated("lying", np.array(witness)))
+
+
+def test_an_unknown_engine_is_refused():
+    with Worker(subtraction(2)) as worker, pytest.raises(BadQuery, match="oracle"):
+        worker.decide(query(5, 3), "oracle")
