@@ -1,8 +1,8 @@
 """Which inputs does an `.npz` file hold? Read as untrusted data: no pickles, bounded sizes, one clear error.
 
-The contract: `x` int8, N × the input's shape without its batch dimension, and optionally `y`, N integer labels.
-With `quantize`, x may be uint8 or float and is mapped by the input's scale and zero point (for uint8: the value
-itself counts as the real value) as TFLM's QUANTIZE does it.
+The contract: `x` int8, N × the input's shape without its batch dimension, and optionally `y`, N integer
+labels. With `quantize`, x may be uint8 or float and is mapped by the input's scale and zero point (for uint8:
+the value itself counts as the real value) as TFLM's QUANTIZE does it.
 """
 
 from __future__ import annotations
@@ -87,7 +87,8 @@ def _codes(
     scale, zero_point = np.float32(quantization[0]), quantization[1]
     ratio = (real / scale).astype(np.float64)
     rounded = np.trunc(ratio + np.copysign(0.5, ratio)) + zero_point
-    return np.clip(rounded, -128, 127).astype(np.int8)
+    codes: NDArray[np.int8] = np.clip(rounded, -128, 127).astype(np.int8)
+    return codes
 
 
 def _labels(path: Path, y: NDArray[np.generic], n: int) -> NDArray[np.int64]:

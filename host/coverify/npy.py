@@ -1,4 +1,4 @@
-"""Read members of a zip and `.npy` arrays that somebody else wrote: bounded, without pickles, one typed error."""
+"""Read zip members and `.npy` arrays that somebody else wrote: bounded, without pickles, one typed error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Between which values does every wire stay on a box of inputs? The interval domain, one function per primitive.
+"""Between which values does every wire stay on a box of inputs? The interval domain, one function per
+primitive.
 
 Every bound is an exact integer and outward: no value of any input of the box lies beyond it. An accumulator
 that could leave the domain of its staircase is a `CannotDecide` (there TFLM's C++ overflows).
@@ -94,7 +95,9 @@ def staircase(step: Staircase, acc: Box, index: int = 0) -> Box:
 
 
 def table(values: I64Array, source: Box) -> Box:
-    """Least and greatest entry of values [256] over each element's range (a sparse table: two lookups each)."""
+    """Least and greatest entry of values [256] over each element's range (a sparse table: two lookups
+    each).
+    """
     lo, hi = source.lo + 128, source.hi + 128
     level = np.frexp((hi - lo + 1).astype(np.float64))[1] - 1
     least, greatest = [values], [values]

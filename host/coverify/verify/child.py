@@ -1,8 +1,9 @@
-"""The child process that solves: reads requests from its standard input, one at a time, and answers on its output.
+"""The child process that solves: reads requests from its standard input, one at a time, and answers on its
+output.
 
 Started by worker.py; the two speak pickles of their own classes, each after
-its length (8 bytes, little endian), over pipes that nobody else holds. It ends when its input ends, also in the
-middle of a solver call, so that no parent leaves it behind.
+its length (8 bytes, little endian), over pipes that nobody else holds. It ends when its input ends, also in
+the middle of a solver call, so that no parent leaves it behind.
 """
 
 from __future__ import annotations
@@ -110,7 +111,9 @@ def _listen(source: IO[bytes], requests: queue.Queue[object]) -> None:
             requests.put(receive(source))
     except EOFError:
         os._exit(0)
-    except BaseException as err:  # whatever keeps a request from being read must end the process, not only its thread
+    except (
+        BaseException
+    ) as err:  # whatever keeps a request from being read must end the process, not only its thread
         print(f"a request cannot be read: {err}", file=sys.stderr, flush=True)
         os._exit(1)
 

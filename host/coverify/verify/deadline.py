@@ -1,4 +1,6 @@
-"""How much time is left? A time-out is made into a deadline once and passed down; nothing below counts seconds."""
+"""How much time is left? A time-out is made into a deadline once and passed down; nothing below counts
+seconds.
+"""
 
 from __future__ import annotations
 

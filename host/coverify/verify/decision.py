@@ -1,19 +1,20 @@
 """When does the first maximum of the network's output change, said in terms of its last logits?
 
-Where the output is a softmax of one row, outputs tie where logits do not (its exponentials round and saturate),
-so the argmax of the logits is not the argmax of the outputs. With d_j = max(x) - x_j and S the row's sum of
-exponentials, element j ties with the maximum iff d_j < D(S), where D(S) is the least d whose output is below
-that of d = 0. The label is the first index that ties:
+Where the output is a softmax of one row, outputs tie where logits do not (its exponentials round and
+saturate), so the argmax of the logits is not the argmax of the outputs. With d_j = max(x) - x_j and S the
+row's sum of exponentials, element j ties with the maximum iff d_j < D(S), where D(S) is the least d whose
+output is below that of d = 0. The label is the first index that ties:
 
     label y stays  iff  d_y < D(S)  and  d_j >= D(S) for every j < y.
 
-Any other output is the case D = 1. D is evaluated on every sum that the box can reach (at most 2**26 of them),
-with the softmax's own arithmetic. A function whose ties are not a prefix of d = 0, 1, 2, ... is refused.
-Source: TFLM reference/softmax.h.
+Any other output is the case D = 1. D is evaluated on every sum that the box can reach (at most 2**26 of
+them), with the softmax's own arithmetic. A function whose ties are not a prefix of d = 0, 1, 2, ... is
+refused. Source: TFLM reference/softmax.h.
 """
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -48,7 +49,9 @@ class Pieces:
 
 @dataclass(frozen=True, eq=False)
 class Decision:
-    """The logits' wire, the least and greatest D on the box, and D itself where it varies and is small enough."""
+    """The logits' wire, the least and greatest D on the box, and D itself where it varies and is small
+    enough.
+    """
 
     wire: int
     least_gap: int
@@ -100,6 +103,8 @@ def gap_pieces(
     """D(S) for S = lo..hi as a step function: where each piece starts, and its D; int64 [p] each."""
     if hi - lo >= MAX_SUMS or hi >= 2**31:
         raise CannotDecide(f"the softmax's sum may take {hi - lo + 1} values on this box, or overflow")
+    if not isinstance(function, Hashable):
+        raise CannotDecide("the softmax's function cannot be cached")
     starts, gaps = [], []
     for number in range(lo // _CHUNK, hi // _CHUNK + 1):
         deadline.check()

@@ -10,7 +10,9 @@ class BadQuery(BadInput):
 
 
 class BadWitness(BadInput):
-    """A witness file that cannot be trusted: damaged, too large, of another schema, or contradicting itself."""
+    """A witness file that cannot be trusted: damaged, too large, of another schema, or contradicting
+    itself.
+    """
 
 
 class EngineFault(CoverifyError):

@@ -43,7 +43,8 @@ class Gradient:
     boxes: list[Box]
 
     def input_gradient(self, wires: list[I64Array], wire: int, seed: F64Array) -> F64Array:
-        """d(seed . wire)/d(input) at the points whose wires are given; seed: [N, n of wire] → [N, n_input]."""
+        """d(seed . wire)/d(input) at the points whose wires are given; seed: [N, n of wire] → [N, n_input].
+        """
         gradients: dict[int, F64Array] = {wire: seed}
         for index in range(wire - 1, -1, -1):
             above = gradients.pop(index + 1, None)
@@ -99,6 +100,6 @@ def _to_greatest(step: Max, source: I64Array, above: F64Array) -> F64Array:
 
 
 def _scatter(index: I64Array, above: F64Array, n: int) -> F64Array:
-    out = np.zeros((len(above), n))
-    np.add.at(out, (slice(None), index), above)
-    return out
+    out = np.zeros((n, len(above)))
+    np.add.at(out, index, above.T)
+    return out.T

@@ -1,13 +1,15 @@
 """How large can a linear form of a program's wires become on a box? Lagrangian bounds on the exact stairs.
 
-For integer multipliers xi, one for each accumulator, and nu, what the form and the steps above ask of a stair's
-output y(a), the form is at most
+For integer multipliers xi, one for each accumulator, and nu, what the form and the steps above ask of a
+stair's output y(a), the form is at most
 
-    sum over stairs of max over a in lo..hi of (nu * y(a) - xi * a)   +   the form that xi makes of the accumulators
+    sum over stairs of max over a in lo..hi of (nu * y(a) - xi * a)
+    + the form that xi makes of the accumulators
 
 and so on down to the inputs, where it is a sum of ends of ranges. The inner maximum is taken over the stairs'
-corners, so nothing is lost to rounding. Any multipliers give a valid bound and all of it is integer arithmetic:
-a float only proposes multipliers (a subgradient descent). Coefficients are in units of 2**-FRACTION_BITS.
+corners, so nothing is lost to rounding. Any multipliers give a valid bound and all of it is integer
+arithmetic: a float only proposes multipliers (a subgradient descent). Coefficients are in units of
+2**-FRACTION_BITS.
 """
 
 from __future__ import annotations
@@ -71,7 +73,9 @@ class Lagrangian:
     boxes: list[Box]
     _corners: dict[int, Corners] = field(default_factory=dict, init=False)
 
-    def upper(self, form: Form, deadline: Deadline, rounds: int = 60, target: I64Array | None = None) -> I64Array:
+    def upper(
+        self, form: Form, deadline: Deadline, rounds: int = 60, target: I64Array | None = None
+    ) -> I64Array:
         """A bound of every row of the form, in units of 2**-FRACTION_BITS: int64 [rows].
 
         Stops early when every row is at most its target.  Raises CannotDecide (coefficients too large).
@@ -86,7 +90,9 @@ class Lagrangian:
         return bound
 
     def direction(self, form: Form, deadline: Deadline, rounds: int = 40) -> I64Array:
-        """The coefficients of the inputs in the lowest bound found for the form's first row: int64 [n_input]."""
+        """The coefficients of the inputs in the lowest bound found for the form's first row: int64
+        [n_input].
+        """
         best = now = self._evaluate(form, {})
         for k in range(rounds):
             if not deadline.remaining:
@@ -96,7 +102,9 @@ class Lagrangian:
         return best.asked[0][0] if 0 in best.asked else np.zeros(self.program.n_input, np.int64)
 
     def _moved(self, now: _Pass, size: float) -> dict[int, I64Array]:
-        """Multipliers a step down the subgradient: accumulators of the maximising values, minus the maximisers."""
+        """Multipliers a step down the subgradient: accumulators of the maximising values, minus the
+        maximisers.
+        """
         moved = {}
         for wire, xi in now.multipliers.items():
             step = self.program.steps[wire - 1]
@@ -187,7 +195,9 @@ class Lagrangian:
         source, box = self.boxes[step.source], self.boxes[wire]
         rows = np.arange(len(step.windows))
         pick = step.windows[rows, source.lo[step.windows].argmax(axis=1)]
-        others = np.where(step.windows == pick[:, None], np.iinfo(np.int32).min, source.hi[step.windows]).max(axis=1)
+        others = np.where(step.windows == pick[:, None], np.iinfo(np.int32).min, source.hi[step.windows]).max(
+            axis=1
+        )
         extra = np.maximum(others - source.lo[pick], 0)
         free = (box.lo >= step.lo) & (source.hi[step.windows].max(axis=1) <= step.hi)
         free &= source.lo[step.windows].max(axis=1) >= step.lo

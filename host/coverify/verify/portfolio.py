@@ -1,4 +1,5 @@
-"""In which order does `auto` ask the engines? The cheap ones first; the first verdict that is not UNKNOWN ends it.
+"""In which order does `auto` ask the engines? The cheap ones first; the first verdict that is not UNKNOWN
+ends it.
 
 Enumeration where the box is small, bounds, a short attack, Z3, and enumeration of what is still countable.
 """

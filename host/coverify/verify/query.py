@@ -1,8 +1,8 @@
 """What is asked of a network, and what an answer looks like.
 
-A `Robustness` query asks: does the index of the first maximum of the output tensor (flat, C order: what a user
-of the device computes) stay `label` on every integer input of a box around x0? `HOLDS` means proved for every
-point of the box, `VIOLATED` comes with a point that was run, everything else is `UNKNOWN`.
+A `Robustness` query asks: does the index of the first maximum of the output tensor (flat, C order: what a
+user of the device computes) stay `label` on every integer input of a box around x0? `HOLDS` means proved for
+every point of the box, `VIOLATED` comes with a point that was run, everything else is `UNKNOWN`.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ class Robustness:
 class Outcome:
     """An engine's answer.
 
-    witness: int8 [n], present exactly when VIOLATED; note: one sentence for people (why UNKNOWN, what was odd);
-    evidence: counts that say how the answer was reached; time_s: wall time.
+    witness: int8 [n], present exactly when VIOLATED; note: one sentence for people (why UNKNOWN, what was
+    odd); evidence: counts that say how the answer was reached; time_s: wall time.
     """
 
     verdict: Verdict
@@ -104,9 +104,7 @@ class Outcome:
         return Outcome(Verdict.HOLDS, engine, note=note, evidence=evidence)
 
     @staticmethod
-    def violated(
-        engine: str, witness: IntArray, note: str = "", **evidence: int | float | str
-    ) -> Outcome:
+    def violated(engine: str, witness: IntArray, note: str = "", **evidence: int | float | str) -> Outcome:
         """Broken by `witness`, int [n] in -128..127."""
         return Outcome(Verdict.VIOLATED, engine, 0.0, witness.astype(np.int8), note, evidence)
 

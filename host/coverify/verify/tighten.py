@@ -1,8 +1,10 @@
-"""What must hold inside the network wherever a given rival takes the label? Tighter bounds of the accumulators.
+"""What must hold inside the network wherever a given rival takes the label? Tighter bounds of the
+accumulators.
 
-"The rival's logit is at least the label's plus `rise`" is a linear inequality; added with a multiplier to the form
-`accumulator i`, it makes the Lagrangian bound (see lagrangian.py) smaller. The bounds found are valid for the
-inputs of the box on which the rival wins, and for those only; where they contradict each other there is none.
+"The rival's logit is at least the label's plus `rise`" is a linear inequality; added with a multiplier to the
+form `accumulator i`, it makes the Lagrangian bound (see lagrangian.py) smaller. The bounds found are valid
+for the inputs of the box on which the rival wins, and for those only; where they contradict each other there
+is none.
 """
 
 from __future__ import annotations
@@ -91,9 +93,7 @@ def _both(a: Box, b: Box) -> Box:
     return Box(np.maximum(a.lo, b.lo), np.minimum(a.hi, b.hi))
 
 
-def _accumulators(
-    program: Program, boxes: list[Box], wire: int, claim: Rival, deadline: Deadline
-) -> Box:
+def _accumulators(program: Program, boxes: list[Box], wire: int, claim: Rival, deadline: Deadline) -> Box:
     """The box of an accumulator wire, both ends of every unstable element bounded anew."""
     box, above = boxes[wire], boxes[wire + 1]
     unstable = np.flatnonzero(above.hi > above.lo)
@@ -118,7 +118,9 @@ _SCALE = 1 << 12
 def _form(
     boxes: list[Box], wire: int, elements: I64Array, sign: int, claim: Rival, weight: float
 ) -> tuple[dict[int, I64Array], I64Array]:
-    """sign * accumulator + m * (x_rival - x_label), a row per element, and m * rise, which may be taken off."""
+    """sign * accumulator + m * (x_rival - x_label), a row per element, and m * rise, which may be taken
+    off.
+    """
     box, logits = boxes[wire], boxes[claim.wire]
     rows = np.arange(len(elements))
     form = {wire: np.zeros((len(elements), len(box.lo)), np.int64)}

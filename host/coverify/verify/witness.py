@@ -1,9 +1,9 @@
 """A counterexample as one file: the network, the input, what it breaks, and every tensor that must come out.
 
-A `.zip` with `witness.json` (schema coverify-witness/1), `model.tflite`, `x0.npy` (the base input), `input.npy`
-(the counterexample) and `expected/t<tensor>.npy` for every tensor that an operator writes. Written atomically
-and byte for byte the same for the same witness. Read as untrusted data: only these names, bounded sizes, no
-pickles, every digest checked; anything else is a `BadWitness`.
+A `.zip` with `witness.json` (schema coverify-witness/1), `model.tflite`, `x0.npy` (the base input),
+`input.npy` (the counterexample) and `expected/t<tensor>.npy` for every tensor that an operator writes.
+Written atomically and byte for byte the same for the same witness. Read as untrusted data: only these names,
+bounded sizes, no pickles, every digest checked; anything else is a `BadWitness`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 
 import numpy as np
-from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -73,10 +72,11 @@ class _Document(_Strict):
 
 @dataclass(frozen=True, eq=False)
 class Witness:
-    """`x` is within eps of `x0`, and the network, run as `profile` says, gives it `predicted` and not `label`.
+    """`x` is within eps of `x0`, and the network, run as `profile` says, gives it `predicted` and not
+    `label`.
 
-    model: the bytes of the .tflite file model_name; x0, x: int8, of one shape; tensors: tensor index → what an
-    operator writes on x, int8 or int32; index: the number of x0 in its input file.
+    model: the bytes of the .tflite file model_name; x0, x: int8, of one shape; tensors: tensor index → what
+    an operator writes on x, int8 or int32; index: the number of x0 in its input file.
     """
 
     model: bytes
@@ -113,7 +113,11 @@ class Witness:
         with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
             for name, data in {_JSON: text.encode(), **members}.items():
                 info = zipfile.ZipInfo(name, _TIMESTAMP)
-                info.compress_type, info.create_system, info.external_attr = zipfile.ZIP_DEFLATED, 3, 0o644 << 16
+                info.compress_type, info.create_system, info.external_attr = (
+                    zipfile.ZIP_DEFLATED,
+                    3,
+                    0o644 << 16,
+                )
                 archive.writestr(info, data)
         return stream.getvalue()
 
@@ -151,7 +155,7 @@ class Witness:
 
 def _npy(array: NDArray[np.generic]) -> bytes:
     stream = io.BytesIO()
-    npy_format.write_array(stream, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False)
+    np.save(stream, np.ascontiguousarray(array), allow_pickle=False)
     return stream.getvalue()
 
 

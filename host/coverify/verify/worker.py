@@ -1,8 +1,9 @@
 """Run engines where they can do no harm: in a child process with hard limits on time and memory.
 
 One child serves many queries. It is killed when it overstays its time by more than a grace, when it is
-interrupted, and when the worker is closed; a killed or crashed child is an UNKNOWN with a note, never a verdict,
-and the next query starts a new one. Counterexamples are run again in this process before they are returned.
+interrupted, and when the worker is closed; a killed or crashed child is an UNKNOWN with a note, never a
+verdict, and the next query starts a new one. Counterexamples are run again in this process before they are
+returned.
 """
 
 from __future__ import annotations
@@ -98,7 +99,9 @@ class _Child:
 
 @dataclass(eq=False)
 class Worker:
-    """Decides queries on one network in a child process; a context manager, not for several threads at once."""
+    """Decides queries on one network in a child process; a context manager, not for several threads at
+    once.
+    """
 
     program: Program
     memory_bytes: int = MEMORY_BYTES
@@ -115,7 +118,9 @@ class Worker:
         child, self._child = self._child, None
         return child.end() if child is not None else ""
 
-    def decide(self, query: Robustness, engine: str = AUTO, timeout_s: float = 60.0, seed: int = 0) -> Outcome:
+    def decide(
+        self, query: Robustness, engine: str = AUTO, timeout_s: float = 60.0, seed: int = 0
+    ) -> Outcome:
         """The answer to a query within timeout_s (and a short grace).
 
         Raises BadQuery (sizes, label, engine name), EngineFault (a counterexample that is none).

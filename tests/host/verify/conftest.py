@@ -94,7 +94,9 @@ class Builder:
         weights = np.zeros((max(1, self.n // 2), self.n), np.int64)
         for row in weights:
             row[self.rng.integers(0, self.n, 2)] = 1
-        self.emit(Affine((Term(self.wire, Dense(weights), 0),), np.zeros(len(weights), np.int64)), len(weights))
+        self.emit(
+            Affine((Term(self.wire, Dense(weights), 0),), np.zeros(len(weights), np.int64)), len(weights)
+        )
         count = np.maximum(weights.sum(axis=1), 1)
         self.emit(Staircase(self.wire, DivideRounding(count, -128, 127), np.arange(self.n)), self.n)
 
@@ -152,7 +154,8 @@ def random_program(rng: np.random.Generator) -> Program:
 
 
 def near_a_boundary(program: Program, rng: np.random.Generator) -> np.ndarray | None:
-    """An input whose label is often not that of its neighbours; None when all inputs seem to share a label."""
+    """An input whose label is often not that of its neighbours; None when all inputs seem to share a label.
+    """
     x = rng.integers(-128, 128, (100, program.n_input))
     labels = run(program, x)[program.output].argmax(axis=1)
     if len(np.unique(labels)) == 1:

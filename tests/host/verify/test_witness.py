@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import json
@@ -99,7 +100,5 @@ def test_a_damaged_byte_is_refused_or_harmless(tmp_path):
     good, path = WITNESS.to_bytes(), tmp_path / "w.zip"
     for at in range(len(good)):
         path.write_bytes(good[:at] + bytes([good[at] ^ 0x41]) + good[at + 1 :])
-        try:
+        with contextlib.suppress(BadWitness):
             assert Witness.read(path).to_bytes() == good  # timestamps and the like say nothing
-        except BadWitness:
-            pass

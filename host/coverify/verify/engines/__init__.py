@@ -1,7 +1,7 @@
 """The engines: each decides a `Problem` alone, as a pure function of the problem, a deadline and a seed.
 
-An engine answers UNKNOWN for what it does not cover. `solve` puts around every engine what they share: the base
-input is looked at first, counterexamples are run, and time is taken.
+An engine answers UNKNOWN for what it does not cover. `solve` puts around every engine what they share: the
+base input is looked at first, counterexamples are run, and time is taken.
 """
 
 from __future__ import annotations
@@ -58,7 +58,9 @@ def at_base(name: str, problem: Problem) -> Outcome | None:
 
 
 def confirm(problem: Problem, outcome: Outcome) -> None:
-    """EngineFault unless a VIOLATED brings a point of the box that, run on the whole program, breaks the query."""
+    """EngineFault unless a VIOLATED brings a point of the box that, run on the whole program, breaks the
+    query.
+    """
     if outcome.verdict is not Verdict.VIOLATED:
         return
     witness = outcome.witness

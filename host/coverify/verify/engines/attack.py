@@ -3,8 +3,8 @@
 From the base input and from random points and corners of the box: sign steps along the straight-through
 gradient (see gradient.py) towards each rival, then greedy moves of single features to an end of their range.
 The score of a point is exact: the decision's own margin on the logits (0 or more where the label falls, for a
-gap of 1), and the accumulators below them break ties, so that saturated logits still show a direction. A point
-counts only if the whole program gives it another label. The seed fixes everything but the deadline.
+gap of 1), and the accumulators below them break ties, so that saturated logits still show a direction. A
+point counts only if the whole program gives it another label. The seed fixes everything but the deadline.
 """
 
 from __future__ import annotations
@@ -115,7 +115,8 @@ class _Search:
             return np.zeros(len(x))
         seed = np.zeros((1, wires[self.wire].shape[1]))
         seed[0, rival], seed[0, self.problem.query.label] = 1.0, -1.0
-        return self.gradient.input_gradient(wires, self.wire, seed)[0]
+        slope: F64Array = self.gradient.input_gradient(wires, self.wire, seed)[0]
+        return slope
 
     def _descend(self, x: I64Array, rival: int, rng: np.random.Generator) -> I64Array:
         """Sign steps, from the whole range down to single codes; the best point seen."""
@@ -162,4 +163,5 @@ class _Search:
         targets = (lo[free], hi[free], np.maximum(x[free] - 1, lo[free]), np.minimum(x[free] + 1, hi[free]))
         moves = np.repeat(x[None], 4 * len(free), axis=0)
         moves[np.arange(4 * len(free)), np.tile(free, 4)] = np.concatenate(targets)
-        return moves[np.any(moves != x, axis=1)]
+        real: I64Array = moves[np.any(moves != x, axis=1)]
+        return real

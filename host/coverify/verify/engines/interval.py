@@ -1,9 +1,9 @@
 """Prove by bounds alone: HOLDS when no rival logit can overtake the label's on the whole box, else UNKNOWN.
 
-Intervals through the network, then the differences of two logits: with one back-substitution (difference.py), and
-with a Lagrangian bound on the exact stairs (lagrangian.py) for the rivals that are left. They are held against the
-gap at which outputs tie (decision.py), taken at its worst over the box: the label must win at the least gap, and
-every earlier index must lose at the greatest.
+Intervals through the network, then the differences of two logits: with one back-substitution (difference.py),
+and with a Lagrangian bound on the exact stairs (lagrangian.py) for the rivals that are left. They are held
+against the gap at which outputs tie (decision.py), taken at its worst over the box: the label must win at the
+least gap, and every earlier index must lose at the greatest.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def decide(problem: Problem, deadline: Deadline, seed: int) -> Outcome:
 def rival_claim(j: int, label: int, last: Decision) -> Rival:
     """What follows wherever rival j takes the label.
 
-    A later index must push the label out of the ties. An earlier one must only tie with the maximum, so that it
-    is less than the greatest gap below the label's logit.
+    A later index must push the label out of the ties. An earlier one must only tie with the maximum, so that
+    it is less than the greatest gap below the label's logit.
     """
     rise = last.least_gap if j > label else min(last.least_gap, 1 - last.greatest_gap)
     return Rival(last.wire, j, label, rise)

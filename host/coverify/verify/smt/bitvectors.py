@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import z3
@@ -137,7 +138,7 @@ def step_function(term: Term, starts: Sequence[int], values: Sequence[int]) -> T
     steps = [
         (max(s, term.lo), v) for s, v in zip(starts[first:], values[first:], strict=True) if s <= term.hi
     ]
-    kept = [steps[0]] + [b for a, b in zip(steps, steps[1:], strict=False) if a[1] != b[1]]
+    kept = [steps[0]] + [b for a, b in pairwise(steps) if a[1] != b[1]]
     lo, hi = min(v for _, v in kept), max(v for _, v in kept)
     if lo == hi:
         return constant(lo)

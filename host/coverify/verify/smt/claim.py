@@ -1,9 +1,10 @@
 """Can this rival take the label within these bounds? One formula for Z3, exact.
 
-A rival j takes the label y when x_j rises by the ties' gap D above x_y (y no longer ties with the maximum), or,
-for j < y, when x_j >= x_y or j ties with the maximum: that is exact where D is one number on the box. Where D
-varies, its extremes are tried first: what cannot happen even so cannot happen, and a model that breaks the query
-when it is run is a counterexample. Only what is left is asked with the row's sum encoded in full.
+A rival j takes the label y when x_j rises by the ties' gap D above x_y (y no longer ties with the maximum),
+or, for j < y, when x_j >= x_y or j ties with the maximum: that is exact where D is one number on the box.
+Where D varies, its extremes are tried first: what cannot happen even so cannot happen, and a model that
+breaks the query when it is run is a counterexample. Only what is left is asked with the row's sum encoded
+in full.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ class Answer(Enum):
 
 @dataclass(eq=False)
 class Claim:
-    """The formula's context: `boxes` bound all wires where it is asked; `natural` are the bounds of the query's box.
+    """The formula's context: `boxes` bound all wires where it is asked; `natural` are the bounds of the
+    query's box.
 
     Accumulators whose box is smaller than their natural one are required to lie in it.
     """
@@ -91,7 +93,9 @@ class Claim:
     @cached_property
     def _encoding(self) -> Encoding:
         encoding = Encoding(self.problem.program, self.boxes, self.deadline)
-        if np.array_equal(self.boxes[0].lo, self.natural[0].lo) and np.array_equal(self.boxes[0].hi, self.natural[0].hi):
+        if np.array_equal(self.boxes[0].lo, self.natural[0].lo) and np.array_equal(
+            self.boxes[0].hi, self.natural[0].hi
+        ):
             for wire, step in enumerate(self.problem.program.steps, 1):
                 box, natural = self.boxes[wire], self.natural[wire]
                 if isinstance(step, Affine):
@@ -136,5 +140,7 @@ class Claim:
 
 
 def _from(table: list[int], d: int) -> list[int]:
-    """The exponentials of d, d + 1, …, 255; a distance below 0 (bounds allow it, nothing has it) counts as 0."""
+    """The exponentials of d, d + 1, …, 255; a distance below 0 (bounds allow it, nothing has it) counts as
+    0.
+    """
     return [table[max(k, 0)] for k in range(d, 256)]

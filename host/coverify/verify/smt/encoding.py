@@ -1,8 +1,8 @@
 """The integer program as bit-vector terms, one function per primitive, built only where a property asks.
 
 Each element is encoded once, at the least width that its bounds allow; elements that cannot vary are numbers.
-A requantization is the stairs (see `thresholds`) that its accumulator's bounds reach. Softmax rows and operators
-that the program only names are a `CannotDecide`.
+A requantization is the stairs (see `thresholds`) that its accumulator's bounds reach. Softmax rows and
+operators that the program only names are a `CannotDecide`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ from tflm_int8.program.primitives import (
 
 @dataclass(eq=False)
 class Encoding:
-    """Terms for the wires of a program, every element asked for being required to lie in its box of `boxes`."""
+    """Terms for the wires of a program, every element asked for being required to lie in its box of
+    `boxes`.
+    """
 
     program: Program
     boxes: list[Box]
@@ -81,7 +83,9 @@ class Encoding:
         self._terms[wire, i] = self._within(self._element(self.program.steps[wire - 1], i, wire), lo, hi)
 
     def input_of(self, model: Any, base: I64Array) -> I64Array:
-        """The input of a Z3 model, int64 [n]; features that the formula does not name as in `base` if they can be."""
+        """The input of a Z3 model, int64 [n]; features that the formula does not name as in `base` if they
+        can be.
+        """
         x = np.clip(base, self.boxes[0].lo, self.boxes[0].hi)
         for i, place in self.places.items():
             bits = model.eval(place.bits, model_completion=True).as_long()
@@ -117,7 +121,10 @@ class Encoding:
         for term in step.terms:
             columns, weights = term.map.row(i)
             bias -= term.offset * int(weights.sum())
-            parts += [self._scaled(term.source, c, w) for c, w in zip(columns.tolist(), weights.tolist(), strict=True)]
+            parts += [
+                self._scaled(term.source, c, w)
+                for c, w in zip(columns.tolist(), weights.tolist(), strict=True)
+            ]
         return total(parts, bias)
 
     def _scaled(self, wire: int, i: int, weight: int) -> Term:

@@ -1,8 +1,9 @@
 """Search for an input that loses the label, with Z3: each rival's way to make it lose is asked on its own.
 
-For one rival, in this order: bounds (the rival may be impossible); Z3 for a short time; Z3 on small parts of the box, all but a few
-features being held at the end that favours the rival most (`parts`: a counterexample there is one, their absence
-says nothing); Z3 on the whole box, with the bounds that follow from the rival's claim (tighten.py).
+For one rival, in this order: bounds (the rival may be impossible); Z3 for a short time; Z3 on small parts of
+the box, all but a few features being held at the end that favours the rival most (`parts`: a counterexample
+there is one, their absence says nothing); Z3 on the whole box, with the bounds that follow from the rival's
+claim (tighten.py).
 """
 
 from __future__ import annotations
