@@ -66,8 +66,8 @@ class Reference:
 
         Raises BadTensor for another shape or type.
         """
-        last = self.model.outputs[0]
-        parts = [values[last] for values in self._runs(inputs)]
+        first, last = self.model.inputs[0], self.model.outputs[0]
+        parts = [self._value(last, values, len(values[first])) for values in self._runs(inputs)]
         shape = sample_shape(self.output)
         return (
             np.concatenate(parts).reshape(-1, *shape) if parts else np.zeros((0, *shape), self.output.dtype)

@@ -6,11 +6,12 @@ the indices, by doing to an array of element numbers what the operator does to t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from tflm_int8.fixedpoint import I64Array
@@ -24,12 +25,31 @@ MAX_ELEMENTS: Final = 1 << 22
 
 
 @dataclass(frozen=True)
+class Box:
+    """A copy between regular grids: output[window] = the input's elements start + Σ strides · coordinates."""
+
+    window: tuple[slice, ...]
+    start: int
+    strides: tuple[int, ...]
+
+    def view(self, rows: Array) -> Array:
+        """The copied elements of rows [N, elements] as a view [N, window]."""
+        flat, size = rows[:, self.start :], rows.itemsize
+        shape = (len(rows), *(w.stop - w.start for w in self.window))
+        return as_strided(flat, shape, (rows.strides[0], *(s * size for s in self.strides)), writeable=False)
+
+
+@dataclass(frozen=True)
 class Copy:
-    """output[to] = input number `source` [origin]; elements in C order, int64 [k]; to: None for all."""
+    """output[to] = input number `source` [origin]; elements in C order, int64 [k]; to: None for all.
+
+    box: the same as a copy between grids, where it is one (much faster).
+    """
 
     source: int
     origin: I64Array
     to: I64Array | None
+    box: Box | None
 
 
 @dataclass(frozen=True)
@@ -47,21 +67,22 @@ class Movement:
 
     def _moved(self, inputs: list[Array], parts: tuple[Copy, ...], out: Tensor) -> Array:
         n = len(inputs[0])
-        moved: Array = np.empty((n, 0))
-        if len(parts) == 1 and parts[0].to is None:
-            moved = self._read(inputs, parts[0])
-        else:
-            moved = np.full((n, out.size), self.fill, out.dtype)
-            for part in parts:
-                moved[:, part.to] = self._read(inputs, part)
-        return np.broadcast_to(moved, (n, out.size)).reshape(n, *out.shape)
+        moved: Array = np.full((n, *out.shape), self.fill, out.dtype)
+        flat = moved.reshape(n, -1)
+        for part in parts:
+            rows = self._rows(inputs, part.source)
+            if part.box is not None:
+                place = (slice(None), *part.box.window)
+                moved[place] = part.box.view(rows)
+            else:
+                flat[:, slice(None) if part.to is None else part.to] = rows[:, part.origin]
+        return moved
 
-    def _read(self, inputs: list[Array], part: Copy) -> Array:
-        """The copied elements, [N, k]; [1, k] of a constant."""
-        constant = self.node.input(part.source).data
-        rows = inputs[part.source] if constant is None else constant[None]
-        taken: Array = rows.reshape(len(rows), -1)[:, part.origin]
-        return taken
+    def _rows(self, inputs: list[Array], source: int) -> Array:
+        """The input's elements, [N, elements]; [1, elements] of a constant."""
+        constant = self.node.input(source).data
+        rows = inputs[source] if constant is None else constant[None]
+        return np.ascontiguousarray(rows.reshape(len(rows), -1))
 
 
 def numbered(tensor: Tensor, first: int = 0) -> I64Array:
@@ -81,20 +102,34 @@ def movement(node: Node, sources: Sequence[int], numbers: Sequence[I64Array], fi
         out = node.model.tensors[index]
         if number.shape != out.shape:
             node.refuse(f"the output is declared {list(out.shape)}, computed {list(number.shape)}")
-        copies.append(_copies(number.reshape(-1), sources, ends))
+        copies.append(tuple(_copies(number, sources, ends)))
     return Movement(node, tuple(copies), fill)
 
 
-def _copies(number: I64Array, sources: Sequence[int], ends: I64Array) -> tuple[Copy, ...]:
-    if len(sources) == 1 and (not len(number) or number.min() >= 0):
-        return (Copy(sources[0], np.ascontiguousarray(number), None),)
-    parts, first = [], 0
+def _copies(number: I64Array, sources: Sequence[int], ends: I64Array) -> Iterator[Copy]:
+    first, flat = 0, np.ascontiguousarray(number).reshape(-1)
     for source, end in zip(sources, ends.tolist(), strict=True):
-        to = np.flatnonzero((number >= first) & (number < end))
+        to = np.flatnonzero((flat >= first) & (flat < end))
         if len(to):
-            parts.append(Copy(source, number[to] - first, to))
+            box = _box(number - first, to)
+            yield Copy(source, flat[to] - first, None if len(to) == len(flat) else to, box)
         first = end
-    return tuple(parts)
+
+
+def _box(number: I64Array, to: I64Array) -> Box | None:
+    """The box of the elements `to` (flat) of `number`, or None when they are no box or not regular in it."""
+    corners = [np.unravel_index(to[i], number.shape) for i in (0, -1)]
+    window = tuple(slice(int(a), int(b) + 1) for a, b in zip(*corners, strict=True))
+    inside = number[window]
+    if inside.size != len(to) or not np.array_equal(inside.reshape(-1), number.reshape(-1)[to]):
+        return None
+    start = int(inside.reshape(-1)[0])
+    strides, regular = [], np.full(inside.shape, start, np.int64)
+    for axis, n in enumerate(inside.shape):
+        stride = int(np.take(inside, 1, axis).reshape(-1)[0]) - start if n > 1 else 0
+        regular += stride * np.arange(n).reshape([-1] + [1] * (inside.ndim - 1 - axis))
+        strides.append(stride)
+    return Box(window, start, tuple(strides)) if np.array_equal(inside, regular) else None
 
 
 def check_moved(node: Node, tensors: Sequence[Tensor], types: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 import random_graphs
 import random_movement
+from model_builder import Builder
 from oracle import NETWORKS
 from tflm_int8 import MalformedModel, Model, Reference, TflmError, lower, sample_shape
 
@@ -73,3 +74,11 @@ def test_a_vector_that_every_tensor_shares_does_not_make_reading_slow():
     content[0:4] = (8).to_bytes(4, "little")
     with pytest.raises(MalformedModel):
         Model.from_bytes(bytes(content))
+
+
+def test_a_model_whose_output_is_a_constant_gives_it_for_every_sample():
+    b = Builder()
+    b.input((1, 2))
+    constant = b.constant(np.array([[3, -4, 5]]), 1.0, 0)
+    reference = Reference(Model.from_bytes(b.finish(constant)))
+    assert reference.run(np.zeros((2, 2), np.int8)).tolist() == [[3, -4, 5], [3, -4, 5]]
