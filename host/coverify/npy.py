@@ -9,10 +9,13 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.lib import format as npy_format
+from numpy.lib import format as _format
 from numpy.typing import NDArray
+
+npy_format: Any = _format  # its functions carry no types in numpy 1
 
 MAX_DIMENSIONS = 8
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -30,7 +31,7 @@ from coverify.report import Oracle as OracleRow
 from coverify.report import Result
 from tflm_int8 import Model, Reference, sample_shape
 
-Arrays = dict[int, NDArray[np.int8]]
+Arrays = dict[int, NDArray[Any]]
 
 
 def run(
@@ -104,7 +105,7 @@ def _run_on(
         stepper = load(device, reference.model, output)
         with progress_bar(output) as progress:
             bar = Bar(progress, "samples")
-            rows: list[Arrays] = []
+            rows: list[Mapping[int, NDArray[Any]]] = []
             for i, one in enumerate(x):
                 rows.append(stepper.trace(one) if trace else {last: stepper.run(one)})
                 bar(i + 1, len(x))

@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 import pytest
+
 from command import coverify
 from oracle import NETWORKS
 

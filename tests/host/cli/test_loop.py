@@ -1,4 +1,4 @@
-"""The loop as a user types it: conform, verify, replay, report, on the host process and on an emulated core."""
+"""The loop as a user types it, on the host process and on an emulated core."""
 
 import json
 import shutil
@@ -6,6 +6,7 @@ import zipfile
 
 import numpy as np
 import pytest
+
 from command import coverify
 from oracle import NETWORKS, ROOT, Tflm
 
