@@ -141,7 +141,7 @@ def test_the_dense_sweep_tells_a_float32_product_of_scales_from_a_double_one():
 
 
 def test_a_dense_layer_requantizes_as_tflm_at_every_edge(client):
-    """The effective scale is a double product, as in the interpreter of 2026-10; sources of TFLM of 2026-08 and
+    """The effective scale is a double product, as in the interpreter of 2026-10; TFLM of 2026-08 and
     TFLite 2.14 multiply s_in * s_w in float32, which this sweep would tell apart."""
     for content, *_ in dense_sweeps():
         want = Tflm(content).run(SEVEN)
