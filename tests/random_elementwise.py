@@ -223,6 +223,49 @@ def wide_binary(rng: Rng, b: Builder, x: int, name: str) -> int:
     return _narrowed(rng, b, b.op(name, pair, y, union, **options))
 
 
+def wide_weights(rng: Rng, b: Builder, x: int, name: str) -> int:
+    """int8 → int16 → a layer of int8 weights, with an int32 or int64 bias or none → int16 → int8."""
+    name = name.removesuffix("_INT16")
+    shape = b.tensors[x].shape
+    if name == "FULLY_CONNECTED":
+        flat = (1, int(np.prod(shape)))
+        x = b.reshape(x, flat)
+    else:
+        x = b.reshape(x, (1,) * (4 - len(shape)) + shape if len(shape) < 4 else shape)
+    shape = b.tensors[x].shape
+    w = _widened(rng, b, x, near(rng, b.tensors[x].scales[0] / 256, 0.3))
+    n_out = shape[-1] if name == "DEPTHWISE_CONV_2D" else int(rng.integers(1, 6))
+    kernel = [int(rng.integers(1, min(n, 3) + 1)) for n in shape[1:3]]
+    weights = {
+        "FULLY_CONNECTED": (n_out, shape[-1]),
+        "CONV_2D": (n_out, *kernel, shape[-1]),
+        "DEPTHWISE_CONV_2D": (1, *kernel, n_out),
+    }[name]
+    axis = 3 if name == "DEPTHWISE_CONV_2D" else 0
+    scales = [scale(rng, -3, -1) for _ in range(n_out if n_out > 1 and rng.random() < 0.6 else 1)]
+    data = rng.integers(-127, 128, weights).astype(np.int8)
+    inputs = [w, b.tensor(weights, "int8", scales, [0] * len(scales), axis, data)]
+    depth = int(np.prod(weights)) // n_out
+    kinds = ["int64", None] if name == "DEPTHWISE_CONV_2D" else ["int32", "int64", None]
+    kind = kinds[int(rng.integers(0, len(kinds)))]
+    if kind:
+        products = [float(np.float32(b.tensors[w].scales[0]) * np.float32(s)) for s in scales]
+        bias = rng.integers(-(10**6), 10**6, n_out).astype(kind)
+        inputs.append(b.tensor((n_out,), kind, products, [0] * len(scales), 0, bias))
+    out_shape = (1, n_out) if name == "FULLY_CONNECTED" else (*shape[:3], n_out)
+    out_scale = near(rng, b.tensors[w].scales[0] * scales[0] * 60 * float(np.sqrt(depth)), 0.5)
+    y = b.activation(out_shape, out_scale, 0, "int16")
+    union = {"FULLY_CONNECTED": 8, "CONV_2D": 1, "DEPTHWISE_CONV_2D": 2}[name]
+    options = {"FusedActivationFunction": int(rng.integers(0, 4))}
+    if union != 8:
+        options |= {"Padding": 0, "StrideH": 1, "StrideW": 1, "DilationHFactor": 1, "DilationWFactor": 1}
+    if union == 2:
+        options["DepthMultiplier"] = 1
+    elif kind is None:
+        options["QuantizedBiasType"] = int(rng.choice([0, 2, 4]))
+    return _narrowed(rng, b, b.op(name, inputs, y, union, **options))
+
+
 ONE_OP: dict[str, Graph] = {
     **dict.fromkeys(
         ("ABS", "ELU", "HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "RELU", "RELU6", "RSQRT", "TANH"), unary
@@ -242,6 +285,9 @@ ONE_OP: dict[str, Graph] = {
     ),
     **dict.fromkeys(
         [f"{n}_INT16" for n in ("ADD", "MAXIMUM", "MINIMUM", "MUL", "SQUARED_DIFFERENCE", "SUB")], wide_binary
+    ),
+    **dict.fromkeys(
+        [f"{n}_INT16" for n in ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D")], wide_weights
     ),
 }
 

@@ -108,12 +108,12 @@ class Node:
             self.refuse(f"tensor {tensor.index} is {tensor.dtype}, {dtype} is needed")
         return tensor.data.astype(np.int64)
 
-    def bias(self, i: int, channels: int) -> NDArray[np.int64]:
-        """The int32 bias of the i-th input, int64 [channels]; zeros when it is left out."""
+    def bias(self, i: int, channels: int, dtype: str = "int32") -> NDArray[np.int64]:
+        """The bias of the i-th input, int64 [channels]; zeros when it is left out."""
         tensor = self.optional_input(i)
         if tensor is None:
             return np.zeros(channels, np.int64)
-        values = self.constant(tensor, "int32").reshape(-1)
+        values = self.constant(tensor, dtype).reshape(-1)
         if len(values) != channels:
             self.refuse(f"{len(values)} biases for {channels} channels")
         return values
@@ -181,13 +181,21 @@ class Node:
             self.refuse("the window visits too many pixels")
         return window
 
-    def check_accumulator(self, weights: NDArray[np.int64], zero_point: int, bias: NDArray[np.int64]) -> int:
-        """The greatest Σ|w|·max|x − z| over the channels; refuses one that can overflow int32 with its bias.
+    def check_accumulator(
+        self,
+        weights: NDArray[np.int64],
+        zero_point: int,
+        bias: NDArray[np.int64],
+        codes: str = "int8",
+        limit: int = INT32_MAX,
+    ) -> int:
+        """The greatest Σ|w|·max|x − z| over the channels; refuses one that can pass `limit` with its bias.
 
-        weights: int64 [channels, depth]; bias: int64 [channels].
+        weights: int64 [channels, depth]; bias: int64 [channels]; codes: the type of x.
         """
-        reach = np.abs(weights).sum(axis=1) * max(127 - zero_point, 128 + zero_point)
-        worst = int((reach + np.abs(bias)).max())
-        if worst > INT32_MAX:
-            self.overflow(f"the accumulator can reach {worst} in magnitude, beyond int32")
+        most = int(np.iinfo(codes).max)
+        reach = np.abs(weights).sum(axis=1) * max(most - zero_point, most + 1 + zero_point)
+        worst = int((reach + np.abs(bias.astype(np.float64))).max())
+        if worst > limit:
+            self.overflow(f"the accumulator can reach {worst} in magnitude, beyond {limit}")
         return int(reach.max())

@@ -1,4 +1,4 @@
-"""CONV_2D (grouped too) and DEPTHWISE_CONV_2D, int8 × int8 → int8, per tensor and per channel.
+"""CONV_2D (grouped too) and DEPTHWISE_CONV_2D of int8 or int16 with int8 filters, per tensor or channel.
 
 Taps outside the image are skipped. The filter's zero point is not used by TFLM's kernels; a filter that has
 one is refused.  Source: TFLM micro/kernels/conv_common.cc, depthwise_conv_common.cc,
@@ -16,7 +16,15 @@ from numpy.typing import NDArray
 
 from tflm_int8.fixedpoint import I64Array, Rounding
 from tflm_int8.geometry import Window2D
-from tflm_int8.kernels.requantize import Int8Array, exact_gemm_dtype, per_channel, to_int8
+from tflm_int8.kernels.lookup import alike
+from tflm_int8.kernels.requantize import (
+    RequantizeWide,
+    accumulator_limit,
+    accumulator_type,
+    by_channel,
+    exact_gemm_dtype,
+    requantized,
+)
 from tflm_int8.model import Quantization, Tensor
 from tflm_int8.node import Node
 from tflm_int8.program.primitives import Requantize
@@ -41,11 +49,11 @@ class Convolution2D:
     groups: int
     bias: I64Array
     input_zero_point: int
-    requantize: Requantize
+    requantize: Requantize | RequantizeWide
     reach: int
 
-    def run(self, inputs: list[Int8Array]) -> list[Int8Array]:
-        """int8 [N, batch, height, width, channels] → int8 [N, output shape]."""
+    def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
+        """int8 or int16 [N, batch, height, width, channels] → the same type [N, output shape]."""
         x = inputs[0]
         images = x.reshape(-1, *x.shape[2:])
         per_image = self.window.n_positions * self.window.taps.shape[1] * x.shape[-1] * 8
@@ -53,8 +61,8 @@ class Convolution2D:
         parts = [self._some(images[i : i + step]) for i in range(0, len(images), step)]
         return [np.concatenate(parts).reshape(len(x), *self.node.output.shape)]
 
-    def _some(self, images: Int8Array) -> Int8Array:
-        """int8 [n, height, width, channels] → int8 [n, out_h, out_w, out_channels]."""
+    def _some(self, images: NDArray[Any]) -> NDArray[Any]:
+        """[n, height, width, channels] → [n, out_h, out_w, out_channels]."""
         dtype = exact_gemm_dtype(self.reach)
         patches = self._patches(images.astype(dtype) - dtype.type(self.input_zero_point))
         n_out, kernel_h, kernel_w, depth = self.filters.shape
@@ -64,7 +72,7 @@ class Convolution2D:
         products = np.matmul(columns, by_group.transpose(0, 2, 1).astype(dtype))
         acc: I64Array = products.transpose(1, 0, 2).reshape(-1, n_out).astype(np.int64) + self.bias
         rows, cols = self.window.rows.out, self.window.columns.out
-        return to_int8(self.node, acc, self.requantize).reshape(len(images), rows, cols, n_out)
+        return requantized(self.node, acc, self.requantize).reshape(len(images), rows, cols, n_out)
 
     def _patches(self, centred: FloatArray) -> FloatArray:
         """[n, height, width, channels] → [n, out_h, out_w, kernel_h, kernel_w, channels], a view."""
@@ -125,7 +133,7 @@ def _prepare(
     dilation_slots: tuple[int, int],
 ) -> Convolution2D:
     x, out = node.input(0), node.output
-    x_quantization, out_quantization = node.int8(x), node.int8(out)
+    x_quantization, out_quantization = alike(node)
     n_out = filters.shape[0]
     window = node.window(
         image[:2],
@@ -138,12 +146,21 @@ def _prepare(
         node.refuse(f"the output is declared {list(out.shape)} for {n_out} channels")
     if window.n_positions * filters[0].size * groups > 1 << 26:
         node.refuse("the convolution needs too much memory")
-    bias = node.bias(2, n_out)
-    reach = node.check_accumulator(filters.reshape(n_out, -1), x_quantization.zero_point, bias)
+    accumulator = _accumulator(node, union)
+    bias = node.bias(2, n_out, accumulator)
+    by_output, limit = filters.reshape(n_out, -1), accumulator_limit(accumulator)
+    reach = node.check_accumulator(by_output, x_quantization.zero_point, bias, x.dtype, limit)
     scales = effective_scales(node, x_quantization, node.input(1), out_quantization, n_out)
     activation = node.option(union, 4 if union == _DEPTHWISE_OPTIONS else 3, "<b")
-    requantize = per_channel(node, scales, rounding, activation, n_out)
+    requantize = by_channel(node, scales, rounding, activation, n_out, accumulator)
     return Convolution2D(node, window, filters, groups, bias, x_quantization.zero_point, requantize, reach)
+
+
+def _accumulator(node: Node, union: int) -> str:
+    """The accumulator's type; DEPTHWISE_CONV_2D of int16 always has int64."""
+    if union == _CONV_OPTIONS:
+        return accumulator_type(node, node.option(union, 6, "<b"))
+    return "int64" if node.input(0).dtype == "int16" else "int32"
 
 
 def effective_scales(

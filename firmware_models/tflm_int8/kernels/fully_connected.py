@@ -1,4 +1,4 @@
-"""FULLY_CONNECTED, int8 × int8 → int8, per tensor (with a filter zero point) and per channel.
+"""FULLY_CONNECTED, int8 × int8 → int8 and int16 × int8 → int16, per tensor and per channel.
 
 Source: TFLM micro/kernels/fully_connected_common.cc, reference/integer_ops/fully_connected.h.
 """
@@ -6,12 +6,21 @@ Source: TFLM micro/kernels/fully_connected_common.cc, reference/integer_ops/full
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tflm_int8.fixedpoint import I64Array, Rounding
-from tflm_int8.kernels.requantize import Int8Array, exact_gemm_dtype, per_channel, to_int8
+from tflm_int8.kernels.lookup import alike
+from tflm_int8.kernels.requantize import (
+    RequantizeWide,
+    accumulator_limit,
+    accumulator_type,
+    by_channel,
+    exact_gemm_dtype,
+    requantized,
+)
 from tflm_int8.model import Quantization, Tensor
 from tflm_int8.node import Node
 from tflm_int8.program.primitives import Requantize
@@ -31,23 +40,23 @@ class FullyConnected:
     bias: I64Array
     input_zero_point: int
     batches: int
-    requantize: Requantize
+    requantize: Requantize | RequantizeWide
     reach: int
 
-    def run(self, inputs: list[Int8Array]) -> list[Int8Array]:
-        """int8 [N, …] → int8 [N, output shape]."""
+    def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
+        """int8 or int16 [N, …] → the same type [N, output shape]."""
         x = inputs[0]
         dtype = exact_gemm_dtype(self.reach)
         rows = x.reshape(-1, self.weights.shape[1]).astype(dtype) - dtype.type(self.input_zero_point)
         acc = (rows @ self.weights.T.astype(dtype)).astype(np.int64) + self.bias
-        return [to_int8(self.node, acc, self.requantize).reshape(len(x), *self.node.output.shape)]
+        return [requantized(self.node, acc, self.requantize).reshape(len(x), *self.node.output.shape)]
 
 
 def prepare(node: Node, rounding: Rounding) -> FullyConnected:
     """Check the operator and compute its integers."""
     node.arity(range(2, 4))
     x, filters, out = node.input(0), node.input(1), node.output
-    x_quantization, out_quantization = node.int8(x), node.int8(out)
+    x_quantization, out_quantization = alike(node)
     raw = node.constant(filters, "int8")
     if raw.ndim != 2 or raw.size == 0:
         node.refuse(f"the weights have the shape {list(filters.shape)}")
@@ -57,10 +66,12 @@ def prepare(node: Node, rounding: Rounding) -> FullyConnected:
     if not out.shape or out.shape[-1] != n_out or x.size * n_out != out.size * n_in:
         node.refuse(f"shapes {list(x.shape)} · {list(filters.shape)} → {list(out.shape)}")
     scales, zero_point = _effective_scales(node, x_quantization, filters, out_quantization, n_out)
-    bias = node.bias(2, n_out)
+    accumulator = accumulator_type(node, node.option(_OPTIONS, 4, "<b"))
+    bias = node.bias(2, n_out, accumulator)
     weights = raw - zero_point
-    reach = node.check_accumulator(weights, x_quantization.zero_point, bias)
-    requantize = per_channel(node, scales, rounding, node.option(_OPTIONS, 0, "<b"), n_out)
+    limit = accumulator_limit(accumulator)
+    reach = node.check_accumulator(weights, x_quantization.zero_point, bias, x.dtype, limit)
+    requantize = by_channel(node, scales, rounding, node.option(_OPTIONS, 0, "<b"), n_out, accumulator)
     batches = x.size // n_in
     return FullyConnected(node, weights, bias, x_quantization.zero_point, batches, requantize, reach)
 

@@ -2,16 +2,98 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tflm_int8.fixedpoint import I64Array, Multiplier, Rounding, multiply_by_quantized_multiplier
+from tflm_int8.fixedpoint import (
+    INT32_MAX,
+    INT32_MIN,
+    I64Array,
+    Multiplier,
+    Rounding,
+    multiply_by_quantized_multiplier,
+)
 from tflm_int8.node import Node
 from tflm_int8.program.primitives import Requantize
 
 Int8Array = NDArray[np.int8]
+
+
+INT47_MAX: Final = (1 << 47) - 1
+"""The greatest accumulator that TFLM's 64-bit requantization takes."""
+
+
+@dataclass(frozen=True)
+class RequantizeWide:
+    """A 64-bit accumulator times the highest 16 bits of a multiplier, halves up, clamped to lo..hi.
+
+    multiplier: int64 [channels] below 2**15; shift: int64 [channels], −31…7.
+    Source: MultiplyByQuantizedMultiplier(int64_t, …), common.cc.
+    """
+
+    multiplier: I64Array
+    shift: I64Array
+    lo: int
+    hi: int
+
+    @property
+    def n_channels(self) -> int:
+        """The number of channels."""
+        return len(self.multiplier)
+
+    def scaled(self, acc: I64Array) -> I64Array:
+        """int64 [..., channels], |acc| ≤ INT47_MAX, before the clamp."""
+        total = 15 - self.shift
+        product: I64Array = (acc * self.multiplier + (np.int64(1) << (total - 1))) >> total
+        return product
+
+
+def accumulator_type(node: Node, bias_type_option: int) -> str:
+    """int32 or int64: with int16 inputs the bias decides, without one the option (a TensorType)."""
+    if node.input(0).dtype == "int8":
+        return "int32"
+    bias = node.optional_input(2)
+    if bias is None:
+        return "int32" if bias_type_option == 2 else "int64"
+    if bias.dtype not in ("int32", "int64"):
+        node.refuse(f"the bias is {bias.dtype}")
+    return bias.dtype
+
+
+def accumulator_limit(accumulator: str) -> int:
+    """The greatest magnitude of an accumulator of the type."""
+    return INT32_MAX if accumulator == "int32" else INT47_MAX
+
+
+def by_channel(
+    node: Node,
+    scales: list[float],
+    rounding: Rounding,
+    activation: int,
+    channels: int,
+    accumulator: str,
+) -> Requantize | RequantizeWide:
+    """The output stage of the given accumulator type, whose zero point is 0 when it is int64."""
+    stage = per_channel(node, scales, rounding, activation, channels)
+    if accumulator == "int32":
+        return stage
+    if np.any(stage.shift > 7) or np.any(stage.shift < -31):
+        node.refuse("an effective scale is out of the range of the 64-bit requantization")
+    reduced = np.where(stage.multiplier < 0x7FFF0000, (stage.multiplier + (1 << 15)) >> 16, 0x7FFF)
+    return RequantizeWide(reduced, stage.shift, stage.lo, stage.hi)
+
+
+def requantized(node: Node, acc: I64Array, stage: Requantize | RequantizeWide) -> NDArray[Any]:
+    """int64 [..., channels] → the output's type, same shape; refuses what TFLM would overflow."""
+    if isinstance(stage, Requantize):
+        return to_int8(node, acc, stage)
+    scaled = stage.scaled(acc)
+    if np.any(scaled > INT32_MAX) or np.any(scaled < INT32_MIN):
+        node.overflow("a requantized accumulator leaves int32")
+    return np.clip(scaled, stage.lo, stage.hi).astype(node.output.dtype)
 
 
 def per_channel(
@@ -28,18 +110,18 @@ def per_channel(
         np.array([m.value for m in multipliers], np.int64),
         np.array([m.shift for m in multipliers], np.int64),
         rounding,
-        node.int8(node.output).zero_point,
+        node.quantized(node.output, "int8", "int16").zero_point,
         lo,
         hi,
     )
 
 
-def to_int8(node: Node, acc: I64Array, requantize: Requantize) -> Int8Array:
-    """int64 [..., channels] → int8 of the same shape; refuses an accumulator that TFLM would overflow."""
+def to_int8(node: Node, acc: I64Array, requantize: Requantize) -> NDArray[Any]:
+    """int64 [..., channels] → the output's type; refuses an accumulator that TFLM would overflow."""
     first, last = requantize.domain()
     if int(requantize.shift.max()) > 0 and (np.any(acc < first) or np.any(acc > last)):
         node.overflow("an accumulator times its left shift leaves int32")
-    return requantize.apply(acc, np.arange(requantize.n_channels)).astype(np.int8)
+    return requantize.apply(acc, np.arange(requantize.n_channels)).astype(node.output.dtype)
 
 
 def exact_gemm_dtype(reach: int) -> np.dtype[np.floating[Any]]:
