@@ -17,7 +17,7 @@ from coverify.verify.engines import ENGINES, solve
 from coverify.verify.problem import Problem
 from coverify.verify.query import Verdict
 
-CASES = int(os.environ.get("COVERIFY_FUZZ_CASES", "60"))
+CASES = int(os.environ.get("COVERIFY_FUZZ_CASES", "40"))
 COMPLETE = ("enumerate", "z3")
 
 
