@@ -23,6 +23,11 @@ def _scale(rng: Rng, low=-4.0, high=0.0) -> float:
     return float(np.float32(10.0 ** rng.uniform(low, high)))
 
 
+def _spread(rng: Rng, low: float, high: float) -> float:
+    """A factor of a typical output scale; now and then one that leaves few or no bits of the multiplier."""
+    return 10.0 ** (rng.uniform(2, 11) if rng.random() < 0.07 else rng.uniform(low, high))
+
+
 def _shape(rng: Rng, low: int, high: int, most=6) -> tuple[int, ...]:
     """A random shape of low to high dimensions, the first one mostly 1."""
     shape = [int(n) for n in rng.integers(1, most, int(rng.integers(low, high + 1)))]
@@ -351,11 +356,11 @@ def _reduced(rng: Rng, b: Builder, types="int8") -> tuple[int, list[int], tuple[
 
 
 def mean(rng: Rng, b: Builder, name="MEAN") -> int:
-    x, axes, out, keep = _reduced(rng, b)
+    x, axes, out, keep = _reduced(rng, b, "int8 int16")
     spec = b.tensors[x]
     spread = int(np.prod(spec.shape) / np.prod(out, dtype=int)) ** 0.5 if name == "SUM" else 1.0
-    scale = float(np.float32(spec.scales[0] * spread * 10.0 ** rng.uniform(-0.7, 0.5)))
-    y = b.activation(out, scale, _zero_point(rng))
+    scale = float(np.float32(spec.scales[0] * spread * _spread(rng, -0.7, 0.5)))
+    y = b.activation(out, scale, _zero_point(rng) if spec.dtype == "int8" else 0, spec.dtype)
     return b.op(name, [x, b.integers(axes)], y, 27, KeepDims=keep)
 
 
@@ -410,7 +415,7 @@ def transpose_conv(rng: Rng, b: Builder) -> int:
     bias = rng.integers(-9000, 9000, n_out) if rng.random() < 0.7 else None
     operands = b._weights(x, w, bias, w_scale, 0)
     typical = b.tensors[x].scales[0] * float(np.median(w_scale)) * 70 * np.sqrt(w[0].size)
-    out_scale = float(np.float32(typical * 10.0 ** rng.uniform(-0.7, 0.7)))
+    out_scale = float(np.float32(typical * _spread(rng, -0.7, 0.7)))
     y = b.activation((n, height, width, n_out), out_scale, _zero_point(rng))
     sizes = b.integers(b.tensors[y].shape)
     return b.op(
@@ -442,7 +447,7 @@ def batch_matmul(rng: Rng, b: Builder) -> int:
         a, c = (x, constant) if order == 0 else (constant, x)
         out = (*np.broadcast_shapes(*parts), rows, columns)
     typical = b.tensors[a].scales[0] * b.tensors[c].scales[0] * 80 * np.sqrt(depth)
-    y = b.activation(out, float(np.float32(typical * 10.0 ** rng.uniform(-0.5, 1))), _zero_point(rng))
+    y = b.activation(out, float(np.float32(typical * _spread(rng, -0.5, 1))), _zero_point(rng))
     return b.op("BATCH_MATMUL", [a, c], y, 101, AdjX=adjoint[0], AdjY=adjoint[1])
 
 
@@ -458,7 +463,7 @@ def cumsum(rng: Rng, b: Builder) -> int:
     """Along at most 8 elements, where the sum of Q19 terms cannot overflow."""
     x = _input(rng, b, _shape(rng, 1, 4, 9))
     dims = b.tensors[x].shape
-    scale = float(np.float32(b.tensors[x].scales[0] * 10.0 ** rng.uniform(-0.5, 1)))
+    scale = float(np.float32(b.tensors[x].scales[0] * _spread(rng, -0.5, 1)))
     y = b.activation(dims, scale, _zero_point(rng))
     exclusive, reverse = (bool(v) for v in rng.integers(0, 2, 2))
     operands = [x, b.integers(_axis(rng, len(dims)))]

@@ -1,4 +1,4 @@
-"""MEAN and SUM, REDUCE_MAX and REDUCE_MIN, ARG_MAX and ARG_MIN on int8 over constant axes.
+"""MEAN and SUM (int8, int16), REDUCE_MAX and REDUCE_MIN, ARG_MAX and ARG_MIN (int8) over constant axes.
 
 Source: TFLM micro/kernels/reduce_common.cc, arg_min_max.cc, reference/reduce.h (QuantizedMeanOrSum).
 """
@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tflm_int8.fixedpoint import I64Array, Multiplier, Rounding
+from tflm_int8.fixedpoint import INT32_MAX, I64Array, Multiplier, Rounding
 from tflm_int8.kernels.movement import MAX_ELEMENTS, check_moved, integers, numbered, positive_axis
-from tflm_int8.kernels.requantize import Int8Array, to_int8
+from tflm_int8.kernels.requantize import Int8Array, one_channel, to_output
 from tflm_int8.model import Tensor
 from tflm_int8.node import Node
 from tflm_int8.program.primitives import Requantize
@@ -43,12 +43,12 @@ class SumReduction(Reduction):
     input_zero_point: int
     requantize: Requantize
 
-    def run(self, inputs: list[NDArray[Any]]) -> list[Int8Array]:
-        """int8 [N, shape], axes → int8 [N, output shape]."""
+    def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
+        """int8 or int16 [N, shape], axes → [N, output shape] of the same type."""
         x = inputs[0]
         count = self.node.input(0).size // self.node.output.size
         acc = x.sum(axis=self._sample_axes, dtype=np.int64) - self.input_zero_point * count
-        y = to_int8(self.node, acc.reshape(-1, 1), self.requantize)
+        y = to_output(self.node, acc, self.requantize)
         return [y.reshape(len(x), *self.node.output.shape)]
 
 
@@ -111,13 +111,13 @@ def prepare_arg_min(node: Node, rounding: Rounding) -> ArgReduction:
 
 def _sum(node: Node, rounding: Rounding, *, mean: bool) -> SumReduction:
     x, axes = _operands(node)
-    _check_output(node, x, axes)
-    before, after = node.int8(x), node.int8(node.output)
+    _check_output(node, x, axes, "int8 int16")
+    before, after = (node.quantized(t, "int8", "int16") for t in (x, node.output))
+    count = x.size // node.output.size
+    if count * np.iinfo(x.dtype).max * 2 > INT32_MAX:
+        node.overflow(f"a sum of {count} elements of {x.dtype} can leave int32")
     m = node.multiplier(float(before.scale) / float(after.scale))
-    if mean:
-        m = _divided(m, x.size // node.output.size)
-    value, shift = np.array([m.value], np.int64), np.array([m.shift], np.int64)
-    stage = Requantize(value, shift, rounding, after.zero_point, -128, 127)
+    stage = one_channel(node, _divided(m, count) if mean else m, rounding, 0)
     return SumReduction(node, axes, before.zero_point, stage)
 
 
@@ -158,8 +158,8 @@ def _operands(node: Node) -> tuple[Tensor, tuple[int, ...]]:
     return x, tuple(sorted({positive_axis(node, a, len(x.shape)) for a in given}))
 
 
-def _check_output(node: Node, x: Tensor, axes: tuple[int, ...]) -> None:
-    check_moved(node, [x], "int8")
+def _check_output(node: Node, x: Tensor, axes: tuple[int, ...], types: str = "int8") -> None:
+    check_moved(node, [x], types)
     kept = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
     squeezed = tuple(n for i, n in enumerate(x.shape) if i not in axes)
     if node.output.shape not in (kept, squeezed):
