@@ -266,6 +266,19 @@ def wide_weights(rng: Rng, b: Builder, x: int, name: str) -> int:
     return _narrowed(rng, b, b.op(name, inputs, y, union, **options))
 
 
+def wide_pool(rng: Rng, b: Builder, x: int, name: str) -> int:
+    """int8 → int16 → a pool → int8."""
+    shape = b.tensors[x].shape
+    x = b.reshape(x, (1,) * (4 - len(shape)) + shape)
+    w = _widened(rng, b, x, near(rng, b.tensors[x].scales[0] / 256, 0.3))
+    height, width = b.tensors[x].shape[1:3]
+    kernel = (int(rng.integers(1, height + 1)), int(rng.integers(1, width + 1)))
+    stride = (int(rng.integers(1, 3)), int(rng.integers(1, 3)))
+    y = b.pool(w, name.split("_")[0], kernel, stride, int(rng.integers(0, 2)), int(rng.integers(0, 4)))
+    b.tensors[y].dtype = "int16"
+    return _narrowed(rng, b, y)
+
+
 ONE_OP: dict[str, Graph] = {
     **dict.fromkeys(
         ("ABS", "ELU", "HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "RELU", "RELU6", "RSQRT", "TANH"), unary
@@ -278,6 +291,7 @@ ONE_OP: dict[str, Graph] = {
     **dict.fromkeys(("LOGICAL_AND", "LOGICAL_OR", "LOGICAL_NOT"), logical),
     "SELECT_V2": select,
     "PRELU": prelu,
+    **dict.fromkeys(("AVERAGE_POOL_2D_INT16", "MAX_POOL_2D_INT16"), wide_pool),
     **dict.fromkeys(("LOG_SOFTMAX", "L2_NORMALIZATION"), normalization),
     **dict.fromkeys(
         [f"{n}_INT16" for n in ("ABS", "LEAKY_RELU", "LOGISTIC", "RELU", "RELU6", "RSQRT", "TANH")],

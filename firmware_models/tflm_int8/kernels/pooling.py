@@ -1,4 +1,4 @@
-"""AVERAGE_POOL_2D and MAX_POOL_2D on int8: no requantization, taps outside the image do not count.
+"""AVERAGE_POOL_2D and MAX_POOL_2D on int8 or int16: no requantization, taps outside the image do not count.
 
 Source: TFLM micro/kernels/pooling_common.cc, reference/integer_ops/pooling.h.
 """
@@ -6,13 +6,13 @@ Source: TFLM micro/kernels/pooling_common.cc, reference/integer_ops/pooling.h.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tflm_int8.fixedpoint import Rounding
 from tflm_int8.geometry import Window2D
-from tflm_int8.kernels.requantize import Int8Array
 from tflm_int8.node import Node
 from tflm_int8.program.primitives import DivideRounding
 
@@ -32,24 +32,26 @@ class Pool:
         """int64 [positions, taps]: the pixel of each tap; n_pixels outside the image."""
         return self.window.taps
 
-    def _gathered(self, x: Int8Array, outside: int) -> NDArray[np.int64]:
-        """int8 [N, batch, h, w, c] → int64 [N * batch, positions, taps, c]."""
+    def _gathered(self, x: NDArray[Any], outside: int) -> NDArray[np.int64]:
+        """[N, batch, h, w, c] → int64 [N * batch, positions, taps, c]."""
         images = x.reshape(-1, self.window.n_pixels, x.shape[-1]).astype(np.int64)
         edge = np.full((len(images), 1, x.shape[-1]), outside, np.int64)
         return np.concatenate([images, edge], axis=1)[:, self.taps()]
 
-    def _shaped(self, x: Int8Array, values: NDArray[np.int64]) -> list[Int8Array]:
-        return [values.astype(np.int8).reshape(len(x), *self.node.output.shape)]
+    def _shaped(self, x: NDArray[Any], values: NDArray[np.int64]) -> list[NDArray[Any]]:
+        return [values.astype(x.dtype).reshape(len(x), *self.node.output.shape)]
 
 
 @dataclass(frozen=True)
 class MaxPool(Pool):
     """The greatest tap."""
 
-    def run(self, inputs: list[Int8Array]) -> list[Int8Array]:
-        """int8 [N, batch, h, w, c] → int8 [N, output shape]."""
+    def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
+        """int8 or int16 [N, batch, h, w, c] → the same type [N, output shape]."""
         x = inputs[0]
-        return self._shaped(x, np.clip(self._gathered(x, -128).max(axis=2), self.lo, self.hi))
+        return self._shaped(
+            x, np.clip(self._gathered(x, int(np.iinfo(x.dtype).min)).max(axis=2), self.lo, self.hi)
+        )
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,8 @@ class AveragePool(Pool):
         inside = (self.taps() < self.window.n_pixels).sum(axis=1)
         return DivideRounding(inside.astype(np.int64), self.lo, self.hi)
 
-    def run(self, inputs: list[Int8Array]) -> list[Int8Array]:
-        """int8 [N, batch, h, w, c] → int8 [N, output shape]."""
+    def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
+        """int8 or int16 [N, batch, h, w, c] → the same type [N, output shape]."""
         x = inputs[0]
         sums = self._gathered(x, 0).sum(axis=2).transpose(0, 2, 1)
         values = self.rule().apply(sums, np.arange(self.window.n_positions))
@@ -82,7 +84,7 @@ def prepare_average(node: Node, rounding: Rounding) -> AveragePool:
 def _window_and_range(node: Node) -> tuple[Window2D, int, int]:
     node.arity(range(1, 2))
     x, out = node.input(0), node.output
-    before, after = node.int8(x), node.int8(out)
+    before, after = node.quantized(x, "int8", "int16"), node.quantized(out, x.dtype)
     if before.zero_point != after.zero_point or abs(np.float32(before.scale - after.scale)) > 1e-6:
         node.refuse("input and output are quantized differently")
     if len(x.shape) != 4 or x.size == 0:
@@ -96,6 +98,8 @@ def _window_and_range(node: Node) -> tuple[Window2D, int, int]:
     )
     if (out.shape[0], out.shape[3]) != (x.shape[0], x.shape[3]):
         node.refuse(f"shapes {list(x.shape)} → {list(out.shape)}")
+    if x.dtype == "int16" and window.taps.shape[1] > 1 << 15:
+        node.refuse("the sum over a window can overflow int32")
     if np.any((window.taps < window.n_pixels).sum(axis=1) == 0):
         node.refuse("a window lies wholly outside the image")
     lo, hi = node.activation_range(node.option(_OPTIONS, 5, "<b"))

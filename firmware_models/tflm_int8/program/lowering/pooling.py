@@ -13,7 +13,7 @@ from tflm_int8.program.lowering.builder import Builder
 def average_pool(b: Builder, k: AveragePool) -> None:
     """A sum over the window (all weights 1), then a rounding division by the taps that count."""
     shape = k.node.input(0).shape
-    if shape[0] != 1:
+    if shape[0] != 1 or k.node.output.dtype != "int8":
         return b.exact(k)
     ones = np.ones((shape[3], k.window.rows.kernel, k.window.columns.kernel, 1), np.int64)
     term = p.Term(b.source(k, 0), Convolution(k.window, ones, shape[3]), 0)
@@ -25,7 +25,7 @@ def average_pool(b: Builder, k: AveragePool) -> None:
 def max_pool(b: Builder, k: MaxPool) -> None:
     """Windows of indices; a tap outside the image repeats one that is inside."""
     shape = k.node.input(0).shape
-    if shape[0] != 1:
+    if shape[0] != 1 or k.node.output.dtype != "int8":
         return b.exact(k)
     taps = k.taps()
     inside = taps < k.window.n_pixels
