@@ -15,7 +15,7 @@ PACKAGES = {
         "junitparser", "markupsafe",
     },
     "host/coverify/verify": {
-        "coverify.verify", "coverify.errors", "coverify.files", "tflm_int8", "numpy", "pydantic", "z3",
+        "coverify.verify", "coverify.errors", "coverify.files", "coverify.npy", "tflm_int8", "numpy", "pydantic", "z3",
     },
     "host/coverify/boards": {
         "coverify.boards", "coverify.link", "coverify.errors", "coverify.files", "tomli", "serial",
