@@ -279,6 +279,14 @@ def wide_pool(rng: Rng, b: Builder, x: int, name: str) -> int:
     return _narrowed(rng, b, y)
 
 
+def wide_softmax(rng: Rng, b: Builder, x: int, name: str) -> int:
+    """int8 → int16 → SOFTMAX → int8."""
+    w = _widened(rng, b, x, near(rng, b.tensors[x].scales[0] / 256, 0.3))
+    y = b.activation(b.tensors[x].shape, 1 / 32768, 0, "int16")
+    beta = float(np.float32(rng.choice([1.0, 0.5, 7.0])))
+    return _narrowed(rng, b, b.op("SOFTMAX", [w], y, 9, Beta=beta))
+
+
 ONE_OP: dict[str, Graph] = {
     **dict.fromkeys(
         ("ABS", "ELU", "HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "RELU", "RELU6", "RSQRT", "TANH"), unary
@@ -291,6 +299,7 @@ ONE_OP: dict[str, Graph] = {
     **dict.fromkeys(("LOGICAL_AND", "LOGICAL_OR", "LOGICAL_NOT"), logical),
     "SELECT_V2": select,
     "PRELU": prelu,
+    "SOFTMAX_INT16": wide_softmax,
     **dict.fromkeys(("AVERAGE_POOL_2D_INT16", "MAX_POOL_2D_INT16"), wide_pool),
     **dict.fromkeys(("LOG_SOFTMAX", "L2_NORMALIZATION"), normalization),
     **dict.fromkeys(

@@ -27,6 +27,8 @@ from tflm_int8.fixedpoint import (
 )
 from tflm_int8.flatbuffer import Damaged
 from tflm_int8.kernels.requantize import Int8Array
+from tflm_int8.kernels.softmax_wide import WideSoftmax
+from tflm_int8.kernels.softmax_wide import prepare as prepare_wide
 from tflm_int8.node import Node
 
 _OPTIONS = 9
@@ -149,10 +151,16 @@ class Softmax:
         return [self.function.apply(x)]
 
 
-def prepare(node: Node, rounding: Rounding) -> Softmax:
+def prepare(node: Node, rounding: Rounding) -> Softmax | WideSoftmax:
     """Check the operator and compute its integers."""
     node.arity(range(1, 2))
     x, out = node.input(0), node.output
+    try:
+        beta = node.options(_OPTIONS).float32(0)
+    except Damaged as error:
+        raise MalformedModel(node.model.name, f"op {node.op.index}: {error}") from error
+    if x.dtype == "int16":
+        return prepare_wide(node, beta, rounding)
     quantization, out_quantization = node.int8(x), node.int8(out)
     if x.shape != out.shape or not x.shape:
         node.refuse(f"shapes {list(x.shape)} → {list(out.shape)}")
@@ -160,10 +168,6 @@ def prepare(node: Node, rounding: Rounding) -> Softmax:
         node.refuse("the output must have the scale 1/256 and the zero point -128")
     if x.shape[-1] > MAX_DEPTH:
         node.refuse(f"a row of {x.shape[-1]} elements overflows the sum; at most {MAX_DEPTH}")
-    try:
-        beta = node.options(_OPTIONS).float32(0)
-    except Damaged as error:
-        raise MalformedModel(node.model.name, f"op {node.op.index}: {error}") from error
     return Softmax(node, function(node, beta, float(quantization.scale)), x.shape[-1])
 
 

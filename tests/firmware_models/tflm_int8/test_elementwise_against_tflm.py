@@ -146,3 +146,25 @@ def test_a_negative_number_has_no_inverse_square_root():
     content = b.finish(b.op("RSQRT", [x], b.activation((1, 2), 0.01, 0)))
     with pytest.raises(UnsupportedOp, match="op 0 RSQRT"):
         Reference(Model.from_bytes(content)).run(np.array([[9, 6]], np.int8))
+
+
+@pytest.mark.parametrize(
+    ("name", "scale", "out_scale", "union", "options"),
+    [
+        ("SOFTMAX", 10 / 65535, 1 / 32768, 9, {"Beta": 1.0}),
+        ("LOGISTIC", 1 / 4096, 1 / 32768, 0, {}),
+        ("LOGISTIC", 0.0003, 1 / 32768, 0, {}),
+        ("TANH", 1 / 4096, 1 / 32768, 0, {}),
+        ("TANH", 1 / 2048, 1 / 32768, 0, {}),
+        ("TANH", 0.0001, 1 / 32768, 0, {}),
+    ],
+)
+def test_every_int16_code_equals_tflm(name, scale, out_scale, union, options):
+    b = Builder()
+    x = b.input((1, 256), scale, 0, "int16")
+    content = b.finish(b.op(name, [x], b.activation((1, 256), out_scale, 0, "int16"), union, **options))
+    codes = np.arange(-(1 << 15), 1 << 15).astype(np.int16).reshape(256, 256)
+    codes = np.ascontiguousarray(codes.T)  # each row spans the range
+    reference, tflm = Reference(Model.from_bytes(content)), Tflm(content, 1 << 20)
+    for one, expected in zip(codes, reference.run(codes), strict=True):
+        np.testing.assert_array_equal(tflm.run(one[None])[0], expected)
