@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pytest
 
+import random_elementwise
 import random_graphs
 import random_movement
 from model_builder import Builder
@@ -18,6 +19,7 @@ CONTENT = (NETWORKS / "digits_cnn.tflite").read_bytes()
 BASES = [
     *(CONTENT for _ in range(20)),
     *(random_graphs.network(seed) for seed in range(20)),
+    *(random_elementwise.one_op(name, seed) for name in random_elementwise.ONE_OP for seed in range(2)),
     *(random_movement.one_op(name, seed) for name in random_movement.ONE_OP for seed in range(2)),
 ]
 
