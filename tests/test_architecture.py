@@ -15,7 +15,8 @@ PACKAGES = {
         "junitparser", "markupsafe",
     },
     "host/coverify/verify": {
-        "coverify.verify", "coverify.errors", "coverify.files", "coverify.npy", "tflm_int8", "numpy", "pydantic", "z3",
+        "coverify.verify", "coverify.errors", "coverify.files", "coverify.npy", "tflm_int8", "numpy",
+        "pydantic", "z3",
     },
     "host/coverify/boards": {
         "coverify.boards", "coverify.link", "coverify.errors", "coverify.files", "tomli", "serial",
@@ -58,3 +59,11 @@ def test_no_source_file_is_longer_than_450_lines():
         for path in (ROOT / folder).rglob("*"):
             if path.suffix in (".py", ".c", ".h") and path.name != "builtin_names.py":
                 assert len(path.read_text("utf-8").splitlines()) <= 450, path
+
+
+def test_every_package_is_in_the_distribution():
+    text = (ROOT / "pyproject.toml").read_text("utf-8")
+    for folder in ("host", "firmware_models"):
+        for init in (ROOT / folder).rglob("__init__.py"):
+            name = ".".join(init.parent.relative_to(ROOT / folder).parts)
+            assert f'"{name}",' in text, f"{name} is missing in [tool.setuptools] packages"

@@ -9,11 +9,12 @@ when complete, so builds at the same time neither see nor disturb one another.
 from __future__ import annotations
 
 import hashlib
-import importlib.resources
+import importlib.util
 import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,19 +72,17 @@ def harness() -> Path:
     beside = _checkout() / "device_harness"
     if (beside / "Makefile").is_file():
         return beside
-    try:
-        installed = importlib.resources.files("coverify_harness")
-    except ModuleNotFoundError:
-        installed = None
-    if isinstance(installed, Path) and (installed / "Makefile").is_file():
-        return installed
+    package = importlib.util.find_spec("coverify_harness")
+    for installed in map(Path, (package and package.submodule_search_locations) or ()):
+        if (installed / "Makefile").is_file():
+            return installed
     raise BuildError(
         "finding the firmware's sources", f"neither {beside} nor the package coverify_harness is there"
     )
 
 
-def build(target: Target) -> Path:
-    """The path of the firmware for `target`, built if need be; ToolMissing or BuildError."""
+def build(target: Target, say: Callable[[str], None] | None = None) -> Path:
+    """The path of the firmware for `target`, built if need be (`say` is told); ToolMissing or BuildError."""
     _require(target)
     source = harness()
     kept = (
@@ -91,6 +90,8 @@ def build(target: Target) -> Path:
         / f"{target.machine or target.port}{'-san' if target.sanitize else ''}-{_key(source, target)}"
     )
     if not (kept / target.artifact).is_file():
+        if say is not None:
+            say(f"building the firmware for {target.machine or target.port}, once for these sources")
         _build_into(source, target, kept)
     return kept / target.artifact
 

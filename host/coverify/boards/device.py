@@ -113,8 +113,8 @@ class Device:
     def _start(self) -> EmulatedProcess:
         if self._firmware is None:
             native = self.board.kind == "native"
-            self._say(f"building the firmware for {self.board.url} (kept for next time)")
-            self._firmware = build.build(build.NATIVE if native else build.machine_target(self.board.target))
+            target = build.NATIVE if native else build.machine_target(self.board.target)
+            self._firmware = build.build(target, self._say)
         self._say(f"starting {self.board.url} with {self._firmware}")
         deadline = Deadline.in_s(START_S * self.board.timeout_scale)
         process = self._process(self._firmware, deadline)

@@ -31,6 +31,8 @@ STYLES: Final = {0: "bold green", 1: "bold red", 2: "bold magenta", 3: "bold mag
 def render(result: Result, console: Console) -> None:
     """Print a result."""
     console.print(_headline(result))
+    for line in (result.message or "").splitlines()[1:]:
+        console.print(Text(f"  {plain(line)}"))
     for line in _about(result):
         console.print(Text(line, style="dim"))
     _tensors(result, console)
@@ -48,7 +50,7 @@ def render(result: Result, console: Console) -> None:
 
 
 def _headline(result: Result) -> Text:
-    why = result.message or MEANINGS[result.verdict]
+    why = (result.message or MEANINGS[result.verdict]).partition("\n")[0]
     file = f"  {plain(result.model.file)}" if result.model else ""
     return Text.assemble(_verdict(result.verdict), f"  {plain(result.verb)}{file}: {plain(why)}")
 

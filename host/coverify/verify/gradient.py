@@ -43,7 +43,7 @@ class Gradient:
     boxes: list[Box]
 
     def input_gradient(self, wires: list[I64Array], wire: int, seed: F64Array) -> F64Array:
-        """d(seed . wire)/d(input) at the points whose wires are given; seed: [N, n of wire] → [N, n_input]."""
+        """d(seed . wire)/d(input) at the points with these wires; seed: [N, n of wire] → [N, n_input]."""
         gradients: dict[int, F64Array] = {wire: seed}
         for index in range(wire - 1, -1, -1):
             above = gradients.pop(index + 1, None)
