@@ -35,6 +35,10 @@ _OPTIONS = 9
 _DIFF_INTEGER_BITS = 5
 _SUM_INTEGER_BITS = 12
 MAX_DEPTH = (1 << _SUM_INTEGER_BITS) - 1
+SURE_DEPTH = 511
+"""A longer row may reach a sum of 512 exponentials, at which TFLM aborts (its check of the exponent)."""
+
+_ABORTING_SUM = 512 << (31 - _SUM_INTEGER_BITS)
 
 
 @dataclass(frozen=True)
@@ -72,10 +76,20 @@ class SoftmaxFunction:
 
     def apply(self, x: NDArray[np.int8]) -> NDArray[np.int8]:
         """int8 [..., depth] → int8 [..., depth]."""
-        wide = x.astype(np.int64)
-        d = wide.max(axis=-1, keepdims=True) - wide
-        total = self.exponentials()[d].sum(axis=-1, keepdims=True)
-        return self._outputs(np.broadcast_to(total, d.shape), d).astype(np.int8)
+        d = _distances(x)
+        return self._outputs(np.broadcast_to(self.total(x), d.shape), d).astype(np.int8)
+
+    def total(self, x: NDArray[np.int8]) -> I64Array:
+        """The sum of every row's exponentials, Q12.19: int8 [..., depth] → int64 [..., 1]."""
+        row_sum: I64Array = self.exponentials()[_distances(x)].sum(axis=-1, keepdims=True)
+        return row_sum
+
+
+def _distances(x: NDArray[np.int8]) -> I64Array:
+    """How far every element lies below its row's maximum, 0…255."""
+    wide = x.astype(np.int64)
+    below: I64Array = wide.max(axis=-1, keepdims=True) - wide
+    return below
 
 
 def _saturated_shift(x: I64Array, left: int) -> I64Array:
@@ -148,6 +162,8 @@ class Softmax:
     def run(self, inputs: list[Int8Array]) -> list[Int8Array]:
         """int8 [N, shape] → int8 [N, shape]."""
         x = inputs[0]
+        if self.depth > SURE_DEPTH and np.any(self.function.total(x) >= _ABORTING_SUM):
+            self.node.overflow("a row's exponentials add up to 512 or more, where TFLM aborts")
         return [self.function.apply(x)]
 
 

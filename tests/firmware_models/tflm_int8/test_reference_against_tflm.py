@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 import random_graphs
+from model_builder import Builder
 from oracle import NETWORKS, Tflm, shared
-from tflm_int8 import Model, Reference, UnsupportedOp, lower, sample_shape
+from tflm_int8 import AccumulatorOverflow, Model, Reference, UnsupportedOp, lower, sample_shape
 from tflm_int8.program.concrete import run as run_program
 
 CASES = int(os.environ.get("COVERIFY_FUZZ_CASES", "60"))
@@ -105,3 +106,18 @@ def test_a_float_model_is_refused_by_the_name_of_its_first_operator():
     content = shared("models/pretrainedResnet.tflite").read_bytes()
     with pytest.raises(UnsupportedOp, match=r"op 0 CONV_2D in model.tflite: tensor \d+ is float32"):
         Reference(Model.from_bytes(content))
+
+
+@pytest.mark.parametrize("depth", [511, 512, 1000])
+def test_a_long_softmax_equals_tflm_and_is_refused_where_tflm_aborts(depth):
+    b = Builder()
+    x = b.input((1, depth), 0.1, 0)
+    content = b.finish(b.softmax(x))
+    random = random_graphs.images(depth, (depth,), 8)[4:]
+    assert_equal_everywhere(content, random, lowered=depth == 511)
+    level = np.zeros((1, depth), np.int8)
+    if depth == 511:
+        assert_equal_everywhere(content, level)
+    else:  # a sum of 512 exponentials: the interpreter ends the process there
+        with pytest.raises(AccumulatorOverflow, match="TFLM aborts"):
+            Reference(Model.from_bytes(content)).run(level)

@@ -154,7 +154,7 @@ def random_program(rng: np.random.Generator) -> Program:
 
 
 def near_a_boundary(program: Program, rng: np.random.Generator) -> np.ndarray | None:
-    """An input whose label is often not that of its neighbours; None when all inputs seem to share a label."""
+    """An input whose label is often not that of its neighbours; None when all seem to share a label."""
     x = rng.integers(-128, 128, (100, program.n_input))
     labels = run(program, x)[program.output].argmax(axis=1)
     if len(np.unique(labels)) == 1:

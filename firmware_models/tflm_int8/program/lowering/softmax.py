@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from tflm_int8.kernels.softmax import Softmax
+from tflm_int8.kernels.softmax import SURE_DEPTH, Softmax
 from tflm_int8.program import primitives as p
 from tflm_int8.program.lowering.builder import Builder
 
 
 def softmax(b: Builder, k: Softmax) -> None:
     """The rows through the kernel's function."""
+    if k.depth > SURE_DEPTH:
+        k.node.refuse(f"rows of more than {SURE_DEPTH} elements are not lowered")
     b.wires[k.node.output.index] = b.emit(p.Softmax(b.source(k, 0), k.depth, k.function))
