@@ -41,8 +41,9 @@ static const char *const operator_names[] = {
 /* clang-format on */
 
 static const char *const type_names[] = {
-    "FLOAT32", "FLOAT16", "INT32", "UINT8", "INT64", "STRING", "BOOL", "INT16", "COMPLEX64", "INT8",
-    "FLOAT64", "COMPLEX128", "UINT64", "RESOURCE", "VARIANT", "UINT32", "UINT16", "INT4", "BFLOAT16",
+    "FLOAT32", "FLOAT16",   "INT32",  "UINT8",   "INT64",      "STRING", "BOOL",
+    "INT16",   "COMPLEX64", "INT8",   "FLOAT64", "COMPLEX128", "UINT64", "RESOURCE",
+    "VARIANT", "UINT32",    "UINT16", "INT4",    "BFLOAT16",
 };
 
 const char *k_operator_name(uint32_t builtin)
