@@ -5,6 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 DEMO   := build/demo
+C_SOURCES = $(shell find device_harness tests/device_harness -name '*.[ch]')
 
 .DEFAULT_GOAL := help
 .PHONY: help setup tools demo test check format fuzz bench networks clean
@@ -31,15 +32,17 @@ test: setup ## All tests
 	@$(BIN)/python -m pytest
 
 check: setup ## Format, lint, types, C warnings and sanitizers, fast tests: what CI runs first
-	@$(BIN)/ruff format --check .
-	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/clang-format --dry-run --Werror $(C_SOURCES)
 	@$(BIN)/mypy
 	@$(MAKE) --no-print-directory -C device_harness PORT=native BUILD=$(CURDIR)/build/check SAN=1
 	@$(BIN)/python -m pytest -m 'not slow and not cross' -x
 
-format: setup ## Format the Python sources
+format: setup ## Format the sources
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+	@$(BIN)/clang-format -i $(C_SOURCES)
 
 fuzz: setup ## The long form of the differential tests (COVERIFY_FUZZ_CASES=…)
 	@COVERIFY_FUZZ_CASES=$${COVERIFY_FUZZ_CASES:-3000} $(BIN)/python -m pytest -k 'random or fuzz or mutat or brute'

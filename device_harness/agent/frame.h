@@ -19,10 +19,10 @@ uint32_t cv_crc32(uint32_t crc, const uint8_t *data, uint32_t n);
 struct cv_receiver {
     uint8_t frame[CV_MAX_FRAME]; /* the decoded bytes so far */
     uint32_t n;
-    uint8_t code;    /* of the present COBS block; 0: no block yet */
-    uint8_t left;    /* bytes of the present block still to come */
-    bool damaged;    /* drop everything up to the next zero byte */
-    bool complete;   /* the last byte ended a frame; the next byte starts afresh */
+    uint8_t code;  /* of the present COBS block; 0: no block yet */
+    uint8_t left;  /* bytes of the present block still to come */
+    bool damaged;  /* drop everything up to the next zero byte */
+    bool complete; /* the last byte ended a frame; the next byte starts afresh */
 };
 
 /* One frame as it was received; `payload` points into the receiver and lives until its next byte. */

@@ -67,8 +67,8 @@ static enum cv_status on_model_begin(struct cv_session *s, struct request q, str
     const uint8_t *digest = q.p + 4;
     if (size > s->board->model_capacity)
         return cv_reply_refuse(r, CV_TOO_BIG, s->board->model_capacity, "the model does not fit");
-    bool already = model_is_loaded(s) && size == s->model_size &&
-                   memcmp(digest, s->model_digest, CV_SHA256_BYTES) == 0;
+    bool already =
+        model_is_loaded(s) && size == s->model_size && memcmp(digest, s->model_digest, CV_SHA256_BYTES) == 0;
     forget_invocation(s);
     if (already) {
         s->state = CV_READY;
@@ -161,8 +161,7 @@ static enum cv_status on_input(struct cv_session *s, struct request q, struct cv
     uint32_t ordinal = cv_load_u16(q.p);
     uint32_t offset = cv_load_u32(q.p + 4);
     uint32_t n = q.n - 8;
-    if (ordinal >= s->facts.n_inputs ||
-        !s->board->engine->tensor(s->board->engine->input(ordinal), &span))
+    if (ordinal >= s->facts.n_inputs || !s->board->engine->tensor(s->board->engine->input(ordinal), &span))
         return cv_reply_refuse(r, CV_RANGE, s->facts.n_inputs, "no such input");
     uint32_t received = s->state == CV_READY ? s->input_received[ordinal] : 0;
     if (offset > received || offset > span.n || n > span.n - offset)

@@ -25,6 +25,7 @@ from tflm_int8.flatbuffer import Buffer, Damaged, Table
 MAX_FILE_BYTES = 64 << 20
 MAX_TENSOR_ELEMENTS = 1 << 26
 MAX_DIMENSIONS = 8
+MAX_OPERATORS = 1 << 14
 
 _TYPES: dict[int, str] = {
     0: "float32", 1: "float16", 2: "int32", 3: "uint8", 4: "int64", 6: "bool", 7: "int16", 9: "int8",
@@ -129,6 +130,8 @@ class _Reader:
         graphs = self.root.tables(2)
         if len(graphs) != 1:
             raise UnsupportedModel(self.name, f"{len(graphs)} subgraphs; only a single one is supported")
+        if len(graphs[0].tables(3)) > MAX_OPERATORS:
+            raise UnsupportedModel(self.name, f"more than {MAX_OPERATORS} operators")
         codes = [self._operator_name(code) for code in self.root.tables(1)]
         buffers = [self._buffer(b) for b in self.root.tables(4)]
         graph = graphs[0]

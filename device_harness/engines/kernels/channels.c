@@ -46,10 +46,9 @@ static enum cv_status check_accumulator(struct k_load *l, const struct k_filter 
 {
     uint32_t largest = (uint32_t)(z_in < 0 ? 127 - z_in : z_in + 128); /* max |x - z_in|, <= 255 */
     uint64_t bound = weight_sum(f, channel) * largest + magnitude(bias);
-    return bound <= INT32_MAX
-               ? CV_OK
-               : k_refuse_number(l, CV_UNSUPPORTED, "accumulator may overflow int32: output channel",
-                                 channel);
+    return bound <= INT32_MAX ? CV_OK
+                              : k_refuse_number(l, CV_UNSUPPORTED,
+                                                "accumulator may overflow int32: output channel", channel);
 }
 
 enum cv_status k_channels(struct k_load *l, const struct k_op *op, const struct k_filter *filter,

@@ -17,11 +17,11 @@
 #define K_MAX_RANK 6u
 #define K_MAX_TENSORS 4096u
 #define K_MAX_OPERATORS 1024u
-#define K_MAX_ENDS 16u                    /* model inputs, and model outputs */
+#define K_MAX_ENDS 16u /* model inputs, and model outputs */
 #define K_MAX_OP_INPUTS 3u
-#define K_MAX_TENSOR_BYTES 0x10000000u    /* 2^28 */
-#define K_MAX_MACS ((uint64_t)1 << 34)    /* multiplications of one inference: keeps a run finite */
-#define K_NONE 0xFFFFFFFFu                /* no such tensor: an optional input that is left out */
+#define K_MAX_TENSOR_BYTES 0x10000000u /* 2^28 */
+#define K_MAX_MACS ((uint64_t)1 << 34) /* multiplications of one inference: keeps a run finite */
+#define K_NONE 0xFFFFFFFFu             /* no such tensor: an optional input that is left out */
 
 /* TensorType of the .tflite schema, as far as it is named here. */
 enum k_type { K_FLOAT32 = 0, K_INT32 = 2, K_INT8 = 9 };
@@ -32,8 +32,8 @@ struct k_tensor {
     bool is_variable;
     bool is_sparse;
     int32_t dims[K_MAX_RANK];
-    uint32_t n_elements; /* 0: a dimension is unknown, zero, or beyond the limits */
-    uint32_t n_bytes;    /* 0: as above, or a type whose width we do not know */
+    uint32_t n_elements;          /* 0: a dimension is unknown, zero, or beyond the limits */
+    uint32_t n_bytes;             /* 0: as above, or a type whose width we do not know */
     struct fb_vector scales;      /* float */
     struct fb_vector zero_points; /* int64 */
     int32_t quantized_dimension;

@@ -18,7 +18,7 @@ struct plan {
     int32_t batches;
     int32_t in_depth;
     int32_t out_depth;
-    int32_t group_depth;      /* input channels of one group */
+    int32_t group_depth; /* input channels of one group */
     int32_t filters_per_group;
     int32_t z_in;
     int32_t z_out;
@@ -46,10 +46,18 @@ static enum cv_status prepare_axes(struct k_load *l, const struct k_op *op, stru
     const int32_t *filter = l->graph->tensors[op->inputs[1]].dims;
     const int32_t *out = l->graph->tensors[op->output].dims;
     uint8_t padding = fb_u8(fb, op->options, CONV_PADDING, 0);
-    struct k_axis y = {in[1], out[1], filter[1], fb_i32(fb, op->options, CONV_STRIDE_H, 0),
-                       fb_i32(fb, op->options, CONV_DILATION_H, 1), 0};
-    struct k_axis x = {in[2], out[2], filter[2], fb_i32(fb, op->options, CONV_STRIDE_W, 0),
-                       fb_i32(fb, op->options, CONV_DILATION_W, 1), 0};
+    struct k_axis y = {in[1],
+                       out[1],
+                       filter[1],
+                       fb_i32(fb, op->options, CONV_STRIDE_H, 0),
+                       fb_i32(fb, op->options, CONV_DILATION_H, 1),
+                       0};
+    struct k_axis x = {in[2],
+                       out[2],
+                       filter[2],
+                       fb_i32(fb, op->options, CONV_STRIDE_W, 0),
+                       fb_i32(fb, op->options, CONV_DILATION_W, 1),
+                       0};
     enum cv_status status = k_axis_prepare(l, padding, &y);
     if (status == CV_OK)
         status = k_axis_prepare(l, padding, &x);
@@ -91,8 +99,8 @@ enum cv_status k_conv_2d_prepare(struct k_load *l, struct k_op *op)
     if (status == CV_OK)
         status = prepare_axes(l, op, p);
     if (status == CV_OK)
-        status = k_activation_limits(l, fb_u8(&g->file, op->options, CONV_ACTIVATION, 0), op->output,
-                                     &p->limits);
+        status =
+            k_activation_limits(l, fb_u8(&g->file, op->options, CONV_ACTIVATION, 0), op->output, &p->limits);
     if (status != CV_OK)
         return status;
     uint32_t taps = g->tensors[op->inputs[1]].n_elements / (uint32_t)p->out_depth;

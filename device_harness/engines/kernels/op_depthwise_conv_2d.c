@@ -46,10 +46,18 @@ static enum cv_status prepare_axes(struct k_load *l, const struct k_op *op, stru
     const int32_t *filter = l->graph->tensors[op->inputs[1]].dims;
     const int32_t *out = l->graph->tensors[op->output].dims;
     uint8_t padding = fb_u8(fb, op->options, DEPTHWISE_PADDING, 0);
-    struct k_axis y = {in[1], out[1], filter[1], fb_i32(fb, op->options, DEPTHWISE_STRIDE_H, 0),
-                       fb_i32(fb, op->options, DEPTHWISE_DILATION_H, 1), 0};
-    struct k_axis x = {in[2], out[2], filter[2], fb_i32(fb, op->options, DEPTHWISE_STRIDE_W, 0),
-                       fb_i32(fb, op->options, DEPTHWISE_DILATION_W, 1), 0};
+    struct k_axis y = {in[1],
+                       out[1],
+                       filter[1],
+                       fb_i32(fb, op->options, DEPTHWISE_STRIDE_H, 0),
+                       fb_i32(fb, op->options, DEPTHWISE_DILATION_H, 1),
+                       0};
+    struct k_axis x = {in[2],
+                       out[2],
+                       filter[2],
+                       fb_i32(fb, op->options, DEPTHWISE_STRIDE_W, 0),
+                       fb_i32(fb, op->options, DEPTHWISE_DILATION_W, 1),
+                       0};
     enum cv_status status = k_axis_prepare(l, padding, &y);
     if (status == CV_OK)
         status = k_axis_prepare(l, padding, &x);

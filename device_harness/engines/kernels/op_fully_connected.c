@@ -83,8 +83,8 @@ enum cv_status k_fully_connected_prepare(struct k_load *l, struct k_op *op)
     p->z_out = k_zero_point(g, op->output);
     struct k_filter filter = {p->weights, p->z_w, p->n_out, p->n_in, p->n_in, 1};
     op->plan = p;
-    status = k_activation_limits(l, fb_u8(&g->file, op->options, DENSE_ACTIVATION, 0), op->output,
-                                 &p->limits);
+    status =
+        k_activation_limits(l, fb_u8(&g->file, op->options, DENSE_ACTIVATION, 0), op->output, &p->limits);
     return status != CV_OK ? status : k_channels(l, op, &filter, &p->channels);
 }
 

@@ -7,8 +7,8 @@
 /* NULL: not in this engine. */
 const struct k_operator *k_operator_find(uint32_t builtin);
 
-#define K_DECLARE(name)                                                      \
-    enum cv_status k_##name##_prepare(struct k_load *l, struct k_op *op);   \
+#define K_DECLARE(name)                                                                                      \
+    enum cv_status k_##name##_prepare(struct k_load *l, struct k_op *op);                                    \
     enum cv_status k_##name##_run(const struct k_graph *g, const struct k_op *op)
 
 K_DECLARE(add);

@@ -32,10 +32,12 @@ static enum cv_status prepare_axes(struct k_load *l, const struct k_op *op, stru
     const int32_t *in = l->graph->tensors[op->inputs[0]].dims;
     const int32_t *out = l->graph->tensors[op->output].dims;
     uint8_t padding = fb_u8(fb, op->options, POOL_PADDING, 0);
-    struct k_axis y = {in[1], out[1], fb_i32(fb, op->options, POOL_FILTER_H, 0),
-                       fb_i32(fb, op->options, POOL_STRIDE_H, 0), 1, 0};
-    struct k_axis x = {in[2], out[2], fb_i32(fb, op->options, POOL_FILTER_W, 0),
-                       fb_i32(fb, op->options, POOL_STRIDE_W, 0), 1, 0};
+    struct k_axis y = {
+        in[1], out[1], fb_i32(fb, op->options, POOL_FILTER_H, 0), fb_i32(fb, op->options, POOL_STRIDE_H, 0),
+        1,     0};
+    struct k_axis x = {
+        in[2], out[2], fb_i32(fb, op->options, POOL_FILTER_W, 0), fb_i32(fb, op->options, POOL_STRIDE_W, 0),
+        1,     0};
     if (y.filter <= 0 || x.filter <= 0)
         return k_refuse(l, CV_BAD_MODEL, "a window of no size");
     enum cv_status status = k_axis_prepare(l, padding, &y);

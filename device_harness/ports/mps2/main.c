@@ -12,8 +12,8 @@ uint8_t cv_model_memory[CV_MODEL_BYTES] __attribute__((section(".big.model"), al
 static uint8_t arena_memory[CV_ARENA_BYTES] __attribute__((section(".big.arena"), aligned(16)));
 
 static const struct cv_board board = {
-    CV_BOARD,        CV_CORE,        uart_read,    uart_write,     uart_idle,          NULL, NULL,
-    cv_model_memory, CV_MODEL_BYTES, arena_memory, CV_ARENA_BYTES, &cv_engine_kernels,
+    CV_BOARD, CV_CORE,         uart_read,      uart_write,   uart_idle,      NULL,
+    NULL,     cv_model_memory, CV_MODEL_BYTES, arena_memory, CV_ARENA_BYTES, &cv_engine_kernels,
 };
 
 static struct cv_session session;

@@ -129,8 +129,12 @@ int main(void)
 {
     static struct port port;
     static struct cv_board board = {
-        "native", "host", port_read, port_write, port_idle, NULL, &port,
-        model_memory, MODEL_CAPACITY, (uint8_t *)arena_memory, ARENA_CAPACITY, &cv_engine_kernels,
+        "native",       "host",
+        port_read,      port_write,
+        port_idle,      NULL,
+        &port,          model_memory,
+        MODEL_CAPACITY, (uint8_t *)arena_memory,
+        ARENA_CAPACITY, &cv_engine_kernels,
     };
     catch_signals();
     port.master = open_terminal();

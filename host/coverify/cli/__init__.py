@@ -14,6 +14,7 @@ from coverify.cli.conform import conform
 from coverify.cli.demo import demo
 from coverify.cli.doctor import doctor
 from coverify.cli.inspect import inspect
+from coverify.cli.ops import ops
 from coverify.cli.replay import replay_verb
 from coverify.cli.report import report
 from coverify.cli.run import run
@@ -35,6 +36,7 @@ app.command("doctor")(doctor)
 app.command("boards")(boards_verb)
 app.command("build")(build)
 app.command("inspect")(inspect)
+app.command("ops")(ops)
 app.command("run")(run)
 app.command("conform")(conform)
 app.command("verify")(verify)

@@ -20,12 +20,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from coverify.errors import CoverifyError, DeviceFault, DeviceRefused, LinkError
+from coverify.link.requests import Status
 from coverify.report import ModelRef, Result, Verdict, exit_code, render, write_result
 from coverify.report.result import write_atomically
 from tflm_int8 import Model, TflmError, UnsupportedModel, UnsupportedOp
 
 INTERRUPTED = 130
-_REFUSED_UNSUPPORTED = 6
+_DOES_NOT_FIT = (Status.TOO_BIG, Status.UNSUPPORTED, Status.NO_ARENA)
+"""Refusals that are about the model on this board, not about the line."""
 
 JsonOption = Annotated[
     str | None,
@@ -105,7 +107,7 @@ def verdict_of(error: Exception) -> Verdict:
     if isinstance(error, UnsupportedOp | UnsupportedModel):
         return "UNSUPPORTED"
     if isinstance(error, DeviceRefused):
-        return "UNSUPPORTED" if error.status == _REFUSED_UNSUPPORTED else "LINK_ERROR"
+        return "UNSUPPORTED" if error.status in _DOES_NOT_FIT else "LINK_ERROR"
     if isinstance(error, DeviceFault):
         return "DEVICE_FAULT"
     if isinstance(error, LinkError):

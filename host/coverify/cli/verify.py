@@ -113,6 +113,8 @@ def _prepare(model: Path, profile: str, inputs: Path, index: str | None, eps: in
     except ValueError as error:
         raise BadInput(str(error)) from error
     data = read_inputs(inputs, sample_shape(reference.input), None, quantize=False)
+    if reference.output.size < 2:
+        raise BadInput(f"{net.name} has a single output: there is no class that could change")
     if label not in ("given", "predicted"):
         raise BadInput(f"--label {label}: given or predicted")
     if label == "given" and data.y is not None:

@@ -27,6 +27,7 @@ from coverify.report.rows import (
     Mismatch,
     ModelRef,
     OperatorRow,
+    OperatorSupport,
     Oracle,
     Part,
     Query,
@@ -71,6 +72,7 @@ class Result(Row):
     queries: Annotated[tuple[Query, ...], Field(max_length=MAX_ROWS)] | None = None
     replays: Annotated[tuple[Replay, ...], Field(max_length=MAX_ROWS)] | None = None
     operators: Annotated[tuple[OperatorRow, ...], Field(max_length=MAX_ROWS)] | None = None
+    support: Annotated[tuple[OperatorSupport, ...], Field(max_length=MAX_ROWS)] | None = None
     checks: Annotated[tuple[Check, ...], Field(max_length=MAX_ROWS)] | None = None
     boards: Annotated[tuple[BoardRow, ...], Field(max_length=MAX_ROWS)] | None = None
     parts: Annotated[tuple[Part, ...], Field(max_length=MAX_ROWS)] | None = None

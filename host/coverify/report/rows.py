@@ -231,3 +231,12 @@ class OperatorRow(Row):
     """Least and greatest accumulator over all inputs, proved by intervals."""
     refused: Text | None = None
     """Why it is not supported; None when it is."""
+
+
+class OperatorSupport(Row):
+    """What coverify does with an operator of TFLM: run it, lower it to primitives, run it in its firmware."""
+
+    op: Text
+    reference: bool
+    lowered_to: Annotated[tuple[Text, ...], Field(max_length=100)] = ()
+    firmware: bool

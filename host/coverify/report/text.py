@@ -41,6 +41,7 @@ def render(result: Result, console: Console) -> None:
     _replays(result, console)
     _parts(result, console)
     _operators(result, console)
+    _support(result, console)
     _boards(result, console)
     _checks(result, console)
     if result.not_covered:
@@ -184,6 +185,19 @@ def _operators(result: Result, console: Console) -> None:
             *map(_cell, (row.op_index, row.op, written, shape, scale, row.zero_point, reach, lowered))
         )
     _print(table, len(rows), console)
+
+
+def _support(result: Result, console: Console) -> None:
+    rows = result.support or ()
+    if not rows:
+        return
+    table = _table("Operators of TFLM", "operator", "reference", "firmware", "lowered to")
+    for row in rows:
+        yes = ["yes" if here else "no" for here in (row.reference, row.firmware)]
+        lowered = ", ".join(row.lowered_to) or ("the same wire" if row.reference else None)
+        table.add_row(*map(_cell, (row.op, *yes, lowered)))
+    console.print()
+    console.print(table)
 
 
 def _boards(result: Result, console: Console) -> None:
