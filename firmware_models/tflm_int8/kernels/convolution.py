@@ -23,9 +23,10 @@ from tflm_int8.kernels.requantize import (
     accumulator_type,
     by_channel,
     exact_gemm_dtype,
+    proved_stage,
     requantized,
 )
-from tflm_int8.kernels.staircase import FloatStage, prove
+from tflm_int8.kernels.staircase import FloatStage
 from tflm_int8.kernels.window_sums import FloatArray, WindowSums, window_sums
 from tflm_int8.model import Quantization, Tensor
 from tflm_int8.node import Node
@@ -90,9 +91,7 @@ class Convolution2D:
     @cached_property
     def _stage(self) -> FloatStage | None:
         """The output stage in double, for as many positions as divide the output, where it is proved."""
-        if not isinstance(self.requantize, Requantize) or self.node.output.dtype != "int8":
-            return None
-        stage = prove(self.requantize, self._offset, self.reach)
+        stage = proved_stage(self.node, self.requantize, self._offset, self.reach)
         whole = self.window.n_positions * len(self.filters) <= _ROW
         repeats = self.window.n_positions if whole else self.window.columns.out
         return None if stage is None else stage.repeated(repeats)

@@ -6,6 +6,7 @@ Source: TFLM micro/kernels/fully_connected_common.cc, reference/integer_ops/full
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,10 @@ from tflm_int8.kernels.requantize import (
     accumulator_type,
     by_channel,
     exact_gemm_dtype,
+    proved_stage,
     requantized,
 )
+from tflm_int8.kernels.staircase import FloatStage
 from tflm_int8.model import Quantization, Tensor
 from tflm_int8.node import Node
 from tflm_int8.program.primitives import Requantize
@@ -46,10 +49,29 @@ class FullyConnected:
     def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
         """int8 or int16 [N, …] → the same type [N, output shape]."""
         x = inputs[0]
-        dtype = exact_gemm_dtype(self.reach)
-        rows = x.reshape(-1, self.weights.shape[1]).astype(dtype) - dtype.type(self.input_zero_point)
-        acc = (rows @ self.weights.T.astype(dtype)).astype(np.int64) + self.bias
-        return [requantized(self.node, acc, self.requantize).reshape(len(x), *self.node.output.shape)]
+        rows = x.reshape(-1, self.weights.shape[1]).astype(self._matrix.dtype)
+        sums = rows @ self._matrix
+        if self._stage is None:
+            out = requantized(self.node, sums.astype(np.int64) + self._offset, self.requantize)
+        else:
+            out = np.empty(sums.shape, np.int8)
+            self._stage.write(sums, out)
+        return [out.reshape(len(x), *self.node.output.shape)]
+
+    @cached_property
+    def _matrix(self) -> NDArray[np.floating[Any]]:
+        # Σ|w|·max|x| ≤ Σ|w|·max|x − z| = reach, whatever z: the type that holds the latter holds these sums.
+        return np.ascontiguousarray(self.weights.T.astype(exact_gemm_dtype(self.reach)))
+
+    @cached_property
+    def _offset(self) -> I64Array:
+        """What turns Σ w·x into the accumulator Σ w·(x − z) + bias."""
+        total: I64Array = self.weights.sum(axis=1)
+        return self.bias - self.input_zero_point * total
+
+    @cached_property
+    def _stage(self) -> FloatStage | None:
+        return proved_stage(self.node, self.requantize, self._offset, self.reach)
 
 
 def prepare(node: Node, rounding: Rounding) -> FullyConnected:

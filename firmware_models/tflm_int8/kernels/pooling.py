@@ -66,9 +66,25 @@ class AveragePool(Pool):
     def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
         """int8 or int16 [N, batch, h, w, c] → the same type [N, output shape]."""
         x = inputs[0]
-        sums = self._gathered(x, 0).sum(axis=2).transpose(0, 2, 1)
-        values = self.rule().apply(sums, np.arange(self.window.n_positions))
+        sums = self._sums(x.reshape(-1, *x.shape[2:])).transpose(0, 2, 1)
+        values = self.rule().apply(sums.astype(np.int64), np.arange(self.window.n_positions))
         return self._shaped(x, values.transpose(0, 2, 1))
+
+    def _sums(self, images: NDArray[Any]) -> NDArray[np.int32]:
+        """[n, h, w, c] → int32 [n, positions, c]: sums over the taps inside the image.
+
+        −2^31 ≤ sum < 2^31: at most 2^24 taps of int8 (Node.window) or 2^15 of int16 (_window_and_range).
+        """
+        if self.window.n_positions > self.taps().shape[1]:
+            gathered: NDArray[np.int32] = self._gathered(images, 0).sum(axis=2).astype(np.int32)
+            return gathered
+        out = np.empty((len(images), self.window.n_positions, images.shape[3]), np.int32)
+        for position, taps in enumerate(self.taps()):
+            inside = taps[taps < self.window.n_pixels]
+            rows, columns = np.divmod(inside, self.window.columns.size)
+            under = images[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+            np.sum(under, axis=(1, 2), dtype=np.int32, out=out[:, position])
+        return out
 
 
 def prepare_max(node: Node, rounding: Rounding) -> MaxPool:

@@ -16,6 +16,7 @@ from tflm_int8.fixedpoint import (
     Rounding,
     multiply_by_quantized_multiplier,
 )
+from tflm_int8.kernels.staircase import FloatStage, prove
 from tflm_int8.node import Node
 from tflm_int8.program.primitives import Requantize
 
@@ -94,6 +95,15 @@ def requantized(node: Node, acc: I64Array, stage: Requantize | RequantizeWide) -
     if np.any(scaled > INT32_MAX) or np.any(scaled < INT32_MIN):
         node.overflow("a requantized accumulator leaves int32")
     return np.clip(scaled, stage.lo, stage.hi).astype(node.output.dtype)
+
+
+def proved_stage(
+    node: Node, stage: Requantize | RequantizeWide, bias: I64Array, reach: int
+) -> FloatStage | None:
+    """The float form of an int8 output stage on sums |sum| ≤ reach; bias: int64 [channels]."""
+    if not isinstance(stage, Requantize) or node.output.dtype != "int8":
+        return None
+    return prove(stage, bias, reach)
 
 
 def per_channel(
