@@ -8,10 +8,10 @@ reference/integer_ops/conv.h, depthwise_conv.h; PopulateConvolutionQuantizationP
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from tflm_int8.fixedpoint import I64Array, Rounding
@@ -25,15 +25,17 @@ from tflm_int8.kernels.requantize import (
     exact_gemm_dtype,
     requantized,
 )
+from tflm_int8.kernels.staircase import FloatStage, prove
+from tflm_int8.kernels.window_sums import FloatArray, WindowSums, window_sums
 from tflm_int8.model import Quantization, Tensor
 from tflm_int8.node import Node
 from tflm_int8.program.primitives import Requantize
 
 _CONV_OPTIONS = 1
 _DEPTHWISE_OPTIONS = 2
-_COLUMNS_BYTES = 32 << 20
-
-FloatArray = NDArray[np.floating[Any]]
+_COLUMNS_BYTES = 2 << 20
+_ROW = 1 << 12
+"""Elements of one row of the output stage, at most, unless a row of the image has more."""
 
 
 @dataclass(frozen=True)
@@ -56,40 +58,44 @@ class Convolution2D:
         """int8 or int16 [N, batch, height, width, channels] → the same type [N, output shape]."""
         x = inputs[0]
         images = x.reshape(-1, *x.shape[2:])
-        per_image = self.window.n_positions * self.window.taps.shape[1] * x.shape[-1] * 8
-        step = max(1, _COLUMNS_BYTES // per_image)
-        parts = [self._some(images[i : i + step]) for i in range(0, len(images), step)]
-        return [np.concatenate(parts).reshape(len(x), *self.node.output.shape)]
+        out = np.empty((len(images), self.window.n_positions, len(self.filters)), x.dtype)
+        if len(images):
+            step = min(len(images), self._sums.images_in(_COLUMNS_BYTES))
+            work = self._sums.workspace(step)
+            for i in range(0, len(images), step):
+                self._finish(self._sums.of(images[i : i + step], work), out[i : i + step])
+        return [out.reshape(len(x), *self.node.output.shape)]
 
-    def _some(self, images: NDArray[Any]) -> NDArray[Any]:
-        """[n, height, width, channels] → [n, out_h, out_w, out_channels]."""
+    def _finish(self, sums: FloatArray, out: NDArray[Any]) -> None:
+        """Sums [n, positions, out_channels] → out, same shape."""
+        if self._stage is None:
+            acc: I64Array = sums.astype(np.int64) + self._offset
+            out[...] = requantized(self.node, acc, self.requantize)
+        else:
+            n_row = len(self._stage.bias)
+            self._stage.write(sums.reshape(-1, n_row), out.reshape(-1, n_row))
+
+    @cached_property
+    def _offset(self) -> I64Array:
+        """What turns Σ w·x into the accumulator Σ w·(x − z) + bias; taps outside the image read z."""
+        total: I64Array = self.filters.reshape(len(self.filters), -1).sum(axis=1)
+        return self.bias - self.input_zero_point * total
+
+    @cached_property
+    def _sums(self) -> WindowSums:
+        # Σ|w|·max|x| ≤ Σ|w|·max|x − z| = reach, whatever z: the type that holds the latter holds these sums.
         dtype = exact_gemm_dtype(self.reach)
-        patches = self._patches(images.astype(dtype) - dtype.type(self.input_zero_point))
-        n_out, kernel_h, kernel_w, depth = self.filters.shape
-        by_group = self.filters.reshape(self.groups, n_out // self.groups, kernel_h * kernel_w * depth)
-        columns = patches.reshape(-1, kernel_h * kernel_w, self.groups, depth).transpose(2, 0, 1, 3)
-        columns = columns.reshape(self.groups, len(columns[0]), kernel_h * kernel_w * depth)
-        products = np.matmul(columns, by_group.transpose(0, 2, 1).astype(dtype))
-        acc: I64Array = products.transpose(1, 0, 2).reshape(-1, n_out).astype(np.int64) + self.bias
-        rows, cols = self.window.rows.out, self.window.columns.out
-        return requantized(self.node, acc, self.requantize).reshape(len(images), rows, cols, n_out)
+        return window_sums(self.window, self.filters, self.groups, self.input_zero_point, dtype)
 
-    def _patches(self, centred: FloatArray) -> FloatArray:
-        """[n, height, width, channels] → [n, out_h, out_w, kernel_h, kernel_w, channels], a view."""
-        rows, columns = self.window.rows, self.window.columns
-        padded = np.pad(centred, ((0, 0), (rows.before, rows.after), (columns.before, columns.after), (0, 0)))
-        extents = (rows.extent, columns.extent)
-        views: FloatArray = sliding_window_view(padded, extents, axis=(1, 2))  # type: ignore[call-overload]
-        views = views[
-            :,
-            : (rows.out - 1) * rows.stride + 1 : rows.stride,
-            : (columns.out - 1) * columns.stride + 1 : columns.stride,
-            :,
-            :: rows.dilation,
-            :: columns.dilation,
-        ]
-        taps_last: FloatArray = views.transpose(0, 1, 2, 4, 5, 3)
-        return taps_last
+    @cached_property
+    def _stage(self) -> FloatStage | None:
+        """The output stage in double, for as many positions as divide the output, where it is proved."""
+        if not isinstance(self.requantize, Requantize) or self.node.output.dtype != "int8":
+            return None
+        stage = prove(self.requantize, self._offset, self.reach)
+        whole = self.window.n_positions * len(self.filters) <= _ROW
+        repeats = self.window.n_positions if whole else self.window.columns.out
+        return None if stage is None else stage.repeated(repeats)
 
 
 def prepare_conv(node: Node, rounding: Rounding) -> Convolution2D:
