@@ -117,25 +117,30 @@ def campaign(cases: int, seed: int, jobs: int, out: Path, console: Console) -> t
     chunks = _chunks(seed, cases)
     pool = ProcessPoolExecutor(jobs, get_context("spawn"), _start_worker)
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("", total=cases)
-        try:
+    try:
+        console.print(f"{cases} networks from seed {seed}, findings to {out}", markup=False, soft_wrap=True)
+        with Progress(*columns, console=console) as progress:
+            task = progress.add_task("", total=cases)
             pending = {pool.submit(_work, c, str(out)) for c in islice(chunks, 2 * jobs)}
             while pending:
                 done, pending = wait(pending, return_when=FIRST_COMPLETED)
                 for future in done:
-                    part = future.result()
-                    figures.add(part)
-                    for message, folder in part.failures:
-                        console.print(f"{message}\n  {case.replay_line(Path(folder))}", markup=False)
-                    progress.update(
-                        task, completed=figures.cases, description=f"{len(figures.failures)} failures"
-                    )
+                    _take(figures, future.result(), console)
+                progress.update(
+                    task, completed=figures.cases, description=f"{len(figures.failures)} failures"
+                )
                 pending |= {pool.submit(_work, c, str(out)) for c in islice(chunks, len(done))}
-        except KeyboardInterrupt:
-            stopped = True
+    except KeyboardInterrupt:
+        stopped = True
     pool.shutdown(wait=True, cancel_futures=True)
     return figures, stopped
+
+
+def _take(figures: Figures, part: Figures, console: Console) -> None:
+    figures.add(part)
+    for message, folder in part.failures:
+        line = f"{message}\n  {case.replay_line(Path(folder))}"
+        console.print(line, markup=False, soft_wrap=True)
 
 
 def _chunks(seed: int, cases: int) -> Iterator[list[int]]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -122,3 +123,16 @@ def test_a_stored_case_is_replayed_by_its_printed_line(tmp_path):
     line = json.loads((folder / "case.json").read_text())["replay"].split()
     done = subprocess.run([sys.executable, *line[1:]], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout.strip()) == (0, "agrees"), done.stderr
+
+
+def test_an_interrupted_campaign_says_how_far_it_came(tmp_path):
+    script = [sys.executable, "tests/fuzz/differential.py", "--cases", "1000000", "--out", str(tmp_path)]
+    campaign = subprocess.Popen(script, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        assert campaign.stdout.readline().startswith("1000000 networks from seed 0")
+        campaign.send_signal(signal.SIGINT)
+        said, _ = campaign.communicate(timeout=60)
+    finally:
+        campaign.kill()
+    assert campaign.returncode == 130
+    assert "networks from seed 0 in" in said.replace("\n", " ")
