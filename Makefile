@@ -44,8 +44,10 @@ format: setup ## Format the sources
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/clang-format -i $(C_SOURCES)
 
-fuzz: setup ## The long form of the differential tests (COVERIFY_FUZZ_CASES=…)
-	@COVERIFY_FUZZ_CASES=$${COVERIFY_FUZZ_CASES:-3000} $(BIN)/python -m pytest -k 'random or fuzz or mutat or brute'
+fuzz: setup ## The long form of the differential tests (COVERIFY_FUZZ_CASES=…, COVERIFY_FUZZ_FILES=…)
+	@COVERIFY_FUZZ_CASES=$${COVERIFY_FUZZ_CASES:-3000} $(BIN)/python -m pytest -k 'random or fuzz or mutat or brute' --ignore=tests/fuzz
+	@$(BIN)/python tests/fuzz/files.py --files $${COVERIFY_FUZZ_FILES:-100000} --jobs $$(nproc)
+	@$(BIN)/python tests/fuzz/differential.py --cases $${COVERIFY_FUZZ_CASES:-3000} --jobs $$(nproc)
 
 bench: setup ## Benchmarks, as ratios against a peer in the same run
 	@set -e; for f in benchmarks/*.py; do echo "== $$f"; $(BIN)/python $$f; done
