@@ -125,6 +125,14 @@ class Node:
         except ValueError as error:
             self.refuse(str(error))
 
+    def code_of(self, real: float, quantization: Quantization) -> int:
+        """round(real / scale) + zero point in float32, halves away from zero; refuses one beyond int32."""
+        steps = round_half_away(float(np.float32(real) / quantization.scale))
+        code = steps + quantization.zero_point
+        if max(abs(steps), abs(code)) > INT32_MAX:
+            self.refuse(f"{real} is {steps} steps of the scale {quantization.scale}, beyond int32")
+        return code
+
     def activation_range(self, code: int) -> tuple[int, int]:
         """Least and greatest int8 (or int16) output under the fused activation.
 
@@ -132,10 +140,10 @@ class Node:
         """
         quantization = self.quantized(self.output, "int8", "int16")
         limits = np.iinfo(self.output.dtype)
-        least, most, z = int(limits.min), int(limits.max), quantization.zero_point
+        least, most = int(limits.min), int(limits.max)
 
         def quantized(real: float) -> int:
-            return z + round_half_away(float(np.float32(real) / quantization.scale))
+            return self.code_of(real, quantization)
 
         match code:
             case 0:

@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 
 from tflm_int8.errors import MalformedModel
-from tflm_int8.fixedpoint import I64Array, Multiplier, Rounding, round_half_away
+from tflm_int8.fixedpoint import I64Array, Multiplier, Rounding
 from tflm_int8.flatbuffer import Damaged
 from tflm_int8.kernels.lookup import Lookup, Pointwise, alike, clamped, pointwise, rescaled
 from tflm_int8.node import Node
@@ -34,8 +34,7 @@ def _relu(node: Node, rounding: Rounding, m: Multiplier, before: int, after: int
 def prepare_relu6(node: Node, rounding: Rounding) -> Lookup | Pointwise:
     """Check a RELU6: codes clamped between the input's zero and six."""
     x, _ = alike(node)
-    six = x.zero_point + round_half_away(float(np.float32(6.0) / x.scale))
-    most = min(six, int(np.iinfo(node.input(0).dtype).max))
+    most = min(node.code_of(6.0, x), int(np.iinfo(node.input(0).dtype).max))
     return pointwise(node, partial(np.clip, a_min=x.zero_point, a_max=most))
 
 
