@@ -17,7 +17,7 @@ setup: $(READY) ## Make the virtual environment .venv with the command .venv/bin
 
 $(READY): pyproject.toml
 	@device_harness/tools.sh venv "$(PYTHON)" $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[oracle,test,check]'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[oracle,test,check]'
 	@touch $@
 
 tools: ## Install the cross compiler and the emulator when they are missing
@@ -54,7 +54,7 @@ bench: setup ## Benchmarks, as ratios against a peer in the same run
 
 networks: ## Train and convert the networks of firmware_models/networks again (needs 2 GB for TensorFlow)
 	@device_harness/tools.sh venv "$(PYTHON)" build/train-venv
-	@build/train-venv/bin/python -m pip install --quiet --disable-pip-version-check '.[train]'
+	@build/train-venv/bin/python -m pip install -qq --disable-pip-version-check '.[train]'
 	@build/train-venv/bin/python firmware_models/networks/train.py
 
 clean: ## Remove what was built, but not the virtual environment
