@@ -11,7 +11,7 @@ PACKAGES = {
     "firmware_models/tflm_int8": {"numpy", "tflm_int8"},
     "host/coverify/link": {"serial", "cobs", "coverify.link", "coverify.errors"},
     "host/coverify/report": {
-        "coverify.report", "coverify.errors", "numpy", "pydantic", "rich", "jinja2",
+        "coverify.report", "coverify.errors", "coverify.files", "numpy", "pydantic", "rich", "jinja2",
         "junitparser", "markupsafe",
     },
     "host/coverify/verify": {

@@ -101,9 +101,13 @@ class Model:
     def read(path: Path | str) -> Model:
         """Read a file.  Raises MalformedModel, UnsupportedModel, OSError."""
         path = Path(path)
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise UnsupportedModel(path.name, f"the file is larger than {MAX_FILE_BYTES >> 20} MiB")
-        return Model.from_bytes(path.read_bytes(), path.name)
+        name = path.name.encode("utf-8", "replace").decode()
+        size = path.stat().st_size
+        if not path.is_file():
+            raise UnsupportedModel(name, "this is not a regular file")
+        if size > MAX_FILE_BYTES:
+            raise UnsupportedModel(name, f"the file is larger than {MAX_FILE_BYTES >> 20} MiB")
+        return Model.from_bytes(path.read_bytes(), name)
 
     @staticmethod
     def from_bytes(content: bytes, name: str = "model.tflite") -> Model:

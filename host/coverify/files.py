@@ -8,7 +8,22 @@ from pathlib import Path
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Put `content` at `path` through a temporary file beside it.  Raises OSError."""
+    """Put `content` at `path`, through a temporary file beside it.  Raises OSError, which names `path`.
+
+    A symbolic link stays one: its target is replaced. What exists and is no regular file (a pipe, a terminal)
+    is written to as it is.
+    """
+    try:
+        target = path.resolve()
+        if target.exists() and not target.is_file():
+            target.write_bytes(content)
+        else:
+            _replace(target, content)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _replace(path: Path, content: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     try:
         with temporary.open("xb") as file:

@@ -44,8 +44,10 @@ def read_inputs(
     path = Path(path)
     arrays = _arrays(path)
     if "x" not in arrays:
-        raise BadInput(f"{path}: there is no array x; found: {', '.join(sorted(arrays)) or 'none'}")
+        raise BadInput(f"{path}: there is no array x")
     x = _codes(path, arrays["x"], quantization, quantize)
+    if not len(x.reshape(-1)):
+        raise BadInput(f"{path}: x holds no samples")
     if x.ndim != len(shape) + 1 or x.shape[1:] != shape:
         wanted = " x ".join(map(str, ("N", *shape)))
         raise BadInput(f"{path}: x is {' x '.join(map(str, x.shape))}, the network wants {wanted}")

@@ -71,6 +71,8 @@ def replay(claim: Claim, reference: Reference, stepper: Stepper) -> Replayed:
     base = first_maximum(stepper.run(claim.base))
     got = first_maximum(first[output])
     said = f"on the device: class {base} before, {got} after; the label is {claim.label}"
+    if base != claim.label:
+        said += ", which the base input does not have on the device either"
     if comparison.flaky or not np.array_equal(whole, first[output]):
         return Replayed("FLAKY", f"{said}; the same input gave two answers", comparison.rows())
     if comparison.differing_samples:

@@ -58,8 +58,3 @@ def options(
     ),
 ) -> None:
     """Options before the verb."""
-
-
-def main() -> None:
-    """The entry point of the command `coverify`."""
-    app()

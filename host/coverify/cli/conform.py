@@ -23,7 +23,7 @@ from coverify.cli.outcome import (
     versions,
 )
 from coverify.conformance.compare import Comparison, compare
-from coverify.conformance.oracles import Oracle, available, version
+from coverify.conformance.oracles import Oracle, OracleError, available, version
 from coverify.conformance.vectors import vectors
 from coverify.errors import BadInput, CoverifyError, DeviceFault, DeviceRefused, LinkError
 from coverify.inputs import read_inputs
@@ -45,7 +45,7 @@ def conform(
         int | None,
         typer.Option("--vectors", min=0, max=1_000_000, help="Generated inputs: corners, then random ones."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the generated inputs.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the generated inputs.")] = 0,
     oracle: Annotated[
         str, typer.Option(help="Check the reference against TFLM's interpreter too: auto, tflm or none.")
     ] = "auto",
@@ -109,6 +109,16 @@ def _check_reference(
         raise BadInput(f"--oracle {oracle}: auto, tflm or none")
     if oracle == "none" or (oracle == "auto" and not available("tflm")):
         return None
+    try:
+        return _checked_by_tflm(reference, x, output)
+    except OracleError as error:
+        if oracle == "tflm":
+            raise
+        output.console.print(f"not checked: {error}", style="yellow", markup=False)
+        return None
+
+
+def _checked_by_tflm(reference: Reference, x: NDArray[np.int8], output: Output) -> OracleRow:
     with progress_bar(output) as progress, Oracle("tflm", reference.model) as tflm:
         bar = Bar(progress, "TFLM's interpreter")
         for start in range(0, len(x), 64):

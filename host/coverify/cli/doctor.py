@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import re
 import shutil
 import subprocess
 import sys
@@ -89,20 +90,22 @@ def _tool(tool: Tool) -> Check:
     return Check(
         name=tool.name,
         ok=path is not None,
-        found=_first_line(path) if path else None,
+        found=_version(path) if path else None,
         purpose=tool.purpose,
         hint=None if path else tool.hint,
         needed=tool.needed,
     )
 
 
-def _first_line(program: str) -> str:
-    """The first line that `program --version` prints."""
+def _version(program: str) -> str:
+    """The version in the first line that `program --version` prints, or that line."""
     try:
         done = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return "does not answer --version"
-    return (done.stdout or done.stderr).strip().partition("\n")[0][:200]
+    line = (done.stdout or done.stderr).strip().partition("\n")[0][:200]
+    number = re.search(r"\d+(\.\d+)+", line)
+    return number.group() if number else line
 
 
 def _package(package: Package) -> Check:

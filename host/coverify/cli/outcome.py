@@ -7,6 +7,7 @@ message, never a traceback; Ctrl-C exits with 130 after everything that was star
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 import sys
 from collections.abc import Callable
@@ -77,6 +78,15 @@ def run_verb(verb: str, output: Output, body: Callable[[], Result]) -> NoReturn:
     except (CoverifyError, TflmError, OSError) as error:
         result = Result(verb=verb, verdict=verdict_of(error), message=_message(error), versions=versions())
         _emit(output, _stamped(result, started))
+    except typer.Exit:
+        raise
+    except Exception as error:  # a defect of coverify: said in one line, and never taken for a verdict
+        if os.environ.get("COVERIFY_DEBUG"):
+            raise
+        said = f"internal error: {type(error).__name__}: {error}"[:1000]
+        said += "; please report it (COVERIFY_DEBUG=1 shows where)"
+        result = Result(verb=verb, verdict="ERROR", message=said, versions=versions())
+        _emit(output, _stamped(result, started))
     raise typer.Exit(exit_code(result.verdict))
 
 
@@ -92,14 +102,24 @@ def _emit(output: Output, result: Result) -> None:
 def _stamped(result: Result, started: datetime) -> Result:
     finished = datetime.now(timezone.utc)
     return result.model_copy(
-        update={"started": started, "finished": finished, "command": ("coverify", *sys.argv[1:])}
+        update={
+            "started": started,
+            "finished": finished,
+            "command": ("coverify", *map(plain_text, sys.argv[1:1000])),
+        }
     )
+
+
+def plain_text(text: str) -> str:
+    """The text without what UTF-8 cannot say (file names may be any bytes), at most 4000 characters."""
+    return text.encode("utf-8", "replace").decode()[:4000]
 
 
 def _message(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return str(error)[:4000]
+        said = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        return plain_text(said)
+    return plain_text(str(error))
 
 
 def verdict_of(error: Exception) -> Verdict:

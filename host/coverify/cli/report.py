@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from coverify.cli.outcome import JsonOption
 from coverify.errors import CoverifyError
+from coverify.files import replace_file
 from coverify.report import exit_code, make_report
 
 
 def report(
     folder: Annotated[Path, typer.Argument(help="Folder with the results of other verbs (--out DIR).")],
+    json: JsonOption = None,
 ) -> None:
     """Merge the results in DIR into DIR/result.json, DIR/junit.xml and DIR/report.html.
 
     Every *.json result in DIR and in its direct subfolders is read; the worst verdict wins, and is the exit
-    code. Running it again gives the same files.
+    code: a folder with a counterexample exits with 1. A damaged result stops the report. Running it again
+    gives the same files.
 
     Example: coverify conform … --out run && coverify verify … --out run && coverify report run
     """
     try:
         paths = make_report(folder)
+        merged = paths.result.read_bytes()
+        if json not in (None, "-"):
+            replace_file(Path(str(json)), merged)
     except (CoverifyError, OSError) as error:
         Console(stderr=True).print(str(error), style="bold red", markup=False)
         raise typer.Exit(2) from None
+    if json == "-":
+        sys.stdout.write(merged.decode())
+        raise typer.Exit(exit_code(paths.verdict))
     console = Console(highlight=False)
     console.print(f"{paths.verdict}  report", markup=False)
     for path in (paths.result, paths.junit, paths.html):

@@ -52,7 +52,7 @@ def verify(
     label: Annotated[
         str, typer.Option(help="Which class must stay: given (y, where the inputs have it) or predicted.")
     ] = "given",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the attack.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the attack.")] = 0,
     profile: ProfileOption = "tflm",
     out: OutOption = None,
     json: JsonOption = None,

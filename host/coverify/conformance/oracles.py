@@ -6,11 +6,16 @@ child that dies is an OracleError with its last words, never a wrong tensor.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import importlib.util
 import multiprocessing
 import multiprocessing.connection
-from collections.abc import Callable
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal
 
@@ -61,7 +66,8 @@ class Oracle:
         self._child = context.Process(
             target=_serve, args=(theirs, name, model.content, self._written, _arena_bytes(model)), daemon=True
         )
-        self._child.start()
+        with _interrupts_ignored():
+            self._child.start()
         theirs.close()
         self._answer()
 
@@ -101,6 +107,19 @@ class Oracle:
         return value
 
 
+@contextlib.contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """A child that is started here leaves Ctrl-C to its parent."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _arena_bytes(model: Model) -> int:
     """Room for every tensor preserved, and what the interpreter keeps beside them."""
     return 2 * sum(t.size for t in model.tensors if t.data is None) + 4 * len(model.content) + (1 << 20)
@@ -114,6 +133,8 @@ def _serve(
     arena_bytes: int,
 ) -> None:
     """The child: load, say so, then answer one batch after the other until the pipe closes."""
+    with Path(os.devnull).open("wb") as nothing:
+        os.dup2(nothing.fileno(), 2)  # what an interpreter prints is nobody's to read; its errors are sent
     try:
         run = _tflm(content, written, arena_bytes) if name == "tflm" else _tflite(content, written)
         pipe.send(("ready", None))
@@ -123,8 +144,8 @@ def _serve(
             pipe.send(("trace", {t: np.stack([trace[t] for trace in traces]) for t in written}))
     except (EOFError, ConnectionError, KeyboardInterrupt):
         return
-    except (RuntimeError, ValueError, IndexError, TypeError) as error:
-        pipe.send(("error", str(error)[:500]))
+    except Exception as error:  # whatever the interpreter raises is its refusal
+        pipe.send(("error", f"{type(error).__name__}: {error}"[:500]))
 
 
 def _tflm(content: bytes, written: list[int], arena_bytes: int) -> Callable[[NDArray[np.int8]], Trace]:

@@ -44,7 +44,7 @@ class Pace:
     most_sends: int = 8
     bytes_per_s: float = 4000.0
     answer_s: float = 10.0
-    compute_s: float = 120.0
+    compute_s: float = 30.0
 
     def scaled(self, factor: float) -> Pace:
         """The pace of a device that is `factor` times slower."""

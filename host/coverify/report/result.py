@@ -8,14 +8,13 @@ never a piece.
 from __future__ import annotations
 
 import json
-import os
-import secrets
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
 from pydantic import AfterValidator, AwareDatetime, Field, ValidationError
 
+from coverify.files import replace_file
 from coverify.report.errors import ResultFileError
 from coverify.report.rows import (
     MAX_ROWS,
@@ -102,15 +101,7 @@ def write_result(folder_or_file: Path | str, result: Result) -> Path:
 
 def write_atomically(path: Path, text: str) -> None:
     """Put `text` (UTF-8) at `path` through a temporary file beside it; an error leaves the old file."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
-    try:
-        with temporary.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    replace_file(path, text.encode())
 
 
 def read_result(path: Path | str) -> Result:

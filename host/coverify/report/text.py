@@ -21,8 +21,10 @@ from coverify.report.verdict import MEANINGS, Verdict, exit_code
 MAX_LINES: Final = 40
 """Most rows of a table that are printed."""
 
-UNBROKEN: Final = {"query", "verdict", "engine", "time", "--device", "name", "what", "for", "operator"}
-"""Columns whose cells stay on one line."""
+FOLDED: Final = {
+    "name", "where", "evidence", "note", "notes", "lowered to", "found", "to install", "part", "file",
+}  # fmt: skip
+"""Columns whose cells may be broken into lines; all others stay whole."""
 
 STYLES: Final = {0: "bold green", 1: "bold red", 2: "bold magenta", 3: "bold magenta", 4: "bold yellow"}
 """Exit code → style of the verdict."""
@@ -69,7 +71,8 @@ def _about(result: Result) -> list[str]:
         said.append(plain(f"device   {result.device.url}" + (f" ({', '.join(known)})" if known else "")))
     if result.profile or result.oracle:
         oracle = f"{result.oracle.name} {result.oracle.version or ''}" if result.oracle else ""
-        said.append(plain(f"against  {', '.join(text for text in (result.profile, oracle.strip()) if text)}"))
+        word = "computed" if result.verb == "run" else "against "
+        said.append(plain(f"{word} {', '.join(text for text in (result.profile, oracle.strip()) if text)}"))
     if result.bytes_compared is not None:
         samples = f" of {grouped(result.samples)} samples" if result.samples is not None else ""
         said.append(f"compared {grouped(result.bytes_compared)} bytes{samples}")
@@ -82,17 +85,7 @@ def _table(title: str, *columns: str) -> Table:
     )
     for column in columns:
         right = column in ("op", "samples", "bytes", "differ", "max |Δ|", "label", "became", "time")
-        whole = column in (
-            "query",
-            "verdict",
-            "engine",
-            "time",
-            "--device",
-            "name",
-            "what",
-            "for",
-            "operator",
-        )
+        whole = column not in FOLDED
         table.add_column(column, justify="right" if right else "left", overflow="fold", no_wrap=whole)
     return table
 
@@ -115,7 +108,7 @@ def _tensors(result: Result, console: Console) -> None:
     table = _table("Tensors", "op", "operator", "tensor", "name", "samples", "bytes", "differ", "max |Δ|")
     for row in rows[:MAX_LINES]:
         numbers = (row.compared_samples, grouped(row.bytes), row.mismatching_samples, row.max_abs_diff)
-        name = plain(row.name, 24) if row.name else None
+        name = plain(row.name, 13) if row.name else None
         table.add_row(*map(_cell, (row.op_index, row.op, row.tensor, name, *numbers)))
     _print(table, len(rows), console)
 
@@ -173,14 +166,14 @@ def _operators(result: Result, console: Console) -> None:
     if not rows:
         return
     table = _table(
-        "Operators", "op", "operator", "writes", "shape", "scale", "zero point", "accumulator", "lowered to"
+        "Operators", "op", "operator", "writes", "shape", "scale", "zero", "accumulator", "lowered to"
     )
     for row in rows[:MAX_LINES]:
-        reach = None if row.accumulator is None else f"{row.accumulator[0]} … {row.accumulator[1]}"
-        scale = None if row.scale is None else f"{row.scale:.6g}"
+        reach = None if row.accumulator is None else f"{row.accumulator[0]}…{row.accumulator[1]}"
+        scale = None if row.scale is None else f"{row.scale:.4g}"
         lowered = f"refused: {row.refused}" if row.refused else ", ".join(row.lowered_to) or "the same wire"
         written = ", ".join(map(str, row.outputs))
-        shape = " × ".join(map(str, row.shape))
+        shape = "×".join(map(str, row.shape))
         table.add_row(
             *map(_cell, (row.op_index, row.op, written, shape, scale, row.zero_point, reach, lowered))
         )

@@ -53,8 +53,8 @@ class _Model(_Strict):
 class _Property(_Strict):
     kind: Literal["robustness"]
     label: Annotated[int, Field(ge=0, lt=2**31)]
-    eps: Annotated[int, Field(ge=0, lt=2**31)]
-    index: Int64 | None = None
+    eps: Annotated[int, Field(ge=0, le=255)]
+    index: Annotated[int, Field(ge=0, lt=2**63)] | None = None
     note: Text = ""
 
 

@@ -119,5 +119,6 @@ def test_without_sources_the_error_says_where_it_looked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(build, "_checkout", lambda: tmp_path)
+    monkeypatch.setattr(build.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(BuildError, match="device_harness"):
         build.build(build.NATIVE)

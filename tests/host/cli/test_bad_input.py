@@ -1,8 +1,14 @@
 """Whatever comes from outside and is wrong: a clear message, the right exit code, no traceback, no hang."""
 
+import json
 import os
 import pty
+import signal
+import stat
+import subprocess
+import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -130,3 +136,79 @@ def test_an_unknown_profile_engine_or_oracle_is_bad_input():
 def test_an_unknown_verb_or_option_is_a_usage_error():
     assert coverify("conformm").code == 2
     assert coverify("conform", MODEL, "--devize", "x").code == 2
+
+
+def test_a_pipe_given_for_the_result_is_written_to_and_stays_a_pipe(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    said = []
+    reader = threading.Thread(target=lambda: said.append(pipe.read_text("utf-8")))
+    reader.start()
+    done = coverify("boards", "--json", pipe)
+    reader.join(timeout=30)
+    assert done.code == 0
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert json.loads(said[0])["verb"] == "boards"
+
+
+def test_a_link_given_for_the_result_stays_a_link(tmp_path):
+    (tmp_path / "real.json").write_text("old")
+    (tmp_path / "link.json").symlink_to(tmp_path / "real.json")
+    assert coverify("boards", "--json", tmp_path / "link.json").code == 0
+    assert (tmp_path / "link.json").is_symlink()
+    assert json.loads((tmp_path / "real.json").read_text())["verb"] == "boards"
+
+
+def test_a_result_that_cannot_be_written_is_an_error_that_names_the_file(tmp_path):
+    done = coverify("boards", "--json", tmp_path / "none" / "result.json")
+    assert done.code == 2
+    assert "none/result.json" in done.stderr.replace("\n", "")
+    assert ".tmp" not in done.stderr
+
+
+def test_no_samples_are_bad_input(tmp_path):
+    np.savez(tmp_path / "x.npz", x=np.zeros((0, 64), np.int8))
+    done = coverify("verify", MODEL, "--eps", 1, "--inputs", tmp_path / "x.npz", "--json", "-")
+    assert (done.code, done.result["verdict"]) == (2, "ERROR")
+    assert "no samples" in done.result["message"]
+
+
+def test_a_seed_beyond_int64_is_a_usage_error():
+    done = coverify("verify", MODEL, "--eps", 1, "--inputs", INPUTS, "--index", 0, "--seed", 10**22)
+    assert done.code == 2
+
+
+def test_a_pipe_given_for_the_model_is_bad_input_and_does_not_hang(tmp_path):
+    os.mkfifo(tmp_path / "model.tflite")
+    done = coverify("inspect", tmp_path / "model.tflite", "--json", "-", timeout_s=30)
+    assert done.code == 2
+    assert "not a regular file" in done.result["message"]
+
+
+def test_a_file_name_that_is_not_utf8_does_no_harm(tmp_path):
+    name = os.fsencode(tmp_path) + b"/\xff\xfe.tflite"
+    with open(name, "wb") as file:  # noqa: PTH123 - a name that pathlib has no text for
+        file.write(MODEL.read_bytes())
+    done = coverify("inspect", os.fsdecode(name), "--json", "-")
+    assert (done.code, done.result["verdict"]) == (0, "OK")
+
+
+@pytest.mark.parametrize("after_s", [0.05, 0.3, 1.0, 2.5])
+def test_ctrl_c_exits_with_130_and_no_traceback(after_s):
+    """From the first moment on that the program itself can be interrupted."""
+    verb = ["conform", MODEL, "--device", "native:", "--vectors", "90000"]
+    script = "import sys, time; print('here', flush=True); sys.argv = sys.argv[1:]\n"
+    script += "from coverify.__main__ import main\nmain()\n"
+    run = subprocess.Popen(
+        [sys.executable, "-c", script, "coverify", *map(str, verb)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert run.stdout is not None
+    run.stdout.readline()
+    time.sleep(after_s)
+    run.send_signal(signal.SIGINT)
+    _, said = run.communicate(timeout=60)
+    assert run.returncode == 130, said
+    assert "Traceback" not in said
