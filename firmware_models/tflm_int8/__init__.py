@@ -13,6 +13,7 @@ from tflm_int8.errors import (
     BadTensor,
     MalformedModel,
     TflmError,
+    UnknownProfile,
     UnsupportedModel,
     UnsupportedOp,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "Reference",
     "Tensor",
     "TflmError",
+    "UnknownProfile",
     "UnsupportedModel",
     "UnsupportedOp",
     "lower",

@@ -38,5 +38,13 @@ class AccumulatorOverflow(UnsupportedOp):
     """An int32 accumulator would overflow, where TFLM's C++ is undefined: no value is the right one."""
 
 
+class UnknownProfile(TflmError, ValueError):
+    """There is no kernel profile of that name."""
+
+    def __init__(self, profile: str, known: tuple[str, ...]) -> None:
+        self.profile, self.known = profile, known
+        super().__init__(f"unknown profile {profile!r}; known: {', '.join(known)}")
+
+
 class BadTensor(TflmError):
     """An input array has not the shape, type or values that the model needs."""

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tflm_int8.errors import BadTensor, UnsupportedModel
+from tflm_int8.errors import BadTensor, UnknownProfile, UnsupportedModel
 from tflm_int8.fixedpoint import Rounding
 from tflm_int8.model import Model, Tensor
 from tflm_int8.node import Node
@@ -38,10 +38,10 @@ class Reference:
     def __init__(self, model: Model, profile: str = "tflm") -> None:
         """Check and prepare every operator.
 
-        Raises UnsupportedOp, UnsupportedModel, MalformedModel; ValueError for an unknown profile.
+        Raises UnsupportedOp, UnsupportedModel, MalformedModel, UnknownProfile.
         """
         if profile not in PROFILES:
-            raise ValueError(f"unknown profile {profile!r}; known: {', '.join(PROFILES)}")
+            raise UnknownProfile(profile, tuple(PROFILES))
         self.model, self.profile = model, profile
         n_values = sum(t.size for t in model.tensors if t.data is None)
         if n_values > MAX_ACTIVATIONS:

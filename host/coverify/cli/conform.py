@@ -74,10 +74,7 @@ def conform(
 
 
 def _reference(net: Model, profile: str) -> Reference:
-    try:
-        reference = Reference(net, profile)
-    except ValueError as error:
-        raise BadInput(str(error)) from error
+    reference = Reference(net, profile)
     if len(net.inputs) != 1:
         raise BadInput(f"{net.name} has {len(net.inputs)} inputs; one is supported")
     return reference

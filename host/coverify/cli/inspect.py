@@ -9,7 +9,6 @@ import numpy as np
 import typer
 
 from coverify.cli.outcome import JsonOption, Output, ProfileOption, model_ref, run_verb, versions
-from coverify.errors import BadInput
 from coverify.report import OperatorRow, Result
 from coverify.verify.bounds import wire_bounds
 from coverify.verify.errors import CannotDecide
@@ -58,8 +57,6 @@ def _refusals(net: Model, profile: str) -> dict[int, str]:
             Reference(one, profile)
         except UnsupportedOp as error:
             refused[op.index] = str(error)
-        except ValueError as error:
-            raise BadInput(str(error)) from error
     return refused
 
 

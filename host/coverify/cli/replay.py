@@ -16,7 +16,7 @@ from coverify.report import Device as DeviceRow
 from coverify.report import Replay as ReplayRow
 from coverify.report import Result, worst
 from coverify.verify.witness import Witness
-from tflm_int8 import Model, Reference
+from tflm_int8 import Model, Reference, UnknownProfile
 
 
 def replay_verb(
@@ -76,7 +76,7 @@ def _read(path: Path) -> tuple[Reference, Claim]:
 def _reference(path: Path, net: Model, profile: str) -> Reference:
     try:
         return Reference(net, profile)
-    except ValueError as error:
+    except UnknownProfile as error:
         raise BadInput(f"{path}: {error}") from error
 
 

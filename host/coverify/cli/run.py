@@ -23,7 +23,6 @@ from coverify.cli.outcome import (
     versions,
 )
 from coverify.conformance.oracles import Oracle, OracleName, version
-from coverify.errors import BadInput
 from coverify.files import replace_file
 from coverify.inputs import read_inputs
 from coverify.report import Device as DeviceRow
@@ -60,7 +59,7 @@ def run(
 
     def body() -> Result:
         net = Model.read(model)
-        reference = _reference(net, profile)
+        reference = Reference(net, profile)
         quantization = reference.input.quantization
         pair = (float(quantization.scale), quantization.zero_point) if quantization is not None else None
         data = read_inputs(inputs, sample_shape(reference.input), pair, quantize=quantize)
@@ -81,13 +80,6 @@ def run(
         )
 
     run_verb("run", output, body)
-
-
-def _reference(net: Model, profile: str) -> Reference:
-    try:
-        return Reference(net, profile)
-    except ValueError as error:
-        raise BadInput(str(error)) from error
 
 
 def _run_on(

@@ -108,10 +108,7 @@ class _Task:
 
 def _prepare(model: Path, profile: str, inputs: Path, index: str | None, eps: int, label: str) -> _Task:
     net = Model.read(model)
-    try:
-        reference = Reference(net, profile)
-    except ValueError as error:
-        raise BadInput(str(error)) from error
+    reference = Reference(net, profile)
     data = read_inputs(inputs, sample_shape(reference.input), None, quantize=False)
     if reference.output.size < 2:
         raise BadInput(f"{net.name} has a single output: there is no class that could change")
