@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tflm_int8.fixedpoint import INT32_MAX, I64Array
 from tflm_int8.kernels.movement import MAX_ELEMENTS, check_moved, check_rank, numbered
 from tflm_int8.kernels.requantize import Int8Array, exact_gemm_dtype, per_channel, to_int8
+from tflm_int8.kernels.scales import product
 from tflm_int8.node import Node
 from tflm_int8.program.primitives import Requantize
 
@@ -83,6 +84,6 @@ def prepare(node: Node) -> BatchMatmul:
         node.overflow(f"a sum of {depth} products can leave int32")
     if math.prod(shape) * depth > MAX_ELEMENTS << 6:
         node.refuse("too many products")
-    scale = float(qa.scale) * float(qb.scale) / float(q_out.scale)
+    scale = product(node, qa.scale, qb.scale) / float(q_out.scale)
     requantize = per_channel(node, [scale], 0, 1)
     return BatchMatmul(node, adjoint, (qa.zero_point, qb.zero_point), requantize)

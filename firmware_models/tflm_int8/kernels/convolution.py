@@ -18,7 +18,7 @@ from tflm_int8.fixedpoint import I64Array
 from tflm_int8.geometry import Window2D
 from tflm_int8.kernels.lookup import alike
 from tflm_int8.kernels.requantize import (
-    RequantizeWide,
+    Stage,
     accumulator_limit,
     accumulator_type,
     by_channel,
@@ -30,7 +30,6 @@ from tflm_int8.kernels.staircase import FloatStage
 from tflm_int8.kernels.window_sums import FloatArray, WindowSums, window_sums
 from tflm_int8.model import Quantization, Tensor
 from tflm_int8.node import Node
-from tflm_int8.program.primitives import Requantize
 
 _CONV_OPTIONS = 1
 _DEPTHWISE_OPTIONS = 2
@@ -52,7 +51,7 @@ class Convolution2D:
     groups: int
     bias: I64Array
     input_zero_point: int
-    requantize: Requantize | RequantizeWide
+    requantize: Stage
     reach: int
 
     def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:

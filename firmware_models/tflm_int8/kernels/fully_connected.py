@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tflm_int8.fixedpoint import I64Array
 from tflm_int8.kernels.lookup import alike
 from tflm_int8.kernels.requantize import (
-    RequantizeWide,
+    Stage,
     accumulator_limit,
     accumulator_type,
     by_channel,
@@ -23,10 +23,10 @@ from tflm_int8.kernels.requantize import (
     proved_stage,
     requantized,
 )
+from tflm_int8.kernels.scales import product
 from tflm_int8.kernels.staircase import FloatStage
 from tflm_int8.model import Quantization, Tensor
 from tflm_int8.node import Node
-from tflm_int8.program.primitives import Requantize
 
 _OPTIONS = 8
 
@@ -43,7 +43,7 @@ class FullyConnected:
     bias: I64Array
     input_zero_point: int
     batches: int
-    requantize: Requantize | RequantizeWide
+    requantize: Stage
     reach: int
 
     def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
@@ -101,7 +101,7 @@ def prepare(node: Node) -> FullyConnected:
 def _effective_scales(
     node: Node, x: Quantization, filters: Tensor, out: Quantization, n_out: int
 ) -> tuple[list[float], int]:
-    """The effective scales, in double throughout, and the filter's zero point."""
+    """The effective scales (TFLite takes the product per tensor in float32) and the filter's zero point."""
     quantization = filters.quantization
     if quantization is None:
         node.refuse("the weights are not quantized")
@@ -115,7 +115,7 @@ def _effective_scales(
     if not -128 <= quantization.zero_point <= 127:
         node.refuse(f"the weights have the zero point {quantization.zero_point}")
     _check_bias_scale(node, x, quantization, out)
-    return [float(x.scale) * float(quantization.scale) / float(out.scale)], quantization.zero_point
+    return [product(node, x.scale, quantization.scale) / float(out.scale)], quantization.zero_point
 
 
 def _check_bias_scale(node: Node, x: Quantization, filters: Quantization, out: Quantization) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tflm_int8.fixedpoint import I64Array
 from tflm_int8.kernels.broadcasting import aligned, check_shapes
 from tflm_int8.kernels.lookup import CODES, clamped, rescaled
+from tflm_int8.kernels.scales import ratio
 from tflm_int8.node import Node
 from tflm_int8.program.primitives import Requantize
 
@@ -51,8 +52,8 @@ def prepare(node: Node) -> Prelu:
     if x.shape != node.output.shape:
         node.refuse("the input itself is broadcast")
     qx, qa, out = node.int8(x), node.int8(alpha), node.int8(node.output)
-    identity = node.multiplier(float(qx.scale) / float(out.scale))
-    slope = node.multiplier(float(qx.scale) * float(qa.scale) / float(out.scale))
+    identity = node.multiplier(ratio(node, (qx.scale,), out.scale))
+    slope = node.multiplier(ratio(node, (qx.scale, qa.scale), out.scale))
     above = rescaled(node, np.maximum(CODES - qx.zero_point, 0), identity) + out.zero_point
     value, shift = np.array([slope.value], np.int64), np.array([slope.shift], np.int64)
     stage = Requantize(value, shift, node.variant.rounding, 0, -128 - out.zero_point, 127 - out.zero_point)
