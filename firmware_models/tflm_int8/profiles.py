@@ -1,8 +1,8 @@
 """Whose arithmetic does a reference follow?  The kernel profiles: tables operator → variant.
 
-`tflm` is the interpreter that is pinned in pyproject.toml; the others say where they differ from it. How often
-what was checked against which oracle stands in `profile_checks.py` (in words: docs/profiles.md). An operator
-whose arithmetic under a profile is not known is in its `refused`; an unknown profile is an error.
+`tflm` is the interpreter that is pinned in pyproject.toml; the others say where they differ from it. What
+was checked against which oracle stands in docs/profiles.md. An operator whose
+ arithmetic under a profile is not known is in its `refused`; an unknown profile is an error.
 """
 
 from __future__ import annotations
@@ -80,7 +80,13 @@ TFLITE_REF: Final = Profile(
     "tflite-runtime 2.14.0",
     _LITE,
     _table(**_LITE_VARIANTS),
-    MappingProxyType({**_NOT_IN_LITE, **_SUM_IN_LITE}),
+    MappingProxyType(
+        {
+            **_NOT_IN_LITE,
+            **_SUM_IN_LITE,
+            **_refused("its reversal along other axes is not modelled", "REVERSE_V2"),
+        }
+    ),
 )
 
 LITERT_REF: Final = Profile(

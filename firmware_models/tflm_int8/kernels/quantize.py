@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from tflm_int8.fixedpoint import INT32_MAX, Multiplier
 from tflm_int8.kernels.lookup import CODES, Lookup, clamped, lookup, rescaled, same_size
-from tflm_int8.model import Quantization
 from tflm_int8.kernels.scales import ratio
+from tflm_int8.model import Quantization
 from tflm_int8.node import Node
 
 _PAIRS: Final[dict[str, tuple[str, ...]]] = {
