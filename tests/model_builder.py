@@ -20,6 +20,7 @@ import tflite
 _TYPES = {
     "bool": tflite.TensorType.BOOL,
     "float32": tflite.TensorType.FLOAT32,
+    "int4": tflite.TensorType.INT4,
     "int8": tflite.TensorType.INT8,
     "int16": tflite.TensorType.INT16,
     "int32": tflite.TensorType.INT32,
@@ -35,6 +36,7 @@ class TensorSpec:
     zero_points: list[int]
     axis: int = 0
     data: np.ndarray | None = None
+    variable: bool = False
 
 
 @dataclass
@@ -52,6 +54,12 @@ def same_out(size: int, stride: int) -> int:
 
 def valid_out(size: int, kernel: int, stride: int, dilation: int) -> int:
     return (size - ((kernel - 1) * dilation + 1)) // stride + 1
+
+
+def packed(values: np.ndarray) -> np.ndarray:
+    """int4 values, two in a byte, the first in the low half."""
+    flat = np.append(values.reshape(-1), 0)[: values.size + values.size % 2].astype(np.uint8) & 15
+    return flat[::2] | flat[1::2] << 4
 
 
 class Builder:
@@ -73,6 +81,12 @@ class Builder:
 
     def constant(self, data: np.ndarray, scale: float, zero_point: int) -> int:
         return self.tensor(data.shape, "int8", [scale], [zero_point], data=data.astype(np.int8))
+
+    def variable(self, shape, scale: float, zero_point: int, dtype="int8") -> int:
+        """A tensor that keeps its value from one invocation to the next."""
+        t = self.activation(shape, scale, zero_point, dtype)
+        self.tensors[t].variable = True
+        return t
 
     def integers(self, values, dtype="int32") -> int:
         """A constant without quantization: axes, sizes, indices."""
@@ -178,7 +192,7 @@ class Builder:
             number = 0
             if spec.data is not None:
                 number = len(buffers)
-                buffers.append(self._buffer(f, spec.data))
+                buffers.append(self._buffer(f, packed(spec.data) if spec.dtype == "int4" else spec.data))
             tensors.append(self._tensor(f, spec, number))
         names = sorted({op.name for op in self.ops})
         codes = [self._code(f, name) for name in names]
@@ -235,6 +249,7 @@ class Builder:
         tflite.TensorAddType(f, _TYPES[spec.dtype])
         tflite.TensorAddBuffer(f, buffer)
         tflite.TensorAddName(f, name)
+        tflite.TensorAddIsVariable(f, spec.variable)
         if quantization is not None:
             tflite.TensorAddQuantization(f, quantization)
         return tflite.TensorEnd(f)

@@ -29,8 +29,10 @@ MAX_OPERATORS = 1 << 14
 
 _TYPES: dict[int, str] = {
     0: "float32", 1: "float16", 2: "int32", 3: "uint8", 4: "int64", 6: "bool", 7: "int16", 9: "int8",
-    10: "float64", 12: "uint64", 15: "uint32", 16: "uint16",
+    10: "float64", 12: "uint64", 15: "uint32", 16: "uint16", 17: "int4",
 }  # fmt: skip
+STATEFUL_OPERATORS = frozenset({"CUSTOM:CIRCULAR_BUFFER"})
+"""Operators that remember by themselves; the others do so in variable tensors."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,11 @@ class Quantization:
 
 @dataclass(frozen=True)
 class Tensor:
-    """One tensor of the graph; `data` is the constant it holds, or None."""
+    """One tensor of the graph; `data` is the constant it holds, or None.
+
+    variable: it keeps its value from one invocation to the next. A dtype of "int4" is that of constants only,
+    whose data is int8.
+    """
 
     index: int
     name: str
@@ -62,11 +68,28 @@ class Tensor:
     dtype: str
     quantization: Quantization | None
     data: NDArray[np.generic] | None
+    variable: bool = False
 
     @property
     def size(self) -> int:
         """The number of elements."""
         return math.prod(self.shape)
+
+    @property
+    def n_bytes(self) -> int:
+        """The number of bytes in the device's memory; two int4 share one."""
+        return (self.size + 1) // 2 if self.dtype == "int4" else self.size * np.dtype(self.dtype).itemsize
+
+    @property
+    def initial(self) -> NDArray[np.generic] | None:
+        """What it holds before any operator ran: the constant; of a variable, its zero; else None.
+
+        Source: ResetTensorData, micro_interpreter_graph.cc (the zero point when it is int8, zero bytes else).
+        """
+        if not self.variable:
+            return self.data
+        zero = self.quantization.zero_point if self.quantization and self.dtype == "int8" else 0
+        return np.full(self.shape, zero, self.dtype)
 
 
 @dataclass(frozen=True)
@@ -91,6 +114,12 @@ class Model:
     operators: tuple[Operator, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+
+    @cached_property
+    def stateful(self) -> bool:
+        """Whether an invocation depends on those before it."""
+        remembers = any(op.name in STATEFUL_OPERATORS for op in self.operators)
+        return remembers or any(t.variable for t in self.tensors)
 
     @cached_property
     def sha256(self) -> str:
@@ -164,14 +193,19 @@ class _Reader:
         dtype = _TYPES.get(type_code)
         if dtype is None:
             raise UnsupportedModel(self.name, f"tensor {index} has the element type {type_code}")
-        if table.integer(5, "<B"):
-            raise UnsupportedModel(self.name, f"tensor {index} is a variable (state between invocations)")
+        variable = bool(table.integer(5, "<B"))
         if table.has(6):
             raise UnsupportedModel(self.name, f"tensor {index} is stored sparse")
         shape = _shape(index, table.array(0, "<i4"))
         quantization = self._quantization(index, shape, table.table(4))
         data = self._constant(index, table.integer(2, "<I"), buffers, shape, dtype)
-        return Tensor(index, table.string(3), shape, dtype, quantization, data)
+        if data is None and dtype == "int4":
+            raise UnsupportedModel(self.name, f"tensor {index} is int4 and not a constant")
+        if variable and (data is not None or math.prod(shape) == 0):
+            raise UnsupportedModel(self.name, f"tensor {index} is a variable that is empty or a constant")
+        if variable and quantization is not None and not -128 <= quantization.zero_point <= 127:
+            raise UnsupportedModel(self.name, f"tensor {index} is a variable whose zero is no int8")
+        return Tensor(index, table.string(3), shape, dtype, quantization, data, variable)
 
     @staticmethod
     def _constant(
@@ -182,9 +216,12 @@ class _Reader:
         raw = buffers[buffer]
         if buffer == 0 or len(raw) == 0:
             return None
-        needed = math.prod(shape) * np.dtype(dtype).itemsize
+        n = math.prod(shape)
+        needed = (n + 1) // 2 if dtype == "int4" else n * np.dtype(dtype).itemsize
         if len(raw) != needed:
             raise Damaged(f"tensor {index} needs {needed} bytes, its buffer has {len(raw)}")
+        if dtype == "int4":
+            return _unpacked(raw)[:n].reshape(shape)
         return raw.view(np.dtype(dtype).newbyteorder("<")).reshape(shape)
 
     def _quantization(self, index: int, shape: tuple[int, ...], table: Table | None) -> Quantization | None:
@@ -222,6 +259,12 @@ class _Reader:
         )
 
 
+def _unpacked(raw: NDArray[np.generic]) -> NDArray[np.int8]:
+    """Two int8 per byte, the low half first.  Source: UnpackDenseInt4IntoInt8, portable_tensor_utils.cc."""
+    pairs = raw.view(np.int8)
+    return np.stack([pairs << 4 >> 4, pairs >> 4], axis=1).reshape(-1)
+
+
 def _shape(index: int, dims: NDArray[np.generic]) -> tuple[int, ...]:
     if len(dims) > MAX_DIMENSIONS:
         raise Damaged(f"tensor {index} has {len(dims)} dimensions")
@@ -242,14 +285,18 @@ def _indices(values: NDArray[np.generic], n: int, *, optional: bool) -> tuple[in
 
 
 def _check_order(model: Model) -> None:
-    """Every operator reads constants, inputs or what an earlier operator wrote; nothing is written twice."""
+    """Every operator reads constants, inputs, variables or what an earlier one wrote; no tensor has two writers.
+
+    A variable may have one too, that remembers in its own output.
+    """
+    variables = {t.index for t in model.tensors if t.variable}
     known = {t.index for t in model.tensors if t.data is not None}
-    if known & set(model.inputs):
-        raise Damaged("an input of the model is a constant")
+    if (known | variables) & set(model.inputs):
+        raise Damaged("an input of the model is a constant or a variable")
     known |= set(model.inputs)
     for op in model.operators:
         for i in op.inputs:
-            if i >= 0 and i not in known:
+            if i >= 0 and i not in known and i not in variables:
                 raise Damaged(f"operator {op.index} {op.name} reads tensor {i} before it is written")
         for o in op.outputs:
             if o in known:

@@ -29,6 +29,7 @@ from tflm_int8.kernels import (
     joining,
     log_softmax,
     logistic,
+    lstm,
     multiply,
     padding,
     permuting,
@@ -42,6 +43,7 @@ from tflm_int8.kernels import (
     slicing,
     softmax,
     spreading,
+    svdf,
     transpose_convolution,
 )
 from tflm_int8.node import Node
@@ -137,9 +139,11 @@ OPERATORS: Final[dict[str, Row]] = {
     "STRIDED_SLICE": Row(slicing.prepare_strided, ("Select",)),
     "SUB": Row(add.prepare_sub, ("Table", "Affine", "Staircase")),
     "SUM": Row(reducing.prepare_sum, ("Affine", "Staircase")),
+    "SVDF": Row(svdf.prepare, ("Affine", "Staircase", "Table")),
     "TANH": Row(logistic.prepare_tanh, ("Table",)),
     "TRANSPOSE": Row(permuting.prepare_transpose, ("Select",)),
     "TRANSPOSE_CONV": Row(transpose_convolution.prepare, ("Affine", "Staircase")),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": Row(lstm.prepare, ("Exact",)),
     "UNPACK": Row(joining.prepare_unpack, ("Select",)),
     "ZEROS_LIKE": Row(shape.prepare_zeros_like, ("Affine",)),
 }

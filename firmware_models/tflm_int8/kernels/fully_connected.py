@@ -79,7 +79,7 @@ def prepare(node: Node, rounding: Rounding) -> FullyConnected:
     node.arity(range(2, 4))
     x, filters, out = node.input(0), node.input(1), node.output
     x_quantization, out_quantization = alike(node)
-    raw = node.constant(filters, "int8")
+    raw = node.constant(filters, *(("int8", "int4") if x.dtype == "int8" else ("int8",)))
     if raw.ndim != 2 or raw.size == 0:
         node.refuse(f"the weights have the shape {list(filters.shape)}")
     if node.option(_OPTIONS, 1, "<b"):
@@ -108,8 +108,8 @@ def _effective_scales(
     if len(quantization.scales) > 1:
         if len(quantization.scales) != n_out:
             node.refuse(f"{len(quantization.scales)} scales for {n_out} channels")
-        if np.any(quantization.zero_points):
-            node.refuse("per-channel weights with a zero point are not supported")
+        if np.any(quantization.zero_points) or filters.dtype == "int4":
+            node.refuse("per-channel weights of int4 or with a zero point are not supported")
         products: NDArray[np.float64] = float(x.scale) * quantization.scales.astype(np.float64)
         return list(products / float(out.scale)), 0
     if not -128 <= quantization.zero_point <= 127:

@@ -41,7 +41,7 @@ class Stepper:
             [(t.index, t.n_bytes) for t in self.plan.inputs],
             [(t.index, t.n_bytes) for t in self.plan.outputs],
         )
-        size = {t.index: t.size * np.dtype(t.dtype).itemsize for t in self.model.tensors}
+        size = {t.index: t.n_bytes for t in self.model.tensors}
         ours = (
             len(self.model.operators),
             [(i, size[i]) for i in self.model.inputs],
@@ -69,7 +69,7 @@ class Stepper:
         self.client.invoke()
         output = self.model.outputs[0]
         tensor = self.model.tensors[output]
-        return self._array(output, self.client.read(output, tensor.size * np.dtype(tensor.dtype).itemsize))
+        return self._array(output, self.client.read(output, tensor.n_bytes))
 
     def _array(self, index: int, data: bytes) -> NDArray[Any]:
         tensor = self.model.tensors[index]
