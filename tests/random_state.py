@@ -37,10 +37,12 @@ def svdf(rng: Rng, b: Builder) -> int:
     weights = b.tensor((n, memory), dtype, [t_scale], [0], data=times.astype(dtype))
     bias = _bias(b, rng.integers(-(limit**2) // 4, limit**2 // 4, units), state_scale * t_scale, "int32")
     state = b.variable((batch, memory * n), state_scale, point, dtype)
-    typical = np.abs(times).mean() * spread * np.sqrt(rank * memory) * state_scale * t_scale / 60
+    typical = max(np.abs(times).mean(), 1) * spread * np.sqrt(rank * memory) * state_scale * t_scale / 60
     y = b.activation((batch, units), _scale(typical * 10.0 ** rng.uniform(-0.5, 0.5)), zero_point(rng))
     activation = int(rng.integers(0, 4))
-    return b.op("SVDF", [x, features, weights, bias, state], y, 6, Rank=rank, FusedActivationFunction=activation)
+    return b.op(
+        "SVDF", [x, features, weights, bias, state], y, 6, Rank=rank, FusedActivationFunction=activation
+    )
 
 
 def lstm(rng: Rng, b: Builder) -> int:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tflm_int8.builtin_names import BUILTIN_NAMES
-from tflm_int8.errors import MalformedModel, UnsupportedModel
+from tflm_int8.errors import MalformedModel, UnsupportedModel, UnsupportedOp
 from tflm_int8.flatbuffer import Buffer, Damaged, Table
 
 MAX_FILE_BYTES = 64 << 20
@@ -37,7 +37,11 @@ STATEFUL_OPERATORS = frozenset({"CUSTOM:CIRCULAR_BUFFER"})
 
 @dataclass(frozen=True)
 class Quantization:
-    """Affine quantization: real = scale * (q − zero_point); scales: float32 [1] or [channels of `axis`]."""
+    """Affine quantization: real = scale * (q − zero_point); scales: float32 [1] or one per channel of `axis`.
+
+    Whether their number fits the tensor is asked where they are used: TFLM asks no more, and real files have
+    biases that name an axis which they do not have.
+    """
 
     scales: NDArray[np.float32]
     zero_points: NDArray[np.int64]
@@ -197,7 +201,7 @@ class _Reader:
         if table.has(6):
             raise UnsupportedModel(self.name, f"tensor {index} is stored sparse")
         shape = _shape(index, table.array(0, "<i4"))
-        quantization = self._quantization(index, shape, table.table(4))
+        quantization = self._quantization(index, table.table(4))
         data = self._constant(index, table.integer(2, "<I"), buffers, shape, dtype)
         if data is None and dtype == "int4":
             raise UnsupportedModel(self.name, f"tensor {index} is int4 and not a constant")
@@ -224,7 +228,7 @@ class _Reader:
             return _unpacked(raw)[:n].reshape(shape)
         return raw.view(np.dtype(dtype).newbyteorder("<")).reshape(shape)
 
-    def _quantization(self, index: int, shape: tuple[int, ...], table: Table | None) -> Quantization | None:
+    def _quantization(self, index: int, table: Table | None) -> Quantization | None:
         if table is None or not table.has(2):
             return None
         if table.integer(4, "<B"):
@@ -233,9 +237,6 @@ class _Reader:
         if len(scales) == 0:
             return None
         axis = table.integer(6, "<i")
-        per_channel = len(scales) > 1
-        if per_channel and not (0 <= axis < len(shape) and shape[axis] == len(scales)):
-            raise Damaged(f"tensor {index} has {len(scales)} scales for axis {axis} of {list(shape)}")
         if not np.all(np.isfinite(scales)) or not np.all(np.asarray(scales, np.float32) > 0):
             raise Damaged(f"tensor {index} has a scale that is not a positive number")
         if len(zero_points) == 0:
@@ -262,7 +263,8 @@ class _Reader:
 def _unpacked(raw: NDArray[np.generic]) -> NDArray[np.int8]:
     """Two int8 per byte, the low half first.  Source: UnpackDenseInt4IntoInt8, portable_tensor_utils.cc."""
     pairs = raw.view(np.int8)
-    return np.stack([pairs << 4 >> 4, pairs >> 4], axis=1).reshape(-1)
+    halves: NDArray[np.int8] = np.stack([pairs << 4 >> 4, pairs >> 4], axis=1)
+    return halves.reshape(-1)
 
 
 def _shape(index: int, dims: NDArray[np.generic]) -> tuple[int, ...]:
@@ -285,9 +287,9 @@ def _indices(values: NDArray[np.generic], n: int, *, optional: bool) -> tuple[in
 
 
 def _check_order(model: Model) -> None:
-    """Every operator reads constants, inputs, variables or what an earlier one wrote; no tensor has two writers.
+    """Every operator reads constants, inputs, variables or what an earlier one wrote; none is written twice.
 
-    A variable may have one too, that remembers in its own output.
+    A variable may have a writer too, an operator that remembers in its own output.
     """
     variables = {t.index for t in model.tensors if t.variable}
     known = {t.index for t in model.tensors if t.data is not None}
@@ -297,7 +299,9 @@ def _check_order(model: Model) -> None:
     for op in model.operators:
         for i in op.inputs:
             if i >= 0 and i not in known and i not in variables:
-                raise Damaged(f"operator {op.index} {op.name} reads tensor {i} before it is written")
+                raise UnsupportedOp(
+                    op.name, op.index, model.name, f"it reads tensor {i} before it is written"
+                )
         for o in op.outputs:
             if o in known:
                 raise Damaged(f"operator {op.index} {op.name} writes tensor {o}, which is already known")

@@ -1,8 +1,8 @@
 """Run a model as TFLM would: every intermediate tensor of every sample, byte for byte.
 
 A `Reference` checks the whole model when it is made (exact or refused) and then runs batches in memory that
-does not grow with the batch. Where a model keeps state between invocations (`stateful`), the samples of a batch
-are successive invocations, the first one after a reset; `from_reset` runs each sample after a reset of its own.
+does not grow with the batch. Where a model keeps state between invocations (`stateful`), the samples of a
+batch are successive invocations, the first one after a reset; `from_reset` runs each after its own reset.
 """
 
 from __future__ import annotations
@@ -118,8 +118,7 @@ class Reference:
         for kernel in self.kernels:
             op = kernel.node.op
             read = [self._value(i, values, len(inputs[0])) for i in op.inputs if i >= 0]
-            remembers = isinstance(kernel, Remembering)
-            written = kernel.step(read, memory) if remembers else kernel.run(read)
+            written = kernel.step(read, memory) if isinstance(kernel, Remembering) else kernel.run(read)
             values.update(zip(op.outputs, written, strict=True))
         return values
 
@@ -158,7 +157,9 @@ def _check_variables(kernels: Sequence[Kernel]) -> None:
     for kernel in kernels:
         node = kernel.node
         owned = {t.index for t in kernel.variables()} if isinstance(kernel, Remembering) else set()
-        variables = {i for i in (*node.op.inputs, *node.op.outputs) if i >= 0 and node.model.tensors[i].variable}
+        variables = {
+            i for i in (*node.op.inputs, *node.op.outputs) if i >= 0 and node.model.tensors[i].variable
+        }
         foreign = variables - owned - written
         if foreign or not owned.isdisjoint(owners):
             node.refuse(f"the variable {min(foreign or owned)} belongs to another operator, or to none")

@@ -106,7 +106,8 @@ def _effective_scales(
     if quantization is None:
         node.refuse("the weights are not quantized")
     if len(quantization.scales) > 1:
-        if len(quantization.scales) != n_out:
+        axis = quantization.axis
+        if len(quantization.scales) != n_out or axis not in (0, 1) or filters.shape[axis] != n_out:
             node.refuse(f"{len(quantization.scales)} scales for {n_out} channels")
         if np.any(quantization.zero_points) or filters.dtype == "int4":
             node.refuse("per-channel weights of int4 or with a zero point are not supported")

@@ -1,7 +1,7 @@
 """UNIDIRECTIONAL_SEQUENCE_LSTM of int8 or int16 with int8 weights and an int16 cell: the standard cell only.
 
-No peepholes, projection or layer normalization (TFLM refuses them too). The cell state is read at the power of
-two nearest to its scale. Hidden and cell state stay in memory after the last time step.
+No peepholes, projection or layer normalization (TFLM refuses them too). The cell state is read at the power
+of two nearest to its scale. Hidden and cell state stay in memory after the last time step.
 Source: TFLM micro/kernels/lstm_eval.h, lstm_eval_common.cc, unidirectional_sequence_lstm.cc.
 """
 
@@ -37,6 +37,7 @@ _GATES: Final = ("input", "forget", "cell", "output")
 """The order of the weights, the recurrent weights (from input 5 on) and the biases (from input 12 on)."""
 _GATE_SCALE = 2.0**-12
 _UNIT_SCALE = 2.0**-15
+_SIGMOID: Final[Callable[[I64Array], I64Array]] = partial(logistic, 3, 0)
 INT16_MIN, INT16_MAX = -(1 << 15), (1 << 15) - 1
 
 
@@ -139,8 +140,7 @@ def prepare(node: Node, rounding: Rounding) -> Lstm:
     time_major = bool(node.option(_OPTIONS, 3, "<B"))
     _check_shapes(node, time_major)
     hidden, cell, clip = _states(node)
-    activations = dict.fromkeys(_GATES, partial(logistic, 3, 0))
-    activations["cell"] = _cell_activation(node)
+    activations = {**dict.fromkeys(_GATES, _SIGMOID), "cell": _cell_activation(node)}
     gates = {
         name: Gate(
             _dense(node, 0, 1 + i, 12 + i, rounding), _dense(node, _HIDDEN, 5 + i, None, rounding), activation

@@ -1,8 +1,8 @@
 """What an operator keeps from one invocation to the next, and the base of those that keep something.
 
 A `Memory` holds the state of N independent runs of a model side by side: tensor index → [N, tensor shape].
-`step` is one invocation of all of them: it reads the memory, replaces what it changes, and returns the outputs.
-Fresh memory is what TFLM's interpreter has after Reset(): zero points in int8 variables, zero bytes in others.
+`step` is one invocation of all of them: it reads the memory, replaces what changes, and returns the outputs.
+Fresh memory is what TFLM's interpreter has after Reset(): zero points in int8 variables, else zeros.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """SVDF, int8 → int8, with a state of int16 or int8: features of the last `memory` inputs, weighted over time.
 
 Each filter keeps its last `memory` features; a unit's output is the sum of `rank` filters' weighted features.
-TFLM's integer kernel ignores the fused activation, and wraps an int8 feature that its zero point pushes out of
-range; so does this.  Source: TFLM micro/kernels/svdf_common.cc, EvalIntegerSvdfReference (scales in double).
+TFLM's integer kernel ignores the fused activation, and wraps an int8 feature that its zero point pushes out
+of range; so does this.  Source: TFLM micro/kernels/svdf_common.cc, EvalIntegerSvdfReference.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _MAX_FILTERS = 1 << 16
 
 @dataclass(frozen=True)
 class Svdf(Remembering):
-    """feature = wrap(feature_stage(features · (x − input_zero_point)) + state_zero_point), pushed into the state;
+    """feature = wrap(feature_stage(features · (x − input_zero_point)) + state_zero_point), into the state;
     y = output_stage(bias + Σ over rank and time of (state − state_zero_point) · times).
 
     features: int64 [filters, inputs]; times: int64 [filters, memory]; bias: int64 [units]; rank: filters per

@@ -28,7 +28,9 @@ def test_successive_invocations_equal_tflm(name):
         for _ in range(2):  # the same again after a reset
             for i, one in enumerate(x):
                 expected = tflm.run(one)
-                np.testing.assert_array_equal(ours[i].reshape(expected.shape), expected, f"{seed}: sample {i}")
+                np.testing.assert_array_equal(
+                    ours[i].reshape(expected.shape), expected, f"{seed}: sample {i}"
+                )
             tflm.reset()
         lively += len(np.unique(ours)) > 8
         checked += 1

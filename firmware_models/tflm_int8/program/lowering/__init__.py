@@ -1,9 +1,9 @@
 """Lower a prepared model to the integer program: one function per kernel.
 
 A program is made for models of one int8 input and one int8 output. A kernel without a function here is
-lowered to `Exact`, which runs the kernel itself. The program of a model that keeps state between invocations is
-that of the first invocation after a reset. What a kernel computes and what its lowering computes are
-held equal by a property test on every tensor.
+lowered to `Exact`, which runs the kernel itself. The program of a model that keeps state between invocations
+is that of the first invocation after a reset. What a kernel computes and what its lowering computes are held
+equal by a property test on every tensor.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Operators with state, lowered as the first invocation after a reset: all that the state held before is zero."""
+"""Operators with state, lowered as the first invocation after a reset: what the state held before is zero."""
 
 from __future__ import annotations
 
