@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tflm_int8.errors import MalformedModel
-from tflm_int8.fixedpoint import INT32_MAX, INT32_MIN, I64Array, Multiplier, Rounding
+from tflm_int8.fixedpoint import INT32_MAX, INT32_MIN, I64Array, Multiplier
 from tflm_int8.flatbuffer import Damaged
 from tflm_int8.kernels.memory import Memory, Remembering
 from tflm_int8.kernels.movement import MAX_ELEMENTS
@@ -132,7 +132,7 @@ def staged(node: Node, acc: I64Array, stage: Requantize) -> I64Array:
     return stage.apply(acc[..., None], np.zeros(1, np.int64))[..., 0]
 
 
-def prepare(node: Node, rounding: Rounding) -> Lstm:
+def prepare(node: Node) -> Lstm:
     """Check the operator and compute its integers."""
     node.arity(range(24, 25))
     if any(node.op.inputs[i] >= 0 for i in _ABSENT):
@@ -142,21 +142,18 @@ def prepare(node: Node, rounding: Rounding) -> Lstm:
     hidden, cell, clip = _states(node)
     activations = {**dict.fromkeys(_GATES, _SIGMOID), "cell": _cell_activation(node)}
     gates = {
-        name: Gate(
-            _dense(node, 0, 1 + i, 12 + i, rounding), _dense(node, _HIDDEN, 5 + i, None, rounding), activation
-        )
+        name: Gate(_dense(node, 0, 1 + i, 12 + i), _dense(node, _HIDDEN, 5 + i, None), activation)
         for i, (name, activation) in enumerate(activations.items())
     }
     limits = np.iinfo(node.input(_HIDDEN).dtype)
     return Lstm(
         node,
         gates,
-        _product(node, _UNIT_SCALE * float(cell.scale) / float(cell.scale), rounding),
-        _product(node, _UNIT_SCALE * _UNIT_SCALE / float(cell.scale), rounding),
+        _product(node, _UNIT_SCALE * float(cell.scale) / float(cell.scale)),
+        _product(node, _UNIT_SCALE * _UNIT_SCALE / float(cell.scale)),
         _product(
             node,
             _UNIT_SCALE * _UNIT_SCALE / float(hidden.scale),
-            rounding,
             hidden.zero_point,
             (int(limits.min), int(limits.max)),
         ),
@@ -219,7 +216,7 @@ def _cell_activation(node: Node) -> Callable[[I64Array], I64Array]:
     return partial(tanh, 3, 0)
 
 
-def _dense(node: Node, x: int, weights: int, bias: int | None, rounding: Rounding) -> Dense:
+def _dense(node: Node, x: int, weights: int, bias: int | None) -> Dense:
     """One of a gate's two products, of the x-th input with the given weights."""
     source, w = _activation_quantization(node, node.input(x)), node.int8(node.input(weights))
     values = node.constant(node.input(weights), "int8") - w.zero_point
@@ -228,7 +225,7 @@ def _dense(node: Node, x: int, weights: int, bias: int | None, rounding: Roundin
     added = np.zeros(len(values), np.int64) if bias is None else node.bias(bias, len(values), accumulator)
     limit = accumulator_limit(accumulator)
     reach = node.check_accumulator(values, source.zero_point, added, node.input(x).dtype, limit)
-    stage = _product(node, float(source.scale) * float(w.scale) / _GATE_SCALE, rounding)
+    stage = _product(node, float(source.scale) * float(w.scale) / _GATE_SCALE)
     return Dense(
         node,
         values,
@@ -242,14 +239,13 @@ def _dense(node: Node, x: int, weights: int, bias: int | None, rounding: Roundin
 def _product(
     node: Node,
     scale: float,
-    rounding: Rounding,
     zero_point: int = 0,
     limits: tuple[int, int] = (INT16_MIN, INT16_MAX),
 ) -> Requantize:
     """The stage of one effective scale."""
     m: Multiplier = node.multiplier(scale)
     value, shift = np.array([m.value], np.int64), np.array([m.shift], np.int64)
-    return Requantize(value, shift, rounding, zero_point, *limits)
+    return Requantize(value, shift, node.variant.rounding, zero_point, *limits)
 
 
 def _cell_tanh(node: Node, scale: np.float32) -> Callable[[I64Array], I64Array]:

@@ -168,12 +168,13 @@ class Softmax:
     def run(self, inputs: list[Int8Array]) -> list[NDArray[Any]]:
         """int8 [N, shape] → int8 or int16 [N, shape]."""
         x = inputs[0]
-        if self.function.bits == 8 and self.depth > SURE_DEPTH and np.any(self.function.total(x) >= _ABORTING_SUM):
+        long = self.function.bits == 8 and self.depth > SURE_DEPTH
+        if long and np.any(self.function.total(x) >= _ABORTING_SUM):
             self.node.overflow("a row's exponentials add up to 512 or more, where TFLM aborts")
         return [self.function.apply(x)]
 
 
-def prepare(node: Node, rounding: Rounding) -> Softmax | WideSoftmax:
+def prepare(node: Node) -> Softmax | WideSoftmax:
     """Check the operator and compute its integers."""
     node.arity(range(1, 2))
     x, out = node.input(0), node.output
@@ -182,7 +183,7 @@ def prepare(node: Node, rounding: Rounding) -> Softmax | WideSoftmax:
     except Damaged as error:
         raise MalformedModel(node.model.name, f"op {node.op.index}: {error}") from error
     if x.dtype == "int16":
-        return prepare_wide(node, beta, rounding)
+        return prepare_wide(node, beta)
     quantization = node.int8(x)
     if x.shape != out.shape or not x.shape:
         node.refuse(f"shapes {list(x.shape)} → {list(out.shape)}")

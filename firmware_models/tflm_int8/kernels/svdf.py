@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tflm_int8.fixedpoint import INT32_MAX, I64Array, Multiplier, Rounding
+from tflm_int8.fixedpoint import INT32_MAX, I64Array, Multiplier
 from tflm_int8.kernels.memory import Memory, Remembering
 from tflm_int8.kernels.movement import MAX_ELEMENTS
 from tflm_int8.kernels.requantize import exact_gemm_dtype, one_channel, to_output
@@ -90,7 +90,7 @@ class Svdf(Remembering):
         return acc
 
 
-def prepare(node: Node, rounding: Rounding) -> Svdf:
+def prepare(node: Node) -> Svdf:
     """Check the operator and compute its integers."""
     node.arity(range(5, 6))
     features, times = node.constant(node.input(1), "int8"), node.constant(node.input(2), "int16", "int8")
@@ -112,8 +112,8 @@ def prepare(node: Node, rounding: Rounding) -> Svdf:
         rank,
         x.zero_point,
         state.zero_point,
-        _stage(m, rounding, int(limits.min), int(limits.max)),
-        one_channel(node, last, rounding, 0),
+        _stage(node, m, int(limits.min), int(limits.max)),
+        one_channel(node, last, 0),
     )
 
 
@@ -148,6 +148,7 @@ def _check_bias_scale(node: Node, product: float) -> None:
         node.refuse(f"the bias has the scale {scale}, not {product}")
 
 
-def _stage(m: Multiplier, rounding: Rounding, lo: int, hi: int) -> Requantize:
+def _stage(node: Node, m: Multiplier, lo: int, hi: int) -> Requantize:
     """A multiplier clamped to lo..hi, no zero point."""
-    return Requantize(np.array([m.value], np.int64), np.array([m.shift], np.int64), rounding, 0, lo, hi)
+    value, shift = np.array([m.value], np.int64), np.array([m.shift], np.int64)
+    return Requantize(value, shift, node.variant.rounding, 0, lo, hi)

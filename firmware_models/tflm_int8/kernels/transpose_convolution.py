@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tflm_int8.fixedpoint import I64Array, Rounding
+from tflm_int8.fixedpoint import I64Array
 from tflm_int8.geometry import Axis
 from tflm_int8.kernels.convolution import effective_scales
 from tflm_int8.kernels.movement import MAX_ELEMENTS
@@ -81,7 +81,7 @@ class TransposeConvolution:
         return requantized(self.node, kept.astype(np.int64) + self.bias, self.requantize)
 
 
-def prepare(node: Node, rounding: Rounding) -> TransposeConvolution:
+def prepare(node: Node) -> TransposeConvolution:
     """Check the operator and compute its integers."""
     node.arity(range(3, 5))
     x, out, filters = node.input(2), node.output, node.constant(node.input(1), "int8")
@@ -98,7 +98,7 @@ def prepare(node: Node, rounding: Rounding) -> TransposeConvolution:
     by_output, limit = filters.reshape(n_out, -1), accumulator_limit(accumulator)
     reach = node.check_accumulator(by_output, before.zero_point, bias, x.dtype, limit)
     scales = effective_scales(node, before, node.input(1), after, n_out)
-    requantize = by_channel(node, scales, rounding, node.option(_OPTIONS, 3, "<b"), n_out, accumulator)
+    requantize = by_channel(node, scales, node.option(_OPTIONS, 3, "<b"), n_out, accumulator)
     return TransposeConvolution(node, *axes, filters, bias, before.zero_point, requantize, reach)
 
 

@@ -114,7 +114,7 @@ def transpose_convolution(b: Builder, k: TransposeConvolution) -> None:
 
 
 def _spread(axis: Axis, n: int) -> I64Array:
-    """The input position, of n, at each place of the spread-out axis (out + kernel − 1 places), −1 for a zero."""
+    """The input position, of n, at each of the spread-out axis's size + kernel − 1 places, −1 for a zero."""
     at = np.arange(axis.size + axis.kernel - 1) - (axis.kernel - 1 - axis.before)
     place = at // axis.stride
     return np.where((at % axis.stride == 0) & (place >= 0) & (place < n), place, -1)
