@@ -46,6 +46,7 @@ class OpSpec:
     outputs: list[int]
     union: int
     options: list[tuple[str, Any]] = field(default_factory=list)
+    custom: bytes = b""
 
 
 def same_out(size: int, stride: int) -> int:
@@ -111,10 +112,13 @@ class Builder:
         b = self.tensor(bias.shape, "int32", products, [0] * len(scales), 0, bias.astype(np.int32))
         return [x, w, b]
 
-    def op(self, name, inputs, output, union=0, **options) -> int:
-        """One operator; `output` may be a list, whose first tensor is returned; a list option is a vector."""
+    def op(self, name, inputs, output, union=0, custom=b"", **options) -> int:
+        """One operator; `output` may be a list, whose first tensor is returned; a list option is a vector.
+
+        A custom operator's name is "CUSTOM:" and its own, its options are the bytes `custom`.
+        """
         outputs = output if isinstance(output, list) else [output]
-        self.ops.append(OpSpec(name, list(inputs), outputs, union, list(options.items())))
+        self.ops.append(OpSpec(name, list(inputs), outputs, union, list(options.items()), custom))
         return outputs[0]
 
     def fully_connected(
@@ -256,8 +260,12 @@ class Builder:
 
     @staticmethod
     def _code(f, name: str) -> int:
-        number = getattr(tflite.BuiltinOperator, name)
+        kind, _, custom = name.partition(":")
+        number = getattr(tflite.BuiltinOperator, kind)
+        text = f.CreateString(custom) if custom else None
         tflite.OperatorCodeStart(f)
+        if text is not None:
+            tflite.OperatorCodeAddCustomCode(f, text)
         tflite.OperatorCodeAddDeprecatedBuiltinCode(f, min(number, 127))
         tflite.OperatorCodeAddBuiltinCode(f, number)
         tflite.OperatorCodeAddVersion(f, 1)
@@ -266,7 +274,10 @@ class Builder:
     def _operator(self, f, op: OpSpec, code: int) -> int:
         inputs, outputs = self._ints(f, op.inputs), self._ints(f, op.outputs)
         options = self._options(f, op) if op.union else None
+        custom = f.CreateByteVector(op.custom) if op.custom else None
         tflite.OperatorStart(f)
+        if custom is not None:
+            tflite.OperatorAddCustomOptions(f, custom)
         tflite.OperatorAddOpcodeIndex(f, code)
         tflite.OperatorAddInputs(f, inputs)
         tflite.OperatorAddOutputs(f, outputs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from flatbuffers import flexbuffers
 
 from model_builder import Builder
 from random_elementwise import scale, zero_point
@@ -77,7 +78,25 @@ def lstm(rng: Rng, b: Builder) -> int:
     )  # fmt: skip
 
 
-ONE_OP: dict[str, Callable[[Rng, Builder], int]] = {"SVDF": svdf, "UNIDIRECTIONAL_SEQUENCE_LSTM": lstm}
+def circular_buffer(rng: Rng, b: Builder) -> int:
+    """A period of 1, from the options or from the number of slots; the buffer requantized."""
+    width, depth = (int(v) for v in rng.integers(1, 5, 2))
+    x = b.input((1, 1, width, depth), scale(rng), zero_point(rng))
+    said = bool(rng.integers(0, 2))
+    slots = int(rng.integers(1, 9)) if said else int(rng.choice([5, 13, 25]))
+    spec = b.tensors[x]
+    y = b.variable((1, slots, width, depth), spec.scales[0], spec.zero_points[0])
+    options = flexbuffers.Dumps({"cycles_max": 1})
+    b.op("CUSTOM:CIRCULAR_BUFFER", [x], y, custom=bytes(options) if said else b"")
+    z = b.activation((1, slots, width, depth), spec.scales[0] * 1.3, zero_point(rng))
+    return b.op("QUANTIZE", [y], z)
+
+
+ONE_OP: dict[str, Callable[[Rng, Builder], int]] = {
+    "CIRCULAR_BUFFER": circular_buffer,
+    "SVDF": svdf,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": lstm,
+}
 
 
 def one_op(name: str, seed: int) -> bytes:

@@ -98,7 +98,10 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Operator:
-    """One operator: its builtin name, tensor indices (−1 = optional input left out) and raw options."""
+    """One operator: its builtin name, tensor indices (−1 = optional input left out) and raw options.
+
+    custom_options: those of a custom operator, at most 4096 bytes.
+    """
 
     index: int
     name: str
@@ -106,6 +109,7 @@ class Operator:
     outputs: tuple[int, ...]
     options_type: int
     options: Table | None
+    custom_options: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -257,6 +261,7 @@ class _Reader:
             _indices(table.array(2, "<i4"), n_tensors, optional=False),
             table.integer(3, "<B"),
             table.table(4),
+            table.array(5, "<u1")[:4096].tobytes(),
         )
 
 

@@ -28,7 +28,7 @@ from tflm_int8.fixedpoint import (
 )
 from tflm_int8.flatbuffer import Damaged
 from tflm_int8.kernels.requantize import Int8Array
-from tflm_int8.kernels.softmax_wide import WideSoftmax
+from tflm_int8.kernels.softmax_wide import WideSoftmax, nearly
 from tflm_int8.kernels.softmax_wide import prepare as prepare_wide
 from tflm_int8.node import Node
 
@@ -197,7 +197,8 @@ def _output_bits(node: Node) -> int:
     """8 or 16; refuses another quantization than that of all of 0…1."""
     out = node.quantized(node.output, "int8", "int16")
     bits = 8 * np.dtype(node.output.dtype).itemsize
-    if out.zero_point != -(1 << (bits - 1)) or out.scale != np.float32(2.0**-bits):
+    exact = out.scale == np.float32(2.0**-bits)
+    if out.zero_point != -(1 << (bits - 1)) or not (exact or (bits == 16 and nearly(out.scale, 2.0**-16))):
         node.refuse(f"the output must have the scale 1/{1 << bits} and the zero point {-(1 << (bits - 1))}")
     return bits
 

@@ -126,6 +126,8 @@ def _stride_one(places: I64Array, axis: Axis) -> Axis:
 
 def batch_matmul(b: Builder, k: BatchMatmul) -> None:
     """With one constant factor a sum of weighted elements; else the products, then their sums."""
+    if isinstance(k.requantize, RequantizeWide):
+        return b.exact(k)
     factors, n = k.factors(), k.node.output.size
     constants = [k.node.input(i).data for i in (0, 1)]
     known = next((i for i in (0, 1) if constants[i] is not None), None)
