@@ -25,6 +25,7 @@ _TYPES = {
     "int16": tflite.TensorType.INT16,
     "int32": tflite.TensorType.INT32,
     "int64": tflite.TensorType.INT64,
+    "uint8": tflite.TensorType.UINT8,
 }
 
 

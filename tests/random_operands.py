@@ -63,8 +63,7 @@ def transpose_conv(rng: Rng, b: Builder) -> int:
         kind = "int32" if dtype == "int8" else str(rng.choice(["int16", "int64"]))
         values = rng.integers(-9000, 9000, n_out).astype(kind)
         operands.append(b.tensor((n_out,), kind, data=values))
-    size = {"int8": 1, "int16": 1}[dtype]
-    typical = b.tensors[x].scales[0] * float(np.median(w_scale)) * 70 * np.sqrt(data[0].size) / size
+    typical = b.tensors[x].scales[0] * float(np.median(w_scale)) * 70 * np.sqrt(data[0].size)
     y = b.activation((n, height, width, n_out), float(np.float32(typical)), 0, dtype)
     sizes = b.integers(b.tensors[y].shape)
     return b.op(
@@ -185,20 +184,83 @@ def gather(rng: Rng, b: Builder) -> int:
     return b.op("GATHER", [table, at], y, 23, Axis=axis)
 
 
+def computed_weights(rng: Rng, b: Builder) -> int:
+    """FULLY_CONNECTED of one part of the input by another, per tensor or per channel."""
+    n, n_in, n_out = (int(v) for v in rng.integers(1, 8, 3))
+    x = b.input((n + n_out, n_in), scale(rng), zero_point(rng))
+    spec = b.tensors[x]
+    parts = []
+    for begin, rows in zip((0, n), (n, n_out), strict=True):
+        part = b.like(x, (rows, n_in))
+        parts.append(part)
+        b.op("SLICE", [x, b.integers([begin, 0]), b.integers([rows, n_in])], part)
+    values = rng.integers(-999, 999, n_out, np.int32)
+    bias = [b.tensor((n_out,), "int32", [spec.scales[0] ** 2], [0], data=values)]
+    typical = float(np.float32(spec.scales[0] ** 2 * 6e3 * np.sqrt(n_in) / 60))
+    y = b.activation((n, n_out), near(rng, typical, 0.5), zero_point(rng))
+    operands = parts + (bias if rng.random() < 0.6 else [])
+    return b.op("FULLY_CONNECTED", operands, y, 8, FusedActivationFunction=int(rng.integers(0, 4)))
+
+
+def unsigned(rng: Rng, b: Builder) -> int:
+    """uint8 → int8 → uint8 → float32, as converters put around a network."""
+    dims = _shape(rng, 1, 4)
+    x = b.activation(dims, scale(rng), int(rng.choice([0, 128, 255, int(rng.integers(0, 256))])), "uint8")
+    b.inputs.append(x)
+    s = b.tensors[x].scales[0]
+    same = rng.random() < 0.4
+    y = b.activation(dims, s if same else near(rng, s), b.tensors[x].zero_points[0] - 128)
+    b.op("QUANTIZE", [x], y)
+    z = b.activation(dims, near(rng, s), int(rng.integers(0, 256)), "uint8")
+    b.op("QUANTIZE", [y], z)
+    return b.op("DEQUANTIZE", [z], b.tensor(dims, "float32"))
+
+
+def cast_float(rng: Rng, b: Builder) -> int:
+    """int8 → float32 → an integer type."""
+    x = b.input(_shape(rng, 1, 4), float(rng.choice([0.5, 0.3, 7.7])), 0)
+    dims = b.tensors[x].shape
+    f = b.op("DEQUANTIZE", [x], b.tensor(dims, "float32"))
+    out = b.tensor(dims, str(rng.choice(["int16", "int32"])))
+    return b.op("CAST", [f], out, 37, InDataType=0, OutDataType=2)
+
+
+def broadcast(rng: Rng, b: Builder) -> int:
+    """A binary operator over five or six axes."""
+    name, union = [("ADD", 11), ("SUB", 28), ("MUL", 21), ("MAXIMUM", 0), ("LESS", 0)][
+        int(rng.integers(0, 5))
+    ]
+    dims = tuple(int(n) for n in rng.integers(1, 4, int(rng.integers(5, 7))))
+    x = b.input(dims, scale(rng), zero_point(rng))
+    part = tuple(n if rng.random() < 0.5 else 1 for n in dims)[int(rng.integers(0, 3)) :]
+    spec = b.tensors[x]
+    c = b.constant(rng.integers(-128, 128, part), spec.scales[0], spec.zero_points[0])
+    y = b.activation(dims, spec.scales[0] * 1.9, zero_point(rng))
+    if name == "MUL":
+        b.tensors[y].scales[0] = float(np.float32(spec.scales[0] ** 2 * 90))
+    if name == "LESS":
+        b.tensors[y] = type(spec)(dims, "bool", [], [])
+    return b.op(name, [x, c], y, union, **({"FusedActivationFunction": 0} if union else {}))
+
+
 ONE_OP: dict[str, Graph] = {
     "BATCH_MATMUL int16": batch_matmul,
     "BROADCAST_ARGS": broadcast_args,
+    "CAST of floats": cast_float,
     "CONV_2D int4": _int4("CONV_2D"),
     "DEPTHWISE_CONV_2D int4": _int4("DEPTHWISE_CONV_2D"),
     "DIV": div,
     "EMBEDDING_LOOKUP": embedding,
+    "FULLY_CONNECTED computed": computed_weights,
     "FULLY_CONNECTED int4": _int4("FULLY_CONNECTED"),
     "GATHER computed": gather,
     "PRELU int16": prelu,
     "REDUCE_ALL": reduce_all,
     "SOFTMAX int16": softmax,
     "TRANSPOSE_CONV any": transpose_conv,
+    "broadcast": broadcast,
     "integers": integers,
+    "uint8": unsigned,
 }
 
 
@@ -213,7 +275,7 @@ def samples(seed: int, reference, n: int) -> np.ndarray:
     """n inputs of the model's type: int64 (shapes) small, int32 within 10 bits, int8 in order at first."""
     rng = np.random.default_rng([seed, 5])
     shape, dtype = reference.input.shape, reference.input.dtype
-    if dtype in ("int8", "int16"):
+    if dtype in ("int8", "uint8", "int16"):
         limits = np.iinfo(dtype)
         x = rng.integers(limits.min, limits.max + 1, (n, *shape)).astype(dtype)
         if dtype == "int8" and x[0].size == 256:

@@ -1,8 +1,9 @@
 """A .tflite model as plain data: tensors, operators, constants, quantization.
 
-`Model.read` accepts one subgraph of builtin operators and checks everything that later code relies on:
-indices, shapes, sizes, scales, the order of execution. It promises that nothing in a file makes it crash,
-hang or allocate more than a small multiple of the file. Whether an operator is *supported* is not asked here.
+`Model.read` takes the first subgraph (only control flow, which is refused, leads to others) and checks
+everything that later code relies on: indices, shapes, sizes, scales, the order of execution. It promises that
+nothing in a file makes it crash, hang or allocate more than a small multiple of the file. Whether an operator
+is *supported* is not asked here.
 
 Source of the layout: TFLite schema v3 (tensorflow/compiler/mlir/lite/schema/schema.fbs).
 """
@@ -29,7 +30,7 @@ MAX_OPERATORS = 1 << 14
 
 _TYPES: dict[int, str] = {
     0: "float32", 1: "float16", 2: "int32", 3: "uint8", 4: "int64", 6: "bool", 7: "int16", 9: "int8",
-    10: "float64", 12: "uint64", 15: "uint32", 16: "uint16", 17: "int4",
+    10: "float64", 12: "uint64", 13: "resource", 15: "uint32", 16: "uint16", 17: "int4",
 }  # fmt: skip
 STATEFUL_OPERATORS = frozenset({"CUSTOM:CIRCULAR_BUFFER"})
 """Operators that remember by themselves; the others do so in variable tensors."""
@@ -169,8 +170,8 @@ class _Reader:
         if version != 3:
             raise Damaged(f"schema version {version}, expected 3")
         graphs = self.root.tables(2)
-        if len(graphs) != 1:
-            raise UnsupportedModel(self.name, f"{len(graphs)} subgraphs; only a single one is supported")
+        if not graphs:
+            raise Damaged("it has no subgraph")
         if len(graphs[0].tables(3)) > MAX_OPERATORS:
             raise UnsupportedModel(self.name, f"more than {MAX_OPERATORS} operators")
         codes = [self._operator_name(code) for code in self.root.tables(1)]
@@ -209,7 +210,7 @@ class _Reader:
         data = self._constant(index, table.integer(2, "<I"), buffers, shape, dtype)
         if data is None and dtype == "int4":
             raise UnsupportedModel(self.name, f"tensor {index} is int4 and not a constant")
-        if variable and (data is not None or math.prod(shape) == 0):
+        if variable and (data is not None or math.prod(shape) == 0 or dtype == "resource"):
             raise UnsupportedModel(self.name, f"tensor {index} is a variable that is empty or a constant")
         if variable and quantization is not None and not -128 <= quantization.zero_point <= 127:
             raise UnsupportedModel(self.name, f"tensor {index} is a variable whose zero is no int8")
@@ -222,7 +223,7 @@ class _Reader:
         if buffer >= len(buffers):
             raise Damaged(f"tensor {index} refers to buffer {buffer} of {len(buffers)}")
         raw = buffers[buffer]
-        if buffer == 0 or len(raw) == 0:
+        if buffer == 0 or len(raw) == 0 or dtype == "resource":
             return None
         n = math.prod(shape)
         needed = (n + 1) // 2 if dtype == "int4" else n * np.dtype(dtype).itemsize

@@ -45,7 +45,7 @@ def prepare(node: Node) -> Divide | integer_arithmetic.IntegerArithmetic:
     if node.output.dtype == "int32":
         return integer_arithmetic.prepare(node, activation)
     node.arity(range(2, 3))
-    check_shapes(node, [node.input(0), node.input(1)], rank=5)
+    check_shapes(node, [node.input(0), node.input(1)])
     a, b, out = node.int8(node.input(0)), node.int8(node.input(1)), node.int8(node.output)
     m = node.multiplier(float(a.scale) / (float(b.scale) * float(out.scale)))
     quotient, defined = _quotients(m, (CODES - a.zero_point)[:, None], (CODES - b.zero_point)[None, :])
