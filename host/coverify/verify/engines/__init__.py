@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable
 
 from coverify.verify.deadline import Deadline, OutOfTime
-from coverify.verify.engines import attack, enumerate, interval, z3
+from coverify.verify.engines import attack, enumerate, interval
+from coverify.verify.engines.smt import Smt
 from coverify.verify.errors import BadQuery, CannotDecide, EngineFault
 from coverify.verify.problem import Problem
 from coverify.verify.query import Outcome, Verdict
@@ -23,7 +24,9 @@ ENGINES: dict[str, Engine] = {
     "enumerate": enumerate.decide,
     "interval": interval.decide,
     "attack": attack.decide,
-    "z3": z3.decide,
+    "z3": Smt("z3"),
+    "bitwuzla": Smt("bitwuzla"),
+    "boolector": Smt("boolector"),
 }
 """By name, cheap and small first."""
 
