@@ -24,6 +24,7 @@ from coverify.verify.lagrangian import Lagrangian
 from coverify.verify.problem import Problem
 from coverify.verify.query import I64Array, Outcome
 from coverify.verify.tighten import Rival, claim_form, impossible, tightened
+from tflm_int8.program.primitives import Affine
 
 
 class Answer(Enum):
@@ -45,6 +46,22 @@ class Question:
     rival: int
     deadline: Deadline
     seed: int
+
+    def narrowed(self) -> Iterator[tuple[int, int]]:
+        """Wire and index of every accumulator whose box is smaller than its natural one: an encoding must
+        require of them that they lie in it.  None on a part of the query's box, where boxes are natural.
+        """
+        if not _same(self.boxes[0], self.natural[0]):
+            return
+        for wire, step in enumerate(self.problem.program.steps, 1):
+            if isinstance(step, Affine):
+                box, natural = self.boxes[wire], self.natural[wire]
+                for i in np.flatnonzero((box.lo > natural.lo) | (box.hi < natural.hi)).tolist():
+                    yield wire, i
+
+
+def _same(a: Box, b: Box) -> bool:
+    return np.array_equal(a.lo, b.lo) and np.array_equal(a.hi, b.hi)
 
 
 Ask = Callable[[Question], Answer | I64Array]

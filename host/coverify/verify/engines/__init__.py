@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from coverify.verify.deadline import Deadline, OutOfTime
 from coverify.verify.engines import attack, enumerate, interval
+from coverify.verify.engines.linear import LinearSolver
 from coverify.verify.engines.smt import Smt
 from coverify.verify.errors import BadQuery, CannotDecide, EngineFault
 from coverify.verify.problem import Problem
@@ -27,6 +28,9 @@ ENGINES: dict[str, Engine] = {
     "z3": Smt("z3"),
     "bitwuzla": Smt("bitwuzla"),
     "boolector": Smt("boolector"),
+    "cpsat": LinearSolver("cpsat"),
+    "milp": LinearSolver("milp"),
+    "marabou": LinearSolver("marabou"),
 }
 """By name, cheap and small first."""
 

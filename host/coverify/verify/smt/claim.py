@@ -19,7 +19,6 @@ from coverify.verify.smt.expressions import Condition
 from coverify.verify.smt.formula import LabelFormula
 from coverify.verify.smt.script import Script
 from coverify.verify.smt.solvers import SOLVERS
-from tflm_int8.program.primitives import Affine
 
 
 @dataclass(frozen=True)
@@ -60,16 +59,8 @@ class Claim:
 
 
 def encoded(question: Question) -> Encoding:
-    """The encoding at the question's boxes; accumulators whose box is smaller than their natural one are
-    required to lie in it.
-    """
-    boxes, natural = question.boxes, question.natural
-    encoding = Encoding(question.problem.program, boxes, question.deadline)
-    if not np.array_equal(boxes[0].lo, natural[0].lo) or not np.array_equal(boxes[0].hi, natural[0].hi):
-        return encoding
-    for wire, step in enumerate(question.problem.program.steps, 1):
-        if isinstance(step, Affine):
-            inside = (boxes[wire].lo > natural[wire].lo) | (boxes[wire].hi < natural[wire].hi)
-            for i in np.flatnonzero(inside).tolist():
-                encoding.require(wire, i)
+    """The encoding at the question's boxes."""
+    encoding = Encoding(question.problem.program, question.boxes, question.deadline)
+    for wire, i in question.narrowed():
+        encoding.require(wire, i)
     return encoding

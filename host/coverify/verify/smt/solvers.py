@@ -52,8 +52,7 @@ def bitwuzla(script: Script, deadline: Deadline, seed: int) -> Checked:
     parser = api.Parser(api.TermManager(), options)
     parser.parse(script.text, True, False)
     solver = parser.bitwuzla()
-    stop = _Stop(deadline)
-    solver.configure_terminator(stop)
+    solver.configure_terminator(lambda: not deadline.remaining)
     result = solver.check_sat()
     if result != api.Result.SAT:
         return "unsat" if result == api.Result.UNSAT else "unknown"
@@ -84,16 +83,6 @@ def boolector(script: Script, deadline: Deadline, seed: int) -> Checked:
 def _boolector_value(solver: Any, name: str) -> int:
     assignment: str = solver.Match_by_symbol(name).assignment
     return int(assignment.replace("x", "0"), 2)  # x: either bit will do
-
-
-class _Stop:
-    """Tells a solver that its time is over."""
-
-    def __init__(self, deadline: Deadline) -> None:
-        self._deadline = deadline
-
-    def terminate(self) -> bool:
-        return not self._deadline.remaining
 
 
 def _milliseconds(deadline: Deadline) -> int:
