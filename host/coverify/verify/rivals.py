@@ -109,10 +109,10 @@ class Search:
                     still_open.append(rival)
             rivals = still_open
         if not rivals:
-            return Outcome.holds(self.engine, calls=self.calls, by_intervals=by_intervals)
-        return Outcome.unknown(
-            self.engine, f"out of time with {len(rivals)} rival labels open", calls=self.calls
-        )
+            proof = {} if self.calls else {"proof": "integer bounds"}
+            return Outcome.holds(self.engine, calls=self.calls, by_intervals=by_intervals, **proof)
+        why = "the solver leaves" if self.deadline.remaining else "out of time with"
+        return Outcome.unknown(self.engine, f"{why} {len(rivals)} rival labels open", calls=self.calls)
 
     def _impossible(self, rival: int) -> bool:
         claim = rival_claim(rival, self.problem.query.label, self.last)

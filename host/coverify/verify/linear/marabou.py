@@ -1,8 +1,8 @@
 """A rival's claim for Marabou: stairs as clamped strips (rounding and clamps as ReLUs), in floating point.
 
 What Marabou decides is a relaxation: its "unsat" covers every integer input, but only to the tolerance of
-floating point, so that it is not proof-grade; its "sat" counts only when the rounded input breaks the query on
-the integers, else nothing is known.
+floating point, so that it is not proof-grade; its "sat" counts only when the rounded input breaks the query
+on the integers, else nothing is known.
 """
 
 from __future__ import annotations
