@@ -101,3 +101,26 @@ def test_a_bias_that_svdf_lacks_is_refused_as_tflm_reads_it_all_the_same():
     b.ops[0].inputs[3] = -1
     with pytest.raises(UnsupportedOp, match=r"op 0 SVDF .*no bias"):
         Reference(Model.from_bytes(b.finish(b.ops[0].outputs[0])))
+
+
+@pytest.mark.parametrize(
+    ("x_scale", "w_scale", "state_scale", "w"),
+    [
+        (0.39012372493743896, 0.027957212179899216, 1.9641215801239014, 102),
+        (0.04542495310306549, 0.2775380313396454, 1.3783173561096191, 35),
+        (0.019561586901545525, 0.0227899681776762, 0.0203524362295866, 40),
+    ],
+)
+def test_a_feature_has_the_precision_of_tflm(x_scale, w_scale, state_scale, w):
+    """Found by search: one code's feature differs between a float32 and a double product of scales."""
+    b = Builder()
+    x = b.input((256, 1), x_scale, 0)
+    features = b.constant(np.array([[w]]), w_scale, 0)
+    times = b.tensor((1, 1), "int16", [2.0**-14], [0], data=np.array([[1 << 14]], np.int16))
+    bias = b.tensor((1,), "int32", [state_scale * 2.0**-14], [0], data=np.array([0], np.int32))
+    state = b.variable((256, 1), state_scale, 0, "int16")
+    y = b.op("SVDF", [x, features, times, bias, state], b.activation((256, 1), state_scale, 0), 6, Rank=1)
+    content = b.finish(y)
+    codes = np.arange(-128, 128, dtype=np.int8)[:, None]
+    ours = Reference(Model.from_bytes(content)).run(codes[None])[0]
+    np.testing.assert_array_equal(ours, Tflm(content, 1 << 20).run(codes))
