@@ -266,6 +266,8 @@ def _result(task: _Task, rows: list[QueryRow], seed: int) -> Result:
         "inputs outside the boxes asked about",
         "anything but the index of the output's first maximum",
     ]
+    if task.network.stateful:
+        gaps.append("invocations other than the first after a reset: the network keeps state")
     if left:
         gaps.append(f"{left} of {len(task.indices)} queries: not decided yet")
     verdicts: list[Verdict] = [row.verdict for row in rows]
