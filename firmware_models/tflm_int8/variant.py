@@ -37,12 +37,12 @@ class Form(Enum):
 
 @dataclass(frozen=True)
 class Variant:
-    """One operator's kernel in one runtime; `int16`: vouched for on int16 activations too."""
+    """One operator's kernel in one runtime; `types`: of tensors on which it is vouched for (None: all)."""
 
     rounding: Rounding
     scales: Scales
     form: Form
-    int16: bool
+    types: frozenset[str] | None
 
 
 def _frozen() -> Mapping[str, Variant]:
@@ -57,8 +57,8 @@ def _none_refused() -> Mapping[str, str]:
 class Profile:
     """A runtime's kernels: `variants` by builtin operator name, `default` for every other operator.
 
-    refused: operator → why the profile does not model it. oracle: what the profile was checked against, with
-    its version.
+    vouched: the operators that were held to the oracle (None: all that the package models). refused: operator
+    → why the profile does not model it. oracle: what the profile was checked against, with its version.
     """
 
     name: str
@@ -66,8 +66,19 @@ class Profile:
     oracle: str
     default: Variant
     variants: Mapping[str, Variant] = field(default_factory=_frozen)
+    vouched: frozenset[str] | None = None
     refused: Mapping[str, str] = field(default_factory=_none_refused)
 
     def of(self, operator: str) -> Variant:
         """The variant of an operator, given by its builtin name."""
         return self.variants.get(operator, self.default)
+
+    def refusal(self, operator: str, types: set[str]) -> str:
+        """Why the profile does not model an operator on tensors of these types; "" when it does."""
+        if operator in self.refused:
+            return self.refused[operator]
+        if self.vouched is not None and operator not in self.vouched:
+            return f"it was not checked against {self.oracle}"
+        known = self.of(operator).types
+        unknown = set() if known is None else types - known
+        return f"{min(unknown)} was not checked against {self.oracle}" if unknown else ""

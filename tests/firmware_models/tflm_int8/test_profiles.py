@@ -12,8 +12,8 @@ from tflm_int8.fixedpoint import Rounding
 from tflm_int8.profiles import profile_named
 from tflm_int8.variant import Form, Scales
 
-OTHERS = Variant(Rounding.DOUBLE, Scales.DOUBLE, Form.FIXED_POINT, int16=True)
-OWN = Variant(Rounding.SINGLE, Scales.FLOAT32, Form.FIXED_POINT, int16=True)
+OTHERS = Variant(Rounding.DOUBLE, Scales.DOUBLE, Form.FIXED_POINT, types=None)
+OWN = Variant(Rounding.SINGLE, Scales.FLOAT32, Form.FIXED_POINT, types=None)
 
 
 def test_an_operator_has_its_own_variant_and_every_other_one_the_default():
