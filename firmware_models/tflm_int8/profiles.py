@@ -22,6 +22,7 @@ _LITE: Final = replace(_TFLM, types=frozenset({"bool", "float32", "int8", "int32
 _LITE_FLOAT32: Final = replace(_LITE, scales=Scales.FLOAT32)
 _LITE_TABLE: Final = replace(_LITE, form=Form.FLOAT_TABLE)
 _CMSIS: Final = replace(_TFLM, types=frozenset({"int8", "int32"}))
+_CMSIS_SINGLE: Final = replace(_CMSIS, rounding=Rounding.SINGLE)
 
 
 def _variants(*tables: Mapping[str, Variant]) -> Mapping[str, Variant]:
@@ -55,14 +56,17 @@ TFLM_2026_08: Final = Profile(
 TFLM_SINGLE: Final = Profile(
     "tflm-single-rounding",
     "TensorFlow Lite Micro, October 2026, compiled with TFLITE_SINGLE_ROUNDING",
-    "its published arithmetic in exact rationals",
+    "CMSIS-NN 99f736a with CMSIS_NN_USE_SINGLE_ROUNDING, and exact rationals",
     replace(_TFLM, rounding=Rounding.SINGLE),
 )
 
 _LITE_VARIANTS: Final = _variants(
     _of(_LITE_FLOAT32, "ABS BATCH_MATMUL FULLY_CONNECTED HARD_SWISH LEAKY_RELU MUL PRELU RELU RSQRT"),
     _of(_LITE_TABLE, "LOGISTIC TANH"),
-    {"RELU6": replace(_LITE_FLOAT32, form=Form.RESCALED)},
+    {
+        "CONV_2D": replace(_LITE, form=Form.BIASED),
+        "RELU6": replace(_LITE_FLOAT32, form=Form.RESCALED),
+    },
 )
 _NOT_IN_LITE: Final = {
     **_because("the runtime has no int8 kernel of it", "ADD_N BROADCAST_TO CUMSUM ELU ZEROS_LIKE"),
@@ -103,23 +107,36 @@ LITERT_REF: Final = Profile(
     MappingProxyType(_NOT_IN_LITE),
 )
 
-_IN_CMSIS_NN: Final = frozenset(
-    _names(
-        "ADD AVERAGE_POOL_2D CONV_2D DEPTHWISE_CONV_2D FULLY_CONNECTED MAXIMUM MAX_POOL_2D MINIMUM MUL "
-        "RESHAPE SOFTMAX"
+_IN_CMSIS_NN: Final = (
+    "ADD AVERAGE_POOL_2D DEPTHWISE_CONV_2D FULLY_CONNECTED MAXIMUM MAX_POOL_2D MINIMUM MUL SOFTMAX"
+)
+_UNCHECKED_IN_CMSIS_NN: Final = MappingProxyType(
+    _because(
+        "CMSIS-NN's own kernel was not checked",
+        "BATCH_MATMUL PAD PADV2 SVDF TRANSPOSE TRANSPOSE_CONV UNIDIRECTIONAL_SEQUENCE_LSTM",
     )
 )
 
 CMSIS_NN: Final = Profile(
     "cmsis-nn",
-    "TensorFlow Lite Micro, October 2026, on CMSIS-NN's kernels (generic C)",
+    "TensorFlow Lite Micro, October 2026, on CMSIS-NN's kernels where it has them (generic C)",
     "CMSIS-NN 99f736a compiled for the host",
-    _CMSIS,
-    vouched=_IN_CMSIS_NN,
+    _TFLM,
+    _variants(_of(_CMSIS, _IN_CMSIS_NN), {"CONV_2D": replace(_CMSIS, form=Form.BIASED_GROUPS)}),
+    refused=_UNCHECKED_IN_CMSIS_NN,
+)
+
+CMSIS_NN_SINGLE: Final = Profile(
+    "cmsis-nn-single-rounding",
+    "the same with CMSIS_NN_USE_SINGLE_ROUNDING; operators of TensorFlow Lite Micro's own round twice",
+    "CMSIS-NN 99f736a compiled for the host with CMSIS_NN_USE_SINGLE_ROUNDING",
+    _TFLM,
+    _variants(_of(_CMSIS_SINGLE, _IN_CMSIS_NN), {"CONV_2D": replace(_CMSIS_SINGLE, form=Form.BIASED_GROUPS)}),
+    refused=_UNCHECKED_IN_CMSIS_NN,
 )
 
 PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
-    {p.name: p for p in (TFLM, TFLM_2026_08, TFLM_SINGLE, TFLITE_REF, LITERT_REF, CMSIS_NN)}
+    {p.name: p for p in (TFLM, TFLM_2026_08, TFLM_SINGLE, TFLITE_REF, LITERT_REF, CMSIS_NN, CMSIS_NN_SINGLE)}
 )
 """Every profile by its name."""
 

@@ -33,6 +33,12 @@ class Form(Enum):
     """A table of 256 entries, filled with the C library's float32 functions."""
     RESCALED = "rescaled"
     """Codes are brought to the output's scale before they are clamped."""
+    BIASED = "bias needed"
+    """As TFLM's, but refused without a bias."""
+    BIASED_GROUPS = "bias needed in groups"
+    """As TFLM's, but several groups are refused without a bias."""
+    SAME_SHAPE = "one shape"
+    """As TFLM's, but operands of different shapes are refused (another kernel takes them)."""
 
 
 @dataclass(frozen=True)
