@@ -131,7 +131,11 @@ CMSIS_NN_SINGLE: Final = Profile(
     "the same with CMSIS_NN_USE_SINGLE_ROUNDING; operators of TensorFlow Lite Micro's own round twice",
     "CMSIS-NN 99f736a compiled for the host with CMSIS_NN_USE_SINGLE_ROUNDING",
     _TFLM,
-    _variants(_of(_CMSIS_SINGLE, _IN_CMSIS_NN), {"CONV_2D": replace(_CMSIS_SINGLE, form=Form.BIASED_GROUPS)}),
+    _variants(
+        _of(_CMSIS_SINGLE, _IN_CMSIS_NN),
+        _of(replace(_CMSIS_SINGLE, form=Form.SAME_SHAPE), "ADD MUL"),
+        {"CONV_2D": replace(_CMSIS_SINGLE, form=Form.BIASED_GROUPS)},
+    ),
     refused=_UNCHECKED_IN_CMSIS_NN,
 )
 
