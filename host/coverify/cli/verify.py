@@ -70,8 +70,8 @@ def verify(
         Path | None,
         typer.Option(
             metavar="FILE|DIR",
-            help="Decide nothing; write each query as SMT-LIB 2 (QF_BV) for any solver: one to FILE (.smt2), or "
-            "all to DIR.",
+            help="Decide nothing; write each query as SMT-LIB 2 (QF_BV) for any solver: one to FILE (.smt2), "
+            "or all to DIR.",
         ),
     ] = None,
     out: OutOption = None,

@@ -42,7 +42,7 @@ class Worker:
     """Decides queries on one network in child processes; a context manager, not for several threads at
     once.
 
-    jobs: how many solvers may race in `auto`.
+    program: may be set to another network between two queries; jobs: how many solvers may race in `auto`.
     """
 
     program: Program
@@ -125,10 +125,11 @@ class Worker:
             child = self._children.get(place)
             if child is None:
                 child = self._children[place] = SolverProcess.start()
-        if not child.loaded:
+        if child.loaded is None:
             child.ask(None, START_S)
+        if child.loaded is not self.program:
             child.ask(Load(self.program, self.memory_bytes), START_S)
-            child.loaded = True
+            child.loaded = self.program
         return child
 
     def _race(self, problem: Problem, engines: tuple[str, ...], deadline: Deadline, seed: int) -> Outcome:

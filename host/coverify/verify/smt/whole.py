@@ -62,7 +62,7 @@ class WholeQuery:
         said = [
             *comments,
             f"sat: some input of the box has another class than {query.label}; unsat: none has.",
-            "Input i is its least value plus the unsigned variable xi; one without a variable does not matter.",
+            "Input i is its least value plus the unsigned variable xi; one without xi does not matter.",
             f"Least values: {' '.join(map(str, query.lo.tolist()))}",
             f"Greatest values: {' '.join(map(str, query.hi.tolist()))}",
         ]
