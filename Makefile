@@ -1,6 +1,7 @@
 # coverify: the two commands of the README are `make demo` and `make test`; `make help` lists the rest.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PYTHON313 ?= $(shell command -v python3.13)
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
@@ -8,7 +9,7 @@ DEMO   := build/demo
 C_SOURCES = $(shell find device_harness tests/device_harness -name '*.[ch]')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo test check format fuzz bench networks clean
+.PHONY: help setup oracles tools demo test check format fuzz bench networks clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -17,8 +18,13 @@ setup: $(READY) ## Make the virtual environment .venv with the command .venv/bin
 
 $(READY): pyproject.toml
 	@device_harness/tools.sh venv "$(PYTHON)" $(VENV)
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[oracle,test,check]'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[oracle,litert,test,check]'
 	@touch $@
+
+oracles: ## TFLM of August 2026 in an environment of its own, for the tests of its profile (PYTHON313=…)
+	@device_harness/tools.sh venv "$(PYTHON313)" build/oracles/tflm-2026-08
+	@build/oracles/tflm-2026-08/bin/python -m pip install -qq --disable-pip-version-check --no-deps \
+	  tflite-micro==0.dev20260820164721 'numpy<2.3' flatbuffers
 
 tools: ## Install the cross compiler and the emulator when they are missing
 	@device_harness/tools.sh cross

@@ -58,6 +58,7 @@ TFLM_SINGLE: Final = Profile(
     "TensorFlow Lite Micro, October 2026, compiled with TFLITE_SINGLE_ROUNDING",
     "CMSIS-NN 99f736a with CMSIS_NN_USE_SINGLE_ROUNDING, and exact rationals",
     replace(_TFLM, rounding=Rounding.SINGLE),
+    refused=MappingProxyType(_because("its quotient is only modelled with two roundings", "DIV")),
 )
 
 _LITE_VARIANTS: Final = _variants(

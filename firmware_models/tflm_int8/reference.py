@@ -34,7 +34,7 @@ def sample_shape(tensor: Tensor) -> tuple[int, ...]:
 
 def _node(model: Model, op: Operator, profile: Profile) -> Node:
     """The operator with its variant.  Raises NotInProfile."""
-    types = {model.tensors[i].dtype for i in (*op.inputs, *op.outputs) if i >= 0}
+    types = frozenset(model.tensors[i].dtype for i in (*op.inputs, *op.outputs) if i >= 0)
     why = profile.refusal(op.name, types)
     if why:
         raise NotInProfile(op.name, op.index, model.name, profile.name, why)

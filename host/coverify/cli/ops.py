@@ -8,19 +8,24 @@ from typing import Annotated
 import typer
 
 from coverify.boards import build
-from coverify.cli.outcome import JsonOption, Output, run_verb, versions
+from coverify.cli.outcome import JsonOption, Output, ProfileOption, run_verb, versions
 from coverify.errors import BadInput, CoverifyError
-from coverify.report import OperatorSupport, Result
+from coverify.report import OperatorSupport, Oracle, Result
 from tflm_int8.builtin_names import BUILTIN_NAMES
 from tflm_int8.operators import OPERATORS
+from tflm_int8.profile_checks import CHECKED
+from tflm_int8.profiles import profile_named
+from tflm_int8.variant import Profile
 
 
 def ops(
     operator: Annotated[str | None, typer.Argument(help="Only this operator.", show_default=False)] = None,
+    profile: ProfileOption = "tflm",
     json: JsonOption = None,
 ) -> None:
     """List the operators: run by the reference, lowered to which primitives, run by our own firmware.
 
+    With the variant of each under the kernel profile, and how many graphs were checked against its oracle.
     Exits with 0, or with 2 when OPERATOR is not supported.
     """
 
@@ -28,15 +33,18 @@ def ops(
         known = {*BUILTIN_NAMES.values(), *OPERATORS}
         if operator is not None and operator not in known:
             raise BadInput(f"{operator} is not an operator of TensorFlow Lite")
-        ours = _firmware_operators()
+        ours, table = _firmware_operators(), profile_named(profile)
         names = sorted(OPERATORS) if operator is None else [operator]
-        rows = tuple(_row(name, ours) for name in names)
-        missing = operator is not None and operator not in OPERATORS
-        said = f"{operator} is refused by name" if missing else f"{len(OPERATORS)} operators"
+        rows = tuple(_row(name, ours, table) for name in names)
+        missing = operator is not None and not rows[0].reference
+        covered = sum(row.reference for row in rows)
+        said = f"{operator} is refused by name" if missing else f"{covered} operators: {table.runtime}"
         return Result(
             verb="ops",
             verdict="UNSUPPORTED" if missing else "OK",
             message=said,
+            profile=profile,
+            oracle=Oracle(name=table.oracle),
             support=rows,
             versions=versions(),
         )
@@ -44,13 +52,16 @@ def ops(
     run_verb("ops", Output(json), body)
 
 
-def _row(name: str, firmware: set[str]) -> OperatorSupport:
+def _row(name: str, firmware: set[str], profile: Profile) -> OperatorSupport:
     row = OPERATORS.get(name)
+    refusal = profile.refusal(name)
     return OperatorSupport(
         op=name,
-        reference=row is not None,
+        reference=row is not None and not refusal,
         lowered_to=row.lowered_to if row is not None else (),
         firmware=name in firmware,
+        variant=None if row is None else refusal or str(profile.of(name)),
+        checked=CHECKED[profile.name].get(name, 0),
     )
 
 

@@ -242,3 +242,7 @@ class OperatorSupport(Row):
     reference: bool
     lowered_to: Annotated[tuple[Text, ...], Field(max_length=100)] = ()
     firmware: bool
+    variant: Text | None = None
+    """Its kernel under the profile, or why the profile refuses it."""
+    checked: Count | None = None
+    """One-operator graphs (or more) with it that equal the profile's oracle byte for byte."""

@@ -184,11 +184,11 @@ def _support(result: Result, console: Console) -> None:
     rows = result.support or ()
     if not rows:
         return
-    table = _table("Operators of TFLM", "operator", "reference", "firmware", "lowered to")
+    table = _table("Operators", "operator", "reference", "firmware", "lowered to", "kernel", "checked")
     for row in rows:
         yes = ["yes" if here else "no" for here in (row.reference, row.firmware)]
         lowered = ", ".join(row.lowered_to) or ("the same wire" if row.reference else None)
-        table.add_row(*map(_cell, (row.op, *yes, lowered)))
+        table.add_row(*map(_cell, (row.op, *yes, lowered, row.variant, row.checked)))
     console.print()
     console.print(table)
 
