@@ -53,7 +53,7 @@ class Variant:
     def __str__(self) -> str:
         """What it does, in a few words."""
         if self.form in (Form.FLOAT_STAGE, Form.FLOAT_TABLE):
-            return self.form.value
+            return str(self.form.value)
         form = "" if self.form is Form.FIXED_POINT else f", {self.form.value}"
         return f"{self.rounding.value} rounding, {self.scales.value} scales{form}"
 

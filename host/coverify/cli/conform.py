@@ -23,7 +23,15 @@ from coverify.cli.outcome import (
     versions,
 )
 from coverify.conformance.compare import Comparison, compare, compare_digests
-from coverify.conformance.oracles import Oracle, OracleError, available, version
+from coverify.conformance.oracles import (
+    OF_PROFILE,
+    Oracle,
+    OracleError,
+    OracleName,
+    available,
+    package,
+    version,
+)
 from coverify.conformance.vectors import Samples, vectors
 from coverify.errors import BadInput, CoverifyError, DeviceFault, DeviceRefused, LinkError
 from coverify.inputs import read_inputs
@@ -48,7 +56,7 @@ def conform(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the generated inputs.")] = 0,
     oracle: Annotated[
-        str, typer.Option(help="Check the reference against TFLM's interpreter too: auto, tflm or none.")
+        str, typer.Option(help="Check the reference against its profile's interpreter: auto, tflm or none.")
     ] = "auto",
     profile: ProfileOption = "tflm",
     full: Annotated[
@@ -105,13 +113,16 @@ def _samples(
 def _check_reference(
     reference: Reference, oracle: str, x: NDArray[np.int8], output: Output
 ) -> OracleRow | None:
-    """Hold the reference against TFLM's interpreter on the same samples; None when that was not done."""
+    """Hold the reference against its profile's interpreter on the same samples; None when not done."""
     if oracle not in ("auto", "tflm", "none"):
         raise BadInput(f"--oracle {oracle}: auto, tflm or none")
-    if oracle == "none" or (oracle == "auto" and not available("tflm")):
+    if oracle == "tflm" and reference.profile != "tflm":
+        raise BadInput(f"--oracle tflm: the profile {reference.profile} promises other bytes than TFLM's")
+    name = OF_PROFILE.get(reference.profile)
+    if name is None or oracle == "none" or (oracle == "auto" and not available(name)):
         return None
     try:
-        return _checked_by_tflm(reference, x, output)
+        return _checked_by(name, reference, x, output)
     except OracleError as error:
         if oracle == "tflm":
             raise
@@ -119,20 +130,20 @@ def _check_reference(
         return None
 
 
-def _checked_by_tflm(reference: Reference, x: NDArray[np.int8], output: Output) -> OracleRow:
-    with progress_bar(output) as progress, Oracle("tflm", reference.model) as tflm:
-        bar = Bar(progress, "TFLM's interpreter")
+def _checked_by(name: OracleName, reference: Reference, x: NDArray[np.int8], output: Output) -> OracleRow:
+    with progress_bar(output) as progress, Oracle(name, reference.model) as interpreter:
+        bar = Bar(progress, package(name))
         for start in range(0, len(x), 64):
             batch = x[start : start + 64]
-            expected, ours = tflm.trace(batch), reference.trace(batch)
+            expected, ours = interpreter.trace(batch), reference.trace(batch)
             for tensor, values in ours.items():
                 if not np.array_equal(values, expected[tensor]):
                     raise CoverifyError(
-                        f"the reference differs from tflite-micro {version('tflm')} at tensor {tensor} of "
+                        f"the reference differs from {package(name)} {version(name)} at tensor {tensor} of "
                         f"{reference.model.name}: a defect of coverify; please report it with this model"
                     )
             bar(start + len(batch), len(x))
-    return OracleRow(name="tflite-micro", version=version("tflm"))
+    return OracleRow(name=package(name), version=version(name))
 
 
 def _conform(
@@ -192,5 +203,5 @@ def _not_covered(wanted: int, done: int, url: str, oracle: OracleRow | None) -> 
     if done < wanted:
         said.append(f"{wanted - done} of {wanted} samples: the comparison ended early")
     if oracle is None:
-        said.append("the reference itself was not held against TFLM's interpreter in this run")
+        said.append("the reference itself was not held against its profile's interpreter in this run")
     return (*said, *device_limits(url))
