@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from tflm_int8.fixedpoint import INT32_MAX, I64Array, Rounding
 from tflm_int8.kernels.movement import MAX_ELEMENTS, check_moved, check_rank, numbered
-from tflm_int8.kernels.requantize import Int8Array, exact_gemm_dtype, per_channel, to_int8
+from tflm_int8.kernels.requantize import Int8Array, per_channel, to_int8
+from tflm_int8.kernels.staircase import exact_float
 from tflm_int8.node import Node
 from tflm_int8.program.primitives import Requantize
 
@@ -32,7 +33,7 @@ class BatchMatmul:
 
     def run(self, inputs: list[NDArray[Any]]) -> list[Int8Array]:
         """Two int8 [N, shape] → int8 [N, output shape]."""
-        dtype = exact_gemm_dtype(self.depth * 255 * 255)
+        dtype = exact_float(self.depth * 255 * 255)
         a, b = (
             self._matrices(x.astype(dtype) - dtype.type(z), i)
             for i, (x, z) in enumerate(zip(inputs, self.zero_points, strict=True))

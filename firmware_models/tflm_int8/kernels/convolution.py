@@ -22,12 +22,12 @@ from tflm_int8.kernels.requantize import (
     accumulator_limit,
     accumulator_type,
     by_channel,
-    exact_gemm_dtype,
     proved_stage,
     requantized,
 )
-from tflm_int8.kernels.staircase import FloatStage
-from tflm_int8.kernels.window_sums import FloatArray, WindowSums, window_sums
+from tflm_int8.kernels.staircase import FloatStage, exact_float
+from tflm_int8.kernels.window_sums import FloatArray, WindowSums
+from tflm_int8.kernels.window_ways import window_sums
 from tflm_int8.model import Quantization, Tensor
 from tflm_int8.node import Node
 from tflm_int8.program.primitives import Requantize
@@ -35,8 +35,6 @@ from tflm_int8.program.primitives import Requantize
 _CONV_OPTIONS = 1
 _DEPTHWISE_OPTIONS = 2
 _COLUMNS_BYTES = 2 << 20
-_ROW = 1 << 12
-"""Elements of one row of the output stage, at most, unless a row of the image has more."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +71,7 @@ class Convolution2D:
             acc: I64Array = sums.astype(np.int64) + self._offset
             out[...] = requantized(self.node, acc, self.requantize)
         else:
-            n_row = len(self._stage.bias)
-            self._stage.write(sums.reshape(-1, n_row), out.reshape(-1, n_row))
+            self._stage.write(sums, out)
 
     @cached_property
     def _offset(self) -> I64Array:
@@ -85,16 +82,12 @@ class Convolution2D:
     @cached_property
     def _sums(self) -> WindowSums:
         # Σ|w|·max|x| ≤ Σ|w|·max|x − z| = reach, whatever z: the type that holds the latter holds these sums.
-        dtype = exact_gemm_dtype(self.reach)
+        dtype = exact_float(self.reach)
         return window_sums(self.window, self.filters, self.groups, self.input_zero_point, dtype)
 
     @cached_property
     def _stage(self) -> FloatStage | None:
-        """The output stage in double, for as many positions as divide the output, where it is proved."""
-        stage = proved_stage(self.node, self.requantize, self._offset, self.reach)
-        whole = self.window.n_positions * len(self.filters) <= _ROW
-        repeats = self.window.n_positions if whole else self.window.columns.out
-        return None if stage is None else stage.repeated(repeats)
+        return proved_stage(self.node, self.requantize, self._offset, self.reach)
 
 
 def prepare_conv(node: Node, rounding: Rounding) -> Convolution2D:

@@ -19,11 +19,10 @@ from tflm_int8.kernels.requantize import (
     accumulator_limit,
     accumulator_type,
     by_channel,
-    exact_gemm_dtype,
     proved_stage,
     requantized,
 )
-from tflm_int8.kernels.staircase import FloatStage
+from tflm_int8.kernels.staircase import FloatStage, exact_float
 from tflm_int8.model import Quantization, Tensor
 from tflm_int8.node import Node
 from tflm_int8.program.primitives import Requantize
@@ -61,7 +60,7 @@ class FullyConnected:
     @cached_property
     def _matrix(self) -> NDArray[np.floating[Any]]:
         # Σ|w|·max|x| ≤ Σ|w|·max|x − z| = reach, whatever z: the type that holds the latter holds these sums.
-        return np.ascontiguousarray(self.weights.T.astype(exact_gemm_dtype(self.reach)))
+        return np.ascontiguousarray(self.weights.T.astype(exact_float(self.reach)))
 
     @cached_property
     def _offset(self) -> I64Array:

@@ -134,11 +134,6 @@ def to_int8(node: Node, acc: I64Array, requantize: Requantize) -> NDArray[Any]:
     return requantize.apply(acc, np.arange(requantize.n_channels)).astype(node.output.dtype)
 
 
-def exact_gemm_dtype(reach: int) -> np.dtype[np.floating[Any]]:
-    """The narrowest float in which a sum of integer products of total magnitude `reach` is exact."""
-    return np.dtype(np.float32 if reach < 1 << 24 else np.float64)
-
-
 def one_channel(node: Node, m: Multiplier, rounding: Rounding, activation: int) -> Requantize:
     """The output stage of one multiplier for all elements, int8 or int16."""
     lo, hi = node.activation_range(activation)

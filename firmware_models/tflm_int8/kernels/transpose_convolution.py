@@ -16,7 +16,8 @@ from tflm_int8.fixedpoint import I64Array, Rounding
 from tflm_int8.geometry import Axis
 from tflm_int8.kernels.convolution import effective_scales
 from tflm_int8.kernels.movement import MAX_ELEMENTS
-from tflm_int8.kernels.requantize import Int8Array, exact_gemm_dtype, per_channel, to_int8
+from tflm_int8.kernels.requantize import Int8Array, per_channel, to_int8
+from tflm_int8.kernels.staircase import exact_float
 from tflm_int8.node import Node
 from tflm_int8.program.primitives import Requantize
 
@@ -52,7 +53,7 @@ class TransposeConvolution:
 
     def _some(self, images: Int8Array) -> Int8Array:
         """int8 [n, height, width, channels] → int8 [n, out_h, out_w, out_channels]."""
-        dtype = exact_gemm_dtype(self.reach)
+        dtype = exact_float(self.reach)
         centred = images.astype(dtype) - dtype.type(self.input_zero_point)
         rows, columns, (n, height, width) = self.rows, self.columns, images.shape[:3]
         tall, wide = (height - 1) * rows.stride + 1, (width - 1) * columns.stride + 1
