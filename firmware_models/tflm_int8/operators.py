@@ -12,7 +12,6 @@ from typing import Any, Final, Protocol
 from numpy.typing import NDArray
 
 from tflm_int8.errors import UnsupportedOp
-from tflm_int8.fixedpoint import Rounding
 from tflm_int8.kernels import (
     accumulating,
     add,
@@ -60,7 +59,7 @@ class Kernel(Protocol):
 class Row:
     """One operator: `prepare` checks it and computes its integers; `lowered_to` names the primitives."""
 
-    prepare: Callable[[Node, Rounding], Kernel]
+    prepare: Callable[[Node], Kernel]
     lowered_to: tuple[str, ...]
 
 
@@ -145,9 +144,9 @@ OPERATORS: Final[dict[str, Row]] = {
 }
 
 
-def prepare(node: Node, rounding: Rounding) -> Kernel:
+def prepare(node: Node) -> Kernel:
     """The kernel of a node.  Raises UnsupportedOp, MalformedModel."""
     row = OPERATORS.get(node.op.name)
     if row is None:
         raise UnsupportedOp(node.op.name, node.op.index, node.model.name, "this operator is not supported")
-    return row.prepare(node, rounding)
+    return row.prepare(node)

@@ -1,7 +1,7 @@
 """Numbers for the float form of a requantization: where are the stairs, and which line passes between them?
 
-A stair is the least accumulator that reaches a value. The float form is trunc((acc + offset) · factor + rise),
-per channel: a line that must cross each value between two neighbouring integers. In exact arithmetic the
+A stair is the least accumulator that reaches a value. The float form is, per channel, a line
+trunc((acc + offset) · factor + rise) that must cross each value between two neighbouring integers. In exact arithmetic the
 offsets that do so for a given factor are an interval; rounding narrows it. The search takes the factors near
 the rule's own whose intervals are widest and tries some offsets in each, in the very operations of the stage;
 first without a rise (one pass less), then with offsets further off, whose distance the rise makes up: each
