@@ -62,6 +62,10 @@ class SoftmaxFunction:
 
     def exponentials(self) -> I64Array:
         """int64 [256]: what an element d below its row's maximum adds to the sum, Q12.19."""
+        return self._exponentials
+
+    @cached_property
+    def _exponentials(self) -> I64Array:
         return rounding_divide_by_pot(self._raw_exponentials, _SUM_INTEGER_BITS)
 
     def output(self, total: I64Array, d: int) -> I64Array:
@@ -70,6 +74,7 @@ class SoftmaxFunction:
         return self._outputs(total, np.full(total.shape, d, np.int64))
 
     def _outputs(self, total: I64Array, d: I64Array) -> I64Array:
+        """total: int64, broadcast to d's shape."""
         scale, exponent = _reciprocal(total)
         value = rounding_divide_by_pot(srdhm(scale, self._raw_exponentials[d]), exponent + 31 - 8)
         return np.where(d <= self.radius, np.clip(value - 128, -128, 127), -128)
@@ -77,11 +82,14 @@ class SoftmaxFunction:
     def apply(self, x: NDArray[np.int8]) -> NDArray[np.int8]:
         """int8 [..., depth] → int8 [..., depth]."""
         d = _distances(x)
-        return self._outputs(np.broadcast_to(self.total(x), d.shape), d).astype(np.int8)
+        return self._outputs(self._row_sums(d), d).astype(np.int8)
 
     def total(self, x: NDArray[np.int8]) -> I64Array:
         """The sum of every row's exponentials, Q12.19: int8 [..., depth] → int64 [..., 1]."""
-        row_sum: I64Array = self.exponentials()[_distances(x)].sum(axis=-1, keepdims=True)
+        return self._row_sums(_distances(x))
+
+    def _row_sums(self, d: I64Array) -> I64Array:
+        row_sum: I64Array = self._exponentials.take(d).sum(axis=-1, keepdims=True)
         return row_sum
 
 

@@ -1,12 +1,12 @@
 """Numbers for the float form of a requantization: where are the stairs, and which line passes between them?
 
 A stair is the least accumulator that reaches a value. The float form is, per channel, a line
-trunc((acc + offset) · factor + rise) that must cross each value between two neighbouring integers. In exact arithmetic the
-offsets that do so for a given factor are an interval; rounding narrows it. The search takes the factors near
-the rule's own whose intervals are widest and tries some offsets in each, in the very operations of the stage;
-first without a rise (one pass less), then with offsets further off, whose distance the rise makes up: each
-rounds in another way. float32 has some 8 bits more than there are accumulators between the clamps: nearly all
-channels whose factor is above 2^−11 have a line.
+trunc((acc + offset) · factor + rise) that must cross each value between two neighbouring integers. In exact
+arithmetic the offsets that do so for a given factor are an interval; rounding narrows it. The search takes
+the factors near the rule's own whose intervals are widest and tries some offsets in each, in the very
+operations of the stage; first without a rise (one pass less), then with offsets further off, whose distance
+the rise makes up: each rounds in another way. float32 has some 8 bits more than the accumulators between
+the clamps need: nearly all channels whose factor is above 2^−11 have a line.
 """
 
 from __future__ import annotations

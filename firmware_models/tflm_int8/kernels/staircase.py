@@ -22,6 +22,8 @@ from tflm_int8.program.primitives import Requantize
 
 _ROW = 1 << 11
 """Channels are repeated to rows of about so many elements: numpy's inner loops are slow on short ones."""
+_SHORT = 1 << 13
+"""So few elements are taken as one row, for numpy's overhead is half on one axis."""
 _BLOCK = 1 << 16
 """Elements per pass: what one pass writes and the next reads stays in the second-level cache."""
 
@@ -56,14 +58,17 @@ class FloatStage:
         `acc` is not wider than the stage's type; it is overwritten.
         """
         sums, codes = acc.reshape(-1), out.reshape(-1)
-        row = len(self._offsets)
+        if len(sums) <= len(self._offsets):
+            self._block(sums, codes)
+            return
+        row = len(self.offset) * max(1, _ROW // len(self.offset))
         whole = len(sums) // row * row
         step = max(1, _BLOCK // row) * row
         for i in range(0, whole, step):
             j = min(i + step, whole)
             self._block(sums[i:j].reshape(-1, row), codes[i:j].reshape(-1, row))
         if whole < len(sums):
-            self._block(sums[None, whole:], codes[None, whole:])
+            self._block(sums[whole:], codes[whole:])
 
     @cached_property
     def _offsets(self) -> FloatArray:
@@ -82,8 +87,8 @@ class FloatStage:
         return None if self.drop is None else _row(self.drop)
 
     def _block(self, acc: FloatArray, out: NDArray[np.int8]) -> None:
-        """Some whole rows, or the beginning of one."""
-        n = acc.shape[1]
+        """Some whole rows [rows, n], or the beginning of one [n]."""
+        n = acc.shape[-1]
         t = acc if acc.dtype == self.dtype else acc.astype(self.dtype)
         np.add(t, self._offsets[:n], out=t)
         np.multiply(t, self._factors[:n], out=t)
@@ -99,12 +104,12 @@ class FloatStage:
     def _clamped(self, t: FloatArray, lo: int, hi: int) -> NDArray[np.signedinteger[Any]]:
         """clamp(trunc(t), lo, hi); |t| is below the type's end, see `prove`."""
         codes = t.astype(self.codes)
-        return np.clip(codes, self.codes.type(lo), self.codes.type(hi), out=codes)
+        return codes.clip(self.codes.type(lo), self.codes.type(hi), out=codes)
 
 
 def _row(channels: FloatArray) -> FloatArray:
-    """The channels repeated to a row."""
-    return np.tile(channels, max(1, _ROW // len(channels)))
+    """The channels repeated to a few rows."""
+    return np.tile(channels, max(1, _SHORT // len(channels)))
 
 
 def prove(rule: Requantize, bias: I64Array, reach: int) -> FloatStage | None:

@@ -74,12 +74,12 @@ def _matrix_size(window: Window2D, filters: I64Array, abreast: int) -> int:
 
 
 def _product_ns(rows: int, depth: int, width: int) -> float:
-    """A matrix product: 60 products a ns, and what it costs to pack a row and to write one."""
-    return rows * (depth * width / 60 + 0.26 * depth + 0.12 * width)
+    """A matrix product: 45 products a ns, and what it costs to pack a row and to write one."""
+    return rows * (depth * width / 45 + 0.05 * depth + 0.12 * width)
 
 
 def _copy_ns(runs: int, length: int) -> float:
-    return runs * (8 + 0.13 * length)
+    return runs * (8 + 0.35 * length)
 
 
 def _by_columns_ns(way: ByColumns) -> float:
@@ -90,7 +90,7 @@ def _by_columns_ns(way: ByColumns) -> float:
 
 def _by_rows_ns(way: ByRows) -> float:
     rows, strip = way.window.rows, way.span * way.n_in
-    n, calls = rows.out * way.n_strips, 400 * rows.kernel
+    n, calls = rows.out * way.n_strips, 300 * rows.kernel
     products = rows.kernel * _product_ns(n, strip, way.abreast * way.n_out)
     added = 0.25 * (rows.kernel - 1) * way.window.n_positions * way.n_out
     return _copy_ns(rows.padded * way.n_strips, strip) + products + added + calls
