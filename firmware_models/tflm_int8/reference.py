@@ -46,6 +46,11 @@ class Reference:
             prepare(Node(model, op, variants.of(op.name))) for op in model.operators
         )
         self._step = max(1, _BATCH_BYTES // (16 * n_values))
+        self._constants: dict[int, Array] = {
+            t.index: np.broadcast_to(t.data, (self._step, *t.shape))
+            for t in model.tensors
+            if t.data is not None
+        }
 
     @property
     def input(self) -> Tensor:
@@ -71,14 +76,16 @@ class Reference:
 
     def trace(self, *inputs: Array) -> dict[int, Array]:
         """Every tensor that an operator wrote: tensor index → [N, tensor shape]."""
-        written = [o for op in self.model.operators for o in op.outputs]
-        parts = list(self._runs(inputs))
-        return {
-            o: np.concatenate([values[o] for values in parts])
-            if parts
-            else np.zeros((0, *self.model.tensors[o].shape), self.model.tensors[o].dtype)
-            for o in written
-        }
+        n, tensors = len(inputs[0]) if inputs else 0, self.model.tensors
+        written = {o: tensors[o] for op in self.model.operators for o in op.outputs}
+        traced = {o: np.empty((n, *t.shape), t.dtype) for o, t in written.items()}
+        start = 0
+        for values in self._runs(inputs):
+            stop = start + len(values[self.model.inputs[0]])
+            for o, array in traced.items():
+                array[start:stop] = values[o]
+            start = stop
+        return traced
 
     def _runs(self, inputs: Sequence[Array]) -> Iterator[dict[int, Array]]:
         arrays = self._checked(inputs)
@@ -95,11 +102,8 @@ class Reference:
 
     def _value(self, i: int, values: dict[int, Array], n: int) -> Array:
         """A computed tensor, or a constant repeated n times (a view)."""
-        tensor = self.model.tensors[i]
-        if tensor.data is None:
-            return values[i]
-        repeated: Array = np.broadcast_to(tensor.data, (n, *tensor.shape))
-        return repeated
+        constant = self._constants.get(i)
+        return values[i] if constant is None else constant[:n]
 
     def _checked(self, inputs: Sequence[Array]) -> list[Array]:
         tensors = [self.model.tensors[i] for i in self.model.inputs]

@@ -42,8 +42,8 @@ class Add:
         a, b = np.broadcast_to(a, out.shape), np.broadcast_to(b, out.shape)
         step = max(1, _BLOCK // max(1, out[:1].size))
         for i in range(0, len(out), step):
-            pair = np.left_shift(a[i : i + step], 8, dtype=np.intp)
-            pair += b[i : i + step]
+            pair = np.left_shift(a[i : i + step], 8, dtype=np.uint16)
+            pair |= b[i : i + step]
             self._pairs.take(pair, out=out[i : i + step], mode="clip")  # pair < 2**16: nothing is clipped
         return [out]
 

@@ -24,6 +24,7 @@ from tflm_int8.kernels.requantize import (
     by_channel,
     proved_stage,
     requantized,
+    sum_reach,
 )
 from tflm_int8.kernels.staircase import FloatStage, exact_float
 from tflm_int8.kernels.window_sums import FloatArray, WindowSums
@@ -59,7 +60,7 @@ class Convolution2D:
         images = x.reshape(-1, *x.shape[2:])
         out = np.empty((len(images), self.window.n_positions, len(self.filters)), x.dtype)
         if len(images):
-            step = min(len(images), self._sums.images_in(_COLUMNS_BYTES))
+            step = min(len(images), self._images_at_once)
             work = self._sums.workspace(step)
             for i in range(0, len(images), step):
                 self._finish(self._sums.of(images[i : i + step], work), out[i : i + step])
@@ -80,14 +81,22 @@ class Convolution2D:
         return self.bias - self.input_zero_point * total
 
     @cached_property
+    def _reach(self) -> int:
+        """Σ|w|·max|x|: how far the sums of w·x reach, and every partial sum of theirs."""
+        return sum_reach(self.filters, self.node.input(0).dtype)
+
+    @cached_property
     def _sums(self) -> WindowSums:
-        # Σ|w|·max|x| ≤ Σ|w|·max|x − z| = reach, whatever z: the type that holds the latter holds these sums.
-        dtype = exact_float(self.reach)
+        dtype = exact_float(self._reach)
         return window_sums(self.window, self.filters, self.groups, self.input_zero_point, dtype)
 
     @cached_property
+    def _images_at_once(self) -> int:
+        return self._sums.images_in(_COLUMNS_BYTES)
+
+    @cached_property
     def _stage(self) -> FloatStage | None:
-        return proved_stage(self.node, self.requantize, self._offset, self.reach)
+        return proved_stage(self.node, self.requantize, self._offset, self._reach)
 
 
 def prepare_conv(node: Node) -> Convolution2D:

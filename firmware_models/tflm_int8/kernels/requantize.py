@@ -95,6 +95,12 @@ def requantized(node: Node, acc: I64Array, stage: Requantize | RequantizeWide) -
     return np.clip(scaled, stage.lo, stage.hi).astype(node.output.dtype)
 
 
+def sum_reach(weights: I64Array, codes: str) -> int:
+    """The greatest Σ|w|·max|x| over the channels: int64 [channels, …]; codes: the type of x."""
+    by_channel = np.abs(weights.reshape(len(weights), -1)).sum(axis=1)
+    return int(by_channel.max()) * (int(np.iinfo(codes).max) + 1)
+
+
 def proved_stage(
     node: Node, stage: Requantize | RequantizeWide, bias: I64Array, reach: int
 ) -> FloatStage | None:

@@ -11,10 +11,8 @@ the clamps need: nearly all channels whose factor is above 2^−11 have a line.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from random import Random
 from typing import Any, Final
 
 import numpy as np
@@ -33,8 +31,10 @@ _TRIED: Final = 6
 """How many factors are tried, those with the widest intervals."""
 _PLACES: Final = (0.5, 0.25, 0.75, 0.375, 0.625, 0.125, 0.875)
 """Where in an interval offsets are tried."""
-_DRAWS: Final = 256
-"""How many lines with a rise are tried, drawn at random."""
+_DRAWS: Final = 1024
+"""How many lines with a rise are tried, drawn at random (always the same)."""
+_AT_ONCE: Final = 256
+"""Lines that are tried at once, over all channels that have none yet."""
 
 
 @dataclass(frozen=True)
@@ -130,28 +130,37 @@ def search(edges: Edges, dtype: FloatType) -> Lines:
     below = _interval(edges, edges.values <= 0, edges.values - 1, factors)
     width = np.minimum(above[1] - above[0], below[1] - below[0]) if edges.two_sided else above[1] - above[0]
     order = np.argsort(-width, axis=0, kind="stable")[:_TRIED]
-    for place, row, shift in _trials(len(order)):
+    place, row, shift = _trials(len(order))
+    start = 0
+    while start < len(place) and not np.all(lines.holds):
         left = np.flatnonzero(~lines.holds)
-        if len(left) == 0:
-            break
-        at = (order[row, left], left)
-        high, low = (_inside(end[0][at], end[1][at], place) for end in (above, below))
-        f, o = factors[at], (high + shift).astype(dtype)
-        r = ((high - o) * f).astype(dtype) if shift else np.zeros(len(left), dtype)
-        d = ((high - low) * f).astype(dtype) if edges.two_sided else np.zeros(len(left), dtype)
-        lines.offset[left], lines.factor[left], lines.rise[left], lines.drop[left] = o, f, r, d
-        lines.holds[left] = _holds(edges.of(left), o, f, r, d)
+        some = slice(start, start + (max(1, _AT_ONCE // len(left)) if start else 1))
+        start = some.stop
+        which, at_once = order[row[some]][:, left].reshape(-1), len(place[some])
+        channel, p, off = np.tile(left, at_once), *(np.repeat(v[some], len(left)) for v in (place, shift))
+        high, low = (_inside(end[0][which, channel], end[1][which, channel], p) for end in (above, below))
+        f, o = factors[which, channel], np.where(off != 0, np.rint(high) + off, high).astype(dtype)
+        r = np.where(off != 0, (high - o) * f, 0.0).astype(dtype)
+        d = ((high - low) * f).astype(dtype) if edges.two_sided else np.zeros(len(f), dtype)
+        _keep(lines, left, (o, f, r, d), _holds(edges.of(channel), o, f, r, d).reshape(at_once, -1))
     return lines
 
 
-def _trials(n_factors: int) -> Iterator[tuple[float, int, int]]:
-    """What is tried: where in the interval, which of the factors, how far off the offset."""
-    for place in _PLACES:
-        for row in range(n_factors):
-            yield place, row, 0
-    random = Random(1)
-    for _ in range(_DRAWS):
-        yield random.random(), random.randrange(n_factors), random.choice((-1, 1)) * random.randrange(1, 2000)
+def _keep(lines: Lines, left: I64Array, tried: tuple[FloatArray, ...], holds: BoolArray) -> None:
+    """Take over each channel's first line that holds.  left: [n]; tried: [trials · n]; holds: [trials, n]"""
+    first = holds.argmax(axis=0) * len(left) + np.arange(len(left))
+    for kept, values in zip((lines.offset, lines.factor, lines.rise, lines.drop), tried, strict=True):
+        kept[left] = values[first]
+    lines.holds[left] = holds.any(axis=0)
+
+
+def _trials(n_factors: int) -> tuple[F64Array, I64Array, I64Array]:
+    """What is tried: where in the interval, which of the factors, how far off the offset; [trials] each."""
+    random = np.random.default_rng(1)
+    place = np.concatenate([np.repeat(_PLACES, n_factors), random.random(_DRAWS)])
+    row = np.concatenate([np.tile(np.arange(n_factors), len(_PLACES)), random.integers(0, n_factors, _DRAWS)])
+    far = random.integers(1, 2000, _DRAWS) * random.choice([-1, 1], _DRAWS)
+    return place, row, np.concatenate([np.zeros(len(place) - _DRAWS, np.int64), far])
 
 
 def _factors(edges: Edges, dtype: FloatType) -> FloatArray:
@@ -176,8 +185,8 @@ def _interval(
     return least, most
 
 
-def _inside(least: F64Array, most: F64Array, place: float) -> F64Array:
-    """A number between both, [channels]; one accumulator inside where an end is infinite."""
+def _inside(least: F64Array, most: F64Array, place: F64Array) -> F64Array:
+    """A number between both, [n]; one accumulator inside where an end is infinite."""
     least = np.where(np.isfinite(least), least, np.where(np.isfinite(most), most - 2.0, 0.0))
     most = np.where(np.isfinite(most), most, least + 2.0)
     return least + place * (most - least)

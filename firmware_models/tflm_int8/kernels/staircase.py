@@ -24,8 +24,8 @@ _ROW = 1 << 11
 """Channels are repeated to rows of about so many elements: numpy's inner loops are slow on short ones."""
 _SHORT = 1 << 13
 """So few elements are taken as one row, for numpy's overhead is half on one axis."""
-_BLOCK = 1 << 16
-"""Elements per pass: what one pass writes and the next reads stays in the second-level cache."""
+_BLOCK_BYTES = 1 << 18
+"""Floats per pass: what one pass writes and the next reads stays in the second-level cache."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class FloatStage:
             return
         row = len(self.offset) * max(1, _ROW // len(self.offset))
         whole = len(sums) // row * row
-        step = max(1, _BLOCK // row) * row
+        step = max(1, _BLOCK_BYTES // (row * self.dtype.itemsize)) * row
         for i in range(0, whole, step):
             j = min(i + step, whole)
             self._block(sums[i:j].reshape(-1, row), codes[i:j].reshape(-1, row))
