@@ -77,7 +77,7 @@ class SoftmaxFunction:
         """total: int64, broadcast to d's shape."""
         scale, exponent = _reciprocal(total)
         value = rounding_divide_by_pot(srdhm(scale, self._raw_exponentials[d]), exponent + 31 - 8)
-        return np.where(d <= self.radius, np.clip(value - 128, -128, 127), -128)
+        return np.where(d <= self.radius, np.minimum(np.maximum(value - 128, -128), 127), -128)
 
     def apply(self, x: NDArray[np.int8]) -> NDArray[np.int8]:
         """int8 [..., depth] → int8 [..., depth]."""
@@ -102,7 +102,7 @@ def _distances(x: NDArray[np.int8]) -> I64Array:
 
 def _saturated_shift(x: I64Array, left: int) -> I64Array:
     """SaturatingRoundingMultiplyByPOT for a left shift."""
-    return np.clip(x << left, INT32_MIN, INT32_MAX)
+    return np.minimum(np.maximum(x << left, INT32_MIN), INT32_MAX)  # np.clip's overhead is thrice theirs
 
 
 def exp_on_negative_values(a: I64Array, integer_bits: int = _DIFF_INTEGER_BITS) -> I64Array:

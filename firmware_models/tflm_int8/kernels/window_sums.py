@@ -12,7 +12,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from tflm_int8.fixedpoint import I64Array
@@ -30,6 +29,12 @@ class Workspace:
     padded: FloatArray
     scratch: FloatArray
     sums: FloatArray
+
+
+def _view(padded: FloatArray, shape: tuple[int, ...], strides: tuple[int, ...]) -> FloatArray:
+    """Elements of the contiguous array that lie strides (bytes) apart, perhaps several times; numpy checks
+    that none lies outside."""
+    return np.ndarray(shape, padded.dtype, padded, strides=strides)
 
 
 @dataclass(frozen=True)
@@ -106,7 +111,7 @@ class WindowSums:
         rows, columns, (image, row, pixel, channel) = self.window.rows, self.window.columns, padded.strides
         shape = (len(padded), rows.out, columns.out, rows.kernel, columns.kernel, padded.shape[3])
         step = (row * rows.stride, pixel * columns.stride, row * rows.dilation, pixel * columns.dilation)
-        return as_strided(padded, shape, (image, *step, channel), writeable=False)
+        return _view(padded, shape, (image, *step, channel))
 
 
 @dataclass(frozen=True)
@@ -178,7 +183,7 @@ class ByColumns(Strips):
         rows, columns, (image, row, pixel, channel) = self.window.rows, self.window.columns, padded.strides
         shape = (len(padded), rows.out, self.n_strips, rows.kernel, self.span * self.n_in)
         step = (row * rows.stride, pixel * columns.stride * self.abreast, row * rows.dilation)
-        strips = as_strided(padded, shape, (image, *step, channel), writeable=False)
+        strips = _view(padded, shape, (image, *step, channel))
         scratch.reshape(shape)[...] = strips
         matrix = self.matrices.reshape(-1, self.abreast * self.n_out)
         np.matmul(scratch.reshape(-1, len(matrix)), matrix, out=sums.reshape(-1, matrix.shape[1]))
@@ -203,7 +208,7 @@ class ByRows(Strips):
         shape = (len(padded), rows.padded, self.n_strips, self.span * self.n_in)
         step = (row, pixel * columns.stride * self.abreast)
         strips = scratch[:, : self._n_copied].reshape(shape)
-        strips[...] = as_strided(padded, shape, (image, *step, channel), writeable=False)
+        strips[...] = _view(padded, shape, (image, *step, channel))
         total = sums.reshape(len(sums), rows.out * self.n_strips, -1)
         product = scratch[:, self._n_copied :].reshape(total.shape)
         for i, matrix in enumerate(self.matrices):
@@ -256,7 +261,7 @@ class ByTap(WindowSums):
             image, row, pixel, channel = padded.strides
             shape = (n, rows.out, rows.kernel, columns.kernel, n_row)
             step = (image, row * rows.stride, row * rows.dilation, pixel * columns.dilation, channel)
-            under = as_strided(padded, shape, step, writeable=False)
+            under = _view(padded, shape, step)
             taps = self._taps.reshape(*shape[2:4], n_row)
             np.einsum("nyijx,ijx->nyx", under, taps, out=sums.reshape(n, rows.out, n_row))
         else:
