@@ -9,7 +9,7 @@ rests on that search but the speed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -24,6 +24,8 @@ _ROW = 1 << 11
 """Channels are repeated to rows of about so many elements: numpy's inner loops are slow on short ones."""
 _SHORT = 1 << 13
 """So few elements are taken as one row, for numpy's overhead is half on one axis."""
+_AT_ONCE = 256
+"""Channels that are proved at once: some 255 stairs each."""
 _BLOCK_BYTES = 1 << 18
 """Floats per pass: what one pass writes and the next reads stays in the second-level cache."""
 
@@ -117,12 +119,40 @@ def prove(rule: Requantize, bias: I64Array, reach: int) -> FloatStage | None:
 
     bias: int64 [channels]. The stage takes sums in `exact_float(reach)`.
     """
+    for dtype in (np.dtype(np.float32), np.dtype(np.float64)):
+        if dtype.itemsize >= exact_float(reach).itemsize:
+            parts: list[FloatStage] = []
+            for first in range(0, rule.n_channels, _AT_ONCE):
+                some = slice(first, first + _AT_ONCE)
+                few = replace(rule, multiplier=rule.multiplier[some], shift=rule.shift[some])
+                part = _proved(few, bias[some], reach, dtype)
+                if part is None:
+                    break
+                parts.append(part)
+            else:
+                return _joined(parts)
+    return None
+
+
+def _proved(rule: Requantize, bias: I64Array, reach: int, dtype: FloatType) -> FloatStage | None:
+    """The stage of so few channels that their stairs fit into memory."""
     edges = edges_of(rule, bias, reach)
-    if edges is None:
-        return None
-    narrow = _stage(rule, edges, np.dtype(np.float32)) if exact_float(reach) == np.float32 else None
-    stage = _stage(rule, edges, np.dtype(np.float64)) if narrow is None else narrow
-    return stage if stage is not None and _is_proved(stage, rule, bias, edges) else None
+    stage = None if edges is None else _stage(rule, edges, dtype)
+    return stage if edges is not None and stage is not None and _is_proved(stage, rule, bias, edges) else None
+
+
+def _joined(parts: list[FloatStage]) -> FloatStage:
+    """Stages side by side: each channel is computed as before, with a rise of 0 where it had none."""
+    rises = np.concatenate([np.zeros_like(p.offset) if p.rise is None else p.rise for p in parts])
+    drops = [p.drop for p in parts if p.drop is not None]  # all or none: the rule is one
+    return replace(
+        parts[0],
+        offset=np.concatenate([p.offset for p in parts]),
+        factor=np.concatenate([p.factor for p in parts]),
+        rise=rises if np.any(rises) else None,
+        drop=np.concatenate(drops) if drops else None,
+        codes=max((p.codes for p in parts), key=lambda codes: codes.itemsize),
+    )
 
 
 def exact_float(reach: int) -> FloatType:

@@ -37,7 +37,7 @@ def window_sums(
     if filters.shape[3] > 1:
         return ByGroup(window, filters, groups, outside, dtype)
     by_tap = ByTap(window, filters, groups, outside, dtype)
-    if n_in > _MAX_DENSE:
+    if n_in > _MAX_DENSE or filters.size * n_in > _MAX_MATRIX:
         return by_tap
     cost, dense = _dense(window, _spread(filters, groups), outside, dtype)
     return dense if cost < _by_tap_ns(window, len(filters)) else by_tap

@@ -82,6 +82,20 @@ def test_either_rounding_has_a_float_form_that_equals_it_on_every_accumulator(ro
     np.testing.assert_array_equal(computed(stage, raw), expected(r, raw - 321))
 
 
+def test_a_thousand_channels_are_proved_part_by_part_and_joined():
+    rng = np.random.default_rng(5)
+    multiplier, shift = rng.integers(1 << 30, 1 << 31, 1000), rng.integers(-9, -4, 1000)
+    r = Requantize(multiplier, shift, Rounding.DOUBLE, -5, -128, 127)
+    bias = rng.integers(-(1 << 16), 1 << 16, 1000)
+    stage = prove(r, bias, 1 << 18)
+    assert stage.dtype == np.float32 and stage.rise is not None
+    assert stage.offset.shape == stage.drop.shape == (1000,)
+    raw = rng.integers(-(1 << 18), 1 << 18, (200, 1000))
+    out = np.empty(raw.shape, np.int8)
+    stage.write(raw.astype(stage.dtype), out)
+    np.testing.assert_array_equal(out, expected(r, raw + bias))
+
+
 def test_float32_is_left_where_it_stops_to_hold_every_sum():
     r = rule(3 << 29, -12, 0)
     assert prove(r, np.array([5]), (1 << 24) - 1).dtype == np.float32
