@@ -22,11 +22,12 @@ from tflm_int8.kernels.requantize import (
     accumulator_limit,
     accumulator_type,
     by_channel,
+    exact_gemm_dtype,
     proved_stage,
     requantized,
     sum_reach,
 )
-from tflm_int8.kernels.staircase import FloatStage, exact_float
+from tflm_int8.kernels.staircase import FloatStage
 from tflm_int8.kernels.window_sums import FloatArray, WindowSums
 from tflm_int8.kernels.window_ways import window_sums
 from tflm_int8.model import Quantization, Tensor
@@ -87,7 +88,7 @@ class Convolution2D:
 
     @cached_property
     def _sums(self) -> WindowSums:
-        dtype = exact_float(self._reach)
+        dtype = exact_gemm_dtype(self._reach)
         return window_sums(self.window, self.filters, self.groups, self.input_zero_point, dtype)
 
     @cached_property
@@ -124,7 +125,8 @@ def prepare_depthwise(node: Node) -> Convolution2D:
 def _image_and_filters(node: Node) -> tuple[I64Array, tuple[int, int, int]]:
     """The filter as int64 [4 axes] and the image's height, width and channels."""
     node.arity(range(2, 4))
-    x, filters = node.input(0), node.constant(node.input(1), "int8")
+    x = node.input(0)
+    filters = node.constant(node.input(1), *(("int8", "int4") if x.dtype == "int8" else ("int8",)))
     if len(x.shape) != 4 or filters.ndim != 4 or filters.size == 0 or x.size == 0:
         node.refuse(f"shapes {list(x.shape)} and {list(filters.shape)}: four axes each are needed")
     return filters, (x.shape[1], x.shape[2], x.shape[3])

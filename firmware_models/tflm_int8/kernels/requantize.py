@@ -16,6 +16,7 @@ from tflm_int8.fixedpoint import (
     multiply_by_quantized_multiplier,
 )
 from tflm_int8.kernels.staircase import FloatStage, prove
+from tflm_int8.kernels.staircase import exact_gemm_dtype as exact_gemm_dtype
 from tflm_int8.node import Node
 from tflm_int8.program.primitives import Requantize
 
@@ -77,8 +78,11 @@ def by_channel(
 ) -> Requantize | RequantizeWide:
     """The output stage of the given accumulator type, whose zero point is 0 when it is int64."""
     stage = per_channel(node, scales, activation, channels)
-    if accumulator == "int32":
-        return stage
+    return stage if accumulator == "int32" else widened(node, stage)
+
+
+def widened(node: Node, stage: Requantize) -> RequantizeWide:
+    """The same stage, of zero point 0, for accumulators of 64 bits."""
     if np.any(stage.shift > 7) or np.any(stage.shift < -31):
         node.refuse("an effective scale is out of the range of the 64-bit requantization")
     reduced = np.where(stage.multiplier < 0x7FFF0000, (stage.multiplier + (1 << 15)) >> 16, 0x7FFF)

@@ -117,10 +117,10 @@ def _row(channels: FloatArray) -> FloatArray:
 def prove(rule: Requantize, bias: I64Array, reach: int) -> FloatStage | None:
     """The quickest float form of rule(acc + bias) for integers |acc| ≤ reach; None where none is proved.
 
-    bias: int64 [channels]. The stage takes sums in `exact_float(reach)`.
+    bias: int64 [channels]. The stage takes sums in `exact_gemm_dtype(reach)`.
     """
     for dtype in (np.dtype(np.float32), np.dtype(np.float64)):
-        if dtype.itemsize >= exact_float(reach).itemsize:
+        if dtype.itemsize >= exact_gemm_dtype(reach).itemsize:
             parts: list[FloatStage] = []
             for first in range(0, rule.n_channels, _AT_ONCE):
                 some = slice(first, first + _AT_ONCE)
@@ -155,7 +155,7 @@ def _joined(parts: list[FloatStage]) -> FloatStage:
     )
 
 
-def exact_float(reach: int) -> FloatType:
+def exact_gemm_dtype(reach: int) -> FloatType:
     """The narrowest float in which a sum of integers of total magnitude `reach` is exact in any order."""
     return np.dtype(np.float32 if reach < 1 << 24 else np.float64)
 
@@ -178,6 +178,6 @@ def _is_proved(stage: FloatStage, rule: Requantize, bias: I64Array, edges: Edges
     points = edges.points()
     expected = rule.apply((points + bias[:, None]).T, np.arange(rule.n_channels)).T
     got = np.empty(points.T.shape, np.int8)
-    stage.write(np.ascontiguousarray(points.T, exact_float(edges.reach)), got)
+    stage.write(np.ascontiguousarray(points.T, exact_gemm_dtype(edges.reach)), got)
     steps = (np.diff(expected, axis=1) != 0) & (np.diff(points, axis=1) > 1)
     return np.array_equal(got.T, expected) and not np.any(steps)
