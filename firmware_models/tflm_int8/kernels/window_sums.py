@@ -31,10 +31,14 @@ class Workspace:
     sums: FloatArray
 
 
-def _view(padded: FloatArray, shape: tuple[int, ...], strides: tuple[int, ...]) -> FloatArray:
-    """Elements of the contiguous array that lie strides (bytes) apart, perhaps several times; numpy checks
-    that none lies outside."""
-    return np.ndarray(shape, padded.dtype, padded, strides=strides)
+def _view(
+    padded: FloatArray, shape: tuple[int, ...], strides: tuple[int, ...], offset: int = 0
+) -> FloatArray:
+    """Elements of the contiguous array that lie strides (bytes) apart, perhaps several times.
+
+    numpy raises ValueError where one would lie outside.
+    """
+    return np.ndarray(shape, padded.dtype, padded, offset, strides)
 
 
 @dataclass(frozen=True)
@@ -92,11 +96,8 @@ class WindowSums:
         rows, columns = self.window.rows, self.window.columns
         padded = work.padded[: len(images)].reshape(len(images), rows.padded, columns.padded, -1)
         inside = padded[:, rows.before : rows.before + rows.size]
-        self._fill(inside[:, :, columns.before : columns.before + columns.size], images)
+        inside[:, :, columns.before : columns.before + columns.size] = images
         return padded
-
-    def _fill(self, inside: FloatArray, images: NDArray[Any]) -> None:
-        inside[...] = images
 
     def n_scratch(self) -> int:
         """Elements of scratch for one image."""
@@ -244,32 +245,69 @@ class ByGroup(WindowSums):
 class ByTap(WindowSums):
     """Depthwise, a filter per channel: tap by tap, multiplied and added in one pass over whole rows.
 
-    A channel that has several filters is repeated in the padded images.
+    With a column stride of s, the pixels of a padded row lie phase by phase (columns 0, s, 2s, …, then 1,
+    s + 1, …): what a tap reads for a row of positions is then one run. A channel with several filters is
+    repeated.
     """
 
     @property
     def n_padded(self) -> int:
-        return self.window.n_padded * self.n_out
+        return self.window.rows.padded * self.window.columns.stride * self._phase * self.n_out
 
-    def _fill(self, inside: FloatArray, images: NDArray[Any]) -> None:
-        inside.reshape(*images.shape, self.n_out // self.n_in)[...] = images[..., None]
+    def n_scratch(self) -> int:
+        return self.window.n_positions * self.n_out if len(self._groups) > 1 else 0
+
+    @cached_property
+    def _phase(self) -> int:
+        """Pixels of one phase of a row."""
+        return -(-self.window.columns.padded // self.window.columns.stride)
+
+    @cached_property
+    def _groups(self) -> list[tuple[slice, int]]:
+        """Taps of a row which lie at even distances within one phase: which, and the pixels between them."""
+        columns = self.window.columns
+        if columns.stride == 1:
+            return [(slice(0, columns.kernel), columns.dilation)]
+        step = columns.stride if columns.dilation == 1 else columns.kernel
+        return [(slice(first, columns.kernel, step), 1) for first in range(min(step, columns.kernel))]
+
+    def _padded(self, images: NDArray[Any], work: Workspace) -> FloatArray:
+        """[n, rows, stride, pixels of a phase, n_out]"""
+        rows, columns, n = self.window.rows, self.window.columns, len(images)
+        padded = work.padded[:n].reshape(n, rows.padded, columns.stride, self._phase, self.n_out)
+        inside = padded[:, rows.before : rows.before + rows.size]
+        for phase in range(columns.stride):
+            first = (phase - columns.before) % columns.stride
+            some = images[:, :, first :: columns.stride, :, None]
+            at = (first + columns.before) // columns.stride
+            target = inside[:, :, phase, at : at + some.shape[2]]
+            target.reshape(*some.shape[:4], self.n_out // self.n_in)[...] = some
+        return padded
 
     def add_up(self, padded: FloatArray, scratch: FloatArray, sums: FloatArray) -> None:
-        rows, columns = self.window.rows, self.window.columns
-        n, n_row = len(padded), columns.out * self.n_out
-        if columns.stride == 1:
-            image, row, pixel, channel = padded.strides
-            shape = (n, rows.out, rows.kernel, columns.kernel, n_row)
-            step = (image, row * rows.stride, row * rows.dilation, pixel * columns.dilation, channel)
-            under = _view(padded, shape, step)
-            taps = self._taps.reshape(*shape[2:4], n_row)
-            np.einsum("nyijx,ijx->nyx", under, taps, out=sums.reshape(n, rows.out, n_row))
-        else:
-            total = sums.reshape(n, rows.out, columns.out, self.n_out)
-            np.einsum("nyxijc,ijxc->nyxc", self._patches(padded), self._taps, out=total)
+        total = sums.reshape(len(sums), self.window.rows.out, -1)
+        product = scratch.reshape(total.shape) if len(self._groups) > 1 else total
+        for i, (taps, step) in enumerate(self._groups):
+            under = self._under(padded, taps, step)
+            np.einsum("nyijx,ijx->nyx", under, self._taps[:, taps], out=product if i else total)
+            if i:
+                np.add(total, product, out=total)
+
+    def _under(self, padded: FloatArray, taps: slice, step: int) -> FloatArray:
+        """What a group of taps reads: [n, out_h, kernel_h, taps, out_w · n_out]."""
+        rows, columns, (image, row, phase, pixel, channel) = (
+            self.window.rows,
+            self.window.columns,
+            padded.strides,
+        )
+        shift, within = divmod(taps.start * columns.dilation, columns.stride)
+        n_taps = len(range(columns.kernel)[taps])
+        shape = (len(padded), rows.out, rows.kernel, n_taps, columns.out * self.n_out)
+        strides = (image, row * rows.stride, row * rows.dilation, pixel * step, channel)
+        return _view(padded, shape, strides, within * phase + shift * pixel)
 
     @cached_property
     def _taps(self) -> FloatArray:
-        """[kernel_h, kernel_w, out_w, n_out], equal along out_w: long rows for the inner loop."""
+        """[kernel_h, kernel_w, out_w · n_out], equal along out_w: long rows for the inner loop."""
         taps = self.filters[:, :, :, 0].transpose(1, 2, 0).astype(self.dtype)
-        return np.repeat(taps[:, :, None], self.window.columns.out, axis=2)
+        return np.tile(taps, (1, 1, self.window.columns.out))
