@@ -35,6 +35,8 @@ _DRAWS: Final = 1024
 """How many lines with a rise are tried, drawn at random (always the same)."""
 _AT_ONCE: Final = 256
 """Lines that are tried at once, over all channels that have none yet."""
+_MAX_LINES: Final = 1 << 13
+"""Lines that are tried in all: where many channels have none, a layer is better left to a wider type."""
 
 
 @dataclass(frozen=True)
@@ -131,14 +133,15 @@ def search(edges: Edges, dtype: FloatType) -> Lines:
     width = np.minimum(above[1] - above[0], below[1] - below[0]) if edges.two_sided else above[1] - above[0]
     order = np.argsort(-width, axis=0, kind="stable")[:_TRIED]
     place, row, shift = _trials(len(order))
-    start = 0
-    while start < len(place) and not np.all(lines.holds):
+    start = tried = 0
+    while start < len(place) and tried < _MAX_LINES and not np.all(lines.holds):
         left = np.flatnonzero(~lines.holds)
         some = slice(start, start + (max(1, _AT_ONCE // len(left)) if start else 1))
         start = some.stop
         which, at_once = order[row[some]][:, left].reshape(-1), len(place[some])
         channel, p, off = np.tile(left, at_once), *(np.repeat(v[some], len(left)) for v in (place, shift))
         high, low = (_inside(end[0][which, channel], end[1][which, channel], p) for end in (above, below))
+        tried += len(channel)
         f, o = factors[which, channel], np.where(off != 0, np.rint(high) + off, high).astype(dtype)
         r = np.where(off != 0, (high - o) * f, 0.0).astype(dtype)
         d = ((high - low) * f).astype(dtype) if edges.two_sided else np.zeros(len(f), dtype)
