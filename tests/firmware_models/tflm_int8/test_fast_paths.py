@@ -4,6 +4,8 @@ Expected bytes are TFLM's. What is expected of the paths is written here by hand
 network fall back to a slow form fails a test, not a benchmark that nobody reads.
 """
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -142,6 +144,21 @@ def test_convolutions_with_weights_and_zero_points_at_the_ends_equal_tflm(kind, 
     assert_equals_tflm(b.finish(y), extremes(8 * 8 * 40, 5))
 
 
+@pytest.mark.parametrize("zero_point", [-128, 127])
+def test_a_transposed_convolution_is_proved_and_equals_tflm(zero_point):
+    rng = np.random.default_rng(29)
+    b = Builder()
+    x = b.input((1, 5, 6, 7), 0.5, zero_point)
+    weights = np.where(rng.random((4, 3, 3, 7)) < 0.5, 127, -127).astype(np.int8)
+    w = b.tensor(weights.shape, "int8", [0.02], [0], 0, weights)
+    bias = b.tensor((4,), "int32", [0.01], [0], 0, rng.integers(-(1 << 14), 1 << 14, 4).astype(np.int32))
+    y = b.activation((1, 10, 12, 4), 7.0, zero_point)
+    inputs = [b.integers([1, 10, 12, 4]), w, x, bias]
+    content = b.finish(b.op("TRANSPOSE_CONV", inputs, y, 49, Padding=0, StrideH=2, StrideW=2))
+    made = assert_equals_tflm(content, extremes(5 * 6 * 7, 4))
+    assert made.kernels[0]._stage.dtype == np.float32
+
+
 @pytest.mark.parametrize("kind", ["MAX", "AVERAGE"])
 @pytest.mark.parametrize(
     ("kernel", "stride", "padding"), [((3, 2), (2, 1), 0), ((2, 2), (2, 2), 1), ((9, 9), (1, 1), 1)]
@@ -158,6 +175,20 @@ def test_a_pool_over_more_taps_than_16_bits_sum_equals_tflm():
     b = Builder()
     x = b.input((1, 16, 17, 3), 0.07, 0)
     assert_equals_tflm(b.finish(b.pool(x, "AVERAGE", (16, 17), (1, 1), 1)), extremes(16 * 17 * 3, 8))
+
+
+def test_memory_does_not_grow_with_the_batch():
+    """Beyond the input and the output themselves, six blocks need no more than two."""
+    made = reference("digits_cnn.tflite")
+    made.run(np.zeros((made._step, 8, 8, 1), np.int8))
+    peaks = []
+    for blocks in (2, 6):
+        x = np.zeros((blocks * made._step, 8, 8, 1), np.int8)
+        tracemalloc.start()
+        y = made.run(x)
+        peaks.append(tracemalloc.get_traced_memory()[1] - 2 * y.nbytes)
+        tracemalloc.stop()
+    assert peaks[1] < 1.05 * peaks[0]
 
 
 def test_a_batch_is_cut_where_it_pleases_without_a_change():
