@@ -54,31 +54,31 @@ class WindowSums:
     outside: int
     dtype: FloatType
 
-    @property
+    @cached_property
     def n_in(self) -> int:
         """Input channels."""
         return self.groups * self.filters.shape[3]
 
-    @property
+    @cached_property
     def n_out(self) -> int:
         """Output channels."""
         return len(self.filters)
 
-    @property
+    @cached_property
     def n_padded(self) -> int:
         """Elements of one padded image."""
         return self.window.n_padded * self.n_in
 
     def images_in(self, n_bytes: int) -> int:
         """How many images' workspace fits into so many bytes; at least one."""
-        n = self.n_padded + self.window.n_positions * self.n_out + self.n_scratch()
+        n = self.n_padded + self.window.n_positions * self.n_out + self.n_scratch
         return max(1, n_bytes // (n * self.dtype.itemsize))
 
     def workspace(self, n: int) -> Workspace:
         """Memory for up to n images, until the thread asks for another workspace."""
         padded, scratch, sums = arrays(
             ((n, self.n_padded), self.dtype),
-            ((n, self.n_scratch()), self.dtype),
+            ((n, self.n_scratch), self.dtype),
             ((n, self.window.n_positions, self.n_out), self.dtype),
         )
         if self.window.n_padded > self.window.n_pixels:
@@ -99,6 +99,7 @@ class WindowSums:
         inside[:, :, columns.before : columns.before + columns.size] = images
         return padded
 
+    @cached_property
     def n_scratch(self) -> int:
         """Elements of scratch for one image."""
         return 0
@@ -119,10 +120,11 @@ class WindowSums:
 class Pointwise(WindowSums):
     """One group and one tap, without padding: a matrix product over the pixels under the positions."""
 
-    @property
+    @cached_property
     def n_padded(self) -> int:
         return 0
 
+    @cached_property
     def n_scratch(self) -> int:
         return self.window.n_positions * self.n_in
 
@@ -150,12 +152,12 @@ class Strips(WindowSums):
 
     abreast: int
 
-    @property
+    @cached_property
     def n_strips(self) -> int:
         """Strips in a row."""
         return self.window.columns.out // self.abreast
 
-    @property
+    @cached_property
     def span(self) -> int:
         """Pixels of a strip."""
         columns = self.window.columns
@@ -177,6 +179,7 @@ class Strips(WindowSums):
 class ByColumns(Strips):
     """All rows of taps in one matrix product over the columns of the image (im2col)."""
 
+    @cached_property
     def n_scratch(self) -> int:
         return self.window.rows.out * self.n_strips * self.window.rows.kernel * self.span * self.n_in
 
@@ -197,6 +200,7 @@ class ByRows(Strips):
     Row stride 1, so that the rows under one row of taps follow each other.
     """
 
+    @cached_property
     def n_scratch(self) -> int:
         return self._n_copied + self.window.n_positions * self.n_out
 
@@ -223,6 +227,7 @@ class ByRows(Strips):
 class ByGroup(WindowSums):
     """Groups of channels: a matrix product for each."""
 
+    @cached_property
     def n_scratch(self) -> int:
         taps = self.window.rows.kernel * self.window.columns.kernel
         return self.window.n_positions * (taps * self.n_in + self.n_out)
@@ -250,10 +255,11 @@ class ByTap(WindowSums):
     repeated.
     """
 
-    @property
+    @cached_property
     def n_padded(self) -> int:
         return self.window.rows.padded * self.window.columns.stride * self._phase * self.n_out
 
+    @cached_property
     def n_scratch(self) -> int:
         return self.window.n_positions * self.n_out if len(self._groups) > 1 else 0
 
