@@ -16,6 +16,7 @@ from tflm_int8.errors import (
     UnknownProfile,
     UnsupportedModel,
     UnsupportedOp,
+    WrongArithmetic,
 )
 from tflm_int8.model import Model, Operator, Quantization, Tensor
 from tflm_int8.profiles import PROFILES, Profile, Variant
@@ -38,6 +39,7 @@ __all__ = [
     "UnsupportedModel",
     "UnsupportedOp",
     "Variant",
+    "WrongArithmetic",
     "lower",
     "sample_shape",
 ]

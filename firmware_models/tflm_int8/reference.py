@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tflm_int8.errors import BadTensor, UnsupportedModel
+from tflm_int8.kernels.blas import check_products
 from tflm_int8.kernels.memory import Memory, Remembering, fresh
 from tflm_int8.model import Model, Tensor
 from tflm_int8.node import Node
@@ -37,8 +38,9 @@ class Reference:
     def __init__(self, model: Model, profile: str = "tflm") -> None:
         """Check and prepare every operator.
 
-        Raises UnsupportedOp, UnsupportedModel, MalformedModel, UnknownProfile.
+        Raises UnsupportedOp, UnsupportedModel, MalformedModel, UnknownProfile, WrongArithmetic.
         """
+        check_products()
         variants = profile_named(profile)
         self.model, self.profile = model, profile
         n_values = sum(t.size for t in model.tensors if t.data is None)
