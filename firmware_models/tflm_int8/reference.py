@@ -2,12 +2,12 @@
 
 A `Reference` checks the whole model when it is made (exact or refused) and then runs batches in memory that
 does not grow with the batch. Where a model keeps state between invocations (`stateful`), the samples of a
-batch are successive invocations, the first one after a reset; `from_reset` runs each after its own reset.
+batch are successive invocations, the first one after a reset, unless each is asked for `from_reset`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -56,7 +56,6 @@ class Reference:
             for t in model.tensors
             if t.initial is not None
         }
-        self._steps = tuple(_step(kernel) for kernel in self.kernels)
 
     @property
     def input(self) -> Tensor:
@@ -73,33 +72,28 @@ class Reference:
         """Whether an invocation depends on those before it, so that the order of the samples matters."""
         return self.model.stateful
 
-    def run(self, *inputs: Array) -> Array:
+    def run(self, *inputs: Array, from_reset: bool = False) -> Array:
         """The first output: [N, sample shape] per input, in its tensor's type → [N, output's sample shape].
 
-        The samples of a stateful model are successive invocations; every call starts from the reset state.
+        The samples of a stateful model are successive invocations, and every call starts from the reset
+        state; `from_reset`: each sample is the first invocation after a reset.
         Raises BadTensor for another shape or type.
         """
-        return self._first_output(self._runs(inputs, self.stateful))
-
-    def from_reset(self, *inputs: Array) -> Array:
-        """As `run`, but every sample is the first invocation after a reset, in every model."""
-        return self._first_output(self._runs(inputs, False))
-
-    def _first_output(self, runs: Iterator[dict[int, Array]]) -> Array:
         first, last = self.model.inputs[0], self.model.outputs[0]
+        runs = self._runs(inputs, self.stateful and not from_reset)
         parts = [self._value(last, values, len(values[first])) for values in runs]
         shape = sample_shape(self.output)
         return (
             np.concatenate(parts).reshape(-1, *shape) if parts else np.zeros((0, *shape), self.output.dtype)
         )
 
-    def trace(self, *inputs: Array) -> dict[int, Array]:
+    def trace(self, *inputs: Array, from_reset: bool = False) -> dict[int, Array]:
         """Every tensor that an operator wrote: tensor index → [N, tensor shape]; the samples as in `run`."""
         n, tensors = len(self._checked(inputs)[0]), self.model.tensors
         written = {o: tensors[o] for op in self.model.operators for o in op.outputs}
         traced = {o: np.empty((n, *t.shape), t.dtype) for o, t in written.items()}
         start = 0
-        for values in self._runs(inputs, self.stateful):
+        for values in self._runs(inputs, self.stateful and not from_reset):
             stop = start + len(values[self.model.inputs[0]])
             for o, array in traced.items():
                 array[start:stop] = values[o]
@@ -108,22 +102,25 @@ class Reference:
 
     def _runs(self, inputs: Sequence[Array], successive: bool) -> Iterator[dict[int, Array]]:
         """The values of all tensors, some samples at a time; `successive`: each remembers those before it."""
-        arrays = self._checked(inputs)
-        step = 1 if successive else self._step
-        memory = self._fresh(1)
-        for start in range(0, len(arrays[0]), step):
-            some = [a[start : start + step] for a in arrays]
-            yield self._run(some, memory if successive else self._fresh(len(some[0])))
+        arrays, memory = self._checked(inputs), self._fresh(1)
+        for start in range(0, len(arrays[0]), self._step):
+            some = [a[start : start + self._step] for a in arrays]
+            yield self._run(some, memory if successive else self._fresh(len(some[0])), successive)
 
     def _fresh(self, n: int) -> Memory:
         return fresh((t for t in self.model.tensors if t.variable), n)
 
-    def _run(self, inputs: list[Array], memory: Memory) -> dict[int, Array]:
-        """One invocation of as many independent runs as there are samples; their memory is updated."""
+    def _run(self, inputs: list[Array], memory: Memory, successive: bool) -> dict[int, Array]:
+        """One invocation of each of N runs, or N successive ones of a single run; the memory is updated."""
         values = dict(zip(self.model.inputs, inputs, strict=True))
-        for op, step in zip(self.model.operators, self._steps, strict=True):
+        for kernel in self.kernels:
+            op = kernel.node.op
             read = [self._value(i, values, len(inputs[0])) for i in op.inputs if i >= 0]
-            values.update(zip(op.outputs, step(read, memory), strict=True))
+            if isinstance(kernel, Remembering):
+                written = kernel.scan(read, memory) if successive else kernel.step(read, memory)
+            else:
+                written = kernel.run(read)
+            values.update(zip(op.outputs, written, strict=True))
         return values
 
     def _value(self, i: int, values: dict[int, Array], n: int) -> Array:
@@ -147,11 +144,6 @@ class Reference:
         if len({len(a) for a in checked}) > 1:
             raise BadTensor("the inputs have different numbers of samples")
         return checked
-
-
-def _step(kernel: Kernel) -> Callable[[list[Array], Memory], list[Array]]:
-    """One invocation of an operator."""
-    return kernel.step if isinstance(kernel, Remembering) else lambda read, _: kernel.run(read)
 
 
 def _check_variables(kernels: Sequence[Kernel]) -> None:
