@@ -4,6 +4,7 @@ Expected bytes are TFLM's. What is expected of the paths is written here by hand
 network fall back to a slow form fails a test, not a benchmark that nobody reads.
 """
 
+import os
 import tracemalloc
 
 import numpy as np
@@ -15,6 +16,7 @@ from tflm_int8 import Model, Reference, sample_shape
 from tflm_int8.kernels.convolution import Convolution2D
 from tflm_int8.kernels.fully_connected import FullyConnected
 
+CASES = max(80, int(os.environ.get("COVERIFY_FUZZ_CASES", "80")))
 WAYS = {
     "models/pretrainedResnet_quant.tflite": (
         "ByColumns ByRows ByRows ByColumns ByRows Pointwise ByColumns ByRows Pointwise"
@@ -142,6 +144,43 @@ def test_convolutions_with_weights_and_zero_points_at_the_ends_equal_tflm(kind, 
         x, weights, rng.integers(-(1 << 18), 1 << 18, n_out), scales, 9.0, zero_point, stride=stride
     )
     assert_equals_tflm(b.finish(y), extremes(8 * 8 * 40, 5))
+
+
+def random_convolution(seed: int) -> bytes:
+    """A convolution large enough for every way: up to 24 x 24 pixels, 48 channels and 5 x 5 taps."""
+    rng = np.random.default_rng(seed)
+    height, width, kernel = int(rng.integers(5, 25)), int(rng.integers(5, 25)), rng.integers(1, 6, 2)
+    n_in, n_out = int(rng.integers(1, 49)), int(rng.integers(1, 49))
+    stride, dilation = ((int(rng.integers(1, 4)),) * 2, (1, 1)) if rng.random() < 0.5 else ((1, 1), (1, 1))
+    if stride == (1, 1) and rng.random() < 0.3:
+        dilation = (2, 2)
+    padding = int(max((k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)) <= min(height, width))
+    b = Builder()
+    x = b.input((1, height, width, n_in), float(rng.uniform(0.01, 1)), int(rng.integers(-128, 128)))
+    if depthwise := rng.random() < 0.4:
+        n_out = n_in * int(rng.integers(1, 3))
+    shape = (1, *kernel, n_out) if depthwise else (n_out, *kernel, n_in)
+    weights = rng.integers(-127, 128, shape)
+    scales = rng.uniform(0.3, 1.0, n_out) / 500
+    reach = float(np.sqrt(weights.size / n_out)) * 5000 * 1e-3 * b.tensors[x].scales[0]
+    y = (b.depthwise if depthwise else b.conv)(
+        x, weights, rng.integers(-9999, 9999, n_out), scales, reach / 100, int(rng.integers(-128, 128)),
+        stride, dilation, padding & int(rng.integers(0, 2)), int(rng.choice([0, 1, 3])),
+    )  # fmt: skip
+    return b.finish(y)
+
+
+def test_random_convolutions_run_in_every_way_and_equal_tflm():
+    seen, stages = set(), []
+    for seed in range(CASES):
+        content = random_convolution(seed)
+        size = Reference(Model.from_bytes(content)).input.size
+        kernel = assert_equals_tflm(content, extremes(size, seed)[::3]).kernels[0]
+        abreast = getattr(kernel._sums, "abreast", 1)
+        seen.add(type(kernel._sums).__name__ + ("" if abreast == 1 else " abreast"))
+        stages.append(kernel._stage is not None and kernel._stage.dtype == np.float32)
+    assert seen == {"ByColumns", "ByColumns abreast", "ByRows", "ByRows abreast", "ByTap", "Pointwise"}
+    assert sum(stages) > 0.7 * CASES
 
 
 @pytest.mark.parametrize("zero_point", [-128, 127])
