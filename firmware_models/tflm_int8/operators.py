@@ -58,61 +58,84 @@ class Kernel(Protocol):
 
 @dataclass(frozen=True)
 class Row:
-    """One operator: `prepare` checks it and computes its integers; `lowered_to` names the primitives."""
+    """One operator: `prepare` checks it and computes its integers; `lowered_to` names the primitives.
+
+    exact: what of it stays `Exact` (only run, bounded by its type), and why; "" where nothing does.
+    """
 
     prepare: Callable[[Node, Rounding], Kernel]
     lowered_to: tuple[str, ...]
+    exact: str = ""
+
+
+_PATTERNS: Final = (
+    "float32: what reads or writes floats works on bit patterns, which no primitive computes with"
+)
+_COMPARED: Final = "int32, int64, float32: a difference of such operands can leave int32"
+_SIZE: Final = "large ones: more index entries than solvers could use"
 
 
 OPERATORS: Final[dict[str, Row]] = {
     "ABS": Row(inverse_sqrt.prepare_abs, ("Table",)),
     "ADD": Row(add.prepare_add, ("Table", "Affine", "Staircase")),
     "ADD_N": Row(accumulating.prepare_add_n, ("Affine", "Staircase")),
-    "ARG_MAX": Row(reducing.prepare_arg_max, ("Exact",)),
-    "ARG_MIN": Row(reducing.prepare_arg_min, ("Exact",)),
+    "ARG_MAX": Row(reducing.prepare_arg_max, ("Max", "Affine", "Staircase", "Exact"), exact=_SIZE),
+    "ARG_MIN": Row(reducing.prepare_arg_min, ("Table", "Max", "Affine", "Staircase", "Exact"), exact=_SIZE),
     "AVERAGE_POOL_2D": Row(pooling.prepare_average, ("Affine", "Staircase")),
-    "BATCH_MATMUL": Row(batch_matmul.prepare, ("Product", "Affine", "Staircase")),
+    "BATCH_MATMUL": Row(batch_matmul.prepare, ("Product", "Affine", "Staircase", "Exact"), exact=_SIZE),
     "BATCH_TO_SPACE_ND": Row(permuting.prepare_batch_to_space, ("Select",)),
     "BROADCAST_TO": Row(spreading.prepare_broadcast, ("Select",)),
-    "CAST": Row(cast.prepare, ("Exact",)),
+    "CAST": Row(cast.prepare, ("Table", "Affine", "Staircase", "Exact"), exact=f"int16, int32 → {_PATTERNS}"),
     "CONCATENATION": Row(joining.prepare_concatenation, ("Affine",)),
     "CONV_2D": Row(convolution.prepare_conv, ("Affine", "Staircase")),
-    "CUMSUM": Row(accumulating.prepare_cumsum, ("Affine", "Staircase")),
+    "CUMSUM": Row(accumulating.prepare_cumsum, ("Affine", "Staircase", "Exact"), exact=_SIZE),
     "DEPTHWISE_CONV_2D": Row(convolution.prepare_depthwise, ("Affine", "Staircase")),
     "DEPTH_TO_SPACE": Row(permuting.prepare_depth_to_space, ("Select",)),
-    "DEQUANTIZE": Row(quantize.prepare_dequantize, ("Exact",)),
+    "DEQUANTIZE": Row(quantize.prepare_dequantize, ("Table", "Exact"), exact=f"int16 → {_PATTERNS}"),
     "DYNAMIC_UPDATE_SLICE": Row(slicing.prepare_update, ("Affine",)),
     "ELU": Row(elu.prepare, ("Table",)),
-    "EQUAL": Row(comparison.prepare_comparison, ("Table", "Affine", "Staircase")),
+    "EQUAL": Row(comparison.prepare_comparison, ("Table", "Affine", "Staircase", "Exact"), exact=_COMPARED),
     "EXPAND_DIMS": Row(reshape.prepare_expand_dims, ()),
     "FILL": Row(spreading.prepare_fill, ("Select",)),
     "FULLY_CONNECTED": Row(fully_connected.prepare, ("Affine", "Staircase")),
     "GATHER": Row(slicing.prepare_gather, ("Select",)),
     "GATHER_ND": Row(slicing.prepare_gather_nd, ("Select",)),
-    "GREATER": Row(comparison.prepare_comparison, ("Table", "Affine", "Staircase")),
-    "GREATER_EQUAL": Row(comparison.prepare_comparison, ("Table", "Affine", "Staircase")),
+    "GREATER": Row(comparison.prepare_comparison, ("Table", "Affine", "Staircase", "Exact"), exact=_COMPARED),
+    "GREATER_EQUAL": Row(
+        comparison.prepare_comparison, ("Table", "Affine", "Staircase", "Exact"), exact=_COMPARED
+    ),
     "HARD_SWISH": Row(hard_swish.prepare, ("Table",)),
-    "L2_NORMALIZATION": Row(inverse_sqrt.prepare_l2, ("Exact",)),
+    "L2_NORMALIZATION": Row(
+        inverse_sqrt.prepare_l2, ("Exact",), exact="all: the multiplier of a row depends on the row"
+    ),
     "LEAKY_RELU": Row(relu.prepare_leaky_relu, ("Table",)),
-    "LESS": Row(comparison.prepare_comparison, ("Table", "Affine", "Staircase")),
-    "LESS_EQUAL": Row(comparison.prepare_comparison, ("Table", "Affine", "Staircase")),
+    "LESS": Row(comparison.prepare_comparison, ("Table", "Affine", "Staircase", "Exact"), exact=_COMPARED),
+    "LESS_EQUAL": Row(
+        comparison.prepare_comparison, ("Table", "Affine", "Staircase", "Exact"), exact=_COMPARED
+    ),
     "LOGICAL_AND": Row(comparison.prepare_logical, ("Product",)),
     "LOGICAL_NOT": Row(comparison.prepare_logical, ("Affine",)),
     "LOGICAL_OR": Row(comparison.prepare_logical, ("Affine", "Staircase")),
     "LOGISTIC": Row(logistic.prepare_logistic, ("Table",)),
-    "LOG_SOFTMAX": Row(log_softmax.prepare, ("Exact",)),
+    "LOG_SOFTMAX": Row(log_softmax.prepare, ("Softmax",)),
     "MAXIMUM": Row(choice.prepare_maximum, ("Affine", "Staircase")),
     "MAX_POOL_2D": Row(pooling.prepare_max, ("Max",)),
     "MEAN": Row(reducing.prepare_mean, ("Affine", "Staircase")),
     "MINIMUM": Row(choice.prepare_minimum, ("Affine", "Staircase")),
     "MIRROR_PAD": Row(padding.prepare_mirror, ("Select",)),
     "MUL": Row(multiply.prepare_multiply, ("Product", "Staircase")),
-    "NOT_EQUAL": Row(comparison.prepare_comparison, ("Table", "Affine", "Staircase")),
+    "NOT_EQUAL": Row(
+        comparison.prepare_comparison, ("Table", "Affine", "Staircase", "Exact"), exact=_COMPARED
+    ),
     "PACK": Row(joining.prepare_pack, ("Affine",)),
     "PAD": Row(padding.prepare_pad, ("Affine",)),
     "PADV2": Row(padding.prepare_pad, ("Affine",)),
     "PRELU": Row(prelu.prepare, ("Table", "Product", "Staircase", "Affine")),
-    "QUANTIZE": Row(quantize.prepare_quantize, ("Table", "Exact")),
+    "QUANTIZE": Row(
+        quantize.prepare_quantize,
+        ("Table", "Affine", "Staircase", "Exact"),
+        exact="float32 that is no function of one int8: no primitive reads bit patterns",
+    ),
     "REDUCE_MAX": Row(reducing.prepare_max, ("Max",)),
     "REDUCE_MIN": Row(reducing.prepare_min, ("Table", "Max")),
     "RELU": Row(relu.prepare_relu, ("Table",)),
@@ -121,11 +144,13 @@ OPERATORS: Final[dict[str, Row]] = {
     "RESIZE_BILINEAR": Row(bilinear.prepare, ("Affine", "Staircase")),
     "RESIZE_NEAREST_NEIGHBOR": Row(spreading.prepare_nearest, ("Select",)),
     "REVERSE_V2": Row(permuting.prepare_reverse, ("Select",)),
-    "RSQRT": Row(inverse_sqrt.prepare_rsqrt, ("Exact",)),
-    "SELECT_V2": Row(choice.prepare_select, ("Affine", "Product", "Staircase")),
+    "RSQRT": Row(inverse_sqrt.prepare_rsqrt, ("Staircase", "Table")),
+    "SELECT_V2": Row(choice.prepare_select, ("Affine", "Product", "Staircase", "Exact"), exact=_PATTERNS),
     "SHAPE": Row(shape.prepare_shape, ("Affine",)),
     "SLICE": Row(slicing.prepare_slice, ("Select",)),
-    "SOFTMAX": Row(softmax.prepare, ("Softmax",)),
+    "SOFTMAX": Row(
+        softmax.prepare, ("Softmax", "Exact"), exact="int16: its exponentials are of 65536 differences"
+    ),
     "SPACE_TO_BATCH_ND": Row(permuting.prepare_space_to_batch, ("Select",)),
     "SPACE_TO_DEPTH": Row(permuting.prepare_space_to_depth, ("Select",)),
     "SPLIT": Row(joining.prepare_split, ("Select",)),

@@ -47,9 +47,31 @@ class RequantizeWide:
 
     def scaled(self, acc: I64Array) -> I64Array:
         """int64 [..., channels], |acc| ≤ INT47_MAX, before the clamp."""
-        total = 15 - self.shift
-        product: I64Array = (acc * self.multiplier + (np.int64(1) << (total - 1))) >> total
+        return self._scaled(acc, slice(None))
+
+    def apply(self, acc: I64Array, channel: NDArray[np.int64]) -> I64Array:
+        """As a rule of the integer program: int64 [..., n] of the channels [n]."""
+        return np.clip(self._scaled(acc, channel), self.lo, self.hi)
+
+    def _scaled(self, acc: I64Array, channel: NDArray[np.int64] | slice) -> I64Array:
+        total = 15 - self.shift[channel]
+        product: I64Array = (acc * self.multiplier[channel] + (np.int64(1) << (total - 1))) >> total
         return product
+
+    def domain(self) -> tuple[I64Array, I64Array]:
+        """Per channel, the accumulators of at most INT47_MAX whose product fits int32."""
+        pairs = list(zip(self.multiplier.tolist(), (15 - self.shift).tolist(), strict=True))
+        half = [1 << (total - 1) for _, total in pairs]
+        first = [
+            -(((1 << 31 + t) + h) // m) if m else -INT47_MAX for (m, t), h in zip(pairs, half, strict=True)
+        ]
+        last = [
+            ((1 << 31 + t) - h - 1) // m if m else INT47_MAX for (m, t), h in zip(pairs, half, strict=True)
+        ]
+        return (
+            np.array([max(v, -INT47_MAX) for v in first], np.int64),
+            np.array([min(v, INT47_MAX) for v in last], np.int64),
+        )
 
 
 def accumulator_type(node: Node, bias_type_option: int) -> str:

@@ -20,19 +20,34 @@ from tflm_int8.kernels.choice import Choice, Extreme
 from tflm_int8.kernels.comparison import Comparison, Logical
 from tflm_int8.kernels.convolution import Convolution2D
 from tflm_int8.kernels.fully_connected import FullyConnected
-from tflm_int8.kernels.lookup import Lookup
+from tflm_int8.kernels.log_softmax import LogSoftmax
+from tflm_int8.kernels.lookup import Lookup, Pointwise
 from tflm_int8.kernels.movement import Movement
 from tflm_int8.kernels.multiply import Multiply, SquaredDifference
 from tflm_int8.kernels.pooling import AveragePool, MaxPool
 from tflm_int8.kernels.prelu import Prelu
-from tflm_int8.kernels.reducing import ExtremeReduction, SumReduction
+from tflm_int8.kernels.quantize import Dequantize, QuantizeFloat, Requantization
+from tflm_int8.kernels.reducing import ArgReduction, ExtremeReduction, SumReduction
 from tflm_int8.kernels.reshape import Reshape
 from tflm_int8.kernels.shape import Constant
 from tflm_int8.kernels.softmax import Softmax
+from tflm_int8.kernels.softmax_wide import WideSoftmax
 from tflm_int8.kernels.transpose_convolution import TransposeConvolution
+from tflm_int8.kernels.wide import Wide
 from tflm_int8.model import Model
 from tflm_int8.program import primitives as p
-from tflm_int8.program.lowering import convolution, dense, elementwise, movement, pooling, softmax, sums
+from tflm_int8.program.lowering import (
+    conversion,
+    convolution,
+    dense,
+    elementwise,
+    movement,
+    pointwise,
+    pooling,
+    softmax,
+    sums,
+    wide,
+)
 from tflm_int8.program.lowering.builder import Builder
 from tflm_int8.reference import Reference
 
@@ -41,29 +56,37 @@ __all__ = ["lower", "lower_reference"]
 _LOWERINGS: Final[dict[type, Callable[[Builder, Any], None]]] = {
     Add: elementwise.add,
     AddN: sums.add_n,
+    ArgReduction: sums.arg_extreme,
     AveragePool: pooling.average_pool,
     BatchMatmul: sums.batch_matmul,
-    Cast: movement.cast,
+    Cast: conversion.cast,
     Choice: elementwise.choice,
     Comparison: elementwise.comparison,
     Constant: movement.constant,
     Convolution2D: convolution.convolution,
     CumulativeSum: sums.cumulative_sum,
+    Dequantize: conversion.dequantize,
     Extreme: elementwise.extreme,
     ExtremeReduction: sums.extreme,
     FullyConnected: dense.fully_connected,
     Logical: elementwise.logical,
-    Lookup: elementwise.lookup,
+    LogSoftmax: softmax.log_softmax,
+    Lookup: pointwise.lookup,
     MaxPool: pooling.max_pool,
     Movement: movement.movement,
     Multiply: elementwise.multiply,
+    Pointwise: pointwise.pointwise,
     Prelu: elementwise.prelu,
+    QuantizeFloat: conversion.quantize_float,
+    Requantization: conversion.requantization,
     Reshape: movement.reshape,
     ResizeBilinear: sums.bilinear,
     Softmax: softmax.softmax,
     SquaredDifference: elementwise.squared_difference,
     SumReduction: sums.sum_reduction,
     TransposeConvolution: sums.transpose_convolution,
+    Wide: wide.arithmetic,
+    WideSoftmax: wide.softmax,
 }
 
 
