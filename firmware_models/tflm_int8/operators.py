@@ -68,7 +68,7 @@ class Row:
     exact: str = ""
 
 
-_PATTERNS: Final = (
+_PATTERNS: Final = "float32: bit patterns, with which no primitive computes"
     "float32: what reads or writes floats works on bit patterns, which no primitive computes with"
 )
 _COMPARED: Final = "int32, int64, float32: a difference of such operands can leave int32"
