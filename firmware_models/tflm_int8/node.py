@@ -16,14 +16,16 @@ from tflm_int8.fixedpoint import INT32_MAX, Multiplier, quantize_multiplier, rou
 from tflm_int8.flatbuffer import Damaged, Table
 from tflm_int8.geometry import Axis, Padding, Window2D
 from tflm_int8.model import Model, Operator, Quantization, Tensor
+from tflm_int8.profiles import Variant
 
 
 @dataclass(frozen=True)
 class Node:
-    """An operator and the model that it belongs to."""
+    """An operator, the model that it belongs to, and the variant of its kernel."""
 
     model: Model
     op: Operator
+    variant: Variant
 
     def refuse(self, why: str) -> NoReturn:
         """Raise UnsupportedOp for this operator."""

@@ -12,7 +12,6 @@ from typing import Any, Final, Protocol
 from numpy.typing import NDArray
 
 from tflm_int8.errors import UnsupportedOp
-from tflm_int8.fixedpoint import Rounding
 from tflm_int8.kernels import (
     accumulating,
     add,
@@ -63,14 +62,12 @@ class Row:
     exact: what of it stays `Exact` (only run, bounded by its type), and why; "" where nothing does.
     """
 
-    prepare: Callable[[Node, Rounding], Kernel]
+    prepare: Callable[[Node], Kernel]
     lowered_to: tuple[str, ...]
     exact: str = ""
 
 
 _PATTERNS: Final = "float32: bit patterns, with which no primitive computes"
-    "float32: what reads or writes floats works on bit patterns, which no primitive computes with"
-)
 _COMPARED: Final = "int32, int64, float32: a difference of such operands can leave int32"
 _SIZE: Final = "large ones: more index entries than solvers could use"
 
@@ -170,9 +167,9 @@ OPERATORS: Final[dict[str, Row]] = {
 }
 
 
-def prepare(node: Node, rounding: Rounding) -> Kernel:
+def prepare(node: Node) -> Kernel:
     """The kernel of a node.  Raises UnsupportedOp, MalformedModel."""
     row = OPERATORS.get(node.op.name)
     if row is None:
         raise UnsupportedOp(node.op.name, node.op.index, node.model.name, "this operator is not supported")
-    return row.prepare(node, rounding)
+    return row.prepare(node)

@@ -12,16 +12,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tflm_int8.errors import BadTensor, UnknownProfile, UnsupportedModel
-from tflm_int8.fixedpoint import Rounding
+from tflm_int8.errors import BadTensor, UnsupportedModel
 from tflm_int8.model import Model, Tensor
 from tflm_int8.node import Node
 from tflm_int8.operators import Kernel, prepare
+from tflm_int8.profiles import profile_named
 
 Array = NDArray[Any]
-
-PROFILES: Final[dict[str, Rounding]] = {"tflm": Rounding.DOUBLE}
-"""Kernel profiles: which runtime's arithmetic a reference follows."""
 
 MAX_ACTIVATIONS: Final = 1 << 27
 _BATCH_BYTES: Final = 64 << 20
@@ -40,14 +37,13 @@ class Reference:
 
         Raises UnsupportedOp, UnsupportedModel, MalformedModel, UnknownProfile.
         """
-        if profile not in PROFILES:
-            raise UnknownProfile(profile, tuple(PROFILES))
+        variants = profile_named(profile)
         self.model, self.profile = model, profile
         n_values = sum(t.size for t in model.tensors if t.data is None)
         if n_values > MAX_ACTIVATIONS:
             raise UnsupportedModel(model.name, f"{n_values} activations; at most {MAX_ACTIVATIONS} are run")
         self.kernels: tuple[Kernel, ...] = tuple(
-            prepare(Node(model, op), PROFILES[profile]) for op in model.operators
+            prepare(Node(model, op, variants.of(op.name))) for op in model.operators
         )
         self._step = max(1, _BATCH_BYTES // (16 * n_values))
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tflm_int8.fixedpoint import INT32_MAX, I64Array, Rounding
+from tflm_int8.fixedpoint import INT32_MAX, I64Array
 from tflm_int8.kernels.movement import MAX_ELEMENTS, check_moved, check_rank, numbered
 from tflm_int8.kernels.requantize import Int8Array, exact_gemm_dtype, per_channel, to_int8
 from tflm_int8.node import Node
@@ -61,7 +61,7 @@ class BatchMatmul:
         return np.swapaxes(full, -1, -2) if self.adjoint[i] else full
 
 
-def prepare(node: Node, rounding: Rounding) -> BatchMatmul:
+def prepare(node: Node) -> BatchMatmul:
     """Check the operator and compute its integers."""
     node.arity(range(2, 3))
     a, b, out = node.input(0), node.input(1), node.output
@@ -84,5 +84,5 @@ def prepare(node: Node, rounding: Rounding) -> BatchMatmul:
     if math.prod(shape) * depth > MAX_ELEMENTS << 6:
         node.refuse("too many products")
     scale = float(qa.scale) * float(qb.scale) / float(q_out.scale)
-    requantize = per_channel(node, [scale], rounding, 0, 1)
+    requantize = per_channel(node, [scale], 0, 1)
     return BatchMatmul(node, adjoint, (qa.zero_point, qb.zero_point), requantize)

@@ -11,7 +11,6 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from tflm_int8.fixedpoint import Rounding
 from tflm_int8.node import Node
 
 
@@ -26,7 +25,7 @@ class Cast:
         return [inputs[0].astype(self.node.output.dtype)]
 
 
-def prepare(node: Node, rounding: Rounding) -> Cast:
+def prepare(node: Node) -> Cast:
     """Check the operator."""
     node.arity(range(1, 2))
     x, out = node.input(0), node.output

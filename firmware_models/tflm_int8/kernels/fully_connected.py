@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tflm_int8.fixedpoint import I64Array, Rounding
+from tflm_int8.fixedpoint import I64Array
 from tflm_int8.kernels.lookup import alike
 from tflm_int8.kernels.requantize import (
     RequantizeWide,
@@ -74,7 +74,7 @@ class FullyConnected:
         return proved_stage(self.node, self.requantize, self._offset, self.reach)
 
 
-def prepare(node: Node, rounding: Rounding) -> FullyConnected:
+def prepare(node: Node) -> FullyConnected:
     """Check the operator and compute its integers."""
     node.arity(range(2, 4))
     x, filters, out = node.input(0), node.input(1), node.output
@@ -93,7 +93,7 @@ def prepare(node: Node, rounding: Rounding) -> FullyConnected:
     weights = raw - zero_point
     limit = accumulator_limit(accumulator)
     reach = node.check_accumulator(weights, x_quantization.zero_point, bias, x.dtype, limit)
-    requantize = by_channel(node, scales, rounding, node.option(_OPTIONS, 0, "<b"), n_out, accumulator)
+    requantize = by_channel(node, scales, node.option(_OPTIONS, 0, "<b"), n_out, accumulator)
     batches = x.size // n_in
     return FullyConnected(node, weights, bias, x_quantization.zero_point, batches, requantize, reach)
 

@@ -88,7 +88,7 @@ class LogSoftmax:
         return [self.function.apply(inputs[0])]
 
 
-def prepare(node: Node, rounding: Rounding) -> LogSoftmax:
+def prepare(node: Node) -> LogSoftmax:
     """Check the operator and compute its integers."""
     same_size(node)
     x, out = node.input(0), node.output
@@ -99,7 +99,8 @@ def prepare(node: Node, rounding: Rounding) -> LogSoftmax:
         node.refuse(f"the input has the shape {list(x.shape)}; a row has at most {MAX_DEPTH} elements")
     softmax = function(node, 1.0, float(quantization.scale))
     inverse = below_one(node, 2.0 ** (31 - softmax.multiplier.shift) / softmax.multiplier.value)
-    return LogSoftmax(node, LogSoftmaxFunction(softmax, inverse, rounding), x.shape[-1])
+    arithmetic = LogSoftmaxFunction(softmax, inverse, node.variant.rounding)
+    return LogSoftmax(node, arithmetic, x.shape[-1])
 
 
 def _saturated_shift(x: I64Array, left: I64Array | int) -> I64Array:

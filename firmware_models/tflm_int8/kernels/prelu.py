@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tflm_int8.fixedpoint import I64Array, Rounding
+from tflm_int8.fixedpoint import I64Array
 from tflm_int8.kernels.broadcasting import aligned, check_shapes
 from tflm_int8.kernels.lookup import CODES, clamped, rescaled
 from tflm_int8.node import Node
@@ -43,7 +43,7 @@ class Prelu:
         return [(self.positive[x + 128] + scaled + self.output_zero_point).astype(np.int8)]
 
 
-def prepare(node: Node, rounding: Rounding) -> Prelu:
+def prepare(node: Node) -> Prelu:
     """Check a PRELU and compute its integers."""
     node.arity(range(2, 3))
     x, alpha = node.input(0), node.input(1)
@@ -53,8 +53,8 @@ def prepare(node: Node, rounding: Rounding) -> Prelu:
     qx, qa, out = node.int8(x), node.int8(alpha), node.int8(node.output)
     identity = node.multiplier(float(qx.scale) / float(out.scale))
     slope = node.multiplier(float(qx.scale) * float(qa.scale) / float(out.scale))
-    above = rescaled(node, np.maximum(CODES - qx.zero_point, 0), identity, rounding) + out.zero_point
+    above = rescaled(node, np.maximum(CODES - qx.zero_point, 0), identity) + out.zero_point
     value, shift = np.array([slope.value], np.int64), np.array([slope.shift], np.int64)
-    stage = Requantize(value, shift, rounding, 0, -128 - out.zero_point, 127 - out.zero_point)
+    stage = Requantize(value, shift, node.variant.rounding, 0, -128 - out.zero_point, 127 - out.zero_point)
     positive = clamped(node, above) - out.zero_point
     return Prelu(node, positive, stage, (qx.zero_point, qa.zero_point), out.zero_point)

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tflm_int8.fixedpoint import INT32_MAX, Multiplier, Rounding
+from tflm_int8.fixedpoint import INT32_MAX, Multiplier
 from tflm_int8.kernels.lookup import CODES, Lookup, clamped, lookup, rescaled, same_size
 from tflm_int8.model import Quantization
 from tflm_int8.node import Node
@@ -50,14 +50,13 @@ class Requantization:
 
     node: Node
     multiplier: Multiplier
-    rounding: Rounding
     before: int
     after: int
 
     def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
         """int16 or int32 [N, shape] → int8, int16 or int32 [N, shape]."""
         centred = inputs[0].astype(np.int64) - self.before
-        flat = rescaled(self.node, centred.reshape(-1), self.multiplier, self.rounding) + self.after
+        flat = rescaled(self.node, centred.reshape(-1), self.multiplier) + self.after
         return [clamped(self.node, flat).reshape(centred.shape).astype(self.node.output.dtype)]
 
 
@@ -75,7 +74,7 @@ class Dequantize:
             return [(float(self.quantization.scale) * centred).astype(np.float32)]
 
 
-def prepare_quantize(node: Node, rounding: Rounding) -> Lookup | QuantizeFloat | Requantization:
+def prepare_quantize(node: Node) -> Lookup | QuantizeFloat | Requantization:
     """Check a QUANTIZE: of floats, of int8 by a table, of wider integers."""
     same_size(node)
     x, out = node.input(0), node.output
@@ -87,12 +86,12 @@ def prepare_quantize(node: Node, rounding: Rounding) -> Lookup | QuantizeFloat |
     before = node.quantized(x, x.dtype)
     m = node.multiplier(float(before.scale) / float(after.scale))
     if x.dtype == "int8":
-        values = rescaled(node, CODES - before.zero_point, m, rounding) + after.zero_point
+        values = rescaled(node, CODES - before.zero_point, m) + after.zero_point
         return lookup(node, clamped(node, values))
-    return Requantization(node, m, rounding, before.zero_point, after.zero_point)
+    return Requantization(node, m, before.zero_point, after.zero_point)
 
 
-def prepare_dequantize(node: Node, rounding: Rounding) -> Dequantize:
+def prepare_dequantize(node: Node) -> Dequantize:
     """Check a DEQUANTIZE."""
     same_size(node)
     if node.output.dtype != "float32":

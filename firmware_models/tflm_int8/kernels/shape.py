@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tflm_int8.fixedpoint import I64Array, Rounding
+from tflm_int8.fixedpoint import I64Array
 from tflm_int8.kernels.movement import check_moved
 from tflm_int8.node import Node
 
@@ -30,7 +30,7 @@ class Constant:
         return [np.broadcast_to(values, (len(inputs[0]), *out.shape))]
 
 
-def prepare_shape(node: Node, rounding: Rounding) -> Constant:
+def prepare_shape(node: Node) -> Constant:
     """Check a SHAPE, which writes int32."""
     node.arity(range(1, 2))
     x, out = node.input(0), node.output
@@ -39,7 +39,7 @@ def prepare_shape(node: Node, rounding: Rounding) -> Constant:
     return Constant(node, np.array(x.shape, np.int64))
 
 
-def prepare_zeros_like(node: Node, rounding: Rounding) -> Constant:
+def prepare_zeros_like(node: Node) -> Constant:
     """Check a ZEROS_LIKE: zero bytes, whatever the zero point."""
     node.arity(range(1, 2))
     check_moved(node, [node.input(0)], "int8 int32 int64 float32")

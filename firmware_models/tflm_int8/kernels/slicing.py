@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tflm_int8.fixedpoint import Rounding
 from tflm_int8.kernels.movement import (
     MAX_ELEMENTS,
     Movement,
@@ -28,7 +27,7 @@ _STRIDED_OPTIONS = 32
 _GATHER_OPTIONS = 23
 
 
-def prepare_slice(node: Node, rounding: Rounding) -> Movement:
+def prepare_slice(node: Node) -> Movement:
     """Check a SLICE (begin, size; size −1 = to the end)."""
     node.arity(range(3, 4))
     x = node.input(0)
@@ -52,7 +51,7 @@ class _Masks(NamedTuple):
     shrink: int
 
 
-def prepare_strided(node: Node, rounding: Rounding) -> Movement:
+def prepare_strided(node: Node) -> Movement:
     """Check a STRIDED_SLICE (begin, end, strides; masks for begin, end and shrunk axes)."""
     node.arity(range(4, 5))
     x = node.input(0)
@@ -96,7 +95,7 @@ def _positions(size: int, begin: int, end: int, stride: int, masks: _Masks) -> r
     return range(first, last, stride)
 
 
-def prepare_gather(node: Node, rounding: Rounding) -> Movement:
+def prepare_gather(node: Node) -> Movement:
     """Check a GATHER with constant positions, batch dimensions too."""
     node.arity(range(2, 3))
     x, coords = node.input(0), node.input(1)
@@ -119,7 +118,7 @@ def prepare_gather(node: Node, rounding: Rounding) -> Movement:
     return movement(node, [0], [numbers.reshape(shape)])
 
 
-def prepare_gather_nd(node: Node, rounding: Rounding) -> Movement:
+def prepare_gather_nd(node: Node) -> Movement:
     """Check a GATHER_ND with constant indices; like TFLM, only the flat position must lie in the tensor."""
     node.arity(range(2, 3))
     x, indices = node.input(0), node.input(1)
@@ -140,7 +139,7 @@ def prepare_gather_nd(node: Node, rounding: Rounding) -> Movement:
     return movement(node, [0], [(first[:, None] + np.arange(length)).reshape(shape)])
 
 
-def prepare_update(node: Node, rounding: Rounding) -> Movement:
+def prepare_update(node: Node) -> Movement:
     """Check a DYNAMIC_UPDATE_SLICE (operand, update, start) whose start is constant; TFLM clamps it."""
     node.arity(range(3, 4))
     x, update = node.input(0), node.input(1)

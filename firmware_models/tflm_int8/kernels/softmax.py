@@ -167,7 +167,7 @@ class Softmax:
         return [self.function.apply(x)]
 
 
-def prepare(node: Node, rounding: Rounding) -> Softmax | WideSoftmax:
+def prepare(node: Node) -> Softmax | WideSoftmax:
     """Check the operator and compute its integers."""
     node.arity(range(1, 2))
     x, out = node.input(0), node.output
@@ -176,7 +176,7 @@ def prepare(node: Node, rounding: Rounding) -> Softmax | WideSoftmax:
     except Damaged as error:
         raise MalformedModel(node.model.name, f"op {node.op.index}: {error}") from error
     if x.dtype == "int16":
-        return prepare_wide(node, beta, rounding)
+        return prepare_wide(node, beta)
     quantization, out_quantization = node.int8(x), node.int8(out)
     if x.shape != out.shape or not x.shape:
         node.refuse(f"shapes {list(x.shape)} → {list(out.shape)}")

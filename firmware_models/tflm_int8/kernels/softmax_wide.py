@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tflm_int8.fixedpoint import I64Array, Multiplier, Rounding, multiply_by_quantized_multiplier
+from tflm_int8.fixedpoint import I64Array, Multiplier, multiply_by_quantized_multiplier
 from tflm_int8.kernels.lookup import rescaled, same_size
 from tflm_int8.node import Node
 
@@ -29,13 +29,15 @@ class WideSoftmax:
 
     node: Node
     multiplier: Multiplier
-    rounding: Rounding
 
     def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
         """int16 [N, shape] → int16 [N, shape]."""
         x = inputs[0].astype(np.int64)
         scaled = multiply_by_quantized_multiplier(
-            x - x.max(axis=-1, keepdims=True), self.multiplier.value, self.multiplier.shift, self.rounding
+            x - x.max(axis=-1, keepdims=True),
+            self.multiplier.value,
+            self.multiplier.shift,
+            self.node.variant.rounding,
         )
         exponential = _interpolated(_exponentials(), scaled + 32767)
         total = exponential.sum(axis=-1, keepdims=True)
@@ -47,7 +49,7 @@ class WideSoftmax:
         return [np.clip(quotient, 0, 32767).astype(np.int16)]
 
 
-def prepare(node: Node, beta: float, rounding: Rounding) -> WideSoftmax:
+def prepare(node: Node, beta: float) -> WideSoftmax:
     """Check the operator on int16; the output's scale must be 1/32768."""
     same_size(node)
     x, out = node.input(0), node.output
@@ -57,8 +59,8 @@ def prepare(node: Node, beta: float, rounding: Rounding) -> WideSoftmax:
     if not x.shape or x.shape[-1] > MAX_DEPTH:
         node.refuse(f"the input has the shape {list(x.shape)}; a row has at most {MAX_DEPTH} elements")
     m = node.multiplier(float(quantization.scale) * beta / (10.0 / 65535.0))
-    rescaled(node, np.array([-65535]), m, rounding)
-    return WideSoftmax(node, m, rounding)
+    rescaled(node, np.array([-65535]), m)
+    return WideSoftmax(node, m)
 
 
 def _interpolated(table: I64Array, at: I64Array) -> I64Array:

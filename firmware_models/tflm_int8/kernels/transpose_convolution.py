@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tflm_int8.fixedpoint import I64Array, Rounding
+from tflm_int8.fixedpoint import I64Array
 from tflm_int8.geometry import Axis
 from tflm_int8.kernels.convolution import effective_scales
 from tflm_int8.kernels.movement import MAX_ELEMENTS
@@ -67,7 +67,7 @@ class TransposeConvolution:
         return to_int8(self.node, kept.astype(np.int64) + self.bias, self.requantize)
 
 
-def prepare(node: Node, rounding: Rounding) -> TransposeConvolution:
+def prepare(node: Node) -> TransposeConvolution:
     """Check the operator and compute its integers."""
     node.arity(range(3, 5))
     x, out, filters = node.input(2), node.output, node.constant(node.input(1), "int8")
@@ -82,7 +82,7 @@ def prepare(node: Node, rounding: Rounding) -> TransposeConvolution:
     bias = node.bias(3, n_out)
     reach = node.check_accumulator(filters.reshape(n_out, -1), before.zero_point, bias)
     scales = effective_scales(node, before, node.input(1), after, n_out)
-    requantize = per_channel(node, scales, rounding, node.option(_OPTIONS, 3, "<b"), n_out)
+    requantize = per_channel(node, scales, node.option(_OPTIONS, 3, "<b"), n_out)
     return TransposeConvolution(node, *axes, filters, bias, before.zero_point, requantize, reach)
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tflm_int8.fixedpoint import I64Array, Multiplier, Rounding
+from tflm_int8.fixedpoint import I64Array, Multiplier
 from tflm_int8.kernels.broadcasting import aligned, check_shapes
 from tflm_int8.kernels.lookup import Lookup, Pointwise, pointwise
 from tflm_int8.kernels.requantize import below_one, one_channel, rescale_int8, to_output
@@ -35,7 +35,6 @@ class Wide:
 
     node: Node
     multipliers: tuple[Multiplier, Multiplier]
-    rounding: Rounding
     requantize: Requantize
 
     def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
@@ -44,7 +43,7 @@ class Wide:
         a, b = aligned(
             self.node,
             [
-                rescale_int8(x.astype(np.int64), left, m, self.rounding)
+                rescale_int8(self.node, x.astype(np.int64), left, m)
                 for x, m in zip(inputs, self.multipliers, strict=True)
             ],
         )
@@ -63,7 +62,7 @@ class Wide:
         return _LEFT_SHIFTS[self.node.op.name]
 
 
-def prepare_arithmetic(node: Node, rounding: Rounding, activation: int) -> Wide:
+def prepare_arithmetic(node: Node, activation: int) -> Wide:
     """Check an ADD, SUB or SQUARED_DIFFERENCE of int16."""
     node.arity(range(2, 3))
     check_shapes(node, [node.input(0), node.input(1)])
@@ -74,7 +73,7 @@ def prepare_arithmetic(node: Node, rounding: Rounding, activation: int) -> Wide:
         m = node.multiplier(twice_max * twice_max / float(out.scale))
     else:
         m = below_one(node, twice_max / ((1 << _LEFT_SHIFTS[node.op.name]) * float(out.scale)))
-    return Wide(node, multipliers, rounding, one_channel(node, m, rounding, activation))
+    return Wide(node, multipliers, one_channel(node, m, activation))
 
 
 @cache

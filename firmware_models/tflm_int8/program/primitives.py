@@ -124,6 +124,33 @@ class DivideRounding:
 
 
 @dataclass(frozen=True)
+class HalfUpShift:
+    """acc / 2**shift to the nearest integer, halves up, clamped to lo..hi: fixed-point networks.
+
+    (acc + half) >> shift with half = 2**(shift - 1), or 0 where shift is 0.  shift: int64 [channels], 0..30.
+    """
+
+    shift: I64Array
+    lo: int
+    hi: int
+
+    @property
+    def n_channels(self) -> int:
+        return len(self.shift)
+
+    @property
+    def _half(self) -> I64Array:
+        return (np.int64(1) << self.shift) >> 1
+
+    def apply(self, acc: I64Array, channel: IndexArray) -> I64Array:
+        rounded: I64Array = (acc + self._half[channel]) >> self.shift[channel]
+        return np.clip(rounded, self.lo, self.hi)
+
+    def domain(self) -> tuple[I64Array, I64Array]:
+        return np.full(len(self.shift), INT32_MIN, np.int64), INT32_MAX - self._half
+
+
+@dataclass(frozen=True)
 class Term:
     """`map` applied to (wire `source` − offset); offset is the source's zero point."""
 
@@ -248,9 +275,10 @@ Step = Affine | Staircase | Table | Max | Select | Product | Softmax | Exact
 class Program:
     """A lowered network.
 
-    n_input: elements of wire 0 (int8 values in input_lo..input_hi); steps[i] writes wire i + 1; output: the
-    wire that is the network's output; tensors: wire → index of the tensor in the .tflite graph that the wire
-    equals (for the wires that are tensors); operators: step → index of the operator it came from.
+    n_input: elements of wire 0 (values in input_lo..input_hi, those of int8 for a .tflite network);
+    steps[i] writes wire i + 1; output: the wire that is the network's output; tensors: wire → index of the
+    tensor in the .tflite graph that the wire equals (for the wires that are tensors); operators: step → index
+    of the operator it came from.
     """
 
     n_input: int

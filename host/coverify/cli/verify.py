@@ -8,42 +8,42 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
-from numpy.typing import NDArray
 
+from coverify.cli.network import Codes, Network, Samples, read_network
 from coverify.cli.outcome import (
     Bar,
     JsonOption,
     OutOption,
     Output,
     ProfileOption,
-    model_ref,
     progress_bar,
     run_verb,
     versions,
 )
 from coverify.errors import BadInput
-from coverify.inputs import Inputs, read_inputs
-from coverify.replay import first_maximum
-from coverify.report import Picture, Result, write_result
 from coverify.report import Query as QueryRow
+from coverify.report import Result, write_result
 from coverify.report.verdict import Verdict, worst
 from coverify.verify.engines import ENGINES
 from coverify.verify.query import Outcome, Robustness
 from coverify.verify.witness import Witness
 from coverify.verify.worker import AUTO, Worker
-from tflm_int8 import Model, Reference, sample_shape
-from tflm_int8.program.lowering import lower_reference
-from tflm_int8.program.primitives import Program
 
 _SAVE_EVERY_S = 2.0
 
 
 def verify(
-    model: Annotated[Path, typer.Argument(help="The .tflite file.", show_default=False)],
-    eps: Annotated[int, typer.Option(min=0, max=255, help="Radius in int8 codes of the input.")],
-    inputs: Annotated[Path, typer.Option(help=".npz with x (int8) and, optionally, labels y.")],
+    model: Annotated[
+        Path, typer.Argument(help="The .tflite file, or a fixed-point network (.npz).", show_default=False)
+    ],
+    eps: Annotated[
+        int, typer.Option(min=0, max=255, help="Radius in codes of the input (int8, or pixel values).")
+    ],
+    inputs: Annotated[
+        Path,
+        typer.Option(help=".npz with x (int8; uint8 pixels for an .npz network) and, optionally, labels y."),
+    ],
     index: Annotated[
         str | None, typer.Option(help="Which inputs: numbers and ranges, as 0,3,10-19. Default: all.")
     ] = None,
@@ -59,8 +59,9 @@ def verify(
 ) -> None:
     """Decide, on MODEL's exact integers, whether every input within --eps codes keeps its label.
 
-    The region of input i is every int8 x' with |x' - x[i]| <= eps per element. The property: the index
-    of the first maximum of the output tensor stays the label. HOLDS: proved over the whole region.
+    The region of input i is every integer x' of the input's range with |x' - x[i]| <= eps per element.
+    The property: the index of the first maximum of the output tensor stays the label. HOLDS: proved over
+    the whole region.
     VIOLATED: with a counterexample that was run (--out DIR keeps it as a witness, for coverify replay).
     UNKNOWN: the engine or its time ended; never a proof. An input that is misclassified already is
     VIOLATED by itself.
@@ -75,7 +76,7 @@ def verify(
         task = _prepare(model, profile, inputs, index, eps, label)
         save = _saver(out)
         rows: list[QueryRow] = []
-        with progress_bar(output) as progress, Worker(task.program) as worker:
+        with progress_bar(output) as progress, Worker(task.network.program) as worker:
             bar = Bar(progress, "queries")
             for i in task.indices:
                 outcome = worker.decide(task.query(i), engine, timeout, seed)
@@ -91,34 +92,26 @@ def verify(
 class _Task:
     """What is asked: a prepared network, its inputs, which of them, and the radius."""
 
-    reference: Reference
-    data: Inputs
+    network: Network
+    data: Samples
     labels: list[int]
     indices: list[int]
     eps: int
 
-    @property
-    def program(self) -> Program:
-        """The network as an integer program."""
-        return lower_reference(self.reference)
-
     def query(self, i: int) -> Robustness:
-        return Robustness.around(self.data.x[i], self.labels[i], self.eps)
+        program = self.network.program
+        x0 = self.data.x[i]
+        return Robustness.around(x0, self.labels[i], self.eps, None, program.input_lo, program.input_hi)
 
 
 def _prepare(model: Path, profile: str, inputs: Path, index: str | None, eps: int, label: str) -> _Task:
-    net = Model.read(model)
-    reference = Reference(net, profile)
-    data = read_inputs(inputs, sample_shape(reference.input), None, quantize=False)
-    if reference.output.size < 2:
-        raise BadInput(f"{net.name} has a single output: there is no class that could change")
+    network = read_network(model, profile)
+    data = network.samples(inputs)
     if label not in ("given", "predicted"):
         raise BadInput(f"--label {label}: given or predicted")
-    if label == "given" and data.y is not None:
-        labels = [int(y) for y in data.y]
-    else:
-        labels = [first_maximum(y) for y in reference.run(data.x)]
-    return _Task(reference, data, labels, parse_indices(index, len(data.x)), eps)
+    given = data.y if label == "given" else None
+    labels = network.classes(data.x) if given is None else [int(y) for y in given]
+    return _Task(network, data, labels, parse_indices(index, len(data.x)), eps)
 
 
 def parse_indices(text: str | None, n: int) -> list[int]:
@@ -156,10 +149,10 @@ def _saver(out: Path | None) -> Callable[[Result], None]:
 def _row(task: _Task, i: int, outcome: Outcome, out: Path | None, seed: int) -> QueryRow:
     witness, picture, predicted = None, None, None
     if outcome.witness is not None:
-        shape = task.data.x.shape[1:]
-        x = outcome.witness.reshape(shape)
-        predicted = first_maximum(task.reference.run(x[None]))
-        picture = Picture.of(task.data.x[i], x)
+        x0 = task.data.x[i]
+        x = outcome.witness.astype(x0.dtype).reshape(x0.shape)
+        predicted = task.network.classes(x[None])[0]
+        picture = task.network.picture(x0, x)
         if out is not None:
             witness = f"witness-{i}-eps{task.eps}.zip"
             _witness(task, i, outcome, x, predicted, seed).write(out / witness)
@@ -177,22 +170,20 @@ def _row(task: _Task, i: int, outcome: Outcome, out: Path | None, seed: int) -> 
     )
 
 
-def _witness(
-    task: _Task, i: int, outcome: Outcome, x: NDArray[np.int8], predicted: int, seed: int
-) -> Witness:
+def _witness(task: _Task, i: int, outcome: Outcome, x: Codes, predicted: int, seed: int) -> Witness:
     """The counterexample x (a sample) of input i as a file's content."""
-    net = task.reference.model
-    shape = task.reference.input.shape
+    network = task.network
     return Witness(
-        model=net.content,
-        model_name=net.name,
-        profile=task.reference.profile,
-        x0=task.data.x[i].reshape(shape),
-        x=x.reshape(shape),
+        model=network.content,
+        model_name=network.name,
+        kind=network.kind,
+        profile=network.profile,
+        x0=network.shaped(task.data.x[i]),
+        x=network.shaped(x),
         label=task.labels[i],
         predicted=predicted,
         eps=task.eps,
-        tensors={t: values[0] for t, values in task.reference.trace(x[None]).items()},
+        tensors=network.tensors(x),
         engine=outcome.engine,
         seed=seed,
         index=i,
@@ -215,8 +206,8 @@ def _result(task: _Task, rows: list[QueryRow], seed: int) -> Result:
     return Result(
         verb="verify",
         verdict=worst(verdicts),
-        model=model_ref(task.reference.model),
-        profile=task.reference.profile,
+        model=task.network.ref,
+        profile=task.network.profile,
         queries=tuple(rows),
         not_covered=tuple(gaps),
         versions=versions("z3-solver"),

@@ -9,6 +9,10 @@ class BadQuery(BadInput):
     """The query makes no sense for this network (wrong size, label or radius, unknown engine)."""
 
 
+class BadNetwork(BadInput):
+    """A file that is not a fixed-point network, or one whose integers are not proved to stay in range."""
+
+
 class BadWitness(BadInput):
     """A witness file that cannot be trusted: damaged, too large, of another schema, or contradicting
     itself.

@@ -66,10 +66,12 @@ def requantization(b: Builder, k: Requantization) -> None:
     out, n = k.node.output, k.node.output.size
     limits = np.iinfo(out.dtype)
     one = np.array([k.multiplier.value], np.int64), np.array([k.multiplier.shift], np.int64)
-    rule = p.Requantize(*one, k.rounding, k.after, int(limits.min), int(limits.max))
-    unclamped = p.Requantize(*one, k.rounding, k.after, INT32_MIN - (1 << 32), INT32_MAX + (1 << 32))
+    rule = p.Requantize(*one, k.node.variant.rounding, k.after, int(limits.min), int(limits.max))
+    unclamped = p.Requantize(
+        *one, k.node.variant.rounding, k.after, INT32_MIN - (1 << 32), INT32_MAX + (1 << 32)
+    )
     first, last = (int(end[0]) for end in rule.domain())
-    first, last = _reach(unclamped, INT32_MIN, first, last), _reach(unclamped, INT32_MAX + 1, first, last) - 1
+    first, last = _reach(stage, INT32_MIN, first, last), _reach(stage, INT32_MAX + 1, first, last) - 1
     term = p.Term(b.source(k, 0), Scaling(n), k.before)
     centred = b.emit(p.Affine((term,), np.zeros(n, np.int64)))
     domain = np.array([first], np.int64), np.array([last], np.int64)

@@ -27,7 +27,7 @@ def _rescaled(b: Builder, k: Wide, i: int) -> int:
     wire, n, m = operand(b, k, i), k.node.output.size, k.multipliers[i]
     shifted = b.emit(p.Affine((p.Term(wire, Scaling(n, 1 << k.left_shift), 0),), np.zeros(n, np.int64)))
     one: tuple[I64Array, I64Array] = np.array([m.value], np.int64), np.array([m.shift], np.int64)
-    rule = p.Requantize(*one, k.rounding, 0, INT32_MIN, INT32_MAX)
+    rule = p.Requantize(*one, k.node.variant.rounding, 0, INT32_MIN, INT32_MAX)
     return b.emit(p.Staircase(shifted, rule, np.zeros(n, np.int64)))
 
 
