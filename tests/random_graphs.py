@@ -126,8 +126,7 @@ def add(rng: Rng, b: Builder, x: int) -> int:
 
 
 def reshape(rng: Rng, b: Builder, x: int) -> int:
-    n = int(np.prod(b.tensors[x].shape))
-    return b.reshape(x, (1, n))
+    return b.reshape(x, (1, int(np.prod(b.tensors[x].shape))))
 
 
 def softmax(rng: Rng, b: Builder, x: int) -> int:
@@ -145,8 +144,8 @@ ONE_OP: dict[str, Callable[[Rng, Builder, int], int]] = {
 }
 
 
-def _image(rng: Rng, b: Builder) -> int:
-    shape = (1, int(rng.integers(1, 9)), int(rng.integers(1, 9)), int(rng.integers(1, 7)))
+def _image(rng: Rng, b: Builder, batch=1) -> int:
+    shape = (batch, int(rng.integers(1, 9)), int(rng.integers(1, 9)), int(rng.integers(1, 7)))
     return b.input(shape, _scale(rng, -3, 0), _zero_point(rng))
 
 
@@ -158,7 +157,7 @@ def one_op(name: str, seed: int) -> bytes:
         shape = (int(rng.integers(1, 4)) if name != "ADD" else 1, int(rng.integers(1, 40)))
         x = b.input(shape, _scale(rng, -4, 0.5), _zero_point(rng))
     else:
-        x = _image(rng, b)
+        x = _image(rng, b, int(rng.choice([1, 1, 2, 3])))
     return b.finish(ONE_OP[name](rng, b, x))
 
 

@@ -59,7 +59,8 @@ class Kernel(Protocol):
 class Row:
     """One operator: `prepare` checks it and computes its integers; `lowered_to` names the primitives.
 
-    exact: what of it stays `Exact` (only run, bounded by its type), and why; "" where nothing does.
+    A `Select` that only broadcasts or moves an operand is not listed beside others. exact: what of it stays
+    `Exact` (only run, bounded by its type), and why; "" where nothing does.
     """
 
     prepare: Callable[[Node], Kernel]
@@ -73,13 +74,13 @@ _SIZE: Final = "large ones: more index entries than solvers could use"
 
 
 OPERATORS: Final[dict[str, Row]] = {
-    "ABS": Row(inverse_sqrt.prepare_abs, ("Table",)),
+    "ABS": Row(inverse_sqrt.prepare_abs, ("Table", "Affine", "Staircase")),
     "ADD": Row(add.prepare_add, ("Table", "Affine", "Staircase")),
     "ADD_N": Row(accumulating.prepare_add_n, ("Affine", "Staircase")),
     "ARG_MAX": Row(reducing.prepare_arg_max, ("Max", "Affine", "Staircase", "Exact"), exact=_SIZE),
     "ARG_MIN": Row(reducing.prepare_arg_min, ("Table", "Max", "Affine", "Staircase", "Exact"), exact=_SIZE),
     "AVERAGE_POOL_2D": Row(pooling.prepare_average, ("Affine", "Staircase")),
-    "BATCH_MATMUL": Row(batch_matmul.prepare, ("Product", "Affine", "Staircase", "Exact"), exact=_SIZE),
+    "BATCH_MATMUL": Row(batch_matmul.prepare, ("Affine", "Product", "Staircase", "Exact"), exact=_SIZE),
     "BATCH_TO_SPACE_ND": Row(permuting.prepare_batch_to_space, ("Select",)),
     "BROADCAST_TO": Row(spreading.prepare_broadcast, ("Select",)),
     "CAST": Row(cast.prepare, ("Table", "Affine", "Staircase", "Exact"), exact=f"int16, int32 → {_PATTERNS}"),
@@ -105,29 +106,29 @@ OPERATORS: Final[dict[str, Row]] = {
     "L2_NORMALIZATION": Row(
         inverse_sqrt.prepare_l2, ("Exact",), exact="all: the multiplier of a row depends on the row"
     ),
-    "LEAKY_RELU": Row(relu.prepare_leaky_relu, ("Table",)),
+    "LEAKY_RELU": Row(relu.prepare_leaky_relu, ("Table", "Affine", "Staircase")),
     "LESS": Row(comparison.prepare_comparison, ("Table", "Affine", "Staircase", "Exact"), exact=_COMPARED),
     "LESS_EQUAL": Row(
         comparison.prepare_comparison, ("Table", "Affine", "Staircase", "Exact"), exact=_COMPARED
     ),
-    "LOGICAL_AND": Row(comparison.prepare_logical, ("Product",)),
+    "LOGICAL_AND": Row(comparison.prepare_logical, ("Affine", "Product")),
     "LOGICAL_NOT": Row(comparison.prepare_logical, ("Affine",)),
     "LOGICAL_OR": Row(comparison.prepare_logical, ("Affine", "Staircase")),
-    "LOGISTIC": Row(logistic.prepare_logistic, ("Table",)),
+    "LOGISTIC": Row(logistic.prepare_logistic, ("Table", "Staircase")),
     "LOG_SOFTMAX": Row(log_softmax.prepare, ("Softmax",)),
-    "MAXIMUM": Row(choice.prepare_maximum, ("Affine", "Staircase")),
+    "MAXIMUM": Row(choice.prepare_maximum, ("Affine", "Max", "Staircase")),
     "MAX_POOL_2D": Row(pooling.prepare_max, ("Max",)),
     "MEAN": Row(reducing.prepare_mean, ("Affine", "Staircase")),
-    "MINIMUM": Row(choice.prepare_minimum, ("Affine", "Staircase")),
+    "MINIMUM": Row(choice.prepare_minimum, ("Affine", "Max", "Staircase")),
     "MIRROR_PAD": Row(padding.prepare_mirror, ("Select",)),
-    "MUL": Row(multiply.prepare_multiply, ("Product", "Staircase")),
+    "MUL": Row(multiply.prepare_multiply, ("Affine", "Product", "Staircase")),
     "NOT_EQUAL": Row(
         comparison.prepare_comparison, ("Table", "Affine", "Staircase", "Exact"), exact=_COMPARED
     ),
     "PACK": Row(joining.prepare_pack, ("Affine",)),
     "PAD": Row(padding.prepare_pad, ("Affine",)),
     "PADV2": Row(padding.prepare_pad, ("Affine",)),
-    "PRELU": Row(prelu.prepare, ("Table", "Product", "Staircase", "Affine")),
+    "PRELU": Row(prelu.prepare, ("Table", "Affine", "Product", "Staircase")),
     "QUANTIZE": Row(
         quantize.prepare_quantize,
         ("Table", "Affine", "Staircase", "Exact"),
@@ -135,13 +136,13 @@ OPERATORS: Final[dict[str, Row]] = {
     ),
     "REDUCE_MAX": Row(reducing.prepare_max, ("Max",)),
     "REDUCE_MIN": Row(reducing.prepare_min, ("Table", "Max")),
-    "RELU": Row(relu.prepare_relu, ("Table",)),
-    "RELU6": Row(relu.prepare_relu6, ("Table",)),
+    "RELU": Row(relu.prepare_relu, ("Table", "Staircase")),
+    "RELU6": Row(relu.prepare_relu6, ("Table", "Staircase")),
     "RESHAPE": Row(reshape.prepare, ()),
     "RESIZE_BILINEAR": Row(bilinear.prepare, ("Affine", "Staircase")),
     "RESIZE_NEAREST_NEIGHBOR": Row(spreading.prepare_nearest, ("Select",)),
     "REVERSE_V2": Row(permuting.prepare_reverse, ("Select",)),
-    "RSQRT": Row(inverse_sqrt.prepare_rsqrt, ("Staircase", "Table")),
+    "RSQRT": Row(inverse_sqrt.prepare_rsqrt, ("Table", "Affine", "Staircase")),
     "SELECT_V2": Row(choice.prepare_select, ("Affine", "Product", "Staircase", "Exact"), exact=_PATTERNS),
     "SHAPE": Row(shape.prepare_shape, ("Affine",)),
     "SLICE": Row(slicing.prepare_slice, ("Select",)),
@@ -159,7 +160,7 @@ OPERATORS: Final[dict[str, Row]] = {
     "STRIDED_SLICE": Row(slicing.prepare_strided, ("Select",)),
     "SUB": Row(add.prepare_sub, ("Table", "Affine", "Staircase")),
     "SUM": Row(reducing.prepare_sum, ("Affine", "Staircase")),
-    "TANH": Row(logistic.prepare_tanh, ("Table",)),
+    "TANH": Row(logistic.prepare_tanh, ("Table", "Staircase")),
     "TRANSPOSE": Row(permuting.prepare_transpose, ("Select",)),
     "TRANSPOSE_CONV": Row(transpose_convolution.prepare, ("Affine", "Staircase")),
     "UNPACK": Row(joining.prepare_unpack, ("Select",)),

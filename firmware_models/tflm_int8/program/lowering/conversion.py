@@ -7,6 +7,7 @@ integers stay `Exact`, and what reads them.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -65,11 +66,9 @@ def requantization(b: Builder, k: Requantization) -> None:
     """The centred value through a staircase, on the values for which the result fits int32."""
     out, n = k.node.output, k.node.output.size
     limits = np.iinfo(out.dtype)
-    one = np.array([k.multiplier.value], np.int64), np.array([k.multiplier.shift], np.int64)
-    rule = p.Requantize(*one, k.node.variant.rounding, k.after, int(limits.min), int(limits.max))
-    unclamped = p.Requantize(
-        *one, k.node.variant.rounding, k.after, INT32_MIN - (1 << 32), INT32_MAX + (1 << 32)
-    )
+    value, shift = np.array([k.multiplier.value], np.int64), np.array([k.multiplier.shift], np.int64)
+    stage = p.Requantize(value, shift, k.node.variant.rounding, k.after, INT32_MIN << 1, INT32_MAX << 1)
+    rule = replace(stage, lo=int(limits.min), hi=int(limits.max))
     first, last = (int(end[0]) for end in rule.domain())
     first, last = _reach(stage, INT32_MIN, first, last), _reach(stage, INT32_MAX + 1, first, last) - 1
     term = p.Term(b.source(k, 0), Scaling(n), k.before)
