@@ -21,11 +21,15 @@ from tflm_int8.profiles import Variant
 
 @dataclass(frozen=True)
 class Node:
-    """An operator, the model that it belongs to, and the variant of its kernel."""
+    """An operator, the model that it belongs to, and the variant of its kernel.
+
+    may_overflow: accumulators are not checked, for who looks for the input that overflows them.
+    """
 
     model: Model
     op: Operator
     variant: Variant
+    may_overflow: bool = False
 
     def refuse(self, why: str) -> NoReturn:
         """Raise UnsupportedOp for this operator."""
@@ -206,6 +210,6 @@ class Node:
         most = int(np.iinfo(codes).max)
         reach = np.abs(weights).sum(axis=1) * max(most - zero_point, most + 1 + zero_point)
         worst = int((reach + np.abs(bias.astype(np.float64))).max())
-        if worst > limit:
+        if worst > limit and not self.may_overflow:
             self.overflow(f"the accumulator can reach {worst} in magnitude, beyond {limit}")
         return int(reach.max())

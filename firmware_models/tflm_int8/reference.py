@@ -32,8 +32,8 @@ def sample_shape(tensor: Tensor) -> tuple[int, ...]:
 class Reference:
     """The exact model of a network under a kernel profile."""
 
-    def __init__(self, model: Model, profile: str = "tflm") -> None:
-        """Check and prepare every operator.
+    def __init__(self, model: Model, profile: str = "tflm", *, may_overflow: bool = False) -> None:
+        """Check and prepare every operator; `may_overflow`: but for the reach of accumulators.
 
         Raises UnsupportedOp, UnsupportedModel, MalformedModel, UnknownProfile.
         """
@@ -43,7 +43,7 @@ class Reference:
         if n_values > MAX_ACTIVATIONS:
             raise UnsupportedModel(model.name, f"{n_values} activations; at most {MAX_ACTIVATIONS} are run")
         self.kernels: tuple[Kernel, ...] = tuple(
-            prepare(Node(model, op, variants.of(op.name))) for op in model.operators
+            prepare(Node(model, op, variants.of(op.name), may_overflow)) for op in model.operators
         )
         self._step = max(1, _BATCH_BYTES // (16 * n_values))
 

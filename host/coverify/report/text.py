@@ -16,6 +16,7 @@ from coverify.report.junit import mismatch_text, query_name
 from coverify.report.merge import base_name
 from coverify.report.plain import digest, grouped, plain, seconds
 from coverify.report.result import Result
+from coverify.report.rows import OperatorRow
 from coverify.report.verdict import MEANINGS, Verdict, exit_code
 
 MAX_LINES: Final = 40
@@ -166,7 +167,16 @@ def _operators(result: Result, console: Console) -> None:
     if not rows:
         return
     table = _table(
-        "Operators", "op", "operator", "writes", "shape", "scale", "zero", "accumulator", "lowered to"
+        "Operators",
+        "op",
+        "operator",
+        "writes",
+        "shape",
+        "scale",
+        "zero",
+        "accumulator",
+        "overflows",
+        "lowered to",
     )
     for row in rows[:MAX_LINES]:
         reach = None if row.accumulator is None else f"{row.accumulator[0]}…{row.accumulator[1]}"
@@ -175,9 +185,18 @@ def _operators(result: Result, console: Console) -> None:
         written = ", ".join(map(str, row.outputs))
         shape = "×".join(map(str, row.shape))
         table.add_row(
-            *map(_cell, (row.op_index, row.op, written, shape, scale, row.zero_point, reach, lowered))
+            *map(
+                _cell,
+                (row.op_index, row.op, written, shape, scale, row.zero_point, reach, _overflow(row), lowered),
+            )
         )
     _print(table, len(rows), console)
+
+
+def _overflow(row: OperatorRow) -> str | None:
+    if row.overflow != "found":
+        return "cannot" if row.overflow == "impossible" else row.overflow
+    return f"{row.overflow_value}" + (f" ({row.overflow_input})" if row.overflow_input else "")
 
 
 def _support(result: Result, console: Console) -> None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+import numpy as np
+
 from tflm_int8.errors import UnsupportedModel
 from tflm_int8.kernels.accumulating import AddN, CumulativeSum
 from tflm_int8.kernels.add import Add
@@ -95,14 +97,14 @@ def lower(model: Model, profile: str = "tflm") -> p.Program:
     return lower_reference(Reference(model, profile))
 
 
-def lower_reference(reference: Reference) -> p.Program:
-    """The integer program of a model that is prepared already."""
+def lower_reference(reference: Reference, *, int16: bool = False) -> p.Program:
+    """The integer program of a model that is prepared already; `int16`: also from an int16 to any output."""
     model = reference.model
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise UnsupportedModel(
             model.name, f"{len(model.inputs)} inputs and {len(model.outputs)} outputs; one of each is lowered"
         )
-    for tensor in (reference.input, reference.output):
+    for tensor in () if int16 and reference.input.dtype == "int16" else (reference.input, reference.output):
         if tensor.dtype != "int8":
             raise UnsupportedModel(model.name, f"tensor {tensor.index} is {tensor.dtype}; int8 is lowered")
     builder = Builder(model)
@@ -112,10 +114,13 @@ def lower_reference(reference: Reference) -> p.Program:
         lowering(builder, kernel)
     output = builder.wire(reference.output)
     tensors = {wire: tensor for tensor, wire in builder.wires.items()}
+    limits = np.iinfo(reference.input.dtype)
     return p.Program(
         n_input=reference.input.size,
         steps=tuple(builder.steps),
         output=output,
         tensors=tensors,
         operators=tuple(builder.operators),
+        input_lo=int(limits.min),
+        input_hi=int(limits.max),
     )
