@@ -203,13 +203,18 @@ class Node:
         codes: str = "int8",
         limit: int = INT32_MAX,
     ) -> int:
-        """The greatest Σ|w|·max|x − z| over the channels; refuses one that can pass `limit` with its bias.
+        """The greatest Σ|w|·max|x − z| over the channels; refuses a sum or partial sum that can pass `limit`.
 
-        weights: int64 [channels, depth]; bias: int64 [channels]; codes: the type of x.
+        weights: int64 [channels, depth]; bias: int64 [channels]; codes: the type of x. The ends are exact, as z
+        is a code itself, so that each w·(x − z) can be 0.
         """
         most = int(np.iinfo(codes).max)
-        reach = np.abs(weights).sum(axis=1) * max(most - zero_point, most + 1 + zero_point)
-        worst = int((reach + np.abs(bias.astype(np.float64))).max())
+        above, below = most - zero_point, most + 1 + zero_point
+        up, down = np.maximum(weights, 0).sum(axis=1), -np.minimum(weights, 0).sum(axis=1)
+        wide = bias.astype(np.float64)  # an int64 bias may be any
+        greatest = up * above + down * below + np.maximum(wide, 0)
+        least = up * below + down * above - np.minimum(wide, 0)
+        worst = int(max(greatest.max(), least.max()))
         if worst > limit and not self.may_overflow:
             self.overflow(f"the accumulator can reach {worst} in magnitude, beyond {limit}")
-        return int(reach.max())
+        return int(((up + down) * max(above, below)).max())
