@@ -205,8 +205,8 @@ class Node:
     ) -> int:
         """The greatest Σ|w|·max|x − z| over the channels; refuses a sum or partial sum that can pass `limit`.
 
-        weights: int64 [channels, depth]; bias: int64 [channels]; codes: the type of x. The ends are exact, as z
-        is a code itself, so that each w·(x − z) can be 0.
+        weights: int64 [channels, depth]; bias: int64 [channels]; codes: the type of x. The ends are exact, as
+        z is a code itself, so that each w·(x − z) can be 0.
         """
         most = int(np.iinfo(codes).max)
         above, below = most - zero_point, most + 1 + zero_point
