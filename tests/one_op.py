@@ -7,44 +7,58 @@ x = case.inputs(Reference(...), seed, 6)       # [6, sample shape], of the input
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from types import ModuleType
 
 import numpy as np
 
 import random_elementwise
 import random_graphs
 import random_movement
-from tflm_int8 import Reference, sample_shape
+import random_operands
+import random_state
+from tflm_int8 import Model, Reference, sample_shape
+from tflm_int8.operators import OPERATORS
 
 
 @dataclass(frozen=True)
 class Case:
-    """One entry of a random table: `key` in its table, and the function from key and seed to a file."""
+    """One entry of a random table: `key` in its table."""
 
     key: str
-    make: Callable[[str, int], bytes]
+    table: ModuleType
 
     def model(self, seed: int) -> bytes:
         """The .tflite file of a seed."""
-        return self.make(self.key, seed)
+        return self.table.one_op(self.key, seed)
 
     def inputs(self, reference: Reference, seed: int, n: int) -> np.ndarray:
-        """Random values and extremes of the input's type; none on which the operator is undefined."""
+        """Random values and extremes of the input's type, [n, sample shape]; none that is undefined."""
         x, shape = reference.input, sample_shape(reference.input)
+        if self.table in (random_operands, random_state):
+            return self.table.samples(seed, reference, n).reshape(n, *shape)
         if x.dtype != "int8":
             return random_movement.values(np.random.default_rng([seed, 41]), (n, *shape), x.dtype)
         least = x.quantization.zero_point if self.key.startswith("RSQRT") else -128
         return random_elementwise.samples(seed, shape, n, least)
 
 
+def _operators(case: Case) -> set[str]:
+    """The operators that the entry is about: by its name, or all that its models hold."""
+    name = case.key.split()[0].removesuffix("_INT16")
+    for known in (name, f"CUSTOM:{name}"):
+        if known in OPERATORS:
+            return {known}
+    models = (Model.from_bytes(case.model(seed)) for seed in range(40))
+    return {op.name for model in models for op in model.operators}
+
+
 def _entries() -> Iterator[tuple[str, Case]]:
-    for table in (random_graphs, random_elementwise, random_movement):
+    for table in (random_graphs, random_elementwise, random_movement, random_operands, random_state):
         for key in table.ONE_OP:
-            name = key.removesuffix("_INT16")
-            names = ("AVERAGE_POOL_2D", "MAX_POOL_2D") if name == "POOL_2D" else (name,)
-            for operator in names:
-                yield operator, Case(key, table.one_op)
+            for operator in sorted(_operators(Case(key, table))):
+                yield operator, Case(key, table)
 
 
 CASES_OF: dict[str, list[Case]] = {}

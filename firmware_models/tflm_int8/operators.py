@@ -19,15 +19,19 @@ from tflm_int8.kernels import (
     bilinear,
     cast,
     choice,
+    circular_buffer,
     comparison,
     convolution,
+    divide,
     elu,
+    embedding,
     fully_connected,
     hard_swish,
     inverse_sqrt,
     joining,
     log_softmax,
     logistic,
+    lstm,
     multiply,
     padding,
     permuting,
@@ -41,6 +45,7 @@ from tflm_int8.kernels import (
     slicing,
     softmax,
     spreading,
+    svdf,
     transpose_convolution,
 )
 from tflm_int8.node import Node
@@ -70,33 +75,67 @@ class Row:
 
 _PATTERNS: Final = "float32: bit patterns, with which no primitive computes"
 _COMPARED: Final = "int32, int64, float32: a difference of such operands can leave int32"
+_POSITIONS: Final = "computed positions: the values say which elements are read"
+_SHAPES: Final = "all: it computes shapes, which are constants in practice"
+_UNROLLED: Final = "all: it is not unrolled over the time steps"
 _SIZE: Final = "large ones: more index entries than solvers could use"
 
 
 OPERATORS: Final[dict[str, Row]] = {
     "ABS": Row(inverse_sqrt.prepare_abs, ("Table", "Affine", "Staircase")),
-    "ADD": Row(add.prepare_add, ("Table", "Affine", "Staircase")),
+    "ADD": Row(
+        add.prepare_add,
+        (
+            "Table",
+            "Affine",
+            "Staircase",
+        ),
+    ),
     "ADD_N": Row(accumulating.prepare_add_n, ("Affine", "Staircase")),
     "ARG_MAX": Row(reducing.prepare_arg_max, ("Max", "Affine", "Staircase", "Exact"), exact=_SIZE),
     "ARG_MIN": Row(reducing.prepare_arg_min, ("Table", "Max", "Affine", "Staircase", "Exact"), exact=_SIZE),
     "AVERAGE_POOL_2D": Row(pooling.prepare_average, ("Affine", "Staircase")),
     "BATCH_MATMUL": Row(batch_matmul.prepare, ("Affine", "Product", "Staircase", "Exact"), exact=_SIZE),
     "BATCH_TO_SPACE_ND": Row(permuting.prepare_batch_to_space, ("Select",)),
+    "BROADCAST_ARGS": Row(
+        shape.prepare_broadcast_args,
+        ("Exact",),
+        exact=_SHAPES,
+    ),
     "BROADCAST_TO": Row(spreading.prepare_broadcast, ("Select",)),
     "CAST": Row(cast.prepare, ("Table", "Affine", "Staircase", "Exact"), exact=f"int16, int32 → {_PATTERNS}"),
     "CONCATENATION": Row(joining.prepare_concatenation, ("Affine",)),
     "CONV_2D": Row(convolution.prepare_conv, ("Affine", "Staircase")),
     "CUMSUM": Row(accumulating.prepare_cumsum, ("Affine", "Staircase", "Exact"), exact=_SIZE),
+    "CUSTOM:CIRCULAR_BUFFER": Row(circular_buffer.prepare, ("Affine",)),
     "DEPTHWISE_CONV_2D": Row(convolution.prepare_depthwise, ("Affine", "Staircase")),
     "DEPTH_TO_SPACE": Row(permuting.prepare_depth_to_space, ("Select",)),
     "DEQUANTIZE": Row(quantize.prepare_dequantize, ("Table", "Exact"), exact=f"int16 → {_PATTERNS}"),
+    "DIV": Row(divide.prepare, ("Exact",), exact="all: the divisor picks the multiplier"),
     "DYNAMIC_UPDATE_SLICE": Row(slicing.prepare_update, ("Affine",)),
     "ELU": Row(elu.prepare, ("Table",)),
+    "EMBEDDING_LOOKUP": Row(embedding.prepare_lookup, ("Exact",), exact=_POSITIONS),
     "EQUAL": Row(comparison.prepare_comparison, ("Table", "Affine", "Staircase", "Exact"), exact=_COMPARED),
     "EXPAND_DIMS": Row(reshape.prepare_expand_dims, ()),
     "FILL": Row(spreading.prepare_fill, ("Select",)),
-    "FULLY_CONNECTED": Row(fully_connected.prepare, ("Affine", "Staircase")),
-    "GATHER": Row(slicing.prepare_gather, ("Select",)),
+    "FULLY_CONNECTED": Row(
+        fully_connected.prepare,
+        (
+            "Affine",
+            "Product",
+            "Staircase",
+            "Exact",
+        ),
+        exact=_SIZE,
+    ),
+    "GATHER": Row(
+        slicing.prepare_gather,
+        (
+            "Select",
+            "Exact",
+        ),
+        exact=_POSITIONS,
+    ),
     "GATHER_ND": Row(slicing.prepare_gather_nd, ("Select",)),
     "GREATER": Row(comparison.prepare_comparison, ("Table", "Affine", "Staircase", "Exact"), exact=_COMPARED),
     "GREATER_EQUAL": Row(
@@ -134,6 +173,13 @@ OPERATORS: Final[dict[str, Row]] = {
         ("Table", "Affine", "Staircase", "Exact"),
         exact="float32 that is no function of one int8: no primitive reads bit patterns",
     ),
+    "REDUCE_ALL": Row(
+        reducing.prepare_all,
+        (
+            "Affine",
+            "Max",
+        ),
+    ),
     "REDUCE_MAX": Row(reducing.prepare_max, ("Max",)),
     "REDUCE_MIN": Row(reducing.prepare_min, ("Table", "Max")),
     "RELU": Row(relu.prepare_relu, ("Table", "Staircase")),
@@ -160,9 +206,11 @@ OPERATORS: Final[dict[str, Row]] = {
     "STRIDED_SLICE": Row(slicing.prepare_strided, ("Select",)),
     "SUB": Row(add.prepare_sub, ("Table", "Affine", "Staircase")),
     "SUM": Row(reducing.prepare_sum, ("Affine", "Staircase")),
+    "SVDF": Row(svdf.prepare, ("Affine", "Staircase", "Table")),
     "TANH": Row(logistic.prepare_tanh, ("Table", "Staircase")),
     "TRANSPOSE": Row(permuting.prepare_transpose, ("Select",)),
     "TRANSPOSE_CONV": Row(transpose_convolution.prepare, ("Affine", "Staircase")),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": Row(lstm.prepare, ("Exact",), exact=_UNROLLED),
     "UNPACK": Row(joining.prepare_unpack, ("Select",)),
     "ZEROS_LIKE": Row(shape.prepare_zeros_like, ("Affine",)),
 }

@@ -62,7 +62,7 @@ def count(
 
 
 def _type(node) -> str:
-    """The type of the operator's data: of its first input that is computed and no condition, or its output."""
+    """The type of the operator's data: of its first computed input, a condition aside, or of its output."""
     data = [t for t in map(node.optional_input, range(len(node.op.inputs))) if t is not None]
     first = next((t.dtype for t in data if t.data is None), node.output.dtype)
     return node.output.dtype if first == "bool" else first

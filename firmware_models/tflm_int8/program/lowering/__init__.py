@@ -1,8 +1,9 @@
 """Lower a prepared model to the integer program: one function per kernel.
 
 A program is made for models of one int8 input and one int8 output. A kernel without a function here is
-lowered to `Exact`, which runs the kernel itself. What a kernel computes and what its lowering computes are
-held equal by a property test on every tensor.
+lowered to `Exact`, which runs the kernel itself. The program of a model that keeps state between invocations
+is that of the first invocation after a reset. What a kernel computes and what its lowering computes are held
+equal by a property test on every tensor.
 """
 
 from __future__ import annotations
@@ -19,21 +20,25 @@ from tflm_int8.kernels.batch_matmul import BatchMatmul
 from tflm_int8.kernels.bilinear import ResizeBilinear
 from tflm_int8.kernels.cast import Cast
 from tflm_int8.kernels.choice import Choice, Extreme
+from tflm_int8.kernels.circular_buffer import CircularBuffer
 from tflm_int8.kernels.comparison import Comparison, Logical
+from tflm_int8.kernels.computed_weights import ComputedWeights
 from tflm_int8.kernels.convolution import Convolution2D
 from tflm_int8.kernels.fully_connected import FullyConnected
+from tflm_int8.kernels.integer_arithmetic import IntegerArithmetic
 from tflm_int8.kernels.log_softmax import LogSoftmax
 from tflm_int8.kernels.lookup import Lookup, Pointwise
 from tflm_int8.kernels.movement import Movement
 from tflm_int8.kernels.multiply import Multiply, SquaredDifference
 from tflm_int8.kernels.pooling import AveragePool, MaxPool
-from tflm_int8.kernels.prelu import Prelu
+from tflm_int8.kernels.prelu import Prelu, WidePrelu
 from tflm_int8.kernels.quantize import Dequantize, QuantizeFloat, Requantization
-from tflm_int8.kernels.reducing import ArgReduction, ExtremeReduction, SumReduction
+from tflm_int8.kernels.reducing import AllReduction, ArgReduction, ExtremeReduction, SumReduction
 from tflm_int8.kernels.reshape import Reshape
 from tflm_int8.kernels.shape import Constant
 from tflm_int8.kernels.softmax import Softmax
 from tflm_int8.kernels.softmax_wide import WideSoftmax
+from tflm_int8.kernels.svdf import Svdf
 from tflm_int8.kernels.transpose_convolution import TransposeConvolution
 from tflm_int8.kernels.wide import Wide
 from tflm_int8.model import Model
@@ -46,6 +51,7 @@ from tflm_int8.program.lowering import (
     movement,
     pointwise,
     pooling,
+    remembering,
     softmax,
     sums,
     wide,
@@ -58,12 +64,15 @@ __all__ = ["lower", "lower_reference"]
 _LOWERINGS: Final[dict[type, Callable[[Builder, Any], None]]] = {
     Add: elementwise.add,
     AddN: sums.add_n,
+    AllReduction: sums.all_hold,
     ArgReduction: sums.arg_extreme,
     AveragePool: pooling.average_pool,
     BatchMatmul: sums.batch_matmul,
     Cast: conversion.cast,
     Choice: elementwise.choice,
+    CircularBuffer: remembering.circular_buffer,
     Comparison: elementwise.comparison,
+    ComputedWeights: dense.computed_weights,
     Constant: movement.constant,
     Convolution2D: convolution.convolution,
     CumulativeSum: sums.cumulative_sum,
@@ -71,6 +80,7 @@ _LOWERINGS: Final[dict[type, Callable[[Builder, Any], None]]] = {
     Extreme: elementwise.extreme,
     ExtremeReduction: sums.extreme,
     FullyConnected: dense.fully_connected,
+    IntegerArithmetic: wide.integers,
     Logical: elementwise.logical,
     LogSoftmax: softmax.log_softmax,
     Lookup: pointwise.lookup,
@@ -79,21 +89,26 @@ _LOWERINGS: Final[dict[type, Callable[[Builder, Any], None]]] = {
     Multiply: elementwise.multiply,
     Pointwise: pointwise.pointwise,
     Prelu: elementwise.prelu,
-    QuantizeFloat: conversion.quantize_float,
+    QuantizeFloat: conversion.of_floats,
     Requantization: conversion.requantization,
     Reshape: movement.reshape,
     ResizeBilinear: sums.bilinear,
     Softmax: softmax.softmax,
     SquaredDifference: elementwise.squared_difference,
     SumReduction: sums.sum_reduction,
+    Svdf: remembering.svdf,
     TransposeConvolution: sums.transpose_convolution,
     Wide: wide.arithmetic,
+    WidePrelu: wide.prelu,
     WideSoftmax: wide.softmax,
 }
 
 
 def lower(model: Model, profile: str = "tflm") -> p.Program:
-    """The integer program of a model.  Raises UnsupportedModel, UnsupportedOp, MalformedModel."""
+    """The integer program of a model (if stateful: of the first invocation after a reset).
+
+    Raises UnsupportedModel, UnsupportedOp, MalformedModel.
+    """
     return lower_reference(Reference(model, profile))
 
 

@@ -27,9 +27,15 @@ _BITS: Final = {"bool": 1, "int8": 8, "int16": 16, "int32": 32, "uint32": 32}
 """Types by the bits that their wire needs; uint32 is carried as the int32 of the same bits."""
 
 
+_BEYOND: Final = 1 << 40
+"""More than the bounds of an int32 and of its wraps add up to."""
+
+
 def cast(b: Builder, k: Cast) -> None:
     """The same wire where the new type holds every value of the old one, else less its wraps around."""
     x, out = k.node.input(0), k.node.output
+    if x.dtype == "float32":
+        return of_floats(b, k)
     if out.dtype == "float32":
         return _of_codes(b, k) if x.dtype in ("bool", "int8") else b.exact(k)
     wire, bits, n = b.source(k, 0), _BITS[out.dtype], out.size
@@ -38,7 +44,8 @@ def cast(b: Builder, k: Cast) -> None:
         times = b.emit(p.Staircase(wire, Overflows(bits, -half, half - 1), np.zeros(n, np.int64)))
         terms = (p.Term(wire, Scaling(n), 0), p.Term(times, Scaling(n, -(1 << bits)), 0))
         half = 1 << (bits - 1)
-        rule = p.DivideRounding(np.ones(1, np.int64), -half, half - 1)
+        one = np.ones(1, np.int64)  # the clamp changes no value, and takes whatever a bound may say
+        rule = Within(p.DivideRounding(one, -half, half - 1), -_BEYOND * one, _BEYOND * one)
         difference = b.emit(p.Affine(terms, np.zeros(n, np.int64)))
         wire = b.emit(p.Staircase(difference, rule, np.zeros(n, np.int64)))
     b.wires[out.index] = wire
@@ -46,10 +53,10 @@ def cast(b: Builder, k: Cast) -> None:
 
 def dequantize(b: Builder, k: Dequantize) -> None:
     """A table of bit patterns; floats of an int16 stay `Exact`: their patterns are no monotone function."""
-    return _of_codes(b, k) if k.node.input(0).dtype == "int8" else b.exact(k)
+    return b.exact(k) if k.node.input(0).dtype == "int16" else _of_codes(b, k)
 
 
-def quantize_float(b: Builder, k: QuantizeFloat) -> None:
+def of_floats(b: Builder, k: QuantizeFloat | Cast) -> None:
     """A table where the float is one of an int8; else `Exact`, there being no primitive that reads floats."""
     found = _table_behind(b, b.source(k, 0))
     if found is None:
@@ -59,7 +66,7 @@ def quantize_float(b: Builder, k: QuantizeFloat) -> None:
         codes = k.run([patterns.astype(np.int32).view(np.float32)[None]])[0]
     except AccumulatorOverflow:  # of a float that occurs, perhaps: the kernel will say
         return b.exact(k)
-    b.wires[k.node.output.index] = b.emit(p.Table(wire, codes[0].astype(np.int64)))
+    b.wires[k.node.output.index] = b.emit(p.Table(wire, integers(codes)[0]))
 
 
 def requantization(b: Builder, k: Requantization) -> None:
@@ -90,10 +97,14 @@ def _reach(rule: p.Rule, value: int, first: int, last: int) -> int:
 
 
 def _of_codes(b: Builder, k: Kernel) -> None:
-    """The kernel on every int8 (or bool), as a table."""
-    x = CODES.astype(np.int8) if k.node.input(0).dtype == "int8" else CODES.astype(bool)
-    table = integers(k.run([x[None]])[0])[0]
-    b.wires[k.node.output.index] = b.emit(p.Table(b.source(k, 0), table))
+    """The kernel on every int8, bool or uint8 (which is moved to int8's range first), as a table."""
+    x, wire = k.node.input(0), b.source(k, 0)
+    offset = 128 if x.dtype == "uint8" else 0
+    if offset:
+        term = p.Term(wire, Scaling(x.size), offset)
+        wire = b.emit(p.Affine((term,), np.zeros(x.size, np.int64)))
+    table = integers(k.run([(CODES + offset).astype(x.dtype)[None]])[0])[0]
+    b.wires[k.node.output.index] = b.emit(p.Table(wire, table))
 
 
 def _table_behind(b: Builder, wire: int) -> tuple[int, I64Array] | None:

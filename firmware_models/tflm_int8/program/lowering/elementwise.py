@@ -56,7 +56,7 @@ def prelu(b: Builder, k: Prelu) -> None:
     positive = b.emit(p.Table(b.source(k, 0), k.positive))
     centred = np.minimum(np.arange(-128, 128) - k.zero_points[0], 0)
     below = b.emit(p.Table(b.source(k, 0), centred))
-    acc = _times(b, below, k, 1, k.zero_points[1])
+    acc = times(b, below, k, 1, k.zero_points[1])
     negative = b.emit(p.Staircase(acc, k.negative, np.zeros(n, np.int64)))
     total = affine(b, n, k.output_zero_point, (positive, 1), (negative, 1))
     b.wires[k.node.output.index] = clamped(b, total, n, -128, 127)
@@ -129,7 +129,7 @@ def choice(b: Builder, k: Choice) -> None:
         return b.exact(k)  # a difference of bit patterns can leave int32
     n, limits = k.node.output.size, np.iinfo(k.node.output.dtype)
     x, y = operand(b, k, 1), operand(b, k, 2)
-    chosen = _times(b, affine(b, n, 0, (x, 1), (y, -1)), k, 0, 0)
+    chosen = times(b, affine(b, n, 0, (x, 1), (y, -1)), k, 0, 0)
     total = affine(b, n, 0, (y, 1), (chosen, 1))
     b.wires[k.node.output.index] = clamped(b, total, n, int(limits.min), int(limits.max))
 
@@ -159,10 +159,10 @@ def _product(b: Builder, k: Any, zero_points: tuple[int, int]) -> int:
     n = k.node.output.size
     bias = np.full(n, -zero_points[i], np.int64)
     centred = b.emit(p.Affine((p.Term(operand(b, k, i), Scaling(n), 0),), bias))
-    return _times(b, centred, k, 1 - i, zero_points[1 - i])
+    return times(b, centred, k, 1 - i, zero_points[1 - i])
 
 
-def _times(b: Builder, wire: int, k: Any, i: int, zero_point: int) -> int:
+def times(b: Builder, wire: int, k: Any, i: int, zero_point: int) -> int:
     """A wire of the output's shape times the i-th input less its zero point."""
     tensor, out = k.node.input(i), k.node.output
     if tensor.data is None:

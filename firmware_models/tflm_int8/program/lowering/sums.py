@@ -12,7 +12,7 @@ from tflm_int8.kernels.accumulating import UNIT, AddN, CumulativeSum
 from tflm_int8.kernels.batch_matmul import BatchMatmul
 from tflm_int8.kernels.bilinear import ResizeBilinear
 from tflm_int8.kernels.movement import numbered
-from tflm_int8.kernels.reducing import ArgReduction, ExtremeReduction, SumReduction
+from tflm_int8.kernels.reducing import AllReduction, ArgReduction, ExtremeReduction, SumReduction
 from tflm_int8.kernels.transpose_convolution import TransposeConvolution
 from tflm_int8.program import primitives as p
 from tflm_int8.program.linear import Convolution, Scaling, repeated
@@ -20,7 +20,7 @@ from tflm_int8.program.lowering.builder import Builder
 from tflm_int8.program.sparse import Sparse
 
 _MAX_COEFFICIENTS: Final = 1 << 22
-_MAX_PRODUCTS: Final = 1 << 16
+MAX_PRODUCTS: Final = 1 << 16
 
 
 def sum_reduction(b: Builder, k: SumReduction) -> None:
@@ -42,6 +42,16 @@ def extreme(b: Builder, k: ExtremeReduction) -> None:
     if not k.greatest:
         wire = b.emit(p.Table(wire, complement))
     b.wires[k.node.output.index] = wire
+
+
+def all_hold(b: Builder, k: AllReduction) -> None:
+    """1 less the maximum of the complements."""
+    n, groups = k.node.input(0).size, k.groups()
+    ones, source = np.ones(n, np.int64), b.source(k, 0)
+    missing = b.emit(p.Affine((p.Term(source, Scaling(n, -1), 0),), ones))
+    some = b.emit(p.Max(missing, groups, 0, 1))
+    term = p.Term(some, Scaling(len(groups), -1), 0)
+    b.wires[k.node.output.index] = b.emit(p.Affine((term,), np.ones(len(groups), np.int64)))
 
 
 def arg_extreme(b: Builder, k: ArgReduction) -> None:
@@ -121,7 +131,7 @@ def transpose_convolution(b: Builder, k: TransposeConvolution) -> None:
     """The centred image spread out by the strides with zeros between, then an ordinary convolution with the
     filters turned by half a circle."""
     x, n_out = k.node.input(2), len(k.filters)
-    rows, columns = _spread(k.rows), _spread(k.columns)
+    rows, columns = _spread(k.rows, x.shape[1]), _spread(k.columns, x.shape[2])
     inside = (rows[:, None] >= 0) & (columns[None, :] >= 0)
     pixels = np.where(inside, rows[:, None] * x.shape[2] + columns, 0)
     n_in, batch = x.size // x.shape[0], x.shape[0]
@@ -139,11 +149,11 @@ def transpose_convolution(b: Builder, k: TransposeConvolution) -> None:
     b.requantized(acc, k.requantize, channel, k.node.output.index)
 
 
-def _spread(axis: Axis) -> I64Array:
-    """The input position at each place of the spread-out axis (out + kernel − 1 places), −1 for a zero."""
+def _spread(axis: Axis, n: int) -> I64Array:
+    """The input position, of n, at each of the spread-out axis's size + kernel − 1 places, −1 for a zero."""
     at = np.arange(axis.size + axis.kernel - 1) - (axis.kernel - 1 - axis.before)
     place = at // axis.stride
-    return np.where((at % axis.stride == 0) & (place >= 0) & (place < axis.out), place, -1)
+    return np.where((at % axis.stride == 0) & (place >= 0) & (place < n), place, -1)
 
 
 def _stride_one(places: I64Array, axis: Axis) -> Axis:
@@ -155,7 +165,7 @@ def batch_matmul(b: Builder, k: BatchMatmul) -> None:
     factors, n = k.factors(), k.node.output.size
     constants = [k.node.input(i).data for i in (0, 1)]
     known = next((i for i in (0, 1) if constants[i] is not None), None)
-    if factors[0].size > (_MAX_PRODUCTS if known is None else _MAX_COEFFICIENTS):
+    if factors[0].size > (MAX_PRODUCTS if known is None else _MAX_COEFFICIENTS):
         b.exact(k)
         return
     if known is None:

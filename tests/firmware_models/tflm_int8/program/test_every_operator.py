@@ -17,9 +17,9 @@ from coverify.verify.errors import CannotDecide
 from model_builder import Builder
 from one_op import CASES_OF, Case
 from oracle import ROOT
-from tflm_int8 import Model, Reference, UnsupportedModel, UnsupportedOp
+from tflm_int8 import AccumulatorOverflow, Model, Reference, UnsupportedModel, UnsupportedOp
 from tflm_int8.operators import OPERATORS
-from tflm_int8.program.concrete import run
+from tflm_int8.program.concrete import OutsideDomain, run
 from tflm_int8.program.lowering import lower_reference
 from tflm_int8.program.lowering.builder import integers
 from tflm_int8.program.primitives import Affine, Exact, Program
@@ -51,7 +51,11 @@ def test_the_program_equals_the_kernels_on_every_wire(operator):
     for case in CASES_OF[operator]:
         for seed, reference, program in lowered(case, operator):
             x = case.inputs(reference, seed, 6)
-            trace = reference.trace(x)
+            try:
+                traces = [reference.trace(x[i : i + 1]) for i in range(len(x))]  # each after a reset
+            except AccumulatorOverflow:
+                continue
+            trace = {t: np.concatenate([one[t] for one in traces]) for t in traces[0]}
             wires = run(program, x.reshape(len(x), -1))
             written = {wire: t for wire, t in program.tensors.items() if t in trace}
             for wire, tensor in written.items():
@@ -84,7 +88,11 @@ def test_no_wire_leaves_its_bounds_on_a_random_box(operator):
             x = rng.integers(lo, hi, (30, program.n_input), endpoint=True)
             x[0], x[1] = lo, hi
             x[2:10] = np.where(rng.random((8, program.n_input)) < 0.5, lo, hi)
-            for number, (box, wire) in enumerate(zip(boxes, run(program, x), strict=True)):
+            try:
+                wires = run(program, x)
+            except OutsideDomain:  # in an operator that stays Exact
+                continue
+            for number, (box, wire) in enumerate(zip(boxes, wires, strict=True)):
                 message = f"{case.key}-{seed}, wire {number}"
                 assert np.all(box.lo <= wire.min(axis=0)), message
                 assert np.all(wire.max(axis=0) <= box.hi), message
@@ -101,7 +109,7 @@ def test_the_row_names_the_primitives_that_the_lowering_emits(operator):
             for step, i in zip(program.steps, program.operators, strict=True):
                 if i in mine:
                     (constants if _constant(step) else seen).add(type(step).__name__)
-    if row.lowered_to != ("Select",):
+    if "Select" not in row.lowered_to:
         seen -= {"Select"}  # operands broadcast or moved
     assert seen <= set(row.lowered_to)
     assert set(row.lowered_to) - {"Exact"} <= seen | constants  # what is Exact by its size is larger
