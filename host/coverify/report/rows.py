@@ -247,4 +247,8 @@ class OperatorSupport(Row):
     op: Text
     reference: bool
     lowered_to: Annotated[tuple[Text, ...], Field(max_length=100)] = ()
+    exact: Text | None = None
+    """What of it is not lowered but only run, and why."""
     firmware: bool
+    checked: Annotated[dict[Text, Count], Field(max_length=100)] = {}
+    """Type of its data → random models on which every byte equalled the oracle's (recorded)."""

@@ -23,9 +23,13 @@ MAX_LINES: Final = 40
 """Most rows of a table that are printed."""
 
 FOLDED: Final = {
-    "name", "where", "evidence", "note", "notes", "lowered to", "found", "to install", "part", "file",
+    "name", "where", "evidence", "note", "notes", "lowered to", "concrete", "found", "to install", "part",
+    "file",
 }  # fmt: skip
 """Columns whose cells may be broken into lines; all others stay whole."""
+
+_TYPES: Final = ("int8", "int16", "uint8", "int32", "int64", "bool", "float32")
+"""Types of an operator's data, in the order in which they are named."""
 
 STYLES: Final = {0: "bold green", 1: "bold red", 2: "bold magenta", 3: "bold magenta", 4: "bold yellow"}
 """Exit code → style of the verdict."""
@@ -203,11 +207,15 @@ def _support(result: Result, console: Console) -> None:
     rows = result.support or ()
     if not rows:
         return
-    table = _table("Operators of TFLM", "operator", "reference", "firmware", "lowered to")
+    table = _table("Operators of TFLM", "operator", "concrete", "oracle", "firmware", "lowered to")
     for row in rows:
-        yes = ["yes" if here else "no" for here in (row.reference, row.firmware)]
+        types = ", ".join(t for t in _TYPES if t in row.checked)
         lowered = ", ".join(row.lowered_to) or ("the same wire" if row.reference else None)
-        table.add_row(*map(_cell, (row.op, *yes, lowered)))
+        if row.exact:
+            lowered = f"{lowered} ({row.exact})"
+        concrete = types or ("not checked" if row.reference else "no")
+        n_models = sum(row.checked.values()) or None
+        table.add_row(*map(_cell, (row.op, concrete, n_models, "yes" if row.firmware else "no", lowered)))
     console.print()
     console.print(table)
 
