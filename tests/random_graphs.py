@@ -24,8 +24,8 @@ def _scale(rng: Rng, low=-6.0, high=0.0) -> float:
 
 def _weights(rng: Rng, shape: tuple[int, ...]) -> np.ndarray:
     if rng.random() < 0.15:
-        return rng.choice([-127, 127], shape)
-    return rng.integers(-127, 128, shape)
+        return rng.choice([-128, -127, 127], shape)
+    return rng.integers(-128, 128, shape)
 
 
 def _bias(rng: Rng, n: int, depth: int) -> np.ndarray | None:
@@ -68,7 +68,7 @@ def _window(rng: Rng, b: Builder, x: int, dilate=True) -> dict:
     stride = (int(rng.integers(1, 4)), int(rng.integers(1, 4)))
     kernel, dilation = [], []
     for size in (height, width):
-        d = int(rng.integers(1, 3)) if dilate and stride == (1, 1) else 1
+        d = int(rng.integers(1, 4)) if dilate and (stride == (1, 1) or rng.random() < 0.2) else 1
         most = size if padding == 0 else (size - 1) // d + 1
         kernel.append(int(rng.integers(1, min(most, 4) + 1)))
         dilation.append(d)
