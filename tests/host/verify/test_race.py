@@ -167,3 +167,11 @@ def test_no_process_outlives_an_interrupted_or_killed_parent(hard, engine, signa
         time.sleep(0.05)
     assert started
     assert not [pid for pid in started if Path(f"/proc/{pid}").exists()]
+
+
+def test_two_engines_of_one_place_do_not_run_at_once(monkeypatch):
+    monkeypatch.setattr(portfolio, "stages", lambda query: ())
+    monkeypatch.setattr(portfolio, "racers", lambda query: ("attack", "enumerate", "interval"))
+    with Worker(program(), jobs=3) as worker:
+        outcome = worker.decide(WIDE, "auto", 60)
+    assert (outcome.verdict, outcome.engine) == (Verdict.HOLDS, "interval")

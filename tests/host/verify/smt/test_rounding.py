@@ -13,26 +13,7 @@ from tflm_int8.program.primitives import DivideRounding, HalfUpShift, Requantize
 
 z3 = pytest.importorskip("z3")
 
-ACCUMULATORS = [
-    -(2**31),
-    -99_999,
-    -515,
-    -513,
-    -512,
-    -511,
-    -3,
-    -2,
-    -1,
-    0,
-    1,
-    2,
-    3,
-    511,
-    512,
-    513,
-    2**20,
-    2**30,
-]
+ACCUMULATORS = [-(2**31), -99_999, *range(-515, -509), *range(-3, 4), *range(509, 515), 2**20, 2**30]
 
 
 def requantize(multiplier: int, shift: int, rounding: Rounding) -> Requantize:
