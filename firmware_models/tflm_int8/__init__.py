@@ -12,6 +12,7 @@ from tflm_int8.errors import (
     AccumulatorOverflow,
     BadTensor,
     MalformedModel,
+    NotInProfile,
     TflmError,
     UnknownProfile,
     UnsupportedModel,
@@ -19,9 +20,10 @@ from tflm_int8.errors import (
     WrongArithmetic,
 )
 from tflm_int8.model import Model, Operator, Quantization, Tensor
-from tflm_int8.profiles import PROFILES, Profile, Variant
+from tflm_int8.profiles import PROFILES
 from tflm_int8.program.lowering import lower
 from tflm_int8.reference import Reference, sample_shape
+from tflm_int8.variant import Profile, Variant
 
 __all__ = [
     "PROFILES",
@@ -29,6 +31,7 @@ __all__ = [
     "BadTensor",
     "MalformedModel",
     "Model",
+    "NotInProfile",
     "Operator",
     "Profile",
     "Quantization",

@@ -13,13 +13,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tflm_int8.errors import BadTensor, UnsupportedModel
+from tflm_int8.errors import BadTensor, NotInProfile, UnsupportedModel
 from tflm_int8.kernels.blas import check_products
 from tflm_int8.kernels.memory import Memory, Remembering, fresh
-from tflm_int8.model import Model, Tensor
+from tflm_int8.model import Model, Operator, Tensor
 from tflm_int8.node import Node
 from tflm_int8.operators import Kernel, prepare
 from tflm_int8.profiles import profile_named
+from tflm_int8.variant import Profile
 
 Array = NDArray[Any]
 
@@ -32,22 +33,31 @@ def sample_shape(tensor: Tensor) -> tuple[int, ...]:
     return tensor.shape[1:] if tensor.shape and tensor.shape[0] == 1 else tensor.shape
 
 
+def _node(model: Model, op: Operator, profile: Profile, may_overflow: bool) -> Node:
+    """The operator with its variant.  Raises NotInProfile."""
+    types = {model.tensors[i].dtype for i in (*op.inputs, *op.outputs) if i >= 0}
+    why = profile.refusal(op.name, types)
+    if why:
+        raise NotInProfile(op.name, op.index, model.name, profile.name, why)
+    return Node(model, op, profile.of(op.name), may_overflow)
+
+
 class Reference:
     """The exact model of a network under a kernel profile."""
 
-    def __init__(self, model: Model, profile: str = "tflm") -> None:
-        """Check and prepare every operator.
+    def __init__(self, model: Model, profile: str = "tflm", *, may_overflow: bool = False) -> None:
+        """Check and prepare every operator; `may_overflow`: but for the reach of accumulators.
 
         Raises UnsupportedOp, UnsupportedModel, MalformedModel, UnknownProfile, WrongArithmetic.
         """
         check_products()
-        variants = profile_named(profile)
+        table = profile_named(profile)
         self.model, self.profile = model, profile
         n_values = sum(t.size for t in model.tensors if t.data is None)
         if n_values > MAX_ACTIVATIONS:
             raise UnsupportedModel(model.name, f"{n_values} activations; at most {MAX_ACTIVATIONS} are run")
         self.kernels: tuple[Kernel, ...] = tuple(
-            prepare(Node(model, op, variants.of(op.name))) for op in model.operators
+            prepare(_node(model, op, table, may_overflow)) for op in model.operators
         )
         _check_variables(self.kernels)
         self._step = max(1, _BATCH_BYTES // (16 * n_values))

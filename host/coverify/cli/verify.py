@@ -33,7 +33,8 @@ from coverify.verify.engines.packages import PACKAGES
 from coverify.verify.errors import CannotDecide
 from coverify.verify.problem import Problem
 from coverify.verify.query import Outcome, Robustness
-from coverify.verify.smt.whole import ENCODINGS, WholeQuery
+from coverify.verify.smt import ENCODINGS
+from coverify.verify.smt.whole import WholeQuery
 from coverify.verify.witness import Witness
 from coverify.verify.worker import AUTO, Worker
 
@@ -70,8 +71,8 @@ def verify(
         Path | None,
         typer.Option(
             metavar="FILE|DIR",
-            help="Decide nothing; write each query as SMT-LIB 2 (QF_BV) for any solver: one to FILE (.smt2), or "
-            "all to DIR.",
+            help="Decide nothing; write each query as SMT-LIB 2 (QF_BV) for any solver: one to FILE (.smt2), "
+            "or all to DIR.",
         ),
     ] = None,
     out: OutOption = None,

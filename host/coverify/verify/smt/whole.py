@@ -17,13 +17,12 @@ from coverify.verify.decision import decision
 from coverify.verify.errors import BadQuery, EngineFault
 from coverify.verify.problem import Problem
 from coverify.verify.query import I64Array, Outcome
+from coverify.verify.smt import ENCODINGS
 from coverify.verify.smt.encoding import Encoding
 from coverify.verify.smt.formula import LabelFormula, Terms
 from coverify.verify.smt.script import Script
 from coverify.verify.smt.signed import SignedEncoding
 from coverify.verify.smt.solvers import SOLVERS
-
-ENCODINGS = ("threshold", "balanced", "literal")
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +61,7 @@ class WholeQuery:
         said = [
             *comments,
             f"sat: some input of the box has another class than {query.label}; unsat: none has.",
-            "Input i is its least value plus the unsigned variable xi; one without a variable does not matter.",
+            "Input i is its least value plus the unsigned variable xi; one without xi does not matter.",
             f"Least values: {' '.join(map(str, query.lo.tolist()))}",
             f"Greatest values: {' '.join(map(str, query.hi.tolist()))}",
         ]
