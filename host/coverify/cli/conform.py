@@ -170,7 +170,7 @@ def _conform(
         bytes_compared=comparison.bytes_compared,
         tensors=comparison.rows(),
         mismatches=tuple(comparison.mismatches),
-        not_covered=_not_covered(len(samples), comparison.samples, url, oracle),
+        not_covered=_not_covered(len(samples), comparison, url, oracle),
         versions=versions("tflite-micro"),
         seed=samples.seed,
     )
@@ -187,10 +187,13 @@ def _first_difference(comparison: Comparison) -> str | None:
     )
 
 
-def _not_covered(wanted: int, done: int, url: str, oracle: OracleRow | None) -> tuple[str, ...]:
+def _not_covered(wanted: int, comparison: Comparison, url: str, oracle: OracleRow | None) -> tuple[str, ...]:
+    done = comparison.samples
     said = [f"inputs other than the {done} compared (a comparison of samples, not a proof)"]
     if done < wanted:
         said.append(f"{wanted - done} of {wanted} samples: the comparison ended early")
+    if comparison.resets:
+        said.append(f"why the device restarted {comparison.resets} times; it was loaded again and went on")
     if oracle is None:
         said.append("the reference itself was not held against TFLM's interpreter in this run")
     return (*said, *device_limits(url))

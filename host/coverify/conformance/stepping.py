@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coverify.errors import BadAnswer
+from coverify.errors import BadAnswer, DeviceReset
 from coverify.link.checks import Checked, CheckInput, SentInput, groups, inputs_digest
 from coverify.link.client import Client, Progress
 from tflm_int8 import Model, UnsupportedModel
 
+MAX_RESETS = 3
+"""How often a device may restart while it is loaded."""
 Tensors = Mapping[int, NDArray[Any]]
 """Tensor index → values in the tensor's shape and type."""
 
@@ -43,6 +45,21 @@ class Stepper:
         if model.stateful:
             raise UnsupportedModel(model.name, "it keeps state between invocations: not run on a device")
         self.client, self.model = client, model
+        self._load(progress)
+
+    def resume(self) -> None:
+        """Begin again after DeviceReset: the device has lost its model.  Raises what the link raises."""
+        for _ in range(MAX_RESETS):
+            try:
+                self.client.hello()
+                return self._load(None)
+            except DeviceReset:
+                continue
+        self.client.hello()
+        self._load(None)
+
+    def _load(self, progress: Progress | None) -> None:
+        client, model = self.client, self.model
         self.plan = client.ensure_model(model.content, progress)
         hello = client.hello()
         self.max_payload = hello.max_payload

@@ -20,7 +20,7 @@ from coverify.link.deadline import Deadline
 from coverify.link.exchange import Exchange
 from coverify.link.line import Line
 from coverify.link.pace import Pace
-from coverify.link.requests import Features, HelloAnswer, Invoked, Plan, Request, TensorSize
+from coverify.link.requests import Features, HelloAnswer, Invoked, Plan, Request, Status, TensorSize
 from coverify.link.wirelog import WireLog
 
 A = TypeVar("A")
@@ -42,6 +42,10 @@ class OperatorRun:
     op: int
     cycles: int
     outputs: tuple[OperatorOutput, ...]
+
+
+#: requests that this client only sends when they are legal, unless the line brings an older one late
+_OF_AN_INVOCATION = ("INVOKE", "STEP", "READ", "CHECK")
 
 
 def _nonce() -> int:
@@ -115,6 +119,10 @@ class Client:
             window = self._greeted.window
         try:
             yield from self._exchange.answers(asked, window, deadline)
+        except DeviceRefused as refused:
+            if refused.request in _OF_AN_INVOCATION and refused.status == Status.BAD_STATE:
+                raise LinkError(f"{refused}; an old request came late, the line mixes them up") from refused
+            raise
         except (BadAnswer, DeviceReset):
             raise
         except LinkError as err:
@@ -148,8 +156,16 @@ class Client:
             if self._plan is not None:
                 return self._plan
             self._upload(model, progress)
-        self._plan = self.ask(requests.ModelEnd())
+        self._plan = self._end_of_upload()
         return self._plan
+
+    def _end_of_upload(self) -> Plan:
+        try:
+            return self.ask(requests.ModelEnd())
+        except DeviceRefused as refused:
+            if refused.status == Status.BAD_DIGEST:
+                raise LinkError(f"the upload went wrong: {refused}") from refused
+            raise
 
     def preloaded(self, model: bytes) -> None:
         """Says that `model` may lie in the device's memory: `ensure_model` then asks before it sends."""
