@@ -12,14 +12,17 @@ from tflm_int8.errors import (
     AccumulatorOverflow,
     BadTensor,
     MalformedModel,
+    NotInProfile,
     TflmError,
     UnknownProfile,
     UnsupportedModel,
     UnsupportedOp,
 )
 from tflm_int8.model import Model, Operator, Quantization, Tensor
+from tflm_int8.profiles import PROFILES
 from tflm_int8.program.lowering import lower
-from tflm_int8.reference import PROFILES, Reference, sample_shape
+from tflm_int8.reference import Reference, sample_shape
+from tflm_int8.variant import Profile, Variant
 
 __all__ = [
     "PROFILES",
@@ -27,7 +30,9 @@ __all__ = [
     "BadTensor",
     "MalformedModel",
     "Model",
+    "NotInProfile",
     "Operator",
+    "Profile",
     "Quantization",
     "Reference",
     "Tensor",
@@ -35,6 +40,7 @@ __all__ = [
     "UnknownProfile",
     "UnsupportedModel",
     "UnsupportedOp",
+    "Variant",
     "lower",
     "sample_shape",
 ]

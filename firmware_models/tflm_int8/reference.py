@@ -1,7 +1,8 @@
 """Run a model as TFLM would: every intermediate tensor of every sample, byte for byte.
 
 A `Reference` checks the whole model when it is made (exact or refused) and then runs batches in memory that
-does not grow with the batch.
+does not grow with the batch. Where a model keeps state between invocations (`stateful`), the samples of a
+batch are successive invocations, the first one after a reset, unless each is asked for `from_reset`.
 """
 
 from __future__ import annotations
@@ -12,16 +13,15 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tflm_int8.errors import BadTensor, UnknownProfile, UnsupportedModel
-from tflm_int8.fixedpoint import Rounding
-from tflm_int8.model import Model, Tensor
+from tflm_int8.errors import BadTensor, NotInProfile, UnsupportedModel
+from tflm_int8.kernels.memory import Memory, Remembering, fresh
+from tflm_int8.model import Model, Operator, Tensor
 from tflm_int8.node import Node
 from tflm_int8.operators import Kernel, prepare
+from tflm_int8.profiles import profile_named
+from tflm_int8.variant import Profile
 
 Array = NDArray[Any]
-
-PROFILES: Final[dict[str, Rounding]] = {"tflm": Rounding.DOUBLE}
-"""Kernel profiles: which runtime's arithmetic a reference follows."""
 
 MAX_ACTIVATIONS: Final = 1 << 27
 _BATCH_BYTES: Final = 64 << 20
@@ -32,23 +32,32 @@ def sample_shape(tensor: Tensor) -> tuple[int, ...]:
     return tensor.shape[1:] if tensor.shape and tensor.shape[0] == 1 else tensor.shape
 
 
+def _node(model: Model, op: Operator, profile: Profile, may_overflow: bool) -> Node:
+    """The operator with its variant.  Raises NotInProfile."""
+    types = {model.tensors[i].dtype for i in (*op.inputs, *op.outputs) if i >= 0}
+    why = profile.refusal(op.name, types)
+    if why:
+        raise NotInProfile(op.name, op.index, model.name, profile.name, why)
+    return Node(model, op, profile.of(op.name), may_overflow)
+
+
 class Reference:
     """The exact model of a network under a kernel profile."""
 
-    def __init__(self, model: Model, profile: str = "tflm") -> None:
-        """Check and prepare every operator.
+    def __init__(self, model: Model, profile: str = "tflm", *, may_overflow: bool = False) -> None:
+        """Check and prepare every operator; `may_overflow`: but for the reach of accumulators.
 
         Raises UnsupportedOp, UnsupportedModel, MalformedModel, UnknownProfile.
         """
-        if profile not in PROFILES:
-            raise UnknownProfile(profile, tuple(PROFILES))
+        table = profile_named(profile)
         self.model, self.profile = model, profile
         n_values = sum(t.size for t in model.tensors if t.data is None)
         if n_values > MAX_ACTIVATIONS:
             raise UnsupportedModel(model.name, f"{n_values} activations; at most {MAX_ACTIVATIONS} are run")
         self.kernels: tuple[Kernel, ...] = tuple(
-            prepare(Node(model, op), PROFILES[profile]) for op in model.operators
+            prepare(_node(model, op, table, may_overflow)) for op in model.operators
         )
+        _check_variables(self.kernels)
         self._step = max(1, _BATCH_BYTES // (16 * n_values))
 
     @property
@@ -61,22 +70,30 @@ class Reference:
         """The model's first output."""
         return self.model.tensors[self.model.outputs[0]]
 
-    def run(self, *inputs: Array) -> Array:
+    @property
+    def stateful(self) -> bool:
+        """Whether an invocation depends on those before it, so that the order of the samples matters."""
+        return self.model.stateful
+
+    def run(self, *inputs: Array, from_reset: bool = False) -> Array:
         """The first output: [N, sample shape] per input, in its tensor's type → [N, output's sample shape].
 
+        The samples of a stateful model are successive invocations, and every call starts from the reset
+        state; `from_reset`: each sample is the first invocation after a reset.
         Raises BadTensor for another shape or type.
         """
         first, last = self.model.inputs[0], self.model.outputs[0]
-        parts = [self._value(last, values, len(values[first])) for values in self._runs(inputs)]
+        runs = self._runs(inputs, self.stateful and not from_reset)
+        parts = [self._value(last, values, len(values[first])) for values in runs]
         shape = sample_shape(self.output)
         return (
             np.concatenate(parts).reshape(-1, *shape) if parts else np.zeros((0, *shape), self.output.dtype)
         )
 
-    def trace(self, *inputs: Array) -> dict[int, Array]:
-        """Every tensor that an operator wrote: tensor index → [N, tensor shape]."""
+    def trace(self, *inputs: Array, from_reset: bool = False) -> dict[int, Array]:
+        """Every tensor that an operator wrote: tensor index → [N, tensor shape]; the samples as in `run`."""
         written = [o for op in self.model.operators for o in op.outputs]
-        parts = list(self._runs(inputs))
+        parts = list(self._runs(inputs, self.stateful and not from_reset))
         return {
             o: np.concatenate([values[o] for values in parts])
             if parts
@@ -84,25 +101,37 @@ class Reference:
             for o in written
         }
 
-    def _runs(self, inputs: Sequence[Array]) -> Iterator[dict[int, Array]]:
-        arrays = self._checked(inputs)
+    def _runs(self, inputs: Sequence[Array], successive: bool) -> Iterator[dict[int, Array]]:
+        """The values of all tensors, some samples at a time; `successive`: each remembers those before it."""
+        arrays, memory = self._checked(inputs), self._fresh(1)
         for start in range(0, len(arrays[0]), self._step):
-            yield self._run([a[start : start + self._step] for a in arrays])
+            some = [a[start : start + self._step] for a in arrays]
+            yield self._run(some, memory if successive else self._fresh(len(some[0])), successive)
 
-    def _run(self, inputs: list[Array]) -> dict[int, Array]:
+    def _fresh(self, n: int) -> Memory:
+        return fresh((t for t in self.model.tensors if t.variable), n)
+
+    def _run(self, inputs: list[Array], memory: Memory, successive: bool) -> dict[int, Array]:
+        """One invocation of each of N runs, or N successive ones of a single run; the memory is updated."""
         values = dict(zip(self.model.inputs, inputs, strict=True))
         for kernel in self.kernels:
             op = kernel.node.op
             read = [self._value(i, values, len(inputs[0])) for i in op.inputs if i >= 0]
-            values.update(zip(op.outputs, kernel.run(read), strict=True))
+            if isinstance(kernel, Remembering):
+                written = kernel.scan(read, memory) if successive else kernel.step(read, memory)
+            else:
+                written = kernel.run(read)
+            values.update(zip(op.outputs, written, strict=True))
         return values
 
     def _value(self, i: int, values: dict[int, Array], n: int) -> Array:
-        """A computed tensor, or a constant repeated n times (a view)."""
-        tensor = self.model.tensors[i]
-        if tensor.data is None:
+        """A computed tensor, or a constant or an untouched variable repeated n times (a view)."""
+        if i in values:
             return values[i]
-        repeated: Array = np.broadcast_to(tensor.data, (n, *tensor.shape))
+        tensor = self.model.tensors[i]
+        initial = tensor.initial
+        assert initial is not None, "the model is read in order"
+        repeated: Array = np.broadcast_to(initial, (n, *tensor.shape))
         return repeated
 
     def _checked(self, inputs: Sequence[Array]) -> list[Array]:
@@ -121,3 +150,20 @@ class Reference:
         if len({len(a) for a in checked}) > 1:
             raise BadTensor("the inputs have different numbers of samples")
         return checked
+
+
+def _check_variables(kernels: Sequence[Kernel]) -> None:
+    """Refuse a variable that two operators own, or that another one than its owner reads or writes."""
+    owners: dict[int, int] = {}
+    written: set[int] = set()
+    for kernel in kernels:
+        node = kernel.node
+        owned = {t.index for t in kernel.variables()} if isinstance(kernel, Remembering) else set()
+        variables = {
+            i for i in (*node.op.inputs, *node.op.outputs) if i >= 0 and node.model.tensors[i].variable
+        }
+        foreign = variables - owned - written
+        if foreign or not owned.isdisjoint(owners):
+            node.refuse(f"the variable {min(foreign or owned)} belongs to another operator, or to none")
+        owners.update(dict.fromkeys(owned, node.op.index))
+        written |= owned & set(node.op.outputs)

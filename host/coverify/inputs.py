@@ -2,7 +2,7 @@
 
 The contract: `x` int8, N × the input's shape without its batch dimension, and optionally `y`, N integer
 labels. With `quantize`, x may be uint8 or float and is mapped by the input's scale and zero point (for uint8:
-the value itself counts as the real value) as TFLM's QUANTIZE does it.
+the value itself counts as the real value) as TFLM's QUANTIZE does it. A fixed-point network takes x as uint8.
 """
 
 from __future__ import annotations
@@ -53,6 +53,30 @@ def read_inputs(
         raise BadInput(f"{path}: x is {' x '.join(map(str, x.shape))}, the network wants {wanted}")
     y = arrays.get("y")
     return Inputs(x, None if y is None else _labels(path, y, len(x)))
+
+
+@dataclass(frozen=True, eq=False)
+class Pixels:
+    """x: int16 [N, *shape], values 0..255; y: int64 [N], or None where the file has no labels."""
+
+    x: NDArray[np.int16]
+    y: NDArray[np.int64] | None
+
+
+def read_pixels(path: Path | str, n_input: int) -> Pixels:
+    """The pixel values (uint8, N × any shape of n_input elements) in a file.  Raises BadInput."""
+    path = Path(path)
+    arrays = _arrays(path)
+    x = arrays.get("x")
+    if x is None:
+        raise BadInput(f"{path}: there is no array x")
+    if x.dtype != np.uint8:
+        raise BadInput(f"{path}: x is {x.dtype}; a fixed-point network takes pixel values, uint8")
+    if x.ndim < 2 or not len(x) or x[0].size != n_input:
+        wanted = f"N x {n_input} pixels, N at least 1"
+        raise BadInput(f"{path}: x is {' x '.join(map(str, x.shape))}, the network wants {wanted}")
+    y = arrays.get("y")
+    return Pixels(x.astype(np.int16), None if y is None else _labels(path, y, len(x)))
 
 
 def _arrays(path: Path) -> dict[str, NDArray[np.generic]]:

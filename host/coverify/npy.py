@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.lib import format as _format
@@ -31,8 +31,15 @@ def opened_zip(path: Path, max_bytes: int) -> Iterator[zipfile.ZipFile]:
         raise BadArray("there is no such file, or it is not a regular one")
     if path.stat().st_size > max_bytes:
         raise BadArray(f"the file is larger than {max_bytes} bytes")
+    with opened_archive(path) as archive:
+        yield archive
+
+
+@contextmanager
+def opened_archive(source: Path | IO[bytes]) -> Iterator[zipfile.ZipFile]:
+    """A file or the bytes in a stream as a zip archive.  Raises BadArray, OSError."""
     try:
-        archive = zipfile.ZipFile(path)
+        archive = zipfile.ZipFile(source)
     except (zipfile.BadZipFile, ValueError, NotImplementedError, UnicodeDecodeError) as err:
         raise BadArray(f"not a zip archive: {err}") from err
     with archive:
@@ -48,7 +55,7 @@ def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, max_bytes: int)
     try:
         with archive.open(info) as stream:
             data = stream.read(max_bytes + 1)
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError) as err:
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError) as err:
         raise BadArray(f"{info.filename[:100]!r} is damaged: {err}") from err
     if len(data) > max_bytes or len(data) != info.file_size:
         raise BadArray(f"{info.filename[:100]!r} is not as long as the archive says")

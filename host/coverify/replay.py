@@ -21,6 +21,17 @@ from coverify.report.verdict import Verdict
 from tflm_int8 import Reference
 
 
+class NotReplayable(BadInput):
+    """A witness about a network that no device runs: `witness` and `network` by name."""
+
+    def __init__(self, witness: str, network: str) -> None:
+        self.witness, self.network = witness, network
+        super().__init__(
+            f"{witness}: {network} is a fixed-point network, not a .tflite file: no device runs it, "
+            "so that its counterexample cannot be replayed on one"
+        )
+
+
 @dataclass(frozen=True)
 class Claim:
     """What a witness says: on `x` (int8, the input's shape) the network's class is not `label`.

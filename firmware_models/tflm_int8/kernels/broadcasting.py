@@ -1,6 +1,6 @@
 """Operators on two or more tensors: which broadcasts TFLM computes, and the operands side by side.
 
-Source: TFLM reference/binary_function.h, broadcast loops of up to four axes (BroadcastSelect: five).
+Source: TFLM reference/binary_function.h, broadcast loops of up to six axes.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from tflm_int8.model import Tensor
 from tflm_int8.node import Node
+from tflm_int8.variant import Form
 
 
-def check_shapes(node: Node, inputs: list[Tensor], rank: int = 4) -> None:
+def check_shapes(node: Node, inputs: list[Tensor], rank: int = 6) -> None:
     """Refuse inputs that do not broadcast to the output's shape, or do so over more than `rank` axes."""
     shapes = [t.shape for t in inputs]
     out = node.output.shape
@@ -25,6 +26,8 @@ def check_shapes(node: Node, inputs: list[Tensor], rank: int = 4) -> None:
     same = all(shape == out for shape in shapes)
     if broadcast != out or 0 in out or (not same and len(out) > rank):
         node.refuse(f"shapes {', '.join(str(list(s)) for s in shapes)} → {list(out)}")
+    if node.variant.form is Form.SAME_SHAPE and not same:
+        node.refuse("broadcast operands are not modelled under this profile")
 
 
 def aligned(node: Node, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,12 +14,12 @@ from tflm_int8.fixedpoint import (
     INT32_MIN,
     I64Array,
     Multiplier,
-    Rounding,
     multiply_by_quantized_multiplier,
 )
 from tflm_int8.kernels.staircase import FloatStage, prove
 from tflm_int8.node import Node
-from tflm_int8.program.primitives import Requantize
+from tflm_int8.program.primitives import Requantize, RequantizeReal
+from tflm_int8.variant import Form
 
 Int8Array = NDArray[np.int8]
 
@@ -47,9 +48,34 @@ class RequantizeWide:
 
     def scaled(self, acc: I64Array) -> I64Array:
         """int64 [..., channels], |acc| ≤ INT47_MAX, before the clamp."""
-        total = 15 - self.shift
-        product: I64Array = (acc * self.multiplier + (np.int64(1) << (total - 1))) >> total
+        return self._scaled(acc, slice(None))
+
+    def apply(self, acc: I64Array, channel: NDArray[np.int64]) -> I64Array:
+        """As a rule of the integer program: int64 [..., n] of the channels [n]."""
+        return np.clip(self._scaled(acc, channel), self.lo, self.hi)
+
+    def _scaled(self, acc: I64Array, channel: NDArray[np.int64] | slice) -> I64Array:
+        total = 15 - self.shift[channel]
+        product: I64Array = (acc * self.multiplier[channel] + (np.int64(1) << (total - 1))) >> total
         return product
+
+    def domain(self) -> tuple[I64Array, I64Array]:
+        """Per channel, the accumulators of at most INT47_MAX whose product fits int32."""
+        pairs = list(zip(self.multiplier.tolist(), (15 - self.shift).tolist(), strict=True))
+        half = [1 << (total - 1) for _, total in pairs]
+        first = [
+            -(((1 << 31 + t) + h) // m) if m else -INT47_MAX for (m, t), h in zip(pairs, half, strict=True)
+        ]
+        last = [
+            ((1 << 31 + t) - h - 1) // m if m else INT47_MAX for (m, t), h in zip(pairs, half, strict=True)
+        ]
+        return (
+            np.array([max(v, -INT47_MAX) for v in first], np.int64),
+            np.array([min(v, INT47_MAX) for v in last], np.int64),
+        )
+
+
+Stage = Requantize | RequantizeReal | RequantizeWide
 
 
 def accumulator_type(node: Node, bias_type_option: int) -> str:
@@ -72,43 +98,59 @@ def accumulator_limit(accumulator: str) -> int:
 def by_channel(
     node: Node,
     scales: list[float],
-    rounding: Rounding,
     activation: int,
     channels: int,
     accumulator: str,
-) -> Requantize | RequantizeWide:
+) -> Stage:
     """The output stage of the given accumulator type, whose zero point is 0 when it is int64."""
-    stage = per_channel(node, scales, rounding, activation, channels)
-    if accumulator == "int32":
-        return stage
+    if node.variant.form is Form.FLOAT_STAGE:
+        return _real(node, scales, activation, channels)
+    stage = per_channel(node, scales, activation, channels)
+    return stage if accumulator == "int32" else widened(node, stage)
+
+
+def widened(node: Node, stage: Requantize) -> RequantizeWide:
+    """The same stage, of zero point 0, for accumulators of 64 bits."""
     if np.any(stage.shift > 7) or np.any(stage.shift < -31):
         node.refuse("an effective scale is out of the range of the 64-bit requantization")
     reduced = np.where(stage.multiplier < 0x7FFF0000, (stage.multiplier + (1 << 15)) >> 16, 0x7FFF)
     return RequantizeWide(reduced, stage.shift, stage.lo, stage.hi)
 
 
-def requantized(node: Node, acc: I64Array, stage: Requantize | RequantizeWide) -> NDArray[Any]:
+def _real(node: Node, scales: list[float], activation: int, channels: int) -> RequantizeReal:
+    """The output stage that multiplies by the effective scales themselves."""
+    if not all(0.0 < scale < math.inf for scale in scales):
+        node.refuse("an effective scale is not positive and finite")
+    lo, hi = node.activation_range(activation)
+    if lo > hi:
+        node.refuse(f"the fused activation leaves no value: {lo}..{hi}")
+    every = np.array(scales * (channels if len(scales) == 1 else 1), np.float64)
+    return RequantizeReal(every, node.quantized(node.output, "int8", "int16").zero_point, lo, hi)
+
+
+def requantized(node: Node, acc: I64Array, stage: Stage) -> NDArray[Any]:
     """int64 [..., channels] → the output's type, same shape; refuses what TFLM would overflow."""
     if isinstance(stage, Requantize):
         return to_int8(node, acc, stage)
+    if isinstance(stage, RequantizeReal):
+        first, last = stage.domain()
+        if np.any(acc < first) or np.any(acc > last):
+            node.overflow("an accumulator times its scale leaves int32")
+        return stage.apply(acc, np.arange(stage.n_channels)).astype(node.output.dtype)
     scaled = stage.scaled(acc)
     if np.any(scaled > INT32_MAX) or np.any(scaled < INT32_MIN):
         node.overflow("a requantized accumulator leaves int32")
     return np.clip(scaled, stage.lo, stage.hi).astype(node.output.dtype)
 
 
-def proved_stage(
-    node: Node, stage: Requantize | RequantizeWide, bias: I64Array, reach: int
-) -> FloatStage | None:
+def proved_stage(node: Node, stage: Stage, bias: I64Array, reach: int) -> FloatStage | None:
     """The float form of an int8 output stage on sums |sum| ≤ reach; bias: int64 [channels]."""
     if not isinstance(stage, Requantize) or node.output.dtype != "int8":
         return None
     return prove(stage, bias, reach)
 
 
-def per_channel(
-    node: Node, scales: list[float], rounding: Rounding, activation: int, channels: int
-) -> Requantize:
+def per_channel(node: Node, scales: list[float], activation: int, channels: int) -> Requantize:
     """The output stage for the given effective scales (1 or `channels` of them)."""
     multipliers = [node.multiplier(scale) for scale in scales]
     if len(multipliers) == 1:
@@ -119,7 +161,7 @@ def per_channel(
     return Requantize(
         np.array([m.value for m in multipliers], np.int64),
         np.array([m.shift for m in multipliers], np.int64),
-        rounding,
+        node.variant.rounding,
         node.quantized(node.output, "int8", "int16").zero_point,
         lo,
         hi,
@@ -139,14 +181,14 @@ def exact_gemm_dtype(reach: int) -> np.dtype[np.floating[Any]]:
     return np.dtype(np.float32 if reach < 1 << 24 else np.float64)
 
 
-def one_channel(node: Node, m: Multiplier, rounding: Rounding, activation: int) -> Requantize:
+def one_channel(node: Node, m: Multiplier, activation: int) -> Requantize:
     """The output stage of one multiplier for all elements, int8 or int16."""
     lo, hi = node.activation_range(activation)
     if lo > hi:
         node.refuse(f"the fused activation leaves no value: {lo}..{hi}")
     value, shift = np.array([m.value], np.int64), np.array([m.shift], np.int64)
     zero_point = node.quantized(node.output, "int8", "int16").zero_point
-    return Requantize(value, shift, rounding, zero_point, lo, hi)
+    return Requantize(value, shift, node.variant.rounding, zero_point, lo, hi)
 
 
 def to_output(node: Node, acc: I64Array, requantize: Requantize) -> NDArray[Any]:
@@ -167,6 +209,6 @@ def below_one(node: Node, real: float) -> Multiplier:
     return m
 
 
-def rescale_int8(centred: I64Array, left_shift: int, m: Multiplier, rounding: Rounding) -> I64Array:
+def rescale_int8(node: Node, centred: I64Array, left_shift: int, m: Multiplier) -> I64Array:
     """centred << left_shift, times a multiplier below one."""
-    return multiply_by_quantized_multiplier(centred << left_shift, m.value, m.shift, rounding)
+    return multiply_by_quantized_multiplier(centred << left_shift, m.value, m.shift, node.variant.rounding)

@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 
 from coverify.boards.device import open_foreign
@@ -22,7 +23,7 @@ from coverify.cli.outcome import JsonOption, OutOption, Output, model_ref, run_v
 from coverify.conformance.foreign import ForeignRunner
 from coverify.conformance.stepping import Stepper
 from coverify.errors import BadInput, DeviceFault, DeviceRefused, LinkError
-from coverify.replay import Claim, Replayed, replay
+from coverify.replay import Claim, NotReplayable, Replayed, replay
 from coverify.report import Device as DeviceRow
 from coverify.report import Replay as ReplayRow
 from coverify.report import Result, worst
@@ -75,12 +76,15 @@ def replay_verb(
 
 def _read(path: Path) -> tuple[Reference, Claim]:
     witness = Witness.read(path)
+    if witness.kind != "tflite":
+        raise NotReplayable(path.name, witness.model_name)
     net = Model.from_bytes(witness.model, witness.model_name)
     shape = net.tensors[net.inputs[0]].shape
     for name, array in (("input", witness.x), ("x0", witness.x0)):
         if array.size != net.tensors[net.inputs[0]].size:
             raise BadInput(f"{path}: its {name} has {array.size} values, the network takes {list(shape)}")
-    claim = Claim(witness.x0.reshape(shape), witness.x.reshape(shape), witness.label, witness.tensors)
+    x0, x = (array.astype(np.int8).reshape(shape) for array in (witness.x0, witness.x))
+    claim = Claim(x0, x, witness.label, witness.tensors)
     return _reference(path, net, witness.profile), claim
 
 

@@ -2,66 +2,89 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
-from numpy.typing import NDArray
 
+from coverify.cli.network import Codes, Network, Samples, read_network
 from coverify.cli.outcome import (
     Bar,
     JsonOption,
     OutOption,
     Output,
     ProfileOption,
-    model_ref,
     progress_bar,
     run_verb,
     versions,
 )
 from coverify.errors import BadInput
-from coverify.inputs import Inputs, read_inputs
-from coverify.replay import first_maximum
-from coverify.report import Picture, Result, write_result
+from coverify.files import replace_file
 from coverify.report import Query as QueryRow
+from coverify.report import Result, write_result
 from coverify.report.verdict import Verdict, worst
+from coverify.verify.deadline import Deadline, OutOfTime
 from coverify.verify.engines import ENGINES
+from coverify.verify.engines.packages import PACKAGES
+from coverify.verify.errors import CannotDecide
+from coverify.verify.problem import Problem
 from coverify.verify.query import Outcome, Robustness
+from coverify.verify.smt import ENCODINGS
+from coverify.verify.smt.whole import WholeQuery
 from coverify.verify.witness import Witness
 from coverify.verify.worker import AUTO, Worker
-from tflm_int8 import Model, Reference, sample_shape
-from tflm_int8.program.lowering import lower_reference
-from tflm_int8.program.primitives import Program
 
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 _SAVE_EVERY_S = 2.0
 
 
 def verify(
-    model: Annotated[Path, typer.Argument(help="The .tflite file.", show_default=False)],
-    eps: Annotated[int, typer.Option(min=0, max=255, help="Radius in int8 codes of the input.")],
-    inputs: Annotated[Path, typer.Option(help=".npz with x (int8) and, optionally, labels y.")],
+    model: Annotated[
+        Path, typer.Argument(help="The .tflite file, or a fixed-point network (.npz).", show_default=False)
+    ],
+    eps: Annotated[
+        int, typer.Option(min=0, max=255, help="Radius in codes of the input (int8, or pixel values).")
+    ],
+    inputs: Annotated[
+        Path,
+        typer.Option(help=".npz with x (int8; uint8 pixels for an .npz network) and, optionally, labels y."),
+    ],
     index: Annotated[
         str | None, typer.Option(help="Which inputs: numbers and ranges, as 0,3,10-19. Default: all.")
     ] = None,
     engine: Annotated[str, typer.Option(help=f"{AUTO}, {', '.join(ENGINES)}.")] = AUTO,
+    encoding: Annotated[
+        str, typer.Option(help=f"How SMT solvers see the network: {', '.join(ENCODINGS)}.")
+    ] = ENCODINGS[0],
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for one query.")] = 60.0,
     label: Annotated[
         str, typer.Option(help="Which class must stay: given (y, where the inputs have it) or predicted.")
     ] = "given",
+    jobs: Annotated[int, typer.Option(min=1, help="Solvers that may race at once (default: cores).")] = CORES,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the attack.")] = 0,
     profile: ProfileOption = "tflm",
+    export_smt2: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE|DIR",
+            help="Decide nothing; write each query as SMT-LIB 2 (QF_BV) for any solver: one to FILE (.smt2), "
+            "or all to DIR.",
+        ),
+    ] = None,
     out: OutOption = None,
     json: JsonOption = None,
 ) -> None:
     """Decide, on MODEL's exact integers, whether every input within --eps codes keeps its label.
 
-    The region of input i is every int8 x' with |x' - x[i]| <= eps per element. The property: the index
-    of the first maximum of the output tensor stays the label. HOLDS: proved over the whole region.
+    The region of input i is every integer x' of the input's range with |x' - x[i]| <= eps per element.
+    The property: the index of the first maximum of the output tensor stays the label. HOLDS: proved over
+    the whole region.
     VIOLATED: with a counterexample that was run (--out DIR keeps it as a witness, for coverify replay).
+    A HOLDS of milp or marabou rests on floating point and says so; auto never takes it.
     UNKNOWN: the engine or its time ended; never a proof. An input that is misclassified already is
     VIOLATED by itself.
 
@@ -73,12 +96,15 @@ def verify(
 
     def body() -> Result:
         task = _prepare(model, profile, inputs, index, eps, label)
+        if export_smt2 is not None:
+            return _exported(task, export_smt2, encoding, timeout)
+        asked = engine_with(engine, encoding)
         save = _saver(out)
         rows: list[QueryRow] = []
-        with progress_bar(output) as progress, Worker(task.program) as worker:
+        with progress_bar(output) as progress, Worker(task.network.program, jobs=jobs) as worker:
             bar = Bar(progress, "queries")
             for i in task.indices:
-                outcome = worker.decide(task.query(i), engine, timeout, seed)
+                outcome = worker.decide(task.query(i), asked, timeout, seed)
                 rows.append(_row(task, i, outcome, out, seed))
                 bar(len(rows), len(task.indices))
                 save(_result(task, rows, seed))
@@ -91,34 +117,69 @@ def verify(
 class _Task:
     """What is asked: a prepared network, its inputs, which of them, and the radius."""
 
-    reference: Reference
-    data: Inputs
+    network: Network
+    data: Samples
     labels: list[int]
     indices: list[int]
     eps: int
 
-    @property
-    def program(self) -> Program:
-        """The network as an integer program."""
-        return lower_reference(self.reference)
-
     def query(self, i: int) -> Robustness:
-        return Robustness.around(self.data.x[i], self.labels[i], self.eps)
+        program = self.network.program
+        x0 = self.data.x[i]
+        return Robustness.around(x0, self.labels[i], self.eps, None, program.input_lo, program.input_hi)
+
+    def smt2(self, i: int, encoding: str, timeout_s: float) -> str:
+        """Query i as the text of an SMT-LIB 2 file."""
+        problem = Problem(self.network.program, self.query(i))
+        try:
+            whole = WholeQuery.of(problem, encoding, Deadline.in_s(timeout_s))
+        except (CannotDecide, OutOfTime) as err:
+            why = str(err) or "out of time"
+            raise BadInput(f"sample {i}: it cannot be written for SMT solvers: {why}") from err
+        network = self.network
+        said = f"coverify: {network.name!r}, SHA-256 {network.ref.sha256}, arithmetic {network.profile}"
+        return whole.smt2([said, f"sample {i}, radius {self.eps} codes, encoding {encoding}"])
 
 
 def _prepare(model: Path, profile: str, inputs: Path, index: str | None, eps: int, label: str) -> _Task:
-    net = Model.read(model)
-    reference = Reference(net, profile)
-    data = read_inputs(inputs, sample_shape(reference.input), None, quantize=False)
-    if reference.output.size < 2:
-        raise BadInput(f"{net.name} has a single output: there is no class that could change")
+    network = read_network(model, profile)
+    data = network.samples(inputs)
     if label not in ("given", "predicted"):
         raise BadInput(f"--label {label}: given or predicted")
-    if label == "given" and data.y is not None:
-        labels = [int(y) for y in data.y]
-    else:
-        labels = [first_maximum(y) for y in reference.run(data.x)]
-    return _Task(reference, data, labels, parse_indices(index, len(data.x)), eps)
+    given = data.y if label == "given" else None
+    labels = network.classes(data.x) if given is None else [int(y) for y in given]
+    return _Task(network, data, labels, parse_indices(index, len(data.x)), eps)
+
+
+def engine_with(engine: str, encoding: str) -> str:
+    """The engine as the worker names it.  Raises BadInput for an encoding that it does not have."""
+    if encoding not in ENCODINGS:
+        raise BadInput(f"--encoding {encoding}: {', '.join(ENCODINGS)}")
+    if encoding == ENCODINGS[0]:
+        return engine
+    if engine == AUTO:
+        raise BadInput(f"--encoding {encoding} needs --engine z3, bitwuzla or boolector")
+    return f"{engine}:{encoding}"
+
+
+def _exported(task: _Task, target: Path, encoding: str, timeout_s: float) -> Result:
+    """Every query as an .smt2 file."""
+    single = target.suffix == ".smt2"
+    if single and len(task.indices) != 1:
+        raise BadInput(f"--export-smt2 {target}: {len(task.indices)} queries need a folder (or --index)")
+    for i in task.indices:
+        file = target if single else target / f"query-{i}-eps{task.eps}.smt2"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(file, task.smt2(i, encoding, timeout_s).encode("ascii", "backslashreplace"))
+    n = len(task.indices)
+    return Result(
+        verb="verify",
+        verdict="OK",
+        model=task.network.ref,
+        profile=task.network.profile,
+        message=f"{n} {'query was' if n == 1 else 'queries were'} written to {target}; none was decided",
+        versions=versions(),
+    )
 
 
 def parse_indices(text: str | None, n: int) -> list[int]:
@@ -156,10 +217,10 @@ def _saver(out: Path | None) -> Callable[[Result], None]:
 def _row(task: _Task, i: int, outcome: Outcome, out: Path | None, seed: int) -> QueryRow:
     witness, picture, predicted = None, None, None
     if outcome.witness is not None:
-        shape = task.data.x.shape[1:]
-        x = outcome.witness.reshape(shape)
-        predicted = first_maximum(task.reference.run(x[None]))
-        picture = Picture.of(task.data.x[i], x)
+        x0 = task.data.x[i]
+        x = outcome.witness.astype(x0.dtype).reshape(x0.shape)
+        predicted = task.network.classes(x[None])[0]
+        picture = task.network.picture(x0, x)
         if out is not None:
             witness = f"witness-{i}-eps{task.eps}.zip"
             _witness(task, i, outcome, x, predicted, seed).write(out / witness)
@@ -173,26 +234,25 @@ def _row(task: _Task, i: int, outcome: Outcome, out: Path | None, seed: int) -> 
         label=task.labels[i],
         predicted=predicted,
         note=outcome.note or None,
+        proof=outcome.proof or None,
         picture=picture,
     )
 
 
-def _witness(
-    task: _Task, i: int, outcome: Outcome, x: NDArray[np.int8], predicted: int, seed: int
-) -> Witness:
+def _witness(task: _Task, i: int, outcome: Outcome, x: Codes, predicted: int, seed: int) -> Witness:
     """The counterexample x (a sample) of input i as a file's content."""
-    net = task.reference.model
-    shape = task.reference.input.shape
+    network = task.network
     return Witness(
-        model=net.content,
-        model_name=net.name,
-        profile=task.reference.profile,
-        x0=task.data.x[i].reshape(shape),
-        x=x.reshape(shape),
+        model=network.content,
+        model_name=network.name,
+        kind=network.kind,
+        profile=network.profile,
+        x0=network.shaped(task.data.x[i]),
+        x=network.shaped(x),
         label=task.labels[i],
         predicted=predicted,
         eps=task.eps,
-        tensors={t: values[0] for t, values in task.reference.trace(x[None]).items()},
+        tensors=network.tensors(x),
         engine=outcome.engine,
         seed=seed,
         index=i,
@@ -207,6 +267,8 @@ def _result(task: _Task, rows: list[QueryRow], seed: int) -> Result:
         "inputs outside the boxes asked about",
         "anything but the index of the output's first maximum",
     ]
+    if task.network.stateful:
+        gaps.append("invocations other than the first after a reset: the network keeps state")
     if left:
         gaps.append(f"{left} of {len(task.indices)} queries: not decided yet")
     verdicts: list[Verdict] = [row.verdict for row in rows]
@@ -215,10 +277,10 @@ def _result(task: _Task, rows: list[QueryRow], seed: int) -> Result:
     return Result(
         verb="verify",
         verdict=worst(verdicts),
-        model=model_ref(task.reference.model),
-        profile=task.reference.profile,
+        model=task.network.ref,
+        profile=task.network.profile,
         queries=tuple(rows),
         not_covered=tuple(gaps),
-        versions=versions("z3-solver"),
+        versions=versions(*(package.distribution for package in PACKAGES.values())),
         seed=seed,
     )

@@ -18,9 +18,12 @@ from numpy.typing import NDArray
 
 from coverify.verify.errors import BadQuery
 
-I8Array = NDArray[np.int8]
+I16Array = NDArray[np.int16]
 I64Array = NDArray[np.int64]
 IntArray = NDArray[np.signedinteger[Any]]
+NOT_PROOF_GRADE = "not proof-grade"
+"""How the `proof` of a HOLDS ends that rests on floating point."""
+_INT16 = np.iinfo(np.int16)
 Evidence = Mapping[str, int | float | str]
 
 
@@ -36,10 +39,11 @@ class Verdict(Enum):
 class Robustness:
     """Every x with lo <= x <= hi keeps the label.
 
-    x0: int8 [n], the base input; lo, hi: int64 [n] within -128..127; eps: the radius in int8 codes, as asked.
+    x0: int16 [n], the base input; lo, hi: int64 [n] within the network's input range (int8 codes, or 0..255
+    for pixels); eps: the radius in codes, as asked.
     """
 
-    x0: I8Array
+    x0: I16Array
     label: int
     eps: int
     lo: I64Array
@@ -63,15 +67,17 @@ class Robustness:
             raise BadQuery(f"the base input must hold signed integers, not {base.dtype}")
         base = base.astype(np.int64)
         if eps < 0:
-            raise BadQuery(f"eps must be 0 or more int8 codes, not {eps}")
+            raise BadQuery(f"eps must be 0 or more codes, not {eps}")
+        if input_lo < _INT16.min or input_hi > _INT16.max:
+            raise BadQuery(f"the network's input range {input_lo}..{input_hi} is wider than int16")
         if np.any(base < input_lo) or np.any(base > input_hi):
             raise BadQuery(f"the base input leaves the network's input range {input_lo}..{input_hi}")
         moves = np.ones(len(base), bool) if mask is None else np.asarray(mask, bool).reshape(-1)
         if moves.shape != base.shape:
             raise BadQuery(f"the mask has {moves.size} elements, the input {base.size}")
-        radius = np.where(moves, min(eps, 255), 0)
+        radius = np.where(moves, min(eps, input_hi - input_lo), 0)
         lo, hi = np.maximum(base - radius, input_lo), np.minimum(base + radius, input_hi)
-        return Robustness(base.astype(np.int8), int(label), int(eps), lo, hi)
+        return Robustness(base.astype(np.int16), int(label), int(eps), lo, hi)
 
     @property
     def n_points(self) -> int:
@@ -87,16 +93,27 @@ class Robustness:
 class Outcome:
     """An engine's answer.
 
-    witness: int8 [n], present exactly when VIOLATED; note: one sentence for people (why UNKNOWN, what was
-    odd); evidence: counts that say how the answer was reached; time_s: wall time.
+    witness: int16 [n], present exactly when VIOLATED; note: one sentence for people (why UNKNOWN, what was
+    odd); evidence: counts that say how the answer was reached, and for a HOLDS what `proof` it has; time_s:
+    wall time.
     """
 
     verdict: Verdict
     engine: str
     time_s: float = 0.0
-    witness: I8Array | None = None
+    witness: I16Array | None = None
     note: str = ""
     evidence: Evidence = field(default_factory=dict)
+
+    @property
+    def proof(self) -> str:
+        """What a HOLDS rests on, in a few words; empty for other verdicts."""
+        return str(self.evidence.get("proof", ""))
+
+    @property
+    def sound(self) -> bool:
+        """Does the verdict stand by itself? Not UNKNOWN, nor a HOLDS that is not proof-grade."""
+        return self.verdict is not Verdict.UNKNOWN and not self.proof.endswith(NOT_PROOF_GRADE)
 
     @staticmethod
     def holds(engine: str, note: str = "", **evidence: int | float | str) -> Outcome:
@@ -105,8 +122,8 @@ class Outcome:
 
     @staticmethod
     def violated(engine: str, witness: IntArray, note: str = "", **evidence: int | float | str) -> Outcome:
-        """Broken by `witness`, int [n] in -128..127."""
-        return Outcome(Verdict.VIOLATED, engine, 0.0, witness.astype(np.int8), note, evidence)
+        """Broken by `witness`, int [n]."""
+        return Outcome(Verdict.VIOLATED, engine, 0.0, witness.astype(np.int16), note, evidence)
 
     @staticmethod
     def unknown(engine: str, note: str, **evidence: int | float | str) -> Outcome:

@@ -1,7 +1,9 @@
 """A counterexample as one file: the network, the input, what it breaks, and every tensor that must come out.
 
-A `.zip` with `witness.json` (schema coverify-witness/1), `model.tflite`, `x0.npy` (the base input),
-`input.npy` (the counterexample) and `expected/t<tensor>.npy` for every tensor that an operator writes.
+A `.zip` with `witness.json` (schema coverify-witness/1), `model.tflite` or `model.npz` (a fixed-point
+network), `x0.npy` (the base input), `input.npy` (the counterexample; both int8, or int16 for a fixed-point
+network, whose inputs are pixels) and `expected/t<tensor>.npy` for every tensor that an operator or a layer
+writes.
 Written atomically and byte for byte the same for the same witness. Read as untrusted data: only these names,
 bounded sizes, no pickles, every digest checked; anything else is a `BadWitness`.
 """
@@ -25,6 +27,8 @@ from coverify.files import replace_file
 from coverify.npy import BadArray, opened_zip, parse_npy, read_member
 from coverify.verify.errors import BadWitness
 
+Kind = Literal["tflite", "npz"]
+
 SCHEMA: Final = "coverify-witness/1"
 MAX_JSON_BYTES: Final = 4 << 20
 MAX_MODEL_BYTES: Final = 64 << 20
@@ -32,7 +36,10 @@ MAX_ARRAY_BYTES: Final = 64 << 20
 MAX_TOTAL_BYTES: Final = 512 << 20
 MAX_MEMBERS: Final = 10_000
 
-_JSON, _MODEL, _BASE, _INPUT = "witness.json", "model.tflite", "x0.npy", "input.npy"
+_JSON, _BASE, _INPUT = "witness.json", "x0.npy", "input.npy"
+_MODELS: Final[dict[str, Kind]] = {"model.tflite": "tflite", "model.npz": "npz"}
+_CODES: Final[dict[Kind, type[np.int8] | type[np.int16]]] = {"tflite": np.int8, "npz": np.int16}
+"""What the inputs of a network are."""
 _EXPECTED = re.compile(r"expected/t(0|[1-9][0-9]{0,5})\.npy")
 _TIMESTAMP = (1980, 1, 1, 0, 0, 0)
 
@@ -75,15 +82,16 @@ class Witness:
     """`x` is within eps of `x0`, and the network, run as `profile` says, gives it `predicted` and not
     `label`.
 
-    model: the bytes of the .tflite file model_name; x0, x: int8, of one shape; tensors: tensor index → what
-    an operator writes on x, int8 or int32; index: the number of x0 in its input file.
+    model: the bytes of the file model_name, whose format is `kind`; x0, x: int8 (tflite) or int16 (npz), of
+    one shape; tensors: tensor index → what an operator writes on x, int8 or int32; index: the number of x0 in
+    its input file.
     """
 
     model: bytes
     model_name: str
     profile: str
-    x0: NDArray[np.int8]
-    x: NDArray[np.int8]
+    x0: NDArray[np.int8] | NDArray[np.int16]
+    x: NDArray[np.int8] | NDArray[np.int16]
     label: int
     predicted: int
     eps: int
@@ -93,6 +101,7 @@ class Witness:
     index: int | None = None
     note: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
+    kind: Kind = "tflite"
 
     @property
     def model_sha256(self) -> str:
@@ -105,7 +114,9 @@ class Witness:
 
     def to_bytes(self) -> bytes:
         """The file's bytes: a function of the witness alone."""
-        members = {_MODEL: self.model, _BASE: _npy(self.x0), _INPUT: _npy(self.x)}
+        if not self.x0.dtype == self.x.dtype == _CODES[self.kind]:
+            raise BadWitness(f"the inputs of a .{self.kind} network are {_CODES[self.kind].__name__}")
+        members = {f"model.{self.kind}": self.model, _BASE: _npy(self.x0), _INPUT: _npy(self.x)}
         members |= {f"expected/t{t}.npy": _npy(self.tensors[t]) for t in sorted(self.tensors)}
         document = self._document({name: hashlib.sha256(data).hexdigest() for name, data in members.items()})
         text = document.model_dump_json(indent=1, by_alias=True) + "\n"
@@ -125,7 +136,7 @@ class Witness:
         try:
             return _Document(
                 schema=SCHEMA,
-                model=_Model(file=self.model_name, sha256=files[_MODEL]),
+                model=_Model(file=self.model_name, sha256=files[f"model.{self.kind}"]),
                 profile=self.profile,
                 property=_Property(
                     kind="robustness", label=self.label, eps=self.eps, index=self.index, note=self.note[:1000]
@@ -165,20 +176,22 @@ def _members(archive: zipfile.ZipFile) -> dict[str, bytes]:
     names = [info.filename for info in infos]
     if len(infos) > MAX_MEMBERS or len(set(names)) != len(names):
         raise BadArray("it has too many members, or two of one name")
-    foreign = [name for name in names if not (name in _LIMITS or _EXPECTED.fullmatch(name))]
+    known = {**_LIMITS, **dict.fromkeys(_MODELS, MAX_MODEL_BYTES)}
+    foreign = [name for name in names if not (name in known or _EXPECTED.fullmatch(name))]
     if foreign:
         raise BadArray(f"a member that does not belong there: {foreign[0][:100]!r}")
     missing = [name for name in _LIMITS if name not in names]
     if missing:
         raise BadArray(f"there is no {missing[0]}")
+    if len(_MODELS.keys() & set(names)) != 1:
+        raise BadArray(f"there must be one of {' and '.join(_MODELS)}")
     if sum(info.file_size for info in infos) > MAX_TOTAL_BYTES:
         raise BadArray(f"its members have more than {MAX_TOTAL_BYTES} bytes")
-    return {i.filename: read_member(archive, i, _LIMITS.get(i.filename, MAX_ARRAY_BYTES)) for i in infos}
+    return {i.filename: read_member(archive, i, known.get(i.filename, MAX_ARRAY_BYTES)) for i in infos}
 
 
 _LIMITS: Final = {
     _JSON: MAX_JSON_BYTES,
-    _MODEL: MAX_MODEL_BYTES,
     _BASE: MAX_ARRAY_BYTES,
     _INPUT: MAX_ARRAY_BYTES,
 }
@@ -191,19 +204,21 @@ def _parsed(members: dict[str, bytes]) -> Witness:
     except ValidationError as err:
         raise BadArray(f"{_JSON}: {_first(err)}") from err
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in members.items() if name != _JSON}
-    if document.model.sha256 != digests[_MODEL]:
+    model = next(name for name in _MODELS if name in members)
+    if document.model.sha256 != digests[model]:
         raise BadArray("the model is not the one whose digest it states")
     if document.files != digests:
         raise BadArray(f"{_JSON} does not state the digests of exactly the other members")
-    x0, x = _int8(members, _BASE), _int8(members, _INPUT)
+    x0, x = (_codes(members, name, _CODES[_MODELS[model]]) for name in (_BASE, _INPUT))
     if x0.shape != x.shape:
         raise BadArray(f"{_BASE} is {list(x0.shape)}, {_INPUT} is {list(x.shape)}")
-    if x.size and int(np.abs(x.astype(np.int64) - x0).max()) > document.property.eps:
+    if x.size and int(np.abs(x.astype(np.int64) - x0.astype(np.int64)).max()) > document.property.eps:
         raise BadArray(f"{_INPUT} is more than eps = {document.property.eps} from {_BASE}")
     if document.got == document.property.label:
         raise BadArray("it states that the label stays: it breaks nothing")
     return Witness(
-        model=members[_MODEL],
+        model=members[model],
+        kind=_MODELS[model],
         model_name=document.model.file,
         profile=document.profile,
         x0=x0,
@@ -231,11 +246,13 @@ def _tensors(members: dict[str, bytes]) -> dict[int, NDArray[np.generic]]:
     return dict(sorted(tensors.items()))
 
 
-def _int8(members: dict[str, bytes], name: str) -> NDArray[np.int8]:
+def _codes(
+    members: dict[str, bytes], name: str, codes: type[np.int8] | type[np.int16]
+) -> NDArray[np.int8] | NDArray[np.int16]:
     array = parse_npy(members[name])
-    if array.dtype != np.int8:
-        raise BadArray(f"{name} is {array.dtype}, not int8")
-    return array.astype(np.int8)
+    if array.dtype != codes:
+        raise BadArray(f"{name} is {array.dtype}, not {codes.__name__}")
+    return array.astype(np.int8) if codes is np.int8 else array.astype(np.int16)
 
 
 def _first(err: ValidationError) -> str:

@@ -46,7 +46,7 @@ REFUSED = {
         "exclude",
     ),
     "a dimension that is not 1": (one("SQUEEZE", (1, 3), (3,), (), 30, SqueezeDims=[1]), "squeezed"),
-    "a cast from float": (one("CAST", (3,), (3,), (), 37, "float32", "int8"), "cast from float32"),
+    "a cast to bool": (one("CAST", (3,), (3,), (), 37, "int8", "bool"), "cast to bool"),
     "a mean of int32": (one("MEAN", (1, 4), (1,), [[1]], 27, "int32"), "int32"),
     "a maximum in another scale": (one("REDUCE_MAX", (1, 4), (1,), [[1]], 27, out_scale=0.1), "quantized"),
     "a reduction to another shape": (one("SUM", (2, 4), (4,), [[1]], 27), "over axes"),
@@ -92,12 +92,15 @@ def test_a_matrix_product_that_can_overflow_int32_is_refused():
         Reference(Model.from_bytes(b.finish(y)))
 
 
-def test_a_transposed_convolution_of_another_size_is_refused():
+@pytest.mark.parametrize(("bias", "refused"), [(2**31 - 1 - 500, False), (2**31 - 500, True)])
+def test_a_dense_layer_is_refused_from_the_first_sum_that_leaves_int32(bias, refused):
+    """5 · 100 is the greatest product; Σ|w|·max|x − z| would be 5 · 155."""
     b = Builder()
-    x = b.input((1, 3, 3, 1), 0.5, 0)
-    w = b.constant(np.ones((1, 2, 2, 1)), 0.5, 0)
-    y = b.activation((1, 9, 9, 1), 0.5, 0)
-    operands = [b.integers([1, 9, 9, 1]), w, x]
-    content = b.finish(b.op("TRANSPOSE_CONV", operands, y, 49, Padding=0, StrideH=2, StrideW=2))
-    with pytest.raises(UnsupportedOp, match=r"op 0 TRANSPOSE_CONV .*stride \(2, 2\) and SAME padding"):
+    x = b.input((1, 2), 1.0, 27)  # x − z is −155…100
+    weights = np.array([[5, 0]])
+    content = b.finish(b.fully_connected(x, weights, np.array([bias]), 0.1, 1e5, 0))
+    if refused:
+        with pytest.raises(AccumulatorOverflow, match="can reach 2147483648 "):
+            Reference(Model.from_bytes(content))
+    else:
         Reference(Model.from_bytes(content))

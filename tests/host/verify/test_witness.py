@@ -61,8 +61,24 @@ def npy(array) -> bytes:
     return stream.getvalue()
 
 
+def test_a_fixed_point_networks_witness_holds_pixels_and_is_read_back_the_same(tmp_path):
+    pixels = [np.array([v], np.int16) for v in ([254, 0], [255, 1])]
+    witness = dataclasses.replace(WITNESS, kind="npz", x0=pixels[0], x=pixels[1])
+    witness.write(tmp_path / "w.zip")
+    again = Witness.read(tmp_path / "w.zip")
+    assert again.to_bytes() == witness.to_bytes()
+    assert (again.kind, again.x.tolist()) == ("npz", [[255, 1]])
+
+
+def test_inputs_of_the_wrong_type_are_not_written():
+    with pytest.raises(BadWitness):
+        dataclasses.replace(WITNESS, kind="npz").to_bytes()
+
+
 BAD = {
     "another model": {"model.tflite": b"another"},
+    "two models": {"model.npz": b"a network"},
+    "pixels for int8": {"input.npy": npy(np.array([[2, 1]], np.int16))},
     "a foreign member": {"../evil": b""},
     "an extra key": {"witness.json": document(extra=1)},
     "another schema": {"witness.json": document(schema="coverify-witness/2")},

@@ -11,10 +11,14 @@ import time
 from collections.abc import Callable
 
 from coverify.verify.deadline import Deadline, OutOfTime
-from coverify.verify.engines import attack, enumerate, interval, z3
+from coverify.verify.engines import attack, enumerate, interval
+from coverify.verify.engines.linear import LinearSolver
+from coverify.verify.engines.packages import require
+from coverify.verify.engines.smt import Smt
 from coverify.verify.errors import BadQuery, CannotDecide, EngineFault
 from coverify.verify.problem import Problem
 from coverify.verify.query import Outcome, Verdict
+from coverify.verify.smt import ENCODINGS
 from tflm_int8.program.concrete import OutsideDomain
 
 Engine = Callable[[Problem, Deadline, int], Outcome]
@@ -23,18 +27,57 @@ ENGINES: dict[str, Engine] = {
     "enumerate": enumerate.decide,
     "interval": interval.decide,
     "attack": attack.decide,
-    "z3": z3.decide,
+    "z3": Smt("z3"),
+    "bitwuzla": Smt("bitwuzla"),
+    "boolector": Smt("boolector"),
+    "cpsat": LinearSolver("cpsat"),
+    "milp": LinearSolver("milp"),
+    "marabou": LinearSolver("marabou"),
 }
 """By name, cheap and small first."""
 
+PROOFS: dict[str, str] = {
+    "enumerate": "every input was run",
+    "interval": "integer bounds",
+    "z3": "exact solver",
+    "bitwuzla": "exact solver",
+    "boolector": "exact solver",
+    "cpsat": "exact solver",
+    "milp": "floating point, not proof-grade",
+    "marabou": "relaxation, not proof-grade",
+}
+"""What a HOLDS of an engine rests on, where its outcome does not say so itself (evidence `proof`)."""
+
+
+def base_of(name: str) -> str:
+    """The engine of ENGINES in a name such as z3:balanced."""
+    return name.partition(":")[0]
+
+
+def found(name: str) -> Engine:
+    """The engine of a name, also of an SMT solver with an encoding (z3:balanced).  Raises BadQuery."""
+    engine, _, encoding = name.partition(":")
+    if engine not in ENGINES:
+        raise BadQuery(f"unknown engine {engine!r}; there are: auto, {', '.join(ENGINES)}")
+    if not encoding:
+        return ENGINES[engine]
+    if not isinstance(ENGINES[engine], Smt):
+        raise BadQuery(f"engine {engine} has no encodings; z3, bitwuzla and boolector have")
+    if encoding not in ENCODINGS:
+        raise BadQuery(f"unknown encoding {encoding!r}; there are: {', '.join(ENCODINGS)}")
+    return Smt(engine, encoding)
+
 
 def solve(name: str, problem: Problem, deadline: Deadline, seed: int = 0) -> Outcome:
-    """The answer of one engine, in this process.  Raises BadQuery for an unknown name, and EngineFault."""
-    if name not in ENGINES:
-        raise BadQuery(f"unknown engine {name!r}; there are: auto, {', '.join(ENGINES)}")
+    """The answer of one engine, in this process.
+
+    Raises BadQuery for an unknown name, MissingPackage, EngineFault.
+    """
+    engine = found(name)
+    require(base_of(name))
     start = time.monotonic()
     try:
-        outcome = at_base(name, problem) or ENGINES[name](problem, deadline, seed)
+        outcome = at_base(name, problem) or engine(problem, deadline, seed)
     except CannotDecide as err:
         outcome = Outcome.unknown(name, str(err))
     except OutOfTime:
@@ -44,7 +87,15 @@ def solve(name: str, problem: Problem, deadline: Deadline, seed: int = 0) -> Out
     except MemoryError:
         outcome = Outcome.unknown(name, "out of memory")
     confirm(problem, outcome)
-    return dataclasses.replace(outcome, time_s=time.monotonic() - start)
+    return dataclasses.replace(_labelled(name, outcome), time_s=time.monotonic() - start)
+
+
+def _labelled(name: str, outcome: Outcome) -> Outcome:
+    """A HOLDS says what it rests on."""
+    proof = PROOFS.get(base_of(name))
+    if outcome.verdict is not Verdict.HOLDS or proof is None:
+        return outcome
+    return dataclasses.replace(outcome, evidence={"proof": proof, **outcome.evidence})
 
 
 def at_base(name: str, problem: Problem) -> Outcome | None:

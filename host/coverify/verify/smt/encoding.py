@@ -7,8 +7,8 @@ operators that the program only names are a `CannotDecide`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -22,14 +22,15 @@ from coverify.verify.smt.bitvectors import (
     constant,
     greatest,
     narrowed,
-    negated,
     plus,
     scaled,
     step_function,
     total,
     variable,
 )
+from coverify.verify.smt.expressions import Condition, negated
 from tflm_int8.program.primitives import (
+    MAX_STAIRS,
     Affine,
     Max,
     Program,
@@ -51,7 +52,7 @@ class Encoding:
     program: Program
     boxes: list[Box]
     deadline: Deadline
-    constraints: list[Any] = field(default_factory=list)
+    constraints: list[Condition] = field(default_factory=list)
     places: dict[int, Term] = field(default_factory=dict)
     _terms: dict[tuple[int, int], Term] = field(default_factory=dict)
     _edges: dict[int, I64Array] = field(default_factory=dict)
@@ -82,14 +83,13 @@ class Encoding:
         lo, hi = int(self.boxes[wire].lo[i]), int(self.boxes[wire].hi[i])
         self._terms[wire, i] = self._within(self._element(self.program.steps[wire - 1], i, wire), lo, hi)
 
-    def input_of(self, model: Any, base: I64Array) -> I64Array:
-        """The input of a Z3 model, int64 [n]; features that the formula does not name as in `base` if they
-        can be.
+    def input_of(self, values: Mapping[str, int], base: I64Array) -> I64Array:
+        """The input of a model (variable → value), int64 [n]; features without a variable as in `base` if
+        they can be.
         """
         x = np.clip(base, self.boxes[0].lo, self.boxes[0].hi)
-        for i, place in self.places.items():
-            bits = model.eval(place.bits, model_completion=True).as_long()
-            x[i] = self.boxes[0].lo[i] + bits
+        for i in self.places:
+            x[i] = self.boxes[0].lo[i] + values[f"x{i}"]
         return x
 
     def _place(self, i: int) -> Term:
@@ -134,6 +134,8 @@ class Encoding:
         return plus(constant(weight * int(self.boxes[0].lo[i])), scaled(self._place(i), weight))
 
     def _staircase(self, step: Staircase, i: int) -> Term:
+        if step.rule.hi - step.rule.lo > MAX_STAIRS:
+            raise CannotDecide(f"a staircase of {step.rule.hi - step.rule.lo} stairs is not encoded")
         starts, values = stairs(self._rule_edges(step.rule), int(step.channel[i]), step.rule.lo)
         return step_function(self.term(step.source, i), starts, values)
 
@@ -145,15 +147,18 @@ class Encoding:
 
 def stairs(edges: I64Array, channel: int, lo: int) -> tuple[list[int], list[int]]:
     """The steps of a channel's stairs: where each begins (the first one below everything), and its value."""
-    by_start = {-(2**31): lo}
+    by_start = {-(2**62): lo}
     for value, edge in enumerate(edges[channel].tolist(), lo + 1):
         by_start[edge] = value  # of stairs of width 0, the last remains
     return list(by_start), list(by_start.values())
 
 
 def clamped(term: Term, lo: int, hi: int) -> Term:
-    """The term within lo..hi, which lie in int8."""
+    """The term within lo..hi."""
     if lo <= term.lo and term.hi <= hi:
         return term
+    if term.hi - term.lo > MAX_STAIRS:
+        below = scaled(greatest([term, constant(lo)]), -1)
+        return scaled(greatest([below, constant(-hi)]), -1)
     span = range(min(lo, term.lo), max(hi, term.hi) + 1)
     return step_function(term, span, [min(max(v, lo), hi) for v in span])

@@ -1,0 +1,189 @@
+"""What can `verify` be asked about? A `.tflite` network under a profile, or a fixed-point network (`.npz`).
+
+Both are an integer program with inputs, classes and tensors; what differs (their files, their input codes,
+how an input is shown) is said here, once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coverify.errors import BadInput
+from coverify.inputs import read_inputs, read_pixels
+from coverify.report import ModelRef, Picture
+from coverify.verify.fixed_point import FixedPointNetwork
+from coverify.verify.query import I64Array
+from coverify.verify.witness import Kind
+from tflm_int8 import Model, Reference, sample_shape
+from tflm_int8.program.concrete import run
+from tflm_int8.program.lowering import lower_reference
+from tflm_int8.program.primitives import Program
+
+Codes = NDArray[np.int8] | NDArray[np.int16]
+_BATCH = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """x: int8 or int16 [N, *shape], the network's own input codes; y: int64 [N] or None."""
+
+    x: Codes
+    y: I64Array | None
+
+
+class Network(Protocol):
+    """A network that queries are about."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def content(self) -> bytes:
+        """The bytes of its file."""
+
+    @property
+    def kind(self) -> Kind: ...
+    @property
+    def profile(self) -> str: ...
+    @property
+    def ref(self) -> ModelRef: ...
+    @property
+    def program(self) -> Program: ...
+    def samples(self, path: Path) -> Samples:
+        """The inputs in an .npz file.  Raises BadInput."""
+
+    @property
+    def stateful(self) -> bool:
+        """Whether it keeps state between invocations; all that is said is of the first one after a reset."""
+
+    def classes(self, x: Codes) -> list[int]:
+        """The index of the output's first maximum for every row of x."""
+
+    def tensors(self, x: Codes) -> dict[int, NDArray[np.generic]]:
+        """What every operator or layer writes for one sample x."""
+
+    def shaped(self, x: Codes) -> Codes:
+        """One sample in the shape that a witness stores."""
+
+    def picture(self, x0: Codes, x: Codes) -> Picture | None:
+        """A base input and what it was changed into."""
+
+
+def read_network(path: Path, profile: str) -> Network:
+    """The network in a file: fixed-point when its name ends in .npz.  Raises BadInput, TflmError."""
+    if path.suffix.lower() == ".npz":
+        network: Network = FixedPoint(FixedPointNetwork.read(path))
+    else:
+        network = Tflite(Reference(Model.read(path), profile))
+    program = network.program
+    if program.sizes()[program.output] < 2:
+        raise BadInput(f"{network.name} has a single output: there is no class that could change")
+    return network
+
+
+@dataclass(frozen=True, eq=False)
+class Tflite:
+    """A .tflite network, its classes and tensors by the reference."""
+
+    reference: Reference
+    kind: Kind = "tflite"
+
+    @property
+    def name(self) -> str:
+        return self.reference.model.name
+
+    @property
+    def content(self) -> bytes:
+        return self.reference.model.content
+
+    @property
+    def profile(self) -> str:
+        return self.reference.profile
+
+    @property
+    def ref(self) -> ModelRef:
+        return ModelRef(file=self.name, sha256=self.reference.model.sha256)
+
+    @cached_property
+    def program(self) -> Program:
+        return lower_reference(self.reference)
+
+    @property
+    def stateful(self) -> bool:
+        return self.reference.stateful
+
+    def samples(self, path: Path) -> Samples:
+        data = read_inputs(path, sample_shape(self.reference.input), None, quantize=False)
+        return Samples(data.x, data.y)
+
+    def classes(self, x: Codes) -> list[int]:
+        outputs = self.reference.run(x.astype(np.int8), from_reset=True)
+        return [int(label) for label in outputs.reshape(len(outputs), -1).argmax(axis=1)]
+
+    def tensors(self, x: Codes) -> dict[int, NDArray[np.generic]]:
+        sample = x.astype(np.int8).reshape(1, *sample_shape(self.reference.input))
+        return {t: values[0] for t, values in self.reference.trace(sample).items()}
+
+    def shaped(self, x: Codes) -> Codes:
+        return x.astype(np.int8).reshape(self.reference.input.shape)
+
+    def picture(self, x0: Codes, x: Codes) -> Picture | None:
+        return Picture.of(x0.astype(np.int8), x.astype(np.int8))
+
+
+@dataclass(frozen=True, eq=False)
+class FixedPoint:
+    """A fixed-point network; its codes are pixel values, shown as int8 by subtracting 128."""
+
+    network: FixedPointNetwork
+    kind: Kind = "npz"
+
+    @property
+    def name(self) -> str:
+        return self.network.name
+
+    @property
+    def content(self) -> bytes:
+        return self.network.content
+
+    @property
+    def profile(self) -> str:
+        return "fixed-point"
+
+    @property
+    def ref(self) -> ModelRef:
+        return ModelRef(file=self.name, sha256=self.network.sha256)
+
+    @property
+    def program(self) -> Program:
+        return self.network.program
+
+    @property
+    def stateful(self) -> bool:
+        return False
+
+    def samples(self, path: Path) -> Samples:
+        data = read_pixels(path, self.network.n_input)
+        return Samples(data.x, data.y)
+
+    def classes(self, x: Codes) -> list[int]:
+        flat, labels = x.astype(np.int16).reshape(len(x), -1), []
+        for start in range(0, len(flat), _BATCH):
+            outputs = run(self.program, flat[start : start + _BATCH])[self.program.output]
+            labels += [int(label) for label in outputs.argmax(axis=1)]
+        return labels
+
+    def tensors(self, x: Codes) -> dict[int, NDArray[np.generic]]:
+        wires = run(self.program, x.astype(np.int16).reshape(1, -1))
+        return {t: wires[w][0].astype(np.int32) for w, t in self.program.tensors.items() if w}
+
+    def shaped(self, x: Codes) -> Codes:
+        return x.astype(np.int16)
+
+    def picture(self, x0: Codes, x: Codes) -> Picture | None:
+        return Picture.of((x0 - 128).astype(np.int8), (x - 128).astype(np.int8))
