@@ -46,6 +46,9 @@ format: setup ## Format the sources
 
 fuzz: setup ## The long form of the differential tests (COVERIFY_FUZZ_CASES=…, COVERIFY_FUZZ_FILES=…)
 	@COVERIFY_FUZZ_CASES=$${COVERIFY_FUZZ_CASES:-3000} $(BIN)/python -m pytest -k 'random or fuzz or mutat or brute' --ignore=tests/fuzz
+	@COVERIFY_FUZZ_SESSIONS=$${COVERIFY_FUZZ_SESSIONS:-50000} $(BIN)/python -m pytest tests/device_harness/test_fuzz_session.py
+	@! command -v clang >/dev/null || \
+	  $(MAKE) --no-print-directory -C tests/device_harness -f fuzz.mk BUILD=$(CURDIR)/build/fuzz-session SECONDS=300
 	@$(BIN)/python tests/fuzz/files.py --files $${COVERIFY_FUZZ_FILES:-100000} --jobs $$(nproc)
 	@$(BIN)/python tests/fuzz/differential.py --cases $${COVERIFY_FUZZ_CASES:-3000} --jobs $$(nproc)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,16 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from coverify.cli.devices import DeviceOption, WireLogOption, device_limits, device_row, load, opened
+from coverify.boards.device import open_foreign
+from coverify.cli.devices import (
+    DeviceOption,
+    WireLogOption,
+    device_limits,
+    device_row,
+    is_foreign,
+    load,
+    opened,
+)
 from coverify.cli.outcome import (
     Bar,
     JsonOption,
@@ -23,11 +33,13 @@ from coverify.cli.outcome import (
     versions,
 )
 from coverify.conformance.compare import Comparison, compare, compare_digests
+from coverify.conformance.foreign import ForeignRunner
 from coverify.conformance.oracles import Oracle, OracleError, available, version
 from coverify.conformance.vectors import Samples, vectors
 from coverify.errors import BadInput, CoverifyError, DeviceFault, DeviceRefused, LinkError
 from coverify.inputs import read_inputs
 from coverify.link.requests import Features
+from coverify.report import Device as DeviceRow
 from coverify.report import Oracle as OracleRow
 from coverify.report import Result
 from tflm_int8 import Model, Reference, sample_shape
@@ -144,18 +156,15 @@ def _conform(
     oracle: OracleRow | None,
     full: bool,
 ) -> Result:
-    comparison = Comparison(reference.model)
-    row, message, verdict = None, None, None
+    foreign = is_foreign(url)
+    comparison = Comparison(reference.model, reference.model.outputs[:1] if foreign else None)
+    message, verdict = None, None
+    rows: list[DeviceRow] = []
     try:
-        with opened(url, wire_log, output, reference.model) as device:
-            row = device_row(device)
-            stepper = load(device, reference.model, output)
-            with progress_bar(output) as progress:
-                bar = Bar(progress, "samples")
-                if full or Features.CHECK not in device.hello.features:
-                    compare(comparison, reference, stepper, samples.x, bar)
-                else:
-                    compare_digests(comparison, reference, stepper, samples, bar)
+        if foreign:
+            _compare_foreign(comparison, reference, samples, url, output, rows)
+        else:
+            _compare(comparison, reference, samples, url, wire_log, output, full, rows)
     except (LinkError, DeviceFault, DeviceRefused) as error:
         verdict, message = verdict_of(error), str(error)
     return Result(
@@ -163,7 +172,7 @@ def _conform(
         verdict=verdict or comparison.verdict,
         message=message or _first_difference(comparison),
         model=model_ref(reference.model),
-        device=row,
+        device=rows[0] if rows else None,
         profile=reference.profile,
         oracle=oracle,
         samples=comparison.samples,
@@ -174,6 +183,44 @@ def _conform(
         versions=versions("tflite-micro"),
         seed=samples.seed,
     )
+
+
+def _compare(
+    comparison: Comparison,
+    reference: Reference,
+    samples: Samples,
+    url: str,
+    wire_log: Path | None,
+    output: Output,
+    full: bool,
+    rows: list[DeviceRow],
+) -> None:
+    """Fill `comparison`, and `rows` with what the device says of itself as soon as it does."""
+    with opened(url, wire_log, output, reference.model) as device:
+        rows.append(device_row(device))
+        stepper = load(device, reference.model, output)
+        with progress_bar(output) as progress:
+            bar = Bar(progress, "samples")
+            if full or Features.CHECK not in device.hello.features:
+                compare(comparison, reference, stepper, samples.x, bar)
+            else:
+                compare_digests(comparison, reference, stepper, samples, bar)
+
+
+def _compare_foreign(
+    comparison: Comparison,
+    reference: Reference,
+    samples: Samples,
+    url: str,
+    output: Output,
+    rows: list[DeviceRow],
+) -> None:
+    """As `_compare`, for firmware that shows its outputs only."""
+    with closing(open_foreign(url)) as device:
+        rows.append(DeviceRow(url=url, board=device.name))
+        runner = ForeignRunner(device, reference.model)
+        with progress_bar(output) as progress:
+            compare(comparison, reference, runner, samples.x, Bar(progress, "samples"))
 
 
 def _first_difference(comparison: Comparison) -> str | None:

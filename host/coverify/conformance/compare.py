@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coverify.conformance.stepping import Digests, Stepper, Tensors
+from coverify.conformance.stepping import Digests, Runner, Stepper, Tensors
 from coverify.conformance.vectors import Samples
 from coverify.errors import DeviceReset
 from coverify.link.checks import CheckInput, SentInput, tensor_digest
@@ -68,6 +68,8 @@ class Comparison:
     """What was compared so far, and what differed."""
 
     model: Model
+    #: the tensors that are compared; None: all that an operator writes
+    only: tuple[int, ...] | None = None
     tallies: dict[int, Tally] = field(default_factory=dict)
     mismatches: list[Mismatch] = field(default_factory=list)
     samples: int = 0
@@ -81,7 +83,8 @@ class Comparison:
 
     def __post_init__(self) -> None:
         """A tally for every tensor that an operator writes."""
-        self.tallies = {o: Tally() for op in self.model.operators for o in op.outputs}
+        written = (o for op in self.model.operators for o in op.outputs)
+        self.tallies = {o: Tally() for o in written if self.only is None or o in self.only}
 
     @property
     def bytes_compared(self) -> int:
@@ -180,7 +183,7 @@ class Comparison:
 def compare(
     comparison: Comparison,
     reference: Reference,
-    stepper: Stepper,
+    stepper: Runner,
     x: NDArray[np.int8],
     progress: Progress | None = None,
 ) -> None:
@@ -197,7 +200,7 @@ def compare(
                 progress(start + i + 1, len(x))
 
 
-def _over_resets(comparison: Comparison, stepper: Stepper, fetch: Callable[[], Tensors]) -> Tensors:
+def _over_resets(comparison: Comparison, stepper: Runner, fetch: Callable[[], Tensors]) -> Tensors:
     """What `fetch` gives; when the device restarts meanwhile it is loaded and asked again, a few times."""
     for _ in range(MAX_RESETS):
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,21 @@ class Digests:
     cycles: tuple[int, ...]
 
 
+class Runner(Protocol):
+    """What a comparison needs of a device; `tensors` are those that it can show, None for all."""
+
+    tensors: tuple[int, ...] | None
+
+    def trace(self, x: NDArray[np.int8]) -> Tensors:
+        """One sample → its tensors."""
+
+    def run(self, x: NDArray[np.int8]) -> NDArray[Any]:
+        """One sample → the first output."""
+
+    def resume(self) -> None:
+        """Begin again after DeviceReset."""
+
+
 class Stepper:
     """A device with one model loaded."""
 
@@ -45,6 +60,7 @@ class Stepper:
         if model.stateful:
             raise UnsupportedModel(model.name, "it keeps state between invocations: not run on a device")
         self.client, self.model = client, model
+        self.tensors: tuple[int, ...] | None = None
         self._load(progress)
 
     def resume(self) -> None:

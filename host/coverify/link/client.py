@@ -44,10 +44,6 @@ class OperatorRun:
     outputs: tuple[OperatorOutput, ...]
 
 
-#: requests that this client only sends when they are legal, unless the line brings an older one late
-_OF_AN_INVOCATION = ("INVOKE", "STEP", "READ", "CHECK")
-
-
 def _nonce() -> int:
     return secrets.randbits(32) or 1
 
@@ -120,7 +116,8 @@ class Client:
         try:
             yield from self._exchange.answers(asked, window, deadline)
         except DeviceRefused as refused:
-            if refused.request in _OF_AN_INVOCATION and refused.status == Status.BAD_STATE:
+            # this client sends what is legal, so the device is not where its last answer has left it
+            if refused.status == Status.BAD_STATE and self._plan is not None:
                 raise LinkError(f"{refused}; an old request came late, the line mixes them up") from refused
             raise
         except (BadAnswer, DeviceReset):
@@ -163,7 +160,7 @@ class Client:
         try:
             return self.ask(requests.ModelEnd())
         except DeviceRefused as refused:
-            if refused.status == Status.BAD_DIGEST:
+            if refused.status in (Status.BAD_DIGEST, Status.BAD_STATE):
                 raise LinkError(f"the upload went wrong: {refused}") from refused
             raise
 
@@ -178,7 +175,7 @@ class Client:
         try:
             return self.ask(requests.ModelEnd())
         except DeviceRefused as refused:
-            if refused.status != requests.Status.BAD_DIGEST:
+            if refused.status not in (Status.BAD_DIGEST, Status.BAD_STATE):
                 raise
             self._preloaded = b""
             self.ask(begin)
