@@ -12,6 +12,7 @@ from coverify import __version__
 from coverify.cli.boards import boards_verb, build
 from coverify.cli.conform import conform
 from coverify.cli.demo import demo
+from coverify.cli.diagnose import diagnose_verb
 from coverify.cli.doctor import doctor
 from coverify.cli.inspect import inspect
 from coverify.cli.ops import ops
@@ -39,6 +40,7 @@ app.command("inspect")(inspect)
 app.command("ops")(ops)
 app.command("run")(run)
 app.command("conform")(conform)
+app.command("diagnose")(diagnose_verb)
 app.command("verify")(verify)
 app.command("replay")(replay_verb)
 app.command("report")(report)

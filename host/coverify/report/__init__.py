@@ -3,6 +3,14 @@
 Only reads results; knows no device, solver or model file.
 """
 
+from coverify.report.diagnosis import (
+    AxisErrors,
+    Diagnosis,
+    ErrorCount,
+    ErrorMap,
+    Explanation,
+    Stage,
+)
 from coverify.report.errors import NoResults, ReportError, ResultFileError, ResultInTheWay
 from coverify.report.folder import ReportPaths, make_report
 from coverify.report.result import SCHEMA, Result, read_result, write_result
@@ -26,9 +34,14 @@ from coverify.report.verdict import Verdict, exit_code, worst
 
 __all__ = [
     "SCHEMA",
+    "AxisErrors",
     "BoardRow",
     "Check",
     "Device",
+    "Diagnosis",
+    "ErrorCount",
+    "ErrorMap",
+    "Explanation",
     "Mismatch",
     "ModelRef",
     "NoResults",
@@ -44,6 +57,7 @@ __all__ = [
     "Result",
     "ResultFileError",
     "ResultInTheWay",
+    "Stage",
     "TensorRow",
     "Verdict",
     "exit_code",
