@@ -16,7 +16,7 @@ PACKAGES = {
     },
     "host/coverify/verify": {
         "coverify.verify", "coverify.errors", "coverify.files", "coverify.npy", "tflm_int8", "numpy",
-        "pydantic", "z3",
+        "pydantic", "z3", "bitwuzla", "pyboolector", "highspy", "ortools", "maraboupy",
     },
     "host/coverify/boards": {
         "coverify.boards", "coverify.link", "coverify.errors", "coverify.files", "tomli", "serial",

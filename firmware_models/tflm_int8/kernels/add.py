@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tflm_int8.fixedpoint import I64Array
+from tflm_int8.kernels import integer_arithmetic
 from tflm_int8.kernels.broadcasting import aligned, check_shapes
 from tflm_int8.kernels.lookup import CODES
 from tflm_int8.kernels.requantize import below_one, one_channel, rescale_int8, to_output
@@ -55,17 +56,19 @@ class Add:
         return values.reshape(-1)
 
 
-def prepare_add(node: Node) -> Add | Wide:
+def prepare_add(node: Node) -> Add | Wide | integer_arithmetic.IntegerArithmetic:
     """Check an ADD and compute its integers."""
     return _prepare(node, 1, _ADD_OPTIONS)
 
 
-def prepare_sub(node: Node) -> Add | Wide:
+def prepare_sub(node: Node) -> Add | Wide | integer_arithmetic.IntegerArithmetic:
     """Check a SUB: an ADD of the negated second table."""
     return _prepare(node, -1, _SUB_OPTIONS)
 
 
-def _prepare(node: Node, sign: int, union: int) -> Add | Wide:
+def _prepare(node: Node, sign: int, union: int) -> Add | Wide | integer_arithmetic.IntegerArithmetic:
+    if node.output.dtype == "int32":
+        return integer_arithmetic.prepare(node, node.option(union, 0, "<b"))
     if node.output.dtype == "int16":
         return prepare_arithmetic(node, node.option(union, 0, "<b"))
     node.arity(range(2, 3))

@@ -63,7 +63,7 @@ def prepare_select(node: Node) -> Choice:
     """Check a SELECT_V2."""
     node.arity(range(3, 4))
     condition, x, y = (node.input(i) for i in range(3))
-    check_shapes(node, [condition, x, y], rank=5)
+    check_shapes(node, [condition, x, y])
     if condition.dtype != "bool" or not x.dtype == y.dtype == node.output.dtype:
         node.refuse(f"{condition.dtype} ? {x.dtype} : {y.dtype} → {node.output.dtype}")
     if x.dtype not in ("int8", "int16", "float32"):

@@ -122,7 +122,8 @@ def prepare_depthwise(node: Node) -> Convolution2D:
 def _image_and_filters(node: Node) -> tuple[I64Array, tuple[int, int, int]]:
     """The filter as int64 [4 axes] and the image's height, width and channels."""
     node.arity(range(2, 4))
-    x, filters = node.input(0), node.constant(node.input(1), "int8")
+    x = node.input(0)
+    filters = node.constant(node.input(1), *(("int8", "int4") if x.dtype == "int8" else ("int8",)))
     if len(x.shape) != 4 or filters.ndim != 4 or filters.size == 0 or x.size == 0:
         node.refuse(f"shapes {list(x.shape)} and {list(filters.shape)}: four axes each are needed")
     return filters, (x.shape[1], x.shape[2], x.shape[3])

@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tflm_int8.fixedpoint import I64Array
+from tflm_int8.kernels import integer_arithmetic
 from tflm_int8.kernels.broadcasting import aligned, check_shapes
+from tflm_int8.kernels.integer_arithmetic import IntegerArithmetic
 from tflm_int8.kernels.lookup import CODES
 from tflm_int8.kernels.requantize import below_one, one_channel, rescale_int8, to_output
 from tflm_int8.kernels.wide import Wide, prepare_arithmetic
@@ -53,8 +55,10 @@ class SquaredDifference:
         return [to_output(self.node, (a - b) ** 2, self.requantize)]
 
 
-def prepare_multiply(node: Node) -> Multiply:
+def prepare_multiply(node: Node) -> Multiply | IntegerArithmetic:
     """Check a MUL and compute its integers."""
+    if node.output.dtype == "int32":
+        return integer_arithmetic.prepare(node, node.option(_MUL_OPTIONS, 0, "<b"))
     node.arity(range(2, 3))
     a, b = node.input(0), node.input(1)
     check_shapes(node, [a, b])
@@ -67,8 +71,10 @@ def prepare_multiply(node: Node) -> Multiply:
     return Multiply(node, (qa.zero_point, qb.zero_point), stage)
 
 
-def prepare_squared_difference(node: Node) -> SquaredDifference | Wide:
+def prepare_squared_difference(node: Node) -> SquaredDifference | Wide | IntegerArithmetic:
     """Check a SQUARED_DIFFERENCE and compute its integers."""
+    if node.output.dtype == "int32":
+        return integer_arithmetic.prepare(node, 0)
     if node.output.dtype == "int16":
         return prepare_arithmetic(node, 0)
     node.arity(range(2, 3))

@@ -1,4 +1,4 @@
-"""QUANTIZE and DEQUANTIZE: between float32, int8, int16 and int32.
+"""QUANTIZE and DEQUANTIZE: between float32, int8, uint8, int16 and int32.
 
 Source: TFLM micro/kernels/quantize_common.cc, dequantize_common.cc, reference/requantize.h, quantize.h
 (float32 division, halves away from zero), dequantize.h (double product, rounded once to float32).
@@ -21,7 +21,8 @@ _PAIRS: Final[dict[str, tuple[str, ...]]] = {
     "float32": ("int8", "int16"),
     "int16": ("int8", "int16", "int32"),
     "int32": ("int8", "int16"),
-    "int8": ("int8", "int16", "int32"),
+    "int8": ("int8", "uint8", "int16", "int32"),
+    "uint8": ("int8",),
 }
 
 
@@ -46,7 +47,7 @@ class QuantizeFloat:
 
 @dataclass(frozen=True)
 class Requantization:
-    """int16 or int32 to another type: a fixed-point multiplier between zero points."""
+    """uint8, int16 or int32 to another type: a fixed-point multiplier between zero points."""
 
     node: Node
     multiplier: Multiplier
@@ -54,7 +55,7 @@ class Requantization:
     after: int
 
     def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
-        """int16 or int32 [N, shape] → int8, int16 or int32 [N, shape]."""
+        """uint8, int16 or int32 [N, shape] → int8, int16 or int32 [N, shape]."""
         centred = inputs[0].astype(np.int64) - self.before
         flat = rescaled(self.node, centred.reshape(-1), self.multiplier) + self.after
         return [clamped(self.node, flat).reshape(centred.shape).astype(self.node.output.dtype)]
@@ -68,7 +69,7 @@ class Dequantize:
     quantization: Quantization
 
     def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
-        """int8 or int16 [N, shape] → float32 [N, shape]."""
+        """int8, uint8 or int16 [N, shape] → float32 [N, shape]."""
         centred = inputs[0].astype(np.float64) - self.quantization.zero_point
         with np.errstate(over="ignore", under="ignore"):
             return [(float(self.quantization.scale) * centred).astype(np.float32)]
@@ -96,4 +97,4 @@ def prepare_dequantize(node: Node) -> Dequantize:
     same_size(node)
     if node.output.dtype != "float32":
         node.refuse(f"the output is {node.output.dtype}, float32 is needed")
-    return Dequantize(node, node.quantized(node.input(0), "int8", "int16"))
+    return Dequantize(node, node.quantized(node.input(0), "int8", "uint8", "int16"))

@@ -1,4 +1,4 @@
-"""MEAN and SUM (int8, int16), REDUCE_MAX and REDUCE_MIN, ARG_MAX and ARG_MIN (int8) over constant axes.
+"""MEAN, SUM (int8, int16), REDUCE_MAX, REDUCE_MIN, ARG_MAX, ARG_MIN (int8), REDUCE_ALL over constant axes.
 
 Source: TFLM micro/kernels/reduce_common.cc, arg_min_max.cc, reference/reduce.h (QuantizedMeanOrSum).
 """
@@ -66,6 +66,16 @@ class ExtremeReduction(Reduction):
 
 
 @dataclass(frozen=True)
+class AllReduction(Reduction):
+    """y = whether all elements hold."""
+
+    def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[np.bool_]]:
+        """bool [N, shape], axes → bool [N, output shape]."""
+        x = inputs[0]
+        return [np.all(x, axis=self._sample_axes).reshape(len(x), *self.node.output.shape)]
+
+
+@dataclass(frozen=True)
 class ArgReduction(Reduction):
     """y = the position, on one axis, of the first greatest (or least) element."""
 
@@ -97,6 +107,13 @@ def prepare_max(node: Node) -> ExtremeReduction:
 def prepare_min(node: Node) -> ExtremeReduction:
     """Check a REDUCE_MIN."""
     return _extreme(node, greatest=False)
+
+
+def prepare_all(node: Node) -> AllReduction:
+    """Check a REDUCE_ALL."""
+    x, axes = _operands(node)
+    _check_output(node, x, axes, "bool")
+    return AllReduction(node, axes)
 
 
 def prepare_arg_max(node: Node) -> ArgReduction:

@@ -77,8 +77,11 @@ def by_channel(
 ) -> Requantize | RequantizeWide:
     """The output stage of the given accumulator type, whose zero point is 0 when it is int64."""
     stage = per_channel(node, scales, activation, channels)
-    if accumulator == "int32":
-        return stage
+    return stage if accumulator == "int32" else widened(node, stage)
+
+
+def widened(node: Node, stage: Requantize) -> RequantizeWide:
+    """The same stage, of zero point 0, for accumulators of 64 bits."""
     if np.any(stage.shift > 7) or np.any(stage.shift < -31):
         node.refuse("an effective scale is out of the range of the 64-bit requantization")
     reduced = np.where(stage.multiplier < 0x7FFF0000, (stage.multiplier + (1 << 15)) >> 16, 0x7FFF)

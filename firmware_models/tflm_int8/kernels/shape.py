@@ -1,6 +1,6 @@
-"""SHAPE and ZEROS_LIKE: outputs that do not depend on the values of the input.
+"""SHAPE and ZEROS_LIKE, whose outputs do not depend on the input's values, and BROADCAST_ARGS.
 
-Source: TFLM micro/kernels/shape.cc, zeros_like.cc.
+Source: TFLM micro/kernels/shape.cc, zeros_like.cc, broadcast_args.cc.
 """
 
 from __future__ import annotations
@@ -28,6 +28,33 @@ class Constant:
         out = self.node.output
         values = self.values.astype(out.dtype).reshape(out.shape)
         return [np.broadcast_to(values, (len(inputs[0]), *out.shape))]
+
+
+@dataclass(frozen=True)
+class BroadcastArgs:
+    """The shape to which two shapes broadcast, aligned at their ends; ones in front."""
+
+    node: Node
+
+    def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
+        """Two [N, dimensions] of one integer type → the same type [N, output dimensions]."""
+        n = self.node.output.size
+        a, b = (np.pad(x, ((0, 0), (n - x.shape[1], 0)), constant_values=1) for x in inputs)
+        if np.any((a != b) & (a != 1) & (b != 1)):
+            self.node.overflow("shapes that do not broadcast, at which TFLM aborts")
+        return [np.where(a == 1, b, a)]
+
+
+def prepare_broadcast_args(node: Node) -> BroadcastArgs:
+    """Check a BROADCAST_ARGS."""
+    node.arity(range(2, 3))
+    a, b, out = node.input(0), node.input(1), node.output
+    if not a.dtype == b.dtype == out.dtype or a.dtype not in ("int32", "int64"):
+        node.refuse(f"{a.dtype} and {b.dtype} → {out.dtype}")
+    shapes = (a.shape, b.shape, out.shape)
+    if any(len(s) != 1 or s[0] > 8 for s in shapes) or out.size < max(a.size, b.size) or out.size == 0:
+        node.refuse(f"shapes {list(a.shape)} and {list(b.shape)} → {list(out.shape)}")
+    return BroadcastArgs(node)
 
 
 def prepare_shape(node: Node) -> Constant:

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tflm_int8.kernels import embedding
+from tflm_int8.kernels.embedding import Lookups
 from tflm_int8.kernels.movement import (
     MAX_ELEMENTS,
     Movement,
@@ -95,10 +97,12 @@ def _positions(size: int, begin: int, end: int, stride: int, masks: _Masks) -> r
     return range(first, last, stride)
 
 
-def prepare_gather(node: Node) -> Movement:
-    """Check a GATHER with constant positions, batch dimensions too."""
+def prepare_gather(node: Node) -> Movement | Lookups:
+    """Check a GATHER, at constant positions with batch dimensions too."""
     node.arity(range(2, 3))
     x, coords = node.input(0), node.input(1)
+    if coords.data is None:
+        return embedding.prepare_gather(node)
     check_moved(node, [x], "int8 float32")
     check_rank(node, x, range(1, 7))
     at = integers(node, coords)

@@ -54,13 +54,18 @@ def prepare(node: Node, beta: float) -> WideSoftmax:
     same_size(node)
     x, out = node.input(0), node.output
     quantization = node.int16(x)
-    if node.int16(out).scale != np.float32(1 / 32768):
+    if not nearly(node.int16(out).scale, 2.0**-15):
         node.refuse("the output must have the scale 1/32768")
     if not x.shape or x.shape[-1] > MAX_DEPTH:
         node.refuse(f"the input has the shape {list(x.shape)}; a row has at most {MAX_DEPTH} elements")
     m = node.multiplier(float(quantization.scale) * beta / (10.0 / 65535.0))
     rescaled(node, np.array([-65535]), m)
     return WideSoftmax(node, m)
+
+
+def nearly(scale: np.float32, power: float) -> bool:
+    """Whether TFLM takes an int16 output's scale for the power of two: it allows a thousandth (here less)."""
+    return abs(float(scale) - power) < 0.000999 * power
 
 
 def _interpolated(table: I64Array, at: I64Array) -> I64Array:

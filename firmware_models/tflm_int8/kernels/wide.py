@@ -82,13 +82,13 @@ def _sigmoid() -> I64Array:
 def prepare_logistic(node: Node) -> Lookup | Pointwise:
     """Check a LOGISTIC of int16."""
     multiplier, shift = _input_multiplier(node, (0,))
-    return pointwise(node, partial(_logistic, multiplier, shift))
+    return pointwise(node, partial(logistic, multiplier, shift))
 
 
 def prepare_tanh(node: Node) -> Lookup | Pointwise:
     """Check a TANH of int16."""
     multiplier, shift = _input_multiplier(node, (0, 1))
-    return pointwise(node, partial(_tanh, multiplier, shift))
+    return pointwise(node, partial(tanh, multiplier, shift))
 
 
 def _input_multiplier(node: Node, exact_shifts: tuple[int, ...]) -> tuple[int, int]:
@@ -128,13 +128,15 @@ def _interpolated(magnitude: I64Array, bits: int, saturated: int) -> I64Array:
     return np.where(at >= 255, saturated, value)
 
 
-def _logistic(multiplier: int, shift: int, x: I64Array) -> I64Array:
+def logistic(multiplier: int, shift: int, x: I64Array) -> I64Array:
+    """The sigmoid of x * multiplier / 2**shift in Q3.12 times 3, as Q0.15; shift >= 0."""
     scaled = _scaled(multiplier, shift, x)
     result = _interpolated(np.abs(scaled), 9, 0x7FFF << 10)
     return np.where(scaled >= 0, result + (1 << 9), (1 << 25) - result + (1 << 9) - 1) >> 10
 
 
-def _tanh(multiplier: int, shift: int, x: I64Array) -> I64Array:
+def tanh(multiplier: int, shift: int, x: I64Array) -> I64Array:
+    """tanh likewise."""
     scaled = _scaled(multiplier, shift, x)
     result = _interpolated(np.abs(scaled), 8, 0xFFFF << 8)
     half = 1 << 23

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,10 +27,12 @@ from coverify.report import Query as QueryRow
 from coverify.report import Result, write_result
 from coverify.report.verdict import Verdict, worst
 from coverify.verify.engines import ENGINES
+from coverify.verify.engines.packages import PACKAGES
 from coverify.verify.query import Outcome, Robustness
 from coverify.verify.witness import Witness
 from coverify.verify.worker import AUTO, Worker
 
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 _SAVE_EVERY_S = 2.0
 
 
@@ -52,6 +55,7 @@ def verify(
     label: Annotated[
         str, typer.Option(help="Which class must stay: given (y, where the inputs have it) or predicted.")
     ] = "given",
+    jobs: Annotated[int, typer.Option(min=1, help="Solvers that may race at once (default: cores).")] = CORES,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the attack.")] = 0,
     profile: ProfileOption = "tflm",
     out: OutOption = None,
@@ -63,6 +67,7 @@ def verify(
     The property: the index of the first maximum of the output tensor stays the label. HOLDS: proved over
     the whole region.
     VIOLATED: with a counterexample that was run (--out DIR keeps it as a witness, for coverify replay).
+    A HOLDS of milp or marabou rests on floating point and says so; auto never takes it.
     UNKNOWN: the engine or its time ended; never a proof. An input that is misclassified already is
     VIOLATED by itself.
 
@@ -76,7 +81,7 @@ def verify(
         task = _prepare(model, profile, inputs, index, eps, label)
         save = _saver(out)
         rows: list[QueryRow] = []
-        with progress_bar(output) as progress, Worker(task.network.program) as worker:
+        with progress_bar(output) as progress, Worker(task.network.program, jobs=jobs) as worker:
             bar = Bar(progress, "queries")
             for i in task.indices:
                 outcome = worker.decide(task.query(i), engine, timeout, seed)
@@ -166,6 +171,7 @@ def _row(task: _Task, i: int, outcome: Outcome, out: Path | None, seed: int) -> 
         label=task.labels[i],
         predicted=predicted,
         note=outcome.note or None,
+        proof=outcome.proof or None,
         picture=picture,
     )
 
@@ -198,6 +204,8 @@ def _result(task: _Task, rows: list[QueryRow], seed: int) -> Result:
         "inputs outside the boxes asked about",
         "anything but the index of the output's first maximum",
     ]
+    if task.network.stateful:
+        gaps.append("invocations other than the first after a reset: the network keeps state")
     if left:
         gaps.append(f"{left} of {len(task.indices)} queries: not decided yet")
     verdicts: list[Verdict] = [row.verdict for row in rows]
@@ -210,6 +218,6 @@ def _result(task: _Task, rows: list[QueryRow], seed: int) -> Result:
         profile=task.network.profile,
         queries=tuple(rows),
         not_covered=tuple(gaps),
-        versions=versions("z3-solver"),
+        versions=versions(*(package.distribution for package in PACKAGES.values())),
         seed=seed,
     )

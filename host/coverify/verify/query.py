@@ -21,6 +21,8 @@ from coverify.verify.errors import BadQuery
 I16Array = NDArray[np.int16]
 I64Array = NDArray[np.int64]
 IntArray = NDArray[np.signedinteger[Any]]
+NOT_PROOF_GRADE = "not proof-grade"
+"""How the `proof` of a HOLDS ends that rests on floating point."""
 _INT16 = np.iinfo(np.int16)
 Evidence = Mapping[str, int | float | str]
 
@@ -92,7 +94,8 @@ class Outcome:
     """An engine's answer.
 
     witness: int16 [n], present exactly when VIOLATED; note: one sentence for people (why UNKNOWN, what was
-    odd); evidence: counts that say how the answer was reached; time_s: wall time.
+    odd); evidence: counts that say how the answer was reached, and for a HOLDS what `proof` it has; time_s:
+    wall time.
     """
 
     verdict: Verdict
@@ -101,6 +104,16 @@ class Outcome:
     witness: I16Array | None = None
     note: str = ""
     evidence: Evidence = field(default_factory=dict)
+
+    @property
+    def proof(self) -> str:
+        """What a HOLDS rests on, in a few words; empty for other verdicts."""
+        return str(self.evidence.get("proof", ""))
+
+    @property
+    def sound(self) -> bool:
+        """Does the verdict stand by itself? Not UNKNOWN, nor a HOLDS that is not proof-grade."""
+        return self.verdict is not Verdict.UNKNOWN and not self.proof.endswith(NOT_PROOF_GRADE)
 
     @staticmethod
     def holds(engine: str, note: str = "", **evidence: int | float | str) -> Outcome:
