@@ -13,6 +13,7 @@ from coverify.report.diagnosis import (
 )
 from coverify.report.errors import NoResults, ReportError, ResultFileError, ResultInTheWay
 from coverify.report.folder import ReportPaths, make_report
+from coverify.report.kernel_rows import KernelRow, SeparatedVariant
 from coverify.report.result import SCHEMA, Result, read_result, write_result
 from coverify.report.rows import (
     BoardRow,
@@ -42,6 +43,7 @@ __all__ = [
     "ErrorCount",
     "ErrorMap",
     "Explanation",
+    "KernelRow",
     "Mismatch",
     "ModelRef",
     "NoResults",
@@ -57,6 +59,7 @@ __all__ = [
     "Result",
     "ResultFileError",
     "ResultInTheWay",
+    "SeparatedVariant",
     "Stage",
     "TensorRow",
     "Verdict",

@@ -58,6 +58,7 @@ def merge(sources: Sequence[Source]) -> Result:
         bytes_compared=sum(compared) if compared else None,
         tensors=_only([result.tensors for result in results]),
         mismatches=_rows(sources, lambda result: result.mismatches),
+        kernels=_only([result.kernels for result in results]),
         diagnoses=_rows(sources, lambda result: result.diagnoses),
         queries=_rows(sources, lambda result: result.queries, picture=None),
         replays=_rows(sources, lambda result: result.replays),

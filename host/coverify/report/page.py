@@ -85,6 +85,7 @@ def html(sources: Sequence[Source], merged: Result, title: str) -> str:
             source for source in sources if source.result.tensors is not None or source.result.mismatches
         ],
         diagnoses=[(source, row) for source in sources for row in source.result.diagnoses or ()],
+        kernels=[(source, row) for source in sources for row in source.result.kernels or ()],
         verification=verification(sources),
         replays=[(source, row) for source in sources for row in source.result.replays or ()],
         sources=sources,

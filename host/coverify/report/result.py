@@ -17,6 +17,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, ValidationError
 from coverify.files import replace_file
 from coverify.report.diagnosis import Diagnosis
 from coverify.report.errors import ResultFileError
+from coverify.report.kernel_rows import KernelRow
 from coverify.report.rows import (
     MAX_ROWS,
     BoardRow,
@@ -70,6 +71,7 @@ class Result(Row):
     tensors: Annotated[tuple[TensorRow, ...], Field(max_length=MAX_ROWS)] | None = None
     mismatches: Annotated[tuple[Mismatch, ...], Field(max_length=MAX_ROWS)] | None = None
     diagnoses: Annotated[tuple[Diagnosis, ...], Field(max_length=MAX_ROWS)] | None = None
+    kernels: Annotated[tuple[KernelRow, ...], Field(max_length=MAX_ROWS)] | None = None
     queries: Annotated[tuple[Query, ...], Field(max_length=MAX_ROWS)] | None = None
     replays: Annotated[tuple[Replay, ...], Field(max_length=MAX_ROWS)] | None = None
     operators: Annotated[tuple[OperatorRow, ...], Field(max_length=MAX_ROWS)] | None = None

@@ -39,6 +39,7 @@ def render(result: Result, console: Console) -> None:
         console.print(Text(line, style="dim"))
     _tensors(result, console)
     _mismatches(result, console)
+    _kernels(result, console)
     _diagnoses(result, console)
     _queries(result, console)
     _replays(result, console)
@@ -122,6 +123,24 @@ def _mismatches(result: Result, console: Console) -> None:
     for row in rows[:MAX_LINES]:
         table.add_row(*map(_cell, (row.op_index, row.op, row.tensor, mismatch_text(row))))
     _print(table, len(rows), console)
+
+
+def _kernels(result: Result, console: Console) -> None:
+    rows = result.kernels or ()
+    if not rows:
+        return
+    table = _table(
+        "Kernels", "operator", "where", "samples", "bytes", "differ", "refused", "variants", "note"
+    )
+    for row in rows:
+        shown = (
+            f"{sum(v.cases > 0 for v in row.separated)} of {len(row.separated)}" if row.separated else None
+        )
+        note = ", ".join(row.explained_by) or row.first
+        numbers = (row.cases, grouped(row.bytes), row.differing, row.refused, shown)
+        table.add_row(*map(_cell, (row.op, row.shape_class, *numbers, note)))
+    console.print()
+    console.print(table)
 
 
 def _diagnoses(result: Result, console: Console) -> None:

@@ -10,29 +10,19 @@ import numpy as np
 from coverify.conformance.diagnosis.candidate import Array, Candidate, Run
 from tflm_int8 import TflmError
 from tflm_int8.fixedpoint import Rounding
+from tflm_int8.kernels.lookup import Lookup
+from tflm_int8.kernels.reshape import Reshape
+from tflm_int8.kernels.softmax import Softmax
 from tflm_int8.node import Node
 from tflm_int8.operators import Kernel, prepare
 from tflm_int8.profiles import Scales, Variant
-
-_RULED = (
-    "ADD",
-    "AVERAGE_POOL_2D",
-    "CONV_2D",
-    "DEPTHWISE_CONV_2D",
-    "FULLY_CONNECTED",
-    "MEAN",
-    "MUL",
-    "SUB",
-    "SUM",
-)
-"""Operators whose roundings have variants of their own."""
 
 
 def any_variants(kernel: Kernel) -> Iterator[Candidate]:
     """Variants that make sense for every operator with one output."""
     yield from _orders(kernel)
     yield from _memories(kernel)
-    if kernel.node.op.name not in _RULED:
+    if isinstance(kernel, Lookup | Softmax):  # the others' roundings have variants of their own, or none
         yield from _profiles(kernel)
 
 
@@ -98,7 +88,7 @@ def _memories(kernel: Kernel) -> Iterator[Candidate]:
             partial(_filled, out.shape, value),
         )
     for i, index in enumerate(kernel.node.op.inputs):
-        if index < 0:
+        if index < 0 or isinstance(kernel, Reshape):
             continue
         tensor = kernel.node.model.tensors[index]
         if tensor.dtype == out.dtype and tensor.size == out.size:

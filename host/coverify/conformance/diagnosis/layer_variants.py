@@ -61,12 +61,12 @@ def _scales(layer: Layer) -> Iterator[tuple[str, str, Layer]]:
                 "multiplier and shift of the neighbouring channel",
                 replace(layer, multiplier=np.roll(m, by), shift=np.roll(s, by)),
             )
-    single = _float32_scales(layer)
+    single = float32_scales(layer)
     if single is not None:
         yield "float32-scales", "the product of the scales is taken in float32", single
 
 
-def _float32_scales(layer: Layer) -> Layer | None:
+def float32_scales(layer: Layer) -> Layer | None:
     """The layer of multipliers from float32 products; None where they are the same ones."""
     node = layer.kernel.node
     x, w, out = (t.quantization for t in (node.input(0), node.input(1), node.output))
