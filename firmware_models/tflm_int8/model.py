@@ -239,15 +239,15 @@ class _Reader:
         if table.integer(4, "<B"):
             raise UnsupportedModel(self.name, f"tensor {index} has custom quantization")
         scales, zero_points = table.array(2, "<f4"), table.array(3, "<i8")
-        if len(scales) == 0:
+        if len(scales) == 0 or len(zero_points) == 0:  # TFLM needs both
             return None
         axis = table.integer(6, "<i")
         if not np.all(np.isfinite(scales)) or not np.all(np.asarray(scales, np.float32) > 0):
             raise Damaged(f"tensor {index} has a scale that is not a positive number")
-        if len(zero_points) == 0:
-            zero_points = np.zeros(len(scales), np.int64)
-        if len(zero_points) != len(scales) or np.any(np.abs(np.asarray(zero_points, np.float64)) > 2**31):
-            raise Damaged(f"tensor {index} has {len(zero_points)} zero points for {len(scales)} scales")
+        if len(zero_points) != len(scales):  # TFLM takes the first for all
+            zero_points = np.repeat(zero_points[:1], len(scales))
+        if np.any(np.abs(np.asarray(zero_points, np.float64)) > 2**31):
+            raise Damaged(f"tensor {index} has a zero point beyond 32 bits")
         return Quantization(scales.astype(np.float32), zero_points.astype(np.int64), axis)
 
     @staticmethod

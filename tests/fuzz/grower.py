@@ -16,13 +16,29 @@ import numpy as np
 import random_elementwise
 import random_graphs
 import random_movement
+import random_operands
+import random_state
 from model_builder import Builder
 from tflm_int8 import MalformedModel, Model, Reference, UnsupportedModel, UnsupportedOp
 
 Rng = np.random.Generator
 MAX_ELEMENTS = 1200
+_OPERANDS = (
+    "BATCH_MATMUL int16", "CONV_2D int4", "DEPTHWISE_CONV_2D int4", "EMBEDDING_LOOKUP",
+    "FULLY_CONNECTED computed", "FULLY_CONNECTED int4", "GATHER computed", "PRELU int16", "SOFTMAX int16",
+    "TRANSPOSE_CONV any", "broadcast",
+)  # fmt: skip
+"""Those of the operands' table that need no second input of the model and refuse no values."""
 NAMES: tuple[str, ...] = tuple(
-    sorted({*random_graphs.ONE_OP, *random_elementwise.ONE_OP, *random_movement.ONE_OP})
+    sorted(
+        {
+            *random_graphs.ONE_OP,
+            *random_elementwise.ONE_OP,
+            *random_movement.ONE_OP,
+            *random_state.ONE_OP,
+            *_OPERANDS,
+        }
+    )
 )
 _IMAGE = ("CONV_2D", "DEPTHWISE_CONV_2D", "POOL_2D")
 
@@ -179,7 +195,11 @@ def _step(graph: Graph, name: str) -> None:
 
 def _added(b: Grower, name: str) -> list[int]:
     """The int8 tensors that an operator of the tables yields, its main one last."""
-    if name in random_movement.ONE_OP:
+    if name in _OPERANDS:
+        y = random_operands.ONE_OP[name](b.rng, b)
+    elif name in random_state.ONE_OP:
+        y = random_state.ONE_OP[name](b.rng, b)
+    elif name in random_movement.ONE_OP:
         y = random_movement.ONE_OP[name](b.rng, b)
     elif name in random_graphs.ONE_OP and (name not in random_elementwise.ONE_OP or b.rng.random() < 0.5):
         y = random_graphs.ONE_OP[name](b.rng, b, _operand(b, name))

@@ -1,7 +1,8 @@
 """What an operator keeps from one invocation to the next, and the base of those that keep something.
 
 A `Memory` holds the state of N independent runs of a model side by side: tensor index → [N, tensor shape].
-`step` is one invocation of all of them: it reads the memory, replaces what changes, and returns the outputs.
+`step` is one invocation of all of them: it reads the memory, replaces what changes, and returns the outputs;
+`scan` is N invocations of one. No operator sees another's variables, so that either may be done by itself.
 Fresh memory is what TFLM's interpreter has after Reset(): zero points in int8 variables, else zeros.
 """
 
@@ -31,6 +32,14 @@ class Remembering(ABC):
     @abstractmethod
     def variables(self) -> tuple[Tensor, ...]:
         """The variable tensors that it owns."""
+
+    def scan(self, inputs: list[Array], memory: Memory) -> list[Array]:
+        """N successive invocations of one run: [N, shape] per input → one [N, shape] per output.
+
+        memory: of one run; it is updated. A kernel may know a faster way.
+        """
+        parts = [self.step([x[i : i + 1] for x in inputs], memory) for i in range(len(inputs[0]))]
+        return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
 
     @abstractmethod
     def step(self, inputs: list[Array], memory: Memory) -> list[Array]:

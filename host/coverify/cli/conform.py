@@ -23,9 +23,11 @@ from coverify.cli.outcome import (
     versions,
 )
 from coverify.cli.samples import reference_of, samples_of
-from coverify.conformance.compare import Comparison, compare
+from coverify.conformance.compare import Comparison, compare, compare_digests
 from coverify.conformance.oracles import Oracle, OracleError, available, version
+from coverify.conformance.vectors import Samples
 from coverify.errors import BadInput, CoverifyError, DeviceFault, DeviceRefused, LinkError
+from coverify.link.requests import Features
 from coverify.report import Oracle as OracleRow
 from coverify.report import Result
 from tflm_int8 import Model, Reference
@@ -47,6 +49,9 @@ def conform(
         str, typer.Option(help="Check the reference against TFLM's interpreter too: auto, tflm or none.")
     ] = "auto",
     profile: ProfileOption = "tflm",
+    full: Annotated[
+        bool, typer.Option("--full", help="Fetch every byte, instead of a 128-bit digest per tensor.")
+    ] = False,
     out: OutOption = None,
     json: JsonOption = None,
     wire_log: WireLogOption = None,
@@ -63,9 +68,9 @@ def conform(
     def body() -> Result:
         net = Model.read(model)
         reference = reference_of(net, profile)
-        x = samples_of(reference, inputs, limit, vectors_, seed)
-        checked = _check_reference(reference, oracle, x, output)
-        return _conform(reference, x, device, wire_log, output, checked, seed)
+        samples = samples_of(reference, inputs, limit, vectors_, seed)
+        checked = _check_reference(reference, oracle, samples.x, output)
+        return _conform(reference, samples, device, wire_log, output, checked, full)
 
     run_verb("conform", output, body)
 
@@ -105,12 +110,12 @@ def _checked_by_tflm(reference: Reference, x: NDArray[np.int8], output: Output) 
 
 def _conform(
     reference: Reference,
-    x: NDArray[np.int8],
+    samples: Samples,
     url: str,
     wire_log: Path | None,
     output: Output,
     oracle: OracleRow | None,
-    seed: int,
+    full: bool,
 ) -> Result:
     comparison = Comparison(reference.model)
     row, message, verdict = None, None, None
@@ -119,7 +124,11 @@ def _conform(
             row = device_row(device)
             stepper = load(device, reference.model, output)
             with progress_bar(output) as progress:
-                compare(comparison, reference, stepper, x, Bar(progress, "samples"))
+                bar = Bar(progress, "samples")
+                if full or Features.CHECK not in device.hello.features:
+                    compare(comparison, reference, stepper, samples.x, bar)
+                else:
+                    compare_digests(comparison, reference, stepper, samples, bar)
     except (LinkError, DeviceFault, DeviceRefused) as error:
         verdict, message = verdict_of(error), str(error)
     return Result(
@@ -134,9 +143,9 @@ def _conform(
         bytes_compared=comparison.bytes_compared,
         tensors=comparison.rows(),
         mismatches=tuple(comparison.mismatches),
-        not_covered=_not_covered(len(x), comparison.samples, url, oracle),
+        not_covered=_not_covered(len(samples), comparison.samples, url, oracle),
         versions=versions("tflite-micro"),
-        seed=seed,
+        seed=samples.seed,
     )
 
 

@@ -63,7 +63,7 @@ def diagnose_verb(
 
     def body() -> Result:
         reference = reference_of(Model.read(model), profile)
-        x = samples_of(reference, inputs, limit, vectors_, seed)
+        x = samples_of(reference, inputs, limit, vectors_, seed).x
         return _diagnose(reference, x, device, wire_log, output, seed)
 
     run_verb("diagnose", output, body)

@@ -25,7 +25,8 @@ def ops(
     """
 
     def body() -> Result:
-        if operator is not None and operator not in BUILTIN_NAMES.values():
+        known = {*BUILTIN_NAMES.values(), *OPERATORS}
+        if operator is not None and operator not in known:
             raise BadInput(f"{operator} is not an operator of TensorFlow Lite")
         ours = _firmware_operators()
         names = sorted(OPERATORS) if operator is None else [operator]

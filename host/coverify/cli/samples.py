@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from coverify.conformance.vectors import vectors
+from coverify.conformance.vectors import Samples, vectors
 from coverify.errors import BadInput
 from coverify.inputs import read_inputs
 from tflm_int8 import Model, Reference, sample_shape
@@ -25,8 +25,8 @@ def reference_of(net: Model, profile: str) -> Reference:
 
 def samples_of(
     reference: Reference, inputs: Path | None, limit: int | None, n_vectors: int | None, seed: int
-) -> NDArray[np.int8]:
-    """int8 [N, sample shape]: the file's first `limit`, then generated ones (32 where nothing is said)."""
+) -> Samples:
+    """The file's first `limit`, then generated ones (32 where nothing is said).  Raises BadInput."""
     shape = sample_shape(reference.input)
     parts = []
     if inputs is not None:
@@ -39,4 +39,4 @@ def samples_of(
     x: NDArray[np.int8] = np.concatenate(parts)
     if not len(x):
         raise BadInput("there is nothing to compare: no --inputs and --vectors 0")
-    return x
+    return Samples(x, len(x) - n_vectors, seed, zero_point)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -11,18 +12,19 @@ from coverify.conformance.diagnosis.candidate import Array, Candidate, Run
 from tflm_int8 import TflmError
 from tflm_int8.fixedpoint import Rounding
 from tflm_int8.kernels.lookup import Lookup
+from tflm_int8.kernels.movement import Movement
 from tflm_int8.kernels.reshape import Reshape
 from tflm_int8.kernels.softmax import Softmax
 from tflm_int8.node import Node
 from tflm_int8.operators import Kernel, prepare
-from tflm_int8.profiles import Scales, Variant
+from tflm_int8.profiles import PROFILES
 
 
 def any_variants(kernel: Kernel) -> Iterator[Candidate]:
     """Variants that make sense for every operator with one output."""
     yield from _orders(kernel)
     yield from _memories(kernel)
-    if isinstance(kernel, Lookup | Softmax):  # the others' roundings have variants of their own, or none
+    if not isinstance(kernel, Movement | Reshape):
         yield from _profiles(kernel)
 
 
@@ -100,20 +102,23 @@ def _memories(kernel: Kernel) -> Iterator[Candidate]:
 
 
 def _profiles(kernel: Kernel) -> Iterator[Candidate]:
-    """The reference's own kernel with another rounding, or with ratios of scales in float32."""
+    """The reference's own kernel under every other profile, and with the other rounding."""
     node = kernel.node
-    for name, says, variant in (
-        (
-            "single-rounding",
+    variants = {
+        "single-rounding": (
             "one rounding, ties up, instead of two (TFLITE_SINGLE_ROUNDING)",
-            Variant(Rounding.SINGLE, node.variant.scales),
-        ),
-        (
-            "float32-scales",
-            "ratios of scales are taken in float32",
-            Variant(node.variant.rounding, Scales.FLOAT32),
-        ),
-    ):
+            replace(node.variant, rounding=Rounding.SINGLE),
+        )
+    }
+    if not isinstance(kernel, Lookup | Softmax):
+        variants = {}  # the others' roundings have variants of their own, or none
+    for profile in PROFILES.values():
+        if not profile.refusal(node.op.name, set()):
+            says = f"the kernel of the profile {profile.name}"
+            variants[f"profile-{profile.name}"] = (says, profile.of(node.op.name))
+    for name, (says, variant) in variants.items():
+        if replace(variant, types=node.variant.types) == node.variant:
+            continue
         try:
             other = prepare(Node(node.model, node.op, variant))
         except TflmError:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from coverify.conformance.diagnosis.candidate import Array, Candidate, I64Array
-from coverify.conformance.diagnosis.rounding import RULES, Scaling, double
+from coverify.conformance.diagnosis.rounding import RULES, Scaling, double, scaling
 from tflm_int8.fixedpoint import Multiplier, quantize_multiplier
 from tflm_int8.kernels.add import Add
 from tflm_int8.kernels.broadcasting import aligned
@@ -81,7 +81,10 @@ def arithmetic_of(kernel: Kernel) -> Arithmetic | None:
         twice = 2 * max(float(q.scale) for q in quantizations)
         factors = tuple(quantize_multiplier(float(q.scale) / twice) for q in quantizations)
     sign = -1 if node.op.name == "SUB" else 1
-    return Arithmetic(kernel, zeros, factors, last, stage.zero_point, stage.lo, stage.hi, sign)
+    scale = scaling(stage.rounding)
+    return Arithmetic(
+        kernel, zeros, factors, last, stage.zero_point, stage.lo, stage.hi, sign, inner=scale, outer=scale
+    )
 
 
 def arithmetic_variants(kernel: Kernel) -> Iterator[Candidate]:

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from coverify.conformance.diagnosis.candidate import Array, I64Array
-from coverify.conformance.diagnosis.rounding import Scaling, double
+from coverify.conformance.diagnosis.rounding import Scaling, double, scaling
 from tflm_int8.geometry import Axis, Window2D
 from tflm_int8.kernels.convolution import Convolution2D
 from tflm_int8.kernels.fully_connected import FullyConnected
 from tflm_int8.program.primitives import Requantize
+from tflm_int8.variant import Form
 
 _CHUNK = 1 << 22
 """Gathered elements at a time."""
@@ -97,7 +98,7 @@ def layer_of(kernel: object) -> Layer | None:
     if not isinstance(kernel, Convolution2D | FullyConnected):
         return None
     stage = kernel.requantize
-    if not isinstance(stage, Requantize):
+    if not isinstance(stage, Requantize) or kernel.node.variant.form is not Form.FIXED_POINT:
         return None
     if isinstance(kernel, Convolution2D):
         window, groups, weights = kernel.window, kernel.groups, kernel.filters
@@ -119,4 +120,5 @@ def layer_of(kernel: object) -> Layer | None:
         lo=stage.lo,
         hi=stage.hi,
         border=kernel.input_zero_point,
+        scale=scaling(stage.rounding),
     )

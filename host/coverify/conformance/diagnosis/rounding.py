@@ -130,3 +130,8 @@ def shifted(by: int) -> Scaling:
         return double(acc, multiplier, np.clip(shift + by, -31, 30))
 
     return scale
+
+
+def scaling(rounding: Rounding) -> Scaling:
+    """The scaling of a kernel profile's rounding."""
+    return double if rounding is Rounding.DOUBLE else _single
