@@ -32,19 +32,17 @@ from coverify.cli.outcome import (
     verdict_of,
     versions,
 )
+from coverify.cli.samples import reference_of, samples_of
 from coverify.conformance.compare import Comparison, compare, compare_digests
 from coverify.conformance.foreign import ForeignRunner
 from coverify.conformance.oracles import Oracle, OracleError, available, version
-from coverify.conformance.vectors import Samples, vectors
+from coverify.conformance.vectors import Samples
 from coverify.errors import BadInput, CoverifyError, DeviceFault, DeviceRefused, LinkError
-from coverify.inputs import read_inputs
 from coverify.link.requests import Features
 from coverify.report import Device as DeviceRow
 from coverify.report import Oracle as OracleRow
 from coverify.report import Result
-from tflm_int8 import Model, Reference, sample_shape
-
-DEFAULT_VECTORS = 32
+from tflm_int8 import Model, Reference
 
 
 def conform(
@@ -81,37 +79,12 @@ def conform(
 
     def body() -> Result:
         net = Model.read(model)
-        reference = _reference(net, profile)
-        samples = _samples(reference, inputs, limit, vectors_, seed)
+        reference = reference_of(net, profile)
+        samples = samples_of(reference, inputs, limit, vectors_, seed)
         checked = _check_reference(reference, oracle, samples.x, output)
         return _conform(reference, samples, device, wire_log, output, checked, full)
 
     run_verb("conform", output, body)
-
-
-def _reference(net: Model, profile: str) -> Reference:
-    reference = Reference(net, profile)
-    if len(net.inputs) != 1:
-        raise BadInput(f"{net.name} has {len(net.inputs)} inputs; one is supported")
-    return reference
-
-
-def _samples(
-    reference: Reference, inputs: Path | None, limit: int | None, n_vectors: int | None, seed: int
-) -> Samples:
-    shape = sample_shape(reference.input)
-    parts = []
-    if inputs is not None:
-        parts.append(read_inputs(inputs, shape, None, quantize=False).x[:limit])
-    if n_vectors is None:
-        n_vectors = 0 if parts else DEFAULT_VECTORS
-    quantization = reference.input.quantization
-    zero_point = quantization.zero_point if quantization is not None else 0
-    parts.append(vectors(shape, n_vectors, seed, zero_point))
-    x: NDArray[np.int8] = np.concatenate(parts)
-    if not len(x):
-        raise BadInput("there is nothing to compare: no --inputs and --vectors 0")
-    return Samples(x, len(x) - n_vectors, seed, zero_point)
 
 
 def _check_reference(

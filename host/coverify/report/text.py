@@ -44,6 +44,8 @@ def render(result: Result, console: Console) -> None:
         console.print(Text(line, style="dim"))
     _tensors(result, console)
     _mismatches(result, console)
+    _kernels(result, console)
+    _diagnoses(result, console)
     _queries(result, console)
     _replays(result, console)
     _parts(result, console)
@@ -126,6 +128,50 @@ def _mismatches(result: Result, console: Console) -> None:
     for row in rows[:MAX_LINES]:
         table.add_row(*map(_cell, (row.op_index, row.op, row.tensor, mismatch_text(row))))
     _print(table, len(rows), console)
+
+
+def _kernels(result: Result, console: Console) -> None:
+    rows = result.kernels or ()
+    if not rows:
+        return
+    table = _table(
+        "Kernels", "operator", "where", "samples", "bytes", "differ", "refused", "variants", "note"
+    )
+    for row in rows:
+        shown = (
+            f"{sum(v.cases > 0 for v in row.separated)} of {len(row.separated)}" if row.separated else None
+        )
+        note = ", ".join(row.explained_by) or row.first
+        numbers = (row.cases, grouped(row.bytes), row.differing, row.refused, shown)
+        table.add_row(*map(_cell, (row.op, row.shape_class, *numbers, note)))
+    console.print()
+    console.print(table)
+
+
+def _diagnoses(result: Result, console: Console) -> None:
+    for row in (result.diagnoses or ())[:MAX_LINES]:
+        console.print()
+        where = f"op {row.op_index} {row.op}, tensor {row.tensor}, element {list(row.element)}"
+        where += f", sample {row.sample}"
+        console.print(Text(plain(where), style="bold"))
+        console.print(Text(f"  expected {row.expected}, the device has {row.got}"))
+        if row.steps:
+            console.print(Text("  " + ", ".join(f"{step.name} {step.value}" for step in row.steps)))
+        share = f"{grouped(row.differing_elements)} of {grouped(row.elements)} elements"
+        console.print(Text(f"  {share} differ, in {row.differing_samples} of {row.samples} samples"))
+        for pattern in row.patterns:
+            console.print(Text(f"  {plain(pattern)}"))
+        for variant in row.explained_by:
+            said = Text.assemble(
+                ("  explained by ", ""), (plain(variant.name), "bold"), f": {plain(variant.says)}"
+            )
+            console.print(said)
+        if not row.explained_by:
+            console.print(Text("  no known variant gives exactly these bytes", style="yellow"))
+        for variant in row.nearest:
+            console.print(
+                Text(f"  near: {plain(variant.name)}, {grouped(variant.remaining)} elements left over")
+            )
 
 
 def _queries(result: Result, console: Console) -> None:
