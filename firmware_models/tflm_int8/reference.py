@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tflm_int8.errors import BadTensor, UnsupportedModel
-from tflm_int8.kernels.memory import Memory, Remembering, fresh
+from tflm_int8.kernels.memory import Memory, Remembering, repeated
 from tflm_int8.model import Model, Tensor
 from tflm_int8.node import Node
 from tflm_int8.operators import Kernel, prepare
@@ -48,6 +48,9 @@ class Reference:
             prepare(Node(model, op, variants.of(op.name))) for op in model.operators
         )
         _check_variables(self.kernels)
+        remembering = [kernel for kernel in self.kernels if isinstance(kernel, Remembering)]
+        self._initial: Memory = {key: v for kernel in remembering for key, v in kernel.initial().items()}
+        self._shares = any(kernel.shared for kernel in remembering)
         self._step = max(1, _BATCH_BYTES // (16 * n_values))
 
     @property
@@ -82,7 +85,7 @@ class Reference:
 
     def trace(self, *inputs: Array, from_reset: bool = False) -> dict[int, Array]:
         """Every tensor that an operator wrote: tensor index → [N, tensor shape]; the samples as in `run`."""
-        written = [o for op in self.model.operators for o in op.outputs]
+        written = self.model.written
         parts = list(self._runs(inputs, self.stateful and not from_reset))
         return {
             o: np.concatenate([values[o] for values in parts])
@@ -93,13 +96,11 @@ class Reference:
 
     def _runs(self, inputs: Sequence[Array], successive: bool) -> Iterator[dict[int, Array]]:
         """The values of all tensors, some samples at a time; `successive`: each remembers those before it."""
-        arrays, memory = self._checked(inputs), self._fresh(1)
-        for start in range(0, len(arrays[0]), self._step):
-            some = [a[start : start + self._step] for a in arrays]
-            yield self._run(some, memory if successive else self._fresh(len(some[0])), successive)
-
-    def _fresh(self, n: int) -> Memory:
-        return fresh((t for t in self.model.tensors if t.variable), n)
+        arrays, memory = self._checked(inputs), repeated(self._initial, 1)
+        step = 1 if successive and self._shares else self._step
+        for start in range(0, len(arrays[0]), step):
+            some = [a[start : start + step] for a in arrays]
+            yield self._run(some, memory if successive else repeated(self._initial, len(some[0])), successive)
 
     def _run(self, inputs: list[Array], memory: Memory, successive: bool) -> dict[int, Array]:
         """One invocation of each of N runs, or N successive ones of a single run; the memory is updated."""

@@ -28,6 +28,7 @@ from tflm_int8.kernels.pooling import AveragePool, MaxPool
 from tflm_int8.kernels.prelu import Prelu
 from tflm_int8.kernels.reducing import ExtremeReduction, SumReduction
 from tflm_int8.kernels.reshape import Reshape
+from tflm_int8.kernels.resource_variables import Inert, Variable
 from tflm_int8.kernels.shape import Constant
 from tflm_int8.kernels.softmax import Softmax
 from tflm_int8.kernels.svdf import Svdf
@@ -63,6 +64,7 @@ _LOWERINGS: Final[dict[type, Callable[[Builder, Any], None]]] = {
     Extreme: elementwise.extreme,
     ExtremeReduction: sums.extreme,
     FullyConnected: dense.fully_connected,
+    Inert: remembering.inert,
     Logical: elementwise.logical,
     Lookup: elementwise.lookup,
     MaxPool: pooling.max_pool,
@@ -76,6 +78,7 @@ _LOWERINGS: Final[dict[type, Callable[[Builder, Any], None]]] = {
     SumReduction: sums.sum_reduction,
     Svdf: remembering.svdf,
     TransposeConvolution: sums.transpose_convolution,
+    Variable: remembering.variable,
 }
 
 

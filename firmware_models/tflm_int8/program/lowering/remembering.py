@@ -6,6 +6,7 @@ import numpy as np
 
 from tflm_int8.fixedpoint import INT32_MAX
 from tflm_int8.geometry import Axis, Window2D
+from tflm_int8.kernels.resource_variables import Inert, Variable
 from tflm_int8.kernels.svdf import Svdf
 from tflm_int8.program import primitives as p
 from tflm_int8.program.linear import Convolution, Dense
@@ -34,3 +35,17 @@ def svdf(b: Builder, k: Svdf) -> None:
     weights = np.tile(last, n_batch).reshape(-1, k.rank)
     total = p.Affine((p.Term(wire, Sparse(n_features, columns, weights), 0),), np.tile(k.bias, n_batch))
     b.requantized(b.emit(total), k.output_stage, np.zeros(len(columns), np.int64), k.node.output.index)
+
+
+def variable(b: Builder, k: Variable) -> None:
+    """What was assigned before it in the same invocation, else what the variable holds at the start."""
+    if k.node.op.name == "ASSIGN_VARIABLE":
+        b.memory[k.key] = b.source(k, 1)
+        return
+    if k.key not in b.memory:
+        b.memory[k.key] = b.emit(p.Affine((), k.start.astype(np.int64).reshape(-1)))
+    b.wires[k.node.output.index] = b.memory[k.key]
+
+
+def inert(b: Builder, k: Inert) -> None:
+    """Nothing."""
