@@ -97,7 +97,7 @@ def _handle(b: Builder, name: str) -> int:
 
 
 def variables(rng: Rng, b: Builder) -> int:
-    """A window over time, as streaming layers keep it: old rows read, new ones behind them, the last assigned.
+    """A window over time, as streaming layers keep it: old rows read, new ones behind them, the last kept.
 
     Two of them in a row, or twice the same variable; a CALL_ONCE with the value of the start, or none.
     """

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tflm_int8.errors import AccumulatorOverflow, MalformedModel, UnsupportedOp
-from tflm_int8.fixedpoint import INT32_MAX, Multiplier, quantize_multiplier, round_half_away
+from tflm_int8.fixedpoint import INT32_MAX, Multiplier, Rounding, quantize_multiplier, round_half_away
 from tflm_int8.flatbuffer import Damaged, Table
 from tflm_int8.geometry import Axis, Padding, Window2D
 from tflm_int8.model import Model, Operator, Quantization, Tensor
-from tflm_int8.profiles import Variant
+from tflm_int8.variant import Variant
 
 
 @dataclass(frozen=True)
@@ -123,9 +123,12 @@ class Node:
     def multiplier(self, real: float) -> Multiplier:
         """The fixed-point form of an effective scale; refuses one out of range."""
         try:
-            return quantize_multiplier(real)
+            m = quantize_multiplier(real)
         except ValueError as error:
             self.refuse(str(error))
+        if self.variant.rounding is Rounding.SINGLE and m.shift > 30:
+            self.refuse(f"the multiplier {real!r} is beyond single rounding")
+        return m
 
     def code_of(self, real: float, quantization: Quantization) -> int:
         """round(real / scale) + zero point in float32, halves away from zero; refuses one beyond int32."""

@@ -13,12 +13,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tflm_int8.errors import BadTensor, UnsupportedModel
+from tflm_int8.errors import BadTensor, NotInProfile, UnsupportedModel
 from tflm_int8.kernels.memory import Memory, Remembering, repeated
-from tflm_int8.model import Model, Tensor
+from tflm_int8.model import Model, Operator, Tensor
 from tflm_int8.node import Node
 from tflm_int8.operators import Kernel, prepare
 from tflm_int8.profiles import profile_named
+from tflm_int8.variant import Profile
 
 Array = NDArray[Any]
 
@@ -31,6 +32,15 @@ def sample_shape(tensor: Tensor) -> tuple[int, ...]:
     return tensor.shape[1:] if tensor.shape and tensor.shape[0] == 1 else tensor.shape
 
 
+def node_of(model: Model, op: Operator, profile: Profile) -> Node:
+    """The operator with its variant.  Raises NotInProfile."""
+    types = {model.tensors[i].dtype for i in (*op.inputs, *op.outputs) if i >= 0}
+    why = profile.refusal(op.name, types)
+    if why:
+        raise NotInProfile(op.name, op.index, model.name, profile.name, why)
+    return Node(model, op, profile.of(op.name))
+
+
 class Reference:
     """The exact model of a network under a kernel profile."""
 
@@ -39,14 +49,12 @@ class Reference:
 
         Raises UnsupportedOp, UnsupportedModel, MalformedModel, UnknownProfile.
         """
-        variants = profile_named(profile)
+        table = profile_named(profile)
         self.model, self.profile = model, profile
         n_values = sum(t.size for t in model.tensors if t.data is None)
         if n_values > MAX_ACTIVATIONS:
             raise UnsupportedModel(model.name, f"{n_values} activations; at most {MAX_ACTIVATIONS} are run")
-        self.kernels: tuple[Kernel, ...] = tuple(
-            prepare(Node(model, op, variants.of(op.name))) for op in model.operators
-        )
+        self.kernels: tuple[Kernel, ...] = tuple(prepare(node_of(model, op, table)) for op in model.operators)
         _check_variables(self.kernels)
         remembering = [kernel for kernel in self.kernels if isinstance(kernel, Remembering)]
         self._initial: Memory = {key: v for kernel in remembering for key, v in kernel.initial().items()}

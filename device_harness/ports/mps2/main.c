@@ -33,11 +33,11 @@ static struct cv_session session;
 
 int main(void)
 {
+    fault_init(&session.boot);
+    uart_init();
     board.counter = cycles_init();
     board.stack_bytes = stack_bytes();
     cv_session_init(&session, &board);
-    fault_init(&session.boot);
-    uart_init();
     cv_session_serve(&session);
     return 0;
 }

@@ -36,11 +36,11 @@ static struct cv_session session;
 
 int main(void)
 {
-    board.stack_bytes = stack_bytes();
-    timer_init();
-    cv_session_init(&session, &board);
     fault_init(&session.boot);
     uart_init();
+    timer_init();
+    board.stack_bytes = stack_bytes();
+    cv_session_init(&session, &board);
     cv_session_serve(&session);
     return 0;
 }

@@ -18,6 +18,7 @@ from tflm_int8.kernels import integer_arithmetic
 from tflm_int8.kernels.broadcasting import aligned, check_shapes
 from tflm_int8.kernels.lookup import CODES
 from tflm_int8.kernels.requantize import below_one, one_channel, rescale_int8, to_output
+from tflm_int8.kernels.scales import ratio
 from tflm_int8.kernels.wide import Wide, prepare_arithmetic
 from tflm_int8.node import Node
 from tflm_int8.program.primitives import Requantize
@@ -75,8 +76,8 @@ def _prepare(node: Node, sign: int, union: int) -> Add | Wide | integer_arithmet
     check_shapes(node, [node.input(0), node.input(1)])
     a, b, out = node.int8(node.input(0)), node.int8(node.input(1)), node.int8(node.output)
     twice_max = 2 * max(float(a.scale), float(b.scale))
-    ma, mb = (below_one(node, float(q.scale) / twice_max) for q in (a, b))
-    m = below_one(node, twice_max / ((1 << _LEFT_SHIFT) * float(out.scale)))
+    ma, mb = (below_one(node, ratio(node, (q.scale,), twice_max)) for q in (a, b))
+    m = below_one(node, ratio(node, (twice_max,), (1 << _LEFT_SHIFT) * float(out.scale)))
     tables = (
         rescale_int8(node, CODES - a.zero_point, _LEFT_SHIFT, ma),
         sign * rescale_int8(node, CODES - b.zero_point, _LEFT_SHIFT, mb),

@@ -18,7 +18,7 @@ from tflm_int8.fixedpoint import I64Array
 from tflm_int8.geometry import Window2D
 from tflm_int8.kernels.lookup import alike
 from tflm_int8.kernels.requantize import (
-    RequantizeWide,
+    Stage,
     accumulator_limit,
     accumulator_type,
     by_channel,
@@ -30,7 +30,7 @@ from tflm_int8.kernels.staircase import FloatStage
 from tflm_int8.kernels.window_sums import FloatArray, WindowSums, window_sums
 from tflm_int8.model import Quantization, Tensor
 from tflm_int8.node import Node
-from tflm_int8.program.primitives import Requantize
+from tflm_int8.variant import Form
 
 _CONV_OPTIONS = 1
 _DEPTHWISE_OPTIONS = 2
@@ -52,7 +52,7 @@ class Convolution2D:
     groups: int
     bias: I64Array
     input_zero_point: int
-    requantize: Requantize | RequantizeWide
+    requantize: Stage
     reach: int
 
     def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
@@ -106,6 +106,9 @@ def prepare_conv(node: Node) -> Convolution2D:
     groups = image[2] // depth
     if filters.shape[0] % groups:
         node.refuse(f"{filters.shape[0]} output channels in {groups} groups")
+    form = node.variant.form
+    if form is Form.BIASED or (form is Form.BIASED_GROUPS and groups > 1):
+        node.input(2)
     return _prepare(node, _CONV_OPTIONS, filters, groups, image, dilation_slots=(5, 4))
 
 

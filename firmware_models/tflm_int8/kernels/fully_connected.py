@@ -17,7 +17,7 @@ from tflm_int8.kernels import computed_weights
 from tflm_int8.kernels.computed_weights import ComputedWeights
 from tflm_int8.kernels.lookup import alike
 from tflm_int8.kernels.requantize import (
-    RequantizeWide,
+    Stage,
     accumulator_limit,
     accumulator_type,
     by_channel,
@@ -26,10 +26,11 @@ from tflm_int8.kernels.requantize import (
     proved_stage,
     requantized,
 )
+from tflm_int8.kernels.scales import product
 from tflm_int8.kernels.staircase import FloatStage
 from tflm_int8.model import Quantization, Tensor
 from tflm_int8.node import Node
-from tflm_int8.program.primitives import Requantize
+from tflm_int8.variant import Form
 
 _OPTIONS = 8
 
@@ -46,7 +47,7 @@ class FullyConnected:
     bias: I64Array
     input_zero_point: int
     batches: int
-    requantize: Requantize | RequantizeWide
+    requantize: Stage
     reach: int
 
     def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
@@ -83,6 +84,8 @@ def prepare(node: Node) -> FullyConnected | ComputedWeights:
     x, filters, out = node.input(0), node.input(1), node.output
     x_quantization, out_quantization = alike(node)
     if filters.data is None:
+        if node.variant.form is Form.FLOAT_STAGE:
+            node.refuse("computed weights with a float output stage are not modelled")
         return _computed(node, x_quantization, out_quantization)
     raw = node.constant(filters, *(("int8", "int4") if x.dtype == "int8" else ("int8",)))
     if raw.ndim != 2 or raw.size == 0:
@@ -116,7 +119,7 @@ def _computed(node: Node, x: Quantization, out: Quantization) -> ComputedWeights
 def _effective_scales(
     node: Node, x: Quantization, filters: Tensor, out: Quantization, n_out: int
 ) -> tuple[list[float], int]:
-    """The effective scales, in double throughout, and the filter's zero point."""
+    """The effective scales (TFLite takes the product per tensor in float32) and the filter's zero point."""
     quantization = filters.quantization
     if quantization is None:
         node.refuse("the weights are not quantized")
@@ -131,7 +134,7 @@ def _effective_scales(
     if not -128 <= quantization.zero_point <= 127:
         node.refuse(f"the weights have the zero point {quantization.zero_point}")
     _check_bias_scale(node, x, quantization, out)
-    return [float(x.scale) * float(quantization.scale) / float(out.scale)], quantization.zero_point
+    return [product(node, x.scale, quantization.scale) / float(out.scale)], quantization.zero_point
 
 
 def _check_bias_scale(node: Node, x: Quantization, filters: Quantization, out: Quantization) -> None:

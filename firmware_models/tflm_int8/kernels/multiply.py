@@ -17,6 +17,7 @@ from tflm_int8.kernels.broadcasting import aligned, check_shapes
 from tflm_int8.kernels.integer_arithmetic import IntegerArithmetic
 from tflm_int8.kernels.lookup import CODES
 from tflm_int8.kernels.requantize import below_one, one_channel, rescale_int8, to_output
+from tflm_int8.kernels.scales import ratio
 from tflm_int8.kernels.wide import Wide, prepare_arithmetic
 from tflm_int8.node import Node
 from tflm_int8.program.primitives import Requantize
@@ -66,7 +67,7 @@ def prepare_multiply(node: Node) -> Multiply | IntegerArithmetic:
         qa, qb, out = node.int16(a), node.int16(b), node.int16(node.output)
     else:
         qa, qb, out = node.int8(a), node.int8(b), node.int8(node.output)
-    real = float(qa.scale) * float(qb.scale) / float(out.scale)
+    real = ratio(node, (qa.scale, qb.scale), out.scale)
     stage = one_channel(node, node.multiplier(real), node.option(_MUL_OPTIONS, 0, "<b"))
     return Multiply(node, (qa.zero_point, qb.zero_point), stage)
 
@@ -84,8 +85,12 @@ def prepare_squared_difference(node: Node) -> SquaredDifference | Wide | Integer
     twice_max = 2.0 * float(max(qa.scale, qb.scale))
     divisor = float(np.float32(1 << 2 * _LEFT_SHIFT) * out.scale)
     tables = (
-        rescale_int8(node, CODES - qa.zero_point, _LEFT_SHIFT, below_one(node, float(qa.scale) / twice_max)),
-        rescale_int8(node, CODES - qb.zero_point, _LEFT_SHIFT, below_one(node, float(qb.scale) / twice_max)),
+        rescale_int8(
+            node, CODES - qa.zero_point, _LEFT_SHIFT, below_one(node, ratio(node, (qa.scale,), twice_max))
+        ),
+        rescale_int8(
+            node, CODES - qb.zero_point, _LEFT_SHIFT, below_one(node, ratio(node, (qb.scale,), twice_max))
+        ),
     )
-    stage = one_channel(node, node.multiplier(twice_max * twice_max / divisor), 0)
+    stage = one_channel(node, node.multiplier(ratio(node, (twice_max, twice_max), divisor)), 0)
     return SquaredDifference(node, tables, stage)

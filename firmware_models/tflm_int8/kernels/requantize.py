@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,7 +18,8 @@ from tflm_int8.fixedpoint import (
 )
 from tflm_int8.kernels.staircase import FloatStage, prove
 from tflm_int8.node import Node
-from tflm_int8.program.primitives import Requantize
+from tflm_int8.program.primitives import Requantize, RequantizeReal
+from tflm_int8.variant import Form
 
 Int8Array = NDArray[np.int8]
 
@@ -51,6 +53,9 @@ class RequantizeWide:
         return product
 
 
+Stage = Requantize | RequantizeReal | RequantizeWide
+
+
 def accumulator_type(node: Node, bias_type_option: int) -> str:
     """int32 or int64: with int16 inputs the bias decides, without one the option (a TensorType)."""
     if node.input(0).dtype == "int8":
@@ -74,8 +79,10 @@ def by_channel(
     activation: int,
     channels: int,
     accumulator: str,
-) -> Requantize | RequantizeWide:
+) -> Stage:
     """The output stage of the given accumulator type, whose zero point is 0 when it is int64."""
+    if node.variant.form is Form.FLOAT_STAGE:
+        return _real(node, scales, activation, channels)
     stage = per_channel(node, scales, activation, channels)
     return stage if accumulator == "int32" else widened(node, stage)
 
@@ -88,19 +95,33 @@ def widened(node: Node, stage: Requantize) -> RequantizeWide:
     return RequantizeWide(reduced, stage.shift, stage.lo, stage.hi)
 
 
-def requantized(node: Node, acc: I64Array, stage: Requantize | RequantizeWide) -> NDArray[Any]:
+def _real(node: Node, scales: list[float], activation: int, channels: int) -> RequantizeReal:
+    """The output stage that multiplies by the effective scales themselves."""
+    if not all(0.0 < scale < math.inf for scale in scales):
+        node.refuse("an effective scale is not positive and finite")
+    lo, hi = node.activation_range(activation)
+    if lo > hi:
+        node.refuse(f"the fused activation leaves no value: {lo}..{hi}")
+    every = np.array(scales * (channels if len(scales) == 1 else 1), np.float64)
+    return RequantizeReal(every, node.quantized(node.output, "int8", "int16").zero_point, lo, hi)
+
+
+def requantized(node: Node, acc: I64Array, stage: Stage) -> NDArray[Any]:
     """int64 [..., channels] → the output's type, same shape; refuses what TFLM would overflow."""
     if isinstance(stage, Requantize):
         return to_int8(node, acc, stage)
+    if isinstance(stage, RequantizeReal):
+        first, last = stage.domain()
+        if np.any(acc < first) or np.any(acc > last):
+            node.overflow("an accumulator times its scale leaves int32")
+        return stage.apply(acc, np.arange(stage.n_channels)).astype(node.output.dtype)
     scaled = stage.scaled(acc)
     if np.any(scaled > INT32_MAX) or np.any(scaled < INT32_MIN):
         node.overflow("a requantized accumulator leaves int32")
     return np.clip(scaled, stage.lo, stage.hi).astype(node.output.dtype)
 
 
-def proved_stage(
-    node: Node, stage: Requantize | RequantizeWide, bias: I64Array, reach: int
-) -> FloatStage | None:
+def proved_stage(node: Node, stage: Stage, bias: I64Array, reach: int) -> FloatStage | None:
     """The float form of an int8 output stage on sums |sum| ≤ reach; bias: int64 [channels]."""
     if not isinstance(stage, Requantize) or node.output.dtype != "int8":
         return None

@@ -19,6 +19,7 @@ from tflm_int8.fixedpoint import INT32_MAX, I64Array, Multiplier
 from tflm_int8.kernels.memory import Memory, Remembering
 from tflm_int8.kernels.movement import MAX_ELEMENTS
 from tflm_int8.kernels.requantize import exact_gemm_dtype, one_channel, to_output
+from tflm_int8.kernels.scales import ratio
 from tflm_int8.model import Quantization, Tensor
 from tflm_int8.node import Node
 from tflm_int8.program.primitives import Requantize
@@ -120,9 +121,9 @@ def prepare(node: Node) -> Svdf:
     wx, wt = (node.quantized(node.input(i), "int8", "int16") for i in (1, 2))
     _check_bias_scale(node, float(state.scale) * float(wt.scale))
     node.check_accumulator(features, x.zero_point, np.zeros(len(features), np.int64))
-    m = node.multiplier(float(x.scale) * float(wx.scale) / float(state.scale))
+    m = node.multiplier(ratio(node, (x.scale, wx.scale), state.scale))
     limits = np.iinfo(node.input(4).dtype)
-    last = node.multiplier(float(state.scale) * float(wt.scale) / float(out.scale))
+    last = node.multiplier(ratio(node, (state.scale, wt.scale), out.scale))
     return Svdf(
         node,
         features,

@@ -19,7 +19,7 @@ from tflm_int8.geometry import Axis
 from tflm_int8.kernels.convolution import effective_scales
 from tflm_int8.kernels.movement import MAX_ELEMENTS
 from tflm_int8.kernels.requantize import (
-    RequantizeWide,
+    Stage,
     accumulator_limit,
     by_channel,
     exact_gemm_dtype,
@@ -27,7 +27,6 @@ from tflm_int8.kernels.requantize import (
 )
 from tflm_int8.model import Quantization
 from tflm_int8.node import Node
-from tflm_int8.program.primitives import Requantize
 
 _OPTIONS = 49
 _STAMPED_BYTES = 32 << 20
@@ -47,7 +46,7 @@ class TransposeConvolution:
     filters: I64Array
     bias: I64Array
     input_zero_point: int
-    requantize: Requantize | RequantizeWide
+    requantize: Stage
     reach: int
 
     def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:

@@ -18,6 +18,7 @@ from tflm_int8.fixedpoint import I64Array, Multiplier
 from tflm_int8.kernels.broadcasting import aligned, check_shapes
 from tflm_int8.kernels.lookup import Lookup, Pointwise, pointwise
 from tflm_int8.kernels.requantize import below_one, one_channel, rescale_int8, to_output
+from tflm_int8.kernels.scales import ratio
 from tflm_int8.node import Node
 from tflm_int8.program.primitives import Requantize
 
@@ -63,12 +64,12 @@ def prepare_arithmetic(node: Node, activation: int) -> Wide:
     check_shapes(node, [node.input(0), node.input(1)])
     a, b, out = node.int16(node.input(0)), node.int16(node.input(1)), node.int16(node.output)
     twice_max = 2 * max(float(a.scale), float(b.scale))
-    multipliers = (below_one(node, float(a.scale) / twice_max), below_one(node, float(b.scale) / twice_max))
+    below = [below_one(node, ratio(node, (q.scale,), twice_max)) for q in (a, b)]
     if node.op.name == "SQUARED_DIFFERENCE":
-        m = node.multiplier(twice_max * twice_max / float(out.scale))
+        m = node.multiplier(ratio(node, (twice_max, twice_max), out.scale))
     else:
-        m = below_one(node, twice_max / ((1 << _LEFT_SHIFTS[node.op.name]) * float(out.scale)))
-    return Wide(node, multipliers, one_channel(node, m, activation))
+        m = below_one(node, ratio(node, (twice_max,), (1 << _LEFT_SHIFTS[node.op.name]) * float(out.scale)))
+    return Wide(node, (below[0], below[1]), one_channel(node, m, activation))
 
 
 @cache

@@ -95,6 +95,38 @@ class Requantize:
 
 
 @dataclass(frozen=True)
+class RequantizeReal:
+    """acc * scale in double, halves rounded away from zero, + zero_point, clamped to lo..hi.
+
+    scale: float64 [channels], > 0 and finite.  Source: LiteRT reference/integer_ops/fully_connected.h.
+    """
+
+    scale: NDArray[np.float64]
+    zero_point: int
+    lo: int
+    hi: int
+
+    @property
+    def n_channels(self) -> int:
+        return len(self.scale)
+
+    def apply(self, acc: I64Array, channel: IndexArray) -> I64Array:
+        real = acc.astype(np.float64) * self.scale[channel]
+        rounded = np.copysign(np.floor(np.abs(real) + 0.5), real)
+        return (
+            np.clip(rounded, -(2.0**40), 2.0**40)
+            .astype(np.int64)
+            .clip(self.lo - self.zero_point, self.hi - self.zero_point)
+            + self.zero_point
+        )
+
+    def domain(self) -> tuple[I64Array, I64Array]:
+        with np.errstate(over="ignore"):
+            last = np.minimum((2.0**31 - 512) / self.scale, INT32_MAX).astype(np.int64)
+        return -last, last
+
+
+@dataclass(frozen=True)
 class DivideRounding:
     """acc / count to the nearest integer, halves away from zero, clamped to lo..hi.
 

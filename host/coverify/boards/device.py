@@ -17,9 +17,10 @@ from coverify.boards import build
 from coverify.boards.catalog import Board, resolve
 from coverify.boards.preload import make_preload
 from coverify.errors import BoardError
-from coverify.link.client import Client, Pace
+from coverify.link.client import Client
 from coverify.link.deadline import Deadline
 from coverify.link.line import SerialLine
+from coverify.link.pace import Pace
 from coverify.link.requests import Features, HelloAnswer
 from coverify.link.wirelog import WireLog
 

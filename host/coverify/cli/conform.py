@@ -22,11 +22,12 @@ from coverify.cli.outcome import (
     verdict_of,
     versions,
 )
-from coverify.conformance.compare import Comparison, compare
+from coverify.conformance.compare import Comparison, compare, compare_digests
 from coverify.conformance.oracles import Oracle, OracleError, available, version
-from coverify.conformance.vectors import vectors
+from coverify.conformance.vectors import Samples, vectors
 from coverify.errors import BadInput, CoverifyError, DeviceFault, DeviceRefused, LinkError
 from coverify.inputs import read_inputs
+from coverify.link.requests import Features
 from coverify.report import Oracle as OracleRow
 from coverify.report import Result
 from tflm_int8 import Model, Reference, sample_shape
@@ -50,6 +51,9 @@ def conform(
         str, typer.Option(help="Check the reference against TFLM's interpreter too: auto, tflm or none.")
     ] = "auto",
     profile: ProfileOption = "tflm",
+    full: Annotated[
+        bool, typer.Option("--full", help="Fetch every byte, instead of a 128-bit digest per tensor.")
+    ] = False,
     out: OutOption = None,
     json: JsonOption = None,
     wire_log: WireLogOption = None,
@@ -66,9 +70,9 @@ def conform(
     def body() -> Result:
         net = Model.read(model)
         reference = _reference(net, profile)
-        x = _samples(reference, inputs, limit, vectors_, seed)
-        checked = _check_reference(reference, oracle, x, output)
-        return _conform(reference, x, device, wire_log, output, checked, seed)
+        samples = _samples(reference, inputs, limit, vectors_, seed)
+        checked = _check_reference(reference, oracle, samples.x, output)
+        return _conform(reference, samples, device, wire_log, output, checked, full)
 
     run_verb("conform", output, body)
 
@@ -82,7 +86,7 @@ def _reference(net: Model, profile: str) -> Reference:
 
 def _samples(
     reference: Reference, inputs: Path | None, limit: int | None, n_vectors: int | None, seed: int
-) -> NDArray[np.int8]:
+) -> Samples:
     shape = sample_shape(reference.input)
     parts = []
     if inputs is not None:
@@ -95,7 +99,7 @@ def _samples(
     x: NDArray[np.int8] = np.concatenate(parts)
     if not len(x):
         raise BadInput("there is nothing to compare: no --inputs and --vectors 0")
-    return x
+    return Samples(x, len(x) - n_vectors, seed, zero_point)
 
 
 def _check_reference(
@@ -133,12 +137,12 @@ def _checked_by_tflm(reference: Reference, x: NDArray[np.int8], output: Output) 
 
 def _conform(
     reference: Reference,
-    x: NDArray[np.int8],
+    samples: Samples,
     url: str,
     wire_log: Path | None,
     output: Output,
     oracle: OracleRow | None,
-    seed: int,
+    full: bool,
 ) -> Result:
     comparison = Comparison(reference.model)
     row, message, verdict = None, None, None
@@ -147,7 +151,11 @@ def _conform(
             row = device_row(device)
             stepper = load(device, reference.model, output)
             with progress_bar(output) as progress:
-                compare(comparison, reference, stepper, x, Bar(progress, "samples"))
+                bar = Bar(progress, "samples")
+                if full or Features.CHECK not in device.hello.features:
+                    compare(comparison, reference, stepper, samples.x, bar)
+                else:
+                    compare_digests(comparison, reference, stepper, samples, bar)
     except (LinkError, DeviceFault, DeviceRefused) as error:
         verdict, message = verdict_of(error), str(error)
     return Result(
@@ -162,9 +170,9 @@ def _conform(
         bytes_compared=comparison.bytes_compared,
         tensors=comparison.rows(),
         mismatches=tuple(comparison.mismatches),
-        not_covered=_not_covered(len(x), comparison.samples, url, oracle),
+        not_covered=_not_covered(len(samples), comparison.samples, url, oracle),
         versions=versions("tflite-micro"),
-        seed=seed,
+        seed=samples.seed,
     )
 
 

@@ -14,9 +14,9 @@ from coverify.verify.bounds import wire_bounds
 from coverify.verify.errors import CannotDecide
 from tflm_int8 import Model, Operator, Reference, TflmError, UnsupportedOp, lower
 from tflm_int8.fixedpoint import I64Array
-from tflm_int8.node import Node
 from tflm_int8.operators import OPERATORS, prepare
 from tflm_int8.profiles import profile_named
+from tflm_int8.reference import node_of
 from tflm_int8.program.primitives import Affine, Program
 
 
@@ -53,10 +53,10 @@ def inspect(
 def _refusals(net: Model, profile: str) -> dict[int, str]:
     """Operator index → why it is not supported."""
     refused: dict[int, str] = {}
-    variants = profile_named(profile)
+    table = profile_named(profile)
     for op in net.operators:
         try:
-            prepare(Node(net, op, variants.of(op.name)))
+            prepare(node_of(net, op, table))
         except UnsupportedOp as error:
             refused[op.index] = str(error)
     if not refused:

@@ -1,4 +1,4 @@
-"""Compare a device with the reference: every byte of every tensor of every sample.
+"""Compare a device with the reference: every byte of every tensor of every sample, by digests or in full.
 
 A sample whose bytes differ is run again: the same bytes again are a MISMATCH, other bytes are FLAKY. The
 comparison is kept as it grows, so that a link that breaks in the middle loses nothing of what was compared.
@@ -6,7 +6,9 @@ comparison is kept as it grows, so that a link that breaks in the middle loses n
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -14,7 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coverify.conformance.stepping import Stepper, Tensors
+from coverify.conformance.stepping import Digests, Stepper, Tensors
+from coverify.conformance.vectors import Samples
+from coverify.link.checks import CheckInput, SentInput, tensor_digest
 from coverify.report.rows import Mismatch, TensorRow
 from coverify.report.verdict import Verdict
 from tflm_int8 import Model, Reference
@@ -43,6 +47,11 @@ class Tally:
         self.differing += largest > 0
         self.max_abs_diff = max(self.max_abs_diff, largest)
         return largest > 0
+
+    def count_equal(self, expected: NDArray[Any]) -> None:
+        """Add one sample that is known to be equal."""
+        self.n_bytes += expected.nbytes
+        self.samples += 1
 
 
 def codes(values: NDArray[Any]) -> NDArray[np.int64]:
@@ -97,11 +106,28 @@ class Comparison:
             for i, tally in self.tallies.items()
         )
 
-    def add(self, sample: int, expected: Tensors, got: Tensors, again: Callable[[], Tensors]) -> None:
-        """Compare one sample; `again` runs it on the device once more when it differs."""
+    def add_equal(self, expected: Tensors) -> None:
+        """Count one sample whose digests all are what they must be."""
+        self.samples += 1
+        for i, tally in self.tallies.items():
+            tally.count_equal(expected[i])
+
+    def add(
+        self,
+        sample: int,
+        expected: Tensors,
+        got: Tensors,
+        again: Callable[[], Tensors],
+        suspected: bool = False,
+    ) -> None:
+        """Compare one sample; `again` runs it on the device once more when it differs.
+
+        `suspected`: a digest of it differed before, so that equal bytes mean two answers to one input.
+        """
         self.samples += 1
         differing = [i for i, tally in self.tallies.items() if tally.count(expected[i], got[i])]
         if not differing:
+            self.flaky |= suspected
             return
         self.differing_samples += 1
         second = again()
@@ -144,12 +170,77 @@ def compare(
     x: NDArray[np.int8],
     progress: Progress | None = None,
 ) -> None:
-    """Run x, int8 [N, sample shape], on both and fill `comparison`.  Raises what the link raises."""
-    for start in range(0, len(x), _BATCH):
-        batch = x[start : start + _BATCH]
-        trace = reference.trace(batch)
-        for i, one in enumerate(batch):
+    """Run x, int8 [N, sample shape], on both and fill `comparison`.  Raises what the link raises.
+
+    Every byte of every tensor comes home.
+    """
+    for start, trace in _traces(reference, x):
+        for i, one in enumerate(x[start : start + _BATCH]):
             expected = {t: values[i] for t, values in trace.items()}
             comparison.add(start + i, expected, stepper.trace(one), partial(stepper.trace, one))
             if progress is not None:
                 progress(start + i + 1, len(x))
+
+
+def _traces(reference: Reference, x: NDArray[np.int8]) -> Iterator[tuple[int, Mapping[int, NDArray[Any]]]]:
+    """(start, trace of the batch that starts there); the next one is worked on while the device works too."""
+    starts = range(0, len(x), _BATCH)
+    with ThreadPoolExecutor(1, "reference") as worker:
+        ahead = deque(worker.submit(reference.trace, x[start : start + _BATCH]) for start in starts[:1])
+        for start in starts:
+            trace = ahead.popleft().result()
+            if start + _BATCH < len(x):
+                ahead.append(worker.submit(reference.trace, x[start + _BATCH : start + 2 * _BATCH]))
+            yield start, trace
+
+
+def compare_digests(
+    comparison: Comparison,
+    reference: Reference,
+    stepper: Stepper,
+    samples: Samples,
+    progress: Progress | None = None,
+) -> None:
+    """As `compare`, but a digest per tensor comes home, and bytes only from the first that differs on."""
+    for start, trace in _traces(reference, samples.x):
+        numbers = range(start, min(start + _BATCH, len(samples)))
+        asked = [samples.request(i, stepper.max_payload) for i in numbers]
+        suspects = []
+        for n, got in enumerate(_digests(stepper, asked, samples.x[start : start + _BATCH])):
+            expected = {t: values[n] for t, values in trace.items()}
+            op = _first_differing(comparison.model, expected, got)
+            if op is None:
+                comparison.add_equal(expected)
+            else:
+                suspects.append((numbers[n], asked[n], expected, op))
+            if progress is not None:
+                progress(numbers[n] + 1, len(samples))
+        for i, given, expected, op in suspects:
+            fetch = partial(_fetch, stepper, op, given, samples.x[i], expected)
+            comparison.add(i, expected, fetch(), fetch, suspected=True)
+
+
+def _digests(stepper: Stepper, asked: list[CheckInput], x: NDArray[np.int8]) -> Iterator[Digests]:
+    """Digests of each sample, in order. Those that do not fit into a request come first, if any."""
+    sent = sum(isinstance(one, SentInput) for one in asked)
+    yield from (stepper.digests_of(one) for one in x[:sent])
+    yield from stepper.digests(zip(asked[sent:], x[sent:], strict=True))
+
+
+def _first_differing(model: Model, expected: Tensors, got: Digests) -> int | None:
+    """The first operator that wrote a tensor whose digest differs."""
+    for op in model.operators:
+        for tensor in op.outputs:
+            if got.tensors[tensor] != tensor_digest(little_endian(expected[tensor])):
+                return op.index
+    return None
+
+
+def little_endian(values: NDArray[Any]) -> bytes:
+    """A tensor's bytes as they are in a .tflite file and on the device."""
+    return values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes()
+
+
+def _fetch(stepper: Stepper, op: int, given: CheckInput, x: NDArray[np.int8], expected: Tensors) -> Tensors:
+    """All tensors of a sample: up to `op` the digests have proved what is expected."""
+    return {**expected, **stepper.trace_from(op, given, x)}

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from coverify.verify import portfolio
 from coverify.verify.child import GRACE_S, Load, Solve
 from coverify.verify.deadline import Deadline
-from coverify.verify.engines import ENGINES, confirm
+from coverify.verify.engines import base_of, confirm, found
 from coverify.verify.engines.packages import PACKAGES, require
 from coverify.verify.errors import BadQuery, EngineFault
 from coverify.verify.problem import Problem
@@ -42,7 +42,7 @@ class Worker:
     """Decides queries on one network in child processes; a context manager, not for several threads at
     once.
 
-    jobs: how many solvers may race in `auto`.
+    program: may be set to another network between two queries; jobs: how many solvers may race in `auto`.
     """
 
     program: Program
@@ -75,9 +75,9 @@ class Worker:
         Raises BadQuery (sizes, label, engine name), MissingPackage, EngineFault (a counterexample that is
         none).
         """
-        if engine != AUTO and engine not in ENGINES:
-            raise BadQuery(f"unknown engine {engine!r}; there are: {AUTO}, {', '.join(ENGINES)}")
-        require(engine)
+        if engine != AUTO:
+            found(engine)
+        require(base_of(engine))
         if not timeout_s > 0:
             raise BadQuery(f"the time-out must be more than 0 s, not {timeout_s}")
         problem = Problem(self.program, query)
@@ -125,10 +125,11 @@ class Worker:
             child = self._children.get(place)
             if child is None:
                 child = self._children[place] = SolverProcess.start()
-        if not child.loaded:
+        if child.loaded is None:
             child.ask(None, START_S)
+        if child.loaded is not self.program:
             child.ask(Load(self.program, self.memory_bytes), START_S)
-            child.loaded = True
+            child.loaded = self.program
         return child
 
     def _race(self, problem: Problem, engines: tuple[str, ...], deadline: Deadline, seed: int) -> Outcome:
@@ -184,7 +185,8 @@ class Worker:
 
 def place_of(engine: str) -> str:
     """Which child an engine runs in."""
-    return engine if engine in PACKAGES else _SHARED
+    base = base_of(engine)
+    return base if base in PACKAGES else _SHARED
 
 
 def decide(
