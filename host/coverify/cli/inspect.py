@@ -16,8 +16,8 @@ from tflm_int8 import Model, Operator, Reference, TflmError, UnsupportedOp, lowe
 from tflm_int8.fixedpoint import I64Array
 from tflm_int8.operators import OPERATORS, prepare
 from tflm_int8.profiles import profile_named
-from tflm_int8.reference import node_of
 from tflm_int8.program.primitives import Affine, Program
+from tflm_int8.reference import node_of
 
 
 def inspect(
