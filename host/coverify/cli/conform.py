@@ -30,7 +30,7 @@ from coverify.inputs import read_inputs
 from coverify.link.requests import Features
 from coverify.report import Oracle as OracleRow
 from coverify.report import Result
-from tflm_int8 import Model, Reference, sample_shape
+from tflm_int8 import Model, Reference, UnsupportedModel, sample_shape
 
 DEFAULT_VECTORS = 32
 
@@ -79,6 +79,8 @@ def conform(
 
 def _reference(net: Model, profile: str) -> Reference:
     reference = Reference(net, profile)
+    if reference.stateful:
+        raise UnsupportedModel(net.name, "it keeps state between invocations: not run on a device")
     if len(net.inputs) != 1:
         raise BadInput(f"{net.name} has {len(net.inputs)} inputs; one is supported")
     return reference
