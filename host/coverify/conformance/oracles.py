@@ -70,7 +70,7 @@ class Oracle:
         if not available(name):
             raise OracleError(f"{_PACKAGES[name][1]} is not installed: pip install 'coverify[oracle,litert]'")
         self.name, self.model = name, model
-        self._written = [o for op in model.operators for o in op.outputs]
+        self._written = list(model.written)
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._child = context.Process(
