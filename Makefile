@@ -17,7 +17,8 @@ setup: $(READY) ## Make the virtual environment .venv with the command .venv/bin
 
 $(READY): pyproject.toml
 	@device_harness/tools.sh venv "$(PYTHON)" $(VENV)
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[oracle,test,check]'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[oracle,test,check,solvers]' \
+	|| $(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[oracle,test,check]'
 	@touch $@
 
 tools: ## Install the cross compiler and the emulator when they are missing
@@ -47,6 +48,7 @@ format: setup ## Format the sources
 fuzz: setup ## The long form of the differential tests (COVERIFY_FUZZ_CASES=…, COVERIFY_FUZZ_FILES=…)
 	@COVERIFY_FUZZ_CASES=$${COVERIFY_FUZZ_CASES:-3000} $(BIN)/python -m pytest -k 'random or fuzz or mutat or brute' --ignore=tests/fuzz
 	@$(BIN)/python tests/fuzz/files.py --files $${COVERIFY_FUZZ_FILES:-100000} --jobs $$(nproc)
+	@$(BIN)/python tests/fuzz/engines.py --cases $${COVERIFY_FUZZ_CASES:-3000}
 	@$(BIN)/python tests/fuzz/differential.py --cases $${COVERIFY_FUZZ_CASES:-3000} --jobs $$(nproc)
 
 bench: setup ## Benchmarks, as ratios against a peer in the same run
