@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,16 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from coverify.cli.devices import DeviceOption, WireLogOption, device_limits, device_row, load, opened
+from coverify.boards.device import open_foreign
+from coverify.cli.devices import (
+    DeviceOption,
+    WireLogOption,
+    device_limits,
+    device_row,
+    is_foreign,
+    load,
+    opened,
+)
 from coverify.cli.outcome import (
     Bar,
     JsonOption,
@@ -22,17 +32,17 @@ from coverify.cli.outcome import (
     verdict_of,
     versions,
 )
+from coverify.cli.samples import reference_of, samples_of
 from coverify.conformance.compare import Comparison, compare, compare_digests
+from coverify.conformance.foreign import ForeignRunner
 from coverify.conformance.oracles import Oracle, OracleError, available, version
-from coverify.conformance.vectors import Samples, vectors
+from coverify.conformance.vectors import Samples
 from coverify.errors import BadInput, CoverifyError, DeviceFault, DeviceRefused, LinkError
-from coverify.inputs import read_inputs
 from coverify.link.requests import Features
+from coverify.report import Device as DeviceRow
 from coverify.report import Oracle as OracleRow
 from coverify.report import Result
-from tflm_int8 import Model, Reference, sample_shape
-
-DEFAULT_VECTORS = 32
+from tflm_int8 import Model, Reference
 
 
 def conform(
@@ -69,37 +79,12 @@ def conform(
 
     def body() -> Result:
         net = Model.read(model)
-        reference = _reference(net, profile)
-        samples = _samples(reference, inputs, limit, vectors_, seed)
+        reference = reference_of(net, profile)
+        samples = samples_of(reference, inputs, limit, vectors_, seed)
         checked = _check_reference(reference, oracle, samples.x, output)
         return _conform(reference, samples, device, wire_log, output, checked, full)
 
     run_verb("conform", output, body)
-
-
-def _reference(net: Model, profile: str) -> Reference:
-    reference = Reference(net, profile)
-    if len(net.inputs) != 1:
-        raise BadInput(f"{net.name} has {len(net.inputs)} inputs; one is supported")
-    return reference
-
-
-def _samples(
-    reference: Reference, inputs: Path | None, limit: int | None, n_vectors: int | None, seed: int
-) -> Samples:
-    shape = sample_shape(reference.input)
-    parts = []
-    if inputs is not None:
-        parts.append(read_inputs(inputs, shape, None, quantize=False).x[:limit])
-    if n_vectors is None:
-        n_vectors = 0 if parts else DEFAULT_VECTORS
-    quantization = reference.input.quantization
-    zero_point = quantization.zero_point if quantization is not None else 0
-    parts.append(vectors(shape, n_vectors, seed, zero_point))
-    x: NDArray[np.int8] = np.concatenate(parts)
-    if not len(x):
-        raise BadInput("there is nothing to compare: no --inputs and --vectors 0")
-    return Samples(x, len(x) - n_vectors, seed, zero_point)
 
 
 def _check_reference(
@@ -144,18 +129,15 @@ def _conform(
     oracle: OracleRow | None,
     full: bool,
 ) -> Result:
-    comparison = Comparison(reference.model)
-    row, message, verdict = None, None, None
+    foreign = is_foreign(url)
+    comparison = Comparison(reference.model, reference.model.outputs[:1] if foreign else None)
+    message, verdict = None, None
+    rows: list[DeviceRow] = []
     try:
-        with opened(url, wire_log, output, reference.model) as device:
-            row = device_row(device)
-            stepper = load(device, reference.model, output)
-            with progress_bar(output) as progress:
-                bar = Bar(progress, "samples")
-                if full or Features.CHECK not in device.hello.features:
-                    compare(comparison, reference, stepper, samples.x, bar)
-                else:
-                    compare_digests(comparison, reference, stepper, samples, bar)
+        if foreign:
+            _compare_foreign(comparison, reference, samples, url, output, rows)
+        else:
+            _compare(comparison, reference, samples, url, wire_log, output, full, rows)
     except (LinkError, DeviceFault, DeviceRefused) as error:
         verdict, message = verdict_of(error), str(error)
     return Result(
@@ -163,17 +145,55 @@ def _conform(
         verdict=verdict or comparison.verdict,
         message=message or _first_difference(comparison),
         model=model_ref(reference.model),
-        device=row,
+        device=rows[0] if rows else None,
         profile=reference.profile,
         oracle=oracle,
         samples=comparison.samples,
         bytes_compared=comparison.bytes_compared,
         tensors=comparison.rows(),
         mismatches=tuple(comparison.mismatches),
-        not_covered=_not_covered(len(samples), comparison.samples, url, oracle),
+        not_covered=_not_covered(len(samples), comparison, url, oracle),
         versions=versions("tflite-micro"),
         seed=samples.seed,
     )
+
+
+def _compare(
+    comparison: Comparison,
+    reference: Reference,
+    samples: Samples,
+    url: str,
+    wire_log: Path | None,
+    output: Output,
+    full: bool,
+    rows: list[DeviceRow],
+) -> None:
+    """Fill `comparison`, and `rows` with what the device says of itself as soon as it does."""
+    with opened(url, wire_log, output, reference.model) as device:
+        rows.append(device_row(device))
+        stepper = load(device, reference.model, output)
+        with progress_bar(output) as progress:
+            bar = Bar(progress, "samples")
+            if full or Features.CHECK not in device.hello.features:
+                compare(comparison, reference, stepper, samples.x, bar)
+            else:
+                compare_digests(comparison, reference, stepper, samples, bar)
+
+
+def _compare_foreign(
+    comparison: Comparison,
+    reference: Reference,
+    samples: Samples,
+    url: str,
+    output: Output,
+    rows: list[DeviceRow],
+) -> None:
+    """As `_compare`, for firmware that shows its outputs only."""
+    with closing(open_foreign(url)) as device:
+        rows.append(DeviceRow(url=url, board=device.name))
+        runner = ForeignRunner(device, reference.model)
+        with progress_bar(output) as progress:
+            compare(comparison, reference, runner, samples.x, Bar(progress, "samples"))
 
 
 def _first_difference(comparison: Comparison) -> str | None:
@@ -187,10 +207,13 @@ def _first_difference(comparison: Comparison) -> str | None:
     )
 
 
-def _not_covered(wanted: int, done: int, url: str, oracle: OracleRow | None) -> tuple[str, ...]:
+def _not_covered(wanted: int, comparison: Comparison, url: str, oracle: OracleRow | None) -> tuple[str, ...]:
+    done = comparison.samples
     said = [f"inputs other than the {done} compared (a comparison of samples, not a proof)"]
     if done < wanted:
         said.append(f"{wanted - done} of {wanted} samples: the comparison ended early")
+    if comparison.resets:
+        said.append(f"why the device restarted {comparison.resets} times; it was loaded again and went on")
     if oracle is None:
         said.append("the reference itself was not held against TFLM's interpreter in this run")
     return (*said, *device_limits(url))

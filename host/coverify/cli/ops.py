@@ -1,4 +1,4 @@
-"""coverify ops: which operators are modelled, what solvers see of them, and which the firmware runs."""
+"""coverify ops: which operators are modelled, how far they were checked, what solvers see, what runs."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ import typer
 from coverify.boards import build
 from coverify.cli.outcome import JsonOption, Output, run_verb, versions
 from coverify.errors import BadInput, CoverifyError
-from coverify.report import OperatorSupport, Result
+from coverify.report import OperatorSupport, Oracle, Result
 from tflm_int8.builtin_names import BUILTIN_NAMES
 from tflm_int8.operators import OPERATORS
+from tflm_int8.oracle_record import OracleRecord
 
 
 def ops(
     operator: Annotated[str | None, typer.Argument(help="Only this operator.", show_default=False)] = None,
     json: JsonOption = None,
 ) -> None:
-    """List the operators: run by the reference, lowered to which primitives, run by our own firmware.
+    """List the operators: on which types the reference runs them, held equal to the oracle on how many random
+    models, run by our own firmware, lowered to which primitives, and why where one is only run.
 
     Exits with 0, or with 2 when OPERATOR is not supported.
     """
@@ -28,29 +30,41 @@ def ops(
         known = {*BUILTIN_NAMES.values(), *OPERATORS}
         if operator is not None and operator not in known:
             raise BadInput(f"{operator} is not an operator of TensorFlow Lite")
-        ours = _firmware_operators()
+        ours, record = _firmware_operators(), OracleRecord.read()
         names = sorted(OPERATORS) if operator is None else [operator]
-        rows = tuple(_row(name, ours) for name in names)
+        rows = tuple(_row(name, ours, record) for name in names)
         missing = operator is not None and operator not in OPERATORS
-        said = f"{operator} is refused by name" if missing else f"{len(OPERATORS)} operators"
+        said = f"{operator} is refused by name" if missing else _said(record)
         return Result(
             verb="ops",
             verdict="UNSUPPORTED" if missing else "OK",
             message=said,
             support=rows,
+            oracle=Oracle(name=record.oracle, version=record.version),
             versions=versions(),
         )
 
     run_verb("ops", Output(json), body)
 
 
-def _row(name: str, firmware: set[str]) -> OperatorSupport:
+def _said(record: OracleRecord) -> str:
+    n_models = sum(sum(counts.values()) for counts in record.cases.values())
+    first, end = record.seeds
+    return (
+        f"{len(OPERATORS)} operators, equal to {record.oracle} {record.version} on {n_models} random models "
+        f"of one operator (seeds {first}…{end - 1}, as recorded)"
+    )
+
+
+def _row(name: str, firmware: set[str], record: OracleRecord) -> OperatorSupport:
     row = OPERATORS.get(name)
     return OperatorSupport(
         op=name,
         reference=row is not None,
         lowered_to=row.lowered_to if row is not None else (),
+        exact=row.exact or None if row is not None else None,
         firmware=name in firmware,
+        checked=dict(record.cases.get(name, {})),
     )
 
 
