@@ -4,6 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PYTHON313 ?= $(shell command -v python3.13)
 VENV   := .venv
 BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install -qq --disable-pip-version-check
 READY  := $(VENV)/.ready
 DEMO   := build/demo
 C_SOURCES = $(shell find device_harness tests/device_harness -name '*.[ch]')
@@ -18,7 +19,9 @@ setup: $(READY) ## Make the virtual environment .venv with the command .venv/bin
 
 $(READY): pyproject.toml
 	@device_harness/tools.sh venv "$(PYTHON)" $(VENV)
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[oracle,litert,test,check]'
+	@$(PIP) --editable '.[oracle,litert,solvers,test,check]' \
+	|| { echo "make: the optional solvers or LiteRT cannot be installed here; their tests will be skipped"; \
+	  $(PIP) --editable '.[oracle,test,check]'; }
 	@touch $@
 
 oracles: ## TFLM of August 2026 in an environment of its own, for the tests of its profile (PYTHON313=…)
@@ -56,6 +59,7 @@ fuzz: setup ## The long form of the differential tests (COVERIFY_FUZZ_CASES=…,
 	@! command -v clang >/dev/null || \
 	  $(MAKE) --no-print-directory -C tests/device_harness -f fuzz.mk BUILD=$(CURDIR)/build/fuzz-session SECONDS=300
 	@$(BIN)/python tests/fuzz/files.py --files $${COVERIFY_FUZZ_FILES:-100000} --jobs $$(nproc)
+	@$(BIN)/python tests/fuzz/engines.py --cases $${COVERIFY_FUZZ_CASES:-3000}
 	@$(BIN)/python tests/fuzz/differential.py --cases $${COVERIFY_FUZZ_CASES:-3000} --jobs $$(nproc)
 
 counts: setup ## Hold every operator equal to TFLM on random models and record on how many (COVERIFY_FUZZ_CASES=…)
