@@ -148,6 +148,11 @@ class Device:
             Features.TRACE in hello.features, Features.CYCLES in hello.features,
         )  # fmt: skip
 
+    @property
+    def firmware(self) -> Path | None:
+        """The image that was started; None for a board that is not emulated."""
+        return self._firmware
+
     def restart(self) -> None:
         """Begin again on a fresh process with a new `client`; BoardError for a board that is not emulated."""
         if not self.board.emulated:

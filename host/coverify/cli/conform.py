@@ -19,6 +19,7 @@ from coverify.cli.devices import (
     is_foreign,
     load,
     opened,
+    with_usage,
 )
 from coverify.cli.outcome import (
     Bar,
@@ -189,6 +190,7 @@ def _compare(
                 compare(comparison, reference, stepper, samples.x, bar)
             else:
                 compare_digests(comparison, reference, stepper, samples, bar)
+        rows[0] = with_usage(rows[0], device)
 
 
 def _compare_foreign(

@@ -9,6 +9,7 @@ import typer
 
 from coverify.boards.catalog import FOREIGN, resolve
 from coverify.boards.device import Device, open_device
+from coverify.boards.footprint import footprint
 from coverify.cli.outcome import Bar, Output, progress_bar
 from coverify.conformance.foreign import NOT_COVERED
 from coverify.conformance.stepping import Stepper
@@ -61,6 +62,21 @@ def device_row(device: Device) -> DeviceRow:
         compiler=hello.compiler,
         build_id=hello.build_id,
         protocol=hello.version,
+    )
+
+
+def with_usage(row: DeviceRow, device: Device) -> DeviceRow:
+    """The row with what the device used and counted. To be called after it has computed."""
+    used = device.client.usage()
+    image = footprint(device.firmware) if device.firmware is not None else None
+    return row.model_copy(
+        update={
+            "counter": device.hello.counter or None,
+            "arena_bytes": used.arena or None,
+            "stack_bytes": used.stack or None,
+            "flash_bytes": image.flash if image else None,
+            "ram_bytes": image.ram if image else None,
+        }
     )
 
 

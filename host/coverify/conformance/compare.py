@@ -111,11 +111,17 @@ class Comparison:
                 op=writer[i].name,
                 bytes=tally.n_bytes,
                 compared_samples=tally.samples,
+                cycles=self._mean_cycles(writer[i].index),
                 mismatching_samples=tally.differing,
                 max_abs_diff=tally.max_abs_diff,
             )
             for i, tally in self.tallies.items()
         )
+
+    def _mean_cycles(self, op: int) -> int | None:
+        """None when the device does not count."""
+        total = self.cycles.get(op, 0)
+        return round(total / self.counted_samples) if total else None
 
     def count_cycles(self, got: Digests) -> None:
         """Add what one sample took, operator by operator."""

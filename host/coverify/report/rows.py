@@ -70,6 +70,14 @@ class Device(Row):
     compiler: Text | None = None
     build_id: Text | None = None
     protocol: Count | Text | None = None
+    counter: Text | None = None
+    """What counts cycles there; of an emulator's SysTick or timer: the emulator's time."""
+    arena_bytes: Count | None = None
+    stack_bytes: Count | None = None
+    """The most bytes of stack ever used."""
+    flash_bytes: Count | None = None
+    ram_bytes: Count | None = None
+    """Code and constants, and data and stacks, of the image, without the model's place and the arena."""
 
 
 class Oracle(Row):
@@ -88,6 +96,8 @@ class TensorRow(Row):
     op: Text | None = None
     bytes: Count
     compared_samples: Count
+    cycles: Count | None = None
+    """What the device counted in this tensor's operator, on average over the samples (device.counter)."""
     mismatching_samples: Count = 0
     max_abs_diff: Count | None = None
 

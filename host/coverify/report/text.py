@@ -91,7 +91,7 @@ def _table(title: str, *columns: str) -> Table:
         title=Text(title, style="bold"), title_justify="left", box=None, pad_edge=False, header_style="dim"
     )
     for column in columns:
-        right = column in ("op", "samples", "bytes", "differ", "max |Δ|", "label", "became", "time")
+        right = column in ("op", "samples", "bytes", "differ", "max |Δ|", "cycles", "label", "became", "time")
         whole = column not in FOLDED
         table.add_column(column, justify="right" if right else "left", overflow="fold", no_wrap=whole)
     return table
@@ -112,11 +112,14 @@ def _tensors(result: Result, console: Console) -> None:
     rows = result.tensors or ()
     if not rows:
         return
-    table = _table("Tensors", "op", "operator", "tensor", "name", "samples", "bytes", "differ", "max |Δ|")
+    titles = ["op", "operator", "tensor", "name", "samples", "bytes", "differ", "max |Δ|"]
+    counted = any(row.cycles is not None for row in rows)
+    table = _table("Tensors", *titles, *(["cycles"] if counted else []))
     for row in rows[:MAX_LINES]:
         numbers = (row.compared_samples, grouped(row.bytes), row.mismatching_samples, row.max_abs_diff)
         name = plain(row.name, 13) if row.name else None
-        table.add_row(*map(_cell, (row.op_index, row.op, row.tensor, name, *numbers)))
+        cycles = [None if row.cycles is None else grouped(row.cycles)] if counted else []
+        table.add_row(*map(_cell, (row.op_index, row.op, row.tensor, name, *numbers, *cycles)))
     _print(table, len(rows), console)
 
 
