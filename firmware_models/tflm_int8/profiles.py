@@ -50,7 +50,13 @@ TFLM_2026_08: Final = Profile(
     "TensorFlow Lite Micro, August 2026: several ratios of scales in float32",
     "tflite-micro 0.dev20260820164721",
     _TFLM,
-    _variants(_of(_FLOAT32, "ABS BATCH_MATMUL FULLY_CONNECTED HARD_SWISH LEAKY_RELU RELU RSQRT SUB SVDF")),
+    _variants(
+        _of(
+            _FLOAT32,
+            "ABS BATCH_MATMUL DIV FULLY_CONNECTED HARD_SWISH LEAKY_RELU RELU RSQRT SUB SVDF "
+            "UNIDIRECTIONAL_SEQUENCE_LSTM",
+        )
+    ),
 )
 
 TFLM_SINGLE: Final = Profile(
@@ -58,14 +64,18 @@ TFLM_SINGLE: Final = Profile(
     "TensorFlow Lite Micro, October 2026, compiled with TFLITE_SINGLE_ROUNDING",
     "CMSIS-NN 99f736a with CMSIS_NN_USE_SINGLE_ROUNDING, and exact rationals",
     replace(_TFLM, rounding=Rounding.SINGLE),
+    refused=MappingProxyType(_because("its quotient is only modelled with two roundings", "DIV")),
 )
 
 _LITE_VARIANTS: Final = _variants(
-    _of(_LITE_FLOAT32, "ABS BATCH_MATMUL FULLY_CONNECTED HARD_SWISH LEAKY_RELU MUL PRELU RELU RSQRT"),
+    _of(_LITE_FLOAT32, "ABS BATCH_MATMUL FULLY_CONNECTED HARD_SWISH LEAKY_RELU PRELU RELU RSQRT"),
     _of(_LITE_TABLE, "LOGISTIC TANH"),
     {
+        "ADD": replace(_LITE, types=frozenset({"int8"})),
         "CONV_2D": replace(_LITE, form=Form.BIASED),
+        "MUL": replace(_LITE_FLOAT32, types=frozenset({"int8"})),
         "RELU6": replace(_LITE_FLOAT32, form=Form.RESCALED),
+        "SUB": replace(_LITE, types=frozenset({"int8"})),
     },
 )
 _NOT_IN_LITE: Final = {
@@ -93,7 +103,11 @@ TFLITE_REF: Final = Profile(
     _LITE_VARIANTS,
     _IN_LITE,
     MappingProxyType(
-        {**_NOT_IN_LITE, **_because("its reversal of several axes is not modelled", "REVERSE_V2")}
+        {
+            **_NOT_IN_LITE,
+            **_because("its reversal of several axes is not modelled", "REVERSE_V2"),
+            **_because("some of its casts differ and are not modelled", "CAST"),
+        }
     ),
 )
 
@@ -131,7 +145,11 @@ CMSIS_NN_SINGLE: Final = Profile(
     "the same with CMSIS_NN_USE_SINGLE_ROUNDING; operators of TensorFlow Lite Micro's own round twice",
     "CMSIS-NN 99f736a compiled for the host with CMSIS_NN_USE_SINGLE_ROUNDING",
     _TFLM,
-    _variants(_of(_CMSIS_SINGLE, _IN_CMSIS_NN), {"CONV_2D": replace(_CMSIS_SINGLE, form=Form.BIASED_GROUPS)}),
+    _variants(
+        _of(_CMSIS_SINGLE, _IN_CMSIS_NN),
+        _of(replace(_CMSIS_SINGLE, form=Form.SAME_SHAPE), "ADD MUL"),
+        {"CONV_2D": replace(_CMSIS_SINGLE, form=Form.BIASED_GROUPS)},
+    ),
     refused=_UNCHECKED_IN_CMSIS_NN,
 )
 

@@ -5,6 +5,9 @@
 #include "fault.h"
 #include "engine.h"
 #include "machine.h"
+#ifdef CV_MLPERF_TINY
+#include "mlperf_tiny.h"
+#endif
 #include "session.h"
 #include "stack.h"
 #include "uart.h"
@@ -38,6 +41,10 @@ int main(void)
     board.counter = cycles_init();
     board.stack_bytes = stack_bytes();
     cv_session_init(&session, &board);
+#ifdef CV_MLPERF_TINY
+    mt_serve(&board);
+#else
     cv_session_serve(&session);
+#endif
     return 0;
 }

@@ -40,7 +40,7 @@ class Wide:
 
     def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
         """Two int16 [N, shape] → int16 [N, output shape]."""
-        left = _LEFT_SHIFTS[self.node.op.name]
+        left = self.left_shift
         a, b = aligned(
             self.node,
             [
@@ -56,6 +56,11 @@ class Wide:
             case _:
                 acc = (a - b) ** 2
         return [to_output(self.node, acc, self.requantize)]
+
+    @property
+    def left_shift(self) -> int:
+        """Bits by which the operands are shifted before their multipliers."""
+        return _LEFT_SHIFTS[self.node.op.name]
 
 
 def prepare_arithmetic(node: Node, activation: int) -> Wide:

@@ -14,12 +14,13 @@ from tempfile import TemporaryDirectory
 from typing import Protocol
 
 from coverify.boards import build
-from coverify.boards.catalog import Board, resolve
+from coverify.boards.catalog import FOREIGN, Board, resolve
 from coverify.boards.preload import make_preload
 from coverify.errors import BoardError
 from coverify.link.client import Client
 from coverify.link.deadline import Deadline
 from coverify.link.line import SerialLine
+from coverify.link.mlperf_tiny import MlperfTiny
 from coverify.link.pace import Pace
 from coverify.link.requests import Features, HelloAnswer
 from coverify.link.wirelog import WireLog
@@ -173,6 +174,20 @@ class Device:
         self.close()
 
 
+def open_foreign(url: str) -> MlperfTiny:
+    """The device of an mlperf: URL, opened and greeted; close it.  Errors: BoardError, LinkError."""
+    board = resolve(url)
+    if board.kind != FOREIGN:
+        raise BoardError(f"{url} is not an mlperf: device")
+    device = MlperfTiny(SerialLine(board.target), Pace().scaled(board.timeout_scale))
+    try:
+        device.hello(Deadline.in_s(START_S * board.timeout_scale))
+    except BaseException:
+        device.close()
+        raise
+    return device
+
+
 def open_device(
     url: str,
     *,
@@ -188,4 +203,7 @@ def open_device(
     that is possible (QEMU) it is in the board's memory from the start and need not cross the slow line.
     Errors: BoardError, ToolMissing, BuildError, LinkError, DeviceFault.
     """
-    return Device(resolve(url), wire_log=wire_log, log=log, firmware=firmware, preload=preload)
+    board = resolve(url)
+    if board.kind == FOREIGN:
+        raise BoardError(f"{url} speaks MLPerf Tiny's commands: conform and replay only, at the outputs")
+    return Device(board, wire_log=wire_log, log=log, firmware=firmware, preload=preload)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from coverify.conformance.vectors import Samples, vectors
 from coverify.errors import BadInput
 from coverify.inputs import read_inputs
-from tflm_int8 import Model, Reference, sample_shape
+from tflm_int8 import Model, Reference, UnsupportedModel, sample_shape
 
 DEFAULT_VECTORS = 32
 
@@ -18,6 +18,8 @@ DEFAULT_VECTORS = 32
 def reference_of(net: Model, profile: str) -> Reference:
     """The reference of a network with one input.  Raises BadInput, TflmError."""
     reference = Reference(net, profile)
+    if reference.stateful:
+        raise UnsupportedModel(net.name, "it keeps state between invocations: not run on a device")
     if len(net.inputs) != 1:
         raise BadInput(f"{net.name} has {len(net.inputs)} inputs; one is supported")
     return reference

@@ -33,7 +33,8 @@ from coverify.verify.engines.packages import PACKAGES
 from coverify.verify.errors import CannotDecide
 from coverify.verify.problem import Problem
 from coverify.verify.query import Outcome, Robustness
-from coverify.verify.smt.whole import ENCODINGS, WholeQuery
+from coverify.verify.smt import ENCODINGS
+from coverify.verify.smt.whole import WholeQuery
 from coverify.verify.witness import Witness
 from coverify.verify.worker import AUTO, Worker
 

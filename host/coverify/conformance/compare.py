@@ -16,14 +16,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coverify.conformance.stepping import Digests, Stepper, Tensors
+from coverify.conformance.stepping import Digests, Runner, Stepper, Tensors
 from coverify.conformance.vectors import Samples
+from coverify.errors import DeviceReset
 from coverify.link.checks import CheckInput, SentInput, tensor_digest
 from coverify.report.rows import Mismatch, TensorRow
 from coverify.report.verdict import Verdict
 from tflm_int8 import Model, Reference
 
 MAX_MISMATCHES = 50
+MAX_RESETS = 3
+"""How often a device may restart without getting one sample further."""
 _BATCH = 64
 
 Progress = Callable[[int, int], None]
@@ -65,15 +68,23 @@ class Comparison:
     """What was compared so far, and what differed."""
 
     model: Model
+    #: the tensors that are compared; None: all that an operator writes
+    only: tuple[int, ...] | None = None
     tallies: dict[int, Tally] = field(default_factory=dict)
     mismatches: list[Mismatch] = field(default_factory=list)
     samples: int = 0
     differing_samples: int = 0
     flaky: bool = False
+    #: how often the device restarted, was loaded again, and went on
+    resets: int = 0
+    #: what the device counted in each operator, over all samples whose digests came
+    cycles: dict[int, int] = field(default_factory=dict)
+    counted_samples: int = 0
 
     def __post_init__(self) -> None:
         """A tally for every tensor that an operator writes."""
-        self.tallies = {o: Tally() for op in self.model.operators for o in op.outputs}
+        written = (o for op in self.model.operators for o in op.outputs)
+        self.tallies = {o: Tally() for o in written if self.only is None or o in self.only}
 
     @property
     def bytes_compared(self) -> int:
@@ -105,6 +116,12 @@ class Comparison:
             )
             for i, tally in self.tallies.items()
         )
+
+    def count_cycles(self, got: Digests) -> None:
+        """Add what one sample took, operator by operator."""
+        self.counted_samples += 1
+        for op, cycles in enumerate(got.cycles):
+            self.cycles[op] = self.cycles.get(op, 0) + cycles
 
     def add_equal(self, expected: Tensors) -> None:
         """Count one sample whose digests all are what they must be."""
@@ -166,7 +183,7 @@ class Comparison:
 def compare(
     comparison: Comparison,
     reference: Reference,
-    stepper: Stepper,
+    stepper: Runner,
     x: NDArray[np.int8],
     progress: Progress | None = None,
 ) -> None:
@@ -177,9 +194,21 @@ def compare(
     for start, trace in _traces(reference, x):
         for i, one in enumerate(x[start : start + _BATCH]):
             expected = {t: values[i] for t, values in trace.items()}
-            comparison.add(start + i, expected, stepper.trace(one), partial(stepper.trace, one))
+            again = partial(_over_resets, comparison, stepper, partial(stepper.trace, one))
+            comparison.add(start + i, expected, again(), again)
             if progress is not None:
                 progress(start + i + 1, len(x))
+
+
+def _over_resets(comparison: Comparison, stepper: Runner, fetch: Callable[[], Tensors]) -> Tensors:
+    """What `fetch` gives; when the device restarts meanwhile it is loaded and asked again, a few times."""
+    for _ in range(MAX_RESETS):
+        try:
+            return fetch()
+        except DeviceReset:
+            comparison.resets += 1
+            stepper.resume()
+    return fetch()
 
 
 def _traces(reference: Reference, x: NDArray[np.int8]) -> Iterator[tuple[int, Mapping[int, NDArray[Any]]]]:
@@ -204,20 +233,40 @@ def compare_digests(
     """As `compare`, but a digest per tensor comes home, and bytes only from the first that differs on."""
     for start, trace in _traces(reference, samples.x):
         numbers = range(start, min(start + _BATCH, len(samples)))
-        asked = [samples.request(i, stepper.max_payload) for i in numbers]
         suspects = []
-        for n, got in enumerate(_digests(stepper, asked, samples.x[start : start + _BATCH])):
-            expected = {t: values[n] for t, values in trace.items()}
+        for i, got in _digests_over_resets(comparison, stepper, samples, numbers):
+            comparison.count_cycles(got)
+            expected = {t: values[i - start] for t, values in trace.items()}
             op = _first_differing(comparison.model, expected, got)
             if op is None:
                 comparison.add_equal(expected)
             else:
-                suspects.append((numbers[n], asked[n], expected, op))
+                suspects.append((i, expected, op))
             if progress is not None:
-                progress(numbers[n] + 1, len(samples))
-        for i, given, expected, op in suspects:
+                progress(i + 1, len(samples))
+        for i, expected, op in suspects:
+            given = samples.request(i, stepper.max_payload)
             fetch = partial(_fetch, stepper, op, given, samples.x[i], expected)
-            comparison.add(i, expected, fetch(), fetch, suspected=True)
+            again = partial(_over_resets, comparison, stepper, fetch)
+            comparison.add(i, expected, again(), again, suspected=True)
+
+
+def _digests_over_resets(
+    comparison: Comparison, stepper: Stepper, samples: Samples, numbers: range
+) -> Iterator[tuple[int, Digests]]:
+    """(number, digests) of each sample; a device that restarts meanwhile goes on where it was."""
+    in_vain = 0
+    while len(numbers):
+        try:
+            asked = [samples.request(i, stepper.max_payload) for i in numbers]
+            for got in _digests(stepper, asked, samples.x[numbers.start : numbers.stop]):
+                yield numbers.start, got
+                numbers, in_vain = numbers[1:], 0
+        except DeviceReset:
+            comparison.resets, in_vain = comparison.resets + 1, in_vain + 1
+            if in_vain > MAX_RESETS:
+                raise
+            stepper.resume()
 
 
 def _digests(stepper: Stepper, asked: list[CheckInput], x: NDArray[np.int8]) -> Iterator[Digests]:

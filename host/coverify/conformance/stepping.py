@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from coverify.errors import BadAnswer
+from coverify.errors import BadAnswer, DeviceReset
 from coverify.link.checks import Checked, CheckInput, SentInput, groups, inputs_digest
 from coverify.link.client import Client, Progress
 from tflm_int8 import Model, UnsupportedModel
 
+MAX_RESETS = 3
+"""How often a device may restart while it is loaded."""
 Tensors = Mapping[int, NDArray[Any]]
 """Tensor index → values in the tensor's shape and type."""
 
@@ -29,6 +31,21 @@ class Digests:
 
     tensors: Mapping[int, bytes]
     cycles: tuple[int, ...]
+
+
+class Runner(Protocol):
+    """What a comparison needs of a device; `tensors` are those that it can show, None for all."""
+
+    tensors: tuple[int, ...] | None
+
+    def trace(self, x: NDArray[np.int8]) -> Tensors:
+        """One sample → its tensors."""
+
+    def run(self, x: NDArray[np.int8]) -> NDArray[Any]:
+        """One sample → the first output."""
+
+    def resume(self) -> None:
+        """Begin again after DeviceReset."""
 
 
 class Stepper:
@@ -43,6 +60,22 @@ class Stepper:
         if model.stateful:
             raise UnsupportedModel(model.name, "it keeps state between invocations: not run on a device")
         self.client, self.model = client, model
+        self.tensors: tuple[int, ...] | None = None
+        self._load(progress)
+
+    def resume(self) -> None:
+        """Begin again after DeviceReset: the device has lost its model.  Raises what the link raises."""
+        for _ in range(MAX_RESETS):
+            try:
+                self.client.hello()
+                return self._load(None)
+            except DeviceReset:
+                continue
+        self.client.hello()
+        self._load(None)
+
+    def _load(self, progress: Progress | None) -> None:
+        client, model = self.client, self.model
         self.plan = client.ensure_model(model.content, progress)
         hello = client.hello()
         self.max_payload = hello.max_payload

@@ -20,7 +20,7 @@ from coverify.link.deadline import Deadline
 from coverify.link.exchange import Exchange
 from coverify.link.line import Line
 from coverify.link.pace import Pace
-from coverify.link.requests import Features, HelloAnswer, Invoked, Plan, Request, TensorSize
+from coverify.link.requests import Features, HelloAnswer, Invoked, Plan, Request, Status, TensorSize
 from coverify.link.wirelog import WireLog
 
 A = TypeVar("A")
@@ -115,6 +115,11 @@ class Client:
             window = self._greeted.window
         try:
             yield from self._exchange.answers(asked, window, deadline)
+        except DeviceRefused as refused:
+            # this client sends what is legal, so the device is not where its last answer has left it
+            if refused.status == Status.BAD_STATE and self._plan is not None:
+                raise LinkError(f"{refused}; an old request came late, the line mixes them up") from refused
+            raise
         except (BadAnswer, DeviceReset):
             raise
         except LinkError as err:
@@ -148,8 +153,16 @@ class Client:
             if self._plan is not None:
                 return self._plan
             self._upload(model, progress)
-        self._plan = self.ask(requests.ModelEnd())
+        self._plan = self._end_of_upload()
         return self._plan
+
+    def _end_of_upload(self) -> Plan:
+        try:
+            return self.ask(requests.ModelEnd())
+        except DeviceRefused as refused:
+            if refused.status in (Status.BAD_DIGEST, Status.BAD_STATE):
+                raise LinkError(f"the upload went wrong: {refused}") from refused
+            raise
 
     def preloaded(self, model: bytes) -> None:
         """Says that `model` may lie in the device's memory: `ensure_model` then asks before it sends."""
@@ -162,7 +175,7 @@ class Client:
         try:
             return self.ask(requests.ModelEnd())
         except DeviceRefused as refused:
-            if refused.status != requests.Status.BAD_DIGEST:
+            if refused.status not in (Status.BAD_DIGEST, Status.BAD_STATE):
                 raise
             self._preloaded = b""
             self.ask(begin)

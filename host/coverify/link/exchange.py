@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from coverify.errors import DeviceReset, LinkError
+from coverify.errors import DeviceRefused, DeviceReset, LinkError
 from coverify.link import requests
 from coverify.link.deadline import Deadline
 from coverify.link.frames import Decoder, Frame, encode
@@ -98,7 +98,7 @@ class Exchange:
             if done.request.computes:
                 self._lap_s = time.monotonic() - max(before_s, done.at_s)
             if answer.status is not Status.OK:
-                raise answer.refusal(done.request.name)
+                raise _refusal(done.request, answer)
             yield done.request.answer(answer.body)
 
     def _ask(self, request: Request[Any], deadline: Deadline | None) -> _Asked:
@@ -172,7 +172,7 @@ class Exchange:
             return
         answer = self._parsed(one.request, frame)
         oldest = under_way[0]
-        if one is not oldest and one.request.in_order and answer.status is Status.RANGE:
+        if one is not oldest and one.request.begins_at is not None and answer.status is Status.RANGE:
             one.early = True
         else:
             one.answer = answer
@@ -187,6 +187,14 @@ class Exchange:
         elif answer.boot != self.boot:
             raise DeviceReset(self.boot, answer.boot)
         return answer
+
+
+def _refusal(request: Request[Any], answer: Answer) -> DeviceRefused | LinkError:
+    refusal = answer.refusal(request.name)
+    at = request.begins_at
+    if at is not None and answer.status is Status.RANGE and answer.detail < at:
+        return LinkError(f"{refusal}; a piece before it is gone again, the line mixes up requests")
+    return refusal
 
 
 def _answers(frame: Frame, one: _Asked) -> bool:

@@ -89,8 +89,14 @@ class Request(Generic[A]):
     type: ClassVar[int]
     #: the nature of the work: answering may take as long as the network (True) or only the line (False)
     computes: ClassVar[bool] = False
-    #: a piece of something that comes in order: CV_RANGE may only mean that the piece before was lost
-    in_order: ClassVar[bool] = False
+
+    @property
+    def begins_at(self) -> int | None:
+        """The offset of a piece of something that comes in order; None for all else.
+
+        CV_RANGE may then only mean that the piece before was lost.
+        """
+        return None
 
     @property
     def name(self) -> str:
@@ -186,9 +192,13 @@ class ModelData(Request[int]):
     """A piece of the model. The answer is how many bytes the device has now: all up to this piece's end."""
 
     type: ClassVar[int] = 0x03
-    in_order: ClassVar[bool] = True
     offset: int
     data: bytes = field(repr=False)
+
+    @property
+    def begins_at(self) -> int:
+        """Its offset."""
+        return self.offset
 
     def payload(self) -> bytes:
         """u32 offset, bytes."""
@@ -237,10 +247,14 @@ class Input(Request[int]):
     """A piece of one input. The answer is how many bytes of that input the device has now."""
 
     type: ClassVar[int] = 0x05
-    in_order: ClassVar[bool] = True
     ordinal: int
     offset: int
     data: bytes = field(repr=False)
+
+    @property
+    def begins_at(self) -> int:
+        """Its offset."""
+        return self.offset
 
     def payload(self) -> bytes:
         """u16 ordinal, u16 0, u32 offset, bytes."""

@@ -16,15 +16,20 @@ from coverify.report.junit import mismatch_text, query_name
 from coverify.report.merge import base_name
 from coverify.report.plain import digest, grouped, plain, seconds
 from coverify.report.result import Result
+from coverify.report.rows import OperatorRow
 from coverify.report.verdict import MEANINGS, Verdict, exit_code
 
 MAX_LINES: Final = 40
 """Most rows of a table that are printed."""
 
 FOLDED: Final = {
-    "name", "where", "evidence", "note", "notes", "lowered to", "found", "to install", "part", "file",
+    "name", "where", "evidence", "note", "notes", "lowered to", "concrete", "found", "to install", "part",
+    "file",
 }  # fmt: skip
 """Columns whose cells may be broken into lines; all others stay whole."""
+
+_TYPES: Final = ("int8", "int16", "uint8", "int32", "int64", "bool", "float32")
+"""Types of an operator's data, in the order in which they are named."""
 
 STYLES: Final = {0: "bold green", 1: "bold red", 2: "bold magenta", 3: "bold magenta", 4: "bold yellow"}
 """Exit code → style of the verdict."""
@@ -212,7 +217,16 @@ def _operators(result: Result, console: Console) -> None:
     if not rows:
         return
     table = _table(
-        "Operators", "op", "operator", "writes", "shape", "scale", "zero", "accumulator", "lowered to"
+        "Operators",
+        "op",
+        "operator",
+        "writes",
+        "shape",
+        "scale",
+        "zero",
+        "accumulator",
+        "overflows",
+        "lowered to",
     )
     for row in rows[:MAX_LINES]:
         reach = None if row.accumulator is None else f"{row.accumulator[0]}…{row.accumulator[1]}"
@@ -221,20 +235,34 @@ def _operators(result: Result, console: Console) -> None:
         written = ", ".join(map(str, row.outputs))
         shape = "×".join(map(str, row.shape))
         table.add_row(
-            *map(_cell, (row.op_index, row.op, written, shape, scale, row.zero_point, reach, lowered))
+            *map(
+                _cell,
+                (row.op_index, row.op, written, shape, scale, row.zero_point, reach, _overflow(row), lowered),
+            )
         )
     _print(table, len(rows), console)
+
+
+def _overflow(row: OperatorRow) -> str | None:
+    if row.overflow != "found":
+        return "cannot" if row.overflow == "impossible" else row.overflow
+    return f"{row.overflow_value}" + (f" ({row.overflow_input})" if row.overflow_input else "")
 
 
 def _support(result: Result, console: Console) -> None:
     rows = result.support or ()
     if not rows:
         return
-    table = _table("Operators of TFLM", "operator", "reference", "firmware", "lowered to")
+    table = _table("Operators", "operator", "concrete", "oracle", "firmware", "lowered to", "kernel")
     for row in rows:
-        yes = ["yes" if here else "no" for here in (row.reference, row.firmware)]
+        types = ", ".join(t for t in _TYPES if t in row.checked)
         lowered = ", ".join(row.lowered_to) or ("the same wire" if row.reference else None)
-        table.add_row(*map(_cell, (row.op, *yes, lowered)))
+        if row.exact:
+            lowered = f"{lowered} ({row.exact})"
+        concrete = types or ("yes" if row.graphs else "not checked" if row.reference else "no")
+        n_models = sum(row.checked.values()) or row.graphs or None
+        here = "yes" if row.firmware else "no"
+        table.add_row(*map(_cell, (row.op, concrete, n_models, here, lowered, row.variant)))
     console.print()
     console.print(table)
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from coverify.verify.deadline import Deadline
+from coverify.verify.engines import ENGINES
 from coverify.verify.engines.enumerate import MAX_POINTS
 from coverify.verify.engines.packages import usable
 from coverify.verify.query import Outcome, Robustness, Verdict
@@ -19,8 +20,8 @@ from coverify.verify.query import Outcome, Robustness, Verdict
 SMALL = 20_000
 """A box of so many points is enumerated before anything else."""
 
-RACERS = ("bitwuzla", "cpsat", "z3", "boolector", "milp")
-"""The solvers that race, the strongest first; of milp only counterexamples count."""
+RACERS = ("bab", "bitwuzla", "cpsat", "z3", "boolector", "milp")
+"""The engines that race, the strongest first; of milp only counterexamples count."""
 
 Ask = Callable[[str, Deadline], Outcome]
 Race = Callable[[tuple[str, ...], Deadline], Outcome]
@@ -38,13 +39,15 @@ def stages(query: Robustness) -> tuple[Stage, ...]:
     """The engines that are asked one by one, in order."""
     if query.n_points <= SMALL:
         return (Stage("enumerate"),)
-    return (Stage("interval", 0.5), Stage("attack", 0.25))
+    cheap = (Stage("interval", 0.5), Stage("dual", 0.3), Stage("attack", 0.25))
+    return (*(stage for stage in cheap if stage.engine in ENGINES),)
 
 
 def racers(query: Robustness) -> tuple[str, ...]:
     """The engines that race for what is left."""
     countable = ("enumerate",) if SMALL < query.n_points <= MAX_POINTS else ()
-    return (*(name for name in (*RACERS[:1], *countable, *RACERS[1:]) if usable(name)),)
+    names = (*RACERS[:2], *countable, *RACERS[2:])
+    return (*(name for name in names if name in ENGINES and usable(name)),)
 
 
 def turn(deadline: Deadline, n_waiting: int, n_free: int) -> Deadline:

@@ -18,6 +18,7 @@ from coverify.verify.engines.smt import Smt
 from coverify.verify.errors import BadQuery, CannotDecide, EngineFault
 from coverify.verify.problem import Problem
 from coverify.verify.query import Outcome, Verdict
+from coverify.verify.smt import ENCODINGS
 from tflm_int8.program.concrete import OutsideDomain
 
 Engine = Callable[[Problem, Deadline, int], Outcome]
@@ -62,6 +63,8 @@ def found(name: str) -> Engine:
         return ENGINES[engine]
     if not isinstance(ENGINES[engine], Smt):
         raise BadQuery(f"engine {engine} has no encodings; z3, bitwuzla and boolector have")
+    if encoding not in ENCODINGS:
+        raise BadQuery(f"unknown encoding {encoding!r}; there are: {', '.join(ENCODINGS)}")
     return Smt(engine, encoding)
 
 

@@ -17,13 +17,12 @@ from coverify.verify.decision import decision
 from coverify.verify.errors import BadQuery, EngineFault
 from coverify.verify.problem import Problem
 from coverify.verify.query import I64Array, Outcome
+from coverify.verify.smt import ENCODINGS
 from coverify.verify.smt.encoding import Encoding
 from coverify.verify.smt.formula import LabelFormula, Terms
 from coverify.verify.smt.script import Script
 from coverify.verify.smt.signed import SignedEncoding
 from coverify.verify.smt.solvers import SOLVERS
-
-ENCODINGS = ("threshold", "balanced", "literal")
 
 
 @dataclass(frozen=True, eq=False)
