@@ -16,15 +16,15 @@ from coverify.report.junit import mismatch_text, query_name
 from coverify.report.merge import base_name
 from coverify.report.plain import digest, grouped, plain, seconds
 from coverify.report.result import Result
-from coverify.report.rows import OperatorRow
+from coverify.report.rows import OperatorRow, OperatorSupport
 from coverify.report.verdict import MEANINGS, Verdict, exit_code
 
 MAX_LINES: Final = 40
 """Most rows of a table that are printed."""
 
 FOLDED: Final = {
-    "name", "where", "evidence", "note", "notes", "lowered to", "concrete", "found", "to install", "part",
-    "file",
+    "name", "where", "evidence", "note", "notes", "lowered to", "kernel", "concrete", "found", "to install",
+    "part", "file",
 }  # fmt: skip
 """Columns whose cells may be broken into lines; all others stay whole."""
 
@@ -256,18 +256,25 @@ def _support(result: Result, console: Console) -> None:
     rows = result.support or ()
     if not rows:
         return
-    table = _table("Operators", "operator", "concrete", "oracle", "firmware", "lowered to", "kernel")
+    of_profile = result.profile not in (None, "tflm")
+    columns = ("kernel",) if of_profile else ("concrete", "lowered to")
+    table = _table("Operators", "operator", "oracle", "firmware", *columns)
     for row in rows:
-        types = ", ".join(t for t in _TYPES if t in row.checked)
-        lowered = ", ".join(row.lowered_to) or ("the same wire" if row.reference else None)
-        if row.exact:
-            lowered = f"{lowered} ({row.exact})"
-        concrete = types or ("yes" if row.graphs else "not checked" if row.reference else "no")
         n_models = sum(row.checked.values()) or row.graphs or None
-        here = "yes" if row.firmware else "no"
-        table.add_row(*map(_cell, (row.op, concrete, n_models, here, lowered, row.variant)))
+        said = (row.variant,) if of_profile else (_concrete(row), _lowered(row))
+        table.add_row(*map(_cell, (row.op, n_models, "yes" if row.firmware else "no", *said)))
     console.print()
     console.print(table)
+
+
+def _concrete(row: OperatorSupport) -> str:
+    types = ", ".join(t for t in _TYPES if t in row.checked)
+    return types or ("yes" if row.graphs else "not checked" if row.reference else "no")
+
+
+def _lowered(row: OperatorSupport) -> str | None:
+    lowered = ", ".join(row.lowered_to) or ("the same wire" if row.reference else None)
+    return f"{lowered} ({row.exact})" if row.exact else lowered
 
 
 def _boards(result: Result, console: Console) -> None:
