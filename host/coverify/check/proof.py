@@ -1,0 +1,225 @@
+"""The argument: for every rival class, a script that leaves no input of the box on which it could win.
+
+The label is the first greatest output. Rival j beats it only where x_j − x_label >= rise on the logits (a last
+softmax is not crossed: its outputs tie iff logits differ by less than a gap D that depends on the row's sum;
+D's range over the box is computed here). A script works on boxes of all wires, the root's from intervals:
+
+    RIVAL j alpha beta       refute rival j, from the root's boxes
+    TIGHTEN first count      bound accumulators by the rows first..first + count − 1 of multipliers
+    SPLIT wire element v     first the part with value <= v, later the part with value > v
+    CLOSE row                the part is empty: by the row's multipliers, or row = −1: by its boxes
+
+A row (wire, element, sign, scale, m) with multipliers xi bounds, by `Network.back` from the last wire to the
+input, scale · sign · value + m · (alpha · acc_j − beta · acc_label − delta), where the last bracket is >= 0
+wherever rival j wins: delta is the least alpha · acc_j − beta · acc_label over the stairs with
+x_j − x_label >= rise. Any integers xi and any m >= 0 give a valid bound, so nobody need be trusted for them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from coverify.check.steps import Box, Ints, Network, Softmax, Stairs, hold, need, size
+
+RIVAL, TIGHTEN, SPLIT, CLOSE = range(4)
+MAX_SUMS = 1 << 24
+
+
+@dataclass(frozen=True, eq=False)
+class Claim:
+    """Rival j wins only where x_j − x_label >= rise on wire `logits`."""
+
+    j: int
+    rise: int
+    alpha: int
+    beta: int
+
+
+class Proof:
+    """Runs a script; `rows` [n, 5] and multipliers (wire → [n, size of the wire]) as in the certificate."""
+
+    def __init__(self, net: Network, label: int, lo: Ints, hi: Ints, rows: Ints, xi: dict[int, Ints]) -> None:
+        self.net, self.label, self.rows, self.xi = net, label, rows, xi
+        last = net.steps[-1]
+        self.logits = last.source if isinstance(last, Softmax) else len(net.steps)
+        step = net.steps[self.logits - 1]
+        self.stairs = step if isinstance(step, Stairs) else None
+        self.wire = step.source if isinstance(step, Stairs) else self.logits
+        self.root: list[Box] = [(lo, hi)]
+        for step in net.steps[: self.logits]:
+            assert not isinstance(step, Softmax)
+            self.root.append(step.interval(self.root))
+        self.gaps = (1, 1) if self.logits == len(net.steps) else self._gaps(last)
+
+    def run(self, script: Ints) -> None:
+        """Rejected unless the script refutes every rival."""
+        lo, hi = self.root[self.logits]
+        left = {j for j in range(len(lo)) if j != self.label and not self._behind(j, lo, hi)}
+        claim, stack = None, list[list[Box] | None]()
+        for op, a, b, c in script.tolist():
+            if op == RIVAL:
+                need(not stack and 0 <= a < len(lo) and a != self.label, "a rival out of order")
+                need(1 <= b <= 1 << 40 and 1 <= c <= 1 << 40, "alpha or beta out of range")
+                claim = Claim(a, self._rise(a), b, c)
+                stack.append(self._settled(list(self.root), claim))
+                continue
+            need(claim is not None and stack, "a step outside a rival's script")
+            assert claim is not None
+            boxes = stack[-1]
+            if op == TIGHTEN:
+                stack[-1] = None if boxes is None else self._tightened(boxes, claim, a, b)
+            elif op == SPLIT:
+                stack.pop()
+                stack += [self._cut(boxes, claim, a, b, c, 1), self._cut(boxes, claim, a, b, c, 0)]
+                need(len(stack) < 4096, "a tree that is too deep")
+            else:
+                need(op == CLOSE, "an unknown step of the script")
+                need(boxes is None or (a >= 0 and self._contradicts(boxes, claim, a)), "a part is not closed")
+                stack.pop()
+                if not stack:
+                    left.discard(claim.j)
+        need(not stack and not left, f"the script does not refute {len(left)} rivals")
+
+    def _rise(self, j: int) -> int:
+        """A later index must push the label out of the ties; an earlier one need only tie."""
+        return self.gaps[0] if j > self.label else min(self.gaps[0], 1 - self.gaps[1])
+
+    def _behind(self, j: int, lo: Ints, hi: Ints) -> bool:
+        """Do the root's boxes alone refute rival j?"""
+        tied = j < self.label and max(lo[self.label] - hi[j], (lo - hi[j]).max()) < self.gaps[1]
+        return bool(hi[j] - lo[self.label] < self.gaps[0]) and not tied
+
+    def _gaps(self, last: Softmax) -> tuple[int, int]:
+        """The least and greatest D(S), the least d whose output is below that of d = 0, over the row's sums S."""
+        lo, hi = self.root[self.logits]
+        table = last.exponentials
+        need(np.all(np.diff(table) <= 0) and table[255] >= 0, "exponentials that are not monotone")
+        far, near = table[np.maximum(hi.max() - lo, 0)], table[np.maximum(lo.max() - hi, 0)]
+        first, end = int(far.sum() + (table[0] - far).min()), int(near.sum()) + 1
+        need(0 < first and end - first <= MAX_SUMS and end < 2**31, "a softmax of too many sums")
+        found = []
+        for start in range(first, end, 1 << 18):
+            sums = np.arange(start, min(start + (1 << 18), end))
+            top, gap, ties = last.output(sums, 0), np.full(len(sums), 256), np.ones(len(sums), bool)
+            for d in range(1, 256):
+                below = last.output(sums, d) < top
+                need(not np.any(~below & ~ties), "a softmax that is not monotone")
+                gap, ties = np.where(ties & below, d, gap), ties & ~below
+            found += [int(gap.min()), int(gap.max())]
+        return min(found), max(found)
+
+    def _settled(self, boxes: list[Box], claim: Claim, start: int = 0) -> list[Box] | None:
+        """Intervals anew from wire `start` on, and what the claim says of the logits; None when empty."""
+        for k in range(start, self.logits):
+            step = self.net.steps[k]
+            assert not isinstance(step, Softmax)
+            (lo, hi), (a, b) = boxes[k + 1], step.interval(boxes)
+            boxes[k + 1] = np.maximum(lo, a), np.minimum(hi, b)
+            if np.any(boxes[k + 1][0] > boxes[k + 1][1]):
+                return None
+        lo, hi = (end.copy() for end in boxes[self.logits])
+        lo[claim.j] = max(lo[claim.j], lo[self.label] + claim.rise)
+        hi[self.label] = min(hi[self.label], hi[claim.j] - claim.rise)
+        boxes[self.logits] = lo, hi
+        if self.stairs is not None:
+            first, last = (end.copy() for end in boxes[self.wire])
+            first[claim.j] = max(first[claim.j], self.stairs.edge(claim.j, int(lo[claim.j])))
+            last[self.label] = min(
+                last[self.label], self.stairs.edge(self.label, int(hi[self.label]) + 1) - 1
+            )
+            boxes[self.wire] = first, last
+        empty = np.any(lo > hi) or np.any(boxes[self.wire][0] > boxes[self.wire][1])
+        return None if empty else boxes
+
+    def _delta(self, boxes: list[Box], claim: Claim) -> int | None:
+        """The least alpha · acc_j − beta · acc_label where x_j − x_label >= rise; None where that cannot be."""
+        (lo, hi), (first, last) = boxes[self.logits], boxes[self.wire]
+        best: int | None = None
+        for v in range(int(lo[self.label]), int(hi[self.label]) + 1):
+            low = max(v + claim.rise, int(lo[claim.j]))
+            if low > hi[claim.j]:
+                continue
+            a, b = low, v
+            if self.stairs is not None:
+                a = max(self.stairs.edge(claim.j, low), int(first[claim.j]))
+                b = min(self.stairs.edge(self.label, v + 1) - 1, int(last[self.label]))
+                if a > last[claim.j] or b < first[self.label]:
+                    continue
+            value = claim.alpha * a - claim.beta * b
+            best = value if best is None else min(best, value)
+        return best
+
+    def _bounds(self, boxes: list[Box], claim: Claim, first: int, count: int) -> Ints | None:
+        """An upper bound of each row's form; None where the claim cannot hold."""
+        need(0 <= first and 0 < count and first + count <= len(self.rows), "rows that do not exist")
+        delta = self._delta(boxes, claim)
+        if delta is None:
+            return None
+        wire, element, sign, scale, m = self.rows[first : first + count].T
+        need(np.all(m >= 0) and np.all(scale >= 0) and np.all(np.abs(sign) == 1), "a row of unknown form")
+        hold(size(m) * (claim.alpha + claim.beta), size(scale), size(m) * abs(delta))
+        nu: dict[int, Ints] = {}
+        for w in {self.wire, *wire.tolist()}:
+            need(0 <= w <= self.logits, "a row of an unknown wire")
+            nu[w] = np.zeros((count, len(boxes[w][0])), np.int64)
+            at = np.flatnonzero(wire == w)
+            need(np.all((element[at] >= 0) & (element[at] < nu[w].shape[1])), "a row of an unknown element")
+            nu[w][at, element[at]] += sign[at] * scale[at]
+        nu[self.wire][:, claim.j] += claim.alpha * m
+        nu[self.wire][:, self.label] -= claim.beta * m
+        total = -m * delta
+        for w in range(self.logits, 0, -1):
+            if w in nu:
+                step = self.net.steps[w - 1]
+                assert not isinstance(step, Softmax)
+                xi = self.xi[w][first : first + count] if w in self.xi else None
+                part, passed = step.back(nu.pop(w), xi, boxes, w)
+                total = total + part
+                for source, more in passed:
+                    nu[source] = nu[source] + more if source in nu else more
+                hold(size(total), *(size(v) for v in nu.values()))
+        x = nu.get(0, np.zeros((count, 1), np.int64))
+        lo, hi = boxes[0]
+        hold(size(x) * max(size(lo), size(hi)) * len(lo), size(total))
+        return total + np.maximum(x * lo, x * hi).sum(axis=1)
+
+    def _contradicts(self, boxes: list[Box], claim: Claim, row: int) -> bool:
+        """Is the row's form, which is m times something >= 0 where the rival wins, below 0?"""
+        need(row < len(self.rows) and self.rows[row, 3] == 0, "a closing row that bounds something else")
+        bound = self._bounds(boxes, claim, row, 1)
+        return bound is None or bool(bound[0] < 0)
+
+    def _tightened(self, boxes: list[Box], claim: Claim, first: int, count: int) -> list[Box] | None:
+        bounds = self._bounds(boxes, claim, first, count)
+        if bounds is None:
+            return None
+        boxes = list(boxes)
+        for (wire, element, sign, scale, _), bound in zip(
+            self.rows[first : first + count].tolist(), bounds, strict=True
+        ):
+            need(scale > 0, "a row that bounds nothing")
+            lo, hi = (end.copy() for end in boxes[wire])
+            if sign > 0:
+                hi[element] = min(hi[element], int(bound) // scale)
+            else:
+                lo[element] = max(lo[element], -(int(bound) // scale))
+            if lo[element] > hi[element]:
+                return None
+            boxes[wire] = lo, hi
+        return self._settled(boxes, claim, int(self.rows[first : first + count, 0].min()))
+
+    def _cut(
+        self, boxes: list[Box] | None, claim: Claim, wire: int, element: int, v: int, upper: int
+    ) -> list[Box] | None:
+        if boxes is None:
+            return None
+        need(0 <= wire <= self.logits and 0 <= element < len(boxes[wire][0]), "a split of an unknown element")
+        boxes, (lo, hi) = list(boxes), (end.copy() for end in boxes[wire])
+        if upper:
+            lo[element] = max(lo[element], v + 1)
+        else:
+            hi[element] = min(hi[element], v)
+        boxes[wire] = lo, hi
+        return None if lo[element] > hi[element] else self._settled(boxes, claim, wire)
