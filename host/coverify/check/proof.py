@@ -4,15 +4,15 @@ The label is the first greatest output. Rival j beats it only where x_j − x_la
 softmax is not crossed: its outputs tie iff logits differ by less than a gap D that depends on the row's sum;
 D's range over the box is computed here). A script works on boxes of all wires, the root's from intervals:
 
-    RIVAL j alpha beta       refute rival j, from the root's boxes
+    RIVAL j                  refute rival j, from the root's boxes
     TIGHTEN first count      bound accumulators by the rows first..first + count − 1 of multipliers
     SPLIT wire element v     first the part with value <= v, later the part with value > v
     CLOSE row                the part is empty: by the row's multipliers, or row = −1: by its boxes
 
 A row (wire, element, sign, scale, m) with multipliers xi bounds, by `Network.back` from the last wire to the
-input, scale · sign · value + m · (alpha · acc_j − beta · acc_label − delta), where the last bracket is >= 0
-wherever rival j wins: delta is the least alpha · acc_j − beta · acc_label over the stairs with
-x_j − x_label >= rise. Any integers xi and any m >= 0 give a valid bound, so nobody need be trusted for them.
+input, scale · sign · value + m · (x_j − x_label − rise), whose second part is >= 0 wherever rival j wins. Any
+integers xi and any m >= 0 give a valid bound, so nobody need be trusted for them. With scale = 0 a bound below 0
+shows that there is no such input.
 """
 
 from __future__ import annotations
@@ -33,8 +33,6 @@ class Claim:
 
     j: int
     rise: int
-    alpha: int
-    beta: int
 
 
 class Proof:
@@ -46,7 +44,6 @@ class Proof:
         self.logits = last.source if isinstance(last, Softmax) else len(net.steps)
         step = net.steps[self.logits - 1]
         self.stairs = step if isinstance(step, Stairs) else None
-        self.wire = step.source if isinstance(step, Stairs) else self.logits
         self.root: list[Box] = [(lo, hi)]
         for step in net.steps[: self.logits]:
             assert not isinstance(step, Softmax)
@@ -61,8 +58,7 @@ class Proof:
         for op, a, b, c in script.tolist():
             if op == RIVAL:
                 need(not stack and 0 <= a < len(lo) and a != self.label, "a rival out of order")
-                need(1 <= b <= 1 << 40 and 1 <= c <= 1 << 40, "alpha or beta out of range")
-                claim = Claim(a, self._rise(a), b, c)
+                claim = Claim(a, self._rise(a))
                 stack.append(self._settled(list(self.root), claim))
                 continue
             need(claim is not None and stack, "a step outside a rival's script")
@@ -124,78 +120,51 @@ class Proof:
         hi[self.label] = min(hi[self.label], hi[claim.j] - claim.rise)
         boxes[self.logits] = lo, hi
         if self.stairs is not None:
-            first, last = (end.copy() for end in boxes[self.wire])
+            first, last = (end.copy() for end in boxes[self.stairs.source])
             first[claim.j] = max(first[claim.j], self.stairs.edge(claim.j, int(lo[claim.j])))
             last[self.label] = min(
                 last[self.label], self.stairs.edge(self.label, int(hi[self.label]) + 1) - 1
             )
-            boxes[self.wire] = first, last
-        empty = np.any(lo > hi) or np.any(boxes[self.wire][0] > boxes[self.wire][1])
-        return None if empty else boxes
+            boxes[self.stairs.source] = first, last
+            if np.any(first > last):
+                return None
+        return None if np.any(lo > hi) else boxes
 
-    def _delta(self, boxes: list[Box], claim: Claim) -> int | None:
-        """The least alpha · acc_j − beta · acc_label where x_j − x_label >= rise; None where that cannot be."""
-        (lo, hi), (first, last) = boxes[self.logits], boxes[self.wire]
-        best: int | None = None
-        for v in range(int(lo[self.label]), int(hi[self.label]) + 1):
-            low = max(v + claim.rise, int(lo[claim.j]))
-            if low > hi[claim.j]:
-                continue
-            a, b = low, v
-            if self.stairs is not None:
-                a = max(self.stairs.edge(claim.j, low), int(first[claim.j]))
-                b = min(self.stairs.edge(self.label, v + 1) - 1, int(last[self.label]))
-                if a > last[claim.j] or b < first[self.label]:
-                    continue
-            value = claim.alpha * a - claim.beta * b
-            best = value if best is None else min(best, value)
-        return best
-
-    def _bounds(self, boxes: list[Box], claim: Claim, first: int, count: int) -> Ints | None:
-        """An upper bound of each row's form; None where the claim cannot hold."""
+    def _bounds(self, boxes: list[Box], claim: Claim, first: int, count: int) -> Ints:
+        """An upper bound of each row's form wherever rival j wins."""
         need(0 <= first and 0 < count and first + count <= len(self.rows), "rows that do not exist")
-        delta = self._delta(boxes, claim)
-        if delta is None:
-            return None
         wire, element, sign, scale, m = self.rows[first : first + count].T
         need(np.all(m >= 0) and np.all(scale >= 0) and np.all(np.abs(sign) == 1), "a row of unknown form")
-        hold(size(m) * (claim.alpha + claim.beta), size(scale), size(m) * abs(delta))
-        nu: dict[int, Ints] = {}
-        for w in {self.wire, *wire.tolist()}:
-            need(0 <= w <= self.logits, "a row of an unknown wire")
-            nu[w] = np.zeros((count, len(boxes[w][0])), np.int64)
+        hold(size(m) * 2, size(scale), size(m) * abs(claim.rise))
+        nu = {w: np.zeros((count, len(boxes[w][0])), np.int64) for w in range(self.logits + 1)}
+        for w in set(wire.tolist()):
             at = np.flatnonzero(wire == w)
-            need(np.all((element[at] >= 0) & (element[at] < nu[w].shape[1])), "a row of an unknown element")
+            need(0 <= w <= self.logits and np.all(element[at] >= 0), "a row of an unknown wire")
             nu[w][at, element[at]] += sign[at] * scale[at]
-        nu[self.wire][:, claim.j] += claim.alpha * m
-        nu[self.wire][:, self.label] -= claim.beta * m
-        total = -m * delta
+        nu[self.logits][:, claim.j] += m
+        nu[self.logits][:, self.label] -= m
+        total = -m * claim.rise
         for w in range(self.logits, 0, -1):
-            if w in nu:
-                step = self.net.steps[w - 1]
-                assert not isinstance(step, Softmax)
-                xi = self.xi[w][first : first + count] if w in self.xi else None
-                part, passed = step.back(nu.pop(w), xi, boxes, w)
-                total = total + part
-                for source, more in passed:
-                    nu[source] = nu[source] + more if source in nu else more
-                hold(size(total), *(size(v) for v in nu.values()))
-        x = nu.get(0, np.zeros((count, 1), np.int64))
+            step = self.net.steps[w - 1]
+            assert not isinstance(step, Softmax)
+            xi = self.xi[w][first : first + count] if w in self.xi else None
+            part, passed = step.back(nu[w], xi, boxes)
+            total = total + part
+            for source, more in passed:
+                nu[source] = nu[source] + more
+            hold(size(total), *(size(nu[source]) for source, _ in passed))
         lo, hi = boxes[0]
-        hold(size(x) * max(size(lo), size(hi)) * len(lo), size(total))
-        return total + np.maximum(x * lo, x * hi).sum(axis=1)
+        hold(size(nu[0]) * max(size(lo), size(hi)) * len(lo), size(total))
+        return total + np.maximum(nu[0] * lo, nu[0] * hi).sum(axis=1)
 
     def _contradicts(self, boxes: list[Box], claim: Claim, row: int) -> bool:
         """Is the row's form, which is m times something >= 0 where the rival wins, below 0?"""
-        need(row < len(self.rows) and self.rows[row, 3] == 0, "a closing row that bounds something else")
         bound = self._bounds(boxes, claim, row, 1)
-        return bound is None or bool(bound[0] < 0)
+        need(self.rows[row, 3] == 0, "a closing row that bounds something else")
+        return bool(bound[0] < 0)
 
     def _tightened(self, boxes: list[Box], claim: Claim, first: int, count: int) -> list[Box] | None:
-        bounds = self._bounds(boxes, claim, first, count)
-        if bounds is None:
-            return None
-        boxes = list(boxes)
+        bounds, boxes = self._bounds(boxes, claim, first, count), list(boxes)
         for (wire, element, sign, scale, _), bound in zip(
             self.rows[first : first + count].tolist(), bounds, strict=True
         ):

@@ -108,7 +108,7 @@ class Linear:
             hi = hi + (m.apply(high, up) + m.apply(low, down))[0]
         return lo, hi
 
-    def back(self, nu: Ints, xi: Ints | None, boxes: list[Box], wire: int) -> Back:
+    def back(self, nu: Ints, xi: Ints | None, boxes: list[Box]) -> Back:
         """An equation: nu · y = nu · bias + Σ map^T(nu) · (source − offset)."""
         hold(size(nu) * int(np.abs(self.bias).sum()))
         total, passed = nu @ self.bias, []
@@ -188,7 +188,7 @@ class Stairs(Scalar):
         """The least accumulator of element i whose output is >= value; beyond the domain where there is none."""
         return int(self.edges[self.channel[i], min(max(value, self.least), self.most + 1) - self.least])
 
-    def back(self, nu: Ints, xi: Ints | None, boxes: list[Box], wire: int) -> Back:
+    def back(self, nu: Ints, xi: Ints | None, boxes: list[Box]) -> Back:
         lo, hi = boxes[self.source]
         low, high = self.rule(lo, self.channel), self.rule(hi, self.channel)
         value = np.minimum(low[:, None] + np.arange(int((high - low).max()) + 1), high[:, None])
@@ -217,7 +217,7 @@ class Lookup(Scalar):
         _, value = self._entries(boxes)
         return value.min(axis=1), value.max(axis=1)
 
-    def back(self, nu: Ints, xi: Ints | None, boxes: list[Box], wire: int) -> Back:
+    def back(self, nu: Ints, xi: Ints | None, boxes: list[Box]) -> Back:
         a, value = self._entries(boxes)
         return self._gains(nu, xi, value, a, a)
 
@@ -242,7 +242,7 @@ class Highest(Scalar):
         lo, hi = (np.clip(end[self.windows].max(axis=1), self.least, self.most) for end in boxes[self.source])
         return lo, hi
 
-    def back(self, nu: Ints, xi: Ints | None, boxes: list[Box], wire: int) -> Back:
+    def back(self, nu: Ints, xi: Ints | None, boxes: list[Box]) -> Back:
         lo, hi = boxes[self.source]
         rows = np.arange(len(self.windows))
         pick = self.windows[rows, lo[self.windows].argmax(axis=1)]
