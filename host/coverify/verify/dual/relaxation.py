@@ -29,6 +29,7 @@ from tflm_int8.program.primitives import (
 )
 
 F64Array = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
 Boxes = list[tuple[I64Array, I64Array]]
 """One (lo, hi) per wire, each int64 [rows or 1, n]."""
 Form = Mapping[int, F64Array]
@@ -41,7 +42,8 @@ EXACT = 2.0**52
 class Pieces:
     """A scalar step on boxes: y = value where the source lies in first..last; float64 [rows or 1, n, pieces].
 
-    slope: float64 [rows or 1, n] for coefficients above and below 0: a good first multiplier per unit of nu.
+    rising, falling: float64 [rows or 1, n], a first multiplier per unit of nu above and below 0; scale: how far
+    multipliers may move per unit (0: not at all); full: the slope of the whole staircase.
     """
 
     value: F64Array
@@ -50,6 +52,7 @@ class Pieces:
     rising: F64Array
     falling: F64Array
     scale: F64Array
+    full: F64Array
 
 
 @dataclass(eq=False)
@@ -105,14 +108,14 @@ class Relaxation:
             step = self.steps[wire - 1]
             if isinstance(step, Staircase):
                 (lo, hi), (least, most) = boxes[step.source], natural[step.source]
-                cut = (lo > least) | (hi < most)
+                cut = lo > least, hi < most
                 found[wire] = self._stairs(wire, step, boxes, cut, exact and not self.uniform[wire])
             elif isinstance(step, Table):
                 found[wire] = _entries(step, *boxes[step.source])
         return found
 
     def _stairs(
-        self, wire: int, step: Staircase, boxes: Boxes, cut: NDArray[np.bool_], every: bool
+        self, wire: int, step: Staircase, boxes: Boxes, cut: tuple[BoolArray, BoolArray], every: bool
     ) -> Pieces:
         a_lo, a_hi = boxes[step.source]
         low, high = step.rule.apply(a_lo, step.channel), step.rule.apply(a_hi, step.channel)
@@ -137,9 +140,9 @@ class Relaxation:
         unstable = high > low
         rising = np.where(unstable, np.where(ceiling & ~floor, below, chord), 0.0)
         falling = np.where(unstable, np.where(floor & ~ceiling, above, chord), 0.0)
+        scale = np.where(unstable | cut[0] | cut[1], full, 0.0)
         f = np.float64
-        scale = np.where(unstable | cut, full, 0.0)
-        return Pieces(value.astype(f), first.astype(f), last.astype(f), rising, falling, scale)
+        return Pieces(value.astype(f), first.astype(f), last.astype(f), rising, falling, scale, full)
 
     def evaluate(
         self,
@@ -335,7 +338,8 @@ def _entries(step: Table, lo: I64Array, hi: I64Array) -> Pieces:
     value = step.values[a + 128].astype(np.float64)
     chord = (value[:, :, -1] - value[:, :, 0]) / np.maximum(hi - lo, 1)
     f = a.astype(np.float64)
-    return Pieces(value, f, f, chord, chord, np.abs(chord) + 1e-9)
+    size = np.abs(chord) + 1e-9
+    return Pieces(value, f, f, chord, chord, size, size)
 
 
 def _added_at(index: I64Array, nu: F64Array, n: int) -> F64Array:

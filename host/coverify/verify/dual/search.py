@@ -25,12 +25,16 @@ from tflm_int8.program.primitives import Affine, Staircase, Table
 UNIT = 1 << 22
 """What 1 is in a row's form."""
 BATCH = 16
+SIZE = 0.15
+"""The first step of a descent, relative to the multipliers."""
 ROUNDS = 12
 """Evaluations for a part that inherits multipliers."""
 FIRST_ROUNDS = 40
 TIGHTENINGS = 4
 WORTH = 0.97
-_WEIGHTS = tuple(2.0**e for e in range(-5, 5))
+TIGHTEN_EVERY = 3
+"""A part is tightened when its depth is a multiple of this."""
+_WEIGHTS = (0.03, 0.1, 0.3, 0.6, 1.0, 2.0, 5.0)
 
 
 class Counterexample(Exception):
@@ -65,8 +69,10 @@ class Search:
             return []
         boxes, rows = self._stacked(live), self._rows(live)
         guess = self.relaxation.pieces(boxes, self._natural, False)
+        start = self._start(live, guess)
         found = descend(
-            self.relaxation, rows, boxes, guess, _start(live), self.deadline, rounds, target=-1e-3 * UNIT
+            self.relaxation, rows, boxes, guess, start, self.deadline, rounds, size=SIZE if rounds > ROUNDS else SIZE / 2,
+            target=-1e-3 * UNIT,
         )
         done = self._exact(rows, boxes, guess, found.multipliers)
         open_ = []
@@ -109,6 +115,36 @@ class Search:
         claim[at, self.claims.label] = -1.0
         rise = np.array([float(node.rival.rise) for node in nodes])
         return Rows({}, claim, rise, np.full(len(nodes), float(UNIT)))
+
+    def _start(self, nodes: list[Node], pieces: dict[int, Pieces]) -> dict[int, F64Array]:
+        """The inherited multipliers where all nodes have them.
+
+        Where the claim has fixed both logits it says something of their accumulators only: one of these is
+        then what is bounded, and its multiplier is held.
+        """
+        wires = set.intersection(*(set(node.start) for node in nodes))
+        start = {w: np.stack([node.start[w] for node in nodes]) for w in wires}
+        logits = self.relaxation.logits
+        step = self.relaxation.steps[logits - 1] if logits else None
+        if not isinstance(step, Staircase):
+            return start
+        p, natural = pieces[logits], self.boxes[step.source]
+        for k, node in enumerate(nodes):
+            assert node.boxes is not None
+            j, y = node.rival.rival, self.claims.label
+            (lo, hi), (first, last) = node.boxes[logits], node.boxes[step.source]
+            if lo[j] < hi[j] or lo[y] < hi[y]:
+                continue
+            held, sign = (j, 1) if first[j] > natural[0][j] or last[y] == natural[1][y] else (y, -1)
+            row = k if len(p.scale) > 1 else 0
+            slope = p.full[row, held]
+            if logits not in start:
+                start[logits] = np.zeros((len(nodes), len(lo)))
+                nu = self._rows(nodes)
+                start[logits] = UNIT * nu.claim * np.where(nu.claim > 0, p.rising, p.falling)
+            start[logits][k, held] = sign * UNIT * slope
+            p.scale[row, held] = 0.0
+        return start
 
     def _exact(self, rows: Rows, boxes: Boxes, guess: dict[int, Pieces], multipliers: dict[int, F64Array]) -> Pass:
         """The rows' bounds for the rounded multipliers, in exact integers."""
@@ -201,6 +237,9 @@ class Search:
     def _branching(self, node: Node, done: Pass, k: int) -> tuple[int, int, int] | None:
         """Where the bound lies furthest above the network's value: (wire, element, last value of the first part)."""
         assert node.boxes is not None
+        saturated = self._saturated(node)
+        if saturated is not None:
+            return saturated
         wires = self.problem.wires(done.value[0][k : k + 1].astype(np.int64))
         best, choice = 0.0, None
         for wire in done.at:
@@ -238,6 +277,20 @@ class Search:
             return (lo + hi) >> 1
         return int(inside[np.abs(inside - middle).argmin()]) - 1
 
+    def _saturated(self, node: Node) -> tuple[int, int, int] | None:
+        """The label's logit at its ceiling or the rival's at its floor is a case of its own."""
+        logits = self.relaxation.logits
+        step = self.relaxation.steps[logits - 1] if logits else None
+        assert node.boxes is not None
+        if not isinstance(step, Staircase) or step.source == 0:
+            return None
+        lo, hi = node.boxes[step.source]
+        for e, end in ((self.claims.label, -1), (node.rival.rival, 0)):
+            edge = int(self.relaxation.edges[logits][step.channel[e], 1:-1][end])
+            if lo[e] < edge <= hi[e]:
+                return step.source, e, edge - 1
+        return None
+
     def _input_split(self, node: Node, done: Pass, k: int) -> tuple[int, int, int] | None:
         assert node.boxes is not None
         lo, hi = node.boxes[0]
@@ -261,7 +314,7 @@ class Search:
 
     def _deepen(self, node: Node, first: bool) -> None:
         """Tighten an open part while that helps, then queue it."""
-        for _ in range(TIGHTENINGS if first else 1):
+        for _ in range(TIGHTENINGS if first else node.depth % TIGHTEN_EVERY == 0):
             self.deadline.check()
             worth = self.tighten(node)
             if node.boxes is None:
@@ -294,9 +347,3 @@ class Search:
         node.parts = tuple(parts)
         node.boxes = None
         return parts
-
-
-def _start(nodes: list[Node]) -> dict[int, F64Array]:
-    """The inherited multipliers, where all nodes have them."""
-    wires = set.intersection(*(set(node.start) for node in nodes))
-    return {w: np.stack([node.start[w] for node in nodes]) for w in wires}
