@@ -88,6 +88,14 @@ class Robustness:
 
 
 @dataclass(frozen=True, eq=False)
+class Proof:
+    """What a certificate needs besides the query: "bounds" with the arrays of a proof, or "enumeration"."""
+
+    kind: str
+    arrays: Mapping[str, I64Array] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
 class Outcome:
     """An engine's answer.
 
@@ -101,11 +109,14 @@ class Outcome:
     witness: I16Array | None = None
     note: str = ""
     evidence: Evidence = field(default_factory=dict)
+    proof: Proof | None = None
 
     @staticmethod
-    def holds(engine: str, note: str = "", **evidence: int | float | str) -> Outcome:
+    def holds(
+        engine: str, note: str = "", proof: Proof | None = None, **evidence: int | float | str
+    ) -> Outcome:
         """Proved for every point."""
-        return Outcome(Verdict.HOLDS, engine, note=note, evidence=evidence)
+        return Outcome(Verdict.HOLDS, engine, note=note, evidence=evidence, proof=proof)
 
     @staticmethod
     def violated(engine: str, witness: IntArray, note: str = "", **evidence: int | float | str) -> Outcome:

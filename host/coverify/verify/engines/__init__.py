@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from coverify.verify.deadline import Deadline, OutOfTime
-from coverify.verify.engines import attack, enumerate, interval, z3
+from coverify.verify.engines import attack, bab, dual, enumerate, interval, z3
 from coverify.verify.errors import BadQuery, CannotDecide, EngineFault
 from coverify.verify.problem import Problem
 from coverify.verify.query import Outcome, Verdict
@@ -23,6 +23,8 @@ ENGINES: dict[str, Engine] = {
     "enumerate": enumerate.decide,
     "interval": interval.decide,
     "attack": attack.decide,
+    "dual": dual.decide,
+    "bab": bab.decide,
     "z3": z3.decide,
 }
 """By name, cheap and small first."""
