@@ -20,10 +20,12 @@ import tflite
 _TYPES = {
     "bool": tflite.TensorType.BOOL,
     "float32": tflite.TensorType.FLOAT32,
+    "int4": tflite.TensorType.INT4,
     "int8": tflite.TensorType.INT8,
     "int16": tflite.TensorType.INT16,
     "int32": tflite.TensorType.INT32,
     "int64": tflite.TensorType.INT64,
+    "uint8": tflite.TensorType.UINT8,
 }
 
 
@@ -35,6 +37,7 @@ class TensorSpec:
     zero_points: list[int]
     axis: int = 0
     data: np.ndarray | None = None
+    variable: bool = False
 
 
 @dataclass
@@ -44,6 +47,7 @@ class OpSpec:
     outputs: list[int]
     union: int
     options: list[tuple[str, Any]] = field(default_factory=list)
+    custom: bytes = b""
 
 
 def same_out(size: int, stride: int) -> int:
@@ -52,6 +56,12 @@ def same_out(size: int, stride: int) -> int:
 
 def valid_out(size: int, kernel: int, stride: int, dilation: int) -> int:
     return (size - ((kernel - 1) * dilation + 1)) // stride + 1
+
+
+def packed(values: np.ndarray) -> np.ndarray:
+    """int4 values, two in a byte, the first in the low half."""
+    flat = np.append(values.reshape(-1), 0)[: values.size + values.size % 2].astype(np.uint8) & 15
+    return flat[::2] | flat[1::2] << 4
 
 
 class Builder:
@@ -73,6 +83,12 @@ class Builder:
 
     def constant(self, data: np.ndarray, scale: float, zero_point: int) -> int:
         return self.tensor(data.shape, "int8", [scale], [zero_point], data=data.astype(np.int8))
+
+    def variable(self, shape, scale: float, zero_point: int, dtype="int8") -> int:
+        """A tensor that keeps its value from one invocation to the next."""
+        t = self.activation(shape, scale, zero_point, dtype)
+        self.tensors[t].variable = True
+        return t
 
     def integers(self, values, dtype="int32") -> int:
         """A constant without quantization: axes, sizes, indices."""
@@ -97,10 +113,13 @@ class Builder:
         b = self.tensor(bias.shape, "int32", products, [0] * len(scales), 0, bias.astype(np.int32))
         return [x, w, b]
 
-    def op(self, name, inputs, output, union=0, **options) -> int:
-        """One operator; `output` may be a list, whose first tensor is returned; a list option is a vector."""
+    def op(self, name, inputs, output, union=0, custom=b"", **options) -> int:
+        """One operator; `output` may be a list, whose first tensor is returned; a list option is a vector.
+
+        A custom operator's name is "CUSTOM:" and its own, its options are the bytes `custom`.
+        """
         outputs = output if isinstance(output, list) else [output]
-        self.ops.append(OpSpec(name, list(inputs), outputs, union, list(options.items())))
+        self.ops.append(OpSpec(name, list(inputs), outputs, union, list(options.items()), custom))
         return outputs[0]
 
     def fully_connected(
@@ -178,7 +197,7 @@ class Builder:
             number = 0
             if spec.data is not None:
                 number = len(buffers)
-                buffers.append(self._buffer(f, spec.data))
+                buffers.append(self._buffer(f, packed(spec.data) if spec.dtype == "int4" else spec.data))
             tensors.append(self._tensor(f, spec, number))
         names = sorted({op.name for op in self.ops})
         codes = [self._code(f, name) for name in names]
@@ -235,14 +254,19 @@ class Builder:
         tflite.TensorAddType(f, _TYPES[spec.dtype])
         tflite.TensorAddBuffer(f, buffer)
         tflite.TensorAddName(f, name)
+        tflite.TensorAddIsVariable(f, spec.variable)
         if quantization is not None:
             tflite.TensorAddQuantization(f, quantization)
         return tflite.TensorEnd(f)
 
     @staticmethod
     def _code(f, name: str) -> int:
-        number = getattr(tflite.BuiltinOperator, name)
+        kind, _, custom = name.partition(":")
+        number = getattr(tflite.BuiltinOperator, kind)
+        text = f.CreateString(custom) if custom else None
         tflite.OperatorCodeStart(f)
+        if text is not None:
+            tflite.OperatorCodeAddCustomCode(f, text)
         tflite.OperatorCodeAddDeprecatedBuiltinCode(f, min(number, 127))
         tflite.OperatorCodeAddBuiltinCode(f, number)
         tflite.OperatorCodeAddVersion(f, 1)
@@ -251,7 +275,10 @@ class Builder:
     def _operator(self, f, op: OpSpec, code: int) -> int:
         inputs, outputs = self._ints(f, op.inputs), self._ints(f, op.outputs)
         options = self._options(f, op) if op.union else None
+        custom = f.CreateByteVector(op.custom) if op.custom else None
         tflite.OperatorStart(f)
+        if custom is not None:
+            tflite.OperatorAddCustomOptions(f, custom)
         tflite.OperatorAddOpcodeIndex(f, code)
         tflite.OperatorAddInputs(f, inputs)
         tflite.OperatorAddOutputs(f, outputs)

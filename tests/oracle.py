@@ -40,6 +40,10 @@ class Tflm:
         self._interpreter.invoke()
         return self._interpreter.get_output(0)
 
+    def reset(self) -> None:
+        """Back to the state before the first invocation."""
+        self._interpreter.reset()
+
     def tensor(self, index: int) -> np.ndarray:
         """A tensor's value after `run`."""
         return self._interpreter.GetTensor(index, 0)["tensor_data"]

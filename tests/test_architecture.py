@@ -8,6 +8,7 @@ import pytest
 from oracle import ROOT
 
 PACKAGES = {
+    "host/coverify/check": {"numpy", "coverify.check"},
     "firmware_models/tflm_int8": {"numpy", "tflm_int8"},
     "host/coverify/link": {"serial", "cobs", "coverify.link", "coverify.errors"},
     "host/coverify/report": {
@@ -16,7 +17,7 @@ PACKAGES = {
     },
     "host/coverify/verify": {
         "coverify.verify", "coverify.errors", "coverify.files", "coverify.npy", "tflm_int8", "numpy",
-        "pydantic", "z3",
+        "pydantic", "z3", "bitwuzla", "pyboolector", "highspy", "ortools", "maraboupy",
     },
     "host/coverify/boards": {
         "coverify.boards", "coverify.link", "coverify.errors", "coverify.files", "tomli", "serial",

@@ -72,7 +72,9 @@
 #define COVERIFY_PROTOCOL_H
 
 #define CV_PROTOCOL_VERSION 1u
-#define CV_MAX_PAYLOAD 4096u
+#ifndef CV_MAX_PAYLOAD
+#define CV_MAX_PAYLOAD 4096u /* a port with little RAM has less, at least 256 */
+#endif
 #define CV_FRAME_HEADER 8u
 #define CV_FRAME_CRC 4u
 #define CV_MAX_FRAME (CV_FRAME_HEADER + CV_MAX_PAYLOAD + CV_FRAME_CRC)

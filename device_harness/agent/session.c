@@ -82,6 +82,19 @@ static enum cv_status on_model_begin(struct cv_session *s, struct request q, str
     return CV_OK;
 }
 
+/* Puts a piece of the model where it belongs: into RAM, or into what the board has to write to. */
+static bool store(const struct cv_session *s, uint32_t offset, const uint8_t *from, uint32_t n)
+{
+    const struct cv_board *b = s->board;
+    if (b->store == NULL) {
+        memcpy(b->model + offset, from, n);
+        return true;
+    }
+    if (s->model_received == 0 && !b->store(b->port, 0, NULL, s->model_size))
+        return false;
+    return b->store(b->port, offset, from, n);
+}
+
 static enum cv_status on_model_data(struct cv_session *s, struct request q, struct cv_reply *r)
 {
     if (s->state != CV_LOADING)
@@ -92,8 +105,8 @@ static enum cv_status on_model_data(struct cv_session *s, struct request q, stru
     uint32_t n = q.n - 4;
     if (offset > s->model_received || n > s->model_size - offset)
         return cv_reply_refuse(r, CV_RANGE, s->model_received, "model bytes out of order or too many");
-    if (n > 0)
-        memcpy(s->board->model + offset, q.p + 4, n);
+    if (n > 0 && !store(s, offset, q.p + 4, n))
+        return cv_reply_refuse(r, CV_ENGINE, offset, "the model memory cannot be written");
     if (offset + n > s->model_received)
         s->model_received = offset + n;
     cv_reply_u32(r, s->model_received);

@@ -10,7 +10,9 @@
 #include "frame.h"
 #include "sha256.h"
 
-#define CV_WINDOW 4u      /* requests that may be outstanding; answers that are kept */
+#ifndef CV_WINDOW
+#define CV_WINDOW 4u /* requests that may be outstanding; answers that are kept */
+#endif
 #define CV_MAX_INPUTS 16u /* a model with more inputs is refused with CV_UNSUPPORTED */
 
 /* An answer as it went over the line. */

@@ -18,8 +18,9 @@ from tflm_int8.errors import (
     UnsupportedOp,
 )
 from tflm_int8.model import Model, Operator, Quantization, Tensor
+from tflm_int8.profiles import PROFILES, Profile, Variant
 from tflm_int8.program.lowering import lower
-from tflm_int8.reference import PROFILES, Reference, sample_shape
+from tflm_int8.reference import Reference, sample_shape
 
 __all__ = [
     "PROFILES",
@@ -28,6 +29,7 @@ __all__ = [
     "MalformedModel",
     "Model",
     "Operator",
+    "Profile",
     "Quantization",
     "Reference",
     "Tensor",
@@ -35,6 +37,7 @@ __all__ = [
     "UnknownProfile",
     "UnsupportedModel",
     "UnsupportedOp",
+    "Variant",
     "lower",
     "sample_shape",
 ]

@@ -1,8 +1,9 @@
 """A .tflite model as plain data: tensors, operators, constants, quantization.
 
-`Model.read` accepts one subgraph of builtin operators and checks everything that later code relies on:
-indices, shapes, sizes, scales, the order of execution. It promises that nothing in a file makes it crash,
-hang or allocate more than a small multiple of the file. Whether an operator is *supported* is not asked here.
+`Model.read` takes the first subgraph (only control flow, which is refused, leads to others) and checks
+everything that later code relies on: indices, shapes, sizes, scales, the order of execution. It promises that
+nothing in a file makes it crash, hang or allocate more than a small multiple of the file. Whether an operator
+is *supported* is not asked here.
 
 Source of the layout: TFLite schema v3 (tensorflow/compiler/mlir/lite/schema/schema.fbs).
 """
@@ -19,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tflm_int8.builtin_names import BUILTIN_NAMES
-from tflm_int8.errors import MalformedModel, UnsupportedModel
+from tflm_int8.errors import MalformedModel, UnsupportedModel, UnsupportedOp
 from tflm_int8.flatbuffer import Buffer, Damaged, Table
 
 MAX_FILE_BYTES = 64 << 20
@@ -29,13 +30,19 @@ MAX_OPERATORS = 1 << 14
 
 _TYPES: dict[int, str] = {
     0: "float32", 1: "float16", 2: "int32", 3: "uint8", 4: "int64", 6: "bool", 7: "int16", 9: "int8",
-    10: "float64", 12: "uint64", 15: "uint32", 16: "uint16",
+    10: "float64", 12: "uint64", 13: "resource", 15: "uint32", 16: "uint16", 17: "int4",
 }  # fmt: skip
+STATEFUL_OPERATORS = frozenset({"CUSTOM:CIRCULAR_BUFFER"})
+"""Operators that remember by themselves; the others do so in variable tensors."""
 
 
 @dataclass(frozen=True)
 class Quantization:
-    """Affine quantization: real = scale * (q − zero_point); scales: float32 [1] or [channels of `axis`]."""
+    """Affine quantization: real = scale * (q − zero_point); scales: float32 [1] or one per channel of `axis`.
+
+    Whether their number fits the tensor is asked where they are used: TFLM asks no more, and real files have
+    biases that name an axis which they do not have.
+    """
 
     scales: NDArray[np.float32]
     zero_points: NDArray[np.int64]
@@ -54,7 +61,11 @@ class Quantization:
 
 @dataclass(frozen=True)
 class Tensor:
-    """One tensor of the graph; `data` is the constant it holds, or None."""
+    """One tensor of the graph; `data` is the constant it holds, or None.
+
+    variable: it keeps its value from one invocation to the next. A dtype of "int4" is that of constants only,
+    whose data is int8.
+    """
 
     index: int
     name: str
@@ -62,16 +73,36 @@ class Tensor:
     dtype: str
     quantization: Quantization | None
     data: NDArray[np.generic] | None
+    variable: bool = False
 
     @property
     def size(self) -> int:
         """The number of elements."""
         return math.prod(self.shape)
 
+    @property
+    def n_bytes(self) -> int:
+        """The number of bytes in the device's memory; two int4 share one."""
+        return (self.size + 1) // 2 if self.dtype == "int4" else self.size * np.dtype(self.dtype).itemsize
+
+    @property
+    def initial(self) -> NDArray[np.generic] | None:
+        """What it holds before any operator ran: the constant; of a variable, its zero; else None.
+
+        Source: ResetTensorData, micro_interpreter_graph.cc (the zero point when it is int8, zero bytes else).
+        """
+        if not self.variable:
+            return self.data
+        zero = self.quantization.zero_point if self.quantization and self.dtype == "int8" else 0
+        return np.full(self.shape, zero, self.dtype)
+
 
 @dataclass(frozen=True)
 class Operator:
-    """One operator: its builtin name, tensor indices (−1 = optional input left out) and raw options."""
+    """One operator: its builtin name, tensor indices (−1 = optional input left out) and raw options.
+
+    custom_options: those of a custom operator, at most 4096 bytes.
+    """
 
     index: int
     name: str
@@ -79,6 +110,7 @@ class Operator:
     outputs: tuple[int, ...]
     options_type: int
     options: Table | None
+    custom_options: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -91,6 +123,12 @@ class Model:
     operators: tuple[Operator, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+
+    @cached_property
+    def stateful(self) -> bool:
+        """Whether an invocation depends on those before it."""
+        remembers = any(op.name in STATEFUL_OPERATORS for op in self.operators)
+        return remembers or any(t.variable for t in self.tensors)
 
     @cached_property
     def sha256(self) -> str:
@@ -132,8 +170,8 @@ class _Reader:
         if version != 3:
             raise Damaged(f"schema version {version}, expected 3")
         graphs = self.root.tables(2)
-        if len(graphs) != 1:
-            raise UnsupportedModel(self.name, f"{len(graphs)} subgraphs; only a single one is supported")
+        if not graphs:
+            raise Damaged("it has no subgraph")
         if len(graphs[0].tables(3)) > MAX_OPERATORS:
             raise UnsupportedModel(self.name, f"more than {MAX_OPERATORS} operators")
         codes = [self._operator_name(code) for code in self.root.tables(1)]
@@ -164,14 +202,19 @@ class _Reader:
         dtype = _TYPES.get(type_code)
         if dtype is None:
             raise UnsupportedModel(self.name, f"tensor {index} has the element type {type_code}")
-        if table.integer(5, "<B"):
-            raise UnsupportedModel(self.name, f"tensor {index} is a variable (state between invocations)")
+        variable = bool(table.integer(5, "<B"))
         if table.has(6):
             raise UnsupportedModel(self.name, f"tensor {index} is stored sparse")
         shape = _shape(index, table.array(0, "<i4"))
-        quantization = self._quantization(index, shape, table.table(4))
+        quantization = self._quantization(index, table.table(4))
         data = self._constant(index, table.integer(2, "<I"), buffers, shape, dtype)
-        return Tensor(index, table.string(3), shape, dtype, quantization, data)
+        if data is None and dtype == "int4":
+            raise UnsupportedModel(self.name, f"tensor {index} is int4 and not a constant")
+        if variable and (data is not None or math.prod(shape) == 0 or dtype == "resource"):
+            raise UnsupportedModel(self.name, f"tensor {index} is a variable that is empty or a constant")
+        if variable and quantization is not None and not -128 <= quantization.zero_point <= 127:
+            raise UnsupportedModel(self.name, f"tensor {index} is a variable whose zero is no int8")
+        return Tensor(index, table.string(3), shape, dtype, quantization, data, variable)
 
     @staticmethod
     def _constant(
@@ -180,14 +223,17 @@ class _Reader:
         if buffer >= len(buffers):
             raise Damaged(f"tensor {index} refers to buffer {buffer} of {len(buffers)}")
         raw = buffers[buffer]
-        if buffer == 0 or len(raw) == 0:
+        if buffer == 0 or len(raw) == 0 or dtype == "resource":
             return None
-        needed = math.prod(shape) * np.dtype(dtype).itemsize
+        n = math.prod(shape)
+        needed = (n + 1) // 2 if dtype == "int4" else n * np.dtype(dtype).itemsize
         if len(raw) != needed:
             raise Damaged(f"tensor {index} needs {needed} bytes, its buffer has {len(raw)}")
+        if dtype == "int4":
+            return _unpacked(raw)[:n].reshape(shape)
         return raw.view(np.dtype(dtype).newbyteorder("<")).reshape(shape)
 
-    def _quantization(self, index: int, shape: tuple[int, ...], table: Table | None) -> Quantization | None:
+    def _quantization(self, index: int, table: Table | None) -> Quantization | None:
         if table is None or not table.has(2):
             return None
         if table.integer(4, "<B"):
@@ -196,9 +242,6 @@ class _Reader:
         if len(scales) == 0:
             return None
         axis = table.integer(6, "<i")
-        per_channel = len(scales) > 1
-        if per_channel and not (0 <= axis < len(shape) and shape[axis] == len(scales)):
-            raise Damaged(f"tensor {index} has {len(scales)} scales for axis {axis} of {list(shape)}")
         if not np.all(np.isfinite(scales)) or not np.all(np.asarray(scales, np.float32) > 0):
             raise Damaged(f"tensor {index} has a scale that is not a positive number")
         if len(zero_points) == 0:
@@ -219,7 +262,15 @@ class _Reader:
             _indices(table.array(2, "<i4"), n_tensors, optional=False),
             table.integer(3, "<B"),
             table.table(4),
+            table.array(5, "<u1")[:4096].tobytes(),
         )
+
+
+def _unpacked(raw: NDArray[np.generic]) -> NDArray[np.int8]:
+    """Two int8 per byte, the low half first.  Source: UnpackDenseInt4IntoInt8, portable_tensor_utils.cc."""
+    pairs = raw.view(np.int8)
+    halves: NDArray[np.int8] = np.stack([pairs << 4 >> 4, pairs >> 4], axis=1)
+    return halves.reshape(-1)
 
 
 def _shape(index: int, dims: NDArray[np.generic]) -> tuple[int, ...]:
@@ -242,15 +293,21 @@ def _indices(values: NDArray[np.generic], n: int, *, optional: bool) -> tuple[in
 
 
 def _check_order(model: Model) -> None:
-    """Every operator reads constants, inputs or what an earlier operator wrote; nothing is written twice."""
+    """Every operator reads constants, inputs, variables or what an earlier one wrote; none is written twice.
+
+    A variable may have a writer too, an operator that remembers in its own output.
+    """
+    variables = {t.index for t in model.tensors if t.variable}
     known = {t.index for t in model.tensors if t.data is not None}
-    if known & set(model.inputs):
-        raise Damaged("an input of the model is a constant")
+    if (known | variables) & set(model.inputs):
+        raise Damaged("an input of the model is a constant or a variable")
     known |= set(model.inputs)
     for op in model.operators:
         for i in op.inputs:
-            if i >= 0 and i not in known:
-                raise Damaged(f"operator {op.index} {op.name} reads tensor {i} before it is written")
+            if i >= 0 and i not in known and i not in variables:
+                raise UnsupportedOp(
+                    op.name, op.index, model.name, f"it reads tensor {i} before it is written"
+                )
         for o in op.outputs:
             if o in known:
                 raise Damaged(f"operator {op.index} {op.name} writes tensor {o}, which is already known")

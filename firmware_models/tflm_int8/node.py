@@ -16,14 +16,16 @@ from tflm_int8.fixedpoint import INT32_MAX, Multiplier, quantize_multiplier, rou
 from tflm_int8.flatbuffer import Damaged, Table
 from tflm_int8.geometry import Axis, Padding, Window2D
 from tflm_int8.model import Model, Operator, Quantization, Tensor
+from tflm_int8.profiles import Variant
 
 
 @dataclass(frozen=True)
 class Node:
-    """An operator and the model that it belongs to."""
+    """An operator, the model that it belongs to, and the variant of its kernel."""
 
     model: Model
     op: Operator
+    variant: Variant
 
     def refuse(self, why: str) -> NoReturn:
         """Raise UnsupportedOp for this operator."""
@@ -100,12 +102,12 @@ class Node:
             self.refuse(f"tensor {tensor.index} is empty")
         return quantization
 
-    def constant(self, tensor: Tensor, dtype: str) -> NDArray[np.int64]:
+    def constant(self, tensor: Tensor, *dtypes: str) -> NDArray[np.int64]:
         """The constant's values as int64; refuses a tensor that is computed or of another type."""
         if tensor.data is None:
             self.refuse(f"tensor {tensor.index} must be a constant")
-        if tensor.dtype != dtype:
-            self.refuse(f"tensor {tensor.index} is {tensor.dtype}, {dtype} is needed")
+        if tensor.dtype not in dtypes:
+            self.refuse(f"tensor {tensor.index} is {tensor.dtype}, {' or '.join(dtypes)} is needed")
         return tensor.data.astype(np.int64)
 
     def bias(self, i: int, channels: int, dtype: str = "int32") -> NDArray[np.int64]:

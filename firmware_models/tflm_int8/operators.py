@@ -12,7 +12,6 @@ from typing import Any, Final, Protocol
 from numpy.typing import NDArray
 
 from tflm_int8.errors import UnsupportedOp
-from tflm_int8.fixedpoint import Rounding
 from tflm_int8.kernels import (
     accumulating,
     add,
@@ -20,15 +19,19 @@ from tflm_int8.kernels import (
     bilinear,
     cast,
     choice,
+    circular_buffer,
     comparison,
     convolution,
+    divide,
     elu,
+    embedding,
     fully_connected,
     hard_swish,
     inverse_sqrt,
     joining,
     log_softmax,
     logistic,
+    lstm,
     multiply,
     padding,
     permuting,
@@ -42,6 +45,7 @@ from tflm_int8.kernels import (
     slicing,
     softmax,
     spreading,
+    svdf,
     transpose_convolution,
 )
 from tflm_int8.node import Node
@@ -60,7 +64,7 @@ class Kernel(Protocol):
 class Row:
     """One operator: `prepare` checks it and computes its integers; `lowered_to` names the primitives."""
 
-    prepare: Callable[[Node, Rounding], Kernel]
+    prepare: Callable[[Node], Kernel]
     lowered_to: tuple[str, ...]
 
 
@@ -73,16 +77,20 @@ OPERATORS: Final[dict[str, Row]] = {
     "AVERAGE_POOL_2D": Row(pooling.prepare_average, ("Affine", "Staircase")),
     "BATCH_MATMUL": Row(batch_matmul.prepare, ("Product", "Affine", "Staircase")),
     "BATCH_TO_SPACE_ND": Row(permuting.prepare_batch_to_space, ("Select",)),
+    "BROADCAST_ARGS": Row(shape.prepare_broadcast_args, ("Exact",)),
     "BROADCAST_TO": Row(spreading.prepare_broadcast, ("Select",)),
     "CAST": Row(cast.prepare, ("Exact",)),
     "CONCATENATION": Row(joining.prepare_concatenation, ("Affine",)),
     "CONV_2D": Row(convolution.prepare_conv, ("Affine", "Staircase")),
     "CUMSUM": Row(accumulating.prepare_cumsum, ("Affine", "Staircase")),
+    "CUSTOM:CIRCULAR_BUFFER": Row(circular_buffer.prepare, ("Exact",)),
     "DEPTHWISE_CONV_2D": Row(convolution.prepare_depthwise, ("Affine", "Staircase")),
     "DEPTH_TO_SPACE": Row(permuting.prepare_depth_to_space, ("Select",)),
     "DEQUANTIZE": Row(quantize.prepare_dequantize, ("Exact",)),
+    "DIV": Row(divide.prepare, ("Exact",)),
     "DYNAMIC_UPDATE_SLICE": Row(slicing.prepare_update, ("Affine",)),
     "ELU": Row(elu.prepare, ("Table",)),
+    "EMBEDDING_LOOKUP": Row(embedding.prepare_lookup, ("Exact",)),
     "EQUAL": Row(comparison.prepare_comparison, ("Table", "Affine", "Staircase")),
     "EXPAND_DIMS": Row(reshape.prepare_expand_dims, ()),
     "FILL": Row(spreading.prepare_fill, ("Select",)),
@@ -113,6 +121,7 @@ OPERATORS: Final[dict[str, Row]] = {
     "PADV2": Row(padding.prepare_pad, ("Affine",)),
     "PRELU": Row(prelu.prepare, ("Table", "Product", "Staircase", "Affine")),
     "QUANTIZE": Row(quantize.prepare_quantize, ("Table", "Exact")),
+    "REDUCE_ALL": Row(reducing.prepare_all, ("Exact",)),
     "REDUCE_MAX": Row(reducing.prepare_max, ("Max",)),
     "REDUCE_MIN": Row(reducing.prepare_min, ("Table", "Max")),
     "RELU": Row(relu.prepare_relu, ("Table",)),
@@ -137,17 +146,19 @@ OPERATORS: Final[dict[str, Row]] = {
     "STRIDED_SLICE": Row(slicing.prepare_strided, ("Select",)),
     "SUB": Row(add.prepare_sub, ("Table", "Affine", "Staircase")),
     "SUM": Row(reducing.prepare_sum, ("Affine", "Staircase")),
+    "SVDF": Row(svdf.prepare, ("Affine", "Staircase", "Table")),
     "TANH": Row(logistic.prepare_tanh, ("Table",)),
     "TRANSPOSE": Row(permuting.prepare_transpose, ("Select",)),
     "TRANSPOSE_CONV": Row(transpose_convolution.prepare, ("Affine", "Staircase")),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": Row(lstm.prepare, ("Exact",)),
     "UNPACK": Row(joining.prepare_unpack, ("Select",)),
     "ZEROS_LIKE": Row(shape.prepare_zeros_like, ("Affine",)),
 }
 
 
-def prepare(node: Node, rounding: Rounding) -> Kernel:
+def prepare(node: Node) -> Kernel:
     """The kernel of a node.  Raises UnsupportedOp, MalformedModel."""
     row = OPERATORS.get(node.op.name)
     if row is None:
         raise UnsupportedOp(node.op.name, node.op.index, node.model.name, "this operator is not supported")
-    return row.prepare(node, rounding)
+    return row.prepare(node)

@@ -10,6 +10,8 @@ import subprocess
 import numpy as np
 import pytest
 
+import random_elementwise
+import random_movement
 from coverify.errors import DeviceRefused
 from coverify.link.requests import Status
 from model_builder import Builder
@@ -17,6 +19,7 @@ from oracle import NETWORKS, shared
 from random_graphs import network
 
 SEED = 20_261_121
+ONE_OP_SEED = 11
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +40,18 @@ def reader(driver):
 
 def small_models() -> list[bytes]:
     """Files of every operator that are cheap to run."""
-    return [path.read_bytes() for path in sorted(NETWORKS.glob("*.tflite"))] + [network(s) for s in range(12)]
+    networks = [path.read_bytes() for path in sorted(NETWORKS.glob("*.tflite"))] + [
+        network(s) for s in range(12)
+    ]
+    return networks + around_the_layers()
+
+
+def around_the_layers() -> list[bytes]:
+    """A model of every operator around the layers, with an int8 input."""
+    unary = ("HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "RELU", "RELU6", "TANH", "SUB", "MUL")
+    moving = ("CONCATENATION", "MEAN", "PACK", "PAD", "SHAPE", "SLICE", "STRIDED_SLICE", "TRANSPOSE")
+    models = [random_elementwise.one_op(name, ONE_OP_SEED) for name in unary]
+    return models + [random_movement.one_op(name, ONE_OP_SEED) for name in moving]
 
 
 def mutated(rng: random.Random, model: bytes) -> bytes:
@@ -127,8 +141,8 @@ def dense(w_scale=0.01, **changes) -> tuple[Builder, int]:
 
 def test_an_operator_that_is_missing_is_named_with_its_index(reader):
     b, y = dense()
-    z = b.op("LOGISTIC", [y], b.activation((1, 3), 1 / 256, -128))
-    assert reader([b.finish(z)]) == [(Status.UNSUPPORTED, 1, "op 1 LOGISTIC: not in this engine")]
+    z = b.op("ELU", [y], b.activation((1, 3), 1 / 256, -128))
+    assert reader([b.finish(z)]) == [(Status.UNSUPPORTED, 1, "op 1 ELU: not in this engine")]
 
 
 def test_an_activation_that_is_missing_is_named(reader):

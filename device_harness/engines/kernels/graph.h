@@ -18,13 +18,12 @@
 #define K_MAX_TENSORS 4096u
 #define K_MAX_OPERATORS 1024u
 #define K_MAX_ENDS 16u /* model inputs, and model outputs */
-#define K_MAX_OP_INPUTS 3u
 #define K_MAX_TENSOR_BYTES 0x10000000u /* 2^28 */
 #define K_MAX_MACS ((uint64_t)1 << 34) /* multiplications of one inference: keeps a run finite */
 #define K_NONE 0xFFFFFFFFu             /* no such tensor: an optional input that is left out */
 
 /* TensorType of the .tflite schema, as far as it is named here. */
-enum k_type { K_FLOAT32 = 0, K_INT32 = 2, K_INT8 = 9 };
+enum k_type { K_FLOAT32 = 0, K_INT32 = 2, K_INT16 = 7, K_INT8 = 9 };
 
 struct k_tensor {
     uint8_t type;
@@ -51,7 +50,7 @@ struct k_operator;
 struct k_op {
     const struct k_operator *kind;
     uint32_t n_inputs;
-    uint32_t inputs[K_MAX_OP_INPUTS]; /* tensor index or K_NONE */
+    uint32_t *inputs; /* n_inputs tensor indices or K_NONE */
     uint32_t output;
     struct fb_table options; /* at = 0: absent */
     void *plan;              /* what `prepare` left for `run` */

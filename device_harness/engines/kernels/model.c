@@ -206,9 +206,11 @@ static enum cv_status read_op_inputs(struct k_load *l, struct fb_vector inputs, 
     if (inputs.n < op->kind->min_inputs || inputs.n > op->kind->max_inputs)
         return k_refuse_number(l, CV_BAD_MODEL, "inputs:", inputs.n);
     op->n_inputs = inputs.n;
-    for (uint32_t i = 0; i < K_MAX_OP_INPUTS; i++)
-        op->inputs[i] = K_NONE;
+    op->inputs = k_alloc(l, (uint64_t)inputs.n * sizeof *op->inputs);
+    if (op->inputs == NULL)
+        return CV_NO_ARENA;
     for (uint32_t i = 0; i < inputs.n; i++) {
+        op->inputs[i] = K_NONE;
         int32_t tensor = fb_vector_i32(&g->file, inputs, i);
         if (tensor == -1 && i >= op->kind->min_inputs)
             continue;

@@ -1,29 +1,17 @@
-/* RESHAPE, int8: the same bytes under another shape.
+/* RESHAPE, SQUEEZE and EXPAND_DIMS: the same bytes under another shape.
  *
- * The output tensor's shape counts, as in TFLM; the second input and the option are not read.
- * Source: TFLM reshape_common.cc.
+ * The output tensor's shape counts, as in TFLM; the second input and the options are not read.
+ * Source: TFLM reshape_common.cc, squeeze.cc, expand_dims.cc.
  */
 #include <string.h>
 
+#include "movement.h"
 #include "operators.h"
-#include "quantize.h"
 #include "refuse.h"
-
-static enum cv_status check_type(struct k_load *l, uint32_t tensor)
-{
-    const struct k_tensor *t = &l->graph->tensors[tensor];
-    if (t->type != K_INT8)
-        return k_refuse_tensor(l, CV_UNSUPPORTED, tensor, "only INT8 is supported here");
-    if (t->n_bytes == 0)
-        return k_refuse_tensor(l, CV_UNSUPPORTED, tensor, "its shape is dynamic, empty or too large");
-    return CV_OK;
-}
 
 enum cv_status k_reshape_prepare(struct k_load *l, struct k_op *op)
 {
-    enum cv_status status = check_type(l, op->inputs[0]);
-    if (status == CV_OK)
-        status = check_type(l, op->output);
+    enum cv_status status = k_check_moved(l, op->inputs[0], op->output);
     if (status != CV_OK)
         return status;
     if (l->graph->tensors[op->inputs[0]].n_bytes != l->graph->tensors[op->output].n_bytes)

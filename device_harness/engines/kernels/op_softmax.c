@@ -4,6 +4,7 @@
  * Source: TFLM softmax_common.cc, reference/softmax.h, common.h (GetReciprocal), gemmlowp fixedpoint.h.
  */
 #include "channels.h"
+#include "exponential.h"
 #include "fixedpoint.h"
 #include "operators.h"
 #include "refuse.h"
@@ -88,59 +89,6 @@ enum cv_status k_softmax_prepare(struct k_load *l, struct k_op *op)
     return status != CV_OK ? status : k_count_macs(l, (uint64_t)in->n_elements * 32u);
 }
 
-/* x * 2^by, saturating; needs 1 <= by <= 5. Source: SaturatingRoundingMultiplyByPOT, by > 0. */
-static int32_t saturating_shl(int32_t x, int32_t by)
-{
-    int64_t wide = (int64_t)x * ((int64_t)1 << by);
-    return wide > INT32_MAX ? INT32_MAX : wide < INT32_MIN ? INT32_MIN : (int32_t)wide;
-}
-
-/* exp(a) for a in [-1/4, 0), Q0.31: a Taylor polynomial around -1/8.
- * |x| <= 2^28, so all sums stay below 2^31. */
-static int32_t exp_quarter(int32_t a)
-{
-    const int32_t exp_minus_eighth = 1895147668;
-    const int32_t third = 715827883;
-    int32_t x = a + (1 << 28);
-    int32_t x2 = k_high_mul(x, x);
-    int32_t x3 = k_high_mul(x2, x);
-    int32_t x4 = k_high_mul(x2, x2);
-    int32_t x4_over_4 = k_round_shr(x4, 2);
-    int32_t higher = k_round_shr(k_high_mul(x4_over_4 + x3, third) + x2, 1);
-    return exp_minus_eighth + k_high_mul(exp_minus_eighth, x + higher);
-}
-
-/* exp(a) for a <= 0: a in Q5.26, result in Q0.31. */
-static int32_t exp_negative(int32_t a)
-{
-    static const int32_t factor[] = {/* exp(-2^(i - 2)) in Q0.31 */
-                                     1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242};
-    const int32_t quarter = 1 << (DIFF_FRACTION_BITS - 2);
-    if (a == 0)
-        return INT32_MAX;
-    int32_t rest = (int32_t)((uint32_t)a & (uint32_t)(quarter - 1)) - quarter; /* in [-1/4, 0) */
-    int32_t result = exp_quarter(rest * (1 << DIFF_INTEGER_BITS));             /* >= -2^29 */
-    uint32_t steps = (uint32_t)(rest - a);                                     /* a multiple of 1/4 */
-    for (uint32_t i = 0; i < sizeof factor / sizeof factor[0]; i++)
-        if ((steps & ((uint32_t)quarter << i)) != 0)
-            result = k_high_mul(result, factor[i]);
-    return result;
-}
-
-/* 1 / (1 + a) for a in [0, 1), Q0.31: three Newton steps on half the denominator, x in Q2.29. */
-static int32_t reciprocal_one_plus(int32_t a)
-{
-    const int32_t c48_17 = 1515870810;
-    const int32_t minus_c32_17 = -1010580540;
-    int32_t half_denominator = (int32_t)(((int64_t)a + INT32_MAX + 1) / 2);
-    int32_t x = c48_17 + k_high_mul(half_denominator, minus_c32_17);
-    for (int i = 0; i < 3; i++) {
-        int32_t rest = (1 << 29) - k_high_mul(half_denominator, x);
-        x += saturating_shl(k_high_mul(x, rest), 2);
-    }
-    return saturating_shl(x, 1);
-}
-
 /* Needs x > 0. */
 static int32_t leading_zeros(uint32_t x)
 {
@@ -152,7 +100,7 @@ static int32_t leading_zeros(uint32_t x)
 
 static int32_t exp_of_difference(const struct plan *p, int32_t diff)
 {
-    return exp_negative(k_high_mul(k_wrap_shl(diff, p->left_shift), p->multiplier));
+    return k_exp_negative(k_high_mul(k_wrap_shl(diff, p->left_shift), p->multiplier), DIFF_INTEGER_BITS);
 }
 
 static void softmax_row(const struct plan *p, const int8_t *x, int8_t *y)
@@ -165,7 +113,7 @@ static void softmax_row(const struct plan *p, const int8_t *x, int8_t *y)
         if (x[i] - max >= p->diff_min)
             sum += k_round_shr(exp_of_difference(p, x[i] - max), SUM_INTEGER_BITS);
     int32_t zeros = leading_zeros((uint32_t)sum); /* 4 ... 12 */
-    int32_t scale = reciprocal_one_plus(cv_as_i32(((uint32_t)sum << zeros) - 0x80000000u));
+    int32_t scale = k_one_over_one_plus(cv_as_i32(((uint32_t)sum << zeros) - 0x80000000u));
     int32_t exponent = SUM_INTEGER_BITS - zeros + 31 - 8; /* 23 ... 31 */
     for (uint32_t i = 0; i < p->depth; i++) {
         int32_t value = 0;

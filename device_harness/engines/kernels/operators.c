@@ -1,20 +1,43 @@
 /* The operator table: see operators.h. */
 #include "operators.h"
 
+#include "lookup.h"
 #include "schema.h"
 
 static const struct k_operator table[] = {
     /* operator, options, fewest and most inputs, prepare, run */
     {BUILTIN_ADD, OPTIONS_ADD, 2, 2, k_add_prepare, k_add_run},
     {BUILTIN_AVERAGE_POOL_2D, OPTIONS_POOL_2D, 1, 1, k_average_pool_2d_prepare, k_average_pool_2d_run},
+    {BUILTIN_CONCATENATION, OPTIONS_CONCATENATION, 1, 10, k_concatenation_prepare, k_concatenation_run},
     {BUILTIN_CONV_2D, OPTIONS_CONV_2D, 2, 3, k_conv_2d_prepare, k_conv_2d_run},
     {BUILTIN_DEPTHWISE_CONV_2D, OPTIONS_DEPTHWISE_CONV_2D, 2, 3, k_depthwise_conv_2d_prepare,
      k_depthwise_conv_2d_run},
+    {BUILTIN_DEQUANTIZE, OPTIONS_DEQUANTIZE, 1, 1, k_dequantize_prepare, k_dequantize_run},
+    {BUILTIN_EXPAND_DIMS, OPTIONS_EXPAND_DIMS, 2, 2, k_reshape_prepare, k_reshape_run},
     {BUILTIN_FULLY_CONNECTED, OPTIONS_FULLY_CONNECTED, 2, 3, k_fully_connected_prepare,
      k_fully_connected_run},
+    {BUILTIN_HARD_SWISH, OPTIONS_HARD_SWISH, 1, 1, k_hard_swish_prepare, k_lookup_run},
+    {BUILTIN_LEAKY_RELU, OPTIONS_LEAKY_RELU, 1, 1, k_leaky_relu_prepare, k_lookup_run},
+    {BUILTIN_LOGISTIC, OPTIONS_NONE, 1, 1, k_logistic_prepare, k_lookup_run},
     {BUILTIN_MAX_POOL_2D, OPTIONS_POOL_2D, 1, 1, k_max_pool_2d_prepare, k_max_pool_2d_run},
+    {BUILTIN_MEAN, OPTIONS_REDUCER, 2, 2, k_mean_prepare, k_mean_run},
+    {BUILTIN_MUL, OPTIONS_MUL, 2, 2, k_mul_prepare, k_mul_run},
+    {BUILTIN_PACK, OPTIONS_PACK, 1, 16, k_pack_prepare, k_pack_run},
+    {BUILTIN_PAD, OPTIONS_PAD, 2, 2, k_pad_prepare, k_pad_run},
+    {BUILTIN_PADV2, OPTIONS_PADV2, 3, 3, k_pad_prepare, k_pad_run},
+    {BUILTIN_QUANTIZE, OPTIONS_QUANTIZE, 1, 1, k_quantize_prepare, k_lookup_run},
+    {BUILTIN_RELU, OPTIONS_NONE, 1, 1, k_relu_prepare, k_lookup_run},
+    {BUILTIN_RELU6, OPTIONS_NONE, 1, 1, k_relu6_prepare, k_lookup_run},
     {BUILTIN_RESHAPE, OPTIONS_RESHAPE, 1, 2, k_reshape_prepare, k_reshape_run},
+    {BUILTIN_SHAPE, OPTIONS_SHAPE, 1, 1, k_shape_prepare, k_shape_run},
+    {BUILTIN_SLICE, OPTIONS_SLICE, 3, 3, k_slice_prepare, k_slice_run},
     {BUILTIN_SOFTMAX, OPTIONS_SOFTMAX, 1, 1, k_softmax_prepare, k_softmax_run},
+    {BUILTIN_SQUEEZE, OPTIONS_SQUEEZE, 1, 1, k_reshape_prepare, k_reshape_run},
+    {BUILTIN_STRIDED_SLICE, OPTIONS_STRIDED_SLICE, 4, 4, k_strided_slice_prepare, k_strided_slice_run},
+    {BUILTIN_SUB, OPTIONS_SUB, 2, 2, k_sub_prepare, k_sub_run},
+    {BUILTIN_SUM, OPTIONS_REDUCER, 2, 2, k_sum_of_prepare, k_mean_run},
+    {BUILTIN_TANH, OPTIONS_NONE, 1, 1, k_tanh_prepare, k_lookup_run},
+    {BUILTIN_TRANSPOSE, OPTIONS_TRANSPOSE, 2, 2, k_transpose_prepare, k_transpose_run},
 };
 
 const struct k_operator *k_operator_find(uint32_t builtin)

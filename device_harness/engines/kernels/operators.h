@@ -7,17 +7,39 @@
 /* NULL: not in this engine. */
 const struct k_operator *k_operator_find(uint32_t builtin);
 
+#define K_DECLARE_PREPARE(name) enum cv_status k_##name##_prepare(struct k_load *l, struct k_op *op)
 #define K_DECLARE(name)                                                                                      \
-    enum cv_status k_##name##_prepare(struct k_load *l, struct k_op *op);                                    \
+    K_DECLARE_PREPARE(name);                                                                                 \
     enum cv_status k_##name##_run(const struct k_graph *g, const struct k_op *op)
 
 K_DECLARE(add);
 K_DECLARE(average_pool_2d);
+K_DECLARE(concatenation);
 K_DECLARE(conv_2d);
 K_DECLARE(depthwise_conv_2d);
+K_DECLARE(dequantize);
 K_DECLARE(fully_connected);
 K_DECLARE(max_pool_2d);
+K_DECLARE(mean);
+K_DECLARE(mul);
+K_DECLARE(pack);
+K_DECLARE(pad);
 K_DECLARE(reshape);
+K_DECLARE(shape);
+K_DECLARE(slice);
 K_DECLARE(softmax);
+K_DECLARE(strided_slice);
+K_DECLARE(sub);
+K_DECLARE(transpose);
+K_DECLARE_PREPARE(sum_of);
+
+/* Run by k_lookup_run. */
+K_DECLARE_PREPARE(hard_swish);
+K_DECLARE_PREPARE(leaky_relu);
+K_DECLARE_PREPARE(logistic);
+K_DECLARE_PREPARE(quantize);
+K_DECLARE_PREPARE(relu);
+K_DECLARE_PREPARE(relu6);
+K_DECLARE_PREPARE(tanh);
 
 #endif

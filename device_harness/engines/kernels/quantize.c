@@ -25,6 +25,12 @@ static int64_t split(double real, int32_t *exponent)
     return (int64_t)((fraction + ((uint64_t)1 << (drop - 1u))) >> drop);
 }
 
+bool k_rounds_to_one(double real)
+{
+    int32_t exponent = 0;
+    return split(real, &exponent) == (int64_t)1 << 31;
+}
+
 enum cv_status k_quantize_multiplier(struct k_load *l, double real, int32_t *multiplier, int32_t *shift)
 {
     if (!(real >= 1.0e-300 && real <= 1.0e300))
@@ -48,6 +54,12 @@ enum cv_status k_quantize_multiplier(struct k_load *l, double real, int32_t *mul
 static int32_t round_f32(float x)
 {
     return (int32_t)((double)x + 0.5);
+}
+
+int32_t k_code_of(float real, float scale, int32_t zero_point)
+{
+    float steps = real / scale;
+    return zero_point + (steps < 536870912.0f ? round_f32(steps) : 536870912);
 }
 
 enum cv_status k_activation_limits(struct k_load *l, uint8_t activation, uint32_t output,

@@ -13,6 +13,13 @@
  * Source: QuantizeMultiplier. */
 enum cv_status k_quantize_multiplier(struct k_load *l, double real, int32_t *multiplier, int32_t *shift);
 
+/* Whether the multiplier of a real > 0 is rounded up to 2^31, that is, to the next power of two. */
+bool k_rounds_to_one(double real);
+
+/* round(real / scale) + zero point in float32, halves away from zero, at most 2^30; needs 0 <= real <= 6.
+ * Source: the Quantize lambda of CalculateActivationRangeQuantized. */
+int32_t k_code_of(float real, float scale, int32_t zero_point);
+
 struct k_limits {
     int32_t lo; /* within int8, lo <= hi */
     int32_t hi;

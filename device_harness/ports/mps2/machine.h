@@ -1,7 +1,7 @@
 /* Which machine is this? Names, memory map and UART of QEMU's mps2 and mps3 boards.
  *
  * One block per machine; read by C and by the linker script (through the preprocessor), so no C syntax here.
- * CODE holds program and vectors, DATA data and stack, BIG the model and the arena.
+ * CODE holds program and vectors, DATA data and stack, MODEL the model, ARENA the engine's working memory.
  * Sources: Arm's application notes AN385, AN386, AN500, AN505, AN547; QEMU hw/arm/mps2.c and mps2-tz.c.
  */
 #ifndef COVERIFY_MPS2_MACHINE_H
@@ -9,6 +9,9 @@
 
 #define CV_MODEL_BYTES 0x400000
 #define CV_ARENA_BYTES 0xA00000
+#define CV_RING_BYTES 0x8000
+#define CV_STACK_BYTES 0x4000 /* at least */
+#define CV_FAULT_STACK_BYTES 0x1000
 
 #if defined(CV_MPS2_an385)
 #define CV_BOARD "mps2-an385"
@@ -32,8 +35,9 @@
 #define CV_CODE_BYTES 0x400000
 #define CV_DATA_AT 0x20000000
 #define CV_DATA_BYTES 0x400000
-#define CV_BIG_AT 0x21000000
-#define CV_BIG_BYTES 0x1000000
+#define CV_MODEL_AT 0x21000000
+#define CV_ARENA_AT 0x21400000
+#define CV_CLOCK_HZ 25000000u
 #define CV_UART_AT 0x40004000
 #define CV_UART_RX_IRQ 0
 #elif defined(CV_MPS2_an500)
@@ -41,8 +45,9 @@
 #define CV_CODE_BYTES 0x400000
 #define CV_DATA_AT 0x20000000
 #define CV_DATA_BYTES 0x400000
-#define CV_BIG_AT 0x60000000
-#define CV_BIG_BYTES 0x1000000
+#define CV_MODEL_AT 0x60000000
+#define CV_ARENA_AT 0x60400000
+#define CV_CLOCK_HZ 25000000u
 #define CV_UART_AT 0x40004000
 #define CV_UART_RX_IRQ 0
 #elif defined(CV_MPS2_an505)
@@ -50,8 +55,9 @@
 #define CV_CODE_BYTES 0x400000
 #define CV_DATA_AT 0x38000000
 #define CV_DATA_BYTES 0x20000
-#define CV_BIG_AT 0x80000000
-#define CV_BIG_BYTES 0x1000000
+#define CV_MODEL_AT 0x80000000
+#define CV_ARENA_AT 0x80400000
+#define CV_CLOCK_HZ 20000000u
 #define CV_UART_AT 0x50200000
 #define CV_UART_RX_IRQ 32
 #elif defined(CV_MPS2_an547)
@@ -59,8 +65,9 @@
 #define CV_CODE_BYTES 0x80000
 #define CV_DATA_AT 0x21000000
 #define CV_DATA_BYTES 0x400000
-#define CV_BIG_AT 0x60000000
-#define CV_BIG_BYTES 0x1000000
+#define CV_MODEL_AT 0x60000000
+#define CV_ARENA_AT 0x60400000
+#define CV_CLOCK_HZ 32000000u
 #define CV_UART_AT 0x49303000
 #define CV_UART_RX_IRQ 33
 #else

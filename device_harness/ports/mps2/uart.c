@@ -16,15 +16,9 @@
 #define CONTROL_RX 2u
 #define CONTROL_RX_INTERRUPT 8u
 #define INTERRUPT_RX 2u
-#define CLOCK_PER_BIT 27u /* 25 MHz / 921,600; the emulator does not wait, but wants at least 16 */
+#define CLOCK_PER_BIT (CV_CLOCK_HZ / 921600u) /* the emulator does not wait, but wants at least 16 */
 
 #define NVIC_ENABLE ((volatile uint32_t *)0xE000E100u)
-
-#define RING 32768u /* a power of two, above 4 windows of CV_MAX_FRAME and their COBS bytes */
-
-static uint8_t ring[RING];
-static volatile uint32_t head; /* bytes ever put in: written by the interrupt only */
-static volatile uint32_t tail; /* bytes ever taken out */
 
 void uart_init(void)
 {
@@ -39,24 +33,8 @@ void uart_init(void)
 void uart_interrupt(void)
 {
     UART_INTERRUPT = INTERRUPT_RX; /* before draining, or a byte that comes in between is never announced */
-    while ((UART_STATE & STATE_RX_FULL) != 0) {
-        uint8_t byte = (uint8_t)(UART_DATA & 0xFFu);
-        if (head - tail < RING) { /* else it is lost, its frame fails its CRC, and the host sends again */
-            ring[head % RING] = byte;
-            head = head + 1u;
-        }
-    }
-}
-
-uint32_t uart_read(void *port, uint8_t *to, uint32_t capacity)
-{
-    (void)port;
-    uint32_t n = 0;
-    for (; n < capacity && tail != head; n++) {
-        to[n] = ring[tail % RING];
-        tail = tail + 1u;
-    }
-    return n;
+    while ((UART_STATE & STATE_RX_FULL) != 0)
+        uart_received((uint8_t)(UART_DATA & 0xFFu));
 }
 
 void uart_write(void *port, const uint8_t *from, uint32_t n)
@@ -67,16 +45,6 @@ void uart_write(void *port, const uint8_t *from, uint32_t n)
             ;
         UART_DATA = from[i];
     }
-}
-
-/* With interrupts off a byte that comes after the test still ends the wait. */
-void uart_idle(void *port)
-{
-    (void)port;
-    __asm volatile("cpsid i" ::: "memory");
-    if (head == tail)
-        __asm volatile("wfi" ::: "memory");
-    __asm volatile("cpsie i" ::: "memory");
 }
 
 bool uart_poll(uint8_t *byte)

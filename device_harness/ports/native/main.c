@@ -129,12 +129,17 @@ int main(void)
 {
     static struct port port;
     static struct cv_board board = {
-        "native",       "host",
-        port_read,      port_write,
-        port_idle,      NULL,
-        &port,          model_memory,
-        MODEL_CAPACITY, (uint8_t *)arena_memory,
-        ARENA_CAPACITY, &cv_engine_kernels,
+        .name = "native",
+        .core = "host",
+        .read = port_read,
+        .write = port_write,
+        .idle = port_idle,
+        .port = &port,
+        .model = model_memory,
+        .model_capacity = MODEL_CAPACITY,
+        .arena = (uint8_t *)arena_memory,
+        .arena_capacity = ARENA_CAPACITY,
+        .engine = &cv_engine_kernels,
     };
     catch_signals();
     port.master = open_terminal();

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tflm_int8.fixedpoint import INT32_MAX, INT32_MIN, I64Array, Rounding
+from tflm_int8.fixedpoint import INT32_MAX, INT32_MIN, I64Array
 from tflm_int8.kernels.movement import check_moved, check_rank, integers, positive_axis
 from tflm_int8.kernels.requantize import Int8Array, below_one, one_channel, to_output
 from tflm_int8.node import Node
@@ -71,7 +71,7 @@ class CumulativeSum(Accumulation):
         return self._output(np.flip(total, at) if self.reverse else total)
 
 
-def prepare_add_n(node: Node, rounding: Rounding) -> AddN:
+def prepare_add_n(node: Node) -> AddN:
     """Check an ADD_N of inputs of one shape and quantization."""
     node.arity(range(2, 17))
     for i in range(len(node.op.inputs)):
@@ -81,10 +81,10 @@ def prepare_add_n(node: Node, rounding: Rounding) -> AddN:
             node.refuse(f"input {i} is quantized differently")
         if tensor.shape != node.output.shape:
             node.refuse(f"shapes {list(tensor.shape)} → {list(node.output.shape)}")
-    return AddN(node, node.int8(node.input(0)).zero_point, _stage(node, rounding))
+    return AddN(node, node.int8(node.input(0)).zero_point, _stage(node))
 
 
-def prepare_cumsum(node: Node, rounding: Rounding) -> CumulativeSum:
+def prepare_cumsum(node: Node) -> CumulativeSum:
     """Check a CUMSUM along a constant axis."""
     node.arity(range(2, 3))
     x, axes = node.input(0), integers(node, node.input(1)).tolist()
@@ -93,11 +93,11 @@ def prepare_cumsum(node: Node, rounding: Rounding) -> CumulativeSum:
     if len(axes) != 1 or x.shape != node.output.shape:
         node.refuse(f"{list(x.shape)} → {list(node.output.shape)} along {len(axes)} axes")
     exclusive, reverse = (bool(node.option(_CUMSUM_OPTIONS, i, "<B")) for i in (0, 1))
-    stage, axis = _stage(node, rounding), positive_axis(node, axes[0], len(x.shape))
+    stage, axis = _stage(node), positive_axis(node, axes[0], len(x.shape))
     return CumulativeSum(node, node.int8(x).zero_point, stage, axis, exclusive, reverse)
 
 
-def _stage(node: Node, rounding: Rounding) -> Requantize:
+def _stage(node: Node) -> Requantize:
     before, after = node.int8(node.input(0)), node.int8(node.output)
     real = 2 * float(before.scale) / ((1 << 20) * float(after.scale))
-    return one_channel(node, below_one(node, real), rounding, 0)
+    return one_channel(node, below_one(node, real), 0)

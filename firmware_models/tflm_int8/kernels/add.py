@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tflm_int8.fixedpoint import I64Array, Rounding
+from tflm_int8.fixedpoint import I64Array
+from tflm_int8.kernels import integer_arithmetic
 from tflm_int8.kernels.broadcasting import aligned, check_shapes
 from tflm_int8.kernels.lookup import CODES
 from tflm_int8.kernels.requantize import below_one, one_channel, rescale_int8, to_output
@@ -55,19 +56,21 @@ class Add:
         return values.reshape(-1)
 
 
-def prepare_add(node: Node, rounding: Rounding) -> Add | Wide:
+def prepare_add(node: Node) -> Add | Wide | integer_arithmetic.IntegerArithmetic:
     """Check an ADD and compute its integers."""
-    return _prepare(node, rounding, 1, _ADD_OPTIONS)
+    return _prepare(node, 1, _ADD_OPTIONS)
 
 
-def prepare_sub(node: Node, rounding: Rounding) -> Add | Wide:
+def prepare_sub(node: Node) -> Add | Wide | integer_arithmetic.IntegerArithmetic:
     """Check a SUB: an ADD of the negated second table."""
-    return _prepare(node, rounding, -1, _SUB_OPTIONS)
+    return _prepare(node, -1, _SUB_OPTIONS)
 
 
-def _prepare(node: Node, rounding: Rounding, sign: int, union: int) -> Add | Wide:
+def _prepare(node: Node, sign: int, union: int) -> Add | Wide | integer_arithmetic.IntegerArithmetic:
+    if node.output.dtype == "int32":
+        return integer_arithmetic.prepare(node, node.option(union, 0, "<b"))
     if node.output.dtype == "int16":
-        return prepare_arithmetic(node, rounding, node.option(union, 0, "<b"))
+        return prepare_arithmetic(node, node.option(union, 0, "<b"))
     node.arity(range(2, 3))
     check_shapes(node, [node.input(0), node.input(1)])
     a, b, out = node.int8(node.input(0)), node.int8(node.input(1)), node.int8(node.output)
@@ -75,7 +78,7 @@ def _prepare(node: Node, rounding: Rounding, sign: int, union: int) -> Add | Wid
     ma, mb = (below_one(node, float(q.scale) / twice_max) for q in (a, b))
     m = below_one(node, twice_max / ((1 << _LEFT_SHIFT) * float(out.scale)))
     tables = (
-        rescale_int8(CODES - a.zero_point, _LEFT_SHIFT, ma, rounding),
-        sign * rescale_int8(CODES - b.zero_point, _LEFT_SHIFT, mb, rounding),
+        rescale_int8(node, CODES - a.zero_point, _LEFT_SHIFT, ma),
+        sign * rescale_int8(node, CODES - b.zero_point, _LEFT_SHIFT, mb),
     )
-    return Add(node, tables, one_channel(node, m, rounding, node.option(union, 0, "<b")))
+    return Add(node, tables, one_channel(node, m, node.option(union, 0, "<b")))

@@ -1,4 +1,4 @@
-"""BATCH_MATMUL on int8: products of matrices with broadcast batch dimensions.
+"""BATCH_MATMUL on int8 or int16: products of matrices with broadcast batch dimensions.
 
 Source: TFLM micro/kernels/batch_matmul.cc, reference/batch_matmul.h.
 """
@@ -12,13 +12,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tflm_int8.fixedpoint import INT32_MAX, I64Array, Rounding
+from tflm_int8.fixedpoint import I64Array
 from tflm_int8.kernels.movement import MAX_ELEMENTS, check_moved, check_rank, numbered
-from tflm_int8.kernels.requantize import Int8Array, exact_gemm_dtype, per_channel, to_int8
+from tflm_int8.kernels.requantize import (
+    RequantizeWide,
+    accumulator_limit,
+    by_channel,
+    exact_gemm_dtype,
+    requantized,
+)
 from tflm_int8.node import Node
 from tflm_int8.program.primitives import Requantize
 
 _OPTIONS = 101
+_LARGEST_PRODUCT = {"int8": 255 * 255, "int16": 1 << 30}
 
 
 @dataclass(frozen=True)
@@ -28,17 +35,17 @@ class BatchMatmul:
     node: Node
     adjoint: tuple[bool, bool]
     zero_points: tuple[int, int]
-    requantize: Requantize
+    requantize: Requantize | RequantizeWide
 
-    def run(self, inputs: list[NDArray[Any]]) -> list[Int8Array]:
-        """Two int8 [N, shape] → int8 [N, output shape]."""
-        dtype = exact_gemm_dtype(self.depth * 255 * 255)
+    def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
+        """Two int8 or int16 [N, shape] → the same type [N, output shape]."""
+        dtype = exact_gemm_dtype(self.depth * _LARGEST_PRODUCT[self.node.output.dtype])
         a, b = (
             self._matrices(x.astype(dtype) - dtype.type(z), i)
             for i, (x, z) in enumerate(zip(inputs, self.zero_points, strict=True))
         )
         acc: I64Array = np.matmul(a, b).astype(np.int64)
-        y = to_int8(self.node, acc.reshape(-1, 1), self.requantize)
+        y = requantized(self.node, acc.reshape(-1, 1), self.requantize)
         return [y.reshape(len(inputs[0]), *self.node.output.shape)]
 
     @property
@@ -61,14 +68,14 @@ class BatchMatmul:
         return np.swapaxes(full, -1, -2) if self.adjoint[i] else full
 
 
-def prepare(node: Node, rounding: Rounding) -> BatchMatmul:
+def prepare(node: Node) -> BatchMatmul:
     """Check the operator and compute its integers."""
     node.arity(range(2, 3))
     a, b, out = node.input(0), node.input(1), node.output
-    check_moved(node, [a, b], "int8")
+    check_moved(node, [a, b], "int8 int16")
     for tensor in (a, b):
         check_rank(node, tensor, range(2, 6))
-    qa, qb, q_out = node.int8(a), node.int8(b), node.int8(out)
+    qa, qb, q_out = (node.int8(t) if t.dtype == "int8" else node.int16(t) for t in (a, b, out))
     adjoint = (bool(node.option(_OPTIONS, 0, "<B")), bool(node.option(_OPTIONS, 1, "<B")))
     (rows, depth), (depth_b, columns) = (
         t.shape[-2:][::-1] if flip else t.shape[-2:] for t, flip in zip((a, b), adjoint, strict=True)
@@ -79,10 +86,11 @@ def prepare(node: Node, rounding: Rounding) -> BatchMatmul:
         shape = ()
     if depth != depth_b or shape != out.shape:
         node.refuse(f"{list(a.shape)} · {list(b.shape)} → {list(out.shape)}, adjoint {adjoint}")
-    if depth * 255 * 255 > INT32_MAX:
-        node.overflow(f"a sum of {depth} products can leave int32")
+    accumulator = "int32" if out.dtype == "int8" else "int64"
+    if depth * _LARGEST_PRODUCT[out.dtype] > accumulator_limit(accumulator):
+        node.overflow(f"a sum of {depth} products can leave the accumulator's range")
     if math.prod(shape) * depth > MAX_ELEMENTS << 6:
         node.refuse("too many products")
     scale = float(qa.scale) * float(qb.scale) / float(q_out.scale)
-    requantize = per_channel(node, [scale], rounding, 0, 1)
+    requantize = by_channel(node, [scale], 0, 1, accumulator)
     return BatchMatmul(node, adjoint, (qa.zero_point, qb.zero_point), requantize)

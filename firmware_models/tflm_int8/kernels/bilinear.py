@@ -53,7 +53,7 @@ class ResizeBilinear:
         return [self.rule.apply(acc, np.zeros(acc.shape[-1], np.int64)).astype(np.int8)]
 
 
-def prepare(node: Node, rounding: Rounding) -> ResizeBilinear:
+def prepare(node: Node) -> ResizeBilinear:
     """Check the operator and compute its weights."""
     node.arity(range(2, 3))
     x, out = node.input(0), node.output
@@ -72,9 +72,9 @@ def prepare(node: Node, rounding: Rounding) -> ResizeBilinear:
     if any(a.positions.max() >= x.shape[i] for i, a in enumerate(axes, 1)):
         node.refuse("its rounded scale leads outside the image")
     rule: Rule = DivideRounding(np.array([1 << 20], np.int64), -128, 127)
-    if rounding is Rounding.SINGLE:
+    if node.variant.rounding is Rounding.SINGLE:
         value, shift = (np.array([v], np.int64) for v in (1 << 30, -19))
-        rule = Requantize(value, shift, rounding, 0, -128, 127)
+        rule = Requantize(value, shift, node.variant.rounding, 0, -128, 127)
     return ResizeBilinear(node, axes[0], axes[1], rule)
 
 

@@ -1,6 +1,6 @@
 """Operators on two or more tensors: which broadcasts TFLM computes, and the operands side by side.
 
-Source: TFLM reference/binary_function.h, broadcast loops of up to four axes (BroadcastSelect: five).
+Source: TFLM reference/binary_function.h, broadcast loops of up to six axes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tflm_int8.model import Tensor
 from tflm_int8.node import Node
 
 
-def check_shapes(node: Node, inputs: list[Tensor], rank: int = 4) -> None:
+def check_shapes(node: Node, inputs: list[Tensor], rank: int = 6) -> None:
     """Refuse inputs that do not broadcast to the output's shape, or do so over more than `rank` axes."""
     shapes = [t.shape for t in inputs]
     out = node.output.shape

@@ -1,7 +1,7 @@
-"""CAST between integer types, and from integers to float32.
+"""CAST between integer types and float32.
 
-Source: TFLM micro/kernels/cast.cc (C++'s static_cast; integers wrap around). A float32 source is refused: its
-conversion is undefined out of range.
+Source: TFLM micro/kernels/cast.cc (C++'s static_cast; integers wrap around). A float32 that the
+integer type does not hold is refused when it occurs: its conversion is undefined.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from tflm_int8.fixedpoint import Rounding
 from tflm_int8.node import Node
 
 
@@ -23,14 +23,19 @@ class Cast:
 
     def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
         """[N, shape] → [N, shape]."""
-        return [inputs[0].astype(self.node.output.dtype)]
+        x, dtype = inputs[0], self.node.output.dtype
+        if x.dtype == np.float32 and dtype != "float32":
+            limits, whole = np.iinfo(dtype), np.trunc(x.astype(np.float64))
+            if not np.all((whole >= limits.min) & (whole <= limits.max)):
+                self.node.overflow(f"a float that {dtype} does not hold")
+        return [x.astype(dtype)]
 
 
-def prepare(node: Node, rounding: Rounding) -> Cast:
+def prepare(node: Node) -> Cast:
     """Check the operator."""
     node.arity(range(1, 2))
     x, out = node.input(0), node.output
-    if x.dtype not in ("int8", "int16", "int32", "uint32", "bool"):
+    if x.dtype not in ("int8", "int16", "int32", "uint32", "float32", "bool"):
         node.refuse(f"a cast from {x.dtype} is not supported")
     if out.dtype not in ("int8", "int16", "int32", "uint32", "float32"):
         node.refuse(f"a cast to {out.dtype} is not supported")

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tflm_int8.fixedpoint import Rounding
 from tflm_int8.kernels.broadcasting import aligned, check_shapes
 from tflm_int8.node import Node
 
@@ -41,12 +40,12 @@ class Choice:
         return [np.where(condition, x, y)]
 
 
-def prepare_maximum(node: Node, rounding: Rounding) -> Extreme:
+def prepare_maximum(node: Node) -> Extreme:
     """Check a MAXIMUM."""
     return _extreme(node, True)
 
 
-def prepare_minimum(node: Node, rounding: Rounding) -> Extreme:
+def prepare_minimum(node: Node) -> Extreme:
     """Check a MINIMUM."""
     return _extreme(node, False)
 
@@ -60,11 +59,11 @@ def _extreme(node: Node, greatest: bool) -> Extreme:
     return Extreme(node, greatest)
 
 
-def prepare_select(node: Node, rounding: Rounding) -> Choice:
+def prepare_select(node: Node) -> Choice:
     """Check a SELECT_V2."""
     node.arity(range(3, 4))
     condition, x, y = (node.input(i) for i in range(3))
-    check_shapes(node, [condition, x, y], rank=5)
+    check_shapes(node, [condition, x, y])
     if condition.dtype != "bool" or not x.dtype == y.dtype == node.output.dtype:
         node.refuse(f"{condition.dtype} ? {x.dtype} : {y.dtype} → {node.output.dtype}")
     if x.dtype not in ("int8", "int16", "float32"):

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tflm_int8.fixedpoint import I64Array, Rounding
+from tflm_int8.fixedpoint import I64Array
 from tflm_int8.kernels.broadcasting import aligned, check_shapes
 from tflm_int8.kernels.lookup import CODES
 from tflm_int8.kernels.requantize import below_one, rescale_int8
@@ -61,7 +61,7 @@ class Logical:
         return [FUNCTIONS[self.node.op.name](*aligned(self.node, inputs))]
 
 
-def prepare_comparison(node: Node, rounding: Rounding) -> Comparison:
+def prepare_comparison(node: Node) -> Comparison:
     """Check a comparison of int8, int32, int64 or float32 tensors (EQUAL and NOT_EQUAL: bool too)."""
     node.arity(range(2, 3))
     a, b = node.input(0), node.input(1)
@@ -78,13 +78,13 @@ def prepare_comparison(node: Node, rounding: Rounding) -> Comparison:
     return Comparison(
         node,
         (
-            rescale_int8(CODES - qa.zero_point, _LEFT_SHIFT, below_one(node, float(qa.scale)), rounding),
-            rescale_int8(CODES - qb.zero_point, _LEFT_SHIFT, below_one(node, float(qb.scale)), rounding),
+            rescale_int8(node, CODES - qa.zero_point, _LEFT_SHIFT, below_one(node, float(qa.scale))),
+            rescale_int8(node, CODES - qb.zero_point, _LEFT_SHIFT, below_one(node, float(qb.scale))),
         ),
     )
 
 
-def prepare_logical(node: Node, rounding: Rounding) -> Logical:
+def prepare_logical(node: Node) -> Logical:
     """Check a LOGICAL_AND, _OR or _NOT."""
     arity = 1 if node.op.name == "LOGICAL_NOT" else 2
     node.arity(range(arity, arity + 1))

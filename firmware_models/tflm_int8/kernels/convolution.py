@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tflm_int8.fixedpoint import I64Array, Rounding
+from tflm_int8.fixedpoint import I64Array
 from tflm_int8.geometry import Window2D
 from tflm_int8.kernels.lookup import alike
 from tflm_int8.kernels.requantize import (
@@ -97,7 +97,7 @@ class Convolution2D:
         return None if stage is None else stage.repeated(repeats)
 
 
-def prepare_conv(node: Node, rounding: Rounding) -> Convolution2D:
+def prepare_conv(node: Node) -> Convolution2D:
     """Check a CONV_2D and compute its integers."""
     filters, image = _image_and_filters(node)
     depth = filters.shape[3]
@@ -106,23 +106,24 @@ def prepare_conv(node: Node, rounding: Rounding) -> Convolution2D:
     groups = image[2] // depth
     if filters.shape[0] % groups:
         node.refuse(f"{filters.shape[0]} output channels in {groups} groups")
-    return _prepare(node, rounding, _CONV_OPTIONS, filters, groups, image, dilation_slots=(5, 4))
+    return _prepare(node, _CONV_OPTIONS, filters, groups, image, dilation_slots=(5, 4))
 
 
-def prepare_depthwise(node: Node, rounding: Rounding) -> Convolution2D:
+def prepare_depthwise(node: Node) -> Convolution2D:
     """Check a DEPTHWISE_CONV_2D and compute its integers: a convolution of one group per input channel."""
     filters, image = _image_and_filters(node)
     per_input = node.option(_DEPTHWISE_OPTIONS, 3, "<i")
     if filters.shape[0] != 1 or filters.shape[3] != image[2] * per_input:
         node.refuse(f"filter {list(filters.shape)}, {image[2]} input channels, depth multiplier {per_input}")
     by_output = np.ascontiguousarray(filters.transpose(3, 1, 2, 0))
-    return _prepare(node, rounding, _DEPTHWISE_OPTIONS, by_output, image[2], image, dilation_slots=(6, 5))
+    return _prepare(node, _DEPTHWISE_OPTIONS, by_output, image[2], image, dilation_slots=(6, 5))
 
 
 def _image_and_filters(node: Node) -> tuple[I64Array, tuple[int, int, int]]:
     """The filter as int64 [4 axes] and the image's height, width and channels."""
     node.arity(range(2, 4))
-    x, filters = node.input(0), node.constant(node.input(1), "int8")
+    x = node.input(0)
+    filters = node.constant(node.input(1), *(("int8", "int4") if x.dtype == "int8" else ("int8",)))
     if len(x.shape) != 4 or filters.ndim != 4 or filters.size == 0 or x.size == 0:
         node.refuse(f"shapes {list(x.shape)} and {list(filters.shape)}: four axes each are needed")
     return filters, (x.shape[1], x.shape[2], x.shape[3])
@@ -130,7 +131,6 @@ def _image_and_filters(node: Node) -> tuple[I64Array, tuple[int, int, int]]:
 
 def _prepare(
     node: Node,
-    rounding: Rounding,
     union: int,
     filters: I64Array,
     groups: int,
@@ -157,7 +157,7 @@ def _prepare(
     reach = node.check_accumulator(by_output, x_quantization.zero_point, bias, x.dtype, limit)
     scales = effective_scales(node, x_quantization, node.input(1), out_quantization, n_out)
     activation = node.option(union, 4 if union == _DEPTHWISE_OPTIONS else 3, "<b")
-    requantize = by_channel(node, scales, rounding, activation, n_out, accumulator)
+    requantize = by_channel(node, scales, activation, n_out, accumulator)
     return Convolution2D(node, window, filters, groups, bias, x_quantization.zero_point, requantize, reach)
 
 

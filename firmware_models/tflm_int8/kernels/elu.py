@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tflm_int8.fixedpoint import INT32_MAX, I64Array, Rounding
+from tflm_int8.fixedpoint import INT32_MAX, I64Array
 from tflm_int8.kernels.lookup import CODES, Lookup, lookup
 from tflm_int8.node import Node
 
@@ -21,7 +21,7 @@ F32Array = NDArray[np.float32]
 _EXP_SLACK = 0.02 * 2.0**-23
 
 
-def prepare(node: Node, rounding: Rounding) -> Lookup:
+def prepare(node: Node) -> Lookup:
     """Check an ELU and fill its table."""
     x, out = node.int8(node.input(0)), node.int8(node.output)
     with np.errstate(all="ignore"):

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tflm_int8.fixedpoint import I64Array, Rounding
+from tflm_int8.fixedpoint import I64Array
+from tflm_int8.kernels import computed_weights
+from tflm_int8.kernels.computed_weights import ComputedWeights
 from tflm_int8.kernels.lookup import alike
 from tflm_int8.kernels.requantize import (
     RequantizeWide,
@@ -20,6 +22,7 @@ from tflm_int8.kernels.requantize import (
     accumulator_type,
     by_channel,
     exact_gemm_dtype,
+    per_channel,
     proved_stage,
     requantized,
 )
@@ -74,12 +77,14 @@ class FullyConnected:
         return proved_stage(self.node, self.requantize, self._offset, self.reach)
 
 
-def prepare(node: Node, rounding: Rounding) -> FullyConnected:
+def prepare(node: Node) -> FullyConnected | ComputedWeights:
     """Check the operator and compute its integers."""
     node.arity(range(2, 4))
     x, filters, out = node.input(0), node.input(1), node.output
     x_quantization, out_quantization = alike(node)
-    raw = node.constant(filters, "int8")
+    if filters.data is None:
+        return _computed(node, x_quantization, out_quantization)
+    raw = node.constant(filters, *(("int8", "int4") if x.dtype == "int8" else ("int8",)))
     if raw.ndim != 2 or raw.size == 0:
         node.refuse(f"the weights have the shape {list(filters.shape)}")
     if node.option(_OPTIONS, 1, "<b"):
@@ -93,9 +98,19 @@ def prepare(node: Node, rounding: Rounding) -> FullyConnected:
     weights = raw - zero_point
     limit = accumulator_limit(accumulator)
     reach = node.check_accumulator(weights, x_quantization.zero_point, bias, x.dtype, limit)
-    requantize = by_channel(node, scales, rounding, node.option(_OPTIONS, 0, "<b"), n_out, accumulator)
+    requantize = by_channel(node, scales, node.option(_OPTIONS, 0, "<b"), n_out, accumulator)
     batches = x.size // n_in
     return FullyConnected(node, weights, bias, x_quantization.zero_point, batches, requantize, reach)
+
+
+def _computed(node: Node, x: Quantization, out: Quantization) -> ComputedWeights:
+    """Of int8 alone, per tensor or per channel."""
+    filters = node.input(1)
+    if len(filters.shape) != 2 or node.output.dtype != "int8" or node.option(_OPTIONS, 1, "<b"):
+        node.refuse(f"computed weights {list(filters.shape)} → {node.output.dtype} are not supported")
+    scales, zero_point = _effective_scales(node, x, filters, out, filters.shape[0])
+    stage = per_channel(node, scales, node.option(_OPTIONS, 0, "<b"), filters.shape[0])
+    return computed_weights.prepare(node, zero_point, stage)
 
 
 def _effective_scales(
@@ -106,10 +121,11 @@ def _effective_scales(
     if quantization is None:
         node.refuse("the weights are not quantized")
     if len(quantization.scales) > 1:
-        if len(quantization.scales) != n_out:
+        axis = quantization.axis
+        if len(quantization.scales) != n_out or axis not in (0, 1) or filters.shape[axis] != n_out:
             node.refuse(f"{len(quantization.scales)} scales for {n_out} channels")
-        if np.any(quantization.zero_points):
-            node.refuse("per-channel weights with a zero point are not supported")
+        if np.any(quantization.zero_points) or filters.dtype == "int4":
+            node.refuse("per-channel weights of int4 or with a zero point are not supported")
         products: NDArray[np.float64] = float(x.scale) * quantization.scales.astype(np.float64)
         return list(products / float(out.scale)), 0
     if not -128 <= quantization.zero_point <= 127:

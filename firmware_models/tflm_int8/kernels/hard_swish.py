@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from tflm_int8.fixedpoint import INT32_MAX, I64Array, Multiplier, Rounding
+from tflm_int8.fixedpoint import INT32_MAX, I64Array, Multiplier
 from tflm_int8.kernels.lookup import CODES, Lookup, lookup
 from tflm_int8.node import Node
 
 
-def prepare(node: Node, rounding: Rounding) -> Lookup:
+def prepare(node: Node) -> Lookup:
     """Check a HARD_SWISH and fill its table."""
     x, out = node.int8(node.input(0)), node.int8(node.output)
     hires = float(x.scale) / 128

@@ -19,7 +19,6 @@ from tflm_int8.fixedpoint import (
     INT32_MIN,
     I64Array,
     Multiplier,
-    Rounding,
     multiply_by_quantized_multiplier,
     rounding_divide_by_pot,
     srdhm,
@@ -55,39 +54,37 @@ def _saturated(x: I64Array) -> I64Array:
     return np.clip(x, INT32_MIN, INT32_MAX)
 
 
-def prepare_rsqrt(node: Node, rounding: Rounding) -> Lookup | Pointwise:
+def prepare_rsqrt(node: Node) -> Lookup | Pointwise:
     """Check a RSQRT; codes below the zero point are refused when they occur, as TFLM does."""
     x, out = alike(node)
     m = node.multiplier(1.0 / (math.sqrt(float(x.scale)) * float(out.scale)))
     if m.shift - _RSQRT_SHIFT < -31:
         node.refuse("the output's scale is out of range")
-    function = partial(_rsqrt, node, rounding, m, x.zero_point, out.zero_point)
+    function = partial(_rsqrt, node, m, x.zero_point, out.zero_point)
     return pointwise(node, function, first=x.zero_point)
 
 
-def _rsqrt(node: Node, rounding: Rounding, m: Multiplier, before: int, after: int, x: I64Array) -> I64Array:
+def _rsqrt(node: Node, m: Multiplier, before: int, after: int, x: I64Array) -> I64Array:
     """1/√(x − before); the greatest code where that is 0 or less."""
     multiplier, shift = inverse_sqrt(np.maximum(x - before, 1))
     one = np.ones(x.shape, np.int64)
-    data = multiply_by_quantized_multiplier(one, multiplier, shift + _RSQRT_SHIFT, rounding)
+    data = multiply_by_quantized_multiplier(one, multiplier, shift + _RSQRT_SHIFT, node.variant.rounding)
     defined = x > before
     second = Multiplier(m.value, m.shift - _RSQRT_SHIFT)
-    values = clamped(node, rescaled(node, np.where(defined, data, 0), second, rounding) + after)
+    values = clamped(node, rescaled(node, np.where(defined, data, 0), second) + after)
     return np.where(defined, values, int(np.iinfo(node.output.dtype).max))
 
 
-def prepare_abs(node: Node, rounding: Rounding) -> Lookup | Pointwise:
+def prepare_abs(node: Node) -> Lookup | Pointwise:
     """Check an ABS; equal scales are not rescaled."""
     x, out = alike(node)
     m = None if x.scale == out.scale else node.multiplier(float(x.scale) / float(out.scale))
-    return pointwise(node, partial(_abs, node, rounding, m, x.zero_point, out.zero_point))
+    return pointwise(node, partial(_abs, node, m, x.zero_point, out.zero_point))
 
 
-def _abs(
-    node: Node, rounding: Rounding, m: Multiplier | None, before: int, after: int, x: I64Array
-) -> I64Array:
+def _abs(node: Node, m: Multiplier | None, before: int, after: int, x: I64Array) -> I64Array:
     values = np.abs(x - before)
-    return clamped(node, (values if m is None else rescaled(node, values, m, rounding)) + after)
+    return clamped(node, (values if m is None else rescaled(node, values, m)) + after)
 
 
 @dataclass(frozen=True)
@@ -96,17 +93,16 @@ class L2Normalization:
 
     node: Node
     zero_point: int
-    rounding: Rounding
 
     def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
         """int8 [N, shape] → int8 [N, shape]."""
         x = inputs[0].astype(np.int64) - self.zero_point
         multiplier, shift = inverse_sqrt((x * x).sum(axis=-1, keepdims=True))
-        scaled = multiply_by_quantized_multiplier(x, multiplier, shift + 7, self.rounding)
+        scaled = multiply_by_quantized_multiplier(x, multiplier, shift + 7, self.node.variant.rounding)
         return [np.clip(scaled, -128, 127).astype(np.int8)]
 
 
-def prepare_l2(node: Node, rounding: Rounding) -> L2Normalization:
+def prepare_l2(node: Node) -> L2Normalization:
     """Check an L2_NORMALIZATION; TFLM ignores the output's quantization."""
     node.arity(range(1, 2))
     x, out = node.input(0), node.output
@@ -118,4 +114,4 @@ def prepare_l2(node: Node, rounding: Rounding) -> L2Normalization:
         node.refuse("a fused activation is not supported")
     if x.shape[-1] > MAX_DEPTH:
         node.refuse(f"the squares of {x.shape[-1]} elements can overflow int32")
-    return L2Normalization(node, quantization.zero_point, rounding)
+    return L2Normalization(node, quantization.zero_point)

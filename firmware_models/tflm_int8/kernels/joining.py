@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tflm_int8.fixedpoint import I64Array, Rounding
+from tflm_int8.fixedpoint import I64Array
 from tflm_int8.kernels.movement import (
     Movement,
     check_moved,
@@ -27,7 +27,7 @@ _MAX_INPUTS = 10
 _SPLIT_TYPES = "int8 int16 int32 float32"
 
 
-def prepare_concatenation(node: Node, rounding: Rounding) -> Movement:
+def prepare_concatenation(node: Node) -> Movement:
     """Check a CONCATENATION; int8 inputs have the output's scale and zero point."""
     inputs = _inputs(node)
     if len(inputs) > _MAX_INPUTS:
@@ -47,7 +47,7 @@ def prepare_concatenation(node: Node, rounding: Rounding) -> Movement:
     return movement(node, range(len(inputs)), [numbers])
 
 
-def prepare_pack(node: Node, rounding: Rounding) -> Movement:
+def prepare_pack(node: Node) -> Movement:
     """Check a PACK: inputs of one shape, stacked on a new axis."""
     inputs = _inputs(node)
     check_moved(node, inputs, "int8 int16 int32 int64 float32")
@@ -58,7 +58,7 @@ def prepare_pack(node: Node, rounding: Rounding) -> Movement:
     return movement(node, range(len(inputs)), [np.stack(_numbered(inputs), axis)])
 
 
-def prepare_unpack(node: Node, rounding: Rounding) -> Movement:
+def prepare_unpack(node: Node) -> Movement:
     """Check an UNPACK: one output per position on an axis."""
     n_out = len(node.op.outputs)
     node.arity(range(1, 2), n_out)
@@ -72,12 +72,12 @@ def prepare_unpack(node: Node, rounding: Rounding) -> Movement:
     return movement(node, [0], list(np.moveaxis(numbers, axis, 0)))
 
 
-def prepare_split(node: Node, rounding: Rounding) -> Movement:
+def prepare_split(node: Node) -> Movement:
     """Check a SPLIT (inputs: axis, tensor) into equal parts."""
     return _split(node, tensor=1, axis=0, n_inputs=2)
 
 
-def prepare_split_v(node: Node, rounding: Rounding) -> Movement:
+def prepare_split_v(node: Node) -> Movement:
     """Check a SPLIT_V (inputs: tensor, sizes, axis); like TFLM, the outputs' shapes are the sizes."""
     return _split(node, tensor=0, axis=2, n_inputs=3)
 

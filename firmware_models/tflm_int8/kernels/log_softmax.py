@@ -17,7 +17,6 @@ from tflm_int8.fixedpoint import (
     INT32_MIN,
     I64Array,
     Multiplier,
-    Rounding,
     multiply_by_quantized_multiplier,
     rounding_divide_by_pot,
     srdhm,
@@ -39,7 +38,6 @@ class LogSoftmax:
     node: Node
     function: SoftmaxFunction
     inverse: Multiplier
-    rounding: Rounding
 
     def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
         """int8 [N, shape] → int8 [N, shape]."""
@@ -47,19 +45,19 @@ class LogSoftmax:
         difference = x - x.max(axis=-1, keepdims=True)
         log = log_of_sum(self.function.exponentials()[-difference].sum(axis=-1, keepdims=True))
         least = multiply_by_quantized_multiplier(
-            log + INT32_MIN, self.inverse.value, self.inverse.shift, self.rounding
+            log + INT32_MIN, self.inverse.value, self.inverse.shift, self.node.variant.rounding
         )
         least = np.maximum(least, -self.function.radius - 1)
         m = self.function.multiplier
         scaled = multiply_by_quantized_multiplier(
-            np.maximum(difference, -self.function.radius), m.value, m.shift, self.rounding
+            np.maximum(difference, -self.function.radius), m.value, m.shift, self.node.variant.rounding
         )
         below = ((scaled - log - INT32_MIN) & 0xFFFFFFFF) + INT32_MIN
         values = np.clip(rounding_divide_by_pot(below, 22) + 127, -128, 127)
         return [np.where(difference > least, values, -128).astype(np.int8)]
 
 
-def prepare(node: Node, rounding: Rounding) -> LogSoftmax:
+def prepare(node: Node) -> LogSoftmax:
     """Check the operator and compute its integers."""
     same_size(node)
     x, out = node.input(0), node.output
@@ -70,7 +68,7 @@ def prepare(node: Node, rounding: Rounding) -> LogSoftmax:
         node.refuse(f"the input has the shape {list(x.shape)}; a row has at most {MAX_DEPTH} elements")
     softmax = function(node, 1.0, float(quantization.scale))
     inverse = below_one(node, 2.0 ** (31 - softmax.multiplier.shift) / softmax.multiplier.value)
-    return LogSoftmax(node, softmax, inverse, rounding)
+    return LogSoftmax(node, softmax, inverse)
 
 
 def _saturated_shift(x: I64Array, left: I64Array | int) -> I64Array:

@@ -15,7 +15,6 @@ import numpy as np
 from tflm_int8.fixedpoint import (
     INT32_MAX,
     I64Array,
-    Rounding,
     multiply_by_quantized_multiplier,
     round_half_away,
     rounding_divide_by_pot,
@@ -28,24 +27,24 @@ from tflm_int8.node import Node
 _INTEGER_BITS = 4
 
 
-def prepare_logistic(node: Node, rounding: Rounding) -> Lookup | Pointwise:
+def prepare_logistic(node: Node) -> Lookup | Pointwise:
     """Check a LOGISTIC; TFLM requires the output's zero point to be −128."""
     if node.input(0).dtype == "int16":
         return wide.prepare_logistic(node)
     if node.int8(node.output).zero_point != -128:
         node.refuse("the output must have the zero point -128")
-    return lookup(node, _table(node, rounding, lambda q: rounding_divide_by_pot(_logistic(q), 23) - 128))
+    return lookup(node, _table(node, lambda q: rounding_divide_by_pot(_logistic(q), 23) - 128))
 
 
-def prepare_tanh(node: Node, rounding: Rounding) -> Lookup | Pointwise:
+def prepare_tanh(node: Node) -> Lookup | Pointwise:
     """Check a TANH."""
     if node.input(0).dtype == "int16":
         return wide.prepare_tanh(node)
     node.int8(node.output)
-    return lookup(node, _table(node, rounding, lambda q: rounding_divide_by_pot(_tanh(q), 24)))
+    return lookup(node, _table(node, lambda q: rounding_divide_by_pot(_tanh(q), 24)))
 
 
-def _table(node: Node, rounding: Rounding, function: Callable[[I64Array], I64Array]) -> I64Array:
+def _table(node: Node, function: Callable[[I64Array], I64Array]) -> I64Array:
     quantization = node.int8(node.input(0))
     fraction, shift = math.frexp(float(quantization.scale) * (1 << (31 - _INTEGER_BITS)))
     value = round_half_away(fraction * 2.0**31)
@@ -56,7 +55,7 @@ def _table(node: Node, rounding: Rounding, function: Callable[[I64Array], I64Arr
     inside = np.abs(x) < radius
     values = np.where(x <= -radius, -128, 127)
     if np.any(inside):
-        q = multiply_by_quantized_multiplier(x[inside], value, shift, rounding)
+        q = multiply_by_quantized_multiplier(x[inside], value, shift, node.variant.rounding)
         values[inside] = np.clip(function(q), -128, 127)
     return values.astype(np.int64)
 

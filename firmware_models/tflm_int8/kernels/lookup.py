@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tflm_int8.fixedpoint import INT32_MAX, INT32_MIN, I64Array, Multiplier, Rounding
+from tflm_int8.fixedpoint import INT32_MAX, INT32_MIN, I64Array, Multiplier
 from tflm_int8.fixedpoint import multiply_by_quantized_multiplier as scaled_by
 from tflm_int8.model import Quantization
 from tflm_int8.node import Node
@@ -91,12 +91,12 @@ def same_size(node: Node) -> None:
         node.refuse(f"shapes {list(x.shape)} → {list(out.shape)}")
 
 
-def rescaled(node: Node, x: I64Array, m: Multiplier, rounding: Rounding) -> I64Array:
+def rescaled(node: Node, x: I64Array, m: Multiplier) -> I64Array:
     """x times the multiplier; refuses an x whose left shift overflows int32 (undefined in TFLM)."""
     left = max(m.shift, 0)
     if len(x) and (int(x.max()) << left > INT32_MAX or int(x.min()) << left < INT32_MIN):
         node.overflow("a value times its left shift can leave int32")
-    return scaled_by(x, m.value, m.shift, rounding)
+    return scaled_by(x, m.value, m.shift, node.variant.rounding)
 
 
 def clamped(node: Node, values: I64Array, lo: int | None = None, hi: int | None = None) -> I64Array:

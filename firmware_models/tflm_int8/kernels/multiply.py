@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tflm_int8.fixedpoint import I64Array, Rounding
+from tflm_int8.fixedpoint import I64Array
+from tflm_int8.kernels import integer_arithmetic
 from tflm_int8.kernels.broadcasting import aligned, check_shapes
+from tflm_int8.kernels.integer_arithmetic import IntegerArithmetic
 from tflm_int8.kernels.lookup import CODES
 from tflm_int8.kernels.requantize import below_one, one_channel, rescale_int8, to_output
 from tflm_int8.kernels.wide import Wide, prepare_arithmetic
@@ -53,8 +55,10 @@ class SquaredDifference:
         return [to_output(self.node, (a - b) ** 2, self.requantize)]
 
 
-def prepare_multiply(node: Node, rounding: Rounding) -> Multiply:
+def prepare_multiply(node: Node) -> Multiply | IntegerArithmetic:
     """Check a MUL and compute its integers."""
+    if node.output.dtype == "int32":
+        return integer_arithmetic.prepare(node, node.option(_MUL_OPTIONS, 0, "<b"))
     node.arity(range(2, 3))
     a, b = node.input(0), node.input(1)
     check_shapes(node, [a, b])
@@ -63,14 +67,16 @@ def prepare_multiply(node: Node, rounding: Rounding) -> Multiply:
     else:
         qa, qb, out = node.int8(a), node.int8(b), node.int8(node.output)
     real = float(qa.scale) * float(qb.scale) / float(out.scale)
-    stage = one_channel(node, node.multiplier(real), rounding, node.option(_MUL_OPTIONS, 0, "<b"))
+    stage = one_channel(node, node.multiplier(real), node.option(_MUL_OPTIONS, 0, "<b"))
     return Multiply(node, (qa.zero_point, qb.zero_point), stage)
 
 
-def prepare_squared_difference(node: Node, rounding: Rounding) -> SquaredDifference | Wide:
+def prepare_squared_difference(node: Node) -> SquaredDifference | Wide | IntegerArithmetic:
     """Check a SQUARED_DIFFERENCE and compute its integers."""
+    if node.output.dtype == "int32":
+        return integer_arithmetic.prepare(node, 0)
     if node.output.dtype == "int16":
-        return prepare_arithmetic(node, rounding, 0)
+        return prepare_arithmetic(node, 0)
     node.arity(range(2, 3))
     a, b = node.input(0), node.input(1)
     check_shapes(node, [a, b])
@@ -78,12 +84,8 @@ def prepare_squared_difference(node: Node, rounding: Rounding) -> SquaredDiffere
     twice_max = 2.0 * float(max(qa.scale, qb.scale))
     divisor = float(np.float32(1 << 2 * _LEFT_SHIFT) * out.scale)
     tables = (
-        rescale_int8(
-            CODES - qa.zero_point, _LEFT_SHIFT, below_one(node, float(qa.scale) / twice_max), rounding
-        ),
-        rescale_int8(
-            CODES - qb.zero_point, _LEFT_SHIFT, below_one(node, float(qb.scale) / twice_max), rounding
-        ),
+        rescale_int8(node, CODES - qa.zero_point, _LEFT_SHIFT, below_one(node, float(qa.scale) / twice_max)),
+        rescale_int8(node, CODES - qb.zero_point, _LEFT_SHIFT, below_one(node, float(qb.scale) / twice_max)),
     )
-    stage = one_channel(node, node.multiplier(twice_max * twice_max / divisor), rounding, 0)
+    stage = one_channel(node, node.multiplier(twice_max * twice_max / divisor), 0)
     return SquaredDifference(node, tables, stage)

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from tflm_int8.fixedpoint import I64Array, Rounding
+from tflm_int8.fixedpoint import I64Array
 from tflm_int8.kernels.movement import Movement, check_moved, check_rank, integers, movement, numbered
 from tflm_int8.model import Tensor
 from tflm_int8.node import Node
@@ -17,7 +17,7 @@ from tflm_int8.node import Node
 _MIRROR_OPTIONS = 77
 
 
-def prepare_pad(node: Node, rounding: Rounding) -> Movement:
+def prepare_pad(node: Node) -> Movement:
     """Check a PAD or PADV2; the border holds the third input, or the zero point (0 when not int8)."""
     node.arity(range(2, 4))
     x, value, out = node.input(0), node.optional_input(2), node.output
@@ -34,7 +34,7 @@ def prepare_pad(node: Node, rounding: Rounding) -> Movement:
     return movement(node, sources, [numbers], fill)
 
 
-def prepare_mirror(node: Node, rounding: Rounding) -> Movement:
+def prepare_mirror(node: Node) -> Movement:
     """Check a MIRROR_PAD: reflect (without the edge) or symmetric (with it)."""
     node.arity(range(2, 3))
     x = node.input(0)

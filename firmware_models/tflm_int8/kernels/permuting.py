@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tflm_int8.fixedpoint import I64Array, Rounding
+from tflm_int8.fixedpoint import I64Array
 from tflm_int8.kernels.movement import (
     Movement,
     check_moved,
@@ -25,7 +25,7 @@ _SPACE_TO_DEPTH_OPTIONS = 19
 _DEPTH_TO_SPACE_OPTIONS = 94
 
 
-def prepare_transpose(node: Node, rounding: Rounding) -> Movement:
+def prepare_transpose(node: Node) -> Movement:
     """Check a TRANSPOSE of 1 to 5 dimensions."""
     node.arity(range(2, 3))
     x = node.input(0)
@@ -37,7 +37,7 @@ def prepare_transpose(node: Node, rounding: Rounding) -> Movement:
     return movement(node, [0], [numbered(x).transpose(order)])
 
 
-def prepare_reverse(node: Node, rounding: Rounding) -> Movement:
+def prepare_reverse(node: Node) -> Movement:
     """Check a REVERSE_V2 on neighbouring axes (TFLM refuses others)."""
     node.arity(range(2, 3))
     x = node.input(0)
@@ -49,7 +49,7 @@ def prepare_reverse(node: Node, rounding: Rounding) -> Movement:
     return movement(node, [0], [np.flip(numbered(x), axes)])
 
 
-def prepare_space_to_batch(node: Node, rounding: Rounding) -> Movement:
+def prepare_space_to_batch(node: Node) -> Movement:
     """Check a SPACE_TO_BATCH_ND without paddings: TFLM fills them with a value that it never sets."""
     x, block, paddings = _batch_operands(node)
     if np.any(paddings):
@@ -65,7 +65,7 @@ def prepare_space_to_batch(node: Node, rounding: Rounding) -> Movement:
     return movement(node, [0], [_of_rank(moved.reshape(batch), len(x.shape))])
 
 
-def prepare_batch_to_space(node: Node, rounding: Rounding) -> Movement:
+def prepare_batch_to_space(node: Node) -> Movement:
     """Check a BATCH_TO_SPACE_ND with crops."""
     x, block, crops = _batch_operands(node)
     shape = _image(x)
@@ -79,7 +79,7 @@ def prepare_batch_to_space(node: Node, rounding: Rounding) -> Movement:
     return movement(node, [0], [_of_rank(kept, len(x.shape))])
 
 
-def prepare_space_to_depth(node: Node, rounding: Rounding) -> Movement:
+def prepare_space_to_depth(node: Node) -> Movement:
     """Check a SPACE_TO_DEPTH."""
     x, b = _depth_operands(node, _SPACE_TO_DEPTH_OPTIONS)
     n, height, width, depth = x.shape
@@ -89,7 +89,7 @@ def prepare_space_to_depth(node: Node, rounding: Rounding) -> Movement:
     return movement(node, [0], [blocks.reshape(n, height // b, width // b, b * b * depth)])
 
 
-def prepare_depth_to_space(node: Node, rounding: Rounding) -> Movement:
+def prepare_depth_to_space(node: Node) -> Movement:
     """Check a DEPTH_TO_SPACE."""
     x, b = _depth_operands(node, _DEPTH_TO_SPACE_OPTIONS)
     n, height, width, depth = x.shape

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tflm_int8.fixedpoint import Rounding
 from tflm_int8.geometry import Window2D
 from tflm_int8.node import Node
 from tflm_int8.program.primitives import DivideRounding
@@ -87,12 +86,12 @@ class AveragePool(Pool):
         return out
 
 
-def prepare_max(node: Node, rounding: Rounding) -> MaxPool:
+def prepare_max(node: Node) -> MaxPool:
     """Check a MAX_POOL_2D."""
     return MaxPool(node, *_window_and_range(node))
 
 
-def prepare_average(node: Node, rounding: Rounding) -> AveragePool:
+def prepare_average(node: Node) -> AveragePool:
     """Check an AVERAGE_POOL_2D."""
     return AveragePool(node, *_window_and_range(node))
 

@@ -1,4 +1,4 @@
-"""QUANTIZE and DEQUANTIZE: between float32, int8, int16 and int32.
+"""QUANTIZE and DEQUANTIZE: between float32, int8, uint8, int16 and int32.
 
 Source: TFLM micro/kernels/quantize_common.cc, dequantize_common.cc, reference/requantize.h, quantize.h
 (float32 division, halves away from zero), dequantize.h (double product, rounded once to float32).
@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tflm_int8.fixedpoint import INT32_MAX, Multiplier, Rounding
+from tflm_int8.fixedpoint import INT32_MAX, Multiplier
 from tflm_int8.kernels.lookup import CODES, Lookup, clamped, lookup, rescaled, same_size
 from tflm_int8.model import Quantization
 from tflm_int8.node import Node
@@ -21,7 +21,8 @@ _PAIRS: Final[dict[str, tuple[str, ...]]] = {
     "float32": ("int8", "int16"),
     "int16": ("int8", "int16", "int32"),
     "int32": ("int8", "int16"),
-    "int8": ("int8", "int16", "int32"),
+    "int8": ("int8", "uint8", "int16", "int32"),
+    "uint8": ("int8",),
 }
 
 
@@ -46,18 +47,17 @@ class QuantizeFloat:
 
 @dataclass(frozen=True)
 class Requantization:
-    """int16 or int32 to another type: a fixed-point multiplier between zero points."""
+    """uint8, int16 or int32 to another type: a fixed-point multiplier between zero points."""
 
     node: Node
     multiplier: Multiplier
-    rounding: Rounding
     before: int
     after: int
 
     def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
-        """int16 or int32 [N, shape] → int8, int16 or int32 [N, shape]."""
+        """uint8, int16 or int32 [N, shape] → int8, int16 or int32 [N, shape]."""
         centred = inputs[0].astype(np.int64) - self.before
-        flat = rescaled(self.node, centred.reshape(-1), self.multiplier, self.rounding) + self.after
+        flat = rescaled(self.node, centred.reshape(-1), self.multiplier) + self.after
         return [clamped(self.node, flat).reshape(centred.shape).astype(self.node.output.dtype)]
 
 
@@ -69,13 +69,13 @@ class Dequantize:
     quantization: Quantization
 
     def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
-        """int8 or int16 [N, shape] → float32 [N, shape]."""
+        """int8, uint8 or int16 [N, shape] → float32 [N, shape]."""
         centred = inputs[0].astype(np.float64) - self.quantization.zero_point
         with np.errstate(over="ignore", under="ignore"):
             return [(float(self.quantization.scale) * centred).astype(np.float32)]
 
 
-def prepare_quantize(node: Node, rounding: Rounding) -> Lookup | QuantizeFloat | Requantization:
+def prepare_quantize(node: Node) -> Lookup | QuantizeFloat | Requantization:
     """Check a QUANTIZE: of floats, of int8 by a table, of wider integers."""
     same_size(node)
     x, out = node.input(0), node.output
@@ -87,14 +87,14 @@ def prepare_quantize(node: Node, rounding: Rounding) -> Lookup | QuantizeFloat |
     before = node.quantized(x, x.dtype)
     m = node.multiplier(float(before.scale) / float(after.scale))
     if x.dtype == "int8":
-        values = rescaled(node, CODES - before.zero_point, m, rounding) + after.zero_point
+        values = rescaled(node, CODES - before.zero_point, m) + after.zero_point
         return lookup(node, clamped(node, values))
-    return Requantization(node, m, rounding, before.zero_point, after.zero_point)
+    return Requantization(node, m, before.zero_point, after.zero_point)
 
 
-def prepare_dequantize(node: Node, rounding: Rounding) -> Dequantize:
+def prepare_dequantize(node: Node) -> Dequantize:
     """Check a DEQUANTIZE."""
     same_size(node)
     if node.output.dtype != "float32":
         node.refuse(f"the output is {node.output.dtype}, float32 is needed")
-    return Dequantize(node, node.quantized(node.input(0), "int8", "int16"))
+    return Dequantize(node, node.quantized(node.input(0), "int8", "uint8", "int16"))

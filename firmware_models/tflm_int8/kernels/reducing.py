@@ -1,4 +1,4 @@
-"""MEAN and SUM (int8, int16), REDUCE_MAX and REDUCE_MIN, ARG_MAX and ARG_MIN (int8) over constant axes.
+"""MEAN, SUM (int8, int16), REDUCE_MAX, REDUCE_MIN, ARG_MAX, ARG_MIN (int8), REDUCE_ALL over constant axes.
 
 Source: TFLM micro/kernels/reduce_common.cc, arg_min_max.cc, reference/reduce.h (QuantizedMeanOrSum).
 """
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tflm_int8.fixedpoint import INT32_MAX, I64Array, Multiplier, Rounding
+from tflm_int8.fixedpoint import INT32_MAX, I64Array, Multiplier
 from tflm_int8.kernels.movement import MAX_ELEMENTS, check_moved, integers, numbered, positive_axis
 from tflm_int8.kernels.requantize import Int8Array, one_channel, to_output
 from tflm_int8.model import Tensor
@@ -66,6 +66,16 @@ class ExtremeReduction(Reduction):
 
 
 @dataclass(frozen=True)
+class AllReduction(Reduction):
+    """y = whether all elements hold."""
+
+    def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[np.bool_]]:
+        """bool [N, shape], axes → bool [N, output shape]."""
+        x = inputs[0]
+        return [np.all(x, axis=self._sample_axes).reshape(len(x), *self.node.output.shape)]
+
+
+@dataclass(frozen=True)
 class ArgReduction(Reduction):
     """y = the position, on one axis, of the first greatest (or least) element."""
 
@@ -79,37 +89,44 @@ class ArgReduction(Reduction):
         return [at.reshape(len(x), *self.node.output.shape)]
 
 
-def prepare_mean(node: Node, rounding: Rounding) -> SumReduction:
+def prepare_mean(node: Node) -> SumReduction:
     """Check a MEAN."""
-    return _sum(node, rounding, mean=True)
+    return _sum(node, mean=True)
 
 
-def prepare_sum(node: Node, rounding: Rounding) -> SumReduction:
+def prepare_sum(node: Node) -> SumReduction:
     """Check a SUM."""
-    return _sum(node, rounding, mean=False)
+    return _sum(node, mean=False)
 
 
-def prepare_max(node: Node, rounding: Rounding) -> ExtremeReduction:
+def prepare_max(node: Node) -> ExtremeReduction:
     """Check a REDUCE_MAX."""
     return _extreme(node, greatest=True)
 
 
-def prepare_min(node: Node, rounding: Rounding) -> ExtremeReduction:
+def prepare_min(node: Node) -> ExtremeReduction:
     """Check a REDUCE_MIN."""
     return _extreme(node, greatest=False)
 
 
-def prepare_arg_max(node: Node, rounding: Rounding) -> ArgReduction:
+def prepare_all(node: Node) -> AllReduction:
+    """Check a REDUCE_ALL."""
+    x, axes = _operands(node)
+    _check_output(node, x, axes, "bool")
+    return AllReduction(node, axes)
+
+
+def prepare_arg_max(node: Node) -> ArgReduction:
     """Check an ARG_MAX."""
     return _arg(node, greatest=True)
 
 
-def prepare_arg_min(node: Node, rounding: Rounding) -> ArgReduction:
+def prepare_arg_min(node: Node) -> ArgReduction:
     """Check an ARG_MIN."""
     return _arg(node, greatest=False)
 
 
-def _sum(node: Node, rounding: Rounding, *, mean: bool) -> SumReduction:
+def _sum(node: Node, *, mean: bool) -> SumReduction:
     x, axes = _operands(node)
     _check_output(node, x, axes, "int8 int16")
     before, after = (node.quantized(t, "int8", "int16") for t in (x, node.output))
@@ -117,7 +134,7 @@ def _sum(node: Node, rounding: Rounding, *, mean: bool) -> SumReduction:
     if count * np.iinfo(x.dtype).max * 2 > INT32_MAX:
         node.overflow(f"a sum of {count} elements of {x.dtype} can leave int32")
     m = node.multiplier(float(before.scale) / float(after.scale))
-    stage = one_channel(node, _divided(m, count) if mean else m, rounding, 0)
+    stage = one_channel(node, _divided(m, count) if mean else m, 0)
     return SumReduction(node, axes, before.zero_point, stage)
 
 

@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 
 from tflm_int8.errors import MalformedModel
-from tflm_int8.fixedpoint import I64Array, Multiplier, Rounding
+from tflm_int8.fixedpoint import I64Array, Multiplier
 from tflm_int8.flatbuffer import Damaged
 from tflm_int8.kernels.lookup import Lookup, Pointwise, alike, clamped, pointwise, rescaled
 from tflm_int8.node import Node
@@ -20,25 +20,25 @@ from tflm_int8.node import Node
 _LEAKY_OPTIONS = 75
 
 
-def prepare_relu(node: Node, rounding: Rounding) -> Lookup | Pointwise:
+def prepare_relu(node: Node) -> Lookup | Pointwise:
     """Check a RELU: requantized, then not below the output's zero."""
     x, out = alike(node)
     m = node.multiplier(float(x.scale) / float(out.scale))
-    return pointwise(node, partial(_relu, node, rounding, m, x.zero_point, out.zero_point))
+    return pointwise(node, partial(_relu, node, m, x.zero_point, out.zero_point))
 
 
-def _relu(node: Node, rounding: Rounding, m: Multiplier, before: int, after: int, x: I64Array) -> I64Array:
-    return clamped(node, rescaled(node, x - before, m, rounding) + after, lo=after)
+def _relu(node: Node, m: Multiplier, before: int, after: int, x: I64Array) -> I64Array:
+    return clamped(node, rescaled(node, x - before, m) + after, lo=after)
 
 
-def prepare_relu6(node: Node, rounding: Rounding) -> Lookup | Pointwise:
+def prepare_relu6(node: Node) -> Lookup | Pointwise:
     """Check a RELU6: codes clamped between the input's zero and six."""
     x, _ = alike(node)
     most = min(node.code_of(6.0, x), int(np.iinfo(node.input(0).dtype).max))
     return pointwise(node, partial(np.clip, a_min=x.zero_point, a_max=most))
 
 
-def prepare_leaky_relu(node: Node, rounding: Rounding) -> Lookup | Pointwise:
+def prepare_leaky_relu(node: Node) -> Lookup | Pointwise:
     """Check a LEAKY_RELU: one multiplier for each side of zero."""
     x, out = alike(node)
     slope = float(x.scale) * _alpha(node) / float(out.scale)
@@ -46,12 +46,11 @@ def prepare_leaky_relu(node: Node, rounding: Rounding) -> Lookup | Pointwise:
     if slope < 0 and m.shift != math.frexp(slope)[1]:
         node.refuse(f"its slope {slope} makes a multiplier of -1")
     sign = -1 if slope < 0 else 1
-    return pointwise(node, partial(_leaky, node, rounding, (identity, m), sign, x.zero_point, out.zero_point))
+    return pointwise(node, partial(_leaky, node, (identity, m), sign, x.zero_point, out.zero_point))
 
 
 def _leaky(
     node: Node,
-    rounding: Rounding,
     multipliers: tuple[Multiplier, Multiplier],
     sign: int,
     before: int,
@@ -59,8 +58,8 @@ def _leaky(
     x: I64Array,
 ) -> I64Array:
     """multipliers: for x ≥ 0, and the magnitude of that for x < 0."""
-    above = rescaled(node, np.maximum(x - before, 0), multipliers[0], rounding)
-    below = sign * rescaled(node, np.minimum(x - before, 0), multipliers[1], rounding)
+    above = rescaled(node, np.maximum(x - before, 0), multipliers[0])
+    below = sign * rescaled(node, np.minimum(x - before, 0), multipliers[1])
     return clamped(node, np.where(x >= before, above, below) + after)
 
 

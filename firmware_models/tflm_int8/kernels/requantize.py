@@ -13,7 +13,6 @@ from tflm_int8.fixedpoint import (
     INT32_MIN,
     I64Array,
     Multiplier,
-    Rounding,
     multiply_by_quantized_multiplier,
 )
 from tflm_int8.kernels.staircase import FloatStage, prove
@@ -72,15 +71,17 @@ def accumulator_limit(accumulator: str) -> int:
 def by_channel(
     node: Node,
     scales: list[float],
-    rounding: Rounding,
     activation: int,
     channels: int,
     accumulator: str,
 ) -> Requantize | RequantizeWide:
     """The output stage of the given accumulator type, whose zero point is 0 when it is int64."""
-    stage = per_channel(node, scales, rounding, activation, channels)
-    if accumulator == "int32":
-        return stage
+    stage = per_channel(node, scales, activation, channels)
+    return stage if accumulator == "int32" else widened(node, stage)
+
+
+def widened(node: Node, stage: Requantize) -> RequantizeWide:
+    """The same stage, of zero point 0, for accumulators of 64 bits."""
     if np.any(stage.shift > 7) or np.any(stage.shift < -31):
         node.refuse("an effective scale is out of the range of the 64-bit requantization")
     reduced = np.where(stage.multiplier < 0x7FFF0000, (stage.multiplier + (1 << 15)) >> 16, 0x7FFF)
@@ -106,9 +107,7 @@ def proved_stage(
     return prove(stage, bias, reach)
 
 
-def per_channel(
-    node: Node, scales: list[float], rounding: Rounding, activation: int, channels: int
-) -> Requantize:
+def per_channel(node: Node, scales: list[float], activation: int, channels: int) -> Requantize:
     """The output stage for the given effective scales (1 or `channels` of them)."""
     multipliers = [node.multiplier(scale) for scale in scales]
     if len(multipliers) == 1:
@@ -119,7 +118,7 @@ def per_channel(
     return Requantize(
         np.array([m.value for m in multipliers], np.int64),
         np.array([m.shift for m in multipliers], np.int64),
-        rounding,
+        node.variant.rounding,
         node.quantized(node.output, "int8", "int16").zero_point,
         lo,
         hi,
@@ -139,14 +138,14 @@ def exact_gemm_dtype(reach: int) -> np.dtype[np.floating[Any]]:
     return np.dtype(np.float32 if reach < 1 << 24 else np.float64)
 
 
-def one_channel(node: Node, m: Multiplier, rounding: Rounding, activation: int) -> Requantize:
+def one_channel(node: Node, m: Multiplier, activation: int) -> Requantize:
     """The output stage of one multiplier for all elements, int8 or int16."""
     lo, hi = node.activation_range(activation)
     if lo > hi:
         node.refuse(f"the fused activation leaves no value: {lo}..{hi}")
     value, shift = np.array([m.value], np.int64), np.array([m.shift], np.int64)
     zero_point = node.quantized(node.output, "int8", "int16").zero_point
-    return Requantize(value, shift, rounding, zero_point, lo, hi)
+    return Requantize(value, shift, node.variant.rounding, zero_point, lo, hi)
 
 
 def to_output(node: Node, acc: I64Array, requantize: Requantize) -> NDArray[Any]:
@@ -167,6 +166,6 @@ def below_one(node: Node, real: float) -> Multiplier:
     return m
 
 
-def rescale_int8(centred: I64Array, left_shift: int, m: Multiplier, rounding: Rounding) -> I64Array:
+def rescale_int8(node: Node, centred: I64Array, left_shift: int, m: Multiplier) -> I64Array:
     """centred << left_shift, times a multiplier below one."""
-    return multiply_by_quantized_multiplier(centred << left_shift, m.value, m.shift, rounding)
+    return multiply_by_quantized_multiplier(centred << left_shift, m.value, m.shift, node.variant.rounding)

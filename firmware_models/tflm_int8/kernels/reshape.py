@@ -11,7 +11,6 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from tflm_int8.fixedpoint import Rounding
 from tflm_int8.node import Node
 
 _SQUEEZE_OPTIONS = 30
@@ -28,13 +27,13 @@ class Reshape:
         return [inputs[0].reshape(len(inputs[0]), *self.node.output.shape)]
 
 
-def prepare(node: Node, rounding: Rounding) -> Reshape:
+def prepare(node: Node) -> Reshape:
     """Check a RESHAPE; its new shape may be computed."""
     node.arity(range(1, 3))
     return _checked(node)
 
 
-def prepare_squeeze(node: Node, rounding: Rounding) -> Reshape:
+def prepare_squeeze(node: Node) -> Reshape:
     """Check a SQUEEZE of the given dimensions, or of all that are 1."""
     node.arity(range(1, 2))
     shape = node.input(0).shape
@@ -45,7 +44,7 @@ def prepare_squeeze(node: Node, rounding: Rounding) -> Reshape:
     return _checked(node, tuple(size for i, size in enumerate(shape) if i not in gone))
 
 
-def prepare_expand_dims(node: Node, rounding: Rounding) -> Reshape:
+def prepare_expand_dims(node: Node) -> Reshape:
     """Check an EXPAND_DIMS: a dimension of 1 put in at a constant axis."""
     node.arity(range(2, 3))
     x, rank = node.input(0), len(node.input(0).shape)

@@ -1,6 +1,6 @@
-"""SHAPE and ZEROS_LIKE: outputs that do not depend on the values of the input.
+"""SHAPE and ZEROS_LIKE, whose outputs do not depend on the input's values, and BROADCAST_ARGS.
 
-Source: TFLM micro/kernels/shape.cc, zeros_like.cc.
+Source: TFLM micro/kernels/shape.cc, zeros_like.cc, broadcast_args.cc.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tflm_int8.fixedpoint import I64Array, Rounding
+from tflm_int8.fixedpoint import I64Array
 from tflm_int8.kernels.movement import check_moved
 from tflm_int8.node import Node
 
@@ -30,7 +30,34 @@ class Constant:
         return [np.broadcast_to(values, (len(inputs[0]), *out.shape))]
 
 
-def prepare_shape(node: Node, rounding: Rounding) -> Constant:
+@dataclass(frozen=True)
+class BroadcastArgs:
+    """The shape to which two shapes broadcast, aligned at their ends; ones in front."""
+
+    node: Node
+
+    def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
+        """Two [N, dimensions] of one integer type → the same type [N, output dimensions]."""
+        n = self.node.output.size
+        a, b = (np.pad(x, ((0, 0), (n - x.shape[1], 0)), constant_values=1) for x in inputs)
+        if np.any((a != b) & (a != 1) & (b != 1)):
+            self.node.overflow("shapes that do not broadcast, at which TFLM aborts")
+        return [np.where(a == 1, b, a)]
+
+
+def prepare_broadcast_args(node: Node) -> BroadcastArgs:
+    """Check a BROADCAST_ARGS."""
+    node.arity(range(2, 3))
+    a, b, out = node.input(0), node.input(1), node.output
+    if not a.dtype == b.dtype == out.dtype or a.dtype not in ("int32", "int64"):
+        node.refuse(f"{a.dtype} and {b.dtype} → {out.dtype}")
+    shapes = (a.shape, b.shape, out.shape)
+    if any(len(s) != 1 or s[0] > 8 for s in shapes) or out.size < max(a.size, b.size) or out.size == 0:
+        node.refuse(f"shapes {list(a.shape)} and {list(b.shape)} → {list(out.shape)}")
+    return BroadcastArgs(node)
+
+
+def prepare_shape(node: Node) -> Constant:
     """Check a SHAPE, which writes int32."""
     node.arity(range(1, 2))
     x, out = node.input(0), node.output
@@ -39,7 +66,7 @@ def prepare_shape(node: Node, rounding: Rounding) -> Constant:
     return Constant(node, np.array(x.shape, np.int64))
 
 
-def prepare_zeros_like(node: Node, rounding: Rounding) -> Constant:
+def prepare_zeros_like(node: Node) -> Constant:
     """Check a ZEROS_LIKE: zero bytes, whatever the zero point."""
     node.arity(range(1, 2))
     check_moved(node, [node.input(0)], "int8 int32 int64 float32")

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tflm_int8.fixedpoint import Rounding
+from tflm_int8.kernels import embedding
+from tflm_int8.kernels.embedding import Lookups
 from tflm_int8.kernels.movement import (
     MAX_ELEMENTS,
     Movement,
@@ -28,7 +29,7 @@ _STRIDED_OPTIONS = 32
 _GATHER_OPTIONS = 23
 
 
-def prepare_slice(node: Node, rounding: Rounding) -> Movement:
+def prepare_slice(node: Node) -> Movement:
     """Check a SLICE (begin, size; size −1 = to the end)."""
     node.arity(range(3, 4))
     x = node.input(0)
@@ -52,7 +53,7 @@ class _Masks(NamedTuple):
     shrink: int
 
 
-def prepare_strided(node: Node, rounding: Rounding) -> Movement:
+def prepare_strided(node: Node) -> Movement:
     """Check a STRIDED_SLICE (begin, end, strides; masks for begin, end and shrunk axes)."""
     node.arity(range(4, 5))
     x = node.input(0)
@@ -96,10 +97,12 @@ def _positions(size: int, begin: int, end: int, stride: int, masks: _Masks) -> r
     return range(first, last, stride)
 
 
-def prepare_gather(node: Node, rounding: Rounding) -> Movement:
-    """Check a GATHER with constant positions, batch dimensions too."""
+def prepare_gather(node: Node) -> Movement | Lookups:
+    """Check a GATHER, at constant positions with batch dimensions too."""
     node.arity(range(2, 3))
     x, coords = node.input(0), node.input(1)
+    if coords.data is None:
+        return embedding.prepare_gather(node)
     check_moved(node, [x], "int8 float32")
     check_rank(node, x, range(1, 7))
     at = integers(node, coords)
@@ -119,7 +122,7 @@ def prepare_gather(node: Node, rounding: Rounding) -> Movement:
     return movement(node, [0], [numbers.reshape(shape)])
 
 
-def prepare_gather_nd(node: Node, rounding: Rounding) -> Movement:
+def prepare_gather_nd(node: Node) -> Movement:
     """Check a GATHER_ND with constant indices; like TFLM, only the flat position must lie in the tensor."""
     node.arity(range(2, 3))
     x, indices = node.input(0), node.input(1)
@@ -140,7 +143,7 @@ def prepare_gather_nd(node: Node, rounding: Rounding) -> Movement:
     return movement(node, [0], [(first[:, None] + np.arange(length)).reshape(shape)])
 
 
-def prepare_update(node: Node, rounding: Rounding) -> Movement:
+def prepare_update(node: Node) -> Movement:
     """Check a DYNAMIC_UPDATE_SLICE (operand, update, start) whose start is constant; TFLM clamps it."""
     node.arity(range(3, 4))
     x, update = node.input(0), node.input(1)

@@ -1,4 +1,4 @@
-"""SOFTMAX, int8 → int8, in TFLM's fixed point: exponentials in Q0.31, their sum in Q12.19.
+"""SOFTMAX, int8 → int8 or int16, in TFLM's fixed point: exponentials in Q0.31, their sum in Q12.19.
 
 An output depends on its distance d = 0…255 from the row's maximum and on the row's sum alone, so the
 exponential is a table of 256 entries.  Source: TFLM micro/kernels/softmax_common.cc, reference/softmax.h,
@@ -8,8 +8,9 @@ gemmlowp fixedpoint.h (exp_on_negative_values, one_over_one_plus_x_for_x_in_0_1)
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,7 @@ from tflm_int8.fixedpoint import (
 )
 from tflm_int8.flatbuffer import Damaged
 from tflm_int8.kernels.requantize import Int8Array
-from tflm_int8.kernels.softmax_wide import WideSoftmax
+from tflm_int8.kernels.softmax_wide import WideSoftmax, nearly
 from tflm_int8.kernels.softmax_wide import prepare as prepare_wide
 from tflm_int8.node import Node
 
@@ -43,10 +44,14 @@ _ABORTING_SUM = 512 << (31 - _SUM_INTEGER_BITS)
 
 @dataclass(frozen=True)
 class SoftmaxFunction:
-    """One row's arithmetic: `multiplier` scales differences to Q5.26; those beyond `radius` are skipped."""
+    """One row's arithmetic: `multiplier` scales differences to Q5.26; those beyond `radius` are skipped.
+
+    bits: of the output, 8 or 16.
+    """
 
     multiplier: Multiplier
     radius: int
+    bits: int = 8
 
     @cached_property
     def _raw_exponentials(self) -> I64Array:
@@ -65,19 +70,20 @@ class SoftmaxFunction:
         return rounding_divide_by_pot(self._raw_exponentials, _SUM_INTEGER_BITS)
 
     def output(self, total: I64Array, d: int) -> I64Array:
-        """The int8 output (as int64) of an element d below the maximum, elementwise over the row's sum."""
+        """The output (as int64) of an element d below the maximum, elementwise over the row's sum."""
         total = np.asarray(total, np.int64)
         return self._outputs(total, np.full(total.shape, d, np.int64))
 
     def _outputs(self, total: I64Array, d: I64Array) -> I64Array:
         scale, exponent = _reciprocal(total)
-        value = rounding_divide_by_pot(srdhm(scale, self._raw_exponentials[d]), exponent + 31 - 8)
-        return np.where(d <= self.radius, np.clip(value - 128, -128, 127), -128)
+        value = rounding_divide_by_pot(srdhm(scale, self._raw_exponentials[d]), exponent + 31 - self.bits)
+        half = 1 << (self.bits - 1)
+        return np.where(d <= self.radius, np.clip(value - half, -half, half - 1), -half)
 
-    def apply(self, x: NDArray[np.int8]) -> NDArray[np.int8]:
-        """int8 [..., depth] → int8 [..., depth]."""
+    def apply(self, x: NDArray[np.int8]) -> NDArray[Any]:
+        """int8 [..., depth] → int8 (or int16) [..., depth]."""
         d = _distances(x)
-        return self._outputs(np.broadcast_to(self.total(x), d.shape), d).astype(np.int8)
+        return self._outputs(np.broadcast_to(self.total(x), d.shape), d).astype(f"i{self.bits // 8}")
 
     def total(self, x: NDArray[np.int8]) -> I64Array:
         """The sum of every row's exponentials, Q12.19: int8 [..., depth] → int64 [..., 1]."""
@@ -159,15 +165,16 @@ class Softmax:
     function: SoftmaxFunction
     depth: int
 
-    def run(self, inputs: list[Int8Array]) -> list[Int8Array]:
-        """int8 [N, shape] → int8 [N, shape]."""
+    def run(self, inputs: list[Int8Array]) -> list[NDArray[Any]]:
+        """int8 [N, shape] → int8 or int16 [N, shape]."""
         x = inputs[0]
-        if self.depth > SURE_DEPTH and np.any(self.function.total(x) >= _ABORTING_SUM):
+        long = self.function.bits == 8 and self.depth > SURE_DEPTH
+        if long and np.any(self.function.total(x) >= _ABORTING_SUM):
             self.node.overflow("a row's exponentials add up to 512 or more, where TFLM aborts")
         return [self.function.apply(x)]
 
 
-def prepare(node: Node, rounding: Rounding) -> Softmax | WideSoftmax:
+def prepare(node: Node) -> Softmax | WideSoftmax:
     """Check the operator and compute its integers."""
     node.arity(range(1, 2))
     x, out = node.input(0), node.output
@@ -176,15 +183,24 @@ def prepare(node: Node, rounding: Rounding) -> Softmax | WideSoftmax:
     except Damaged as error:
         raise MalformedModel(node.model.name, f"op {node.op.index}: {error}") from error
     if x.dtype == "int16":
-        return prepare_wide(node, beta, rounding)
-    quantization, out_quantization = node.int8(x), node.int8(out)
+        return prepare_wide(node, beta)
+    quantization = node.int8(x)
     if x.shape != out.shape or not x.shape:
         node.refuse(f"shapes {list(x.shape)} → {list(out.shape)}")
-    if out_quantization.zero_point != -128 or out_quantization.scale != np.float32(1 / 256):
-        node.refuse("the output must have the scale 1/256 and the zero point -128")
+    bits = _output_bits(node)
     if x.shape[-1] > MAX_DEPTH:
         node.refuse(f"a row of {x.shape[-1]} elements overflows the sum; at most {MAX_DEPTH}")
-    return Softmax(node, function(node, beta, float(quantization.scale)), x.shape[-1])
+    return Softmax(node, replace(function(node, beta, float(quantization.scale)), bits=bits), x.shape[-1])
+
+
+def _output_bits(node: Node) -> int:
+    """8 or 16; refuses another quantization than that of all of 0…1."""
+    out = node.quantized(node.output, "int8", "int16")
+    bits = 8 * np.dtype(node.output.dtype).itemsize
+    exact = out.scale == np.float32(2.0**-bits)
+    if out.zero_point != -(1 << (bits - 1)) or not (exact or (bits == 16 and nearly(out.scale, 2.0**-16))):
+        node.refuse(f"the output must have the scale 1/{1 << bits} and the zero point {-(1 << (bits - 1))}")
+    return bits
 
 
 def function(node: Node, beta: float, scale: float) -> SoftmaxFunction:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tflm_int8.fixedpoint import I64Array, Multiplier, Rounding, multiply_by_quantized_multiplier
+from tflm_int8.fixedpoint import I64Array, Multiplier, multiply_by_quantized_multiplier
 from tflm_int8.kernels.lookup import rescaled, same_size
 from tflm_int8.node import Node
 
@@ -29,13 +29,15 @@ class WideSoftmax:
 
     node: Node
     multiplier: Multiplier
-    rounding: Rounding
 
     def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
         """int16 [N, shape] → int16 [N, shape]."""
         x = inputs[0].astype(np.int64)
         scaled = multiply_by_quantized_multiplier(
-            x - x.max(axis=-1, keepdims=True), self.multiplier.value, self.multiplier.shift, self.rounding
+            x - x.max(axis=-1, keepdims=True),
+            self.multiplier.value,
+            self.multiplier.shift,
+            self.node.variant.rounding,
         )
         exponential = _interpolated(_exponentials(), scaled + 32767)
         total = exponential.sum(axis=-1, keepdims=True)
@@ -47,18 +49,23 @@ class WideSoftmax:
         return [np.clip(quotient, 0, 32767).astype(np.int16)]
 
 
-def prepare(node: Node, beta: float, rounding: Rounding) -> WideSoftmax:
+def prepare(node: Node, beta: float) -> WideSoftmax:
     """Check the operator on int16; the output's scale must be 1/32768."""
     same_size(node)
     x, out = node.input(0), node.output
     quantization = node.int16(x)
-    if node.int16(out).scale != np.float32(1 / 32768):
+    if not nearly(node.int16(out).scale, 2.0**-15):
         node.refuse("the output must have the scale 1/32768")
     if not x.shape or x.shape[-1] > MAX_DEPTH:
         node.refuse(f"the input has the shape {list(x.shape)}; a row has at most {MAX_DEPTH} elements")
     m = node.multiplier(float(quantization.scale) * beta / (10.0 / 65535.0))
-    rescaled(node, np.array([-65535]), m, rounding)
-    return WideSoftmax(node, m, rounding)
+    rescaled(node, np.array([-65535]), m)
+    return WideSoftmax(node, m)
+
+
+def nearly(scale: np.float32, power: float) -> bool:
+    """Whether TFLM takes an int16 output's scale for the power of two: it allows a thousandth (here less)."""
+    return abs(float(scale) - power) < 0.000999 * power
 
 
 def _interpolated(table: I64Array, at: I64Array) -> I64Array:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from tflm_int8.fixedpoint import I64Array, Rounding
+from tflm_int8.fixedpoint import I64Array
 from tflm_int8.kernels.movement import Movement, check_moved, check_rank, integers, movement, numbered
 from tflm_int8.node import Node
 
 _NEAREST_OPTIONS = 74
 
 
-def prepare_broadcast(node: Node, rounding: Rounding) -> Movement:
+def prepare_broadcast(node: Node) -> Movement:
     """Check a BROADCAST_TO of at most 5 dimensions."""
     node.arity(range(2, 3))
     x, out = node.input(0), node.output
@@ -29,7 +29,7 @@ def prepare_broadcast(node: Node, rounding: Rounding) -> Movement:
     return movement(node, [0], [np.broadcast_to(numbered(x), shape)])
 
 
-def prepare_fill(node: Node, rounding: Rounding) -> Movement:
+def prepare_fill(node: Node) -> Movement:
     """Check a FILL (inputs: dims, value)."""
     node.arity(range(2, 3))
     dims, value = node.input(0), node.input(1)
@@ -40,7 +40,7 @@ def prepare_fill(node: Node, rounding: Rounding) -> Movement:
     return movement(node, [1], [np.zeros(shape, np.int64)])
 
 
-def prepare_nearest(node: Node, rounding: Rounding) -> Movement:
+def prepare_nearest(node: Node) -> Movement:
     """Check a RESIZE_NEAREST_NEIGHBOR; the scale is float32."""
     node.arity(range(2, 3))
     x, out = node.input(0), node.output

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tflm_int8.fixedpoint import I64Array, Multiplier, Rounding
+from tflm_int8.fixedpoint import I64Array, Multiplier
 from tflm_int8.kernels.broadcasting import aligned, check_shapes
 from tflm_int8.kernels.lookup import Lookup, Pointwise, pointwise
 from tflm_int8.kernels.requantize import below_one, one_channel, rescale_int8, to_output
@@ -35,7 +35,6 @@ class Wide:
 
     node: Node
     multipliers: tuple[Multiplier, Multiplier]
-    rounding: Rounding
     requantize: Requantize
 
     def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
@@ -44,7 +43,7 @@ class Wide:
         a, b = aligned(
             self.node,
             [
-                rescale_int8(x.astype(np.int64), left, m, self.rounding)
+                rescale_int8(self.node, x.astype(np.int64), left, m)
                 for x, m in zip(inputs, self.multipliers, strict=True)
             ],
         )
@@ -58,7 +57,7 @@ class Wide:
         return [to_output(self.node, acc, self.requantize)]
 
 
-def prepare_arithmetic(node: Node, rounding: Rounding, activation: int) -> Wide:
+def prepare_arithmetic(node: Node, activation: int) -> Wide:
     """Check an ADD, SUB or SQUARED_DIFFERENCE of int16."""
     node.arity(range(2, 3))
     check_shapes(node, [node.input(0), node.input(1)])
@@ -69,7 +68,7 @@ def prepare_arithmetic(node: Node, rounding: Rounding, activation: int) -> Wide:
         m = node.multiplier(twice_max * twice_max / float(out.scale))
     else:
         m = below_one(node, twice_max / ((1 << _LEFT_SHIFTS[node.op.name]) * float(out.scale)))
-    return Wide(node, multipliers, rounding, one_channel(node, m, rounding, activation))
+    return Wide(node, multipliers, one_channel(node, m, activation))
 
 
 @cache
@@ -83,13 +82,13 @@ def _sigmoid() -> I64Array:
 def prepare_logistic(node: Node) -> Lookup | Pointwise:
     """Check a LOGISTIC of int16."""
     multiplier, shift = _input_multiplier(node, (0,))
-    return pointwise(node, partial(_logistic, multiplier, shift))
+    return pointwise(node, partial(logistic, multiplier, shift))
 
 
 def prepare_tanh(node: Node) -> Lookup | Pointwise:
     """Check a TANH of int16."""
     multiplier, shift = _input_multiplier(node, (0, 1))
-    return pointwise(node, partial(_tanh, multiplier, shift))
+    return pointwise(node, partial(tanh, multiplier, shift))
 
 
 def _input_multiplier(node: Node, exact_shifts: tuple[int, ...]) -> tuple[int, int]:
@@ -129,13 +128,15 @@ def _interpolated(magnitude: I64Array, bits: int, saturated: int) -> I64Array:
     return np.where(at >= 255, saturated, value)
 
 
-def _logistic(multiplier: int, shift: int, x: I64Array) -> I64Array:
+def logistic(multiplier: int, shift: int, x: I64Array) -> I64Array:
+    """The sigmoid of x * multiplier / 2**shift in Q3.12 times 3, as Q0.15; shift >= 0."""
     scaled = _scaled(multiplier, shift, x)
     result = _interpolated(np.abs(scaled), 9, 0x7FFF << 10)
     return np.where(scaled >= 0, result + (1 << 9), (1 << 25) - result + (1 << 9) - 1) >> 10
 
 
-def _tanh(multiplier: int, shift: int, x: I64Array) -> I64Array:
+def tanh(multiplier: int, shift: int, x: I64Array) -> I64Array:
+    """tanh likewise."""
     scaled = _scaled(multiplier, shift, x)
     result = _interpolated(np.abs(scaled), 8, 0xFFFF << 8)
     half = 1 << 23

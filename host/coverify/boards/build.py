@@ -27,16 +27,26 @@ _IGNORED = {"build", "__pycache__"}
 
 @dataclass(frozen=True)
 class Target:
-    """What to build: a port of device_harness, its machine ("" for native), with sanitizers (native only)."""
+    """What to build: a port of device_harness, its machine where it has several, sanitizers (native only)."""
 
     port: str
     machine: str = ""
     sanitize: bool = False
 
     @property
+    def name(self) -> str:
+        """How messages and folders call it."""
+        return self.machine or self.port
+
+    @property
+    def is_cross(self) -> bool:
+        """True when it runs on a Cortex-M."""
+        return self.port != "native"
+
+    @property
     def artifact(self) -> str:
         """The file that the build makes."""
-        return f"coverify-{self._machine}.elf" if self.machine else "coverify-native"
+        return f"coverify-{self._machine or self.port}.elf" if self.is_cross else "coverify-native"
 
     @property
     def _machine(self) -> str:
@@ -47,7 +57,7 @@ class Target:
     def compiler(self) -> str:
         """The C compiler that the build calls."""
         words = (os.environ.get("CC") or "gcc").split()
-        return "arm-none-eabi-gcc" if self.machine else words[0]
+        return "arm-none-eabi-gcc" if self.is_cross else words[0]
 
     @property
     def make_variables(self) -> list[str]:
@@ -60,11 +70,13 @@ class Target:
 
 NATIVE = Target("native")
 NATIVE_SANITIZED = Target("native", sanitize=True)
+_PORTS = {"netduinoplus2": "stm32f4", "olimex-stm32-h405": "stm32f4", "microbit": "nrf51"}
 
 
 def machine_target(machine: str) -> Target:
-    """The target of one of QEMU's mps2/mps3 machines."""
-    return Target("mps2", machine)
+    """The target of one of QEMU's machines: a port that has only one image, or a machine of mps2."""
+    port = _PORTS.get(machine)
+    return Target(port) if port is not None else Target("mps2", machine)
 
 
 def harness() -> Path:
@@ -85,23 +97,20 @@ def build(target: Target, say: Callable[[str], None] | None = None) -> Path:
     """The path of the firmware for `target`, built if need be (`say` is told); ToolMissing or BuildError."""
     _require(target)
     source = harness()
-    kept = (
-        _cache()
-        / f"{target.machine or target.port}{'-san' if target.sanitize else ''}-{_key(source, target)}"
-    )
+    kept = _cache() / f"{target.name}{'-san' if target.sanitize else ''}-{_key(source, target)}"
     if not (kept / target.artifact).is_file():
         if say is not None:
-            say(f"building the firmware for {target.machine or target.port}, once for these sources")
+            say(f"building the firmware for {target.name}, once for these sources")
         _build_into(source, target, kept)
     return kept / target.artifact
 
 
 def _require(target: Target) -> None:
-    why = f"building the firmware for {target.machine or target.port}"
+    why = f"building the firmware for {target.name}"
     if shutil.which("make") is None:
         raise ToolMissing("make", "make", why)
     if shutil.which(target.compiler) is None:
-        package = "gcc-arm-none-eabi libnewlib-arm-none-eabi" if target.machine else "gcc libc6-dev"
+        package = "gcc-arm-none-eabi libnewlib-arm-none-eabi" if target.is_cross else "gcc libc6-dev"
         raise ToolMissing(target.compiler, package, why)
 
 

@@ -57,6 +57,9 @@ BUILT_IN = (
     _qemu("mps2-an500", "Cortex-M7", "QEMU"),
     _qemu("mps2-an505", "Cortex-M33", "QEMU; TrustZone, runs in the secure state"),
     _qemu("mps3-an547", "Cortex-M55", "QEMU; Helium (MVE)"),
+    _qemu("netduinoplus2", "Cortex-M4F", "QEMU; STM32F405, 128 KB of RAM: port stm32f4"),
+    _qemu("olimex-stm32-h405", "Cortex-M4F", "QEMU 8.0 or newer; STM32F405: port stm32f4"),
+    _qemu("microbit", "Cortex-M0", "QEMU; nRF51822, 16 KB of RAM: port nrf51"),
 )
 
 

@@ -15,13 +15,15 @@ from coverify.check.steps import INT32_MAX, Ints, need
 
 def high_mul(a: Ints, b: Any) -> Ints:
     """SaturatingRoundingDoublingHighMul: a · b / 2^31 to the nearest, ties up."""
-    return np.minimum((a * b + (1 << 30)) >> 31, INT32_MAX)
+    product: Ints = (a * b + (1 << 30)) >> 31
+    return np.minimum(product, INT32_MAX)
 
 
 def divide(x: Ints, exponent: Any) -> Ints:
     """RoundingDivideByPOT: x / 2^exponent to the nearest, ties away from zero."""
     mask = (np.int64(1) << np.asarray(exponent, np.int64)) - 1
-    return (x >> exponent) + ((x & mask) > (mask >> 1) + (x < 0))
+    quotient: Ints = x >> exponent
+    return quotient + ((x & mask) > (mask >> 1) + (x < 0))
 
 
 def scaled(x: Ints, multiplier: Any, shift: Any) -> Ints:
@@ -49,9 +51,10 @@ def softmax(beta_scale: float) -> tuple[Ints, Callable[[Ints, int], Ints]]:
     m, shift = multiplier_of(real)
     radius, d = (31 << 26) // (1 << shift), np.arange(256)
     raw = np.where(d <= radius, _exp(scaled(-np.minimum(d, radius), m, shift)), 0)
+    need(np.all(np.diff(raw) <= 0) and raw[255] >= 0, "exponentials that are not monotone")
 
     def output(total: Ints, d: int) -> Ints:
-        zeros = 32 - np.array([int(t).bit_length() for t in total.reshape(-1)], np.int64).reshape(total.shape)
+        zeros = 32 - np.searchsorted(1 << np.arange(33), total, side="right").astype(np.int64)
         half = ((total << zeros) - (1 << 31) + INT32_MAX + 1) >> 1
         x = 1515870810 + high_mul(half, -1010580540)
         for _ in range(3):

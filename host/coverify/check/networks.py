@@ -1,5 +1,5 @@
-"""The bytes of a network → its steps: a .tflite file (FULLY_CONNECTED, CONV_2D, DEPTHWISE_CONV_2D, ADD,
-AVERAGE_POOL_2D, MAX_POOL_2D, RESHAPE, a last SOFTMAX; int8) or an .npz fixed-point network. The rest is refused.
+"""The bytes of a network → its steps: a .tflite file of int8 (FULLY_CONNECTED, CONV_2D, DEPTHWISE_CONV_2D, ADD,
+AVERAGE_POOL_2D, MAX_POOL_2D, RESHAPE, a last SOFTMAX) or an .npz fixed-point network. The rest is refused.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ import io
 import math
 import struct
 import zipfile
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ def read_array(data: bytes) -> Ints:
     array = np.load(io.BytesIO(data), allow_pickle=False)
     need(isinstance(array, np.ndarray) and array.dtype.kind in "iu", "an array that holds no integers")
     need(array.dtype != np.uint64 and array.ndim <= 2, "an array of an unknown form")
-    return np.ascontiguousarray(array, np.int64)
+    return array.astype(np.int64, order="C")
 
 
 def read_zip(data: bytes) -> dict[str, bytes]:
@@ -32,7 +33,12 @@ def read_zip(data: bytes) -> dict[str, bytes]:
         infos = archive.infolist()
         need(len({i.filename for i in infos}) == len(infos) <= 4096, "too many members, or two of one name")
         need(sum(i.file_size for i in infos) <= 4 * MAX_BYTES, "the members are too large")
-        return {i.filename: archive.read(i) for i in infos}
+        found = {i.filename: archive.read(i) for i in infos}
+        need(
+            all(len(found[i.filename]) == i.file_size for i in infos),
+            "a member of another length than stated",
+        )
+        return found
 
 
 def fixed_point(data: bytes) -> Network:
@@ -40,23 +46,26 @@ def fixed_point(data: bytes) -> Network:
     arrays = {name: read_array(member) for name, member in read_zip(data).items()}
     steps: list[Any] = []
     n = n_input = arrays["w0.npy"].shape[1]
-    least, most, layers = 0, 255, int(arrays["n_layers.npy"])
+    least, most, layers = 0, 255, int(arrays["n_layers.npy"].reshape(()))
     need(1 <= layers <= 64 and len(arrays) == 5 * layers + 1, "a fixed-point network of other arrays")
     for i in range(layers):
-        w, b, shift, lo, hi = (arrays[f"{name}{i}.npy"] for name in ("w", "b", "shift", "lo", "hi"))
+        w, b = arrays[f"w{i}.npy"], arrays[f"b{i}.npy"]
+        s, lo, hi = (int(arrays[f"{name}{i}.npy"].reshape(())) for name in ("shift", "lo", "hi"))
         need(w.ndim == 2 and w.shape[1] == n > 0 and b.shape == w.shape[:1], "layers that do not fit")
         need(np.all(np.abs(w) <= 1 << 24) and np.all(np.abs(b) <= INT32_MAX), "weights out of range")
-        s, lo, hi, n = int(shift), int(lo), int(hi), len(w)
         need(0 <= s <= 30 and -(2**15) <= lo <= hi < 2**15, "a shift or clip range out of range")
-        need(
-            max(abs(least), abs(most)) * Map(w.shape[1], w).rows + int(np.abs(b).max()) < 2**30,
-            "it may overflow",
-        )
-        steps.append(Linear(((len(steps), 0, Map(w.shape[1], w)),), b))
-        steps.append(Stairs(len(steps), lambda a, c, s=s, lo=lo, hi=hi: np.clip((a + ((1 << s) >> 1)) >> s, lo, hi),
-                            np.zeros(n, np.int64), lo, hi, np.array([[-(2**31)], [2**30]])))  # fmt: skip
+        m, n = Map(n, w), len(w)
+        need(max(abs(least), abs(most)) * m.rows + int(np.abs(b).max()) < 2**30, "it may overflow")
+        steps.append(Linear(((len(steps), 0, m),), b))
+        ends = np.array([[-(2**31)], [2**30]])
+        steps.append(Stairs(len(steps), half_up(s, lo, hi), np.zeros(n, np.int64), lo, hi, ends))
         least, most = lo, hi
     return Network(n_input, 0, 255, tuple(steps))
+
+
+def half_up(shift: int, lo: int, hi: int) -> Callable[[Ints, Ints], Ints]:
+    """a / 2^shift to the nearest, halves up, clamped."""
+    return lambda a, channel: np.clip((a + ((1 << shift) >> 1)) >> shift, lo, hi)
 
 
 class Table:

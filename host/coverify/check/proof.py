@@ -48,7 +48,7 @@ class Proof:
         for step in net.steps[: self.logits]:
             assert not isinstance(step, Softmax)
             self.root.append(step.interval(self.root))
-        self.gaps = (1, 1) if self.logits == len(net.steps) else self._gaps(last)
+        self.gaps = self._gaps(last) if isinstance(last, Softmax) else (1, 1)
 
     def run(self, script: Ints) -> None:
         """Rejected unless the script refutes every rival."""
@@ -91,18 +91,15 @@ class Proof:
         """The least and greatest D(S), the least d whose output is below that of d = 0, over the row's sums S."""
         lo, hi = self.root[self.logits]
         table = last.exponentials
-        need(np.all(np.diff(table) <= 0) and table[255] >= 0, "exponentials that are not monotone")
         far, near = table[np.maximum(hi.max() - lo, 0)], table[np.maximum(lo.max() - hi, 0)]
         first, end = int(far.sum() + (table[0] - far).min()), int(near.sum()) + 1
-        need(0 < first and end - first <= MAX_SUMS and end < 2**31, "a softmax of too many sums")
+        need(first > 0 and end - first <= MAX_SUMS and end < 2**31, "a softmax of too many sums")
         found = []
         for start in range(first, end, 1 << 18):
             sums = np.arange(start, min(start + (1 << 18), end))
-            top, gap, ties = last.output(sums, 0), np.full(len(sums), 256), np.ones(len(sums), bool)
-            for d in range(1, 256):
-                below = last.output(sums, d) < top
-                need(not np.any(~below & ~ties), "a softmax that is not monotone")
-                gap, ties = np.where(ties & below, d, gap), ties & ~below
+            top, gap, d = last.output(sums, 0), np.full(len(sums), 256), 1
+            while d < 256 and np.any(gap == 256):  # outputs do not rise with d: they come from raw[d]
+                gap, d = np.where((gap == 256) & (last.output(sums, d) < top), d, gap), d + 1
             found += [int(gap.min()), int(gap.max())]
         return min(found), max(found)
 
@@ -132,7 +129,7 @@ class Proof:
 
     def _bounds(self, boxes: list[Box], claim: Claim, first: int, count: int) -> Ints:
         """An upper bound of each row's form wherever rival j wins."""
-        need(0 <= first and 0 < count and first + count <= len(self.rows), "rows that do not exist")
+        need(first >= 0 and count > 0 and first + count <= len(self.rows), "rows that do not exist")
         wire, element, sign, scale, m = self.rows[first : first + count].T
         need(np.all(m >= 0) and np.all(scale >= 0) and np.all(np.abs(sign) == 1), "a row of unknown form")
         hold(size(m) * 2, size(scale), size(m) * abs(claim.rise))
@@ -143,7 +140,7 @@ class Proof:
             nu[w][at, element[at]] += sign[at] * scale[at]
         nu[self.logits][:, claim.j] += m
         nu[self.logits][:, self.label] -= m
-        total = -m * claim.rise
+        total: Ints = -m * claim.rise
         for w in range(self.logits, 0, -1):
             step = self.net.steps[w - 1]
             assert not isinstance(step, Softmax)
@@ -155,7 +152,8 @@ class Proof:
             hold(size(total), *(size(nu[source]) for source, _ in passed))
         lo, hi = boxes[0]
         hold(size(nu[0]) * max(size(lo), size(hi)) * len(lo), size(total))
-        return total + np.maximum(nu[0] * lo, nu[0] * hi).sum(axis=1)
+        total += np.maximum(nu[0] * lo, nu[0] * hi).sum(axis=1)
+        return total
 
     def _contradicts(self, boxes: list[Box], claim: Claim, row: int) -> bool:
         """Is the row's form, which is m times something >= 0 where the rival wins, below 0?"""

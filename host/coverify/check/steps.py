@@ -180,7 +180,7 @@ class Stairs(Scalar):
         while np.any(low < high):
             middle = (low + high) >> 1
             inside = np.minimum(middle, self.ends[1][:, None])
-            reached = (self.rule(inside.T, column).T >= want) & (middle <= self.ends[1][:, None])
+            reached = (want <= self.rule(inside.T, column).T) & (middle <= self.ends[1][:, None])
             low, high = np.where(reached, low, np.minimum(middle + 1, high)), np.where(reached, middle, high)
         return low
 
@@ -206,7 +206,8 @@ class Lookup(Scalar):
     values: Ints
 
     def forward(self, wires: list[Ints]) -> Ints:
-        return self.values[wires[self.source] + 128]
+        out: Ints = self.values[wires[self.source] + 128]
+        return out
 
     def _entries(self, boxes: list[Box]) -> tuple[Ints, Ints]:
         lo, hi = boxes[self.source]
@@ -236,7 +237,8 @@ class Highest(Scalar):
     most: int
 
     def forward(self, wires: list[Ints]) -> Ints:
-        return np.clip(wires[self.source][:, self.windows].max(axis=2), self.least, self.most)
+        greatest: Ints = wires[self.source][:, self.windows].max(axis=2)
+        return np.clip(greatest, self.least, self.most)
 
     def interval(self, boxes: list[Box]) -> Box:
         lo, hi = (np.clip(end[self.windows].max(axis=1), self.least, self.most) for end in boxes[self.source])
@@ -276,9 +278,9 @@ class Softmax:
         x = wires[self.source]
         d = x.max(axis=1, keepdims=True) - x
         total = self.exponentials[d].sum(axis=1)
-        out = np.empty_like(d)
+        out: Ints = np.empty_like(d)
         for k in np.unique(d):
-            out = np.where(d == k, self.output(total, int(k))[:, None], out)
+            np.copyto(out, self.output(total, int(k))[:, None], where=d == k)
         return out
 
 

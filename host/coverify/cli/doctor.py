@@ -14,6 +14,7 @@ from coverify.boards import build
 from coverify.cli.outcome import JsonOption, Output, run_verb, versions
 from coverify.errors import CoverifyError
 from coverify.report import Check, Result
+from coverify.verify.engines.packages import PACKAGES as SOLVER_PACKAGES
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,10 @@ PACKAGES = (
     Package(
         "tflite_runtime", "tflite-runtime", "TFLite's reference kernels", "pip install 'coverify[oracle]'"
     ),
-    Package("z3", "z3-solver", "the engine z3", "pip install z3-solver"),
+    *(
+        Package(package.module, package.distribution, f"the engine {engine}", package.hint)
+        for engine, package in SOLVER_PACKAGES.items()
+    ),
 )
 
 

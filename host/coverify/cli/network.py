@@ -57,6 +57,10 @@ class Network(Protocol):
     def samples(self, path: Path) -> Samples:
         """The inputs in an .npz file.  Raises BadInput."""
 
+    @property
+    def stateful(self) -> bool:
+        """Whether it keeps state between invocations; all that is said is of the first one after a reset."""
+
     def classes(self, x: Codes) -> list[int]:
         """The index of the output's first maximum for every row of x."""
 
@@ -109,12 +113,16 @@ class Tflite:
     def program(self) -> Program:
         return lower_reference(self.reference)
 
+    @property
+    def stateful(self) -> bool:
+        return self.reference.stateful
+
     def samples(self, path: Path) -> Samples:
         data = read_inputs(path, sample_shape(self.reference.input), None, quantize=False)
         return Samples(data.x, data.y)
 
     def classes(self, x: Codes) -> list[int]:
-        outputs = self.reference.run(x.astype(np.int8))
+        outputs = self.reference.from_reset(x.astype(np.int8))
         return [int(label) for label in outputs.reshape(len(outputs), -1).argmax(axis=1)]
 
     def tensors(self, x: Codes) -> dict[int, NDArray[np.generic]]:
@@ -154,6 +162,10 @@ class FixedPoint:
     @property
     def program(self) -> Program:
         return self.network.program
+
+    @property
+    def stateful(self) -> bool:
+        return False
 
     def samples(self, path: Path) -> Samples:
         data = read_pixels(path, self.network.n_input)

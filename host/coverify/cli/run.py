@@ -51,7 +51,8 @@ def run(
     """Run MODEL on all inputs and write y (N x output shape without batch) to OUT.npz.
 
     With --trace also one array t<tensor index> per tensor that an operator wrote, N x its whole shape.
-    When the inputs have labels y, the accuracy is printed.
+    When the inputs have labels y, the accuracy is printed. A network that keeps state runs the samples as
+    successive invocations, the first one after a reset.
 
     Example: coverify run net.tflite --inputs test.npz --on qemu:mps2-an386 -o out.npz --trace
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from coverify.check import Rejected, check
 from coverify.cli.network import Codes, Network, Samples, read_network
 from coverify.cli.outcome import (
     Bar,
@@ -25,11 +27,14 @@ from coverify.errors import BadInput
 from coverify.report import Query as QueryRow
 from coverify.report import Result, write_result
 from coverify.report.verdict import Verdict, worst
+from coverify.verify.certificate import Certificate, certifiable
 from coverify.verify.engines import ENGINES
+from coverify.verify.engines.packages import PACKAGES
 from coverify.verify.query import Outcome, Robustness
 from coverify.verify.witness import Witness
 from coverify.verify.worker import AUTO, Worker
 
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 _SAVE_EVERY_S = 2.0
 
 
@@ -52,6 +57,7 @@ def verify(
     label: Annotated[
         str, typer.Option(help="Which class must stay: given (y, where the inputs have it) or predicted.")
     ] = "given",
+    jobs: Annotated[int, typer.Option(min=1, help="Solvers that may race at once (default: cores).")] = CORES,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the attack.")] = 0,
     profile: ProfileOption = "tflm",
     out: OutOption = None,
@@ -63,6 +69,8 @@ def verify(
     The property: the index of the first maximum of the output tensor stays the label. HOLDS: proved over
     the whole region.
     VIOLATED: with a counterexample that was run (--out DIR keeps it as a witness, for coverify replay).
+    HOLDS of bounds, cases or enumeration: with a certificate in --out DIR, for coverify check.
+    A HOLDS of milp or marabou rests on floating point and says so; auto never takes it.
     UNKNOWN: the engine or its time ended; never a proof. An input that is misclassified already is
     VIOLATED by itself.
 
@@ -76,7 +84,7 @@ def verify(
         task = _prepare(model, profile, inputs, index, eps, label)
         save = _saver(out)
         rows: list[QueryRow] = []
-        with progress_bar(output) as progress, Worker(task.network.program) as worker:
+        with progress_bar(output) as progress, Worker(task.network.program, jobs=jobs) as worker:
             bar = Bar(progress, "queries")
             for i in task.indices:
                 outcome = worker.decide(task.query(i), engine, timeout, seed)
@@ -156,6 +164,7 @@ def _row(task: _Task, i: int, outcome: Outcome, out: Path | None, seed: int) -> 
         if out is not None:
             witness = f"witness-{i}-eps{task.eps}.zip"
             _witness(task, i, outcome, x, predicted, seed).write(out / witness)
+    certificate = _certificate(task, i, outcome, out)
     return QueryRow(
         index=i,
         eps=task.eps,
@@ -163,11 +172,29 @@ def _row(task: _Task, i: int, outcome: Outcome, out: Path | None, seed: int) -> 
         engine=outcome.engine,
         time_s=outcome.time_s,
         witness=witness,
+        certificate=certificate,
         label=task.labels[i],
         predicted=predicted,
         note=outcome.note or None,
+        proof=outcome.proof or None,
         picture=picture,
     )
+
+
+def _certificate(task: _Task, i: int, outcome: Outcome, out: Path | None) -> str | None:
+    """The file that proves a HOLDS, where the engine argues for it and the checker reads such networks."""
+    network = task.network
+    if out is None or outcome.argument is None or not certifiable(network.profile):
+        return None
+    name = f"certificate-{i}-eps{task.eps}.zip"
+    query, engine = task.query(i), outcome.engine
+    Certificate(network.content, network.profile, query, outcome.argument, engine).write(out / name)
+    try:
+        check(out / name)
+    except Rejected:  # an operator that the checker does not know: it would prove nothing to anybody
+        (out / name).unlink()
+        return None
+    return name
 
 
 def _witness(task: _Task, i: int, outcome: Outcome, x: Codes, predicted: int, seed: int) -> Witness:
@@ -198,6 +225,8 @@ def _result(task: _Task, rows: list[QueryRow], seed: int) -> Result:
         "inputs outside the boxes asked about",
         "anything but the index of the output's first maximum",
     ]
+    if task.network.stateful:
+        gaps.append("invocations other than the first after a reset: the network keeps state")
     if left:
         gaps.append(f"{left} of {len(task.indices)} queries: not decided yet")
     verdicts: list[Verdict] = [row.verdict for row in rows]
@@ -210,6 +239,6 @@ def _result(task: _Task, rows: list[QueryRow], seed: int) -> Result:
         profile=task.network.profile,
         queries=tuple(rows),
         not_covered=tuple(gaps),
-        versions=versions("z3-solver"),
+        versions=versions(*(package.distribution for package in PACKAGES.values())),
         seed=seed,
     )

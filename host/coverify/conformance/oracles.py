@@ -86,7 +86,10 @@ class Oracle:
         self._child.join()
 
     def trace(self, x: NDArray[np.int8]) -> Trace:
-        """int8 [N, sample shape] → every tensor that an operator wrote: int8 [N, tensor shape]."""
+        """int8 [N, sample shape] → every tensor that an operator wrote: int8 [N, tensor shape].
+
+        Every call starts from the reset state; the samples are successive invocations (see Reference.trace).
+        """
         shape = self.model.tensors[self.model.inputs[0]].shape
         self._pipe.send(x.reshape(-1, *shape))
         answer: Trace = self._answer()
@@ -136,10 +139,12 @@ def _serve(
     with Path(os.devnull).open("wb") as nothing:
         os.dup2(nothing.fileno(), 2)  # what an interpreter prints is nobody's to read; its errors are sent
     try:
-        run = _tflm(content, written, arena_bytes) if name == "tflm" else _tflite(content, written)
+        tflm = name == "tflm"
+        run, reset = _tflm(content, written, arena_bytes) if tflm else _tflite(content, written)
         pipe.send(("ready", None))
         while True:
             x = pipe.recv()
+            reset()
             traces = [run(one) for one in x]
             pipe.send(("trace", {t: np.stack([trace[t] for trace in traces]) for t in written}))
     except (EOFError, ConnectionError, KeyboardInterrupt):
@@ -148,7 +153,11 @@ def _serve(
         pipe.send(("error", f"{type(error).__name__}: {error}"[:500]))
 
 
-def _tflm(content: bytes, written: list[int], arena_bytes: int) -> Callable[[NDArray[np.int8]], Trace]:
+Run = Callable[[NDArray[np.int8]], Trace]
+Reset = Callable[[], object]
+
+
+def _tflm(content: bytes, written: list[int], arena_bytes: int) -> tuple[Run, Reset]:
     from tflite_micro.python.tflite_micro import runtime
 
     interpreter = runtime.Interpreter.from_bytes(
@@ -162,10 +171,10 @@ def _tflm(content: bytes, written: list[int], arena_bytes: int) -> Callable[[NDA
         interpreter.invoke()
         return {t: interpreter.GetTensor(t, 0)["tensor_data"] for t in written}
 
-    return run
+    return run, interpreter.reset
 
 
-def _tflite(content: bytes, written: list[int]) -> Callable[[NDArray[np.int8]], Trace]:
+def _tflite(content: bytes, written: list[int]) -> tuple[Run, Reset]:
     from tflite_runtime.interpreter import Interpreter, OpResolverType
 
     interpreter = Interpreter(
@@ -181,4 +190,4 @@ def _tflite(content: bytes, written: list[int]) -> Callable[[NDArray[np.int8]], 
         interpreter.invoke()
         return {t: interpreter.get_tensor(t).copy() for t in written}
 
-    return run
+    return run, interpreter.reset_all_variables

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from coverify.errors import BadAnswer
 from coverify.link.client import Client, Progress
-from tflm_int8 import Model
+from tflm_int8 import Model, UnsupportedModel
 
 Tensors = Mapping[int, NDArray[Any]]
 """Tensor index → values in the tensor's shape and type."""
@@ -26,8 +26,11 @@ class Stepper:
     def __init__(self, client: Client, model: Model, progress: Progress | None = None) -> None:
         """Upload the model unless the device has it, and check what the device says of it.
 
-        Raises LinkError, DeviceFault, DeviceRefused (an operator that the device does not have, …).
+        A stateful model is refused: a device that repeats an invocation would go on from another state.
+        Raises UnsupportedModel, LinkError, DeviceFault, DeviceRefused (an operator that the device lacks, …).
         """
+        if model.stateful:
+            raise UnsupportedModel(model.name, "it keeps state between invocations: not run on a device")
         self.client, self.model = client, model
         self.plan = client.ensure_model(model.content, progress)
         if client.hello().model_sha256.hex() != model.sha256:
@@ -41,7 +44,7 @@ class Stepper:
             [(t.index, t.n_bytes) for t in self.plan.inputs],
             [(t.index, t.n_bytes) for t in self.plan.outputs],
         )
-        size = {t.index: t.size * np.dtype(t.dtype).itemsize for t in self.model.tensors}
+        size = {t.index: t.n_bytes for t in self.model.tensors}
         ours = (
             len(self.model.operators),
             [(i, size[i]) for i in self.model.inputs],
@@ -69,7 +72,7 @@ class Stepper:
         self.client.invoke()
         output = self.model.outputs[0]
         tensor = self.model.tensors[output]
-        return self._array(output, self.client.read(output, tensor.size * np.dtype(tensor.dtype).itemsize))
+        return self._array(output, self.client.read(output, tensor.n_bytes))
 
     def _array(self, index: int, data: bytes) -> NDArray[Any]:
         tensor = self.model.tensors[index]

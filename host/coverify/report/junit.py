@@ -123,6 +123,7 @@ def query_evidence(query: Query) -> str:
         f"witness {query.witness}" if query.witness else "",
         f"certificate {query.certificate}" if query.certificate else "",
         f"replay {query.replay}" if query.replay else "",
+        query.proof or "",
         query.note or "",
         query.detail or "",
     ]

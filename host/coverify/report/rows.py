@@ -164,6 +164,8 @@ class Query(Row):
     """The class of the counterexample."""
     property: Text | None = None
     note: Text | None = None
+    proof: Text | None = None
+    """What a HOLDS rests on: an exact solver, integer bounds, or something that is not proof-grade."""
     bounds: Annotated[tuple[tuple[Int64, Int64], ...], Field(max_length=MAX_PICTURE)] | None = None
     """Proved lowest and highest value of each output."""
     detail: Text | None = None

@@ -130,7 +130,7 @@ def _queries(result: Result, console: Console) -> None:
     columns = ("query", "verdict", "engine", "time", "label", "became", "evidence")
     table = _table("Queries", *columns)
     for row in rows[:MAX_LINES]:
-        evidence = base_name(row.witness or row.certificate or "") or plain(row.note or "–", 70)
+        evidence = base_name(row.witness or row.certificate or "") or plain(row.note or row.proof or "–", 70)
         table.add_row(
             _cell(query_name(row, with_property=row.index is None)),
             _verdict(row.verdict),

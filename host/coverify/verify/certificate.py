@@ -18,21 +18,26 @@ from typing import Final
 import numpy as np
 
 from coverify.files import replace_file
-from coverify.verify.query import I64Array, Proof, Robustness
+from coverify.verify.query import Argument, I64Array, Robustness
 
 SCHEMA: Final = "coverify-certificate/1"
 _TIMESTAMP: Final = (1980, 1, 1, 0, 0, 0)
 _MEMBERS: Final = {"tflm": "model.tflite", "fixed-point": "model.npz"}
 
 
+def certifiable(profile: str) -> bool:
+    """Does the checker know this profile's arithmetic?"""
+    return profile in _MEMBERS
+
+
 @dataclass(frozen=True, eq=False)
 class Certificate:
-    """The network `model` under `profile` keeps query.label on the query's box, as `proof` shows."""
+    """The network `model` under `profile` keeps query.label on the query's box, as `argument` shows."""
 
     model: bytes
     profile: str
     query: Robustness
-    proof: Proof
+    argument: Argument
     engine: str
 
     def write(self, path: Path) -> None:
@@ -41,15 +46,15 @@ class Certificate:
 
     def to_bytes(self) -> bytes:
         """The file's bytes."""
-        name = _MEMBERS.get(self.profile, "model.tflite")
-        arrays = {"lo": self.query.lo, "hi": self.query.hi, **self.proof.arrays}
+        name = _MEMBERS[self.profile]
+        arrays = {"lo": self.query.lo, "hi": self.query.hi, **self.argument.arrays}
         members = {name: self.model} | {f"{key}.npy": _npy(value) for key, value in sorted(arrays.items())}
         document = {
             "schema": SCHEMA,
             "model": name,
             "profile": self.profile,
             "label": self.query.label,
-            "evidence": self.proof.kind,
+            "evidence": self.argument.kind,
             "made_by": self.engine,
             "files": {key: hashlib.sha256(data).hexdigest() for key, data in members.items()},
         }
@@ -58,7 +63,11 @@ class Certificate:
         with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
             for key, data in {"certificate.json": text.encode(), **members}.items():
                 info = zipfile.ZipInfo(key, _TIMESTAMP)
-                info.compress_type, info.create_system, info.external_attr = zipfile.ZIP_DEFLATED, 3, 0o644 << 16
+                info.compress_type, info.create_system, info.external_attr = (
+                    zipfile.ZIP_DEFLATED,
+                    3,
+                    0o644 << 16,
+                )
                 archive.writestr(info, data, compresslevel=1 if key.startswith("xi") else 6)
         return stream.getvalue()
 

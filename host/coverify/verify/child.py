@@ -1,9 +1,10 @@
 """The child process that solves: reads requests from its standard input, one at a time, and answers on its
 output.
 
-Started by worker.py; the two speak pickles of their own classes, each after
+Started by solver_process.py; the two speak pickles of their own classes, each after
 its length (8 bytes, little endian), over pipes that nobody else holds. It ends when its input ends, also in
-the middle of a solver call, so that no parent leaves it behind.
+the middle of a solver call that lets other threads run, and in any case soon after its time: no parent leaves
+it behind.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import os
 import pickle
 import queue
+import signal
 import sys
 import threading
 from dataclasses import dataclass
@@ -22,6 +24,8 @@ from coverify.verify.problem import Problem
 from coverify.verify.query import Outcome, Robustness
 from tflm_int8.program.primitives import Program
 
+GRACE_S = 2.0
+"""How long past its deadline an engine may take to notice it, before the child is killed."""
 _LENGTH_BYTES = 8
 
 
@@ -75,6 +79,13 @@ def limit_memory(n_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (allowed, hard))
 
 
+def end_in(seconds: float) -> None:
+    """Let the system end this process after so many seconds (0: never), whatever it is then doing."""
+    if hasattr(signal, "setitimer"):  # POSIX
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, min(seconds, 1e8))
+
+
 def serve(source: IO[bytes], sink: IO[bytes]) -> None:
     """Answer requests until the source ends: None for Load, an Outcome or an EngineFault for Solve."""
     from coverify.verify.engines import solve
@@ -90,7 +101,9 @@ def serve(source: IO[bytes], sink: IO[bytes]) -> None:
                 send(sink, None)
             case Solve() as request if network is not None:
                 problem = Problem(network.program, request.query)
+                end_in(request.timeout_s + 2 * GRACE_S)
                 send(sink, _answer(solve, problem, request))
+                end_in(0)
             case unknown:
                 raise TypeError(f"not a request: {type(unknown)}")
 

@@ -13,6 +13,15 @@ class BadNetwork(BadInput):
     """A file that is not a fixed-point network, or one whose integers are not proved to stay in range."""
 
 
+class MissingPackage(BadInput):
+    """An engine was asked for whose optional package is not installed."""
+
+    def __init__(self, engine: str, distribution: str, hint: str) -> None:
+        """`engine` by name, the package's `distribution`, and the `hint` that installs it."""
+        self.engine, self.distribution, self.hint = engine, distribution, hint
+        super().__init__(f"engine {engine} needs the package {distribution}, which is not installed: {hint}")
+
+
 class BadWitness(BadInput):
     """A witness file that cannot be trusted: damaged, too large, of another schema, or contradicting
     itself.

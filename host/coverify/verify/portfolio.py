@@ -1,7 +1,7 @@
-"""In which order does `auto` ask the engines? The cheap ones first; the first verdict that is not UNKNOWN
-ends it.
+"""In which order does `auto` ask the engines? The cheap ones first, one by one; then the solvers race.
 
-Enumeration where the box is small, bounds, a short attack, Z3, and enumeration of what is still countable.
+Enumeration where the box is small; bounds, a short attack, branch and bound; then enumeration of what is still countable and
+every exact solver that is installed, several at once. The first sound verdict ends it.
 """
 
 from __future__ import annotations
@@ -13,12 +13,17 @@ from dataclasses import dataclass
 
 from coverify.verify.deadline import Deadline
 from coverify.verify.engines.enumerate import MAX_POINTS
+from coverify.verify.engines.packages import usable
 from coverify.verify.query import Outcome, Robustness, Verdict
 
 SMALL = 20_000
 """A box of so many points is enumerated before anything else."""
 
+RACERS = ("bitwuzla", "cpsat", "z3", "boolector", "milp")
+"""The solvers that race, the strongest first; of milp only counterexamples count."""
+
 Ask = Callable[[str, Deadline], Outcome]
+Race = Callable[[tuple[str, ...], Deadline], Outcome]
 
 
 @dataclass(frozen=True)
@@ -30,24 +35,39 @@ class Stage:
 
 
 def stages(query: Robustness) -> tuple[Stage, ...]:
-    """The engines for a query, in order."""
+    """The engines that are asked one by one, in order."""
     if query.n_points <= SMALL:
-        return (Stage("enumerate"), Stage("z3"))
-    always = (Stage("interval", 0.5), Stage("attack", 0.25))
-    if query.n_points <= MAX_POINTS:
-        return (*always, Stage("z3", 0.5), Stage("enumerate"))
-    return (*always, Stage("z3"))
+        return (Stage("enumerate"),)
+    return (Stage("interval", 0.5), Stage("attack", 0.1), Stage("bab", 0.5))
 
 
-def decide(query: Robustness, ask: Ask, deadline: Deadline) -> Outcome:
-    """The first decided outcome of the stages, else UNKNOWN with each engine's reason."""
+def racers(query: Robustness) -> tuple[str, ...]:
+    """The engines that race for what is left."""
+    countable = ("enumerate",) if SMALL < query.n_points <= MAX_POINTS else ()
+    return (*(name for name in (*RACERS[:1], *countable, *RACERS[1:]) if usable(name)),)
+
+
+def turn(deadline: Deadline, n_waiting: int, n_free: int) -> Deadline:
+    """Until when a racer may run that starts now: half of the time left, all where the n_waiting others have
+    n_free places.
+    """
+    return deadline if n_waiting <= n_free else deadline.share(0.5)
+
+
+def decide(query: Robustness, ask: Ask, race: Race, deadline: Deadline) -> Outcome:
+    """The first sound outcome, else UNKNOWN with each engine's reason."""
     start = time.monotonic()
     reasons: list[str] = []
     for stage in stages(query):
         if reasons and not deadline.remaining:
             break
         outcome = ask(stage.engine, deadline.share(stage.share))
-        if outcome.verdict is not Verdict.UNKNOWN:
+        if outcome.sound:
             return dataclasses.replace(outcome, time_s=time.monotonic() - start)
         reasons.append(f"{stage.engine}: {outcome.note}")
+    if deadline.remaining:
+        outcome = race(racers(query), deadline)
+        if outcome.sound:
+            return dataclasses.replace(outcome, time_s=time.monotonic() - start)
+        reasons.append(outcome.note)
     return Outcome(Verdict.UNKNOWN, "auto", time.monotonic() - start, note="; ".join(reasons))

@@ -7,6 +7,7 @@ every point of the box, `VIOLATED` comes with a point that was run, everything e
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from coverify.verify.errors import BadQuery
 I16Array = NDArray[np.int16]
 I64Array = NDArray[np.int64]
 IntArray = NDArray[np.signedinteger[Any]]
+NOT_PROOF_GRADE = "not proof-grade"
+"""How the `proof` of a HOLDS ends that rests on floating point."""
 _INT16 = np.iinfo(np.int16)
 Evidence = Mapping[str, int | float | str]
 
@@ -88,7 +91,7 @@ class Robustness:
 
 
 @dataclass(frozen=True, eq=False)
-class Proof:
+class Argument:
     """What a certificate needs besides the query: "bounds" with the arrays of a proof, or "enumeration"."""
 
     kind: str
@@ -100,7 +103,8 @@ class Outcome:
     """An engine's answer.
 
     witness: int16 [n], present exactly when VIOLATED; note: one sentence for people (why UNKNOWN, what was
-    odd); evidence: counts that say how the answer was reached; time_s: wall time.
+    odd); evidence: counts that say how the answer was reached, and for a HOLDS what `proof` it has; time_s:
+    wall time; argument: what a certificate of a HOLDS needs, where the engine gives one.
     """
 
     verdict: Verdict
@@ -109,14 +113,26 @@ class Outcome:
     witness: I16Array | None = None
     note: str = ""
     evidence: Evidence = field(default_factory=dict)
-    proof: Proof | None = None
+    argument: Argument | None = None
+
+    @property
+    def proof(self) -> str:
+        """What a HOLDS rests on, in a few words; empty for other verdicts."""
+        return str(self.evidence.get("proof", ""))
+
+    @property
+    def sound(self) -> bool:
+        """Does the verdict stand by itself? Not UNKNOWN, nor a HOLDS that is not proof-grade."""
+        return self.verdict is not Verdict.UNKNOWN and not self.proof.endswith(NOT_PROOF_GRADE)
 
     @staticmethod
-    def holds(
-        engine: str, note: str = "", proof: Proof | None = None, **evidence: int | float | str
-    ) -> Outcome:
+    def holds(engine: str, note: str = "", **evidence: int | float | str) -> Outcome:
         """Proved for every point."""
-        return Outcome(Verdict.HOLDS, engine, note=note, evidence=evidence, proof=proof)
+        return Outcome(Verdict.HOLDS, engine, note=note, evidence=evidence)
+
+    def with_argument(self, argument: Argument) -> Outcome:
+        """The same answer with what its certificate needs."""
+        return dataclasses.replace(self, argument=argument)
 
     @staticmethod
     def violated(engine: str, witness: IntArray, note: str = "", **evidence: int | float | str) -> Outcome:

@@ -1,111 +1,55 @@
-"""Run engines where they can do no harm: in a child process with hard limits on time and memory.
+"""Run engines where they can do no harm: in child processes with hard limits on time and memory.
 
-One child serves many queries. It is killed when it overstays its time by more than a grace, when it is
-interrupted, and when the worker is closed; a killed or crashed child is an UNKNOWN with a note, never a
-verdict, and the next query starts a new one. Counterexamples are run again in this process before they are
-returned.
+Engines with a solver of their own have a process of their own (two solvers' libraries need not bear each
+other), the others share one; each serves many queries. `auto` lets several solvers race, and ends the rest
+as soon as one has a sound answer. A process is killed when it overstays its time by more than a grace, when
+it is interrupted, and when the worker is closed; a killed or crashed one is an UNKNOWN with a note, never a
+verdict, and the next query starts a new one. Counterexamples are run again here before they are returned.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import os
 import queue
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import IO
 
 from coverify.verify import portfolio
-from coverify.verify.child import Load, Request, Solve, receive, send
+from coverify.verify.child import GRACE_S, Load, Solve
 from coverify.verify.deadline import Deadline
 from coverify.verify.engines import ENGINES, confirm
+from coverify.verify.engines.packages import PACKAGES, require
 from coverify.verify.errors import BadQuery, EngineFault
 from coverify.verify.problem import Problem
 from coverify.verify.query import Outcome, Robustness
+from coverify.verify.solver_process import SolverProcess
 from tflm_int8.program.primitives import Program
 
 AUTO = "auto"
 MEMORY_BYTES = 4 << 30
 """Address space that a child may use, where the system can limit it."""
-GRACE_S = 2.0
-"""How long past its deadline an engine may take to notice it, before the child is killed."""
 START_S = 60.0
 """How long a child may take to start (it imports numpy)."""
+_SHARED = "engines that need no package"
 
-
-@dataclass(eq=False)
-class _Child:
-    """One running process; `replies` gets what it says, EOFError at its end."""
-
-    process: subprocess.Popen[bytes]
-    stderr: IO[bytes]
-    replies: queue.Queue[object] = field(default_factory=queue.Queue)
-
-    @staticmethod
-    def start() -> _Child:
-        """Start a process of this interpreter with this one's import path, in a session of its own."""
-        stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the child
-        process = subprocess.Popen(
-            [sys.executable, "-c", "from coverify.verify.child import main; main()"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(p or os.curdir for p in sys.path)},
-            start_new_session=True,
-        )
-        child = _Child(process, stderr)
-        threading.Thread(target=child._listen, daemon=True).start()
-        return child
-
-    def _listen(self) -> None:
-        assert self.process.stdout is not None
-        try:
-            while True:
-                self.replies.put(receive(self.process.stdout))
-        except (EOFError, OSError, ValueError):
-            self.replies.put(EOFError())
-
-    def ask(self, request: Request | None, timeout_s: float) -> object:
-        """Send a request (None: only wait for the greeting) and wait; queue.Empty in time-out, EOFError."""
-        if request is not None:
-            assert self.process.stdin is not None
-            try:
-                send(self.process.stdin, request)
-            except OSError as err:
-                raise EOFError from err
-        reply = self.replies.get(timeout=min(timeout_s, threading.TIMEOUT_MAX))
-        if isinstance(reply, EOFError):
-            raise reply
-        return reply
-
-    def end(self) -> str:
-        """Kill the process; the last line that it wrote to its standard error, or how it ended."""
-        self.process.kill()
-        code = self.process.wait()
-        for stream in (self.process.stdin, self.process.stdout):
-            if stream is not None:
-                with contextlib.suppress(OSError):
-                    stream.close()
-        self.stderr.seek(0)
-        lines = self.stderr.read(1 << 16).decode("utf-8", "replace").strip().splitlines()
-        self.stderr.close()
-        return lines[-1][:300] if lines else f"it ended with status {code}"
+Ended = tuple[str, Outcome | BaseException]
+"""A contender's engine, and how it ended."""
 
 
 @dataclass(eq=False)
 class Worker:
-    """Decides queries on one network in a child process; a context manager, not for several threads at
+    """Decides queries on one network in child processes; a context manager, not for several threads at
     once.
+
+    jobs: how many solvers may race in `auto`.
     """
 
     program: Program
     memory_bytes: int = MEMORY_BYTES
-    _child: _Child | None = field(default=None, init=False)
+    jobs: int = 1
+    _children: dict[str, SolverProcess] = field(default_factory=dict, init=False)
+    _starting: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def __enter__(self) -> Worker:
         return self
@@ -113,9 +57,14 @@ class Worker:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def close(self) -> str:
-        """End the child, if any; what it said last."""
-        child, self._child = self._child, None
+    def close(self) -> None:
+        """End all children."""
+        for place in list(self._children):
+            self._end(place)
+
+    def _end(self, place: str) -> str:
+        """End one child, if it is there; what it said last."""
+        child = self._children.pop(place, None)
         return child.end() if child is not None else ""
 
     def decide(
@@ -123,36 +72,43 @@ class Worker:
     ) -> Outcome:
         """The answer to a query within timeout_s (and a short grace).
 
-        Raises BadQuery (sizes, label, engine name), EngineFault (a counterexample that is none).
+        Raises BadQuery (sizes, label, engine name), MissingPackage, EngineFault (a counterexample that is
+        none).
         """
         if engine != AUTO and engine not in ENGINES:
             raise BadQuery(f"unknown engine {engine!r}; there are: {AUTO}, {', '.join(ENGINES)}")
+        require(engine)
         if not timeout_s > 0:
             raise BadQuery(f"the time-out must be more than 0 s, not {timeout_s}")
         problem = Problem(self.program, query)
         try:
             if engine != AUTO:
                 return self._solve(problem, engine, timeout_s, seed)
-            deadline = Deadline.in_s(timeout_s)
             return portfolio.decide(
-                query, lambda name, until: self._solve(problem, name, until.remaining, seed), deadline
+                query,
+                lambda name, until: self._solve(problem, name, until.remaining, seed),
+                lambda names, until: self._race(problem, names, until, seed),
+                Deadline.in_s(timeout_s),
             )
         except BaseException:
             self.close()
             raise
 
-    def _solve(self, problem: Problem, engine: str, timeout_s: float, seed: int) -> Outcome:
-        start = time.monotonic()
+    def _solve(
+        self, problem: Problem, engine: str, timeout_s: float, seed: int, over: threading.Event | None = None
+    ) -> Outcome:
+        """Ask one engine; `over`: a race that may end before this engine has started."""
+        start, place = time.monotonic(), place_of(engine)
         try:
-            child = self._started()
+            child = self._started(place, over)
             start = time.monotonic()
             reply = child.ask(Solve(engine, problem.query, timeout_s, seed), timeout_s + GRACE_S)
         except queue.Empty:
-            self.close()
+            self._end(place)
             note = f"the engine's process did not answer in its {timeout_s:.1f} s and was killed"
             outcome = Outcome.unknown(engine, note)
         except EOFError:
-            outcome = Outcome.unknown(engine, f"the engine's process died: {self.close()}")
+            outcome = Outcome.unknown(engine, f"the engine's process died: {self._end(place)}")
         else:
             if isinstance(reply, EngineFault):
                 raise reply
@@ -161,13 +117,74 @@ class Worker:
             return reply
         return dataclasses.replace(outcome, time_s=time.monotonic() - start)
 
-    def _started(self) -> _Child:
-        """The running child, with the network loaded."""
-        if self._child is None:
-            self._child = _Child.start()
-            self._child.ask(None, START_S)
-            self._child.ask(Load(self.program, self.memory_bytes), START_S)
-        return self._child
+    def _started(self, place: str, over: threading.Event | None) -> SolverProcess:
+        """The running child of that place, with the network loaded.  Raises EOFError when it is over."""
+        with self._starting:
+            if over is not None and over.is_set():
+                raise EOFError
+            child = self._children.get(place)
+            if child is None:
+                child = self._children[place] = SolverProcess.start()
+        if not child.loaded:
+            child.ask(None, START_S)
+            child.ask(Load(self.program, self.memory_bytes), START_S)
+            child.loaded = True
+        return child
+
+    def _race(self, problem: Problem, engines: tuple[str, ...], deadline: Deadline, seed: int) -> Outcome:
+        """The first sound answer of the engines, up to `jobs` at a time; else UNKNOWN with their reasons.
+
+        Every engine has a place of its own.  EngineFault of any of them ends the race.
+        """
+        waiting, reasons = list(engines), []
+        running: dict[str, threading.Thread] = {}
+        ended: queue.Queue[Ended] = queue.Queue()
+        over = threading.Event()
+        try:
+            while waiting or running:
+                while waiting and len(running) < self.jobs:
+                    name = waiting.pop(0)
+                    until = portfolio.turn(deadline, len(waiting), self.jobs - len(running) - 1)
+                    arguments = (problem, name, until, seed, over, ended)
+                    running[name] = threading.Thread(target=self._contend, args=arguments, daemon=True)
+                    running[name].start()
+                name, said = ended.get()
+                running.pop(name).join()
+                if isinstance(said, BaseException):
+                    raise said
+                if said.sound:
+                    return said
+                reasons.append(f"{name}: {said.note or said.proof}")
+            return Outcome.unknown(AUTO, "; ".join(reasons))
+        finally:
+            with self._starting:
+                over.set()
+            for name in running:
+                self._end(place_of(name))
+            for thread in running.values():
+                thread.join()
+
+    def _contend(
+        self,
+        problem: Problem,
+        engine: str,
+        until: Deadline,
+        seed: int,
+        over: threading.Event,
+        ended: queue.Queue[Ended],
+    ) -> None:
+        """One contender's thread: whatever happens to it is told in `ended`."""
+        said: Outcome | BaseException
+        try:
+            said = self._solve(problem, engine, until.remaining, seed, over)
+        except BaseException as err:  # raised again by the race, in the caller's thread
+            said = err
+        ended.put((engine, said))
+
+
+def place_of(engine: str) -> str:
+    """Which child an engine runs in."""
+    return engine if engine in PACKAGES else _SHARED
 
 
 def decide(
@@ -176,7 +193,8 @@ def decide(
     engine: str = AUTO,
     timeout_s: float = 60.0,
     seed: int = 0,
+    jobs: int = 1,
 ) -> Outcome:
-    """Decide one query in a child process of its own; for many queries keep a `Worker`."""
-    with Worker(program) as worker:
+    """Decide one query in child processes of its own; for many queries keep a `Worker`."""
+    with Worker(program, jobs=jobs) as worker:
         return worker.decide(query, engine, timeout_s, seed)

@@ -89,6 +89,16 @@ def test_a_machine_is_built_under_its_short_name() -> None:
 
 
 @pytest.mark.parametrize(
+    ("machine", "port"),
+    [("netduinoplus2", "stm32f4"), ("olimex-stm32-h405", "stm32f4"), ("microbit", "nrf51")],
+)
+def test_a_port_with_one_image_is_built_under_its_own_name(machine: str, port: str) -> None:
+    target = build.machine_target(machine)
+    assert (target.artifact, target.compiler) == (f"coverify-{port}.elf", "arm-none-eabi-gcc")
+    assert target.make_variables == [f"PORT={port}"]
+
+
+@pytest.mark.parametrize(
     ("target", "package"),
     [(build.machine_target("mps2-an386"), "gcc-arm-none-eabi"), (build.NATIVE, "gcc")],
     ids=["cross", "native"],

@@ -53,8 +53,10 @@ def test_a_wrong_label_is_violated_by_the_base_input():
 def test_a_dead_child_is_unknown_and_the_next_query_has_a_new_one():
     with Worker(subtraction(2)) as worker:
         worker.decide(query(6, 3))
-        worker._child.process.kill()
-        worker._child.process.wait()
+        worker.decide(query(6, 3), "interval")
+        (child,) = worker._children.values()
+        child.process.kill()
+        child.process.wait()
         assert worker.decide(query(6, 3), "interval").verdict is Verdict.UNKNOWN
         assert worker.decide(query(6, 3), "interval").verdict is Verdict.HOLDS
 
@@ -62,7 +64,7 @@ def test_a_dead_child_is_unknown_and_the_next_query_has_a_new_one():
 def test_a_stuck_child_is_killed_at_its_time():
     with Worker(subtraction(2)) as worker:
         worker.decide(query(6, 3))
-        child = worker._child.process
+        (child,) = (c.process for c in worker._children.values())
         os.kill(child.pid, signal.SIGSTOP)
         start = time.monotonic()
         outcome = worker.decide(query(6, 3), "interval", timeout_s=0.2)

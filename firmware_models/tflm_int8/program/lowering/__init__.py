@@ -1,8 +1,9 @@
 """Lower a prepared model to the integer program: one function per kernel.
 
 A program is made for models of one int8 input and one int8 output. A kernel without a function here is
-lowered to `Exact`, which runs the kernel itself. What a kernel computes and what its lowering computes are
-held equal by a property test on every tensor.
+lowered to `Exact`, which runs the kernel itself. The program of a model that keeps state between invocations
+is that of the first invocation after a reset. What a kernel computes and what its lowering computes are held
+equal by a property test on every tensor.
 """
 
 from __future__ import annotations
@@ -29,10 +30,20 @@ from tflm_int8.kernels.reducing import ExtremeReduction, SumReduction
 from tflm_int8.kernels.reshape import Reshape
 from tflm_int8.kernels.shape import Constant
 from tflm_int8.kernels.softmax import Softmax
+from tflm_int8.kernels.svdf import Svdf
 from tflm_int8.kernels.transpose_convolution import TransposeConvolution
 from tflm_int8.model import Model
 from tflm_int8.program import primitives as p
-from tflm_int8.program.lowering import convolution, dense, elementwise, movement, pooling, softmax, sums
+from tflm_int8.program.lowering import (
+    convolution,
+    dense,
+    elementwise,
+    movement,
+    pooling,
+    remembering,
+    softmax,
+    sums,
+)
 from tflm_int8.program.lowering.builder import Builder
 from tflm_int8.reference import Reference
 
@@ -63,12 +74,16 @@ _LOWERINGS: Final[dict[type, Callable[[Builder, Any], None]]] = {
     Softmax: softmax.softmax,
     SquaredDifference: elementwise.squared_difference,
     SumReduction: sums.sum_reduction,
+    Svdf: remembering.svdf,
     TransposeConvolution: sums.transpose_convolution,
 }
 
 
 def lower(model: Model, profile: str = "tflm") -> p.Program:
-    """The integer program of a model.  Raises UnsupportedModel, UnsupportedOp, MalformedModel."""
+    """The integer program of a model (if stateful: of the first invocation after a reset).
+
+    Raises UnsupportedModel, UnsupportedOp, MalformedModel.
+    """
     return lower_reference(Reference(model, profile))
 
 

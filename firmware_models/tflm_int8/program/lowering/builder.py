@@ -24,6 +24,7 @@ _RANGES: Final[dict[str, tuple[int, int]]] = {
     "float32": (INT32_MIN, INT32_MAX),
     "int16": (-(1 << 15), (1 << 15) - 1),
     "int32": (INT32_MIN, INT32_MAX),
+    "int4": (-8, 7),
     "int8": (-128, 127),
     "uint8": (0, 255),
 }
@@ -47,7 +48,10 @@ def values(wire: I64Array, tensor: Tensor) -> NDArray[Any]:
 
 @dataclass(frozen=True)
 class KernelFunction:
-    """A kernel as a function of its computed inputs; `constants`: the others, None for a computed one."""
+    """A kernel as a function of its computed inputs; `constants`: the others, None for a computed one.
+
+    A variable is a constant here: the kernel runs from the reset state.
+    """
 
     kernel: Kernel
     constants: tuple[NDArray[Any] | None, ...]
@@ -109,8 +113,8 @@ class Builder:
         """Append the kernel itself, one step per output."""
         node = kernel.node
         read = [self.model.tensors[i] for i in node.op.inputs if i >= 0]
-        constants = tuple(t.data for t in read)
-        sources = tuple(self.wire(t) for t in read if t.data is None)
+        constants = tuple(t.initial for t in read)
+        sources = tuple(self.wire(t) for t in read if t.initial is None)
         for i, index in enumerate(node.op.outputs):
             tensor = self.model.tensors[index]
             lo, hi = self._range(tensor)

@@ -8,7 +8,9 @@ from tflm_int8.program.lowering.builder import Builder
 
 
 def softmax(b: Builder, k: Softmax) -> None:
-    """The rows through the kernel's function."""
+    """The rows through the kernel's function; to int16, the kernel itself."""
+    if k.function.bits != 8:
+        return b.exact(k)
     if k.depth > SURE_DEPTH:
         k.node.refuse(f"rows of more than {SURE_DEPTH} elements are not lowered")
     b.wires[k.node.output.index] = b.emit(p.Softmax(b.source(k, 0), k.depth, k.function))

@@ -13,6 +13,7 @@ from tflm_int8.kernels.batch_matmul import BatchMatmul
 from tflm_int8.kernels.bilinear import ResizeBilinear
 from tflm_int8.kernels.movement import numbered
 from tflm_int8.kernels.reducing import ExtremeReduction, SumReduction
+from tflm_int8.kernels.requantize import RequantizeWide
 from tflm_int8.kernels.transpose_convolution import TransposeConvolution
 from tflm_int8.program import primitives as p
 from tflm_int8.program.linear import Convolution, Scaling
@@ -93,10 +94,10 @@ def transpose_convolution(b: Builder, k: TransposeConvolution) -> None:
     """The centred image spread out by the strides with zeros between, then an ordinary convolution with the
     filters turned by half a circle."""
     x, n_out = k.node.input(2), len(k.filters)
-    if x.shape[0] != 1:
+    if x.shape[0] != 1 or isinstance(k.requantize, RequantizeWide):
         b.exact(k)
         return
-    rows, columns = _spread(k.rows), _spread(k.columns)
+    rows, columns = _spread(k.rows, x.shape[1]), _spread(k.columns, x.shape[2])
     inside = (rows[:, None] >= 0) & (columns[None, :] >= 0)
     pixels = np.where(inside, rows[:, None] * x.shape[2] + columns, 0)
     origin = np.where(inside[..., None], pixels[..., None] * x.shape[3] + np.arange(x.shape[3]), x.size)
@@ -112,11 +113,11 @@ def transpose_convolution(b: Builder, k: TransposeConvolution) -> None:
     b.requantized(acc, k.requantize, channel, k.node.output.index)
 
 
-def _spread(axis: Axis) -> I64Array:
-    """The input position at each place of the spread-out axis (out + kernel − 1 places), −1 for a zero."""
+def _spread(axis: Axis, n: int) -> I64Array:
+    """The input position, of n, at each of the spread-out axis's size + kernel − 1 places, −1 for a zero."""
     at = np.arange(axis.size + axis.kernel - 1) - (axis.kernel - 1 - axis.before)
     place = at // axis.stride
-    return np.where((at % axis.stride == 0) & (place >= 0) & (place < axis.out), place, -1)
+    return np.where((at % axis.stride == 0) & (place >= 0) & (place < n), place, -1)
 
 
 def _stride_one(places: I64Array, axis: Axis) -> Axis:
@@ -125,6 +126,8 @@ def _stride_one(places: I64Array, axis: Axis) -> Axis:
 
 def batch_matmul(b: Builder, k: BatchMatmul) -> None:
     """With one constant factor a sum of weighted elements; else the products, then their sums."""
+    if isinstance(k.requantize, RequantizeWide):
+        return b.exact(k)
     factors, n = k.factors(), k.node.output.size
     constants = [k.node.input(i).data for i in (0, 1)]
     known = next((i for i in (0, 1) if constants[i] is not None), None)

@@ -14,7 +14,7 @@ from coverify.verify.dual.relaxation import Relaxation
 from coverify.verify.dual.search import Search
 from coverify.verify.dual.tree import Node, Script
 from coverify.verify.problem import Problem
-from coverify.verify.query import Proof
+from coverify.verify.query import Argument
 from tflm_int8.program.primitives import Program
 
 
@@ -38,13 +38,13 @@ class Prover:
         rivals = rivals_left(problem.query.label, boxes[last.wire], last)
         return Prover(search, [search.root(rival) for rival in rivals], len(boxes[last.wire].lo) - 1)
 
-    def proof(self) -> Proof:
+    def argument(self) -> Argument:
         """The proof, once every tree is closed."""
         script = Script()
         for root in self.roots:
             script.add(root)
         sizes = {w: len(self.search.boxes[w][0]) for w in self.search.relaxation.scalars}
-        return Proof("bounds", script.arrays(sizes))
+        return Argument("bounds", script.arrays(sizes))
 
 
 def rivals_left(label: int, logits: Box, last: Decision) -> list[Rival]:
@@ -72,6 +72,6 @@ def _relaxation(program: Program, logits: int) -> Relaxation:
     return _LAST[0][2]
 
 
-def empty_proof() -> Proof:
+def empty_argument() -> Argument:
     """Boxes alone refute every rival."""
-    return Proof("bounds", {"script": np.zeros((0, 4), np.int64), "rows": np.zeros((0, 5), np.int64)})
+    return Argument("bounds", {"script": np.zeros((0, 4), np.int64), "rows": np.zeros((0, 5), np.int64)})

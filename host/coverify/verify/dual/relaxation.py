@@ -89,14 +89,18 @@ class Relaxation:
                     spacing = np.diff(inner, axis=1)
                     self.uniform[k + 1] = bool(np.all(spacing == spacing[:, :1])) if spacing.size else True
                 case Affine():
-                    self.reach[k + 1] = max([1.0, float(np.abs(step.bias).max(initial=0)), *map(_reach, step.terms)])
+                    self.reach[k + 1] = max(
+                        [1.0, float(np.abs(step.bias).max(initial=0)), *map(_reach, step.terms)]
+                    )
                 case Table() | Max() | Select():
                     pass
                 case Softmax():
                     raise CannotDecide("a softmax before the logits has no dual bound")
                 case _:
                     raise CannotDecide(f"{type(step).__name__} has no dual bound")
-        self.scalars = tuple(k + 1 for k, s in enumerate(self.steps) if isinstance(s, Staircase | Table | Max))
+        self.scalars = tuple(
+            k + 1 for k, s in enumerate(self.steps) if isinstance(s, Staircase | Table | Max)
+        )
 
     def pieces(self, boxes: Boxes, natural: Boxes, exact: bool) -> dict[int, Pieces]:
         """The pieces of every stair and table; not `exact`: stairs between the ends may be left out (a guess).
@@ -131,7 +135,9 @@ class Relaxation:
         width = np.maximum(a_hi - a_lo, 1).astype(np.float64)
         chord = (high - low) / width
         inner = edges[step.channel]
-        full = np.maximum(chord, (step.rule.hi - step.rule.lo - 1) / np.maximum(inner[:, -2] - inner[:, 1], 1))
+        full = np.maximum(
+            chord, (step.rule.hi - step.rule.lo - 1) / np.maximum(inner[:, -2] - inner[:, 1], 1)
+        )
         floor, ceiling = low == step.rule.lo, high == step.rule.hi
         kink_lo = np.clip(inner[:, 1], a_lo, a_hi)
         kink_hi = np.clip(inner[:, -2], a_lo, a_hi)
@@ -178,7 +184,12 @@ class Relaxation:
                     xi = self._scalar(wire, nu, multipliers.get(wire), pieces[wire], done, exact)
                     passed = [(step.source, xi)]
                 case Max():
-                    passed = [(step.source, self._maximum(step, wire, nu, multipliers.get(wire), boxes, done, exact))]
+                    passed = [
+                        (
+                            step.source,
+                            self._maximum(step, wire, nu, multipliers.get(wire), boxes, done, exact),
+                        )
+                    ]
                 case Select():
                     passed = [(step.source, _added_at(step.index, nu, boxes[step.source][0].shape[1]))]
                 case _:
@@ -188,7 +199,9 @@ class Relaxation:
         done.bound = done.bound + done.constant
         return done
 
-    def combined(self, own: Pass, other: Pass, m: F64Array, boxes: Boxes, pieces: Mapping[int, Pieces]) -> F64Array:
+    def combined(
+        self, own: Pass, other: Pass, m: F64Array, boxes: Boxes, pieces: Mapping[int, Pieces]
+    ) -> F64Array:
         """The bound of own + m · other, row by row, with the multipliers added up likewise; a guess.
 
         other: one row, which all share, or as many as `own` has.
@@ -215,7 +228,9 @@ class Relaxation:
             raise CannotDecide("the bounds' coefficients leave the range of exact arithmetic")
         return terms
 
-    def _affine(self, step: Affine, wire: int, nu: F64Array, done: Pass, exact: bool) -> list[tuple[int, F64Array]]:
+    def _affine(
+        self, step: Affine, wire: int, nu: F64Array, done: Pass, exact: bool
+    ) -> list[tuple[int, F64Array]]:
         if exact and float(np.abs(nu).sum(axis=1).max(initial=0.0)) * self.reach[wire] > EXACT:
             raise CannotDecide("the bounds' coefficients leave the range of exact arithmetic")
         done.constant += nu @ step.bias.astype(np.float64)
@@ -250,7 +265,9 @@ class Relaxation:
         self, step: Max, wire: int, nu: F64Array, xi: F64Array | None, boxes: Boxes, done: Pass, exact: bool
     ) -> F64Array:
         """A function of the element of the greatest lower end, given the ends of the others."""
-        lo, hi = (np.broadcast_to(end, (len(boxes[step.source][0]), end.shape[1])) for end in boxes[step.source])
+        lo, hi = (
+            np.broadcast_to(end, (len(boxes[step.source][0]), end.shape[1])) for end in boxes[step.source]
+        )
         n = np.arange(len(step.windows))
         best = lo[:, step.windows].argmax(axis=2)
         pick = step.windows[n, best]
@@ -260,15 +277,17 @@ class Relaxation:
         p = {}
         for up, end in ((True, hi), (False, lo)):
             floor = np.maximum(np.where(other, end[:, step.windows], -(2**31)).max(axis=2), a_lo)
-            bends = np.stack([a_lo, a_hi, floor, np.full_like(floor, step.lo), np.full_like(floor, step.hi)], axis=2)
+            bends = np.stack(
+                [a_lo, a_hi, floor, np.full_like(floor, step.lo), np.full_like(floor, step.hi)], axis=2
+            )
             a = np.clip(bends, a_lo[:, :, None], a_hi[:, :, None])
             value = np.clip(np.maximum(a, floor[:, :, None]), step.lo, step.hi)
             p[up] = (a.astype(np.float64), value.astype(np.float64))
         if xi is None:
             settled = np.where(other, hi[:, step.windows], -(2**31)).max(axis=2) <= a_lo
             xi = np.where((nu < 0) | settled, nu, 0.0)
-        up = (nu >= 0)[:, :, None]
-        a, value = np.where(up, p[True][0], p[False][0]), np.where(up, p[True][1], p[False][1])
+        above = (nu >= 0)[:, :, None]
+        a, value = np.where(above, p[True][0], p[False][0]), np.where(above, p[True][1], p[False][1])
         gain = nu[:, :, None] * value - xi[:, :, None] * a
         at = gain.argmax(axis=2)[:, :, None]
         done.bound += self._held(np.take_along_axis(gain, at, axis=2)[:, :, 0], exact).sum(axis=1)

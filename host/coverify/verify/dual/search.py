@@ -71,7 +71,14 @@ class Search:
         guess = self.relaxation.pieces(boxes, self._natural, False)
         start = self._start(live, guess)
         found = descend(
-            self.relaxation, rows, boxes, guess, start, self.deadline, rounds, size=SIZE if rounds > ROUNDS else SIZE / 2,
+            self.relaxation,
+            rows,
+            boxes,
+            guess,
+            start,
+            self.deadline,
+            rounds,
+            size=SIZE if rounds > ROUNDS else SIZE / 2,
             target=-1e-3 * UNIT,
         )
         done = self._exact(rows, boxes, guess, found.multipliers)
@@ -81,6 +88,7 @@ class Search:
             node.bound = float(done.bound[k])
             if node.bound < 0:
                 target = np.array([[self.relaxation.logits, 0, 1, 0, UNIT]])
+                node.split = None
                 node.closed = Bounded(target, {w: v[k : k + 1] for w, v in done.multipliers.items()})
             else:
                 open_.append(k)
@@ -146,10 +154,16 @@ class Search:
             p.scale[row, held] = 0.0
         return start
 
-    def _exact(self, rows: Rows, boxes: Boxes, guess: dict[int, Pieces], multipliers: dict[int, F64Array]) -> Pass:
+    def _exact(
+        self, rows: Rows, boxes: Boxes, guess: dict[int, Pieces], multipliers: dict[int, F64Array]
+    ) -> Pass:
         """The rows' bounds for the rounded multipliers, in exact integers."""
         whole = {w: np.rint(v) for w, v in multipliers.items()}
-        pieces = guess if all(self.relaxation.uniform.values()) else self.relaxation.pieces(boxes, self._natural, True)
+        pieces = (
+            guess
+            if all(self.relaxation.uniform.values())
+            else self.relaxation.pieces(boxes, self._natural, True)
+        )
         return evaluate(self.relaxation, rows, boxes, pieces, whole, exact=True)
 
     def _look(self, x: F64Array) -> None:
@@ -165,7 +179,9 @@ class Search:
         before = self._width(boxes)
         for wire in self.relaxation.scalars:
             step = self.relaxation.steps[wire - 1]
-            if not isinstance(step, Staircase) or not isinstance(self.relaxation.steps[step.source - 1], Affine):
+            if not isinstance(step, Staircase) or not isinstance(
+                self.relaxation.steps[step.source - 1], Affine
+            ):
                 continue
             if step.source == 0 or wire == self.relaxation.logits:
                 continue
@@ -187,7 +203,9 @@ class Search:
             return True
         boxes: Boxes = [(a[None], b[None]) for a, b in node.boxes]
         pieces = self.relaxation.pieces(boxes, self._natural, False)
-        star = evaluate(self.relaxation, self._rows([node]), boxes, pieces, {w: v[None] for w, v in node.start.items()})
+        star = evaluate(
+            self.relaxation, self._rows([node]), boxes, pieces, {w: v[None] for w, v in node.start.items()}
+        )
         base = np.zeros((2 * n, len(lo)))
         sign = np.repeat([1, -1], n)
         element = np.tile(unstable, 2)
@@ -205,7 +223,19 @@ class Search:
         if not len(useful):
             return True
         m = np.rint(at * 256) / 256
-        return self._apply(node, boxes, pieces, source, element[useful], sign[useful], base[useful], own, star, m[useful], useful)
+        return self._apply(
+            node,
+            boxes,
+            pieces,
+            source,
+            element[useful],
+            sign[useful],
+            base[useful],
+            own,
+            star,
+            m[useful],
+            useful,
+        )
 
     def _apply(self, node: Node, boxes: Boxes, pieces: dict[int, Pieces], source: int, element: I64Array,
                sign: I64Array, base: F64Array, own: Pass, star: Pass, m: F64Array, useful: I64Array) -> bool:  # fmt: skip
@@ -220,9 +250,13 @@ class Search:
             if w in star.multipliers:
                 total = total + m[:, None] * star.multipliers[w]
             multipliers[w] = total
-        many = Rows({source: base}, np.repeat(rows.claim, k, axis=0), np.repeat(rows.rise, k), np.rint(m * UNIT))
+        many = Rows(
+            {source: base}, np.repeat(rows.claim, k, axis=0), np.repeat(rows.rise, k), np.rint(m * UNIT)
+        )
         done = self._exact(many, boxes, pieces, multipliers)
-        targets = np.stack([np.full(k, source), element, sign, np.full(k, UNIT), many.m.astype(np.int64)], axis=1)
+        targets = np.stack(
+            [np.full(k, source), element, sign, np.full(k, UNIT), many.m.astype(np.int64)], axis=1
+        )
         node.tightened.append(Bounded(targets, done.multipliers))
         bound = np.floor(done.bound / UNIT).astype(np.int64)
         assert node.boxes is not None
@@ -260,8 +294,8 @@ class Search:
         wire, e, acc_e, at_e = choice
         step = self.relaxation.steps[wire - 1]
         assert isinstance(step, Staircase | Table)
-        lo, hi = (int(end[e]) for end in node.boxes[step.source])
-        return step.source, e, self._cut(wire, step, e, lo, hi, (acc_e + at_e) // 2)
+        low, high = (int(end[e]) for end in node.boxes[step.source])
+        return step.source, e, self._cut(wire, step, e, low, high, (acc_e + at_e) // 2)
 
     def _cut(self, wire: int, step: Staircase | Table, e: int, lo: int, hi: int, middle: int) -> int:
         """The last value of the first part: at a kink, else at a stair near the middle; lo <= value < hi."""

@@ -87,7 +87,8 @@ class Script:
         arrays["rows"] = np.concatenate([r.targets for r in self.rows]).astype(np.int64)
         for wire, n in sizes.items():
             parts = [
-                r.multipliers[wire] if wire in r.multipliers else np.zeros((len(r.targets), n)) for r in self.rows
+                r.multipliers[wire] if wire in r.multipliers else np.zeros((len(r.targets), n))
+                for r in self.rows
             ]
             arrays[f"xi-{wire}"] = np.concatenate(parts).astype(np.int64)
         return arrays

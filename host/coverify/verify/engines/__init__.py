@@ -11,7 +11,10 @@ import time
 from collections.abc import Callable
 
 from coverify.verify.deadline import Deadline, OutOfTime
-from coverify.verify.engines import attack, bab, dual, enumerate, interval, z3
+from coverify.verify.engines import attack, bab, dual, enumerate, interval
+from coverify.verify.engines.linear import LinearSolver
+from coverify.verify.engines.packages import require
+from coverify.verify.engines.smt import Smt
 from coverify.verify.errors import BadQuery, CannotDecide, EngineFault
 from coverify.verify.problem import Problem
 from coverify.verify.query import Outcome, Verdict
@@ -25,15 +28,38 @@ ENGINES: dict[str, Engine] = {
     "attack": attack.decide,
     "dual": dual.decide,
     "bab": bab.decide,
-    "z3": z3.decide,
+    "z3": Smt("z3"),
+    "bitwuzla": Smt("bitwuzla"),
+    "boolector": Smt("boolector"),
+    "cpsat": LinearSolver("cpsat"),
+    "milp": LinearSolver("milp"),
+    "marabou": LinearSolver("marabou"),
 }
 """By name, cheap and small first."""
 
+PROOFS: dict[str, str] = {
+    "enumerate": "every input was run",
+    "interval": "integer bounds",
+    "dual": "integer bounds",
+    "bab": "integer bounds on cases",
+    "z3": "exact solver",
+    "bitwuzla": "exact solver",
+    "boolector": "exact solver",
+    "cpsat": "exact solver",
+    "milp": "floating point, not proof-grade",
+    "marabou": "relaxation, not proof-grade",
+}
+"""What a HOLDS of an engine rests on, where its outcome does not say so itself (evidence `proof`)."""
+
 
 def solve(name: str, problem: Problem, deadline: Deadline, seed: int = 0) -> Outcome:
-    """The answer of one engine, in this process.  Raises BadQuery for an unknown name, and EngineFault."""
+    """The answer of one engine, in this process.
+
+    Raises BadQuery for an unknown name, MissingPackage, EngineFault.
+    """
     if name not in ENGINES:
         raise BadQuery(f"unknown engine {name!r}; there are: auto, {', '.join(ENGINES)}")
+    require(name)
     start = time.monotonic()
     try:
         outcome = at_base(name, problem) or ENGINES[name](problem, deadline, seed)
@@ -46,7 +72,14 @@ def solve(name: str, problem: Problem, deadline: Deadline, seed: int = 0) -> Out
     except MemoryError:
         outcome = Outcome.unknown(name, "out of memory")
     confirm(problem, outcome)
-    return dataclasses.replace(outcome, time_s=time.monotonic() - start)
+    return dataclasses.replace(_labelled(name, outcome), time_s=time.monotonic() - start)
+
+
+def _labelled(name: str, outcome: Outcome) -> Outcome:
+    """A HOLDS says what it rests on."""
+    if outcome.verdict is not Verdict.HOLDS or name not in PROOFS:
+        return outcome
+    return dataclasses.replace(outcome, evidence={"proof": PROOFS[name], **outcome.evidence})
 
 
 def at_base(name: str, problem: Problem) -> Outcome | None:

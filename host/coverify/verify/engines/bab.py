@@ -20,4 +20,5 @@ def decide(problem: Problem, deadline: Deadline, seed: int) -> Outcome:
         prover.search.run(prover.roots)
     except Counterexample as found:
         return Outcome.violated("bab", found.x, parts=prover.search.nodes)
-    return Outcome.holds("bab", proof=prover.proof(), rivals=prover.n_rivals, parts=prover.search.nodes)
+    holds = Outcome.holds("bab", rivals=prover.n_rivals, parts=prover.search.nodes)
+    return holds.with_argument(prover.argument())

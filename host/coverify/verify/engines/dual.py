@@ -27,4 +27,4 @@ def decide(problem: Problem, deadline: Deadline, seed: int) -> Outcome:
         return Outcome.violated("dual", found.x)
     if left:
         return Outcome.unknown("dual", f"the bounds leave {len(left)} rival labels open", open=len(left))
-    return Outcome.holds("dual", proof=prover.proof(), rivals=prover.n_rivals)
+    return Outcome.holds("dual", rivals=prover.n_rivals).with_argument(prover.argument())

@@ -34,7 +34,8 @@ def decide(problem: Problem, deadline: Deadline, seed: int) -> Outcome:
     if left:
         return Outcome.unknown("interval", f"the bounds leave {left} rival labels open", open=left)
     by_intervals = prover.n_rivals - len(prover.roots)
-    return Outcome.holds("interval", proof=prover.proof(), rivals=prover.n_rivals, by_intervals=by_intervals)
+    holds = Outcome.holds("interval", rivals=prover.n_rivals, by_intervals=by_intervals)
+    return holds.with_argument(prover.argument())
 
 
 def _by_intervals(problem: Problem, deadline: Deadline) -> Outcome:

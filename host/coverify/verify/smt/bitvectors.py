@@ -11,16 +11,17 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
-import z3
+from coverify.verify.smt import expressions as ex
+from coverify.verify.smt.expressions import Condition, Expression, chosen, compared
+from coverify.verify.smt.expressions import zero_extended as extended
 
 
 @dataclass(frozen=True, eq=False)
 class Term:
     """lo + bits, with lo <= value <= hi; bits is None exactly when lo == hi, else has `width` bits."""
 
-    bits: Any
+    bits: Expression | None
     lo: int
     hi: int
 
@@ -35,17 +36,12 @@ def constant(value: int) -> Term:
     return Term(None, value, value)
 
 
-def variable(name: str, hi: int) -> tuple[Term, list[Any]]:
+def variable(name: str, hi: int) -> tuple[Term, list[Condition]]:
     """A fresh variable 0..hi (hi >= 1), and the constraints that keep it at most hi."""
     width = hi.bit_length()
-    bits = z3.BitVec(name, width)
-    return Term(bits, 0, hi), [] if hi == (1 << width) - 1 else [z3.ULE(bits, hi)]
-
-
-def extended(bits: Any, width: int) -> Any:
-    """`bits` with zeros in front, to `width` bits."""
-    missing = width - bits.size()
-    return z3.ZeroExt(missing, bits) if missing else bits
+    bits = ex.variable(name, width)
+    whole = hi == (1 << width) - 1
+    return Term(bits, 0, hi), [] if whole else [compared("bvule", bits, ex.value(hi, width))]
 
 
 def scaled(term: Term, factor: int) -> Term:
@@ -57,15 +53,18 @@ def scaled(term: Term, factor: int) -> Term:
         return scaled(flipped, -factor)
     lo, hi = factor * term.lo, factor * term.hi
     width = (hi - lo).bit_length()
-    return Term(extended(term.bits, width) * factor if factor > 1 else term.bits, lo, hi)
+    if factor == 1:
+        return Term(term.bits, lo, hi)
+    return Term(ex.binary("bvmul", extended(term.bits, width), ex.value(factor, width)), lo, hi)
 
 
-def mirrored(term: Term) -> Any:
-    """The bits of hi - value."""
+def mirrored(term: Term) -> Expression:
+    """The bits of hi - value, of a term that is no number."""
+    assert term.bits is not None
     reach = term.hi - term.lo
     if reach == (1 << term.width) - 1:
-        return ~term.bits
-    return z3.BitVecVal(reach, term.width) - term.bits
+        return ex.inverted(term.bits)
+    return ex.binary("bvsub", ex.value(reach, term.width), term.bits)
 
 
 def plus(a: Term, b: Term) -> Term:
@@ -74,7 +73,7 @@ def plus(a: Term, b: Term) -> Term:
     if a.bits is None or b.bits is None:
         return Term(b.bits if a.bits is None else a.bits, lo, hi)
     width = (hi - lo).bit_length()
-    return Term(extended(a.bits, width) + extended(b.bits, width), lo, hi)
+    return Term(ex.binary("bvadd", extended(a.bits, width), extended(b.bits, width)), lo, hi)
 
 
 def total(terms: Sequence[Term], bias: int = 0) -> Term:
@@ -98,38 +97,36 @@ def narrowed(term: Term, lo: int, hi: int) -> Term:
         return constant(lo)
     if (lo, hi) == (term.lo, term.hi):
         return term
-    width = (hi - lo).bit_length()
-    return Term(z3.Extract(width - 1, 0, term.bits - (lo - term.lo)), lo, hi)
+    moved = ex.binary("bvsub", term.bits, ex.value(lo - term.lo, term.width)) if lo > term.lo else term.bits
+    return Term(ex.low_bits(moved, (hi - lo).bit_length()), lo, hi)
 
 
-def at_least(term: Term, bound: int) -> Any:
+def at_least(term: Term, bound: int) -> Condition:
     """term >= bound, a bool where the bounds decide it."""
     if bound <= term.lo:
         return True
     if bound > term.hi:
         return False
-    return z3.UGE(term.bits, bound - term.lo)
+    assert term.bits is not None
+    return compared("bvuge", term.bits, ex.value(bound - term.lo, term.width))
 
 
-def negated(condition: Any) -> Any:
-    """Not the condition, which may be a bool."""
-    return not condition if isinstance(condition, bool) else z3.Not(condition)
-
-
-def rises_by(a: Term, b: Term, gap: int) -> Any:
+def rises_by(a: Term, b: Term, gap: int) -> Condition:
     """a - b >= gap, a bool where the bounds decide it."""
     if a.lo - b.hi >= gap:
         return True
     if a.hi - b.lo < gap:
         return False
-    if a.bits is None:
-        return z3.ULE(b.bits, a.lo - gap - b.lo)
     if b.bits is None:
-        return z3.UGE(a.bits, b.lo + gap - a.lo)
+        return at_least(a, b.lo + gap)
+    if a.bits is None:
+        return compared("bvule", b.bits, ex.value(a.lo - gap - b.lo, b.width))
     shift = a.lo - b.lo - gap  # a.bits + shift >= b.bits
     width = max(a.hi - a.lo + max(shift, 0), b.hi - b.lo + max(-shift, 0)).bit_length()
     left, right = extended(a.bits, width), extended(b.bits, width)
-    return z3.UGE(left + shift, right) if shift >= 0 else z3.UGE(left, right - shift)
+    if shift >= 0:
+        return compared("bvuge", ex.binary("bvadd", left, ex.value(shift, width)), right)
+    return compared("bvuge", left, ex.binary("bvadd", right, ex.value(-shift, width)))
 
 
 def step_function(term: Term, starts: Sequence[int], values: Sequence[int]) -> Term:
@@ -145,12 +142,14 @@ def step_function(term: Term, starts: Sequence[int], values: Sequence[int]) -> T
     return Term(_tree(term, kept, lo, (hi - lo).bit_length()), lo, hi)
 
 
-def _tree(term: Term, steps: list[tuple[int, int]], lo: int, width: int) -> Any:
+def _tree(term: Term, steps: list[tuple[int, int]], lo: int, width: int) -> Expression:
     if len(steps) == 1:
-        return z3.BitVecVal(steps[0][1] - lo, width)
+        return ex.value(steps[0][1] - lo, width)
     middle = len(steps) // 2
     low, high = _tree(term, steps[:middle], lo, width), _tree(term, steps[middle:], lo, width)
-    return z3.If(at_least(term, steps[middle][0]), high, low)
+    above = at_least(term, steps[middle][0])
+    assert isinstance(above, Expression)  # the steps begin within the term's bounds
+    return chosen(above, high, low)
 
 
 def greatest(terms: Sequence[Term]) -> Term:
@@ -168,14 +167,16 @@ def _greater(a: Term, b: Term) -> Term:
     if a.lo >= b.hi:
         return a
     lo, hi = max(a.lo, b.lo), max(a.hi, b.hi)
-    return Term(z3.If(rises_by(a, b, 0), rebased(a, lo, hi), rebased(b, lo, hi)), lo, hi)
+    above = rises_by(a, b, 0)
+    assert isinstance(above, Expression)  # else one would be the greater by its bounds
+    return Term(chosen(above, rebased(a, lo, hi), rebased(b, lo, hi)), lo, hi)
 
 
-def rebased(term: Term, lo: int, hi: int) -> Any:
+def rebased(term: Term, lo: int, hi: int) -> Expression:
     """The bits of value - lo at the width of hi - lo; only meant where lo <= value <= hi."""
     width = (hi - lo).bit_length()
     if term.bits is None:
-        return z3.BitVecVal(term.lo - lo, width)
+        return ex.value(term.lo - lo, width)
     wide = max(width, term.width)
-    shifted = extended(term.bits, wide) + (term.lo - lo)
-    return z3.Extract(width - 1, 0, shifted) if wide > width else shifted
+    shifted = ex.binary("bvadd", extended(term.bits, wide), ex.value(term.lo - lo, wide))
+    return ex.low_bits(shifted, width)

@@ -7,8 +7,8 @@ operators that the program only names are a `CannotDecide`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -22,13 +22,13 @@ from coverify.verify.smt.bitvectors import (
     constant,
     greatest,
     narrowed,
-    negated,
     plus,
     scaled,
     step_function,
     total,
     variable,
 )
+from coverify.verify.smt.expressions import Condition, negated
 from tflm_int8.program.primitives import (
     Affine,
     Max,
@@ -51,7 +51,7 @@ class Encoding:
     program: Program
     boxes: list[Box]
     deadline: Deadline
-    constraints: list[Any] = field(default_factory=list)
+    constraints: list[Condition] = field(default_factory=list)
     places: dict[int, Term] = field(default_factory=dict)
     _terms: dict[tuple[int, int], Term] = field(default_factory=dict)
     _edges: dict[int, I64Array] = field(default_factory=dict)
@@ -82,14 +82,13 @@ class Encoding:
         lo, hi = int(self.boxes[wire].lo[i]), int(self.boxes[wire].hi[i])
         self._terms[wire, i] = self._within(self._element(self.program.steps[wire - 1], i, wire), lo, hi)
 
-    def input_of(self, model: Any, base: I64Array) -> I64Array:
-        """The input of a Z3 model, int64 [n]; features that the formula does not name as in `base` if they
-        can be.
+    def input_of(self, values: Mapping[str, int], base: I64Array) -> I64Array:
+        """The input of a model (variable → value), int64 [n]; features without a variable as in `base` if
+        they can be.
         """
         x = np.clip(base, self.boxes[0].lo, self.boxes[0].hi)
-        for i, place in self.places.items():
-            bits = model.eval(place.bits, model_completion=True).as_long()
-            x[i] = self.boxes[0].lo[i] + bits
+        for i in self.places:
+            x[i] = self.boxes[0].lo[i] + values[f"x{i}"]
         return x
 
     def _place(self, i: int) -> Term:

@@ -31,13 +31,26 @@ static uint8_t frame[CV_FRAME_HEADER + 4u * FAULT_WORDS + CV_FRAME_CRC];
 void fault_init(const uint32_t *boot)
 {
     boot_nonce = boot;
+#if __ARM_ARCH >= 7
     SHCSR |= ENABLE_MEMORY_BUS_USAGE;
+#endif
 }
 
 static bool is_readable(uint32_t stacked)
 {
     return stacked % 4u == 0 && stacked >= (uint32_t)CV_DATA_AT &&
            stacked - (uint32_t)CV_DATA_AT <= (uint32_t)CV_DATA_BYTES - 4u * STACKED_WORDS;
+}
+
+/* A Cortex-M0 has no fault status registers: 0. */
+static uint32_t status(uint32_t address)
+{
+#if __ARM_ARCH >= 7
+    return WORD(address);
+#else
+    (void)address;
+    return 0;
+#endif
 }
 
 static uint32_t build(uint32_t stacked)
@@ -48,10 +61,10 @@ static uint32_t build(uint32_t stacked)
     p += 8;
     for (uint32_t i = 0; i < STACKED_WORDS; i++, p += 4)
         cv_store_u32(p, is_readable(stacked) ? WORD(stacked + 4u * i) : 0);
-    cv_store_u32(p, WORD(CFSR));
-    cv_store_u32(p + 4, WORD(HFSR));
-    cv_store_u32(p + 8, WORD(MMFAR));
-    cv_store_u32(p + 12, WORD(BFAR));
+    cv_store_u32(p, status(CFSR));
+    cv_store_u32(p + 4, status(HFSR));
+    cv_store_u32(p + 8, status(MMFAR));
+    cv_store_u32(p + 12, status(BFAR));
     return cv_frame_seal(frame, CV_FAULT, 0, 4u * FAULT_WORDS);
 }
 
@@ -72,16 +85,28 @@ __attribute__((used)) _Noreturn void fault_report(uint32_t stacked)
 /* EXC_RETURN bit 2 tells which stack the registers were put on. */
 __attribute__((naked)) void cv_fault(void)
 {
+#if __ARM_ARCH >= 7
     __asm volatile("tst lr, #4        \n"
                    "ite eq            \n"
                    "mrseq r0, msp     \n"
-                   "mrsne r0, psp     \n"
-                   "cpsid i           \n"
+                   "mrsne r0, psp     \n");
+#else
+    __asm volatile("movs r0, #4       \n"
+                   "mov r1, lr        \n"
+                   "tst r1, r0        \n"
+                   "mrs r0, msp       \n"
+                   "beq 1f            \n"
+                   "mrs r0, psp       \n"
+                   "1:                \n");
+#endif
+    __asm volatile("cpsid i           \n"
                    "ldr r1, =cv_fault_stack_top \n"
 #if __ARM_ARCH >= 8
                    "movs r2, #0       \n"
                    "msr msplim, r2    \n"
 #endif
                    "msr msp, r1       \n"
-                   "b fault_report    \n");
+                   "ldr r1, =fault_report \n"
+                   "bx r1             \n"
+                   ".ltorg            \n");
 }

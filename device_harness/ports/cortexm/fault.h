@@ -1,6 +1,6 @@
 /* Faults of the core, reported over the link: see fault.c. */
-#ifndef COVERIFY_MPS2_FAULT_H
-#define COVERIFY_MPS2_FAULT_H
+#ifndef COVERIFY_CORTEXM_FAULT_H
+#define COVERIFY_CORTEXM_FAULT_H
 
 #include <stdint.h>
 

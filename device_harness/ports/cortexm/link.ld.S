@@ -7,7 +7,8 @@ MEMORY
 {
     CODE (rx)  : ORIGIN = CV_CODE_AT, LENGTH = CV_CODE_BYTES
     DATA (rwx) : ORIGIN = CV_DATA_AT, LENGTH = CV_DATA_BYTES
-    BIG (rw)   : ORIGIN = CV_BIG_AT, LENGTH = CV_BIG_BYTES
+    MODEL (rw) : ORIGIN = CV_MODEL_AT, LENGTH = CV_MODEL_BYTES
+    ARENA (rw) : ORIGIN = CV_ARENA_AT, LENGTH = CV_ARENA_BYTES
 }
 
 cv_stack_top = ORIGIN(DATA) + LENGTH(DATA);
@@ -45,17 +46,14 @@ SECTIONS
     /* A stack of its own for the fault handlers: the main one may be what broke. */
     .fault_stack (NOLOAD) : ALIGN(8)
     {
-        . += 0x1000;
+        . += CV_FAULT_STACK_BYTES;
         cv_fault_stack_top = .;
+        cv_stack_limit = .;
     } > DATA
 
     /* Neither loaded nor cleared: a loader may have put a model here before reset. */
-    .big (NOLOAD) : ALIGN(16)
-    {
-        KEEP(*(.big.model))
-        . = ALIGN(16);
-        KEEP(*(.big.arena))
-    } > BIG
+    .model (NOLOAD) : { KEEP(*(.cv.model)) } > MODEL
+    .arena (NOLOAD) : { KEEP(*(.cv.arena)) } > ARENA
 
-    ASSERT(cv_stack_top - cv_fault_stack_top >= 0x4000, "less than 16 KiB of stack")
+    ASSERT(cv_stack_top - cv_stack_limit >= CV_STACK_BYTES, "too little stack is left")
 }

@@ -5,8 +5,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "cycles.h"
 #include "fault.h"
 #include "machine.h"
+#include "stack.h"
 #include "uart.h"
 
 #define CPACR (*(volatile uint32_t *)0xE000ED88u)
@@ -31,23 +33,33 @@ struct vectors {
 __attribute__((section(".vectors"), used)) static const struct vectors vectors = {
     cv_stack_top,
     {cv_reset, cv_fault, cv_fault, cv_fault, cv_fault, cv_fault, cv_fault, NULL, NULL, NULL, cv_fault,
-     cv_fault, NULL, cv_fault, cv_fault},
-    {[CV_UART_RX_IRQ] = uart_interrupt},
+     cv_fault, NULL, cv_fault, cycles_tick},
+    {
+        [CV_UART_RX_IRQ] = uart_interrupt,
+#ifdef CV_UART2_RX_IRQ
+        [CV_UART2_RX_IRQ] = uart_interrupt,
+#endif
+    },
 };
 
 _Noreturn void cv_start(void);
 
 void cv_reset(void)
 {
+#if __ARM_ARCH >= 7
     CPACR |= CP10_CP11;
     __asm volatile("dsb\n isb" ::: "memory");
+#endif
     cv_start();
 }
 
 /* Apart from cv_reset, so that the compiler uses no FP register before the coprocessors are on. */
 __attribute__((noinline)) _Noreturn void cv_start(void)
 {
-    VTOR = (uint32_t)&vectors;
+#if __ARM_ARCH >= 7
+    VTOR = (uint32_t)&vectors; /* a Cortex-M0 has none: its table is where it starts, at CV_CODE_AT */
+#endif
+    stack_paint();
     memcpy(cv_data_begin, cv_data_load, (size_t)(cv_data_end - cv_data_begin));
     memset(cv_bss_begin, 0, (size_t)(cv_bss_end - cv_bss_begin));
     (void)main();

@@ -1,29 +1,71 @@
-"""Search for an input that loses the label, with Z3: each rival's way to make it lose is asked on its own.
+"""Search for an input that loses the label: each rival's way to make it lose is asked on its own.
 
-For one rival, in this order: bounds (the rival may be impossible); Z3 for a short time; Z3 on small parts of
-the box, all but a few features being held at the end that favours the rival most (`parts`: a counterexample
-there is one, their absence says nothing); Z3 on the whole box, with the bounds that follow from the rival's
-claim (tighten.py).
+For one rival, in this order: bounds (the rival may be impossible); the solver for a short time; the solver on
+small parts of the box, all but a few features being held at the end that favours the rival most (`parts`: a
+counterexample there is one, their absence says nothing); the solver on the whole box, with the bounds that
+follow from the rival's claim (tighten.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from enum import Enum
 
 import numpy as np
 
 from coverify.verify.bounds import Box, wire_bounds
 from coverify.verify.deadline import Deadline, OutOfTime
-from coverify.verify.decision import Decision
+from coverify.verify.decision import Decision, decision
 from coverify.verify.difference import Differences
 from coverify.verify.engines.interval import open_rivals, rival_claim
 from coverify.verify.errors import CannotDecide
 from coverify.verify.lagrangian import Lagrangian
 from coverify.verify.problem import Problem
 from coverify.verify.query import I64Array, Outcome
-from coverify.verify.smt.claim import Answer, Claim
 from coverify.verify.tighten import Rival, claim_form, impossible, tightened
+from tflm_int8.program.primitives import Affine
+
+
+class Answer(Enum):
+    """What a solver said, where it found no counterexample; SPURIOUS: an input that keeps the label."""
+
+    NO = "no"
+    OPEN = "open"
+    SPURIOUS = "spurious"
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """Can `rival` take the label within `boxes` (of all wires)? `natural`: the bounds of the query's box."""
+
+    problem: Problem
+    boxes: list[Box]
+    natural: list[Box]
+    last: Decision
+    rival: int
+    deadline: Deadline
+    seed: int
+
+    def narrowed(self) -> Iterator[tuple[int, int]]:
+        """Wire and index of every accumulator whose box is smaller than its natural one: an encoding must
+        require of them that they lie in it.  None on a part of the query's box, where boxes are natural.
+        """
+        if not _same(self.boxes[0], self.natural[0]):
+            return
+        for wire, step in enumerate(self.problem.program.steps, 1):
+            if isinstance(step, Affine):
+                box, natural = self.boxes[wire], self.natural[wire]
+                for i in np.flatnonzero((box.lo > natural.lo) | (box.hi < natural.hi)).tolist():
+                    yield wire, i
+
+
+def _same(a: Box, b: Box) -> bool:
+    return np.array_equal(a.lo, b.lo) and np.array_equal(a.hi, b.hi)
+
+
+Ask = Callable[[Question], Answer | I64Array]
+"""A solver: a counterexample, int64 [n], or why there is none.  May raise CannotDecide, OutOfTime."""
 
 ROUNDS = (0.3, 1.0)
 """Shares of the time left for each round over all open rivals: a hard one must not starve the others."""
@@ -34,13 +76,19 @@ FREE_FEATURES = (4, 12, 24)
 
 @dataclass(eq=False)
 class Search:
-    """One query for the solver; `boxes` and `last` as wire_bounds and decision give them."""
+    """One query for the engine of this name; `boxes` and `last` as wire_bounds and decision give them.
 
+    parts: ask on small parts of the box first.
+    """
+
+    engine: str
+    ask: Ask
     problem: Problem
     boxes: list[Box]
     last: Decision
     deadline: Deadline
     seed: int
+    parts: bool = True
     calls: int = field(default=0, init=False)
 
     def run(self) -> Outcome:
@@ -54,15 +102,17 @@ class Search:
         for number, share in enumerate(ROUNDS):
             until, still_open = self.deadline.share(share), []
             for k, rival in enumerate(rivals):
-                answer = self._ask(rival, number, until.share(1.0 / (len(rivals) - k)))
+                answer = self._rival(rival, number, until.share(1.0 / (len(rivals) - k)))
                 if isinstance(answer, np.ndarray):
-                    return Outcome.violated("z3", answer, calls=self.calls, rival=rival)
+                    return Outcome.violated(self.engine, answer, calls=self.calls, rival=rival)
                 if answer is not Answer.NO:
                     still_open.append(rival)
             rivals = still_open
         if not rivals:
-            return Outcome.holds("z3", calls=self.calls, by_intervals=by_intervals)
-        return Outcome.unknown("z3", f"out of time with {len(rivals)} rival labels open", calls=self.calls)
+            proof = {} if self.calls else {"proof": "integer bounds"}
+            return Outcome.holds(self.engine, calls=self.calls, by_intervals=by_intervals, **proof)
+        why = "the solver leaves" if self.deadline.remaining else "out of time with"
+        return Outcome.unknown(self.engine, f"{why} {len(rivals)} rival labels open", calls=self.calls)
 
     def _impossible(self, rival: int) -> bool:
         claim = rival_claim(rival, self.problem.query.label, self.last)
@@ -71,10 +121,10 @@ class Search:
         except CannotDecide:
             return False
 
-    def _ask(self, rival: int, number: int, deadline: Deadline) -> Answer | I64Array:
+    def _rival(self, rival: int, number: int, deadline: Deadline) -> Answer | I64Array:
         """One rival in round `number`."""
         claim = rival_claim(rival, self.problem.query.label, self.last)
-        if number == 0:
+        if number == 0 and self.parts:
             quick = self._solve(rival, self.boxes, deadline.share(0.05))
             if quick is not Answer.OPEN:
                 return quick
@@ -96,7 +146,8 @@ class Search:
     def _solve(self, rival: int, boxes: list[Box], deadline: Deadline) -> Answer | I64Array:
         self.calls += 1
         try:
-            return Claim(self.problem, boxes, self.boxes, self.last, deadline, self.seed).ask(rival)
+            question = Question(self.problem, boxes, self.boxes, self.last, rival, deadline, self.seed)
+            return self.ask(question)
         except OutOfTime:  # of this call's share; the next call notices if all time is gone
             self.deadline.check()
             return Answer.OPEN
@@ -118,3 +169,12 @@ class Search:
             free = np.zeros(len(lo), bool)
             free[order[:n_free]] = True
             yield Box(np.where(free, lo, best), np.where(free, hi, best))
+
+
+def search(
+    engine: str, ask: Ask, problem: Problem, deadline: Deadline, seed: int, parts: bool = True
+) -> Outcome:
+    """HOLDS, VIOLATED or UNKNOWN; CannotDecide, OutOfTime."""
+    boxes = wire_bounds(problem.program, problem.query.lo, problem.query.hi, deadline)
+    last = decision(problem.program, boxes, deadline)
+    return Search(engine, ask, problem, boxes, last, deadline, seed, parts).run()

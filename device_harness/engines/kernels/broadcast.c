@@ -1,0 +1,59 @@
+/* Broadcasting as numpy does it: see broadcast.h. Source: TFLM reference/binary_function.h. */
+#include "broadcast.h"
+
+#include "channels.h"
+#include "refuse.h"
+
+/* The size of a tensor on the i-th axis from the right. */
+static uint32_t size_from_right(const struct k_tensor *t, uint32_t i)
+{
+    return i < t->rank ? (uint32_t)t->dims[t->rank - 1u - i] : 1u;
+}
+
+static void prepare_strides(const struct k_tensor *in, const struct k_grid *grid, int32_t stride[K_MAX_RANK])
+{
+    int32_t step = 1;
+    for (uint32_t i = 0; i < grid->rank; i++) {
+        uint32_t size = size_from_right(in, i);
+        stride[grid->rank - 1u - i] = size == 1 ? 0 : step;
+        step *= (int32_t)size; /* <= n_elements <= 2^28 */
+    }
+}
+
+/* Every output size is the larger of the inputs', and each input has that size or 1. */
+static bool go_together(const struct k_tensor *a, const struct k_tensor *b, const struct k_tensor *out)
+{
+    if (a->rank > out->rank || b->rank > out->rank)
+        return false;
+    for (uint32_t i = 0; i < out->rank; i++) {
+        uint32_t size_a = size_from_right(a, i);
+        uint32_t size_b = size_from_right(b, i);
+        uint32_t size = size_a > size_b ? size_a : size_b;
+        if (size_from_right(out, i) != size || (size_a != 1 && size_a != size) ||
+            (size_b != 1 && size_b != size))
+            return false;
+    }
+    return true;
+}
+
+enum cv_status k_broadcast_prepare(struct k_load *l, const struct k_op *op, struct k_grid *grid)
+{
+    const struct k_tensor *a = &l->graph->tensors[op->inputs[0]];
+    const struct k_tensor *b = &l->graph->tensors[op->inputs[1]];
+    const struct k_tensor *out = &l->graph->tensors[op->output];
+    enum cv_status status = k_check_int8(l, op->inputs[0]);
+    if (status == CV_OK)
+        status = k_check_int8(l, op->inputs[1]);
+    if (status == CV_OK)
+        status = k_check_int8(l, op->output);
+    if (status != CV_OK)
+        return status;
+    if (!go_together(a, b, out))
+        return k_refuse(l, CV_BAD_MODEL, "the shapes of inputs and output do not go together");
+    grid->rank = out->rank;
+    for (uint32_t i = 0; i < out->rank; i++)
+        grid->dims[i] = (uint32_t)out->dims[i];
+    prepare_strides(a, grid, grid->stride[0]);
+    prepare_strides(b, grid, grid->stride[1]);
+    return k_count_macs(l, out->n_elements);
+}

@@ -1,0 +1,11 @@
+/* Which elements of two tensors meet in a binary operator? Shapes right-aligned, a size of 1 repeated. */
+#ifndef COVERIFY_BROADCAST_H
+#define COVERIFY_BROADCAST_H
+
+#include "grid.h"
+
+/* Checks both inputs and the output (INT8, shapes that go together) and fills the grid over the output with
+ * the strides of input 0 and input 1. Counts the elements as multiplications. */
+enum cv_status k_broadcast_prepare(struct k_load *l, const struct k_op *op, struct k_grid *grid);
+
+#endif

@@ -1,0 +1,97 @@
+/* ADD and SUB, int8: see sum.h.
+ *
+ * Source: TFLM add_common.cc, sub_common.cc, reference/integer_ops/add.h, reference/sub.h.
+ */
+#include "sum.h"
+
+#include "broadcast.h"
+#include "fixedpoint.h"
+#include "quantize.h"
+#include "refuse.h"
+
+#define LEFT_SHIFT 20
+
+struct term {
+    int32_t zero_point;
+    int32_t multiplier;
+    int32_t shift;
+};
+
+struct plan {
+    struct k_grid grid;
+    struct term a;
+    struct term b;
+    int32_t sign;
+    int32_t z_out;
+    int32_t multiplier;
+    int32_t shift;
+    struct k_limits limits;
+};
+
+/* QuantizeMultiplierSmallerThanOneExp: TFLM stops when the multiplier is 1 or more. */
+static enum cv_status below_one(struct k_load *l, double real, int32_t *multiplier, int32_t *shift)
+{
+    enum cv_status status = k_quantize_multiplier(l, real, multiplier, shift);
+    if (status == CV_OK && (real >= 1.0 || *shift > 0))
+        status = k_refuse(l, CV_UNSUPPORTED, "the output's scale is too small beside the inputs'");
+    return status;
+}
+
+static enum cv_status prepare_scales(struct k_load *l, const struct k_op *op, struct plan *p)
+{
+    const struct k_graph *g = l->graph;
+    float s_a = k_scale(g, op->inputs[0]);
+    float s_b = k_scale(g, op->inputs[1]);
+    double twice = 2.0 * (double)(s_a > s_b ? s_a : s_b);
+    double s_out = (double)(1 << LEFT_SHIFT) * (double)k_scale(g, op->output);
+    p->a.zero_point = k_zero_point(g, op->inputs[0]);
+    p->b.zero_point = k_zero_point(g, op->inputs[1]);
+    p->z_out = k_zero_point(g, op->output);
+    enum cv_status status = below_one(l, (double)s_a / twice, &p->a.multiplier, &p->a.shift);
+    if (status == CV_OK)
+        status = below_one(l, (double)s_b / twice, &p->b.multiplier, &p->b.shift);
+    if (status == CV_OK)
+        status = below_one(l, twice / s_out, &p->multiplier, &p->shift);
+    return status;
+}
+
+enum cv_status k_sum_prepare(struct k_load *l, struct k_op *op, int32_t sign, uint32_t activation)
+{
+    struct plan *p = k_alloc(l, sizeof *p);
+    if (p == NULL)
+        return CV_NO_ARENA;
+    op->plan = p;
+    p->sign = sign;
+    enum cv_status status = k_broadcast_prepare(l, op, &p->grid);
+    if (status == CV_OK)
+        status = prepare_scales(l, op, p);
+    if (status == CV_OK)
+        status = k_activation_limits(l, fb_u8(&l->graph->file, op->options, activation, 0), op->output,
+                                     &p->limits);
+    return status;
+}
+
+/* |x - z| * 2^20 <= 255 * 2^20 < 2^28, and the multiplier is at most a half. */
+static int32_t scaled(const struct term *t, int8_t x)
+{
+    return k_requantize((x - t->zero_point) * (1 << LEFT_SHIFT), t->multiplier, t->shift);
+}
+
+static int8_t sum(const struct plan *p, int8_t a, int8_t b)
+{
+    int32_t raw = scaled(&p->a, a) + p->sign * scaled(&p->b, b); /* < 2^28 */
+    int32_t y = k_requantize(raw, p->multiplier, p->shift) + p->z_out;
+    return k_clamp(y, p->limits.lo, p->limits.hi);
+}
+
+enum cv_status k_sum_run(const struct k_graph *g, const struct k_op *op)
+{
+    const struct plan *p = op->plan;
+    const int8_t *a = k_read(g, op->inputs[0]);
+    const int8_t *b = k_read(g, op->inputs[1]);
+    int8_t *y = k_write(g, op->output);
+    struct k_position at = {{0}, {0, 0}};
+    for (uint32_t i = 0; i < g->tensors[op->output].n_elements; i++, k_grid_advance(&p->grid, &at))
+        y[i] = sum(p, a[at.offset[0]], b[at.offset[1]]);
+    return CV_OK;
+}

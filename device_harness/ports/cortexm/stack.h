@@ -1,0 +1,13 @@
+/* How much stack was ever used? What is no longer painted: see stack.c. */
+#ifndef COVERIFY_CORTEXM_STACK_H
+#define COVERIFY_CORTEXM_STACK_H
+
+#include <stdint.h>
+
+/* Paints what lies below the caller's frame. */
+void stack_paint(void);
+
+uint32_t stack_bytes(void);
+uint32_t stack_used(void *port);
+
+#endif

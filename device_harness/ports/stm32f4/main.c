@@ -1,0 +1,47 @@
+/* The board of every STM32F4 with 128 KB of SRAM: see board.h and machine.h. */
+#include <stddef.h>
+
+#include "clock.h"
+#include "cycles.h"
+#include "fault.h"
+#include "kernels.h"
+#include "machine.h"
+#include "session.h"
+#include "stack.h"
+#include "uart.h"
+#include "usart.h"
+
+/* Not static: a loader finds the model's place by this name. */
+uint8_t cv_model_memory[CV_MODEL_BYTES] __attribute__((section(".cv.model"), aligned(16)));
+static uint8_t arena_memory[CV_ARENA_BYTES] __attribute__((section(".cv.arena"), aligned(16)));
+
+static struct cv_board board = {
+    .name = CV_BOARD,
+    .core = CV_CORE,
+    .read = uart_read,
+    .write = uart_write,
+    .idle = uart_idle,
+    .cycles = cycles_now,
+    .stack_used = stack_used,
+    .model = cv_model_memory,
+    .model_capacity = CV_MODEL_BYTES,
+    .arena = arena_memory,
+    .arena_capacity = CV_ARENA_BYTES,
+    .engine = &cv_engine_kernels,
+};
+
+static struct cv_session session;
+
+int main(void)
+{
+    struct clocks clocks = clock_init();
+    usart_clocks(&clocks);
+    board.counter = cycles_init();
+    board.clock_hz = clocks.core_hz;
+    board.stack_bytes = stack_bytes();
+    cv_session_init(&session, &board);
+    fault_init(&session.boot);
+    uart_init();
+    cv_session_serve(&session);
+    return 0;
+}

@@ -1,0 +1,36 @@
+"""Operators with state, lowered as the first invocation after a reset: what the state held before is zero."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tflm_int8.fixedpoint import INT32_MAX
+from tflm_int8.geometry import Axis, Window2D
+from tflm_int8.kernels.svdf import Svdf
+from tflm_int8.program import primitives as p
+from tflm_int8.program.linear import Convolution, Dense
+from tflm_int8.program.lowering.builder import Builder
+from tflm_int8.program.sparse import Sparse
+
+
+def svdf(b: Builder, k: Svdf) -> None:
+    """The features, requantized; then, of the weights over time, the last ones, summed by unit."""
+    n_filters, n_in = k.features.shape
+    n_batch, last = k.node.input(0).shape[0], k.times[:, -1]
+    worst = np.abs(last).reshape(-1, k.rank).sum(axis=1) * (1 << 15) + np.abs(k.bias)
+    if int(worst.max()) > INT32_MAX:
+        return b.exact(k)
+    linear: p.LinearMap = Dense(k.features)
+    if n_batch > 1:
+        rows = Window2D(Axis.of(1, 1, 1, 1, "VALID"), Axis.of(n_batch, 1, 1, 1, "VALID"))
+        linear = Convolution(rows, k.features.reshape(n_filters, 1, 1, n_in), 1)
+    n_features = n_batch * n_filters
+    zeros = np.zeros(n_features, np.int64)
+    acc = b.emit(p.Affine((p.Term(b.source(k, 0), linear, k.input_zero_point),), zeros))
+    wire = b.emit(p.Staircase(acc, k.feature_stage, zeros))
+    if k.state_zero_point:
+        wire = b.emit(p.Table(wire, k.wrapped(np.arange(-128, 128)) - k.state_zero_point))
+    columns = np.arange(n_features).reshape(-1, k.rank)
+    weights = np.tile(last, n_batch).reshape(-1, k.rank)
+    total = p.Affine((p.Term(wire, Sparse(n_features, columns, weights), 0),), np.tile(k.bias, n_batch))
+    b.requantized(b.emit(total), k.output_stage, np.zeros(len(columns), np.int64), k.node.output.index)

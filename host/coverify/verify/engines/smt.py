@@ -1,0 +1,27 @@
+"""Decide with an SMT solver on bit-vectors, exactly: HOLDS, VIOLATED, or UNKNOWN when the time is over.
+
+Engines z3, bitwuzla and boolector. The work is in coverify.verify.smt, which imports a solver on first use:
+only the process that solves loads it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from coverify.verify.deadline import Deadline
+from coverify.verify.problem import Problem
+from coverify.verify.query import Outcome
+from coverify.verify.rivals import search
+
+
+@dataclass(frozen=True)
+class Smt:
+    """The engine that asks this solver."""
+
+    solver: str
+
+    def __call__(self, problem: Problem, deadline: Deadline, seed: int) -> Outcome:
+        """HOLDS, VIOLATED or UNKNOWN; CannotDecide, OutOfTime."""
+        from coverify.verify.smt.claim import Claim
+
+        return search(self.solver, Claim(self.solver), problem, deadline, seed)

@@ -1,0 +1,210 @@
+"""A rival's claim as a mixed-integer program for HiGHS: exact staircases, floating-point arithmetic.
+
+Stairs are integer variables in the strip of their edges, with a binary for each saturation, and the rows of
+their hull; functions without a strip (tables) have a binary for each run. Infeasible counts as "no input", to
+the tolerance of floating point: not proof-grade. A solution counts only when the whole program breaks the
+query on it; a strip that is not exact is refined to binaries when its solution does not.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from coverify.verify.deadline import Deadline
+from coverify.verify.errors import CannotDecide
+from coverify.verify.linear.pieces import Pieces, Strip, hull, strip
+from coverify.verify.linear.unrolled import Linear, Unrolled
+from coverify.verify.query import I64Array
+from coverify.verify.rivals import Answer, Question
+
+MAX_BINARIES = 200_000
+"""More binaries than these are not given to the solver."""
+
+
+@dataclass(eq=False)
+class Milp:
+    """Columns and rows as HiGHS takes them; `refined`: binaries wherever a strip is not exact."""
+
+    refined: bool = False
+    lower: list[float] = field(default_factory=list)
+    upper: list[float] = field(default_factory=list)
+    integral: list[bool] = field(default_factory=list)
+    loosened: bool = field(default=False, init=False)
+    """Was a strip used that is not exact?"""
+    _starts: list[int] = field(default_factory=lambda: [0])
+    _columns: list[int] = field(default_factory=list)
+    _values: list[float] = field(default_factory=list)
+    _row_lower: list[float] = field(default_factory=list)
+    _row_upper: list[float] = field(default_factory=list)
+
+    def integer(self, lo: int, hi: int) -> int:
+        return self._column(lo, hi, True)
+
+    def _column(self, lo: float, hi: float, integral: bool) -> int:
+        self.lower.append(lo)
+        self.upper.append(hi)
+        self.integral.append(integral)
+        return len(self.lower) - 1
+
+    def row(self, terms: dict[int, float], lower: float, upper: float) -> None:
+        """lower <= Σ terms <= upper."""
+        self._columns += terms.keys()
+        self._values += terms.values()
+        self._starts.append(len(self._columns))
+        self._row_lower.append(lower)
+        self._row_upper.append(upper)
+
+    def at_least(self, form: Linear, bound: int) -> None:
+        """form >= bound."""
+        self.row({v: float(c) for v, c in form.terms.items()}, bound - form.constant, math.inf)
+
+    def equal(self, form: Linear, lo: int, hi: int) -> int:
+        column = self._column(lo, hi, False)  # integral by itself: a sum of integers
+        self.row({**form.terms, column: -1.0}, -form.constant, -form.constant)
+        return column
+
+    def piecewise(self, argument: int, pieces: Pieces) -> int:
+        narrow = strip(pieces)
+        if narrow is None or (self.refined and not narrow.exact):
+            return self._runs(argument, pieces)
+        self.loosened |= not narrow.exact
+        return self._strip(argument, pieces, narrow)
+
+    def _strip(self, argument: int, pieces: Pieces, s: Strip) -> int:
+        lo, hi = int(pieces.value[0]), int(pieces.value[-1])
+        y, slope = self.integer(lo, hi), float(s.slope)
+        short = float(s.below + s.slope * lo) - int(pieces.first[0])
+        low = {argument: 1.0, y: -slope}
+        if short > 0:  # saturated below: then y is lo
+            saturated = self.integer(0, 1)
+            low[saturated] = short
+            self.row({y: 1.0, saturated: float(hi - lo)}, -math.inf, hi)
+        self.row(low, float(s.below), math.inf)
+        beyond = int(pieces.last[-1]) - float(s.above + s.slope * hi)
+        high = {argument: 1.0, y: -slope}
+        if beyond > 0:
+            saturated = self.integer(0, 1)
+            high[saturated] = -beyond
+            self.row({y: 1.0, saturated: float(lo - hi)}, lo, math.inf)
+        self.row(high, -math.inf, float(s.above))
+        for edge in hull(pieces):
+            scale = max(abs(edge.run), 1)
+            self.row({argument: edge.rise / scale, y: -edge.run / scale}, -math.inf, edge.constant / scale)
+        return y
+
+    def _runs(self, argument: int, pieces: Pieces) -> int:
+        """One binary for each run."""
+        if len(self.lower) + len(pieces) > MAX_BINARIES:
+            raise CannotDecide(f"the program needs more than {MAX_BINARIES} binaries")
+        y = self.integer(int(pieces.value.min()), int(pieces.value.max()))
+        chosen = [self.integer(0, 1) for _ in range(len(pieces))]
+        self.row(dict.fromkeys(chosen, 1.0), 1.0, 1.0)
+        for values, column, sides in (
+            (pieces.value, y, (0.0, 0.0)),
+            (pieces.first, argument, (0.0, math.inf)),
+            (pieces.last, argument, (-math.inf, 0.0)),
+        ):
+            terms = {c: -float(v) for c, v in zip(chosen, values.tolist(), strict=True)}
+            self.row({**terms, column: 1.0}, *sides)
+        return y
+
+    def maximum(self, arguments: list[int], boxes: list[tuple[int, int]]) -> int:
+        top = max(hi for _, hi in boxes)
+        y = self.integer(max(lo for lo, _ in boxes), top)
+        chosen = [self.integer(0, 1) for _ in arguments]
+        self.row(dict.fromkeys(chosen, 1.0), 1.0, 1.0)
+        for argument, pick, (lo, _) in zip(arguments, chosen, boxes, strict=True):
+            self.row({y: 1.0, argument: -1.0}, 0.0, math.inf)
+            self.row({y: 1.0, argument: -1.0, pick: float(top - lo)}, -math.inf, float(top - lo))
+        return y
+
+    def either(self, first: tuple[Linear, int], others: list[tuple[Linear, int]], reach: int) -> None:
+        """first's form >= its bound, or all the others' (none being more than `reach` short)."""
+        other = self.integer(0, 1)
+        form, bound = first
+        self.row({**form.terms, other: float(reach)}, bound - form.constant, math.inf)
+        for form, bound in others:
+            self.row({**form.terms, other: -float(reach)}, bound - form.constant - reach, math.inf)
+
+    def solve(self, deadline: Deadline, seed: int) -> I64Array | str | None:
+        """Values of the columns, rounded; None: infeasible; else why it is open."""
+        api: Any = import_module("highspy")
+        solver = api.Highs()
+        for option, setting in (
+            ("output_flag", False),
+            ("threads", 1),
+            ("random_seed", seed & 0x7FFFFFFF),
+            ("mip_max_improving_sols", 1),
+            ("time_limit", min(deadline.remaining, 1e9)),
+        ):
+            solver.setOptionValue(option, setting)
+        solver.passModel(self._model(api))
+        solver.run()
+        status = solver.getModelStatus()
+        if status == api.HighsModelStatus.kInfeasible:
+            return None
+        solution = solver.getSolution()
+        if not solution.value_valid:
+            return f"HiGHS ended with {solver.modelStatusToString(status)}"
+        found: I64Array = np.rint(np.array(solution.col_value)).astype(np.int64)
+        return found
+
+    def _model(self, api: Any) -> Any:
+        lp = api.HighsLp()
+        lp.num_col_, lp.num_row_ = len(self.lower), len(self._row_lower)
+        lp.col_cost_ = np.zeros(len(self.lower))
+        lp.col_lower_, lp.col_upper_ = np.array(self.lower, float), np.array(self.upper, float)
+        lp.row_lower_, lp.row_upper_ = np.array(self._row_lower), np.array(self._row_upper)
+        lp.a_matrix_.format_ = api.MatrixFormat.kRowwise
+        lp.a_matrix_.start_ = np.array(self._starts, np.int32)
+        lp.a_matrix_.index_ = np.array(self._columns, np.int32)
+        lp.a_matrix_.value_ = np.array(self._values, float)
+        kinds = (api.HighsVarType.kContinuous, api.HighsVarType.kInteger)
+        lp.integrality_ = [kinds[integral] for integral in self.integral]
+        return lp
+
+
+def ask(question: Question) -> Answer | I64Array:
+    """A counterexample, or why there is none.  Raises CannotDecide, OutOfTime."""
+    found = _ask(question, refined=False)
+    return _ask(question, refined=True) if found is Answer.SPURIOUS else found
+
+
+def _ask(question: Question, refined: bool) -> Answer | I64Array:
+    rows = Milp(refined)
+    program = Unrolled(question.problem.program, question.boxes, rows, question.deadline)
+    for wire, i in question.narrowed():
+        program.require(wire, i)
+    _claim(question, program, rows)
+    question.deadline.check()
+    found = rows.solve(question.deadline, question.seed)
+    if found is None:
+        return Answer.NO
+    if isinstance(found, str):
+        return Answer.OPEN
+    query = question.problem.query
+    x = program.input_of(dict(enumerate(found.tolist())), query.x0.astype(np.int64))
+    if int(question.problem.labels(x[None])[0]) != query.label:
+        return x
+    return Answer.SPURIOUS if rows.loosened else Answer.OPEN
+
+
+def _claim(question: Question, program: Unrolled, rows: Milp) -> None:
+    """The rival takes the label, the ties' gap at its extremes (see smt/formula.py)."""
+    last, j, label = question.last, question.rival, question.problem.query.label
+    x_j, x_y = program.form(last.wire, j), program.form(last.wire, label)
+    if j > label:
+        rows.at_least(x_j.plus(x_y, -1), last.least_gap)
+        return
+    if last.greatest_gap == 1:
+        rows.at_least(x_j.plus(x_y, -1), 0)
+        return
+    n = len(question.boxes[last.wire].lo)
+    others = [(x_j.plus(program.form(last.wire, k), -1), 1 - last.greatest_gap) for k in range(n) if k != j]
+    box = question.boxes[last.wire]
+    rows.either((x_j.plus(x_y, -1), 0), others, int(box.hi.max() - box.lo.min()) + last.greatest_gap)

@@ -1,0 +1,76 @@
+"""One child process that solves: started, asked, ended. What it serves is said in child.py."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+from dataclasses import dataclass, field
+from typing import IO
+
+from coverify.verify.child import Request, receive, send
+
+
+@dataclass(eq=False)
+class SolverProcess:
+    """One running process; `replies` gets what it says, EOFError at its end."""
+
+    process: subprocess.Popen[bytes]
+    stderr: IO[bytes]
+    replies: queue.Queue[object] = field(default_factory=queue.Queue)
+    loaded: bool = False
+    """Has it been given the network?"""
+
+    @staticmethod
+    def start() -> SolverProcess:
+        """Start a process of this interpreter with this one's import path, in a session of its own."""
+        stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the child
+        process = subprocess.Popen(
+            [sys.executable, "-c", "from coverify.verify.child import main; main()"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(p or os.curdir for p in sys.path)},
+            start_new_session=True,
+        )
+        child = SolverProcess(process, stderr)
+        threading.Thread(target=child._listen, daemon=True).start()
+        return child
+
+    def _listen(self) -> None:
+        assert self.process.stdout is not None
+        try:
+            while True:
+                self.replies.put(receive(self.process.stdout))
+        except (EOFError, OSError, ValueError):
+            self.replies.put(EOFError())
+
+    def ask(self, request: Request | None, timeout_s: float) -> object:
+        """Send a request (None: only wait for the greeting) and wait; queue.Empty in time-out, EOFError."""
+        if request is not None:
+            assert self.process.stdin is not None
+            try:
+                send(self.process.stdin, request)
+            except (OSError, ValueError) as err:  # ValueError: ended meanwhile, its pipe is closed
+                raise EOFError from err
+        reply = self.replies.get(timeout=min(timeout_s, threading.TIMEOUT_MAX))
+        if isinstance(reply, EOFError):
+            raise reply
+        return reply
+
+    def end(self) -> str:
+        """Kill the process; the last line that it wrote to its standard error, or how it ended."""
+        self.process.kill()
+        code = self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout):
+            if stream is not None:
+                with contextlib.suppress(OSError, ValueError):
+                    stream.close()
+        self.stderr.seek(0)
+        lines = self.stderr.read(1 << 16).decode("utf-8", "replace").strip().splitlines()
+        self.stderr.close()
+        return lines[-1][:300] if lines else f"it ended with status {code}"

@@ -1,0 +1,90 @@
+"""The operators around the layers (element by element, moving, reducing) on the device against TFLM's own
+interpreter: random models of one operator, every tensor compared."""
+
+from __future__ import annotations
+
+import pytest
+
+import random_elementwise
+import random_movement
+from coverify.errors import DeviceRefused
+from coverify.link.client import Client
+from coverify.link.requests import Status
+from model_builder import Builder
+from oracle import Tflm
+from tflm_int8 import Model
+
+UNARY = ("HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "RELU", "RELU6", "TANH")
+BINARY = ("SUB", "MUL")
+MOVING = (
+    "CONCATENATION", "EXPAND_DIMS", "MEAN", "PACK", "PAD", "PADV2", "SHAPE", "SLICE", "SQUEEZE",
+    "STRIDED_SLICE", "SUM", "TRANSPOSE",
+)  # fmt: skip
+
+
+def equal_or_refused(client: Client, content: bytes, seed: int, n: int = 5) -> bool:
+    """False when the device refused the model; fails at the first tensor that differs from TFLM's."""
+    try:
+        plan = client.ensure_model(content)
+    except DeviceRefused as refused:
+        assert refused.status == Status.UNSUPPORTED, (seed, refused)
+        return False
+    oracle, model = Tflm(content), Model.from_bytes(content)
+    shape = model.tensors[model.inputs[0]].shape
+    for x in random_elementwise.samples(seed, shape, n):
+        oracle.run(x)
+        client.set_input(0, x.tobytes())
+        client.invoke(stepped=True)
+        for op in range(plan.n_operators):
+            for output in client.step(op).outputs:
+                want = oracle.tensor(output.tensor).tobytes()
+                assert output.data == want, f"seed {seed}, op {op}, tensor {output.tensor}"
+    return True
+
+
+@pytest.mark.parametrize("name", UNARY)
+def test_a_function_of_one_element_agrees_on_every_code(client, name):
+    """Every model has 256 elements and sees every int8."""
+    models = [random_elementwise.one_op(name, seed) for seed in range(3000, 3080)]
+    assert sum(equal_or_refused(client, content, i) for i, content in enumerate(models)) >= 60
+
+
+@pytest.mark.parametrize("name", BINARY)
+def test_a_binary_operator_agrees_with_broadcasting_and_activations(client, name):
+    models = [random_elementwise.one_op(name, seed) for seed in range(4000, 4080)]
+    assert sum(equal_or_refused(client, content, i) for i, content in enumerate(models)) >= 40
+
+
+@pytest.mark.parametrize("name", MOVING)
+def test_an_operator_that_moves_or_adds_up_elements_agrees(client, name):
+    """Some models have an input of another type than int8, which this engine refuses by name."""
+    models = [random_movement.one_op(name, seed) for seed in range(5000, 5080)]
+    assert sum(equal_or_refused(client, content, i) for i, content in enumerate(models)) >= 40
+
+
+def test_a_requantization_and_floats_behind_it_agree_on_every_code(client):
+    for seed in range(30):
+        rng = random_elementwise.np.random.default_rng([seed, 61])
+        b = Builder()
+        x = b.input((1, 256), random_elementwise.scale(rng), random_elementwise.zero_point(rng))
+        y = b.op("QUANTIZE", [x], random_elementwise.like(rng, b, x, 2.0))
+        b.op("DEQUANTIZE", [y], b.tensor((1, 256), "float32"))
+        assert equal_or_refused(client, b.finish(len(b.tensors) - 1), seed), seed
+
+
+def test_a_sigmoid_agrees_where_its_radius_vanishes(client):
+    """Input scales of 8 and above leave no element inside the radius of 16; below, one, three, …"""
+    for name in ("LOGISTIC", "TANH"):
+        for scale in (0.001, 0.0078125, 0.49, 0.5, 1.0, 3.9, 4.0, 7.99, 8.0, 15.0, 100.0):
+            b = Builder()
+            x = b.input((1, 256), scale, -7)
+            content = b.finish(b.op(name, [x], b.activation((1, 256), 1 / 256, -128)))
+            assert equal_or_refused(client, content, 0), (name, scale)
+
+
+def test_a_tensor_joined_from_eleven_is_refused_as_by_tflm(client):
+    b = Builder()
+    x = b.input((1, 2), 0.5, 0)
+    content = b.finish(b.op("CONCATENATION", [x] * 11, b.like(x, (1, 22)), 10, Axis=1))
+    with pytest.raises(DeviceRefused, match="CONCATENATION: inputs: 11"):
+        client.ensure_model(content)

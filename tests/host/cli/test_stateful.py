@@ -1,0 +1,69 @@
+"""What the verbs say of a network that keeps state between invocations."""
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+
+from command import coverify
+from model_builder import Builder
+from oracle import Tflm
+
+
+@pytest.fixture
+def network(tmp_path):
+    """Two features of two inputs over three invocations, and its path."""
+    b = Builder()
+    x = b.input((1, 2), 0.5, -3)
+    features = b.constant(np.array([[90, -50], [-40, 100]]), 0.01, 0)
+    times = b.tensor((2, 3), "int16", [0.001], [0], data=np.array([[9000, -7000, 12000]] * 2, np.int16))
+    bias = b.tensor((2,), "int32", [2e-6], [0], data=np.array([3, -9], np.int32))
+    state = b.variable((1, 6), 0.002, 0, "int16")
+    y = b.activation((1, 2), 4.0, 5)
+    b.op("SVDF", [x, features, times, bias, state], y, 6, Rank=1)
+    path = tmp_path / "svdf.tflite"
+    path.write_bytes(b.finish(y))
+    return path
+
+
+@pytest.fixture
+def inputs(tmp_path):
+    path = tmp_path / "x.npz"
+    np.savez(path, x=np.random.default_rng(4).integers(-128, 128, (150, 2)).astype(np.int8))
+    return path
+
+
+def test_run_makes_successive_invocations_of_the_samples_on_reference_and_oracle(network, inputs, tmp_path):
+    for on in ("reference", "tflm"):
+        done = coverify("run", network, "--inputs", inputs, "--on", on, "-o", tmp_path / f"{on}.npz")
+        assert done.code == 0, done
+    with np.load(tmp_path / "reference.npz") as ours, np.load(tmp_path / "tflm.npz") as theirs:
+        np.testing.assert_array_equal(ours["y"], theirs["y"])
+        assert len(np.unique(ours["y"])) > 20
+
+
+def test_a_device_is_refused(network):
+    done = coverify("conform", network, "--device", "native:", "--oracle", "none", "--json", "-")
+    assert done.code == 2
+    assert done.result["verdict"] == "UNSUPPORTED"
+    assert "keeps state between invocations" in done.result["message"]
+
+
+def test_verify_speaks_of_the_first_invocation_after_a_reset(network, inputs):
+    """Each query's verdict is that of trying all inputs on TFLM's interpreter, reset before each."""
+    done = coverify("verify", network, "--eps", 2, "--inputs", inputs, "--index", "0-39", "--json", "-")
+    assert any("first after a reset" in gap for gap in done.result["not_covered"])
+    tflm, verdicts = Tflm(network.read_bytes()), []
+    with np.load(inputs) as file:
+        samples = file["x"][:40].astype(int)
+    for x in samples:
+        offsets = itertools.product(range(-2, 3), repeat=2)
+        box = [np.clip(x + o, -128, 127).astype(np.int8)[None] for o in offsets]
+        classes = set()
+        for point in box:
+            tflm.reset()
+            classes.add(int(np.argmax(tflm.run(point))))
+        verdicts.append("HOLDS" if len(classes) == 1 else "VIOLATED")
+    assert [q["verdict"] for q in done.result["queries"]] == verdicts
+    assert {"HOLDS", "VIOLATED"} <= set(verdicts), json.dumps(verdicts)
