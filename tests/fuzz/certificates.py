@@ -2,10 +2,13 @@
 """Mutates certificates and looks what the checker says of them.
 
 A mutated certificate that is accepted must claim something true. The networks are tiny, so that the truth is
-known by running every input of the claimed box through TFLM's reference model, which the checker does not use.
+known by running every input of the claimed box through TFLM's reference model, which the checker does not
+use.
 
     python tests/fuzz/certificates.py --mutations 100000
 """
+
+# ruff: noqa: E402  (the tests' own modules must be found before the imports)
 
 from __future__ import annotations
 

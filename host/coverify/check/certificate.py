@@ -2,7 +2,8 @@
 
 A .zip with `certificate.json` (schema, digests of the other members, profile, label, evidence), the network
 (`model.tflite` or `model.npz`), the box `lo.npy`, `hi.npy`, and for evidence "bounds" the proof's arrays
-(`script.npy`, `rows.npy`, `xi-<wire>.npy`). Accepted means that the claim printed below is true; what else the
+(`script.npy`, `rows.npy`, `xi-<wire>.npy`). Accepted means that the claim printed below is true; what else
+the
 file says (who made it) is not part of the claim.
 """
 
@@ -25,8 +26,20 @@ from coverify.check.steps import Ints, Network, Rejected, need
 SCHEMA = "coverify-certificate/1"
 MAX_POINTS = 10**7
 BATCH = 1 << 12
-DAMAGE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, MemoryError, RuntimeError, OSError,
-          EOFError, struct.error, zlib.error, zipfile.BadZipFile)  # fmt: skip
+DAMAGE = (
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    MemoryError,
+    RuntimeError,
+    OSError,
+    EOFError,
+    struct.error,
+    zlib.error,
+    zipfile.BadZipFile,
+)
 
 
 @dataclass(frozen=True)
@@ -34,7 +47,8 @@ class Claim:
     """For every integer input x with lo <= x <= hi, the network gives `label` as the first greatest output.
 
     model, box: SHA-256 of the network's bytes, and of lo and hi as little-endian int64; profile: whose
-    arithmetic; evidence: how it was shown; inputs, free: how many, and how many of them vary; steps: the proof's.
+    arithmetic; evidence: how it was shown; inputs, free: how many, and how many of them vary; steps: the
+    proof's.
     """
 
     model: str

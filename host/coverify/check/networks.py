@@ -1,4 +1,5 @@
-"""The bytes of a network → its steps: a .tflite file of int8 (FULLY_CONNECTED, CONV_2D, DEPTHWISE_CONV_2D, ADD,
+"""The bytes of a network → its steps: a .tflite file of int8 (FULLY_CONNECTED, CONV_2D, DEPTHWISE_CONV_2D,
+ADD,
 AVERAGE_POOL_2D, MAX_POOL_2D, RESHAPE, a last SOFTMAX) or an .npz fixed-point network. The rest is refused.
 """
 
@@ -151,8 +152,16 @@ class Reader:
         x, y = self.tensors[int(first[0])], self.tensors[int(last[0])]
         need(x.data is None and x.codes(), "a constant input")
         x.wire = 0
-        known = {9: self.dense, 3: self.conv, 4: self.depthwise, 0: self.add, 1: self.average, 17: self.highest,
-                 22: self.reshape, 25: self.softmax}  # fmt: skip
+        known = {
+            9: self.dense,
+            3: self.conv,
+            4: self.depthwise,
+            0: self.add,
+            1: self.average,
+            17: self.highest,
+            22: self.reshape,
+            25: self.softmax,
+        }
         for op in graph.tables(3):
             code = codes[op.number(0, "<I")]
             need(code in known, f"the checker does not know the operator of builtin code {code}")
@@ -188,8 +197,17 @@ class Reader:
         need(len(channel) == out.size, "an output of the wrong size")
         out.wire = self.emit(Stairs(acc, rule, channel, lo, hi, ends))
 
-    def weighted(self, x: Tensor, out: Tensor, w: Tensor, bias: Tensor | None, m: Map, channel: Ints, code: int,
-                 dense: bool) -> None:  # fmt: skip
+    def weighted(
+        self,
+        x: Tensor,
+        out: Tensor,
+        w: Tensor,
+        bias: Tensor | None,
+        m: Map,
+        channel: Ints,
+        code: int,
+        dense: bool,
+    ) -> None:
         """The linear step and its staircase; channel: the output channel of every element."""
         (sx, zx), (so, _), n = x.codes(), out.codes(), int(channel.max()) + 1
         need(
@@ -268,8 +286,14 @@ class Reader:
         x, o = ins[0], op.table(4)
         need(op.number(3, "<B") == 5 and x.codes()[1] == out.codes()[1], "the quantization changes")
         need(abs(np.float32(x.scales[0]) - np.float32(out.scales[0])) <= 1e-6, "the quantization changes")
-        taps = self.window(x, out, (o.number(4, "<i"), o.number(3, "<i")), (o.number(2, "<i"), o.number(1, "<i")),
-                           (1, 1), o.number(0, "<b"))  # fmt: skip
+        taps = self.window(
+            x,
+            out,
+            (o.number(4, "<i"), o.number(3, "<i")),
+            (o.number(2, "<i"), o.number(1, "<i")),
+            (1, 1),
+            o.number(0, "<b"),
+        )
         need(np.all(taps.min(axis=1) < x.size // x.shape[3]), "a window outside the image")
         outside = taps[:, None, :] == x.size // x.shape[3]
         columns = np.where(outside, x.size, taps[:, None, :] * x.shape[3] + np.arange(x.shape[3])[:, None])

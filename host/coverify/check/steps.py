@@ -24,7 +24,9 @@ CELLS = 1 << 20
 
 
 class Rejected(Exception):
-    """The certificate is damaged, or it does not prove what it claims, or the checker does not know enough."""
+    """The certificate is damaged, or it does not prove what it claims, or the checker does not know
+    enough.
+    """
 
 
 def need(condition: Any, why: str) -> None:
@@ -170,7 +172,9 @@ class Stairs(Scalar):
 
     @cached_property
     def edges(self) -> Ints:
-        """[channels, most − least + 2]: entry v − least is the least a whose y is >= v; the last is none's."""
+        """[channels, most − least + 2]: entry v − least is the least a whose y is >= v; the last is
+        none's.
+        """
         channels = self.ends.shape[1]
         need(self.most - self.least < 1 << 12, "a staircase of too many stairs")
         want = np.arange(self.least, self.most + 2)
@@ -185,7 +189,9 @@ class Stairs(Scalar):
         return low
 
     def edge(self, i: int, value: int) -> int:
-        """The least accumulator of element i whose output is >= value; beyond the domain where there is none."""
+        """The least accumulator of element i whose output is >= value; beyond the domain where there is
+        none.
+        """
         return int(self.edges[self.channel[i], min(max(value, self.least), self.most + 1) - self.least])
 
     def back(self, nu: Ints, xi: Ints | None, boxes: list[Box]) -> Back:

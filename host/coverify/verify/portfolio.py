@@ -1,6 +1,7 @@
 """In which order does `auto` ask the engines? The cheap ones first, one by one; then the solvers race.
 
-Enumeration where the box is small; bounds, a short attack, branch and bound; then enumeration of what is still countable and
+Enumeration where the box is small; bounds, a short attack, branch and bound; then enumeration of what is
+still countable and
 every exact solver that is installed, several at once. The first sound verdict ends it.
 """
 

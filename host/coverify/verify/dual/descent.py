@@ -1,6 +1,7 @@
 """Which multipliers make the bounds small? A normalised subgradient descent (Adam), many rows at once.
 
-Any result is valid; better ones only prove more. A row is `scale · sign · (one source value) + m · claim`, with
+Any result is valid; better ones only prove more. A row is `scale · sign · (one source value) + m · claim`,
+with
 m >= 0 and claim >= 0 wherever the rival wins, so that a bound of the row is a bound of the value there.
 """
 
@@ -55,9 +56,12 @@ def evaluate(
 
 def descend(
     relaxation: Relaxation, rows: Rows, boxes: Boxes, pieces: dict[int, Pieces],
-    start: dict[int, F64Array], deadline: Deadline, rounds: int, size: float = 0.3, target: float | None = None,
+    start: dict[int, F64Array], deadline: Deadline, rounds: int, size: float = 0.3, target: float | None =
+    None,
 ) -> Found:  # fmt: skip
-    """The least bounds found in at most `rounds` evaluations; ends early when all rows are below the target."""
+    """The least bounds found in at most `rounds` evaluations; ends early when all rows are below the
+    target.
+    """
     now = evaluate(relaxation, rows, boxes, pieces, start)
     best = Found(now.bound.copy(), {k: v.copy() for k, v in now.multipliers.items()},
                  {k: v.copy() for k, v in now.value.items()})  # fmt: skip

@@ -1,4 +1,6 @@
-"""From a query to its rivals' claims, and from closed trees to a proof: what the engines of this kind share."""
+"""From a query to its rivals' claims, and from closed trees to a proof: what the engines of this kind
+share.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
 """How large can linear forms become on boxes, for given multipliers? Many forms and boxes at once.
 
-The bound is that of a certificate (docs/certificates.md): going down from the logits, every scalar step (stairs,
-table, maximum) with coefficients nu on its output is replaced by its multipliers xi on its source, at the cost
+The bound is that of a certificate (docs/certificates.md): going down from the logits, every scalar step
+(stairs,
+table, maximum) with coefficients nu on its output is replaced by its multipliers xi on its source, at the
+cost
 of max over a of (nu · y(a) − xi · a). Arrays are float64. Where they hold integers (`whole` pieces, integer
 multipliers) and no sum leaves 2**53, which is checked, the result is exact; otherwise it is a guess that
 proposes multipliers. Boxes are [rows, n] or, where all rows share them, [1, n].
@@ -42,7 +44,8 @@ EXACT = 2.0**52
 class Pieces:
     """A scalar step on boxes: y = value where the source lies in first..last; float64 [rows or 1, n, pieces].
 
-    rising, falling: float64 [rows or 1, n], a first multiplier per unit of nu above and below 0; scale: how far
+    rising, falling: float64 [rows or 1, n], a first multiplier per unit of nu above and below 0; scale: how
+    far
     multipliers may move per unit (0: not at all); full: the slope of the whole staircase.
     """
 
@@ -103,7 +106,8 @@ class Relaxation:
         )
 
     def pieces(self, boxes: Boxes, natural: Boxes, exact: bool) -> dict[int, Pieces]:
-        """The pieces of every stair and table; not `exact`: stairs between the ends may be left out (a guess).
+        """The pieces of every stair and table; not `exact`: stairs between the ends may be left out (a
+        guess).
 
         natural: the boxes before anything was cut or tightened.
         """

@@ -1,6 +1,7 @@
 """Is there an input on which a rival wins? Bounds, tighter boxes, and cases, until every part is closed.
 
-All rivals' parts share one queue, the loosest bound first, and are bounded in batches. A part is closed only by
+All rivals' parts share one queue, the loosest bound first, and are bounded in batches. A part is closed
+only by
 a bound that was evaluated in exact integers. Every part's maximising input is run on the network: it may be a
 counterexample.
 """
@@ -238,7 +239,8 @@ class Search:
         )
 
     def _apply(self, node: Node, boxes: Boxes, pieces: dict[int, Pieces], source: int, element: I64Array,
-               sign: I64Array, base: F64Array, own: Pass, star: Pass, m: F64Array, useful: I64Array) -> bool:  # fmt: skip
+               sign: I64Array, base: F64Array, own: Pass, star: Pass, m: F64Array, useful: I64Array) ->
+               bool:  # fmt: skip
         """Evaluate the chosen rows exactly and narrow the boxes."""
         rows = self._rows([node])
         k = len(useful)
@@ -269,7 +271,9 @@ class Search:
         return node.boxes is not None
 
     def _branching(self, node: Node, done: Pass, k: int) -> tuple[int, int, int] | None:
-        """Where the bound lies furthest above the network's value: (wire, element, last value of the first part)."""
+        """Where the bound lies furthest above the network's value: (wire, element, last value of the first
+        part).
+        """
         assert node.boxes is not None
         saturated = self._saturated(node)
         if saturated is not None:

@@ -26,7 +26,9 @@ class Op(IntEnum):
 
 @dataclass(eq=False)
 class Bounded:
-    """Rows of a proof: targets int64 [rows, 5] (wire, element, sign, scale, m), integer multipliers by wire."""
+    """Rows of a proof: targets int64 [rows, 5] (wire, element, sign, scale, m), integer multipliers by
+    wire.
+    """
 
     targets: I64Array
     multipliers: dict[int, F64Array]

@@ -1,8 +1,12 @@
-"""Prove by one pass of bounds: HOLDS when no rival logit can overtake the label's on the whole box, else UNKNOWN.
+"""Prove by one pass of bounds: HOLDS when no rival logit can overtake the label's on the whole box, else
+UNKNOWN.
 
-Intervals through the network, then the difference of two logits substituted back to the inputs, each staircase
-replaced by lines whose offsets are exact. It is held against the gap at which outputs tie (decision.py), taken at
-its worst over the box. A network with a primitive that has no such bound is left to intervals and the difference
+Intervals through the network, then the difference of two logits substituted back to the inputs, each
+staircase
+replaced by lines whose offsets are exact. It is held against the gap at which outputs tie (decision.py),
+taken at
+its worst over the box. A network with a primitive that has no such bound is left to intervals and the
+difference
 of the last accumulators (difference.py), without a certificate.
 """
 
