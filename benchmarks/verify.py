@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """How many published queries are decided, how fast, and is every proof accepted?  One core, one run.
 
-The AAAI'21 MNIST benchmark: test images 0–99 at radius 1, 100–199 at 2, 200–299 at 3, 300–399 at 4, those that
-are classified correctly. Every HOLDS is written as a certificate and checked, every VIOLATED run again; times
+The AAAI'21 MNIST benchmark: test images 0–99 at radius 1, 100–199 at 2, 200–299 at 3, 300–399 at 4, those
+that are classified correctly. Every HOLDS is written as a certificate and checked, every VIOLATED run again; times
 of deciding, writing and checking are kept apart. Engines are compared on the same queries; PAR-2 counts an
 open query as twice its limit. Skipped, with a word, where ../shared/data is absent.
 """

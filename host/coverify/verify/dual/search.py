@@ -238,9 +238,20 @@ class Search:
             useful,
         )
 
-    def _apply(self, node: Node, boxes: Boxes, pieces: dict[int, Pieces], source: int, element: I64Array,
-               sign: I64Array, base: F64Array, own: Pass, star: Pass, m: F64Array, useful: I64Array) ->
-               bool:  # fmt: skip
+    def _apply(
+        self,
+        node: Node,
+        boxes: Boxes,
+        pieces: dict[int, Pieces],
+        source: int,
+        element: I64Array,
+        sign: I64Array,
+        base: F64Array,
+        own: Pass,
+        star: Pass,
+        m: F64Array,
+        useful: I64Array,
+    ) -> bool:
         """Evaluate the chosen rows exactly and narrow the boxes."""
         rows = self._rows([node])
         k = len(useful)
