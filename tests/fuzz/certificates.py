@@ -186,6 +186,8 @@ def campaign(sources: list[bytes], mutations: int, seed: int, folder: Path) -> t
             counts["rejected"] += 1
             continue
         truth = is_true(data)
+        if truth is None:
+            (folder / f"unjudged-{seed}-{k}.zip").write_bytes(data)
         counts[{True: "accepted, true", False: "accepted, FALSE", None: "accepted, unjudged"}[truth]] += 1
         if truth is False:
             wrong.append(folder / f"wrong-{seed}-{k}.zip")

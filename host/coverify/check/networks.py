@@ -25,7 +25,8 @@ def read_array(data: bytes) -> Ints:
     array = np.load(io.BytesIO(data), allow_pickle=False)
     need(isinstance(array, np.ndarray) and array.dtype.kind in "iu", "an array that holds no integers")
     need(array.dtype != np.uint64 and array.ndim <= 2, "an array of an unknown form")
-    return array.astype(np.int64, order="C")
+    integers: Ints = array.astype(np.int64, order="C")
+    return integers
 
 
 def read_zip(data: bytes) -> dict[str, bytes]:

@@ -13,6 +13,8 @@ from coverify.cli.outcome import JsonOption, OutOption, Output, run_verb, versio
 from coverify.report import Query as QueryRow
 from coverify.report import Result, worst
 
+_MESSAGE = 900
+
 
 def check_verb(
     certificates: Annotated[
@@ -35,12 +37,19 @@ def check_verb(
         return Result(
             verb="check",
             verdict=worst(row.verdict for row in rows),
+            message=_claims(rows),
             queries=tuple(rows),
             not_covered=("inputs outside the boxes of the claims",),
             versions=versions(),
         )
 
     run_verb("check", Output(json, out), body)
+
+
+def _claims(rows: list[QueryRow]) -> str:
+    """What is claimed, as far as a message reaches; the JSON has every claim."""
+    text = "\n".join(f"{row.certificate}: {row.note}" for row in rows)
+    return text if len(text) <= _MESSAGE else f"{text[: _MESSAGE - 60]}… (every claim: --json FILE)"
 
 
 def _row(path: Path) -> QueryRow:
