@@ -12,10 +12,12 @@ SLOW = (
     "tests/host/boards/",
     "tests/host/cli/",
     "tests/host/verify/test_engines.py",
+    "tests/host/verify/test_engines_on_every_operator.py",
     "tests/firmware_models/tflm_int8/test_reference_against_tflm.py",
     "tests/firmware_models/tflm_int8/test_elementwise_against_tflm.py",
     "tests/firmware_models/tflm_int8/test_movement_against_tflm.py",
     "tests/firmware_models/tflm_int8/test_staircase.py",
+    "tests/firmware_models/tflm_int8/program/",
 )
 
 

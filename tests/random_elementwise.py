@@ -163,6 +163,30 @@ def select(rng: Rng, b: Builder, x: int, name: str) -> int:
     return _chosen(rng, b, condition, x)
 
 
+def all_of(rng: Rng, b: Builder, x: int, name: str) -> int:
+    """Do all elements along some axes exceed others? Chosen by that."""
+    condition = _compared(rng, b, x, "GREATER_EQUAL")
+    shape = b.tensors[condition].shape
+    axes = [int(a) for a in rng.choice(len(shape), int(rng.integers(1, len(shape) + 1)), replace=False)]
+    kept = b.tensor([1 if i in axes else n for i, n in enumerate(shape)], "bool")
+    return _chosen(rng, b, b.op(name, [condition, b.integers(axes)], kept, 27, KeepDims=True), x)
+
+
+def broadcast_args(rng: Rng, b: Builder, x: int, name: str) -> int:
+    """Some elements of x as a shape, with ones: what they broadcast to."""
+    n = int(np.prod(b.tensors[x].shape))
+    flat = b.op("RESHAPE", [x, b.integers([n])], b.like(x, (n,)), 17)
+    if n > 8:
+        n = int(rng.integers(1, 9))
+        flat = b.op("SLICE", [flat, b.integers([0]), b.integers([n])], b.like(x, (n,)))
+    dims = b.op("CAST", [flat], b.tensor((n,), "int32"), 37)
+    ones = b.integers(np.ones(int(rng.integers(1, 9)), np.int32))
+    m = max(n, len(b.tensors[ones].data))
+    pair = [dims, ones] if rng.random() < 0.5 else [ones, dims]
+    y = b.op(name, pair, b.tensor((m,), "int32"), 0)
+    return b.op("CAST", [y], b.activation((m,), 1.0, 0), 37)
+
+
 def prelu(rng: Rng, b: Builder, x: int, name: str) -> int:
     alpha = other(rng, b, x)
     if b.tensors[alpha].data is not None:
@@ -298,6 +322,8 @@ ONE_OP: dict[str, Graph] = {
     **dict.fromkeys(("EQUAL", "NOT_EQUAL", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL"), comparison),
     **dict.fromkeys(("LOGICAL_AND", "LOGICAL_OR", "LOGICAL_NOT"), logical),
     "SELECT_V2": select,
+    "REDUCE_ALL": all_of,
+    "BROADCAST_ARGS": broadcast_args,
     "PRELU": prelu,
     "SOFTMAX_INT16": wide_softmax,
     **dict.fromkeys(("AVERAGE_POOL_2D_INT16", "MAX_POOL_2D_INT16"), wide_pool),

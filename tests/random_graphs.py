@@ -24,8 +24,8 @@ def _scale(rng: Rng, low=-6.0, high=0.0) -> float:
 
 def _weights(rng: Rng, shape: tuple[int, ...]) -> np.ndarray:
     if rng.random() < 0.15:
-        return rng.choice([-127, 127], shape)
-    return rng.integers(-127, 128, shape)
+        return rng.choice([-128, -127, 127], shape)
+    return rng.integers(-128, 128, shape)
 
 
 def _bias(rng: Rng, n: int, depth: int) -> np.ndarray | None:
@@ -68,7 +68,7 @@ def _window(rng: Rng, b: Builder, x: int, dilate=True) -> dict:
     stride = (int(rng.integers(1, 4)), int(rng.integers(1, 4)))
     kernel, dilation = [], []
     for size in (height, width):
-        d = int(rng.integers(1, 3)) if dilate and stride == (1, 1) else 1
+        d = int(rng.integers(1, 4)) if dilate and (stride == (1, 1) or rng.random() < 0.2) else 1
         most = size if padding == 0 else (size - 1) // d + 1
         kernel.append(int(rng.integers(1, min(most, 4) + 1)))
         dilation.append(d)
@@ -126,8 +126,7 @@ def add(rng: Rng, b: Builder, x: int) -> int:
 
 
 def reshape(rng: Rng, b: Builder, x: int) -> int:
-    n = int(np.prod(b.tensors[x].shape))
-    return b.reshape(x, (1, n))
+    return b.reshape(x, (1, int(np.prod(b.tensors[x].shape))))
 
 
 def softmax(rng: Rng, b: Builder, x: int) -> int:
@@ -145,8 +144,8 @@ ONE_OP: dict[str, Callable[[Rng, Builder, int], int]] = {
 }
 
 
-def _image(rng: Rng, b: Builder) -> int:
-    shape = (1, int(rng.integers(1, 9)), int(rng.integers(1, 9)), int(rng.integers(1, 7)))
+def _image(rng: Rng, b: Builder, batch=1) -> int:
+    shape = (batch, int(rng.integers(1, 9)), int(rng.integers(1, 9)), int(rng.integers(1, 7)))
     return b.input(shape, _scale(rng, -3, 0), _zero_point(rng))
 
 
@@ -158,7 +157,7 @@ def one_op(name: str, seed: int) -> bytes:
         shape = (int(rng.integers(1, 4)) if name != "ADD" else 1, int(rng.integers(1, 40)))
         x = b.input(shape, _scale(rng, -4, 0.5), _zero_point(rng))
     else:
-        x = _image(rng, b)
+        x = _image(rng, b, int(rng.choice([1, 1, 2, 3])))
     return b.finish(ONE_OP[name](rng, b, x))
 
 

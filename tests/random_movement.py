@@ -339,7 +339,9 @@ def cast(rng: Rng, b: Builder) -> int:
     dims, types = b.tensors[x].shape, ["int8", "int16", "int32"]
     middle = b.tensor(dims, types[int(rng.integers(0, 3))])
     if rng.random() < 0.2:
-        return b.op("CAST", [x], b.tensor(dims, "float32"), 37)
+        y = b.op("CAST", [x], b.tensor(dims, "float32"), 37)
+        step = {"int16": 2.0**8, "int32": 2.0**24}.get(b.tensors[x].dtype, 1.0)
+        return y if rng.random() < 0.3 else b.op("QUANTIZE", [y], b.activation(dims, step, _zero_point(rng)))
     b.op("CAST", [x], middle, 37)
     return b.op("CAST", [middle], b.activation(dims, 0.5, 3), 37)
 

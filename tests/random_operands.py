@@ -52,9 +52,8 @@ def transpose_conv(rng: Rng, b: Builder) -> int:
     """An image of any size beside the output's; int16 with a bias of int16 or int64, or int8."""
     dtype = str(rng.choice(["int8", "int16"]))
     n, height, width, depth, n_out, h, w = (int(v) for v in rng.integers(1, [3, 9, 9, 4, 5, 6, 6]))
-    x = _wide(rng, b, (n, h, w, depth))
-    if dtype == "int8":
-        b.tensors[x].dtype, b.tensors[x].zero_points = "int8", [zero_point(rng)]
+    shape = (n, h, w, depth)
+    x = _wide(rng, b, shape) if dtype == "int16" else b.input(shape, scale(rng), zero_point(rng))
     stride, kernel = rng.integers(1, 4, 2), rng.integers(1, 5, 2)
     w_scale = (10.0 ** rng.uniform(-3, -1, n_out if rng.random() < 0.7 else 1)).astype(np.float32)
     data = rng.integers(-127, 128, (n_out, *kernel, depth))

@@ -1,10 +1,10 @@
-/* coverify link protocol, version 1: what the two ends of the serial line say to each other.
+/* coverify link protocol, version 2: what the two ends of the serial line say to each other.
  *
  * The host asks, the device answers; the device never speaks first, save for FAULT after a crash.
  * Every request is idempotent: the host may send it again (same seq) when an answer is late, and gets
  * the same answer. Frames that are damaged are dropped in silence; resending is the host's business.
  * The device keeps its last `window` answers for that, so a new request needs a new seq. Not kept are HELLO,
- * which also forgets the others, and BAD_REQUEST, BAD_STATE and RANGE, which changed nothing: the same
+ * which also forgets the others, USAGE, and BAD_REQUEST, BAD_STATE and RANGE, which changed nothing: the same
  * request may be legal later.
  *
  * On the wire      0x00  COBS(frame)  0x00        the leading 0x00 ends whatever garbage came before;
@@ -33,8 +33,9 @@
  *              takes the proposal; every answer carries the nonce, so a reset in between is always seen.
  *              body: u16 protocol version | u16 window (requests that may be outstanding) |
  *                    u32 max payload | u32 model capacity | u32 arena capacity | u32 features |
- *                    u8 model sha256[32] (zeros: none loaded) |
- *                    6 strings, each u8 length + ASCII: board, core, engine, rounding, compiler, build id
+ *                    u32 clock (Hz of what counts cycles; 0: unknown) | u8 model sha256[32] (zeros: none loaded) |
+ *                    7 strings, each u8 length + ASCII: board, core, engine, rounding, compiler, build id,
+ *                    counter (what counts cycles: "DWT", "SysTick", ...; empty: nothing does)
  * MODEL_BEGIN  request: u32 size | u8 sha256[32].   body: u8 already
  *              already = 1: a model of this digest is loaded (state READY), no upload is needed.
  *              already = 0: state LOADING, the old model is gone.
@@ -55,15 +56,34 @@
  * INVOKE       request: u32 id | u8 mode | u8[3] 0.   mode 0 run all ops, 1 stepped. All inputs must be
  *              complete. The same id as the last INVOKE, no INPUT since: the stored answer is sent again,
  *              nothing runs.
- *              body: u32 id | u32 operators executed | u64 cycles (0: the board has no cycle counter)
+ *              body: u32 id | u32 operators executed | u64 cycles (0: the board has no cycle counter) |
+ *                    u8 inputs digest[16]: the first 16 bytes of SHA-256 over the SHA-256 of each input in turn, so
+ *                    that the host knows what was computed on, whatever the line did to old requests
  * STEP         request: u32 id | u32 op.   op == the next op: runs it. op == the op just run: answers
  *              again. Else CV_BAD_STATE.
  *              body: u32 op | u64 cycles | u16 n_outputs | u8 inlined | u8 0 |
  *                    per output: u32 tensor index | u32 n bytes | then, if inlined, the bytes of all outputs
  *              (inlined = 1 whenever they fit into one payload; else the host READs them)
- * READ         request: u32 tensor | u32 offset | u32 n.   body: u32 tensor | u32 offset | n bytes.
+ * READ         request: u32 id | u32 tensor | u32 offset | u32 n.  id: of the invocation.   body: u32 tensor | u32 offset | n bytes.
  *              Legal for the model's outputs in DONE, for the outputs of the op just run in STEPPING (and
  *              in the DONE that the last STEP led to). CV_RANGE when the tensor has fewer bytes.
+ * CHECK        request: u32 id | u32 first op | u32 n ops | u8 source | u8 zero | u16 0 | source's bytes.
+ *              Gives the model its inputs, runs operators 0 ... first + n - 1 and answers with digests of what
+ *              the last n of them wrote, each taken right after its operator: the first 16 bytes of SHA-256
+ *              (FIPS 180-4) over the tensor's bytes. source 0: inputs are those sent by INPUT (none may be
+ *              missing), no bytes; 1: vectors, u64 seed | u32 number; 2: the bytes of all inputs, one after
+ *              the other. Legal whenever a model is loaded; sources 1 and 2 mean the same whatever came before,
+ *              so several may be outstanding. Afterwards it is as if `id` had been stepped to that op.
+ *              body: u32 id | u32 operators executed | u64 cycles of them all | u8 inputs digest[16], as INVOKE |
+ *                    per op: u32 cycles (0xFFFFFFFF: that or more) | per output: u8 digest[16]
+ *              CV_RANGE: no such ops; or detail = how many from `first` on have their digests in one answer.
+ * VECTORS      byte j of input ordinal i of vector k under seed s, z the `zero` of the request:
+ *              k = 0: 0x80.  k = 1: 0x7F.  k = 2: z.  k = 3: 0x80 for even j, 0x7F for odd j.  k >= 4: byte
+ *              j % 8, the least significant being 0, of M(b + (j / 8 + 1) * 0x9E3779B97F4A7C15), where
+ *              b = M(M(M(s) + k) + i), all modulo 2^64, and M(x) is: x ^= x >> 30; x *= 0xBF58476D1CE4E5B9;
+ *              x ^= x >> 27; x *= 0x94D049BB133111EB; x ^= x >> 31.
+ * USAGE        request: empty. Legal in every state.  body: u32 arena bytes used (0: no model) |
+ *                    u32 most bytes of stack ever used | u32 bytes of stack (0 and 0: not measured)
  * FAULT        device only, seq 0, no answer preamble:  u32 boot | u32 exception number |
  *              u32 r0 r1 r2 r3 r12 lr pc xpsr | u32 cfsr hfsr mmfar bfar.  Sent when the core faults and
  *              again for every 0x00 received after that; nothing else is answered until a reset.
@@ -71,7 +91,7 @@
 #ifndef COVERIFY_PROTOCOL_H
 #define COVERIFY_PROTOCOL_H
 
-#define CV_PROTOCOL_VERSION 1u
+#define CV_PROTOCOL_VERSION 2u
 #ifndef CV_MAX_PAYLOAD
 #define CV_MAX_PAYLOAD 4096u /* a port with little RAM has less, at least 256 */
 #endif
@@ -89,6 +109,8 @@ enum cv_type {
     CV_INVOKE = 0x06,
     CV_STEP = 0x07,
     CV_READ = 0x08,
+    CV_CHECK = 0x09,
+    CV_USAGE = 0x0A,
     CV_ANSWER = 0x80, /* bit set in every answer */
     CV_FAULT = 0xFE
 };
@@ -109,7 +131,11 @@ enum cv_status {
 };
 
 /* HELLO features */
-#define CV_FEATURE_TRACE 1u  /* STEP is implemented */
-#define CV_FEATURE_CYCLES 2u /* cycles are counted */
+#define CV_FEATURE_TRACE 1u      /* STEP is implemented */
+#define CV_FEATURE_CYCLES 2u     /* cycles are counted */
+#define CV_FEATURE_CHECK 4u      /* CHECK is implemented */
+#define CV_FEATURE_SLOW_STORE 8u /* bytes may be lost while the model is stored: one MODEL_DATA at a time */
+
+#define CV_DIGEST_BYTES 16u /* of a tensor, in CHECK */
 
 #endif

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "bytes.h"
+#include "check.h"
+#include "invocation.h"
 #include "reply.h"
 
 #ifndef CV_BUILD_ID
@@ -20,25 +22,12 @@ static bool model_is_loaded(const struct cv_session *s)
     return s->state == CV_READY || s->state == CV_STEPPING || s->state == CV_DONE;
 }
 
-static void forget_invocation(struct cv_session *s)
-{
-    s->invoked = false;
-    s->stepped = false;
-    s->next_op = 0;
-    s->cycles = 0;
-    memset(s->input_received, 0, sizeof s->input_received);
-}
-
-static uint64_t now(const struct cv_session *s)
-{
-    return s->board->cycles == NULL ? 0 : s->board->cycles(s->board->port);
-}
-
 static enum cv_status on_hello(struct cv_session *s, struct request q, struct cv_reply *r)
 {
     static const uint8_t none[CV_SHA256_BYTES] = {0};
     const struct cv_board *b = s->board;
-    uint32_t features = CV_FEATURE_TRACE | (b->cycles != NULL ? CV_FEATURE_CYCLES : 0u);
+    uint32_t features = CV_FEATURE_TRACE | CV_FEATURE_CHECK | (b->cycles != NULL ? CV_FEATURE_CYCLES : 0u) |
+                        (b->store != NULL ? CV_FEATURE_SLOW_STORE : 0u);
     if (q.n != 4 || cv_load_u32(q.p) == 0)
         return cv_reply_refuse(r, CV_BAD_REQUEST, CV_NO_DETAIL, "HELLO takes one number that is not 0");
     if (s->boot == 0)
@@ -49,6 +38,7 @@ static enum cv_status on_hello(struct cv_session *s, struct request q, struct cv
     cv_reply_u32(r, b->model_capacity);
     cv_reply_u32(r, b->arena_capacity);
     cv_reply_u32(r, features);
+    cv_reply_u32(r, b->clock_hz);
     cv_reply_bytes(r, model_is_loaded(s) ? s->model_digest : none, CV_SHA256_BYTES);
     cv_reply_string(r, b->name);
     cv_reply_string(r, b->core);
@@ -56,6 +46,7 @@ static enum cv_status on_hello(struct cv_session *s, struct request q, struct cv
     cv_reply_string(r, b->engine->rounding);
     cv_reply_string(r, "gcc " __VERSION__);
     cv_reply_string(r, CV_BUILD_ID);
+    cv_reply_string(r, b->counter != NULL ? b->counter : "");
     return CV_OK;
 }
 
@@ -69,7 +60,7 @@ static enum cv_status on_model_begin(struct cv_session *s, struct request q, str
         return cv_reply_refuse(r, CV_TOO_BIG, s->board->model_capacity, "the model does not fit");
     bool already =
         model_is_loaded(s) && size == s->model_size && memcmp(digest, s->model_digest, CV_SHA256_BYTES) == 0;
-    forget_invocation(s);
+    cv_invocation_forget(s);
     if (already) {
         s->state = CV_READY;
     } else {
@@ -180,7 +171,7 @@ static enum cv_status on_input(struct cv_session *s, struct request q, struct cv
     if (offset > received || offset > span.n || n > span.n - offset)
         return cv_reply_refuse(r, CV_RANGE, received, "input bytes out of order or too many");
     if (s->state != CV_READY)
-        forget_invocation(s);
+        cv_invocation_forget(s);
     s->state = CV_READY;
     if (n > 0)
         memcpy(span.data + offset, q.p + 8, n);
@@ -191,38 +182,11 @@ static enum cv_status on_input(struct cv_session *s, struct request q, struct cv
     return CV_OK;
 }
 
-static bool inputs_are_complete(const struct cv_session *s)
-{
-    const struct cv_engine *e = s->board->engine;
-    struct cv_span span;
-    for (uint32_t i = 0; i < s->facts.n_inputs; i++)
-        if (!e->tensor(e->input(i), &span) || s->input_received[i] != span.n)
-            return false;
-    return true;
-}
-
-static enum cv_status run_next(struct cv_session *s, uint64_t *cycles, struct cv_reply *r)
-{
-    struct cv_refusal why = {s->next_op, {0, {0}}};
-    uint64_t before = now(s);
-    enum cv_status status = s->board->engine->run(s->next_op, &why);
-    *cycles = now(s) - before;
-    if (status != CV_OK) {
-        forget_invocation(s);
-        s->state = CV_READY;
-        return cv_reply_why(r, status, &why);
-    }
-    s->next_op++;
-    if (s->next_op == s->facts.n_operators)
-        s->state = CV_DONE;
-    return CV_OK;
-}
-
 static enum cv_status run_all(struct cv_session *s, struct cv_reply *r)
 {
     while (s->state != CV_DONE) {
         uint64_t cycles = 0;
-        enum cv_status status = run_next(s, &cycles, r);
+        enum cv_status status = cv_invocation_run_next(s, &cycles, r);
         if (status != CV_OK)
             return status;
         s->cycles += cycles;
@@ -239,13 +203,9 @@ static enum cv_status on_invoke(struct cv_session *s, struct request q, struct c
     if (!again) {
         if (s->state != CV_READY)
             return cv_reply_refuse(r, CV_BAD_STATE, CV_NO_DETAIL, "INVOKE is for READY");
-        if (!inputs_are_complete(s))
+        if (!cv_invocation_has_inputs(s))
             return cv_reply_refuse(r, CV_BAD_STATE, CV_NO_DETAIL, "an input is not complete");
-        forget_invocation(s);
-        s->invoked = true;
-        s->invoke_id = id;
-        s->stepped = q.p[4] == 1;
-        s->state = CV_STEPPING;
+        cv_invocation_begin(s, id, q.p[4] == 1);
         enum cv_status status = s->stepped ? CV_OK : run_all(s, r);
         if (status != CV_OK)
             return status;
@@ -253,6 +213,7 @@ static enum cv_status on_invoke(struct cv_session *s, struct request q, struct c
     cv_reply_u32(r, id);
     cv_reply_u32(r, s->stepped ? 0 : s->next_op);
     cv_reply_u64(r, s->stepped ? 0 : s->cycles);
+    cv_reply_bytes(r, s->inputs_digest, CV_DIGEST_BYTES);
     return CV_OK;
 }
 
@@ -291,7 +252,7 @@ static enum cv_status on_step(struct cv_session *s, struct request q, struct cv_
     if (!again && (op != s->next_op || s->state != CV_STEPPING))
         return cv_reply_refuse(r, CV_BAD_STATE, s->next_op, "STEP is for the next op or the one just run");
     if (!again) {
-        enum cv_status status = run_next(s, &s->cycles, r);
+        enum cv_status status = cv_invocation_run_next(s, &s->cycles, r);
         if (status != CV_OK)
             return status;
     }
@@ -318,13 +279,13 @@ static bool is_readable(const struct cv_session *s, uint32_t tensor)
 static enum cv_status on_read(struct cv_session *s, struct request q, struct cv_reply *r)
 {
     struct cv_span span;
-    if (q.n != 12)
-        return cv_reply_refuse(r, CV_BAD_REQUEST, CV_NO_DETAIL, "READ takes tensor, offset and length");
-    uint32_t tensor = cv_load_u32(q.p);
-    uint32_t offset = cv_load_u32(q.p + 4);
-    uint32_t n = cv_load_u32(q.p + 8);
-    if (s->state != CV_STEPPING && s->state != CV_DONE)
-        return cv_reply_refuse(r, CV_BAD_STATE, CV_NO_DETAIL, "READ needs an invocation");
+    if (q.n != 16)
+        return cv_reply_refuse(r, CV_BAD_REQUEST, CV_NO_DETAIL, "READ takes id, tensor, offset and length");
+    uint32_t tensor = cv_load_u32(q.p + 4);
+    uint32_t offset = cv_load_u32(q.p + 8);
+    uint32_t n = cv_load_u32(q.p + 12);
+    if ((s->state != CV_STEPPING && s->state != CV_DONE) || cv_load_u32(q.p) != s->invoke_id)
+        return cv_reply_refuse(r, CV_BAD_STATE, CV_NO_DETAIL, "READ needs an invocation of this id");
     if (!is_readable(s, tensor) || !s->board->engine->tensor(tensor, &span))
         return cv_reply_refuse(r, CV_RANGE, tensor, "this tensor cannot be read now");
     if (offset > span.n || n > span.n - offset || n > cv_reply_room(r) - 8)
@@ -332,6 +293,24 @@ static enum cv_status on_read(struct cv_session *s, struct request q, struct cv_
     cv_reply_u32(r, tensor);
     cv_reply_u32(r, offset);
     cv_reply_bytes(r, span.data + offset, n);
+    return CV_OK;
+}
+
+static enum cv_status on_check(struct cv_session *s, struct request q, struct cv_reply *r)
+{
+    if (!model_is_loaded(s))
+        return cv_reply_refuse(r, CV_BAD_STATE, CV_NO_DETAIL, "CHECK needs a model");
+    return cv_check(s, q.p, q.n, r);
+}
+
+static enum cv_status on_usage(struct cv_session *s, struct request q, struct cv_reply *r)
+{
+    const struct cv_board *b = s->board;
+    if (q.n != 0)
+        return cv_reply_refuse(r, CV_BAD_REQUEST, CV_NO_DETAIL, "USAGE takes nothing");
+    cv_reply_u32(r, model_is_loaded(s) ? s->facts.arena_used : 0);
+    cv_reply_u32(r, b->stack_used != NULL ? b->stack_used(b->port) : 0);
+    cv_reply_u32(r, b->stack_used != NULL ? b->stack_bytes : 0);
     return CV_OK;
 }
 
@@ -346,6 +325,8 @@ static enum cv_status dispatch(struct cv_session *s, uint8_t type, struct reques
     case CV_INVOKE: return on_invoke(s, q, r);
     case CV_STEP: return on_step(s, q, r);
     case CV_READ: return on_read(s, q, r);
+    case CV_CHECK: return on_check(s, q, r);
+    case CV_USAGE: return on_usage(s, q, r);
     default: return cv_reply_refuse(r, CV_BAD_REQUEST, CV_NO_DETAIL, "unknown request");
     }
 }
@@ -370,7 +351,7 @@ static const struct cv_answer *find_answer(const struct cv_session *s, const str
 static bool is_kept(uint8_t type, enum cv_status status)
 {
     bool changed_nothing = status == CV_BAD_REQUEST || status == CV_BAD_STATE || status == CV_RANGE;
-    return type != CV_HELLO && !changed_nothing;
+    return type != CV_HELLO && type != CV_USAGE && !changed_nothing;
 }
 
 static void forget_answers(struct cv_session *s)
@@ -416,7 +397,7 @@ void cv_session_init(struct cv_session *s, const struct cv_board *board)
     s->model_received = 0;
     s->oldest = 0;
     s->invoke_id = 0;
-    forget_invocation(s);
+    cv_invocation_forget(s);
     forget_answers(s);
     cv_receiver_reset(&s->receiver);
 }

@@ -34,11 +34,12 @@ struct cv_session {
     struct cv_model_facts facts;           /* valid in READY, STEPPING, DONE */
 
     uint32_t input_received[CV_MAX_INPUTS]; /* bytes, in order from 0 */
-    bool invoked;                           /* the three fields below hold the last INVOKE */
+    bool invoked;                           /* the fields below hold the last INVOKE or CHECK */
     bool stepped;
     uint32_t invoke_id;
-    uint32_t next_op; /* operators executed */
-    uint64_t cycles;  /* of all operators, or of the last STEP if stepped */
+    uint8_t inputs_digest[CV_SHA256_BYTES]; /* of what the invocation was given */
+    uint32_t next_op;                       /* operators executed */
+    uint64_t cycles;                        /* of all operators, or of the last STEP if stepped */
 
     struct cv_receiver receiver;
     struct cv_answer answers[CV_WINDOW];

@@ -33,35 +33,50 @@ static const uint32_t round_constant[64] = {
     0x19A4C116u, 0x1E376C08u, 0x2748774Cu, 0x34B0BCB5u, 0x391C0CB3u, 0x4ED8AA4Au, 0x5B9CCA4Fu, 0x682E6FF3u,
     0x748F82EEu, 0x78A5636Fu, 0x84C87814u, 0x8CC70208u, 0x90BEFFFAu, 0xA4506CEBu, 0xBEF9A3F7u, 0xC67178F2u};
 
-static void extend(uint32_t w[64], const uint8_t *block)
+/* One round; the caller renames a ... h instead of moving them, so that all eight stay in registers. */
+#define ROUND(a, b, c, d, e, f, g, h, t)                                                                     \
+    do {                                                                                                     \
+        uint32_t t1 = h + (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) + (g ^ (e & (f ^ g))) +             \
+                      round_constant[t] + w[(t) % 16u];                                                      \
+        uint32_t t2 = (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) + ((a & b) | (c & (a | b)));            \
+        d += t1;                                                                                             \
+        h = t1 + t2;                                                                                         \
+    } while (0)
+
+/* The next 16 words of the message schedule, in place of the last 16. */
+static void extend(uint32_t w[16])
 {
-    for (uint32_t t = 0; t < 16; t++)
-        w[t] = load_be(block + 4u * t);
-    for (uint32_t t = 16; t < 64; t++) {
-        uint32_t s0 = rotate(w[t - 15], 7) ^ rotate(w[t - 15], 18) ^ (w[t - 15] >> 3);
-        uint32_t s1 = rotate(w[t - 2], 17) ^ rotate(w[t - 2], 19) ^ (w[t - 2] >> 10);
-        w[t] = w[t - 16] + s0 + w[t - 7] + s1;
+    for (uint32_t t = 0; t < 16; t++) {
+        uint32_t x = w[(t + 1u) % 16u];
+        uint32_t y = w[(t + 14u) % 16u];
+        uint32_t s0 = rotate(x, 7) ^ rotate(x, 18) ^ (x >> 3);
+        uint32_t s1 = rotate(y, 17) ^ rotate(y, 19) ^ (y >> 10);
+        w[t] += s0 + w[(t + 9u) % 16u] + s1;
     }
 }
 
-static void compress(uint32_t h[8], const uint8_t *block)
+static void compress(uint32_t state[8], const uint8_t *block)
 {
-    uint32_t w[64];
-    uint32_t v[8]; /* a ... h of the standard */
-    extend(w, block);
-    memcpy(v, h, sizeof v);
-    for (uint32_t t = 0; t < 64; t++) {
-        uint32_t s1 = rotate(v[4], 6) ^ rotate(v[4], 11) ^ rotate(v[4], 25);
-        uint32_t choice = (v[4] & v[5]) ^ (~v[4] & v[6]);
-        uint32_t t1 = v[7] + s1 + choice + round_constant[t] + w[t];
-        uint32_t s0 = rotate(v[0], 2) ^ rotate(v[0], 13) ^ rotate(v[0], 22);
-        uint32_t majority = (v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]);
-        memmove(v + 1, v, 7 * sizeof v[0]);
-        v[4] += t1;
-        v[0] = t1 + s0 + majority;
+    uint32_t w[16];
+    uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
+    uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
+    for (uint32_t t = 0; t < 16; t++)
+        w[t] = load_be(block + 4u * t);
+    for (uint32_t t = 0; t < 64; t += 8) {
+        if (t >= 16 && t % 16u == 0)
+            extend(w);
+        ROUND(a, b, c, d, e, f, g, h, t);
+        ROUND(h, a, b, c, d, e, f, g, t + 1u);
+        ROUND(g, h, a, b, c, d, e, f, t + 2u);
+        ROUND(f, g, h, a, b, c, d, e, t + 3u);
+        ROUND(e, f, g, h, a, b, c, d, t + 4u);
+        ROUND(d, e, f, g, h, a, b, c, t + 5u);
+        ROUND(c, d, e, f, g, h, a, b, t + 6u);
+        ROUND(b, c, d, e, f, g, h, a, t + 7u);
     }
+    const uint32_t v[8] = {a, b, c, d, e, f, g, h};
     for (uint32_t i = 0; i < 8; i++)
-        h[i] += v[i];
+        state[i] += v[i];
 }
 
 void cv_sha256(const uint8_t *data, uint32_t n, uint8_t digest[CV_SHA256_BYTES])

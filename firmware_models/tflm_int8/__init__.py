@@ -12,15 +12,18 @@ from tflm_int8.errors import (
     AccumulatorOverflow,
     BadTensor,
     MalformedModel,
+    NotInProfile,
     TflmError,
     UnknownProfile,
     UnsupportedModel,
     UnsupportedOp,
+    WrongArithmetic,
 )
 from tflm_int8.model import Model, Operator, Quantization, Tensor
-from tflm_int8.profiles import PROFILES, Profile, Variant
+from tflm_int8.profiles import PROFILES
 from tflm_int8.program.lowering import lower
 from tflm_int8.reference import Reference, sample_shape
+from tflm_int8.variant import Profile, Variant
 
 __all__ = [
     "PROFILES",
@@ -28,6 +31,7 @@ __all__ = [
     "BadTensor",
     "MalformedModel",
     "Model",
+    "NotInProfile",
     "Operator",
     "Profile",
     "Quantization",
@@ -38,6 +42,7 @@ __all__ = [
     "UnsupportedModel",
     "UnsupportedOp",
     "Variant",
+    "WrongArithmetic",
     "lower",
     "sample_shape",
 ]

@@ -34,6 +34,14 @@ class UnsupportedModel(TflmError):
         super().__init__(f"{model}: {why}")
 
 
+class NotInProfile(UnsupportedOp):
+    """The kernel profile does not vouch for this operator, or not on these types."""
+
+    def __init__(self, op: str, index: int, model: str, profile: str, why: str) -> None:
+        self.profile = profile
+        super().__init__(op, index, model, f"not under the profile {profile!r}: {why}")
+
+
 class AccumulatorOverflow(UnsupportedOp):
     """An int32 accumulator would overflow, where TFLM's C++ is undefined: no value is the right one."""
 
@@ -48,3 +56,13 @@ class UnknownProfile(TflmError, ValueError):
 
 class BadTensor(TflmError):
     """An input array has not the shape, type or values that the model needs."""
+
+
+class WrongArithmetic(TflmError):
+    """This machine's numpy computes wrongly, so that nothing can be said of any model."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+        super().__init__(
+            f"{why}; use another numpy, or choose its BLAS kernels (for OpenBLAS: OPENBLAS_CORETYPE=Haswell)"
+        )

@@ -12,20 +12,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tflm_int8.errors import AccumulatorOverflow, MalformedModel, UnsupportedOp
-from tflm_int8.fixedpoint import INT32_MAX, Multiplier, quantize_multiplier, round_half_away
+from tflm_int8.fixedpoint import INT32_MAX, Multiplier, Rounding, quantize_multiplier, round_half_away
 from tflm_int8.flatbuffer import Damaged, Table
 from tflm_int8.geometry import Axis, Padding, Window2D
 from tflm_int8.model import Model, Operator, Quantization, Tensor
-from tflm_int8.profiles import Variant
+from tflm_int8.variant import Variant
 
 
 @dataclass(frozen=True)
 class Node:
-    """An operator, the model that it belongs to, and the variant of its kernel."""
+    """An operator, the model that it belongs to, and the variant of its kernel.
+
+    may_overflow: accumulators are not checked, for who looks for the input that overflows them.
+    """
 
     model: Model
     op: Operator
     variant: Variant
+    may_overflow: bool = False
 
     def refuse(self, why: str) -> NoReturn:
         """Raise UnsupportedOp for this operator."""
@@ -123,9 +127,12 @@ class Node:
     def multiplier(self, real: float) -> Multiplier:
         """The fixed-point form of an effective scale; refuses one out of range."""
         try:
-            return quantize_multiplier(real)
+            m = quantize_multiplier(real)
         except ValueError as error:
             self.refuse(str(error))
+        if self.variant.rounding is Rounding.SINGLE and m.shift > 30:
+            self.refuse(f"the multiplier {real!r} is beyond single rounding")
+        return m
 
     def code_of(self, real: float, quantization: Quantization) -> int:
         """round(real / scale) + zero point in float32, halves away from zero; refuses one beyond int32."""
@@ -199,13 +206,18 @@ class Node:
         codes: str = "int8",
         limit: int = INT32_MAX,
     ) -> int:
-        """The greatest Σ|w|·max|x − z| over the channels; refuses one that can pass `limit` with its bias.
+        """The greatest Σ|w|·max|x − z| over the channels; refuses a sum or partial sum that can pass `limit`.
 
-        weights: int64 [channels, depth]; bias: int64 [channels]; codes: the type of x.
+        weights: int64 [channels, depth]; bias: int64 [channels]; codes: the type of x. The ends are exact, as
+        z is a code itself, so that each w·(x − z) can be 0.
         """
         most = int(np.iinfo(codes).max)
-        reach = np.abs(weights).sum(axis=1) * max(most - zero_point, most + 1 + zero_point)
-        worst = int((reach + np.abs(bias.astype(np.float64))).max())
-        if worst > limit:
+        above, below = most - zero_point, most + 1 + zero_point
+        up, down = np.maximum(weights, 0).sum(axis=1), -np.minimum(weights, 0).sum(axis=1)
+        wide = bias.astype(np.float64)  # an int64 bias may be any
+        greatest = up * above + down * below + np.maximum(wide, 0)
+        least = up * below + down * above - np.minimum(wide, 0)
+        worst = int(max(greatest.max(), least.max()))
+        if worst > limit and not self.may_overflow:
             self.overflow(f"the accumulator can reach {worst} in magnitude, beyond {limit}")
-        return int(reach.max())
+        return int(((up + down) * max(above, below)).max())

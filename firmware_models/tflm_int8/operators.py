@@ -41,6 +41,7 @@ from tflm_int8.kernels import (
     reducing,
     relu,
     reshape,
+    resource_variables,
     shape,
     slicing,
     softmax,
@@ -62,79 +63,142 @@ class Kernel(Protocol):
 
 @dataclass(frozen=True)
 class Row:
-    """One operator: `prepare` checks it and computes its integers; `lowered_to` names the primitives."""
+    """One operator: `prepare` checks it and computes its integers; `lowered_to` names the primitives.
+
+    A `Select` that only broadcasts or moves an operand is not listed beside others. exact: what of it stays
+    `Exact` (only run, bounded by its type), and why; "" where nothing does.
+    """
 
     prepare: Callable[[Node], Kernel]
     lowered_to: tuple[str, ...]
+    exact: str = ""
+
+
+_PATTERNS: Final = "float32: bit patterns, with which no primitive computes"
+_COMPARED: Final = "int32, int64, float32: a difference of such operands can leave int32"
+_POSITIONS: Final = "computed positions: the values say which elements are read"
+_SHAPES: Final = "all: it computes shapes, which are constants in practice"
+_UNROLLED: Final = "all: it is not unrolled over the time steps"
+_SIZE: Final = "large ones: more index entries than solvers could use"
 
 
 OPERATORS: Final[dict[str, Row]] = {
-    "ABS": Row(inverse_sqrt.prepare_abs, ("Table",)),
-    "ADD": Row(add.prepare_add, ("Table", "Affine", "Staircase")),
+    "ABS": Row(inverse_sqrt.prepare_abs, ("Table", "Affine", "Staircase")),
+    "ADD": Row(
+        add.prepare_add,
+        (
+            "Table",
+            "Affine",
+            "Staircase",
+        ),
+    ),
     "ADD_N": Row(accumulating.prepare_add_n, ("Affine", "Staircase")),
-    "ARG_MAX": Row(reducing.prepare_arg_max, ("Exact",)),
-    "ARG_MIN": Row(reducing.prepare_arg_min, ("Exact",)),
+    "ARG_MAX": Row(reducing.prepare_arg_max, ("Max", "Affine", "Staircase", "Exact"), exact=_SIZE),
+    "ARG_MIN": Row(reducing.prepare_arg_min, ("Table", "Max", "Affine", "Staircase", "Exact"), exact=_SIZE),
+    "ASSIGN_VARIABLE": Row(resource_variables.prepare_assign, ()),
     "AVERAGE_POOL_2D": Row(pooling.prepare_average, ("Affine", "Staircase")),
-    "BATCH_MATMUL": Row(batch_matmul.prepare, ("Product", "Affine", "Staircase")),
+    "BATCH_MATMUL": Row(batch_matmul.prepare, ("Affine", "Product", "Staircase", "Exact"), exact=_SIZE),
     "BATCH_TO_SPACE_ND": Row(permuting.prepare_batch_to_space, ("Select",)),
-    "BROADCAST_ARGS": Row(shape.prepare_broadcast_args, ("Exact",)),
+    "BROADCAST_ARGS": Row(
+        shape.prepare_broadcast_args,
+        ("Exact",),
+        exact=_SHAPES,
+    ),
     "BROADCAST_TO": Row(spreading.prepare_broadcast, ("Select",)),
-    "CAST": Row(cast.prepare, ("Exact",)),
+    "CALL_ONCE": Row(resource_variables.prepare_call_once, ()),
+    "CAST": Row(cast.prepare, ("Table", "Affine", "Staircase", "Exact"), exact=f"int16, int32 → {_PATTERNS}"),
     "CONCATENATION": Row(joining.prepare_concatenation, ("Affine",)),
     "CONV_2D": Row(convolution.prepare_conv, ("Affine", "Staircase")),
-    "CUMSUM": Row(accumulating.prepare_cumsum, ("Affine", "Staircase")),
-    "CUSTOM:CIRCULAR_BUFFER": Row(circular_buffer.prepare, ("Exact",)),
+    "CUMSUM": Row(accumulating.prepare_cumsum, ("Affine", "Staircase", "Exact"), exact=_SIZE),
+    "CUSTOM:CIRCULAR_BUFFER": Row(circular_buffer.prepare, ("Affine",)),
     "DEPTHWISE_CONV_2D": Row(convolution.prepare_depthwise, ("Affine", "Staircase")),
     "DEPTH_TO_SPACE": Row(permuting.prepare_depth_to_space, ("Select",)),
-    "DEQUANTIZE": Row(quantize.prepare_dequantize, ("Exact",)),
-    "DIV": Row(divide.prepare, ("Exact",)),
+    "DEQUANTIZE": Row(quantize.prepare_dequantize, ("Table", "Exact"), exact=f"int16 → {_PATTERNS}"),
+    "DIV": Row(divide.prepare, ("Exact",), exact="all: the divisor picks the multiplier"),
     "DYNAMIC_UPDATE_SLICE": Row(slicing.prepare_update, ("Affine",)),
     "ELU": Row(elu.prepare, ("Table",)),
-    "EMBEDDING_LOOKUP": Row(embedding.prepare_lookup, ("Exact",)),
-    "EQUAL": Row(comparison.prepare_comparison, ("Table", "Affine", "Staircase")),
+    "EMBEDDING_LOOKUP": Row(embedding.prepare_lookup, ("Exact",), exact=_POSITIONS),
+    "EQUAL": Row(comparison.prepare_comparison, ("Table", "Affine", "Staircase", "Exact"), exact=_COMPARED),
     "EXPAND_DIMS": Row(reshape.prepare_expand_dims, ()),
     "FILL": Row(spreading.prepare_fill, ("Select",)),
-    "FULLY_CONNECTED": Row(fully_connected.prepare, ("Affine", "Staircase")),
-    "GATHER": Row(slicing.prepare_gather, ("Select",)),
+    "FULLY_CONNECTED": Row(
+        fully_connected.prepare,
+        (
+            "Affine",
+            "Product",
+            "Staircase",
+            "Exact",
+        ),
+        exact=_SIZE,
+    ),
+    "GATHER": Row(
+        slicing.prepare_gather,
+        (
+            "Select",
+            "Exact",
+        ),
+        exact=_POSITIONS,
+    ),
     "GATHER_ND": Row(slicing.prepare_gather_nd, ("Select",)),
-    "GREATER": Row(comparison.prepare_comparison, ("Table", "Affine", "Staircase")),
-    "GREATER_EQUAL": Row(comparison.prepare_comparison, ("Table", "Affine", "Staircase")),
+    "GREATER": Row(comparison.prepare_comparison, ("Table", "Affine", "Staircase", "Exact"), exact=_COMPARED),
+    "GREATER_EQUAL": Row(
+        comparison.prepare_comparison, ("Table", "Affine", "Staircase", "Exact"), exact=_COMPARED
+    ),
     "HARD_SWISH": Row(hard_swish.prepare, ("Table",)),
-    "L2_NORMALIZATION": Row(inverse_sqrt.prepare_l2, ("Exact",)),
-    "LEAKY_RELU": Row(relu.prepare_leaky_relu, ("Table",)),
-    "LESS": Row(comparison.prepare_comparison, ("Table", "Affine", "Staircase")),
-    "LESS_EQUAL": Row(comparison.prepare_comparison, ("Table", "Affine", "Staircase")),
-    "LOGICAL_AND": Row(comparison.prepare_logical, ("Product",)),
+    "L2_NORMALIZATION": Row(
+        inverse_sqrt.prepare_l2, ("Exact",), exact="all: the multiplier of a row depends on the row"
+    ),
+    "LEAKY_RELU": Row(relu.prepare_leaky_relu, ("Table", "Affine", "Staircase")),
+    "LESS": Row(comparison.prepare_comparison, ("Table", "Affine", "Staircase", "Exact"), exact=_COMPARED),
+    "LESS_EQUAL": Row(
+        comparison.prepare_comparison, ("Table", "Affine", "Staircase", "Exact"), exact=_COMPARED
+    ),
+    "LOGICAL_AND": Row(comparison.prepare_logical, ("Affine", "Product")),
     "LOGICAL_NOT": Row(comparison.prepare_logical, ("Affine",)),
     "LOGICAL_OR": Row(comparison.prepare_logical, ("Affine", "Staircase")),
-    "LOGISTIC": Row(logistic.prepare_logistic, ("Table",)),
-    "LOG_SOFTMAX": Row(log_softmax.prepare, ("Exact",)),
-    "MAXIMUM": Row(choice.prepare_maximum, ("Affine", "Staircase")),
+    "LOGISTIC": Row(logistic.prepare_logistic, ("Table", "Staircase")),
+    "LOG_SOFTMAX": Row(log_softmax.prepare, ("Softmax",)),
+    "MAXIMUM": Row(choice.prepare_maximum, ("Affine", "Max", "Staircase")),
     "MAX_POOL_2D": Row(pooling.prepare_max, ("Max",)),
     "MEAN": Row(reducing.prepare_mean, ("Affine", "Staircase")),
-    "MINIMUM": Row(choice.prepare_minimum, ("Affine", "Staircase")),
+    "MINIMUM": Row(choice.prepare_minimum, ("Affine", "Max", "Staircase")),
     "MIRROR_PAD": Row(padding.prepare_mirror, ("Select",)),
-    "MUL": Row(multiply.prepare_multiply, ("Product", "Staircase")),
-    "NOT_EQUAL": Row(comparison.prepare_comparison, ("Table", "Affine", "Staircase")),
+    "MUL": Row(multiply.prepare_multiply, ("Affine", "Product", "Staircase")),
+    "NOT_EQUAL": Row(
+        comparison.prepare_comparison, ("Table", "Affine", "Staircase", "Exact"), exact=_COMPARED
+    ),
     "PACK": Row(joining.prepare_pack, ("Affine",)),
     "PAD": Row(padding.prepare_pad, ("Affine",)),
     "PADV2": Row(padding.prepare_pad, ("Affine",)),
-    "PRELU": Row(prelu.prepare, ("Table", "Product", "Staircase", "Affine")),
-    "QUANTIZE": Row(quantize.prepare_quantize, ("Table", "Exact")),
-    "REDUCE_ALL": Row(reducing.prepare_all, ("Exact",)),
+    "PRELU": Row(prelu.prepare, ("Table", "Affine", "Product", "Staircase")),
+    "QUANTIZE": Row(
+        quantize.prepare_quantize,
+        ("Table", "Affine", "Staircase", "Exact"),
+        exact="float32 that is no function of one int8: no primitive reads bit patterns",
+    ),
+    "READ_VARIABLE": Row(resource_variables.prepare_read, ("Affine",)),
+    "REDUCE_ALL": Row(
+        reducing.prepare_all,
+        (
+            "Affine",
+            "Max",
+        ),
+    ),
     "REDUCE_MAX": Row(reducing.prepare_max, ("Max",)),
     "REDUCE_MIN": Row(reducing.prepare_min, ("Table", "Max")),
-    "RELU": Row(relu.prepare_relu, ("Table",)),
-    "RELU6": Row(relu.prepare_relu6, ("Table",)),
+    "RELU": Row(relu.prepare_relu, ("Table", "Staircase")),
+    "RELU6": Row(relu.prepare_relu6, ("Table", "Staircase")),
     "RESHAPE": Row(reshape.prepare, ()),
     "RESIZE_BILINEAR": Row(bilinear.prepare, ("Affine", "Staircase")),
     "RESIZE_NEAREST_NEIGHBOR": Row(spreading.prepare_nearest, ("Select",)),
     "REVERSE_V2": Row(permuting.prepare_reverse, ("Select",)),
-    "RSQRT": Row(inverse_sqrt.prepare_rsqrt, ("Exact",)),
-    "SELECT_V2": Row(choice.prepare_select, ("Affine", "Product", "Staircase")),
+    "RSQRT": Row(inverse_sqrt.prepare_rsqrt, ("Table", "Affine", "Staircase")),
+    "SELECT_V2": Row(choice.prepare_select, ("Affine", "Product", "Staircase", "Exact"), exact=_PATTERNS),
     "SHAPE": Row(shape.prepare_shape, ("Affine",)),
     "SLICE": Row(slicing.prepare_slice, ("Select",)),
-    "SOFTMAX": Row(softmax.prepare, ("Softmax",)),
+    "SOFTMAX": Row(
+        softmax.prepare, ("Softmax", "Exact"), exact="int16: its exponentials are of 65536 differences"
+    ),
     "SPACE_TO_BATCH_ND": Row(permuting.prepare_space_to_batch, ("Select",)),
     "SPACE_TO_DEPTH": Row(permuting.prepare_space_to_depth, ("Select",)),
     "SPLIT": Row(joining.prepare_split, ("Select",)),
@@ -147,11 +211,12 @@ OPERATORS: Final[dict[str, Row]] = {
     "SUB": Row(add.prepare_sub, ("Table", "Affine", "Staircase")),
     "SUM": Row(reducing.prepare_sum, ("Affine", "Staircase")),
     "SVDF": Row(svdf.prepare, ("Affine", "Staircase", "Table")),
-    "TANH": Row(logistic.prepare_tanh, ("Table",)),
+    "TANH": Row(logistic.prepare_tanh, ("Table", "Staircase")),
     "TRANSPOSE": Row(permuting.prepare_transpose, ("Select",)),
     "TRANSPOSE_CONV": Row(transpose_convolution.prepare, ("Affine", "Staircase")),
-    "UNIDIRECTIONAL_SEQUENCE_LSTM": Row(lstm.prepare, ("Exact",)),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": Row(lstm.prepare, ("Exact",), exact=_UNROLLED),
     "UNPACK": Row(joining.prepare_unpack, ("Select",)),
+    "VAR_HANDLE": Row(resource_variables.prepare_handle, ()),
     "ZEROS_LIKE": Row(shape.prepare_zeros_like, ("Affine",)),
 }
 

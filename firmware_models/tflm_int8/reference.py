@@ -2,7 +2,7 @@
 
 A `Reference` checks the whole model when it is made (exact or refused) and then runs batches in memory that
 does not grow with the batch. Where a model keeps state between invocations (`stateful`), the samples of a
-batch are successive invocations, the first one after a reset; `from_reset` runs each after its own reset.
+batch are successive invocations, the first one after a reset, unless each is asked for `from_reset`.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tflm_int8.errors import BadTensor, UnsupportedModel
-from tflm_int8.kernels.memory import Memory, Remembering, fresh
-from tflm_int8.model import Model, Tensor
+from tflm_int8.errors import BadTensor, NotInProfile, UnsupportedModel
+from tflm_int8.kernels.blas import check_products
+from tflm_int8.kernels.memory import Memory, Remembering, repeated
+from tflm_int8.model import Model, Operator, Tensor
 from tflm_int8.node import Node
 from tflm_int8.operators import Kernel, prepare
 from tflm_int8.profiles import profile_named
+from tflm_int8.variant import Profile
 
 Array = NDArray[Any]
 
@@ -31,24 +33,42 @@ def sample_shape(tensor: Tensor) -> tuple[int, ...]:
     return tensor.shape[1:] if tensor.shape and tensor.shape[0] == 1 else tensor.shape
 
 
+def node_of(model: Model, op: Operator, profile: Profile, may_overflow: bool) -> Node:
+    """The operator with its variant.  Raises NotInProfile."""
+    types = frozenset(model.tensors[i].dtype for i in (*op.inputs, *op.outputs) if i >= 0)
+    why = profile.refusal(op.name, types)
+    if why:
+        raise NotInProfile(op.name, op.index, model.name, profile.name, why)
+    return Node(model, op, profile.of(op.name), may_overflow)
+
+
 class Reference:
     """The exact model of a network under a kernel profile."""
 
-    def __init__(self, model: Model, profile: str = "tflm") -> None:
-        """Check and prepare every operator.
+    def __init__(self, model: Model, profile: str = "tflm", *, may_overflow: bool = False) -> None:
+        """Check and prepare every operator; `may_overflow`: but for the reach of accumulators.
 
-        Raises UnsupportedOp, UnsupportedModel, MalformedModel, UnknownProfile.
+        Raises UnsupportedOp, UnsupportedModel, MalformedModel, UnknownProfile, WrongArithmetic.
         """
-        variants = profile_named(profile)
+        check_products()
+        table = profile_named(profile)
         self.model, self.profile = model, profile
         n_values = sum(t.size for t in model.tensors if t.data is None)
         if n_values > MAX_ACTIVATIONS:
             raise UnsupportedModel(model.name, f"{n_values} activations; at most {MAX_ACTIVATIONS} are run")
         self.kernels: tuple[Kernel, ...] = tuple(
-            prepare(Node(model, op, variants.of(op.name))) for op in model.operators
+            prepare(node_of(model, op, table, may_overflow)) for op in model.operators
         )
         _check_variables(self.kernels)
+        remembering = [kernel for kernel in self.kernels if isinstance(kernel, Remembering)]
+        self._memory: Memory = {key: v for kernel in remembering for key, v in kernel.initial().items()}
+        self._shares = any(kernel.shared for kernel in remembering)
         self._step = max(1, _BATCH_BYTES // (16 * n_values))
+        self._initial: dict[int, Array] = {
+            t.index: np.broadcast_to(t.initial, (self._step, *t.shape))
+            for t in model.tensors
+            if t.initial is not None
+        }
 
     @property
     def input(self) -> Tensor:
@@ -65,68 +85,59 @@ class Reference:
         """Whether an invocation depends on those before it, so that the order of the samples matters."""
         return self.model.stateful
 
-    def run(self, *inputs: Array) -> Array:
+    def run(self, *inputs: Array, from_reset: bool = False) -> Array:
         """The first output: [N, sample shape] per input, in its tensor's type → [N, output's sample shape].
 
-        The samples of a stateful model are successive invocations; every call starts from the reset state.
+        The samples of a stateful model are successive invocations, and every call starts from the reset
+        state; `from_reset`: each sample is the first invocation after a reset.
         Raises BadTensor for another shape or type.
         """
-        return self._first_output(self._runs(inputs, self.stateful))
-
-    def from_reset(self, *inputs: Array) -> Array:
-        """As `run`, but every sample is the first invocation after a reset, in every model."""
-        return self._first_output(self._runs(inputs, False))
-
-    def _first_output(self, runs: Iterator[dict[int, Array]]) -> Array:
         first, last = self.model.inputs[0], self.model.outputs[0]
+        runs = self._runs(inputs, self.stateful and not from_reset)
         parts = [self._value(last, values, len(values[first])) for values in runs]
         shape = sample_shape(self.output)
         return (
             np.concatenate(parts).reshape(-1, *shape) if parts else np.zeros((0, *shape), self.output.dtype)
         )
 
-    def trace(self, *inputs: Array) -> dict[int, Array]:
+    def trace(self, *inputs: Array, from_reset: bool = False) -> dict[int, Array]:
         """Every tensor that an operator wrote: tensor index → [N, tensor shape]; the samples as in `run`."""
-        written = [o for op in self.model.operators for o in op.outputs]
-        parts = list(self._runs(inputs, self.stateful))
-        return {
-            o: np.concatenate([values[o] for values in parts])
-            if parts
-            else np.zeros((0, *self.model.tensors[o].shape), self.model.tensors[o].dtype)
-            for o in written
-        }
+        n, tensors = len(self._checked(inputs)[0]), self.model.tensors
+        written = {o: tensors[o] for o in self.model.written}
+        traced = {o: np.empty((n, *t.shape), t.dtype) for o, t in written.items()}
+        start = 0
+        for values in self._runs(inputs, self.stateful and not from_reset):
+            stop = start + len(values[self.model.inputs[0]])
+            for o, array in traced.items():
+                array[start:stop] = values[o]
+            start = stop
+        return traced
 
     def _runs(self, inputs: Sequence[Array], successive: bool) -> Iterator[dict[int, Array]]:
         """The values of all tensors, some samples at a time; `successive`: each remembers those before it."""
-        arrays = self._checked(inputs)
-        step = 1 if successive else self._step
-        memory = self._fresh(1)
+        arrays, memory = self._checked(inputs), repeated(self._memory, 1)
+        step = 1 if successive and self._shares else self._step
         for start in range(0, len(arrays[0]), step):
             some = [a[start : start + step] for a in arrays]
-            yield self._run(some, memory if successive else self._fresh(len(some[0])))
+            yield self._run(some, memory if successive else repeated(self._memory, len(some[0])), successive)
 
-    def _fresh(self, n: int) -> Memory:
-        return fresh((t for t in self.model.tensors if t.variable), n)
-
-    def _run(self, inputs: list[Array], memory: Memory) -> dict[int, Array]:
-        """One invocation of as many independent runs as there are samples; their memory is updated."""
+    def _run(self, inputs: list[Array], memory: Memory, successive: bool) -> dict[int, Array]:
+        """One invocation of each of N runs, or N successive ones of a single run; the memory is updated."""
         values = dict(zip(self.model.inputs, inputs, strict=True))
         for kernel in self.kernels:
             op = kernel.node.op
             read = [self._value(i, values, len(inputs[0])) for i in op.inputs if i >= 0]
-            written = kernel.step(read, memory) if isinstance(kernel, Remembering) else kernel.run(read)
+            if isinstance(kernel, Remembering):
+                written = kernel.scan(read, memory) if successive else kernel.step(read, memory)
+            else:
+                written = kernel.run(read)
             values.update(zip(op.outputs, written, strict=True))
         return values
 
     def _value(self, i: int, values: dict[int, Array], n: int) -> Array:
         """A computed tensor, or a constant or an untouched variable repeated n times (a view)."""
-        if i in values:
-            return values[i]
-        tensor = self.model.tensors[i]
-        initial = tensor.initial
-        assert initial is not None, "the model is read in order"
-        repeated: Array = np.broadcast_to(initial, (n, *tensor.shape))
-        return repeated
+        found = values.get(i)
+        return self._initial[i][:n] if found is None else found
 
     def _checked(self, inputs: Sequence[Array]) -> list[Array]:
         tensors = [self.model.tensors[i] for i in self.model.inputs]

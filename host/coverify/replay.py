@@ -1,8 +1,8 @@
 """Does the device do what a witness says?  Its input is run there, twice, and every tensor is compared.
 
-CONFIRMED: every tensor of the invocation has the expected bytes, and the device's own output breaks the
-property. REFUTED: it does not. FLAKY: the same input gave two answers. A witness whose expected tensors are
-not what the reference computes is refused before any device is asked.
+CONFIRMED: every tensor that the device can show has the expected bytes, and the device's own output breaks
+the property. REFUTED: it does not. FLAKY: the same input gave two answers. A witness whose expected tensors
+are not what the reference computes is refused before any device is asked.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coverify.conformance.compare import Comparison
-from coverify.conformance.stepping import Stepper
+from coverify.conformance.stepping import Runner
 from coverify.errors import BadInput
 from coverify.report.rows import TensorRow
 from coverify.report.verdict import Verdict
@@ -71,11 +71,11 @@ def check_claim(claim: Claim, reference: Reference) -> None:
         raise BadInput(f"the witness breaks nothing: its class is the label {claim.label}")
 
 
-def replay(claim: Claim, reference: Reference, stepper: Stepper) -> Replayed:
+def replay(claim: Claim, reference: Reference, stepper: Runner) -> Replayed:
     """Run the claim on the device.  Raises what the link raises, and BadInput (see check_claim)."""
     check_claim(claim, reference)
     output = reference.model.outputs[0]
-    comparison = Comparison(reference.model)
+    comparison = Comparison(reference.model, stepper.tensors)
     first = stepper.trace(claim.x)
     comparison.add(0, claim.tensors, first, lambda: stepper.trace(claim.x))
     whole = stepper.run(claim.x)

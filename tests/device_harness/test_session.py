@@ -7,52 +7,32 @@ import struct
 
 import numpy as np
 import pytest
+from raw_session import (
+    BEGIN,
+    BEGIN_MODEL,
+    DATA,
+    DIGITS,
+    END,
+    GIVEN,
+    HELLO,
+    INPUT,
+    INVOKE,
+    MODEL,
+    READ,
+    STEP,
+    WINDOW,
+    Raw,
+    expected,
+    give,
+    invoke,
+    load,
+    read,
+    step,
+)
 
-from coverify.link.deadline import Deadline
-from coverify.link.frames import Decoder, Frame, encode
-from coverify.link.line import SerialLine
 from coverify.link.requests import State, Status
 from model_builder import Builder
 from oracle import Tflm
-
-HELLO, BEGIN, DATA, END, INPUT, INVOKE, STEP, READ = range(1, 9)
-WINDOW = 4
-DIGITS = np.arange(-8, 8, dtype=np.int8).reshape(1, 16)
-
-
-class Raw:
-    """Sends frames as they are given and collects what comes back."""
-
-    def __init__(self, url: str) -> None:
-        self.line = SerialLine(url)
-        self.decoder = Decoder()
-        self.seq = 100
-
-    def send(self, kind: int, payload: bytes = b"", seq: int | None = None) -> int:
-        self.seq += seq is None
-        number = self.seq if seq is None else seq
-        self.line.write(encode(Frame(kind, number, payload)), Deadline.in_s(5))
-        return number
-
-    def frames(self, n: int) -> list[Frame]:
-        found: list[Frame] = []
-        deadline = Deadline.in_s(5)
-        while len(found) < n and not deadline.passed:
-            found += self.decoder.feed(self.line.read(deadline))
-        assert len(found) == n
-        return found
-
-    def ask(self, kind: int, payload: bytes = b"", seq: int | None = None) -> tuple[int, int, bytes]:
-        """(status, state, body) of the answer."""
-        number = self.send(kind, payload, seq)
-        answer = self.frames(1)[0]
-        assert (answer.type, answer.seq) == (kind | 0x80, number)
-        return answer.payload[0], answer.payload[1], answer.payload[12:]
-
-    def silence(self) -> None:
-        """Nothing was answered: the next answer is that of a HELLO sent now."""
-        number = self.send(HELLO, struct.pack("<I", 1))
-        assert self.frames(1)[0].seq == number
 
 
 @pytest.fixture
@@ -60,47 +40,6 @@ def raw(native):
     raw = Raw(native.line_url)
     yield raw
     raw.line.close()
-
-
-def chain() -> bytes:
-    """Three additions of 16 values."""
-    b = Builder()
-    y = b.input((1, 16), 0.5, 0)
-    for scale in (1.0, 2.0, 4.0):
-        y = b.add(y, y, scale, 1)
-    return b.finish(y)
-
-
-MODEL = chain()
-BEGIN_MODEL = struct.pack("<I", len(MODEL)) + hashlib.sha256(MODEL).digest()
-
-
-def load(raw: Raw) -> None:
-    assert raw.ask(BEGIN, BEGIN_MODEL) == (Status.OK, State.LOADING, b"\0")
-    assert raw.ask(DATA, struct.pack("<I", 0) + MODEL)[:2] == (Status.OK, State.LOADING)
-    assert raw.ask(END)[:2] == (Status.OK, State.READY)
-
-
-def give(raw: Raw, data: bytes = DIGITS.tobytes(), offset: int = 0) -> tuple[int, int, bytes]:
-    return raw.ask(INPUT, struct.pack("<HHI", 0, 0, offset) + data)
-
-
-def invoke(raw: Raw, number: int, mode: int) -> tuple[int, int, bytes]:
-    return raw.ask(INVOKE, struct.pack("<IB3x", number, mode))
-
-
-def step(raw: Raw, number: int, op: int) -> tuple[int, int, bytes]:
-    return raw.ask(STEP, struct.pack("<II", number, op))
-
-
-def read(raw: Raw, tensor: int, n: int = 16, offset: int = 0) -> tuple[int, int, bytes]:
-    return raw.ask(READ, struct.pack("<III", tensor, offset, n))
-
-
-def expected() -> dict[int, bytes]:
-    oracle = Tflm(MODEL)
-    oracle.run(DIGITS)
-    return {t: oracle.tensor(t).tobytes() for t in (1, 2, 3)}
 
 
 # -- HELLO ---------------------------------------------------------------------------------------------
@@ -114,23 +53,23 @@ def test_the_first_proposal_becomes_the_boot_nonce_and_stays(raw):
 
 def test_hello_tells_who_is_there(raw):
     _, _, body = raw.ask(HELLO, struct.pack("<I", 5))
-    version, window, payload, model, arena, features = struct.unpack_from("<HHIIII", body)
-    assert (version, window, payload, features) == (1, WINDOW, 4096, 1)
+    version, window, payload, model, arena, features, clock_hz = struct.unpack_from("<HHIIIII", body)
+    assert (version, window, payload, features, clock_hz) == (2, WINDOW, 4096, 1 | 4, 0)
     assert model >= 2 << 20 and arena >= 8 << 20
-    assert body[20:52] == bytes(32)
-    strings, rest = [], body[52:]
+    assert body[24:56] == bytes(32)
+    strings, rest = [], body[56:]
     while rest:
         strings.append(rest[1 : 1 + rest[0]].decode("ascii"))
         rest = rest[1 + rest[0] :]
     assert strings[:4] == ["native", "host", "coverify-kernels", "double"]
-    assert strings[4].startswith("gcc ") and len(strings[5]) == 16 and len(strings) == 6
+    assert strings[4].startswith("gcc ") and len(strings[5]) == 16 and strings[6:] == [""]
 
 
 def test_hello_reports_the_digest_of_the_loaded_model_only(raw):
     raw.ask(BEGIN, BEGIN_MODEL)
-    assert raw.ask(HELLO, struct.pack("<I", 5))[2][20:52] == bytes(32)
+    assert raw.ask(HELLO, struct.pack("<I", 5))[2][24:56] == bytes(32)
     load(raw)
-    assert raw.ask(HELLO, struct.pack("<I", 5))[2][20:52] == hashlib.sha256(MODEL).digest()
+    assert raw.ask(HELLO, struct.pack("<I", 5))[2][24:56] == hashlib.sha256(MODEL).digest()
 
 
 # -- what is illegal is refused and changes nothing ----------------------------------------------------
@@ -141,7 +80,7 @@ ANY = {
     INPUT: struct.pack("<HHI", 0, 0, 0) + DIGITS.tobytes(),
     INVOKE: struct.pack("<IB3x", 9, 0),
     STEP: struct.pack("<II", 9, 0),
-    READ: struct.pack("<III", 3, 0, 16),
+    READ: struct.pack("<IIII", 1, 3, 0, 16),
 }
 
 
@@ -287,7 +226,7 @@ def test_offset_0_starts_an_input_afresh(raw):
 def test_steps_give_every_tensor_in_order(raw):
     load(raw)
     give(raw)
-    assert invoke(raw, 8, 1) == (Status.OK, State.STEPPING, struct.pack("<IIQ", 8, 0, 0))
+    assert invoke(raw, 8, 1) == (Status.OK, State.STEPPING, struct.pack("<IIQ", 8, 0, 0) + GIVEN)
     for op in range(3):
         status, state, body = step(raw, 8, op)
         assert (status, state) == (Status.OK, State.DONE if op == 2 else State.STEPPING)
@@ -376,7 +315,7 @@ def test_the_same_invocation_under_another_seq_runs_nothing(raw):
     load(raw)
     give(raw)
     body = invoke(raw, 1, 0)
-    assert invoke(raw, 1, 0) == body == (Status.OK, State.DONE, struct.pack("<IIQ", 1, 3, 0))
+    assert invoke(raw, 1, 0) == body == (Status.OK, State.DONE, struct.pack("<IIQ", 1, 3, 0) + GIVEN)
     assert invoke(raw, 2, 0)[:2] == (Status.BAD_STATE, State.DONE)
 
 

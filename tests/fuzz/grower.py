@@ -4,7 +4,7 @@ A grower is a builder whose `input` and `constant` may hand out what the graph c
 shape that was asked for; so the functions of the tables, written for one operator, make chains, branches
 and joins. An operator that the reference refuses is taken back, and its refusal is kept. Now and then all
 scales are powers of two (ties, multipliers of exactly 2**30), one scale is far away (multipliers without
-bits), or all weights are ±127.
+bits, left shifts up to the refusal), or all weights are at the ends of int8.
 """
 
 from __future__ import annotations
@@ -16,13 +16,30 @@ import numpy as np
 import random_elementwise
 import random_graphs
 import random_movement
+import random_operands
+import random_state
 from model_builder import Builder
 from tflm_int8 import MalformedModel, Model, Reference, UnsupportedModel, UnsupportedOp
 
 Rng = np.random.Generator
 MAX_ELEMENTS = 1200
+_OPERANDS = (
+    "BATCH_MATMUL int16", "CONV_2D int4", "DEPTHWISE_CONV_2D int4", "EMBEDDING_LOOKUP",
+    "FULLY_CONNECTED computed", "FULLY_CONNECTED int4", "GATHER computed", "PRELU int16", "SOFTMAX int16",
+    "TRANSPOSE_CONV any", "broadcast",
+)  # fmt: skip
+"""Those of the operands' table that need no second input of the model and refuse no values."""
+_STATES = ("CIRCULAR_BUFFER", "SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM")
 NAMES: tuple[str, ...] = tuple(
-    sorted({*random_graphs.ONE_OP, *random_elementwise.ONE_OP, *random_movement.ONE_OP})
+    sorted(
+        {
+            *random_graphs.ONE_OP,
+            *random_elementwise.ONE_OP,
+            *random_movement.ONE_OP,
+            *_STATES,
+            *_OPERANDS,
+        }
+    )
 )
 _IMAGE = ("CONV_2D", "DEPTHWISE_CONV_2D", "POOL_2D")
 
@@ -96,7 +113,7 @@ class Grower(Builder):
         spec = self.tensors[y]
         if spec.dtype == "int8":
             return y if spec.scales else self._moved_cast(y)
-        if spec.dtype in ("int16", "float32"):
+        if spec.dtype in ("int16", "uint8", "float32"):
             s = spec.scales[0] * 256 if spec.scales and spec.dtype == "int16" else 0.02
             out = self.activation(spec.shape, s, random_elementwise.zero_point(self.rng))
             return self.op("QUANTIZE", [y], out)
@@ -134,7 +151,7 @@ class Grower(Builder):
         if self.rng.random() < self.far:
             scales[int(self.rng.integers(0, len(scales)))] *= float(10.0 ** self.rng.uniform(-7, 7))
         if self.saturated:
-            weights = np.where(weights < 0, -127, 127)
+            weights = np.where(weights < 0, -127 - self.rng.integers(0, 2), 127)
         return super()._weights(x, weights, bias, scales, axis, w_zero_point)
 
 
@@ -179,7 +196,11 @@ def _step(graph: Graph, name: str) -> None:
 
 def _added(b: Grower, name: str) -> list[int]:
     """The int8 tensors that an operator of the tables yields, its main one last."""
-    if name in random_movement.ONE_OP:
+    if name in _OPERANDS:
+        y = random_operands.ONE_OP[name](b.rng, b)
+    elif name in _STATES:
+        y = random_state.ONE_OP[name](b.rng, b)
+    elif name in random_movement.ONE_OP:
         y = random_movement.ONE_OP[name](b.rng, b)
     elif name in random_graphs.ONE_OP and (name not in random_elementwise.ONE_OP or b.rng.random() < 0.5):
         y = random_graphs.ONE_OP[name](b.rng, b, _operand(b, name))

@@ -99,6 +99,8 @@ def _difference(kind: str, op, t: int, expected: np.ndarray, got: np.ndarray) ->
 def _lowered(reference: Reference, inputs: list[np.ndarray], trace: dict, n_bytes: int) -> Judgement:
     """The lowered program against the kernels, where there is a program."""
     x = inputs[0]
+    if reference.stateful:  # the program is that of the first invocation after a reset
+        trace = reference.trace(*inputs, from_reset=True)
     try:
         program = lower_reference(reference)
         wires = run_program(program, x.reshape(len(x), -1))

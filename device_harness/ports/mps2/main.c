@@ -3,8 +3,11 @@
 
 #include "cycles.h"
 #include "fault.h"
-#include "kernels.h"
+#include "engine.h"
 #include "machine.h"
+#ifdef CV_MLPERF_TINY
+#include "mlperf_tiny.h"
+#endif
 #include "session.h"
 #include "stack.h"
 #include "uart.h"
@@ -26,18 +29,22 @@ static struct cv_board board = {
     .model_capacity = CV_MODEL_BYTES,
     .arena = arena_memory,
     .arena_capacity = CV_ARENA_BYTES,
-    .engine = &cv_engine_kernels,
+    .engine = &cv_engine_linked,
 };
 
 static struct cv_session session;
 
 int main(void)
 {
+    fault_init(&session.boot);
+    uart_init();
     board.counter = cycles_init();
     board.stack_bytes = stack_bytes();
     cv_session_init(&session, &board);
-    fault_init(&session.boot);
-    uart_init();
+#ifdef CV_MLPERF_TINY
+    mt_serve(&board);
+#else
     cv_session_serve(&session);
+#endif
     return 0;
 }

@@ -3,7 +3,7 @@
 
 #include "fault.h"
 #include "flash.h"
-#include "kernels.h"
+#include "engine.h"
 #include "machine.h"
 #include "session.h"
 #include "stack.h"
@@ -29,18 +29,18 @@ static struct cv_board board = {
     .store = flash_store,
     .arena = arena_memory,
     .arena_capacity = CV_ARENA_BYTES,
-    .engine = &cv_engine_kernels,
+    .engine = &cv_engine_linked,
 };
 
 static struct cv_session session;
 
 int main(void)
 {
-    board.stack_bytes = stack_bytes();
-    timer_init();
-    cv_session_init(&session, &board);
     fault_init(&session.boot);
     uart_init();
+    timer_init();
+    board.stack_bytes = stack_bytes();
+    cv_session_init(&session, &board);
     cv_session_serve(&session);
     return 0;
 }

@@ -4,7 +4,7 @@
 #include "clock.h"
 #include "cycles.h"
 #include "fault.h"
-#include "kernels.h"
+#include "engine.h"
 #include "machine.h"
 #include "session.h"
 #include "stack.h"
@@ -27,7 +27,7 @@ static struct cv_board board = {
     .model_capacity = CV_MODEL_BYTES,
     .arena = arena_memory,
     .arena_capacity = CV_ARENA_BYTES,
-    .engine = &cv_engine_kernels,
+    .engine = &cv_engine_linked,
 };
 
 static struct cv_session session;
@@ -36,12 +36,14 @@ int main(void)
 {
     struct clocks clocks = clock_init();
     usart_clocks(&clocks);
-    board.counter = cycles_init();
-    board.clock_hz = clocks.core_hz;
-    board.stack_bytes = stack_bytes();
-    cv_session_init(&session, &board);
     fault_init(&session.boot);
     uart_init();
+    board.counter = cycles_init();
+    if (board.counter[0] ==
+        'D') /* every STM32F4 has a DWT; without one this is an emulator, of unknown speed */
+        board.clock_hz = clocks.core_hz;
+    board.stack_bytes = stack_bytes();
+    cv_session_init(&session, &board);
     cv_session_serve(&session);
     return 0;
 }

@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from tflm_int8.fixedpoint import I64Array
 from tflm_int8.kernels.movement import MAX_ELEMENTS, check_moved, check_rank, numbered
 from tflm_int8.kernels.requantize import (
-    RequantizeWide,
+    Stage,
     accumulator_limit,
     by_channel,
     exact_gemm_dtype,
     requantized,
 )
+from tflm_int8.kernels.scales import product
 from tflm_int8.node import Node
-from tflm_int8.program.primitives import Requantize
 
 _OPTIONS = 101
 _LARGEST_PRODUCT = {"int8": 255 * 255, "int16": 1 << 30}
@@ -35,7 +35,7 @@ class BatchMatmul:
     node: Node
     adjoint: tuple[bool, bool]
     zero_points: tuple[int, int]
-    requantize: Requantize | RequantizeWide
+    requantize: Stage
 
     def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
         """Two int8 or int16 [N, shape] → the same type [N, output shape]."""
@@ -91,6 +91,6 @@ def prepare(node: Node) -> BatchMatmul:
         node.overflow(f"a sum of {depth} products can leave the accumulator's range")
     if math.prod(shape) * depth > MAX_ELEMENTS << 6:
         node.refuse("too many products")
-    scale = float(qa.scale) * float(qb.scale) / float(q_out.scale)
+    scale = product(node, qa.scale, qb.scale) / float(q_out.scale)
     requantize = by_channel(node, [scale], 0, 1, accumulator)
     return BatchMatmul(node, adjoint, (qa.zero_point, qb.zero_point), requantize)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tflm_int8.model import Tensor
 from tflm_int8.node import Node
+from tflm_int8.variant import Form
 
 
 def check_shapes(node: Node, inputs: list[Tensor], rank: int = 6) -> None:
@@ -25,6 +26,8 @@ def check_shapes(node: Node, inputs: list[Tensor], rank: int = 6) -> None:
     same = all(shape == out for shape in shapes)
     if broadcast != out or 0 in out or (not same and len(out) > rank):
         node.refuse(f"shapes {', '.join(str(list(s)) for s in shapes)} → {list(out)}")
+    if node.variant.form is Form.SAME_SHAPE and not same:
+        node.refuse("broadcast operands are not modelled under this profile")
 
 
 def aligned(node: Node, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:

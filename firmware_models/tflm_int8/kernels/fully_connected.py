@@ -17,7 +17,7 @@ from tflm_int8.kernels import computed_weights
 from tflm_int8.kernels.computed_weights import ComputedWeights
 from tflm_int8.kernels.lookup import alike
 from tflm_int8.kernels.requantize import (
-    RequantizeWide,
+    Stage,
     accumulator_limit,
     accumulator_type,
     by_channel,
@@ -25,11 +25,13 @@ from tflm_int8.kernels.requantize import (
     per_channel,
     proved_stage,
     requantized,
+    sum_reach,
 )
+from tflm_int8.kernels.scales import product
 from tflm_int8.kernels.staircase import FloatStage
 from tflm_int8.model import Quantization, Tensor
 from tflm_int8.node import Node
-from tflm_int8.program.primitives import Requantize
+from tflm_int8.variant import Form
 
 _OPTIONS = 8
 
@@ -46,7 +48,7 @@ class FullyConnected:
     bias: I64Array
     input_zero_point: int
     batches: int
-    requantize: Requantize | RequantizeWide
+    requantize: Stage
     reach: int
 
     def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
@@ -63,8 +65,12 @@ class FullyConnected:
 
     @cached_property
     def _matrix(self) -> NDArray[np.floating[Any]]:
-        # Σ|w|·max|x| ≤ Σ|w|·max|x − z| = reach, whatever z: the type that holds the latter holds these sums.
-        return np.ascontiguousarray(self.weights.T.astype(exact_gemm_dtype(self.reach)))
+        return np.ascontiguousarray(self.weights.T.astype(exact_gemm_dtype(self._reach)))
+
+    @cached_property
+    def _reach(self) -> int:
+        """Σ|w|·max|x|: how far the sums of w·x reach, and every partial sum of theirs."""
+        return sum_reach(self.weights, self.node.input(0).dtype)
 
     @cached_property
     def _offset(self) -> I64Array:
@@ -74,7 +80,7 @@ class FullyConnected:
 
     @cached_property
     def _stage(self) -> FloatStage | None:
-        return proved_stage(self.node, self.requantize, self._offset, self.reach)
+        return proved_stage(self.node, self.requantize, self._offset, self._reach)
 
 
 def prepare(node: Node) -> FullyConnected | ComputedWeights:
@@ -83,6 +89,8 @@ def prepare(node: Node) -> FullyConnected | ComputedWeights:
     x, filters, out = node.input(0), node.input(1), node.output
     x_quantization, out_quantization = alike(node)
     if filters.data is None:
+        if node.variant.form is Form.FLOAT_STAGE:
+            node.refuse("computed weights with a float output stage are not modelled")
         return _computed(node, x_quantization, out_quantization)
     raw = node.constant(filters, *(("int8", "int4") if x.dtype == "int8" else ("int8",)))
     if raw.ndim != 2 or raw.size == 0:
@@ -116,7 +124,7 @@ def _computed(node: Node, x: Quantization, out: Quantization) -> ComputedWeights
 def _effective_scales(
     node: Node, x: Quantization, filters: Tensor, out: Quantization, n_out: int
 ) -> tuple[list[float], int]:
-    """The effective scales, in double throughout, and the filter's zero point."""
+    """The effective scales (TFLite takes the product per tensor in float32) and the filter's zero point."""
     quantization = filters.quantization
     if quantization is None:
         node.refuse("the weights are not quantized")
@@ -131,7 +139,7 @@ def _effective_scales(
     if not -128 <= quantization.zero_point <= 127:
         node.refuse(f"the weights have the zero point {quantization.zero_point}")
     _check_bias_scale(node, x, quantization, out)
-    return [float(x.scale) * float(quantization.scale) / float(out.scale)], quantization.zero_point
+    return [product(node, x.scale, quantization.scale) / float(out.scale)], quantization.zero_point
 
 
 def _check_bias_scale(node: Node, x: Quantization, filters: Quantization, out: Quantization) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from tflm_int8.fixedpoint import INT32_MAX, I64Array, Multiplier
 from tflm_int8.kernels.lookup import CODES, Lookup, lookup
+from tflm_int8.kernels.scales import ratio
 from tflm_int8.node import Node
 
 
@@ -16,8 +17,8 @@ def prepare(node: Node) -> Lookup:
     """Check a HARD_SWISH and fill its table."""
     x, out = node.int8(node.input(0)), node.int8(node.output)
     hires = float(x.scale) / 128
-    output = node.multiplier(hires / float(out.scale))
-    reluish = node.multiplier(hires / (3 / 32768))
+    output = node.multiplier(ratio(node, (hires,), out.scale))
+    reluish = node.multiplier(ratio(node, (hires,), 3 / 32768))
     if output.shift > 0:
         node.refuse("the output's scale is less than a 128th of the input's (TFLM refuses it)")
     value = (CODES - x.zero_point) * 128

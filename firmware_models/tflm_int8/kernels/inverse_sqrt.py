@@ -6,7 +6,6 @@ Source: TFLM micro/kernels/elementwise.cc, l2norm.cc, reference/integer_ops/l2no
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -24,6 +23,7 @@ from tflm_int8.fixedpoint import (
     srdhm,
 )
 from tflm_int8.kernels.lookup import Lookup, Pointwise, alike, clamped, pointwise, rescaled
+from tflm_int8.kernels.scales import product, ratio, root
 from tflm_int8.node import Node
 
 _RSQRT_SHIFT = 20
@@ -57,7 +57,10 @@ def _saturated(x: I64Array) -> I64Array:
 def prepare_rsqrt(node: Node) -> Lookup | Pointwise:
     """Check a RSQRT; codes below the zero point are refused when they occur, as TFLM does."""
     x, out = alike(node)
-    m = node.multiplier(1.0 / (math.sqrt(float(x.scale)) * float(out.scale)))
+    divisor = product(node, root(node, x.scale), out.scale)
+    if divisor == 0.0:
+        node.refuse("the output's scale is out of range")
+    m = node.multiplier(1.0 / divisor)
     if m.shift - _RSQRT_SHIFT < -31:
         node.refuse("the output's scale is out of range")
     function = partial(_rsqrt, node, m, x.zero_point, out.zero_point)
@@ -78,7 +81,7 @@ def _rsqrt(node: Node, m: Multiplier, before: int, after: int, x: I64Array) -> I
 def prepare_abs(node: Node) -> Lookup | Pointwise:
     """Check an ABS; equal scales are not rescaled."""
     x, out = alike(node)
-    m = None if x.scale == out.scale else node.multiplier(float(x.scale) / float(out.scale))
+    m = None if x.scale == out.scale else node.multiplier(ratio(node, (x.scale,), out.scale))
     return pointwise(node, partial(_abs, node, m, x.zero_point, out.zero_point))
 
 

@@ -17,6 +17,7 @@ from tflm_int8.fixedpoint import (
     INT32_MIN,
     I64Array,
     Multiplier,
+    Rounding,
     multiply_by_quantized_multiplier,
     rounding_divide_by_pot,
     srdhm,
@@ -32,29 +33,59 @@ _FOURTH_ROOT_HALF = 1805811301
 
 
 @dataclass(frozen=True)
-class LogSoftmax:
-    """Rows along the last axis; `inverse` turns a logarithm back into a difference of codes."""
+class LogSoftmaxFunction:
+    """The arithmetic of a row; `inverse` turns a logarithm back into a difference of codes.
 
-    node: Node
-    function: SoftmaxFunction
+    An output never rises with the distance from the row's maximum: its parts are monotone, and `below` does
+    not wrap around above `least` (it would by distances of 2^31 − log S in Q5.26, hence by steps above 2^22,
+    of which half a step is more than all roundings).
+    """
+
+    softmax: SoftmaxFunction
     inverse: Multiplier
+    rounding: Rounding
 
-    def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
-        """int8 [N, shape] → int8 [N, shape]."""
-        x = inputs[0].astype(np.int64)
-        difference = x - x.max(axis=-1, keepdims=True)
-        log = log_of_sum(self.function.exponentials()[-difference].sum(axis=-1, keepdims=True))
+    def exponentials(self) -> I64Array:
+        """int64 [256]: what an element d below its row's maximum adds to the sum, Q12.19."""
+        return self.softmax.exponentials()
+
+    def apply(self, x: NDArray[np.int8]) -> NDArray[np.int8]:
+        """int8 [..., depth] → int8 [..., depth]."""
+        wide = x.astype(np.int64)
+        distance = wide.max(axis=-1, keepdims=True) - wide
+        total = self.exponentials()[distance].sum(axis=-1, keepdims=True)
+        return self._outputs(total, distance).astype(np.int8)
+
+    def output(self, total: I64Array, d: int) -> I64Array:
+        """The int8 output (as int64) of an element d below the maximum, elementwise over the row's sum."""
+        total = np.asarray(total, np.int64)
+        return self._outputs(total, np.full(total.shape, d, np.int64))
+
+    def _outputs(self, total: I64Array, distance: I64Array) -> I64Array:
+        log, radius = log_of_sum(total), self.softmax.radius
         least = multiply_by_quantized_multiplier(
-            log + INT32_MIN, self.inverse.value, self.inverse.shift, self.node.variant.rounding
+            log + INT32_MIN, self.inverse.value, self.inverse.shift, self.rounding
         )
-        least = np.maximum(least, -self.function.radius - 1)
-        m = self.function.multiplier
+        m = self.softmax.multiplier
         scaled = multiply_by_quantized_multiplier(
-            np.maximum(difference, -self.function.radius), m.value, m.shift, self.node.variant.rounding
+            np.maximum(-distance, -radius), m.value, m.shift, self.rounding
         )
         below = ((scaled - log - INT32_MIN) & 0xFFFFFFFF) + INT32_MIN
         values = np.clip(rounding_divide_by_pot(below, 22) + 127, -128, 127)
-        return [np.where(difference > least, values, -128).astype(np.int8)]
+        return np.where(-distance > np.maximum(least, -radius - 1), values, -128)
+
+
+@dataclass(frozen=True)
+class LogSoftmax:
+    """Rows of `depth` along the last axis."""
+
+    node: Node
+    function: LogSoftmaxFunction
+    depth: int
+
+    def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
+        """int8 [N, shape] → int8 [N, shape]."""
+        return [self.function.apply(inputs[0])]
 
 
 def prepare(node: Node) -> LogSoftmax:
@@ -68,7 +99,8 @@ def prepare(node: Node) -> LogSoftmax:
         node.refuse(f"the input has the shape {list(x.shape)}; a row has at most {MAX_DEPTH} elements")
     softmax = function(node, 1.0, float(quantization.scale))
     inverse = below_one(node, 2.0 ** (31 - softmax.multiplier.shift) / softmax.multiplier.value)
-    return LogSoftmax(node, softmax, inverse)
+    arithmetic = LogSoftmaxFunction(softmax, inverse, node.variant.rounding)
+    return LogSoftmax(node, arithmetic, x.shape[-1])
 
 
 def _saturated_shift(x: I64Array, left: I64Array | int) -> I64Array:

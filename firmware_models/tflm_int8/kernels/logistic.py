@@ -20,9 +20,11 @@ from tflm_int8.fixedpoint import (
     rounding_divide_by_pot,
 )
 from tflm_int8.kernels import wide
+from tflm_int8.kernels.float_table import F32Array, expf, filled, nearby
 from tflm_int8.kernels.lookup import CODES, Lookup, Pointwise, lookup
 from tflm_int8.kernels.softmax import exp_on_negative_values, one_minus_over_one_plus, one_over_one_plus
 from tflm_int8.node import Node
+from tflm_int8.variant import Form
 
 _INTEGER_BITS = 4
 
@@ -33,6 +35,8 @@ def prepare_logistic(node: Node) -> Lookup | Pointwise:
         return wide.prepare_logistic(node)
     if node.int8(node.output).zero_point != -128:
         node.refuse("the output must have the zero point -128")
+    if node.variant.form is Form.FLOAT_TABLE:
+        return lookup(node, filled(node, _float_logistic))
     return lookup(node, _table(node, lambda q: rounding_divide_by_pot(_logistic(q), 23) - 128))
 
 
@@ -41,7 +45,20 @@ def prepare_tanh(node: Node) -> Lookup | Pointwise:
     if node.input(0).dtype == "int16":
         return wide.prepare_tanh(node)
     node.int8(node.output)
+    if node.variant.form is Form.FLOAT_TABLE:
+        return lookup(node, filled(node, _float_tanh))
     return lookup(node, _table(node, lambda q: rounding_divide_by_pot(_tanh(q), 24)))
+
+
+def _float_logistic(real: F32Array, slack: float) -> F32Array:
+    """1 / (1 + expf(−x)) in float32, the exponential off by `slack`."""
+    exponential = expf(-real, slack)
+    return np.float32(1) / (np.float32(1) + exponential)
+
+
+def _float_tanh(real: F32Array, slack: float) -> F32Array:
+    """tanhf(x), off by `slack` units in the last place."""
+    return nearby(np.tanh(real.astype(np.float64)), 4 * slack)
 
 
 def _table(node: Node, function: Callable[[I64Array], I64Array]) -> I64Array:

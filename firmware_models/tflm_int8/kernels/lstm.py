@@ -8,20 +8,20 @@ Source: TFLM micro/kernels/lstm_eval.h, lstm_eval_common.cc, unidirectional_sequ
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, cached_property
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tflm_int8.errors import MalformedModel
-from tflm_int8.fixedpoint import INT32_MAX, INT32_MIN, I64Array, Multiplier
+from tflm_int8.fixedpoint import INT32_MAX, INT32_MIN, I64Array
 from tflm_int8.flatbuffer import Damaged
 from tflm_int8.kernels.memory import Memory, Remembering
 from tflm_int8.kernels.movement import MAX_ELEMENTS
 from tflm_int8.kernels.requantize import RequantizeWide, accumulator_limit, exact_gemm_dtype, widened
+from tflm_int8.kernels.scales import product
 from tflm_int8.kernels.wide import logistic, tanh
 from tflm_int8.model import Quantization, Tensor
 from tflm_int8.node import Node
@@ -37,13 +37,15 @@ _GATES: Final = ("input", "forget", "cell", "output")
 """The order of the weights, the recurrent weights (from input 5 on) and the biases (from input 12 on)."""
 _GATE_SCALE = 2.0**-12
 _UNIT_SCALE = 2.0**-15
-_SIGMOID: Final[Callable[[I64Array], I64Array]] = partial(logistic, 3, 0)
 INT16_MIN, INT16_MAX = -(1 << 15), (1 << 15) - 1
 
 
 @dataclass(frozen=True)
 class Dense:
-    """stage(weights · (x − zero_point) + bias) → Q3.12.  weights: int64 [units, in]; bias: int64 [units]."""
+    """stage(weights · (x − zero_point) + bias) → Q3.12, for all four gates one after the other.
+
+    weights: int64 [4 · units, in]; bias: int64 [4 · units].
+    """
 
     node: Node
     weights: I64Array
@@ -53,9 +55,8 @@ class Dense:
     dtype: np.dtype[np.floating[Any]]
 
     def of(self, x: I64Array) -> I64Array:
-        """int64 [n, in] → int64 [n, units] within int16."""
-        centred = (x - self.zero_point).astype(self.dtype)
-        acc = np.matmul(centred, self.weights.T.astype(self.dtype)).astype(np.int64) + self.bias
+        """int64 [..., in] → int64 [..., 4 · units] within int16."""
+        acc = np.matmul((x - self.zero_point).astype(self.dtype), self._matrix).astype(np.int64) + self.bias
         if isinstance(self.stage, Requantize):
             return staged(self.node, acc, self.stage)
         scaled = self.stage.scaled(acc)
@@ -63,35 +64,26 @@ class Dense:
             self.node.overflow("a requantized accumulator leaves int32")
         return np.clip(scaled, INT16_MIN, INT16_MAX)
 
-
-@dataclass(frozen=True)
-class Gate:
-    """activation(input(x) + recurrent(hidden)), all Q3.12 → Q0.15."""
-
-    input: Dense
-    recurrent: Dense
-    activation: Callable[[I64Array], I64Array]
-
-    def of(self, x: I64Array, hidden: I64Array) -> I64Array:
-        """int64 [n, in] and [n, units] → int64 [n, units]."""
-        total = self.input.of(x) + self.recurrent.of(hidden)
-        return self.activation(np.clip(total, INT16_MIN, INT16_MAX))
+    @cached_property
+    def _matrix(self) -> NDArray[np.floating[Any]]:
+        return np.ascontiguousarray(self.weights.T.astype(self.dtype))
 
 
 @dataclass(frozen=True)
 class Lstm(Remembering):
-    """c = forget · c + input · cell, clipped; h = tanh(c) · output.
+    """c = forget · c + input · cell, clipped; h = tanh(c) · output; the gates in the order of _GATES.
 
-    gates: by name; forget_cell, input_cell, output: the stages of the three products; clip: the greatest
-    magnitude of the cell state (0: none); cell_tanh: from the cell state to Q0.15.
+    forget_cell, input_cell, output: the stages of the three products; clip: the greatest magnitude of the
+    cell state (0: none); cell_tanh: int64 [65536], from a cell state + 2**15 to Q0.15.
     """
 
-    gates: dict[str, Gate]
+    inputs: Dense
+    recurrent: Dense
     forget_cell: Requantize
     input_cell: Requantize
     output: Requantize
     clip: int
-    cell_tanh: Callable[[I64Array], I64Array]
+    cell_tanh: I64Array
     time_major: bool
 
     def variables(self) -> tuple[Tensor, ...]:
@@ -100,36 +92,72 @@ class Lstm(Remembering):
 
     def step(self, inputs: list[Array], memory: Memory) -> list[Array]:
         """int8 or int16 [N, batch, time, in] (or [N, time, batch, in]), … → [N, …, units] likewise."""
-        x = inputs[0].astype(np.int64)
-        time = 1 if self.time_major else 2
-        steps = np.moveaxis(x, time, 0)
-        n, n_batch = steps.shape[1:3]
-        hidden, cell = (memory[t.index].astype(np.int64).reshape(n * n_batch, -1) for t in self.variables())
-        outputs = []
-        for one in steps.reshape(len(steps), n * n_batch, -1):
-            hidden, cell = self._cell(one, hidden, cell)
-            outputs.append(hidden.reshape(n, n_batch, -1))
-        for tensor, value in zip(self.variables(), (hidden, cell), strict=True):
-            memory[tensor.index] = value.astype(tensor.dtype).reshape(n, *tensor.shape)
-        return [np.stack(outputs, time).astype(self.node.output.dtype)]
+        x = self._time_first(inputs[0])
+        n_time, n = x.shape[:2]
+        outputs = self._over_time(x.reshape(n_time, -1, x.shape[-1]), memory)
+        return [self._as_declared(outputs.reshape(n_time, n, -1, outputs.shape[-1]))]
 
-    def _cell(self, x: I64Array, hidden: I64Array, cell: I64Array) -> tuple[I64Array, I64Array]:
-        """One time step: int64 [n, in], [n, units], [n, units] → the new hidden and cell state."""
-        gate = {name: gate.of(x, hidden) for name, gate in self.gates.items()}
-        kept = staged(self.node, gate["forget"] * cell, self.forget_cell)
-        added = staged(self.node, gate["input"] * gate["cell"], self.input_cell)
+    def scan(self, inputs: list[Array], memory: Memory) -> list[Array]:
+        """As N steps of one run: one long sequence."""
+        x = self._time_first(inputs[0])
+        n_time, n = x.shape[:2]
+        outputs = self._over_time(np.swapaxes(x, 0, 1).reshape(n * n_time, -1, x.shape[-1]), memory)
+        by_sample = outputs.reshape(n, n_time, -1, outputs.shape[-1])
+        return [self._as_declared(np.swapaxes(by_sample, 0, 1))]
+
+    def _time_first(self, x: Array) -> I64Array:
+        """int64 [time, N, batch, in]."""
+        return np.moveaxis(x, 1 if self.time_major else 2, 0).astype(np.int64)
+
+    def _as_declared(self, outputs: I64Array) -> Array:
+        """int64 [time, N, batch, units] → the output."""
+        return np.moveaxis(outputs, 0, 1 if self.time_major else 2).astype(self.node.output.dtype)
+
+    def _over_time(self, x: I64Array, memory: Memory) -> I64Array:
+        """int64 [time, n, in] → the hidden states, int64 [time, n, units]; n: runs times batch."""
+        n_units = self.node.output.shape[2]
+        hidden, cell = (memory[t.index].astype(np.int64).reshape(-1, n_units) for t in self.variables())
+        parts, outputs = self.inputs.of(x), np.empty((*x.shape[:2], n_units), np.int64)
+        for t, part in enumerate(parts):
+            hidden, cell = self._cell(part, hidden, cell)
+            outputs[t] = hidden
+        for tensor, value in zip(self.variables(), (hidden, cell), strict=True):
+            memory[tensor.index] = value.astype(tensor.dtype).reshape(-1, *tensor.shape)
+        return outputs
+
+    def _cell(self, part: I64Array, hidden: I64Array, cell: I64Array) -> tuple[I64Array, I64Array]:
+        """One time step; part: what the input adds to the gates, int64 [n, 4 · units]."""
+        at = np.clip(part + self.recurrent.of(hidden), INT16_MIN, INT16_MAX) - INT16_MIN
+        i, f, g, o = (at[:, k : k + cell.shape[1]] for k in range(0, at.shape[1], cell.shape[1]))
+        kept = staged(self.node, _sigmoid()[f] * cell, self.forget_cell)
+        added = staged(self.node, _sigmoid()[i] * _tanh()[g], self.input_cell)
         cell = np.clip(kept + added, INT16_MIN, INT16_MAX)
         if self.clip:
             cell = np.clip(cell, -self.clip, self.clip)
-        return staged(self.node, self.cell_tanh(cell) * gate["output"], self.output), cell
+        return staged(self.node, self.cell_tanh[cell - INT16_MIN] * _sigmoid()[o], self.output), cell
+
+
+@cache
+def _sigmoid() -> I64Array:
+    """The sigmoid of every int16 in Q3.12, + 2**15, as Q0.15: int64 [65536]."""
+    return logistic(3, 0, np.arange(INT16_MIN, INT16_MAX + 1))
+
+
+@cache
+def _tanh() -> I64Array:
+    """tanh likewise."""
+    return tanh(3, 0, np.arange(INT16_MIN, INT16_MAX + 1))
 
 
 def staged(node: Node, acc: I64Array, stage: Requantize) -> I64Array:
-    """int64 of any shape through a stage of one channel; refuses what TFLM would overflow."""
-    first, last = stage.domain()
-    if int(stage.shift[0]) > 0 and (np.any(acc < first) or np.any(acc > last)):
-        node.overflow("an accumulator times its left shift leaves int32")
-    return stage.apply(acc[..., None], np.zeros(1, np.int64))[..., 0]
+    """int64 [..., channels] (any shape for one channel) through a stage; refuses what TFLM would overflow."""
+    if int(stage.shift.max()) > 0:
+        first, last = stage.domain()
+        if np.any(acc < first) or np.any(acc > last):
+            node.overflow("an accumulator times its left shift leaves int32")
+    if stage.n_channels == 1:
+        return stage.apply(acc[..., None], np.zeros(1, np.int64))[..., 0]
+    return stage.apply(acc, np.arange(stage.n_channels))
 
 
 def prepare(node: Node) -> Lstm:
@@ -137,18 +165,16 @@ def prepare(node: Node) -> Lstm:
     node.arity(range(24, 25))
     if any(node.op.inputs[i] >= 0 for i in _ABSENT):
         node.refuse("peepholes, projection and layer normalization are not supported")
+    if node.option(_OPTIONS, 0, "<b") != _TANH:
+        node.refuse("the fused activation must be tanh")
     time_major = bool(node.option(_OPTIONS, 3, "<B"))
     _check_shapes(node, time_major)
     hidden, cell, clip = _states(node)
-    activations = {**dict.fromkeys(_GATES, _SIGMOID), "cell": _cell_activation(node)}
-    gates = {
-        name: Gate(_dense(node, 0, 1 + i, 12 + i), _dense(node, _HIDDEN, 5 + i, None), activation)
-        for i, (name, activation) in enumerate(activations.items())
-    }
     limits = np.iinfo(node.input(_HIDDEN).dtype)
     return Lstm(
         node,
-        gates,
+        _dense(node, 0, 1, 12),
+        _dense(node, _HIDDEN, 5, None),
         _product(node, _UNIT_SCALE * float(cell.scale) / float(cell.scale)),
         _product(node, _UNIT_SCALE * _UNIT_SCALE / float(cell.scale)),
         _product(
@@ -209,50 +235,46 @@ def _float_option(node: Node, slot: int) -> float:
     return value
 
 
-def _cell_activation(node: Node) -> Callable[[I64Array], I64Array]:
-    code = node.option(_OPTIONS, 0, "<b")
-    if code != _TANH:
-        node.refuse(f"the fused activation {code}: only tanh is supported")
-    return partial(tanh, 3, 0)
-
-
 def _dense(node: Node, x: int, weights: int, bias: int | None) -> Dense:
-    """One of a gate's two products, of the x-th input with the given weights."""
-    source, w = _activation_quantization(node, node.input(x)), node.int8(node.input(weights))
-    values = node.constant(node.input(weights), "int8") - w.zero_point
-    narrow = node.input(x).dtype == "int8"
-    accumulator = "int32" if narrow else "int64"
-    added = np.zeros(len(values), np.int64) if bias is None else node.bias(bias, len(values), accumulator)
-    limit = accumulator_limit(accumulator)
-    reach = node.check_accumulator(values, source.zero_point, added, node.input(x).dtype, limit)
-    stage = _product(node, float(source.scale) * float(w.scale) / _GATE_SCALE)
-    return Dense(
-        node,
-        values,
-        added,
-        source.zero_point,
-        stage if narrow else widened(node, stage),
-        exact_gemm_dtype(reach),
+    """The products of the x-th input for the four gates, whose weights begin at the given input."""
+    source, dtype = _activation_quantization(node, node.input(x)), node.input(x).dtype
+    accumulator = "int32" if dtype == "int8" else "int64"
+    values, biases, scales = [], [], []
+    for i in range(len(_GATES)):
+        w = node.int8(node.input(weights + i))
+        values.append(node.constant(node.input(weights + i), "int8") - w.zero_point)
+        n = len(values[-1])
+        biases.append(np.zeros(n, np.int64) if bias is None else node.bias(bias + i, n, accumulator))
+        scales.append(node.multiplier(product(node, source.scale, w.scale) / _GATE_SCALE))
+    matrix, added = np.concatenate(values), np.concatenate(biases)
+    reach = node.check_accumulator(matrix, source.zero_point, added, dtype, accumulator_limit(accumulator))
+    n_units = len(matrix) // len(_GATES)
+    stage = Requantize(
+        np.repeat(np.array([m.value for m in scales], np.int64), n_units),
+        np.repeat(np.array([m.shift for m in scales], np.int64), n_units),
+        node.variant.rounding,
+        0,
+        INT16_MIN,
+        INT16_MAX,
     )
+    narrow = stage if accumulator == "int32" else widened(node, stage)
+    return Dense(node, matrix, added, source.zero_point, narrow, exact_gemm_dtype(reach))
 
 
 def _product(
-    node: Node,
-    scale: float,
-    zero_point: int = 0,
-    limits: tuple[int, int] = (INT16_MIN, INT16_MAX),
+    node: Node, scale: float, zero_point: int = 0, limits: tuple[int, int] = (INT16_MIN, INT16_MAX)
 ) -> Requantize:
     """The stage of one effective scale."""
-    m: Multiplier = node.multiplier(scale)
+    m = node.multiplier(scale)
     value, shift = np.array([m.value], np.int64), np.array([m.shift], np.int64)
     return Requantize(value, shift, node.variant.rounding, zero_point, *limits)
 
 
-def _cell_tanh(node: Node, scale: np.float32) -> Callable[[I64Array], I64Array]:
+def _cell_tanh(node: Node, scale: np.float32) -> I64Array:
     """tanh of the cell state at the power of two nearest to its scale."""
     exact = math.log2(float(scale))
     power = math.floor(exact + 0.5)
     left = 12 + power
     if abs(exact - power) > 0.4999 or not -30 <= left <= 14:
         node.refuse(f"the cell state has the scale {scale}")
-    return partial(tanh, 3 << left, 0) if left >= 0 else partial(tanh, 3, -left)
+    return tanh(3 << max(left, 0), max(-left, 0), np.arange(INT16_MIN, INT16_MAX + 1))

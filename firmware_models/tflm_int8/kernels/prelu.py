@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tflm_int8.fixedpoint import I64Array, Multiplier
 from tflm_int8.kernels.broadcasting import aligned, check_shapes
 from tflm_int8.kernels.lookup import CODES, alike, clamped, rescaled
+from tflm_int8.kernels.scales import ratio
 from tflm_int8.node import Node
 from tflm_int8.program.primitives import Requantize
 
@@ -73,8 +74,8 @@ def prepare(node: Node) -> Prelu | WidePrelu:
         node.refuse("the input itself is broadcast")
     qx, out = alike(node)
     qa = node.int8(alpha)
-    identity = node.multiplier(float(qx.scale) / float(out.scale))
-    slope = node.multiplier(float(qx.scale) * float(qa.scale) / float(out.scale))
+    identity = node.multiplier(ratio(node, (qx.scale,), out.scale))
+    slope = node.multiplier(ratio(node, (qx.scale, qa.scale), out.scale))
     if x.dtype == "int16":
         return WidePrelu(node, identity, slope, qa.zero_point)
     above = rescaled(node, np.maximum(CODES - qx.zero_point, 0), identity) + out.zero_point

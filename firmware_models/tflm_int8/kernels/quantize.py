@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from tflm_int8.fixedpoint import INT32_MAX, Multiplier
 from tflm_int8.kernels.lookup import CODES, Lookup, clamped, lookup, rescaled, same_size
+from tflm_int8.kernels.scales import ratio
 from tflm_int8.model import Quantization
 from tflm_int8.node import Node
 
@@ -85,7 +86,7 @@ def prepare_quantize(node: Node) -> Lookup | QuantizeFloat | Requantization:
     if x.dtype == "float32":
         return QuantizeFloat(node, after.scale, after.zero_point)
     before = node.quantized(x, x.dtype)
-    m = node.multiplier(float(before.scale) / float(after.scale))
+    m = node.multiplier(ratio(node, (before.scale,), after.scale))
     if x.dtype == "int8":
         values = rescaled(node, CODES - before.zero_point, m) + after.zero_point
         return lookup(node, clamped(node, values))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tflm_int8.fixedpoint import INT32_MAX, I64Array, Multiplier
 from tflm_int8.kernels.movement import MAX_ELEMENTS, check_moved, integers, numbered, positive_axis
 from tflm_int8.kernels.requantize import Int8Array, one_channel, to_output
+from tflm_int8.kernels.scales import ratio
 from tflm_int8.model import Tensor
 from tflm_int8.node import Node
 from tflm_int8.program.primitives import Requantize
@@ -133,7 +134,7 @@ def _sum(node: Node, *, mean: bool) -> SumReduction:
     count = x.size // node.output.size
     if count * np.iinfo(x.dtype).max * 2 > INT32_MAX:
         node.overflow(f"a sum of {count} elements of {x.dtype} can leave int32")
-    m = node.multiplier(float(before.scale) / float(after.scale))
+    m = node.multiplier(ratio(node, (before.scale,), after.scale))
     stage = one_channel(node, _divided(m, count) if mean else m, 0)
     return SumReduction(node, axes, before.zero_point, stage)
 

@@ -15,15 +15,18 @@ from tflm_int8.errors import MalformedModel
 from tflm_int8.fixedpoint import I64Array, Multiplier
 from tflm_int8.flatbuffer import Damaged
 from tflm_int8.kernels.lookup import Lookup, Pointwise, alike, clamped, pointwise, rescaled
+from tflm_int8.kernels.scales import ratio
 from tflm_int8.node import Node
+from tflm_int8.variant import Form
 
 _LEAKY_OPTIONS = 75
+_RELU6 = 3
 
 
 def prepare_relu(node: Node) -> Lookup | Pointwise:
     """Check a RELU: requantized, then not below the output's zero."""
     x, out = alike(node)
-    m = node.multiplier(float(x.scale) / float(out.scale))
+    m = node.multiplier(ratio(node, (x.scale,), out.scale))
     return pointwise(node, partial(_relu, node, m, x.zero_point, out.zero_point))
 
 
@@ -32,17 +35,27 @@ def _relu(node: Node, m: Multiplier, before: int, after: int, x: I64Array) -> I6
 
 
 def prepare_relu6(node: Node) -> Lookup | Pointwise:
-    """Check a RELU6: codes clamped between the input's zero and six."""
-    x, _ = alike(node)
+    """Check a RELU6: codes clamped between the input's zero and six; rescaled first in TFLite."""
+    x, out = alike(node)
+    if node.variant.form is Form.RESCALED:
+        m, (lo, hi) = node.multiplier(ratio(node, (x.scale,), out.scale)), node.activation_range(_RELU6)
+        return pointwise(node, partial(_rescaled_relu, node, m, (x.zero_point, out.zero_point), (lo, hi)))
     most = min(node.code_of(6.0, x), int(np.iinfo(node.input(0).dtype).max))
     return pointwise(node, partial(np.clip, a_min=x.zero_point, a_max=most))
+
+
+def _rescaled_relu(
+    node: Node, m: Multiplier, zero_points: tuple[int, int], limits: tuple[int, int], x: I64Array
+) -> I64Array:
+    values: I64Array = rescaled(node, x - zero_points[0], m) + zero_points[1]
+    return np.maximum(np.minimum(values, limits[1]), limits[0])
 
 
 def prepare_leaky_relu(node: Node) -> Lookup | Pointwise:
     """Check a LEAKY_RELU: one multiplier for each side of zero."""
     x, out = alike(node)
-    slope = float(x.scale) * _alpha(node) / float(out.scale)
-    m, identity = node.multiplier(abs(slope)), node.multiplier(float(x.scale) / float(out.scale))
+    slope = ratio(node, (x.scale, _alpha(node)), out.scale)
+    m, identity = node.multiplier(abs(slope)), node.multiplier(ratio(node, (x.scale,), out.scale))
     if slope < 0 and m.shift != math.frexp(slope)[1]:
         node.refuse(f"its slope {slope} makes a multiplier of -1")
     sign = -1 if slope < 0 else 1

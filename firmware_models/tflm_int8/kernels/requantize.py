@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,8 +17,10 @@ from tflm_int8.fixedpoint import (
     multiply_by_quantized_multiplier,
 )
 from tflm_int8.kernels.staircase import FloatStage, prove
+from tflm_int8.kernels.staircase import exact_gemm_dtype as exact_gemm_dtype
 from tflm_int8.node import Node
-from tflm_int8.program.primitives import Requantize
+from tflm_int8.program.primitives import Requantize, RequantizeReal
+from tflm_int8.variant import Form
 
 Int8Array = NDArray[np.int8]
 
@@ -46,9 +49,34 @@ class RequantizeWide:
 
     def scaled(self, acc: I64Array) -> I64Array:
         """int64 [..., channels], |acc| ≤ INT47_MAX, before the clamp."""
-        total = 15 - self.shift
-        product: I64Array = (acc * self.multiplier + (np.int64(1) << (total - 1))) >> total
+        return self._scaled(acc, slice(None))
+
+    def apply(self, acc: I64Array, channel: NDArray[np.int64]) -> I64Array:
+        """As a rule of the integer program: int64 [..., n] of the channels [n]."""
+        return np.clip(self._scaled(acc, channel), self.lo, self.hi)
+
+    def _scaled(self, acc: I64Array, channel: NDArray[np.int64] | slice) -> I64Array:
+        total = 15 - self.shift[channel]
+        product: I64Array = (acc * self.multiplier[channel] + (np.int64(1) << (total - 1))) >> total
         return product
+
+    def domain(self) -> tuple[I64Array, I64Array]:
+        """Per channel, the accumulators of at most INT47_MAX whose product fits int32."""
+        pairs = list(zip(self.multiplier.tolist(), (15 - self.shift).tolist(), strict=True))
+        half = [1 << (total - 1) for _, total in pairs]
+        first = [
+            -(((1 << 31 + t) + h) // m) if m else -INT47_MAX for (m, t), h in zip(pairs, half, strict=True)
+        ]
+        last = [
+            ((1 << 31 + t) - h - 1) // m if m else INT47_MAX for (m, t), h in zip(pairs, half, strict=True)
+        ]
+        return (
+            np.array([max(v, -INT47_MAX) for v in first], np.int64),
+            np.array([min(v, INT47_MAX) for v in last], np.int64),
+        )
+
+
+Stage = Requantize | RequantizeReal | RequantizeWide
 
 
 def accumulator_type(node: Node, bias_type_option: int) -> str:
@@ -74,8 +102,10 @@ def by_channel(
     activation: int,
     channels: int,
     accumulator: str,
-) -> Requantize | RequantizeWide:
+) -> Stage:
     """The output stage of the given accumulator type, whose zero point is 0 when it is int64."""
+    if node.variant.form is Form.FLOAT_STAGE:
+        return _real(node, scales, activation, channels)
     stage = per_channel(node, scales, activation, channels)
     return stage if accumulator == "int32" else widened(node, stage)
 
@@ -88,19 +118,39 @@ def widened(node: Node, stage: Requantize) -> RequantizeWide:
     return RequantizeWide(reduced, stage.shift, stage.lo, stage.hi)
 
 
-def requantized(node: Node, acc: I64Array, stage: Requantize | RequantizeWide) -> NDArray[Any]:
+def _real(node: Node, scales: list[float], activation: int, channels: int) -> RequantizeReal:
+    """The output stage that multiplies by the effective scales themselves."""
+    if not all(0.0 < scale < math.inf for scale in scales):
+        node.refuse("an effective scale is not positive and finite")
+    lo, hi = node.activation_range(activation)
+    if lo > hi:
+        node.refuse(f"the fused activation leaves no value: {lo}..{hi}")
+    every = np.array(scales * (channels if len(scales) == 1 else 1), np.float64)
+    return RequantizeReal(every, node.quantized(node.output, "int8", "int16").zero_point, lo, hi)
+
+
+def requantized(node: Node, acc: I64Array, stage: Stage) -> NDArray[Any]:
     """int64 [..., channels] → the output's type, same shape; refuses what TFLM would overflow."""
     if isinstance(stage, Requantize):
         return to_int8(node, acc, stage)
+    if isinstance(stage, RequantizeReal):
+        first, last = stage.domain()
+        if np.any(acc < first) or np.any(acc > last):
+            node.overflow("an accumulator times its scale leaves int32")
+        return stage.apply(acc, np.arange(stage.n_channels)).astype(node.output.dtype)
     scaled = stage.scaled(acc)
     if np.any(scaled > INT32_MAX) or np.any(scaled < INT32_MIN):
         node.overflow("a requantized accumulator leaves int32")
     return np.clip(scaled, stage.lo, stage.hi).astype(node.output.dtype)
 
 
-def proved_stage(
-    node: Node, stage: Requantize | RequantizeWide, bias: I64Array, reach: int
-) -> FloatStage | None:
+def sum_reach(weights: I64Array, codes: str) -> int:
+    """The greatest Σ|w|·max|x| over the channels: int64 [channels, …]; codes: the type of x."""
+    by_channel = np.abs(weights.reshape(len(weights), -1)).sum(axis=1)
+    return int(by_channel.max()) * (int(np.iinfo(codes).max) + 1)
+
+
+def proved_stage(node: Node, stage: Stage, bias: I64Array, reach: int) -> FloatStage | None:
     """The float form of an int8 output stage on sums |sum| ≤ reach; bias: int64 [channels]."""
     if not isinstance(stage, Requantize) or node.output.dtype != "int8":
         return None
@@ -131,11 +181,6 @@ def to_int8(node: Node, acc: I64Array, requantize: Requantize) -> NDArray[Any]:
     if int(requantize.shift.max()) > 0 and (np.any(acc < first) or np.any(acc > last)):
         node.overflow("an accumulator times its left shift leaves int32")
     return requantize.apply(acc, np.arange(requantize.n_channels)).astype(node.output.dtype)
-
-
-def exact_gemm_dtype(reach: int) -> np.dtype[np.floating[Any]]:
-    """The narrowest float in which a sum of integer products of total magnitude `reach` is exact."""
-    return np.dtype(np.float32 if reach < 1 << 24 else np.float64)
 
 
 def one_channel(node: Node, m: Multiplier, activation: int) -> Requantize:

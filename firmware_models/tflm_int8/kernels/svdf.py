@@ -8,15 +8,18 @@ of range; so does this.  Source: TFLM micro/kernels/svdf_common.cc, EvalIntegerS
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from tflm_int8.fixedpoint import INT32_MAX, I64Array, Multiplier
 from tflm_int8.kernels.memory import Memory, Remembering
 from tflm_int8.kernels.movement import MAX_ELEMENTS
 from tflm_int8.kernels.requantize import exact_gemm_dtype, one_channel, to_output
+from tflm_int8.kernels.scales import ratio
 from tflm_int8.model import Quantization, Tensor
 from tflm_int8.node import Node
 from tflm_int8.program.primitives import Requantize
@@ -58,6 +61,17 @@ class Svdf(Remembering):
         memory[index] = state.reshape(len(x), *self.node.input(4).shape)
         return [to_output(self.node, self._total(state.astype(np.int64)), self.output_stage)]
 
+    def scan(self, inputs: list[Array], memory: Memory) -> list[Array]:
+        """As N steps of one run: the state of each sample is a window over all features in a row."""
+        index, (n_filters, n_memory) = self.node.input(4).index, self.times.shape
+        x = inputs[0]
+        old = memory[index].reshape(-1, n_filters, n_memory)
+        new = np.moveaxis(self._features(x).astype(old.dtype), 0, -1)
+        row = np.concatenate([old[..., 1:], new], axis=-1)
+        states = np.moveaxis(sliding_window_view(row, n_memory, axis=-1), 2, 0)
+        memory[index] = states[-1].reshape(1, *self.node.input(4).shape)
+        return [to_output(self.node, self._total(states.astype(np.int64)), self.output_stage)]
+
     def wrapped(self, scaled: I64Array) -> I64Array:
         """The features as the state's type holds them, from what feature_stage gives."""
         state = self.node.input(4).dtype
@@ -65,13 +79,19 @@ class Svdf(Remembering):
 
     def _features(self, x: Array) -> I64Array:
         """int8 [N, batch, inputs] → int64 [N, batch, filters]."""
-        dtype = exact_gemm_dtype(int(np.abs(self.features).sum(axis=1).max()) * 256)
-        centred = x.astype(dtype) - dtype.type(self.input_zero_point)
-        acc = np.matmul(centred, self.features.T.astype(dtype)).astype(np.int64)
+        matrix = self._matrix
+        centred = x.astype(matrix.dtype) - matrix.dtype.type(self.input_zero_point)
+        acc = np.matmul(centred, matrix).astype(np.int64)
         last = self.feature_stage.domain()[1][0]
         if np.any(np.abs(acc) > last):
             self.node.overflow("a feature times its left shift leaves int32")
         return self.wrapped(self.feature_stage.apply(acc[..., None], np.zeros(1, np.int64))[..., 0])
+
+    @cached_property
+    def _matrix(self) -> NDArray[np.floating[Any]]:
+        """The features, transposed, in a float that holds their sums: Σ|w| · 255."""
+        dtype = exact_gemm_dtype(int(np.abs(self.features).sum(axis=1).max()) * 256)
+        return np.ascontiguousarray(self.features.T.astype(dtype))
 
     def _total(self, state: I64Array) -> I64Array:
         """int64 [N, batch, filters, memory] → the accumulators, int64 [N, batch, units], in TFLM's order."""
@@ -101,9 +121,9 @@ def prepare(node: Node) -> Svdf:
     wx, wt = (node.quantized(node.input(i), "int8", "int16") for i in (1, 2))
     _check_bias_scale(node, float(state.scale) * float(wt.scale))
     node.check_accumulator(features, x.zero_point, np.zeros(len(features), np.int64))
-    m = node.multiplier(float(x.scale) * float(wx.scale) / float(state.scale))
+    m = node.multiplier(ratio(node, (x.scale, wx.scale), state.scale))
     limits = np.iinfo(node.input(4).dtype)
-    last = node.multiplier(float(state.scale) * float(wt.scale) / float(out.scale))
+    last = node.multiplier(ratio(node, (state.scale, wt.scale), out.scale))
     return Svdf(
         node,
         features,

@@ -18,6 +18,7 @@ from tflm_int8.fixedpoint import I64Array, Multiplier
 from tflm_int8.kernels.broadcasting import aligned, check_shapes
 from tflm_int8.kernels.lookup import Lookup, Pointwise, pointwise
 from tflm_int8.kernels.requantize import below_one, one_channel, rescale_int8, to_output
+from tflm_int8.kernels.scales import ratio
 from tflm_int8.node import Node
 from tflm_int8.program.primitives import Requantize
 
@@ -39,7 +40,7 @@ class Wide:
 
     def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
         """Two int16 [N, shape] → int16 [N, output shape]."""
-        left = _LEFT_SHIFTS[self.node.op.name]
+        left = self.left_shift
         a, b = aligned(
             self.node,
             [
@@ -56,6 +57,11 @@ class Wide:
                 acc = (a - b) ** 2
         return [to_output(self.node, acc, self.requantize)]
 
+    @property
+    def left_shift(self) -> int:
+        """Bits by which the operands are shifted before their multipliers."""
+        return _LEFT_SHIFTS[self.node.op.name]
+
 
 def prepare_arithmetic(node: Node, activation: int) -> Wide:
     """Check an ADD, SUB or SQUARED_DIFFERENCE of int16."""
@@ -63,12 +69,12 @@ def prepare_arithmetic(node: Node, activation: int) -> Wide:
     check_shapes(node, [node.input(0), node.input(1)])
     a, b, out = node.int16(node.input(0)), node.int16(node.input(1)), node.int16(node.output)
     twice_max = 2 * max(float(a.scale), float(b.scale))
-    multipliers = (below_one(node, float(a.scale) / twice_max), below_one(node, float(b.scale) / twice_max))
+    below = [below_one(node, ratio(node, (q.scale,), twice_max)) for q in (a, b)]
     if node.op.name == "SQUARED_DIFFERENCE":
-        m = node.multiplier(twice_max * twice_max / float(out.scale))
+        m = node.multiplier(ratio(node, (twice_max, twice_max), out.scale))
     else:
-        m = below_one(node, twice_max / ((1 << _LEFT_SHIFTS[node.op.name]) * float(out.scale)))
-    return Wide(node, multipliers, one_channel(node, m, activation))
+        m = below_one(node, ratio(node, (twice_max,), (1 << _LEFT_SHIFTS[node.op.name]) * float(out.scale)))
+    return Wide(node, (below[0], below[1]), one_channel(node, m, activation))
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Integer linear maps: dense matrices, convolutions (grouped: depthwise too), diagonals.
+"""Integer linear maps: dense matrices, convolutions (grouped: depthwise too), diagonals, repetitions.
 
 They promise exact integers: products run in float64 BLAS, exact while every partial sum stays below 2**53 in
 magnitude. Maps whose accumulators fit int32 for int8 inputs, as `lower` makes them, are far below that.
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tflm_int8.fixedpoint import I64Array
 from tflm_int8.geometry import Window2D
-from tflm_int8.program.primitives import IndexArray
+from tflm_int8.program.primitives import IndexArray, LinearMap
 
 F64Array = NDArray[np.float64]
 
@@ -156,3 +156,40 @@ class Convolution:
         weights = self.filters[out_channel].reshape(len(taps), per_group)[inside].reshape(-1)
         kept = np.flatnonzero(weights)
         return columns[kept], weights[kept]
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """The same map on each of `times` equal parts of the wire, one after another: a batch inside a tensor."""
+
+    part: LinearMap
+    times: int
+
+    @property
+    def n_in(self) -> int:
+        return self.part.n_in * self.times
+
+    @property
+    def n_out(self) -> int:
+        return self.part.n_out * self.times
+
+    def apply(self, x: I64Array) -> I64Array:
+        return self.part.apply(x.reshape(-1, self.part.n_in)).reshape(len(x), self.n_out)
+
+    def transposed(self, v: F64Array) -> F64Array:
+        return self.part.transposed(v.reshape(-1, self.part.n_out)).reshape(len(v), self.n_in)
+
+    def interval(self, lo: I64Array, hi: I64Array) -> tuple[I64Array, I64Array]:
+        parts = zip(lo.reshape(self.times, -1), hi.reshape(self.times, -1), strict=True)
+        ends = [self.part.interval(low, high) for low, high in parts]
+        return np.concatenate([low for low, _ in ends]), np.concatenate([high for _, high in ends])
+
+    def row(self, i: int) -> tuple[IndexArray, I64Array]:
+        number, row = divmod(i, self.part.n_out)
+        columns, weights = self.part.row(row)
+        return columns + number * self.part.n_in, weights
+
+
+def repeated(part: LinearMap, times: int) -> LinearMap:
+    """`part` for a batch of `times`."""
+    return part if times == 1 else Repeated(part, times)

@@ -1,9 +1,9 @@
 """The integer program: what a network computes, as a straight line of few exact primitives.
 
 A program is in single-assignment form. A *wire* is a flat vector of integers; wire 0 is the network's input,
-step i writes wire i + 1. Every value is an exact integer that fits int32 (int64 in numpy), and every meaning
-of a program (concrete, interval, SMT, …) is one function per primitive below. Nothing here rounds but
-`Staircase`, whose rule says how.
+step i writes wire i + 1. Every value is an exact integer that fits int32 (int64 in numpy; 64-bit accumulators
+of int16 activations fit 48 bits), and every meaning of a program (concrete, interval, SMT, …) is one function
+per primitive below. Nothing here rounds but `Staircase`, whose rule says how.
 
 Elements of a tensor are numbered in C order of its shape without the batch dimension of 1.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,9 @@ from tflm_int8.fixedpoint import (
 )
 
 IndexArray = NDArray[np.int64]
+
+MAX_STAIRS: Final = 1 << 10
+"""Stairs of a rule whose edges are listed: those of int8 outputs; wider rules are only run and bounded."""
 
 
 class LinearMap(Protocol):
@@ -49,7 +52,7 @@ class LinearMap(Protocol):
 
 
 class Rule(Protocol):
-    """A monotone (non-decreasing) map from int32 to [lo, hi], one for each channel."""
+    """A monotone (non-decreasing) map of accumulators to [lo, hi], one for each channel."""
 
     @property
     def n_channels(self) -> int: ...
@@ -92,6 +95,38 @@ class Requantize:
     def domain(self) -> tuple[I64Array, I64Array]:
         left = np.maximum(self.shift, 0)
         return np.int64(INT32_MIN) >> left, np.int64(INT32_MAX) >> left
+
+
+@dataclass(frozen=True)
+class RequantizeReal:
+    """acc * scale in double, halves rounded away from zero, + zero_point, clamped to lo..hi.
+
+    scale: float64 [channels], > 0 and finite.  Source: LiteRT reference/integer_ops/fully_connected.h.
+    """
+
+    scale: NDArray[np.float64]
+    zero_point: int
+    lo: int
+    hi: int
+
+    @property
+    def n_channels(self) -> int:
+        return len(self.scale)
+
+    def apply(self, acc: I64Array, channel: IndexArray) -> I64Array:
+        real = acc.astype(np.float64) * self.scale[channel]
+        rounded = np.copysign(np.floor(np.abs(real) + 0.5), real)
+        return (
+            np.clip(rounded, -(2.0**40), 2.0**40)
+            .astype(np.int64)
+            .clip(self.lo - self.zero_point, self.hi - self.zero_point)
+            + self.zero_point
+        )
+
+    def domain(self) -> tuple[I64Array, I64Array]:
+        with np.errstate(over="ignore"):
+            last = np.minimum((2.0**31 - 512) / self.scale, INT32_MAX).astype(np.int64)
+        return -last, last
 
 
 @dataclass(frozen=True)
@@ -211,7 +246,7 @@ class Product:
 
 
 class RowFunction(Protocol):
-    """The arithmetic of a softmax, shared by the rows of one operator (see kernels/softmax.py)."""
+    """The arithmetic of a softmax (or its logarithm), shared by the rows of one operator (see kernels/)."""
 
     def apply(self, x: NDArray[np.int8]) -> NDArray[np.int8]:
         """x: int8 [..., depth] → int8 [..., depth]."""
@@ -329,9 +364,12 @@ def sources(step: Step) -> tuple[int, ...]:
 def thresholds(rule: Rule) -> I64Array:
     """The stair edges of a rule, int64 [channels, hi − lo]: entry v − lo − 1 is the least acc that gives ≥ v.
 
-    An edge that no accumulator of the rule's domain reaches is INT32_MAX + 1; one that all reach is the least
-    accumulator of the domain. By bisection on the rule itself, so that edges and rule cannot disagree.
+    An edge that no accumulator of the rule's domain reaches is above the domain and INT32_MAX; one that all
+    reach is the least accumulator of the domain. By bisection on the rule itself, so that edges and rule
+    cannot disagree. Raises ValueError for a rule of more than MAX_STAIRS stairs.
     """
+    if rule.hi - rule.lo > MAX_STAIRS:
+        raise ValueError(f"{rule.hi - rule.lo} stairs are more than {MAX_STAIRS}")
     first, last = rule.domain()
     n_stairs = rule.hi - rule.lo
     wanted = np.arange(rule.lo + 1, rule.hi + 1, dtype=np.int64)
@@ -345,5 +383,5 @@ def thresholds(rule: Rule) -> I64Array:
             reached = (middle <= last[c]) & (rule.apply(np.minimum(middle, last[c]), channel) >= wanted)
             high = np.where(reached, middle, high)
             low = np.where(reached, low, np.minimum(middle + 1, high))
-        edges[c] = np.where(low > last[c], INT32_MAX + 1, low)
+        edges[c] = np.where(low > last[c], max(INT32_MAX, int(last[c])) + 1, low)
     return edges

@@ -5,6 +5,7 @@
     serial:/dev/ttyACM0@921600          a board on a serial port (also a pseudo-terminal's path)
     rfc2217://host:port[@baud]          a serial port on another machine
     socket://host:port                  a raw TCP line
+    mlperf:/dev/ttyACM0@115200          firmware of others that speaks MLPerf Tiny's serial commands
     NAME or PATH.toml                   a board file (board_file.py)
 
 Whatever is none of these is a BoardError that lists what there is.
@@ -18,6 +19,7 @@ from coverify.boards.board_file import BoardFile, find_board_file, named_board_f
 from coverify.errors import BadInput, BoardError
 from coverify.link.line import LineUrl
 
+FOREIGN = "mlperf"
 NETWORK = ("rfc2217", "socket")
 
 
@@ -111,6 +113,9 @@ def _from_url(url: str, where: str = "") -> Board:
         if colon and scheme == "serial" and rest and "://" not in rest:
             LineUrl.parse(rest)
             return Board(url, url, "serial", rest)
+        if colon and scheme == FOREIGN and rest:
+            LineUrl.parse(rest)
+            return Board(url, url, FOREIGN, rest, timeout_scale=2.0)
         if colon and scheme in NETWORK:
             LineUrl.parse(url)
             return Board(url, url, scheme, url, timeout_scale=2.0)

@@ -14,12 +14,14 @@ from tempfile import TemporaryDirectory
 from typing import Protocol
 
 from coverify.boards import build
-from coverify.boards.catalog import Board, resolve
+from coverify.boards.catalog import FOREIGN, Board, resolve
 from coverify.boards.preload import make_preload
 from coverify.errors import BoardError
-from coverify.link.client import Client, Pace
+from coverify.link.client import Client
 from coverify.link.deadline import Deadline
 from coverify.link.line import SerialLine
+from coverify.link.mlperf_tiny import MlperfTiny
+from coverify.link.pace import Pace
 from coverify.link.requests import Features, HelloAnswer
 from coverify.link.wirelog import WireLog
 
@@ -96,8 +98,8 @@ class Device:
             raise
 
     def _open(self) -> None:
-        deadline = Deadline.in_s(START_S * self.board.timeout_scale)
         process = self._start() if self.board.emulated else None
+        deadline = Deadline.in_s(START_S * self.board.timeout_scale)  # what was built does not count
         line = SerialLine(process.line_url if process else self.board.target)
         self._session.callback(line.close)
         if process is not None:
@@ -146,6 +148,11 @@ class Device:
             Features.TRACE in hello.features, Features.CYCLES in hello.features,
         )  # fmt: skip
 
+    @property
+    def firmware(self) -> Path | None:
+        """The image that was started; None for a board that is not emulated."""
+        return self._firmware
+
     def restart(self) -> None:
         """Begin again on a fresh process with a new `client`; BoardError for a board that is not emulated."""
         if not self.board.emulated:
@@ -172,6 +179,20 @@ class Device:
         self.close()
 
 
+def open_foreign(url: str) -> MlperfTiny:
+    """The device of an mlperf: URL, opened and greeted; close it.  Errors: BoardError, LinkError."""
+    board = resolve(url)
+    if board.kind != FOREIGN:
+        raise BoardError(f"{url} is not an mlperf: device")
+    device = MlperfTiny(SerialLine(board.target), Pace().scaled(board.timeout_scale))
+    try:
+        device.hello(Deadline.in_s(START_S * board.timeout_scale))
+    except BaseException:
+        device.close()
+        raise
+    return device
+
+
 def open_device(
     url: str,
     *,
@@ -187,4 +208,7 @@ def open_device(
     that is possible (QEMU) it is in the board's memory from the start and need not cross the slow line.
     Errors: BoardError, ToolMissing, BuildError, LinkError, DeviceFault.
     """
-    return Device(resolve(url), wire_log=wire_log, log=log, firmware=firmware, preload=preload)
+    board = resolve(url)
+    if board.kind == FOREIGN:
+        raise BoardError(f"{url} speaks MLPerf Tiny's commands: conform and replay only, at the outputs")
+    return Device(board, wire_log=wire_log, log=log, firmware=firmware, preload=preload)

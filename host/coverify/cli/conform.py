@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,17 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from coverify.cli.devices import DeviceOption, WireLogOption, device_limits, device_row, load, opened
+from coverify.boards.device import open_foreign
+from coverify.cli.devices import (
+    DeviceOption,
+    WireLogOption,
+    device_limits,
+    device_row,
+    is_foreign,
+    load,
+    opened,
+    with_usage,
+)
 from coverify.cli.outcome import (
     Bar,
     JsonOption,
@@ -22,16 +33,25 @@ from coverify.cli.outcome import (
     verdict_of,
     versions,
 )
-from coverify.conformance.compare import Comparison, compare
-from coverify.conformance.oracles import Oracle, OracleError, available, version
-from coverify.conformance.vectors import vectors
+from coverify.cli.samples import reference_of, samples_of
+from coverify.conformance.compare import Comparison, compare, compare_digests
+from coverify.conformance.foreign import ForeignRunner
+from coverify.conformance.oracles import (
+    OF_PROFILE,
+    Oracle,
+    OracleError,
+    OracleName,
+    available,
+    package,
+    version,
+)
+from coverify.conformance.vectors import Samples
 from coverify.errors import BadInput, CoverifyError, DeviceFault, DeviceRefused, LinkError
-from coverify.inputs import read_inputs
+from coverify.link.requests import Features
+from coverify.report import Device as DeviceRow
 from coverify.report import Oracle as OracleRow
 from coverify.report import Result
-from tflm_int8 import Model, Reference, sample_shape
-
-DEFAULT_VECTORS = 32
+from tflm_int8 import Model, Reference
 
 
 def conform(
@@ -47,9 +67,12 @@ def conform(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the generated inputs.")] = 0,
     oracle: Annotated[
-        str, typer.Option(help="Check the reference against TFLM's interpreter too: auto, tflm or none.")
+        str, typer.Option(help="Check the reference against its profile's interpreter: auto, tflm or none.")
     ] = "auto",
     profile: ProfileOption = "tflm",
+    full: Annotated[
+        bool, typer.Option("--full", help="Fetch every byte, instead of a 128-bit digest per tensor.")
+    ] = False,
     out: OutOption = None,
     json: JsonOption = None,
     wire_log: WireLogOption = None,
@@ -65,49 +88,27 @@ def conform(
 
     def body() -> Result:
         net = Model.read(model)
-        reference = _reference(net, profile)
-        x = _samples(reference, inputs, limit, vectors_, seed)
-        checked = _check_reference(reference, oracle, x, output)
-        return _conform(reference, x, device, wire_log, output, checked, seed)
+        reference = reference_of(net, profile)
+        samples = samples_of(reference, inputs, limit, vectors_, seed)
+        checked = _check_reference(reference, oracle, samples.x, output)
+        return _conform(reference, samples, device, wire_log, output, checked, full)
 
     run_verb("conform", output, body)
-
-
-def _reference(net: Model, profile: str) -> Reference:
-    reference = Reference(net, profile)
-    if len(net.inputs) != 1:
-        raise BadInput(f"{net.name} has {len(net.inputs)} inputs; one is supported")
-    return reference
-
-
-def _samples(
-    reference: Reference, inputs: Path | None, limit: int | None, n_vectors: int | None, seed: int
-) -> NDArray[np.int8]:
-    shape = sample_shape(reference.input)
-    parts = []
-    if inputs is not None:
-        parts.append(read_inputs(inputs, shape, None, quantize=False).x[:limit])
-    if n_vectors is None:
-        n_vectors = 0 if parts else DEFAULT_VECTORS
-    quantization = reference.input.quantization
-    zero_point = quantization.zero_point if quantization is not None else 0
-    parts.append(vectors(shape, n_vectors, seed, zero_point))
-    x: NDArray[np.int8] = np.concatenate(parts)
-    if not len(x):
-        raise BadInput("there is nothing to compare: no --inputs and --vectors 0")
-    return x
 
 
 def _check_reference(
     reference: Reference, oracle: str, x: NDArray[np.int8], output: Output
 ) -> OracleRow | None:
-    """Hold the reference against TFLM's interpreter on the same samples; None when that was not done."""
+    """Hold the reference against its profile's interpreter on the same samples; None when not done."""
     if oracle not in ("auto", "tflm", "none"):
         raise BadInput(f"--oracle {oracle}: auto, tflm or none")
-    if oracle == "none" or (oracle == "auto" and not available("tflm")):
+    if oracle == "tflm" and reference.profile != "tflm":
+        raise BadInput(f"--oracle tflm: the profile {reference.profile} promises other bytes than TFLM's")
+    name = OF_PROFILE.get(reference.profile)
+    if name is None or oracle == "none" or (oracle == "auto" and not available(name)):
         return None
     try:
-        return _checked_by_tflm(reference, x, output)
+        return _checked_by(name, reference, x, output)
     except OracleError as error:
         if oracle == "tflm":
             raise
@@ -115,39 +116,40 @@ def _check_reference(
         return None
 
 
-def _checked_by_tflm(reference: Reference, x: NDArray[np.int8], output: Output) -> OracleRow:
-    with progress_bar(output) as progress, Oracle("tflm", reference.model) as tflm:
-        bar = Bar(progress, "TFLM's interpreter")
+def _checked_by(name: OracleName, reference: Reference, x: NDArray[np.int8], output: Output) -> OracleRow:
+    with progress_bar(output) as progress, Oracle(name, reference.model) as interpreter:
+        bar = Bar(progress, package(name))
         for start in range(0, len(x), 64):
             batch = x[start : start + 64]
-            expected, ours = tflm.trace(batch), reference.trace(batch)
+            expected, ours = interpreter.trace(batch), reference.trace(batch)
             for tensor, values in ours.items():
                 if not np.array_equal(values, expected[tensor]):
                     raise CoverifyError(
-                        f"the reference differs from tflite-micro {version('tflm')} at tensor {tensor} of "
+                        f"the reference differs from {package(name)} {version(name)} at tensor {tensor} of "
                         f"{reference.model.name}: a defect of coverify; please report it with this model"
                     )
             bar(start + len(batch), len(x))
-    return OracleRow(name="tflite-micro", version=version("tflm"))
+    return OracleRow(name=package(name), version=version(name))
 
 
 def _conform(
     reference: Reference,
-    x: NDArray[np.int8],
+    samples: Samples,
     url: str,
     wire_log: Path | None,
     output: Output,
     oracle: OracleRow | None,
-    seed: int,
+    full: bool,
 ) -> Result:
-    comparison = Comparison(reference.model)
-    row, message, verdict = None, None, None
+    foreign = is_foreign(url)
+    comparison = Comparison(reference.model, reference.model.outputs[:1] if foreign else None)
+    message, verdict = None, None
+    rows: list[DeviceRow] = []
     try:
-        with opened(url, wire_log, output, reference.model) as device:
-            row = device_row(device)
-            stepper = load(device, reference.model, output)
-            with progress_bar(output) as progress:
-                compare(comparison, reference, stepper, x, Bar(progress, "samples"))
+        if foreign:
+            _compare_foreign(comparison, reference, samples, url, output, rows)
+        else:
+            _compare(comparison, reference, samples, url, wire_log, output, full, rows)
     except (LinkError, DeviceFault, DeviceRefused) as error:
         verdict, message = verdict_of(error), str(error)
     return Result(
@@ -155,17 +157,56 @@ def _conform(
         verdict=verdict or comparison.verdict,
         message=message or _first_difference(comparison),
         model=model_ref(reference.model),
-        device=row,
+        device=rows[0] if rows else None,
         profile=reference.profile,
         oracle=oracle,
         samples=comparison.samples,
         bytes_compared=comparison.bytes_compared,
         tensors=comparison.rows(),
         mismatches=tuple(comparison.mismatches),
-        not_covered=_not_covered(len(x), comparison.samples, url, oracle),
+        not_covered=_not_covered(len(samples), comparison, url, oracle),
         versions=versions("tflite-micro"),
-        seed=seed,
+        seed=samples.seed,
     )
+
+
+def _compare(
+    comparison: Comparison,
+    reference: Reference,
+    samples: Samples,
+    url: str,
+    wire_log: Path | None,
+    output: Output,
+    full: bool,
+    rows: list[DeviceRow],
+) -> None:
+    """Fill `comparison`, and `rows` with what the device says of itself as soon as it does."""
+    with opened(url, wire_log, output, reference.model) as device:
+        rows.append(device_row(device))
+        stepper = load(device, reference.model, output)
+        with progress_bar(output) as progress:
+            bar = Bar(progress, "samples")
+            if full or Features.CHECK not in device.hello.features:
+                compare(comparison, reference, stepper, samples.x, bar)
+            else:
+                compare_digests(comparison, reference, stepper, samples, bar)
+        rows[0] = with_usage(rows[0], device)
+
+
+def _compare_foreign(
+    comparison: Comparison,
+    reference: Reference,
+    samples: Samples,
+    url: str,
+    output: Output,
+    rows: list[DeviceRow],
+) -> None:
+    """As `_compare`, for firmware that shows its outputs only."""
+    with closing(open_foreign(url)) as device:
+        rows.append(DeviceRow(url=url, board=device.name))
+        runner = ForeignRunner(device, reference.model)
+        with progress_bar(output) as progress:
+            compare(comparison, reference, runner, samples.x, Bar(progress, "samples"))
 
 
 def _first_difference(comparison: Comparison) -> str | None:
@@ -179,10 +220,13 @@ def _first_difference(comparison: Comparison) -> str | None:
     )
 
 
-def _not_covered(wanted: int, done: int, url: str, oracle: OracleRow | None) -> tuple[str, ...]:
+def _not_covered(wanted: int, comparison: Comparison, url: str, oracle: OracleRow | None) -> tuple[str, ...]:
+    done = comparison.samples
     said = [f"inputs other than the {done} compared (a comparison of samples, not a proof)"]
     if done < wanted:
         said.append(f"{wanted - done} of {wanted} samples: the comparison ended early")
+    if comparison.resets:
+        said.append(f"why the device restarted {comparison.resets} times; it was loaded again and went on")
     if oracle is None:
-        said.append("the reference itself was not held against TFLM's interpreter in this run")
+        said.append("the reference itself was not held against its profile's interpreter in this run")
     return (*said, *device_limits(url))

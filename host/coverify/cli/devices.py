@@ -7,8 +7,11 @@ from typing import Annotated
 
 import typer
 
+from coverify.boards.catalog import FOREIGN, resolve
 from coverify.boards.device import Device, open_device
+from coverify.boards.footprint import footprint
 from coverify.cli.outcome import Bar, Output, progress_bar
+from coverify.conformance.foreign import NOT_COVERED
 from coverify.conformance.stepping import Stepper
 from coverify.report import Device as DeviceRow
 from tflm_int8 import Model
@@ -62,10 +65,32 @@ def device_row(device: Device) -> DeviceRow:
     )
 
 
+def with_usage(row: DeviceRow, device: Device) -> DeviceRow:
+    """The row with what the device used and counted. To be called after it has computed."""
+    used = device.client.usage()
+    image = footprint(device.firmware) if device.firmware is not None else None
+    return row.model_copy(
+        update={
+            "counter": device.hello.counter or None,
+            "arena_bytes": used.arena or None,
+            "stack_bytes": used.stack or None,
+            "flash_bytes": image.flash if image else None,
+            "ram_bytes": image.ram if image else None,
+        }
+    )
+
+
+def is_foreign(url: str) -> bool:
+    """True for firmware that speaks MLPerf Tiny's commands."""
+    return resolve(url).kind == FOREIGN
+
+
 def device_limits(url: str) -> tuple[str, ...]:
     """What running on this kind of device cannot show."""
     if url.startswith("native:"):
         return ("the microcontroller: the firmware ran as a process of this host (native:)",)
+    if is_foreign(url):
+        return NOT_COVERED
     if url.startswith("qemu:"):
         return ("silicon: the core is emulated by QEMU (instructions, not timing, caches or errata)",)
     return ()

@@ -2,38 +2,47 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
 
-from coverify.cli.outcome import JsonOption, Output, ProfileOption, model_ref, run_verb, versions
+from coverify.cli.outcome import JsonOption, OutOption, Output, ProfileOption, model_ref, run_verb, versions
+from coverify.files import replace_file
 from coverify.report import OperatorRow, Result
-from coverify.verify.bounds import wire_bounds
+from coverify.verify.accumulators import Accumulator, Overflow, accumulators
+from coverify.verify.deadline import Deadline, OutOfTime
 from coverify.verify.errors import CannotDecide
-from tflm_int8 import Model, Operator, Reference, TflmError, UnsupportedOp, lower
-from tflm_int8.fixedpoint import I64Array
-from tflm_int8.operators import OPERATORS
-from tflm_int8.program.primitives import Affine, Program
+from tflm_int8 import Model, Operator, Reference, TflmError, UnsupportedOp, sample_shape
+from tflm_int8.operators import OPERATORS, prepare
+from tflm_int8.profiles import profile_named
+from tflm_int8.program.lowering import lower_reference
+from tflm_int8.reference import node_of
+
+_BUDGET_S = 60.0
+"""How long accumulators are examined."""
 
 
 def inspect(
     model: Annotated[Path, typer.Argument(help="The .tflite file.", show_default=False)],
     profile: ProfileOption = "tflm",
     json: JsonOption = None,
+    out: OutOption = None,
 ) -> None:
     """Show MODEL's operators and quantization, what of it is modelled, and how far its accumulators reach.
 
-    The reach of an accumulator is proved by intervals over every int8 input. Exits with 0 when every
-    operator is supported, with 2 when one is not (it is named).
+    For every accumulator: a proof that it cannot overflow on any input, or an input on which it does (with
+    --out as overflow-<op>.npz), or neither. Exits with 0 when every operator is supported, with 2 when one is
+    not (it is named).
     """
 
     def body() -> Result:
         net = Model.read(model)
         refusals = _refusals(net, profile)
-        reach = {} if refusals else _reach(net, profile)
-        rows = tuple(_row(net, op, refusals.get(op.index), reach.get(op.index)) for op in net.operators)
+        reach = _reach(net, profile)
+        rows = tuple(_row(net, op, refusals.get(op.index), reach.get(op.index), out) for op in net.operators)
         first = next(iter(refusals.values()), None)
         return Result(
             verb="inspect",
@@ -45,41 +54,58 @@ def inspect(
             versions=versions(),
         )
 
-    run_verb("inspect", Output(json), body)
+    run_verb("inspect", Output(json, out), body)
 
 
 def _refusals(net: Model, profile: str) -> dict[int, str]:
     """Operator index → why it is not supported."""
     refused: dict[int, str] = {}
+    table = profile_named(profile)
     for op in net.operators:
-        one = Model(net.name, net.content, net.tensors, (op,), net.inputs, net.outputs)
         try:
-            Reference(one, profile)
+            prepare(node_of(net, op, table, may_overflow=False))
         except UnsupportedOp as error:
             refused[op.index] = str(error)
+    if not refused:
+        Reference(net, profile)
     return refused
 
 
-def _reach(net: Model, profile: str) -> dict[int, tuple[int, int]]:
-    """Operator index → least and greatest accumulator over all inputs; empty when it cannot be lowered."""
+def _reach(net: Model, profile: str) -> dict[int, Accumulator]:
+    """Operator index → its accumulator of the worst verdict; empty when the model cannot be lowered."""
     try:
-        program = lower(net, profile)
-        wires = wire_bounds(program, *_all_inputs(program))
-    except (TflmError, CannotDecide):
+        program = lower_reference(Reference(net, profile, may_overflow=True), int16=True)
+        judged = accumulators(program, Deadline.in_s(_BUDGET_S))
+    except (TflmError, CannotDecide, OutOfTime):
         return {}
-    return {
-        program.operators[i]: (int(wires[i + 1].lo.min()), int(wires[i + 1].hi.max()))
-        for i, step in enumerate(program.steps)
-        if isinstance(step, Affine)
-    }
+    worst: dict[int, Accumulator] = {}
+    for one in judged:
+        known = worst.get(one.operator)
+        if known is None or _rank(one) >= _rank(known):
+            worst[one.operator] = one
+    return worst
 
 
-def _all_inputs(program: Program) -> tuple[I64Array, I64Array]:
-    ones = np.ones(program.n_input, np.int64)
-    return ones * program.input_lo, ones * program.input_hi
+def _rank(one: Accumulator) -> tuple[int, int]:
+    order = (Overflow.IMPOSSIBLE, Overflow.OPEN, Overflow.FOUND)
+    return order.index(one.overflow), max(-one.least, one.greatest)
 
 
-def _row(net: Model, op: Operator, refusal: str | None, reach: tuple[int, int] | None) -> OperatorRow:
+def _stored(net: Model, one: Accumulator | None, out: Path | None) -> str | None:
+    """Write the input that overflows an accumulator to the folder; its file name."""
+    if one is None or one.input is None or out is None:
+        return None
+    tensor, name = net.tensors[net.inputs[0]], f"overflow-{one.operator}.npz"
+    out.mkdir(parents=True, exist_ok=True)
+    content = io.BytesIO()
+    np.savez(content, x=one.input.astype(tensor.dtype).reshape(1, *sample_shape(tensor)))
+    replace_file(out / name, content.getvalue())
+    return name
+
+
+def _row(
+    net: Model, op: Operator, refusal: str | None, reach: Accumulator | None, folder: Path | None
+) -> OperatorRow:
     table = OPERATORS.get(op.name)
     out = net.tensors[op.outputs[0]] if op.outputs else None
     quantization = out.quantization if out is not None else None
@@ -92,7 +118,10 @@ def _row(net: Model, op: Operator, refusal: str | None, reach: tuple[int, int] |
         scale=float(quantization.scale) if quantization is not None else None,
         zero_point=quantization.zero_point if quantization is not None else None,
         lowered_to=table.lowered_to if table is not None else (),
-        accumulator=reach,
+        accumulator=None if reach is None else (reach.least, reach.greatest),
+        overflow=None if reach is None else reach.overflow.value,
+        overflow_value=None if reach is None else reach.value,
+        overflow_input=_stored(net, reach, folder),
         refused=refusal,
     )
 

@@ -122,7 +122,7 @@ class Tflite:
         return Samples(data.x, data.y)
 
     def classes(self, x: Codes) -> list[int]:
-        outputs = self.reference.from_reset(x.astype(np.int8))
+        outputs = self.reference.run(x.astype(np.int8), from_reset=True)
         return [int(label) for label in outputs.reshape(len(outputs), -1).argmax(axis=1)]
 
     def tensors(self, x: Codes) -> dict[int, NDArray[np.generic]]:

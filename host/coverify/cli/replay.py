@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
 
-from coverify.cli.devices import DeviceOption, WireLogOption, device_limits, device_row, load, opened
+from coverify.boards.device import open_foreign
+from coverify.cli.devices import (
+    DeviceOption,
+    WireLogOption,
+    device_limits,
+    device_row,
+    is_foreign,
+    load,
+    opened,
+)
 from coverify.cli.outcome import JsonOption, OutOption, Output, model_ref, run_verb, verdict_of, versions
+from coverify.conformance.foreign import ForeignRunner
 from coverify.conformance.stepping import Stepper
 from coverify.errors import BadInput, DeviceFault, DeviceRefused, LinkError
-from coverify.replay import Claim, NotReplayable, replay
+from coverify.replay import Claim, NotReplayable, Replayed, replay
 from coverify.report import Device as DeviceRow
 from coverify.report import Replay as ReplayRow
 from coverify.report import Result, worst
@@ -92,6 +103,12 @@ def _insist(model: Path, claims: list[tuple[Path, Reference, Claim]]) -> None:
             raise BadInput(f"{path} is about another network ({found[:12]}…) than {model.name}")
 
 
+def _row(path: Path, url: str, done: Replayed) -> ReplayRow:
+    return ReplayRow(
+        witness=path.name, verdict=done.verdict, device=url, tensors=done.tensors, note=done.note
+    )
+
+
 def _replay_all(
     claims: list[tuple[Path, Reference, Claim]], url: str, wire_log: Path | None, output: Output
 ) -> tuple[list[ReplayRow], DeviceRow | None, str | None]:
@@ -99,22 +116,21 @@ def _replay_all(
     rows: list[ReplayRow] = []
     device_said: DeviceRow | None = None
     try:
+        if is_foreign(url):
+            with closing(open_foreign(url)) as foreign:
+                device_said = DeviceRow(url=url, board=foreign.name)
+                for path, reference, claim in claims:
+                    rows.append(
+                        _row(path, url, replay(claim, reference, ForeignRunner(foreign, reference.model)))
+                    )
+            return rows, device_said, None
         with opened(url, wire_log, output, claims[0][1].model) as device:
             device_said = device_row(device)
             loaded: Stepper | None = None
             for path, reference, claim in claims:
                 if loaded is None or loaded.model.sha256 != reference.model.sha256:
                     loaded = load(device, reference.model, output)
-                done = replay(claim, reference, loaded)
-                rows.append(
-                    ReplayRow(
-                        witness=path.name,
-                        verdict=done.verdict,
-                        device=url,
-                        tensors=done.tensors,
-                        note=done.note,
-                    )
-                )
+                rows.append(_row(path, url, replay(claim, reference, loaded)))
     except (LinkError, DeviceFault, DeviceRefused) as error:
         left = claims[len(rows) :]
         rows += [

@@ -24,13 +24,19 @@ from coverify.cli.outcome import (
     versions,
 )
 from coverify.errors import BadInput
+from coverify.files import replace_file
 from coverify.report import Query as QueryRow
 from coverify.report import Result, write_result
 from coverify.report.verdict import Verdict, worst
 from coverify.verify.certificate import Certificate, certifiable
+from coverify.verify.deadline import Deadline, OutOfTime
 from coverify.verify.engines import ENGINES
 from coverify.verify.engines.packages import PACKAGES
+from coverify.verify.errors import CannotDecide
+from coverify.verify.problem import Problem
 from coverify.verify.query import Outcome, Robustness
+from coverify.verify.smt import ENCODINGS
+from coverify.verify.smt.whole import WholeQuery
 from coverify.verify.witness import Witness
 from coverify.verify.worker import AUTO, Worker
 
@@ -53,6 +59,9 @@ def verify(
         str | None, typer.Option(help="Which inputs: numbers and ranges, as 0,3,10-19. Default: all.")
     ] = None,
     engine: Annotated[str, typer.Option(help=f"{AUTO}, {', '.join(ENGINES)}.")] = AUTO,
+    encoding: Annotated[
+        str, typer.Option(help=f"How SMT solvers see the network: {', '.join(ENCODINGS)}.")
+    ] = ENCODINGS[0],
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for one query.")] = 60.0,
     label: Annotated[
         str, typer.Option(help="Which class must stay: given (y, where the inputs have it) or predicted.")
@@ -60,6 +69,14 @@ def verify(
     jobs: Annotated[int, typer.Option(min=1, help="Solvers that may race at once (default: cores).")] = CORES,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the attack.")] = 0,
     profile: ProfileOption = "tflm",
+    export_smt2: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE|DIR",
+            help="Decide nothing; write each query as SMT-LIB 2 (QF_BV) for any solver: one to FILE (.smt2), "
+            "or all to DIR.",
+        ),
+    ] = None,
     out: OutOption = None,
     json: JsonOption = None,
 ) -> None:
@@ -82,12 +99,15 @@ def verify(
 
     def body() -> Result:
         task = _prepare(model, profile, inputs, index, eps, label)
+        if export_smt2 is not None:
+            return _exported(task, export_smt2, encoding, timeout)
+        asked = engine_with(engine, encoding)
         save = _saver(out)
         rows: list[QueryRow] = []
         with progress_bar(output) as progress, Worker(task.network.program, jobs=jobs) as worker:
             bar = Bar(progress, "queries")
             for i in task.indices:
-                outcome = worker.decide(task.query(i), engine, timeout, seed)
+                outcome = worker.decide(task.query(i), asked, timeout, seed)
                 rows.append(_row(task, i, outcome, out, seed))
                 bar(len(rows), len(task.indices))
                 save(_result(task, rows, seed))
@@ -111,6 +131,18 @@ class _Task:
         x0 = self.data.x[i]
         return Robustness.around(x0, self.labels[i], self.eps, None, program.input_lo, program.input_hi)
 
+    def smt2(self, i: int, encoding: str, timeout_s: float) -> str:
+        """Query i as the text of an SMT-LIB 2 file."""
+        problem = Problem(self.network.program, self.query(i))
+        try:
+            whole = WholeQuery.of(problem, encoding, Deadline.in_s(timeout_s))
+        except (CannotDecide, OutOfTime) as err:
+            why = str(err) or "out of time"
+            raise BadInput(f"sample {i}: it cannot be written for SMT solvers: {why}") from err
+        network = self.network
+        said = f"coverify: {network.name!r}, SHA-256 {network.ref.sha256}, arithmetic {network.profile}"
+        return whole.smt2([said, f"sample {i}, radius {self.eps} codes, encoding {encoding}"])
+
 
 def _prepare(model: Path, profile: str, inputs: Path, index: str | None, eps: int, label: str) -> _Task:
     network = read_network(model, profile)
@@ -120,6 +152,37 @@ def _prepare(model: Path, profile: str, inputs: Path, index: str | None, eps: in
     given = data.y if label == "given" else None
     labels = network.classes(data.x) if given is None else [int(y) for y in given]
     return _Task(network, data, labels, parse_indices(index, len(data.x)), eps)
+
+
+def engine_with(engine: str, encoding: str) -> str:
+    """The engine as the worker names it.  Raises BadInput for an encoding that it does not have."""
+    if encoding not in ENCODINGS:
+        raise BadInput(f"--encoding {encoding}: {', '.join(ENCODINGS)}")
+    if encoding == ENCODINGS[0]:
+        return engine
+    if engine == AUTO:
+        raise BadInput(f"--encoding {encoding} needs --engine z3, bitwuzla or boolector")
+    return f"{engine}:{encoding}"
+
+
+def _exported(task: _Task, target: Path, encoding: str, timeout_s: float) -> Result:
+    """Every query as an .smt2 file."""
+    single = target.suffix == ".smt2"
+    if single and len(task.indices) != 1:
+        raise BadInput(f"--export-smt2 {target}: {len(task.indices)} queries need a folder (or --index)")
+    for i in task.indices:
+        file = target if single else target / f"query-{i}-eps{task.eps}.smt2"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(file, task.smt2(i, encoding, timeout_s).encode("ascii", "backslashreplace"))
+    n = len(task.indices)
+    return Result(
+        verb="verify",
+        verdict="OK",
+        model=task.network.ref,
+        profile=task.network.profile,
+        message=f"{n} {'query was' if n == 1 else 'queries were'} written to {target}; none was decided",
+        versions=versions(),
+    )
 
 
 def parse_indices(text: str | None, n: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""Compare a device with the reference: every byte of every tensor of every sample.
+"""Compare a device with the reference: every byte of every tensor of every sample, by digests or in full.
 
 A sample whose bytes differ is run again: the same bytes again are a MISMATCH, other bytes are FLAKY. The
 comparison is kept as it grows, so that a link that breaks in the middle loses nothing of what was compared.
@@ -6,7 +6,9 @@ comparison is kept as it grows, so that a link that breaks in the middle loses n
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -14,12 +16,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coverify.conformance.stepping import Stepper, Tensors
+from coverify.conformance.stepping import Digests, Runner, Stepper, Tensors
+from coverify.conformance.vectors import Samples
+from coverify.errors import DeviceReset
+from coverify.link.checks import CheckInput, SentInput, tensor_digest
 from coverify.report.rows import Mismatch, TensorRow
 from coverify.report.verdict import Verdict
 from tflm_int8 import Model, Reference
 
 MAX_MISMATCHES = 50
+MAX_RESETS = 3
+"""How often a device may restart without getting one sample further."""
 _BATCH = 64
 
 Progress = Callable[[int, int], None]
@@ -44,6 +51,11 @@ class Tally:
         self.max_abs_diff = max(self.max_abs_diff, largest)
         return largest > 0
 
+    def count_equal(self, expected: NDArray[Any]) -> None:
+        """Add one sample that is known to be equal."""
+        self.n_bytes += expected.nbytes
+        self.samples += 1
+
 
 def codes(values: NDArray[Any]) -> NDArray[np.int64]:
     """The integers that are compared: the values, or for floats their bits."""
@@ -56,15 +68,23 @@ class Comparison:
     """What was compared so far, and what differed."""
 
     model: Model
+    #: the tensors that are compared; None: all that an operator writes
+    only: tuple[int, ...] | None = None
     tallies: dict[int, Tally] = field(default_factory=dict)
     mismatches: list[Mismatch] = field(default_factory=list)
     samples: int = 0
     differing_samples: int = 0
     flaky: bool = False
+    #: how often the device restarted, was loaded again, and went on
+    resets: int = 0
+    #: what the device counted in each operator, over all samples whose digests came
+    cycles: dict[int, int] = field(default_factory=dict)
+    counted_samples: int = 0
 
     def __post_init__(self) -> None:
         """A tally for every tensor that an operator writes."""
-        self.tallies = {o: Tally() for op in self.model.operators for o in op.outputs}
+        written = (o for op in self.model.operators for o in op.outputs)
+        self.tallies = {o: Tally() for o in written if self.only is None or o in self.only}
 
     @property
     def bytes_compared(self) -> int:
@@ -91,17 +111,46 @@ class Comparison:
                 op=writer[i].name,
                 bytes=tally.n_bytes,
                 compared_samples=tally.samples,
+                cycles=self._mean_cycles(writer[i].index),
                 mismatching_samples=tally.differing,
                 max_abs_diff=tally.max_abs_diff,
             )
             for i, tally in self.tallies.items()
         )
 
-    def add(self, sample: int, expected: Tensors, got: Tensors, again: Callable[[], Tensors]) -> None:
-        """Compare one sample; `again` runs it on the device once more when it differs."""
+    def _mean_cycles(self, op: int) -> int | None:
+        """None when the device does not count."""
+        total = self.cycles.get(op, 0)
+        return round(total / self.counted_samples) if total else None
+
+    def count_cycles(self, got: Digests) -> None:
+        """Add what one sample took, operator by operator."""
+        self.counted_samples += 1
+        for op, cycles in enumerate(got.cycles):
+            self.cycles[op] = self.cycles.get(op, 0) + cycles
+
+    def add_equal(self, expected: Tensors) -> None:
+        """Count one sample whose digests all are what they must be."""
+        self.samples += 1
+        for i, tally in self.tallies.items():
+            tally.count_equal(expected[i])
+
+    def add(
+        self,
+        sample: int,
+        expected: Tensors,
+        got: Tensors,
+        again: Callable[[], Tensors],
+        suspected: bool = False,
+    ) -> None:
+        """Compare one sample; `again` runs it on the device once more when it differs.
+
+        `suspected`: a digest of it differed before, so that equal bytes mean two answers to one input.
+        """
         self.samples += 1
         differing = [i for i, tally in self.tallies.items() if tally.count(expected[i], got[i])]
         if not differing:
+            self.flaky |= suspected
             return
         self.differing_samples += 1
         second = again()
@@ -140,16 +189,113 @@ class Comparison:
 def compare(
     comparison: Comparison,
     reference: Reference,
-    stepper: Stepper,
+    stepper: Runner,
     x: NDArray[np.int8],
     progress: Progress | None = None,
 ) -> None:
-    """Run x, int8 [N, sample shape], on both and fill `comparison`.  Raises what the link raises."""
-    for start in range(0, len(x), _BATCH):
-        batch = x[start : start + _BATCH]
-        trace = reference.trace(batch)
-        for i, one in enumerate(batch):
+    """Run x, int8 [N, sample shape], on both and fill `comparison`.  Raises what the link raises.
+
+    Every byte of every tensor comes home.
+    """
+    for start, trace in _traces(reference, x):
+        for i, one in enumerate(x[start : start + _BATCH]):
             expected = {t: values[i] for t, values in trace.items()}
-            comparison.add(start + i, expected, stepper.trace(one), partial(stepper.trace, one))
+            again = partial(_over_resets, comparison, stepper, partial(stepper.trace, one))
+            comparison.add(start + i, expected, again(), again)
             if progress is not None:
                 progress(start + i + 1, len(x))
+
+
+def _over_resets(comparison: Comparison, stepper: Runner, fetch: Callable[[], Tensors]) -> Tensors:
+    """What `fetch` gives; when the device restarts meanwhile it is loaded and asked again, a few times."""
+    for _ in range(MAX_RESETS):
+        try:
+            return fetch()
+        except DeviceReset:
+            comparison.resets += 1
+            stepper.resume()
+    return fetch()
+
+
+def _traces(reference: Reference, x: NDArray[np.int8]) -> Iterator[tuple[int, Mapping[int, NDArray[Any]]]]:
+    """(start, trace of the batch that starts there); the next one is worked on while the device works too."""
+    starts = range(0, len(x), _BATCH)
+    with ThreadPoolExecutor(1, "reference") as worker:
+        ahead = deque(worker.submit(reference.trace, x[start : start + _BATCH]) for start in starts[:1])
+        for start in starts:
+            trace = ahead.popleft().result()
+            if start + _BATCH < len(x):
+                ahead.append(worker.submit(reference.trace, x[start + _BATCH : start + 2 * _BATCH]))
+            yield start, trace
+
+
+def compare_digests(
+    comparison: Comparison,
+    reference: Reference,
+    stepper: Stepper,
+    samples: Samples,
+    progress: Progress | None = None,
+) -> None:
+    """As `compare`, but a digest per tensor comes home, and bytes only from the first that differs on."""
+    for start, trace in _traces(reference, samples.x):
+        numbers = range(start, min(start + _BATCH, len(samples)))
+        suspects = []
+        for i, got in _digests_over_resets(comparison, stepper, samples, numbers):
+            comparison.count_cycles(got)
+            expected = {t: values[i - start] for t, values in trace.items()}
+            op = _first_differing(comparison.model, expected, got)
+            if op is None:
+                comparison.add_equal(expected)
+            else:
+                suspects.append((i, expected, op))
+            if progress is not None:
+                progress(i + 1, len(samples))
+        for i, expected, op in suspects:
+            given = samples.request(i, stepper.max_payload)
+            fetch = partial(_fetch, stepper, op, given, samples.x[i], expected)
+            again = partial(_over_resets, comparison, stepper, fetch)
+            comparison.add(i, expected, again(), again, suspected=True)
+
+
+def _digests_over_resets(
+    comparison: Comparison, stepper: Stepper, samples: Samples, numbers: range
+) -> Iterator[tuple[int, Digests]]:
+    """(number, digests) of each sample; a device that restarts meanwhile goes on where it was."""
+    in_vain = 0
+    while len(numbers):
+        try:
+            asked = [samples.request(i, stepper.max_payload) for i in numbers]
+            for got in _digests(stepper, asked, samples.x[numbers.start : numbers.stop]):
+                yield numbers.start, got
+                numbers, in_vain = numbers[1:], 0
+        except DeviceReset:
+            comparison.resets, in_vain = comparison.resets + 1, in_vain + 1
+            if in_vain > MAX_RESETS:
+                raise
+            stepper.resume()
+
+
+def _digests(stepper: Stepper, asked: list[CheckInput], x: NDArray[np.int8]) -> Iterator[Digests]:
+    """Digests of each sample, in order. Those that do not fit into a request come first, if any."""
+    sent = sum(isinstance(one, SentInput) for one in asked)
+    yield from (stepper.digests_of(one) for one in x[:sent])
+    yield from stepper.digests(zip(asked[sent:], x[sent:], strict=True))
+
+
+def _first_differing(model: Model, expected: Tensors, got: Digests) -> int | None:
+    """The first operator that wrote a tensor whose digest differs."""
+    for op in model.operators:
+        for tensor in op.outputs:
+            if got.tensors[tensor] != tensor_digest(little_endian(expected[tensor])):
+                return op.index
+    return None
+
+
+def little_endian(values: NDArray[Any]) -> bytes:
+    """A tensor's bytes as they are in a .tflite file and on the device."""
+    return values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes()
+
+
+def _fetch(stepper: Stepper, op: int, given: CheckInput, x: NDArray[np.int8], expected: Tensors) -> Tensors:
+    """All tensors of a sample: up to `op` the digests have proved what is expected."""
+    return {**expected, **stepper.trace_from(op, given, x)}

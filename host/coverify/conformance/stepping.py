@@ -1,4 +1,4 @@
-"""Run a network on a device operator by operator and take every tensor home.
+"""Run a network on a device operator by operator and take every tensor home, or a digest of every tensor.
 
 A device may lie: the counts, tensor indices and sizes that it names are held against the model before a byte
 is believed, and the digest that it reports against the file's.
@@ -6,18 +6,46 @@ is believed, and the digest that it reports against the file's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from coverify.errors import BadAnswer
+from coverify.errors import BadAnswer, DeviceReset
+from coverify.link.checks import Checked, CheckInput, SentInput, groups, inputs_digest
 from coverify.link.client import Client, Progress
 from tflm_int8 import Model, UnsupportedModel
 
+MAX_RESETS = 3
+"""How often a device may restart while it is loaded."""
 Tensors = Mapping[int, NDArray[Any]]
 """Tensor index → values in the tensor's shape and type."""
+
+
+@dataclass(frozen=True)
+class Digests:
+    """One sample on the device: a digest per tensor, cycles per operator (0: not counted)."""
+
+    tensors: Mapping[int, bytes]
+    cycles: tuple[int, ...]
+
+
+class Runner(Protocol):
+    """What a comparison needs of a device; `tensors` are those that it can show, None for all."""
+
+    tensors: tuple[int, ...] | None
+
+    def trace(self, x: NDArray[np.int8]) -> Tensors:
+        """One sample → its tensors."""
+
+    def run(self, x: NDArray[np.int8]) -> NDArray[Any]:
+        """One sample → the first output."""
+
+    def resume(self) -> None:
+        """Begin again after DeviceReset."""
 
 
 class Stepper:
@@ -32,8 +60,26 @@ class Stepper:
         if model.stateful:
             raise UnsupportedModel(model.name, "it keeps state between invocations: not run on a device")
         self.client, self.model = client, model
+        self.tensors: tuple[int, ...] | None = None
+        self._load(progress)
+
+    def resume(self) -> None:
+        """Begin again after DeviceReset: the device has lost its model.  Raises what the link raises."""
+        for _ in range(MAX_RESETS):
+            try:
+                self.client.hello()
+                return self._load(None)
+            except DeviceReset:
+                continue
+        self.client.hello()
+        self._load(None)
+
+    def _load(self, progress: Progress | None) -> None:
+        client, model = self.client, self.model
         self.plan = client.ensure_model(model.content, progress)
-        if client.hello().model_sha256.hex() != model.sha256:
+        hello = client.hello()
+        self.max_payload = hello.max_payload
+        if hello.model_sha256.hex() != model.sha256:
             raise BadAnswer("the device reports another model's digest than the one that it was given")
         self.plan = client.ensure_model(model.content)
         self._check_plan()
@@ -53,12 +99,63 @@ class Stepper:
         if said != ours:
             raise BadAnswer(f"the device understands the model as {said}, it is {ours}")
 
+    def digests(self, given: Iterable[tuple[CheckInput, NDArray[np.int8]]]) -> Iterator[Digests]:
+        """For each input (and the values that it stands for) the digests of every tensor.
+
+        Several are under way at once, so they must not be SentInput: `digests_of` is for those.
+        """
+        runs = groups([len(op.outputs) for op in self.model.operators], self.max_payload)
+        waiting: deque[bytes] = deque()  # digests of the inputs whose answers are to come
+
+        def asked() -> Iterator[tuple[CheckInput, int, tuple[int, ...]]]:
+            for one, x in given:
+                waiting.append(inputs_digest([x.tobytes()]))
+                yield from ((one, first, n) for first, n in runs)
+
+        answers = self.client.check(asked())
+        for first in answers:
+            rest = [next(answers) for _ in runs[1:]]
+            yield self._digests([first, *rest], waiting.popleft())
+
+    def digests_of(self, x: NDArray[np.int8]) -> Digests:
+        """The digests of every tensor for an input that has to be sent by itself."""
+        runs = groups([len(op.outputs) for op in self.model.operators], self.max_payload)
+        answers: list[Checked] = []
+        for first, n in runs:
+            self.client.set_input(0, x.tobytes())
+            answers += self.client.check([(SentInput(), first, n)])
+        return self._digests(answers, inputs_digest([x.tobytes()]))
+
+    def _digests(self, answers: list[Checked], inputs: bytes) -> Digests:
+        tensors: dict[int, bytes] = {}
+        for answer in answers:
+            self._require(answer, inputs)
+            for op, digests in zip(self.model.operators[answer.first :], answer.digests, strict=False):
+                tensors.update(zip(op.outputs, digests, strict=True))
+        return Digests(tensors, tuple(c for answer in answers for c in answer.cycles))
+
+    def _require(self, answer: Checked, inputs: bytes) -> None:
+        if answer.inputs != inputs:
+            raise BadAnswer("the device ran on another input than the one that it was given")
+
+    def trace_from(self, op: int, given: CheckInput, x: NDArray[np.int8]) -> Tensors:
+        """One sample: every tensor that operator `op` and those after it write."""
+        if isinstance(given, SentInput):
+            self.client.set_input(0, x.tobytes())
+        (answer,) = self.client.check([(given, op, (len(self.model.operators[op].outputs),))])
+        self._require(answer, inputs_digest([x.tobytes()]))
+        return self._steps(op)
+
     def trace(self, x: NDArray[np.int8]) -> Tensors:
         """One sample, int8 of the input's size → every tensor that an operator wrote, in its shape."""
         self.client.set_input(0, x.tobytes())
         self.client.invoke(stepped=True)
+        return self._steps(0)
+
+    def _steps(self, first: int) -> Tensors:
+        """What operators from `first` on write; it may be the one that was just run."""
         tensors: dict[int, NDArray[Any]] = {}
-        for op in self.model.operators:
+        for op in self.model.operators[first:]:
             run = self.client.step(op.index)
             if tuple(o.tensor for o in run.outputs) != op.outputs:
                 raise BadAnswer(f"operator {op.index} wrote tensors {[o.tensor for o in run.outputs]}")

@@ -1,61 +1,30 @@
-"""How does the host get one trustworthy answer out of a device, or know that there is none?
+"""What does the host ask a device, and what does it get? Models, inputs, invocations, tensors, as bytes.
 
-`Client.ask` sends a request, sends it again at growing intervals while nothing comes, drops stale and damaged
-frames, and ends at its deadline whatever arrives: with the answer, or with LinkError (nothing trustworthy),
+One client per line, one thread per client. Every answer is trustworthy or an error: LinkError (none came),
 DeviceReset (another boot nonce), DeviceFault (the firmware reported a crash), DeviceRefused (it said no).
-The methods above it speak of models, inputs, invocations and tensors as bytes. One client per line, one
-thread per client; one request is outstanding at a time.
+Resending, windows and time are exchange.py's.
 """
 
 from __future__ import annotations
 
 import hashlib
 import secrets
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from coverify.errors import BadAnswer, DeviceRefused, DeviceReset, LinkError
 from coverify.link import requests
+from coverify.link.checks import Check, Checked, CheckInput, Usage, Used, inputs_digest
 from coverify.link.deadline import Deadline
-from coverify.link.frames import Decoder, Frame, encode
+from coverify.link.exchange import Exchange
 from coverify.link.line import Line
-from coverify.link.requests import Answer, HelloAnswer, Invoked, Plan, Request, TensorSize
+from coverify.link.pace import Pace
+from coverify.link.requests import Features, HelloAnswer, Invoked, Plan, Request, Status, TensorSize
 from coverify.link.wirelog import WireLog
 
-#: a device that talks without end is not waited for any longer than this before HELLO
-FORGET_S = 0.2
 A = TypeVar("A")
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How long to wait, in seconds, on a device of ordinary speed; a board's timeout_scale stretches all.
-
-    `resend_s` and `growth`: a request is sent again after resend_s plus the time its bytes take at
-    `bytes_per_s`, then after growth times that, …, at most `most_sends` times. `answer_s` and `compute_s`:
-    when to give up on requests that only use the line, and on those that run the network.
-    """
-
-    resend_s: float = 0.5
-    growth: float = 2.0
-    most_sends: int = 8
-    bytes_per_s: float = 4000.0
-    answer_s: float = 10.0
-    compute_s: float = 30.0
-
-    def scaled(self, factor: float) -> Pace:
-        """The pace of a device that is `factor` times slower."""
-        return Pace(
-            self.resend_s * factor,
-            self.growth,
-            self.most_sends,
-            self.bytes_per_s / factor,
-            self.answer_s * factor,
-            self.compute_s * factor,
-        )
 
 
 @dataclass(frozen=True)
@@ -95,40 +64,62 @@ class Client:
     ) -> None:
         """`obituary` says why the other end died, if it did (""): it is added to every LinkError."""
         self.pace = pace or Pace()
-        self.boot = 0
-        self.dropped = 0
-        self.resends = 0
-        self._line = line
-        self._log = wire_log
+        self._exchange = Exchange(line, self.pace, wire_log)
         self._obituary = obituary
-        self._decoder = Decoder(on_damage=wire_log.damaged if wire_log else None)
-        self._inbox: deque[Frame] = deque()
-        # neither sequence numbers nor invocations of an earlier session may be taken for ours
-        self._seq = secrets.randbits(16)
+        # invocations of an earlier session may not be taken for ours
         self._invocation = _nonce()
+        self._inputs: dict[int, bytes] = {}
         self._hello: HelloAnswer | None = None
         self._plan: Plan | None = None
         self._preloaded = b""
 
     @property
+    def boot(self) -> int:
+        """The boot nonce of this session; 0 before HELLO."""
+        return self._exchange.boot
+
+    @boot.setter
+    def boot(self, nonce: int) -> None:
+        self._exchange.boot = nonce
+
+    @property
+    def dropped(self) -> int:
+        """Whole frames that answered nothing."""
+        return self._exchange.dropped
+
+    @property
+    def resends(self) -> int:
+        """Requests that were sent again."""
+        return self._exchange.resends
+
+    @property
     def damaged(self) -> int:
         """Blocks of bytes from the device that were no frame."""
-        return self._decoder.damaged
+        return self._exchange.damaged
 
     def close(self) -> None:
         """Close the line."""
-        self._line.close()
+        self._exchange.close()
 
-    # -- one request ----------------------------------------------------------------------------------
+    # -- requests -------------------------------------------------------------------------------------
 
     def ask(self, request: Request[A], deadline: Deadline | None = None) -> A:
         """The device's answer to `request`, by `deadline` (None: as the pace says)."""
-        deadline = deadline or Deadline.in_s(self.pace.compute_s if request.computes else self.pace.answer_s)
+        return next(self.ask_all([request], 1, deadline))
+
+    def ask_all(
+        self, asked: Iterable[Request[A]], window: int | None = None, deadline: Deadline | None = None
+    ) -> Iterator[A]:
+        """The answers to all requests, in order, up to `window` (None: the device's) under way at once."""
+        if window is None:
+            window = self._greeted.window
         try:
-            answer = self._exchange(request, deadline)
-            if answer.status is not requests.Status.OK:
-                raise answer.refusal(request.name)
-            return request.answer(answer.body)
+            yield from self._exchange.answers(asked, window, deadline)
+        except DeviceRefused as refused:
+            # this client sends what is legal, so the device is not where its last answer has left it
+            if refused.status == Status.BAD_STATE and self._plan is not None:
+                raise LinkError(f"{refused}; an old request came late, the line mixes them up") from refused
+            raise
         except (BadAnswer, DeviceReset):
             raise
         except LinkError as err:
@@ -137,79 +128,16 @@ class Client:
                 raise LinkError(f"{err}; {cause}") from err
             raise
 
-    def _exchange(self, request: Request[A], deadline: Deadline) -> Answer:
-        self._seq = (self._seq + 1) & 0xFFFF
-        frame = Frame(request.type, self._seq, request.payload())
-        wire = encode(frame)
-        wait_s = self.pace.resend_s + len(wire) / self.pace.bytes_per_s
-        for send in range(self.pace.most_sends):
-            self.resends += send > 0
-            self._send(frame, wire, deadline)
-            last = send == self.pace.most_sends - 1
-            answer = self._receive(request, deadline if last else deadline.sooner(wait_s))
-            if answer is not None:
-                return answer
-            if deadline.passed:
-                break
-            wait_s *= self.pace.growth
-        raise LinkError(
-            f"no answer to {request.name} from {self._line.name} (sent {send + 1} times; damaged frames: "
-            f"{self.damaged}, stale ones: {self.dropped}); does the firmware run, at this baud rate?"
-        )
-
-    def _send(self, frame: Frame, wire: bytes, deadline: Deadline) -> None:
-        if self._log:
-            self._log.frame("host", frame)
-        # a frame that is cut short is damaged at the other end, and sent again in time
-        self._line.write(wire, deadline)
-
-    def _receive(self, request: Request[A], until: Deadline) -> Answer | None:
-        while True:
-            while self._inbox:
-                answer = self._match(request, self._inbox.popleft())
-                if answer is not None:
-                    return answer
-            if until.passed:
-                return None
-            self._fetch(until)
-
-    def _fetch(self, until: Deadline) -> None:
-        for frame in self._decoder.feed(self._line.read(until)):
-            if self._log:
-                self._log.frame("device", frame)
-            self._inbox.append(frame)
-
-    def _match(self, request: Request[A], frame: Frame) -> Answer | None:
-        """The answer in `frame`, None if it answers something else."""
-        if frame.type == requests.FAULT:
-            raise requests.parse_fault(frame.payload)
-        if frame.seq != self._seq or frame.type != request.type | requests.ANSWER:
-            self.dropped += 1
-            return None
-        answer = Answer.parse(request.name, frame.payload)
-        if isinstance(request, requests.Hello):
-            self.boot = answer.boot
-        elif answer.boot != self.boot:
-            raise DeviceReset(self.boot, answer.boot)
-        return answer
-
     # -- a session ------------------------------------------------------------------------------------
 
     def hello(self, deadline: Deadline | None = None) -> HelloAnswer:
         """Begin a session, or begin again after DeviceReset: who is there, and what can it hold?"""
         self._plan = None
-        self._forget_the_past()
+        self._exchange.forget_the_past()
         self._hello = self.ask(requests.Hello(_nonce()), deadline)
         if self.boot == 0:
             raise BadAnswer("the device keeps boot nonce 0 after HELLO; a reset could not be seen")
         return self._hello
-
-    def _forget_the_past(self) -> None:
-        """Drop what has arrived: a crash that was reported before a reset must not count after it."""
-        self._inbox.clear()
-        patience = Deadline.in_s(FORGET_S)
-        while not patience.passed and (data := self._line.read(Deadline.in_s(0))):
-            self.dropped += len(self._decoder.feed(data))
 
     def ensure_model(self, model: bytes, progress: Progress | None = None) -> Plan:
         """Have `model` loaded, uploading it unless the device has it; `progress(sent, total)` in bytes.
@@ -218,14 +146,23 @@ class Client:
         long, but a device that stands still may not.
         """
         self._plan = None
+        self._inputs.clear()
         begin = requests.ModelBegin(len(model), hashlib.sha256(model).digest())
         if not self.ask(begin):
             self._plan = self._claim(begin)
             if self._plan is not None:
                 return self._plan
             self._upload(model, progress)
-        self._plan = self.ask(requests.ModelEnd())
+        self._plan = self._end_of_upload()
         return self._plan
+
+    def _end_of_upload(self) -> Plan:
+        try:
+            return self.ask(requests.ModelEnd())
+        except DeviceRefused as refused:
+            if refused.status in (Status.BAD_DIGEST, Status.BAD_STATE):
+                raise LinkError(f"the upload went wrong: {refused}") from refused
+            raise
 
     def preloaded(self, model: bytes) -> None:
         """Says that `model` may lie in the device's memory: `ensure_model` then asks before it sends."""
@@ -238,7 +175,7 @@ class Client:
         try:
             return self.ask(requests.ModelEnd())
         except DeviceRefused as refused:
-            if refused.status != requests.Status.BAD_DIGEST:
+            if refused.status not in (Status.BAD_DIGEST, Status.BAD_STATE):
                 raise
             self._preloaded = b""
             self.ask(begin)
@@ -246,25 +183,52 @@ class Client:
 
     def _upload(self, model: bytes, progress: Progress | None) -> None:
         size = self._greeted.max_payload - requests.MODEL_DATA_FIELDS
-        for offset in range(0, len(model), size):
-            sent = self.ask(requests.ModelData(offset, model[offset : offset + size]))
+        pieces = (requests.ModelData(at, model[at : at + size]) for at in range(0, len(model), size))
+        one_by_one = Features.SLOW_STORE in self._greeted.features
+        for number, _ in enumerate(self.ask_all(pieces, 1 if one_by_one else None), 1):
             if progress is not None:
-                progress(sent, len(model))
+                progress(min(number * size, len(model)), len(model))
 
     def set_input(self, ordinal: int, data: bytes) -> None:
         """Give the model's input number `ordinal` all its bytes."""
         size = self._greeted.max_payload - requests.INPUT_FIELDS
-        for offset in range(0, max(len(data), 1), size):
-            self.ask(requests.Input(ordinal, offset, data[offset : offset + size]))
+        pieces = (
+            requests.Input(ordinal, at, data[at : at + size]) for at in range(0, max(len(data), 1), size)
+        )
+        for _ in self.ask_all(pieces):
+            pass
+        self._inputs[ordinal] = data
 
     def invoke(self, *, stepped: bool = False, deadline: Deadline | None = None) -> Invoked:
         """Run the network, or (stepped) make it ready for `step`. Every call is a new invocation."""
-        self._invocation = (self._invocation + 1) & 0xFFFFFFFF
-        invoked = self.ask(requests.Invoke(self._invocation, stepped), deadline)
+        invoked = self.ask(requests.Invoke(self._next_invocation(), stepped), deadline)
         expected = 0 if stepped else self._loaded.n_operators
         if invoked.operators != expected:
             raise BadAnswer(f"INVOKE executed {invoked.operators} operators, must be {expected}")
+        self._require(invoked.inputs, [self._inputs[i] for i in sorted(self._inputs)])
         return invoked
+
+    def _next_invocation(self) -> int:
+        self._invocation = (self._invocation + 1) & 0xFFFFFFFF
+        return self._invocation
+
+    def _require(self, digest: bytes, inputs: Sequence[bytes]) -> None:
+        """The line may bring an old request late: what was computed on has to be what was meant."""
+        if digest != inputs_digest(inputs):
+            raise LinkError(
+                "the device computed on other inputs than it was sent; the line mixes up requests"
+            )
+
+    def check(self, asked: Iterable[tuple[CheckInput, int, tuple[int, ...]]]) -> Iterator[Checked]:
+        """Digests for each (input, first operator, tensors that each operator from it on writes).
+
+        Several are under way at once. After each it is as if its last operator had just been stepped.
+        """
+        return self.ask_all(Check(self._next_invocation(), first, n, given) for given, first, n in asked)
+
+    def usage(self) -> Used:
+        """How much memory the device uses."""
+        return self.ask(Usage())
 
     def step(self, op: int, deadline: Deadline | None = None) -> OperatorRun:
         """Run operator `op` (0, 1, … in order; the last one may be asked again) and fetch what it wrote."""
@@ -280,10 +244,11 @@ class Client:
         """The bytes of a tensor that the device still holds (see READ in protocol.h)."""
         size = self._greeted.max_payload - requests.ANSWER_PREAMBLE - requests.READ_FIELDS
         pieces = (
-            self.ask(requests.Read(tensor, offset, min(size, n_bytes - offset)))
-            for offset in range(0, n_bytes, size)
+            requests.Read(self._invocation, tensor, at, min(size, n_bytes - at))
+            for at in range(0, n_bytes, size)
         )
-        return b"".join(pieces)
+        answers: Iterator[bytes] = self.ask_all(pieces)
+        return b"".join(answers)
 
     def outputs(self) -> tuple[OperatorOutput, ...]:
         """The bytes of all outputs of the last invocation."""

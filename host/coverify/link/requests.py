@@ -3,7 +3,7 @@
 A request encodes itself and decodes the body of its own answer. A device may lie: every field is checked
 against the request and against the bounds of the protocol, and an answer that does not fit is a BadAnswer
 that names the field. Nothing is allocated from a size that a device claims.
-Layout: device_harness/agent/protocol.h, version 1.
+Layout: device_harness/agent/protocol.h, version 2.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from coverify.errors import BadAnswer, DeviceFault, DeviceRefused, FaultRegister
 from coverify.link.body import Body
 from coverify.link.frames import MAX_PAYLOAD
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 ANSWER = 0x80
 FAULT = 0xFE
 DIGEST_SIZE = 32
+#: bytes of SHA-256 that are kept of a tensor
+TENSOR_DIGEST_SIZE = 16
 #: no tensor on a microcontroller is larger; a claim above it is a lie
 MAX_TENSOR_BYTES = 1 << 28
 _MIN_DEVICE_PAYLOAD = 64
@@ -60,6 +62,8 @@ class Features(IntFlag):
 
     TRACE = 1
     CYCLES = 2
+    CHECK = 4
+    SLOW_STORE = 8
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,14 @@ class Request(Generic[A]):
     computes: ClassVar[bool] = False
 
     @property
+    def begins_at(self) -> int | None:
+        """The offset of a piece of something that comes in order; None for all else.
+
+        CV_RANGE may then only mean that the piece before was lost.
+        """
+        return None
+
+    @property
     def name(self) -> str:
         """The request's name in protocol.h, without CV_."""
         return NAMES[self.type]
@@ -108,7 +120,10 @@ class Request(Generic[A]):
 
 @dataclass(frozen=True)
 class HelloAnswer:
-    """Who the device is. Sizes in bytes; `model_sha256` is zeros when no model is loaded."""
+    """Who the device is. Sizes in bytes; `model_sha256` is zeros when no model is loaded.
+
+    `counter` is what counts cycles ("" for nothing), `clock_hz` how fast it counts (0: unknown).
+    """
 
     version: int
     window: int
@@ -116,6 +131,7 @@ class HelloAnswer:
     model_capacity: int
     arena_capacity: int
     features: Features
+    clock_hz: int
     model_sha256: bytes
     board: str
     core: str
@@ -123,6 +139,7 @@ class HelloAnswer:
     rounding: str
     compiler: str
     build_id: str
+    counter: str
 
 
 @dataclass(frozen=True)
@@ -143,14 +160,14 @@ class Hello(Request[HelloAnswer]):
                 f"the device speaks version {version} of the link protocol, this host {PROTOCOL_VERSION}: "
                 "build and flash the firmware that belongs to this coverify"
             )
-        window, most, model, arena, features = body.ints(struct.Struct("<HIIII"))
+        window, most, model, arena, features, clock_hz = body.ints(struct.Struct("<HIIIII"))
         body.within("window", window, 1, 0xFFFF)
         body.within("max payload", most, _MIN_DEVICE_PAYLOAD, MAX_PAYLOAD)
         digest = body.take(DIGEST_SIZE)
-        board, core, engine, rounding, compiler, build_id = (body.text() for _ in range(6))
+        board, core, engine, rounding, compiler, build_id, counter = (body.text() for _ in range(7))
         return HelloAnswer(
-            version, window, most, model, arena, Features(features & 3), digest,
-            board, core, engine, rounding, compiler, build_id,
+            version, window, most, model, arena, Features(features & 15), clock_hz, digest,
+            board, core, engine, rounding, compiler, build_id, counter,
         )  # fmt: skip
 
 
@@ -178,13 +195,19 @@ class ModelData(Request[int]):
     offset: int
     data: bytes = field(repr=False)
 
+    @property
+    def begins_at(self) -> int:
+        """Its offset."""
+        return self.offset
+
     def payload(self) -> bytes:
         """u32 offset, bytes."""
         return struct.pack("<I", self.offset) + self.data
 
     def _decode(self, body: Body) -> int:
         received = body.u32()
-        body.equal("bytes received", received, self.offset + len(self.data))
+        # more than this piece's end: pieces after it came before it was asked again
+        body.within("bytes received", received, self.offset + len(self.data), MAX_TENSOR_BYTES)
         return received
 
 
@@ -228,23 +251,33 @@ class Input(Request[int]):
     offset: int
     data: bytes = field(repr=False)
 
+    @property
+    def begins_at(self) -> int:
+        """Its offset."""
+        return self.offset
+
     def payload(self) -> bytes:
         """u16 ordinal, u16 0, u32 offset, bytes."""
         return struct.pack("<HHI", self.ordinal, 0, self.offset) + self.data
 
     def _decode(self, body: Body) -> int:
         received = body.u32()
-        body.equal("bytes received", received, self.offset + len(self.data))
+        # more than this piece's end: pieces after it came before it was asked again
+        body.within("bytes received", received, self.offset + len(self.data), MAX_TENSOR_BYTES)
         return received
 
 
 @dataclass(frozen=True)
 class Invoked:
-    """An invocation: operators executed (0 when it is to be stepped), cycles (0: not counted)."""
+    """An invocation: operators executed (0 when it is to be stepped), cycles (0: not counted).
+
+    `inputs` is the digest of what the device was given (checks.inputs_digest).
+    """
 
     id: int
     operators: int
     cycles: int
+    inputs: bytes
 
 
 @dataclass(frozen=True)
@@ -263,7 +296,7 @@ class Invoke(Request[Invoked]):
     def _decode(self, body: Body) -> Invoked:
         got, operators, cycles = body.ints(struct.Struct("<IIQ"))
         body.equal("id", got, self.id)
-        return Invoked(got, operators, cycles)
+        return Invoked(got, operators, cycles, body.take(TENSOR_DIGEST_SIZE))
 
 
 @dataclass(frozen=True)
@@ -301,16 +334,17 @@ class Step(Request[Stepped]):
 
 @dataclass(frozen=True)
 class Read(Request[bytes]):
-    """`n` bytes of a tensor from `offset` on. The answer is exactly these bytes."""
+    """`n` bytes of a tensor of invocation `id` from `offset` on. The answer is exactly these bytes."""
 
     type: ClassVar[int] = 0x08
+    id: int
     tensor: int
     offset: int
     n: int
 
     def payload(self) -> bytes:
-        """u32 tensor, u32 offset, u32 n."""
-        return struct.pack("<III", self.tensor, self.offset, self.n)
+        """u32 id, u32 tensor, u32 offset, u32 n."""
+        return struct.pack("<IIII", self.id, self.tensor, self.offset, self.n)
 
     def _decode(self, body: Body) -> bytes:
         tensor, offset = body.ints(_PAIR)
@@ -328,6 +362,8 @@ NAMES = {
     Invoke.type: "INVOKE",
     Step.type: "STEP",
     Read.type: "READ",
+    0x09: "CHECK",  # checks.py
+    0x0A: "USAGE",
     FAULT: "FAULT",
 }
 #: bytes that an answer's preamble and a request's own fields take from a payload

@@ -7,7 +7,7 @@ input. Absent (None) means "does not apply"; an empty list means "looked, and th
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -70,6 +70,14 @@ class Device(Row):
     compiler: Text | None = None
     build_id: Text | None = None
     protocol: Count | Text | None = None
+    counter: Text | None = None
+    """What counts cycles there; of an emulator's SysTick or timer: the emulator's time."""
+    arena_bytes: Count | None = None
+    stack_bytes: Count | None = None
+    """The most bytes of stack ever used."""
+    flash_bytes: Count | None = None
+    ram_bytes: Count | None = None
+    """Code and constants, and data and stacks, of the image, without the model's place and the arena."""
 
 
 class Oracle(Row):
@@ -88,6 +96,8 @@ class TensorRow(Row):
     op: Text | None = None
     bytes: Count
     compared_samples: Count
+    cycles: Count | None = None
+    """What the device counted in this tensor's operator, on average over the samples (device.counter)."""
     mismatching_samples: Count = 0
     max_abs_diff: Count | None = None
 
@@ -230,7 +240,13 @@ class OperatorRow(Row):
     zero_point: Int64 | None = None
     lowered_to: Annotated[tuple[Text, ...], Field(max_length=100)] = ()
     accumulator: tuple[Int64, Int64] | None = None
-    """Least and greatest accumulator over all inputs, proved by intervals."""
+    """Least and greatest sum and partial sum of its accumulators over all inputs, proved by intervals."""
+    overflow: Literal["impossible", "found", "open"] | None = None
+    """Can an accumulator overflow for an input of the declared range? `found`: on an input that was run."""
+    overflow_value: Int64 | None = None
+    """The sum that overflows there."""
+    overflow_input: Text | None = None
+    """The file of that input, in the result's folder."""
     refused: Text | None = None
     """Why it is not supported; None when it is."""
 
@@ -241,4 +257,12 @@ class OperatorSupport(Row):
     op: Text
     reference: bool
     lowered_to: Annotated[tuple[Text, ...], Field(max_length=100)] = ()
+    exact: Text | None = None
+    """What of it is not lowered but only run, and why."""
     firmware: bool
+    checked: Annotated[dict[Text, Count], Field(max_length=100)] = {}
+    """Type of its data → random models on which every byte equalled the oracle's (recorded)."""
+    variant: Text | None = None
+    """Its kernel under the profile, or why the profile refuses it."""
+    graphs: Count | None = None
+    """Random graphs with it of which every byte equalled the oracle of the profile."""

@@ -16,15 +16,20 @@ from coverify.report.junit import mismatch_text, query_name
 from coverify.report.merge import base_name
 from coverify.report.plain import digest, grouped, plain, seconds
 from coverify.report.result import Result
+from coverify.report.rows import OperatorRow
 from coverify.report.verdict import MEANINGS, Verdict, exit_code
 
 MAX_LINES: Final = 40
 """Most rows of a table that are printed."""
 
 FOLDED: Final = {
-    "name", "where", "evidence", "note", "notes", "lowered to", "found", "to install", "part", "file",
+    "name", "where", "evidence", "note", "notes", "lowered to", "concrete", "found", "to install", "part",
+    "file",
 }  # fmt: skip
 """Columns whose cells may be broken into lines; all others stay whole."""
+
+_TYPES: Final = ("int8", "int16", "uint8", "int32", "int64", "bool", "float32")
+"""Types of an operator's data, in the order in which they are named."""
 
 STYLES: Final = {0: "bold green", 1: "bold red", 2: "bold magenta", 3: "bold magenta", 4: "bold yellow"}
 """Exit code → style of the verdict."""
@@ -39,6 +44,8 @@ def render(result: Result, console: Console) -> None:
         console.print(Text(line, style="dim"))
     _tensors(result, console)
     _mismatches(result, console)
+    _kernels(result, console)
+    _diagnoses(result, console)
     _queries(result, console)
     _replays(result, console)
     _parts(result, console)
@@ -84,7 +91,7 @@ def _table(title: str, *columns: str) -> Table:
         title=Text(title, style="bold"), title_justify="left", box=None, pad_edge=False, header_style="dim"
     )
     for column in columns:
-        right = column in ("op", "samples", "bytes", "differ", "max |Δ|", "label", "became", "time")
+        right = column in ("op", "samples", "bytes", "differ", "max |Δ|", "cycles", "label", "became", "time")
         whole = column not in FOLDED
         table.add_column(column, justify="right" if right else "left", overflow="fold", no_wrap=whole)
     return table
@@ -105,11 +112,14 @@ def _tensors(result: Result, console: Console) -> None:
     rows = result.tensors or ()
     if not rows:
         return
-    table = _table("Tensors", "op", "operator", "tensor", "name", "samples", "bytes", "differ", "max |Δ|")
+    titles = ["op", "operator", "tensor", "name", "samples", "bytes", "differ", "max |Δ|"]
+    counted = any(row.cycles is not None for row in rows)
+    table = _table("Tensors", *titles, *(["cycles"] if counted else []))
     for row in rows[:MAX_LINES]:
         numbers = (row.compared_samples, grouped(row.bytes), row.mismatching_samples, row.max_abs_diff)
         name = plain(row.name, 13) if row.name else None
-        table.add_row(*map(_cell, (row.op_index, row.op, row.tensor, name, *numbers)))
+        cycles = [None if row.cycles is None else grouped(row.cycles)] if counted else []
+        table.add_row(*map(_cell, (row.op_index, row.op, row.tensor, name, *numbers, *cycles)))
     _print(table, len(rows), console)
 
 
@@ -121,6 +131,50 @@ def _mismatches(result: Result, console: Console) -> None:
     for row in rows[:MAX_LINES]:
         table.add_row(*map(_cell, (row.op_index, row.op, row.tensor, mismatch_text(row))))
     _print(table, len(rows), console)
+
+
+def _kernels(result: Result, console: Console) -> None:
+    rows = result.kernels or ()
+    if not rows:
+        return
+    table = _table(
+        "Kernels", "operator", "where", "samples", "bytes", "differ", "refused", "variants", "note"
+    )
+    for row in rows:
+        shown = (
+            f"{sum(v.cases > 0 for v in row.separated)} of {len(row.separated)}" if row.separated else None
+        )
+        note = ", ".join(row.explained_by) or row.first
+        numbers = (row.cases, grouped(row.bytes), row.differing, row.refused, shown)
+        table.add_row(*map(_cell, (row.op, row.shape_class, *numbers, note)))
+    console.print()
+    console.print(table)
+
+
+def _diagnoses(result: Result, console: Console) -> None:
+    for row in (result.diagnoses or ())[:MAX_LINES]:
+        console.print()
+        where = f"op {row.op_index} {row.op}, tensor {row.tensor}, element {list(row.element)}"
+        where += f", sample {row.sample}"
+        console.print(Text(plain(where), style="bold"))
+        console.print(Text(f"  expected {row.expected}, the device has {row.got}"))
+        if row.steps:
+            console.print(Text("  " + ", ".join(f"{step.name} {step.value}" for step in row.steps)))
+        share = f"{grouped(row.differing_elements)} of {grouped(row.elements)} elements"
+        console.print(Text(f"  {share} differ, in {row.differing_samples} of {row.samples} samples"))
+        for pattern in row.patterns:
+            console.print(Text(f"  {plain(pattern)}"))
+        for variant in row.explained_by:
+            said = Text.assemble(
+                ("  explained by ", ""), (plain(variant.name), "bold"), f": {plain(variant.says)}"
+            )
+            console.print(said)
+        if not row.explained_by:
+            console.print(Text("  no known variant gives exactly these bytes", style="yellow"))
+        for variant in row.nearest:
+            console.print(
+                Text(f"  near: {plain(variant.name)}, {grouped(variant.remaining)} elements left over")
+            )
 
 
 def _queries(result: Result, console: Console) -> None:
@@ -166,7 +220,16 @@ def _operators(result: Result, console: Console) -> None:
     if not rows:
         return
     table = _table(
-        "Operators", "op", "operator", "writes", "shape", "scale", "zero", "accumulator", "lowered to"
+        "Operators",
+        "op",
+        "operator",
+        "writes",
+        "shape",
+        "scale",
+        "zero",
+        "accumulator",
+        "overflows",
+        "lowered to",
     )
     for row in rows[:MAX_LINES]:
         reach = None if row.accumulator is None else f"{row.accumulator[0]}…{row.accumulator[1]}"
@@ -175,20 +238,34 @@ def _operators(result: Result, console: Console) -> None:
         written = ", ".join(map(str, row.outputs))
         shape = "×".join(map(str, row.shape))
         table.add_row(
-            *map(_cell, (row.op_index, row.op, written, shape, scale, row.zero_point, reach, lowered))
+            *map(
+                _cell,
+                (row.op_index, row.op, written, shape, scale, row.zero_point, reach, _overflow(row), lowered),
+            )
         )
     _print(table, len(rows), console)
+
+
+def _overflow(row: OperatorRow) -> str | None:
+    if row.overflow != "found":
+        return "cannot" if row.overflow == "impossible" else row.overflow
+    return f"{row.overflow_value}" + (f" ({row.overflow_input})" if row.overflow_input else "")
 
 
 def _support(result: Result, console: Console) -> None:
     rows = result.support or ()
     if not rows:
         return
-    table = _table("Operators of TFLM", "operator", "reference", "firmware", "lowered to")
+    table = _table("Operators", "operator", "concrete", "oracle", "firmware", "lowered to", "kernel")
     for row in rows:
-        yes = ["yes" if here else "no" for here in (row.reference, row.firmware)]
+        types = ", ".join(t for t in _TYPES if t in row.checked)
         lowered = ", ".join(row.lowered_to) or ("the same wire" if row.reference else None)
-        table.add_row(*map(_cell, (row.op, *yes, lowered)))
+        if row.exact:
+            lowered = f"{lowered} ({row.exact})"
+        concrete = types or ("yes" if row.graphs else "not checked" if row.reference else "no")
+        n_models = sum(row.checked.values()) or row.graphs or None
+        here = "yes" if row.firmware else "no"
+        table.add_row(*map(_cell, (row.op, concrete, n_models, here, lowered, row.variant)))
     console.print()
     console.print(table)
 

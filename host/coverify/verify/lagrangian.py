@@ -24,7 +24,16 @@ from coverify.verify.bounds import Box
 from coverify.verify.deadline import Deadline
 from coverify.verify.errors import CannotDecide
 from coverify.verify.query import I64Array
-from tflm_int8.program.primitives import Affine, Max, Program, Select, Staircase, Table, thresholds
+from tflm_int8.program.primitives import (
+    MAX_STAIRS,
+    Affine,
+    Max,
+    Program,
+    Select,
+    Staircase,
+    Table,
+    thresholds,
+)
 
 FRACTION_BITS = 22
 ONE = 1 << FRACTION_BITS
@@ -143,7 +152,7 @@ class Lagrangian:
             match step:
                 case Affine():
                     passed = self._affine(step, nu, done)
-                case Staircase() | Table():
+                case Staircase() | Table() if _has_corners(step):
                     passed = [(step.source, self._stairs(wire, nu, multipliers.get(wire), done))]
                 case Select():
                     passed = [(step.source, _added_at(step.index, nu, len(self.boxes[step.source].lo)))]
@@ -216,6 +225,11 @@ class Lagrangian:
                 assert isinstance(step, Table)
                 self._corners[wire] = table_corners(step, self.boxes[step.source])
         return self._corners[wire]
+
+
+def _has_corners(step: Staircase | Table) -> bool:
+    """Has it few enough stairs to look at each? The others (of int16 and wider) count by their ends."""
+    return isinstance(step, Table) or step.rule.hi - step.rule.lo <= MAX_STAIRS
 
 
 def _greatest_gains(corners: Corners, nu: I64Array, xi: I64Array) -> tuple[I64Array, I64Array, I64Array]:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from coverify.verify.deadline import Deadline
+from coverify.verify.engines import ENGINES
 from coverify.verify.engines.enumerate import MAX_POINTS
 from coverify.verify.engines.packages import usable
 from coverify.verify.query import Outcome, Robustness, Verdict
@@ -20,8 +21,8 @@ from coverify.verify.query import Outcome, Robustness, Verdict
 SMALL = 20_000
 """A box of so many points is enumerated before anything else."""
 
-RACERS = ("bitwuzla", "cpsat", "z3", "boolector", "milp")
-"""The solvers that race, the strongest first; of milp only counterexamples count."""
+RACERS = ("bab", "bitwuzla", "cpsat", "z3", "boolector", "milp")
+"""The engines that race, the strongest first; of milp only counterexamples count."""
 
 Ask = Callable[[str, Deadline], Outcome]
 Race = Callable[[tuple[str, ...], Deadline], Outcome]
@@ -39,13 +40,14 @@ def stages(query: Robustness) -> tuple[Stage, ...]:
     """The engines that are asked one by one, in order."""
     if query.n_points <= SMALL:
         return (Stage("enumerate"),)
-    return (Stage("interval", 0.5), Stage("attack", 0.1), Stage("bab", 0.5))
+    return (Stage("interval", 0.5), Stage("attack", 0.1), Stage("bab", 0.4))
 
 
 def racers(query: Robustness) -> tuple[str, ...]:
     """The engines that race for what is left."""
     countable = ("enumerate",) if SMALL < query.n_points <= MAX_POINTS else ()
-    return (*(name for name in (*RACERS[:1], *countable, *RACERS[1:]) if usable(name)),)
+    names = (*RACERS[:2], *countable, *RACERS[2:])
+    return (*(name for name in names if name in ENGINES and usable(name)),)
 
 
 def turn(deadline: Deadline, n_waiting: int, n_free: int) -> Deadline:

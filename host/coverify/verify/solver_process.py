@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from coverify.verify.child import Request, receive, send
+from tflm_int8.program.primitives import Program
 
 
 @dataclass(eq=False)
@@ -22,8 +23,8 @@ class SolverProcess:
     process: subprocess.Popen[bytes]
     stderr: IO[bytes]
     replies: queue.Queue[object] = field(default_factory=queue.Queue)
-    loaded: bool = False
-    """Has it been given the network?"""
+    loaded: Program | None = None
+    """The network that it was given last."""
 
     @staticmethod
     def start() -> SolverProcess:

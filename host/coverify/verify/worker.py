@@ -13,13 +13,14 @@ import dataclasses
 import queue
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from coverify.verify import portfolio
 from coverify.verify.child import GRACE_S, Load, Solve
 from coverify.verify.deadline import Deadline
-from coverify.verify.engines import ENGINES, confirm
-from coverify.verify.engines.packages import PACKAGES, require
+from coverify.verify.engines import base_of, confirm, found
+from coverify.verify.engines.packages import require
 from coverify.verify.errors import BadQuery, EngineFault
 from coverify.verify.problem import Problem
 from coverify.verify.query import Outcome, Robustness
@@ -31,7 +32,8 @@ MEMORY_BYTES = 4 << 30
 """Address space that a child may use, where the system can limit it."""
 START_S = 60.0
 """How long a child may take to start (it imports numpy)."""
-_SHARED = "engines that need no package"
+_SHARED = "attack, dual, enumerate, interval"
+"""The place of the engines that need no solver; any other has one of its own."""
 
 Ended = tuple[str, Outcome | BaseException]
 """A contender's engine, and how it ended."""
@@ -42,7 +44,7 @@ class Worker:
     """Decides queries on one network in child processes; a context manager, not for several threads at
     once.
 
-    jobs: how many solvers may race in `auto`.
+    program: may be set to another network between two queries; jobs: how many solvers may race in `auto`.
     """
 
     program: Program
@@ -75,9 +77,9 @@ class Worker:
         Raises BadQuery (sizes, label, engine name), MissingPackage, EngineFault (a counterexample that is
         none).
         """
-        if engine != AUTO and engine not in ENGINES:
-            raise BadQuery(f"unknown engine {engine!r}; there are: {AUTO}, {', '.join(ENGINES)}")
-        require(engine)
+        if engine != AUTO:
+            found(engine)
+        require(base_of(engine))
         if not timeout_s > 0:
             raise BadQuery(f"the time-out must be more than 0 s, not {timeout_s}")
         problem = Problem(self.program, query)
@@ -125,16 +127,16 @@ class Worker:
             child = self._children.get(place)
             if child is None:
                 child = self._children[place] = SolverProcess.start()
-        if not child.loaded:
+        if child.loaded is None:
             child.ask(None, START_S)
+        if child.loaded is not self.program:
             child.ask(Load(self.program, self.memory_bytes), START_S)
-            child.loaded = True
+            child.loaded = self.program
         return child
 
     def _race(self, problem: Problem, engines: tuple[str, ...], deadline: Deadline, seed: int) -> Outcome:
-        """The first sound answer of the engines, up to `jobs` at a time; else UNKNOWN with their reasons.
-
-        Every engine has a place of its own.  EngineFault of any of them ends the race.
+        """The first sound answer of the engines, up to `jobs` at a time and one in each place; else UNKNOWN
+        with their reasons.  EngineFault of any of them ends the race.
         """
         waiting, reasons = list(engines), []
         running: dict[str, threading.Thread] = {}
@@ -142,8 +144,9 @@ class Worker:
         over = threading.Event()
         try:
             while waiting or running:
-                while waiting and len(running) < self.jobs:
-                    name = waiting.pop(0)
+                while len(running) < self.jobs and (ready := _ready(waiting, running)):
+                    name = ready
+                    waiting.remove(name)
                     until = portfolio.turn(deadline, len(waiting), self.jobs - len(running) - 1)
                     arguments = (problem, name, until, seed, over, ended)
                     running[name] = threading.Thread(target=self._contend, args=arguments, daemon=True)
@@ -182,9 +185,16 @@ class Worker:
         ended.put((engine, said))
 
 
+def _ready(waiting: list[str], running: Iterable[str]) -> str | None:
+    """The first of `waiting` whose place none of `running` has."""
+    taken = {place_of(name) for name in running}
+    return next((name for name in waiting if place_of(name) not in taken), None)
+
+
 def place_of(engine: str) -> str:
     """Which child an engine runs in."""
-    return engine if engine in PACKAGES else _SHARED
+    base = base_of(engine)
+    return _SHARED if base in _SHARED.split(", ") else base
 
 
 def decide(

@@ -37,7 +37,8 @@ def assert_equals_tflm(content: bytes, reference: Reference, x: np.ndarray) -> N
         if tensor in trace:
             np.testing.assert_array_equal(wires[wire], integers(trace[tensor]), f"wire {wire}")
             compared += 1
-    assert compared == len(reference.kernels)
+    renamed = sum(kernel.node.op.name in ("CAST", "RESHAPE") for kernel in reference.kernels)
+    assert compared >= len(reference.kernels) - renamed
 
 
 @pytest.mark.parametrize("name", random_elementwise.ONE_OP)

@@ -10,6 +10,8 @@ import pytest
 import random_elementwise
 import random_graphs
 import random_movement
+import random_operands
+import random_state
 from model_builder import Builder
 from oracle import NETWORKS
 from tflm_int8 import MalformedModel, Model, Reference, TflmError, lower, sample_shape
@@ -21,6 +23,8 @@ BASES = [
     *(random_graphs.network(seed) for seed in range(20)),
     *(random_elementwise.one_op(name, seed) for name in random_elementwise.ONE_OP for seed in range(2)),
     *(random_movement.one_op(name, seed) for name in random_movement.ONE_OP for seed in range(2)),
+    *(random_operands.one_op(name, seed) for name in random_operands.ONE_OP for seed in range(2)),
+    *(random_state.one_op(name, seed) for name in random_state.ONE_OP for seed in range(6)),
 ]
 
 

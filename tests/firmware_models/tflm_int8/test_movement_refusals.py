@@ -90,3 +90,17 @@ def test_a_matrix_product_that_can_overflow_int32_is_refused():
     y = b.op("BATCH_MATMUL", [x, x], b.activation((1, 1), 1e4, 0), 101, AdjY=True)
     with pytest.raises(AccumulatorOverflow, match="40000 products"):
         Reference(Model.from_bytes(b.finish(y)))
+
+
+@pytest.mark.parametrize(("bias", "refused"), [(2**31 - 1 - 500, False), (2**31 - 500, True)])
+def test_a_dense_layer_is_refused_from_the_first_sum_that_leaves_int32(bias, refused):
+    """5 · 100 is the greatest product; Σ|w|·max|x − z| would be 5 · 155."""
+    b = Builder()
+    x = b.input((1, 2), 1.0, 27)  # x − z is −155…100
+    weights = np.array([[5, 0]])
+    content = b.finish(b.fully_connected(x, weights, np.array([bias]), 0.1, 1e5, 0))
+    if refused:
+        with pytest.raises(AccumulatorOverflow, match="can reach 2147483648 "):
+            Reference(Model.from_bytes(content))
+    else:
+        Reference(Model.from_bytes(content))

@@ -9,14 +9,15 @@ import pytest
 from tflm_int8 import PROFILES, Profile, Variant
 from tflm_int8.errors import UnknownProfile
 from tflm_int8.fixedpoint import Rounding
-from tflm_int8.profiles import Scales, profile_named
+from tflm_int8.profiles import profile_named
+from tflm_int8.variant import Form, Scales
 
-OTHERS = Variant(Rounding.DOUBLE, Scales.DOUBLE)
-OWN = Variant(Rounding.SINGLE, Scales.FLOAT32)
+OTHERS = Variant(Rounding.DOUBLE, Scales.DOUBLE, Form.FIXED_POINT, types=None)
+OWN = Variant(Rounding.SINGLE, Scales.FLOAT32, Form.FIXED_POINT, types=None)
 
 
 def test_an_operator_has_its_own_variant_and_every_other_one_the_default():
-    profile = Profile("mixed", OTHERS, {"SUB": OWN})
+    profile = Profile("mixed", "no runtime", "none", OTHERS, {"SUB": OWN})
     assert (profile.of("SUB"), profile.of("ADD")) == (OWN, OTHERS)
 
 
@@ -29,7 +30,7 @@ def test_an_unknown_profile_is_refused_with_those_that_there_are():
 
 def test_nobody_can_change_a_profile():
     with pytest.raises(TypeError):
-        PROFILES["tflm"] = Profile("tflm", OWN)  # type: ignore[index]
+        PROFILES["tflm"] = Profile("tflm", "no runtime", "none", OWN)  # type: ignore[index]
     with pytest.raises(TypeError):
         PROFILES["tflm"].variants["SUB"] = OWN  # type: ignore[index]
     with pytest.raises(dataclasses.FrozenInstanceError):

@@ -63,10 +63,10 @@ def preamble(boot: int, status: int = 0, state: int = 0, detail: int = 0xFFFFFFF
 
 
 def hello_body(
-    version: int = 1, window: int = 1, most: int = 4096, arena: int = 65536, board: bytes = b"scripted"
+    version: int = 2, window: int = 1, most: int = 4096, arena: int = 65536, board: bytes = b"scripted"
 ) -> bytes:
-    texts = (board, b"none", b"script", b"none", b"none", b"0")
-    head = struct.pack("<HHIIII", version, window, most, 1 << 20, arena, 3) + bytes(32)
+    texts = (board, b"none", b"script", b"none", b"none", b"0", b"")
+    head = struct.pack("<HHIIIII", version, window, most, 1 << 20, arena, 3, 0) + bytes(32)
     return head + b"".join(bytes([len(t)]) + t for t in texts)
 
 

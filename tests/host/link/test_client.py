@@ -53,7 +53,7 @@ def answering(answer: Callable[[int, int, bytes], bytes]) -> Script:
 
 
 def read_body(payload: bytes, data: bytes) -> bytes:
-    return payload[:8] + data
+    return payload[4:12] + data
 
 
 def greeted(connect: Connect, answer: Callable[[int, int, bytes], bytes]) -> Client:
@@ -72,7 +72,7 @@ def test_hello_tells_who_is_there(connect: Connect) -> None:
 @pytest.mark.parametrize(
     ("body", "names"),
     [
-        (hello_body(version=2), "version 2"),
+        (hello_body(version=1), "version 1"),
         (hello_body(window=0), "window is 0"),
         (hello_body(most=4097), "max payload is 4097"),
         (hello_body(most=3), "max payload is 3"),
@@ -121,7 +121,7 @@ def test_no_trustworthy_answer_is_a_link_error_within_the_deadline(connect: Conn
     client = greeted(connect, lie)
     start = time.monotonic()
     with pytest.raises(LinkError, match="no answer to READ"):
-        client.ask(Read(1, 0, 6), Deadline.in_s(0.5))
+        client.ask(Read(7, 1, 0, 6), Deadline.in_s(0.5))
     assert 0.4 < time.monotonic() - start < 1.0
 
 
@@ -130,7 +130,7 @@ def test_an_endless_stream_of_garbage_is_a_link_error_within_the_deadline(connec
     client = greeted(connect, lambda kind, seq, payload: garbage)
     start = time.monotonic()
     with pytest.raises(LinkError, match="no answer to READ"):
-        client.ask(Read(1, 0, 6), Deadline.in_s(0.5))
+        client.ask(Read(7, 1, 0, 6), Deadline.in_s(0.5))
     assert time.monotonic() - start < 1.0
 
 
@@ -138,7 +138,7 @@ def test_an_endless_stream_of_stale_answers_is_a_link_error_within_the_deadline(
     client = greeted(connect, lambda kind, seq, payload: wrong_seq(kind, seq, payload) * 50_000)
     start = time.monotonic()
     with pytest.raises(LinkError, match="no answer to READ"):
-        client.ask(Read(1, 0, 6), Deadline.in_s(0.5))
+        client.ask(Read(7, 1, 0, 6), Deadline.in_s(0.5))
     assert time.monotonic() - start < 1.0
 
 
@@ -314,7 +314,7 @@ def test_a_plan_with_oversized_claims_is_a_bad_answer(connect: Connect, plan: by
 def stepping(outputs: bytes, inlined: int, n_outputs: int, op: int = 0) -> Callable[[int, int, bytes], bytes]:
     body = struct.pack("<IQHBB", op, 77, n_outputs, inlined, 0) + outputs
     return lambda kind, seq, payload: ok(
-        kind, seq, body if kind == STEP else read_body(payload, b"z" * struct.unpack("<III", payload)[2])
+        kind, seq, body if kind == STEP else read_body(payload, b"z" * struct.unpack("<IIII", payload)[3])
     )
 
 
@@ -355,7 +355,7 @@ def test_every_invocation_has_an_id_of_its_own(connect: Connect) -> None:
 
     def count(kind: int, seq: int, payload: bytes) -> bytes:
         ids.append(struct.unpack_from("<I", payload)[0])
-        return ok(kind, seq, payload[:4] + struct.pack("<IQ", 0, 0))
+        return ok(kind, seq, payload[:4] + struct.pack("<IQ", 0, 0) + hashlib.sha256().digest()[:16])
 
     for _ in range(2):
         client = greeted(connect, count)

@@ -75,7 +75,7 @@ def served(
     request: pytest.FixtureRequest, device_of: Callable[[Script], ScriptedDevice]
 ) -> Iterator[tuple[Server, str]]:
     def answer(kind: int, seq: int, payload: bytes) -> bytes:
-        body = hello_body() if kind == 1 else payload[:8] + bytes(range(256)) * 8
+        body = hello_body() if kind == 1 else payload[4:12] + bytes(range(256)) * 8
         return wire(kind | 0x80, seq, preamble(77) + body)
 
     server = Server(device_of(answer).path, rfc2217=request.param == "rfc2217")

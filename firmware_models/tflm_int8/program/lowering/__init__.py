@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+import numpy as np
+
 from tflm_int8.errors import UnsupportedModel
 from tflm_int8.kernels.accumulating import AddN, CumulativeSum
 from tflm_int8.kernels.add import Add
@@ -18,31 +20,42 @@ from tflm_int8.kernels.batch_matmul import BatchMatmul
 from tflm_int8.kernels.bilinear import ResizeBilinear
 from tflm_int8.kernels.cast import Cast
 from tflm_int8.kernels.choice import Choice, Extreme
+from tflm_int8.kernels.circular_buffer import CircularBuffer
 from tflm_int8.kernels.comparison import Comparison, Logical
+from tflm_int8.kernels.computed_weights import ComputedWeights
 from tflm_int8.kernels.convolution import Convolution2D
 from tflm_int8.kernels.fully_connected import FullyConnected
-from tflm_int8.kernels.lookup import Lookup
+from tflm_int8.kernels.integer_arithmetic import IntegerArithmetic
+from tflm_int8.kernels.log_softmax import LogSoftmax
+from tflm_int8.kernels.lookup import Lookup, Pointwise
 from tflm_int8.kernels.movement import Movement
 from tflm_int8.kernels.multiply import Multiply, SquaredDifference
 from tflm_int8.kernels.pooling import AveragePool, MaxPool
-from tflm_int8.kernels.prelu import Prelu
-from tflm_int8.kernels.reducing import ExtremeReduction, SumReduction
+from tflm_int8.kernels.prelu import Prelu, WidePrelu
+from tflm_int8.kernels.quantize import Dequantize, QuantizeFloat, Requantization
+from tflm_int8.kernels.reducing import AllReduction, ArgReduction, ExtremeReduction, SumReduction
 from tflm_int8.kernels.reshape import Reshape
+from tflm_int8.kernels.resource_variables import Inert, Variable
 from tflm_int8.kernels.shape import Constant
 from tflm_int8.kernels.softmax import Softmax
+from tflm_int8.kernels.softmax_wide import WideSoftmax
 from tflm_int8.kernels.svdf import Svdf
 from tflm_int8.kernels.transpose_convolution import TransposeConvolution
+from tflm_int8.kernels.wide import Wide
 from tflm_int8.model import Model
 from tflm_int8.program import primitives as p
 from tflm_int8.program.lowering import (
+    conversion,
     convolution,
     dense,
     elementwise,
     movement,
+    pointwise,
     pooling,
     remembering,
     softmax,
     sums,
+    wide,
 )
 from tflm_int8.program.lowering.builder import Builder
 from tflm_int8.reference import Reference
@@ -52,23 +65,34 @@ __all__ = ["lower", "lower_reference"]
 _LOWERINGS: Final[dict[type, Callable[[Builder, Any], None]]] = {
     Add: elementwise.add,
     AddN: sums.add_n,
+    AllReduction: sums.all_hold,
+    ArgReduction: sums.arg_extreme,
     AveragePool: pooling.average_pool,
     BatchMatmul: sums.batch_matmul,
-    Cast: movement.cast,
+    Cast: conversion.cast,
     Choice: elementwise.choice,
+    CircularBuffer: remembering.circular_buffer,
     Comparison: elementwise.comparison,
+    ComputedWeights: dense.computed_weights,
     Constant: movement.constant,
     Convolution2D: convolution.convolution,
     CumulativeSum: sums.cumulative_sum,
+    Dequantize: conversion.dequantize,
     Extreme: elementwise.extreme,
     ExtremeReduction: sums.extreme,
     FullyConnected: dense.fully_connected,
+    Inert: remembering.inert,
+    IntegerArithmetic: wide.integers,
     Logical: elementwise.logical,
-    Lookup: elementwise.lookup,
+    LogSoftmax: softmax.log_softmax,
+    Lookup: pointwise.lookup,
     MaxPool: pooling.max_pool,
     Movement: movement.movement,
     Multiply: elementwise.multiply,
+    Pointwise: pointwise.pointwise,
     Prelu: elementwise.prelu,
+    QuantizeFloat: conversion.of_floats,
+    Requantization: conversion.requantization,
     Reshape: movement.reshape,
     ResizeBilinear: sums.bilinear,
     Softmax: softmax.softmax,
@@ -76,6 +100,10 @@ _LOWERINGS: Final[dict[type, Callable[[Builder, Any], None]]] = {
     SumReduction: sums.sum_reduction,
     Svdf: remembering.svdf,
     TransposeConvolution: sums.transpose_convolution,
+    Variable: remembering.variable,
+    Wide: wide.arithmetic,
+    WidePrelu: wide.prelu,
+    WideSoftmax: wide.softmax,
 }
 
 
@@ -87,14 +115,14 @@ def lower(model: Model, profile: str = "tflm") -> p.Program:
     return lower_reference(Reference(model, profile))
 
 
-def lower_reference(reference: Reference) -> p.Program:
-    """The integer program of a model that is prepared already."""
+def lower_reference(reference: Reference, *, int16: bool = False) -> p.Program:
+    """The integer program of a model that is prepared already; `int16`: also from an int16 to any output."""
     model = reference.model
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise UnsupportedModel(
             model.name, f"{len(model.inputs)} inputs and {len(model.outputs)} outputs; one of each is lowered"
         )
-    for tensor in (reference.input, reference.output):
+    for tensor in () if int16 and reference.input.dtype == "int16" else (reference.input, reference.output):
         if tensor.dtype != "int8":
             raise UnsupportedModel(model.name, f"tensor {tensor.index} is {tensor.dtype}; int8 is lowered")
     builder = Builder(model)
@@ -104,10 +132,13 @@ def lower_reference(reference: Reference) -> p.Program:
         lowering(builder, kernel)
     output = builder.wire(reference.output)
     tensors = {wire: tensor for tensor, wire in builder.wires.items()}
+    limits = np.iinfo(reference.input.dtype)
     return p.Program(
         n_input=reference.input.size,
         steps=tuple(builder.steps),
         output=output,
         tensors=tensors,
         operators=tuple(builder.operators),
+        input_lo=int(limits.min),
+        input_hi=int(limits.max),
     )

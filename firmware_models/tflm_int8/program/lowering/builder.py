@@ -1,7 +1,7 @@
 """The integer program under construction: wires by tensor, steps by operator.
 
-A wire carries a tensor's elements as integers: int8, int16, int32 and bool by value, float32 by its bit
-pattern read as int32 (only `Exact` reads or writes such a wire). Other types are refused.
+A wire carries a tensor's elements as integers: int8, int16, int32 and bool by value, float32 and uint32 by
+their bit patterns read as int32. Other types are refused. A step whose sources are constants is a constant.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tflm_int8.fixedpoint import INT32_MAX, INT32_MIN, I64Array
 from tflm_int8.model import Model, Tensor
 from tflm_int8.operators import Kernel
 from tflm_int8.program import primitives as p
-from tflm_int8.program.concrete import OutsideDomain
+from tflm_int8.program.concrete import OutsideDomain, run_step
 
 _RANGES: Final[dict[str, tuple[int, int]]] = {
     "bool": (0, 1),
@@ -26,6 +26,7 @@ _RANGES: Final[dict[str, tuple[int, int]]] = {
     "int32": (INT32_MIN, INT32_MAX),
     "int4": (-8, 7),
     "int8": (-128, 127),
+    "uint32": (INT32_MIN, INT32_MAX),
     "uint8": (0, 255),
 }
 """Element type → least and greatest integer on its wires."""
@@ -34,15 +35,15 @@ _RANGES: Final[dict[str, tuple[int, int]]] = {
 def integers(values: NDArray[Any]) -> I64Array:
     """A tensor's values [N, …] as its wire carries them: int64 [N, elements]."""
     flat = np.ascontiguousarray(values).reshape(len(values), -1)
-    return (flat.view(np.int32) if flat.dtype == np.float32 else flat).astype(np.int64)
+    return (flat.view(np.int32) if flat.dtype in (np.float32, np.uint32) else flat).astype(np.int64)
 
 
 def values(wire: I64Array, tensor: Tensor) -> NDArray[Any]:
     """The inverse of `integers`: int64 [N, elements] → [N, tensor shape] of the tensor's type."""
     shaped = wire.reshape(len(wire), *tensor.shape)
-    if tensor.dtype == "float32":
-        floats: NDArray[Any] = shaped.astype(np.int32).view(np.float32)
-        return floats
+    if tensor.dtype in ("float32", "uint32"):
+        patterns: NDArray[Any] = shaped.astype(np.int32).view(tensor.dtype)
+        return patterns
     return shaped.astype(tensor.dtype)
 
 
@@ -85,13 +86,32 @@ class Builder:
         self.steps: list[p.Step] = []
         self.operators: list[int] = []
         self.wires = {model.inputs[0]: 0}
+        self.memory: dict[int, int] = {}
         self.operator = -1
 
     def emit(self, step: p.Step) -> int:
-        """Append a step; returns the wire that it writes."""
-        self.steps.append(step)
+        """Append a step, or the constant that it is; returns the wire that it writes."""
+        self.steps.append(self._folded(step))
         self.operators.append(self.operator)
         return len(self.steps)
+
+    def _folded(self, step: p.Step) -> p.Step:
+        """The constant that a step computes from constants alone; the step itself where it overflows."""
+        wires = {s: self.constant(s) for s in p.sources(step)}
+        known = {wire: value[None] for wire, value in wires.items() if value is not None}
+        if not wires or len(known) < len(wires) or isinstance(step, p.Exact):
+            return step
+        nothing: I64Array = np.zeros((1, 0), np.int64)
+        try:
+            values = run_step(step, [known.get(wire, nothing) for wire in range(len(self.steps) + 1)])
+        except OutsideDomain:
+            return step
+        return p.Affine((), values[0])
+
+    def constant(self, wire: int) -> I64Array | None:
+        """The values of a wire that does not depend on the input, int64 [n]; None of one that may."""
+        step = self.steps[wire - 1] if wire else None
+        return step.bias if isinstance(step, p.Affine) and not step.terms else None
 
     def requantized(self, acc: int, rule: p.Rule, channel: I64Array, tensor: int) -> None:
         """Append the staircase that turns accumulators into a tensor."""
@@ -109,18 +129,25 @@ class Builder:
             self.wires[tensor.index] = self.emit(p.Affine((), integers(tensor.data[None])[0]))
         return self.wires[tensor.index]
 
-    def exact(self, kernel: Kernel) -> None:
-        """Append the kernel itself, one step per output."""
+    def exact(self, kernel: Kernel, lo: int | None = None, hi: int | None = None) -> None:
+        """Append the kernel itself, one step per output; lo, hi: what is known beyond the outputs' types."""
         node = kernel.node
         read = [self.model.tensors[i] for i in node.op.inputs if i >= 0]
         constants = tuple(t.initial for t in read)
         sources = tuple(self.wire(t) for t in read if t.initial is None)
         for i, index in enumerate(node.op.outputs):
             tensor = self.model.tensors[index]
-            lo, hi = self._range(tensor)
+            least, most = self._range(tensor)
             function = KernelFunction(kernel, constants, i)
-            step = p.Exact(sources, tensor.size, node.op.index, node.op.name, function, lo, hi)
+            step = p.Exact(
+                sources, tensor.size, node.op.index, node.op.name, function,
+                least if lo is None else lo, most if hi is None else hi,
+            )  # fmt: skip
             self.wires[index] = self.emit(step)
+
+    def check(self, tensor: Tensor) -> None:
+        """Refuse a tensor whose type has no integers here.  Raises UnsupportedModel."""
+        self._range(tensor)
 
     def _range(self, tensor: Tensor) -> tuple[int, int]:
         if tensor.dtype not in _RANGES:

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from tflm_int8.fixedpoint import I64Array
+from tflm_int8.fixedpoint import INT32_MAX, INT32_MIN, I64Array
 from tflm_int8.kernels.add import Add
 from tflm_int8.kernels.choice import Choice, Extreme
 from tflm_int8.kernels.comparison import Comparison, Logical
-from tflm_int8.kernels.lookup import Lookup
+from tflm_int8.kernels.lookup import CODES
 from tflm_int8.kernels.multiply import Multiply, SquaredDifference
 from tflm_int8.kernels.prelu import Prelu
 from tflm_int8.model import Tensor
@@ -31,13 +31,6 @@ def broadcast_index(tensor: Tensor, shape: tuple[int, ...]) -> I64Array:
     return np.broadcast_to(index, shape).reshape(-1)
 
 
-def lookup(b: Builder, k: Lookup) -> None:
-    """A table; a function that is not defined everywhere stays with its kernel, which refuses."""
-    if k.first > -128:
-        return b.exact(k)
-    b.wires[k.node.output.index] = b.emit(p.Table(b.source(k, 0), k.values))
-
-
 def add(b: Builder, k: Add) -> None:
     """A table per input, their sum, one staircase; a constant operand goes into the bias."""
     acc = _sum_of_tables(b, k, k.tables)
@@ -46,8 +39,6 @@ def add(b: Builder, k: Add) -> None:
 
 def multiply(b: Builder, k: Multiply) -> None:
     """A product, one staircase."""
-    if k.node.output.dtype != "int8":
-        return b.exact(k)
     acc = _product(b, k, k.zero_points)
     b.requantized(acc, k.requantize, np.zeros(k.node.output.size, np.int64), k.node.output.index)
 
@@ -65,43 +56,57 @@ def prelu(b: Builder, k: Prelu) -> None:
     positive = b.emit(p.Table(b.source(k, 0), k.positive))
     centred = np.minimum(np.arange(-128, 128) - k.zero_points[0], 0)
     below = b.emit(p.Table(b.source(k, 0), centred))
-    acc = _times(b, below, k, 1, k.zero_points[1])
+    acc = times(b, below, k, 1, k.zero_points[1])
     negative = b.emit(p.Staircase(acc, k.negative, np.zeros(n, np.int64)))
-    total = _affine(b, n, k.output_zero_point, (positive, 1), (negative, 1))
-    b.wires[k.node.output.index] = _clamped(b, total, n, -128, 127)
+    total = affine(b, n, k.output_zero_point, (positive, 1), (negative, 1))
+    b.wires[k.node.output.index] = clamped(b, total, n, -128, 127)
 
 
 def extreme(b: Builder, k: Extreme) -> None:
-    """The greater one is b + max(a − b, 0), the lesser one a − max(a − b, 0)."""
-    if k.node.output.dtype != "int8":
-        return b.exact(k)
+    """The greater one is b + max(a − b, 0), the lesser one a − max(a − b, 0); else a maximum of pairs."""
     n = k.node.output.size
-    first, second = (_operand(b, k, i) for i in range(2))
-    excess = _clamped(b, _affine(b, n, 0, (first, 1), (second, -1)), n, 0, 255)
-    total = _affine(b, n, 0, *([(second, 1), (excess, 1)] if k.greatest else [(first, 1), (excess, -1)]))
-    b.wires[k.node.output.index] = _clamped(b, total, n, -128, 127)
+    first, second = (operand(b, k, i) for i in range(2))
+    if k.node.output.dtype != "int8":
+        b.wires[k.node.output.index] = _extreme_of_pairs(b, n, (first, second), k.greatest)
+        return
+    excess = clamped(b, affine(b, n, 0, (first, 1), (second, -1)), n, 0, 255)
+    total = affine(b, n, 0, *([(second, 1), (excess, 1)] if k.greatest else [(first, 1), (excess, -1)]))
+    b.wires[k.node.output.index] = clamped(b, total, n, -128, 127)
+
+
+def _extreme_of_pairs(b: Builder, n: int, pair: tuple[int, int], greatest: bool) -> int:
+    """The greater of each pair of int16 or int32; the lesser one by the complements (~x = −1 − x)."""
+    sign, bias = (1, 0) if greatest else (-1, -1)
+    places = np.arange(2 * n).reshape(2, n)
+    both = tuple(
+        p.Term(wire, Sparse.moving(n, np.where(np.arange(2 * n) // n == i, np.tile(np.arange(n), 2), n)), 0)
+        for i, wire in enumerate(pair)
+    )
+    joined = affine(b, 2 * n, bias, (b.emit(p.Affine(both, np.zeros(2 * n, np.int64))), sign))
+    most = b.emit(p.Max(joined, places.T, INT32_MIN, INT32_MAX))
+    return affine(b, n, bias, (most, sign))
 
 
 def comparison(b: Builder, k: Comparison) -> None:
     """The difference of two tables, clamped to 0 and 1; equality excludes both orders."""
-    if k.tables is None:
-        return b.exact(k)
-    n = k.node.output.size
-    less = _sum_of_tables(b, k, (-k.tables[0], k.tables[1]))
-    greater = _sum_of_tables(b, k, (k.tables[0], -k.tables[1]))
+    if k.tables is None and k.node.input(0).dtype != "bool":
+        return b.exact(k)  # a difference of int32 or int64 can leave int32, and floats are patterns
+    n, (x, y) = k.node.output.size, k.tables or (CODES, CODES)
+    less = _sum_of_tables(b, k, (-x, y))
+    greater = _sum_of_tables(b, k, (x, -y))
     match k.node.op.name:
         case "LESS":
-            wire = _clamped(b, less, n, 0, 1)
+            wire = clamped(b, less, n, 0, 1)
         case "GREATER":
-            wire = _clamped(b, greater, n, 0, 1)
+            wire = clamped(b, greater, n, 0, 1)
         case "LESS_EQUAL":
-            wire = _affine(b, n, 1, (_clamped(b, greater, n, 0, 1), -1))
+            wire = affine(b, n, 1, (clamped(b, greater, n, 0, 1), -1))
         case "GREATER_EQUAL":
-            wire = _affine(b, n, 1, (_clamped(b, less, n, 0, 1), -1))
+            wire = affine(b, n, 1, (clamped(b, less, n, 0, 1), -1))
         case name:
-            both = ((_clamped(b, less, n, 0, 1), 1), (_clamped(b, greater, n, 0, 1), 1))
-            unequal = _clamped(b, _affine(b, n, 0, *both), n, 0, 1)
-            wire = unequal if name == "NOT_EQUAL" else _affine(b, n, 1, (unequal, -1))
+            both = ((clamped(b, less, n, 0, 1), 1), (clamped(b, greater, n, 0, 1), 1))
+            unequal = clamped(b, affine(b, n, 0, *both), n, 0, 1)
+            wire = unequal if name == "NOT_EQUAL" else affine(b, n, 1, (unequal, -1))
     b.wires[k.node.output.index] = wire
 
 
@@ -112,36 +117,38 @@ def logical(b: Builder, k: Logical) -> None:
         case "LOGICAL_AND":
             wire = _product(b, k, (0, 0))
         case "LOGICAL_OR":
-            wire = _clamped(b, _affine(b, n, 0, (_operand(b, k, 0), 1), (_operand(b, k, 1), 1)), n, 0, 1)
+            wire = clamped(b, affine(b, n, 0, (operand(b, k, 0), 1), (operand(b, k, 1), 1)), n, 0, 1)
         case _:
-            wire = _affine(b, n, 1, (b.source(k, 0), -1))
+            wire = affine(b, n, 1, (b.source(k, 0), -1))
     b.wires[k.node.output.index] = wire
 
 
 def choice(b: Builder, k: Choice) -> None:
     """y + condition · (x − y)."""
-    if k.node.output.dtype != "int8":
-        return b.exact(k)
-    n = k.node.output.size
-    x, y = _operand(b, k, 1), _operand(b, k, 2)
-    chosen = _times(b, _affine(b, n, 0, (x, 1), (y, -1)), k, 0, 0)
-    b.wires[k.node.output.index] = _clamped(b, _affine(b, n, 0, (y, 1), (chosen, 1)), n, -128, 127)
+    if k.node.output.dtype == "float32":
+        return b.exact(k)  # a difference of bit patterns can leave int32
+    n, limits = k.node.output.size, np.iinfo(k.node.output.dtype)
+    x, y = operand(b, k, 1), operand(b, k, 2)
+    chosen = times(b, affine(b, n, 0, (x, 1), (y, -1)), k, 0, 0)
+    total = affine(b, n, 0, (y, 1), (chosen, 1))
+    b.wires[k.node.output.index] = clamped(b, total, n, int(limits.min), int(limits.max))
 
 
-def _operand(b: Builder, k: Kernel, i: int) -> int:
+def operand(b: Builder, k: Kernel, i: int) -> int:
     """The wire of an input, broadcast to the output's shape."""
     tensor, out = k.node.input(i), k.node.output
     wire = b.source(k, i)
     return wire if tensor.size == out.size else b.emit(p.Select(wire, broadcast_index(tensor, out.shape)))
 
 
-def _affine(b: Builder, n: int, bias: int, *parts: tuple[int, int]) -> int:
+def affine(b: Builder, n: int, bias: int, *parts: tuple[int, int]) -> int:
     """bias + Σ factor · wire, of n elements."""
     terms = tuple(p.Term(wire, Scaling(n, factor), 0) for wire, factor in parts)
     return b.emit(p.Affine(terms, np.full(n, bias, np.int64)))
 
 
-def _clamped(b: Builder, wire: int, n: int, lo: int, hi: int) -> int:
+def clamped(b: Builder, wire: int, n: int, lo: int, hi: int) -> int:
+    """The wire, of n elements, within lo..hi."""
     rule = p.DivideRounding(np.ones(1, np.int64), lo, hi)
     return b.emit(p.Staircase(wire, rule, np.zeros(n, np.int64)))
 
@@ -151,15 +158,15 @@ def _product(b: Builder, k: Any, zero_points: tuple[int, int]) -> int:
     i = 1 if k.node.input(0).data is not None else 0
     n = k.node.output.size
     bias = np.full(n, -zero_points[i], np.int64)
-    centred = b.emit(p.Affine((p.Term(_operand(b, k, i), Scaling(n), 0),), bias))
-    return _times(b, centred, k, 1 - i, zero_points[1 - i])
+    centred = b.emit(p.Affine((p.Term(operand(b, k, i), Scaling(n), 0),), bias))
+    return times(b, centred, k, 1 - i, zero_points[1 - i])
 
 
-def _times(b: Builder, wire: int, k: Any, i: int, zero_point: int) -> int:
+def times(b: Builder, wire: int, k: Any, i: int, zero_point: int) -> int:
     """A wire of the output's shape times the i-th input less its zero point."""
     tensor, out = k.node.input(i), k.node.output
     if tensor.data is None:
-        return b.emit(p.Product(wire, _operand(b, k, i), 0, zero_point))
+        return b.emit(p.Product(wire, operand(b, k, i), 0, zero_point))
     weights = tensor.data.astype(np.int64).reshape(-1)[broadcast_index(tensor, out.shape)] - zero_point
     diagonal = Sparse(out.size, np.arange(out.size)[:, None], weights[:, None])
     return b.emit(p.Affine((p.Term(wire, diagonal, 0),), np.zeros(out.size, np.int64)))

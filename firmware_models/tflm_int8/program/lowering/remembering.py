@@ -6,6 +6,8 @@ import numpy as np
 
 from tflm_int8.fixedpoint import INT32_MAX
 from tflm_int8.geometry import Axis, Window2D
+from tflm_int8.kernels.circular_buffer import CircularBuffer
+from tflm_int8.kernels.resource_variables import Inert, Variable
 from tflm_int8.kernels.svdf import Svdf
 from tflm_int8.program import primitives as p
 from tflm_int8.program.linear import Convolution, Dense
@@ -34,3 +36,30 @@ def svdf(b: Builder, k: Svdf) -> None:
     weights = np.tile(last, n_batch).reshape(-1, k.rank)
     total = p.Affine((p.Term(wire, Sparse(n_features, columns, weights), 0),), np.tile(k.bias, n_batch))
     b.requantized(b.emit(total), k.output_stage, np.zeros(len(columns), np.int64), k.node.output.index)
+
+
+def circular_buffer(b: Builder, k: CircularBuffer) -> None:
+    """The buffer after a reset, shifted by one slot, with the input in the last."""
+    x, out = k.node.input(0), k.node.output
+    assert out.initial is not None, "the kernel's output is a variable"
+    places = np.arange(out.size).reshape(out.shape)
+    bias = np.zeros(out.shape, np.int64)
+    bias[:, :-1] = out.initial.reshape(out.shape)[:, 1:]
+    origin = np.full(out.size, x.size, np.int64)
+    origin[places[:, -1:].reshape(-1)] = np.arange(x.size)
+    term = p.Term(b.source(k, 0), Sparse.moving(x.size, origin), 0)
+    b.wires[out.index] = b.emit(p.Affine((term,), bias.reshape(-1)))
+
+
+def variable(b: Builder, k: Variable) -> None:
+    """What was assigned before it in the same invocation, else what the variable holds at the start."""
+    if k.node.op.name == "ASSIGN_VARIABLE":
+        b.memory[k.key] = b.source(k, 1)
+        return
+    if k.key not in b.memory:
+        b.memory[k.key] = b.emit(p.Affine((), k.start.astype(np.int64).reshape(-1)))
+    b.wires[k.node.output.index] = b.memory[k.key]
+
+
+def inert(b: Builder, k: Inert) -> None:
+    """Nothing."""

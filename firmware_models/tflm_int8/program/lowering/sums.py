@@ -12,16 +12,15 @@ from tflm_int8.kernels.accumulating import UNIT, AddN, CumulativeSum
 from tflm_int8.kernels.batch_matmul import BatchMatmul
 from tflm_int8.kernels.bilinear import ResizeBilinear
 from tflm_int8.kernels.movement import numbered
-from tflm_int8.kernels.reducing import ExtremeReduction, SumReduction
-from tflm_int8.kernels.requantize import RequantizeWide
+from tflm_int8.kernels.reducing import AllReduction, ArgReduction, ExtremeReduction, SumReduction
 from tflm_int8.kernels.transpose_convolution import TransposeConvolution
 from tflm_int8.program import primitives as p
-from tflm_int8.program.linear import Convolution, Scaling
+from tflm_int8.program.linear import Convolution, Scaling, repeated
 from tflm_int8.program.lowering.builder import Builder
 from tflm_int8.program.sparse import Sparse
 
 _MAX_COEFFICIENTS: Final = 1 << 22
-_MAX_PRODUCTS: Final = 1 << 16
+MAX_PRODUCTS: Final = 1 << 16
 
 
 def sum_reduction(b: Builder, k: SumReduction) -> None:
@@ -43,6 +42,44 @@ def extreme(b: Builder, k: ExtremeReduction) -> None:
     if not k.greatest:
         wire = b.emit(p.Table(wire, complement))
     b.wires[k.node.output.index] = wire
+
+
+def all_hold(b: Builder, k: AllReduction) -> None:
+    """1 less the maximum of the complements."""
+    n, groups = k.node.input(0).size, k.groups()
+    ones, source = np.ones(n, np.int64), b.source(k, 0)
+    missing = b.emit(p.Affine((p.Term(source, Scaling(n, -1), 0),), ones))
+    some = b.emit(p.Max(missing, groups, 0, 1))
+    term = p.Term(some, Scaling(len(groups), -1), 0)
+    b.wires[k.node.output.index] = b.emit(p.Affine((term,), np.ones(len(groups), np.int64)))
+
+
+def arg_extreme(b: Builder, k: ArgReduction) -> None:
+    """How many positions i > 0 have a greater element from i on than before: the first maximum's position.
+
+    `Exact` where that takes too many windows.
+    """
+    groups, complement = k.groups(), ~np.arange(-128, 128, dtype=np.int64)
+    n, depth = groups.shape
+    if n * depth * depth > _MAX_COEFFICIENTS:
+        return b.exact(k, 0, depth - 1)
+    if depth == 1:
+        b.wires[k.node.output.index] = b.emit(p.Affine((), np.zeros(n, np.int64)))
+        return None
+    wire = b.source(k, 0)
+    if not k.greatest:
+        wire = b.emit(p.Table(wire, complement))
+    at, i = np.arange(depth), np.arange(1, depth)[:, None]
+    before, after = (b.emit(p.Max(wire, groups[:, take].reshape(-1, depth), -128, 127))
+                     for take in (np.minimum(at, i - 1), np.maximum(at, i)))  # fmt: skip
+    rows = n * (depth - 1)
+    terms = (p.Term(after, Scaling(rows), 0), p.Term(before, Scaling(rows, -1), 0))
+    rises = b.emit(p.Affine(terms, np.zeros(rows, np.int64)))
+    one = p.DivideRounding(np.ones(1, np.int64), 0, 1)
+    steps = b.emit(p.Staircase(rises, one, np.zeros(rows, np.int64)))
+    counted = np.arange(rows).reshape(n, depth - 1)
+    linear = Sparse(rows, counted, np.ones_like(counted))
+    b.wires[k.node.output.index] = b.emit(p.Affine((p.Term(steps, linear, 0),), np.zeros(n, np.int64)))
 
 
 def add_n(b: Builder, k: AddN) -> None:
@@ -94,22 +131,21 @@ def transpose_convolution(b: Builder, k: TransposeConvolution) -> None:
     """The centred image spread out by the strides with zeros between, then an ordinary convolution with the
     filters turned by half a circle."""
     x, n_out = k.node.input(2), len(k.filters)
-    if x.shape[0] != 1 or isinstance(k.requantize, RequantizeWide):
-        b.exact(k)
-        return
     rows, columns = _spread(k.rows, x.shape[1]), _spread(k.columns, x.shape[2])
     inside = (rows[:, None] >= 0) & (columns[None, :] >= 0)
     pixels = np.where(inside, rows[:, None] * x.shape[2] + columns, 0)
-    origin = np.where(inside[..., None], pixels[..., None] * x.shape[3] + np.arange(x.shape[3]), x.size)
-    moved = Sparse.moving(x.size, origin.reshape(-1))
+    n_in, batch = x.size // x.shape[0], x.shape[0]
+    origin = np.where(inside[..., None], pixels[..., None] * x.shape[3] + np.arange(x.shape[3]), n_in)
+    moved = repeated(Sparse.moving(n_in, origin.reshape(-1)), batch)
     spread = b.emit(
         p.Affine((p.Term(b.source(k, 2), moved, k.input_zero_point),), np.zeros(moved.n_out, np.int64))
     )
     window = Window2D(_stride_one(rows, k.rows), _stride_one(columns, k.columns))
     turned = np.ascontiguousarray(k.filters[:, ::-1, ::-1])
-    term = p.Term(spread, Convolution(window, turned, 1), 0)
-    acc = b.emit(p.Affine((term,), np.tile(k.bias, window.n_positions)))
-    channel = np.tile(np.arange(n_out), window.n_positions)
+    positions = batch * window.n_positions
+    term = p.Term(spread, repeated(Convolution(window, turned, 1), batch), 0)
+    acc = b.emit(p.Affine((term,), np.tile(k.bias, positions)))
+    channel = np.tile(np.arange(n_out), positions)
     b.requantized(acc, k.requantize, channel, k.node.output.index)
 
 
@@ -126,12 +162,10 @@ def _stride_one(places: I64Array, axis: Axis) -> Axis:
 
 def batch_matmul(b: Builder, k: BatchMatmul) -> None:
     """With one constant factor a sum of weighted elements; else the products, then their sums."""
-    if isinstance(k.requantize, RequantizeWide):
-        return b.exact(k)
     factors, n = k.factors(), k.node.output.size
     constants = [k.node.input(i).data for i in (0, 1)]
     known = next((i for i in (0, 1) if constants[i] is not None), None)
-    if factors[0].size > (_MAX_PRODUCTS if known is None else _MAX_COEFFICIENTS):
+    if factors[0].size > (MAX_PRODUCTS if known is None else _MAX_COEFFICIENTS):
         b.exact(k)
         return
     if known is None:

@@ -217,7 +217,9 @@ class Relaxation:
             lo, hi = boxes[0]
             middle, radius = (hi + lo) * 0.5, (hi - lo) * 0.5
             total = total + (nu * middle).sum(axis=1) + (np.abs(nu) * radius).sum(axis=1)
-        for wire in (own.multipliers.keys() | other.multipliers.keys()) & pieces.keys():  # a maximum: left out
+        for wire in (
+            own.multipliers.keys() | other.multipliers.keys()
+        ) & pieces.keys():  # a maximum: left out
             nu = _part(own.asked, wire) + factor * _part(other.asked, wire)
             xi = _part(own.multipliers, wire) + factor * _part(other.multipliers, wire)
             p = pieces[wire]

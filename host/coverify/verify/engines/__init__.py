@@ -18,6 +18,7 @@ from coverify.verify.engines.smt import Smt
 from coverify.verify.errors import BadQuery, CannotDecide, EngineFault
 from coverify.verify.problem import Problem
 from coverify.verify.query import Outcome, Verdict
+from coverify.verify.smt import ENCODINGS
 from tflm_int8.program.concrete import OutsideDomain
 
 Engine = Callable[[Problem, Deadline, int], Outcome]
@@ -52,17 +53,35 @@ PROOFS: dict[str, str] = {
 """What a HOLDS of an engine rests on, where its outcome does not say so itself (evidence `proof`)."""
 
 
+def base_of(name: str) -> str:
+    """The engine of ENGINES in a name such as z3:balanced."""
+    return name.partition(":")[0]
+
+
+def found(name: str) -> Engine:
+    """The engine of a name, also of an SMT solver with an encoding (z3:balanced).  Raises BadQuery."""
+    engine, _, encoding = name.partition(":")
+    if engine not in ENGINES:
+        raise BadQuery(f"unknown engine {engine!r}; there are: auto, {', '.join(ENGINES)}")
+    if not encoding:
+        return ENGINES[engine]
+    if not isinstance(ENGINES[engine], Smt):
+        raise BadQuery(f"engine {engine} has no encodings; z3, bitwuzla and boolector have")
+    if encoding not in ENCODINGS:
+        raise BadQuery(f"unknown encoding {encoding!r}; there are: {', '.join(ENCODINGS)}")
+    return Smt(engine, encoding)
+
+
 def solve(name: str, problem: Problem, deadline: Deadline, seed: int = 0) -> Outcome:
     """The answer of one engine, in this process.
 
     Raises BadQuery for an unknown name, MissingPackage, EngineFault.
     """
-    if name not in ENGINES:
-        raise BadQuery(f"unknown engine {name!r}; there are: auto, {', '.join(ENGINES)}")
-    require(name)
+    engine = found(name)
+    require(base_of(name))
     start = time.monotonic()
     try:
-        outcome = at_base(name, problem) or ENGINES[name](problem, deadline, seed)
+        outcome = at_base(name, problem) or engine(problem, deadline, seed)
     except CannotDecide as err:
         outcome = Outcome.unknown(name, str(err))
     except OutOfTime:
@@ -77,9 +96,10 @@ def solve(name: str, problem: Problem, deadline: Deadline, seed: int = 0) -> Out
 
 def _labelled(name: str, outcome: Outcome) -> Outcome:
     """A HOLDS says what it rests on."""
-    if outcome.verdict is not Verdict.HOLDS or name not in PROOFS:
+    proof = PROOFS.get(base_of(name))
+    if outcome.verdict is not Verdict.HOLDS or proof is None:
         return outcome
-    return dataclasses.replace(outcome, evidence={"proof": PROOFS[name], **outcome.evidence})
+    return dataclasses.replace(outcome, evidence={"proof": proof, **outcome.evidence})
 
 
 def at_base(name: str, problem: Problem) -> Outcome | None:

@@ -30,6 +30,7 @@ from coverify.verify.smt.bitvectors import (
 )
 from coverify.verify.smt.expressions import Condition, negated
 from tflm_int8.program.primitives import (
+    MAX_STAIRS,
     Affine,
     Max,
     Program,
@@ -133,6 +134,8 @@ class Encoding:
         return plus(constant(weight * int(self.boxes[0].lo[i])), scaled(self._place(i), weight))
 
     def _staircase(self, step: Staircase, i: int) -> Term:
+        if step.rule.hi - step.rule.lo > MAX_STAIRS:
+            raise CannotDecide(f"a staircase of {step.rule.hi - step.rule.lo} stairs is not encoded")
         starts, values = stairs(self._rule_edges(step.rule), int(step.channel[i]), step.rule.lo)
         return step_function(self.term(step.source, i), starts, values)
 
@@ -144,15 +147,18 @@ class Encoding:
 
 def stairs(edges: I64Array, channel: int, lo: int) -> tuple[list[int], list[int]]:
     """The steps of a channel's stairs: where each begins (the first one below everything), and its value."""
-    by_start = {-(2**31): lo}
+    by_start = {-(2**62): lo}
     for value, edge in enumerate(edges[channel].tolist(), lo + 1):
         by_start[edge] = value  # of stairs of width 0, the last remains
     return list(by_start), list(by_start.values())
 
 
 def clamped(term: Term, lo: int, hi: int) -> Term:
-    """The term within lo..hi, which lie in int8."""
+    """The term within lo..hi."""
     if lo <= term.lo and term.hi <= hi:
         return term
+    if term.hi - term.lo > MAX_STAIRS:
+        below = scaled(greatest([term, constant(lo)]), -1)
+        return scaled(greatest([below, constant(-hi)]), -1)
     span = range(min(lo, term.lo), max(hi, term.hi) + 1)
     return step_function(term, span, [min(max(v, lo), hi) for v in span])

@@ -7,7 +7,7 @@ Where D varies, its extremes bound the condition, and the row's sum in full make
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -37,7 +37,7 @@ class Terms(Protocol):
     def term(self, wire: int, i: int) -> Term:
         """Element i of a wire."""
 
-    def input_of(self, values: dict[str, int], base: I64Array) -> I64Array:
+    def input_of(self, values: Mapping[str, int], base: I64Array) -> I64Array:
         """The input of a model, int64 [n]."""
 
 

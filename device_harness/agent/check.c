@@ -1,0 +1,149 @@
+/* CHECK: inputs, the operators, and a digest of each output right after its operator. See protocol.h.
+ *
+ * All is in one request, so that several may be under way and come in any order: each means the same whatever
+ * was done before it.
+ */
+#include "check.h"
+
+#include <stddef.h>
+
+#include "bytes.h"
+#include "invocation.h"
+#include "sha256.h"
+#include "vector.h"
+
+#define HEADER 16u
+#define VECTOR_BYTES 12u
+#define FACTS (16u + CV_DIGEST_BYTES) /* bytes of an answer before the operators' */
+
+enum source { SOURCE_SENT = 0, SOURCE_VECTOR = 1, SOURCE_INLINE = 2 };
+
+struct check {
+    uint32_t id;
+    uint32_t first;
+    uint32_t n;
+    uint8_t source;
+    uint8_t zero;
+    const uint8_t *rest; /* a vector's seed and number, or the inputs' bytes */
+    uint32_t n_rest;
+};
+
+static uint32_t input_bytes(const struct cv_session *s)
+{
+    const struct cv_engine *e = s->board->engine;
+    struct cv_span span;
+    uint32_t sum = 0;
+    for (uint32_t i = 0; i < s->facts.n_inputs; i++)
+        sum += e->tensor(e->input(i), &span) ? span.n : 0;
+    return sum;
+}
+
+static bool rest_is_right(const struct cv_session *s, const struct check *c)
+{
+    switch (c->source) {
+    case SOURCE_SENT: return c->n_rest == 0;
+    case SOURCE_VECTOR: return c->n_rest == VECTOR_BYTES;
+    case SOURCE_INLINE: return c->n_rest == input_bytes(s);
+    default: return false;
+    }
+}
+
+static bool parse(const struct cv_session *s, const uint8_t *p, uint32_t n, struct check *c)
+{
+    if (n < HEADER || cv_load_u16(p + 14) != 0)
+        return false;
+    c->id = cv_load_u32(p);
+    c->first = cv_load_u32(p + 4);
+    c->n = cv_load_u32(p + 8);
+    c->source = p[12];
+    c->zero = p[13];
+    c->rest = p + HEADER;
+    c->n_rest = n - HEADER;
+    return rest_is_right(s, c);
+}
+
+/* How many operators from `first` on fit into one answer. */
+static uint32_t fitting(const struct cv_session *s, const struct check *c, uint32_t room)
+{
+    const struct cv_engine *e = s->board->engine;
+    uint32_t n = 0;
+    room -= FACTS;
+    for (; n < c->n; n++) {
+        uint32_t needed = 4u + e->op_n_outputs(c->first + n) * CV_DIGEST_BYTES;
+        if (needed > room)
+            break;
+        room -= needed;
+    }
+    return n;
+}
+
+static void give_inputs(const struct cv_session *s, const struct check *c)
+{
+    const struct cv_engine *e = s->board->engine;
+    const uint8_t *from = c->rest;
+    struct cv_span span;
+    struct cv_vector v = {0, 0, c->zero};
+    if (c->source == SOURCE_VECTOR) {
+        v.seed = cv_load_u64(c->rest);
+        v.number = cv_load_u32(c->rest + 8);
+    }
+    for (uint32_t i = 0; i < s->facts.n_inputs; i++) {
+        if (!e->tensor(e->input(i), &span))
+            continue;
+        if (c->source == SOURCE_VECTOR)
+            cv_vector_fill(&v, i, span.data, span.n);
+        for (uint32_t k = 0; c->source == SOURCE_INLINE && k < span.n; k++)
+            span.data[k] = *from++;
+    }
+}
+
+static void put_digests(const struct cv_session *s, uint32_t op, uint64_t cycles, struct cv_reply *r)
+{
+    const struct cv_engine *e = s->board->engine;
+    uint8_t digest[CV_SHA256_BYTES];
+    cv_reply_u32(r, cycles < UINT32_MAX ? (uint32_t)cycles : UINT32_MAX);
+    for (uint32_t i = 0; i < e->op_n_outputs(op); i++) {
+        struct cv_span span = {NULL, 0};
+        (void)e->tensor(e->op_output(op, i), &span); /* false: no bytes, and the digest of none */
+        cv_sha256(span.data, span.n, digest);
+        cv_reply_bytes(r, digest, CV_DIGEST_BYTES);
+    }
+}
+
+static enum cv_status run(struct cv_session *s, const struct check *c, struct cv_reply *r)
+{
+    uint64_t total = 0;
+    uint8_t *facts = r->payload + r->n;
+    cv_reply_u32(r, c->id);
+    cv_reply_u32(r, c->first + c->n);
+    cv_reply_u64(r, 0);
+    cv_reply_bytes(r, s->inputs_digest, CV_DIGEST_BYTES);
+    while (s->next_op < c->first + c->n) {
+        uint32_t op = s->next_op;
+        enum cv_status status = cv_invocation_run_next(s, &s->cycles, r);
+        if (status != CV_OK)
+            return status;
+        total += s->cycles;
+        if (op >= c->first)
+            put_digests(s, op, s->cycles, r);
+    }
+    cv_store_u64(facts + 8, total);
+    return CV_OK;
+}
+
+enum cv_status cv_check(struct cv_session *s, const uint8_t *p, uint32_t n, struct cv_reply *r)
+{
+    struct check c;
+    if (!parse(s, p, n, &c))
+        return cv_reply_refuse(r, CV_BAD_REQUEST, CV_NO_DETAIL, "CHECK takes an id, operators and inputs");
+    if (c.n == 0 || c.first >= s->facts.n_operators || c.n > s->facts.n_operators - c.first)
+        return cv_reply_refuse(r, CV_RANGE, s->facts.n_operators, "no such operators");
+    uint32_t most = fitting(s, &c, cv_reply_room(r));
+    if (most < c.n)
+        return cv_reply_refuse(r, CV_RANGE, most, "more digests than an answer holds");
+    if (c.source == SOURCE_SENT && (s->state != CV_READY || !cv_invocation_has_inputs(s)))
+        return cv_reply_refuse(r, CV_BAD_STATE, CV_NO_DETAIL, "an input is not complete");
+    give_inputs(s, &c);
+    cv_invocation_begin(s, c.id, true);
+    return run(s, &c, r);
+}

@@ -1,0 +1,159 @@
+"""Do all tensors of a run agree, in few bytes? CHECK: a digest per tensor; and USAGE: memory used.
+
+An input is named (a vector that the device generates itself), carried in the request, or was sent before.
+Layout: device_harness/agent/protocol.h, version 2.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from coverify.link.body import Body
+from coverify.link.requests import ANSWER_PREAMBLE, TENSOR_DIGEST_SIZE, Request
+
+#: a request's fields before its source's bytes
+CHECK_FIELDS = 16
+_ANSWER_FIELDS = 16 + TENSOR_DIGEST_SIZE
+_OPERATOR_FIELDS = 4
+
+
+def tensor_digest(data: bytes) -> bytes:
+    """The digest of a tensor's bytes, as the device takes it."""
+    return hashlib.sha256(data).digest()[:TENSOR_DIGEST_SIZE]
+
+
+def inputs_digest(inputs: Sequence[bytes]) -> bytes:
+    """The digest of all inputs of an invocation, as the device takes it."""
+    each = b"".join(hashlib.sha256(data).digest() for data in inputs)
+    return tensor_digest(each)
+
+
+def groups(outputs: Sequence[int], max_payload: int) -> list[tuple[int, tuple[int, ...]]]:
+    """Operators cut into runs whose digests fit into one answer: each run's first, its outputs' counts."""
+    found: list[tuple[int, tuple[int, ...]]] = []
+    first, room = 0, max_payload - ANSWER_PREAMBLE - _ANSWER_FIELDS
+    left = room
+    for op, n in enumerate(outputs):
+        needed = _OPERATOR_FIELDS + n * TENSOR_DIGEST_SIZE
+        if needed > left and op > first:
+            found.append((first, tuple(outputs[first:op])))
+            first, left = op, room
+        left -= needed
+    return [*found, (first, tuple(outputs[first:]))]
+
+
+@dataclass(frozen=True)
+class VectorInput:
+    """CHECK's source 1: the device makes vector `number` of `seed`; `zero` is the input's zero point."""
+
+    source: ClassVar[int] = 1
+    seed: int
+    number: int
+    zero: int
+
+    def data(self) -> bytes:
+        """u64 seed, u32 number."""
+        return struct.pack("<QI", self.seed, self.number)
+
+
+@dataclass(frozen=True)
+class InlineInput:
+    """CHECK's source 2: the bytes of all inputs, one after the other."""
+
+    source: ClassVar[int] = 2
+    zero: ClassVar[int] = 0
+    bytes_: bytes = field(repr=False)
+
+    def data(self) -> bytes:
+        """The bytes."""
+        return self.bytes_
+
+
+@dataclass(frozen=True)
+class SentInput:
+    """CHECK's source 0: what INPUT has brought."""
+
+    source: ClassVar[int] = 0
+    zero: ClassVar[int] = 0
+
+    def data(self) -> bytes:
+        """Nothing."""
+        return b""
+
+
+CheckInput = VectorInput | InlineInput | SentInput
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Digests of what operators wrote: of operator first + i, `cycles[i]` and one digest per output.
+
+    `inputs` is the digest of what the device was given (inputs_digest).
+    """
+
+    first: int
+    total_cycles: int
+    inputs: bytes
+    cycles: tuple[int, ...]
+    digests: tuple[tuple[bytes, ...], ...] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Check(Request[Checked]):
+    """Run operators 0 … first + len(outputs) − 1; answer with digests of what the last of them wrote.
+
+    `outputs` is how many tensors each operator from `first` on writes, as the host's own reading of the model
+    says.
+    """
+
+    type: ClassVar[int] = 0x09
+    computes: ClassVar[bool] = True
+    id: int
+    first: int
+    outputs: tuple[int, ...]
+    given: CheckInput
+
+    def payload(self) -> bytes:
+        """u32 id, u32 first, u32 n, u8 source, u8 zero, u16 0, the source's bytes."""
+        head = struct.pack(
+            "<IIIBBH", self.id, self.first, len(self.outputs), self.given.source, self.given.zero & 0xFF, 0
+        )
+        return head + self.given.data()
+
+    def _decode(self, body: Body) -> Checked:
+        got, executed, total = body.ints(struct.Struct("<IIQ"))
+        body.equal("id", got, self.id)
+        body.equal("operators executed", executed, self.first + len(self.outputs))
+        inputs = body.take(TENSOR_DIGEST_SIZE)
+        cycles, digests = [], []
+        for n in self.outputs:
+            cycles.append(body.u32())
+            digests.append(tuple(body.take(TENSOR_DIGEST_SIZE) for _ in range(n)))
+        return Checked(self.first, total, inputs, tuple(cycles), tuple(digests))
+
+
+@dataclass(frozen=True)
+class Used:
+    """Bytes used of the arena, and at most ever of the stack (of `stack_bytes`; 0: not measured)."""
+
+    arena: int
+    stack: int
+    stack_bytes: int
+
+
+@dataclass(frozen=True)
+class Usage(Request[Used]):
+    """How much memory is used?"""
+
+    type: ClassVar[int] = 0x0A
+
+    def payload(self) -> bytes:
+        """Empty."""
+        return b""
+
+    def _decode(self, body: Body) -> Used:
+        return Used(*body.ints(struct.Struct("<III")))

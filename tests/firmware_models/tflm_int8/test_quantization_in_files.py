@@ -1,0 +1,33 @@
+"""Quantization as files carry it: what TFLM's allocator makes of lists of other lengths."""
+
+import numpy as np
+import pytest
+
+from model_builder import Builder
+from oracle import Tflm
+from tflm_int8 import Model, Reference, UnsupportedOp
+
+
+def convolution(zero_points: list[int]) -> bytes:
+    b = Builder()
+    x = b.input((1, 3, 3, 2), 0.05, 4)
+    w = np.random.default_rng(2).integers(-127, 128, (5, 2, 2, 2))
+    y = b.conv(x, w, np.arange(5) * 100, [0.01, 0.02, 0.03, 0.01, 0.05], 0.3, -7)
+    for tensor in b.ops[0].inputs[1:]:
+        b.tensors[tensor].zero_points = zero_points
+    b.tensors[b.ops[0].inputs[2]].axis = 3  # an axis that a bias does not have, as real files have it
+    return b.finish(y)
+
+
+def test_one_zero_point_stands_for_all_channels():
+    content = convolution([0])
+    x = np.random.default_rng(3).integers(-128, 128, (1, 3, 3, 2)).astype(np.int8)
+    np.testing.assert_array_equal(Reference(Model.from_bytes(content)).run(x)[0], Tflm(content).run(x)[0])
+
+
+def test_scales_without_zero_points_are_no_quantization():
+    content = convolution([])
+    with pytest.raises(UnsupportedOp, match=r"op 0 CONV_2D .*scales"):
+        Reference(Model.from_bytes(content))
+    with pytest.raises(RuntimeError, match="allocate tensors"):
+        Tflm(content)

@@ -1,0 +1,53 @@
+"""coverify verify with solvers, encodings and export, as a user types it."""
+
+from __future__ import annotations
+
+import pytest
+
+from command import coverify
+from coverify.verify.engines.packages import PACKAGES
+from oracle import NETWORKS
+
+MLP, MLP_X = NETWORKS / "digits_mlp.tflite", NETWORKS / "digits_mlp.npz"
+
+
+def verify(*more):
+    return coverify("verify", MLP, "--inputs", MLP_X, "--json", "-", *more)
+
+
+@pytest.mark.parametrize("engine", sorted(PACKAGES))
+def test_every_solver_decides_a_digit_and_says_on_what_it_rests(engine):
+    if not PACKAGES[engine].installed:
+        pytest.skip(f"{PACKAGES[engine].distribution} is not installed")
+    done = verify("--eps", 2, "--index", 0, "--engine", engine)
+    assert done.code == 0, done
+    (row,) = done.result["queries"]
+    assert (row["verdict"], row["engine"]) == ("HOLDS", engine)
+    assert row["proof"]
+
+
+def test_a_query_is_written_for_any_solver(tmp_path):
+    z3 = pytest.importorskip("z3")
+    done = verify("--eps", 1, "--index", "0,3", "--export-smt2", tmp_path)
+    assert done.code == 0
+    files = sorted(path.name for path in tmp_path.iterdir())
+    assert files == ["query-0-eps1.smt2", "query-3-eps1.smt2"]
+    solver = z3.SolverFor("QF_BV")
+    solver.from_file(str(tmp_path / files[0]))
+    assert solver.check() == z3.unsat
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--index", "0,1", "--export-smt2", "one.smt2"),
+        ("--encoding", "balanced"),
+        ("--encoding", "balanced", "--engine", "interval"),
+        ("--encoding", "none", "--engine", "z3"),
+        ("--engine", "nobody"),
+    ],
+)
+def test_options_that_do_not_fit_are_bad_input(options):
+    done = verify("--eps", 1, *options)
+    assert done.code == 2, done
+    assert done.result["verdict"] == "ERROR"

@@ -1,0 +1,168 @@
+"""Firmware that speaks MLPerf Tiny's commands: a scripted one, and an image of ours on a Cortex-M4."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from coverify.boards.device import open_foreign
+from coverify.boards.qemu import PROGRAM, QemuProcess
+from coverify.conformance.compare import Comparison, compare
+from coverify.conformance.foreign import ForeignRunner, output_code
+from coverify.errors import BadAnswer, BadInput, LinkError
+from coverify.link.deadline import Deadline
+from coverify.link.mlperf_tiny import MlperfTiny
+from coverify.link.pace import Pace
+from coverify.replay import Claim, replay
+from oracle import NETWORKS, ROOT
+from tflm_int8 import Model, Reference
+
+MODEL = Model.read(NETWORKS / "digits_cnn.tflite")
+REFERENCE = Reference(MODEL)
+X = np.load(NETWORKS / "digits_cnn.npz", allow_pickle=False)["x"][:6]
+QUICK = Pace(resend_s=0.02, answer_s=0.3, compute_s=0.3)
+
+
+def test_three_digits_tell_every_output_code():
+    # what C's printf makes of an exact double; Python's % does the same
+    assert [output_code(f"{(q + 128) / 256:.3f}") for q in range(-128, 128)] == list(range(-128, 128))
+
+
+@pytest.mark.parametrize("text", ["", "0.5", "1.000", "0.501", "-0.500", "nan", "0.50x", "0.998", "5.000"])
+def test_what_is_no_probability_of_an_int8_output_is_a_bad_answer(text):
+    with pytest.raises(BadAnswer):
+        output_code(text)
+
+
+class ScriptedLine:
+    """The far end: `answer(command)` gives the lines of each command."""
+
+    name = "scripted"
+
+    def __init__(self, answer) -> None:
+        self.answer, self.out, self.command = answer, b"", ""
+
+    def write(self, data, deadline):
+        for char in data.decode():
+            self.command += char
+            if char == "%":
+                lines = self.answer(self.command[:-1])
+                self.out += b"".join(line.encode() + b"\r\n" for line in lines)
+                self.command = ""
+        return True
+
+    def read(self, deadline):
+        data, self.out = self.out, b""
+        if not data:
+            deadline = deadline.sooner(0.01)
+            while not deadline.passed:
+                pass
+        return data
+
+    def close(self):
+        pass
+
+
+def greeting(command):
+    known = {"name": ["m-name-dut-[vendor]"], "profile": ["m-profile-[x]", "m-model-[kws01]"]}
+    return [*known.get(command, [f"e-[Unknown command: {command}]"]), "m-ready"]
+
+
+def test_hello_gets_in_step_and_learns_name_and_model():
+    device = MlperfTiny(ScriptedLine(greeting), QUICK)
+    device.hello()
+    assert (device.name, device.model) == ("vendor", "kws01")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda c: [],
+        lambda c: ["m-ready"],
+        lambda c: ["x" * 5000] * 20,
+        lambda c: ["m-name-dut-[\x00]", "m-ready"],
+    ],
+    ids=["silent", "empty", "endless", "unprintable"],
+)
+def test_what_does_not_speak_the_commands_is_a_link_error(answer):
+    with pytest.raises(LinkError):
+        MlperfTiny(ScriptedLine(answer), QUICK).hello(Deadline.in_s(0.5))
+
+
+def test_a_network_whose_output_three_digits_do_not_tell_is_refused():
+    device = MlperfTiny(ScriptedLine(greeting), QUICK)
+    device.hello()
+    with pytest.raises(BadInput, match="1/256"):
+        ForeignRunner(device, Model.read(NETWORKS / "digits_mlp.tflite"))
+
+
+@pytest.fixture(scope="module")
+def firmware(tmp_path_factory) -> Path:
+    for tool in ("make", "arm-none-eabi-gcc", PROGRAM):
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not installed")
+    folder = tmp_path_factory.mktemp("mlperf")
+    command = ["make", "-s", "-C", str(ROOT / "device_harness"), "PORT=mps2", "MACHINE=an386"]
+    command += [f"MLPERF_TINY={NETWORKS / 'digits_cnn.tflite'}", f"BUILD={folder}"]
+    subprocess.run(command, check=True, timeout=300)
+    return folder / "coverify-an386.elf"
+
+
+@pytest.fixture
+def device(firmware) -> Iterator[MlperfTiny]:
+    process = QemuProcess("mps2-an386", firmware, Deadline.in_s(30))
+    try:
+        process.go(Deadline.in_s(10))
+        with closing(open_foreign(f"mlperf:{process.line_url}")) as device:
+            yield device
+    finally:
+        process.end()
+
+
+pytest_cross = [pytest.mark.cross, pytest.mark.slow]
+
+
+class TestOnAnEmulatedCore:
+    pytestmark = pytest_cross
+
+    def test_its_outputs_are_those_of_the_reference(self, device):
+        assert (device.name, device.model) == ("coverify", "kws01")
+        comparison = Comparison(MODEL, MODEL.outputs[:1])
+        compare(comparison, REFERENCE, ForeignRunner(device, MODEL), X)
+        assert (comparison.verdict, comparison.samples) == ("MATCH", len(X))
+        assert comparison.bytes_compared == len(X) * 10, "the output, and nothing else"
+
+    def test_another_network_is_a_mismatch_that_repeats(self, device):
+        other = bytearray(MODEL.content)
+        weights = np.asarray(MODEL.tensors[MODEL.operators[-2].inputs[1]].data)
+        at = MODEL.content.index(weights.tobytes())
+        for i in range(0, weights.size, 3):
+            other[at + i] ^= 0x20
+        changed = Model.from_bytes(bytes(other))
+        comparison = Comparison(changed, changed.outputs[:1])
+        compare(comparison, Reference(changed), ForeignRunner(device, changed), X)
+        assert comparison.verdict == "MISMATCH"
+        assert all(mismatch.repeated for mismatch in comparison.mismatches)
+
+    def test_a_witness_is_confirmed_at_the_output(self, device):
+        labels = REFERENCE.run(X).reshape(len(X), -1).argmax(1)
+        i = next(i for i in range(1, len(X)) if labels[i] != labels[0])
+        shape = MODEL.tensors[MODEL.inputs[0]].shape
+        tensors = {t: values[0] for t, values in REFERENCE.trace(X[i : i + 1]).items()}
+        claim = Claim(X[0].reshape(shape), X[i].reshape(shape), int(labels[0]), tensors)
+        done = replay(claim, REFERENCE, ForeignRunner(device, MODEL))
+        assert done.verdict == "CONFIRMED"
+        assert [row.tensor for row in done.tensors] == [MODEL.outputs[0]]
+
+    def test_errors_of_the_protocol_are_link_errors_and_the_device_goes_on(self, device):
+        for wrong in ("nonsense", "db load 65", "db 00", "infer 1 0", "infer", "db zz"):
+            with pytest.raises(LinkError, match="answers"):
+                device.ask(wrong)
+        runner = ForeignRunner(device, MODEL)
+        np.testing.assert_array_equal(runner.run(X[0]), REFERENCE.run(X[:1]).reshape(1, 10))

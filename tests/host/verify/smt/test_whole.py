@@ -1,0 +1,69 @@
+"""A query as an SMT-LIB file: solvers that read the file agree with brute force, in every encoding."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from coverify.verify.deadline import Deadline
+from coverify.verify.smt import ENCODINGS
+from coverify.verify.smt.whole import WholeQuery
+from verify_cases import pixels, tflite
+
+SEEDS = range(12)
+
+
+def read_by_z3(path) -> dict[str, int] | None:
+    z3 = pytest.importorskip("z3")
+    solver = z3.SolverFor("QF_BV")
+    solver.from_file(str(path))
+    if solver.check() == z3.unsat:
+        return None
+    model = solver.model()
+    return {d.name(): model[d].as_long() for d in model.decls()}
+
+
+def read_by_bitwuzla(path) -> dict[str, int] | None:
+    api = pytest.importorskip("bitwuzla", reason="bitwuzla is not installed")
+    options = api.Options()
+    options.set(api.Option.PRODUCE_MODELS, True)
+    parser = api.Parser(api.TermManager(), options)
+    text = path.read_text()
+    parser.parse(text.replace("(check-sat)", ""), True, False)
+    solver = parser.bitwuzla()
+    if solver.check_sat() == api.Result.UNSAT:
+        return None
+    names = re.findall(r"declare-const (\S+)", text)
+    return {name: int(solver.get_value(parser.parse_term(name)).value(10)) for name in names}
+
+
+@pytest.mark.parametrize("read", [read_by_z3, read_by_bitwuzla])
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_the_file_is_satisfiable_exactly_when_some_input_loses_the_label(tmp_path, read, encoding):
+    seen = set()
+    for subject in filter(None, (make(seed) for seed in SEEDS for make in (pixels, tflite))):
+        whole = WholeQuery.of(subject.problem, encoding, Deadline.never())
+        path = tmp_path / f"{subject.name}.smt2"
+        path.write_text(whole.smt2(["a comment"]), "ascii")
+        values = read(path)
+        assert (values is None) == subject.holds, subject.name
+        seen.add(subject.holds)
+        if values is not None:  # the input as the header says: least value plus xi
+            query = subject.problem.query
+            x = np.clip(query.x0.astype(np.int64), query.lo, query.hi)
+            for name, value in values.items():
+                x[int(name[1:])] = query.lo[int(name[1:])] + value
+            assert query.contains(x)
+            assert int(subject.problem.labels(x[None])[0]) != query.label
+    assert seen == {True, False}
+
+
+def test_the_header_tells_how_to_read_a_model(tmp_path):
+    whole = WholeQuery.of(pixels(0).problem, "threshold", Deadline.never())
+    lines = whole.smt2(["first"]).splitlines()
+    assert lines[0] == "; first"
+    assert any(line.startswith("; Least values: ") for line in lines)
+    assert "(set-logic QF_BV)" in lines
+    assert lines[-1] == "(exit)"

@@ -1,0 +1,75 @@
+"""The solvers, each in its process, against brute force (by TFLM's interpreter for .tflite networks).
+
+COVERIFY_FUZZ_CASES=3000 runs more cases than the default; tests/fuzz/engines.py is the campaign.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from coverify.verify.engines.packages import PACKAGES, usable
+from coverify.verify.query import Verdict
+from coverify.verify.worker import Worker
+from verify_cases import FAMILIES, case
+
+CASES = int(os.environ.get("COVERIFY_FUZZ_CASES", "8"))
+ENCODED = ("z3:balanced", "bitwuzla:balanced", "boolector:literal", "bitwuzla:threshold")
+SOLVERS = [*PACKAGES, *ENCODED]
+
+
+def needs(engine: str) -> None:
+    package = PACKAGES[engine.partition(":")[0]]
+    if not package.installed:
+        pytest.skip(f"{package.distribution} is not installed: {package.hint}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", SOLVERS)
+def test_no_verdict_differs_from_brute_force_and_few_are_open(engine):
+    needs(engine)
+    seen, wrong, worker = Counter(), [], None
+    try:
+        for seed in range(CASES):
+            for subject in filter(None, (case(family, seed) for family in FAMILIES)):
+                worker = worker or Worker(subject.problem.program)
+                worker.program = subject.problem.program
+                outcome = worker.decide(subject.problem.query, engine, 30)
+                truth = Verdict.HOLDS if subject.holds else Verdict.VIOLATED
+                seen[outcome.verdict] += 1
+                if outcome.verdict not in (truth, Verdict.UNKNOWN):
+                    wrong.append((subject.name, outcome))
+    finally:
+        if worker is not None:
+            worker.close()
+    assert not wrong
+    assert seen[Verdict.HOLDS] > CASES / 5, seen
+    assert seen[Verdict.VIOLATED] > CASES / 5, seen
+    if engine != "marabou":  # a relaxation
+        assert seen[Verdict.UNKNOWN] <= CASES / 5, seen
+
+
+@pytest.mark.parametrize("engine", sorted(PACKAGES))
+def test_a_holds_says_what_it_rests_on(problem_of, engine):
+    needs(engine)
+    problem = next(p for p in map(problem_of, range(100)) if holds_by_enumeration(p))
+    with Worker(problem.program) as worker:
+        outcome = worker.decide(problem.query, engine, 30)
+    assert outcome.verdict is Verdict.HOLDS
+    sound = engine not in ("milp", "marabou") or outcome.proof == "integer bounds"
+    assert outcome.sound is sound
+    assert outcome.proof
+
+
+def holds_by_enumeration(problem) -> bool:
+    box = [np.arange(lo, hi + 1) for lo, hi in zip(problem.query.lo, problem.query.hi, strict=True)]
+    every = np.stack(np.meshgrid(*box, indexing="ij"), axis=-1).reshape(-1, len(box))
+    return len(every) > 50 and bool(np.all(problem.labels(every) == problem.query.label))
+
+
+def test_engines_without_a_package_are_always_usable():
+    assert usable("enumerate")
+    assert usable("attack")

@@ -1,0 +1,66 @@
+"""Random one-operator models for every row of the operator table, from all random tables of the tests.
+
+case = CASES_OF["CONV_2D"][0]
+content = case.model(seed)                     # a .tflite file
+x = case.inputs(Reference(...), seed, 6)       # [6, sample shape], of the input's type
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import ModuleType
+
+import numpy as np
+
+import random_elementwise
+import random_graphs
+import random_movement
+import random_operands
+import random_state
+from tflm_int8 import Model, Reference, sample_shape
+from tflm_int8.operators import OPERATORS
+
+
+@dataclass(frozen=True)
+class Case:
+    """One entry of a random table: `key` in its table."""
+
+    key: str
+    table: ModuleType
+
+    def model(self, seed: int) -> bytes:
+        """The .tflite file of a seed."""
+        return self.table.one_op(self.key, seed)
+
+    def inputs(self, reference: Reference, seed: int, n: int) -> np.ndarray:
+        """Random values and extremes of the input's type, [n, sample shape]; none that is undefined."""
+        x, shape = reference.input, sample_shape(reference.input)
+        if self.table in (random_operands, random_state):
+            return self.table.samples(seed, reference, n).reshape(n, *shape)
+        if x.dtype != "int8":
+            return random_movement.values(np.random.default_rng([seed, 41]), (n, *shape), x.dtype)
+        least = x.quantization.zero_point if self.key.startswith("RSQRT") else -128
+        return random_elementwise.samples(seed, shape, n, least)
+
+
+def _operators(case: Case) -> set[str]:
+    """The operators that the entry is about: by its name, or all that its models hold."""
+    name = case.key.split()[0].removesuffix("_INT16")
+    for known in (name, f"CUSTOM:{name}"):
+        if known in OPERATORS:
+            return {known}
+    models = (Model.from_bytes(case.model(seed)) for seed in range(40))
+    return {op.name for model in models for op in model.operators}
+
+
+def _entries() -> Iterator[tuple[str, Case]]:
+    for table in (random_graphs, random_elementwise, random_movement, random_operands, random_state):
+        for key in table.ONE_OP:
+            for operator in sorted(_operators(Case(key, table))):
+                yield operator, Case(key, table)
+
+
+CASES_OF: dict[str, list[Case]] = {}
+for _operator, _case in _entries():
+    CASES_OF.setdefault(_operator, []).append(_case)

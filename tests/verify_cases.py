@@ -1,0 +1,118 @@
+"""Small networks with a query whose verdict is known by brute force, in three families.
+
+`tflite`: random .tflite networks, every point run by TFLM's own interpreter; `pixels`: random fixed-point
+networks, every point computed by fixed_point_networks.outputs; `program`: random integer programs (see
+host/verify/conftest.py), every point through the concrete program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+import random_graphs
+from coverify.verify.fixed_point import FixedPointNetwork
+from coverify.verify.problem import Problem
+from coverify.verify.query import Robustness
+from fixed_point_networks import content, outputs, points, random_network, region
+from model_builder import Builder
+from oracle import Tflm
+from tflm_int8 import Model, UnsupportedOp, lower
+
+MAX_POINTS = 600
+ATTEMPTS = 8
+"""So many networks are drawn until one has more than one class."""
+FAMILIES = ("tflite", "pixels")
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A problem and whether it holds, by brute force."""
+
+    name: str
+    problem: Problem
+    holds: bool
+
+
+def case(family: str, seed: int) -> Case | None:
+    """The case of a seed; None where its network is refused."""
+    return tflite(seed) if family == "tflite" else pixels(seed)
+
+
+def pixels(seed: int) -> Case:
+    rng = np.random.default_rng([seed, 61])
+    for _ in range(ATTEMPTS):
+        arrays = random_network(rng)
+        x = rng.integers(0, 256, (40, arrays["w0"].shape[1]))
+        if len(set(outputs(arrays, x).argmax(axis=1))) > 1:
+            break
+    x0, eps = region(arrays, rng, MAX_POINTS)
+    label = int(outputs(arrays, x0[None])[0].argmax())
+    holds = bool(np.all(outputs(arrays, points(x0, eps)).argmax(axis=1) == label))
+    program = FixedPointNetwork.from_bytes(content(arrays)).program
+    return Case(f"pixels-{seed}", Problem(program, Robustness.around(x0, label, eps, None, 0, 255)), holds)
+
+
+def tflite(seed: int) -> Case | None:
+    rng = np.random.default_rng([seed, 51])
+    for _ in range(ATTEMPTS):
+        model = Model.from_bytes(tflite_network(rng), f"case-{seed}")
+        shape = model.tensors[model.inputs[0]].shape
+        classes = by_tflm(model.content, shape)
+        if len(set(classes(rng.integers(-128, 128, (40, int(np.prod(shape))))))) > 1:
+            break
+    try:
+        program = lower(model)
+    except UnsupportedOp:
+        return None
+    x0 = near_a_boundary(rng, int(np.prod(shape)), classes)
+    most = max(1, int((MAX_POINTS ** (1 / len(x0)) - 1) // 2))
+    label = int(classes(x0[None])[0])
+    query = Robustness.around(x0, label, int(rng.integers(1, most + 1)))
+    box = [np.arange(lo, hi + 1) for lo, hi in zip(query.lo, query.hi, strict=True)]
+    every = np.stack(np.meshgrid(*box, indexing="ij"), axis=-1).reshape(-1, len(x0))
+    return Case(f"tflite-{seed}", Problem(program, query), bool(np.all(classes(every) == label)))
+
+
+def by_tflm(content: bytes, shape: tuple[int, ...]) -> Callable[[np.ndarray], np.ndarray]:
+    """The classes of the rows of an input, by TFLM's interpreter."""
+    tflm = Tflm(content, 1 << 18)
+
+    def classes(x: np.ndarray) -> np.ndarray:
+        return np.array([int(np.argmax(tflm.run(row.astype(np.int8).reshape(shape)))) for row in x])
+
+    return classes
+
+
+def tflite_network(rng: np.random.Generator) -> bytes:
+    """At most four inputs, through dense layers, or convolution, pooling and residual ADDs; some softmax."""
+    b = Builder()
+    if rng.random() < 0.5:
+        x = b.input((1, int(rng.integers(1, 5))), 0.05, random_graphs._zero_point(rng))
+        for _ in range(int(rng.integers(1, 4))):
+            x = random_graphs.fully_connected(rng, b, x)
+    else:
+        x = b.input((1, 2, 2, 1), 0.05, random_graphs._zero_point(rng))
+        x = (random_graphs.conv, random_graphs.depthwise)[int(rng.integers(0, 2))](rng, b, x)
+        for _ in range(int(rng.integers(0, 3))):
+            x = (random_graphs.pool, random_graphs.add)[int(rng.integers(0, 2))](rng, b, x)
+        x = random_graphs.fully_connected(rng, b, random_graphs.reshape(rng, b, x))
+    if rng.random() < 0.3:
+        x = random_graphs.softmax(rng, b, x)
+    return b.finish(x)
+
+
+def near_a_boundary(rng: np.random.Generator, n: int, classes) -> np.ndarray:
+    """A random input, moved by bisection towards one of another class where there is one."""
+    x = rng.integers(-128, 128, (40, n))
+    found = classes(x)
+    others = np.flatnonzero(found != found[0])
+    a = x[0]
+    if len(others):
+        b = x[others[0]]
+        for _ in range(int(rng.integers(3, 8))):
+            middle = (a + b) // 2
+            a, b = (middle, b) if classes(middle[None])[0] == found[0] else (a, middle)
+    return a
