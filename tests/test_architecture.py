@@ -8,6 +8,7 @@ import pytest
 from oracle import ROOT
 
 PACKAGES = {
+    "host/coverify/check": {"numpy", "coverify.check"},
     "firmware_models/tflm_int8": {"numpy", "tflm_int8"},
     "host/coverify/link": {"serial", "cobs", "coverify.link", "coverify.errors"},
     "host/coverify/report": {

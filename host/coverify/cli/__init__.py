@@ -10,6 +10,7 @@ import typer
 
 from coverify import __version__
 from coverify.cli.boards import boards_verb, build
+from coverify.cli.check import check_verb
 from coverify.cli.conform import conform
 from coverify.cli.demo import demo
 from coverify.cli.diagnose import diagnose_verb
@@ -44,6 +45,7 @@ app.command("conform")(conform)
 app.command("diagnose")(diagnose_verb)
 app.command("kernels")(kernels)
 app.command("verify")(verify)
+app.command("check")(check_verb)
 app.command("replay")(replay_verb)
 app.command("report")(report)
 app.command("demo")(demo)

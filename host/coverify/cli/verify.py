@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from coverify.check import Rejected, check
 from coverify.cli.network import Codes, Network, Samples, read_network
 from coverify.cli.outcome import (
     Bar,
@@ -27,6 +28,7 @@ from coverify.files import replace_file
 from coverify.report import Query as QueryRow
 from coverify.report import Result, write_result
 from coverify.report.verdict import Verdict, worst
+from coverify.verify.certificate import Certificate, certifiable
 from coverify.verify.deadline import Deadline, OutOfTime
 from coverify.verify.engines import ENGINES
 from coverify.verify.engines.packages import PACKAGES
@@ -84,6 +86,7 @@ def verify(
     The property: the index of the first maximum of the output tensor stays the label. HOLDS: proved over
     the whole region.
     VIOLATED: with a counterexample that was run (--out DIR keeps it as a witness, for coverify replay).
+    HOLDS of bounds, cases or enumeration: with a certificate in --out DIR, for coverify check.
     A HOLDS of milp or marabou rests on floating point and says so; auto never takes it.
     UNKNOWN: the engine or its time ended; never a proof. An input that is misclassified already is
     VIOLATED by itself.
@@ -224,6 +227,7 @@ def _row(task: _Task, i: int, outcome: Outcome, out: Path | None, seed: int) -> 
         if out is not None:
             witness = f"witness-{i}-eps{task.eps}.zip"
             _witness(task, i, outcome, x, predicted, seed).write(out / witness)
+    certificate = _certificate(task, i, outcome, out)
     return QueryRow(
         index=i,
         eps=task.eps,
@@ -231,12 +235,29 @@ def _row(task: _Task, i: int, outcome: Outcome, out: Path | None, seed: int) -> 
         engine=outcome.engine,
         time_s=outcome.time_s,
         witness=witness,
+        certificate=certificate,
         label=task.labels[i],
         predicted=predicted,
         note=outcome.note or None,
         proof=outcome.proof or None,
         picture=picture,
     )
+
+
+def _certificate(task: _Task, i: int, outcome: Outcome, out: Path | None) -> str | None:
+    """The file that proves a HOLDS, where the engine argues for it and the checker reads such networks."""
+    network = task.network
+    if out is None or outcome.argument is None or not certifiable(network.profile):
+        return None
+    name = f"certificate-{i}-eps{task.eps}.zip"
+    query, engine = task.query(i), outcome.engine
+    Certificate(network.content, network.profile, query, outcome.argument, engine).write(out / name)
+    try:
+        check(out / name)
+    except Rejected:  # an operator that the checker does not know: it would prove nothing to anybody
+        (out / name).unlink()
+        return None
+    return name
 
 
 def _witness(task: _Task, i: int, outcome: Outcome, x: Codes, predicted: int, seed: int) -> Witness:

@@ -1,6 +1,7 @@
 """In which order does `auto` ask the engines? The cheap ones first, one by one; then the solvers race.
 
-Enumeration where the box is small; bounds and a short attack; then enumeration of what is still countable and
+Enumeration where the box is small; bounds, a short attack, branch and bound; then enumeration of what is
+still countable and
 every exact solver that is installed, several at once. The first sound verdict ends it.
 """
 
@@ -39,8 +40,7 @@ def stages(query: Robustness) -> tuple[Stage, ...]:
     """The engines that are asked one by one, in order."""
     if query.n_points <= SMALL:
         return (Stage("enumerate"),)
-    cheap = (Stage("interval", 0.5), Stage("dual", 0.3), Stage("attack", 0.25))
-    return (*(stage for stage in cheap if stage.engine in ENGINES),)
+    return (Stage("interval", 0.5), Stage("attack", 0.1), Stage("bab", 0.4))
 
 
 def racers(query: Robustness) -> tuple[str, ...]:

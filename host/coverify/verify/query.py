@@ -7,6 +7,7 @@ every point of the box, `VIOLATED` comes with a point that was run, everything e
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -90,12 +91,20 @@ class Robustness:
 
 
 @dataclass(frozen=True, eq=False)
+class Argument:
+    """What a certificate needs besides the query: "bounds" with the arrays of a proof, or "enumeration"."""
+
+    kind: str
+    arrays: Mapping[str, I64Array] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
 class Outcome:
     """An engine's answer.
 
     witness: int16 [n], present exactly when VIOLATED; note: one sentence for people (why UNKNOWN, what was
     odd); evidence: counts that say how the answer was reached, and for a HOLDS what `proof` it has; time_s:
-    wall time.
+    wall time; argument: what a certificate of a HOLDS needs, where the engine gives one.
     """
 
     verdict: Verdict
@@ -104,6 +113,7 @@ class Outcome:
     witness: I16Array | None = None
     note: str = ""
     evidence: Evidence = field(default_factory=dict)
+    argument: Argument | None = None
 
     @property
     def proof(self) -> str:
@@ -119,6 +129,10 @@ class Outcome:
     def holds(engine: str, note: str = "", **evidence: int | float | str) -> Outcome:
         """Proved for every point."""
         return Outcome(Verdict.HOLDS, engine, note=note, evidence=evidence)
+
+    def with_argument(self, argument: Argument) -> Outcome:
+        """The same answer with what its certificate needs."""
+        return dataclasses.replace(self, argument=argument)
 
     @staticmethod
     def violated(engine: str, witness: IntArray, note: str = "", **evidence: int | float | str) -> Outcome:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from coverify.verify.deadline import Deadline, OutOfTime
-from coverify.verify.engines import attack, enumerate, interval
+from coverify.verify.engines import attack, bab, dual, enumerate, interval
 from coverify.verify.engines.linear import LinearSolver
 from coverify.verify.engines.packages import require
 from coverify.verify.engines.smt import Smt
@@ -27,6 +27,8 @@ ENGINES: dict[str, Engine] = {
     "enumerate": enumerate.decide,
     "interval": interval.decide,
     "attack": attack.decide,
+    "dual": dual.decide,
+    "bab": bab.decide,
     "z3": Smt("z3"),
     "bitwuzla": Smt("bitwuzla"),
     "boolector": Smt("boolector"),
@@ -39,6 +41,8 @@ ENGINES: dict[str, Engine] = {
 PROOFS: dict[str, str] = {
     "enumerate": "every input was run",
     "interval": "integer bounds",
+    "dual": "integer bounds",
+    "bab": "integer bounds on cases",
     "z3": "exact solver",
     "bitwuzla": "exact solver",
     "boolector": "exact solver",

@@ -11,7 +11,7 @@ import numpy as np
 from coverify.verify.deadline import Deadline
 from coverify.verify.errors import CannotDecide
 from coverify.verify.problem import Problem
-from coverify.verify.query import I64Array, Outcome, Robustness
+from coverify.verify.query import Argument, I64Array, Outcome, Robustness
 
 MAX_POINTS = 10**7
 
@@ -27,7 +27,7 @@ def decide(problem: Problem, deadline: Deadline, seed: int) -> Outcome:
         witness = problem.first_violation(x)
         if witness is not None:
             return Outcome.violated("enumerate", witness, points=first + len(x))
-    return Outcome.holds("enumerate", points=n)
+    return Outcome.holds("enumerate", points=n).with_argument(Argument("enumeration"))
 
 
 def points(query: Robustness, first: int, last: int) -> I64Array:

@@ -1,9 +1,13 @@
-"""Prove by bounds alone: HOLDS when no rival logit can overtake the label's on the whole box, else UNKNOWN.
+"""Prove by one pass of bounds: HOLDS when no rival logit can overtake the label's on the whole box, else
+UNKNOWN.
 
-Intervals through the network, then the differences of two logits: with one back-substitution (difference.py),
-and with a Lagrangian bound on the exact stairs (lagrangian.py) for the rivals that are left. They are held
-against the gap at which outputs tie (decision.py), taken at its worst over the box: the label must win at the
-least gap, and every earlier index must lose at the greatest.
+Intervals through the network, then the difference of two logits substituted back to the inputs, each
+staircase
+replaced by lines whose offsets are exact. It is held against the gap at which outputs tie (decision.py),
+taken at
+its worst over the box. A network with a primitive that has no such bound is left to intervals and the
+difference
+of the last accumulators (difference.py), without a certificate.
 """
 
 from __future__ import annotations
@@ -12,29 +16,41 @@ from coverify.verify.bounds import wire_bounds
 from coverify.verify.deadline import Deadline
 from coverify.verify.decision import Decision, decision
 from coverify.verify.difference import Differences
+from coverify.verify.dual.prover import Prover
+from coverify.verify.dual.search import Counterexample
 from coverify.verify.errors import CannotDecide
 from coverify.verify.problem import Problem
 from coverify.verify.query import Outcome
-from coverify.verify.tighten import Rival, impossible
+from coverify.verify.tighten import Rival
 
 
 def decide(problem: Problem, deadline: Deadline, seed: int) -> Outcome:
-    """HOLDS or UNKNOWN; CannotDecide, OutOfTime.  `seed` is not used."""
+    """HOLDS, UNKNOWN, or VIOLATED by the input where a bound is greatest; CannotDecide, OutOfTime.  `seed` is
+    not used.
+    """
+    try:
+        prover = Prover.of(problem, deadline)
+        left = len(prover.search.bounded(prover.roots, 1))
+    except Counterexample as found:
+        return Outcome.violated("interval", found.x)
+    except CannotDecide:
+        return _by_intervals(problem, deadline)
+    if left:
+        return Outcome.unknown("interval", f"the bounds leave {left} rival labels open", open=left)
+    by_intervals = prover.n_rivals - len(prover.roots)
+    holds = Outcome.holds("interval", rivals=prover.n_rivals, by_intervals=by_intervals)
+    return holds.with_argument(prover.argument())
+
+
+def _by_intervals(problem: Problem, deadline: Deadline) -> Outcome:
     boxes = wire_bounds(problem.program, problem.query.lo, problem.query.hi, deadline)
     last = decision(problem.program, boxes, deadline)
     differences = Differences(problem.program, boxes, last.wire)
     label, n = problem.query.label, len(boxes[last.wire].lo)
     near = open_rivals(label, n, last, differences)
-    still_open = 0
-    for j in near:
-        deadline.check()
-        try:
-            still_open += not impossible(problem.program, boxes, rival_claim(j, label, last), deadline)
-        except CannotDecide:
-            still_open += 1
-    if not still_open:
-        return Outcome.holds("interval", rivals=n - 1, by_intervals=n - 1 - len(near))
-    return Outcome.unknown("interval", f"the bounds leave {still_open} rival labels open", open=still_open)
+    if near:
+        return Outcome.unknown("interval", f"the bounds leave {len(near)} rival labels open", open=len(near))
+    return Outcome.holds("interval", rivals=n - 1, by_intervals=n - 1)
 
 
 def rival_claim(j: int, label: int, last: Decision) -> Rival:

@@ -1,0 +1,70 @@
+"""coverify check: does a certificate prove what it claims? Exact integers, no engine involved."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from coverify.check import Claim, Rejected, check
+from coverify.cli.outcome import JsonOption, OutOption, Output, run_verb, versions
+from coverify.report import Query as QueryRow
+from coverify.report import Result, worst
+
+_MESSAGE = 900
+
+
+def check_verb(
+    certificates: Annotated[
+        list[Path],
+        typer.Argument(metavar="CERTIFICATE…", help="Certificate files (.zip).", show_default=False),
+    ],
+    out: OutOption = None,
+    json: JsonOption = None,
+) -> None:
+    """Check each CERTIFICATE by exact integer arithmetic that shares no code with what made it.
+
+    HOLDS (exit 0): what the certificate claims is true; the claim is printed: the network's digest, the box's
+    digest, the label. UNKNOWN (4): the certificate is damaged or proves nothing; nothing follows from it.
+
+    Example: coverify check out/certificate-3-eps4.zip
+    """
+
+    def body() -> Result:
+        rows = [_row(path) for path in certificates]
+        return Result(
+            verb="check",
+            verdict=worst(row.verdict for row in rows),
+            message=_claims(rows),
+            queries=tuple(rows),
+            not_covered=("inputs outside the boxes of the claims",),
+            versions=versions(),
+        )
+
+    run_verb("check", Output(json, out), body)
+
+
+def _claims(rows: list[QueryRow]) -> str:
+    """What is claimed, as far as a message reaches; the JSON has every claim."""
+    text = "\n".join(f"{row.certificate}: {row.note}" for row in rows)
+    return text if len(text) <= _MESSAGE else f"{text[: _MESSAGE - 60]}… (every claim: --json FILE)"
+
+
+def _row(path: Path) -> QueryRow:
+    start = time.monotonic()
+    try:
+        claim: Claim | None = check(path)
+        note = str(claim)
+    except Rejected as err:
+        claim, note = None, f"rejected: {err}"
+    return QueryRow(
+        verdict="HOLDS" if claim else "UNKNOWN",
+        engine="check",
+        time_s=time.monotonic() - start,
+        certificate=path.name,
+        label=claim.label if claim else None,
+        note=note[:1000],
+        proof=f"certificate by {claim.evidence}, {claim.steps} steps" if claim else None,
+    )

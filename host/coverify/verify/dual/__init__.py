@@ -1,0 +1,1 @@
+"""Bounds by multipliers on the exact staircases, claims of rivals, and proofs by cases."""

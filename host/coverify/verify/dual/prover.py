@@ -1,0 +1,79 @@
+"""From a query to its rivals' claims, and from closed trees to a proof: what the engines of this kind
+share.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from coverify.verify.bounds import Box, wire_bounds
+from coverify.verify.deadline import Deadline
+from coverify.verify.decision import Decision, decision
+from coverify.verify.dual.claim import Claims, Rival
+from coverify.verify.dual.relaxation import Relaxation
+from coverify.verify.dual.search import Search
+from coverify.verify.dual.tree import Node, Script
+from coverify.verify.problem import Problem
+from coverify.verify.query import Argument
+from tflm_int8.program.primitives import Program
+
+
+@dataclass(frozen=True, eq=False)
+class Prover:
+    """A query's search, the trees of the rivals that intervals leave open, and how many rivals there are."""
+
+    search: Search
+    roots: list[Node]
+    n_rivals: int
+
+    @staticmethod
+    def of(problem: Problem, deadline: Deadline) -> Prover:
+        """Raises CannotDecide (a primitive without a dual bound, a softmax out of reach), OutOfTime."""
+        boxes = wire_bounds(problem.program, problem.query.lo, problem.query.hi, deadline)
+        last = decision(problem.program, boxes, deadline)
+        relaxation = _relaxation(problem.program, last.wire)
+        claims = Claims(relaxation, problem.query.label)
+        upto = [(box.lo, box.hi) for box in boxes[: last.wire + 1]]
+        search = Search(problem, relaxation, claims, upto, deadline)
+        rivals = rivals_left(problem.query.label, boxes[last.wire], last)
+        return Prover(search, [search.root(rival) for rival in rivals], len(boxes[last.wire].lo) - 1)
+
+    def argument(self) -> Argument:
+        """The proof, once every tree is closed."""
+        script = Script()
+        for root in self.roots:
+            script.add(root)
+        sizes = {w: len(self.search.boxes[w][0]) for w in self.search.relaxation.scalars}
+        return Argument("bounds", script.arrays(sizes))
+
+
+def rivals_left(label: int, logits: Box, last: Decision) -> list[Rival]:
+    """The rivals that the logits' boxes alone leave open, with what must hold where they win.
+
+    A later index must push the label out of the ties; an earlier one need only tie with the maximum.
+    """
+    rivals = []
+    for j in range(len(logits.lo)):
+        overtakes = logits.hi[j] - logits.lo[label] >= last.least_gap
+        ties = j < label and int((logits.lo - logits.hi[j]).max()) < last.greatest_gap
+        if j != label and (overtakes or ties):
+            rise = last.least_gap if j > label else min(last.least_gap, 1 - last.greatest_gap)
+            rivals.append(Rival(j, rise))
+    return rivals
+
+
+_LAST: list[tuple[Program, int, Relaxation]] = []
+"""The relaxation of the program that was asked about last: its stair edges take a while to find."""
+
+
+def _relaxation(program: Program, logits: int) -> Relaxation:
+    if not (_LAST and _LAST[0][0] is program and _LAST[0][1] == logits):
+        _LAST[:] = [(program, logits, Relaxation(program, logits))]
+    return _LAST[0][2]
+
+
+def empty_argument() -> Argument:
+    """Boxes alone refute every rival."""
+    return Argument("bounds", {"script": np.zeros((0, 4), np.int64), "rows": np.zeros((0, 5), np.int64)})

@@ -1,0 +1,373 @@
+"""How large can linear forms become on boxes, for given multipliers? Many forms and boxes at once.
+
+The bound is that of a certificate (docs/certificates.md): going down from the logits, every scalar step
+(stairs,
+table, maximum) with coefficients nu on its output is replaced by its multipliers xi on its source, at the
+cost
+of max over a of (nu · y(a) − xi · a). Arrays are float64. Where they hold integers (`whole` pieces, integer
+multipliers) and no sum leaves 2**53, which is checked, the result is exact; otherwise it is a guess that
+proposes multipliers. Boxes are [rows, n] or, where all rows share them, [1, n].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coverify.verify.errors import CannotDecide
+from coverify.verify.query import I64Array
+from tflm_int8.program.primitives import (
+    Affine,
+    Max,
+    Program,
+    Select,
+    Softmax,
+    Staircase,
+    Table,
+    thresholds,
+)
+
+F64Array = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+Boxes = list[tuple[I64Array, I64Array]]
+"""One (lo, hi) per wire, each int64 [rows or 1, n]."""
+Form = Mapping[int, F64Array]
+"""Wire → coefficients, float64 [rows, n of the wire]."""
+
+EXACT = 2.0**52
+
+
+@dataclass(frozen=True, eq=False)
+class Pieces:
+    """A scalar step on boxes: y = value where the source lies in first..last; float64 [rows or 1, n, pieces].
+
+    rising, falling: float64 [rows or 1, n], a first multiplier per unit of nu above and below 0; scale: how
+    far
+    multipliers may move per unit (0: not at all); full: the slope of the whole staircase.
+    """
+
+    value: F64Array
+    first: F64Array
+    last: F64Array
+    rising: F64Array
+    falling: F64Array
+    scale: F64Array
+    full: F64Array
+
+
+@dataclass(eq=False)
+class Pass:
+    """One evaluation: every row's bound, and where the maxima are taken.
+
+    asked: wire → nu; multipliers: scalar wire → xi; at, value: scalar wire → the maximising source value and
+    output (for wire 0: the maximising input); constant: what the linear steps add to the bound.
+    """
+
+    bound: F64Array
+    constant: F64Array
+    asked: dict[int, F64Array] = field(default_factory=dict)
+    multipliers: dict[int, F64Array] = field(default_factory=dict)
+    at: dict[int, F64Array] = field(default_factory=dict)
+    value: dict[int, F64Array] = field(default_factory=dict)
+
+
+class Relaxation:
+    """The steps of a program up to the wire of its logits, prepared for bounds."""
+
+    def __init__(self, program: Program, logits: int) -> None:
+        self.program, self.logits = program, logits
+        self.steps = program.steps[:logits]
+        self.edges: dict[int, I64Array] = {}
+        self.uniform: dict[int, bool] = {}
+        self.reach: dict[int, float] = {}
+        for k, step in enumerate(self.steps):
+            match step:
+                case Staircase():
+                    inner = thresholds(step.rule)
+                    first, last = step.rule.domain()
+                    self.edges[k + 1] = np.concatenate([first[:, None], inner, last[:, None] + 1], axis=1)
+                    spacing = np.diff(inner, axis=1)
+                    self.uniform[k + 1] = bool(np.all(spacing == spacing[:, :1])) if spacing.size else True
+                case Affine():
+                    self.reach[k + 1] = max(
+                        [1.0, float(np.abs(step.bias).max(initial=0)), *map(_reach, step.terms)]
+                    )
+                case Table() | Max() | Select():
+                    pass
+                case Softmax():
+                    raise CannotDecide("a softmax before the logits has no dual bound")
+                case _:
+                    raise CannotDecide(f"{type(step).__name__} has no dual bound")
+        self.scalars = tuple(
+            k + 1 for k, s in enumerate(self.steps) if isinstance(s, Staircase | Table | Max)
+        )
+
+    def pieces(self, boxes: Boxes, natural: Boxes, exact: bool) -> dict[int, Pieces]:
+        """The pieces of every stair and table; not `exact`: stairs between the ends may be left out (a
+        guess).
+
+        natural: the boxes before anything was cut or tightened.
+        """
+        found = {}
+        for wire in self.scalars:
+            step = self.steps[wire - 1]
+            if isinstance(step, Staircase):
+                (lo, hi), (least, most) = boxes[step.source], natural[step.source]
+                cut = lo > least, hi < most
+                found[wire] = self._stairs(wire, step, boxes, cut, exact and not self.uniform[wire])
+            elif isinstance(step, Table):
+                found[wire] = _entries(step, *boxes[step.source])
+        return found
+
+    def _stairs(
+        self, wire: int, step: Staircase, boxes: Boxes, cut: tuple[BoolArray, BoolArray], every: bool
+    ) -> Pieces:
+        a_lo, a_hi = boxes[step.source]
+        low, high = step.rule.apply(a_lo, step.channel), step.rule.apply(a_hi, step.channel)
+        if every:
+            value = low[:, :, None] + np.arange(int((high - low).max()) + 1)
+            value = np.minimum(value, high[:, :, None])
+        else:
+            value = np.stack([low, np.minimum(low + 1, high), np.maximum(high - 1, low), high], axis=2)
+        edges, column = self.edges[wire], step.channel[None, :, None]
+        at = value - step.rule.lo
+        first = np.clip(edges[column, at], a_lo[:, :, None], a_hi[:, :, None])
+        last = np.clip(edges[column, at + 1] - 1, a_lo[:, :, None], a_hi[:, :, None])
+        width = np.maximum(a_hi - a_lo, 1).astype(np.float64)
+        chord = (high - low) / width
+        inner = edges[step.channel]
+        full = np.maximum(
+            chord, (step.rule.hi - step.rule.lo - 1) / np.maximum(inner[:, -2] - inner[:, 1], 1)
+        )
+        floor, ceiling = low == step.rule.lo, high == step.rule.hi
+        kink_lo = np.clip(inner[:, 1], a_lo, a_hi)
+        kink_hi = np.clip(inner[:, -2], a_lo, a_hi)
+        above = np.where(a_hi - kink_lo > kink_lo - a_lo, full, 0.0)
+        below = np.where(a_hi - kink_hi > kink_hi - a_lo, 0.0, full)
+        unstable = high > low
+        rising = np.where(unstable, np.where(ceiling & ~floor, below, chord), 0.0)
+        falling = np.where(unstable, np.where(floor & ~ceiling, above, chord), 0.0)
+        scale = np.where(unstable | cut[0] | cut[1], full, 0.0)
+        f = np.float64
+        return Pieces(value.astype(f), first.astype(f), last.astype(f), rising, falling, scale, full)
+
+    def evaluate(
+        self,
+        form: Form,
+        boxes: Boxes,
+        pieces: Mapping[int, Pieces],
+        multipliers: Mapping[int, F64Array],
+        exact: bool = False,
+    ) -> Pass:
+        """The bound of every row; scalar wires without multipliers take a first guess.
+
+        Raises CannotDecide when `exact` and a sum may leave 2**52.
+        """
+        rows = len(next(iter(form.values())))
+        done = Pass(np.zeros(rows), np.zeros(rows))
+        asked = dict(form)
+        for wire in range(self.logits, -1, -1):
+            nu = asked.pop(wire, None)
+            if nu is None:
+                continue
+            step = self.steps[wire - 1] if wire else None
+            match step:
+                case None:
+                    done.asked[0] = nu
+                    lo, hi = boxes[0]
+                    x = np.where(nu > 0, hi, lo)
+                    done.value[0] = x
+                    done.bound += self._held(nu * x, exact).sum(axis=1)
+                    continue
+                case Affine():
+                    passed = self._affine(step, wire, nu, done, exact)
+                case Staircase() | Table():
+                    xi = self._scalar(wire, nu, multipliers.get(wire), pieces[wire], done, exact)
+                    passed = [(step.source, xi)]
+                case Max():
+                    passed = [
+                        (
+                            step.source,
+                            self._maximum(step, wire, nu, multipliers.get(wire), boxes, done, exact),
+                        )
+                    ]
+                case Select():
+                    passed = [(step.source, _added_at(step.index, nu, boxes[step.source][0].shape[1]))]
+                case _:
+                    raise AssertionError
+            for source, part in passed:
+                asked[source] = asked[source] + part if source in asked else part
+        done.bound = done.bound + done.constant
+        return done
+
+    def combined(
+        self, own: Pass, other: Pass, m: F64Array, boxes: Boxes, pieces: Mapping[int, Pieces]
+    ) -> F64Array:
+        """The bound of own + m · other, row by row, with the multipliers added up likewise; a guess.
+
+        other: one row, which all share, or as many as `own` has.
+        """
+        total: F64Array = own.constant + m * other.constant
+        factor = m[:, None]
+        if 0 in own.asked or 0 in other.asked:
+            nu = _part(own.asked, 0) + factor * _part(other.asked, 0)
+            lo, hi = boxes[0]
+            middle, radius = (hi + lo) * 0.5, (hi - lo) * 0.5
+            total = total + (nu * middle).sum(axis=1) + (np.abs(nu) * radius).sum(axis=1)
+        for wire in (
+            own.multipliers.keys() | other.multipliers.keys()
+        ) & pieces.keys():  # a maximum: left out
+            nu = _part(own.asked, wire) + factor * _part(other.asked, wire)
+            xi = _part(own.multipliers, wire) + factor * _part(other.multipliers, wire)
+            p = pieces[wire]
+            slope = xi[:, :, None]
+            gain = nu[:, :, None] * p.value - np.minimum(slope * p.first, slope * p.last)
+            total = total + gain.max(axis=2).sum(axis=1)
+        return total
+
+    @staticmethod
+    def _held(terms: F64Array, exact: bool) -> F64Array:
+        if exact and float(np.abs(terms).sum(axis=1).max(initial=0.0)) > EXACT:
+            raise CannotDecide("the bounds' coefficients leave the range of exact arithmetic")
+        return terms
+
+    def _affine(
+        self, step: Affine, wire: int, nu: F64Array, done: Pass, exact: bool
+    ) -> list[tuple[int, F64Array]]:
+        if exact and float(np.abs(nu).sum(axis=1).max(initial=0.0)) * self.reach[wire] > EXACT:
+            raise CannotDecide("the bounds' coefficients leave the range of exact arithmetic")
+        done.constant += nu @ step.bias.astype(np.float64)
+        passed = []
+        for term in step.terms:
+            part = term.map.transposed(nu)
+            if term.offset:
+                done.constant -= self._held(part * term.offset, exact).sum(axis=1)
+            passed.append((term.source, part))
+        return passed
+
+    def _scalar(
+        self, wire: int, nu: F64Array, xi: F64Array | None, p: Pieces, done: Pass, exact: bool
+    ) -> F64Array:
+        if xi is None:
+            xi = nu * np.where(nu > 0, p.rising, p.falling)
+            xi = np.rint(xi) if exact else xi
+        a = np.where(xi[:, :, None] > 0, p.first, p.last)
+        gain = nu[:, :, None] * p.value - xi[:, :, None] * a
+        pick = gain.argmax(axis=2)[:, :, None]
+        best = np.take_along_axis(gain, pick, axis=2)[:, :, 0]
+        if exact:
+            self._held(nu * np.abs(p.value).max(axis=2), True)
+            self._held(xi * np.maximum(np.abs(p.first), np.abs(p.last)).max(axis=2), True)
+        done.bound += best.sum(axis=1)
+        done.asked[wire], done.multipliers[wire] = nu, xi
+        done.at[wire] = np.take_along_axis(a, pick, axis=2)[:, :, 0]
+        done.value[wire] = np.take_along_axis(np.broadcast_to(p.value, gain.shape), pick, axis=2)[:, :, 0]
+        return xi
+
+    def _maximum(
+        self, step: Max, wire: int, nu: F64Array, xi: F64Array | None, boxes: Boxes, done: Pass, exact: bool
+    ) -> F64Array:
+        """A function of the element of the greatest lower end, given the ends of the others."""
+        lo, hi = (
+            np.broadcast_to(end, (len(boxes[step.source][0]), end.shape[1])) for end in boxes[step.source]
+        )
+        n = np.arange(len(step.windows))
+        best = lo[:, step.windows].argmax(axis=2)
+        pick = step.windows[n, best]
+        rows = np.arange(len(lo))[:, None]
+        a_lo, a_hi = lo[rows, pick], hi[rows, pick]
+        other = step.windows[None] != pick[:, :, None]
+        p = {}
+        for up, end in ((True, hi), (False, lo)):
+            floor = np.maximum(np.where(other, end[:, step.windows], -(2**31)).max(axis=2), a_lo)
+            bends = np.stack(
+                [a_lo, a_hi, floor, np.full_like(floor, step.lo), np.full_like(floor, step.hi)], axis=2
+            )
+            a = np.clip(bends, a_lo[:, :, None], a_hi[:, :, None])
+            value = np.clip(np.maximum(a, floor[:, :, None]), step.lo, step.hi)
+            p[up] = (a.astype(np.float64), value.astype(np.float64))
+        if xi is None:
+            settled = np.where(other, hi[:, step.windows], -(2**31)).max(axis=2) <= a_lo
+            xi = np.where((nu < 0) | settled, nu, 0.0)
+        above = (nu >= 0)[:, :, None]
+        a, value = np.where(above, p[True][0], p[False][0]), np.where(above, p[True][1], p[False][1])
+        gain = nu[:, :, None] * value - xi[:, :, None] * a
+        at = gain.argmax(axis=2)[:, :, None]
+        done.bound += self._held(np.take_along_axis(gain, at, axis=2)[:, :, 0], exact).sum(axis=1)
+        done.asked[wire], done.multipliers[wire] = nu, xi
+        done.at[wire] = np.take_along_axis(a, at, axis=2)[:, :, 0]
+        done.value[wire] = np.take_along_axis(value, at, axis=2)[:, :, 0]
+        out = np.zeros((len(nu), lo.shape[1]))
+        np.add.at(out, (np.arange(len(nu))[:, None], np.broadcast_to(pick, nu.shape)), xi)
+        return out
+
+    def slopes(self, done: Pass) -> dict[int, F64Array]:
+        """The bound's derivative by every multiplier: the source's value as the steps below make it, less the
+        value at which the maximum is taken.
+        """
+        found = {}
+        for wire, at in done.at.items():
+            step = self.steps[wire - 1]
+            assert isinstance(step, Staircase | Table | Max)
+            source = self._source(step.source, done)
+            if source is None:
+                continue
+            if isinstance(step, Max):
+                continue
+            found[wire] = source - at
+        return found
+
+    def _source(self, wire: int, done: Pass) -> F64Array | None:
+        """What a wire is where the steps below take their maxima: [rows, n]."""
+        if wire in done.value:
+            return done.value[wire]
+        step = self.steps[wire - 1]
+        if isinstance(step, Select):
+            source = self._source(step.source, done)
+            return None if source is None else source[:, step.index]
+        if not isinstance(step, Affine):
+            return None
+        total = np.broadcast_to(step.bias.astype(np.float64), (len(done.bound), len(step.bias)))
+        for term in step.terms:
+            source = self._source(term.source, done)
+            if source is None:
+                return None
+            total = total + _applied(term.map, source - term.offset)
+        return total
+
+
+def _part(parts: Mapping[int, F64Array], wire: int) -> F64Array:
+    return parts[wire] if wire in parts else np.zeros((1, 1))
+
+
+def _applied(linear: object, x: F64Array) -> F64Array:
+    """A linear map on float values (they are integers here: sums of ends)."""
+    apply = getattr(linear, "apply")  # noqa: B009 - a protocol of int64 arrays; the values are integers
+    out: F64Array = apply(x.astype(np.int64)).astype(np.float64)
+    return out
+
+
+def _reach(term: object) -> float:
+    """The greatest Σ|weights| of a row of a term's map."""
+    linear = getattr(term, "map")  # noqa: B009
+    ones = np.ones(linear.n_in, np.int64)
+    return float(np.abs(linear.interval(-ones, ones)[1]).max(initial=0))
+
+
+def _entries(step: Table, lo: I64Array, hi: I64Array) -> Pieces:
+    """Every entry that the source's box reaches."""
+    a = np.minimum(lo[:, :, None] + np.arange(int((hi - lo).max()) + 1), hi[:, :, None])
+    value = step.values[a + 128].astype(np.float64)
+    chord = (value[:, :, -1] - value[:, :, 0]) / np.maximum(hi - lo, 1)
+    f = a.astype(np.float64)
+    size = np.abs(chord) + 1e-9
+    return Pieces(value, f, f, chord, chord, size, size)
+
+
+def _added_at(index: I64Array, nu: F64Array, n: int) -> F64Array:
+    out = np.zeros((n, len(nu)))
+    np.add.at(out, index, nu.T)
+    return out.T

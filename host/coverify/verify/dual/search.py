@@ -1,0 +1,398 @@
+"""Is there an input on which a rival wins? Bounds, tighter boxes, and cases, until every part is closed.
+
+All rivals' parts share one queue, the loosest bound first, and are bounded in batches. A part is closed
+only by
+a bound that was evaluated in exact integers. Every part's maximising input is run on the network: it may be a
+counterexample.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from coverify.verify.deadline import Deadline
+from coverify.verify.dual.claim import Claims, Point, Rival
+from coverify.verify.dual.descent import Rows, descend, evaluate
+from coverify.verify.dual.relaxation import Boxes, F64Array, Pass, Pieces, Relaxation
+from coverify.verify.dual.tree import Bounded, Node
+from coverify.verify.errors import CannotDecide
+from coverify.verify.problem import Problem
+from coverify.verify.query import I64Array
+from tflm_int8.program.primitives import Affine, Staircase, Table
+
+UNIT = 1 << 22
+"""What 1 is in a row's form."""
+BATCH = 16
+SIZE = 0.15
+"""The first step of a descent, relative to the multipliers."""
+ROUNDS = 12
+"""Evaluations for a part that inherits multipliers."""
+FIRST_ROUNDS = 40
+TIGHTENINGS = 4
+WORTH = 0.97
+TIGHTEN_EVERY = 3
+"""A part is tightened when its depth is a multiple of this."""
+_WEIGHTS = (0.03, 0.1, 0.3, 0.6, 1.0, 2.0, 5.0)
+
+
+class Counterexample(Exception):
+    """A point of the box whose label is not the query's."""
+
+    def __init__(self, x: I64Array) -> None:
+        self.x = x
+
+
+@dataclass(eq=False)
+class Search:
+    """One query; `boxes` as wire_bounds gives them."""
+
+    problem: Problem
+    relaxation: Relaxation
+    claims: Claims
+    boxes: Point
+    deadline: Deadline
+    nodes: int = 0
+    _queue: list[tuple[float, int, Node]] = field(default_factory=list, init=False)
+    _number: int = field(default=0, init=False)
+
+    def root(self, rival: Rival) -> Node:
+        """The whole box."""
+        return Node(rival, self.claims.settled(list(self.boxes), rival, self.relaxation.logits))
+
+    def bounded(self, nodes: list[Node], rounds: int) -> list[Node]:
+        """Bound the parts; those that stay open.  Raises Counterexample."""
+        live = [node for node in nodes if node.boxes is not None]
+        self.nodes += len(nodes)
+        if not live:
+            return []
+        boxes, rows = self._stacked(live), self._rows(live)
+        guess = self.relaxation.pieces(boxes, self._natural, False)
+        start = self._start(live, guess)
+        found = descend(
+            self.relaxation,
+            rows,
+            boxes,
+            guess,
+            start,
+            self.deadline,
+            rounds,
+            size=SIZE if rounds > ROUNDS else SIZE / 2,
+            target=-1e-3 * UNIT,
+        )
+        done = self._exact(rows, boxes, guess, found.multipliers)
+        open_ = []
+        for k, node in enumerate(live):
+            node.start = {w: v[k] for w, v in done.multipliers.items()}
+            node.bound = float(done.bound[k])
+            if node.bound < 0:
+                target = np.array([[self.relaxation.logits, 0, 1, 0, UNIT]])
+                node.split = None
+                node.closed = Bounded(target, {w: v[k : k + 1] for w, v in done.multipliers.items()})
+            else:
+                open_.append(k)
+        if open_:
+            self._look(done.value[0][open_])
+        return [self._marked(live[k], done, k) for k in open_]
+
+    def _marked(self, node: Node, done: Pass, k: int) -> Node:
+        """Keep where the node's bound is loose."""
+        node.split = self._branching(node, done, k)
+        return node
+
+    @property
+    def _natural(self) -> Boxes:
+        return [(lo[None], hi[None]) for lo, hi in self.boxes]
+
+    def _stacked(self, nodes: list[Node]) -> Boxes:
+        stacked: Boxes = []
+        for wire in range(self.relaxation.logits + 1):
+            parts = [node.boxes[wire] for node in nodes if node.boxes is not None]
+            if all(part is parts[0] for part in parts):
+                stacked.append((parts[0][0][None], parts[0][1][None]))
+            else:
+                stacked.append((np.stack([p[0] for p in parts]), np.stack([p[1] for p in parts])))
+        return stacked
+
+    def _rows(self, nodes: list[Node]) -> Rows:
+        n = len(self.boxes[-1][0])
+        claim = np.zeros((len(nodes), n))
+        at = np.arange(len(nodes))
+        claim[at, [node.rival.rival for node in nodes]] = 1.0
+        claim[at, self.claims.label] = -1.0
+        rise = np.array([float(node.rival.rise) for node in nodes])
+        return Rows({}, claim, rise, np.full(len(nodes), float(UNIT)))
+
+    def _start(self, nodes: list[Node], pieces: dict[int, Pieces]) -> dict[int, F64Array]:
+        """The inherited multipliers where all nodes have them.
+
+        Where the claim has fixed both logits it says something of their accumulators only: one of these is
+        then what is bounded, and its multiplier is held.
+        """
+        wires = set.intersection(*(set(node.start) for node in nodes))
+        start = {w: np.stack([node.start[w] for node in nodes]) for w in wires}
+        logits = self.relaxation.logits
+        step = self.relaxation.steps[logits - 1] if logits else None
+        if not isinstance(step, Staircase):
+            return start
+        p, natural = pieces[logits], self.boxes[step.source]
+        for k, node in enumerate(nodes):
+            assert node.boxes is not None
+            j, y = node.rival.rival, self.claims.label
+            (lo, hi), (first, last) = node.boxes[logits], node.boxes[step.source]
+            if lo[j] < hi[j] or lo[y] < hi[y]:
+                continue
+            held, sign = (j, 1) if first[j] > natural[0][j] or last[y] == natural[1][y] else (y, -1)
+            row = k if len(p.scale) > 1 else 0
+            slope = p.full[row, held]
+            if logits not in start:
+                start[logits] = np.zeros((len(nodes), len(lo)))
+                nu = self._rows(nodes)
+                start[logits] = UNIT * nu.claim * np.where(nu.claim > 0, p.rising, p.falling)
+            start[logits][k, held] = sign * UNIT * slope
+            p.scale[row, held] = 0.0
+        return start
+
+    def _exact(
+        self, rows: Rows, boxes: Boxes, guess: dict[int, Pieces], multipliers: dict[int, F64Array]
+    ) -> Pass:
+        """The rows' bounds for the rounded multipliers, in exact integers."""
+        whole = {w: np.rint(v) for w, v in multipliers.items()}
+        pieces = (
+            guess
+            if all(self.relaxation.uniform.values())
+            else self.relaxation.pieces(boxes, self._natural, True)
+        )
+        return evaluate(self.relaxation, rows, boxes, pieces, whole, exact=True)
+
+    def _look(self, x: F64Array) -> None:
+        """Run maximising inputs: one may be a counterexample."""
+        witness = self.problem.first_violation(x.astype(np.int64))
+        if witness is not None:
+            raise Counterexample(witness)
+
+    def tighten(self, node: Node) -> bool:
+        """Bound the accumulators where the rival wins; was it worth while?  node.boxes may become None."""
+        boxes = node.boxes
+        assert boxes is not None
+        before = self._width(boxes)
+        for wire in self.relaxation.scalars:
+            step = self.relaxation.steps[wire - 1]
+            if not isinstance(step, Staircase) or not isinstance(
+                self.relaxation.steps[step.source - 1], Affine
+            ):
+                continue
+            if step.source == 0 or wire == self.relaxation.logits:
+                continue
+            if not self._tighten_wire(node, wire, step.source):
+                return False
+        assert node.boxes is not None
+        return self._width(node.boxes) < WORTH * before
+
+    def _width(self, boxes: Point) -> int:
+        return sum(int((boxes[w][1] - boxes[w][0]).sum()) for w in self.relaxation.scalars[:-1])
+
+    def _tighten_wire(self, node: Node, wire: int, source: int) -> bool:
+        """The accumulators of one stair; False when the part became empty."""
+        assert node.boxes is not None
+        lo, hi = node.boxes[source]
+        unstable = np.flatnonzero(node.boxes[wire][1] > node.boxes[wire][0])
+        n = len(unstable)
+        if not n:
+            return True
+        boxes: Boxes = [(a[None], b[None]) for a, b in node.boxes]
+        pieces = self.relaxation.pieces(boxes, self._natural, False)
+        star = evaluate(
+            self.relaxation, self._rows([node]), boxes, pieces, {w: v[None] for w, v in node.start.items()}
+        )
+        base = np.zeros((2 * n, len(lo)))
+        sign = np.repeat([1, -1], n)
+        element = np.tile(unstable, 2)
+        base[np.arange(2 * n), element] = sign * float(UNIT)
+        own = self.relaxation.evaluate({source: base}, boxes, pieces, {})
+        unit = np.tile((hi - lo)[unstable], 2) / max(1.0, star.bound[0] / UNIT)
+        best, at = self.relaxation.combined(own, star, np.zeros(2 * n), boxes, pieces), np.zeros(2 * n)
+        for weight in _WEIGHTS:
+            m = unit * weight
+            bound = self.relaxation.combined(own, star, m, boxes, pieces)
+            better = bound < best
+            best, at = np.where(better, bound, best), np.where(better, m, at)
+        now = np.where(sign > 0, hi[element], -lo[element])
+        useful = np.flatnonzero(best / UNIT < now - 0.5)
+        if not len(useful):
+            return True
+        m = np.rint(at * 256) / 256
+        return self._apply(
+            node,
+            boxes,
+            pieces,
+            source,
+            element[useful],
+            sign[useful],
+            base[useful],
+            own,
+            star,
+            m[useful],
+            useful,
+        )
+
+    def _apply(
+        self,
+        node: Node,
+        boxes: Boxes,
+        pieces: dict[int, Pieces],
+        source: int,
+        element: I64Array,
+        sign: I64Array,
+        base: F64Array,
+        own: Pass,
+        star: Pass,
+        m: F64Array,
+        useful: I64Array,
+    ) -> bool:
+        """Evaluate the chosen rows exactly and narrow the boxes."""
+        rows = self._rows([node])
+        k = len(useful)
+        multipliers = {}
+        for w in star.multipliers.keys() | own.multipliers.keys():
+            total = np.zeros((k, len(self.boxes[w][0])))
+            if w in own.multipliers:
+                total = total + own.multipliers[w][useful]
+            if w in star.multipliers:
+                total = total + m[:, None] * star.multipliers[w]
+            multipliers[w] = total
+        many = Rows(
+            {source: base}, np.repeat(rows.claim, k, axis=0), np.repeat(rows.rise, k), np.rint(m * UNIT)
+        )
+        done = self._exact(many, boxes, pieces, multipliers)
+        targets = np.stack(
+            [np.full(k, source), element, sign, np.full(k, UNIT), many.m.astype(np.int64)], axis=1
+        )
+        node.tightened.append(Bounded(targets, done.multipliers))
+        bound = np.floor(done.bound / UNIT).astype(np.int64)
+        assert node.boxes is not None
+        lo, hi = (end.copy() for end in node.boxes[source])
+        np.minimum.at(hi, element[sign > 0], bound[sign > 0])
+        np.maximum.at(lo, element[sign < 0], -bound[sign < 0])
+        new = list(node.boxes)
+        new[source] = lo, hi
+        node.boxes = None if np.any(lo > hi) else self.claims.settled(new, node.rival, source)
+        return node.boxes is not None
+
+    def _branching(self, node: Node, done: Pass, k: int) -> tuple[int, int, int] | None:
+        """Where the bound lies furthest above the network's value: (wire, element, last value of the first
+        part).
+        """
+        assert node.boxes is not None
+        saturated = self._saturated(node)
+        if saturated is not None:
+            return saturated
+        wires = self.problem.wires(done.value[0][k : k + 1].astype(np.int64))
+        best, choice = 0.0, None
+        for wire in done.at:
+            step = self.relaxation.steps[wire - 1]
+            if not isinstance(step, Staircase | Table):
+                continue
+            acc, out = wires[step.source][0], wires[wire][0]
+            nu, xi = done.asked[wire][k], done.multipliers[wire][k]
+            gap = nu * (done.value[wire][k] - out) - xi * (done.at[wire][k] - acc)
+            lo, hi = node.boxes[step.source]
+            y_lo, y_hi = node.boxes[wire]
+            gap = np.where((y_hi > y_lo) & (hi > lo), gap, 0.0)
+            e = int(gap.argmax())
+            if gap[e] > best:
+                best, choice = float(gap[e]), (wire, e, int(acc[e]), int(done.at[wire][k][e]))
+        if choice is None:
+            return self._input_split(node, done, k)
+        wire, e, acc_e, at_e = choice
+        step = self.relaxation.steps[wire - 1]
+        assert isinstance(step, Staircase | Table)
+        low, high = (int(end[e]) for end in node.boxes[step.source])
+        return step.source, e, self._cut(wire, step, e, low, high, (acc_e + at_e) // 2)
+
+    def _cut(self, wire: int, step: Staircase | Table, e: int, lo: int, hi: int, middle: int) -> int:
+        """The last value of the first part: at a kink, else at a stair near the middle; lo <= value < hi."""
+        if isinstance(step, Table):
+            return min(max(middle, lo), hi - 1)
+        edges = self.relaxation.edges[wire][step.channel[e], 1:-1]
+        if lo < edges[0] <= hi:
+            return int(edges[0]) - 1
+        if lo < edges[-1] <= hi:
+            return int(edges[-1]) - 1
+        inside = edges[(edges > lo) & (edges <= hi)]
+        if not len(inside):
+            return (lo + hi) >> 1
+        return int(inside[np.abs(inside - middle).argmin()]) - 1
+
+    def _saturated(self, node: Node) -> tuple[int, int, int] | None:
+        """The label's logit at its ceiling or the rival's at its floor is a case of its own."""
+        logits = self.relaxation.logits
+        step = self.relaxation.steps[logits - 1] if logits else None
+        assert node.boxes is not None
+        if not isinstance(step, Staircase) or step.source == 0:
+            return None
+        lo, hi = node.boxes[step.source]
+        for e, end in ((self.claims.label, -1), (node.rival.rival, 0)):
+            edge = int(self.relaxation.edges[logits][step.channel[e], 1:-1][end])
+            if lo[e] < edge <= hi[e]:
+                return step.source, e, edge - 1
+        return None
+
+    def _input_split(self, node: Node, done: Pass, k: int) -> tuple[int, int, int] | None:
+        assert node.boxes is not None
+        lo, hi = node.boxes[0]
+        gain = np.abs(done.asked[0][k]) * (hi - lo) + (hi > lo)
+        e = int(gain.argmax())
+        return (0, e, int(lo[e] + hi[e]) >> 1) if hi[e] > lo[e] else None
+
+    def run(self, roots: list[Node], rounds: int = FIRST_ROUNDS) -> bool:
+        """Close all parts; True when it was done.  Raises Counterexample, OutOfTime, CannotDecide."""
+        for node in self.bounded(roots, rounds):
+            self._deepen(node, first=True)
+        while self._queue:
+            self.deadline.check()
+            parts: list[Node] = []
+            while self._queue and len(parts) < BATCH:
+                node = heapq.heappop(self._queue)[2]
+                parts += self._divided(node)
+            for part in self.bounded(parts, ROUNDS):
+                self._deepen(part, first=False)
+        return True
+
+    def _deepen(self, node: Node, first: bool) -> None:
+        """Tighten an open part while that helps, then queue it."""
+        for _ in range(TIGHTENINGS if first else node.depth % TIGHTEN_EVERY == 0):
+            self.deadline.check()
+            worth = self.tighten(node)
+            if node.boxes is None:
+                node.split = None
+                return
+            if not worth:
+                break
+            if not self.bounded([node], ROUNDS):
+                node.split = None
+                return
+        self._number += 1
+        heapq.heappush(self._queue, (-node.bound, self._number, node))
+
+    def _divided(self, node: Node) -> list[Node]:
+        """The two parts of a node."""
+        if node.split is None or node.boxes is None:
+            raise CannotDecide("a part of the box cannot be divided further")
+        wire, e, value = node.split
+        parts = []
+        for upper in (False, True):
+            lo, hi = (end.copy() for end in node.boxes[wire])
+            if upper:
+                lo[e] = max(lo[e], value + 1)
+            else:
+                hi[e] = min(hi[e], value)
+            boxes = list(node.boxes)
+            boxes[wire] = lo, hi
+            settled = None if lo[e] > hi[e] else self.claims.settled(boxes, node.rival, wire)
+            parts.append(Node(node.rival, settled, dict(node.start), node.bound, node.depth + 1))
+        node.parts = tuple(parts)
+        node.boxes = None
+        return parts

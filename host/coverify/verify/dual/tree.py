@@ -1,0 +1,96 @@
+"""A proof by cases as it grows: parts of the box, how each was narrowed, and what closed it.
+
+Written out as the script and the rows of a certificate (docs/certificates.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+import numpy as np
+
+from coverify.verify.dual.claim import Point, Rival
+from coverify.verify.dual.relaxation import F64Array
+from coverify.verify.query import I64Array
+
+
+class Op(IntEnum):
+    """The steps of a script."""
+
+    RIVAL = 0
+    TIGHTEN = 1
+    SPLIT = 2
+    CLOSE = 3
+
+
+@dataclass(eq=False)
+class Bounded:
+    """Rows of a proof: targets int64 [rows, 5] (wire, element, sign, scale, m), integer multipliers by
+    wire.
+    """
+
+    targets: I64Array
+    multipliers: dict[int, F64Array]
+
+
+@dataclass(eq=False)
+class Node:
+    """A part of the box on which `rival` may win; boxes None: empty.
+
+    tightened: rows applied one after another; then either `closed` by a row (or by its boxes: None), or
+    `split` at (wire, element, value) into `parts`.
+    """
+
+    rival: Rival
+    boxes: Point | None
+    start: dict[int, F64Array] = field(default_factory=dict)
+    bound: float = np.inf
+    depth: int = 0
+    tightened: list[Bounded] = field(default_factory=list)
+    closed: Bounded | None = None
+    split: tuple[int, int, int] | None = None
+    parts: tuple[Node, ...] = ()
+
+
+@dataclass(eq=False)
+class Script:
+    """Steps and rows, gathered from the trees of all rivals."""
+
+    steps: list[tuple[int, int, int, int]] = field(default_factory=list)
+    rows: list[Bounded] = field(default_factory=list)
+    n_rows: int = 0
+
+    def add(self, root: Node) -> None:
+        """The proof that root.rival never wins; every leaf of the tree is closed."""
+        self.steps.append((Op.RIVAL, root.rival.rival, 0, 0))
+        stack = [root]
+        while stack:
+            node = stack.pop()
+            for rows in node.tightened:
+                self.steps.append((Op.TIGHTEN, self._put(rows), len(rows.targets), 0))
+            if node.split is not None:
+                self.steps.append((Op.SPLIT, *node.split))
+                stack += reversed(node.parts)
+            else:
+                self.steps.append((Op.CLOSE, -1 if node.closed is None else self._put(node.closed), 0, 0))
+
+    def _put(self, rows: Bounded) -> int:
+        first = self.n_rows
+        self.rows.append(rows)
+        self.n_rows += len(rows.targets)
+        return first
+
+    def arrays(self, sizes: dict[int, int]) -> dict[str, I64Array]:
+        """The arrays of a certificate; sizes: scalar wire → its number of elements."""
+        if not self.rows:
+            self._put(Bounded(np.zeros((0, 5), np.int64), {}))
+        arrays = {"script": np.array(self.steps, np.int64).reshape(-1, 4)}
+        arrays["rows"] = np.concatenate([r.targets for r in self.rows]).astype(np.int64)
+        for wire, n in sizes.items():
+            parts = [
+                r.multipliers[wire] if wire in r.multipliers else np.zeros((len(r.targets), n))
+                for r in self.rows
+            ]
+            arrays[f"xi-{wire}"] = np.concatenate(parts).astype(np.int64)
+        return arrays

@@ -1,0 +1,31 @@
+"""Prove by Lagrangian bounds on the exact staircases: one bound per rival, its multipliers by descent.
+
+HOLDS comes with the multipliers as its certificate. The input at which a bound is greatest is run: where it
+has
+another label the answer is VIOLATED.
+"""
+
+from __future__ import annotations
+
+from coverify.verify.deadline import Deadline
+from coverify.verify.dual.prover import Prover
+from coverify.verify.dual.search import Counterexample
+from coverify.verify.problem import Problem
+from coverify.verify.query import Outcome
+
+ROUNDS = (1, 80)
+"""Evaluations: once for all rivals, then for those that are left."""
+
+
+def decide(problem: Problem, deadline: Deadline, seed: int) -> Outcome:
+    """HOLDS, VIOLATED or UNKNOWN; CannotDecide, OutOfTime.  `seed` is not used."""
+    prover = Prover.of(problem, deadline)
+    left = prover.roots
+    try:
+        for rounds in ROUNDS:
+            left = prover.search.bounded(left, rounds)
+    except Counterexample as found:
+        return Outcome.violated("dual", found.x)
+    if left:
+        return Outcome.unknown("dual", f"the bounds leave {len(left)} rival labels open", open=len(left))
+    return Outcome.holds("dual", rivals=prover.n_rivals).with_argument(prover.argument())

@@ -1,0 +1,132 @@
+"""Certificates: the checker accepts those of every engine, and no mutated one whose claim is false.
+
+The truth of a mutated claim comes from running every point of its box through TFLM's reference model, of
+which
+the checker uses nothing. COVERIFY_FUZZ_CASES=100000 mutates more.
+"""
+
+import importlib.util
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fixed_point_networks
+from coverify.check import Rejected, check
+from coverify.check.networks import Reader, fixed_point
+from coverify.verify.certificate import Certificate
+from coverify.verify.deadline import Deadline
+from coverify.verify.engines import solve
+from coverify.verify.fixed_point import FixedPointNetwork
+from coverify.verify.problem import Problem
+from coverify.verify.query import Robustness, Verdict
+from oracle import ROOT, Tflm
+from tflm_int8 import Model, TflmError, lower
+
+CASES = int(os.environ.get("COVERIFY_FUZZ_CASES", "40"))
+NETWORKS = ROOT / "firmware_models" / "networks"
+
+
+def loaded(path: Path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+fuzz = loaded(ROOT / "tests" / "fuzz" / "certificates.py")
+
+
+@pytest.fixture(scope="module")
+def sources() -> list[bytes]:
+    return fuzz.sources(14)
+
+
+def test_every_engine_s_certificates_are_accepted(sources, tmp_path):
+    evidence = set()
+    for data in sources:
+        (tmp_path / "c.zip").write_bytes(data)
+        claim = check(tmp_path / "c.zip")
+        evidence.add((json.loads(fuzz.members(data)["certificate.json"])["made_by"], claim.evidence))
+        assert fuzz.is_true(data) is not False
+    assert evidence == {
+        ("interval", "bounds"),
+        ("dual", "bounds"),
+        ("bab", "bounds"),
+        ("enumerate", "enumeration"),
+    }
+
+
+@pytest.mark.slow
+def test_no_mutated_certificate_is_accepted_unless_what_it_claims_is_true(sources, tmp_path):
+    counts, wrong = fuzz.campaign(sources, max(600, CASES), 5, tmp_path)
+    assert not wrong
+    assert counts["rejected"] > counts.total() / 2
+
+
+@pytest.mark.parametrize("seed", range(CASES))
+def test_the_checker_reads_a_tflite_network_as_tflm_runs_it(seed):
+    content = fuzz.brute.network(seed + 1000)
+    try:
+        lower(Model.from_bytes(content))
+        network = Reader(content).network
+    except (TflmError, Rejected) as err:
+        pytest.skip(f"refused: {err}")
+    tflm = Tflm(content, 1 << 18)
+    shape = Model.from_bytes(content).tensors[Model.from_bytes(content).inputs[0]].shape
+    x = np.random.default_rng(seed).integers(-128, 128, (40, network.n_input))
+    expected = [tflm.run(row.astype(np.int8).reshape(shape)).reshape(-1) for row in x]
+    np.testing.assert_array_equal(network.run(x), expected)
+
+
+@pytest.mark.parametrize("name", ["digits_cnn", "digits_mlp"])
+def test_the_checker_reads_the_shipped_networks_as_tflm_runs_them(name):
+    content = (NETWORKS / f"{name}.tflite").read_bytes()
+    x = np.load(NETWORKS / f"{name}.npz")["x"][:30]
+    tflm = Tflm(content, 1 << 20)
+    network = Reader(content).network
+    expected = [tflm.run(row[None]).reshape(-1) for row in x]
+    np.testing.assert_array_equal(network.run(x.reshape(len(x), -1).astype(np.int64)), expected)
+
+
+@pytest.mark.parametrize("seed", range(CASES))
+def test_the_checker_reads_a_fixed_point_network_as_it_is_defined(seed):
+    rng = np.random.default_rng(seed)
+    arrays = fixed_point_networks.random_network(rng)
+    try:
+        network = fixed_point(fixed_point_networks.content(arrays))
+    except Rejected as err:
+        pytest.skip(f"refused: {err}")
+    x = rng.integers(0, 256, (50, network.n_input))
+    np.testing.assert_array_equal(network.run(x), fixed_point_networks.outputs(arrays, x))
+
+
+@pytest.mark.parametrize("engine", ["interval", "dual", "bab"])
+@pytest.mark.parametrize("seed", range(CASES))
+def test_fixed_point_networks_are_decided_as_by_brute_force_and_every_proof_checks(seed, engine, tmp_path):
+    rng = np.random.default_rng([seed, 9])
+    arrays = fixed_point_networks.random_network(rng)
+    x0, eps = fixed_point_networks.region(arrays, rng, 750)
+    points = fixed_point_networks.points(x0, eps)
+    label = int(fixed_point_networks.outputs(arrays, x0[None])[0].argmax())
+    holds = bool(np.all(fixed_point_networks.outputs(arrays, points).argmax(axis=1) == label))
+    network = FixedPointNetwork.from_bytes(fixed_point_networks.content(arrays))
+    query = Robustness.around(x0, label, eps, None, 0, 255)
+    outcome = solve(engine, Problem(network.program, query), Deadline.in_s(20))
+    allowed = {Verdict.HOLDS if holds else Verdict.VIOLATED}
+    assert outcome.verdict in allowed | ({Verdict.UNKNOWN} if engine != "bab" else set()), outcome
+    if outcome.verdict is Verdict.HOLDS:
+        path = tmp_path / "c.zip"
+        Certificate(network.content, "fixed-point", query, outcome.argument, engine).write(path)
+        assert check(path).label == label
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"PK\x03\x04", b"not a zip" * 100], ids=["empty", "cut", "something else"]
+)
+def test_a_file_that_is_no_certificate_is_rejected(content, tmp_path):
+    (tmp_path / "c.zip").write_bytes(content)
+    with pytest.raises(Rejected):
+        check(tmp_path / "c.zip")
