@@ -1,14 +1,16 @@
 # coverify: the two commands of the README are `make demo` and `make test`; `make help` lists the rest.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PYTHON313 ?= $(shell command -v python3.13)
 VENV   := .venv
 BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install -qq --disable-pip-version-check
 READY  := $(VENV)/.ready
 DEMO   := build/demo
 C_SOURCES = $(shell find device_harness tests/device_harness -name '*.[ch]')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo test check format fuzz counts bench networks clean
+.PHONY: help setup oracles tools demo test check format fuzz counts bench networks clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -17,8 +19,15 @@ setup: $(READY) ## Make the virtual environment .venv with the command .venv/bin
 
 $(READY): pyproject.toml
 	@device_harness/tools.sh venv "$(PYTHON)" $(VENV)
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[oracle,test,check]'
+	@$(PIP) --editable '.[oracle,litert,solvers,test,check]' \
+	|| { echo "make: the optional solvers or LiteRT cannot be installed here; their tests will be skipped"; \
+	  $(PIP) --editable '.[oracle,test,check]'; }
 	@touch $@
+
+oracles: ## TFLM of August 2026 in an environment of its own, for the tests of its profile (PYTHON313=…)
+	@device_harness/tools.sh venv "$(PYTHON313)" build/oracles/tflm-2026-08
+	@build/oracles/tflm-2026-08/bin/python -m pip install -qq --disable-pip-version-check --no-deps \
+	  tflite-micro==0.dev20260820164721 'numpy<2.3' flatbuffers
 
 tools: ## Install the cross compiler and the emulator when they are missing
 	@device_harness/tools.sh cross
@@ -51,6 +60,7 @@ fuzz: setup ## The long form of the differential tests (COVERIFY_FUZZ_CASES=…,
 	@! command -v clang >/dev/null || \
 	  $(MAKE) --no-print-directory -C tests/device_harness -f fuzz.mk BUILD=$(CURDIR)/build/fuzz-session SECONDS=300
 	@$(BIN)/python tests/fuzz/files.py --files $${COVERIFY_FUZZ_FILES:-100000} --jobs $$(nproc)
+	@$(BIN)/python tests/fuzz/engines.py --cases $${COVERIFY_FUZZ_CASES:-3000}
 	@$(BIN)/python tests/fuzz/differential.py --cases $${COVERIFY_FUZZ_CASES:-3000} --jobs $$(nproc)
 
 counts: setup ## Hold every operator equal to TFLM on random models and record on how many (COVERIFY_FUZZ_CASES=…)

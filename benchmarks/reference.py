@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
 """How fast is the reference beside the interpreters it models?  Same inputs, one run, one thread.
 
-Each network runs a batch on tflm_int8 and sample by sample on the peers that are installed: the tflite-micro
-interpreter, tflite-runtime's reference kernels and its default (optimized) kernels. Repetitions are
-interleaved; a figure is the median over them, in µs of processor time per inference (a busy machine disturbs
-it less than wall time), and a ratio is to tflm_int8's own median. Peers that are not installed are left out
-by name. The default kernels do not give TFLM's bytes: they are here for their speed alone.
+Each network runs a batch on tflm_int8 (plain, with every tensor kept, and one sample at a time) and sample by
+sample on the peers that are installed: the tflite-micro interpreter, tflite-runtime's reference kernels and
+its default (optimized) kernels. Repetitions are interleaved; a figure is the median over them, in µs of
+processor time per inference (a busy machine disturbs it less than wall time), and a ratio is to tflm_int8's
+own median. Peers that are not installed are left out by name. The default kernels do not give TFLM's bytes:
+they are here for their speed alone.
+
+Before anything is timed, all outputs of tflm_int8 on the inputs of the benchmark are held against TFLM's own;
+their digest is printed, and a difference ends the benchmark with exit code 1.
 """
 # ruff: noqa: E402  (the number of threads must be set, and the checkout found, before the imports)
 
@@ -17,6 +21,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"  # read once, when numpy is loaded
 
 import argparse
+import hashlib
 import json
 import statistics
 import sys
@@ -38,23 +43,35 @@ SHARED = ROOT.parent / "shared" / "data" / "models"
 NETWORKS = {
     "ResNet-8": SHARED / "pretrainedResnet_quant.tflite",
     "DS-CNN keyword spotting": SHARED / "kws_ref_model.tflite",
+    "micro_speech": SHARED / "micro_speech_quantized.tflite",
     "digits_cnn": ROOT / "firmware_models" / "networks" / "digits_cnn.tflite",
+    "digits_mlp": ROOT / "firmware_models" / "networks" / "digits_mlp.tflite",
 }
 OWN = "tflm_int8"
 
-Run = Callable[[np.ndarray], None]
+ALONE = "tflm_int8 batch 1"
+ORACLE = "tflite-micro"
+
+Run = Callable[[np.ndarray], np.ndarray]
+"""int8 [N, input shape] → int8 [N, output shape]"""
 
 
 def own(content: bytes) -> Run:
     """The reference, on whole batches."""
-    reference = Reference(Model.from_bytes(content))
-    return lambda x: reference.run(x) is None
+    return Reference(Model.from_bytes(content)).run
 
 
 def traced(content: bytes) -> Run:
     """The reference with every tensor kept."""
     reference = Reference(Model.from_bytes(content))
-    return lambda x: reference.trace(x) is None
+    output = reference.model.outputs[0]
+    return lambda x: reference.trace(x)[output]
+
+
+def alone(content: bytes) -> Run:
+    """The reference, one sample at a time."""
+    reference = Reference(Model.from_bytes(content))
+    return lambda x: np.concatenate([reference.run(x[i : i + 1]) for i in range(len(x))])
 
 
 def tflite_micro(content: bytes) -> Run:
@@ -63,11 +80,13 @@ def tflite_micro(content: bytes) -> Run:
 
     interpreter = runtime.Interpreter.from_bytes(content, arena_size=8 << 20)
 
-    def run(x: np.ndarray) -> None:
+    def run(x: np.ndarray) -> np.ndarray:
+        outputs = []
         for one in x:
             interpreter.set_input(one[None], 0)
             interpreter.invoke()
-            interpreter.get_output(0)
+            outputs.append(interpreter.get_output(0))
+        return np.array(outputs)
 
     return run
 
@@ -84,11 +103,13 @@ def tflite(reference_kernels: bool) -> Callable[[bytes], Run]:
         net.allocate_tensors()
         i, o = net.get_input_details()[0]["index"], net.get_output_details()[0]["index"]
 
-        def run(x: np.ndarray) -> None:
+        def run(x: np.ndarray) -> np.ndarray:
+            outputs = []
             for one in x:
                 net.set_tensor(i, one[None])
                 net.invoke()
-                net.get_tensor(o)
+                outputs.append(net.get_tensor(o))
+            return np.array(outputs)
 
         return run
 
@@ -98,35 +119,56 @@ def tflite(reference_kernels: bool) -> Callable[[bytes], Run]:
 PEERS: dict[str, Callable[[bytes], Run]] = {
     OWN: own,
     "tflm_int8 trace": traced,
-    "tflite-micro": tflite_micro,
+    ALONE: alone,
+    ORACLE: tflite_micro,
     "tflite-runtime BUILTIN_REF": tflite(True),
     "tflite-runtime default": tflite(False),
 }
 
 
-def measure(path: Path, batch: int, repetitions: int, seed: int) -> dict[str, list[float]]:
-    """Peer → µs per inference of every repetition; a peer that cannot be loaded is absent."""
-    content = path.read_bytes()
-    model = Model.from_bytes(content, path.name)
-    shape = model.tensors[model.inputs[0]].shape[1:]
-    x = np.random.default_rng(seed).integers(-128, 128, (batch, *shape)).astype(np.int8)
+def prepared(content: bytes) -> dict[str, Run]:
+    """Peer → how it runs; a peer that cannot be loaded is absent."""
     runs: dict[str, Run] = {}
     for name, make in PEERS.items():
         try:
             runs[name] = make(content)
         except ImportError as error:
             print(f"{name} is left out: {error}", file=sys.stderr)
-    for run in runs.values():
-        run(x[:8])
+    return runs
+
+
+def digest(outputs: np.ndarray) -> str:
+    """SHA-256 of the outputs' bytes."""
+    return hashlib.sha256(np.ascontiguousarray(outputs, np.int8).tobytes()).hexdigest()
+
+
+def check(name: str, runs: dict[str, Run], x: np.ndarray) -> str:
+    """The digest of all outputs and whose they are; SystemExit where tflm_int8 and TFLM do not agree."""
+    manners = [peer for peer in runs if peer.startswith(OWN) or peer == ORACLE]
+    digests = {peer: digest(runs[peer](x)) for peer in manners}
+    if len(set(digests.values())) > 1:
+        raise SystemExit(f"{name}: the outputs differ: {digests}")
+    return f"{digests[OWN]} {'as TFLM' if ORACLE in digests else 'not compared: no ' + ORACLE}"
+
+
+def measure(runs: dict[str, Run], x: np.ndarray, repetitions: int) -> dict[str, list[float]]:
+    """Peer → µs per inference of every repetition."""
     times: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(repetitions):
         for name, run in runs.items():
-            # The peers take one sample at a time: a quarter of the batch is as good, and four times sooner.
-            some = x if name.startswith(OWN) else x[: max(1, batch // 4)]
+            # One sample at a time, a quarter of the batch is as good, and four times sooner.
+            some = x if name in (OWN, "tflm_int8 trace") else x[: max(1, len(x) // 4)]
             start = time.process_time()
             run(some)
             times[name].append((time.process_time() - start) / len(some) * 1e6)
     return times
+
+
+def inputs(content: bytes, batch: int, seed: int) -> np.ndarray:
+    """Random codes for the first input: int8 [batch, shape]."""
+    model = Model.from_bytes(content)
+    shape = model.tensors[model.inputs[0]].shape[1:]
+    return np.random.default_rng(seed).integers(-128, 128, (batch, *shape)).astype(np.int8)
 
 
 def installed(package: str) -> str:
@@ -141,7 +183,7 @@ def main() -> None:
     """Measure, print the table, write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument(
-        "models", nargs="*", type=Path, help="other .tflite files (default: the three networks)"
+        "models", nargs="*", type=Path, help="other .tflite files (default: the five networks)"
     )
     parser.add_argument("--batch", type=int, default=256, help="samples per repetition (256)")
     parser.add_argument("--repetitions", type=int, default=5, help="interleaved repetitions (5)")
@@ -149,18 +191,23 @@ def main() -> None:
     parser.add_argument("--json", metavar="FILE", help="also write the figures as JSON, - for stdout")
     options = parser.parse_args()
     networks = {path.name: path for path in options.models} or NETWORKS
-    results = {}
+    results, digests = {}, {}
     for name, path in networks.items():
-        if path.exists():
-            results[name] = measure(path, options.batch, options.repetitions, options.seed)
-        else:
+        if not path.exists():
             print(f"{name} is left out: {path.name} is not there", file=sys.stderr)
+            continue
+        runs, x = prepared(path.read_bytes()), inputs(path.read_bytes(), options.batch, options.seed)
+        digests[name] = check(name, runs, x)
+        results[name] = measure(runs, x, options.repetitions)
     medians = {net: {peer: statistics.median(t) for peer, t in r.items()} for net, r in results.items()}
-    Console(stderr=options.json == "-").print(table(medians, options.batch))
+    console = Console(stderr=options.json == "-", width=120)
+    console.print(table(medians, options.batch))
+    for name, outputs in digests.items():
+        console.print(f"{name}: outputs SHA-256 {outputs}", highlight=False)
     if options.json:
         packages = {p: installed(p) for p in ("numpy", "tflite-micro", "tflite-runtime")}
-        document = {"batch": options.batch, "seed": options.seed, "packages": packages, "median_us": medians,
-                    "repetitions_us": results}  # fmt: skip
+        document = {"batch": options.batch, "seed": options.seed, "packages": packages, "digests": digests,
+                    "median_us": medians, "repetitions_us": results}  # fmt: skip
         text = json.dumps(document, indent=1)
         print(text) if options.json == "-" else Path(options.json).write_text(text + "\n")
 

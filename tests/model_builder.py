@@ -25,6 +25,7 @@ _TYPES = {
     "int16": tflite.TensorType.INT16,
     "int32": tflite.TensorType.INT32,
     "int64": tflite.TensorType.INT64,
+    "resource": tflite.TensorType.RESOURCE,
     "uint8": tflite.TensorType.UINT8,
 }
 
@@ -69,6 +70,7 @@ class Builder:
         self.tensors: list[TensorSpec] = []
         self.ops: list[OpSpec] = []
         self.inputs: list[int] = []
+        self.subgraphs: list[Builder] = []
 
     def tensor(self, shape, dtype="int8", scales=(), zero_points=(), axis=0, data=None) -> int:
         self.tensors.append(TensorSpec(tuple(shape), dtype, list(scales), list(zero_points), axis, data))
@@ -120,7 +122,7 @@ class Builder:
         """
         outputs = output if isinstance(output, list) else [output]
         self.ops.append(OpSpec(name, list(inputs), outputs, union, list(options.items()), custom))
-        return outputs[0]
+        return outputs[0] if outputs else -1
 
     def fully_connected(
         self, x, weights, bias, w_scale, out_scale, out_zero_point, activation=0, w_zero_point=0
@@ -192,18 +194,13 @@ class Builder:
         """The bytes of the .tflite file."""
         f = flatbuffers.Builder(1024)
         buffers = [self._buffer(f, None)]
-        tensors = []
-        for spec in self.tensors:
-            number = 0
-            if spec.data is not None:
-                number = len(buffers)
-                buffers.append(self._buffer(f, packed(spec.data) if spec.dtype == "int4" else spec.data))
-            tensors.append(self._tensor(f, spec, number))
-        names = sorted({op.name for op in self.ops})
+        names = sorted({op.name for graph in (self, *self.subgraphs) for op in graph.ops})
         codes = [self._code(f, name) for name in names]
-        operators = [self._operator(f, op, names.index(op.name)) for op in self.ops]
-        graph = self._graph(f, tensors, operators, list(outputs))
-        parts = [self._tables(f, t) for t in (codes, [graph], buffers)]
+        graphs = [
+            graph._written(f, names, buffers, list(outputs) if graph is self else [])
+            for graph in (self, *self.subgraphs)
+        ]
+        parts = [self._tables(f, t) for t in (codes, graphs, buffers)]
         tflite.ModelStart(f)
         tflite.ModelAddVersion(f, 3)
         tflite.ModelAddOperatorCodes(f, parts[0])
@@ -211,6 +208,18 @@ class Builder:
         tflite.ModelAddBuffers(f, parts[2])
         f.Finish(tflite.ModelEnd(f), b"TFL3")
         return bytes(f.Output())
+
+    def _written(self, f, names: list[str], buffers: list[int], outputs: list[int]) -> int:
+        """This graph; `buffers` grows by its constants."""
+        tensors = []
+        for spec in self.tensors:
+            number = 0
+            if spec.data is not None:
+                number = len(buffers)
+                buffers.append(self._buffer(f, packed(spec.data) if spec.dtype == "int4" else spec.data))
+            tensors.append(self._tensor(f, spec, number))
+        operators = [self._operator(f, op, names.index(op.name)) for op in self.ops]
+        return self._graph(f, tensors, operators, outputs)
 
     @staticmethod
     def _tables(f, offsets: list[int]) -> int:
@@ -291,7 +300,8 @@ class Builder:
     def _options(f, op: OpSpec) -> int:
         names = {v: k for k, v in vars(tflite.BuiltinOptions).items() if not k.startswith("_")}
         table = names[op.union]
-        values = [(key, Builder._ints(f, v) if isinstance(v, list) else v) for key, v in op.options]
+        made = {list: lambda v: Builder._ints(f, v), str: f.CreateString}
+        values = [(key, made.get(type(v), lambda v: v)(v)) for key, v in op.options]
         getattr(tflite, f"{table}Start")(f)
         for key, value in values:
             getattr(tflite, f"{table}Add{key}")(f, value)

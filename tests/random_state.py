@@ -92,10 +92,49 @@ def circular_buffer(rng: Rng, b: Builder) -> int:
     return b.op("QUANTIZE", [y], z)
 
 
+def _handle(b: Builder, name: str) -> int:
+    return b.op("VAR_HANDLE", [], b.tensor((), "resource"), 111, SharedName=name)
+
+
+def variables(rng: Rng, b: Builder) -> int:
+    """A window over time, as streaming layers keep it: old rows read, new ones behind them, the last kept.
+
+    Two of them in a row, or twice the same variable; a CALL_ONCE with the value of the start, or none.
+    """
+    rows, depth, new = (int(v) for v in rng.integers(1, (5, 6, 3)))
+    x = b.input((1, new, depth), scale(rng), zero_point(rng))
+    once = bool(rng.random() < 0.6)
+    if once:
+        b.op("CALL_ONCE", [], [], 103, InitSubgraphIndex=1)
+        b.subgraphs.append(Builder())
+    names = ["a", "b"] if rng.random() < 0.5 else ["a", "a"]
+    spec, last = b.tensors[x], x
+    for name in names:
+        kept = b.op("READ_VARIABLE", [_handle(b, name)], b.like(x, (1, rows, depth)), 112)
+        n = b.tensors[last].shape[1]
+        joined = b.op("CONCATENATION", [kept, last], b.like(x, (1, rows + n, depth)), 10, Axis=1)
+        operands = [b.integers([0, n, 0]), b.integers([1, rows, depth])]
+        tail = b.op("SLICE", [joined, *operands], b.like(x, (1, rows, depth)))
+        b.op("ASSIGN_VARIABLE", [_handle(b, name), tail], [], 113)
+        last = joined
+        if once and name not in [op.options[0][1] for op in b.subgraphs[0].ops if op.options]:
+            init = b.subgraphs[0]
+            value = np.full((1, rows, depth), spec.zero_points[0])
+            init.op(
+                "ASSIGN_VARIABLE",
+                [_handle(init, name), init.constant(value, 1.0, spec.zero_points[0])],
+                [],
+                113,
+            )
+    shape = b.tensors[last].shape
+    return b.op("QUANTIZE", [last], b.activation(shape, spec.scales[0] * 1.3, zero_point(rng)))
+
+
 ONE_OP: dict[str, Callable[[Rng, Builder], int]] = {
     "CIRCULAR_BUFFER": circular_buffer,
     "SVDF": svdf,
     "UNIDIRECTIONAL_SEQUENCE_LSTM": lstm,
+    "variables": variables,
 }
 
 

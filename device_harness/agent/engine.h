@@ -60,4 +60,7 @@ struct cv_engine {
     enum cv_status (*run)(uint32_t op, struct cv_refusal *why);
 };
 
+/* The engine that the program is linked with: each folder of engines/ defines it. */
+extern const struct cv_engine cv_engine_linked;
+
 #endif

@@ -17,6 +17,7 @@ from tflm_int8.errors import (
     UnknownProfile,
     UnsupportedModel,
     UnsupportedOp,
+    WrongArithmetic,
 )
 from tflm_int8.model import Model, Operator, Quantization, Tensor
 from tflm_int8.profiles import PROFILES
@@ -41,6 +42,7 @@ __all__ = [
     "UnsupportedModel",
     "UnsupportedOp",
     "Variant",
+    "WrongArithmetic",
     "lower",
     "sample_shape",
 ]

@@ -56,3 +56,13 @@ class UnknownProfile(TflmError, ValueError):
 
 class BadTensor(TflmError):
     """An input array has not the shape, type or values that the model needs."""
+
+
+class WrongArithmetic(TflmError):
+    """This machine's numpy computes wrongly, so that nothing can be said of any model."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+        super().__init__(
+            f"{why}; use another numpy, or choose its BLAS kernels (for OpenBLAS: OPENBLAS_CORETYPE=Haswell)"
+        )

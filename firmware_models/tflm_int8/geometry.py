@@ -35,17 +35,17 @@ class Axis:
         before = max(0, (out - 1) * stride + extent - size) // 2
         return Axis(size, kernel, stride, dilation, before, out)
 
-    @property
+    @cached_property
     def extent(self) -> int:
         """Pixels from the first tap to the last, both included."""
         return (self.kernel - 1) * self.dilation + 1
 
-    @property
+    @cached_property
     def after(self) -> int:
         """Padding behind, so that every tap of the last position lies inside."""
         return max(0, (self.out - 1) * self.stride + self.extent - self.size - self.before)
 
-    @property
+    @cached_property
     def padded(self) -> int:
         """The size with its padding."""
         return self.before + self.size + self.after
@@ -64,15 +64,15 @@ class Window2D:
     rows: Axis
     columns: Axis
 
-    @property
+    @cached_property
     def n_pixels(self) -> int:
         return self.rows.size * self.columns.size
 
-    @property
+    @cached_property
     def n_positions(self) -> int:
         return self.rows.out * self.columns.out
 
-    @property
+    @cached_property
     def n_padded(self) -> int:
         """Pixels of the image with the padding that makes every tap lie inside."""
         return self.rows.padded * self.columns.padded

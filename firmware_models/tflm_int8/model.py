@@ -32,7 +32,7 @@ _TYPES: dict[int, str] = {
     0: "float32", 1: "float16", 2: "int32", 3: "uint8", 4: "int64", 6: "bool", 7: "int16", 9: "int8",
     10: "float64", 12: "uint64", 13: "resource", 15: "uint32", 16: "uint16", 17: "int4",
 }  # fmt: skip
-STATEFUL_OPERATORS = frozenset({"CUSTOM:CIRCULAR_BUFFER"})
+STATEFUL_OPERATORS = frozenset({"ASSIGN_VARIABLE", "CUSTOM:CIRCULAR_BUFFER"})
 """Operators that remember by themselves; the others do so in variable tensors."""
 
 
@@ -131,6 +131,41 @@ class Model:
         return remembers or any(t.variable for t in self.tensors)
 
     @cached_property
+    def written(self) -> tuple[int, ...]:
+        """The tensors that operators write, in order; handles of variables have no value and are left out."""
+        outputs = (o for op in self.operators for o in op.outputs)
+        return tuple(o for o in outputs if self.tensors[o].dtype != "resource")
+
+    @cached_property
+    def variables(self) -> dict[int, bytes]:
+        """The names of resource variables by the tensors that are their handles.  Raises MalformedModel."""
+        try:
+            return {
+                o: op.options.array(1, "<u1").tobytes()
+                for op in self.operators
+                if op.name == "VAR_HANDLE" and op.options is not None
+                for o in op.outputs
+            }
+        except Damaged as error:
+            raise MalformedModel(self.name, str(error)) from error
+
+    @cached_property
+    def assigned(self) -> dict[bytes, Tensor]:
+        """By the name of a resource variable, the tensor that is assigned to it first."""
+        first: dict[bytes, Tensor] = {}
+        for op in self.operators:
+            if op.name == "ASSIGN_VARIABLE" and len(op.inputs) == 2 and min(op.inputs) >= 0:
+                first.setdefault(self.variables.get(op.inputs[0], b""), self.tensors[op.inputs[1]])
+        return first
+
+    def subgraph(self, i: int) -> Model:
+        """Another graph of the same file.  Raises MalformedModel, UnsupportedModel."""
+        try:
+            return _Reader(self.name, self.content).model(i)
+        except Damaged as error:
+            raise MalformedModel(self.name, str(error)) from error
+
+    @cached_property
     def sha256(self) -> str:
         """The SHA-256 of the file, in hexadecimal."""
         return hashlib.sha256(self.content).hexdigest()
@@ -165,24 +200,27 @@ class _Reader:
         self.name, self.content = name, content
         self.root = Buffer(content).root()
 
-    def model(self) -> Model:
+    def model(self, number: int = 0) -> Model:
+        """The graph of this number; only the first one needs inputs and outputs."""
         version = self.root.integer(0, "<I")
         if version != 3:
             raise Damaged(f"schema version {version}, expected 3")
         graphs = self.root.tables(2)
-        if not graphs:
-            raise Damaged("it has no subgraph")
-        if len(graphs[0].tables(3)) > MAX_OPERATORS:
+        if not 0 <= number < len(graphs):
+            raise Damaged(f"it has no subgraph {number}")
+        graph = graphs[number]
+        if len(graph.tables(3)) > MAX_OPERATORS:
             raise UnsupportedModel(self.name, f"more than {MAX_OPERATORS} operators")
         codes = [self._operator_name(code) for code in self.root.tables(1)]
         buffers = [self._buffer(b) for b in self.root.tables(4)]
-        graph = graphs[0]
         tensors = tuple(self._tensor(i, t, buffers) for i, t in enumerate(graph.tables(0)))
         operators = tuple(self._operator(i, o, codes, len(tensors)) for i, o in enumerate(graph.tables(3)))
         inputs = _indices(graph.array(1, "<i4"), len(tensors), optional=False)
         outputs = _indices(graph.array(2, "<i4"), len(tensors), optional=False)
         model = Model(self.name, self.content, tensors, operators, inputs, outputs)
         _check_order(model)
+        if number == 0 and (not model.inputs or not model.outputs):
+            raise Damaged("the model lacks an input or output")
         return model
 
     @staticmethod
@@ -312,5 +350,5 @@ def _check_order(model: Model) -> None:
             if o in known:
                 raise Damaged(f"operator {op.index} {op.name} writes tensor {o}, which is already known")
             known.add(o)
-    if not model.inputs or not model.outputs or not set(model.outputs) <= known:
-        raise Damaged("the model lacks an input or output, or an output is never written")
+    if not set(model.outputs) <= known:
+        raise Damaged("an output of the model is never written")

@@ -41,6 +41,7 @@ from tflm_int8.kernels import (
     reducing,
     relu,
     reshape,
+    resource_variables,
     shape,
     slicing,
     softmax,
@@ -94,6 +95,7 @@ OPERATORS: Final[dict[str, Row]] = {
     "ADD_N": Row(accumulating.prepare_add_n, ("Affine", "Staircase")),
     "ARG_MAX": Row(reducing.prepare_arg_max, ("Max", "Affine", "Staircase", "Exact"), exact=_SIZE),
     "ARG_MIN": Row(reducing.prepare_arg_min, ("Table", "Max", "Affine", "Staircase", "Exact"), exact=_SIZE),
+    "ASSIGN_VARIABLE": Row(resource_variables.prepare_assign, ()),
     "AVERAGE_POOL_2D": Row(pooling.prepare_average, ("Affine", "Staircase")),
     "BATCH_MATMUL": Row(batch_matmul.prepare, ("Affine", "Product", "Staircase", "Exact"), exact=_SIZE),
     "BATCH_TO_SPACE_ND": Row(permuting.prepare_batch_to_space, ("Select",)),
@@ -103,6 +105,7 @@ OPERATORS: Final[dict[str, Row]] = {
         exact=_SHAPES,
     ),
     "BROADCAST_TO": Row(spreading.prepare_broadcast, ("Select",)),
+    "CALL_ONCE": Row(resource_variables.prepare_call_once, ()),
     "CAST": Row(cast.prepare, ("Table", "Affine", "Staircase", "Exact"), exact=f"int16, int32 → {_PATTERNS}"),
     "CONCATENATION": Row(joining.prepare_concatenation, ("Affine",)),
     "CONV_2D": Row(convolution.prepare_conv, ("Affine", "Staircase")),
@@ -173,6 +176,7 @@ OPERATORS: Final[dict[str, Row]] = {
         ("Table", "Affine", "Staircase", "Exact"),
         exact="float32 that is no function of one int8: no primitive reads bit patterns",
     ),
+    "READ_VARIABLE": Row(resource_variables.prepare_read, ("Affine",)),
     "REDUCE_ALL": Row(
         reducing.prepare_all,
         (
@@ -212,6 +216,7 @@ OPERATORS: Final[dict[str, Row]] = {
     "TRANSPOSE_CONV": Row(transpose_convolution.prepare, ("Affine", "Staircase")),
     "UNIDIRECTIONAL_SEQUENCE_LSTM": Row(lstm.prepare, ("Exact",), exact=_UNROLLED),
     "UNPACK": Row(joining.prepare_unpack, ("Select",)),
+    "VAR_HANDLE": Row(resource_variables.prepare_handle, ()),
     "ZEROS_LIKE": Row(shape.prepare_zeros_like, ("Affine",)),
 }
 

@@ -50,7 +50,13 @@ TFLM_2026_08: Final = Profile(
     "TensorFlow Lite Micro, August 2026: several ratios of scales in float32",
     "tflite-micro 0.dev20260820164721",
     _TFLM,
-    _variants(_of(_FLOAT32, "ABS BATCH_MATMUL FULLY_CONNECTED HARD_SWISH LEAKY_RELU RELU RSQRT SUB SVDF")),
+    _variants(
+        _of(
+            _FLOAT32,
+            "ABS BATCH_MATMUL DIV FULLY_CONNECTED HARD_SWISH LEAKY_RELU RELU RSQRT SUB SVDF "
+            "UNIDIRECTIONAL_SEQUENCE_LSTM",
+        )
+    ),
 )
 
 TFLM_SINGLE: Final = Profile(
@@ -58,6 +64,7 @@ TFLM_SINGLE: Final = Profile(
     "TensorFlow Lite Micro, October 2026, compiled with TFLITE_SINGLE_ROUNDING",
     "CMSIS-NN 99f736a with CMSIS_NN_USE_SINGLE_ROUNDING, and exact rationals",
     replace(_TFLM, rounding=Rounding.SINGLE),
+    refused=MappingProxyType(_because("its quotient is only modelled with two roundings", "DIV")),
 )
 
 _LITE_VARIANTS: Final = _variants(

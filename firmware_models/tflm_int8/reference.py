@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tflm_int8.errors import BadTensor, NotInProfile, UnsupportedModel
-from tflm_int8.kernels.memory import Memory, Remembering, fresh
+from tflm_int8.kernels.blas import check_products
+from tflm_int8.kernels.memory import Memory, Remembering, repeated
 from tflm_int8.model import Model, Operator, Tensor
 from tflm_int8.node import Node
 from tflm_int8.operators import Kernel, prepare
@@ -32,9 +33,9 @@ def sample_shape(tensor: Tensor) -> tuple[int, ...]:
     return tensor.shape[1:] if tensor.shape and tensor.shape[0] == 1 else tensor.shape
 
 
-def _node(model: Model, op: Operator, profile: Profile, may_overflow: bool) -> Node:
+def node_of(model: Model, op: Operator, profile: Profile, may_overflow: bool) -> Node:
     """The operator with its variant.  Raises NotInProfile."""
-    types = {model.tensors[i].dtype for i in (*op.inputs, *op.outputs) if i >= 0}
+    types = frozenset(model.tensors[i].dtype for i in (*op.inputs, *op.outputs) if i >= 0)
     why = profile.refusal(op.name, types)
     if why:
         raise NotInProfile(op.name, op.index, model.name, profile.name, why)
@@ -47,18 +48,27 @@ class Reference:
     def __init__(self, model: Model, profile: str = "tflm", *, may_overflow: bool = False) -> None:
         """Check and prepare every operator; `may_overflow`: but for the reach of accumulators.
 
-        Raises UnsupportedOp, UnsupportedModel, MalformedModel, UnknownProfile.
+        Raises UnsupportedOp, UnsupportedModel, MalformedModel, UnknownProfile, WrongArithmetic.
         """
+        check_products()
         table = profile_named(profile)
         self.model, self.profile = model, profile
         n_values = sum(t.size for t in model.tensors if t.data is None)
         if n_values > MAX_ACTIVATIONS:
             raise UnsupportedModel(model.name, f"{n_values} activations; at most {MAX_ACTIVATIONS} are run")
         self.kernels: tuple[Kernel, ...] = tuple(
-            prepare(_node(model, op, table, may_overflow)) for op in model.operators
+            prepare(node_of(model, op, table, may_overflow)) for op in model.operators
         )
         _check_variables(self.kernels)
+        remembering = [kernel for kernel in self.kernels if isinstance(kernel, Remembering)]
+        self._memory: Memory = {key: v for kernel in remembering for key, v in kernel.initial().items()}
+        self._shares = any(kernel.shared for kernel in remembering)
         self._step = max(1, _BATCH_BYTES // (16 * n_values))
+        self._initial: dict[int, Array] = {
+            t.index: np.broadcast_to(t.initial, (self._step, *t.shape))
+            for t in model.tensors
+            if t.initial is not None
+        }
 
     @property
     def input(self) -> Tensor:
@@ -92,24 +102,24 @@ class Reference:
 
     def trace(self, *inputs: Array, from_reset: bool = False) -> dict[int, Array]:
         """Every tensor that an operator wrote: tensor index → [N, tensor shape]; the samples as in `run`."""
-        written = [o for op in self.model.operators for o in op.outputs]
-        parts = list(self._runs(inputs, self.stateful and not from_reset))
-        return {
-            o: np.concatenate([values[o] for values in parts])
-            if parts
-            else np.zeros((0, *self.model.tensors[o].shape), self.model.tensors[o].dtype)
-            for o in written
-        }
+        n, tensors = len(self._checked(inputs)[0]), self.model.tensors
+        written = {o: tensors[o] for o in self.model.written}
+        traced = {o: np.empty((n, *t.shape), t.dtype) for o, t in written.items()}
+        start = 0
+        for values in self._runs(inputs, self.stateful and not from_reset):
+            stop = start + len(values[self.model.inputs[0]])
+            for o, array in traced.items():
+                array[start:stop] = values[o]
+            start = stop
+        return traced
 
     def _runs(self, inputs: Sequence[Array], successive: bool) -> Iterator[dict[int, Array]]:
         """The values of all tensors, some samples at a time; `successive`: each remembers those before it."""
-        arrays, memory = self._checked(inputs), self._fresh(1)
-        for start in range(0, len(arrays[0]), self._step):
-            some = [a[start : start + self._step] for a in arrays]
-            yield self._run(some, memory if successive else self._fresh(len(some[0])), successive)
-
-    def _fresh(self, n: int) -> Memory:
-        return fresh((t for t in self.model.tensors if t.variable), n)
+        arrays, memory = self._checked(inputs), repeated(self._memory, 1)
+        step = 1 if successive and self._shares else self._step
+        for start in range(0, len(arrays[0]), step):
+            some = [a[start : start + step] for a in arrays]
+            yield self._run(some, memory if successive else repeated(self._memory, len(some[0])), successive)
 
     def _run(self, inputs: list[Array], memory: Memory, successive: bool) -> dict[int, Array]:
         """One invocation of each of N runs, or N successive ones of a single run; the memory is updated."""
@@ -126,13 +136,8 @@ class Reference:
 
     def _value(self, i: int, values: dict[int, Array], n: int) -> Array:
         """A computed tensor, or a constant or an untouched variable repeated n times (a view)."""
-        if i in values:
-            return values[i]
-        tensor = self.model.tensors[i]
-        initial = tensor.initial
-        assert initial is not None, "the model is read in order"
-        repeated: Array = np.broadcast_to(initial, (n, *tensor.shape))
-        return repeated
+        found = values.get(i)
+        return self._initial[i][:n] if found is None else found
 
     def _checked(self, inputs: Sequence[Array]) -> list[Array]:
         tensors = [self.model.tensors[i] for i in self.model.inputs]

@@ -7,7 +7,7 @@ for it refuses; never a default that nobody looked at.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
@@ -50,6 +50,13 @@ class Variant:
     form: Form
     types: frozenset[str] | None
 
+    def __str__(self) -> str:
+        """What it does, in a few words."""
+        if self.form in (Form.FLOAT_STAGE, Form.FLOAT_TABLE):
+            return str(self.form.value)
+        form = "" if self.form is Form.FIXED_POINT else f", {self.form.value}"
+        return f"{self.rounding.value} rounding, {self.scales.value} scales{form}"
+
 
 def _frozen() -> Mapping[str, Variant]:
     return MappingProxyType({})
@@ -79,12 +86,12 @@ class Profile:
         """The variant of an operator, given by its builtin name."""
         return self.variants.get(operator, self.default)
 
-    def refusal(self, operator: str, types: set[str]) -> str:
+    def refusal(self, operator: str, types: Set[str] = frozenset()) -> str:
         """Why the profile does not model an operator on tensors of these types; "" when it does."""
         if operator in self.refused:
             return self.refused[operator]
         if self.vouched is not None and operator not in self.vouched:
             return f"it was not checked against {self.oracle}"
         known = self.of(operator).types
-        unknown = set() if known is None else types - known
+        unknown: Set[str] = frozenset() if known is None else types - known
         return f"{min(unknown)} was not checked against {self.oracle}" if unknown else ""

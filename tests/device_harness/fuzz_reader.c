@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "bytes.h"
-#include "kernels.h"
+#include "engine.h"
 
 #define ARENA (1u << 20)
 #define MAX_SECONDS 30u
@@ -21,17 +21,17 @@ static enum cv_status run(const struct cv_model_facts *facts, struct cv_refusal 
 {
     struct cv_span span;
     for (uint32_t i = 0; i < facts->n_inputs; i++)
-        if (cv_engine_kernels.tensor(cv_engine_kernels.input(i), &span))
+        if (cv_engine_linked.tensor(cv_engine_linked.input(i), &span))
             memset(span.data, (int)(0x5Au + i), span.n);
     for (uint32_t op = 0; op < facts->n_operators; op++) {
-        enum cv_status status = cv_engine_kernels.run(op, why);
+        enum cv_status status = cv_engine_linked.run(op, why);
         if (status != CV_OK)
             return status;
-        if (!cv_engine_kernels.tensor(cv_engine_kernels.op_output(op, 0), &span))
+        if (!cv_engine_linked.tensor(cv_engine_linked.op_output(op, 0), &span))
             abort();
     }
     for (uint32_t i = 0; i < facts->n_outputs; i++)
-        if (!cv_engine_kernels.tensor(cv_engine_kernels.output(i), &span))
+        if (!cv_engine_linked.tensor(cv_engine_linked.output(i), &span))
             abort();
     return CV_OK;
 }
@@ -50,7 +50,7 @@ int main(void)
         if (model == NULL || fread(model, 1, n, stdin) != n)
             return 2;
         alarm(MAX_SECONDS);
-        enum cv_status status = cv_engine_kernels.load(model, n, arena, ARENA, &facts, &why);
+        enum cv_status status = cv_engine_linked.load(model, n, arena, ARENA, &facts, &why);
         if (status == CV_OK)
             status = run(&facts, &why);
         alarm(0);

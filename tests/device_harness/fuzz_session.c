@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "bytes.h"
-#include "kernels.h"
+#include "engine.h"
 #include "session.h"
 
 #define MODEL_BYTES 8192u
@@ -72,7 +72,7 @@ static struct cv_board board = {.name = "fuzz",
                                 .write = line_write,
                                 .model_capacity = MODEL_BYTES,
                                 .arena_capacity = ARENA_BYTES,
-                                .engine = &cv_engine_kernels};
+                                .engine = &cv_engine_linked};
 
 static void receive(const uint8_t *p, uint32_t n)
 {

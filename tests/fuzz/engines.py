@@ -3,12 +3,14 @@
     python tests/fuzz/engines.py --cases 5000 --seed 0 [--engines z3,cpsat]
 
 Each case is run by every engine in its own process (coverify.verify.worker). A verdict other than the known
-one, or a counterexample that breaks nothing, is printed with its case. Exit code 0: none; 1: some.
+one, or a counterexample that breaks nothing, is printed with its case. Exit code 0: none; 1: some. Ctrl-C and
+SIGTERM end it with the figures so far.
 """
 
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections import Counter
 from pathlib import Path
@@ -47,6 +49,8 @@ def main() -> int:
     engines = [name for name in asked.engines.split(",") if usable(name.partition(":")[0])]
     console, seen, wrong = Console(), Counter[tuple[str, str, str]](), 0
     worker: Worker | None = None
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     try:
         for seed in range(asked.seed, asked.seed + asked.cases):
             for subject in filter(None, (case(family, seed) for family in FAMILIES)):

@@ -19,6 +19,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from multiprocessing import get_context
@@ -35,7 +36,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from fuzz.grower import grow
 from oracle import NETWORKS
-from tflm_int8 import Model, Reference, TflmError, UnsupportedModel, sample_shape
+from tflm_int8 import AccumulatorOverflow, Model, Reference, TflmError, UnsupportedModel, sample_shape
 from tflm_int8.program.concrete import run as run_program
 from tflm_int8.program.lowering import lower_reference
 
@@ -48,10 +49,14 @@ _WORDS = np.array([0, 1, 4, 0xFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0
 
 @lru_cache(maxsize=N_BASES + 1)
 def base(number: int) -> bytes:
-    """An intact file."""
+    """An intact file; of grown networks the first from seed `number` on in which TFLM does not overflow."""
     if number == N_BASES:
         return (NETWORKS / "digits_cnn.tflite").read_bytes()
-    return grow(number, most=4).content
+    content = grow(number, most=4).content
+    while _overflows(content):
+        number += N_BASES
+        content = grow(number, most=4).content
+    return content
 
 
 def damaged(seed: int) -> bytes:
@@ -81,19 +86,30 @@ def damaged(seed: int) -> bytes:
 def verdict(content: bytes) -> str:
     """ "accepted", "refused", or "raised …" for what must not happen."""
     try:
-        reference = Reference(Model.from_bytes(content))
-        tensors = [reference.model.tensors[i] for i in reference.model.inputs]
-        inputs = [np.zeros((1, *sample_shape(t)), t.dtype) for t in tensors]
-        reference.trace(*inputs)
-        try:
-            run_program(lower_reference(reference), inputs[0].reshape(1, -1))
-        except UnsupportedModel:
-            return "accepted"
+        _run(content)
     except TflmError:
         return "refused"
     except Exception as error:  # a fuzzer's catch: whatever else is raised is the finding
         return f"raised {type(error).__name__}: {error}"
     return "accepted"
+
+
+def _run(content: bytes) -> None:
+    """Kernels and, where there is one, the program on zeros."""
+    reference = Reference(Model.from_bytes(content))
+    tensors = [reference.model.tensors[i] for i in reference.model.inputs]
+    inputs = [np.zeros((1, *sample_shape(t)), t.dtype) for t in tensors]
+    reference.trace(*inputs)
+    with suppress(UnsupportedModel):
+        run_program(lower_reference(reference), inputs[0].reshape(1, -1))
+
+
+def _overflows(content: bytes) -> bool:
+    try:
+        _run(content)
+    except AccumulatorOverflow:
+        return True
+    return False
 
 
 class Victim:

@@ -29,7 +29,7 @@ struct k_convolution {
 /* Where the operator's options and weights stand. */
 struct k_convolution_layout {
     uint32_t stride_h, stride_w, dilation_h, dilation_w, padding, activation; /* fields of the options */
-    uint32_t channel_dimension; /* of the filter: 0 or 3 */
+    uint32_t channel_dimension;                                               /* of the filter: 0 or 3 */
 };
 
 /* Checks the operator and fills everything but group_depth and filters_per_group; op->plan points to it. */

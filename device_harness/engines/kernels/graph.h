@@ -17,7 +17,7 @@
 #define K_MAX_RANK 6u
 #define K_MAX_TENSORS 4096u
 #define K_MAX_OPERATORS 1024u
-#define K_MAX_ENDS 16u /* model inputs, and model outputs */
+#define K_MAX_ENDS 16u                 /* model inputs, and model outputs */
 #define K_MAX_TENSOR_BYTES 0x10000000u /* 2^28 */
 #define K_MAX_MACS ((uint64_t)1 << 34) /* multiplications of one inference: keeps a run finite */
 #define K_NONE 0xFFFFFFFFu             /* no such tensor: an optional input that is left out */

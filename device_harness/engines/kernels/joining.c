@@ -18,8 +18,8 @@ static enum cv_status check_alike(struct k_load *l, uint32_t input, uint32_t out
     enum cv_status status = k_check_int8(l, input);
     if (status == CV_OK)
         status = k_check_int8(l, output);
-    if (status == CV_OK && (k_scale(g, input) != k_scale(g, output) ||
-                            k_zero_point(g, input) != k_zero_point(g, output)))
+    if (status == CV_OK &&
+        (k_scale(g, input) != k_scale(g, output) || k_zero_point(g, input) != k_zero_point(g, output)))
         status = k_refuse_tensor(l, CV_UNSUPPORTED, input, "is quantized differently from the output");
     return status;
 }

@@ -89,6 +89,6 @@ static enum cv_status run(uint32_t op, struct cv_refusal *why)
     return status;
 }
 
-const struct cv_engine cv_engine_kernels = {
+const struct cv_engine cv_engine_linked = {
     "coverify-kernels", "double", load, input, output, op_n_outputs, op_output, tensor, run,
 };

@@ -8,6 +8,6 @@
 
 #include "engine.h"
 
-extern const struct cv_engine cv_engine_kernels;
+/* It is the cv_engine_linked of engine.h. */
 
 #endif

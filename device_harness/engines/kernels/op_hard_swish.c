@@ -53,7 +53,9 @@ static int32_t gate(int32_t value, const struct factor *f)
 {
     if (f->shift <= 0)
         return round_shr(high_product(value, f->multiplier), -f->shift);
-    int32_t shifted = f->shift > 16 ? saturated(value == 0 ? 0 : value < 0 ? INT32_MIN : INT32_MAX)
+    int32_t shifted = f->shift > 16 ? saturated(value == 0  ? 0
+                                                : value < 0 ? INT32_MIN
+                                                            : INT32_MAX)
                                     : saturated(value * (1 << (f->shift - 1)));
     return saturated(2 * high_product(shifted, f->multiplier));
 }
@@ -61,7 +63,7 @@ static int32_t gate(int32_t value, const struct factor *f)
 static int8_t hard_swish(int32_t centred, const struct factor *reluish, const struct factor *output,
                          int32_t z_out)
 {
-    int32_t value = centred * 128; /* |centred| <= 255 */
+    int32_t value = centred * 128;                                         /* |centred| <= 255 */
     int32_t opening = k_shr(wrapped(gate(value, reluish)) + (1 << 15), 1); /* 0 ... 32767 */
     int32_t product = opening * high_product(value, output->multiplier);   /* < 2^30 */
     int32_t scaled = round_shr(product / (1 << 15), -output->shift);

@@ -32,8 +32,8 @@ enum cv_status k_pack_prepare(struct k_load *l, struct k_op *op)
         return k_refuse(l, CV_BAD_MODEL, "no options, or values_count is not the number of inputs");
     enum cv_status status = k_joining_check(l, op, false);
     if (status == CV_OK)
-        status = k_check_axis(l, fb_i32(fb, op->options, PACK_AXIS, 0), l->graph->tensors[op->output].rank,
-                              &axis);
+        status =
+            k_check_axis(l, fb_i32(fb, op->options, PACK_AXIS, 0), l->graph->tensors[op->output].rank, &axis);
     if (status == CV_OK)
         status = check_shapes(l, op, axis, &rows);
     return status == CV_OK ? k_joining_prepare(l, op, rows) : status;

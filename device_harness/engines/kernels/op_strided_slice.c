@@ -96,9 +96,9 @@ enum cv_status k_strided_slice_prepare(struct k_load *l, struct k_op *op)
         int32_t stride = k_integer(g, op->inputs[3], i);
         if (stride == 0)
             return k_refuse(l, CV_BAD_MODEL, "a stride of 0");
-        struct slice s = slice_axis(in->dims[i], k_integer(g, op->inputs[1], i),
-                                    k_integer(g, op->inputs[2], i), stride, (begins >> i & 1u) != 0,
-                                    (ends >> i & 1u) != 0, (shrunk >> i & 1u) != 0);
+        struct slice s =
+            slice_axis(in->dims[i], k_integer(g, op->inputs[1], i), k_integer(g, op->inputs[2], i), stride,
+                       (begins >> i & 1u) != 0, (ends >> i & 1u) != 0, (shrunk >> i & 1u) != 0);
         status = add_axis(l, &s, from[i], (shrunk >> i & 1u) != 0, copy);
     }
     if (status == CV_OK && !is_shape(&copy->grid, &g->tensors[op->output]))

@@ -3,7 +3,7 @@
 
 #include "cycles.h"
 #include "fault.h"
-#include "kernels.h"
+#include "engine.h"
 #include "machine.h"
 #ifdef CV_MLPERF_TINY
 #include "mlperf_tiny.h"
@@ -29,7 +29,7 @@ static struct cv_board board = {
     .model_capacity = CV_MODEL_BYTES,
     .arena = arena_memory,
     .arena_capacity = CV_ARENA_BYTES,
-    .engine = &cv_engine_kernels,
+    .engine = &cv_engine_linked,
 };
 
 static struct cv_session session;

@@ -16,7 +16,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "kernels.h"
+#include "engine.h"
 #include "session.h"
 
 #define MODEL_CAPACITY (16u << 20)
@@ -139,7 +139,7 @@ int main(void)
         .model_capacity = MODEL_CAPACITY,
         .arena = (uint8_t *)arena_memory,
         .arena_capacity = ARENA_CAPACITY,
-        .engine = &cv_engine_kernels,
+        .engine = &cv_engine_linked,
     };
     catch_signals();
     port.master = open_terminal();

@@ -3,7 +3,7 @@
 
 #include "fault.h"
 #include "flash.h"
-#include "kernels.h"
+#include "engine.h"
 #include "machine.h"
 #include "session.h"
 #include "stack.h"
@@ -29,7 +29,7 @@ static struct cv_board board = {
     .store = flash_store,
     .arena = arena_memory,
     .arena_capacity = CV_ARENA_BYTES,
-    .engine = &cv_engine_kernels,
+    .engine = &cv_engine_linked,
 };
 
 static struct cv_session session;

@@ -4,7 +4,7 @@
 #include "clock.h"
 #include "cycles.h"
 #include "fault.h"
-#include "kernels.h"
+#include "engine.h"
 #include "machine.h"
 #include "session.h"
 #include "stack.h"
@@ -27,7 +27,7 @@ static struct cv_board board = {
     .model_capacity = CV_MODEL_BYTES,
     .arena = arena_memory,
     .arena_capacity = CV_ARENA_BYTES,
-    .engine = &cv_engine_kernels,
+    .engine = &cv_engine_linked,
 };
 
 static struct cv_session session;

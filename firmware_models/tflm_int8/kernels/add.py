@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from tflm_int8.fixedpoint import I64Array
 from tflm_int8.kernels import integer_arithmetic
 from tflm_int8.kernels.broadcasting import aligned, check_shapes
 from tflm_int8.kernels.lookup import CODES
+from tflm_int8.kernels.pairs import Pairs, tabled
 from tflm_int8.kernels.requantize import below_one, one_channel, rescale_int8, to_output
 from tflm_int8.kernels.scales import ratio
 from tflm_int8.kernels.wide import Wide, prepare_arithmetic
@@ -26,7 +26,6 @@ from tflm_int8.program.primitives import Requantize
 _ADD_OPTIONS = 11
 _SUB_OPTIONS = 28
 _LEFT_SHIFT = 20
-_BLOCK = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -39,22 +38,12 @@ class Add:
 
     def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
         """Two int8 [N, shape] → int8 [N, output shape]."""
-        a, b = aligned(self.node, [x.view(np.uint8) for x in inputs])
-        out = np.empty(np.broadcast_shapes(a.shape, b.shape), np.int8)
-        a, b = np.broadcast_to(a, out.shape), np.broadcast_to(b, out.shape)
-        step = max(1, _BLOCK // max(1, out[:1].size))
-        for i in range(0, len(out), step):
-            pair = np.left_shift(a[i : i + step], 8, dtype=np.intp)
-            pair += b[i : i + step]
-            self._pairs.take(pair, out=out[i : i + step], mode="clip")  # pair < 2**16: nothing is clipped
-        return [out]
+        return [self._pairs.of(*aligned(self.node, inputs))]
 
     @cached_property
-    def _pairs(self) -> NDArray[np.int8]:
-        """int8 [65536]: the output of every pair of inputs, as bytes; the first is the high byte."""
-        a, b = (np.roll(table, 128) for table in self.tables)
-        values: NDArray[np.int8] = to_output(self.node, a[:, None] + b, self.requantize)
-        return values.reshape(-1)
+    def _pairs(self) -> Pairs:
+        left, right = self.tables
+        return tabled(lambda a, b: to_output(self.node, left[a + 128] + right[b + 128], self.requantize))
 
 
 def prepare_add(node: Node) -> Add | Wide | integer_arithmetic.IntegerArithmetic:

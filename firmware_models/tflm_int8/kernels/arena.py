@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,16 @@ _ALIGNMENT = 64
 
 
 class _Block(threading.local):
-    """The calling thread's block."""
+    """The calling thread's block, which begins at a multiple of 64 bytes."""
 
     def __init__(self) -> None:
         self.memory: NDArray[np.uint8] = np.empty(0, np.uint8)
+
+    def grow(self, n_bytes: int) -> None:
+        """Make the block at least so long; what was in it is lost."""
+        if len(self.memory) < n_bytes:
+            whole = np.empty(n_bytes + _ALIGNMENT, np.uint8)
+            self.memory = whole[-whole.ctypes.data % _ALIGNMENT :]
 
 
 _BLOCK = _Block()
@@ -29,11 +36,9 @@ _BLOCK = _Block()
 def arrays(*wanted: tuple[tuple[int, ...], np.dtype[Any]]) -> list[NDArray[Any]]:
     """One uninitialized array per (shape, dtype), aligned to 64 bytes, valid until the next call."""
     sizes = [math.prod(shape) * dtype.itemsize for shape, dtype in wanted]
-    total = sum(size + _ALIGNMENT for size in sizes) + _ALIGNMENT
-    if len(_BLOCK.memory) < total:
-        _BLOCK.memory = np.empty(total, np.uint8)
-    at, found = -_BLOCK.memory.ctypes.data % _ALIGNMENT, []
-    for (shape, dtype), size in zip(wanted, sizes, strict=True):
-        found.append(_BLOCK.memory[at : at + size].view(dtype).reshape(shape))
-        at += size + -size % _ALIGNMENT
-    return found
+    ends = list(accumulate(size + -size % _ALIGNMENT for size in sizes))
+    _BLOCK.grow(ends[-1])
+    return [
+        np.ndarray(shape, dtype, _BLOCK.memory, end - size - -size % _ALIGNMENT)
+        for (shape, dtype), size, end in zip(wanted, sizes, ends, strict=True)
+    ]

@@ -25,9 +25,11 @@ from tflm_int8.kernels.requantize import (
     exact_gemm_dtype,
     proved_stage,
     requantized,
+    sum_reach,
 )
 from tflm_int8.kernels.staircase import FloatStage
-from tflm_int8.kernels.window_sums import FloatArray, WindowSums, window_sums
+from tflm_int8.kernels.window_sums import FloatArray, WindowSums
+from tflm_int8.kernels.window_ways import window_sums
 from tflm_int8.model import Quantization, Tensor
 from tflm_int8.node import Node
 from tflm_int8.variant import Form
@@ -35,8 +37,6 @@ from tflm_int8.variant import Form
 _CONV_OPTIONS = 1
 _DEPTHWISE_OPTIONS = 2
 _COLUMNS_BYTES = 2 << 20
-_ROW = 1 << 12
-"""Elements of one row of the output stage, at most, unless a row of the image has more."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Convolution2D:
         images = x.reshape(-1, *x.shape[2:])
         out = np.empty((len(images), self.window.n_positions, len(self.filters)), x.dtype)
         if len(images):
-            step = min(len(images), self._sums.images_in(_COLUMNS_BYTES))
+            step = min(len(images), self._images_at_once)
             work = self._sums.workspace(step)
             for i in range(0, len(images), step):
                 self._finish(self._sums.of(images[i : i + step], work), out[i : i + step])
@@ -73,8 +73,7 @@ class Convolution2D:
             acc: I64Array = sums.astype(np.int64) + self._offset
             out[...] = requantized(self.node, acc, self.requantize)
         else:
-            n_row = len(self._stage.bias)
-            self._stage.write(sums.reshape(-1, n_row), out.reshape(-1, n_row))
+            self._stage.write(sums, out)
 
     @cached_property
     def _offset(self) -> I64Array:
@@ -83,18 +82,22 @@ class Convolution2D:
         return self.bias - self.input_zero_point * total
 
     @cached_property
+    def _reach(self) -> int:
+        """Σ|w|·max|x|: how far the sums of w·x reach, and every partial sum of theirs."""
+        return sum_reach(self.filters, self.node.input(0).dtype)
+
+    @cached_property
     def _sums(self) -> WindowSums:
-        # Σ|w|·max|x| ≤ Σ|w|·max|x − z| = reach, whatever z: the type that holds the latter holds these sums.
-        dtype = exact_gemm_dtype(self.reach)
+        dtype = exact_gemm_dtype(self._reach)
         return window_sums(self.window, self.filters, self.groups, self.input_zero_point, dtype)
 
     @cached_property
+    def _images_at_once(self) -> int:
+        return self._sums.images_in(_COLUMNS_BYTES)
+
+    @cached_property
     def _stage(self) -> FloatStage | None:
-        """The output stage in double, for as many positions as divide the output, where it is proved."""
-        stage = proved_stage(self.node, self.requantize, self._offset, self.reach)
-        whole = self.window.n_positions * len(self.filters) <= _ROW
-        repeats = self.window.n_positions if whole else self.window.columns.out
-        return None if stage is None else stage.repeated(repeats)
+        return proved_stage(self.node, self.requantize, self._offset, self._reach)
 
 
 def prepare_conv(node: Node) -> Convolution2D:

@@ -17,6 +17,7 @@ from tflm_int8.fixedpoint import I64Array, Multiplier, rounding_divide_by_pot, s
 from tflm_int8.kernels import integer_arithmetic
 from tflm_int8.kernels.broadcasting import aligned, check_shapes
 from tflm_int8.kernels.lookup import CODES
+from tflm_int8.kernels.scales import product, ratio
 from tflm_int8.kernels.softmax import one_over_one_plus
 from tflm_int8.node import Node
 
@@ -47,7 +48,7 @@ def prepare(node: Node) -> Divide | integer_arithmetic.IntegerArithmetic:
     node.arity(range(2, 3))
     check_shapes(node, [node.input(0), node.input(1)])
     a, b, out = node.int8(node.input(0)), node.int8(node.input(1)), node.int8(node.output)
-    m = node.multiplier(float(a.scale) / (float(b.scale) * float(out.scale)))
+    m = node.multiplier(ratio(node, (a.scale,), product(node, b.scale, out.scale)))
     quotient, defined = _quotients(m, (CODES - a.zero_point)[:, None], (CODES - b.zero_point)[None, :])
     lo, hi = node.activation_range(activation)
     return Divide(node, np.clip(quotient + out.zero_point, lo, hi), defined)

@@ -25,6 +25,7 @@ from tflm_int8.kernels.requantize import (
     per_channel,
     proved_stage,
     requantized,
+    sum_reach,
 )
 from tflm_int8.kernels.scales import product
 from tflm_int8.kernels.staircase import FloatStage
@@ -64,8 +65,12 @@ class FullyConnected:
 
     @cached_property
     def _matrix(self) -> NDArray[np.floating[Any]]:
-        # Σ|w|·max|x| ≤ Σ|w|·max|x − z| = reach, whatever z: the type that holds the latter holds these sums.
-        return np.ascontiguousarray(self.weights.T.astype(exact_gemm_dtype(self.reach)))
+        return np.ascontiguousarray(self.weights.T.astype(exact_gemm_dtype(self._reach)))
+
+    @cached_property
+    def _reach(self) -> int:
+        """Σ|w|·max|x|: how far the sums of w·x reach, and every partial sum of theirs."""
+        return sum_reach(self.weights, self.node.input(0).dtype)
 
     @cached_property
     def _offset(self) -> I64Array:
@@ -75,7 +80,7 @@ class FullyConnected:
 
     @cached_property
     def _stage(self) -> FloatStage | None:
-        return proved_stage(self.node, self.requantize, self._offset, self.reach)
+        return proved_stage(self.node, self.requantize, self._offset, self._reach)
 
 
 def prepare(node: Node) -> FullyConnected | ComputedWeights:

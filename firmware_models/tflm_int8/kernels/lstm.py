@@ -21,6 +21,7 @@ from tflm_int8.flatbuffer import Damaged
 from tflm_int8.kernels.memory import Memory, Remembering
 from tflm_int8.kernels.movement import MAX_ELEMENTS
 from tflm_int8.kernels.requantize import RequantizeWide, accumulator_limit, exact_gemm_dtype, widened
+from tflm_int8.kernels.scales import product
 from tflm_int8.kernels.wide import logistic, tanh
 from tflm_int8.model import Quantization, Tensor
 from tflm_int8.node import Node
@@ -244,7 +245,7 @@ def _dense(node: Node, x: int, weights: int, bias: int | None) -> Dense:
         values.append(node.constant(node.input(weights + i), "int8") - w.zero_point)
         n = len(values[-1])
         biases.append(np.zeros(n, np.int64) if bias is None else node.bias(bias + i, n, accumulator))
-        scales.append(node.multiplier(float(source.scale) * float(w.scale) / _GATE_SCALE))
+        scales.append(node.multiplier(product(node, source.scale, w.scale) / _GATE_SCALE))
     matrix, added = np.concatenate(values), np.concatenate(biases)
     reach = node.check_accumulator(matrix, source.zero_point, added, dtype, accumulator_limit(accumulator))
     n_units = len(matrix) // len(_GATES)

@@ -1,17 +1,16 @@
 """What an operator keeps from one invocation to the next, and the base of those that keep something.
 
-A `Memory` holds the state of N independent runs of a model side by side: tensor index → [N, tensor shape].
+A `Memory` holds the state of N independent runs of a model side by side: tensor index → [N, shape].
 `step` is one invocation of all of them: it reads the memory, replaces what changes, and returns the outputs;
-`scan` is N invocations of one. No operator sees another's variables, so that either may be done by itself.
+`scan` is N invocations of one, which may be made at once while no other operator sees the memory (`shared`).
 Fresh memory is what TFLM's interpreter has after Reset(): zero points in int8 variables, else zeros.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,11 +26,18 @@ Memory = dict[int, Array]
 class Remembering(ABC):
     """A kernel with state in variable tensors."""
 
+    shared: ClassVar[bool] = False
+    """Whether another operator sees the same memory, so that invocations go one by one."""
+
     node: Node
 
     @abstractmethod
     def variables(self) -> tuple[Tensor, ...]:
         """The variable tensors that it owns."""
+
+    def initial(self) -> Memory:
+        """The memory of a run that has not begun, without the axis of runs."""
+        return {t.index: t.initial for t in self.variables() if t.initial is not None}
 
     def scan(self, inputs: list[Array], memory: Memory) -> list[Array]:
         """N successive invocations of one run: [N, shape] per input → one [N, shape] per output.
@@ -47,14 +53,9 @@ class Remembering(ABC):
 
     def run(self, inputs: list[Array]) -> list[Array]:
         """Every sample as the first invocation after a reset."""
-        return self.step(inputs, fresh(self.variables(), len(inputs[0])))
+        return self.step(inputs, repeated(self.initial(), len(inputs[0])))
 
 
-def fresh(variables: Iterable[Tensor], n: int) -> Memory:
-    """The memory of n runs that have not begun."""
-    memory: Memory = {}
-    for tensor in variables:
-        initial = tensor.initial
-        if initial is not None:
-            memory[tensor.index] = np.broadcast_to(initial, (n, *tensor.shape))
-    return memory
+def repeated(initial: Memory, n: int) -> Memory:
+    """The memory of n runs that begin with the same."""
+    return {key: np.broadcast_to(value, (n, *value.shape)) for key, value in initial.items()}

@@ -43,13 +43,15 @@ class Box:
 class Copy:
     """output[to] = input number `source` [origin]; elements in C order, int64 [k]; to: None for all.
 
-    box: the same as a copy between grids, where it is one (much faster).
+    box: the same as a copy between grids, where it is one (much faster); run: how many elements are copied at
+    a time where to is None: `origin` is runs of so many, which begin at multiples of it.
     """
 
     source: int
     origin: I64Array
     to: I64Array | None
     box: Box | None
+    run: int = 1
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,11 @@ class Movement:
             if part.box is not None:
                 place = (slice(None), *part.box.window)
                 moved[place] = part.box.view(rows)
+            elif part.to is None:
+                runs = np.dtype((np.void, part.run * rows.itemsize))
+                flat.view(runs)[...] = rows.view(runs).take(part.origin[:: part.run] // part.run, axis=1)
             else:
-                flat[:, slice(None) if part.to is None else part.to] = rows[:, part.origin]
+                flat[:, part.to] = rows[:, part.origin]
         return moved
 
     def _rows(self, inputs: list[Array], source: int) -> Array:
@@ -112,8 +117,21 @@ def _copies(number: I64Array, sources: Sequence[int], ends: I64Array) -> Iterato
         to = np.flatnonzero((flat >= first) & (flat < end))
         if len(to):
             box = _box(number - first, to)
-            yield Copy(source, flat[to] - first, None if len(to) == len(flat) else to, box)
+            whole, origin = len(to) == len(flat), flat[to] - first
+            run = _run(origin, (number.shape or (1,))[-1], end - first) if whole else 1
+            yield Copy(source, origin, None if whole else to, box, run)
         first = end
+
+
+def _run(origin: I64Array, length: int, size: int) -> int:
+    """`length` where the origins, out of `size` elements, are aligned runs of so many, else 1."""
+    firsts = origin[::length]
+    aligned = size % length == 0 and not np.any(firsts % length)
+    return (
+        length
+        if aligned and np.array_equal(origin, np.repeat(firsts, length) + np.arange(len(origin)) % length)
+        else 1
+    )
 
 
 def _box(number: I64Array, to: I64Array) -> Box | None:

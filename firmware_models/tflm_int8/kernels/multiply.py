@@ -6,6 +6,7 @@ Source: TFLM micro/kernels/mul_common.cc, squared_difference.cc, reference/integ
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from tflm_int8.kernels import integer_arithmetic
 from tflm_int8.kernels.broadcasting import aligned, check_shapes
 from tflm_int8.kernels.integer_arithmetic import IntegerArithmetic
 from tflm_int8.kernels.lookup import CODES
+from tflm_int8.kernels.pairs import Pairs, tabled
 from tflm_int8.kernels.requantize import below_one, one_channel, rescale_int8, to_output
 from tflm_int8.kernels.scales import ratio
 from tflm_int8.kernels.wide import Wide, prepare_arithmetic
@@ -36,9 +38,20 @@ class Multiply:
 
     def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
         """Two int8 or int16 [N, shape] → the same type [N, output shape]."""
+        if self._pairs is not None:
+            return [self._pairs.of(*aligned(self.node, inputs))]
         a, b = (x.astype(np.int64) - z for x, z in zip(inputs, self.zero_points, strict=True))
         a, b = aligned(self.node, [a, b])
         return [to_output(self.node, a * b, self.requantize)]
+
+    @cached_property
+    def _pairs(self) -> Pairs | None:
+        """The table for int8; None where some product, which may never occur, would overflow."""
+        largest = 255 * 255
+        if self.node.output.dtype != "int8" or largest > int(self.requantize.domain()[1][0]):
+            return None
+        first, second = self.zero_points
+        return tabled(lambda a, b: to_output(self.node, (a - first) * (b - second), self.requantize))
 
 
 @dataclass(frozen=True)
@@ -51,9 +64,21 @@ class SquaredDifference:
 
     def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
         """Two int8 [N, shape] → int8 [N, output shape]."""
-        a, b = (t[x.astype(np.int64) + 128] for t, x in zip(self.tables, inputs, strict=True))
-        a, b = aligned(self.node, [a, b])
-        return [to_output(self.node, (a - b) ** 2, self.requantize)]
+        a, b = aligned(self.node, inputs)
+        if self._pairs is not None:
+            return [self._pairs.of(a, b)]
+        return [self._computed(a.astype(np.int64), b.astype(np.int64))]
+
+    @cached_property
+    def _pairs(self) -> Pairs | None:
+        """The table; None where some square, which may never occur, would overflow."""
+        left, right = self.tables
+        largest = max(int(left.max() - right.min()), int(right.max() - left.min())) ** 2
+        return None if largest > int(self.requantize.domain()[1][0]) else tabled(self._computed)
+
+    def _computed(self, a: I64Array, b: I64Array) -> NDArray[Any]:
+        left, right = self.tables
+        return to_output(self.node, (left[a + 128] - right[b + 128]) ** 2, self.requantize)
 
 
 def prepare_multiply(node: Node) -> Multiply | IntegerArithmetic:

@@ -6,16 +6,20 @@ Source: TFLM micro/kernels/pooling_common.cc, reference/integer_ops/pooling.h.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tflm_int8.geometry import Window2D
+from tflm_int8.kernels.window_fold import fold
 from tflm_int8.node import Node
 from tflm_int8.program.primitives import DivideRounding
 
 _OPTIONS = 5
+_MAX_TABLED = 1 << 12
+"""Taps, over all numbers of them at one position, whose means are tabled: 255 means for each."""
 
 
 @dataclass(frozen=True)
@@ -31,14 +35,12 @@ class Pool:
         """int64 [positions, taps]: the pixel of each tap; n_pixels outside the image."""
         return self.window.taps
 
-    def _gathered(self, x: NDArray[Any], outside: int) -> NDArray[np.int64]:
-        """[N, batch, h, w, c] → int64 [N * batch, positions, taps, c]."""
-        images = x.reshape(-1, self.window.n_pixels, x.shape[-1]).astype(np.int64)
-        edge = np.full((len(images), 1, x.shape[-1]), outside, np.int64)
-        return np.concatenate([images, edge], axis=1)[:, self.taps()]
+    def _fold(self, operation: np.ufunc, x: NDArray[Any], dtype: np.dtype[Any], outside: int) -> NDArray[Any]:
+        """[N, batch, h, w, c] → dtype [N · batch, out_h, out_w, c]."""
+        return fold(operation, x.reshape(-1, *x.shape[2:]), self.window, dtype, outside)
 
-    def _shaped(self, x: NDArray[Any], values: NDArray[np.int64]) -> list[NDArray[Any]]:
-        return [values.astype(x.dtype).reshape(len(x), *self.node.output.shape)]
+    def _shaped(self, x: NDArray[Any], values: NDArray[Any]) -> list[NDArray[Any]]:
+        return [values.astype(x.dtype, copy=False).reshape(len(x), *self.node.output.shape)]
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,11 @@ class MaxPool(Pool):
     def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
         """int8 or int16 [N, batch, h, w, c] → the same type [N, output shape]."""
         x = inputs[0]
-        return self._shaped(
-            x, np.clip(self._gathered(x, int(np.iinfo(x.dtype).min)).max(axis=2), self.lo, self.hi)
-        )
+        limits = np.iinfo(x.dtype)
+        greatest = self._fold(np.maximum, x, x.dtype, int(limits.min))
+        if (self.lo, self.hi) != (limits.min, limits.max):
+            greatest = np.clip(greatest, x.dtype.type(self.lo), x.dtype.type(self.hi))
+        return self._shaped(x, greatest)
 
 
 @dataclass(frozen=True)
@@ -59,31 +63,45 @@ class AveragePool(Pool):
 
     def rule(self) -> DivideRounding:
         """The division, with one channel per output position."""
-        inside = (self.taps() < self.window.n_pixels).sum(axis=1)
-        return DivideRounding(inside.astype(np.int64), self.lo, self.hi)
+        return DivideRounding(self._inside, self.lo, self.hi)
 
     def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
         """int8 or int16 [N, batch, h, w, c] → the same type [N, output shape]."""
         x = inputs[0]
-        sums = self._sums(x.reshape(-1, *x.shape[2:])).transpose(0, 2, 1)
-        values = self.rule().apply(sums.astype(np.int64), np.arange(self.window.n_positions))
-        return self._shaped(x, values.transpose(0, 2, 1))
+        shape = (len(x) * x.shape[1], self.window.n_positions, x.shape[4])
+        sums = self._fold(np.add, x, self._sum_type(x.dtype), 0).reshape(shape)
+        if x.dtype == np.int8 and self._tables is not None:
+            values, at_zero = self._tables
+            return self._shaped(x, values.take(sums + at_zero[:, None]))
+        by_position = self.rule().apply(sums.transpose(0, 2, 1).astype(np.int64), np.arange(shape[1]))
+        return self._shaped(x, by_position.transpose(0, 2, 1))
 
-    def _sums(self, images: NDArray[Any]) -> NDArray[np.int32]:
-        """[n, h, w, c] → int32 [n, positions, c]: sums over the taps inside the image.
+    def _sum_type(self, codes: np.dtype[Any]) -> np.dtype[Any]:
+        """What holds −128 · taps … 127 · taps; int32 at most 2^24 of int8 (Node.window) or 2^15 of int16."""
+        small = codes == np.int8 and self.window.rows.kernel * self.window.columns.kernel < 1 << 8
+        return np.dtype(np.int16 if small else np.int32)
 
-        −2^31 ≤ sum < 2^31: at most 2^24 taps of int8 (Node.window) or 2^15 of int16 (_window_and_range).
-        """
-        if self.window.n_positions > self.taps().shape[1]:
-            gathered: NDArray[np.int32] = self._gathered(images, 0).sum(axis=2).astype(np.int32)
-            return gathered
-        out = np.empty((len(images), self.window.n_positions, images.shape[3]), np.int32)
-        for position, taps in enumerate(self.taps()):
-            inside = taps[taps < self.window.n_pixels]
-            rows, columns = np.divmod(inside, self.window.columns.size)
-            under = images[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-            np.sum(under, axis=(1, 2), dtype=np.int32, out=out[:, position])
-        return out
+    @cached_property
+    def _inside(self) -> NDArray[np.int64]:
+        """int64 [positions]: how many taps lie inside the image."""
+        count: NDArray[np.int64] = (self.taps() < self.window.n_pixels).sum(axis=1)
+        return count
+
+    @cached_property
+    def _tables(self) -> tuple[NDArray[np.int8], NDArray[np.int64]] | None:
+        """The means of every sum of int8, for each number of taps one after the other, and per position where
+        the sum 0 is; None where the tables were large."""
+        counts, which = np.unique(self._inside, return_inverse=True)
+        if int(counts.sum()) > _MAX_TABLED:
+            return None
+        parts = [
+            DivideRounding(np.array([n]), self.lo, self.hi).apply(
+                np.arange(-128 * n, 127 * n + 1), np.zeros(1, np.int64)
+            )
+            for n in counts
+        ]
+        firsts = np.cumsum([0] + [len(part) for part in parts[:-1]])
+        return np.concatenate(parts).astype(np.int8), (firsts + 128 * counts)[which.reshape(-1)]
 
 
 def prepare_max(node: Node) -> MaxPool:

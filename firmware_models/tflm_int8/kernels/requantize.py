@@ -17,6 +17,7 @@ from tflm_int8.fixedpoint import (
     multiply_by_quantized_multiplier,
 )
 from tflm_int8.kernels.staircase import FloatStage, prove
+from tflm_int8.kernels.staircase import exact_gemm_dtype as exact_gemm_dtype
 from tflm_int8.node import Node
 from tflm_int8.program.primitives import Requantize, RequantizeReal
 from tflm_int8.variant import Form
@@ -143,6 +144,12 @@ def requantized(node: Node, acc: I64Array, stage: Stage) -> NDArray[Any]:
     return np.clip(scaled, stage.lo, stage.hi).astype(node.output.dtype)
 
 
+def sum_reach(weights: I64Array, codes: str) -> int:
+    """The greatest Σ|w|·max|x| over the channels: int64 [channels, …]; codes: the type of x."""
+    by_channel = np.abs(weights.reshape(len(weights), -1)).sum(axis=1)
+    return int(by_channel.max()) * (int(np.iinfo(codes).max) + 1)
+
+
 def proved_stage(node: Node, stage: Stage, bias: I64Array, reach: int) -> FloatStage | None:
     """The float form of an int8 output stage on sums |sum| ≤ reach; bias: int64 [channels]."""
     if not isinstance(stage, Requantize) or node.output.dtype != "int8":
@@ -174,11 +181,6 @@ def to_int8(node: Node, acc: I64Array, requantize: Requantize) -> NDArray[Any]:
     if int(requantize.shift.max()) > 0 and (np.any(acc < first) or np.any(acc > last)):
         node.overflow("an accumulator times its left shift leaves int32")
     return requantize.apply(acc, np.arange(requantize.n_channels)).astype(node.output.dtype)
-
-
-def exact_gemm_dtype(reach: int) -> np.dtype[np.floating[Any]]:
-    """The narrowest float in which a sum of integer products of total magnitude `reach` is exact."""
-    return np.dtype(np.float32 if reach < 1 << 24 else np.float64)
 
 
 def one_channel(node: Node, m: Multiplier, activation: int) -> Requantize:

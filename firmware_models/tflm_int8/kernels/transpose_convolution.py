@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,13 +24,15 @@ from tflm_int8.kernels.requantize import (
     accumulator_limit,
     by_channel,
     exact_gemm_dtype,
+    proved_stage,
     requantized,
 )
+from tflm_int8.kernels.staircase import FloatStage
 from tflm_int8.model import Quantization
 from tflm_int8.node import Node
 
 _OPTIONS = 49
-_STAMPED_BYTES = 32 << 20
+_STAMPED_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)
@@ -67,17 +70,31 @@ class TransposeConvolution:
 
     def _some(self, images: NDArray[Any]) -> NDArray[Any]:
         """[n, height, width, channels] → [n, out_h, out_w, out_channels], of the same type."""
-        dtype = exact_gemm_dtype(self.reach)
-        centred = images.astype(dtype) - dtype.type(self.input_zero_point)
+        dtype = self._matrices.dtype
+        centred = (images.astype(dtype) - dtype.type(self.input_zero_point)).reshape(-1, images.shape[3])
         rows, columns, (n, height, width) = self.rows, self.columns, images.shape[:3]
         tall, wide = (height - 1) * rows.stride + 1, (width - 1) * columns.stride + 1
         total = np.zeros((n, *self._stamped(images), len(self.filters)), dtype)
         for i in range(rows.kernel):
             for j in range(columns.kernel):
-                stamp = centred @ self.filters[:, i, j].T.astype(dtype)
+                stamp = (centred @ self._matrices[i, j]).reshape(n, height, width, -1)
                 total[:, i : i + tall : rows.stride, j : j + wide : columns.stride] += stamp
         kept = total[:, rows.before : rows.before + rows.size, columns.before : columns.before + columns.size]
-        return requantized(self.node, kept.astype(np.int64) + self.bias, self.requantize)
+        if self._stage is None:
+            return requantized(self.node, kept.astype(np.int64) + self.bias, self.requantize)
+        out = np.empty(kept.shape, np.int8)
+        self._stage.write(np.ascontiguousarray(kept), out)
+        return out
+
+    @cached_property
+    def _matrices(self) -> NDArray[np.floating[Any]]:
+        """[kernel_h, kernel_w, in_channels, out_channels], in a type that holds every partial sum."""
+        by_tap = self.filters.transpose(1, 2, 3, 0)
+        return np.ascontiguousarray(by_tap, exact_gemm_dtype(self.reach))
+
+    @cached_property
+    def _stage(self) -> FloatStage | None:
+        return proved_stage(self.node, self.requantize, self.bias, self.reach)
 
 
 def prepare(node: Node) -> TransposeConvolution:

@@ -98,8 +98,8 @@ class Device:
             raise
 
     def _open(self) -> None:
-        deadline = Deadline.in_s(START_S * self.board.timeout_scale)
         process = self._start() if self.board.emulated else None
+        deadline = Deadline.in_s(START_S * self.board.timeout_scale)  # what was built does not count
         line = SerialLine(process.line_url if process else self.board.target)
         self._session.callback(line.close)
         if process is not None:

@@ -12,8 +12,10 @@ from coverify import __version__
 from coverify.cli.boards import boards_verb, build
 from coverify.cli.conform import conform
 from coverify.cli.demo import demo
+from coverify.cli.diagnose import diagnose_verb
 from coverify.cli.doctor import doctor
 from coverify.cli.inspect import inspect
+from coverify.cli.kernels import kernels
 from coverify.cli.ops import ops
 from coverify.cli.replay import replay_verb
 from coverify.cli.report import report
@@ -39,6 +41,8 @@ app.command("inspect")(inspect)
 app.command("ops")(ops)
 app.command("run")(run)
 app.command("conform")(conform)
+app.command("diagnose")(diagnose_verb)
+app.command("kernels")(kernels)
 app.command("verify")(verify)
 app.command("replay")(replay_verb)
 app.command("report")(report)

@@ -33,19 +33,25 @@ from coverify.cli.outcome import (
     verdict_of,
     versions,
 )
+from coverify.cli.samples import reference_of, samples_of
 from coverify.conformance.compare import Comparison, compare, compare_digests
 from coverify.conformance.foreign import ForeignRunner
-from coverify.conformance.oracles import Oracle, OracleError, available, version
-from coverify.conformance.vectors import Samples, vectors
+from coverify.conformance.oracles import (
+    OF_PROFILE,
+    Oracle,
+    OracleError,
+    OracleName,
+    available,
+    package,
+    version,
+)
+from coverify.conformance.vectors import Samples
 from coverify.errors import BadInput, CoverifyError, DeviceFault, DeviceRefused, LinkError
-from coverify.inputs import read_inputs
 from coverify.link.requests import Features
 from coverify.report import Device as DeviceRow
 from coverify.report import Oracle as OracleRow
 from coverify.report import Result
-from tflm_int8 import Model, Reference, sample_shape
-
-DEFAULT_VECTORS = 32
+from tflm_int8 import Model, Reference
 
 
 def conform(
@@ -61,7 +67,7 @@ def conform(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the generated inputs.")] = 0,
     oracle: Annotated[
-        str, typer.Option(help="Check the reference against TFLM's interpreter too: auto, tflm or none.")
+        str, typer.Option(help="Check the reference against its profile's interpreter: auto, tflm or none.")
     ] = "auto",
     profile: ProfileOption = "tflm",
     full: Annotated[
@@ -82,49 +88,27 @@ def conform(
 
     def body() -> Result:
         net = Model.read(model)
-        reference = _reference(net, profile)
-        samples = _samples(reference, inputs, limit, vectors_, seed)
+        reference = reference_of(net, profile)
+        samples = samples_of(reference, inputs, limit, vectors_, seed)
         checked = _check_reference(reference, oracle, samples.x, output)
         return _conform(reference, samples, device, wire_log, output, checked, full)
 
     run_verb("conform", output, body)
 
 
-def _reference(net: Model, profile: str) -> Reference:
-    reference = Reference(net, profile)
-    if len(net.inputs) != 1:
-        raise BadInput(f"{net.name} has {len(net.inputs)} inputs; one is supported")
-    return reference
-
-
-def _samples(
-    reference: Reference, inputs: Path | None, limit: int | None, n_vectors: int | None, seed: int
-) -> Samples:
-    shape = sample_shape(reference.input)
-    parts = []
-    if inputs is not None:
-        parts.append(read_inputs(inputs, shape, None, quantize=False).x[:limit])
-    if n_vectors is None:
-        n_vectors = 0 if parts else DEFAULT_VECTORS
-    quantization = reference.input.quantization
-    zero_point = quantization.zero_point if quantization is not None else 0
-    parts.append(vectors(shape, n_vectors, seed, zero_point))
-    x: NDArray[np.int8] = np.concatenate(parts)
-    if not len(x):
-        raise BadInput("there is nothing to compare: no --inputs and --vectors 0")
-    return Samples(x, len(x) - n_vectors, seed, zero_point)
-
-
 def _check_reference(
     reference: Reference, oracle: str, x: NDArray[np.int8], output: Output
 ) -> OracleRow | None:
-    """Hold the reference against TFLM's interpreter on the same samples; None when that was not done."""
+    """Hold the reference against its profile's interpreter on the same samples; None when not done."""
     if oracle not in ("auto", "tflm", "none"):
         raise BadInput(f"--oracle {oracle}: auto, tflm or none")
-    if oracle == "none" or (oracle == "auto" and not available("tflm")):
+    if oracle == "tflm" and reference.profile != "tflm":
+        raise BadInput(f"--oracle tflm: the profile {reference.profile} promises other bytes than TFLM's")
+    name = OF_PROFILE.get(reference.profile)
+    if name is None or oracle == "none" or (oracle == "auto" and not available(name)):
         return None
     try:
-        return _checked_by_tflm(reference, x, output)
+        return _checked_by(name, reference, x, output)
     except OracleError as error:
         if oracle == "tflm":
             raise
@@ -132,20 +116,20 @@ def _check_reference(
         return None
 
 
-def _checked_by_tflm(reference: Reference, x: NDArray[np.int8], output: Output) -> OracleRow:
-    with progress_bar(output) as progress, Oracle("tflm", reference.model) as tflm:
-        bar = Bar(progress, "TFLM's interpreter")
+def _checked_by(name: OracleName, reference: Reference, x: NDArray[np.int8], output: Output) -> OracleRow:
+    with progress_bar(output) as progress, Oracle(name, reference.model) as interpreter:
+        bar = Bar(progress, package(name))
         for start in range(0, len(x), 64):
             batch = x[start : start + 64]
-            expected, ours = tflm.trace(batch), reference.trace(batch)
+            expected, ours = interpreter.trace(batch), reference.trace(batch)
             for tensor, values in ours.items():
                 if not np.array_equal(values, expected[tensor]):
                     raise CoverifyError(
-                        f"the reference differs from tflite-micro {version('tflm')} at tensor {tensor} of "
+                        f"the reference differs from {package(name)} {version(name)} at tensor {tensor} of "
                         f"{reference.model.name}: a defect of coverify; please report it with this model"
                     )
             bar(start + len(batch), len(x))
-    return OracleRow(name="tflite-micro", version=version("tflm"))
+    return OracleRow(name=package(name), version=version(name))
 
 
 def _conform(
@@ -244,5 +228,5 @@ def _not_covered(wanted: int, comparison: Comparison, url: str, oracle: OracleRo
     if comparison.resets:
         said.append(f"why the device restarted {comparison.resets} times; it was loaded again and went on")
     if oracle is None:
-        said.append("the reference itself was not held against TFLM's interpreter in this run")
+        said.append("the reference itself was not held against its profile's interpreter in this run")
     return (*said, *device_limits(url))

@@ -16,8 +16,10 @@ from coverify.verify.accumulators import Accumulator, Overflow, accumulators
 from coverify.verify.deadline import Deadline, OutOfTime
 from coverify.verify.errors import CannotDecide
 from tflm_int8 import Model, Operator, Reference, TflmError, UnsupportedOp, sample_shape
-from tflm_int8.operators import OPERATORS
+from tflm_int8.operators import OPERATORS, prepare
+from tflm_int8.profiles import profile_named
 from tflm_int8.program.lowering import lower_reference
+from tflm_int8.reference import node_of
 
 _BUDGET_S = 60.0
 """How long accumulators are examined."""
@@ -58,12 +60,14 @@ def inspect(
 def _refusals(net: Model, profile: str) -> dict[int, str]:
     """Operator index → why it is not supported."""
     refused: dict[int, str] = {}
+    table = profile_named(profile)
     for op in net.operators:
-        one = Model(net.name, net.content, net.tensors, (op,), net.inputs, net.outputs)
         try:
-            Reference(one, profile)
+            prepare(node_of(net, op, table, may_overflow=False))
         except UnsupportedOp as error:
             refused[op.index] = str(error)
+    if not refused:
+        Reference(net, profile)
     return refused
 
 

@@ -7,6 +7,7 @@ child that dies is an OracleError with its last words, never a wrong tensor.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import importlib.metadata
 import importlib.util
 import multiprocessing
@@ -25,13 +26,17 @@ from numpy.typing import NDArray
 from coverify.errors import CoverifyError
 from tflm_int8 import Model
 
-OracleName = Literal["tflm", "tflite"]
+OracleName = Literal["tflm", "tflite", "litert"]
 Trace = dict[int, NDArray[np.int8]]
 
 _PACKAGES: Final[dict[str, tuple[str, str]]] = {
     "tflm": ("tflite_micro", "tflite-micro"),
     "tflite": ("tflite_runtime", "tflite-runtime"),
+    "litert": ("ai_edge_litert", "ai-edge-litert"),
 }
+OF_PROFILE: Final[dict[str, OracleName]] = {"tflm": "tflm", "tflite-ref": "tflite", "litert-ref": "litert"}
+"""Kernel profile → the oracle whose bytes it promises, where one can be run."""
+
 _TIMEOUT_S = 300.0
 
 
@@ -42,6 +47,11 @@ class OracleError(CoverifyError):
 def available(name: OracleName) -> bool:
     """Whether the oracle's package is installed."""
     return importlib.util.find_spec(_PACKAGES[name][0]) is not None
+
+
+def package(name: OracleName) -> str:
+    """The name of the oracle's distribution."""
+    return _PACKAGES[name][1]
 
 
 def version(name: OracleName) -> str:
@@ -58,9 +68,9 @@ class Oracle:
     def __init__(self, name: OracleName, model: Model) -> None:
         """Start the child and load the model.  Raises OracleError."""
         if not available(name):
-            raise OracleError(f"{_PACKAGES[name][1]} is not installed: pip install 'coverify[oracle]'")
+            raise OracleError(f"{_PACKAGES[name][1]} is not installed: pip install 'coverify[oracle,litert]'")
         self.name, self.model = name, model
-        self._written = [o for op in model.operators for o in op.outputs]
+        self._written = list(model.written)
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._child = context.Process(
@@ -140,7 +150,7 @@ def _serve(
         os.dup2(nothing.fileno(), 2)  # what an interpreter prints is nobody's to read; its errors are sent
     try:
         tflm = name == "tflm"
-        run, reset = _tflm(content, written, arena_bytes) if tflm else _tflite(content, written)
+        run, reset = _tflm(content, written, arena_bytes) if tflm else _lite(name, content, written)
         pipe.send(("ready", None))
         while True:
             x = pipe.recv()
@@ -174,12 +184,11 @@ def _tflm(content: bytes, written: list[int], arena_bytes: int) -> tuple[Run, Re
     return run, interpreter.reset
 
 
-def _tflite(content: bytes, written: list[int]) -> tuple[Run, Reset]:
-    from tflite_runtime.interpreter import Interpreter, OpResolverType
-
-    interpreter = Interpreter(
+def _lite(name: OracleName, content: bytes, written: list[int]) -> tuple[Run, Reset]:
+    lite = importlib.import_module(f"{_PACKAGES[name][0]}.interpreter")
+    interpreter = lite.Interpreter(
         model_content=content,
-        experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
+        experimental_op_resolver_type=lite.OpResolverType.BUILTIN_REF,
         experimental_preserve_all_tensors=True,
     )
     interpreter.allocate_tensors()

@@ -3,8 +3,17 @@
 Only reads results; knows no device, solver or model file.
 """
 
+from coverify.report.diagnosis import (
+    AxisErrors,
+    Diagnosis,
+    ErrorCount,
+    ErrorMap,
+    Explanation,
+    Stage,
+)
 from coverify.report.errors import NoResults, ReportError, ResultFileError, ResultInTheWay
 from coverify.report.folder import ReportPaths, make_report
+from coverify.report.kernel_rows import KernelRow, SeparatedVariant
 from coverify.report.result import SCHEMA, Result, read_result, write_result
 from coverify.report.rows import (
     BoardRow,
@@ -26,9 +35,15 @@ from coverify.report.verdict import Verdict, exit_code, worst
 
 __all__ = [
     "SCHEMA",
+    "AxisErrors",
     "BoardRow",
     "Check",
     "Device",
+    "Diagnosis",
+    "ErrorCount",
+    "ErrorMap",
+    "Explanation",
+    "KernelRow",
     "Mismatch",
     "ModelRef",
     "NoResults",
@@ -44,6 +59,8 @@ __all__ = [
     "Result",
     "ResultFileError",
     "ResultInTheWay",
+    "SeparatedVariant",
+    "Stage",
     "TensorRow",
     "Verdict",
     "exit_code",

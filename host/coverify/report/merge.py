@@ -58,6 +58,8 @@ def merge(sources: Sequence[Source]) -> Result:
         bytes_compared=sum(compared) if compared else None,
         tensors=_only([result.tensors for result in results]),
         mismatches=_rows(sources, lambda result: result.mismatches),
+        kernels=_only([result.kernels for result in results]),
+        diagnoses=_rows(sources, lambda result: result.diagnoses),
         queries=_rows(sources, lambda result: result.queries, picture=None),
         replays=_rows(sources, lambda result: result.replays),
         parts=tuple(source.part for source in sources),
@@ -77,6 +79,7 @@ def overall(result: Result) -> Verdict:
     rows += [query.replay for query in result.queries or () if query.replay]
     rows += [replay.verdict for replay in result.replays or ()]
     differs = bool(result.mismatches) or any(row.mismatching_samples for row in result.tensors or ())
+    differs = differs or bool(result.diagnoses)
     # FLAKY is what differing bytes mean when they did not repeat
     if differs and result.verdict != "FLAKY":
         rows.append("MISMATCH")

@@ -17,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from coverify.report import plot
+from coverify.report.heat import heat_url
 from coverify.report.merge import Source, base_name, overall, replay_of, replay_verdicts
 from coverify.report.picture import Panels, panels
 from coverify.report.plain import digest, grouped, plain, plural, seconds
@@ -83,6 +84,8 @@ def html(sources: Sequence[Source], merged: Result, title: str) -> str:
         conformance=[
             source for source in sources if source.result.tensors is not None or source.result.mismatches
         ],
+        diagnoses=[(source, row) for source in sources for row in source.result.diagnoses or ()],
+        kernels=[(source, row) for source in sources for row in source.result.kernels or ()],
         verification=verification(sources),
         replays=[(source, row) for source in sources for row in source.result.replays or ()],
         sources=sources,
@@ -138,6 +141,7 @@ def _environment() -> Environment:
         meaning=lambda verdict: MEANINGS[verdict],
         overall=overall,
         digest=digest,
+        heat=heat_url,
         grouped=grouped,
         plural=plural,
         seconds=seconds,

@@ -15,7 +15,9 @@ from typing import Annotated, Any, Literal, NoReturn
 from pydantic import AfterValidator, AwareDatetime, Field, ValidationError
 
 from coverify.files import replace_file
+from coverify.report.diagnosis import Diagnosis
 from coverify.report.errors import ResultFileError
+from coverify.report.kernel_rows import KernelRow
 from coverify.report.rows import (
     MAX_ROWS,
     BoardRow,
@@ -68,6 +70,8 @@ class Result(Row):
     bytes_compared: Count | None = None
     tensors: Annotated[tuple[TensorRow, ...], Field(max_length=MAX_ROWS)] | None = None
     mismatches: Annotated[tuple[Mismatch, ...], Field(max_length=MAX_ROWS)] | None = None
+    diagnoses: Annotated[tuple[Diagnosis, ...], Field(max_length=MAX_ROWS)] | None = None
+    kernels: Annotated[tuple[KernelRow, ...], Field(max_length=MAX_ROWS)] | None = None
     queries: Annotated[tuple[Query, ...], Field(max_length=MAX_ROWS)] | None = None
     replays: Annotated[tuple[Replay, ...], Field(max_length=MAX_ROWS)] | None = None
     operators: Annotated[tuple[OperatorRow, ...], Field(max_length=MAX_ROWS)] | None = None

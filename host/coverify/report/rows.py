@@ -262,3 +262,7 @@ class OperatorSupport(Row):
     firmware: bool
     checked: Annotated[dict[Text, Count], Field(max_length=100)] = {}
     """Type of its data → random models on which every byte equalled the oracle's (recorded)."""
+    variant: Text | None = None
+    """Its kernel under the profile, or why the profile refuses it."""
+    graphs: Count | None = None
+    """Random graphs with it of which every byte equalled the oracle of the profile."""

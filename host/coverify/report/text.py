@@ -44,6 +44,8 @@ def render(result: Result, console: Console) -> None:
         console.print(Text(line, style="dim"))
     _tensors(result, console)
     _mismatches(result, console)
+    _kernels(result, console)
+    _diagnoses(result, console)
     _queries(result, console)
     _replays(result, console)
     _parts(result, console)
@@ -131,6 +133,50 @@ def _mismatches(result: Result, console: Console) -> None:
     _print(table, len(rows), console)
 
 
+def _kernels(result: Result, console: Console) -> None:
+    rows = result.kernels or ()
+    if not rows:
+        return
+    table = _table(
+        "Kernels", "operator", "where", "samples", "bytes", "differ", "refused", "variants", "note"
+    )
+    for row in rows:
+        shown = (
+            f"{sum(v.cases > 0 for v in row.separated)} of {len(row.separated)}" if row.separated else None
+        )
+        note = ", ".join(row.explained_by) or row.first
+        numbers = (row.cases, grouped(row.bytes), row.differing, row.refused, shown)
+        table.add_row(*map(_cell, (row.op, row.shape_class, *numbers, note)))
+    console.print()
+    console.print(table)
+
+
+def _diagnoses(result: Result, console: Console) -> None:
+    for row in (result.diagnoses or ())[:MAX_LINES]:
+        console.print()
+        where = f"op {row.op_index} {row.op}, tensor {row.tensor}, element {list(row.element)}"
+        where += f", sample {row.sample}"
+        console.print(Text(plain(where), style="bold"))
+        console.print(Text(f"  expected {row.expected}, the device has {row.got}"))
+        if row.steps:
+            console.print(Text("  " + ", ".join(f"{step.name} {step.value}" for step in row.steps)))
+        share = f"{grouped(row.differing_elements)} of {grouped(row.elements)} elements"
+        console.print(Text(f"  {share} differ, in {row.differing_samples} of {row.samples} samples"))
+        for pattern in row.patterns:
+            console.print(Text(f"  {plain(pattern)}"))
+        for variant in row.explained_by:
+            said = Text.assemble(
+                ("  explained by ", ""), (plain(variant.name), "bold"), f": {plain(variant.says)}"
+            )
+            console.print(said)
+        if not row.explained_by:
+            console.print(Text("  no known variant gives exactly these bytes", style="yellow"))
+        for variant in row.nearest:
+            console.print(
+                Text(f"  near: {plain(variant.name)}, {grouped(variant.remaining)} elements left over")
+            )
+
+
 def _queries(result: Result, console: Console) -> None:
     rows = result.queries or ()
     if not rows:
@@ -210,15 +256,16 @@ def _support(result: Result, console: Console) -> None:
     rows = result.support or ()
     if not rows:
         return
-    table = _table("Operators of TFLM", "operator", "concrete", "oracle", "firmware", "lowered to")
+    table = _table("Operators", "operator", "concrete", "oracle", "firmware", "lowered to", "kernel")
     for row in rows:
         types = ", ".join(t for t in _TYPES if t in row.checked)
         lowered = ", ".join(row.lowered_to) or ("the same wire" if row.reference else None)
         if row.exact:
             lowered = f"{lowered} ({row.exact})"
-        concrete = types or ("not checked" if row.reference else "no")
-        n_models = sum(row.checked.values()) or None
-        table.add_row(*map(_cell, (row.op, concrete, n_models, "yes" if row.firmware else "no", lowered)))
+        concrete = types or ("yes" if row.graphs else "not checked" if row.reference else "no")
+        n_models = sum(row.checked.values()) or row.graphs or None
+        here = "yes" if row.firmware else "no"
+        table.add_row(*map(_cell, (row.op, concrete, n_models, here, lowered, row.variant)))
     console.print()
     console.print(table)
 

@@ -6,6 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tflm_int8.fixedpoint import INT32_MAX, Rounding, multiply_by_quantized_multiplier
+from tflm_int8.kernels import staircase
 from tflm_int8.kernels.staircase import prove
 from tflm_int8.program.primitives import Requantize
 
@@ -24,7 +25,7 @@ def expected(r: Requantize, acc: np.ndarray) -> np.ndarray:
 
 def computed(stage, raw: np.ndarray) -> np.ndarray:
     out = np.empty((len(raw), 1), np.int8)
-    stage.write(raw[:, None].astype(np.float64), out)
+    stage.write(raw[:, None].astype(stage.dtype), out)
     return out[:, 0]
 
 
@@ -60,26 +61,75 @@ def test_every_accumulator_of_a_tie_ridden_multiplier_is_requantized_exactly(shi
     np.testing.assert_array_equal(computed(stage, raw), expected(r, raw))
 
 
-def test_a_stage_of_several_channels_repeats_along_a_row():
+def test_a_stage_of_several_channels_covers_any_number_of_rows():
     r = Requantize(np.array([1 << 30, 3 << 29]), np.array([-6, -9]), Rounding.DOUBLE, -5, -128, 127)
     bias = np.array([7, -1000])
-    raw = np.random.default_rng(3).integers(-(1 << 20), 1 << 20, (50, 6))
+    stage = prove(r, bias, 1 << 20)
+    for n in (1, 3, 4096, 4097, 70_000):
+        raw = np.random.default_rng(n).integers(-(1 << 20), 1 << 20, (n, 2))
+        out = np.empty(raw.shape, np.int8)
+        stage.write(raw.astype(stage.dtype), out)
+        np.testing.assert_array_equal(out, expected(r, raw + bias))
+
+
+@pytest.mark.parametrize("rounding", list(Rounding))
+@pytest.mark.parametrize("zero_point", [-128, -3, 127])
+def test_either_rounding_has_a_float_form_that_equals_it_on_every_accumulator(rounding, zero_point):
+    r = Requantize(np.array([1518500250]), np.array([-7]), rounding, zero_point, -128, 127)
+    raw = np.arange(-(1 << 16), 1 << 16)
+    stage = prove(r, np.array([-321]), 1 << 16)
+    assert stage.dtype == np.float32
+    np.testing.assert_array_equal(computed(stage, raw), expected(r, raw - 321))
+
+
+def test_a_thousand_channels_are_proved_part_by_part_and_joined():
+    rng = np.random.default_rng(5)
+    multiplier, shift = rng.integers(1 << 30, 1 << 31, 1000), rng.integers(-9, -4, 1000)
+    r = Requantize(multiplier, shift, Rounding.DOUBLE, -5, -128, 127)
+    bias = rng.integers(-(1 << 16), 1 << 16, 1000)
+    stage = prove(r, bias, 1 << 18)
+    assert stage.dtype == np.float32 and stage.rise is not None
+    assert stage.offset.shape == stage.drop.shape == (1000,)
+    raw = rng.integers(-(1 << 18), 1 << 18, (200, 1000))
     out = np.empty(raw.shape, np.int8)
-    prove(r, bias, 1 << 20).repeated(3).write(raw.astype(np.float32), out)
-    np.testing.assert_array_equal(out, expected(r, raw.reshape(50, 3, 2) + bias).reshape(50, 6))
+    stage.write(raw.astype(stage.dtype), out)
+    np.testing.assert_array_equal(out, expected(r, raw + bias))
 
 
-@pytest.mark.parametrize(
-    ("multiplier", "shift", "rounding"),
-    [
-        (1 << 30, 1, Rounding.DOUBLE),
-        (0, -1, Rounding.DOUBLE),
-        (1 << 30, -4, Rounding.SINGLE),
-    ],
-)
-def test_a_rule_beyond_the_proof_has_no_float_form(multiplier, shift, rounding):
-    r = Requantize(np.array([multiplier]), np.array([shift]), rounding, 0, -128, 127)
+def test_float32_is_left_where_it_stops_to_hold_every_sum():
+    r = rule(3 << 29, -12, 0)
+    assert prove(r, np.array([5]), (1 << 24) - 1).dtype == np.float32
+    assert prove(r, np.array([5]), 1 << 24).dtype == np.float64
+
+
+def test_a_line_that_float32_cannot_draw_is_drawn_in_float64():
+    r = rule(1718498312, -16, -128, -128)
+    stage = prove(r, np.array([0]), 1 << 23)
+    assert stage.dtype == np.float64
+    steps = np.flatnonzero(np.diff(expected(r, np.arange(1 << 23))))
+    raw = np.concatenate([steps, steps + 1])
+    np.testing.assert_array_equal(computed(stage, raw), expected(r, raw))
+
+
+@pytest.mark.parametrize(("multiplier", "shift"), [(1 << 30, 1), (0, -1)])
+def test_a_rule_beyond_the_proof_has_no_float_form(multiplier, shift):
+    r = Requantize(np.array([multiplier]), np.array([shift]), Rounding.DOUBLE, 0, -128, 127)
     assert prove(r, np.array([0]), 1000) is None
+
+
+def test_a_line_that_misses_one_stair_by_one_accumulator_is_not_taken_for_proved(monkeypatch):
+    """The proof does not trust the search: shifted by one accumulator, a stage is refused."""
+    r = rule(3 << 29, -6, -4)
+    honest = staircase.search
+
+    def shifted(edges, dtype):
+        lines = honest(edges, dtype)
+        lines.offset[...] += 1
+        return lines
+
+    assert prove(r, np.array([3]), 1 << 16) is not None
+    monkeypatch.setattr(staircase, "search", shifted)
+    assert prove(r, np.array([3]), 1 << 16) is None
 
 
 def test_a_sum_that_can_leave_int32_has_no_float_form():

@@ -124,3 +124,32 @@ def test_a_feature_has_the_precision_of_tflm(x_scale, w_scale, state_scale, w):
     codes = np.arange(-128, 128, dtype=np.int8)[:, None]
     ours = Reference(Model.from_bytes(content)).run(codes[None])[0]
     np.testing.assert_array_equal(ours, Tflm(content, 1 << 20).run(codes))
+
+
+def started_with(value: int) -> bytes:
+    """A variable of one element of zero point 5, to which CALL_ONCE assigns a value."""
+    b, init = Builder(), Builder()
+    b.subgraphs.append(init)
+    x = b.input((1, 1), 0.5, 5)
+    b.op("CALL_ONCE", [], [], 103, InitSubgraphIndex=1)
+    handles = [g.op("VAR_HANDLE", [], g.tensor((), "resource"), 111, SharedName="v") for g in (b, init)]
+    y = b.op("READ_VARIABLE", [handles[0]], b.like(x, (1, 1)), 112)
+    b.op("ASSIGN_VARIABLE", [handles[0], x], [], 113)
+    init.op("ASSIGN_VARIABLE", [handles[1], init.constant(np.array([[value]]), 0.5, 5)], [], 113)
+    return b.finish(y)
+
+
+def test_call_once_may_assign_what_a_reset_leaves_and_nothing_else():
+    """TFLM's interpreter does not run it again after a reset: the same start is another one then."""
+    x = np.array([[7]], np.int8)
+    for value, after in ((5, 5), (6, 5)):
+        tflm = Tflm(started_with(value))
+        assert tflm.run(x) == value
+        tflm.reset()
+        assert tflm.run(x) == after
+    assert Reference(Model.from_bytes(started_with(5))).run(np.array([[7], [8]], np.int8)).tolist() == [
+        [5],
+        [7],
+    ]
+    with pytest.raises(UnsupportedOp, match=r"op 0 CALL_ONCE .*another value"):
+        Reference(Model.from_bytes(started_with(6)))

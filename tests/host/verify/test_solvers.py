@@ -16,7 +16,7 @@ from coverify.verify.query import Verdict
 from coverify.verify.worker import Worker
 from verify_cases import FAMILIES, case
 
-CASES = int(os.environ.get("COVERIFY_FUZZ_CASES", "20"))
+CASES = int(os.environ.get("COVERIFY_FUZZ_CASES", "8"))
 ENCODED = ("z3:balanced", "bitwuzla:balanced", "boolector:literal", "bitwuzla:threshold")
 SOLVERS = [*PACKAGES, *ENCODED]
 

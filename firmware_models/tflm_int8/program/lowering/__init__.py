@@ -35,6 +35,7 @@ from tflm_int8.kernels.prelu import Prelu, WidePrelu
 from tflm_int8.kernels.quantize import Dequantize, QuantizeFloat, Requantization
 from tflm_int8.kernels.reducing import AllReduction, ArgReduction, ExtremeReduction, SumReduction
 from tflm_int8.kernels.reshape import Reshape
+from tflm_int8.kernels.resource_variables import Inert, Variable
 from tflm_int8.kernels.shape import Constant
 from tflm_int8.kernels.softmax import Softmax
 from tflm_int8.kernels.softmax_wide import WideSoftmax
@@ -80,6 +81,7 @@ _LOWERINGS: Final[dict[type, Callable[[Builder, Any], None]]] = {
     Extreme: elementwise.extreme,
     ExtremeReduction: sums.extreme,
     FullyConnected: dense.fully_connected,
+    Inert: remembering.inert,
     IntegerArithmetic: wide.integers,
     Logical: elementwise.logical,
     LogSoftmax: softmax.log_softmax,
@@ -98,6 +100,7 @@ _LOWERINGS: Final[dict[type, Callable[[Builder, Any], None]]] = {
     SumReduction: sums.sum_reduction,
     Svdf: remembering.svdf,
     TransposeConvolution: sums.transpose_convolution,
+    Variable: remembering.variable,
     Wide: wide.arithmetic,
     WidePrelu: wide.prelu,
     WideSoftmax: wide.softmax,

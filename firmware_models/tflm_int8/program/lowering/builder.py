@@ -86,6 +86,7 @@ class Builder:
         self.steps: list[p.Step] = []
         self.operators: list[int] = []
         self.wires = {model.inputs[0]: 0}
+        self.memory: dict[int, int] = {}
         self.operator = -1
 
     def emit(self, step: p.Step) -> int:

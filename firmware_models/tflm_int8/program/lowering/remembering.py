@@ -7,6 +7,7 @@ import numpy as np
 from tflm_int8.fixedpoint import INT32_MAX
 from tflm_int8.geometry import Axis, Window2D
 from tflm_int8.kernels.circular_buffer import CircularBuffer
+from tflm_int8.kernels.resource_variables import Inert, Variable
 from tflm_int8.kernels.svdf import Svdf
 from tflm_int8.program import primitives as p
 from tflm_int8.program.linear import Convolution, Dense
@@ -48,3 +49,17 @@ def circular_buffer(b: Builder, k: CircularBuffer) -> None:
     origin[places[:, -1:].reshape(-1)] = np.arange(x.size)
     term = p.Term(b.source(k, 0), Sparse.moving(x.size, origin), 0)
     b.wires[out.index] = b.emit(p.Affine((term,), bias.reshape(-1)))
+
+
+def variable(b: Builder, k: Variable) -> None:
+    """What was assigned before it in the same invocation, else what the variable holds at the start."""
+    if k.node.op.name == "ASSIGN_VARIABLE":
+        b.memory[k.key] = b.source(k, 1)
+        return
+    if k.key not in b.memory:
+        b.memory[k.key] = b.emit(p.Affine((), k.start.astype(np.int64).reshape(-1)))
+    b.wires[k.node.output.index] = b.memory[k.key]
+
+
+def inert(b: Builder, k: Inert) -> None:
+    """Nothing."""

@@ -1,0 +1,143 @@
+"""coverify diagnose: which operator of a device is wrong on its own inputs, and what explains it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from coverify.cli.devices import DeviceOption, WireLogOption, device_limits, device_row, load, opened
+from coverify.cli.outcome import (
+    Bar,
+    JsonOption,
+    OutOption,
+    Output,
+    ProfileOption,
+    model_ref,
+    progress_bar,
+    run_verb,
+    verdict_of,
+    versions,
+)
+from coverify.cli.samples import reference_of, samples_of
+from coverify.conformance.compare import Comparison
+from coverify.conformance.diagnosis.explain import diagnose
+from coverify.conformance.stepping import Stepper, Tensors
+from coverify.errors import DeviceFault, DeviceRefused, LinkError
+from coverify.report import Device as DeviceRow
+from coverify.report import Diagnosis, Result
+from tflm_int8 import Model, Reference
+
+_ASKED_AGAIN = 3
+"""Differing samples that are run twice, to tell a wrong device from one that gives different answers."""
+
+
+def diagnose_verb(
+    model: Annotated[Path, typer.Argument(help="The .tflite file.", show_default=False)],
+    device: DeviceOption,
+    inputs: Annotated[
+        Path | None, typer.Option(help=".npz with x (int8, N x the input's shape without its batch of 1).")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Take only the first N of --inputs.")] = None,
+    vectors_: Annotated[
+        int | None,
+        typer.Option("--vectors", min=0, max=4096, help="Generated inputs: corners, then random ones."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the generated inputs.")] = 0,
+    profile: ProfileOption = "tflm",
+    out: OutOption = None,
+    json: JsonOption = None,
+    wire_log: WireLogOption = None,
+) -> None:
+    """Say which operator of DEVICE is wrong on its own inputs, and which kernel variant explains every byte.
+
+    MATCH exits with 0; MISMATCH with 1: the first element, the reference's accumulator, multiplier, shift,
+    rounded and clamped value for it, the variants that give exactly the device's bytes, where the errors are.
+
+    Example: coverify diagnose net.tflite --device serial:/dev/ttyACM0@921600 --inputs test.npz --limit 20
+    """
+    output = Output(json, out)
+
+    def body() -> Result:
+        reference = reference_of(Model.read(model), profile)
+        x = samples_of(reference, inputs, limit, vectors_, seed).x
+        return _diagnose(reference, x, device, wire_log, output, seed)
+
+    run_verb("diagnose", output, body)
+
+
+def _diagnose(
+    reference: Reference, x: NDArray[np.int8], url: str, wire_log: Path | None, output: Output, seed: int
+) -> Result:
+    comparison, traces = Comparison(reference.model), list[Tensors]()
+    row: DeviceRow | None = None
+    message, verdict = None, None
+    try:
+        with opened(url, wire_log, output, reference.model) as device:
+            row = device_row(device)
+            stepper = load(device, reference.model, output)
+            with progress_bar(output) as progress:
+                _trace(comparison, reference, stepper, x, traces, Bar(progress, "samples"))
+    except (LinkError, DeviceFault, DeviceRefused) as error:
+        verdict, message = verdict_of(error), str(error)
+    found = diagnose(reference, x[: len(traces)], traces) if traces else ()
+    return Result(
+        verb="diagnose",
+        verdict=verdict or comparison.verdict,
+        message=message or summary(found, comparison),
+        model=model_ref(reference.model),
+        device=row,
+        profile=reference.profile,
+        samples=comparison.samples,
+        bytes_compared=comparison.bytes_compared,
+        tensors=comparison.rows(),
+        mismatches=tuple(comparison.mismatches),
+        diagnoses=found,
+        not_covered=(
+            f"inputs other than the {comparison.samples} that were run",
+            "defects of two kinds in one operator: a variant changes one thing",
+            *device_limits(url),
+        ),
+        versions=versions(),
+        seed=seed,
+    )
+
+
+def _trace(
+    comparison: Comparison,
+    reference: Reference,
+    stepper: Stepper,
+    x: NDArray[np.int8],
+    traces: list[Tensors],
+    bar: Bar,
+) -> None:
+    """Every tensor of every sample from the device; the first differing ones are asked for again."""
+    for i, one in enumerate(x):
+        got = stepper.trace(one)
+        expected: dict[int, NDArray[Any]] = {t: v[0] for t, v in reference.trace(one[None]).items()}
+
+        def again(sample: NDArray[np.int8] = one, first: Tensors = got) -> Tensors:
+            return stepper.trace(sample) if comparison.differing_samples <= _ASKED_AGAIN else first
+
+        comparison.add(i, expected, got, again)
+        traces.append(got)
+        bar(i + 1, len(x))
+
+
+def summary(found: tuple[Diagnosis, ...], comparison: Comparison) -> str | None:
+    """One sentence: the first wrong operator and what explains it."""
+    if comparison.flaky:
+        return "the device gives different bytes for the same input: no rule of arithmetic explains that"
+    if not found:
+        return None
+    first = found[0]
+    names = ", ".join(variant.name for variant in first.explained_by[:6])
+    more = f" and {len(first.explained_by) - 6} more" if len(first.explained_by) > 6 else ""
+    why = f"explained by {names}{more}" if names else "no known variant gives exactly these bytes"
+    return (
+        f"op {first.op_index} {first.op}, element {list(first.element)} of sample {first.sample}: expected "
+        f"{first.expected}, the device has {first.got}; {why}"
+    )

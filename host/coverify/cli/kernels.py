@@ -1,0 +1,144 @@
+"""coverify kernels: a device's operators over a grid of shapes, on inputs that tell variants apart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from coverify.boards.device import open_device
+from coverify.cli.devices import DeviceOption, WireLogOption, device_limits, device_row
+from coverify.cli.outcome import (
+    Bar,
+    JsonOption,
+    OutOption,
+    Output,
+    progress_bar,
+    run_verb,
+    verdict_of,
+    versions,
+)
+from coverify.conformance.suite.case import Case
+from coverify.conformance.suite.grids import GRIDS
+from coverify.conformance.suite.run import Suite
+from coverify.errors import BadInput, DeviceFault, DeviceRefused, LinkError
+from coverify.files import replace_file
+from coverify.report import Diagnosis, KernelRow, Result, Verdict
+
+
+def kernels(
+    device: DeviceOption,
+    op: Annotated[
+        list[str] | None, typer.Option("--op", metavar="OP", help="Only this operator; may be repeated.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Only every so-many-th case, so that N of each operator remain.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of weights and inputs.")] = 0,
+    out: OutOption = None,
+    json: JsonOption = None,
+    wire_log: WireLogOption = None,
+) -> None:
+    """Run models of one operator over a grid of shapes on DEVICE and compare every output byte.
+
+    MATCH exits with 0, MISMATCH with 1 (with --out the failing models and inputs are kept, ready for
+    `coverify diagnose`). The result says, for every class of shapes, which wrong variants would have shown.
+
+    Example: coverify kernels --device qemu:mps2-an386 --op CONV_2D --op ADD --out run
+    """
+    output = Output(json, out)
+
+    def body() -> Result:
+        chosen = op or list(GRIDS)
+        for name in chosen:
+            if name not in GRIDS:
+                raise BadInput(f"{name}: the suite has {', '.join(sorted(GRIDS))}")
+        return _kernels(_cases(chosen, limit, seed), device, wire_log, output, seed)
+
+    run_verb("kernels", output, body)
+
+
+def _cases(names: list[str], limit: int | None, seed: int) -> list[Case]:
+    chosen = []
+    for name in names:
+        cases = list(GRIDS[name](name, seed))
+        step = 1 if limit is None else max(1, -(-len(cases) // limit))
+        chosen += cases[::step]
+    return chosen
+
+
+def _kernels(cases: list[Case], url: str, wire_log: Path | None, output: Output, seed: int) -> Result:
+    row, message, verdict = None, None, None
+    found: list[Diagnosis] = []
+    suite = None
+
+    def failed(case: Case, diagnoses: tuple[Diagnosis, ...]) -> None:
+        found.extend(d.model_copy(update={"part": case.model.name}) for d in diagnoses)
+        if output.out is not None:
+            _keep(output.out, case)
+
+    try:
+        with open_device(url, wire_log=wire_log) as device, progress_bar(output) as progress:
+            row = device_row(device)
+            suite, bar = Suite(device.client, failed), Bar(progress, "cases")
+            for i, case in enumerate(cases):
+                suite.run([case])
+                bar(i + 1, len(cases))
+    except (LinkError, DeviceFault, DeviceRefused) as error:
+        verdict, message = verdict_of(error), str(error)
+    rows = suite.rows if suite is not None else ()
+    return Result(
+        verb="kernels",
+        verdict=verdict or verdict_of_rows(rows),
+        message=message or _said(rows),
+        device=row,
+        profile="tflm",
+        bytes_compared=sum(r.bytes for r in rows),
+        kernels=rows,
+        diagnoses=tuple(found),
+        not_covered=(*_never_separated(rows), *device_limits(url)),
+        versions=versions(),
+        seed=seed,
+    )
+
+
+def _keep(folder: Path, case: Case) -> None:
+    """The failing model and its inputs, for `coverify diagnose`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / case.model.name
+    replace_file(path, case.model.content)
+    np.savez(path.with_suffix(".npz"), x=case.x)
+
+
+def verdict_of_rows(rows: tuple[KernelRow, ...]) -> Verdict:
+    """FLAKY, MISMATCH, MATCH; UNSUPPORTED when the device refused everything."""
+    if any(r.flaky for r in rows):
+        return "FLAKY"
+    if any(r.differing for r in rows):
+        return "MISMATCH"
+    ran = sum(r.cases - r.refused for r in rows)
+    return "MATCH" if ran else "UNSUPPORTED" if rows else "UNKNOWN"
+
+
+def _said(rows: tuple[KernelRow, ...]) -> str:
+    cases, refused, differing = (sum(getattr(r, n) for r in rows) for n in ("cases", "refused", "differing"))
+    wrong = next((r for r in rows if r.differing), None)
+    where = f"; first {wrong.op}, {wrong.shape_class}: {wrong.first}" if wrong is not None else ""
+    return f"{differing} of {cases - refused} cases differ{where}; the device refused {refused}"
+
+
+def _never_separated(rows: tuple[KernelRow, ...]) -> list[str]:
+    """Per operator, the variants that no input of the suite would have shown."""
+    shown: dict[str, dict[str, int]] = {}
+    for r in rows:
+        for variant in r.separated:
+            counts = shown.setdefault(r.op, {})
+            counts[variant.name] = counts.get(variant.name, 0) + variant.cases
+    hidden = {op: sorted(n for n, c in counts.items() if not c) for op, counts in shown.items()}
+    return [
+        f"{op}: no input of this run would show {', '.join(names)[:3000]}"
+        for op, names in hidden.items()
+        if names
+    ]

@@ -1,0 +1,44 @@
+"""Which network and which inputs do verbs compare? The reference of a file with one input; its samples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coverify.conformance.vectors import Samples, vectors
+from coverify.errors import BadInput
+from coverify.inputs import read_inputs
+from tflm_int8 import Model, Reference, UnsupportedModel, sample_shape
+
+DEFAULT_VECTORS = 32
+
+
+def reference_of(net: Model, profile: str) -> Reference:
+    """The reference of a network with one input.  Raises BadInput, TflmError."""
+    reference = Reference(net, profile)
+    if reference.stateful:
+        raise UnsupportedModel(net.name, "it keeps state between invocations: not run on a device")
+    if len(net.inputs) != 1:
+        raise BadInput(f"{net.name} has {len(net.inputs)} inputs; one is supported")
+    return reference
+
+
+def samples_of(
+    reference: Reference, inputs: Path | None, limit: int | None, n_vectors: int | None, seed: int
+) -> Samples:
+    """The file's first `limit`, then generated ones (32 where nothing is said).  Raises BadInput."""
+    shape = sample_shape(reference.input)
+    parts = []
+    if inputs is not None:
+        parts.append(read_inputs(inputs, shape, None, quantize=False).x[:limit])
+    if n_vectors is None:
+        n_vectors = 0 if parts else DEFAULT_VECTORS
+    quantization = reference.input.quantization
+    zero_point = quantization.zero_point if quantization is not None else 0
+    parts.append(vectors(shape, n_vectors, seed, zero_point))
+    x: NDArray[np.int8] = np.concatenate(parts)
+    if not len(x):
+        raise BadInput("there is nothing to compare: no --inputs and --vectors 0")
+    return Samples(x, len(x) - n_vectors, seed, zero_point)

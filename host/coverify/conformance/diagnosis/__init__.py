@@ -1,0 +1,1 @@
+"""Why does a device compute other bytes?  Which operator is wrong on its own inputs, and why."""

@@ -1,0 +1,138 @@
+"""What may be wrong in any operator: stale or untouched memory, order, neighbours, another profile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from coverify.conformance.diagnosis.candidate import Array, Candidate, Run
+from tflm_int8 import TflmError
+from tflm_int8.fixedpoint import Rounding
+from tflm_int8.kernels.lookup import Lookup
+from tflm_int8.kernels.movement import Movement
+from tflm_int8.kernels.reshape import Reshape
+from tflm_int8.kernels.softmax import Softmax
+from tflm_int8.node import Node
+from tflm_int8.operators import Kernel, prepare
+from tflm_int8.profiles import PROFILES
+
+
+def any_variants(kernel: Kernel) -> Iterator[Candidate]:
+    """Variants that make sense for every operator with one output."""
+    yield from _orders(kernel)
+    yield from _memories(kernel)
+    if not isinstance(kernel, Movement | Reshape):
+        yield from _profiles(kernel)
+
+
+def _of(kernel: Kernel, change: Callable[[Array], Array]) -> Run:
+    """What `change` makes of the right output."""
+
+    def run(inputs: Sequence[Array]) -> Array:
+        return change(kernel.run(list(inputs))[0])
+
+    return run
+
+
+def _orders(kernel: Kernel) -> Iterator[Candidate]:
+    shape = kernel.node.output.shape
+    if len(shape) > 1 and shape[-1] > 1:
+        for by in (1, -1):
+            yield Candidate(
+                f"output-channel-off-by-{'plus' if by > 0 else 'minus'}-1",
+                "every channel stands where its neighbour belongs",
+                _of(kernel, partial(np.roll, shift=by, axis=-1)),
+            )
+    if len(shape) == 4 and shape[3] > 1 and shape[1] * shape[2] > 1:
+        yield Candidate(
+            "output-nchw",
+            "the output is written channel by channel (NCHW)",
+            _of(kernel, lambda y: np.moveaxis(y, -1, -3).reshape(y.shape)),
+        )
+    if len(shape) == 4 and shape[1] > 1 and shape[2] > 1:
+        yield Candidate(
+            "output-transposed",
+            "height and width of the output are exchanged",
+            _of(kernel, lambda y: np.swapaxes(y, -3, -2).reshape(y.shape)),
+        )
+    yield Candidate(
+        "output-unsigned",
+        "the output's codes are those of uint8 (128 more)",
+        _of(
+            kernel,
+            lambda y: (
+                ((y.astype(np.int64) & 0xFF) ^ 0x80) - 256 * (((y.astype(np.int64) & 0xFF) ^ 0x80) > 127)
+            ),
+        ),
+    )
+    yield Candidate("output-off-by-plus-1", "every element is one more", _of(kernel, partial(_plus, by=1)))
+    yield Candidate("output-off-by-minus-1", "every element is one less", _of(kernel, partial(_plus, by=-1)))
+
+
+def _plus(y: Array, by: int) -> Array:
+    return np.clip(y.astype(np.int64) + by, -128, 127)
+
+
+def _memories(kernel: Kernel) -> Iterator[Candidate]:
+    out = kernel.node.output
+    yield Candidate(
+        "output-of-previous-sample",
+        "the output of the sample before: the operator did not run, or the answer is stale",
+        lambda inputs: np.roll(kernel.run(list(inputs))[0], 1, axis=0),
+    )
+    for name, value in (("zero", 0), ("least", -128)):
+        yield Candidate(
+            f"output-all-{name}",
+            f"the code {value} everywhere: the output was not written",
+            partial(_filled, out.shape, value),
+        )
+    for i, index in enumerate(kernel.node.op.inputs):
+        if index < 0 or isinstance(kernel, Reshape):
+            continue
+        tensor = kernel.node.model.tensors[index]
+        if tensor.dtype == out.dtype and tensor.size == out.size:
+            yield Candidate(
+                f"copy-of-input-{i}",
+                f"the bytes of input {i}, unchanged",
+                partial(_copied, out.shape, i),
+            )
+
+
+def _profiles(kernel: Kernel) -> Iterator[Candidate]:
+    """The reference's own kernel under every other profile, and with the other rounding."""
+    node = kernel.node
+    variants = {
+        "single-rounding": (
+            "one rounding, ties up, instead of two (TFLITE_SINGLE_ROUNDING)",
+            replace(node.variant, rounding=Rounding.SINGLE),
+        )
+    }
+    if not isinstance(kernel, Lookup | Softmax):
+        variants = {}  # the others' roundings have variants of their own, or none
+    for profile in PROFILES.values():
+        if not profile.refusal(node.op.name, set()):
+            says = f"the kernel of the profile {profile.name}"
+            variants[f"profile-{profile.name}"] = (says, profile.of(node.op.name))
+    for name, (says, variant) in variants.items():
+        if replace(variant, types=node.variant.types) == node.variant:
+            continue
+        try:
+            other = prepare(Node(node.model, node.op, variant))
+        except TflmError:
+            continue
+        yield Candidate(name, says, partial(_first, other))
+
+
+def _first(kernel: Kernel, inputs: Sequence[Array]) -> Array:
+    return kernel.run(list(inputs))[0]
+
+
+def _filled(shape: tuple[int, ...], value: int, inputs: Sequence[Array]) -> Array:
+    return np.full((len(inputs[0]), *shape), value, np.int64)
+
+
+def _copied(shape: tuple[int, ...], number: int, inputs: Sequence[Array]) -> Array:
+    return inputs[number].reshape(len(inputs[number]), *shape)

@@ -1,0 +1,24 @@
+"""A way in which a kernel may be wrong, as a function: what bytes would the operator write if it were so?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+I64Array = NDArray[np.int64]
+Run = Callable[[Sequence[Array]], Array]
+"""The operator's inputs, [N, shape] each → its output, [N, output shape]."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A variant of one operator: a short name, what it means, and its outputs."""
+
+    name: str
+    says: str
+    run: Run

@@ -1,0 +1,41 @@
+"""Which variants are tried for an operator? Those of its family, then those that any operator may have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from coverify.conformance.diagnosis.any_variants import any_variants
+from coverify.conformance.diagnosis.arithmetic_variants import arithmetic_variants
+from coverify.conformance.diagnosis.candidate import Candidate
+from coverify.conformance.diagnosis.function_variants import lookup_variants, softmax_variants
+from coverify.conformance.diagnosis.layer import layer_of
+from coverify.conformance.diagnosis.layer_variants import layer_variants
+from coverify.conformance.diagnosis.movement_variants import movement_variants
+from coverify.conformance.diagnosis.pool_variants import pool_variants
+from tflm_int8.kernels.add import Add
+from tflm_int8.kernels.lookup import Lookup
+from tflm_int8.kernels.movement import Movement
+from tflm_int8.kernels.multiply import Multiply
+from tflm_int8.kernels.pooling import AveragePool, MaxPool
+from tflm_int8.kernels.reducing import SumReduction
+from tflm_int8.kernels.softmax import Softmax
+from tflm_int8.operators import Kernel
+
+
+def candidates(kernel: Kernel) -> Iterator[Candidate]:
+    """All variants of a kernel, lazily."""
+    layer = layer_of(kernel)
+    if layer is not None:
+        yield from layer_variants(layer, kernel.node.model)
+    match kernel:
+        case AveragePool() | MaxPool():
+            yield from pool_variants(kernel)
+        case Add() | Multiply() | SumReduction():
+            yield from arithmetic_variants(kernel)
+        case Lookup():
+            yield from lookup_variants(kernel)
+        case Softmax():
+            yield from softmax_variants(kernel)
+        case Movement():
+            yield from movement_variants(kernel)
+    yield from any_variants(kernel)

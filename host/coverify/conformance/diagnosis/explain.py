@@ -1,0 +1,159 @@
+"""Which operators are wrong on their own inputs, where, and which variants give exactly the device's bytes?
+
+An operator is judged on the inputs that the *device* gave it: the reference's kernel runs on them, so that an
+operator behind a wrong one is not blamed for it. A variant explains an operator only if it gives the device's
+byte for every element of every sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from coverify.conformance.diagnosis.candidate import Array, Candidate, I64Array
+from coverify.conformance.diagnosis.candidates import candidates
+from coverify.conformance.diagnosis.errors import along_axes, histogram, patterns
+from coverify.conformance.diagnosis.steps import steps
+from coverify.report import Diagnosis, ErrorMap, Explanation
+from coverify.report.rows import MAX_PICTURE
+from tflm_int8 import Reference, TflmError
+from tflm_int8.operators import Kernel
+
+MAX_NEAREST = 3
+MAX_OPERATORS = 8
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Local:
+    """One operator on the device's own inputs: what it should have written and what it wrote, [N, shape]."""
+
+    kernel: Kernel
+    inputs: tuple[Array, ...]
+    expected: I64Array
+    got: I64Array
+
+    @property
+    def differs(self) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+        """[N, output shape]"""
+        unequal: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] = self.expected != self.got
+        return unequal
+
+
+def wrong_operators(reference: Reference, x: Array, traces: Sequence[Mapping[int, Array]]) -> Iterator[Local]:
+    """Every operator with one int8 output that differs on its own inputs, in order.
+
+    x: int8 [N, sample shape]; traces: per sample, what the device wrote.
+    """
+    model = reference.model
+    written = {t: np.stack([trace[t] for trace in traces]) for t in traces[0]}
+    known = {model.inputs[0]: x.reshape(-1, *model.tensors[model.inputs[0]].shape), **written}
+    for kernel in reference.kernels:
+        inputs = []
+        for i in kernel.node.op.inputs:
+            if i >= 0:
+                tensor = model.tensors[i]
+                repeated = (
+                    known[i] if tensor.data is None else np.broadcast_to(tensor.data, (len(x), *tensor.shape))
+                )
+                inputs.append(repeated)
+        output = kernel.node.op.outputs[0]
+        try:
+            expected = kernel.run(inputs)[0]
+        except TflmError:
+            continue  # on inputs that only a wrong device gives, the reference need not be defined
+        if model.tensors[output].dtype == "int8" and not np.array_equal(expected, known[output]):
+            yield Local(kernel, tuple(inputs), expected.astype(np.int64), known[output].astype(np.int64))
+
+
+def diagnose(
+    reference: Reference,
+    x: Array,
+    traces: Sequence[Mapping[int, Array]],
+    progress: Progress | None = None,
+) -> tuple[Diagnosis, ...]:
+    """One diagnosis per wrong operator, at most MAX_OPERATORS; () when every operator is right."""
+    found: list[Diagnosis] = []
+    for local in wrong_operators(reference, x, traces):
+        if len(found) == MAX_OPERATORS:
+            break
+        found.append(explained(local))
+        if progress is not None:
+            progress(len(found), len(found))
+    return tuple(found)
+
+
+def explained(local: Local) -> Diagnosis:
+    """What there is to say about one wrong operator."""
+    differs = local.differs
+    first = tuple(int(i) for i in np.argwhere(differs)[0])
+    sample, where = first[0], first[1:]
+    exact, nearest = _matches(local)
+    axes = along_axes(differs)
+    node = local.kernel.node
+    return Diagnosis(
+        op_index=node.op.index,
+        op=node.op.name,
+        tensor=node.op.outputs[0],
+        samples=len(differs),
+        differing_samples=int(differs.reshape(len(differs), -1).any(axis=1).sum()),
+        elements=differs.size,
+        differing_elements=int(differs.sum()),
+        sample=sample,
+        element=where,
+        expected=int(local.expected[first]),
+        got=int(local.got[first]),
+        steps=steps(local.kernel, [i[sample : sample + 1] for i in local.inputs], where),
+        explained_by=exact,
+        nearest=nearest,
+        patterns=patterns(axes),
+        histogram=histogram(local.got - local.expected),
+        axes=axes,
+        map=_map(differs),
+    )
+
+
+def _map(differs: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> ErrorMap | None:
+    """Differing elements by row and column (of four axes); else by first and last axis."""
+    if differs.ndim != 5:
+        return None
+    counts = differs.sum(axis=(0, 1, 4))
+    if counts.size > MAX_PICTURE:
+        return None
+    return ErrorMap(
+        shape=(counts.shape[0], counts.shape[1]), counts=tuple(int(c) for c in counts.reshape(-1))
+    )
+
+
+def _matches(local: Local) -> tuple[tuple[Explanation, ...], tuple[Explanation, ...]]:
+    """Variants that give exactly the device's bytes, and those that leave fewest elements unexplained."""
+    worst_first = np.argsort(-local.differs.reshape(len(local.got), -1).sum(axis=1), kind="stable")[:1]
+    exact, near = [], []
+    n_differing = int(local.differs.sum())
+    for candidate in candidates(local.kernel):
+        if _remaining(candidate, local, worst_first) * 2 > max(1, local.differs[worst_first].sum()):
+            continue  # it does not even explain half of the sample that differs most
+        left = _remaining(candidate, local, np.arange(len(local.got)))
+        row = Explanation(name=candidate.name, says=candidate.says, remaining=left)
+        if left == 0:
+            exact.append(row)
+        elif left * 2 < n_differing:
+            near.append(row)
+    near.sort(key=lambda row: row.remaining)
+    return tuple(exact), () if exact else tuple(near[:MAX_NEAREST])
+
+
+def _remaining(candidate: Candidate, local: Local, samples: I64Array) -> int:
+    """Elements of these samples that the variant does not give."""
+    rolled = candidate.name == "output-of-previous-sample"
+    chosen = np.arange(len(local.got)) if rolled else samples
+    try:
+        values = candidate.run([x[chosen] for x in local.inputs])
+    except TflmError:
+        return local.got[samples].size
+    if rolled:
+        values, got = values[1:], local.got[1:]
+        return int((values != got).sum()) if len(got) else local.got.size
+    return int((values.reshape(local.got[chosen].shape) != local.got[chosen]).sum())

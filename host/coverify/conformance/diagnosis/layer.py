@@ -1,0 +1,124 @@
+"""CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED in the open: accumulators and the way to int8, step by step.
+
+Slower than `tflm_int8`'s kernels and written apart from them: every part can be replaced by a wrong one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from coverify.conformance.diagnosis.candidate import Array, I64Array
+from coverify.conformance.diagnosis.rounding import Scaling, double, scaling
+from tflm_int8.geometry import Axis, Window2D
+from tflm_int8.kernels.convolution import Convolution2D
+from tflm_int8.kernels.fully_connected import FullyConnected
+from tflm_int8.program.primitives import Requantize
+from tflm_int8.variant import Form
+
+_CHUNK = 1 << 22
+"""Gathered elements at a time."""
+
+
+def unchanged(values: I64Array) -> I64Array:
+    """The identity."""
+    return values
+
+
+def clipped(acc: I64Array, layer: Layer) -> I64Array:
+    """The activation's limits."""
+    return np.clip(acc, layer.lo, layer.hi)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """y = finish(scale(accumulate(Σ w·(x − z_in)) + bias) + z_out), the window over `window`.
+
+    weights: int64 [out, kernel_h, kernel_w, depth]; bias, multiplier, shift: int64 [out]; border: the code
+    that a tap outside the image reads.
+    """
+
+    kernel: Convolution2D | FullyConnected
+    window: Window2D
+    in_depth: int
+    groups: int
+    weights: I64Array
+    bias: I64Array
+    multiplier: I64Array
+    shift: I64Array
+    z_in: int
+    z_out: int
+    lo: int
+    hi: int
+    border: int
+    scale: Scaling = double
+    accumulate: Callable[[I64Array], I64Array] = unchanged
+    read: Callable[[I64Array], I64Array] = unchanged
+    centred: Callable[[I64Array], I64Array] = unchanged
+    finish: Callable[[I64Array, Layer], I64Array] = field(default=clipped)
+
+    def accumulators(self, x: Array) -> I64Array:
+        """int8 [N, input shape] → int64 [N, output shape], bias included, before `accumulate`."""
+        images = self._images(x)
+        step = max(1, _CHUNK // (self.window.taps.size * self.in_depth))
+        parts = [self._sums(images[i : i + step]) for i in range(0, len(images), step)]
+        acc: I64Array = np.concatenate(parts) + self.bias
+        return acc.reshape(len(x), *self.kernel.node.output.shape)
+
+    def run(self, inputs: Sequence[Array]) -> I64Array:
+        """The first of the operator's inputs counts; weights and bias are the layer's own."""
+        return self.finished(self.accumulators(inputs[0]))
+
+    def finished(self, acc: I64Array) -> I64Array:
+        """Accumulators [..., out] → the output's codes."""
+        scaled = self.scale(self.accumulate(acc), self.multiplier, self.shift) + self.z_out
+        return self.finish(scaled, self)
+
+    def _images(self, x: Array) -> I64Array:
+        """[N, input shape] → int64 [images, pixels + 1, channels]; the last pixel is what lies outside."""
+        values = self.read(x.astype(np.int64)).reshape(-1, self.window.n_pixels, self.in_depth)
+        edge = np.full((len(values), 1, self.in_depth), self.border, np.int64)
+        return self.centred(np.concatenate([values, edge], axis=1) - self.z_in)
+
+    def _sums(self, images: I64Array) -> I64Array:
+        """int64 [n, pixels + 1, channels] → [n, positions, out]."""
+        n, taps, depth = len(images), self.window.taps, self.in_depth // self.groups
+        patches = images[:, taps].reshape(n, len(taps), taps.shape[1], self.groups, depth)
+        rows = patches.transpose(3, 0, 1, 2, 4).reshape(self.groups, n * len(taps), -1)
+        matrix = self.weights.reshape(self.groups, len(self.weights) // self.groups, -1).transpose(0, 2, 1)
+        sums = np.matmul(rows.astype(np.float64), matrix.astype(np.float64))  # exact: below 2^53
+        in_order: I64Array = sums.transpose(1, 0, 2).reshape(n, len(taps), -1).astype(np.int64)
+        return in_order
+
+
+def layer_of(kernel: object) -> Layer | None:
+    """The layer that a kernel is; None for one that is none, or not of int8."""
+    if not isinstance(kernel, Convolution2D | FullyConnected):
+        return None
+    stage = kernel.requantize
+    if not isinstance(stage, Requantize) or kernel.node.variant.form is not Form.FIXED_POINT:
+        return None
+    if isinstance(kernel, Convolution2D):
+        window, groups, weights = kernel.window, kernel.groups, kernel.filters
+    else:
+        one = Axis(1, 1, 1, 1, 0, 1)
+        window, groups = Window2D(one, one), 1
+        weights = kernel.weights.reshape(len(kernel.weights), 1, 1, -1)
+    return Layer(
+        kernel=kernel,
+        window=window,
+        in_depth=weights.shape[3] * groups,
+        groups=groups,
+        weights=weights,
+        bias=kernel.bias,
+        multiplier=stage.multiplier,
+        shift=stage.shift,
+        z_in=kernel.input_zero_point,
+        z_out=stage.zero_point,
+        lo=stage.lo,
+        hi=stage.hi,
+        border=kernel.input_zero_point,
+        scale=scaling(stage.rounding),
+    )

@@ -1,0 +1,343 @@
+"""What may be wrong in a layer: rounding, scales, zero points, bias, limits, accumulator, window, weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from coverify.conformance.diagnosis.candidate import Candidate, I64Array
+from coverify.conformance.diagnosis.layer import Layer
+from coverify.conformance.diagnosis.rounding import RULES, shifted
+from coverify.conformance.diagnosis.windows import wrong_windows
+from tflm_int8 import Model
+from tflm_int8.fixedpoint import quantize_multiplier
+
+_WIDTHS = (2, 4, 8, 16)
+"""Elements that a vectorized loop takes at a time."""
+
+
+def layer_variants(layer: Layer, model: Model) -> Iterator[Candidate]:
+    """Every variant of a layer, those that cannot differ from it left out."""
+    for name, says, wrong in _changed(layer, model):
+        yield Candidate(name, says, wrong.run)
+
+
+def _changed(layer: Layer, model: Model) -> Iterator[tuple[str, str, Layer]]:
+    for rule in RULES:
+        yield rule.name, rule.says, replace(layer, scale=rule.scale)
+    for by in (1, -1):
+        yield (
+            f"shift-off-by-{'plus' if by > 0 else 'minus'}-1",
+            f"every shift is off by {by}",
+            replace(layer, scale=shifted(by)),
+        )
+    yield from _scales(layer)
+    yield from _zero_points(layer)
+    yield from _biases(layer)
+    yield from _limits(layer)
+    yield from _accumulators(layer)
+    for name, says, window in wrong_windows(layer.window):
+        yield name, says, replace(layer, window=window)
+    yield from _orders(layer)
+    yield from _remainders(layer)
+    yield from _foreign_weights(layer, model)
+
+
+def _scales(layer: Layer) -> Iterator[tuple[str, str, Layer]]:
+    m, s = layer.multiplier, layer.shift
+    if len({*zip(m.tolist(), s.tolist(), strict=True)}) > 1:
+        for name, at in (("first", 0), ("last", -1)):
+            yield (
+                f"per-tensor-scale-{name}",
+                f"the {name} channel's scale serves all (per tensor instead of per channel)",
+                replace(layer, multiplier=np.full_like(m, m[at]), shift=np.full_like(s, s[at])),
+            )
+        for by in (1, -1):
+            yield (
+                f"scale-of-{'next' if by < 0 else 'previous'}-channel",
+                "multiplier and shift of the neighbouring channel",
+                replace(layer, multiplier=np.roll(m, by), shift=np.roll(s, by)),
+            )
+    single = float32_scales(layer)
+    if single is not None:
+        yield "float32-scales", "the product of the scales is taken in float32", single
+
+
+def float32_scales(layer: Layer) -> Layer | None:
+    """The layer of multipliers from float32 products; None where they are the same ones."""
+    node = layer.kernel.node
+    x, w, out = (t.quantization for t in (node.input(0), node.input(1), node.output))
+    if x is None or w is None or out is None:
+        return None
+    products = np.float32(x.scale) * w.scales.astype(np.float32)
+    multipliers = [quantize_multiplier(float(p) / float(out.scale)) for p in products]
+    m = np.resize(np.array([q.value for q in multipliers], np.int64), len(layer.bias))
+    s = np.resize(np.array([q.shift for q in multipliers], np.int64), len(layer.bias))
+    if np.array_equal(m, layer.multiplier) and np.array_equal(s, layer.shift):
+        return None
+    return replace(layer, multiplier=m, shift=s)
+
+
+def _zero_points(layer: Layer) -> Iterator[tuple[str, str, Layer]]:
+    if layer.z_in:
+        yield "input-zero-point-missing", "x instead of x − zero point", replace(layer, z_in=0, border=0)
+        yield (
+            "input-zero-point-sign",
+            "x + zero point instead of x − zero point",
+            replace(layer, z_in=-layer.z_in, border=-layer.z_in),
+        )
+        yield (
+            "padding-with-zero",
+            "taps outside the image read the code 0, not the zero point",
+            replace(layer, border=0),
+        )
+    if layer.z_in != -128:
+        yield "padding-with-least", "taps outside the image read −128", replace(layer, border=-128)
+    if layer.z_out:
+        yield "output-zero-point-missing", "the output's zero point is not added", replace(layer, z_out=0)
+    zero = _filter_zero_point(layer)
+    if zero:
+        yield (
+            "filter-zero-point-missing",
+            "w instead of w − zero point",
+            replace(layer, weights=layer.weights + zero),
+        )
+        yield (
+            "filter-zero-point-sign",
+            "w + zero point instead of w − zero point",
+            replace(layer, weights=layer.weights + 2 * zero),
+        )
+
+
+def _filter_zero_point(layer: Layer) -> int:
+    quantization = layer.kernel.node.input(1).quantization
+    return 0 if quantization is None else quantization.zero_point
+
+
+def _biases(layer: Layer) -> Iterator[tuple[str, str, Layer]]:
+    if not np.any(layer.bias):
+        return
+    yield "bias-missing", "no bias is added", replace(layer, bias=np.zeros_like(layer.bias))
+    yield "bias-sign", "the bias is subtracted", replace(layer, bias=-layer.bias)
+    for by in (1, -1):
+        yield (
+            f"bias-of-{'next' if by < 0 else 'previous'}-channel",
+            "the bias of the neighbouring channel",
+            replace(layer, bias=np.roll(layer.bias, by)),
+        )
+    low = ((layer.bias + (1 << 15)) & 0xFFFF) - (1 << 15)
+    yield "bias-in-int16", "the bias is cut to 16 bits", replace(layer, bias=low)
+
+
+def _wrapped_int8(values: I64Array, _: Layer) -> I64Array:
+    return ((values + 128) & 0xFF) - 128
+
+
+def _clamped_before(layer: Layer) -> Layer:
+    """The clamp comes before the zero point is added, and the sum wraps."""
+    zero = layer.z_out
+
+    def finish(values: I64Array, inner: Layer) -> I64Array:
+        return ((np.clip(values - zero, inner.lo, inner.hi) + zero + 128) & 0xFF) - 128
+
+    return replace(layer, finish=finish)
+
+
+def _limits(layer: Layer) -> Iterator[tuple[str, str, Layer]]:
+    if (layer.lo, layer.hi) != (-128, 127):
+        yield "activation-missing", "the fused activation is not applied", replace(layer, lo=-128, hi=127)
+    if layer.lo > -128:
+        yield (
+            "activation-lower-bound-missing",
+            "only the upper bound of the activation holds",
+            replace(layer, lo=-128),
+        )
+        yield (
+            "activation-at-code-zero",
+            "the lower bound is the code 0, not the output's zero point",
+            replace(layer, lo=min(0, layer.hi)),
+        )
+    if layer.hi < 127:
+        yield (
+            "activation-upper-bound-missing",
+            "only the lower bound of the activation holds",
+            replace(layer, hi=127),
+        )
+    for name, changed in (
+        ("activation-lower-bound-off-by-one", replace(layer, lo=layer.lo + 1)),
+        ("activation-upper-bound-off-by-one", replace(layer, hi=layer.hi - 1)),
+    ):
+        if changed.lo <= changed.hi:
+            yield name, "a bound of the clamp is off by one", changed
+    yield (
+        "output-wraps",
+        "the result is cut to 8 bits instead of clamped",
+        replace(layer, finish=_wrapped_int8),
+    )
+    if layer.z_out:
+        yield "clamp-before-zero-point", "clamped before the zero point is added", _clamped_before(layer)
+
+
+def _saturated(bits: int, acc: I64Array) -> I64Array:
+    return np.clip(acc, -(1 << (bits - 1)), (1 << (bits - 1)) - 1)
+
+
+def _cut(bits: int, acc: I64Array) -> I64Array:
+    half = 1 << (bits - 1)
+    return ((acc + half) & ((1 << bits) - 1)) - half
+
+
+def _accumulators(layer: Layer) -> Iterator[tuple[str, str, Layer]]:
+    for bits in (16, 24, 32):
+        yield (
+            f"accumulator-saturates-int{bits}",
+            f"the accumulator saturates at {bits} bits",
+            replace(layer, accumulate=partial(_saturated, bits)),
+        )
+        yield (
+            f"accumulator-wraps-int{bits}",
+            f"the accumulator wraps at {bits} bits",
+            replace(layer, accumulate=partial(_cut, bits)),
+        )
+    yield (
+        "difference-wraps-int8",
+        "x − zero point is cut to 8 bits",
+        replace(layer, centred=partial(_cut, 8)),
+    )
+    yield (
+        "difference-saturates-int8",
+        "x − zero point is saturated to 8 bits",
+        replace(layer, centred=partial(_saturated, 8)),
+    )
+    yield (
+        "input-unsigned",
+        "the input's bytes are read as uint8",
+        replace(layer, read=lambda values: values & 0xFF),
+    )
+    yield (
+        "weights-unsigned",
+        "the weights' bytes are read as uint8",
+        replace(layer, weights=layer.weights & 0xFF),
+    )
+
+
+def _orders(layer: Layer) -> Iterator[tuple[str, str, Layer]]:
+    out, height, width, _ = layer.weights.shape
+    for by in (1, -1):
+        if out > 1:
+            yield (
+                f"weights-of-{'next' if by < 0 else 'previous'}-channel",
+                "the weights of the neighbouring output channel",
+                replace(layer, weights=np.roll(layer.weights, by, axis=0)),
+            )
+    if height * width > 1:
+        yield (
+            "filter-flipped",
+            "the filter is turned by 180° (a true convolution)",
+            replace(layer, weights=layer.weights[:, ::-1, ::-1]),
+        )
+    if height * width > 1 and height == width:
+        yield (
+            "filter-transposed",
+            "height and width of the filter are exchanged",
+            replace(layer, weights=layer.weights.transpose(0, 2, 1, 3)),
+        )
+    if out > 1 and layer.weights[0].size > 1:
+        shape = layer.weights.shape
+        by_input = layer.weights.reshape(-1, out).T.reshape(shape)
+        yield (
+            "weights-input-major",
+            "the weights are read with the output channel last",
+            replace(layer, weights=by_input),
+        )
+        by_output = layer.weights.reshape(out, -1).T.reshape(shape)
+        yield (
+            "weights-output-major",
+            "the weights are read with the output channel first",
+            replace(layer, weights=by_output),
+        )
+    pixels = layer.window.n_pixels
+    if pixels > 1 and layer.in_depth > 1:
+        yield (
+            "input-nchw",
+            "the input is read channel by channel (NCHW)",
+            replace(
+                layer,
+                read=lambda x: np.swapaxes(x.reshape(-1, layer.in_depth, pixels), 1, 2),
+            ),
+        )
+        yield (
+            "input-channels-swapped",
+            "the input's channels are read in reverse",
+            replace(layer, weights=layer.weights[..., ::-1]),
+        )
+
+
+def _remainders(layer: Layer) -> Iterator[tuple[str, str, Layer]]:
+    """Sums that leave out what a loop over 2, 4, 8 or 16 leaves over, or the last tap."""
+    out, height, width, depth = layer.weights.shape
+    for step in _WIDTHS:
+        if depth % step and depth > step:
+            yield (
+                f"input-channels-remainder-{step}",
+                (f"the last {depth % step} input channels, left over by a loop over {step}, are not added"),
+                replace(layer, weights=np.where(np.arange(depth) < depth - depth % step, layer.weights, 0)),
+            )
+        taps = height * width * depth
+        if height * width > 1 and taps % step and taps > step:
+            kept = np.where(np.arange(taps) < taps - taps % step, layer.weights.reshape(out, -1), 0)
+            yield (
+                f"taps-remainder-{step}",
+                (f"the last {taps % step} taps, left over by a loop over {step}, are not added"),
+                replace(layer, weights=kept.reshape(layer.weights.shape)),
+            )
+    for name, index in (("first", 0), ("last", -1)):
+        if height * width > 1:
+            row, column, both = layer.weights.copy(), layer.weights.copy(), layer.weights.copy()
+            row[:, index], column[:, :, index], both[:, index, index] = 0, 0, 0
+            if height > 1:
+                yield (
+                    f"filter-{name}-row-missing",
+                    f"the filter's {name} row is not added",
+                    replace(layer, weights=row),
+                )
+            if width > 1:
+                yield (
+                    f"filter-{name}-column-missing",
+                    f"the filter's {name} column is not added",
+                    replace(layer, weights=column),
+                )
+            yield (
+                f"filter-{name}-tap-missing",
+                f"the filter's {name} tap is not added",
+                replace(layer, weights=both),
+            )
+        if depth > 1:
+            channel = layer.weights.copy()
+            channel[..., index] = 0
+            yield (
+                f"{name}-input-channel-missing",
+                f"the {name} input channel is not added",
+                replace(layer, weights=channel),
+            )
+
+
+def _foreign_weights(layer: Layer, model: Model) -> Iterator[tuple[str, str, Layer]]:
+    """The weights (or bias) of another operator of the same kind and shape: stale memory."""
+    node = layer.kernel.node
+    for op in model.operators:
+        if op.name != node.op.name or op.index == node.op.index or len(op.inputs) < 2:
+            continue
+        other, own = model.tensors[op.inputs[1]], node.input(1)
+        if other.data is not None and other.shape == own.shape and own.data is not None:
+            foreign = other.data.astype(np.int64)
+            if op.name == "DEPTHWISE_CONV_2D":
+                foreign = foreign.transpose(3, 1, 2, 0)
+            yield (
+                f"weights-of-op-{op.index}",
+                f"stale weights: those of op {op.index}",
+                replace(layer, weights=foreign.reshape(layer.weights.shape)),
+            )

@@ -1,0 +1,118 @@
+"""What may be wrong in MAX_POOL_2D and AVERAGE_POOL_2D: the division, what is counted, window, limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from coverify.conformance.diagnosis.candidate import Array, Candidate, I64Array
+from coverify.conformance.diagnosis.windows import wrong_windows
+from tflm_int8.geometry import Window2D
+from tflm_int8.kernels.pooling import AveragePool, MaxPool
+
+Division = Callable[[I64Array, I64Array], I64Array]
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """A pool in the open. border: the code of a tap outside the image; count_all: such taps count."""
+
+    kernel: AveragePool | MaxPool
+    window: Window2D
+    lo: int
+    hi: int
+    border: int
+    count_all: bool = False
+    divide: Division | None = None
+
+    def run(self, inputs: Sequence[Array]) -> I64Array:
+        """int8 [N, batch, h, w, c] → int64 [N, output shape]."""
+        x = inputs[0]
+        values = x.reshape(-1, self.window.n_pixels, x.shape[-1]).astype(np.int64)
+        edge = np.full((len(values), 1, x.shape[-1]), self.border, np.int64)
+        taps = self.window.taps
+        under = np.concatenate([values, edge], axis=1)[:, taps]
+        if self.divide is None:
+            pooled = under.max(axis=2)
+        else:
+            inside = (taps < self.window.n_pixels).sum(axis=1)
+            count = np.full_like(inside, taps.shape[1]) if self.count_all else np.maximum(inside, 1)
+            pooled = self.divide(under.sum(axis=2), count[:, None])
+        clamped: I64Array = np.clip(pooled, self.lo, self.hi).reshape(len(x), *self.kernel.node.output.shape)
+        return clamped
+
+
+def half_away(total: I64Array, n: I64Array) -> I64Array:
+    """TFLM's: to the nearest, halves away from zero."""
+    mean: I64Array = np.sign(total) * ((np.abs(total) + n // 2) // n)
+    return mean
+
+
+def pooling_of(kernel: AveragePool | MaxPool) -> Pooling:
+    """The pool that a kernel is."""
+    if isinstance(kernel, MaxPool):
+        return Pooling(kernel, kernel.window, kernel.lo, kernel.hi, -128)
+    return Pooling(kernel, kernel.window, kernel.lo, kernel.hi, 0, divide=half_away)
+
+
+def pool_variants(kernel: AveragePool | MaxPool) -> Iterator[Candidate]:
+    """Every variant of a pool."""
+    pool = pooling_of(kernel)
+    changed = _averages(pool) if pool.divide else _greatest(pool)
+    for name, says, wrong in (*changed, *_limits(pool)):
+        yield Candidate(name, says, wrong.run)
+    for name, says, window in wrong_windows(pool.window):
+        yield Candidate(name, says, replace(pool, window=window).run)
+
+
+def _averages(pool: Pooling) -> Iterator[tuple[str, str, Pooling]]:
+    divisions: dict[str, tuple[str, Division]] = {
+        "average-without-rounding": (
+            "the mean is cut towards zero",
+            lambda t, n: np.sign(t) * (np.abs(t) // n),
+        ),
+        "average-floored": ("the mean is rounded down", lambda t, n: t // n),
+        "average-ties-up": ("halves are rounded up, not away from zero", lambda t, n: (2 * t + n) // (2 * n)),
+        "average-ties-even": ("halves are rounded to even", lambda t, n: np.rint(t / n).astype(np.int64)),
+        "average-half-added": (
+            "half of the count is added whatever the sign, then cut towards zero",
+            lambda t, n: np.sign(t + n // 2) * (np.abs(t + n // 2) // n),
+        ),
+        "average-is-maximum": ("the greatest element, not the mean", half_away),
+    }
+    for name, (says, divide) in divisions.items():
+        wrong = replace(pool, divide=divide)
+        if name == "average-is-maximum":
+            wrong = replace(pool, divide=None, border=-128)
+        yield name, says, wrong
+    yield (
+        "average-counts-padding",
+        "taps outside the image count as zeros of the code",
+        replace(pool, count_all=True),
+    )
+    quantization = pool.kernel.node.input(0).quantization
+    zero = 0 if quantization is None else quantization.zero_point
+    yield (
+        "average-counts-padding-as-zero-point",
+        "taps outside the image count as the zero point",
+        replace(pool, count_all=True, border=zero),
+    )
+
+
+def _greatest(pool: Pooling) -> Iterator[tuple[str, str, Pooling]]:
+    yield (
+        "maximum-starts-at-zero",
+        "the maximum starts at the code 0",
+        replace(pool, border=0, lo=max(pool.lo, 0)),
+    )
+    yield "maximum-counts-padding", "taps outside the image count as the code 0", replace(pool, border=0)
+    yield "maximum-is-mean", "the mean, not the greatest element", replace(pool, border=0, divide=half_away)
+
+
+def _limits(pool: Pooling) -> Iterator[tuple[str, str, Pooling]]:
+    if (pool.lo, pool.hi) != (-128, 127):
+        yield "activation-missing", "the fused activation is not applied", replace(pool, lo=-128, hi=127)
+        yield "activation-lower-bound-missing", "only the upper bound holds", replace(pool, lo=-128)
+        yield "activation-upper-bound-missing", "only the lower bound holds", replace(pool, hi=127)

@@ -1,0 +1,46 @@
+"""One case of the kernel suite: a model of one operator and the inputs that it is run on."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coverify.conformance.suite.model_file import OneOp
+from coverify.conformance.vectors import vectors
+from tflm_int8 import Model, sample_shape
+
+N_VECTORS = 7
+"""Generated inputs of a case: the four corners, then random ones."""
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """`shape_class` is the row of the matrix that it belongs to; x: int8 [N, sample shape]."""
+
+    op: str
+    shape_class: str
+    name: str
+    model: Model
+    x: NDArray[np.int8]
+
+
+def rng_of(*words: object) -> np.random.Generator:
+    """A generator that is a function of the words alone."""
+    return np.random.default_rng([zlib.crc32(repr(word).encode()) for word in words])
+
+
+def case(
+    one: OneOp, shape_class: str, name: str, seed: int, directed: NDArray[np.int8] | None = None
+) -> Case:
+    """The case of a model; `directed`: int8 [N, input shape], inputs made for it, put before the others."""
+    model = Model.from_bytes(one.content(), f"{one.name.lower()}-{name}.tflite")
+    tensor = model.tensors[model.inputs[0]]
+    shape = sample_shape(tensor)
+    zero = 0 if tensor.quantization is None else tensor.quantization.zero_point
+    x = vectors(shape, N_VECTORS, seed, zero)
+    if directed is not None:
+        x = np.concatenate([directed.reshape(-1, *shape), x])
+    return Case(one.name, shape_class, name, model, x)

@@ -1,0 +1,82 @@
+"""How is a model of one operator written as a .tflite file? Tensors, constants, one operator, its options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coverify.conformance.suite.flatbuffer import Numbers, Part, Parts, Scalar, Table, Text, flatbuffer
+from tflm_int8.builtin_names import BUILTIN_NAMES
+
+_TYPES = {"float32": 0, "int32": 2, "int8": 9}
+_NUMBERS = {name: number for number, name in BUILTIN_NAMES.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class TensorSpec:
+    """A tensor; `data`: the constant that it holds."""
+
+    shape: tuple[int, ...]
+    dtype: str = "int8"
+    scales: tuple[float, ...] = ()
+    zero_point: int = 0
+    axis: int = 0
+    data: NDArray[np.generic] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class OneOp:
+    """An operator on `inputs` (the first one is the model's input, the others constants) with one output.
+
+    options_type: its number in the schema's union (0: none); options: field number → scalar.
+    """
+
+    name: str
+    inputs: Sequence[TensorSpec]
+    output: TensorSpec
+    options_type: int = 0
+    options: Mapping[int, Scalar] | None = None
+    repeat_input: bool = False
+    """Whether the operator reads the model's input a second time, as its last operand."""
+
+    def content(self) -> bytes:
+        """The bytes of the .tflite file (schema version 3)."""
+        tensors = [*self.inputs, self.output]
+        buffers: list[Part] = [Table({})]
+        tables = [_tensor(spec, f"t{i}", buffers) for i, spec in enumerate(tensors)]
+        n = len(self.inputs)
+        read = [*range(n), 0] if self.repeat_input else list(range(n))
+        number = _NUMBERS[self.name]
+        operator: dict[int, Scalar | Part] = {0: ("I", 0), 1: _int32(read), 2: _int32([n])}
+        if self.options_type:
+            operator |= {3: ("B", self.options_type), 4: Table(dict(self.options or {}))}
+        graph = Table({0: Parts(tables), 1: _int32([0]), 2: _int32([n]), 3: Parts([Table(operator)])})
+        code = Table({0: ("b", min(number, 127)), 2: ("i", 1), 3: ("i", number)})
+        root = Table({0: ("I", 3), 1: Parts([code]), 2: Parts([graph]), 4: Parts(buffers)})
+        return flatbuffer(root, b"TFL3")
+
+
+def _int32(values: Sequence[int]) -> Numbers:
+    return Numbers(np.array(values, "<i4").tobytes(), 4)
+
+
+def _tensor(spec: TensorSpec, name: str, buffers: list[Part]) -> Table:
+    number = 0
+    if spec.data is not None:
+        number = len(buffers)
+        raw = np.ascontiguousarray(spec.data).astype(np.dtype(spec.dtype).newbyteorder("<")).tobytes()
+        buffers.append(Table({0: Numbers(raw, 1, 16)}))
+    fields: dict[int, Scalar | Part] = {
+        0: _int32(spec.shape),
+        1: ("b", _TYPES[spec.dtype]),
+        2: ("I", number),
+        3: Text(name),
+    }
+    if spec.scales:
+        scales = Numbers(np.array(spec.scales, "<f4").tobytes(), 4)
+        zeros = Numbers(np.full(len(spec.scales), spec.zero_point, "<i8").tobytes(), 8, 8)
+        fields[4] = Table({2: scales, 3: zeros, 6: ("i", spec.axis)})
+    return Table(fields)

@@ -1,0 +1,119 @@
+"""The grid of pools, softmax, functions of one element, reductions and operators that move elements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+
+import numpy as np
+
+from coverify.conformance.suite.case import Case, case, rng_of
+from coverify.conformance.suite.model_file import OneOp, TensorSpec
+
+_SIZES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 33)
+FUNCTIONS = {
+    "HARD_SWISH": 91,
+    "LEAKY_RELU": 75,
+    "LOGISTIC": 0,
+    "QUANTIZE": 89,
+    "RELU": 0,
+    "RELU6": 0,
+    "TANH": 0,
+}
+"""Operator → number of its options in the schema's union (0: none)."""
+
+
+def pool_cases(op: str, seed: int) -> Iterator[Case]:
+    """MAX_POOL_2D and AVERAGE_POOL_2D."""
+    shapes = [("channels 1…33", (4, 3), n, (2, 2), (1, 1), True, 0) for n in _SIZES]
+    for kernel, same in product(((2, 2), (3, 3), (1, 3), (3, 1), (5, 4)), (True, False)):
+        shapes.append((f"windows, {'SAME' if same else 'VALID'}", (7, 6), 3, kernel, (1, 1), same, 0))
+    for stride, same, image in product(((2, 2), (1, 2), (3, 1)), (True, False), ((7, 6), (6, 7))):
+        shapes.append(("strides", image, 4, (3, 2), stride, same, 0))
+    for image in ((1, 9), (9, 1), (1, 1)):
+        shapes.append(("height or width 1", image, 4, (1, 1) if image == (1, 1) else (2, 2), (1, 1), True, 0))
+    shapes += [("activations", (5, 5), 3, (2, 2), (2, 2), True, a) for a in (1, 2, 3)]
+    for number, (shape_class, image, depth, kernel, stride, same, activation) in enumerate(shapes):
+        out = tuple(
+            -(-n // s) if same else (n - k) // s + 1 for n, k, s in zip(image, kernel, stride, strict=True)
+        )
+        rng = rng_of(seed, op, number)
+        scale, zero = float(np.float32(rng.uniform(0.02, 0.1))), int(rng.integers(-60, 60))
+        x = TensorSpec((1, *image, depth), "int8", (scale,), zero)
+        y = TensorSpec((1, *out, depth), "int8", (scale,), zero)
+        options = {
+            0: ("b", 0 if same else 1), 1: ("i", stride[1]), 2: ("i", stride[0]), 3: ("i", kernel[1]),
+            4: ("i", kernel[0]), 5: ("b", activation),
+        }  # fmt: skip
+        yield case(OneOp(op, [x], y, 5, options), shape_class, str(number), seed)
+
+
+def softmax_cases(op: str, seed: int) -> Iterator[Case]:
+    """SOFTMAX."""
+    shapes: list[tuple[str, tuple[int, ...], float, float]] = [
+        ("depth 1…33", (1, n), 0.1, 1.0) for n in _SIZES
+    ]
+    shapes += [("depth to 511", (1, n), 0.05, 1.0) for n in (64, 255, 256, 511)]
+    shapes += [("rows", (1, 3, n), 0.2, 1.0) for n in (2, 5, 10)]
+    shapes += [
+        ("scales", (1, 12), s, b) for s, b in ((0.001, 1.0), (1.0, 1.0), (4.0, 1.0), (0.1, 0.5), (0.1, 3.0))
+    ]
+    for number, (shape_class, shape, scale, beta) in enumerate(shapes):
+        x = TensorSpec(shape, "int8", (float(np.float32(scale)),), 3)
+        y = TensorSpec(shape, "int8", (1 / 256,), -128)
+        yield case(OneOp(op, [x], y, 9, {0: ("f", beta)}), shape_class, str(number), seed)
+
+
+def function_cases(op: str, seed: int) -> Iterator[Case]:
+    """Functions of one element: every code, at many scales, and every residue of the size."""
+    every = np.arange(-128, 128, dtype=np.int8)[None, None]
+    shapes = [("sizes 1…33", n, 0.03) for n in _SIZES]
+    shapes += [("every code", 256, s) for s in (0.003, 0.01, 0.0235, 0.05, 0.1, 0.3)]
+    for number, (shape_class, n, scale) in enumerate(shapes):
+        rng = rng_of(seed, op, number)
+        x = TensorSpec((1, n), "int8", (float(np.float32(scale)),), int(rng.integers(-90, 90)))
+        quantization = (float(np.float32(scale * rng.uniform(0.7, 1.6))), int(rng.integers(-90, 90)))
+        if op in ("LOGISTIC", "TANH"):
+            quantization = (1 / 256, -128) if op == "LOGISTIC" else (1 / 128, 0)
+        y = TensorSpec((1, n), "int8", quantization[:1], quantization[1])
+        options = {0: ("f", 0.3)} if op == "LEAKY_RELU" else {}
+        one = OneOp(op, [x], y, FUNCTIONS[op], options)
+        yield case(one, shape_class, str(number), seed, every if n == 256 else None)
+
+
+def moving_cases(op: str, seed: int) -> Iterator[Case]:
+    """RESHAPE, PAD, CONCATENATION, TRANSPOSE and MEAN on small images of every residue of channels."""
+    for number, (depth, height) in enumerate(product((1, 2, 3, 4, 5, 8, 17), (1, 2, 5))):
+        rng = rng_of(seed, op, number)
+        shape, scale, zero = (1, height, 3, depth), 0.05, int(rng.integers(-90, 90))
+        x = TensorSpec(shape, "int8", (scale,), zero)
+        yield case(_moving(op, x, rng), f"height {height}", str(number), seed)
+
+
+def _moving(op: str, x: TensorSpec, rng: np.random.Generator) -> OneOp:
+    def like(shape: tuple[int, ...]) -> TensorSpec:
+        return TensorSpec(shape, "int8", x.scales, x.zero_point)
+
+    def integers(values: object) -> TensorSpec:
+        data = np.array(values, np.int32)
+        return TensorSpec(data.shape, "int32", data=data)
+
+    n, height, width, depth = x.shape
+    match op:
+        case "RESHAPE":
+            flat = (n, height * width * depth)
+            return OneOp(op, [x, integers(flat)], like(flat), 17)
+        case "PAD":
+            p = [[0, 0], *rng.integers(0, 3, (3, 2)).tolist()]
+            shape = tuple(s + a + b for s, (a, b) in zip(x.shape, p, strict=True))
+            return OneOp(op, [x, integers(p)], like(shape), 22)
+        case "CONCATENATION":
+            other = TensorSpec((n, height, width, 3), "int8", x.scales, x.zero_point, 0,
+                               rng.integers(-128, 128, (n, height, width, 3)))  # fmt: skip
+            return OneOp(op, [x, other], like((n, height, width, depth + 3)), 10, {0: ("i", 3)})
+        case "TRANSPOSE":
+            order = [0, *(1 + rng.permutation(3)).tolist()]
+            return OneOp(op, [x, integers(order)], like(tuple(x.shape[i] for i in order)), 26)
+        case _:
+            y = TensorSpec((n, depth), "int8", (x.scales[0] * float(rng.uniform(0.3, 1.5)),), -7)
+            return OneOp(op, [x, integers([1, 2])], y, 27, {0: ("b", 0)})

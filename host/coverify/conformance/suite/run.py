@@ -1,0 +1,120 @@
+"""Run the kernel suite on a device: every case's bytes, one input repeated, what the inputs tell apart.
+
+The matrix has a row per operator and class of shapes. A variant counts as separated by a case when the
+case's inputs make it write another byte than the reference: a device that matches does not have it there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coverify.conformance.diagnosis.candidates import candidates
+from coverify.conformance.diagnosis.explain import diagnose
+from coverify.conformance.stepping import Stepper
+from coverify.conformance.suite.case import Case
+from coverify.errors import DeviceRefused
+from coverify.link.client import Client
+from coverify.report import Diagnosis, KernelRow, SeparatedVariant
+from tflm_int8 import Reference, TflmError
+
+Failed = Callable[[Case, tuple[Diagnosis, ...]], None]
+
+
+@dataclass
+class Tally:
+    """What was found in one row of the matrix."""
+
+    op: str
+    shape_class: str
+    cases: int = 0
+    differing: int = 0
+    refused: int = 0
+    flaky: int = 0
+    n_bytes: int = 0
+    first: str | None = None
+    explained_by: set[str] | None = None
+    separated: dict[str, int] = field(default_factory=dict)
+
+    def row(self) -> KernelRow:
+        """The row of the result."""
+        return KernelRow(
+            op=self.op,
+            shape_class=self.shape_class,
+            cases=self.cases,
+            differing=self.differing,
+            refused=self.refused,
+            flaky=self.flaky,
+            bytes=self.n_bytes,
+            first=self.first,
+            explained_by=tuple(sorted(self.explained_by or ())),
+            separated=tuple(SeparatedVariant(name=n, cases=c) for n, c in sorted(self.separated.items())),
+        )
+
+
+class Suite:
+    """A run over many cases; `rows` at any time."""
+
+    def __init__(self, client: Client, failed: Failed | None = None) -> None:
+        """`failed` is told of every case that differs, with its diagnosis."""
+        self._client, self._failed = client, failed
+        self._tallies: dict[tuple[str, str], Tally] = {}
+
+    @property
+    def rows(self) -> tuple[KernelRow, ...]:
+        """One row per operator and class of shapes, in the order in which they were met."""
+        return tuple(tally.row() for tally in self._tallies.values())
+
+    def run(self, cases: Iterable[Case]) -> None:
+        """Run every case.  Raises what the link raises."""
+        for case in cases:
+            key = case.op, case.shape_class
+            self._run(case, self._tallies.setdefault(key, Tally(*key)))
+
+    def _run(self, case: Case, tally: Tally) -> None:
+        tally.cases += 1
+        reference = Reference(case.model)
+        output = case.model.outputs[0]
+        expected = reference.trace(case.x)[output]
+        try:
+            stepper = Stepper(self._client, case.model)
+        except DeviceRefused:
+            tally.refused += 1
+            return
+        got = np.stack([stepper.run(one) for one in case.x])
+        again = stepper.run(case.x[0])  # after all the others: what an invocation leaves behind would show
+        tally.n_bytes += got.nbytes + again.nbytes
+        tally.flaky += not np.array_equal(again, got[0])
+        _count(reference, case, expected, tally)
+        if not np.array_equal(got, expected):
+            self._differs(case, reference, got, tally)
+
+    def _differs(self, case: Case, reference: Reference, got: NDArray[Any], tally: Tally) -> None:
+        found = diagnose(reference, case.x, [{case.model.outputs[0]: y} for y in got])
+        names = {e.name for d in found for e in d.explained_by}
+        tally.explained_by = names if tally.explained_by is None else tally.explained_by & names
+        tally.differing += 1
+        tally.first = tally.first or case.model.name
+        if self._failed is not None:
+            self._failed(case, found)
+
+
+def _count(reference: Reference, case: Case, expected: NDArray[Any], tally: Tally) -> None:
+    """Count the variants that the case's inputs tell from the reference."""
+    kernel = reference.kernels[0]
+    shape = case.model.tensors[case.model.inputs[0]].shape
+    inputs = [case.x.reshape(-1, *shape)]
+    for i in kernel.node.op.inputs[1:]:
+        data = case.model.tensors[i].data
+        if data is not None:
+            inputs.append(np.broadcast_to(data, (len(case.x), *data.shape)))
+    for candidate in candidates(kernel):
+        try:
+            differs = not np.array_equal(np.asarray(candidate.run(inputs)).reshape(expected.shape), expected)
+        except TflmError:
+            continue
+        tally.separated[candidate.name] = tally.separated.get(candidate.name, 0) + differs

@@ -1,0 +1,201 @@
+"""pytest plugin: test a network on a board.  Does nothing unless --nn-device or --nn-board is given.
+
+    def test_the_board_computes_the_reference(conformance):
+        conformance("net.tflite", vectors=100)          # fails with the first differing operator, explained
+
+    @pytest.mark.nn_core("Cortex-M4", "Cortex-M7")      # skipped, with the reason, on other cores
+    @pytest.mark.nn_ram(200_000)                        # … and where the arena has fewer bytes
+    def test_something_with(device, reference): ...
+
+Fixtures: `device` (a greeted coverify.boards.device.Device, one per session and worker), `reference` (a
+function: path or Model → Reference), `conformance`. Under xdist every worker has a board of its own: worker N
+the N-th device given; emulated devices are started anew for each. JUnit properties: model, firmware, oracle,
+seed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from coverify.boards.device import Device
+    from coverify.conformance.compare import Comparison
+    from tflm_int8 import Model, Reference
+
+_NO_DEVICE = "no device: give --nn-device URL or --nn-board NAME"
+_EXPLAINED = 8
+"""Samples that are run again for the explanation of a mismatch."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options."""
+    group = parser.getgroup("coverify", "neural networks on boards")
+    for flag, what in (
+        ("--nn-device", "device URL (see: coverify boards)"),
+        ("--nn-board", "board file or name"),
+    ):
+        group.addoption(
+            flag,
+            action="append",
+            default=[],
+            dest="nn_devices",
+            metavar="DEVICE",
+            help=f"{what}; repeat it for several pytest-xdist workers",
+        )
+    group.addoption("--nn-seed", type=int, default=0, help="seed of the generated inputs")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The markers."""
+    config.addinivalue_line(
+        "markers", "nn_core(*cores): skip unless the device's core starts with one of these"
+    )
+    config.addinivalue_line("markers", "nn_ram(n_bytes): skip unless the device's arena has so many bytes")
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """The devices; nothing when none was given."""
+    urls = config.getoption("nn_devices")
+    return [f"coverify: {', '.join(urls)}; seed {config.getoption('nn_seed')}"] if urls else []
+
+
+def _url_of(config: pytest.Config) -> str:
+    """The device of this process; skips where there is none for it."""
+    from coverify.boards.catalog import resolve
+
+    urls: list[str] = config.getoption("nn_devices")
+    if not urls:
+        pytest.skip(_NO_DEVICE)
+    worker = getattr(config, "workerinput", {}).get("workerid", "gw0")
+    number = int(worker.removeprefix("gw"))
+    if number < len(urls):
+        return urls[number]
+    emulated = [url for url in urls if resolve(url).emulated]
+    if not emulated:
+        pytest.skip(f"no board left for worker {worker}: {len(urls)} given")
+    return emulated[number % len(emulated)]
+
+
+@pytest.fixture(scope="session")
+def _nn_device(request: pytest.FixtureRequest) -> Iterator[Device]:
+    """The device of this session, opened when it is first needed."""
+    from coverify.boards.device import open_device
+
+    with open_device(_url_of(request.config)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def device(_nn_device: Device) -> Device:
+    """The device under test, open and greeted."""
+    return _nn_device
+
+
+@pytest.fixture(autouse=True)
+def _nn_fits(request: pytest.FixtureRequest) -> None:
+    """Skips a test whose markers the device does not meet; asks for the device only if there are markers."""
+    cores = [c for mark in request.node.iter_markers("nn_core") for c in mark.args]
+    ram = [n for mark in request.node.iter_markers("nn_ram") for n in mark.args]
+    if not cores and not ram:
+        return
+    hello = request.getfixturevalue("_nn_device").hello
+    if cores and not hello.core.startswith(tuple(cores)):
+        pytest.skip(f"needs {' or '.join(cores)}; this device is a {hello.core}")
+    if ram and hello.arena_capacity < max(ram):
+        pytest.skip(f"needs {max(ram)} bytes of arena; this device has {hello.arena_capacity}")
+
+
+@pytest.fixture
+def reference() -> Callable[[Any], Reference]:
+    """reference(path or Model) → the exact reference of the network."""
+    return _reference
+
+
+def _reference(model: Model | Path | str) -> Reference:
+    from tflm_int8 import Model, Reference
+
+    return Reference(model if isinstance(model, Model) else Model.read(model))
+
+
+@dataclasses.dataclass(frozen=True)
+class Conformance:
+    """Compares the device with the reference; call it with a network."""
+
+    device: Device
+    seed: int
+    properties: list[tuple[str, object]]
+
+    def __call__(
+        self, model: Model | Path | str, x: Any = None, vectors: int = 32, seed: int | None = None
+    ) -> Comparison:
+        """Every byte of every tensor; fails the test unless all are equal.
+
+        x: int8 [N, sample shape], or None for `vectors` generated inputs. Raises LinkError, DeviceFault, ….
+        """
+        from coverify.conformance import vectors as generated
+        from coverify.conformance.compare import Comparison, compare
+        from coverify.conformance.stepping import Stepper
+        from tflm_int8 import sample_shape
+
+        expected = _reference(model)
+        used = self.seed if seed is None else seed
+        if x is None:
+            quantization = expected.input.quantization
+            zero = quantization.zero_point if quantization is not None else 0
+            x = generated.vectors(sample_shape(expected.input), vectors, used, zero)
+        self._record(expected, used)
+        comparison = Comparison(expected.model)
+        stepper = Stepper(self.device.client, expected.model)
+        compare(comparison, expected, stepper, x)
+        if comparison.verdict != "MATCH":
+            pytest.fail(_why(comparison, expected, stepper, x), pytrace=False)
+        return comparison
+
+    def _record(self, expected: Reference, seed: int) -> None:
+        from coverify.conformance.oracles import version
+
+        hello = self.device.hello
+        self.properties.extend(
+            [
+                ("nn_model", expected.model.name),
+                ("nn_model_sha256", expected.model.sha256),
+                ("nn_device", self.device.board.url),
+                ("nn_core", hello.core),
+                ("nn_firmware", hello.build_id),
+                ("nn_engine", hello.engine),
+                ("nn_profile", expected.profile),
+                ("nn_oracle", f"tflite-micro {version('tflm')}".strip()),
+                ("nn_seed", seed),
+            ]
+        )
+
+
+def _why(comparison: Comparison, expected: Reference, stepper: Any, x: Any) -> str:
+    """The verdict, the first difference, and the variants that explain it."""
+    from coverify.conformance.diagnosis.explain import diagnose
+
+    if not comparison.mismatches:
+        return f"{comparison.verdict}: nothing was compared"
+    first = comparison.mismatches[0]
+    said = [
+        f"{comparison.verdict}: {comparison.differing_samples} of {comparison.samples} samples differ",
+        f"first at op {first.op_index} {first.op}, tensor {first.tensor}, element {list(first.element)} of "
+        f"sample {first.sample}: expected {first.expected}, the device has {first.got}",
+    ]
+    if comparison.verdict == "MISMATCH":
+        wrong = x[[m.sample for m in comparison.mismatches[:_EXPLAINED]]]
+        for found in diagnose(expected, wrong, [stepper.trace(one) for one in wrong]):
+            names = ", ".join(e.name for e in found.explained_by) or "no known variant"
+            said.append(f"op {found.op_index} {found.op}: explained by {names}")
+    return "\n".join(said)
+
+
+@pytest.fixture
+def conformance(_nn_device: Device, request: pytest.FixtureRequest) -> Conformance:
+    """conformance(model, x=None, vectors=32): fails unless the device computes the reference."""
+    return Conformance(_nn_device, request.config.getoption("nn_seed"), request.node.user_properties)

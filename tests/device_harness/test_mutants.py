@@ -1,0 +1,101 @@
+"""Firmware with one seeded defect each: the comparison finds it, the diagnosis names it.
+
+The defects are written into copies of the C sources; what they are called stands in mutants.py, by hand.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from coverify.boards.device import open_device
+from coverify.conformance.compare import Comparison, compare
+from coverify.conformance.diagnosis.explain import diagnose
+from coverify.conformance.stepping import Stepper
+from coverify.conformance.vectors import vectors
+from mutants import MUTANTS, Mutant, Workshop, layers, mutated
+from tflm_int8 import Model, Reference, sample_shape
+
+MODEL = Model.from_bytes(layers(), "layers.tflite")
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory):
+    if shutil.which("gcc") is None:
+        pytest.skip("gcc is not installed")
+    return Workshop(tmp_path_factory.mktemp("objects"))
+
+
+def samples() -> np.ndarray:
+    return vectors(sample_shape(MODEL.tensors[MODEL.inputs[0]]), 24, 1, -5)
+
+
+def traced(url: str, firmware=None) -> list:
+    with open_device(url, firmware=firmware, preload=MODEL.content) as device:
+        stepper = Stepper(device.client, MODEL)
+        return [stepper.trace(one) for one in samples()]
+
+
+def assert_named(mutant: Mutant, traces: list) -> None:
+    reference = Reference(MODEL)
+    found = diagnose(reference, samples(), traces)
+    wrong = [d for d in found if d.op == mutant.op]
+    assert wrong, f"{mutant.op} is not among {[(d.op_index, d.op) for d in found]}"
+    names = [e.name for e in wrong[0].explained_by]
+    assert mutant.variant in names, (names, [(e.name, e.remaining) for e in wrong[0].nearest])
+
+
+def test_the_firmware_without_a_defect_has_nothing_to_diagnose(workshop, tmp_path):
+    assert diagnose(Reference(MODEL), samples(), traced("native:")) == ()
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.name)
+def test_a_seeded_defect_is_found_and_named(workshop, tmp_path, mutant):
+    firmware = workshop.build(mutant, tmp_path)
+    reference, comparison = Reference(MODEL), Comparison(MODEL)
+    with open_device("native:", firmware=firmware) as device:
+        stepper = Stepper(device.client, MODEL)
+        compare(comparison, reference, stepper, samples())
+        traces = [stepper.trace(one) for one in samples()]
+    assert comparison.verdict == "MISMATCH"
+    assert_named(mutant, traces)
+
+
+@pytest.mark.parametrize(
+    "mutant", [m for m in MUTANTS if m.variant in ("padding-swapped", "bias-missing")], ids=lambda m: m.name
+)
+def test_a_seeded_defect_is_named_on_an_emulated_core(mutant, tmp_path):
+    if shutil.which("arm-none-eabi-gcc") is None or shutil.which("qemu-system-arm") is None:
+        pytest.skip("the cross compiler or QEMU is not installed")
+    source = mutated(mutant, tmp_path)
+    command = ["make", "-s", "-C", str(source), "PORT=mps2", "MACHINE=an386", f"BUILD={tmp_path}"]
+    subprocess.run(command, check=True)
+    assert_named(mutant, traced("qemu:mps2-an386", tmp_path / "coverify-an386.elf"))
+
+
+def test_a_defect_that_no_variant_describes_is_said_to_be_unexplained(workshop, tmp_path):
+    acc = "int32_t acc = accumulate(p, image, at_y, at_x, c) + ch->bias;"
+    odd = Mutant("?", "CONV_2D", "convolution.c", acc, acc.replace("bias;", "bias + 7 * at_y * at_x * c;"))
+    found = diagnose(Reference(MODEL), samples(), traced("native:", workshop.build(odd, tmp_path)))
+    assert (found[0].op, found[0].explained_by) == ("CONV_2D", ())
+    assert any("height 1…3" in said for said in found[0].patterns)
+
+
+def test_only_the_operator_with_the_defect_is_blamed_not_those_behind_it(workshop, tmp_path):
+    mutant = next(m for m in MUTANTS if m.variant == "average-without-rounding")
+    found = diagnose(Reference(MODEL), samples(), traced("native:", workshop.build(mutant, tmp_path)))
+    assert [d.op for d in found] == ["AVERAGE_POOL_2D"]
+
+
+def test_the_steps_end_in_the_value_that_was_expected(workshop, tmp_path):
+    """The expected value is the kernel's own, the steps are worked out apart from it."""
+    for name in ("bias-missing", "average-without-rounding", "sign-of-second-input"):
+        mutant = next(m for m in MUTANTS if m.variant == name)
+        found = diagnose(
+            Reference(MODEL), samples(), traced("native:", workshop.build(mutant, tmp_path / name))
+        )
+        assert found[0].steps[-1].name == "clamped"
+        assert found[0].steps[-1].value == found[0].expected

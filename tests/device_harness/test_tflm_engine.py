@@ -1,0 +1,128 @@
+"""The adapter to TFLM's MicroInterpreter, linked with a TFLM that others built.
+
+That is the host library in the package xmos-ai-tools, a fork whose namespace is tflite_micro.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from coverify.boards.device import open_device
+from coverify.conformance.compare import Comparison, compare
+from coverify.conformance.diagnosis.explain import diagnose
+from coverify.conformance.stepping import Stepper
+from coverify.conformance.suite.grids import GRIDS
+from coverify.conformance.suite.run import Suite
+from coverify.conformance.vectors import vectors
+from coverify.errors import DeviceRefused
+from model_builder import Builder
+from mutants import HARNESS, layers
+from oracle import NETWORKS, shared
+from tflm_int8 import Model, Reference, sample_shape
+
+GEMMLOWP = Path("/usr/include/gemmlowp")
+
+
+@pytest.fixture(scope="module")
+def firmware(tmp_path_factory):
+    """The native port with ENGINE=tflm."""
+    spec = importlib.util.find_spec("xmos_ai_tools")
+    if spec is None or not spec.submodule_search_locations:
+        pytest.skip("xmos-ai-tools is not installed (pip install --no-deps xmos-ai-tools)")
+    if not GEMMLOWP.is_dir():
+        pytest.skip("gemmlowp's headers are not installed (Debian: libgemmlowp-dev)")
+    if shutil.which("g++") is None:
+        pytest.skip("g++ is not installed")
+    package, build = Path(spec.submodule_search_locations[0]), tmp_path_factory.mktemp("tflm")
+    library = next((package / "xinterpreters/libs/linux").glob("xtflm_python.so.*"))
+    variables = {
+        "PORT": "native",
+        "ENGINE": "tflm",
+        "BUILD": build,
+        "TFLM_LIB": library,
+        "TFLM_INCLUDE": f"{package / 'runtime/include'} {GEMMLOWP}",
+        "TFLM_FLAGS": "-DCV_TFLM_NAMESPACE=tflite_micro",
+    }
+    command = ["make", "-s", "-C", str(HARNESS), *(f"{k}={v}" for k, v in variables.items())]
+    subprocess.run(command, check=True)
+    before = os.environ.get("LD_LIBRARY_PATH")
+    os.environ["LD_LIBRARY_PATH"] = str(library.parent)
+    yield build / "coverify-native"
+    if before is None:
+        del os.environ["LD_LIBRARY_PATH"]
+    else:
+        os.environ["LD_LIBRARY_PATH"] = before
+
+
+@pytest.fixture
+def tflm(firmware):
+    with open_device("native:", firmware=firmware) as device:
+        yield device
+
+
+def conforms(device, model: Model) -> None:
+    reference, comparison = Reference(model), Comparison(model)
+    x = vectors(sample_shape(reference.input), 6, 0, 0)
+    compare(comparison, reference, Stepper(device.client, model), x)
+    assert comparison.verdict == "MATCH", comparison.mismatches[:1]
+    assert comparison.samples == 6
+
+
+def test_every_tensor_of_a_network_comes_home_one_model_after_the_other(tflm):
+    assert (tflm.hello.engine, tflm.hello.rounding) == ("tflm", "double")
+    conforms(tflm, Model.from_bytes(layers(), "layers.tflite"))
+    conforms(tflm, next(GRIDS["ADD"]("ADD", 0)).model)
+    conforms(tflm, Model.from_bytes(layers(), "layers.tflite"))
+
+
+def test_a_network_with_scales_per_channel_in_a_dense_layer_is_diagnosed(tflm):
+    """The same defect as below, in a trained network."""
+    model = Model.read(NETWORKS / "digits_cnn.tflite")
+    x = vectors(sample_shape(model.tensors[model.inputs[0]]), 12, 0, 0)
+    stepper = Stepper(tflm.client, model)
+    found = diagnose(Reference(model), x, [stepper.trace(one) for one in x])
+    assert [d.op for d in found] == ["FULLY_CONNECTED"]
+    assert "per-tensor-scale-first" in [e.name for e in found[0].explained_by]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["hello_world_int8", "micro_speech_quantized", "kws_ref_model", "pretrainedResnet_quant"],
+)
+def test_published_networks_agree_on_every_tensor(tflm, name):
+    conforms(tflm, Model.read(shared(f"models/{name}.tflite")))
+
+
+def test_an_operator_that_the_engine_does_not_register_is_refused_by_name(tflm):
+    b = Builder()
+    x = b.input((1, 4), 0.1, 0)
+    content = b.finish(b.op("ABS", [x], b.activation((1, 4), 0.1, 0)))
+    with pytest.raises(DeviceRefused, match="op 0 ABS: not in this engine"):
+        tflm.client.ensure_model(content)
+
+
+def test_a_damaged_file_is_refused_before_tflm_sees_it(tflm):
+    content = bytearray((NETWORKS / "digits_mlp.tflite").read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 64] = bytes(64)
+    for damaged in (b"\0" * 64, content[: len(content) // 2], b"\x10\0\0\0TFL3" + b"\xff" * 80):
+        with pytest.raises(DeviceRefused, match="verifier refuses it"):
+            tflm.client.ensure_model(bytes(damaged))
+
+
+def test_the_kernel_suite_finds_that_this_library_takes_one_scale_for_all_channels_of_a_dense_layer(tflm):
+    """A defect of a library that is shipped: FULLY_CONNECTED per channel uses the first channel's scale."""
+    cases = list(GRIDS["FULLY_CONNECTED"]("FULLY_CONNECTED", 0))[::4]
+    suite = Suite(tflm.client)
+    suite.run(cases)
+    wrong = [row for row in suite.rows if row.differing]
+    assert wrong
+    assert all("per-tensor-scale-first" in row.explained_by for row in wrong)
+    right = Suite(tflm.client)
+    right.run([case for case in GRIDS["CONV_2D"]("CONV_2D", 0)][::9])
+    assert not any(row.differing or row.refused for row in right.rows)

@@ -1,0 +1,51 @@
+"""coverify kernels as a user types it."""
+
+import json
+import shutil
+
+import pytest
+
+from command import coverify
+from coverify.boards.native import NativeProcess
+from coverify.link.deadline import Deadline
+from mutants import MUTANTS, Workshop
+
+
+def test_a_right_device_matches_and_the_matrix_says_what_would_have_shown(tmp_path):
+    done = coverify("kernels", "--device", "native:", "--op", "MUL", "--op", "SOFTMAX", "--limit", 6,
+                    "--out", tmp_path)  # fmt: skip
+    assert done.code == 0, done
+    result = json.loads((tmp_path / "kernels.json").read_text())
+    assert result["verdict"] == "MATCH"
+    assert {row["op"] for row in result["kernels"]} == {"MUL", "SOFTMAX"}
+    shown = {
+        v["name"]: v["cases"] for row in result["kernels"] if row["op"] == "MUL" for v in row["separated"]
+    }
+    assert shown["single-rounding"] > 0
+    assert coverify("report", tmp_path).code == 0
+    assert "Told apart" in (tmp_path / "report.html").read_text()
+
+
+def test_a_wrong_device_leaves_the_failing_models_and_inputs_behind(tmp_path):
+    if shutil.which("gcc") is None:
+        pytest.skip("gcc is not installed")
+    mutant = next(m for m in MUTANTS if m.variant == "average-without-rounding")
+    process = NativeProcess(Workshop(tmp_path).build(mutant, tmp_path / "build"), Deadline.in_s(20))
+    out, device = tmp_path / "run", f"serial:{process.line_url}"
+    try:
+        done = coverify("kernels", "--device", device, "--op", "AVERAGE_POOL_2D", "--limit", 5, "--out", out)
+        assert done.code == 1, done
+        model = sorted(out.glob("average_pool_2d-*.tflite"))[0]
+        done = coverify(
+            "diagnose", model, "--device", device, "--inputs", model.with_suffix(".npz"), "--json", "-"
+        )
+    finally:
+        process.end()
+    assert done.code == 1, done
+    assert "average-without-rounding" in [e["name"] for e in done.result["diagnoses"][0]["explained_by"]]
+
+
+def test_an_operator_without_a_grid_is_named_with_those_that_have_one():
+    done = coverify("kernels", "--device", "native:", "--op", "GATHER")
+    assert done.code == 2
+    assert "CONV_2D" in done.stdout

@@ -1,0 +1,103 @@
+"""The kernel suite: files that others read, TFLM's bytes, seeded defects found unaided."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from coverify.boards.device import open_device
+from coverify.conformance.diagnosis.rounding import RULES
+from coverify.conformance.suite.edges import edge_biases, separating
+from coverify.conformance.suite.grids import GRIDS
+from coverify.conformance.suite.run import Suite
+from mutants import MUTANTS, Workshop
+from oracle import Tflm
+from tflm_int8 import Reference
+
+SEED = 3
+
+
+def thinned(op: str, n: int) -> list:
+    cases = list(GRIDS[op](op, SEED))
+    return cases[:: max(1, len(cases) // n)]
+
+
+@pytest.mark.parametrize("op", GRIDS)
+def test_the_models_of_the_suite_are_files_that_tflm_runs_and_computes_as_the_reference(op):
+    for case in thinned(op, 12):
+        oracle = Tflm(case.model.content)
+        shape = case.model.tensors[case.model.inputs[0]].shape
+        expected = Reference(case.model).run(case.x)
+        for x, y in zip(case.x, expected, strict=True):
+            assert np.array_equal(oracle.run(x.reshape(shape)).reshape(y.shape), y), case.model.name
+
+
+def test_a_model_of_the_suite_is_read_by_the_schemas_own_code():
+    import tflite
+
+    case = thinned("CONV_2D", 5)[1]
+    model = tflite.Model.GetRootAs(case.model.content)
+    graph = model.Subgraphs(0)
+    assert (model.Version(), graph.OperatorsLength(), graph.TensorsLength()) == (3, 1, 4)
+    assert tuple(graph.Tensors(0).ShapeAsNumpy()) == case.model.tensors[0].shape
+    weights = model.Buffers(graph.Tensors(1).Buffer()).DataAsNumpy().view(np.int8)
+    assert np.array_equal(weights, case.model.tensors[1].data.reshape(-1))
+
+
+def test_the_names_of_a_grid_differ_and_a_seed_gives_the_same_models():
+    for op, grid in GRIDS.items():
+        cases = list(grid(op, SEED))
+        assert len({case.model.name for case in cases}) == len(cases), op
+    again = [case.model.sha256 for case in GRIDS["ADD"]("ADD", SEED)]
+    assert again == [case.model.sha256 for case in GRIDS["ADD"]("ADD", SEED)]
+
+
+def test_a_bias_of_the_grid_puts_its_accumulator_where_the_rounding_shows():
+    """By exact rational arithmetic: the nearest integer and the doubly rounded one differ there."""
+    rule = next(r for r in RULES if r.name == "single-rounding")
+    multiplier, shift = 1_500_000_001, -5
+    found = separating(multiplier, shift, rule, -120, 120)
+    assert len(found) > 10
+    for acc in found.tolist():
+        high = (acc * multiplier + (1 << 30)) >> 31
+        low = abs(high) & 31
+        twice = (abs(high) >> 5) + (low > 15)
+        once = (acc * multiplier + (1 << 35)) >> 36
+        assert once != (twice if high >= 0 else -twice)
+    biases = edge_biases(np.array([17]), [multiplier], [shift], -120, 120, RULES.index(rule))
+    assert 17 + int(biases[0]) in found
+
+
+FOUND = {
+    "single-rounding",
+    "second-rounding-ties-up",
+    "first-rounding-missing",
+    "bias-missing",
+    "padding-swapped",
+    "input-channels-remainder-4",
+    "accumulator-saturates-int16",
+    "average-without-rounding",
+    "input-zero-points-missing",
+    "index-unsigned",
+    "padding-with-zero",
+    "inputs-reversed",
+}
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory):
+    if shutil.which("gcc") is None:
+        pytest.skip("gcc is not installed")
+    return Workshop(tmp_path_factory.mktemp("objects"))
+
+
+@pytest.mark.parametrize("mutant", [m for m in MUTANTS if m.variant in FOUND], ids=lambda m: m.name)
+def test_the_suite_finds_a_seeded_defect_unaided_and_names_it(workshop, tmp_path, mutant):
+    told = []
+    with open_device("native:", firmware=workshop.build(mutant, tmp_path)) as device:
+        suite = Suite(device.client, lambda case, found: told.append((case, found)))
+        suite.run(thinned(mutant.op, 24))
+    wrong = [row for row in suite.rows if row.differing]
+    assert wrong, [row.shape_class for row in suite.rows]
+    assert any(mutant.variant in row.explained_by for row in wrong), [row.explained_by for row in wrong]
+    assert len(told) == sum(row.differing for row in wrong)

@@ -1,0 +1,134 @@
+"""The pytest plugin, in sessions of their own: inert without a device, a mismatch fails and is explained."""
+
+import shutil
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from coverify.boards.native import NativeProcess
+from coverify.link.deadline import Deadline
+from mutants import MUTANTS, Workshop, layers
+from oracle import NETWORKS
+from tflm_int8 import Model
+
+pytest_plugins = "pytester"
+
+CNN = NETWORKS / "digits_cnn.tflite"
+CONFORMS = f"""
+    def test_conforms(conformance):
+        assert conformance({str(CNN)!r}, vectors=3).samples == 3
+"""
+
+
+@pytest.fixture
+def session(pytester):
+    """session(source, *options) → the result of pytest on a file of that source."""
+
+    def run(source: str, *options: str):
+        pytester.makepyfile(source)
+        return pytester.runpytest_subprocess("-p", "coverify.pytest_plugin", "-rs", *options)
+
+    return run
+
+
+def test_without_a_device_every_other_test_runs_and_those_on_boards_are_skipped_with_the_reason(session):
+    result = session(CONFORMS + "\n    def test_other():\n        pass\n")
+    result.assert_outcomes(passed=1, skipped=1)
+    result.stdout.fnmatch_lines(["*no device: give --nn-device URL or --nn-board NAME*"])
+    assert "coverify:" not in result.stdout.str()
+
+
+def test_without_a_device_nothing_of_coverify_is_imported(session):
+    result = session("""
+        import sys
+
+        def test_nothing():
+            assert "coverify.pytest_plugin" in sys.modules
+            assert not [m for m in sys.modules if m.startswith(("coverify.link", "tflm_int8"))]
+    """)
+    result.assert_outcomes(passed=1)
+
+
+def test_a_network_conforms_and_the_junit_file_says_what_was_tested(session, pytester):
+    result = session(CONFORMS, "--nn-device", "native:", "--nn-seed", "5", "--junitxml", "junit.xml")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["coverify: native:; seed 5"])
+    case = ET.parse(pytester.path / "junit.xml").getroot().find(".//testcase")
+    said = {p.get("name"): p.get("value") for p in case.iter("property")}
+    assert said["nn_model_sha256"] == Model.read(CNN).sha256
+    assert said["nn_seed"] == "5"
+    assert len(said["nn_firmware"]) == 16
+    assert said["nn_oracle"].startswith("tflite-micro")
+
+
+def test_a_mismatch_fails_and_names_operator_and_variant(session, tmp_path):
+    if shutil.which("gcc") is None:
+        pytest.skip("gcc is not installed")
+    mutant = next(m for m in MUTANTS if m.variant == "filter-flipped")
+    (tmp_path / "layers.tflite").write_bytes(layers())
+    process = NativeProcess(Workshop(tmp_path).build(mutant, tmp_path / "build"), Deadline.in_s(20))
+    source = CONFORMS.replace(str(CNN), str(tmp_path / "layers.tflite"))
+    try:
+        result = session(source, "--nn-device", f"serial:{process.line_url}")
+    finally:
+        process.end()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["*MISMATCH: * of 3 samples differ*", "*DEPTHWISE_CONV_2D: explained by*filter-flipped*"]
+    )
+
+
+def test_markers_skip_by_core_and_by_ram_with_the_reason(session):
+    result = session(
+        """
+        import pytest
+
+        @pytest.mark.nn_core("Cortex-M4", "Cortex-M7")
+        def test_core(device):
+            raise AssertionError
+
+        @pytest.mark.nn_ram(1 << 40)
+        def test_ram():
+            raise AssertionError
+
+        @pytest.mark.nn_ram(1000)
+        def test_fits(device, reference):
+            assert device.hello.arena_capacity >= 1000
+        """,
+        "--nn-device",
+        "native:",
+        "--strict-markers",
+    )
+    result.assert_outcomes(passed=1, skipped=2)
+    result.stdout.fnmatch_lines(
+        ["*needs Cortex-M4 or Cortex-M7; this device is a *", "*needs 1099511627776 bytes of arena; *"],
+    )
+
+
+def test_every_worker_has_a_board_of_its_own(session):
+    pytest.importorskip("xdist", reason="pytest-xdist is not installed")
+    source = """
+        import pytest
+
+        @pytest.mark.parametrize("i", range(8))
+        def test_board(device, worker_id, i):
+            assert device.board.url == "native:"
+            assert worker_id in ("gw0", "gw1")
+    """
+    result = session(source, "-n", "2", "--nn-device", "native:")
+    result.assert_outcomes(passed=8)
+
+
+def test_a_second_worker_without_a_board_says_so(session):
+    pytest.importorskip("xdist", reason="pytest-xdist is not installed")
+    result = session("""
+        import pytest
+        from coverify.pytest_plugin import _url_of
+
+        @pytest.mark.parametrize("i", range(8))
+        def test_url(request, worker_id, i):
+            assert _url_of(request.config) == "serial:/dev/ttyS77"
+            assert worker_id == "gw0"
+    """, "-n", "2", "--dist", "each", "--nn-device", "serial:/dev/ttyS77")  # fmt: skip
+    result.assert_outcomes(passed=8, skipped=8)
+    result.stdout.fnmatch_lines(["*no board left for worker gw1: 1 given*"])
