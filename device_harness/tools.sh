@@ -2,6 +2,7 @@
 # What the project needs from the system, installed when it is missing.
 #
 #   tools.sh cross             arm-none-eabi-gcc, newlib and qemu-system-arm; exit 1 when they cannot be had
+#   tools.sh ser2net           ser2net, for the tests of network lines; exit 1 when it cannot be had
 #   tools.sh venv PYTHON DIR   a virtual environment in DIR
 #
 # Packages come from the system's package manager, through sudo when the user is not root. Where there is no
@@ -46,6 +47,10 @@ TEXT
     return 1
 }
 
+ser2net_present() {
+    PATH="$PATH:/usr/sbin:/usr/local/sbin" command -v ser2net >/dev/null 2>&1
+}
+
 venv() {
     [ -x "$2/bin/python" ] && "$2/bin/python" -m pip --version >/dev/null 2>&1 && return 0
     if [ -z "$1" ]; then
@@ -60,9 +65,10 @@ venv() {
 
 case "${1:-}" in
     cross) cross ;;
+    ser2net) ser2net_present || { apt_install ser2net && ser2net_present; } ;;
     venv) venv "$2" "$3" ;;
     *)
-        sed -n '2,8p' "$0" >&2
+        sed -n '2,9p' "$0" >&2
         exit 2
         ;;
 esac

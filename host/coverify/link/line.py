@@ -91,7 +91,8 @@ class SerialLine:
             self._port = cast(
                 _Port,
                 serial.serial_for_url(
-                    where.port,
+                    # servers on ports without modem lines never answer pyserial's setting of them
+                    where.port + ("?ign_set_control" if where.port.startswith("rfc2217:") else ""),
                     baudrate=where.baud or DEFAULT_BAUD,
                     timeout=READ_STEP_S,
                     # pyserial has none of its own for RFC 2217; its socket gives up after 5 s
