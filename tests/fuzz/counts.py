@@ -62,10 +62,12 @@ def count(
 
 
 def _type(node) -> str:
-    """The type of the operator's data: of its first computed input, a condition aside, or of its output."""
-    data = [t for t in map(node.optional_input, range(len(node.op.inputs))) if t is not None]
-    first = next((t.dtype for t in data if t.data is None), node.output.dtype)
-    return node.output.dtype if first == "bool" else first
+    """The type of the operator's data: of its first computed input, a condition aside, of its output, or (of
+    one that only handles variables) of the model's input."""
+    inputs = [t for t in map(node.optional_input, range(len(node.op.inputs))) if t is not None]
+    first = [t for t in inputs if t.data is None and t.dtype != "bool"]
+    outputs = [node.model.tensors[o] for o in (*node.op.outputs, *node.model.inputs)]
+    return next(t.dtype for t in (*first, *outputs) if t.dtype != "resource")
 
 
 def main() -> int:
