@@ -3,8 +3,7 @@
 A .zip with `certificate.json` (schema, digests of the other members, profile, label, evidence), the network
 (`model.tflite` or `model.npz`), the box `lo.npy`, `hi.npy`, and for evidence "bounds" the proof's arrays
 (`script.npy`, `rows.npy`, `xi-<wire>.npy`). Accepted means that the claim printed below is true; what else
-the
-file says (who made it) is not part of the claim.
+the file says (who made it) is not part of the claim.
 """
 
 from __future__ import annotations

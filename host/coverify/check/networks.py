@@ -1,6 +1,6 @@
 """The bytes of a network → its steps: a .tflite file of int8 (FULLY_CONNECTED, CONV_2D, DEPTHWISE_CONV_2D,
-ADD,
-AVERAGE_POOL_2D, MAX_POOL_2D, RESHAPE, a last SOFTMAX) or an .npz fixed-point network. The rest is refused.
+ADD, AVERAGE_POOL_2D, MAX_POOL_2D, RESHAPE, a last SOFTMAX) or an .npz fixed-point network. The rest is
+refused.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """The argument: for every rival class, a script that leaves no input of the box on which it could win.
 
 The label is the first greatest output. Rival j beats it only where x_j − x_label >= rise on the logits (a
-last
-softmax is not crossed: its outputs tie iff logits differ by less than a gap D that depends on the row's sum;
+last softmax is not crossed: its outputs tie iff logits differ by less than a gap D that depends on the sum;
 D's range over the box is computed here). A script works on boxes of all wires, the root's from intervals:
 
     RIVAL j                  refute rival j, from the root's boxes
@@ -13,8 +12,7 @@ D's range over the box is computed here). A script works on boxes of all wires, 
 A row (wire, element, sign, scale, m) with multipliers xi bounds, by `Network.back` from the last wire to the
 input, scale · sign · value + m · (x_j − x_label − rise), whose second part is >= 0 wherever rival j wins. Any
 integers xi and any m >= 0 give a valid bound, so nobody need be trusted for them. With scale = 0 a bound
-below 0
-shows that there is no such input.
+below 0 shows that there is no such input.
 """
 
 from __future__ import annotations

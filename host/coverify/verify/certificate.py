@@ -1,10 +1,8 @@
 """A proof as one file that `coverify check` accepts: the network, the box, the label, and the evidence.
 
 A `.zip` with `certificate.json` (schema coverify-certificate/1), the network, `lo.npy`, `hi.npy` and the
-proof's
-arrays; docs/certificates.md says what they mean. Written whole or not at all, and byte for byte the same
-for the
-same certificate. It is read by coverify.check alone, which shares nothing with this file.
+proof's arrays; docs/certificates.md says what they mean. Written whole or not at all, and byte for byte the
+same for the same certificate. It is read by coverify.check alone, which shares nothing with this file.
 """
 
 from __future__ import annotations

@@ -3,9 +3,8 @@
 A `.zip` with `witness.json` (schema coverify-witness/1), `model.tflite` or `model.npz` (a fixed-point
 network), `x0.npy` (the base input), `input.npy` (the counterexample; both int8, or int16 for a fixed-point
 network, whose inputs are pixels) and `expected/t<tensor>.npy` for every tensor that an operator or a layer
-writes.
-Written atomically and byte for byte the same for the same witness. Read as untrusted data: only these names,
-bounded sizes, no pickles, every digest checked; anything else is a `BadWitness`.
+writes. Written atomically and byte for byte the same for the same witness. Read as untrusted data: only these
+names, bounded sizes, no pickles, every digest checked; anything else is a `BadWitness`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Certificates: the checker accepts those of every engine, and no mutated one whose claim is false.
 
 The truth of a mutated claim comes from running every point of its box through TFLM's reference model, of
-which
-the checker uses nothing. COVERIFY_FUZZ_CASES=100000 mutates more.
+which the checker uses nothing. COVERIFY_FUZZ_CASES=100000 mutates more.
 """
 
 import importlib.util

@@ -1,8 +1,7 @@
 """What follows wherever a given rival takes the label? The claim, and the boxes on which it can hold.
 
 On the logits: x_rival − x_label >= rise, a linear inequality, which also narrows the two logits' boxes and,
-where
-they are stairs, those of their accumulators.
+where they are stairs, those of their accumulators.
 """
 
 from __future__ import annotations
@@ -44,8 +43,7 @@ class Claims:
 
     def settled(self, boxes: Point, rival: Rival, start: int = 0) -> Point | None:
         """Intervals anew from the readers of wire `start` on, and what the claim says of the logits; None
-        when
-        a box is empty. `boxes` is changed.
+        when a box is empty. `boxes` is changed.
         """
         for k in range(start, self.relaxation.logits):
             step = self.relaxation.steps[k]

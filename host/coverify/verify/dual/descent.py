@@ -1,8 +1,7 @@
 """Which multipliers make the bounds small? A normalised subgradient descent (Adam), many rows at once.
 
 Any result is valid; better ones only prove more. A row is `scale · sign · (one source value) + m · claim`,
-with
-m >= 0 and claim >= 0 wherever the rival wins, so that a bound of the row is a bound of the value there.
+with m >= 0 and claim >= 0 wherever the rival wins, so that a bound of the row is a bound of the value there.
 """
 
 from __future__ import annotations

@@ -1,12 +1,10 @@
 """How large can linear forms become on boxes, for given multipliers? Many forms and boxes at once.
 
 The bound is that of a certificate (docs/certificates.md): going down from the logits, every scalar step
-(stairs,
-table, maximum) with coefficients nu on its output is replaced by its multipliers xi on its source, at the
-cost
-of max over a of (nu · y(a) − xi · a). Arrays are float64. Where they hold integers (`whole` pieces, integer
-multipliers) and no sum leaves 2**53, which is checked, the result is exact; otherwise it is a guess that
-proposes multipliers. Boxes are [rows, n] or, where all rows share them, [1, n].
+(stairs, table, maximum) with coefficients nu on its output is replaced by its multipliers xi on its source,
+at the cost of max over a of (nu · y(a) − xi · a). Arrays are float64. Where they hold integers (`whole`
+pieces, integer multipliers) and no sum leaves 2**53, which is checked, the result is exact; otherwise it is a
+guess that proposes multipliers. Boxes are [rows, n] or, where all rows share them, [1, n].
 """
 
 from __future__ import annotations
@@ -19,6 +17,7 @@ from numpy.typing import NDArray
 
 from coverify.verify.errors import CannotDecide
 from coverify.verify.query import I64Array
+from coverify.verify.stairs import edges_of
 from tflm_int8.program.primitives import (
     Affine,
     Max,
@@ -27,7 +26,6 @@ from tflm_int8.program.primitives import (
     Softmax,
     Staircase,
     Table,
-    thresholds,
 )
 
 F64Array = NDArray[np.float64]
@@ -45,8 +43,7 @@ class Pieces:
     """A scalar step on boxes: y = value where the source lies in first..last; float64 [rows or 1, n, pieces].
 
     rising, falling: float64 [rows or 1, n], a first multiplier per unit of nu above and below 0; scale: how
-    far
-    multipliers may move per unit (0: not at all); full: the slope of the whole staircase.
+    far multipliers may move per unit (0: not at all); full: the slope of the whole staircase.
     """
 
     value: F64Array
@@ -86,7 +83,7 @@ class Relaxation:
         for k, step in enumerate(self.steps):
             match step:
                 case Staircase():
-                    inner = thresholds(step.rule)
+                    inner = edges_of(step.rule)
                     first, last = step.rule.domain()
                     self.edges[k + 1] = np.concatenate([first[:, None], inner, last[:, None] + 1], axis=1)
                     spacing = np.diff(inner, axis=1)

@@ -1,9 +1,8 @@
 """Is there an input on which a rival wins? Bounds, tighter boxes, and cases, until every part is closed.
 
 All rivals' parts share one queue, the loosest bound first, and are bounded in batches. A part is closed
-only by
-a bound that was evaluated in exact integers. Every part's maximising input is run on the network: it may be a
-counterexample.
+only by a bound that was evaluated in exact integers. Every part's maximising input is run on the network: it
+may be a counterexample.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Branch and bound: Lagrangian bounds, accumulators narrowed where a rival wins, cases on stair edges.
 
 Complete in the limit (the last cases are single inputs), so that only time ends it. HOLDS comes with the
-whole
-tree as its certificate; VIOLATED is the maximising input of some part's bound, run on the network.
+whole tree as its certificate; VIOLATED is the maximising input of some part's bound, run on the network.
 """
 
 from __future__ import annotations

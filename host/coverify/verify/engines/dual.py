@@ -1,8 +1,7 @@
 """Prove by Lagrangian bounds on the exact staircases: one bound per rival, its multipliers by descent.
 
 HOLDS comes with the multipliers as its certificate. The input at which a bound is greatest is run: where it
-has
-another label the answer is VIOLATED.
+has another label the answer is VIOLATED.
 """
 
 from __future__ import annotations

@@ -2,12 +2,9 @@
 UNKNOWN.
 
 Intervals through the network, then the difference of two logits substituted back to the inputs, each
-staircase
-replaced by lines whose offsets are exact. It is held against the gap at which outputs tie (decision.py),
-taken at
-its worst over the box. A network with a primitive that has no such bound is left to intervals and the
-difference
-of the last accumulators (difference.py), without a certificate.
+staircase replaced by lines whose offsets are exact. It is held against the gap at which outputs tie
+(decision.py), taken at its worst over the box. A network with a primitive that has no such bound is left to
+intervals and the difference of the last accumulators (difference.py), without a certificate.
 """
 
 from __future__ import annotations

@@ -17,7 +17,8 @@ from coverify.verify.deadline import Deadline
 from coverify.verify.errors import CannotDecide
 from coverify.verify.linear.pieces import Pieces, stair_pieces, table_pieces
 from coverify.verify.query import I64Array
-from tflm_int8.program.primitives import Affine, Max, Program, Rule, Select, Staircase, Table, thresholds
+from coverify.verify.stairs import edges_of
+from tflm_int8.program.primitives import Affine, Max, Program, Rule, Select, Staircase, Table
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,5 +162,5 @@ class Unrolled:
 
     def _rule_edges(self, rule: Rule) -> I64Array:
         if id(rule) not in self._edges:
-            self._edges[id(rule)] = thresholds(rule)
+            self._edges[id(rule)] = edges_of(rule)
         return self._edges[id(rule)]

@@ -1,7 +1,7 @@
 """The integer program as bit-vector terms, one function per primitive, built only where a property asks.
 
 Each element is encoded once, at the least width that its bounds allow; elements that cannot vary are numbers.
-A requantization is the stairs (see `thresholds`) that its accumulator's bounds reach. Softmax rows and
+A requantization is the stairs (see `edges_of`) that its accumulator's bounds reach. Softmax rows and
 operators that the program only names are a `CannotDecide`.
 """
 
@@ -29,6 +29,7 @@ from coverify.verify.smt.bitvectors import (
     variable,
 )
 from coverify.verify.smt.expressions import Condition, negated
+from coverify.verify.stairs import edges_of
 from tflm_int8.program.primitives import (
     MAX_STAIRS,
     Affine,
@@ -39,7 +40,6 @@ from tflm_int8.program.primitives import (
     Staircase,
     Step,
     Table,
-    thresholds,
 )
 
 
@@ -134,14 +134,12 @@ class Encoding:
         return plus(constant(weight * int(self.boxes[0].lo[i])), scaled(self._place(i), weight))
 
     def _staircase(self, step: Staircase, i: int) -> Term:
-        if step.rule.hi - step.rule.lo > MAX_STAIRS:
-            raise CannotDecide(f"a staircase of {step.rule.hi - step.rule.lo} stairs is not encoded")
         starts, values = stairs(self._rule_edges(step.rule), int(step.channel[i]), step.rule.lo)
         return step_function(self.term(step.source, i), starts, values)
 
     def _rule_edges(self, rule: Rule) -> I64Array:
         if id(rule) not in self._edges:
-            self._edges[id(rule)] = thresholds(rule)
+            self._edges[id(rule)] = edges_of(rule)
         return self._edges[id(rule)]
 
 
