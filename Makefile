@@ -39,7 +39,7 @@ demo: setup ## The whole loop on an emulated Cortex-M4, with an HTML report at t
 test: setup ## All tests
 	@device_harness/tools.sh cross || true
 	@device_harness/tools.sh ser2net || true
-	@$(BIN)/python -m pytest
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist worksteal
 
 check: setup ## Format, lint, types, C warnings and sanitizers, fast tests: what CI runs first
 	@$(BIN)/ruff format --check --quiet .

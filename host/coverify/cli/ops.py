@@ -82,7 +82,7 @@ def _row(name: str, firmware: set[str], record: OracleRecord, profile: Profile) 
         firmware=name in firmware,
         checked=dict(record.cases.get(name, {})) if profile.name == "tflm" else {},
         variant=None if row is None else refusal or str(profile.of(name)),
-        graphs=CHECKED[profile.name].get(name, 0),
+        graphs=CHECKED.get(profile.name, {}).get(name, 0),
     )
 
 
