@@ -47,8 +47,7 @@ def run_step(step: Step, wires: list[I64Array]) -> I64Array:
         case Staircase():
             return staircase(step, wires[step.source])
         case Table():
-            looked_up: I64Array = step.values[wires[step.source] + 128]
-            return looked_up
+            return table(step, wires[step.source])
         case Max():
             greatest: I64Array = wires[step.source][:, step.windows].max(axis=2)
             return np.clip(greatest, step.lo, step.hi)
@@ -63,6 +62,14 @@ def run_step(step: Step, wires: list[I64Array]) -> I64Array:
             return outputs.reshape(wires[step.source].shape)
         case Exact():
             return step.function.apply([wires[s] for s in step.sources])
+
+
+def table(step: Table, source: I64Array) -> I64Array:
+    """The entry of each element, after the check that there is one."""
+    if np.any(source < -128) or np.any(source > 127):
+        raise OutsideDomain("a table of int8 is read at a value that is none")
+    looked_up: I64Array = step.values[source + 128]
+    return looked_up
 
 
 def affine(step: Affine, wires: list[I64Array]) -> I64Array:

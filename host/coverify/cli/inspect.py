@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -74,12 +75,15 @@ def _refusals(net: Model, profile: str) -> dict[int, str]:
 def _reach(net: Model, profile: str) -> dict[int, Accumulator]:
     """Operator index → its accumulator of the worst verdict; empty when the model cannot be lowered."""
     try:
-        program = lower_reference(Reference(net, profile, may_overflow=True), int16=True)
+        reference = Reference(net, profile, may_overflow=True)
+        program = lower_reference(reference, int16=True)
         judged = accumulators(program, Deadline.in_s(_BUDGET_S))
     except (TflmError, CannotDecide, OutOfTime):
         return {}
     worst: dict[int, Accumulator] = {}
     for one in judged:
+        if reference.stateful and one.overflow is Overflow.IMPOSSIBLE:  # later invocations: not lowered
+            one = replace(one, overflow=Overflow.OPEN)
         known = worst.get(one.operator)
         if known is None or _rank(one) >= _rank(known):
             worst[one.operator] = one

@@ -59,16 +59,19 @@ def accumulators(program: Program, deadline: Deadline) -> list[Accumulator]:
     """Every accumulator of the program, in its order.  Raises OutOfTime, CannotDecide."""
     ones, found = np.ones(program.n_input, np.int64), []
     boxes = [Box(ones * program.input_lo, ones * program.input_hi)]
-    stairs = {s.source: s for s in program.steps if isinstance(s, Staircase)}
+    stairs: dict[int, list[Staircase]] = {}
+    for stair in program.steps:
+        if isinstance(stair, Staircase):
+            stairs.setdefault(stair.source, []).append(stair)
     for index, step in enumerate(program.steps):
         deadline.check()
         if isinstance(step, Staircase):
             boxes.append(step_bounds(step, _inside(step, boxes), index))
             continue
         boxes.append(step_bounds(step, boxes, index))
-        above = stairs.get(index + 1)
-        if isinstance(step, Affine) and step.terms and above is not None:
-            found.append(_judged(program, index, step, above, boxes, deadline))
+        if isinstance(step, Affine) and step.terms:
+            above = stairs.get(index + 1, [])
+            found += [_judged(program, index, step, stair, boxes, deadline) for stair in above]
     return found
 
 

@@ -99,6 +99,8 @@ def table(values: I64Array, source: Box) -> Box:
     each).
     """
     lo, hi = source.lo + 128, source.hi + 128
+    if np.any(lo < 0) or np.any(hi > 255):
+        raise CannotDecide("a table of int8 may be read at a value that is none")
     level = np.frexp((hi - lo + 1).astype(np.float64))[1] - 1
     least, greatest = [values], [values]
     for k in range(8):

@@ -95,8 +95,12 @@ def _both(a: Box, b: Box) -> Box:
 
 def _accumulators(program: Program, boxes: list[Box], wire: int, claim: Rival, deadline: Deadline) -> Box:
     """The box of an accumulator wire, both ends of every unstable element bounded anew."""
-    box, above = boxes[wire], boxes[wire + 1]
-    unstable = np.flatnonzero(above.hi > above.lo)
+    box = boxes[wire]
+    moved = np.zeros(len(box.lo), bool)
+    for k, step in enumerate(program.steps, 1):
+        if isinstance(step, Staircase) and step.source == wire:
+            moved |= boxes[k].hi > boxes[k].lo
+    unstable = np.flatnonzero(moved)
     if not len(unstable) or 2 * len(unstable) > MAX_ROWS or not deadline.remaining:
         return box
     bounds = Lagrangian(program, boxes)

@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 import pytest
+from flatbuffers import flexbuffers
 
 import random_state
 from model_builder import Builder
@@ -153,3 +154,35 @@ def test_call_once_may_assign_what_a_reset_leaves_and_nothing_else():
     ]
     with pytest.raises(UnsupportedOp, match=r"op 0 CALL_ONCE .*another value"):
         Reference(Model.from_bytes(started_with(6)))
+
+
+def _first_invocation_equals(content: bytes, inputs: np.ndarray) -> None:
+    """The program of the first invocation after a reset, on int8 [N, elements], against TFLM."""
+    model = Model.from_bytes(content)
+    program, shape = lower(model), model.tensors[model.inputs[0]].shape
+    for one in inputs:
+        expected = Tflm(content, 1 << 20).run(one.reshape(shape)).reshape(-1)
+        np.testing.assert_array_equal(run_program(program, one[None])[program.output][0], expected)
+
+
+@pytest.mark.parametrize("zero_point", [-128, -3, 0, 5, 127])
+def test_the_program_of_an_int16_state_counts_from_its_zero_point(zero_point):
+    b = Builder()
+    x = b.input((1, 1), 1.0, 0)
+    features = b.tensor((2, 1), "int8", [1.0], [0], data=np.array([[-3], [0]], np.int8))
+    times = b.tensor((2, 1), "int16", [1.0], [0], data=np.array([[1], [1]], np.int16))
+    bias = b.tensor((2,), "int32", [1.0], [0], data=np.array([0, -200], np.int32))
+    state = b.variable((1, 2), 1.0, zero_point, "int16")
+    y = b.op("SVDF", [x, features, times, bias, state], b.activation((1, 2), 4.0, 0), 6, Rank=1)
+    _first_invocation_equals(b.finish(y), np.arange(-128, 128, 9, np.int8)[:, None])
+
+
+def test_an_operator_that_is_only_run_reads_what_a_buffer_holds_now():
+    b = Builder()
+    x = b.input((1, 1, 1, 4), 0.05, 0)
+    buffer = b.variable((1, 2, 1, 4), 0.05, 0)
+    b.op("CUSTOM:CIRCULAR_BUFFER", [x], buffer, custom=bytes(flexbuffers.Dumps({"cycles_max": 1})))
+    wide = b.op("SOFTMAX", [buffer], b.activation((1, 2, 1, 4), 1 / 65536, -32768, "int16"), 9, Beta=1.0)
+    y = b.op("QUANTIZE", [wide], b.activation((1, 2, 1, 4), 1 / 256, -128))
+    rows = np.array([[-9, 0, -9, -9], [100, 0, -9, -9], [-9, 0, 90, -9]], np.int8)
+    _first_invocation_equals(b.finish(y), rows)

@@ -133,8 +133,8 @@ class Builder:
         """Append the kernel itself, one step per output; lo, hi: what is known beyond the outputs' types."""
         node = kernel.node
         read = [self.model.tensors[i] for i in node.op.inputs if i >= 0]
-        constants = tuple(t.initial for t in read)
-        sources = tuple(self.wire(t) for t in read if t.initial is None)
+        constants = tuple(None if t.index in self.wires else t.initial for t in read)
+        sources = tuple(self.wire(t) for t, c in zip(read, constants, strict=True) if c is None)
         for i, index in enumerate(node.op.outputs):
             tensor = self.model.tensors[index]
             least, most = self._range(tensor)

@@ -20,7 +20,8 @@ def svdf(b: Builder, k: Svdf) -> None:
     n_filters, n_in = k.features.shape
     n_batch, last = k.node.input(0).shape[0], k.times[:, -1]
     worst = np.abs(last).reshape(-1, k.rank).sum(axis=1) * (1 << 15) + np.abs(k.bias)
-    if int(worst.max()) > INT32_MAX:
+    tabled = k.node.input(4).dtype == "int8" or not k.state_zero_point
+    if int(worst.max()) > INT32_MAX or not tabled:
         return b.exact(k)
     linear: p.LinearMap = Dense(k.features)
     if n_batch > 1:
