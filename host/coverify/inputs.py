@@ -102,7 +102,10 @@ def _codes(
     if x.dtype == np.int8:
         return x.astype(np.int8)
     if not quantize:
-        raise BadInput(f"{path}: x is {x.dtype}, it must be int8 (or pass --quantize for uint8 and float)")
+        raise BadInput(
+            f"{path}: x is {x.dtype}, it must hold the input's int8 codes "
+            "(coverify run --quantize takes uint8 and float)"
+        )
     if x.dtype != np.uint8 and x.dtype.kind != "f":
         raise BadInput(f"{path}: x is {x.dtype}; only uint8 and float can be quantized")
     if quantization is None:

@@ -10,6 +10,7 @@ import typer
 
 from coverify.check import Claim, Rejected, check
 from coverify.cli.outcome import JsonOption, OutOption, Output, run_verb, versions
+from coverify.errors import BadInput
 from coverify.report import Query as QueryRow
 from coverify.report import Result, worst
 
@@ -33,6 +34,9 @@ def check_verb(
     """
 
     def body() -> Result:
+        missing = [path for path in certificates if not path.is_file()]
+        if missing:
+            raise BadInput(f"{missing[0]}: there is no such file")
         rows = [_row(path) for path in certificates]
         return Result(
             verb="check",

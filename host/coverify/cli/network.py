@@ -77,6 +77,10 @@ class Network(Protocol):
 def read_network(path: Path, profile: str) -> Network:
     """The network in a file: fixed-point when its name ends in .npz.  Raises BadInput, TflmError."""
     if path.suffix.lower() == ".npz":
+        if profile != "tflm":
+            raise BadInput(
+                f"--profile {profile}: {path.name} is a fixed-point network, whose file says how it rounds"
+            )
         network: Network = FixedPoint(FixedPointNetwork.read(path))
     else:
         network = Tflite(Reference(Model.read(path), profile))

@@ -11,7 +11,7 @@ from coverify.report.diagnosis import (
     Explanation,
     Stage,
 )
-from coverify.report.errors import NoResults, ReportError, ResultFileError, ResultInTheWay
+from coverify.report.errors import ForgottenWitness, NoResults, ReportError, ResultFileError, ResultInTheWay
 from coverify.report.folder import ReportPaths, make_report
 from coverify.report.kernel_rows import KernelRow, SeparatedVariant
 from coverify.report.result import SCHEMA, Result, read_result, write_result
@@ -43,6 +43,7 @@ __all__ = [
     "ErrorCount",
     "ErrorMap",
     "Explanation",
+    "ForgottenWitness",
     "KernelRow",
     "Mismatch",
     "ModelRef",

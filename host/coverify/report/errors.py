@@ -42,3 +42,14 @@ class ResultInTheWay(ReportError):
     def __init__(self, path: Path, taken: Path) -> None:
         self.path, self.taken = path, taken
         super().__init__(f"{path}: would be overwritten and {taken.name} exists; rename one of them")
+
+
+class ForgottenWitness(ReportError):
+    """A counterexample in the folder that no result there tells of: its run's result was replaced."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(
+            f"{path}: no result here names this counterexample (a later run into the folder replaced its "
+            "result): replay it into the folder, or move it away; give each run a folder of its own"
+        )

@@ -2,7 +2,8 @@
 
 Reads each *.json of the result schema in the folder and one level below; merged results (verb "report") are
 output, never input, so a second run changes nothing. Other JSON files are left alone; a file that is no JSON,
-or a result that does not fit the schema, stops the report: a damaged part must not vanish from it.
+or a result that does not fit the schema, stops the report, and so does a witness that no result names (of a
+run whose result was replaced): a part must not vanish from it.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from coverify.report.errors import NoResults, ResultInTheWay
+from coverify.report.errors import ForgottenWitness, NoResults, ResultInTheWay
 from coverify.report.junit import junit_xml
-from coverify.report.merge import Source, merge
+from coverify.report.merge import Source, base_name, merge
 from coverify.report.page import html
 from coverify.report.result import parse_json, parse_result, read_bounded, write_atomically, write_result
 from coverify.report.verdict import Verdict
@@ -50,6 +51,7 @@ def load(folder: Path) -> list[Source]:
     found = [source for path in files if (source := _load(folder, path)) is not None]
     if not found:
         raise NoResults(folder)
+    _check_witnesses(folder, found)
     return sorted(
         found, key=lambda source: (source.file.count("/"), source.result.started is None, source.file)
     )
@@ -68,6 +70,16 @@ def _load(folder: Path, path: Path) -> Source | None:
     if file == "result.json":
         file = f"{result.verb}.json"
     return Source(file, hashlib.sha256(data).hexdigest(), result)
+
+
+def _check_witnesses(folder: Path, sources: list[Source]) -> None:
+    """ForgottenWitness for a witness file that no result of the folder names."""
+    results = [source.result for source in sources]
+    named = {base_name(q.witness) for r in results for q in r.queries or () if q.witness}
+    named |= {base_name(replay.witness) for r in results for replay in r.replays or ()}
+    for path in sorted((*folder.glob("witness-*.zip"), *folder.glob("*/witness-*.zip"))):
+        if path.name not in named:
+            raise ForgottenWitness(path)
 
 
 def _keep_verbs_own_result(folder: Path, sources: list[Source]) -> None:

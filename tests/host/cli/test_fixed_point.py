@@ -70,3 +70,9 @@ def test_another_archive_is_bad_input(files):
     done = coverify("verify", files / "x.npz", "--inputs", files / "x.npz", "--eps", 1, "--json", "-")
     assert done.code == 2
     assert "not a fixed-point network" in done.result["message"]
+
+
+def test_a_kernel_profile_says_nothing_about_a_fixed_point_network(files):
+    done = verify(files, "--eps", 3, "--profile", "cmsis-nn")
+    assert done.code == 2
+    assert "cmsis-nn" in done.stderr

@@ -18,6 +18,7 @@ from rich.console import Console
 
 from coverify.report import (
     Device,
+    ForgottenWitness,
     Mismatch,
     ModelRef,
     NoResults,
@@ -167,6 +168,12 @@ def test_a_result_in_the_way_is_not_overwritten(tmp_path: Path, result_of: Calla
     with pytest.raises(ResultInTheWay, match=r"verify\.json"):
         make_report(tmp_path)
     assert files(tmp_path) == before
+
+
+def test_a_counterexample_whose_result_was_replaced_stops_the_report(loop: Path) -> None:
+    (loop / "witness-99-eps1.zip").write_bytes(b"of an earlier run")
+    with pytest.raises(ForgottenWitness, match=r"witness-99-eps1\.zip"):
+        make_report(loop)
 
 
 def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from coverify.verify.engines.packages import PACKAGES, usable
-from coverify.verify.query import Verdict
+from coverify.verify.query import Robustness, Verdict
 from coverify.verify.worker import Worker
+from oracle import NETWORKS, Tflm
+from tflm_int8 import Model, lower
 from verify_cases import FAMILIES, case
 
 CASES = int(os.environ.get("COVERIFY_FUZZ_CASES", "8"))
@@ -73,3 +75,15 @@ def holds_by_enumeration(problem) -> bool:
 def test_engines_without_a_package_are_always_usable():
     assert usable("enumerate")
     assert usable("attack")
+
+
+@pytest.mark.slow
+def test_z3_reads_a_model_whose_variables_are_given_by_terms():
+    """On this query Z3 gives some inputs as terms over others; TFLM classifies the witness otherwise."""
+    model = Model.read(NETWORKS / "digits_mlp.tflite")
+    with np.load(NETWORKS / "digits_mlp.npz") as data:
+        x, label = data["x"][1], int(data["y"][1])
+    with Worker(lower(model)) as worker:
+        outcome = worker.decide(Robustness.around(x, label, 24), "z3", 60)
+    assert outcome.verdict is Verdict.VIOLATED
+    assert Tflm(model.content, 1 << 20).run(outcome.witness.astype(np.int8).reshape(1, -1)).argmax() != label

@@ -38,8 +38,9 @@ def z3(script: Script, deadline: Deadline, seed: int) -> Checked:
     if result != api.sat:
         return "unsat" if result == api.unsat else "unknown"
     model = solver.model()
-    given = {declared.name(): model[declared].as_long() for declared in model.decls()}
-    return {name: given.get(name, 0) for name in script.variables}
+    # a model may define a variable by a term over others: it is evaluated to a number
+    values = {d.name(): model.eval(d(), model_completion=True) for d in model.decls() if d.arity() == 0}
+    return {name: values[name].as_long() if name in values else 0 for name in script.variables}
 
 
 def bitwuzla(script: Script, deadline: Deadline, seed: int) -> Checked:
