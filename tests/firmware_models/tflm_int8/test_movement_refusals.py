@@ -104,3 +104,14 @@ def test_a_dense_layer_is_refused_from_the_first_sum_that_leaves_int32(bias, ref
             Reference(Model.from_bytes(content))
     else:
         Reference(Model.from_bytes(content))
+
+
+def test_a_transposed_convolution_without_its_output_shape_is_refused():
+    b = Builder()
+    x = b.input((1, 2, 2, 1), 0.5, 0)
+    filters = b.tensor((1, 2, 2, 1), "int8", [0.5], [0], data=np.ones((1, 2, 2, 1), np.int8))
+    bias = b.tensor((1,), "int32", [0.25], [0], data=np.zeros(1, np.int32))
+    y = b.activation((1, 4, 4, 1), 0.5, 0)
+    content = b.finish(b.op("TRANSPOSE_CONV", [-1, filters, x, bias], y, 49, Padding=0, StrideW=2, StrideH=2))
+    with pytest.raises(UnsupportedOp, match="input 0 is missing"):
+        Reference(Model.from_bytes(content))

@@ -44,7 +44,7 @@ def test_a_model_that_is_not_there_is_bad_input(tmp_path):
     ("arrays", "said"),
     [
         ({"x": np.zeros((3, 63), np.int8)}, "the network wants N x 64"),
-        ({"x": np.zeros((3, 64), np.float32)}, "must be int8"),
+        ({"x": np.zeros((3, 64), np.float32)}, "must hold the input"),
         ({"z": np.zeros((3, 64), np.int8)}, "there is no array x"),
         ({"x": np.array([{"a": 1}] * 3, object)}, "pickled objects"),
         ({"x": np.zeros((3, 64), np.int8), "y": np.zeros(2, np.int64)}, "must hold 3 integers"),

@@ -38,4 +38,4 @@ def test_a_damaged_certificate_is_no_proof(tmp_path):
 def test_a_file_that_is_not_there_is_bad_input(tmp_path):
     done = coverify("check", tmp_path / "none.zip")
     assert done.code == 2
-    assert "no such file" in done.stderr
+    assert "no such file" in done.stdout + done.stderr
