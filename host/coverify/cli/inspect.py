@@ -16,7 +16,7 @@ from coverify.report import OperatorRow, Result
 from coverify.verify.accumulators import Accumulator, Overflow, accumulators
 from coverify.verify.deadline import Deadline, OutOfTime
 from coverify.verify.errors import CannotDecide
-from tflm_int8 import Model, Operator, Reference, TflmError, UnsupportedOp, sample_shape
+from tflm_int8 import Model, Operator, Reference, Tensor, TflmError, UnsupportedOp, sample_shape
 from tflm_int8.operators import OPERATORS, prepare
 from tflm_int8.profiles import profile_named
 from tflm_int8.program.lowering import lower_reference
@@ -135,6 +135,13 @@ def _summary(net: Model) -> str:
     constants = sum(t.data.nbytes for t in net.tensors if t.data is not None)
     x, y = net.tensors[net.inputs[0]], net.tensors[net.outputs[0]]
     return (
-        f"{len(net.operators)} operators; input {x.dtype} {list(x.shape)}, output {y.dtype} {list(y.shape)}; "
+        f"{len(net.operators)} operators; input {_described(x)}; output {_described(y)}; "
         f"{len(net.content)} bytes, {constants} of constants; {activations} activations"
     )
+
+
+def _described(tensor: Tensor) -> str:
+    """Type, shape, and what one code is in real units."""
+    q = tensor.quantization
+    scale = f", scale {float(q.scale):.6g}, zero point {q.zero_point}" if q is not None else ""
+    return f"{tensor.dtype} {list(tensor.shape)}{scale}"

@@ -34,12 +34,13 @@ def ops(
     def body() -> Result:
         known = {*BUILTIN_NAMES.values(), *OPERATORS}
         if operator is not None and operator not in known:
-            raise BadInput(f"{operator} is not an operator of TensorFlow Lite")
+            hint = f" (names are in capitals: {operator.upper()})" if operator.upper() in known else ""
+            raise BadInput(f"{operator} is not an operator of TensorFlow Lite{hint}")
         ours, record, table = _firmware_operators(), OracleRecord.read(), profile_named(profile)
         names = sorted(OPERATORS) if operator is None else [operator]
         rows = tuple(_row(name, ours, record, table) for name in names)
         missing = operator is not None and not rows[0].reference
-        followed = _said(record) if table.name == "tflm" else _covered(rows, table)
+        followed = _said(record, names) if table.name == "tflm" else _covered(rows, table)
         said = f"{operator} is refused by name" if missing else followed
         return Result(
             verb="ops",
@@ -62,11 +63,12 @@ def _covered(rows: tuple[OperatorSupport, ...], profile: Profile) -> str:
     return f"{sum(row.reference for row in rows)} operators: {profile.runtime}; oracle: {profile.oracle}"
 
 
-def _said(record: OracleRecord) -> str:
-    n_models = sum(sum(counts.values()) for counts in record.cases.values())
+def _said(record: OracleRecord, names: list[str]) -> str:
+    n_models = sum(sum(record.cases.get(name, {}).values()) for name in names)
     first, end = record.seeds
+    what = f"{len(names)} operators" if len(names) > 1 else names[0]
     return (
-        f"{len(OPERATORS)} operators, equal to {record.oracle} {record.version} on {n_models} random models "
+        f"{what}, equal to {record.oracle} {record.version} on {n_models} random models "
         f"of one operator (seeds {first}…{end - 1}, as recorded)"
     )
 
