@@ -28,7 +28,7 @@ from tflm_int8.fixedpoint import (
 IndexArray = NDArray[np.int64]
 
 MAX_STAIRS: Final = (1 << 12) - 1
-"""Stairs of a rule whose edges are listed: those of int8 outputs; wider rules are only run and bounded."""
+"""Stairs of a rule whose edges are listed: outputs of up to 12 bits; wider rules are only run and bounded."""
 
 
 class LinearMap(Protocol):
