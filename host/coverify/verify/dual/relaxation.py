@@ -26,6 +26,7 @@ from tflm_int8.program.primitives import (
     Softmax,
     Staircase,
     Table,
+    Term,
 )
 
 F64Array = NDArray[np.float64]
@@ -79,7 +80,7 @@ class Relaxation:
         self.steps = program.steps[:logits]
         self.edges: dict[int, I64Array] = {}
         self.uniform: dict[int, bool] = {}
-        self.reach: dict[int, float] = {}
+        self.reach: dict[int, F64Array] = {}
         for k, step in enumerate(self.steps):
             match step:
                 case Staircase():
@@ -89,8 +90,8 @@ class Relaxation:
                     spacing = np.diff(inner, axis=1)
                     self.uniform[k + 1] = bool(np.all(spacing == spacing[:, :1])) if spacing.size else True
                 case Affine():
-                    self.reach[k + 1] = max(
-                        [1.0, float(np.abs(step.bias).max(initial=0)), *map(_reach, step.terms)]
+                    self.reach[k + 1] = np.max(
+                        [np.maximum(np.abs(step.bias), 1), *map(_reach, step.terms)], axis=0
                     )
                 case Table() | Max() | Select():
                     pass
@@ -234,7 +235,7 @@ class Relaxation:
     def _affine(
         self, step: Affine, wire: int, nu: F64Array, done: Pass, exact: bool
     ) -> list[tuple[int, F64Array]]:
-        if exact and float(np.abs(nu).sum(axis=1).max(initial=0.0)) * self.reach[wire] > EXACT:
+        if exact and float((np.abs(nu) @ self.reach[wire]).max(initial=0.0)) > EXACT:
             raise CannotDecide("the bounds' coefficients leave the range of exact arithmetic")
         done.constant += nu @ step.bias.astype(np.float64)
         passed = []
@@ -347,11 +348,10 @@ def _applied(linear: object, x: F64Array) -> F64Array:
     return out
 
 
-def _reach(term: object) -> float:
-    """The greatest Σ|weights| of a row of a term's map."""
-    linear = getattr(term, "map")  # noqa: B009
-    ones = np.ones(linear.n_in, np.int64)
-    return float(np.abs(linear.interval(-ones, ones)[1]).max(initial=0))
+def _reach(term: Term) -> F64Array:
+    """Σ|weights| of every row of a term's map: float64 [n_out]."""
+    ones = np.ones(term.map.n_in, np.int64)
+    return np.abs(term.map.interval(-ones, ones)[1]).astype(np.float64)
 
 
 def _entries(step: Table, lo: I64Array, hi: I64Array) -> Pieces:
