@@ -37,6 +37,10 @@ Form = Mapping[int, F64Array]
 """Wire → coefficients, float64 [rows, n of the wire]."""
 
 EXACT = 2.0**52
+FEW = 8
+"""Pieces that are compared one after another."""
+CELLS = 1 << 18
+"""Elements of an array over rows, elements and pieces."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,17 +256,13 @@ class Relaxation:
         if xi is None:
             xi = nu * np.where(nu > 0, p.rising, p.falling)
             xi = np.rint(xi) if exact else xi
-        a = np.where(xi[:, :, None] > 0, p.first, p.last)
-        gain = nu[:, :, None] * p.value - xi[:, :, None] * a
-        pick = gain.argmax(axis=2)[:, :, None]
-        best = np.take_along_axis(gain, pick, axis=2)[:, :, 0]
+        best, at, value = _greatest(nu, xi, p)
         if exact:
             self._held(nu * np.abs(p.value).max(axis=2), True)
             self._held(xi * np.maximum(np.abs(p.first), np.abs(p.last)).max(axis=2), True)
         done.bound += best.sum(axis=1)
         done.asked[wire], done.multipliers[wire] = nu, xi
-        done.at[wire] = np.take_along_axis(a, pick, axis=2)[:, :, 0]
-        done.value[wire] = np.take_along_axis(np.broadcast_to(p.value, gain.shape), pick, axis=2)[:, :, 0]
+        done.at[wire], done.value[wire] = at, value
         return xi
 
     def _maximum(
@@ -335,6 +335,45 @@ class Relaxation:
                 return None
             total = total + _applied(term.map, source - term.offset)
         return total
+
+
+def _greatest(nu: F64Array, xi: F64Array, p: Pieces) -> tuple[F64Array, F64Array, F64Array]:
+    """The greatest nu · y − xi · a over the pieces, its a and its y: float64 like nu."""
+    n_pieces = p.value.shape[2]
+    if n_pieces > FEW:
+        parts = zip(*(_greatest_of_many(nu, xi, p, rows) for rows in _chunks(nu, n_pieces)), strict=True)
+        best, at, value = (np.concatenate(part) for part in parts)
+        return best, at, value
+    falls = xi > 0
+    best = np.full(nu.shape, -np.inf)
+    at, value = np.empty_like(best), np.empty_like(best)
+    for k in range(n_pieces):
+        a = np.where(falls, p.first[:, :, k], p.last[:, :, k])
+        gain = nu * p.value[:, :, k] - xi * a
+        better = gain > best
+        np.copyto(best, gain, where=better)
+        np.copyto(at, a, where=better)
+        np.copyto(value, p.value[:, :, k], where=better)
+    return best, at, value
+
+
+def _chunks(nu: F64Array, n_pieces: int) -> list[slice]:
+    """Rows in parts whose arrays over elements and pieces stay small."""
+    step = max(1, CELLS // (nu.shape[1] * n_pieces))
+    return [slice(i, i + step) for i in range(0, len(nu), step)]
+
+
+def _greatest_of_many(
+    nu: F64Array, xi: F64Array, p: Pieces, rows: slice
+) -> tuple[F64Array, F64Array, F64Array]:
+    value, first, last = (x if len(x) == 1 else x[rows] for x in (p.value, p.first, p.last))
+    up, slope = nu[rows][:, :, None], xi[rows][:, :, None]
+    a = np.where(slope > 0, first, last)
+    gain = up * value - slope * a
+    pick = gain.argmax(axis=2)[:, :, None]
+    values = np.broadcast_to(value, gain.shape)
+    best, at, taken = (np.take_along_axis(x, pick, axis=2)[:, :, 0] for x in (gain, a, values))
+    return best, at, taken
 
 
 def _part(parts: Mapping[int, F64Array], wire: int) -> F64Array:
