@@ -4,9 +4,9 @@
 Networks: the AAAI'21 MNIST benchmark (test images 0–99 at radius 1, 100–199 at 2, …), our int8 networks of
 MNIST (radii 1, 2, 4, 8), keyword spotting and ResNet-8 (radius 1); see side_by_side/queries.py. Engines run
 one after another in child processes with hard limits. Every counterexample is replayed by the reference,
-every certificate is checked, and a contradiction between proof-grade answers ends the run with an error. Times
-are of the processor (a busy machine disturbs them less), the limit is of the wall clock; the first query of a
-network includes the start of the engine's process; checking is kept apart; PAR-2 counts an open query as
+every certificate is checked, and a contradiction between proof-grade answers ends the run with an error.
+Times are of the processor (a busy machine disturbs them less), the limit is of the wall clock; a network's
+first query includes the start of the engine's process; checking is kept apart; PAR-2 counts an open query as
 twice its limit. Skipped, with a word, where ../shared/data is absent.
 
 The long form: --engines bab,dual,auto,bitwuzla,boolector:balanced,z3,cpsat,milp,marabou --limit 60
@@ -115,15 +115,18 @@ def main() -> int:
         print("verify.py is skipped: ../shared/data is absent")
         return 0
     radii = tuple(int(eps) for eps in options.eps.split(",")) if options.eps else None
-    store, console = Store(options.results, options.resume), Console(width=120)
-    progress = Console(stderr=True)
-    by_network: dict[str, list[Run]] = {}
+    names = options.networks.split(",")
     try:
         engines = _usable(options.engines.split(","))
+        if unknown := [name for name in names if name not in SUBJECTS]:
+            raise BadQuery(f"unknown network {unknown[0]!r}; there are: {', '.join(SUBJECTS)}")
     except BadQuery as error:
         print(f"verify.py: {error}", file=sys.stderr)
         return 2
-    for name in options.networks.split(","):
+    store, console = Store(options.results, options.resume), Console(width=120)
+    progress = Console(stderr=True)
+    by_network: dict[str, list[Run]] = {}
+    for name in names:
         queries = asked(SUBJECTS[name](), None if name == "aaai21" else options.images, radii, options.every)
         if not queries:
             continue

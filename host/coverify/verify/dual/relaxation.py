@@ -217,17 +217,15 @@ class Relaxation:
         if 0 in own.asked or 0 in other.asked:
             nu = _part(own.asked, 0) + factor * _part(other.asked, 0)
             lo, hi = boxes[0]
-            middle, radius = (hi + lo) * 0.5, (hi - lo) * 0.5
-            total = total + (nu * middle).sum(axis=1) + (np.abs(nu) * radius).sum(axis=1)
-        for wire in (
-            own.multipliers.keys() | other.multipliers.keys()
-        ) & pieces.keys():  # a maximum: left out
-            nu = _part(own.asked, wire) + factor * _part(other.asked, wire)
-            xi = _part(own.multipliers, wire) + factor * _part(other.multipliers, wire)
-            p = pieces[wire]
-            slope = xi[:, :, None]
-            gain = nu[:, :, None] * p.value - np.minimum(slope * p.first, slope * p.last)
-            total = total + gain.max(axis=2).sum(axis=1)
+            total = total + _weighed(nu, (hi + lo) * 0.5)
+            total += _weighed(np.abs(nu, out=nu), (hi - lo) * 0.5)
+        for wire in other.multipliers.keys() & pieces.keys() - own.multipliers.keys():
+            nu, xi = other.asked[wire], other.multipliers[wire]
+            total += m * _gains(nu, xi, pieces[wire])  # m >= 0: the maximum of m times something
+        for wire in own.multipliers.keys() & pieces.keys():  # a maximum: left out
+            nu = own.asked[wire] + factor * _part(other.asked, wire)
+            xi = own.multipliers[wire] + factor * _part(other.multipliers, wire)
+            total += _gains(nu, xi, pieces[wire])
         return total
 
     @staticmethod
@@ -374,6 +372,19 @@ def _greatest_of_many(
     values = np.broadcast_to(value, gain.shape)
     best, at, taken = (np.take_along_axis(x, pick, axis=2)[:, :, 0] for x in (gain, a, values))
     return best, at, taken
+
+
+def _weighed(nu: F64Array, values: F64Array) -> F64Array:
+    """nu · values, row by row; values: [rows or 1, n]."""
+    summed: F64Array = nu @ values[0] if len(values) == 1 else (nu * values).sum(axis=1)
+    return summed
+
+
+def _gains(nu: F64Array, xi: F64Array, p: Pieces) -> F64Array:
+    """The sum over elements of the greatest nu · y − xi · a: [rows]."""
+    best = _greatest(nu, xi, p)[0]
+    summed: F64Array = best.sum(axis=1)
+    return summed
 
 
 def _part(parts: Mapping[int, F64Array], wire: int) -> F64Array:
