@@ -1,4 +1,4 @@
-"""The comparison of engines: what it keeps, what it refuses, and that it counts the engines' processor time."""
+"""The comparison of engines: what it keeps, what it refuses, and that it counts processor time."""
 
 from __future__ import annotations
 
