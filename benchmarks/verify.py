@@ -40,7 +40,7 @@ from coverify.verify.engines.packages import require
 from coverify.verify.errors import BadQuery, EngineFault, MissingPackage
 from coverify.verify.worker import AUTO, Worker
 
-ENGINES = "interval,dual,bab"
+ENGINES = "dual,bab,auto"
 IMAGES = 25
 
 
