@@ -17,7 +17,7 @@ import numpy as np
 from coverify.verify.deadline import Deadline, OutOfTime
 from coverify.verify.engines import ENGINES
 from coverify.verify.engines import found as engine_found
-from coverify.verify.engines.enumerate import MAX_POINTS
+from coverify.verify.engines.enumerate import MAX_POINTS, points
 from coverify.verify.equivalence.claim import (
     Claim,
     Question,
@@ -31,6 +31,7 @@ from coverify.verify.equivalence.product import Joint, joined, joined_on
 from coverify.verify.equivalence.search import Search
 from coverify.verify.equivalence.sides import Pair
 from coverify.verify.errors import CannotDecide, EngineFault
+from coverify.verify.problem import Problem
 from coverify.verify.query import I64Array, Outcome, Robustness, Verdict
 from coverify.verify.worker import AUTO, Worker
 
@@ -39,8 +40,8 @@ OWN: tuple[str, ...] = (STRUCTURE, DIFFERENCE, SEARCH, CLASSES)
 """What decides here besides the engines of `verify`."""
 SMALL = 20_000
 """A region of so many points is enumerated before anything else."""
-_WHOLE_PROGRAM = ("enumerate", "attack")
-"""Engines that run the network and need no encoding of a softmax."""
+_WHOLE_PROGRAM = "attack"
+"""The engine that runs the network and needs no encoding of a softmax."""
 
 
 def names() -> tuple[str, ...]:
@@ -116,12 +117,14 @@ class _Task:
         yield STRUCTURE, self.deadline
         if self.region.n_points <= SMALL:
             yield "enumerate", self.deadline
-        yield SEARCH, Deadline.in_s(min(1.0, 0.1 * self.deadline.remaining))
+        yield SEARCH, Deadline.in_s(min(3.0, 0.1 * self.deadline.remaining))
         yield DIFFERENCE, self.deadline.share(0.5)
         yield SEARCH, self.deadline.share(0.3)
         if self.pair.question is Question.CLASS:
             yield CLASSES, self.deadline.share(0.3)
         yield AUTO, self.deadline.share(0.6)
+        if self.region.n_points <= MAX_POINTS:
+            yield "enumerate", self.deadline
         yield SEARCH, self.deadline
 
     def by(self, engine: str, deadline: Deadline) -> Outcome:
@@ -136,6 +139,8 @@ class _Task:
                     return self._by_search(deadline)
                 case "classes":
                     return self._by_classes(deadline)
+                case "enumerate":
+                    return self._by_enumeration(deadline)
                 case _:
                     return self._by_engine(engine, deadline)
         except CannotDecide as err:
@@ -167,6 +172,25 @@ class _Task:
         if found is not None:
             return Outcome.violated(SEARCH, found, inputs=search.tried)
         return Outcome.unknown(SEARCH, f"no input found among {search.tried} that were run")
+
+    def _by_enumeration(self, deadline: Deadline) -> Outcome:
+        """Every input of the region on both networks; no product, nothing assumed."""
+        n = self.region.n_points
+        if n > MAX_POINTS:
+            raise CannotDecide(f"the region has {n:.3g} points, more than {MAX_POINTS:.0e}")
+        batch = Problem(self.pair.first.program, dataclasses.replace(self.region, label=0)).batch
+        for first in range(0, n, batch):
+            deadline.check()
+            x = points(self.region, first, min(first + batch, n))
+            outputs = self.pair.outputs(x)
+            if outputs is None:
+                raise CannotDecide(
+                    "an accumulator overflows for some input: TFLM's result is undefined there"
+                )
+            apart = np.flatnonzero(self.pair.told_apart(*outputs))
+            if len(apart):
+                return Outcome.violated("enumerate", x[apart[0]], points=first + len(x))
+        return Outcome.holds("enumerate", proof="every input was run on both", points=n)
 
     def _by_classes(self, deadline: Deadline) -> Outcome:
         """Each of the two keeps the base input's class on the whole region."""
@@ -203,9 +227,7 @@ class _Task:
 
     def _by_engine(self, engine: str, deadline: Deadline) -> Outcome:
         """An engine of `verify` on the product."""
-        whole = engine.partition(":")[0] in _WHOLE_PROGRAM
-        countable = engine == AUTO and self.region.n_points <= MAX_POINTS
-        claim = self._whole_claim() if whole else self._claim_or_whole(deadline, countable)
+        claim = self._whole_claim() if engine == _WHOLE_PROGRAM else self._claim(deadline)
         if claim.program is None:
             return Outcome.holds(DIFFERENCE, proof="integer bounds on the difference")
         self.decider.worker.program = claim.program
@@ -218,15 +240,6 @@ class _Task:
         return Outcome.unknown(
             said.engine, "the logits differ on some input, the outputs do not differ there"
         )
-
-    def _claim_or_whole(self, deadline: Deadline, countable: bool) -> Claim:
-        """The claim that engines reason about; the whole program where enumeration can still answer."""
-        try:
-            return self._claim(deadline)
-        except CannotDecide:
-            if countable:
-                return self._whole_claim()
-            raise
 
     def _claim(self, deadline: Deadline) -> Claim:
         joint = self._on_region(deadline)

@@ -125,32 +125,41 @@ def _difference(one: LinearMap, other: LinearMap) -> LinearMap | None:
 
 
 def _staircase(first: Staircase, second: Staircase, sides: Sides) -> Box | None:
-    """Exact for each element by itself: the extremes lie at the ends of the first network's stairs."""
+    """Exact for each element by itself: the extremes lie at the ends of the first network's stairs.
+
+    Elements of one channel with the same bounds (the inside of an image) are looked at once.
+    """
     if max(first.rule.hi - first.rule.lo, second.rule.hi - second.rule.lo) > MAX_STAIRS:
         return None
+    bounds = (
+        sides.first.lo,
+        sides.first.hi,
+        sides.second.lo,
+        sides.second.hi,
+        sides.drift.lo,
+        sides.drift.hi,
+    )
+    rows = np.stack([first.channel, second.channel, *bounds], axis=1)
+    unique, place = np.unique(rows, axis=0, return_inverse=True)
     edges = thresholds(first.rule)
-    n, width = len(first.channel), edges.shape[1] + 1
-    lo, hi = np.empty(n, np.int64), np.empty(n, np.int64)
-    step = max(1, _CHUNK // width)
-    for start in range(0, n, step):
-        some = slice(start, start + step)
-        lo[some], hi[some] = _some_stairs(first, second, edges, sides, some)
+    step = max(1, _CHUNK // (edges.shape[1] + 1))
+    parts = [
+        _some_stairs(first.rule, second.rule, edges, unique[start : start + step].T[:, :, None])
+        for start in range(0, len(unique), step)
+    ]
+    lo, hi = (np.concatenate(ends)[place.reshape(-1)] for ends in zip(*parts, strict=True))
     return Box(lo, hi)
 
 
-def _some_stairs(
-    first: Staircase, second: Staircase, edges: I64Array, sides: Sides, some: slice
-) -> tuple[I64Array, I64Array]:
-    a_lo, a_hi = sides.first.lo[some, None], sides.first.hi[some, None]
-    b_lo, b_hi = sides.second.lo[some, None], sides.second.hi[some, None]
-    inner = edges[first.channel[some]]
+def _some_stairs(first: Rule, second: Rule, edges: I64Array, rows: I64Array) -> tuple[I64Array, I64Array]:
+    """rows: channels, boxes and drift as above, int64 [8, n, 1] → least and greatest difference, [n] each."""
+    of_a, of_b, a_lo, a_hi, b_lo, b_hi, drift_lo, drift_hi = rows
+    inner = edges[of_a[:, 0]]
     starts = np.concatenate([a_lo, np.clip(inner, a_lo, a_hi)], axis=1)
     ends = np.concatenate([np.clip(inner - 1, a_lo, a_hi), a_hi], axis=1)
-    up = np.clip(ends + sides.drift.hi[some, None], b_lo, b_hi)
-    down = np.clip(starts + sides.drift.lo[some, None], b_lo, b_hi)
-    of_a, of_b = first.channel[some, None], second.channel[some, None]
-    rise = _values(second.rule, up, of_b) - _values(first.rule, ends, of_a)
-    fall = _values(second.rule, down, of_b) - _values(first.rule, starts, of_a)
+    up, down = np.clip(ends + drift_hi, b_lo, b_hi), np.clip(starts + drift_lo, b_lo, b_hi)
+    rise = _values(second, up, of_b) - _values(first, ends, of_a)
+    fall = _values(second, down, of_b) - _values(first, starts, of_a)
     return fall.min(axis=1), rise.max(axis=1)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coverify.verify.equivalence.claim import Question
+from coverify.verify.equivalence.product import check_pair
 from coverify.verify.errors import BadQuery
 from coverify.verify.query import I64Array, IntArray
 from tflm_int8.errors import AccumulatorOverflow
@@ -38,9 +39,13 @@ class Pair:
     tolerance: int = 0
 
     def __post_init__(self) -> None:
-        """BadQuery for a tolerance that makes no sense."""
+        """BadQuery: a tolerance that makes no sense, networks of other sizes, no classes."""
         if self.tolerance < 0 or (self.tolerance and self.question is Question.CLASS):
             raise BadQuery("a tolerance is 0 or more codes of an output; a class is equal or not")
+        check_pair(self.first.program, self.second.program)
+        program = self.first.program
+        if self.question is Question.CLASS and program.sizes()[program.output] < 2:
+            raise BadQuery("a network of a single output has no class that could differ")
 
     def told_apart(self, first: I64Array, second: I64Array) -> NDArray[np.bool_]:
         """Which rows of the outputs [N, n_out] answer the question: bool [N]."""
