@@ -40,6 +40,8 @@ OWN: tuple[str, ...] = (STRUCTURE, DIFFERENCE, SEARCH, CLASSES)
 """What decides here besides the engines of `verify`."""
 SMALL = 20_000
 """A region of so many points is enumerated before anything else."""
+GLANCE = 4
+"""Rounds of the first search, before anything is bounded."""
 _WHOLE_PROGRAM = "attack"
 """The engine that runs the network and needs no encoding of a softmax."""
 
@@ -95,13 +97,15 @@ class _Task:
     seed: int
     _joint: Joint | None = field(default=None, init=False)
     _search: Search | None = field(default=None, init=False)
+    _glance: bool = field(default=False, init=False)
 
     @property
     def pair(self) -> Pair:
         return self.decider.pair
 
     def auto(self) -> Outcome:
-        """One after the other."""
+        """One after the other; the first search is a glance."""
+        self._glance = True
         reasons: list[str] = []
         for name, deadline in self._order():
             if not deadline.remaining:
@@ -168,7 +172,8 @@ class _Task:
             program = self.pair.first.program
             boxes = self._joint.boxes[: len(program.steps) + 1]
             search.directed = Directed(program, boxes, layers(program, self.pair.second.program, boxes))
-        found = search.run(deadline, self.seed + search.tried)
+        found = search.run(deadline, self.seed + search.tried, GLANCE if self._glance else None)
+        self._glance = False
         if found is not None:
             return Outcome.violated(SEARCH, found, inputs=search.tried)
         return Outcome.unknown(SEARCH, f"no input found among {search.tried} that were run")
