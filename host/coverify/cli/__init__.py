@@ -9,7 +9,7 @@ from __future__ import annotations
 import typer
 
 from coverify import __version__
-from coverify.cli.boards import boards_verb, build
+from coverify.cli.boards import boards_verb, build, flash_verb
 from coverify.cli.check import check_verb
 from coverify.cli.conform import conform
 from coverify.cli.demo import demo
@@ -34,11 +34,12 @@ app = typer.Typer(
     help="Prove or break properties of an int8 TFLM network on its exact integers, and show on the "
     "microcontroller that these integers are the right ones.\n\n"
     "Exit codes: 0 conforms, holds, confirmed; 1 mismatch, violated, refuted; 2 usage or bad input; "
-    "3 link or device; 4 inconclusive.",
+    "3 link or device; 4 inconclusive; 130 interrupted.",
 )
 app.command("doctor")(doctor)
 app.command("boards")(boards_verb)
 app.command("build")(build)
+app.command("flash")(flash_verb)
 app.command("inspect")(inspect)
 app.command("ops")(ops)
 app.command("run")(run)
