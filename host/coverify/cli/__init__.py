@@ -14,6 +14,7 @@ from coverify.cli.check import check_verb
 from coverify.cli.conform import conform
 from coverify.cli.demo import demo
 from coverify.cli.diagnose import diagnose_verb
+from coverify.cli.distinguish import distinguish
 from coverify.cli.doctor import doctor
 from coverify.cli.inspect import inspect
 from coverify.cli.kernels import kernels
@@ -46,6 +47,7 @@ app.command("conform")(conform)
 app.command("diagnose")(diagnose_verb)
 app.command("kernels")(kernels)
 app.command("verify")(verify)
+app.command("distinguish")(distinguish)
 app.command("check")(check_verb)
 app.command("replay")(replay_verb)
 app.command("report")(report)

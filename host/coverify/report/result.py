@@ -37,6 +37,7 @@ from coverify.report.rows import (
     TensorRow,
     Text,
 )
+from coverify.report.separations import Separation
 from coverify.report.verdict import Verdict
 
 SCHEMA: Literal["coverify-result/1"] = "coverify-result/1"
@@ -73,6 +74,7 @@ class Result(Row):
     diagnoses: Annotated[tuple[Diagnosis, ...], Field(max_length=MAX_ROWS)] | None = None
     kernels: Annotated[tuple[KernelRow, ...], Field(max_length=MAX_ROWS)] | None = None
     queries: Annotated[tuple[Query, ...], Field(max_length=MAX_ROWS)] | None = None
+    separations: Annotated[tuple[Separation, ...], Field(max_length=MAX_ROWS)] | None = None
     replays: Annotated[tuple[Replay, ...], Field(max_length=MAX_ROWS)] | None = None
     operators: Annotated[tuple[OperatorRow, ...], Field(max_length=MAX_ROWS)] | None = None
     support: Annotated[tuple[OperatorSupport, ...], Field(max_length=MAX_ROWS)] | None = None
