@@ -2,7 +2,7 @@
 """Mutates certificates and looks what the checker says of them.
 
 A mutated certificate that is accepted must claim something true. The networks have one or two inputs, so that
-the truth is always known: every input of the claimed box is run through TFLM's reference model, or through the
+the truth is always known: every input of the claimed box is run through TFLM's reference model, or by the
 definition of fixed-point networks, of which the checker uses nothing.
 
     python tests/fuzz/certificates.py --mutations 100000
@@ -24,6 +24,7 @@ import warnings
 import zipfile
 from collections import Counter
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from unittest import mock
 
@@ -346,18 +347,27 @@ def mutated(data: bytes, other: bytes, rng: np.random.Generator) -> bytes:
 # ---- the truth ----
 
 
+@lru_cache(maxsize=256)
+def reference(content: bytes, profile: str) -> Reference | None:
+    """TFLM's reference model; None where it refuses the network."""
+    try:
+        with mock.patch.object(Table, "string", return_value=""):  # a damaged name is no part of the claim
+            return Reference(Model.from_bytes(content), profile)
+    except TflmError:
+        return None
+
+
 def outputs(document: dict, content: bytes, points: np.ndarray) -> np.ndarray | None:
     """What the network gives; None where the reference refuses it."""
     if document["profile"] == "fixed-point":
         arrays = {k[:-4]: array(v) for k, v in members(content).items()}
         return fixed_point_networks.outputs(arrays, points)
+    model = reference(content, document["profile"])
     try:
-        with mock.patch.object(Table, "string", return_value=""):  # a damaged name is no part of the claim
-            reference = Reference(Model.from_bytes(content), document["profile"])
-        y = reference.run(points.astype(np.int8).reshape(-1, *reference.input.shape[1:]))
+        y = None if model is None else model.run(points.astype(np.int8).reshape(-1, *model.input.shape[1:]))
     except TflmError:
-        return None
-    return y.reshape(len(points), -1).astype(np.int64)
+        y = None
+    return None if y is None else y.reshape(len(points), -1).astype(np.int64)
 
 
 def is_true(data: bytes) -> bool | None:
@@ -408,7 +418,8 @@ def main() -> int:
     parser.add_argument("--networks", type=int, default=60)
     options = parser.parse_args()
     warnings.simplefilter("ignore")  # of zipfile, about names that occur twice
-    folder = Path(tempfile.mkdtemp(prefix="certificates-"))
+    fast = Path("/dev/shm")  # a file per mutation: in memory where there is such a folder
+    folder = Path(tempfile.mkdtemp(prefix="certificates-", dir=fast if fast.is_dir() else None))
     whole = sources(options.networks, options.seed)
     start = time.process_time()
     counts, findings = campaign(whole, options.mutations, options.seed, folder)

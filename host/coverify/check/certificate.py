@@ -24,7 +24,7 @@ from coverify.check.proof import Proof
 from coverify.check.steps import Ints, Network, Rejected, exact, need, norm, size
 
 SCHEMA = "coverify-certificate/1"
-BUDGET = 10**12  # multiply-adds
+BUDGET = 10**11  # multiply-adds: some minutes
 MAX_BYTES, MAX_UNPACKED, MAX_MEMBERS = 64 << 20, 256 << 20, 2048
 
 
