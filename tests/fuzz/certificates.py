@@ -339,7 +339,15 @@ def mutated(data: bytes, other: bytes, rng: np.random.Generator) -> bytes:
                 parts[name] = flipped(rng, parts[name])
             elif arrays:
                 changed(rng, parts, str(rng.choice(arrays)))
-        except (KeyError, ValueError, TypeError, IndexError, zipfile.BadZipFile, OverflowError):
+        except (
+            AttributeError,
+            KeyError,
+            ValueError,
+            TypeError,
+            IndexError,
+            zipfile.BadZipFile,
+            OverflowError,
+        ):
             continue  # an earlier change left nothing to change here
     return packed(parts, honest=rng.random() < 0.98)
 
@@ -404,6 +412,8 @@ def campaign(sources: list[bytes], mutations: int, seed: int, folder: Path) -> t
         if time.process_time() - start > TIME_S:
             said = "SLOW"
         counts[said] += 1
+        if k % 5000 == 4999:
+            print(f"{k + 1} mutations: {dict(counts)}", flush=True)
         if said not in ("rejected", "accepted, true"):
             findings.append(folder / f"{said.split()[-1].lower()}-{seed}-{k}.zip")
             findings[-1].write_bytes(data)
