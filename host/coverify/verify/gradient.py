@@ -7,6 +7,7 @@ for an attack, never a bound.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,7 +61,7 @@ class Gradient:
             case Affine():
                 return [(term.source, term.map.transposed(above)) for term in step.terms]
             case Staircase():
-                return [(step.source, above * self._stair_slope(step, wires[wire], wire))]
+                return [(step.source, above * self._stair_slope(step, wires, wire))]
             case Table():
                 return [(step.source, above * _table_slope(step.values, wires[step.source]))]
             case Max():
@@ -75,12 +76,34 @@ class Gradient:
             case Exact():
                 return []
 
-    def _stair_slope(self, step: Staircase, out: I64Array, wire: int) -> F64Array:
-        source, target = self.boxes[step.source], self.boxes[wire]
+    def _stair_slope(self, step: Staircase, wires: list[I64Array], wire: int) -> F64Array:
+        source, target, out = self.boxes[step.source], self.boxes[wire], wires[wire]
         slope = (target.hi - target.lo) / np.maximum(source.hi - source.lo, 1)
         saturated = (out <= step.rule.lo) | (out >= step.rule.hi)
         leak: F64Array = np.where(saturated, _LEAK, 1.0) * slope
         return leak
+
+
+@dataclass(frozen=True, eq=False)
+class Smoothed(Gradient):
+    """The gradient with each staircase's slope measured from `reach` below to `reach` above its accumulator.
+
+    reach: by the staircase's wire, in accumulators, float64 [N, n] or [1, n], at least 1. A reach of several
+    stairs is the straight-through gradient with soft clamps; one of less than half a stair sees only the
+    edges that are near, so that nothing is spent on an element which cannot reach its next stair.
+    """
+
+    reach: Mapping[int, F64Array]
+
+    def _stair_slope(self, step: Staircase, wires: list[I64Array], wire: int) -> F64Array:
+        acc, reach = wires[step.source], self.reach[wire].astype(np.int64)
+        first, last = (end[step.channel] for end in step.rule.domain())
+        high = step.rule.apply(np.minimum(acc + reach, last), step.channel)
+        low = step.rule.apply(np.maximum(acc - reach, first), step.channel)
+        source, target = self.boxes[step.source], self.boxes[wire]
+        mean = (target.hi - target.lo) / np.maximum(source.hi - source.lo, 1)
+        slope: F64Array = (high - low) / (2.0 * reach) + _LEAK * mean
+        return slope
 
 
 def _table_slope(values: I64Array, x: I64Array) -> F64Array:
