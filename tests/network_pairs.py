@@ -8,6 +8,7 @@ pair.real_classes(x)                   # the float network's classes, by numpy
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -102,7 +103,7 @@ def mlp(seed: int, sizes: tuple[int, ...] = (6, 8, 4), softmax: bool = False) ->
     two = _Two(sizes[:1], rng)
     two.biases = []
     matrices = []
-    for i, (n, m) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for i, (n, m) in enumerate(itertools.pairwise(sizes)):
         w = rng.normal(0, 1 / np.sqrt(n), (m, n)).astype(np.float32).astype(np.float64)
         matrices.append(w)
         two.layer("FULLY_CONNECTED", w, lambda v, w=w: v @ w.T, relu=i < len(sizes) - 2)

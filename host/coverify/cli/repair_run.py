@@ -22,7 +22,7 @@ from coverify.repair.bench import Bench
 from coverify.repair.cases import Cases, Fitness
 from coverify.repair.demands import CRITERIA, Criterion
 from coverify.repair.grid import Part, grid
-from coverify.repair.job import METHODS, Plan, Prepared, Tests, repair
+from coverify.repair.job import METHODS, Plan, Prepared, RepairTests, repair
 from coverify.repair.layer import layers_of
 from coverify.repair.metrics import METRICS, RANDOM
 from coverify.repair.observation import Observation, observe
@@ -174,7 +174,7 @@ class Run:
                 _classes(before.reference, self.judged.x),
             )
             cases = Cases.of(self.classes[0], self.original.classes, self.repair.y)
-            tests = Tests(self.repair.x, cases.wanted, self.original)
+            tests = RepairTests(self.repair.x, cases.wanted, self.original)
             self.sample = self._sample()
             after = self._repaired(tests) if np.any(cases.failing) else before
             cells = self._grid(tests) if asked.seeds is not None else []
@@ -208,7 +208,7 @@ class Run:
         chosen = np.flatnonzero(wanted == self.classes[1])[: self.asked.verify]
         return Sample(self.judged.x[chosen], wanted[chosen], self.asked.eps)
 
-    def _repaired(self, tests: Tests) -> Pair:
+    def _repaired(self, tests: RepairTests) -> Pair:
         """The repair, and its rounds with the verifier's counterexamples as further failing tests."""
         before = self.pair
         self._asked_verifier("before", before)
@@ -223,7 +223,7 @@ class Run:
             self._asked_verifier(f"after round {number}", after)
         return after
 
-    def _one_round(self, pair: Pair, tests: Tests, number: int) -> Pair:
+    def _one_round(self, pair: Pair, tests: RepairTests, number: int) -> Pair:
         bar = Bar(self.progress, "neurons" if not number else f"neurons, round {number}")
         after, done = repair(pair, tests, self.plan, self.solvers, bar)
         self.neurons += neuron_rows(pair, done, number)
@@ -239,7 +239,7 @@ class Run:
         changed = len(_patch(self.pair, pair))
         self.robustness.append(robust_row(when, self.asked.eps, found, self._fitness(pair)[1], changed))
 
-    def _counterexamples(self, pair: Pair, tests: Tests, number: int) -> Tests:
+    def _counterexamples(self, pair: Pair, tests: RepairTests, number: int) -> RepairTests:
         """Of the first passing repair inputs, as tests that fail."""
         reference = pair.reference
         known = tests.wanted[: len(self.repair)]
@@ -254,10 +254,10 @@ class Run:
         self.robustness.append(row)
         wanted = sample.labels[found.of]
         if not len(wanted):
-            return Tests(found.x, wanted, Observation(wanted))
-        return Tests(found.x, wanted, self._observed(found.x, self.plan.layers, "float network"))
+            return RepairTests(found.x, wanted, Observation(wanted))
+        return RepairTests(found.x, wanted, self._observed(found.x, self.plan.layers, "float network"))
 
-    def _grid(self, tests: Tests) -> list[GridRow]:
+    def _grid(self, tests: RepairTests) -> list[GridRow]:
         """The study of every layer, on the network as it was."""
         rows: list[GridRow] = []
         for op in self.plan.layers:

@@ -45,7 +45,7 @@ class Plan:
 
 
 @dataclass(frozen=True, eq=False)
-class Tests:
+class RepairTests:
     """The repair tests: x: int8 [N, …]; wanted: int64 [N], −1: nothing; original: the float network."""
 
     x: NDArray[np.int8]
@@ -56,9 +56,9 @@ class Tests:
         """Those that fail now, by the int8 network's classes of now."""
         return Cases(self.wanted, (self.wanted >= 0) & (classes != self.wanted))
 
-    def joined(self, other: Tests) -> Tests:
+    def joined(self, other: RepairTests) -> RepairTests:
         """Both, one after another."""
-        return Tests(
+        return RepairTests(
             np.concatenate([self.x, other.x]),
             np.concatenate([self.wanted, other.wanted]),
             self.original.joined(other.original),
@@ -89,7 +89,7 @@ class Prepared:
     spectrum: Spectrum
 
     @staticmethod
-    def of(pair: Pair, op_index: int, tests: Tests, plan: Plan) -> Prepared:
+    def of(pair: Pair, op_index: int, tests: RepairTests, plan: Plan) -> Prepared:
         """Raises NotRepairable."""
         layer = pair.layer(op_index).layer
         check_repairable(layer)
@@ -99,7 +99,7 @@ class Prepared:
         accused = activated(layer, bench.outputs, real, plan.kind, plan.threshold)
         return Prepared(bench, cases, Spectrum.of(accused, cases))
 
-    def method(self, tests: Tests, plan: Plan, solvers: Solvers) -> Paper | Search:
+    def method(self, tests: RepairTests, plan: Plan, solvers: Solvers) -> Paper | Search:
         """The plan's method on this layer."""
         real = tests.original.outputs[self.bench.layer.op_index]
         if plan.method == "paper":
@@ -108,7 +108,11 @@ class Prepared:
 
 
 def repair(
-    pair: Pair, tests: Tests, plan: Plan, solvers: Solvers, progress: Progress = lambda done, total: None
+    pair: Pair,
+    tests: RepairTests,
+    plan: Plan,
+    solvers: Solvers,
+    progress: Progress = lambda done, total: None,
 ) -> tuple[Pair, tuple[Repaired, ...]]:
     """The pair with the patched int8 network, and what was done.  Raises NotRepairable, SolverFault."""
     done: list[Repaired] = []
@@ -127,7 +131,7 @@ def patched(pair: Pair, patch: tuple[ChangedByte, ...]) -> Pair:
 
 
 def _layer(
-    pair: Pair, op_index: int, tests: Tests, plan: Plan, solvers: Solvers, progress: Progress
+    pair: Pair, op_index: int, tests: RepairTests, plan: Plan, solvers: Solvers, progress: Progress
 ) -> Repaired:
     prepared = Prepared.of(pair, op_index, tests, plan)
     order, scores = ranked(plan.metric, prepared.spectrum, plan.seed)

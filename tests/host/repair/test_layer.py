@@ -1,4 +1,4 @@
-"""What a neuron computes, and which accumulators give which codes. Expected: TFLM's interpreter; brute force."""
+"""What a neuron computes, which accumulators give which codes. Expected: TFLM's interpreter; brute force."""
 
 import numpy as np
 import pytest

@@ -23,7 +23,7 @@ def solvers(request):
 
 
 def random_program(seed: int) -> Program:
-    """Three or four weights that move by at most 2; wishes with one or two alternatives, some out of reach."""
+    """Three or four weights that move by at most 2; wishes with one or two alternatives, some too far."""
     rng = np.random.default_rng(seed)
     k = int(rng.integers(3, 5))
     lo, hi = -rng.integers(0, 3, k), rng.integers(1, 3, k)

@@ -9,7 +9,8 @@ import pytest
 
 from coverify.report import Verdict, exit_code, worst
 
-# 0 conforms, holds, confirmed, repaired · 1 mismatch, violated, refuted, not repaired · 2 bad input · 3 link, device · 4 open
+# 0 conforms, holds, confirmed, repaired · 1 mismatch, violated, refuted, not repaired
+# 2 bad input · 3 link, device · 4 open
 CODES: dict[Verdict, int] = {
     "OK": 0, "MATCH": 0, "HOLDS": 0, "CONFIRMED": 0, "REPAIRED": 0,
     "MISMATCH": 1, "VIOLATED": 1, "REFUTED": 1, "NOT_REPAIRED": 1,
