@@ -45,13 +45,17 @@ class Gradient:
 
     def input_gradient(self, wires: list[I64Array], wire: int, seed: F64Array) -> F64Array:
         """d(seed . wire)/d(input) at the points with these wires; seed: [N, n of wire] → [N, n_input]."""
+        return self.gradient(wires, wire, seed, 0)
+
+    def gradient(self, wires: list[I64Array], wire: int, seed: F64Array, at: int) -> F64Array:
+        """d(seed . wire)/d(wire `at`), for an `at` no later than `wire`: [N, n of wire] → [N, n of at]."""
         gradients: dict[int, F64Array] = {wire: seed}
-        for index in range(wire - 1, -1, -1):
+        for index in range(wire - 1, at - 1, -1):
             above = gradients.pop(index + 1, None)
             if above is not None:
                 for source, part in self._back(self.program.steps[index], wires, index + 1, above):
                     gradients[source] = gradients[source] + part if source in gradients else part
-        return gradients.get(0, np.zeros((len(seed), self.program.n_input)))
+        return gradients.get(at, np.zeros((len(seed), wires[at].shape[1])))
 
     def _back(
         self, step: Step, wires: list[I64Array], wire: int, above: F64Array
