@@ -19,6 +19,7 @@ from coverify.cli.doctor import doctor
 from coverify.cli.inspect import inspect
 from coverify.cli.kernels import kernels
 from coverify.cli.ops import ops
+from coverify.cli.repair import repair_verb
 from coverify.cli.replay import replay_verb
 from coverify.cli.report import report
 from coverify.cli.run import run
@@ -50,6 +51,7 @@ app.command("verify")(verify)
 app.command("distinguish")(distinguish)
 app.command("check")(check_verb)
 app.command("replay")(replay_verb)
+app.command("repair")(repair_verb)
 app.command("report")(report)
 app.command("demo")(demo)
 

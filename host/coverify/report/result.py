@@ -18,6 +18,7 @@ from coverify.files import replace_file
 from coverify.report.diagnosis import Diagnosis
 from coverify.report.errors import ResultFileError
 from coverify.report.kernel_rows import KernelRow
+from coverify.report.repair_rows import Repair
 from coverify.report.rows import (
     MAX_ROWS,
     BoardRow,
@@ -80,6 +81,7 @@ class Result(Row):
     support: Annotated[tuple[OperatorSupport, ...], Field(max_length=MAX_ROWS)] | None = None
     checks: Annotated[tuple[Check, ...], Field(max_length=MAX_ROWS)] | None = None
     boards: Annotated[tuple[BoardRow, ...], Field(max_length=MAX_ROWS)] | None = None
+    repair: Repair | None = None
     parts: Annotated[tuple[Part, ...], Field(max_length=MAX_ROWS)] | None = None
     not_covered: Annotated[tuple[Text, ...], Field(max_length=1000)] = ()
     versions: Annotated[dict[Text, Text], Field(max_length=100)] = Field(default_factory=dict)

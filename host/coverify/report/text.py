@@ -15,6 +15,7 @@ from rich.text import Text
 from coverify.report.junit import mismatch_text, query_name
 from coverify.report.merge import base_name
 from coverify.report.plain import digest, grouped, plain, seconds
+from coverify.report.repair_text import render_repair
 from coverify.report.result import Result
 from coverify.report.rows import OperatorRow, OperatorSupport
 from coverify.report.separations import summaries
@@ -50,6 +51,8 @@ def render(result: Result, console: Console) -> None:
     _queries(result, console)
     _separations(result, console)
     _replays(result, console)
+    if result.repair is not None:
+        render_repair(result.repair, console)
     _parts(result, console)
     _operators(result, console)
     _support(result, console)
