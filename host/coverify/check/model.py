@@ -25,6 +25,7 @@ class Table:
         n = self.read("H", vtable)
         need(n >= 4 and n % 2 == 0, "a damaged flatbuffer")
         self.slots = struct.unpack_from(f"<{n // 2 - 2}H", data, vtable + 4)
+        need(max(self.slots, default=0) < len(data) - at, "a field beyond the file")
 
     def read(self, kind: str, at: int) -> Any:
         need(at >= 0, "a position before the file")
@@ -69,8 +70,10 @@ class Tensor:
         need(all(abs(z) <= 1 << 31 for z in self.zeros), "a zero point beyond 32 bits")
         self.data = None
         if number and len(buffers[number]):
-            kind = {2: "<i4", 9: "i1"}[self.type]
-            self.data = buffers[number].view(kind).astype(np.int64).reshape(self.shape)
+            need(self.type in (2, 9), "a constant that is neither int8 nor int32")
+            self.data = (
+                buffers[number].view("i1" if self.type == 9 else "<i4").astype(np.int64).reshape(self.shape)
+            )
 
     @property
     def codes(self) -> tuple[float, int]:
@@ -102,7 +105,7 @@ class Reader:
             need(
                 len(inputs) in arity and min(inputs) >= -1 and inputs[0] >= 0 <= at, "an operator's operands"
             )
-            need(union is None or op.number(3, "B") == union, "an operator's options")
+            need((union is None or op.number(3, "B") == union) and not op.where(5), "an operator's options")
             ins = [tensors[i] if i >= 0 else None for i in inputs]
             need(out.wire < 0 and out.data is None and not self.softmax, "a tensor is written twice or late")
             need(
