@@ -45,6 +45,14 @@ def hold(*products: int) -> None:
     need(sum(products) < 2**62, "a sum leaves the range of exact 64-bit arithmetic")
 
 
+def weighed(rows: Ints, values: Ints) -> int:
+    """At least Σ|row · values| of every row, element by element: values [n] may be great where rows hold 0."""
+    if not rows.size:
+        return 0
+    most = np.maximum(np.abs(rows.max(axis=0)), np.abs(rows.min(axis=0)))
+    return sum(a * abs(b) for a, b in zip(most.tolist(), values.tolist(), strict=True))
+
+
 @dataclass(frozen=True, eq=False)
 class Map:
     """y[i] = Σ_k weights[i, k] · x[columns[i, k]]; columns None: k runs over all x (dense); n_in reads 0."""
@@ -112,7 +120,7 @@ class Linear:
 
     def back(self, nu: Ints, xi: Ints | None, boxes: list[Box]) -> Back:
         """An equation: nu · y = nu · bias + Σ map^T(nu) · (source − offset)."""
-        hold(size(nu) * int(np.abs(self.bias).sum()))
+        hold(weighed(nu, self.bias))
         total, passed = nu @ self.bias, []
         for source, offset, m in self.terms:
             hold(size(nu) * m.sums * m.n_in * max(1, abs(offset)))
@@ -135,7 +143,7 @@ class Scalar:
         need(xi is not None and xi.shape == nu.shape, "multipliers of the wrong shape")
         assert xi is not None
         n = nu.shape[1]
-        hold(size(nu) * size(value) * n, size(xi) * max(size(first), size(last)) * n)
+        hold(size(nu) * size(value) * n, weighed(xi, np.maximum(np.abs(first), np.abs(last)).max(axis=1)))
         total, step = np.zeros(len(nu), np.int64), max(1, CELLS // max(1, value.size))
         for i in range(0, len(nu), step):
             up, slope = nu[i : i + step, :, None], xi[i : i + step, :, None]
