@@ -46,7 +46,7 @@ def hold(*products: int) -> None:
 
 
 def weighed(rows: Ints, values: Ints) -> int:
-    """At least Σ|row · values| of every row, element by element: values [n] may be great where rows hold 0."""
+    """At least Σ|row · values| of every row, element by element: values [n] may be great where rows are 0."""
     if not rows.size:
         return 0
     most = np.maximum(np.abs(rows.max(axis=0)), np.abs(rows.min(axis=0)))
