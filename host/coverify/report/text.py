@@ -219,31 +219,35 @@ def _operators(result: Result, console: Console) -> None:
     rows = result.operators or ()
     if not rows:
         return
-    table = _table(
-        "Operators",
-        "op",
-        "operator",
-        "writes",
-        "shape",
-        "scale",
-        "zero",
-        "accumulator",
-        "overflows",
-        "lowered to",
-    )
-    for row in rows[:MAX_LINES]:
-        reach = None if row.accumulator is None else f"{row.accumulator[0]}…{row.accumulator[1]}"
-        scale = None if row.scale is None else f"{row.scale:.4g}"
-        lowered = f"refused: {row.refused}" if row.refused else ", ".join(row.lowered_to) or "the same wire"
-        written = ", ".join(map(str, row.outputs))
-        shape = "×".join(map(str, row.shape))
-        table.add_row(
-            *map(
-                _cell,
-                (row.op_index, row.op, written, shape, scale, row.zero_point, reach, _overflow(row), lowered),
-            )
-        )
+    shown = [_operator_cells(row) for row in rows[:MAX_LINES]]
+    known = [name for name in shown[0] if any(cells[name] is not None for cells in shown)]
+    table = _table("Operators", *known)
+    for cells in shown:
+        table.add_row(*(_cell(cells[name]) for name in known))
     _print(table, len(rows), console)
+
+
+def _operator_cells(row: OperatorRow) -> dict[str, object]:
+    """What is known of an operator, by column."""
+    return {
+        "op": row.op_index,
+        "operator": row.op,
+        "writes": ", ".join(map(str, row.outputs)),
+        "shape": "×".join(map(str, row.shape)),
+        "scale": None if row.scale is None else f"{row.scale:.4g}",
+        "zero": row.zero_point,
+        "accumulator": None if row.accumulator is None else f"{row.accumulator[0]}…{row.accumulator[1]}",
+        "overflows": _overflow(row),
+        "lowered to": _refusal(row) or ", ".join(row.lowered_to) or "the same wire",
+    }
+
+
+def _refusal(row: OperatorRow) -> str | None:
+    """Why it is refused, without what its own row says already."""
+    if row.refused is None:
+        return None
+    _, found, why = row.refused.partition(": ")
+    return f"refused: {why if found and row.refused.startswith('op ') else row.refused}"
 
 
 def _overflow(row: OperatorRow) -> str | None:
