@@ -87,5 +87,5 @@ def test_bounds_prove_more_than_those_of_the_whole_box():
 def test_an_engine_that_does_not_count_changes_says_so():
     if not usable("marabou"):
         pytest.skip("marabou is not installed")
-    problem, _, holds = next(c for c in map(case, range(30)) if c[2])
+    problem, *_ = next(c for c in map(case, range(30)) if c[2])
     assert "does not count" in solve("marabou", problem, Deadline.in_s(5)).note
