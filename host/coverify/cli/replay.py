@@ -84,7 +84,7 @@ def _read(path: Path) -> tuple[Reference, Claim]:
         if array.size != net.tensors[net.inputs[0]].size:
             raise BadInput(f"{path}: its {name} has {array.size} values, the network takes {list(shape)}")
     x0, x = (array.astype(np.int8).reshape(shape) for array in (witness.x0, witness.x))
-    claim = Claim(x0, x, witness.label, witness.tensors)
+    claim = Claim(x0, x, witness.label, witness.tensors, witness.breach)
     return _reference(path, net, witness.profile), claim
 
 

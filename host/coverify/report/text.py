@@ -16,7 +16,7 @@ from coverify.report.junit import mismatch_text, query_name
 from coverify.report.merge import base_name
 from coverify.report.plain import digest, grouped, plain, seconds
 from coverify.report.result import Result
-from coverify.report.rows import OperatorRow, OperatorSupport
+from coverify.report.rows import OperatorRow, OperatorSupport, Query
 from coverify.report.verdict import MEANINGS, Verdict, exit_code
 
 MAX_LINES: Final = 40
@@ -191,6 +191,25 @@ def _queries(result: Result, console: Console) -> None:
             *map(_cell, (row.engine, seconds(row.time_s), row.label, row.predicted, evidence)),
         )
     _print(table, len(rows), console)
+    for row in rows[:MAX_LINES]:
+        if row.detail:
+            console.print(Text(plain(f"{query_name(row)}: {row.detail}", 600)))
+        if row.reasons:
+            _reasons(row, console)
+
+
+def _reasons(row: Query, console: Console) -> None:
+    """The facts that a proof needs, those of one operator together."""
+    table = _table(f"What {query_name(row)} rests on", "where", "what", "elements")
+    groups: dict[tuple[str, str], list[str]] = {}
+    for r in row.reasons or ():
+        where = "input" if r.wire == 0 else "the property" if r.op_index is None else f"operator {r.op_index}"
+        limits = "" if r.what == "value" else f" in {r.lo}..{r.hi}"
+        groups.setdefault((where, r.what), []).append(f"{r.element}{limits}")
+    for (where, what), elements in groups.items():
+        more = f", … {len(elements) - 40} more" if len(elements) > 40 else ""
+        table.add_row(_cell(where), _cell(what), _cell(f"{', '.join(elements[:40])}{more}"))
+    _print(table, len(groups), console)
 
 
 def _replays(result: Result, console: Console) -> None:

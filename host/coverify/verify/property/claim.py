@@ -1,4 +1,4 @@
-"""What a property says of the outputs, for one input whose label is known: the formulas of each kind of claim.
+"""What does a property say of the outputs of an input whose label is known? A formula for each claim.
 
 Codes are the output tensor's integers. A claim in real values is turned into one of codes exactly: the scale
 of an output is a fraction, so that a bound on integers can be rounded without changing what it says.

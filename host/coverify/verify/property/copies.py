@@ -1,7 +1,7 @@
 """Two runs of one network as one program: on an input, and on the same with one feature raised.
 
-The program's input is [x, t]; the second run has max(x_i, t) in place of x_i, so that t ranges over all raised
-values and every point of a box is meant. Its output is the outputs of both runs, one after the other.
+The program's input is [x, t]; the second run has max(x_i, t) in place of x_i, so that t ranges over all
+raised values and every point of a box is meant. Its output is the outputs of both runs, one after the other.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Which integer codes does a real number mean? Exactly, by fractions; never by a float that rounds.
 
-real = scale · (code − zero point), the scale being the model's float32, which is a fraction. Sides: a range of
+real = scale · (code − zero point), the scale being the model's float32, which is a fraction. A range of
 real values holds the codes whose real value lies in it (`inward`), one more on each side where its ends are
 between two codes (`outward`), or those that TFLM's QUANTIZE makes of its real values (`nearest`).
 """
