@@ -21,10 +21,12 @@ from coverify.report.verdict import MEANINGS, Verdict, exit_code
 
 MAX_LINES: Final = 40
 """Most rows of a table that are printed."""
+MAX_REASONS: Final = 40
+"""So many of the facts of one kind and operator are shown; the JSON has all."""
 
 FOLDED: Final = {
     "name", "where", "evidence", "note", "notes", "lowered to", "kernel", "concrete", "found", "to install",
-    "part", "file",
+    "part", "file", "elements",
 }  # fmt: skip
 """Columns whose cells may be broken into lines; all others stay whole."""
 
@@ -207,8 +209,8 @@ def _reasons(row: Query, console: Console) -> None:
         limits = "" if r.what == "value" else f" in {r.lo}..{r.hi}"
         groups.setdefault((where, r.what), []).append(f"{r.element}{limits}")
     for (where, what), elements in groups.items():
-        more = f", … {len(elements) - 40} more" if len(elements) > 40 else ""
-        table.add_row(_cell(where), _cell(what), _cell(f"{', '.join(elements[:40])}{more}"))
+        more = f", … {len(elements) - MAX_REASONS} more" if len(elements) > MAX_REASONS else ""
+        table.add_row(_cell(where), _cell(what), _cell(f"{', '.join(elements[:MAX_REASONS])}{more}"))
     _print(table, len(groups), console)
 
 

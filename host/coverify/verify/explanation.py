@@ -1,10 +1,10 @@
 """Why does a query hold? The neurons, bounds and features without which Z3 finds no proof: an unsat core.
 
-Every staircase, table and maximum is cut from its argument: its output is free in the operator's range, and
-what ties it down has a name: its `value` (the output is that of its argument), its `bounds` (the output lies
-within the interval that the region allows), and for each input the `range` of the region. Z3 names a set of
-these that suffices; each is then left out in turn while time lasts, and kept only where the proof needs it.
-What is not in the core may be anything. Other cores may exist.
+Every staircase, table and maximum before the last operator's is cut from its argument: its output is free in
+the operator's range, and what ties it down has a name: its `value` (the output is that of its argument), its
+`bounds` (the output lies within the interval that the region allows), and for each input the `range` of the
+region. Z3 names a set of these that suffices; each is then left out in turn while time lasts, values first,
+and kept only where the proof needs it. What is not in the core may be anything. Other cores may exist.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 
 from coverify.verify.bounds import Box, step_bounds
-from coverify.verify.deadline import Deadline
+from coverify.verify.deadline import Deadline, OutOfTime
 from coverify.verify.decision import decision
 from coverify.verify.errors import CannotDecide
 from coverify.verify.few_changes import region_bounds
@@ -40,6 +40,9 @@ _NAMES: tuple[tuple[What, str], ...] = (
     ("range", "features' ranges"),
 )
 
+_ORDER: tuple[What, ...] = ("value", "range", "bounds")
+"""In this order it is tried to do without them."""
+
 
 @dataclass(frozen=True)
 class Reason:
@@ -57,14 +60,16 @@ class Reason:
 
 @dataclass(frozen=True)
 class Explanation:
-    """reasons: those that matter, or None where Z3 did not decide; minimal: is none of them superfluous?
-    named: how many there were of each kind.
+    """reasons: those that matter, or None where Z3 did not decide; minimal: does the proof against some rival
+    need each of them? named: how many there were of each kind.
     """
 
     reasons: tuple[Reason, ...] | None
     minimal: bool
     named: tuple[tuple[What, int], ...]
     why: str = ""
+    open: bool = False
+    """Without reasons: did Z3 run out of time?"""
 
     def summary(self) -> str:
         """For people, in one line."""
@@ -81,6 +86,7 @@ class _Cut(Encoding):
     """An encoding whose neurons are variables; `named` says what ties each to the rest."""
 
     natural: list[Box] = field(default_factory=list)
+    last: int | None = None
     named: list[tuple[Reason, Condition]] = field(default_factory=list)
 
     def _element(self, step: Step, i: int, wire: int) -> Term:
@@ -91,8 +97,12 @@ class _Cut(Encoding):
         self.constraints += constraints
         free = plus(constant(lo), place)
         defined = super()._element(step, i, wire)
-        self._name("value", wire, i, _equal(free, defined))
-        self._name("bounds", wire, i, _between(free, self.natural[wire], i))
+        operator = operator_of(self.program, wire)
+        if operator is None or operator == self.last:
+            self.constraints.append(_equal(free, defined))
+        else:
+            self._name("value", wire, i, _equal(free, defined))
+            self._name("bounds", wire, i, _between(free, self.natural[wire], i))
         return free
 
     def tie_inputs(self) -> None:
@@ -116,6 +126,13 @@ def operator_of(program: Program, wire: int) -> int | None:
     return operator if operator <= max(known, default=-1) else None
 
 
+def _last_operator(program: Program, wire: int) -> int | None:
+    """The operator whose neurons decide: the last one up to the wire."""
+    steps = enumerate(program.steps[:wire], 1)
+    found = [operator_of(program, w) for w, s in steps if isinstance(s, Staircase | Table | Max)]
+    return max((o for o in found if o is not None), default=None)
+
+
 def _equal(a: Term, b: Term) -> Condition:
     return all_of([rises_by(a, b, 0), rises_by(b, a, 0)])
 
@@ -137,43 +154,62 @@ def loose_bounds(program: Program) -> list[Box]:
 
 
 def explain(problem: Problem, deadline: Deadline) -> Explanation:
-    """What a HOLDS of the problem rests on; without reasons where that is not found in time."""
+    """What a HOLDS of the problem rests on; without reasons where that is not found in time.
+
+    Where Z3 does not get from the last hidden neurons to the outputs in half of the time, the outputs' own
+    values and bounds are named as well.
+    """
     try:
-        return _explained(problem, deadline)
+        found = _explained(problem, deadline.share(0.5), False)
+        return _explained(problem, deadline, True) if found.reasons is None and found.open else found
     except CannotDecide as err:
         return Explanation(None, False, (), str(err))
+    except OutOfTime:
+        return Explanation(None, False, (), "out of time")
 
 
-def _explained(problem: Problem, deadline: Deadline) -> Explanation:
-    """Raises CannotDecide, OutOfTime."""
+def _explained(problem: Problem, deadline: Deadline, outputs_too: bool) -> Explanation:
+    """One core for each rival, and all of them together.  Raises CannotDecide, OutOfTime."""
     natural = region_bounds(problem, deadline)
     last = decision(problem.program, natural, deadline)
-    cut = _Cut(problem.program, loose_bounds(problem.program), deadline, natural=natural)
+    loose = loose_bounds(problem.program)
+    outputs = None if outputs_too else _last_operator(problem.program, last.wire)
     label, n = problem.query.label, len(natural[last.wire].lo)
-    falls = LabelFormula(cut, last, label, n).falls([j for j in range(n) if j != label])
-    cut.tie_inputs()
-    few = few_changed(cut.places, cut.boxes[0], problem.query)
-    named = tuple(Counter(reason.what for reason, _ in cut.named).items())
-    core = _core([falls, few, *cut.constraints], [c for _, c in cut.named], deadline)
-    if core is None:
-        return Explanation(None, False, named, "Z3 did not prove it in the time given")
-    chosen, minimal = core
-    reasons = sorted((cut.named[k][0] for k in chosen), key=lambda r: (r.wire, r.element, r.what))
-    return Explanation(tuple(reasons), minimal, named)
+    reasons, named, minimal = set[Reason](), set[Reason](), True
+    for k, rival in enumerate(j for j in range(n) if j != label):
+        cut = _Cut(problem.program, loose, deadline, natural=natural, last=outputs)
+        falls = LabelFormula(cut, last, label, n).falls([rival])
+        cut.tie_inputs()
+        few = few_changed(cut.places, cut.boxes[0], problem.query)
+        cut.named.sort(key=lambda one: _ORDER.index(one[0].what))
+        named |= {reason for reason, _ in cut.named}
+        until = deadline.share(1.0 / (n - 1 - k))
+        core = _core([falls, few, *cut.constraints], [c for _, c in cut.named], until)
+        if isinstance(core, str):
+            why = "Z3 did not prove it in the time given" if core == "unknown" else "it does not hold"
+            return Explanation(None, False, _counted(named), why, core == "unknown")
+        reasons |= {cut.named[i][0] for i in core[0]}
+        minimal &= core[1]
+    ordered = sorted(reasons, key=lambda r: (r.wire, r.element, r.what))
+    return Explanation(tuple(ordered), minimal, _counted(named))
+
+
+def _counted(named: set[Reason]) -> tuple[tuple[What, int], ...]:
+    return tuple(Counter(reason.what for reason in named).items())
 
 
 def _core(
     always: Sequence[Condition], named: Sequence[Condition], deadline: Deadline
-) -> tuple[list[int], bool] | None:
-    """Numbers of named conditions that contradict `always`, and whether each is needed; None: not found."""
+) -> tuple[list[int], bool] | str:
+    """Numbers of named conditions that contradict `always`, and whether each is needed; else sat, unknown."""
     if False in always:
         return [], True
     switches = [compared("=", ex.variable(f"s{k}", 1), ex.value(1, 1)) for k in range(len(named))]
     guarded = [any_of([negated(s), c]) for s, c in zip(switches, named, strict=True)]
     script = Script.of([*always, *guarded])
     first = _check(script, list(range(len(named))), deadline)
-    if not isinstance(first, list):
-        return None
+    if isinstance(first, str):
+        return first
     core, minimal = first, True
     for k in list(first):
         if k not in core:

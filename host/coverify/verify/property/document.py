@@ -10,7 +10,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
 
 MAX_FEATURES = 1 << 20
 MAX_PARTS = 1000
@@ -20,7 +20,10 @@ MAX_DEPTH = 20
 _MAX_DIGITS = 40
 
 
-def _short(number: int | Decimal) -> int | Decimal:
+def _number(number: object) -> int | Decimal:
+    """An integer or decimal of few digits, as it stands."""
+    if isinstance(number, bool) or not isinstance(number, int | Decimal):
+        raise ValueError("must be a number")
     if isinstance(number, int):
         if abs(number) >= 10**_MAX_DIGITS:
             raise ValueError("a number of too many digits")
@@ -33,7 +36,7 @@ def _short(number: int | Decimal) -> int | Decimal:
 
 
 Number = Annotated[
-    int | Decimal, AfterValidator(_short), WithJsonSchema({"type": "number"}, mode="validation")
+    int | Decimal, PlainValidator(_number), WithJsonSchema({"type": "number"}, mode="validation")
 ]
 Code = Annotated[int, Field(ge=-(2**31), lt=2**31)]
 Count = Annotated[int, Field(ge=0, lt=2**31)]
