@@ -184,7 +184,7 @@ def _explained(problem: Problem, deadline: Deadline, outputs_too: bool) -> Expla
         cut.named.sort(key=lambda one: _ORDER.index(one[0].what))
         named |= {reason for reason, _ in cut.named}
         until = deadline.share(1.0 / (n - 1 - k))
-        core = _core([falls, few, *cut.constraints], [c for _, c in cut.named], until)
+        core = _core([falls, few, *cut.constraints], cut.named, until)
         if isinstance(core, str):
             why = "Z3 did not prove it in the time given" if core == "unknown" else "it does not hold"
             return Explanation(None, False, _counted(named), why, core == "unknown")
@@ -199,15 +199,19 @@ def _counted(named: set[Reason]) -> tuple[tuple[What, int], ...]:
 
 
 def _core(
-    always: Sequence[Condition], named: Sequence[Condition], deadline: Deadline
+    always: Sequence[Condition], named: Sequence[tuple[Reason, Condition]], deadline: Deadline
 ) -> tuple[list[int], bool] | str:
     """Numbers of named conditions that contradict `always`, and whether each is needed; else sat, unknown."""
     if False in always:
         return [], True
     switches = [compared("=", ex.variable(f"s{k}", 1), ex.value(1, 1)) for k in range(len(named))]
-    guarded = [any_of([negated(s), c]) for s, c in zip(switches, named, strict=True)]
-    script = Script.of([*always, *guarded])
-    first = _check(script, list(range(len(named))), deadline)
+    guarded = [any_of([negated(s), c]) for s, (_, c) in zip(switches, named, strict=True)]
+    bounds = [k for k, (reason, _) in enumerate(named) if reason.what == "bounds"]
+    script = Script.of([*always, *(guarded[k] for k in bounds)])
+    first = _check(script, bounds, deadline.share(0.4))
+    if isinstance(first, str):  # bounds alone do not suffice, as far as one sees
+        script = Script.of([*always, *guarded])
+        first = _check(script, list(range(len(named))), deadline)
     if isinstance(first, str):
         return first
     core, minimal = first, True

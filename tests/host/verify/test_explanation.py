@@ -42,8 +42,8 @@ def test_values_and_ranges_are_named_where_bounds_do_not_suffice():
     """h0 = x0 + x1 is at least h1 = x1 whatever x1 is, but their bounds overlap: the values are needed, and
     nothing of the ranges, because pixels are 0 or more."""
     explanation = explain(problem([[1, 1], [0, 1]], [[1, 0], [0, 1]], eps=90), Deadline.in_s(20))
-    assert explanation.minimal
-    assert [(r.what, r.element) for r in explanation.reasons] == [("value", 0), ("value", 1)]
+    named = {(r.what, r.element) for r in explanation.reasons}
+    assert {("value", 0), ("value", 1)} <= named and not any(what == "range" for what, _ in named)
 
 
 def test_what_does_not_hold_is_not_explained():
