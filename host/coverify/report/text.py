@@ -15,8 +15,10 @@ from rich.text import Text
 from coverify.report.junit import mismatch_text, query_name
 from coverify.report.merge import base_name
 from coverify.report.plain import digest, grouped, plain, seconds
+from coverify.report.repair_text import render_repair
 from coverify.report.result import Result
 from coverify.report.rows import OperatorRow, OperatorSupport, Query
+from coverify.report.separations import summaries
 from coverify.report.verdict import MEANINGS, Verdict, exit_code
 
 MAX_LINES: Final = 40
@@ -26,7 +28,7 @@ MAX_REASONS: Final = 40
 
 FOLDED: Final = {
     "name", "where", "evidence", "note", "notes", "lowered to", "kernel", "concrete", "found", "to install",
-    "part", "file", "elements",
+    "part", "file", "elements", "example",
 }  # fmt: skip
 """Columns whose cells may be broken into lines; all others stay whole."""
 
@@ -49,7 +51,10 @@ def render(result: Result, console: Console) -> None:
     _kernels(result, console)
     _diagnoses(result, console)
     _queries(result, console)
+    _separations(result, console)
     _replays(result, console)
+    if result.repair is not None:
+        render_repair(result.repair, console)
     _parts(result, console)
     _operators(result, console)
     _support(result, console)
@@ -212,6 +217,20 @@ def _reasons(row: Query, console: Console) -> None:
         more = f", … {len(elements) - MAX_REASONS} more" if len(elements) > MAX_REASONS else ""
         table.add_row(_cell(where), _cell(what), _cell(f"{', '.join(elements[:MAX_REASONS])}{more}"))
     _print(table, len(groups), console)
+
+
+def _separations(result: Result, console: Console) -> None:
+    rows = summaries(result.separations or ())
+    if not rows:
+        return
+    table = _table("Requantizations", "op", "operator", "channels differ", "accumulators", "example")
+    for row in rows[:MAX_LINES]:
+        one, example = row.example, None
+        if one is not None and one.values is not None:
+            example = f"channel {one.channel}: {one.accumulator} → {one.values[0]} / {one.values[1]}"
+        share = f"{row.differing} of {row.channels}"
+        table.add_row(*map(_cell, (row.op_index, row.op, share, grouped(row.accumulators), example)))
+    _print(table, len(rows), console)
 
 
 def _replays(result: Result, console: Console) -> None:
