@@ -36,7 +36,10 @@ from coverify.verify.query import Verdict as Answer
 from coverify.verify.witness import Witness
 from coverify.verify.worker import Worker
 
-NO_CERTIFICATE = "certificates of what holds here: the checker reads those of boxes on which the class stays"
+NO_CERTIFICATE = (
+    "certificates of all that holds here: the checker reads those of boxes on which the class stays or "
+    "linear relations of the outputs hold"
+)
 
 
 @dataclass(frozen=True)
@@ -231,16 +234,20 @@ def _reasons(explanation: Explanation) -> tuple[ReasonRow, ...]:
 def _certificate(
     task: PropertyTask, i: int | None, case: int, question: Question, outcome: Outcome
 ) -> str | None:
-    """The file that proves that the class stays on a box; None for what the checker does not read."""
+    """The file that proves that the class stays, or that relations hold, on a box; None for what the checker
+    does not read.
+    """
     network = task.network
     stays = isinstance(question.formula, ClassIs) and question.formula.wanted and question.raised is None
-    if task.out is None or outcome.argument is None or not stays or not certifiable(network.profile):
+    relation = None if stays else question.relation()
+    if task.out is None or outcome.argument is None or not certifiable(network.profile):
+        return None
+    if not stays and relation is None:
         return None
     name = _name("certificate", i, case)
     query = question.problem(Deadline.never()).query
-    Certificate(network.content, network.profile, query, outcome.argument, outcome.engine).write(
-        task.out / name
-    )
+    content, profile, engine = network.content, network.profile, outcome.engine
+    Certificate(content, profile, query, outcome.argument, engine, relation).write(task.out / name)
     try:
         check(task.out / name)
     except Rejected:

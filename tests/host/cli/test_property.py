@@ -105,13 +105,23 @@ def test_a_box_on_which_the_label_stays_has_a_certificate(tmp_path):
     assert coverify("check", tmp_path / "certificate-0-property.zip").code == 0
 
 
+def test_a_relation_that_holds_has_a_certificate(tmp_path):
+    text = "[region]\neps = 2\n[claim]\nkind = 'all'\nclaims = [\n"
+    text += "{kind = 'output', index = 1, codes = [0, 127]},\n"
+    text += "{kind = 'relation', outputs = [0, 1], coefficients = [0.5, -0.25], at_most = 0},\n]\n"
+    done = verify(tmp_path, text, "0")
+    assert done.code == 0, done
+    done = coverify("check", tmp_path / "certificate-0-property.zip", "--json", "-")
+    assert done.code == 0 and "c · y <= d" in done.result["message"]
+
+
 def test_a_hold_without_a_certificate_says_so(tmp_path):
     np.savez(tmp_path / "m.npz", mask=np.zeros(64, bool))
     done = verify(tmp_path, NEVER, "0")
     result = json.loads((tmp_path / "verify.json").read_text())
     assert (done.code == 0) == (result["verdict"] == "HOLDS")
     if done.code == 0:
-        assert any("certificates of what holds here" in gap for gap in result["not_covered"])
+        assert any("certificates of all that holds here" in gap for gap in result["not_covered"])
 
 
 def test_a_vnnlib_file_needs_no_inputs(tmp_path):

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from coverify.verify.certificate import Relation as CertifiedRelation
 from coverify.verify.deadline import Deadline
 from coverify.verify.errors import EngineFault
 from coverify.verify.problem import Problem
 from coverify.verify.property.copies import raised, raising
-from coverify.verify.property.formula import ClassIs, Formula, holds
+from coverify.verify.property.formula import ClassIs, Formula, Relation, conjuncts, holds
 from coverify.verify.property.softmax import reduced
 from coverify.verify.query import I64Array, Outcome, Robustness, Verdict
 from coverify.verify.worker import AUTO, Worker
@@ -47,6 +48,20 @@ class Question:
             case formula:
                 query = dataclasses.replace(self.region, label=0)
                 return Problem(reduced(network, formula, query, deadline), query)
+
+    def relation(self) -> CertifiedRelation | None:
+        """The claim c · y <= d of a certificate, where the formula is relations that all hold of one run."""
+        rows = list(conjuncts(self.formula))
+        if self.raised is not None or not rows or not all(isinstance(row, Relation) for row in rows):
+            return None
+        c = np.zeros((len(rows), self.network.sizes()[self.network.output]), np.int64)
+        d = np.zeros(len(rows), np.int64)
+        for k, row in enumerate(rows):
+            assert isinstance(row, Relation)
+            d[k] = row.bound
+            for element, coefficient in row.terms:
+                c[k, element] = coefficient
+        return CertifiedRelation(c, d)
 
     def inputs(self, x: I64Array) -> tuple[I64Array, I64Array]:
         """The base input and the one that breaks the property, int64 [n] each, of a point of the region."""
