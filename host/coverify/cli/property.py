@@ -97,7 +97,7 @@ def property_task(model: Path, profile: str, asked: Asked) -> PropertyTask:
     """The property and the inputs that it is asked about.  Raises BadInput, TflmError."""
     from coverify.cli.verify import labels_of, parse_indices
 
-    network = read_network(model, profile)
+    network = read_network(model, profile, classes=asked.file is None)
     data = None if asked.inputs is None else network.samples(asked.inputs)
     subject = network.subject
     if data is not None:

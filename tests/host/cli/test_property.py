@@ -10,6 +10,7 @@ import pytest
 from command import coverify
 from coverify.verify.errors import BadWitness
 from coverify.verify.witness import Witness
+from model_builder import Builder
 from oracle import NETWORKS, Tflm
 from tflm_int8 import Model
 
@@ -136,6 +137,23 @@ def test_a_vnnlib_file_needs_no_inputs(tmp_path):
     done = coverify("verify", MLP, "--property", file, "--out", tmp_path)
     assert done.code == 1
     assert coverify("replay", tmp_path / "witness-property.zip", "--device", "native:").code == 0
+
+
+def test_a_network_of_one_output_has_ranges_and_monotonicity(tmp_path):
+    """y = x / 2, so that it rises, and stays within −64..64."""
+    b = Builder()
+    x = b.input((1, 1), 0.5, 0)
+    y = b.fully_connected(x, np.array([[64]]), None, np.full(1, 1 / 128), 0.5, 0)
+    model, file = tmp_path / "half.tflite", tmp_path / "p.toml"
+    model.write_bytes(b.finish(y))
+    for claim, code in (
+        ("kind = 'monotone'\nfeature = 0\noutput = 0", 0),
+        ("kind = 'monotone'\nfeature = 0\noutput = 0\ndirection = 'falls'", 1),
+        ("kind = 'output'\nindex = 0\nreal = [-32, 32.0]", 0),
+        ("kind = 'output'\nindex = 0\nreal = [-31.9, 32.0]", 1),
+    ):
+        file.write_text(f"[claim]\n{claim}\n")
+        assert coverify("verify", model, "--property", file).code == code, claim
 
 
 def test_masks_and_few_changes_are_options(tmp_path):
