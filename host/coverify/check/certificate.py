@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from coverify.check.networks import MAX_BYTES, Reader, fixed_point, read_array, read_zip
-from coverify.check.proof import Proof
+from coverify.check.proof import Proof, Squares
 from coverify.check.steps import Ints, Network, Rejected, need
 
 SCHEMA = "coverify-certificate/1"
@@ -104,13 +104,23 @@ def _checked(members: dict[str, bytes]) -> Claim:
             document["evidence"] == "bounds" and script.shape[1:] == (4,) and rows.shape[1:] == (5,),
             "the arrays",
         )
+        squares = _squares(arrays.pop("cases", None), arrays.pop("weights", None), len(lo))
         xi = {int(key.removeprefix("xi-")): value for key, value in arrays.items()}
         need(all(v.ndim == 2 and len(v) == len(rows) for v in xi.values()), "multipliers of the wrong shape")
-        Proof(net, label, lo, hi, rows, xi).run(script)
+        Proof(net, label, lo, hi, rows, xi, squares).run(script)
     box = hashlib.sha256(lo.astype("<i8").tobytes() + hi.astype("<i8").tobytes()).hexdigest()
     return Claim(
         digests[name], profile, box, label, document["evidence"], len(lo), int((lo < hi).sum()), len(script)
     )
+
+
+def _squares(cases: Ints | None, weights: Ints | None, n: int) -> Squares:
+    """Rows that are bounded over cases: cases [c, 6]: (row, case), weights [q, 2 + n]: (row, d0, weights)."""
+    if cases is None or weights is None:
+        return {}
+    need(cases.shape[1:] == (6,) and weights.shape[1:] == (2 + n,), "cases of the wrong shape")
+    need(set(cases[:, 0].tolist()) == set(weights[:, 0].tolist()), "cases without weights")
+    return {int(w[0]): (cases[cases[:, 0] == w[0], 1:].T, int(w[1]), w[2:]) for w in weights}
 
 
 def _enumerate(net: Network, lo: Ints, hi: Ints, label: int) -> None:

@@ -12,7 +12,7 @@ D's range over the box is computed here). A script works on boxes of all wires, 
 A row (wire, element, sign, scale, m) with multipliers xi bounds, by `Network.back` from the last wire to the
 input, scale · sign · value + m · (x_j − x_label − rise), whose second part is >= 0 wherever rival j wins. Any
 integers xi and any m >= 0 give a valid bound, so nobody need be trusted for them. With scale = 0 a bound
-below 0 shows that there is no such input.
+below 0 shows that there is no such input. A row may have cases: then it is bounded by squares.py.
 """
 
 from __future__ import annotations
@@ -21,10 +21,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from coverify.check.steps import Box, Ints, Network, Softmax, Stairs, hold, need, size
+from coverify.check.squares import bound
+from coverify.check.steps import Box, Ints, Linear, Network, Softmax, Stairs, hold, need, size
 
 RIVAL, TIGHTEN, SPLIT, CLOSE = range(4)
 MAX_SUMS = 1 << 24
+Squares = dict[int, tuple[Ints, int, Ints]]
+"""Row → its cases (wire, element, value, slope, d) [5, m], d0, weights [n_input]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +41,10 @@ class Claim:
 class Proof:
     """Runs a script; `rows` [n, 5] and multipliers (wire → [n, size of the wire]) as in the certificate."""
 
-    def __init__(self, net: Network, label: int, lo: Ints, hi: Ints, rows: Ints, xi: dict[int, Ints]) -> None:
-        self.net, self.label, self.rows, self.xi = net, label, rows, xi
+    def __init__(
+        self, net: Network, label: int, lo: Ints, hi: Ints, rows: Ints, xi: dict[int, Ints], squares: Squares
+    ) -> None:
+        self.net, self.label, self.rows, self.xi, self.squares = net, label, rows, xi, squares
         last = net.steps[-1]
         self.logits = last.source if isinstance(last, Softmax) else len(net.steps)
         step = net.steps[self.logits - 1]
@@ -132,6 +137,15 @@ class Proof:
     def _bounds(self, boxes: list[Box], claim: Claim, first: int, count: int) -> Ints:
         """An upper bound of each row's form wherever rival j wins."""
         need(first >= 0 and count > 0 and first + count <= len(self.rows), "rows that do not exist")
+        total, nu = self._back(boxes, claim, first, count)
+        lo, hi = boxes[0]
+        total += np.maximum(nu[0] * lo, nu[0] * hi).sum(axis=1)
+        for row in self.squares.keys() & set(range(first, first + count)):
+            total[row - first] = self._squared(boxes, claim, row)
+        return total
+
+    def _back(self, boxes: list[Box], claim: Claim, first: int, count: int) -> tuple[Ints, dict[int, Ints]]:
+        """For each row, a constant [R], and the coefficients [R, n] that came to each wire, at last the input."""
         wire, element, sign, scale, m = self.rows[first : first + count].T
         need(np.all(m >= 0) and np.all(scale >= 0) and np.all(np.abs(sign) == 1), "a row of unknown form")
         hold(size(m) * 2, size(scale), size(m) * abs(claim.rise))
@@ -154,8 +168,38 @@ class Proof:
             hold(size(total), *(size(nu[source]) for source, _ in passed))
         lo, hi = boxes[0]
         hold(size(nu[0]) * max(size(lo), size(hi)) * len(lo), size(total))
-        total += np.maximum(nu[0] * lo, nu[0] * hi).sum(axis=1)
-        return total
+        return total, nu
+
+    def _squared(self, boxes: list[Box], claim: Claim, row: int) -> int:
+        """A row's bound where stairs next to the input have two cases: up to a value, and from the next on."""
+        (wire, element, value, slope, d), d0, weights = self.squares[row]
+        need(0 < wire[0] <= self.logits and np.all(wire == wire[0]), "cases of an unknown wire")
+        stairs, k = self.net.steps[wire[0] - 1], len(wire)
+        need(isinstance(stairs, Stairs) and stairs.source > 0 and wire[0] in self.xi, "cases of no stairs")
+        assert isinstance(stairs, Stairs)
+        linear = self.net.steps[stairs.source - 1]
+        need(isinstance(linear, Linear) and all(t[0] == 0 for t in linear.terms), "cases far from the input")
+        assert isinstance(linear, Linear)
+        (lo, hi), n = boxes[stairs.source], len(stairs.channel)
+        need(
+            len(set(element.tolist())) == k and np.all((element >= 0) & (element < n)), "cases of no element"
+        )
+        need(np.all((lo[element] <= value) & (value < hi[element])), "a case that is empty")
+        below, above, cases = hi.copy(), lo.copy(), (np.arange(k), element)
+        below[element], above[element] = value, value + 1
+        lower, upper = list(boxes), list(boxes)
+        lower[stairs.source], upper[stairs.source] = (lo, below), (above, hi)
+        total, nu = self._back(lower, claim, row, 1)
+        own, low, up = np.zeros((3, k, n), np.int64)
+        own[cases], low[cases], up[cases] = nu[wire[0]][0, element], self.xi[wire[0]][row, element], slope
+        hold(size(low), size(up))
+        constant, passed = linear.back(up - low, None, boxes)
+        rise = stairs.back(own, up, upper)[0] - stairs.back(own, low, lower)[0] + constant
+        forms, base = np.sum([part for _, part in passed], axis=0), 2 * nu[0]
+        hold(2 * size(nu[0]), size(forms) * k, 2 * size(total), size(rise) * k)
+        return bound(np.concatenate([base + forms.sum(axis=0), forms]),
+                     np.concatenate([2 * total + rise.sum(), rise]),
+                     *boxes[0], weights, np.append(d0, d))  # fmt: skip
 
     def _contradicts(self, boxes: list[Box], claim: Claim, row: int) -> bool:
         """Is the row's form, which is m times something >= 0 where the rival wins, below 0?"""

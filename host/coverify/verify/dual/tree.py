@@ -24,14 +24,28 @@ class Op(IntEnum):
     CLOSE = 3
 
 
+@dataclass(frozen=True, eq=False)
+class Squares:
+    """What bounds one row over all cases of some stairs at once (squares.py).
+
+    cases: int64 [m, 5]: wire, element, last value of the lower case, multiplier of the upper case, d; d0: the
+    d of the sign that is always 1; weights: int64 [n_input].
+    """
+
+    cases: I64Array
+    d0: int
+    weights: I64Array
+
+
 @dataclass(eq=False)
 class Bounded:
     """Rows of a proof: targets int64 [rows, 5] (wire, element, sign, scale, m), integer multipliers by
-    wire.
+    wire; squares: of a single row.
     """
 
     targets: I64Array
     multipliers: dict[int, F64Array]
+    squares: Squares | None = None
 
 
 @dataclass(eq=False)
@@ -93,4 +107,16 @@ class Script:
                 for r in self.rows
             ]
             arrays[f"xi-{wire}"] = np.concatenate(parts).astype(np.int64)
-        return arrays
+        return arrays | self._squares()
+
+    def _squares(self) -> dict[str, I64Array]:
+        """The rows that are bounded over cases: (row, case) and (row, d0, weights); nothing if none is."""
+        at = np.cumsum([0] + [len(rows.targets) for rows in self.rows])
+        cases, weights = [], []
+        for row, squares in zip(at.tolist(), (rows.squares for rows in self.rows), strict=False):
+            if squares is not None:
+                cases.append(np.insert(squares.cases, 0, row, axis=1))
+                weights.append(np.concatenate([[row, squares.d0], squares.weights]))
+        if not weights:
+            return {}
+        return {"cases": np.concatenate(cases), "weights": np.stack(weights)}
