@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from coverify.check.squares import bound
+from coverify.check.squares import greatest
 from coverify.check.steps import Box, Ints, Linear, Network, Softmax, Stairs, hold, need, size
 
 RIVAL, TIGHTEN, SPLIT, CLOSE = range(4)
@@ -145,7 +145,7 @@ class Proof:
         return total
 
     def _back(self, boxes: list[Box], claim: Claim, first: int, count: int) -> tuple[Ints, dict[int, Ints]]:
-        """For each row, a constant [R], and the coefficients [R, n] that came to each wire, at last the input."""
+        """Per row, a constant [R], and the coefficients [R, n] that came to each wire, at last the input."""
         wire, element, sign, scale, m = self.rows[first : first + count].T
         need(np.all(m >= 0) and np.all(scale >= 0) and np.all(np.abs(sign) == 1), "a row of unknown form")
         hold(size(m) * 2, size(scale), size(m) * abs(claim.rise))
@@ -171,7 +171,7 @@ class Proof:
         return total, nu
 
     def _squared(self, boxes: list[Box], claim: Claim, row: int) -> int:
-        """A row's bound where stairs next to the input have two cases: up to a value, and from the next on."""
+        """A row's bound where stairs next to the input have two cases: up to a value, and beyond."""
         (wire, element, value, slope, d), d0, weights = self.squares[row]
         need(0 < wire[0] <= self.logits and np.all(wire == wire[0]), "cases of an unknown wire")
         stairs, k = self.net.steps[wire[0] - 1], len(wire)
@@ -197,7 +197,7 @@ class Proof:
         rise = stairs.back(own, up, upper)[0] - stairs.back(own, low, lower)[0] + constant
         forms, base = np.sum([part for _, part in passed], axis=0), 2 * nu[0]
         hold(2 * size(nu[0]), size(forms) * k, 2 * size(total), size(rise) * k)
-        return bound(np.concatenate([base + forms.sum(axis=0), forms]),
+        return greatest(np.concatenate([base + forms.sum(axis=0), forms]),
                      np.concatenate([2 * total + rise.sum(), rise]),
                      *boxes[0], weights, np.append(d0, d))  # fmt: skip
 

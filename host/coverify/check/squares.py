@@ -2,8 +2,8 @@
 
 With signs x in {±1}^(1 + m), x_0 = 1, x_k telling stair k's case, the form is at most c + g · input, where
 2 c = constants · x and 2 g = forms · x. With g · input <= (g · (lo + hi) + |g| · (hi − lo)) / 2 and, for
-any weights p >= 1, 2^27 |g| <= p g² + 4^26 / p, what is left is a quadratic form xᵀ H x and a constant. It is at
-most Σ d for every d for which diag(d) − H is positive semidefinite, because x_k² = 1.
+any weights p >= 1, 2^27 |g| <= p g² + 4^26 / p, what is left is a quadratic form xᵀ H x and a constant. It
+is at most Σ d for every d for which diag(d) − H is positive semidefinite, because x_k² = 1.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from coverify.check.steps import Ints, hold, need, size
 SCALE = 26
 
 
-def bound(forms: Ints, constants: Ints, lo: Ints, hi: Ints, weights: Ints, d: Ints) -> int:
+def greatest(forms: Ints, constants: Ints, lo: Ints, hi: Ints, weights: Ints, d: Ints) -> int:
     """forms: [1 + m, n]; constants, d: [1 + m]; lo, hi, weights: [n]."""
     need(weights.shape == lo.shape and d.shape == constants.shape, "weights of another number")
     need(np.all(weights >= 1), "weights below 1")
     hold(size(forms) * (size(lo) + size(hi)) * len(lo), 2 * size(constants))
     hold(size(hi - lo) * size(weights))
     linear, heavy = 2 * constants + forms @ (lo + hi), (hi - lo) * weights
-    greatest = float((forms.astype(np.float64) ** 2 @ heavy.astype(np.float64)).max())  # no sum exceeds it
-    hold(int(2.1 * greatest), size(linear) << (SCALE + 1), size(d))
+    most = float((forms.astype(np.float64) ** 2 @ heavy.astype(np.float64)).max())  # no sum exceeds it
+    hold(int(2.1 * most), size(linear) << (SCALE + 1), size(d))
     h: Ints = 2 * ((forms * heavy) @ forms.T)
     h[0, 1:] += linear[1:] << (SCALE + 1)
     h[1:, 0] += linear[1:] << (SCALE + 1)
@@ -35,8 +35,10 @@ def bound(forms: Ints, constants: Ints, lo: Ints, hi: Ints, weights: Ints, d: In
 
 
 def positive(n: Ints) -> bool:
-    """Is a symmetric matrix seen to be positive semidefinite?  It is 2^e ((n >> e) − k I) and something that is,
-    for k + 1 rows; of that, RᵀR is taken for an R that need not be trusted; the rest must be diagonally dominant.
+    """Is a symmetric matrix seen to be positive semidefinite?
+
+    With k + 1 rows it is 2^e ((n >> e) − k I) and something that is positive; of that, RᵀR is taken, for an R
+    that need not be trusted; the rest must be diagonally dominant.
     """
     e = max(0, size(n).bit_length() - 58)
     n = (n >> e) - (len(n) - 1) * np.eye(len(n), dtype=np.int64)

@@ -28,8 +28,8 @@ _ROOM = 2.0**57
 
 @dataclass(frozen=True, eq=False)
 class Bound:
-    """An exact bound of a row in units of `unit`, its evidence, inputs [N, n] at which the row is likely to be
-    great, and where the cases are least decided: (wire, element, last value of the lower case).
+    """An exact bound of a row in units of `unit`, its evidence, inputs [N, n] at which it is likely to be
+    reached, and where the cases are least decided: (wire, element, last value of the lower case).
     """
 
     bound: int

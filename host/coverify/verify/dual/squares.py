@@ -1,11 +1,11 @@
 """How large is the greatest of a linear form over all 2^m cases of m stairs at once, without visiting them?
 
 Each of m stairs is cut in two cases with multipliers of its own. With signs x in {±1}^(1 + m), x_0 = 1, the
-form's coefficients on the input are half of x · B, and its bound is a sum of magnitudes of x · B and something
-linear in x. Magnitudes are replaced by squares, |g| <= g²/(2t) + t/2, so that what is left to bound is a quadratic
-form xᵀ H x on signs: at most Σ d wherever diag(d) − H is positive semidefinite. t, d and the multipliers are
-free: any are valid. They are found by an interior-point method in floats; `Signs.bound` evaluates rounded ones
-in exact integers (docs/certificates.md).
+form's coefficients on the input are half of x · B, and its bound is a sum of magnitudes of x · B and
+something linear in x. Magnitudes are replaced by squares, |g| <= g²/(2t) + t/2, so that what is left to bound
+is a quadratic form xᵀ H x on signs: at most Σ d wherever diag(d) − H is positive semidefinite. t, d and the
+multipliers are free: any are valid. They are found by an interior-point method in floats; `Signs.bound`
+evaluates rounded ones in exact integers (docs/certificates.md).
 """
 
 from __future__ import annotations
@@ -77,7 +77,8 @@ def _lift(n: F64Array) -> float:
 def positive(n: I64Array) -> bool:
     """Is a symmetric integer matrix positive semidefinite?  False also where this cannot be told.
 
-    N >> e less its rounding, minus RᵀR for an integer R near its Cholesky factor, must be diagonally dominant.
+    N >> e less its rounding, minus RᵀR for an integer R near its Cholesky factor, must be diagonally
+    dominant.
     """
     size = len(n)
     e = max(0, int(np.abs(n).max()).bit_length() - 58)
