@@ -14,7 +14,7 @@ import numpy as np
 from coverify.verify.dual.descent import Rows, evaluate
 from coverify.verify.dual.relaxation import Boxes, F64Array, Pieces, Relaxation
 from coverify.verify.dual.squares import SCALE, Found, Parts, Signs, centred, minimised
-from coverify.verify.dual.tree import Bounded, Squares
+from coverify.verify.dual.tree import Bounded, Squares, Warm
 from coverify.verify.query import I64Array
 from tflm_int8.program.primitives import Affine, Staircase
 
@@ -28,15 +28,18 @@ _ROOM = 2.0**57
 
 @dataclass(frozen=True, eq=False)
 class Bound:
-    """An exact bound of a row in units of `unit`, its evidence, inputs [N, n] at which it is likely to be
-    reached, and where the cases are least decided: (wire, element, last value of the lower case).
+    """A row's bound in units of `unit`, exact where there is evidence, else a guess.
+
+    inputs: [N, n], at which it is likely to be reached; split: where the cases are least decided, (wire,
+    element, last value of the lower case).
     """
 
-    bound: int
+    bound: float
     unit: int
-    evidence: Bounded
+    evidence: Bounded | None
     inputs: F64Array
     split: tuple[int, int, int] | None
+    warm: Warm
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,11 +75,13 @@ class Cases:
         return None
 
     def bound(
-        self, rows: Rows, boxes: Boxes, multipliers: dict[int, F64Array], target: float
-    ) -> Bound | None:
+        self, rows: Rows, boxes: Boxes, multipliers: dict[int, F64Array], target: float,
+        warm: Warm | None = None,
+    ) -> Bound | None:  # fmt: skip
         """The bound of one row over all cases; None where it does not apply.  boxes: those of one part.
 
-        target: the search ends below this bound. All in units of 1.
+        target: the search ends below this bound; one that stays above 0 is not made exact when target < 0.
+        All in units of 1.
         """
         above = {w: v for w, v in multipliers.items() if w > self.wire}
         pieces = self.relaxation.pieces(boxes, self.natural, False)
@@ -94,7 +99,7 @@ class Cases:
         order = np.concatenate([np.arange(n + m), np.arange(n, n + m)])
         lower, upper = (self._pieces(at, False) for at in (cut.lower, cut.upper))
         element = np.concatenate([whole, cut.elements, cut.elements])
-        table = _Table.of(nu, element, lower, upper, n + m)
+        table = _Table.of(nu, element, lower, upper, n + m, (self.stairs.rule.lo, self.stairs.rule.hi))
         own = (nu[varying, None] * pieces[self.wire].value[0, varying]).max(axis=1).sum()
         x_lo, x_hi = (end[0].astype(np.float64) for end in boxes[0])
         g = bare.asked[0][0] if 0 in bare.asked else np.zeros(len(x_lo))
@@ -105,8 +110,15 @@ class Cases:
             weights[order], bias[order], table.xi, table.least, table.most, table.gain,
             g, constant, x_lo, x_hi,
         )  # fmt: skip
+        if warm is not None:
+            old = warm.xi[parts.side.astype(np.int64), element]
+            parts.xi = np.clip(np.where(np.isnan(old), table.xi, old), table.least, table.most)
         found = minimised(parts, ROUNDS, target)
-        return self._exact(rows, boxes, multipliers, cut, whole, parts, found, nu)
+        kept = Warm(found.t, np.full((3, len(nu)), np.nan))
+        kept.xi[parts.side.astype(np.int64), element] = found.xi
+        if target < 0 and found.bound >= 0:
+            return Bound(found.bound, 1, None, _corners(parts, found), self._split(cut, found), kept)
+        return self._exact(rows, boxes, multipliers, cut, whole, parts, found, nu, kept)
 
     def _cut(self, nu: F64Array, varying: I64Array, boxes: Boxes) -> Cut:
         lo, hi = (end[0, varying] for end in boxes[self.stairs.source])
@@ -137,7 +149,7 @@ class Cases:
 
     def _exact(
         self, rows: Rows, boxes: Boxes, multipliers: dict[int, F64Array], cut: Cut, whole: I64Array,
-        parts: Parts, found: Found, nu: F64Array,
+        parts: Parts, found: Found, nu: F64Array, warm: Warm,
     ) -> Bound | None:  # fmt: skip
         """The bound for rounded multipliers and weights, in integers."""
         unit = _unit(parts, found)
@@ -176,13 +188,23 @@ class Cases:
             [np.full(m, self.wire), cut.elements, cut.values, up.astype(np.int64), d[1:]], axis=1
         )
         squares = Squares(cases.astype(np.int64), int(d[0]), p)
-        targets = np.array([[self.relaxation.logits, 0, 1, 0, int(scaled.m[0])]])
+        targets = np.array([[*_target(rows, self.relaxation.logits, unit), int(scaled.m[0])]])
         evidence = Bounded(targets, dict(done.multipliers), squares)
-        split = None
-        if m:
-            k = int(((1 - found.moments[0, 1:] ** 2) * d[1:]).argmax())
-            split = self.stairs.source, int(cut.elements[k]), int(cut.values[k])
-        return Bound(bound, unit, evidence, _corners(parts, found), split)
+        return Bound(bound, unit, evidence, _corners(parts, found), self._split(cut, found), warm)
+
+    def _split(self, cut: Cut, found: Found) -> tuple[int, int, int] | None:
+        if not len(cut.elements):
+            return None
+        k = int(((1 - found.moments[0, 1:] ** 2) * found.d[1:]).argmax())
+        return self.stairs.source, int(cut.elements[k]), int(cut.values[k])
+
+
+def _target(rows: Rows, logits: int, unit: int) -> tuple[int, int, int, int]:
+    """(wire, element, sign, scale) of a row."""
+    for wire, values in rows.base.items():
+        element = int(np.abs(values[0]).argmax())
+        return wire, element, int(np.sign(values[0, element])), unit
+    return logits, 0, 1, 0
 
 
 def _corners(parts: Parts, found: Found) -> F64Array:
@@ -232,16 +254,24 @@ class _Table:
     most: F64Array
 
     @staticmethod
-    def of(nu: F64Array, element: I64Array, lower: Pieces, upper: Pieces, n_lower: int) -> _Table:
-        """The first n_lower parts from the lower cases, the others from the upper ones."""
+    def of(
+        nu: F64Array, element: I64Array, lower: Pieces, upper: Pieces, n_lower: int, ends: tuple[int, int]
+    ) -> _Table:
+        """The first n_lower parts from the lower cases, the others from the upper ones.
+
+        A multiplier is the stairs' slope, and free only where a clamp, one of `ends`, bends the other way.
+        """
         a, b = element[:n_lower], element[n_lower:]
         both = [(getattr(lower, name)[0][a], getattr(upper, name)[0][b]) for name in Pieces.__annotations__]
         value, first, last, rising, falling, _, full = (np.concatenate(pair) for pair in both)
-        flat = value.max(axis=1) == value.min(axis=1)
         own = nu[element]
-        end = np.where(flat, 0.0, own * full)
-        xi = np.clip(own * np.where(own > 0, rising, falling), np.minimum(end, 0), np.maximum(end, 0))
-        return _Table(own, value, first, last, xi, np.minimum(end, 0), np.maximum(end, 0))
+        rise = value.max(axis=1) - value.min(axis=1)
+        end = np.where(rise > 1, own * full, own * rise / np.maximum(last[:, -1] - first[:, 0], 1))
+        bend = np.where(own > 0, value[:, -1] == ends[1], value[:, 0] == ends[0]) & (rise > 1)
+        xi = np.where(bend, own * np.where(own > 0, rising, falling), end)
+        least = np.where(bend, np.minimum(end, 0), end)
+        most = np.where(bend, np.maximum(end, 0), end)
+        return _Table(own, value, first, last, np.clip(xi, least, most), least, most)
 
     def gain(self, xi: F64Array) -> tuple[F64Array, F64Array]:
         """max over a of nu · y(a) − xi · a, and that a: [P] each."""

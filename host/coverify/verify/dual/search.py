@@ -70,8 +70,17 @@ class Search:
         """Bound the parts; those that stay open.  Raises Counterexample."""
         live = [node for node in nodes if node.boxes is not None]
         self.nodes += len(nodes)
-        if not live:
-            return []
+        settled = [node for node in live if node.warm is not None and self._inherited(node)]
+        left = [node for node in settled if node.closed is None]
+        live = [node for node in live if node not in settled]
+        return left + (self._descended(live, rounds) if live else [])
+
+    def _inherited(self, node: Node) -> bool:
+        """Bound a part by cases as its parent was; is nothing left to do but to divide it?"""
+        start = {w: v[None] for w, v in node.start.items()}
+        return self._squared(node, self._rows([node]), 0, self._stacked([node]), start) or bool(node.split)
+
+    def _descended(self, live: list[Node], rounds: int) -> list[Node]:
         boxes, rows = self._stacked(live), self._rows(live)
         guess = self.relaxation.pieces(boxes, self._natural, False)
         start = self._start(live, guess)
@@ -95,28 +104,31 @@ class Search:
             if node.bound < 0:
                 target = np.array([[self.relaxation.logits, 0, 1, 0, UNIT]])
                 node.closed = Bounded(target, {w: v[k : k + 1] for w, v in done.multipliers.items()})
-            elif not self._squared(node, rows, k, boxes, done):
+            elif not self._squared(node, rows, k, boxes, done.multipliers):
                 open_.append(k)
         if open_:
             self._look(done.value[0][open_])
         return [self._marked(live[k], done, k) for k in open_]
 
-    def _squared(self, node: Node, rows: Rows, k: int, boxes: Boxes, done: Pass) -> bool:
+    def _squared(
+        self, node: Node, rows: Rows, k: int, boxes: Boxes, multipliers: dict[int, F64Array]
+    ) -> bool:
         """Close a node by all cases of the first stairs at once."""
         if self.cases is None or self._saturated(node) is not None:
             return False
         one = Rows({}, rows.claim[k : k + 1], rows.rise[k : k + 1], np.ones(1))
         own: Boxes = [(lo[min(k, len(lo) - 1)][None], hi[min(k, len(hi) - 1)][None]) for lo, hi in boxes]
-        above = self._linear_logits(node, {w: v[k : k + 1] / UNIT for w, v in done.multipliers.items()})
-        found = self.cases.bound(one, own, above, -1e-3)
+        above = self._linear_logits(node, {w: v[k : k + 1] / UNIT for w, v in multipliers.items()})
+        found = self.cases.bound(one, own, above, -1e-3, node.warm)
         if found is None:
             return False
         self._look(found.inputs)
+        node.warm = found.warm
         if found.bound >= 0:
             node.bound = UNIT * found.bound / found.unit
             node.split = found.split
             return False
-        node.split, node.closed = None, found.evidence
+        node.split, node.closed, node.warm = None, found.evidence, None
         return True
 
     def _linear_logits(self, node: Node, multipliers: dict[int, F64Array]) -> dict[int, F64Array]:
@@ -406,7 +418,9 @@ class Search:
 
     def _deepen(self, node: Node, first: bool) -> None:
         """Tighten an open part while that helps, then queue it."""
-        for _ in range(TIGHTENINGS if first else node.depth % TIGHTEN_EVERY == 0):
+        for _ in range(
+            0 if node.warm is not None else TIGHTENINGS if first else node.depth % TIGHTEN_EVERY == 0
+        ):
             self.deadline.check()
             worth = self.tighten(node)
             if node.boxes is None:
@@ -435,7 +449,9 @@ class Search:
             boxes = list(node.boxes)
             boxes[wire] = lo, hi
             settled = None if lo[e] > hi[e] else self.claims.settled(boxes, node.rival, wire)
-            parts.append(Node(node.rival, settled, dict(node.start), node.bound, node.depth + 1))
+            parts.append(
+                Node(node.rival, settled, dict(node.start), node.bound, node.depth + 1, warm=node.warm)
+            )
         node.parts = tuple(parts)
         node.boxes = None
         return parts

@@ -143,26 +143,25 @@ class Parts:
 
 @dataclass(eq=False)
 class Found:
-    """The best multipliers [P], t [n] and bound; moments [k, k]: the signs' second moments at the optimum."""
+    """The best multipliers [P], t [n] and bound; d [k]; moments [k, k]: the signs' second moments there."""
 
     xi: F64Array
     t: F64Array
     bound: float
     moments: F64Array
+    d: F64Array
 
 
-def minimised(parts: Parts, rounds: int, target: float, barrier: float = 0.05) -> Found:
+def minimised(
+    parts: Parts, rounds: int, target: float, t: F64Array | None = None, barrier: float = 0.05
+) -> Found:
     """Alternate between d (Newton on a logarithmic barrier), t (in closed form) and multipliers (Newton)."""
     xi = parts.xi.copy()
     b, constants, at = parts.forms(xi)
-    t = np.sqrt((b * b).sum(axis=1)) + 1e-9
-    d, mu, best, worse = None, 0.0, Found(xi, t, np.inf, np.eye(parts.k)), 0
+    t = np.sqrt((b * b).sum(axis=1)) + 1e-9 if t is None else t
+    d, mu, best, worse = None, 0.0, Found(xi, t, np.inf, np.eye(parts.k), np.ones(parts.k)), 0
     for _ in range(rounds):
-        linear = constants + parts.middle @ b
-        h = (b * (parts.radius / (2 * t))[:, None]).T @ b
-        h[0] += linear / 2
-        h[:, 0] += linear / 2
-        tails = float(parts.radius @ t) / 2
+        h, tails = _quadratic(parts, b, constants, t)
         if d is None:
             d = np.abs(h).sum(axis=1)
             mu = barrier * (float(d.sum()) + tails) / parts.k
@@ -171,7 +170,7 @@ def minimised(parts: Parts, rounds: int, target: float, barrier: float = 0.05) -
         bound = tails + float(d.sum())
         worse = 0 if bound < best.bound else worse + 1
         if bound < best.bound:
-            best = Found(xi, t, bound, moments)
+            best = Found(xi, t, bound, moments, d)
         if bound < target or worse > 1:
             break
         moved = b @ moments
@@ -179,7 +178,21 @@ def minimised(parts: Parts, rounds: int, target: float, barrier: float = 0.05) -
         xi = _stepped(parts, xi, at, moved / t[:, None] * parts.radius[:, None], moments, t)
         b, constants, at = parts.forms(xi)
         mu *= 0.7
+    if best.bound >= target:
+        b, constants, _ = parts.forms(best.xi)
+        h, tails = _quadratic(parts, b, constants, best.t)
+        best.d, _ = centred(h, best.d, 1e-4 * mu)
+        best.bound = min(best.bound, tails + float(best.d.sum()))
     return best
+
+
+def _quadratic(parts: Parts, b: F64Array, constants: F64Array, t: F64Array) -> tuple[F64Array, float]:
+    """H [k, k] and a constant: the form is at most the latter and xᵀ H x for signs x."""
+    linear = constants + parts.middle @ b
+    h: F64Array = (b * (parts.radius / (2 * t))[:, None]).T @ b
+    h[0] += linear / 2
+    h[:, 0] += linear / 2
+    return h, float(parts.radius @ t) / 2
 
 
 def _stepped(

@@ -48,6 +48,16 @@ class Bounded:
     squares: Squares | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Warm:
+    """Where a later search over cases may start: t [n]; multipliers [3, elements]: 0 of whole stairs, 1 of
+    upper, −1 of lower cases, or NaN.
+    """
+
+    t: F64Array
+    xi: F64Array
+
+
 @dataclass(eq=False)
 class Node:
     """A part of the box on which `rival` may win; boxes None: empty.
@@ -63,6 +73,7 @@ class Node:
     depth: int = 0
     tightened: list[Bounded] = field(default_factory=list)
     closed: Bounded | None = None
+    warm: Warm | None = None
     split: tuple[int, int, int] | None = None
     parts: tuple[Node, ...] = ()
 
@@ -74,6 +85,7 @@ class Script:
     steps: list[tuple[int, int, int, int]] = field(default_factory=list)
     rows: list[Bounded] = field(default_factory=list)
     n_rows: int = 0
+    _at: dict[int, int] = field(default_factory=dict, init=False)
 
     def add(self, root: Node) -> None:
         """The proof that root.rival never wins; every leaf of the tree is closed."""
@@ -90,7 +102,10 @@ class Script:
                 self.steps.append((Op.CLOSE, -1 if node.closed is None else self._put(node.closed), 0, 0))
 
     def _put(self, rows: Bounded) -> int:
-        first = self.n_rows
+        """The number of the first row; rows that several trees share are put once."""
+        if id(rows) in self._at:
+            return self._at[id(rows)]
+        first = self._at[id(rows)] = self.n_rows
         self.rows.append(rows)
         self.n_rows += len(rows.targets)
         return first
