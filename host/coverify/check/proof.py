@@ -1,238 +1,189 @@
-"""The argument: for every rival class, a script that leaves no input of the box on which it could win.
+"""The argument: a script that leaves no input of the box on which a row of C · x <= d fails, x the last wire.
 
-The label is the first greatest output. Rival j beats it only where x_j − x_label >= rise on the logits (a
-last softmax is not crossed: its outputs tie iff logits differ by less than a gap D that depends on the sum;
-D's range over the box is computed here). A script works on boxes of all wires, the root's from intervals:
+It narrows boxes of all wires on which that row fails (c · x >= d + 1), the root's being intervals:
 
-    RIVAL j                  refute rival j, from the root's boxes
-    TIGHTEN first count      bound accumulators by the rows first..first + count − 1 of multipliers
+    ROW j                    now show row j, from the root's boxes
+    TIGHTEN first count      bound values by the bounds first..first + count − 1
     SPLIT wire element v     first the part with value <= v, later the part with value > v
-    CLOSE row                the part is empty: by the row's multipliers, or row = −1: by its boxes
+    CLOSE bound              the part is empty: by a bound, or (−1) by its boxes
 
-A row (wire, element, sign, scale, m) with multipliers xi bounds, by `Network.back` from the last wire to the
-input, scale · sign · value + m · (x_j − x_label − rise), whose second part is >= 0 wherever rival j wins. Any
-integers xi and any m >= 0 give a valid bound, so nobody need be trusted for them. With scale = 0 a bound
-below 0 shows that there is no such input. A row may have cases: then it is bounded by squares.py.
+A bound (wire, element, sign, scale, m) is one of scale · sign · value + m · (c · x − d − 1), whose second
+part is >= 0 where row j fails: so floor(bound / scale) bounds sign · value there, and with scale = 0 a bound
+below 0 shows that there is no such input. Any multipliers xi and any m >= 0 give valid bounds: nobody need be
+trusted for them. A bound may have cases of stairs next to the input: then squares.py has the last word.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 import numpy as np
 
 from coverify.check.squares import greatest
-from coverify.check.steps import Box, Ints, Linear, Network, Softmax, Stairs, hold, need, size
+from coverify.check.steps import CELLS, Ints, Linear, Network, Pieces, exact, need, norm, size
 
-RIVAL, TIGHTEN, SPLIT, CLOSE = range(4)
-MAX_SUMS = 1 << 24
-Squares = dict[int, tuple[Ints, int, Ints]]
-"""Row → its cases (wire, element, value, slope, d) [5, m], d0, weights [n_input]."""
-
-
-@dataclass(frozen=True, eq=False)
-class Claim:
-    """Rival j wins only where x_j − x_label >= rise on wire `logits`."""
-
-    j: int
-    rise: int
+ROW, TIGHTEN, SPLIT, CLOSE = range(4)
+Cases = dict[int, tuple[Ints, int, Ints]]
+"""Bound → its cases (wire, element, value, slope, d) [5, m], d of the constant sign, weights [inputs]."""
 
 
 class Proof:
-    """Runs a script; `rows` [n, 5] and multipliers (wire → [n, size of the wire]) as in the certificate."""
+    """box [2, n]; bounds [b, 5] and xi (wire → [b, elements of the wire]) as in the certificate."""
 
-    def __init__(
-        self, net: Network, label: int, lo: Ints, hi: Ints, rows: Ints, xi: dict[int, Ints], squares: Squares
-    ) -> None:
-        self.net, self.label, self.rows, self.xi, self.squares = net, label, rows, xi, squares
-        last = net.steps[-1]
-        self.logits = last.source if isinstance(last, Softmax) else len(net.steps)
-        step = net.steps[self.logits - 1]
-        self.stairs = step if isinstance(step, Stairs) else None
-        self.root: list[Box] = [(lo, hi)]
-        for step in net.steps[: self.logits]:
-            assert not isinstance(step, Softmax)
+    def __init__(self, net: Network, box: Ints, bounds: Ints, xi: dict[int, Ints], cases: Cases) -> None:
+        self.net, self.bounds, self.xi, self.cases, self.root = net, bounds, xi, cases, [box]
+        for step in net.steps:
             self.root.append(step.interval(self.root))
-        self.gaps = self._gaps(last) if isinstance(last, Softmax) else (1, 1)
 
-    def run(self, script: Ints) -> None:
-        """Rejected unless the script refutes every rival."""
-        lo, hi = self.root[self.logits]
-        left = {j for j in range(len(lo)) if j != self.label and not self._behind(j, lo, hi)}
-        claim, stack = None, list[list[Box] | None]()
-        for op, a, b, c in script.tolist():
-            if op == RIVAL:
-                need(not stack and 0 <= a < len(lo) and a != self.label, "a rival out of order")
-                claim = Claim(a, self._rise(a))
-                stack.append(self._settled(list(self.root), claim))
+    def products(self, script: Ints) -> int:
+        """At most how many multiply-adds a script takes, as a Python integer."""
+        passes: int = sum(
+            {TIGHTEN: 2 + max(count, 0), SPLIT: 4}.get(op, 2) for op, _, count, _ in script.tolist()
+        )
+        m = max((len(case[0][0]) for case in self.cases.values()), default=0)
+        squares = m * (self.net.cost + self.net.n * m + m * m)
+        return max(passes, 1) * (self.net.cost + squares + 10_000 * len(self.net.steps))
+
+    def run(self, script: Ints, c: Ints, d: Ints) -> None:
+        """Rejected unless the script shows every row that does not follow from the root's boxes."""
+        exact(norm(c) * max(1, *(size(box) for box in self.root)), size(d))
+        left, stack = set[int](), list[list[Ints] | None]()
+        for j in range(len(c)):
+            self.c, self.least, self.j = c[j], int(d[j]) + 1, j
+            left |= {j} if self.narrowed(self.root) is not None else set()
+        for op, first, second, third in script.tolist():
+            if op == ROW:
+                need(not stack and 0 <= first < len(c), "a row out of order")
+                self.c, self.least, self.j = c[first], int(d[first]) + 1, first
+                stack.append(self.narrowed(self.root))
                 continue
-            need(claim is not None and stack, "a step outside a rival's script")
-            assert claim is not None
-            boxes = stack[-1]
+            boxes = stack.pop()
             if op == TIGHTEN:
-                stack[-1] = None if boxes is None else self._tightened(boxes, claim, a, b)
+                stack.append(boxes and self.narrowed(boxes, self.shown(boxes, first, second)))
             elif op == SPLIT:
-                stack.pop()
-                stack += [self._cut(boxes, claim, a, b, c, 1), self._cut(boxes, claim, a, b, c, 0)]
-                need(len(stack) < 4096, "a tree that is too deep")
+                need(len(stack) * sum(box.size for box in self.root) < 16 * CELLS, "a tree that is too deep")
+                parts = ((first, second, -1, -third - 1), (first, second, 1, third))
+                stack += [boxes and self.narrowed(boxes, [part]) for part in parts]
             else:
-                need(op == CLOSE, "an unknown step of the script")
-                need(boxes is None or (a >= 0 and self._contradicts(boxes, claim, a)), "a part is not closed")
-                stack.pop()
-                if not stack:
-                    left.discard(claim.j)
-        need(not stack and not left, f"the script does not refute {len(left)} rivals")
+                need(
+                    op == CLOSE and (boxes is None or self.contradicted(boxes, first)), "a part is not closed"
+                )
+                left -= set() if stack else {self.j}
+        need(not stack and not left, f"the script leaves {len(left)} rows open")
 
-    def _rise(self, j: int) -> int:
-        """A later index must push the label out of the ties; an earlier one need only tie."""
-        return self.gaps[0] if j > self.label else min(self.gaps[0], 1 - self.gaps[1])
-
-    def _behind(self, j: int, lo: Ints, hi: Ints) -> bool:
-        """Do the root's boxes alone refute rival j?"""
-        tied = j < self.label and max(lo[self.label] - hi[j], (lo - hi[j]).max()) < self.gaps[1]
-        return bool(hi[j] - lo[self.label] < self.gaps[0]) and not tied
-
-    def _gaps(self, last: Softmax) -> tuple[int, int]:
-        """The least and greatest D(S), the least d whose output is below that of d = 0, over the row's sums
-        S.
-        """
-        lo, hi = self.root[self.logits]
-        table = last.exponentials
-        far, near = table[np.maximum(hi.max() - lo, 0)], table[np.maximum(lo.max() - hi, 0)]
-        first, end = int(far.sum() + (table[0] - far).min()), int(near.sum()) + 1
-        need(first > 0 and end - first <= MAX_SUMS and end < 2**31, "a softmax of too many sums")
-        found = []
-        for start in range(first, end, 1 << 18):
-            sums = np.arange(start, min(start + (1 << 18), end))
-            top, gap, d = last.output(sums, 0), np.full(len(sums), 256), 1
-            while d < 256 and np.any(gap == 256):  # outputs do not rise with d: they come from raw[d]
-                gap, d = np.where((gap == 256) & (last.output(sums, d) < top), d, gap), d + 1
-            found += [int(gap.min()), int(gap.max())]
-        return min(found), max(found)
-
-    def _settled(self, boxes: list[Box], claim: Claim, start: int = 0) -> list[Box] | None:
-        """Intervals anew from wire `start` on, and what the claim says of the logits; None when empty."""
-        for k in range(start, self.logits):
-            step = self.net.steps[k]
-            assert not isinstance(step, Softmax)
-            (lo, hi), (a, b) = boxes[k + 1], step.interval(boxes)
-            boxes[k + 1] = np.maximum(lo, a), np.minimum(hi, b)
-            if np.any(boxes[k + 1][0] > boxes[k + 1][1]):
+    def narrowed(
+        self, boxes: list[Ints], facts: Iterable[tuple[int, int, int, int]] = ()
+    ) -> list[Ints] | None:
+        """The boxes where the row fails and sign · value <= end for (wire, element, sign, end), or None."""
+        boxes, start = [box.copy() for box in boxes], len(boxes)
+        for wire, element, sign, end in facts:
+            need(wire >= 0 and element >= 0, "an element that does not exist")
+            low, high = boxes[wire][:, element].tolist()
+            low, high = (low, min(high, end)) if sign > 0 else (max(low, -end), high)
+            boxes[wire][:, element], start = np.clip([low, high], -(2**62), 2**62), min(start, wire)
+            if low > high:
                 return None
-        lo, hi = (end.copy() for end in boxes[self.logits])
-        lo[claim.j] = max(lo[claim.j], lo[self.label] + claim.rise)
-        hi[self.label] = min(hi[self.label], hi[claim.j] - claim.rise)
-        boxes[self.logits] = lo, hi
-        if self.stairs is not None:
-            first, last = (end.copy() for end in boxes[self.stairs.source])
-            first[claim.j] = max(first[claim.j], self.stairs.edge(claim.j, int(lo[claim.j])))
-            last[self.label] = min(
-                last[self.label], self.stairs.edge(self.label, int(hi[self.label]) + 1) - 1
+        for k, step in enumerate(self.net.steps[start:], start + 1):
+            (low, high), (a, b) = boxes[k], step.interval(boxes)
+            boxes[k] = np.stack([np.maximum(low, a), np.minimum(high, b)])
+            if np.any(boxes[k][0] > boxes[k][1]):
+                return None
+        lo, hi = boxes[-1]
+        slack = (
+            int(np.maximum(self.c * lo, self.c * hi).sum()) - self.least
+        )  # what c · x may fall below its most
+        for i in np.flatnonzero(self.c):
+            room = slack // abs(int(self.c[i]))
+            lo[i], hi[i] = (
+                (max(lo[i], hi[i] - room), hi[i]) if self.c[i] > 0 else (lo[i], min(hi[i], lo[i] + room))
             )
-            boxes[self.stairs.source] = first, last
-            if np.any(first > last):
-                return None
-        return None if np.any(lo > hi) else boxes
+        return None if slack < 0 or not self.above_stairs(boxes) else boxes
 
-    def _bounds(self, boxes: list[Box], claim: Claim, first: int, count: int) -> Ints:
-        """An upper bound of each row's form wherever rival j wins."""
-        need(first >= 0 and count > 0 and first + count <= len(self.rows), "rows that do not exist")
-        total, nu = self._back(boxes, claim, first, count)
-        lo, hi = boxes[0]
-        total += np.maximum(nu[0] * lo, nu[0] * hi).sum(axis=1)
-        for row in self.squares.keys() & set(range(first, first + count)):
-            total[row - first] = self._squared(boxes, claim, row)
+    def above_stairs(self, boxes: list[Ints]) -> bool:
+        """Narrow what the last stairs read to where they give their box; is anything left?"""
+        step, (lo, hi) = self.net.steps[-1], boxes[-1]
+        if not isinstance(step, Pieces) or np.any(np.diff(step.values) < 0):
+            return True
+        box, starts, n = boxes[step.sources[0]], step.starts, step.channel
+        box[0] = np.maximum(box[0], starts[n, np.searchsorted(step.values, lo)])
+        box[1] = np.minimum(box[1], starts[n, np.searchsorted(step.values, hi, side="right")] - 1)
+        return bool(np.all(box[0] <= box[1]))
+
+    def upper(self, boxes: list[Ints], first: int, count: int) -> Ints:
+        """An upper bound of each of these forms where the row fails."""
+        total, nu = self.walked(boxes, first, count)
+        total = total + np.maximum(nu[0] * boxes[0][0], nu[0] * boxes[0][1]).sum(axis=1)
+        for k in self.cases.keys() & set(range(first, first + count)):
+            total[k - first] = self.over_cases(boxes, k)
         return total
 
-    def _back(self, boxes: list[Box], claim: Claim, first: int, count: int) -> tuple[Ints, dict[int, Ints]]:
-        """Per row, a constant [R], and the coefficients [R, n] that came to each wire, at last the input."""
-        wire, element, sign, scale, m = self.rows[first : first + count].T
-        need(np.all(m >= 0) and np.all(scale >= 0) and np.all(np.abs(sign) == 1), "a row of unknown form")
-        hold(size(m) * 2, size(scale), size(m) * abs(claim.rise))
-        nu = {w: np.zeros((count, len(boxes[w][0])), np.int64) for w in range(self.logits + 1)}
-        for w in set(wire.tolist()):
-            at = np.flatnonzero(wire == w)
-            need(0 <= w <= self.logits and np.all(element[at] >= 0), "a row of an unknown wire")
-            nu[w][at, element[at]] += sign[at] * scale[at]
-        nu[self.logits][:, claim.j] += m
-        nu[self.logits][:, self.label] -= m
-        total: Ints = -m * claim.rise
-        for w in range(self.logits, 0, -1):
-            step = self.net.steps[w - 1]
-            assert not isinstance(step, Softmax)
-            xi = self.xi[w][first : first + count] if w in self.xi else None
-            part, passed = step.back(nu[w], xi, boxes)
-            total = total + part
-            for source, more in passed:
-                nu[source] = nu[source] + more
-            hold(size(total), *(size(nu[source]) for source, _ in passed))
-        lo, hi = boxes[0]
-        hold(size(nu[0]) * max(size(lo), size(hi)) * len(lo), size(total))
+    def walked(self, boxes: list[Ints], first: int, count: int) -> tuple[Ints, list[Ints]]:
+        """Per form a constant, and the coefficients [count, n] that come to each wire, at last the input."""
+        wire, element, sign, scale, m = self.bounds[first : first + count].T
+        need(
+            np.all((m >= 0) & (scale >= 0) & (abs(sign) == 1) & (wire >= 0) & (element >= 0)),
+            "an unknown form",
+        )
+        exact(size(m) * (size(self.c) + abs(self.least)), size(scale))
+        nu = [np.zeros((count, box.shape[1]), np.int64) for box in boxes]
+        for k in range(count):
+            nu[wire[k]][k, element[k]] = sign[k] * scale[k]
+        nu[-1] += m[:, None] * self.c
+        total: Ints = -m * self.least
+        for k, step in reversed(list(enumerate(self.net.steps, 1))):
+            xi = self.xi[k][first : first + count].astype(np.int64) if k in self.xi else None
+            constant, parts = step.back(nu[k], xi, boxes)
+            total = total + constant
+            for source, part in zip(step.sources, parts, strict=True):
+                nu[source] = nu[source] + part
+            exact(size(total), *(size(nu[source]) for source in step.sources))
+        exact(norm(nu[0]) * size(boxes[0]), size(total))
         return total, nu
 
-    def _squared(self, boxes: list[Box], claim: Claim, row: int) -> int:
-        """A row's bound where stairs next to the input have two cases: up to a value, and beyond."""
-        (wire, element, value, slope, d), d0, weights = self.squares[row]
-        need(0 < wire[0] <= self.logits and np.all(wire == wire[0]), "cases of an unknown wire")
-        stairs, k = self.net.steps[wire[0] - 1], len(wire)
-        need(isinstance(stairs, Stairs) and stairs.source > 0 and wire[0] in self.xi, "cases of no stairs")
-        assert isinstance(stairs, Stairs)
-        linear = self.net.steps[stairs.source - 1]
-        need(isinstance(linear, Linear) and all(t[0] == 0 for t in linear.terms), "cases far from the input")
-        assert isinstance(linear, Linear)
-        (lo, hi), n = boxes[stairs.source], len(stairs.channel)
+    def over_cases(self, boxes: list[Ints], k: int) -> int:
+        """A bound where each of some stairs next to the input has two cases: up to a value, and beyond.
+
+        In the upper case the stair's multiplier is `slope`; its values there and its coefficients on the input
+        are added to what the lower cases give.
+        """
+        (wire, element, value, slope, d), d0, weights = self.cases[k]
+        need(np.all(wire == wire[0]) and wire[0] in self.xi, "cases of more than one step, or of none")
+        stairs, m = self.net.steps[wire[0] - 1], np.arange(len(wire))
+        need(isinstance(stairs, Pieces) and stairs.sources[0] > 0, "cases of other than stairs")
+        linear = self.net.steps[stairs.sources[0] - 1]
         need(
-            len(set(element.tolist())) == k and np.all((element >= 0) & (element < n)), "cases of no element"
+            isinstance(linear, Linear) and set(linear.sources) == {0}, "cases that are not next to the input"
         )
+        (lo, hi), n = boxes[stairs.sources[0]], boxes[wire[0]].shape[1]
+        need(np.all((element >= 0) & (element < n)) and len(set(element.tolist())) == len(m), "an element")
         need(np.all((lo[element] <= value) & (value < hi[element])), "a case that is empty")
-        below, above, cases = hi.copy(), lo.copy(), (np.arange(k), element)
-        below[element], above[element] = value, value + 1
-        lower, upper = list(boxes), list(boxes)
-        lower[stairs.source], upper[stairs.source] = (lo, below), (above, hi)
-        total, nu = self._back(lower, claim, row, 1)
-        own, low, up = np.zeros((3, k, n), np.int64)
-        own[cases], low[cases], up[cases] = nu[wire[0]][0, element], self.xi[wire[0]][row, element], slope
-        hold(size(low), size(up))
-        constant, passed = linear.back(up - low, None, boxes)
+        lower, upper, own, low, up = list(boxes), list(boxes), *np.zeros((3, len(m), n), np.int64)
+        lower[stairs.sources[0]] = below = np.stack([lo, hi])
+        upper[stairs.sources[0]] = above = np.stack([lo, hi])
+        below[1, element], above[0, element] = value, value + 1
+        total, nu = self.walked(lower, k, 1)
+        own[m, element], low[m, element] = nu[wire[0]][0, element], self.xi[wire[0]][k, element]
+        up[m, element] = slope
+        exact(size(low), size(up))
+        constant, parts = linear.back(up - low, None, boxes)
         rise = stairs.back(own, up, upper)[0] - stairs.back(own, low, lower)[0] + constant
-        forms, base = np.sum([part for _, part in passed], axis=0), 2 * nu[0]
-        hold(2 * size(nu[0]), size(forms) * k, 2 * size(total), size(rise) * k)
-        return greatest(np.concatenate([base + forms.sum(axis=0), forms]),
-                     np.concatenate([2 * total + rise.sum(), rise]),
-                     *boxes[0], weights, np.append(d0, d))  # fmt: skip
+        forms = np.sum(parts, axis=0)
+        exact(2 * size(nu[0]), size(forms) * len(m), 2 * size(total), size(rise) * len(m))
+        forms = np.concatenate([2 * nu[0] + forms.sum(axis=0), forms])
+        constants = np.concatenate([2 * total + rise.sum(), rise])
+        return greatest(forms, constants, *boxes[0], weights, np.append(d0, d))
 
-    def _contradicts(self, boxes: list[Box], claim: Claim, row: int) -> bool:
-        """Is the row's form, which is m times something >= 0 where the rival wins, below 0?"""
-        bound = self._bounds(boxes, claim, row, 1)
-        need(self.rows[row, 3] == 0, "a closing row that bounds something else")
-        return bool(bound[0] < 0)
+    def contradicted(self, boxes: list[Ints], k: int) -> bool:
+        need(0 <= k < len(self.bounds) and self.bounds[k, 3] == 0, "a closing bound of another form")
+        return bool(self.upper(boxes, k, 1)[0] < 0)
 
-    def _tightened(self, boxes: list[Box], claim: Claim, first: int, count: int) -> list[Box] | None:
-        bounds, boxes = self._bounds(boxes, claim, first, count), list(boxes)
-        for (wire, element, sign, scale, _), bound in zip(
-            self.rows[first : first + count].tolist(), bounds, strict=True
-        ):
-            need(scale > 0, "a row that bounds nothing")
-            lo, hi = (end.copy() for end in boxes[wire])
-            if sign > 0:
-                hi[element] = min(hi[element], int(bound) // scale)
-            else:
-                lo[element] = max(lo[element], -(int(bound) // scale))
-            if lo[element] > hi[element]:
-                return None
-            boxes[wire] = lo, hi
-        return self._settled(boxes, claim, int(self.rows[first : first + count, 0].min()))
-
-    def _cut(
-        self, boxes: list[Box] | None, claim: Claim, wire: int, element: int, v: int, upper: int
-    ) -> list[Box] | None:
-        if boxes is None:
-            return None
-        need(0 <= wire <= self.logits and 0 <= element < len(boxes[wire][0]), "a split of an unknown element")
-        boxes, (lo, hi) = list(boxes), (end.copy() for end in boxes[wire])
-        if upper:
-            lo[element] = max(lo[element], v + 1)
-        else:
-            hi[element] = min(hi[element], v)
-        boxes[wire] = lo, hi
-        return None if lo[element] > hi[element] else self._settled(boxes, claim, wire)
+    def shown(self, boxes: list[Ints], first: int, count: int) -> Iterable[tuple[int, int, int, int]]:
+        """The facts that these bounds show, so many at a time."""
+        need(first >= 0 and 0 < count <= len(self.bounds) - first, "bounds that do not exist")
+        step = max(1, CELLS // sum(box.size for box in boxes))
+        for at in range(first, first + count, step):
+            rows = self.bounds[at : min(at + step, first + count)].tolist()
+            for (wire, element, sign, scale, _), bound in zip(
+                rows, self.upper(boxes, at, len(rows)), strict=True
+            ):
+                yield wire, element, sign, int(bound) // scale

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from coverify.check.steps import Ints, hold, need, size
+from coverify.check.steps import Ints, exact, need, size
 
 SCALE = 26
 
@@ -19,11 +19,11 @@ def greatest(forms: Ints, constants: Ints, lo: Ints, hi: Ints, weights: Ints, d:
     """forms: [1 + m, n]; constants, d: [1 + m]; lo, hi, weights: [n]."""
     need(weights.shape == lo.shape and d.shape == constants.shape, "weights of another number")
     need(np.all(weights >= 1), "weights below 1")
-    hold(size(forms) * (size(lo) + size(hi)) * len(lo), 2 * size(constants))
-    hold(size(hi - lo) * size(weights))
+    exact(size(forms) * (size(lo) + size(hi)) * len(lo), 2 * size(constants))
+    exact(size(hi - lo) * size(weights))
     linear, heavy = 2 * constants + forms @ (lo + hi), (hi - lo) * weights
     most = float((forms.astype(np.float64) ** 2 @ heavy.astype(np.float64)).max())  # no sum exceeds it
-    hold(int(2.1 * most), size(linear) << (SCALE + 1), size(d))
+    exact(int(2.1 * most), size(linear) << (SCALE + 1), size(d))
     h: Ints = 2 * ((forms * heavy) @ forms.T)
     h[0, 1:] += linear[1:] << (SCALE + 1)
     h[1:, 0] += linear[1:] << (SCALE + 1)
@@ -46,7 +46,7 @@ def positive(n: Ints) -> bool:
         lower = np.linalg.cholesky(n - np.eye(len(n)) * (size(n) * len(n) / 2**26))
     except np.linalg.LinAlgError:
         return False
-    hold(int(2 * (lower**2).sum(axis=1).max()))
+    exact(int(2 * (lower**2).sum(axis=1).max()))
     r = np.rint(lower).astype(np.int64)
     left = n - r @ r.T
     return bool(np.all(2 * left.diagonal() >= np.abs(left).sum(axis=1)))

@@ -15,8 +15,10 @@ from rich.text import Text
 from coverify.report.junit import mismatch_text, query_name
 from coverify.report.merge import base_name
 from coverify.report.plain import digest, grouped, plain, seconds
+from coverify.report.repair_text import render_repair
 from coverify.report.result import Result
 from coverify.report.rows import OperatorRow, OperatorSupport
+from coverify.report.separations import summaries
 from coverify.report.verdict import MEANINGS, Verdict, exit_code
 
 MAX_LINES: Final = 40
@@ -24,7 +26,7 @@ MAX_LINES: Final = 40
 
 FOLDED: Final = {
     "name", "where", "evidence", "note", "notes", "lowered to", "kernel", "concrete", "found", "to install",
-    "part", "file",
+    "part", "file", "example",
 }  # fmt: skip
 """Columns whose cells may be broken into lines; all others stay whole."""
 
@@ -47,7 +49,10 @@ def render(result: Result, console: Console) -> None:
     _kernels(result, console)
     _diagnoses(result, console)
     _queries(result, console)
+    _separations(result, console)
     _replays(result, console)
+    if result.repair is not None:
+        render_repair(result.repair, console)
     _parts(result, console)
     _operators(result, console)
     _support(result, console)
@@ -193,6 +198,20 @@ def _queries(result: Result, console: Console) -> None:
     _print(table, len(rows), console)
 
 
+def _separations(result: Result, console: Console) -> None:
+    rows = summaries(result.separations or ())
+    if not rows:
+        return
+    table = _table("Requantizations", "op", "operator", "channels differ", "accumulators", "example")
+    for row in rows[:MAX_LINES]:
+        one, example = row.example, None
+        if one is not None and one.values is not None:
+            example = f"channel {one.channel}: {one.accumulator} → {one.values[0]} / {one.values[1]}"
+        share = f"{row.differing} of {row.channels}"
+        table.add_row(*map(_cell, (row.op_index, row.op, share, grouped(row.accumulators), example)))
+    _print(table, len(rows), console)
+
+
 def _replays(result: Result, console: Console) -> None:
     rows = result.replays or ()
     if not rows:
@@ -219,31 +238,35 @@ def _operators(result: Result, console: Console) -> None:
     rows = result.operators or ()
     if not rows:
         return
-    table = _table(
-        "Operators",
-        "op",
-        "operator",
-        "writes",
-        "shape",
-        "scale",
-        "zero",
-        "accumulator",
-        "overflows",
-        "lowered to",
-    )
-    for row in rows[:MAX_LINES]:
-        reach = None if row.accumulator is None else f"{row.accumulator[0]}…{row.accumulator[1]}"
-        scale = None if row.scale is None else f"{row.scale:.4g}"
-        lowered = f"refused: {row.refused}" if row.refused else ", ".join(row.lowered_to) or "the same wire"
-        written = ", ".join(map(str, row.outputs))
-        shape = "×".join(map(str, row.shape))
-        table.add_row(
-            *map(
-                _cell,
-                (row.op_index, row.op, written, shape, scale, row.zero_point, reach, _overflow(row), lowered),
-            )
-        )
+    shown = [_operator_cells(row) for row in rows[:MAX_LINES]]
+    known = [name for name in shown[0] if any(cells[name] is not None for cells in shown)]
+    table = _table("Operators", *known)
+    for cells in shown:
+        table.add_row(*(_cell(cells[name]) for name in known))
     _print(table, len(rows), console)
+
+
+def _operator_cells(row: OperatorRow) -> dict[str, object]:
+    """What is known of an operator, by column."""
+    return {
+        "op": row.op_index,
+        "operator": row.op,
+        "writes": ", ".join(map(str, row.outputs)),
+        "shape": "×".join(map(str, row.shape)),
+        "scale": None if row.scale is None else f"{row.scale:.4g}",
+        "zero": row.zero_point,
+        "accumulator": None if row.accumulator is None else f"{row.accumulator[0]}…{row.accumulator[1]}",
+        "overflows": _overflow(row),
+        "lowered to": _refusal(row) or ", ".join(row.lowered_to) or "the same wire",
+    }
+
+
+def _refusal(row: OperatorRow) -> str | None:
+    """Why it is refused, without what its own row says already."""
+    if row.refused is None:
+        return None
+    _, found, why = row.refused.partition(": ")
+    return f"refused: {why if found and row.refused.startswith('op ') else row.refused}"
 
 
 def _overflow(row: OperatorRow) -> str | None:
