@@ -41,8 +41,8 @@ _SPREADS, _FOCI = (0.05, 0.1, 0.3), (0.05, 0.1, 0.2)
 """How the stairs are smoothed (see climb.py): each row draws one of each."""
 _SHAKEN = 0.2
 """The share of the features that a shaken point draws anew."""
-_KINDS = 6
-"""Of so many starts one is a random point and one a random corner; the others are shaken best points."""
+_KINDS = 3
+"""Of so many starts one is a random point and one a random corner; what is left are shaken best points."""
 
 
 def search(
