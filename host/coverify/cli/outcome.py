@@ -41,6 +41,14 @@ OutOption = Annotated[
 ProfileOption = Annotated[str, typer.Option(help="Kernel profile: whose arithmetic the reference follows.")]
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C in a verb that has something to show for it: `result` is what is known."""
+
+    def __init__(self, result: Result) -> None:
+        self.result = result
+        super().__init__()
+
+
 @dataclass(frozen=True)
 class Output:
     """Where a result goes: `json` is a file or "-", `out` a folder that gets <verb>.json."""
@@ -72,7 +80,9 @@ def run_verb(verb: str, output: Output, body: Callable[[], Result]) -> NoReturn:
     try:
         result = body()
         _emit(output, _stamped(result, started))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
+        if isinstance(stop, Interrupted):
+            _emit(output, _stamped(stop.result, started))
         Console(stderr=True).print("interrupted", style="bold")
         raise typer.Exit(INTERRUPTED) from None
     except (CoverifyError, TflmError, OSError) as error:

@@ -3,6 +3,7 @@
 Only reads results; knows no device, solver or model file.
 """
 
+from coverify.report.campaign_rows import CactusLine, CurvePoint, Radius
 from coverify.report.diagnosis import (
     AxisErrors,
     Diagnosis,
@@ -37,7 +38,9 @@ __all__ = [
     "SCHEMA",
     "AxisErrors",
     "BoardRow",
+    "CactusLine",
     "Check",
+    "CurvePoint",
     "Device",
     "Diagnosis",
     "ErrorCount",
@@ -54,6 +57,7 @@ __all__ = [
     "Part",
     "Picture",
     "Query",
+    "Radius",
     "Replay",
     "ReportError",
     "ReportPaths",

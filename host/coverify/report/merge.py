@@ -61,6 +61,9 @@ def merge(sources: Sequence[Source]) -> Result:
         kernels=_only([result.kernels for result in results]),
         diagnoses=_rows(sources, lambda result: result.diagnoses),
         queries=_rows(sources, lambda result: result.queries, picture=None),
+        radii=_rows(sources, lambda result: result.radii, picture=None),
+        curve=_only([result.curve for result in results]),
+        cactus=_only([result.cactus for result in results]),
         replays=_rows(sources, lambda result: result.replays),
         parts=tuple(source.part for source in sources),
         not_covered=tuple(
