@@ -27,6 +27,8 @@ MAX_FILE_BYTES = 64 << 20
 MAX_TENSOR_ELEMENTS = 1 << 26
 MAX_DIMENSIONS = 8
 MAX_OPERATORS = 1 << 14
+_ZIP = b"PK\x03\x04"
+"""How a zip archive begins."""
 
 _TYPES: dict[int, str] = {
     0: "float32", 1: "float16", 2: "int32", 3: "uint8", 4: "int64", 6: "bool", 7: "int16", 9: "int8",
@@ -174,7 +176,7 @@ class Model:
     def read(path: Path | str) -> Model:
         """Read a file.  Raises MalformedModel, UnsupportedModel, OSError."""
         path = Path(path)
-        name = path.name.encode("utf-8", "replace").decode()
+        name = (path.name or str(path)).encode("utf-8", "replace").decode()
         size = path.stat().st_size
         if not path.is_file():
             raise UnsupportedModel(name, "this is not a regular file")
@@ -187,6 +189,8 @@ class Model:
         """The model in `content`; `name` is used in messages.  Raises MalformedModel, UnsupportedModel."""
         if len(content) > MAX_FILE_BYTES:
             raise UnsupportedModel(name, f"the file is larger than {MAX_FILE_BYTES >> 20} MiB")
+        if content.startswith(_ZIP):
+            raise MalformedModel(name, "this is a zip archive (an .npz?)")
         try:
             return _Reader(name, content).model()
         except Damaged as error:

@@ -33,7 +33,7 @@ app = typer.Typer(
     help="Prove or break properties of an int8 TFLM network on its exact integers, and show on the "
     "microcontroller that these integers are the right ones.\n\n"
     "Exit codes: 0 conforms, holds, confirmed; 1 mismatch, violated, refuted; 2 usage or bad input; "
-    "3 link or device; 4 inconclusive.",
+    "3 link or device; 4 inconclusive; 130 interrupted.",
 )
 app.command("doctor")(doctor)
 app.command("boards")(boards_verb)

@@ -35,6 +35,7 @@ from coverify.campaign.runner import Asking, run
 from coverify.campaign.tally import Tally
 from coverify.cli.outcome import Interrupted, Output
 from coverify.report import Query, Radius, Result, write_result
+from coverify.report.curve_plot import write_plots
 from coverify.report.verdict import Verdict, worst
 from coverify.verify.problem import Problem
 from coverify.verify.query import Outcome
@@ -97,7 +98,10 @@ def carry_out(work: Work, how: How, output: Output) -> Result:
             raise Interrupted(campaign.result()) from None
         finally:
             ledger.sweep()
-        return campaign.result()
+        result = campaign.result()
+        if out is not None:
+            write_plots(out, result)
+        return result
 
 
 class _Campaign:

@@ -27,6 +27,9 @@ from coverify.report.result import write_atomically
 from tflm_int8 import Model, TflmError, UnsupportedModel, UnsupportedOp
 
 INTERRUPTED = 130
+BROKEN_PIPE = 141
+PIPE_WIDTH = 120
+"""Columns of text that goes into a file or a pipe."""
 _DOES_NOT_FIT = (Status.TOO_BIG, Status.UNSUPPORTED, Status.NO_ARENA)
 """Refusals that are about the model on this board, not about the line."""
 
@@ -49,6 +52,14 @@ class Interrupted(KeyboardInterrupt):
         super().__init__()
 
 
+class _Console(Console):
+    """A reader that has had enough (`| head`) is no verdict: it ends the verb as SIGPIPE would."""
+
+    def on_broken_pipe(self) -> None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(BROKEN_PIPE)
+
+
 @dataclass(frozen=True)
 class Output:
     """Where a result goes: `json` is a file or "-", `out` a folder that gets <verb>.json."""
@@ -59,7 +70,10 @@ class Output:
     @property
     def console(self) -> Console:
         """Where text goes: standard output, or standard error when that is taken by the JSON."""
-        return Console(stderr=self.json == "-", highlight=False)
+        console = _Console(stderr=self.json == "-", highlight=False)
+        if not console.is_terminal and "COLUMNS" not in os.environ:
+            console.width = PIPE_WIDTH
+        return console
 
     def emit(self, result: Result) -> None:
         """Write and render the result."""

@@ -47,6 +47,7 @@ def render(result: Result, console: Console) -> None:
     _kernels(result, console)
     _diagnoses(result, console)
     _queries(result, console)
+    _radii(result, console)
     _replays(result, console)
     _parts(result, console)
     _operators(result, console)
@@ -193,6 +194,21 @@ def _queries(result: Result, console: Console) -> None:
     _print(table, len(rows), console)
 
 
+def _radii(result: Result, console: Console) -> None:
+    rows = result.radii or ()
+    if not rows:
+        return
+    columns = ("sample", "certified", "attacked", "closed", "engine", "time", "label", "became", "evidence")
+    table = _table("Largest radius", *columns)
+    for row in rows[:MAX_LINES]:
+        files = ", ".join(base_name(name) for name in (row.certificate, row.witness) if name)
+        closed = Text("yes" if row.closed else "no", style=STYLES[exit_code(row.verdict)])
+        radii = (f"sample {row.index}", row.certified, row.attacked)
+        more = (row.engines, seconds(row.time_s), row.label, row.predicted, files or None)
+        table.add_row(*map(_cell, radii), closed, *map(_cell, more))
+    _print(table, len(rows), console)
+
+
 def _replays(result: Result, console: Console) -> None:
     rows = result.replays or ()
     if not rows:
@@ -219,31 +235,35 @@ def _operators(result: Result, console: Console) -> None:
     rows = result.operators or ()
     if not rows:
         return
-    table = _table(
-        "Operators",
-        "op",
-        "operator",
-        "writes",
-        "shape",
-        "scale",
-        "zero",
-        "accumulator",
-        "overflows",
-        "lowered to",
-    )
-    for row in rows[:MAX_LINES]:
-        reach = None if row.accumulator is None else f"{row.accumulator[0]}…{row.accumulator[1]}"
-        scale = None if row.scale is None else f"{row.scale:.4g}"
-        lowered = f"refused: {row.refused}" if row.refused else ", ".join(row.lowered_to) or "the same wire"
-        written = ", ".join(map(str, row.outputs))
-        shape = "×".join(map(str, row.shape))
-        table.add_row(
-            *map(
-                _cell,
-                (row.op_index, row.op, written, shape, scale, row.zero_point, reach, _overflow(row), lowered),
-            )
-        )
+    shown = [_operator_cells(row) for row in rows[:MAX_LINES]]
+    known = [name for name in shown[0] if any(cells[name] is not None for cells in shown)]
+    table = _table("Operators", *known)
+    for cells in shown:
+        table.add_row(*(_cell(cells[name]) for name in known))
     _print(table, len(rows), console)
+
+
+def _operator_cells(row: OperatorRow) -> dict[str, object]:
+    """What is known of an operator, by column."""
+    return {
+        "op": row.op_index,
+        "operator": row.op,
+        "writes": ", ".join(map(str, row.outputs)),
+        "shape": "×".join(map(str, row.shape)),
+        "scale": None if row.scale is None else f"{row.scale:.4g}",
+        "zero": row.zero_point,
+        "accumulator": None if row.accumulator is None else f"{row.accumulator[0]}…{row.accumulator[1]}",
+        "overflows": _overflow(row),
+        "lowered to": _refusal(row) or ", ".join(row.lowered_to) or "the same wire",
+    }
+
+
+def _refusal(row: OperatorRow) -> str | None:
+    """Why it is refused, without what its own row says already."""
+    if row.refused is None:
+        return None
+    _, found, why = row.refused.partition(": ")
+    return f"refused: {why if found and row.refused.startswith('op ') else row.refused}"
 
 
 def _overflow(row: OperatorRow) -> str | None:

@@ -212,3 +212,18 @@ def test_ctrl_c_exits_with_130_and_no_traceback(after_s):
     _, said = run.communicate(timeout=60)
     assert run.returncode == 130, said
     assert "Traceback" not in said
+
+
+def test_a_reader_that_stops_early_ends_the_verb_as_sigpipe_would():
+    writer = subprocess.Popen(
+        [sys.executable, "-m", "coverify", "ops"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    writer.stdout.close()
+    assert writer.wait(timeout=120) == 141
+    assert b"Traceback" not in writer.stderr.read()
+
+
+def test_an_archive_and_a_folder_are_named_as_what_they_are(tmp_path):
+    np.savez(tmp_path / "net.npz", x=np.zeros(3))
+    assert "zip archive" in coverify("inspect", tmp_path / "net.npz").stdout
+    assert "inspect: .: this is not a regular file" in coverify("inspect", ".", cwd=tmp_path).stdout
