@@ -11,10 +11,12 @@ use one that only you can reach (or TLS).
 from __future__ import annotations
 
 import contextlib
+import logging
 import pickle
 import queue
 import re
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
@@ -23,6 +25,7 @@ from typing import Any, Final
 from coverify.campaign.entry import Entry
 from coverify.campaign.errors import ClusterError
 from coverify.campaign.pool import Answer, Settle, Task, one_thread_each
+from coverify.errors import BadInput
 from coverify.verify.engines import confirm
 from coverify.verify.errors import MissingPackage
 from coverify.verify.query import Outcome, Robustness
@@ -32,6 +35,8 @@ from tflm_int8.program.primitives import Program
 CONNECT_S: Final = 30.0
 _AHEAD: Final = 2
 """Tasks under way per thread of the cluster: one at work, one that waits there."""
+_LOOK_EVERY_S: Final = 2.0
+_ADDRESS: Final = re.compile(r"(tcp|tls|ws|wss|ucx)://[^/\s]+:[0-9]{1,5}")
 _LOCAL: Final = re.compile(r"local:([1-9][0-9]{0,2})")
 
 
@@ -72,7 +77,11 @@ def _distributed() -> ModuleType:
 def _client(address: str) -> Iterator[Any]:
     """A client of the cluster at an address, or of one that is started here ("local:N")."""
     dask = _distributed()
+    for name in [name for name in logging.root.manager.loggerDict if name.startswith("distributed")]:
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters is raised
     local = _LOCAL.fullmatch(address)
+    if not local and not _ADDRESS.fullmatch(address):
+        raise BadInput(f"--cluster {address}: neither tcp://host:port (or tls://…) nor local:N")
     with contextlib.ExitStack() as stack:
         try:
             if local:
@@ -101,6 +110,7 @@ class DaskPool:
         self._stack = contextlib.ExitStack()
         self._networks: list[tuple[Program, Any]] = []
         self._futures: set[Any] = set()
+        self._threads, self._look_again_s = 0, 0.0
 
     def __enter__(self) -> DaskPool:
         self._client = self._stack.enter_context(_client(self._address))
@@ -115,15 +125,25 @@ class DaskPool:
 
     @property
     def capacity(self) -> int:
-        return _AHEAD * max(1, sum(map(int, self._client.nthreads().values())))
+        if time.monotonic() >= self._look_again_s:
+            with self._talking("its workers cannot be counted"):
+                self._threads = sum(map(int, self._client.nthreads().values()))
+            self._look_again_s = time.monotonic() + _LOOK_EVERY_S
+        return _AHEAD * max(1, self._threads)
+
+    @contextlib.contextmanager
+    def _talking(self, what: str) -> Iterator[None]:
+        """Whatever goes wrong between client and scheduler, as our error."""
+        try:
+            yield
+        except Exception as err:
+            raise ClusterError(f"--cluster {self._address}: {what}: {err}") from err
 
     def submit(self, task: Task) -> None:
         asked = (task.problem.query, task.engine, task.timeout_s, task.seed)
-        try:
+        with self._talking("a query cannot be sent"):
             network = self._network(task.problem.program)
             future = self._client.submit(_decide, network, *asked, pure=False)
-        except Exception as err:
-            raise ClusterError(f"--cluster {self._address}: a query cannot be sent: {err}") from err
         self._futures.add(future)
         future.add_done_callback(lambda done: self._done(task, done))
 
@@ -137,7 +157,13 @@ class DaskPool:
         return future
 
     def wait(self) -> Answer:
-        return self._answers.get()
+        while True:
+            try:
+                return self._answers.get(timeout=_LOOK_EVERY_S)
+            except queue.Empty:
+                if self._client.status not in ("running", "connecting"):
+                    said = f"--cluster {self._address}: lost, the client is {self._client.status}"
+                    raise ClusterError(said) from None
 
     def _done(self, task: Task, future: Any) -> None:
         """In a thread of the client: the answer is settled in one of ours."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from coverify.errors import BadInput, CoverifyError
+from coverify.errors import BadInput, CoverifyError, LinkError
 
 
 class JournalDamaged(BadInput):
@@ -54,12 +54,10 @@ class JournalUnwritable(CoverifyError):
         super().__init__(f"{path}: the journal cannot be written: {why}")
 
 
-class ClusterError(CoverifyError):
+class ClusterError(LinkError):
     """The cluster cannot be reached, was lost, or its workers cannot run coverify; the journal keeps what was
     decided.
     """
-
-    exit_code = 3
 
 
 class Contradiction(CoverifyError):

@@ -20,7 +20,7 @@ from coverify.report.plain import plain, seconds
 from coverify.report.result import Result, write_atomically
 
 LEFT: Final = 52.0
-RIGHT: Final = 418.0
+RIGHT: Final = 408.0
 TOP: Final = 12.0
 BOTTOM: Final = 212.0
 MAX_LINES: Final = 8
