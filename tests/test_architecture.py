@@ -21,7 +21,7 @@ PACKAGES = {
     },
     "host/coverify/campaign": {
         "coverify.campaign", "coverify.verify", "coverify.report", "coverify.errors", "tflm_int8", "numpy",
-        "pydantic", "distributed",
+        "coverify.__version__", "pydantic", "distributed",
     },
     "host/coverify/boards": {
         "coverify.boards", "coverify.link", "coverify.errors", "coverify.files", "tomli", "serial",

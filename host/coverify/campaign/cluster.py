@@ -22,10 +22,11 @@ from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 from typing import Any, Final
 
+from coverify import __version__
 from coverify.campaign.entry import Entry
 from coverify.campaign.errors import ClusterError
 from coverify.campaign.pool import Answer, Settle, Task, one_thread_each
-from coverify.errors import BadInput
+from coverify.errors import BadInput, CoverifyError
 from coverify.verify.engines import confirm
 from coverify.verify.errors import MissingPackage
 from coverify.verify.query import Outcome, Robustness
@@ -55,8 +56,12 @@ def _unpacked(network: bytes) -> Program:
     return program
 
 
-def _decide(program: Program, query: Robustness, engine: str, timeout_s: float, seed: int) -> Outcome:
-    """One query, on a worker."""
+def _decide(
+    client: str, program: Program, query: Robustness, engine: str, timeout_s: float, seed: int
+) -> Outcome:
+    """One query, on a worker; `client` is the version of coverify that asks."""
+    if client != __version__:
+        raise ClusterError(f"the worker has coverify {__version__}, the client {client}")
     if _kept.worker is None:
         one_thread_each()
         _kept.worker = Worker(program)
@@ -143,7 +148,7 @@ class DaskPool:
         asked = (task.problem.query, task.engine, task.timeout_s, task.seed)
         with self._talking("a query cannot be sent"):
             network = self._network(task.problem.program)
-            future = self._client.submit(_decide, network, *asked, pure=False)
+            future = self._client.submit(_decide, __version__, network, *asked, pure=False)
         self._futures.add(future)
         future.add_done_callback(lambda done: self._done(task, done))
 
@@ -189,6 +194,11 @@ class DaskPool:
             return Outcome.unknown(task.engine, f"the workers that had this query died: {err}"[:1000])
         except (dask.client.FutureCancelledError, OSError, TimeoutError) as err:
             raise ClusterError(f"--cluster {self._address}: lost: {err}") from err
+        except CoverifyError:
+            raise
+        except Exception as err:
+            said = f"--cluster {self._address}: a worker cannot decide (is coverify there?): {err}"
+            raise ClusterError(said) from err
         if not isinstance(outcome, Outcome):
             raise ClusterError(f"--cluster {self._address}: a worker answered with {type(outcome)}")
         return outcome
