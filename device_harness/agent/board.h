@@ -31,6 +31,9 @@ struct cv_board {
     const char *counter; /* what counts them, e.g. "DWT", "SysTick"; NULL with `cycles` NULL */
     uint32_t clock_hz;   /* how fast it counts; 0: unknown */
 
+    /* Called before every operator and whenever bytes have come: a watchdog's. NULL: there is none. */
+    void (*alive)(void *port);
+
     /* The most bytes of stack ever used, of how many. NULL: not measured. */
     uint32_t (*stack_used)(void *port);
     uint32_t stack_bytes;

@@ -53,6 +53,8 @@ void cv_invocation_begin(struct cv_session *s, uint32_t id, bool stepped)
 enum cv_status cv_invocation_run_next(struct cv_session *s, uint64_t *cycles, struct cv_reply *r)
 {
     struct cv_refusal why = {s->next_op, {0, {0}}};
+    if (s->board->alive != NULL)
+        s->board->alive(s->board->port);
     uint64_t before = now(s);
     enum cv_status status = s->board->engine->run(s->next_op, &why);
     *cycles = now(s) - before;

@@ -85,8 +85,11 @@
  * USAGE        request: empty. Legal in every state.  body: u32 arena bytes used (0: no model) |
  *                    u32 most bytes of stack ever used | u32 bytes of stack (0 and 0: not measured)
  * FAULT        device only, seq 0, no answer preamble:  u32 boot | u32 exception number |
- *              u32 r0 r1 r2 r3 r12 lr pc xpsr | u32 cfsr hfsr mmfar bfar.  Sent when the core faults and
- *              again for every 0x00 received after that; nothing else is answered until a reset.
+ *              u32 r0 r1 r2 r3 r12 lr pc xpsr | u32 cfsr hfsr mmfar bfar | u32 sp |
+ *              u32 end of the stack | u32 trail[8].  Registers that could not be stacked are 0; the trail is what on the stack looks
+ *              like return addresses, the innermost first, then 0.  Exception 14 is the watchdog: no operator
+ *              ended in its time.  Sent when the core faults and again for every 0x00 received after that;
+ *              nothing else is answered until a reset.  Older firmware stops before sp.
  */
 #ifndef COVERIFY_PROTOCOL_H
 #define COVERIFY_PROTOCOL_H

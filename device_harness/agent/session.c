@@ -407,6 +407,8 @@ uint32_t cv_session_poll(struct cv_session *s)
     uint8_t chunk[64];
     struct cv_frame frame;
     uint32_t n = s->board->read(s->board->port, chunk, sizeof chunk);
+    if (s->board->alive != NULL)
+        s->board->alive(s->board->port);
     for (uint32_t i = 0; i < n; i++)
         if (cv_receiver_push(&s->receiver, chunk[i], &frame))
             cv_session_request(s, &frame);

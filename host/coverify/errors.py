@@ -7,7 +7,8 @@ An error is never a verdict: a mismatch, a counterexample or an unknown is a res
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 
 class CoverifyError(Exception):
@@ -89,7 +90,11 @@ class DeviceRefused(CoverifyError):
 
 @dataclass(frozen=True)
 class FaultRegisters:
-    """What a Cortex-M core stacked, and its fault status registers; zero where a port has none."""
+    """What a Cortex-M core stacked, and its fault status registers; zero where a port has none.
+
+    sp, stack_end: where the stack pointer stood, and the lowest address that it may have; trail: what on the
+    stack looks like return addresses, innermost first.
+    """
 
     r0: int
     r1: int
@@ -103,24 +108,66 @@ class FaultRegisters:
     hfsr: int
     mmfar: int
     bfar: int
+    sp: int = field(default=0, kw_only=True)
+    stack_end: int = field(default=0, kw_only=True)
+    trail: tuple[int, ...] = field(default=(), kw_only=True)
+
+    @property
+    def overflowed(self) -> bool:
+        """Has the stack overflowed? The registers could not be stored on it, or it stands below its end."""
+        return bool(self.cfsr & _STACKING) or self.sp < self.stack_end
 
 
-_EXCEPTIONS = {3: "HardFault", 4: "MemManage", 5: "BusFault", 6: "UsageFault"}
+_EXCEPTIONS = {
+    2: "NMI",
+    3: "HardFault",
+    4: "MemManage",
+    5: "BusFault",
+    6: "UsageFault",
+    7: "SecureFault",
+    14: "watchdog: no operator ended in its time",
+}
+_STATUS = {
+    0: "IACCVIOL", 1: "DACCVIOL", 3: "MUNSTKERR", 4: "MSTKERR", 5: "MLSPERR",
+    8: "IBUSERR", 9: "PRECISERR", 10: "IMPRECISERR", 11: "UNSTKERR", 12: "STKERR", 13: "LSPERR",
+    16: "UNDEFINSTR", 17: "INVSTATE", 18: "INVPC", 19: "NOCP", 20: "STKOF", 24: "UNALIGNED", 25: "DIVBYZERO",
+}  # fmt: skip
+"""The bits of CFSR that say what happened (Arm DDI 0403E, B3.2.15; DDI 0553B, CFSR)."""
+_STACKING = 1 << 4 | 1 << 12 | 1 << 20
+"""MSTKERR, STKERR, STKOF: the registers could not be stored on the stack."""
 
 
 class DeviceFault(CoverifyError):
-    """The firmware crashed and reported its registers; reset it, and find `registers.pc` in its ELF."""
+    """The firmware crashed and reported its registers; `located` adds what they mean in its ELF."""
 
     exit_code = 3
 
-    def __init__(self, boot: int, exception: int, registers: FaultRegisters) -> None:
-        """`exception` is the core's exception number (3 HardFault, 4 MemManage, 5 BusFault, 6 UsageFault)."""
+    def __init__(self, boot: int, exception: int, registers: FaultRegisters, found: str = "") -> None:
+        """`exception` is the core's exception number (3 HardFault, …); `found`: see located."""
         self.boot = boot
         self.exception = exception
         self.registers = registers
         name = _EXCEPTIONS.get(exception, f"exception {exception}")
+        bits = [bit for at, bit in _STATUS.items() if registers.cfsr >> at & 1]
+        if registers.overflowed:
+            bits.append("the stack has overflowed")
+        said = f" ({', '.join(bits)})" if bits else ""
+        where = found or "look the pc up in the firmware's ELF (addr2line -e)"
         super().__init__(
-            f"the firmware crashed: {name} at pc {registers.pc:#010x}, lr {registers.lr:#010x}, "
-            f"cfsr {registers.cfsr:#010x}, hfsr {registers.hfsr:#010x}, bfar {registers.bfar:#010x}; "
-            "reset the device, and look the pc up in the firmware's ELF (addr2line -e)"
+            f"the firmware crashed: {name}{said} at pc {registers.pc:#010x}, lr {registers.lr:#010x}, "
+            f"sp {registers.sp:#010x}, cfsr {registers.cfsr:#010x}, hfsr {registers.hfsr:#010x}, "
+            f"bfar {registers.bfar:#010x}; {where}; reset the device"
         )
+
+    def located(self, place: Callable[[int], str | None]) -> DeviceFault:
+        """The same fault with its addresses as functions and lines; `place` tells those of one address."""
+        registers = self.registers
+        at = place(registers.pc & ~1) if registers.pc else None
+        calls = (place((address & ~1) - 2) for address in (registers.lr, *registers.trail) if address)
+        callers = [caller for caller in calls if caller is not None]
+        if at is not None and callers and callers[0].split()[0] == at.split()[0]:
+            callers = callers[1:]  # the link register still holds a call that the function itself made
+        parts = [f"in {at}"] if at is not None else []
+        if callers:
+            parts.append(f"the stack shows calls from {' ← '.join(callers)}")
+        return DeviceFault(self.boot, self.exception, registers, "; ".join(parts))

@@ -8,6 +8,8 @@
 
 #include <stdbool.h>
 
+#include "watchdog.h"
+
 #define REGISTER(address) (*(volatile uint32_t *)(address))
 #define DEMCR REGISTER(0xE000EDFCu)
 #define DWT_CTRL REGISTER(0xE0001000u)
@@ -57,6 +59,7 @@ const char *cycles_init(void)
 
 void cycles_tick(void)
 {
+    watchdog_tick();
     if (has_dwt)
         look();
     else

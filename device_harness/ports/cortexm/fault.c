@@ -1,8 +1,9 @@
 /* What does the device say when its core has faulted? The FAULT frame of protocol.h, and nothing after it.
  *
  * HardFault, MemManage, BusFault, UsageFault and SecureFault come here, as does any interrupt that nobody
- * expects. The frame goes out at once and again for every 0x00 received, until a reset. The handler has a
- * stack of its own and reads the stacked registers only if they lie in RAM.
+ * expects, and PendSV, which the watchdog pends. The frame goes out at once and again for every 0x00 received,
+ * until a reset. The handler has a stack of its own and reads the stacked registers only if they lie in the
+ * stack: where that has overflowed the core could not store them, and they are reported as 0.
  */
 #include "fault.h"
 
@@ -23,7 +24,12 @@
 
 #define ENABLE_MEMORY_BUS_USAGE (7u << 16)
 #define STACKED_WORDS 8u /* r0 r1 r2 r3 r12 lr pc xpsr */
-#define FAULT_WORDS (2u + STACKED_WORDS + 4u)
+#define TRAIL_WORDS 8u
+#define FAULT_WORDS (2u + STACKED_WORDS + 4u + 2u + TRAIL_WORDS)
+#define NOT_STACKED (1u << 4 | 1u << 12 | 1u << 20) /* CFSR: MSTKERR, STKERR, STKOF */
+
+extern uint32_t cv_stack_top[], cv_stack_limit[];
+extern const uint16_t cv_code_begin[], cv_code_end[];
 
 static const uint32_t *boot_nonce;
 static uint8_t frame[CV_FRAME_HEADER + 4u * FAULT_WORDS + CV_FRAME_CRC];
@@ -36,12 +42,6 @@ void fault_init(const uint32_t *boot)
 #endif
 }
 
-static bool is_readable(uint32_t stacked)
-{
-    return stacked % 4u == 0 && stacked >= (uint32_t)CV_DATA_AT &&
-           stacked - (uint32_t)CV_DATA_AT <= (uint32_t)CV_DATA_BYTES - 4u * STACKED_WORDS;
-}
-
 /* A Cortex-M0 has no fault status registers: 0. */
 static uint32_t status(uint32_t address)
 {
@@ -51,6 +51,37 @@ static uint32_t status(uint32_t address)
     (void)address;
     return 0;
 #endif
+}
+
+static bool is_readable(uint32_t stacked)
+{
+    return (status(CFSR) & NOT_STACKED) == 0 && stacked % 4u == 0 && stacked >= (uint32_t)cv_stack_limit &&
+           stacked <= (uint32_t)cv_stack_top - 4u * STACKED_WORDS;
+}
+
+/* Does this word of the stack point behind a call?  BL, or BLX of a register: Arm DDI 0403E, A7.7.18-19. */
+static bool is_return(uint32_t word)
+{
+    uint32_t at = word & ~1u;
+    if ((word & 1u) == 0 || at < (uint32_t)cv_code_begin + 4u || at > (uint32_t)cv_code_end)
+        return false;
+    const uint16_t *next = (const uint16_t *)at;
+    return ((next[-2] & 0xF800u) == 0xF000u && (next[-1] & 0xD000u) == 0xD000u) || (next[-1] & 0xFF87u) == 0x4780u;
+}
+
+/* What on the stack may be return addresses, the innermost first; 0 where there are no more. */
+static void store_trail(uint32_t stacked, uint8_t *to)
+{
+    const uint32_t *word = cv_stack_limit, *end = cv_stack_top;
+    if (is_readable(stacked))
+        word = (const uint32_t *)stacked + STACKED_WORDS;
+    else if (stacked > (uint32_t)cv_stack_limit)
+        word = stacked % 4u == 0 && stacked < (uint32_t)end ? (const uint32_t *)stacked : end;
+    for (uint32_t i = 0; i < TRAIL_WORDS; i++, to += 4) {
+        while (word < end && !is_return(*word))
+            word++;
+        cv_store_u32(to, word < end ? *word++ : 0);
+    }
 }
 
 static uint32_t build(uint32_t stacked)
@@ -65,6 +96,9 @@ static uint32_t build(uint32_t stacked)
     cv_store_u32(p + 4, status(HFSR));
     cv_store_u32(p + 8, status(MMFAR));
     cv_store_u32(p + 12, status(BFAR));
+    cv_store_u32(p + 16, stacked);
+    cv_store_u32(p + 20, (uint32_t)cv_stack_limit);
+    store_trail(stacked, p + 24);
     return cv_frame_seal(frame, CV_FAULT, 0, 4u * FAULT_WORDS);
 }
 

@@ -11,19 +11,28 @@ MEMORY
     ARENA (rw) : ORIGIN = CV_ARENA_AT, LENGTH = CV_ARENA_BYTES
 }
 
-cv_stack_top = ORIGIN(DATA) + LENGTH(DATA);
-
 SECTIONS
 {
     .text :
     {
         KEEP(*(.vectors))
+        cv_code_begin = .;
         *(.text*)
+        cv_code_end = .;
         *(.rodata*)
         . = ALIGN(8);
     } > CODE
 
     .ARM.exidx : { *(.ARM.exidx*) } > CODE
+
+    /* First, so that a stack that overflows runs out of the memory, which is a fault on every core, and not
+     * into somebody's data. */
+    .stack (NOLOAD) : ALIGN(8)
+    {
+        cv_stack_limit = .;
+        . += CV_STACK_BYTES;
+        cv_stack_top = .;
+    } > DATA
 
     .data : ALIGN(8)
     {
@@ -48,12 +57,9 @@ SECTIONS
     {
         . += CV_FAULT_STACK_BYTES;
         cv_fault_stack_top = .;
-        cv_stack_limit = .;
     } > DATA
 
     /* Neither loaded nor cleared: a loader may have put a model here before reset. */
     .model (NOLOAD) : { KEEP(*(.cv.model)) } > MODEL
     .arena (NOLOAD) : { KEEP(*(.cv.arena)) } > ARENA
-
-    ASSERT(cv_stack_top - cv_stack_limit >= CV_STACK_BYTES, "too little stack is left")
 }

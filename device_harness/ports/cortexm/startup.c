@@ -60,6 +60,7 @@ __attribute__((noinline)) _Noreturn void cv_start(void)
     VTOR = (uint32_t)&vectors; /* a Cortex-M0 has none: its table is where it starts, at CV_CODE_AT */
 #endif
     stack_paint();
+    stack_guard();
     memcpy(cv_data_begin, cv_data_load, (size_t)(cv_data_end - cv_data_begin));
     memset(cv_bss_begin, 0, (size_t)(cv_bss_end - cv_bss_begin));
     (void)main();

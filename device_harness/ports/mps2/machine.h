@@ -10,8 +10,9 @@
 #define CV_MODEL_BYTES 0x400000
 #define CV_ARENA_BYTES 0xA00000
 #define CV_RING_BYTES 0x8000
-#define CV_STACK_BYTES 0x4000 /* at least */
+#define CV_STACK_BYTES 0x10000
 #define CV_FAULT_STACK_BYTES 0x1000
+#define CV_WATCHDOG_S 25u
 
 #if defined(CV_MPS2_an385)
 #define CV_BOARD "mps2-an385"

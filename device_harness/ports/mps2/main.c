@@ -11,6 +11,7 @@
 #include "session.h"
 #include "stack.h"
 #include "uart.h"
+#include "watchdog.h"
 
 /* Not static: a loader finds the model's place by this name. */
 uint8_t cv_model_memory[CV_MODEL_BYTES] __attribute__((section(".cv.model"), aligned(16)));
@@ -24,6 +25,7 @@ static struct cv_board board = {
     .idle = uart_idle,
     .cycles = cycles_now,
     .clock_hz = CV_CLOCK_HZ,
+    .alive = watchdog_kick,
     .stack_used = stack_used,
     .model = cv_model_memory,
     .model_capacity = CV_MODEL_BYTES,
@@ -39,6 +41,7 @@ int main(void)
     fault_init(&session.boot);
     uart_init();
     board.counter = cycles_init();
+    watchdog_init(CV_CLOCK_HZ, CV_WATCHDOG_S);
     board.stack_bytes = stack_bytes();
     cv_session_init(&session, &board);
 #ifdef CV_MLPERF_TINY

@@ -22,7 +22,7 @@
 #define CV_ARENA_BYTES 0x2800
 
 #define CV_RING_BYTES 0x400
-#define CV_STACK_BYTES 0x800 /* at least */
+#define CV_STACK_BYTES 0xC00
 #define CV_FAULT_STACK_BYTES 0x100
 
 #define CV_UART_RX_IRQ 2

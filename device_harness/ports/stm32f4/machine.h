@@ -21,8 +21,9 @@
 #define CV_ARENA_BYTES 0xC000
 
 #define CV_RING_BYTES 0x2000
-#define CV_STACK_BYTES 0x1000 /* at least */
+#define CV_STACK_BYTES 0x2000
 #define CV_FAULT_STACK_BYTES 0x400
+#define CV_WATCHDOG_S 25u
 
 #define CV_UART_RX_IRQ 37  /* USART1 */
 #define CV_UART2_RX_IRQ 38 /* USART2 */

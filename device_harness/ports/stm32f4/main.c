@@ -10,6 +10,7 @@
 #include "stack.h"
 #include "uart.h"
 #include "usart.h"
+#include "watchdog.h"
 
 /* Not static: a loader finds the model's place by this name. */
 uint8_t cv_model_memory[CV_MODEL_BYTES] __attribute__((section(".cv.model"), aligned(16)));
@@ -22,6 +23,7 @@ static struct cv_board board = {
     .write = uart_write,
     .idle = uart_idle,
     .cycles = cycles_now,
+    .alive = watchdog_kick,
     .stack_used = stack_used,
     .model = cv_model_memory,
     .model_capacity = CV_MODEL_BYTES,
@@ -42,6 +44,7 @@ int main(void)
     if (board.counter[0] ==
         'D') /* every STM32F4 has a DWT; without one this is an emulator, of unknown speed */
         board.clock_hz = clocks.core_hz;
+    watchdog_init(clocks.core_hz, CV_WATCHDOG_S);
     board.stack_bytes = stack_bytes();
     cv_session_init(&session, &board);
     cv_session_serve(&session);

@@ -7,6 +7,7 @@
     timeout_scale = 2.0                                     all waiting times are multiplied by it
     notes = "on the shelf by the window"
     flash = ["pyocd", "flash", "-t", "stm32f446re", "{elf}"]
+    elf = "../build/coverify-stm32f4.elf"                   what runs on it: crashes are located in it
 
 A name is looked up in ./boards and in the user's configuration folder (~/.config/coverify/boards). Unknown
 keys and wrong types are BoardErrors that name file and line; nothing is executed by reading a file.
@@ -25,7 +26,7 @@ from typing import TypeVar
 from coverify.errors import BoardError
 
 tomllib = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
-KEYS = ("name", "url", "core", "baud", "timeout_scale", "notes", "flash")
+KEYS = ("name", "url", "core", "baud", "timeout_scale", "notes", "flash", "elf")
 MAX_FILE_BYTES = 1 << 20
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 T = TypeVar("T")
@@ -43,6 +44,7 @@ class BoardFile:
     timeout_scale: float | None
     notes: str
     flash: tuple[str, ...]
+    elf: Path | None
 
 
 class _Table:
@@ -132,6 +134,7 @@ def read_board_file(path: Path) -> BoardFile:
         timeout_scale=table.timeout_scale(),
         notes=table.text("notes"),
         flash=table.flash(),
+        elf=path.parent / elf if (elf := table.text("elf")) else None,
     )
 
 

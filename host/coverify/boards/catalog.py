@@ -14,6 +14,7 @@ Whatever is none of these is a BoardError that lists what there is.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from coverify.boards.board_file import BoardFile, find_board_file, named_board_files, read_board_file
 from coverify.errors import BadInput, BoardError
@@ -38,6 +39,8 @@ class Board:
     timeout_scale: float = 1.0
     notes: str = ""
     flash: tuple[str, ...] = ()
+    elf: Path | None = None
+    """The firmware that runs on it, where a board file says so."""
 
     @property
     def emulated(self) -> bool:
@@ -96,6 +99,7 @@ def _from_file(file: BoardFile) -> Board:
         timeout_scale=file.timeout_scale or board.timeout_scale,
         notes=file.notes,
         flash=file.flash,
+        elf=file.elf,
     )
 
 

@@ -16,7 +16,8 @@ from typing import Protocol
 from coverify.boards import build
 from coverify.boards.catalog import FOREIGN, Board, resolve
 from coverify.boards.preload import make_preload
-from coverify.errors import BoardError
+from coverify.boards.symbols import Symbols
+from coverify.errors import BadInput, BoardError, DeviceFault
 from coverify.link.client import Client
 from coverify.link.deadline import Deadline
 from coverify.link.line import SerialLine
@@ -88,6 +89,7 @@ class Device:
         self._firmware = firmware
         self._preload = preload if board.kind == "qemu" else None
         self._session = ExitStack()
+        self._greeted = False
         if firmware is not None and not board.emulated:
             raise BoardError(f"{board.url}: only an emulated board takes a firmware file; flash this one")
         self._wire_log = WireLog(wire_log) if wire_log is not None else None
@@ -106,10 +108,13 @@ class Device:
             process.go(deadline)
         pace = Pace().scaled(self.board.timeout_scale)
         obituary = process.obituary if process is not None else str
-        self.client = Client(line, pace=pace, wire_log=self._wire_log, obituary=obituary)
+        self.client = Client(
+            line, pace=pace, wire_log=self._wire_log, obituary=obituary, located=self._located
+        )
         if self._preload is not None:
             self.client.preloaded(self._preload)
         self.hello = self.client.hello(deadline)
+        self._greeted = True
         self._say(f"connected: {self.hello.board}, {self.hello.core}, {self.hello.engine}")
 
     def _start(self) -> EmulatedProcess:
@@ -147,6 +152,21 @@ class Device:
             hello.compiler, hello.build_id, hello.version, hello.model_capacity, hello.arena_capacity,
             Features.TRACE in hello.features, Features.CYCLES in hello.features,
         )  # fmt: skip
+
+    def _located(self, fault: DeviceFault) -> DeviceFault:
+        """A crash with its functions and lines, where the ELF of what runs is at hand."""
+        elf = self._firmware or self.board.elf
+        if elf is None or self.board.kind == "native":
+            return fault
+        try:
+            symbols = Symbols.read(elf)
+        except BadInput as err:
+            self._say(str(err))
+            return fault
+        if self._greeted and not symbols.are_of(self.hello.build_id):
+            self._say(f"{elf} is not the firmware that runs ({self.hello.build_id}); it says nothing here")
+            return fault
+        return fault.located(symbols.place)
 
     @property
     def firmware(self) -> Path | None:

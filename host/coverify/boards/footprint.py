@@ -1,7 +1,7 @@
 """How much flash and RAM does a firmware image take? From its ELF: what is loaded, and what it sets aside.
 
-The place of the model and the engine's arena are left out: they are as large as the board's memory allows;
-what of them is used the device tells itself.
+The place of the model, the engine's arena and the stack are left out: they are as large as the board's memory
+allows; what of them is used the device tells itself.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from elftools.elf.elffile import ELFFile
 
 from coverify.errors import BadInput
 
-_APART = (".model", ".arena")
+_APART = (".model", ".arena", ".stack")
 
 
 @dataclass(frozen=True)

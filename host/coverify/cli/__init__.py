@@ -9,7 +9,7 @@ from __future__ import annotations
 import typer
 
 from coverify import __version__
-from coverify.cli.boards import boards_verb, build
+from coverify.cli.boards import boards_verb, build, flash_verb
 from coverify.cli.check import check_verb
 from coverify.cli.conform import conform
 from coverify.cli.demo import demo
@@ -38,6 +38,7 @@ app = typer.Typer(
 app.command("doctor")(doctor)
 app.command("boards")(boards_verb)
 app.command("build")(build)
+app.command("flash")(flash_verb)
 app.command("inspect")(inspect)
 app.command("ops")(ops)
 app.command("run")(run)

@@ -1,8 +1,9 @@
-"""coverify boards and coverify build: which devices there are, and their firmware."""
+"""coverify boards, build and flash: which devices there are, and their firmware."""
 
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -10,9 +11,17 @@ import typer
 
 from coverify.boards import build as firmware
 from coverify.boards.catalog import Board, boards, resolve
+from coverify.boards.device import Device
+from coverify.boards.flash import flash
+from coverify.boards.symbols import Symbols
+from coverify.cli.devices import device_row
 from coverify.cli.outcome import JsonOption, Output, run_verb, versions
-from coverify.errors import BoardError
+from coverify.errors import BoardError, LinkError
+from coverify.link.deadline import Deadline
 from coverify.report import BoardRow, Result
+
+RESTART_S = 10.0
+"""How long a board may take to come back after it was flashed, before its timeout_scale."""
 
 
 def boards_verb(json: JsonOption = None) -> None:
@@ -68,3 +77,53 @@ def build(
         return Result(verb="build", verdict="OK", message=str(path), versions=versions())
 
     run_verb("build", Output(json), body)
+
+
+def flash_verb(
+    device: Annotated[
+        str, typer.Argument(metavar="BOARD", help="A board file, by name or path (see: coverify boards).")
+    ],
+    elf: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The firmware. Default: the board file's elf.")
+    ] = None,
+    json: JsonOption = None,
+) -> None:
+    """Flash BOARD by the command in its board file, then prove that what runs is what was flashed.
+
+    After flashing the device is greeted: the build id that it reports must stand in FILE. Exits with 1 when
+    other firmware runs.
+    """
+    output = Output(json)
+
+    def body() -> Result:
+        board = resolve(device)
+        image = elf or board.elf
+        if image is None:
+            raise BoardError(f"{board.name}: which firmware? Give --elf, or elf = … in the board file")
+        symbols = Symbols.read(image)
+        flash(board, image)
+        with _restarted(board) as running:
+            runs, row = running.hello.build_id, device_row(running)
+        ours = symbols.are_of(runs)
+        said = f"{board.name} runs {image.name}" if ours else f"{board.name} runs other firmware than {image}"
+        return Result(
+            verb="flash",
+            verdict="OK" if ours else "MISMATCH",
+            message=f"{said}: build id {runs}",
+            device=row,
+            versions=versions(),
+        )
+
+    run_verb("flash", output, body)
+
+
+def _restarted(board: Board) -> Device:
+    """The board after it was flashed; its port may be gone for a moment.  Raises LinkError."""
+    deadline = Deadline.in_s(RESTART_S * board.timeout_scale)
+    while True:
+        try:
+            return Device(board)
+        except LinkError:
+            if deadline.passed:
+                raise
+            time.sleep(0.2)

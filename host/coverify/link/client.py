@@ -17,7 +17,7 @@ from coverify.errors import BadAnswer, DeviceRefused, DeviceReset, LinkError
 from coverify.link import requests
 from coverify.link.checks import Check, Checked, CheckInput, Usage, Used, inputs_digest
 from coverify.link.deadline import Deadline
-from coverify.link.exchange import Exchange
+from coverify.link.exchange import Exchange, Located
 from coverify.link.line import Line
 from coverify.link.pace import Pace
 from coverify.link.requests import Features, HelloAnswer, Invoked, Plan, Request, Status, TensorSize
@@ -61,10 +61,13 @@ class Client:
         pace: Pace | None = None,
         wire_log: WireLog | None = None,
         obituary: Callable[[], str] = str,
+        located: Located = lambda fault: fault,
     ) -> None:
-        """`obituary` says why the other end died, if it did (""): it is added to every LinkError."""
+        """`obituary` says why the other end died, if it did (""): it is added to every LinkError. `located`
+        adds to a crash where in the firmware it was.
+        """
         self.pace = pace or Pace()
-        self._exchange = Exchange(line, self.pace, wire_log)
+        self._exchange = Exchange(line, self.pace, wire_log, located)
         self._obituary = obituary
         # invocations of an earlier session may not be taken for ours
         self._invocation = _nonce()

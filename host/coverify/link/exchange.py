@@ -11,11 +11,11 @@ from __future__ import annotations
 import secrets
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from coverify.errors import DeviceRefused, DeviceReset, LinkError
+from coverify.errors import DeviceFault, DeviceRefused, DeviceReset, LinkError
 from coverify.link import requests
 from coverify.link.deadline import Deadline
 from coverify.link.frames import Decoder, Frame, encode
@@ -27,6 +27,7 @@ from coverify.link.wirelog import WireLog
 #: a device that talks without end is not waited for any longer than this before HELLO
 FORGET_S = 0.2
 A = TypeVar("A")
+Located = Callable[[DeviceFault], DeviceFault]
 
 
 @dataclass
@@ -47,8 +48,11 @@ class _Asked:
 class Exchange:
     """Requests and answers on one line. `boot` is the nonce that answers must carry; HELLO sets it."""
 
-    def __init__(self, line: Line, pace: Pace, wire_log: WireLog | None) -> None:
-        """All frames go to `wire_log`."""
+    def __init__(
+        self, line: Line, pace: Pace, wire_log: WireLog | None, located: Located = lambda fault: fault
+    ) -> None:
+        """All frames go to `wire_log`; `located` adds to a crash where in the firmware it was."""
+        self._located = located
         self.boot = 0
         self.dropped = 0
         self.resends = 0
@@ -165,7 +169,7 @@ class Exchange:
     def _take(self, frame: Frame, under_way: deque[_Asked], deadline: Deadline) -> None:
         """Give `frame` to the request that it answers."""
         if frame.type == requests.FAULT:
-            raise requests.parse_fault(frame.payload)
+            raise self._located(requests.parse_fault(frame.payload))
         one = next((one for one in under_way if _answers(frame, one)), None)
         if one is None:
             self.dropped += 1

@@ -28,6 +28,7 @@ MAX_TENSOR_BYTES = 1 << 28
 _MIN_DEVICE_PAYLOAD = 64
 _PREAMBLE = struct.Struct("<BBHII")
 _FAULT = struct.Struct("<14I")
+_FAULT_STACK = struct.Struct("<10I")
 _MODEL_END = struct.Struct("<IIIHH")
 _PAIR = struct.Struct("<II")
 
@@ -403,5 +404,7 @@ def parse_fault(payload: bytes) -> DeviceFault:
     """The error that a FAULT frame stands for."""
     cursor = Body("a crash", payload)
     boot, exception, *registers = cursor.ints(_FAULT)
+    stack = cursor.ints(_FAULT_STACK) if len(payload) > _FAULT.size else (0, 0)
     cursor.end()
-    return DeviceFault(boot, exception, FaultRegisters(*registers[:12]))
+    found = FaultRegisters(*registers, sp=stack[0], stack_end=stack[1], trail=tuple(stack[2:]))
+    return DeviceFault(boot, exception, found)

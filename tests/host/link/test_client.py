@@ -230,9 +230,21 @@ def test_a_reset_in_the_middle_is_seen_and_a_new_hello_starts_again(connect: Con
 def test_a_fault_frame_is_a_device_fault_with_its_registers(connect: Connect) -> None:
     registers = struct.pack("<14I", BOOT, 3, *range(100, 112))
     client = greeted(connect, lambda kind, seq, payload: wire(FAULT, 0, registers))
-    with pytest.raises(DeviceFault, match="HardFault at pc 0x0000006a") as fault:
+    with pytest.raises(DeviceFault, match=r"HardFault \(MUNSTKERR, MLSPERR\) at pc 0x0000006a") as fault:
         client.read(1, 6)
     assert (fault.value.exception, fault.value.registers.r0, fault.value.registers.bfar) == (3, 100, 111)
+
+
+def test_a_fault_frame_with_the_stack_is_told_with_places(connect: Connect) -> None:
+    payload = struct.pack(
+        "<24I", BOOT, 6, *([0] * 8), 1 << 20, 0, 0, 0, 0x1FFC, 0x2000, 0x101, 0x205, *([0] * 6)
+    )
+    client = greeted(connect, lambda kind, seq, payload_: wire(FAULT, 0, payload))
+    with pytest.raises(DeviceFault, match=r"UsageFault \(STKOF, the stack has overflowed\)") as fault:
+        client.read(1, 6)
+    assert fault.value.registers.trail == (0x101, 0x205, *([0] * 6))
+    located = fault.value.located({0xFE: "inner", 0x202: "outer"}.get)
+    assert "the stack shows calls from inner ← outer" in str(located)
 
 
 def test_faults_reported_before_a_reset_do_not_count_after_it(connect: Connect) -> None:

@@ -1,0 +1,83 @@
+"""coverify flash: the board file's command puts firmware on a board; what runs then proves itself.
+
+The board is an emulated one on a TCP line; "flashing" starts it with the ELF, as a probe would.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from command import coverify
+from coverify.boards.build import build, machine_target
+
+pytestmark = pytest.mark.cross
+
+FLASHER = """
+import subprocess, sys
+elf, port, kept = sys.argv[1:4]
+line = f"tcp:127.0.0.1:{port},server=on,wait=off"
+qemu = subprocess.Popen(
+    ["qemu-system-arm", "-machine", "mps2-an386", "-nodefaults", "-display", "none", "-serial", line]
+    + ["-kernel", elf],
+    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+)
+open(kept, "w").write(str(qemu.pid))
+"""
+
+
+@pytest.fixture
+def board(tmp_path):
+    """A board file whose flash command starts the board; it is ended afterwards."""
+    for tool in ("arm-none-eabi-gcc", "qemu-system-arm"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not installed")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (tmp_path / "flasher.py").write_text(FLASHER)
+    command = [sys.executable, str(tmp_path / "flasher.py"), "{elf}", str(port), str(tmp_path / "pid")]
+    path = tmp_path / "bench.toml"
+    path.write_text(
+        f'name = "bench"\nurl = "socket://127.0.0.1:{port}"\nelf = "fw.elf"\nflash = {json.dumps(command)}\n'
+    )
+    yield path
+    if (tmp_path / "pid").exists():
+        os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+
+
+def test_what_runs_after_flashing_is_proved_by_its_build_id(board, tmp_path):
+    shutil.copy(build(machine_target("mps2-an386")), tmp_path / "fw.elf")
+    done = coverify("flash", board, "--json", "-")
+    assert done.code == 0, done.stdout + done.stderr
+    assert done.result["verdict"] == "OK"
+    assert done.result["device"]["build_id"] in done.result["message"]
+
+
+def test_another_firmware_than_the_file_is_a_mismatch(board, tmp_path):
+    image = build(machine_target("mps2-an386"))
+    shutil.copy(image, tmp_path / "fw.elf")
+    flashed = coverify("flash", board)
+    assert flashed.code == 0
+    build_id = flashed.stdout.split()[-1]
+    board.write_text(board.read_text().replace("flasher.py", "nothing.py"))
+    (tmp_path / "nothing.py").write_text("")
+    other = tmp_path / "other.elf"
+    other.write_bytes(Path(image).read_bytes().replace(build_id.encode(), b"0" * len(build_id)))
+    done = coverify("flash", board, "--elf", other, "--json", "-")
+    assert done.code == 1, done.stdout + done.stderr
+    assert "runs other firmware" in done.result["message"]
+
+
+def test_a_board_without_firmware_or_command_is_bad_input(tmp_path):
+    path = tmp_path / "bare.toml"
+    path.write_text('name = "bare"\nurl = "socket://127.0.0.1:9"\n')
+    assert "which firmware?" in coverify("flash", path).stdout
+    assert coverify("flash", path, "--elf", tmp_path / "none.elf").code == 2
