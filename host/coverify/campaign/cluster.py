@@ -28,7 +28,6 @@ from coverify.campaign.errors import ClusterError
 from coverify.campaign.pool import Answer, Settle, Task, one_thread_each
 from coverify.errors import BadInput, CoverifyError
 from coverify.verify.engines import confirm
-from coverify.verify.errors import MissingPackage
 from coverify.verify.query import Outcome, Robustness
 from coverify.verify.worker import Worker
 from tflm_int8.program.primitives import Program
@@ -73,7 +72,7 @@ def _distributed() -> ModuleType:
     try:
         import distributed
     except ImportError as err:
-        raise MissingPackage("--cluster", "distributed", "pip install 'coverify[cluster]'") from err
+        raise BadInput("--cluster needs the package distributed: pip install 'coverify[cluster]'") from err
     module: ModuleType = distributed
     return module
 

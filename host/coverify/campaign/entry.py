@@ -22,8 +22,8 @@ from coverify.verify.query import Robustness
 Step = Literal["decide", "attack"]
 STEPS: Final[tuple[Step, ...]] = ("decide", "attack")
 DECIDED: Final = ("HOLDS", "VIOLATED")
-EVIDENCE: Final = re.compile(r"(witness|certificate)-[A-Za-z0-9_-]{1,80}\.zip")
-"""The names that files of evidence have; nothing else is read or removed on a journal's word."""
+EVIDENCE: Final = re.compile(r"(witness|certificate)-[0-9]{1,19}-eps[0-9]{1,19}\.zip")
+"""The names that a campaign's evidence has; nothing else is read or removed on a journal's word."""
 
 
 @dataclass(frozen=True)

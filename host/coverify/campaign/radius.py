@@ -13,9 +13,29 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from coverify.campaign.entry import Entry
 from coverify.campaign.errors import Contradiction
 from coverify.campaign.inquiry import Question
+from coverify.verify.problem import Problem
+from coverify.verify.query import I16Array
+from tflm_int8.program.concrete import OutsideDomain
+
+
+def drawn(problem: Problem, witness: I16Array) -> tuple[I16Array, int]:
+    """A counterexample, int16 [n], drawn towards the base input for as long as it stays one; its distance.
+
+    Distance: the greatest change of an element, in codes.
+    """
+    x0 = problem.query.x0.astype(np.int64)
+    radii = np.arange(int(np.abs(witness - x0).max(initial=0)) + 1)[:, None]
+    try:
+        nearest = problem.first_violation(np.clip(witness.astype(np.int64), x0 - radii, x0 + radii))
+    except OutsideDomain:
+        nearest = None
+    found = witness if nearest is None else nearest.astype(np.int16)
+    return found, int(np.abs(found - x0).max(initial=0))
 
 
 @dataclass(eq=False)

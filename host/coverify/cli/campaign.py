@@ -6,13 +6,13 @@ from it. Without, a journal in memory serves. Ctrl-C ends the workers, writes wh
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
-import numpy as np
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -30,7 +30,7 @@ from coverify.campaign.inquiry import Inquiry, Single
 from coverify.campaign.journal import Identity, Journal
 from coverify.campaign.ledger import Ledger, Retry
 from coverify.campaign.pool import LocalPool, Pool, Task
-from coverify.campaign.radius import RadiusSearch
+from coverify.campaign.radius import RadiusSearch, drawn
 from coverify.campaign.runner import Asking, run
 from coverify.campaign.tally import Tally
 from coverify.cli.outcome import Interrupted, Output
@@ -132,8 +132,8 @@ class _Campaign:
         index, eps = task.question.index, task.question.eps
         if self._work.limit is not None and outcome.verdict is Answer.VIOLATED:
             assert outcome.witness is not None
-            change = outcome.witness.astype(np.int64) - task.problem.query.x0
-            eps = int(np.abs(change).max(initial=0))
+            witness, eps = drawn(task.problem, outcome.witness)
+            outcome = dataclasses.replace(outcome, witness=witness)
         row = self._work.row(index, eps, outcome)
         files = {}
         for name in (row.witness, row.certificate):

@@ -11,7 +11,7 @@ from coverify.campaign.errors import Contradiction
 from coverify.campaign.journal import Journal
 from coverify.campaign.ledger import Ledger
 from coverify.campaign.pool import LocalPool
-from coverify.campaign.radius import RadiusSearch
+from coverify.campaign.radius import RadiusSearch, drawn
 from coverify.campaign.runner import Asking, run
 from coverify.report import Query
 from coverify.verify.fixed_point import FixedPointNetwork
@@ -100,16 +100,19 @@ def test_radii_of_small_networks_are_those_of_brute_force(jobs):
         label = int(outputs(arrays, x0[None])[0].argmax())
         found = brute_radius(arrays, x0, label, limit)
         if found <= limit or len(cases) < 3:
-            cases.append((FixedPointNetwork.from_bytes(content(arrays)).program, x0, label, found))
+            program = FixedPointNetwork.from_bytes(content(arrays)).program
+            cases.append((program, x0, label, found, arrays))
 
     def problem(index, eps):
-        program, x0, label, _ = cases[index]
+        program, x0, label, *_ = cases[index]
         return Problem(program, Robustness.around(x0, label, eps, None, 0, 255))
 
     def settle(task, outcome):
         index, eps = task.question.index, task.question.eps
         if outcome.witness is not None:
-            eps = int(np.abs(outcome.witness - task.problem.query.x0).max())
+            witness, eps = drawn(task.problem, outcome.witness)
+            assert outputs(cases[index][4], witness[None])[0].argmax() != task.problem.query.label
+            assert np.abs(witness - task.problem.query.x0).max() == eps
         row = Query(index=index, eps=eps, verdict=outcome.verdict.value, engine=outcome.engine, time_s=0)
         return Entry(row, query_digest(problem(index, eps).query), 30.0, task.question.step)
 
@@ -117,4 +120,4 @@ def test_radii_of_small_networks_are_those_of_brute_force(jobs):
     with Journal.in_memory() as journal, LocalPool(jobs, settle) as pool:
         run(searches, Asking(problem, "auto", 30.0, 0), Ledger(journal, None, 30.0), pool)
     assert [search.closed for search in searches] == [True] * len(cases)
-    assert [search.attacked for search in searches] == [found for *_, found in cases]
+    assert [search.attacked for search in searches] == [found for *_, found, _ in cases]
