@@ -15,6 +15,7 @@ import logging
 import pickle
 import queue
 import re
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -78,6 +79,19 @@ def _distributed() -> ModuleType:
 
 
 @contextlib.contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Processes that are started in here do not hear Ctrl-C: we end them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
 def _client(address: str) -> Iterator[Any]:
     """A client of the cluster at an address, or of one that is started here ("local:N")."""
     dask = _distributed()
@@ -91,9 +105,9 @@ def _client(address: str) -> Iterator[Any]:
             if local:
                 one_thread_each()
                 options = {"threads_per_worker": 1, "processes": True, "dashboard_address": None}
-                there = stack.enter_context(
-                    dask.LocalCluster(n_workers=int(local[1]), silence_logs=50, **options)
-                )
+                with _deaf_children():
+                    cluster = dask.LocalCluster(n_workers=int(local[1]), silence_logs=50, **options)
+                there = stack.enter_context(cluster)
             else:
                 there = address
             client = stack.enter_context(dask.Client(there, timeout=CONNECT_S, set_as_default=False))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -104,6 +106,18 @@ def test_a_lost_scheduler_is_said_and_what_was_decided_stays(tmp_path):
     assert coverify(*QUERIES, "--out", tmp_path).code == 1
     assert samples(tmp_path)[: len(before)] == before
     assert sorted(samples(tmp_path)) == list(range(60))
+
+
+def test_ctrl_c_ends_the_processes_of_a_cluster_of_ones_own_quietly(tmp_path):
+    command = [sys.executable, "-m", "coverify", *map(str, QUERIES), "--cluster", "local:2"]
+    whole_group = {"start_new_session": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    with subprocess.Popen([*command, "--out", str(tmp_path)], text=True, **whole_group) as campaign:
+        wait_for(tmp_path, 3, campaign)
+        os.killpg(campaign.pid, signal.SIGINT)
+        said = campaign.communicate(timeout=120)[1]
+    assert (campaign.returncode, said.strip()) == (130, "interrupted")
+    known = samples(tmp_path)
+    assert len(rows(tmp_path)) == len(known) == len(set(known)) < 60
 
 
 @pytest.mark.parametrize(
