@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
-"""How many published queries are decided, how fast, and is every proof accepted?  One core, one run.
+"""How many queries does each engine decide, how fast, and is every answer right?  One core each, one run.
 
-The AAAI'21 MNIST benchmark: test images 0–99 at radius 1, 100–199 at 2, 200–299 at 3, 300–399 at 4, those
-that are classified correctly. Every HOLDS is written as a certificate and checked, every VIOLATED run again.
-Times are of the processor (a busy machine disturbs them less); those of checking are kept apart. Engines are
-compared on the same queries; PAR-2 counts an open query as twice its limit. Skipped, with a word, where
-../shared/data is absent.
+Networks: the AAAI'21 MNIST benchmark (test images 0–99 at radius 1, 100–199 at 2, …), our int8 networks of
+MNIST (radii 1, 2, 4, 8), keyword spotting and ResNet-8 (radius 1); see side_by_side/queries.py. Engines run
+one after another in child processes with hard limits. Every counterexample is replayed by the reference,
+every certificate is checked, and a contradiction between proof-grade answers ends the run with an error.
+Times are of the processor (a busy machine disturbs them less), the limit is of the wall clock; a network's
+first query includes the start of the engine's process; checking is kept apart; PAR-2 counts an open query as
+twice its limit. Skipped, with a word, where ../shared/data is absent.
+
+The long form: --engines bab,dual,auto,bitwuzla,boolector:balanced,z3,cpsat,milp,marabou --limit 60
 """
 # ruff: noqa: E402  (the number of threads must be set, and the checkout found, before the imports)
 
@@ -14,96 +18,128 @@ from __future__ import annotations
 import os
 
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[_name] = "1"  # read once, when numpy is loaded
+    os.environ[_name] = "1"  # read once, when numpy is loaded; children inherit it
 
 import argparse
-import gzip
-import statistics
 import sys
-import tempfile
-import time
+from contextlib import ExitStack
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
-from rich.table import Table
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "firmware_models"), str(ROOT / "host")]
+sys.path[:0] = [str(ROOT / "firmware_models"), str(ROOT / "host"), str(ROOT / "benchmarks")]
 
-from coverify.check import check
-from coverify.verify.certificate import Certificate
-from coverify.verify.deadline import Deadline
-from coverify.verify.engines import solve
-from coverify.verify.errors import MissingPackage
-from coverify.verify.fixed_point import FixedPointNetwork
-from coverify.verify.problem import Problem
-from coverify.verify.query import Robustness, Verdict
+from side_by_side.queries import DATA, SUBJECTS, Asked, asked
+from side_by_side.runs import Contradiction, Run, Store, agree, ask
+from side_by_side.tables import by_radius, cactus, summary
 
-DATA = ROOT.parent / "shared" / "data"
-NETWORK = DATA / "qnn" / "aaai21_mnist_784-64-32_q6.npz"
+from coverify.check import Rejected
+from coverify.verify.engines import base_of, found
+from coverify.verify.engines.packages import require
+from coverify.verify.errors import BadQuery, EngineFault, MissingPackage
+from coverify.verify.worker import AUTO, Worker
 
-
-def mnist() -> tuple[np.ndarray, np.ndarray]:
-    """The test images, int16 [10000, 784], and labels."""
-    images = gzip.decompress((DATA / "mnist" / "mnist-t10k-images-idx3-ubyte.gz").read_bytes())
-    labels = gzip.decompress((DATA / "mnist" / "mnist-t10k-labels-idx1-ubyte.gz").read_bytes())
-    x = np.frombuffer(images, np.uint8, offset=16).reshape(-1, 784).astype(np.int16)
-    return x, np.frombuffer(labels, np.uint8, offset=8).astype(np.int64)
+ENGINES = "dual,bab,auto"
+IMAGES = 25
 
 
-def problems(network: FixedPointNetwork, every: int) -> list[Problem]:
-    """The benchmark's queries, every `every`-th of them."""
-    x, y = mnist()
-    queries = [Robustness.around(x[i], int(y[i]), 1 + i // 100, None, 0, 255) for i in range(0, 400, every)]
-    found = [Problem(network.program, query) for query in queries]
-    return [p for p in found if p.first_violation(p.query.x0[None].astype(np.int64)) is None]
+def parser() -> argparse.ArgumentParser:
+    """The options."""
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    options.add_argument("--networks", default=",".join(SUBJECTS), help=f"of {', '.join(SUBJECTS)} (all)")
+    options.add_argument(
+        "--engines", default=ENGINES, help=f"auto or an engine of coverify verify ({ENGINES})"
+    )
+    options.add_argument("--limit", type=float, default=20.0, help="seconds for one query (20)")
+    options.add_argument("--every", type=int, default=1, help="every n-th query only (1)")
+    options.add_argument(
+        "--images", type=int, default=IMAGES, help=f"inputs of a network ({IMAGES}); aaai21: all"
+    )
+    options.add_argument("--eps", help="these radii only, as 1,2")
+    results, plot = ROOT / "build" / "verify-bench.jsonl", ROOT / "build" / "verify-cactus.png"
+    options.add_argument("--results", type=Path, default=results, metavar="FILE", help=f"({results})")
+    options.add_argument(
+        "--resume", action="store_true", help="keep what FILE holds of these queries already"
+    )
+    options.add_argument("--plot", type=Path, default=plot, metavar="PNG", help=f"the cactus plot ({plot})")
+    return options
 
 
-def row(engine: str, network: FixedPointNetwork, asked: list[Problem], limit_s: float) -> list[str]:
-    """One engine on all queries.  Raises MissingPackage, Rejected."""
-    times, counts, par2, checking = [], dict.fromkeys(Verdict, 0), 0.0, 0.0
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "certificate.zip"
-        for problem in asked:
-            start = time.process_time()
-            outcome = solve(engine, problem, Deadline.in_s(limit_s))
-            if outcome.argument is not None:
-                Certificate(network.content, "fixed-point", problem.query, outcome.argument, engine).write(
-                    path
-                )
-            times.append(time.process_time() - start)
-            counts[outcome.verdict] += 1
-            par2 += times[-1] if outcome.sound else 2 * limit_s
-            if outcome.argument is not None:
-                start = time.process_time()
-                check(path)
-                checking += time.process_time() - start
-    decided = [str(counts[v]) for v in (Verdict.HOLDS, Verdict.VIOLATED, Verdict.UNKNOWN)]
-    seconds = [sum(times), par2, checking]
-    return [engine, *decided, f"{1e3 * statistics.median(times):.1f}", *(f"{s:.2f}" for s in seconds)]
+def compare(
+    queries: list[Asked], engines: list[str], limit_s: float, store: Store, console: Console
+) -> list[Run]:
+    """All engines on the queries of one network.  Raises Contradiction, Rejected, EngineFault."""
+    answers = []
+    with ExitStack() as stack:
+        workers = {e: stack.enter_context(Worker(queries[0].subject.network.program)) for e in engines}
+        for k, one in enumerate(queries):
+            runs = [_run(workers[e], one, e, limit_s, store) for e in engines]
+            agree(runs)
+            answers += runs
+            said = ", ".join(f"{run.engine} {run.verdict} {run.cpu_s:.2f} s" for run in runs)
+            name = f"{one.subject.name} input {one.index} eps {one.query.eps}"
+            console.print(
+                f"[{k + 1}/{len(queries)}] {name}: {said}", markup=False, highlight=False, soft_wrap=True
+            )
+    return answers
 
 
-def main() -> None:
-    """Measure and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--engines", default="interval,dual,bab", help="engines to compare")
-    parser.add_argument("--limit", type=float, default=20.0, help="seconds for one query (20)")
-    parser.add_argument("--every", type=int, default=1, help="every n-th query only (1)")
-    options = parser.parse_args()
-    if not NETWORK.exists():
-        print("verify.py is skipped: ../shared/data is absent")
-        return
-    network = FixedPointNetwork.read(NETWORK)
-    asked = problems(network, options.every)
-    table = Table("engine", "HOLDS", "VIOLATED", "open", "median ms", "sum s", "PAR-2 s", "check s")
-    for engine in options.engines.split(","):
+def _run(worker: Worker, one: Asked, engine: str, limit_s: float, store: Store) -> Run:
+    known = store.runs.get((one.subject.name, one.index, one.query.eps, engine, limit_s))
+    if known is not None and known.sha256 == one.subject.network.ref.sha256:
+        return known
+    run = ask(worker, one, engine, limit_s)
+    store.add(run)
+    return run
+
+
+def _usable(engines: list[str]) -> list[str]:
+    """The engines whose package is here.  Raises BadQuery for a name that is none."""
+    usable = []
+    for engine in engines:
         try:
-            table.add_row(*row(engine, network, asked, options.limit))
+            if engine != AUTO:
+                found(engine)
+            require(base_of(engine))
+            usable.append(engine)
         except MissingPackage as error:
             print(f"{engine} is left out: {error}", file=sys.stderr)
-    Console().print(f"{NETWORK.name}: {len(asked)} queries", table)
+    return usable
+
+
+def main() -> int:
+    """Measure and print the tables; 1 where answers contradict each other, or evidence does not hold."""
+    options = parser().parse_args()
+    if not DATA.is_dir():
+        print("verify.py is skipped: ../shared/data is absent")
+        return 0
+    radii = tuple(int(eps) for eps in options.eps.split(",")) if options.eps else None
+    names = options.networks.split(",")
+    try:
+        engines = _usable(options.engines.split(","))
+        if unknown := [name for name in names if name not in SUBJECTS]:
+            raise BadQuery(f"unknown network {unknown[0]!r}; there are: {', '.join(SUBJECTS)}")
+    except BadQuery as error:
+        print(f"verify.py: {error}", file=sys.stderr)
+        return 2
+    store, console = Store(options.results, options.resume), Console(width=120)
+    progress = Console(stderr=True)
+    by_network: dict[str, list[Run]] = {}
+    for name in names:
+        queries = asked(SUBJECTS[name](), None if name == "aaai21" else options.images, radii, options.every)
+        if not queries:
+            continue
+        try:
+            by_network[name] = compare(queries, engines, options.limit, store, progress)
+        except (Contradiction, Rejected, EngineFault) as error:
+            print(f"verify.py: {error}", file=sys.stderr)
+            return 1
+        console.print(summary(name, engines, by_network[name]), by_radius(name, engines, by_network[name]))
+    if by_network and not cactus(options.plot, engines, by_network):
+        print("no plot: matplotlib is not installed (pip install 'coverify[bench]')", file=sys.stderr)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -16,6 +16,7 @@ SLOW = (
     "tests/host/conformance/",
     "tests/host/link/test_faults.py",
     "tests/host/test_pytest_plugin.py",
+    "tests/host/verify/equivalence/",
     "tests/host/verify/linear/",
     "tests/host/verify/smt/",
     "tests/host/verify/test_against_tflm_brute_force.py",

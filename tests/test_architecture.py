@@ -27,6 +27,10 @@ PACKAGES = {
         "coverify.boards", "coverify.link", "coverify.errors", "coverify.files", "tomli", "serial",
         "elftools",
     },
+    "host/coverify/repair": {
+        "coverify.repair", "coverify.verify", "coverify.conformance", "coverify.errors", "tflm_int8", "numpy",
+        "highspy", "ortools",
+    },
     "host/coverify/conformance": {
         "coverify.conformance", "coverify.link", "coverify.errors", "coverify.report", "tflm_int8", "numpy",
         "tflite_micro", "tflite_runtime",

@@ -18,6 +18,9 @@ from tflm_int8.program.primitives import IndexArray, LinearMap
 
 F64Array = NDArray[np.float64]
 
+_CELLS = 1 << 18
+"""Elements of the columns of a convolution that are made at a time (2 MB)."""
+
 
 @dataclass(frozen=True)
 class Dense:
@@ -108,43 +111,81 @@ class Convolution:
         return self.filters.shape[3] * self.groups
 
     @cached_property
-    def _by_group(self) -> I64Array:
-        """int64 [groups, out_channels / groups, taps * in_channels / groups]."""
-        return self.filters.reshape(self.groups, len(self.filters) // self.groups, -1)
+    def _by_group(self) -> F64Array:
+        """float64 [groups, out_channels / groups, taps * in_channels / groups]."""
+        return self.filters.reshape(self.groups, len(self.filters) // self.groups, -1).astype(np.float64)
+
+    @cached_property
+    def _parts(self) -> tuple[F64Array, F64Array]:
+        """The positive and the negative part of the filters, like _by_group."""
+        return np.maximum(self._by_group, 0), np.minimum(self._by_group, 0)
+
+    @cached_property
+    def _is_depthwise(self) -> bool:
+        return self.groups == len(self.filters) == self.in_channels
+
+    @cached_property
+    def _is_pointwise(self) -> bool:
+        """Does position i read pixel i and no other?"""
+        taps = self.window.taps
+        return taps.shape == (self.window.n_pixels, 1) and np.array_equal(taps[:, 0], np.arange(len(taps)))
+
+    @cached_property
+    def _batch(self) -> int:
+        """How many images to take at a time: their columns stay in a processor's cache, or it is one."""
+        return max(1, _CELLS // (self.window.taps.size * self.in_channels))
 
     def apply(self, x: I64Array) -> I64Array:
-        return np.concatenate([self._apply_one(one.astype(np.float64), self._by_group) for one in x])
+        return self._applied(x, self._by_group).astype(np.int64)
 
-    def _apply_one(self, x: NDArray[np.generic], by_group: I64Array) -> I64Array:
-        """One image, [n_in] → int64 [1, n_out]."""
-        columns = self._columns(x)
-        out = np.matmul(columns, by_group.transpose(0, 2, 1).astype(np.float64))
-        exact: I64Array = out.transpose(1, 0, 2).reshape(1, -1).astype(np.int64)
-        return exact
+    def _applied(self, x: I64Array, by_group: F64Array) -> F64Array:
+        """[N, n_in] → [N, n_out], with other filters of the same shape."""
+        step = self._batch
+        parts = [self._convolved(x[i : i + step], by_group) for i in range(0, len(x), step)]
+        return np.concatenate(parts) if parts else np.zeros((0, self.n_out))
 
-    def _columns(self, x: NDArray[np.generic]) -> F64Array:
-        """[n_in] → float64 [groups, positions, taps * in_channels / groups], zeros outside the image."""
-        pixels = np.zeros((self.window.n_pixels + 1, self.in_channels))
-        pixels[:-1] = x.reshape(-1, self.in_channels)
-        taps = pixels[self.window.taps]
-        split = taps.reshape(*self.window.taps.shape, self.groups, -1)
-        return split.transpose(2, 0, 1, 3).reshape(self.groups, self.window.n_positions, -1)
+    def _convolved(self, x: I64Array, by_group: F64Array) -> F64Array:
+        n, positions = len(x), self.window.n_positions
+        taps = self._under_taps(x.astype(np.float64).reshape(n, -1, self.in_channels))
+        if self._is_depthwise:
+            out: F64Array = np.einsum("nptc,ct->npc", taps, by_group[:, 0])
+            return out.reshape(n, -1)
+        split = taps.reshape(n * positions, -1, self.groups, self.filters.shape[3]).transpose(2, 0, 1, 3)
+        columns = split.reshape(self.groups, n * positions, -1)
+        out = np.matmul(columns, by_group.transpose(0, 2, 1)).transpose(1, 0, 2)
+        return np.ascontiguousarray(out).reshape(n, -1)
+
+    def _under_taps(self, pixels: F64Array) -> F64Array:
+        """[N, pixels, channels] → [N, positions, taps, channels], zeros outside the image."""
+        if self._is_pointwise:
+            return pixels[:, :, None]
+        framed = np.concatenate([pixels, np.zeros_like(pixels[:, :1])], axis=1)
+        taken: F64Array = framed[:, self.window.taps]
+        return taken
 
     def transposed(self, v: F64Array) -> F64Array:
-        return np.stack([self._transposed_one(one) for one in v])
+        step = self._batch
+        parts = [self._spread(v[i : i + step]) for i in range(0, len(v), step)]
+        return np.concatenate(parts) if parts else np.zeros((0, self.n_in))
 
-    def _transposed_one(self, v: F64Array) -> F64Array:
-        by_position = v.reshape(self.window.n_positions, self.groups, -1).transpose(1, 0, 2)
-        columns = np.matmul(by_position, self._by_group.astype(np.float64))
-        split = columns.reshape(self.groups, *self.window.taps.shape, -1).transpose(1, 2, 0, 3)
-        pixels = np.zeros((self.window.n_pixels + 1, self.in_channels))
-        np.add.at(pixels, self.window.taps, split.reshape(*self.window.taps.shape, self.in_channels))
-        return pixels[:-1].reshape(-1)
+    def _spread(self, v: F64Array) -> F64Array:
+        n, positions = len(v), self.window.n_positions
+        by_group = v.reshape(n * positions, self.groups, -1).transpose(1, 0, 2)
+        columns: F64Array = np.matmul(by_group, self._by_group)
+        if self._is_pointwise and self.groups == 1:
+            return columns.reshape(n, -1)
+        split = columns.reshape(self.groups, n, positions, -1, self.filters.shape[3])
+        by_tap = split.transpose(3, 1, 2, 0, 4).reshape(-1, n, positions, self.in_channels)
+        pixels = np.zeros((n, self.window.n_pixels + 1, self.in_channels))
+        for tap, part in zip(self.window.taps.T, by_tap, strict=True):
+            pixels[:, tap] += part  # a tap is over another pixel at each position, or outside
+        return pixels[:, :-1].reshape(n, -1)
 
     def interval(self, lo: I64Array, hi: I64Array) -> tuple[I64Array, I64Array]:
-        positive, negative = np.maximum(self._by_group, 0), np.minimum(self._by_group, 0)
-        at = self._apply_one
-        return (at(lo, positive) + at(hi, negative))[0], (at(hi, positive) + at(lo, negative))[0]
+        (low_up, high_up), (low_down, high_down) = (
+            self._applied(np.stack([lo, hi]), part).astype(np.int64) for part in self._parts
+        )
+        return low_up + high_down, high_up + low_down
 
     def row(self, i: int) -> tuple[IndexArray, I64Array]:
         position, out_channel = divmod(i, len(self.filters))

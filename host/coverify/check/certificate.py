@@ -1,130 +1,175 @@
 """A certificate: what it claims, how its file is read, and when it is accepted.
 
-A .zip with `certificate.json` (schema, digests of the other members, profile, label, evidence), the network
-(`model.tflite` or `model.npz`), the box `lo.npy`, `hi.npy`, and for evidence "bounds" the proof's arrays
-(`script.npy`, `rows.npy`, `xi-<wire>.npy`). Accepted means that the claim printed below is true; what else
-the file says (who made it) is not part of the claim.
+A .zip with `certificate.json`, the network, the box `lo.npy`, `hi.npy`, for a linear claim `c.npy`, `d.npy`,
+and for evidence "bounds" the proof's arrays (`script.npy`, `rows.npy`, `xi-<wire>.npy`). Accepted means that
+the claim printed is true; what else the file says (who made it) is not part of it.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
-import struct
+import math
 import zipfile
-import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from coverify.check.networks import MAX_BYTES, Reader, fixed_point, read_array, read_zip
+from coverify.check.model import PROFILES, Reader, fixed_point
 from coverify.check.proof import Proof
-from coverify.check.steps import Ints, Network, Rejected, need
+from coverify.check.steps import Ints, Network, Rejected, exact, need, norm, size
 
 SCHEMA = "coverify-certificate/1"
-MAX_POINTS = 10**7
-BATCH = 1 << 12
-DAMAGE = (
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    ArithmeticError,
-    MemoryError,
-    RuntimeError,
-    OSError,
-    EOFError,
-    struct.error,
-    zlib.error,
-    zipfile.BadZipFile,
-)
+BUDGET = 10**11  # multiply-adds: some minutes
+MAX_BYTES, MAX_UNPACKED, MAX_MEMBERS = 64 << 20, 256 << 20, 2048
 
 
 @dataclass(frozen=True)
 class Claim:
-    """For every integer input x with lo <= x <= hi, the network gives `label` as the first greatest output.
+    """What is proved of every integer input x with lo <= x <= hi, of which `free` elements vary.
 
-    model, box: SHA-256 of the network's bytes, and of lo and hi as little-endian int64; profile: whose
-    arithmetic; evidence: how it was shown; inputs, free: how many, and how many of them vary; steps: the
-    proof's.
+    model: SHA-256 of the network's bytes; box: of lo and hi as little-endian int64; label: the first greatest
+    output; relation: in its place, for the claim c · y <= d of the outputs y, SHA-256 of c and d likewise.
     """
 
     model: str
     profile: str
     box: str
-    label: int
+    label: int | None
+    relation: str | None
     evidence: str
     inputs: int
     free: int
     steps: int
 
     def __str__(self) -> str:
-        return (
-            f"for every integer x in box {self.box} ({self.free} of {self.inputs} inputs vary) the network "
-            f"{self.model} under profile {self.profile} gives label {self.label} (first greatest output)"
-        )
+        gives = f"outputs y with c · y <= d, relation {self.relation}"
+        gives = gives if self.label is None else f"label {self.label} (first greatest output)"
+        box = f"box {self.box} ({self.free} of {self.inputs} inputs vary)"
+        network = f"network {self.model} under profile {self.profile}"
+        return f"for every integer x in {box} the {network} gives {gives}"
 
 
-def check(path: Path | str) -> Claim:
-    """The claim of a certificate that proves it.  Raises Rejected, whatever the file holds."""
+def check(path: Path | str, budget: int = BUDGET) -> Claim:
+    """The claim of a certificate that proves it in at most `budget` multiply-adds.  Raises Rejected."""
     try:
         with Path(path).open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
-        need(len(data) <= MAX_BYTES, "the file is too large")
-        return _checked(read_zip(data))
-    except DAMAGE as err:
+            return _checked(unpacked(stream.read(MAX_BYTES + 1)), budget)
+    except Rejected:
+        raise
+    except Exception as err:  # whatever a parser or numpy says of a damaged file: it proves nothing
         raise Rejected(f"the file is damaged: {type(err).__name__}: {str(err)[:200]}") from err
 
 
-def _checked(members: dict[str, bytes]) -> Claim:
+def unpacked(data: bytes) -> dict[str, bytes]:
+    """The members of a zip archive."""
+    need(len(data) <= MAX_BYTES and data.count(b"PK\1\2") <= MAX_MEMBERS, "the file is too large")
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        infos = archive.infolist()
+        need(len({i.filename for i in infos}) == len(infos), "two members of one name")
+        need(sum(i.file_size for i in infos) <= MAX_UNPACKED, "the members are too large")
+        need(all(i.compress_type in (0, 8) and not i.flag_bits & 1 for i in infos), "an unusual compression")
+        return {i.filename: archive.read(i) for i in infos}
+
+
+def array(data: bytes) -> Ints:
+    """The integers of a .npy file, in the type that they are stored in."""
+    stream, form = io.BytesIO(data), np.lib.format
+    need(form.read_magic(stream) == (1, 0), "an array of another version")  # type: ignore[no-untyped-call]
+    shape, fortran, dtype = form.read_array_header_1_0(stream)  # type: ignore[no-untyped-call]
+    need(dtype.kind in "iu" and dtype.str[1:] != "u8" and not fortran, "an array of another kind")
+    need(
+        len(shape) <= 2 and math.prod(shape) * dtype.itemsize == len(data) - stream.tell(), "an array's size"
+    )
+    values: Ints = np.frombuffer(data, dtype, offset=stream.tell()).reshape(shape)
+    return values
+
+
+def _checked(members: dict[str, bytes], budget: int) -> Claim:
     document = json.loads(members.pop("certificate.json"))
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in members.items()}
-    need(document["schema"] == SCHEMA and document["files"] == digests, "not the digests of its members")
-    name, profile, label = document["model"], document["profile"], document["label"]
-    need(type(label) is int and (name, profile) in (("model.tflite", "tflm"), ("model.npz", "fixed-point")),
-         "a network or profile that is not known")  # fmt: skip
-    content = members.pop(name)
-    net = Reader(content).network if profile == "tflm" else fixed_point(content)
-    arrays = {key.removesuffix(".npy"): read_array(data) for key, data in members.items()}
-    lo, hi = arrays.pop("lo"), arrays.pop("hi")
-    need(lo.shape == hi.shape == (net.n_input,), "a box of another size")
     need(
-        net.least <= lo.min() and hi.max() <= net.most and np.all(lo <= hi), "a box outside the inputs' range"
+        document["schema"] == SCHEMA and document["files"] == digests,
+        "the members are not those it was made of",
     )
-    outputs = net.run(lo[None])
-    need(0 <= label < outputs.shape[1], "a label that is no output")
-    script = np.zeros((0, 4), np.int64)
-    if document["evidence"] == "enumeration":
+    name, profile, label, evidence = (document[key] for key in ("model", "profile", "label", "evidence"))
+    net = network(members.pop(name), profile)
+    arrays = {key.removesuffix(".npy"): array(data) for key, data in members.items()}
+    lo, hi = (arrays.pop(key).astype(np.int64) for key in ("lo", "hi"))
+    need(lo.shape == hi.shape == (net.n,) and np.all(lo <= hi), "a box of another form")
+    need(net.least <= lo.min() and hi.max() <= net.most, "a box beyond the inputs' range")
+    c, d = (
+        arrays.pop(key).astype(np.int64) if label is None else np.zeros(0, np.int64) for key in ("c", "d")
+    )
+    steps, n = 0, net.run(lo[None]).shape[1]
+    need(c.shape == (len(d), n) if label is None else type(label) is int and 0 <= label < n, "a claim's form")
+    if evidence == "enumeration":
         need(not arrays, "arrays that do not belong there")
-        _enumerate(net, lo, hi, label)
+        enumerate_box(net, lo, hi, budget, lambda y: _keeps(y, label, c, d))
     else:
-        script, rows = arrays.pop("script"), arrays.pop("rows")
-        need(
-            document["evidence"] == "bounds" and script.shape[1:] == (4,) and rows.shape[1:] == (5,),
-            "the arrays",
+        script, bounds = (arrays.pop(key).astype(np.int64) for key in ("script", "rows"))
+        xi = {int(key.removeprefix("xi-")): values for key, values in arrays.items()}
+        need(evidence == "bounds" and script.shape[1:] == (4,) and bounds.shape[1:] == (5,), "the evidence")
+        need(all(v.ndim == 2 and len(v) == len(bounds) for v in xi.values()), "multipliers of another form")
+        proof, steps = Proof(net, np.stack([lo, hi]), bounds, xi), len(script)
+        within(proof.products(script), budget)
+        proof.run(script, *(label_stays(net, label, proof.root[-1]) if label is not None else (c, d)))
+    free, relation = int((lo < hi).sum()), digest(c, d) if label is None else None
+    return Claim(digests[name], profile, digest(lo, hi), label, relation, evidence, len(lo), free, steps)
+
+
+def network(content: bytes, profile: str) -> Network:
+    """The network of a member."""
+    if profile == "fixed-point":
+        return fixed_point(
+            {key[:-4]: array(data).astype(np.int64) for key, data in unpacked(content).items()}
         )
-        xi = {int(key.removeprefix("xi-")): value for key, value in arrays.items()}
-        need(all(v.ndim == 2 and len(v) == len(rows) for v in xi.values()), "multipliers of the wrong shape")
-        Proof(net, label, lo, hi, rows, xi).run(script)
-    box = hashlib.sha256(lo.astype("<i8").tobytes() + hi.astype("<i8").tobytes()).hexdigest()
-    return Claim(
-        digests[name], profile, box, label, document["evidence"], len(lo), int((lo < hi).sum()), len(script)
-    )
+    need(profile in PROFILES, f"the checker does not know the profile {str(profile)[:40]!r}")
+    return Reader(content, profile).network
 
 
-def _enumerate(net: Network, lo: Ints, hi: Ints, label: int) -> None:
+def label_stays(net: Network, label: int, logits: Ints) -> tuple[Ints, Ints]:
+    """c, d: the rows x_j − x_label <= d_j that together say that the label is the first greatest output.
+
+    A later index must push the label out of the ties; an earlier one need only tie with the greatest.
+    """
+    least, greatest = (1, 1) if net.softmax is None else net.softmax.gaps(*logits)
+    c, d = np.eye(logits.shape[1], dtype=np.int64), np.full(logits.shape[1], least - 1)
+    c[:, label] -= 1
+    d[:label], d[label] = min(least, 1 - greatest) - 1, 0
+    return c, d
+
+
+def digest(*arrays: Ints) -> str:
+    """SHA-256 of little-endian int64."""
+    return hashlib.sha256(b"".join(a.astype("<i8").tobytes() for a in arrays)).hexdigest()
+
+
+def within(products: int, budget: int) -> None:
+    """Rejected when it would take too long."""
+    need(products <= budget, f"it takes up to {products:.1e} multiply-adds; the budget is {budget:.1e}")
+
+
+def enumerate_box(net: Network, lo: Ints, hi: Ints, budget: int, holds: Callable[[Ints], Any]) -> None:
     """Run every point of the box, in mixed-radix order."""
-    sizes = [int(n) for n in hi - lo + 1]
-    total = 1
-    for n in sizes:
-        total *= n
-    need(total <= MAX_POINTS, "a box of too many points to enumerate")
-    for start in range(0, total, BATCH):
-        number = np.arange(start, min(start + BATCH, total))
+    sizes = (hi - lo + 1).tolist()
+    total, batch = math.prod(sizes), max(1, (1 << 22) // (net.cost + net.n))
+    within(total * (net.cost + net.n), budget)
+    for start in range(0, total, batch):
+        number = np.arange(start, min(start + batch, total))
         x = np.tile(lo, (len(number), 1))
-        for i, n in enumerate(sizes):
-            if n > 1:
-                x[:, i] += number % n
-                number = number // n
-        need(np.all(net.run(x).argmax(axis=1) == label), "an input of the box has another label")
+        for i, n in ((i, n) for i, n in enumerate(sizes) if n > 1):
+            x[:, i], number = x[:, i] + number % n, number // n
+        need(np.all(holds(net.run(x))), "an input of the box breaks the claim")
+
+
+def _keeps(y: Ints, label: int | None, c: Ints, d: Ints) -> Any:
+    """Does each row of outputs keep the claim?"""
+    if label is not None:
+        return y.argmax(axis=1) == label
+    exact(size(y) * norm(c), size(d))
+    return np.all(y @ c.T <= d, axis=1)

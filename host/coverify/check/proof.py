@@ -1,194 +1,144 @@
-"""The argument: for every rival class, a script that leaves no input of the box on which it could win.
+"""The argument: a script that leaves no input of the box on which a row of C · x <= d fails, x the last wire.
 
-The label is the first greatest output. Rival j beats it only where x_j − x_label >= rise on the logits (a
-last softmax is not crossed: its outputs tie iff logits differ by less than a gap D that depends on the sum;
-D's range over the box is computed here). A script works on boxes of all wires, the root's from intervals:
+It narrows boxes of all wires on which that row fails (c · x >= d + 1), the root's being intervals:
 
-    RIVAL j                  refute rival j, from the root's boxes
-    TIGHTEN first count      bound accumulators by the rows first..first + count − 1 of multipliers
+    ROW j                    now show row j, from the root's boxes
+    TIGHTEN first count      bound values by the bounds first..first + count − 1
     SPLIT wire element v     first the part with value <= v, later the part with value > v
-    CLOSE row                the part is empty: by the row's multipliers, or row = −1: by its boxes
+    CLOSE bound              the part is empty: by a bound, or (−1) by its boxes
 
-A row (wire, element, sign, scale, m) with multipliers xi bounds, by `Network.back` from the last wire to the
-input, scale · sign · value + m · (x_j − x_label − rise), whose second part is >= 0 wherever rival j wins. Any
-integers xi and any m >= 0 give a valid bound, so nobody need be trusted for them. With scale = 0 a bound
-below 0 shows that there is no such input.
+A bound (wire, element, sign, scale, m) is one of scale · sign · value + m · (c · x − d − 1), whose second
+part is >= 0 where row j fails: so floor(bound / scale) bounds sign · value there, and with scale = 0 a bound
+below 0 shows that there is no such input. Any multipliers xi and any m >= 0 give valid bounds: nobody need be
+trusted for them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 import numpy as np
 
-from coverify.check.steps import Box, Ints, Network, Softmax, Stairs, hold, need, size
+from coverify.check.steps import CELLS, Ints, Network, Pieces, exact, need, norm, size
 
-RIVAL, TIGHTEN, SPLIT, CLOSE = range(4)
-MAX_SUMS = 1 << 24
-
-
-@dataclass(frozen=True, eq=False)
-class Claim:
-    """Rival j wins only where x_j − x_label >= rise on wire `logits`."""
-
-    j: int
-    rise: int
+ROW, TIGHTEN, SPLIT, CLOSE = range(4)
 
 
 class Proof:
-    """Runs a script; `rows` [n, 5] and multipliers (wire → [n, size of the wire]) as in the certificate."""
+    """box [2, n]; bounds [b, 5] and xi (wire → [b, elements of the wire]) as in the certificate."""
 
-    def __init__(self, net: Network, label: int, lo: Ints, hi: Ints, rows: Ints, xi: dict[int, Ints]) -> None:
-        self.net, self.label, self.rows, self.xi = net, label, rows, xi
-        last = net.steps[-1]
-        self.logits = last.source if isinstance(last, Softmax) else len(net.steps)
-        step = net.steps[self.logits - 1]
-        self.stairs = step if isinstance(step, Stairs) else None
-        self.root: list[Box] = [(lo, hi)]
-        for step in net.steps[: self.logits]:
-            assert not isinstance(step, Softmax)
+    def __init__(self, net: Network, box: Ints, bounds: Ints, xi: dict[int, Ints]) -> None:
+        self.net, self.bounds, self.xi, self.root = net, bounds, xi, [box]
+        for step in net.steps:
             self.root.append(step.interval(self.root))
-        self.gaps = self._gaps(last) if isinstance(last, Softmax) else (1, 1)
 
-    def run(self, script: Ints) -> None:
-        """Rejected unless the script refutes every rival."""
-        lo, hi = self.root[self.logits]
-        left = {j for j in range(len(lo)) if j != self.label and not self._behind(j, lo, hi)}
-        claim, stack = None, list[list[Box] | None]()
-        for op, a, b, c in script.tolist():
-            if op == RIVAL:
-                need(not stack and 0 <= a < len(lo) and a != self.label, "a rival out of order")
-                claim = Claim(a, self._rise(a))
-                stack.append(self._settled(list(self.root), claim))
+    def products(self, script: Ints) -> int:
+        """At most how many multiply-adds a script takes, as a Python integer."""
+        passes: int = sum(
+            {TIGHTEN: 2 + max(count, 0), SPLIT: 4}.get(op, 2) for op, _, count, _ in script.tolist()
+        )
+        return max(passes, 1) * (self.net.cost + 10_000 * len(self.net.steps))
+
+    def run(self, script: Ints, c: Ints, d: Ints) -> None:
+        """Rejected unless the script shows every row that does not follow from the root's boxes."""
+        exact(norm(c) * max(1, *(size(box) for box in self.root)), size(d))
+        left, stack = set[int](), list[list[Ints] | None]()
+        for j in range(len(c)):
+            self.c, self.least, self.j = c[j], int(d[j]) + 1, j
+            left |= {j} if self.narrowed(self.root) is not None else set()
+        for op, first, second, third in script.tolist():
+            if op == ROW:
+                need(not stack and 0 <= first < len(c), "a row out of order")
+                self.c, self.least, self.j = c[first], int(d[first]) + 1, first
+                stack.append(self.narrowed(self.root))
                 continue
-            need(claim is not None and stack, "a step outside a rival's script")
-            assert claim is not None
-            boxes = stack[-1]
+            boxes = stack.pop()
             if op == TIGHTEN:
-                stack[-1] = None if boxes is None else self._tightened(boxes, claim, a, b)
+                stack.append(boxes and self.narrowed(boxes, self.shown(boxes, first, second)))
             elif op == SPLIT:
-                stack.pop()
-                stack += [self._cut(boxes, claim, a, b, c, 1), self._cut(boxes, claim, a, b, c, 0)]
-                need(len(stack) < 4096, "a tree that is too deep")
+                need(len(stack) * sum(box.size for box in self.root) < 16 * CELLS, "a tree that is too deep")
+                parts = ((first, second, -1, -third - 1), (first, second, 1, third))
+                stack += [boxes and self.narrowed(boxes, [part]) for part in parts]
             else:
-                need(op == CLOSE, "an unknown step of the script")
-                need(boxes is None or (a >= 0 and self._contradicts(boxes, claim, a)), "a part is not closed")
-                stack.pop()
-                if not stack:
-                    left.discard(claim.j)
-        need(not stack and not left, f"the script does not refute {len(left)} rivals")
+                need(
+                    op == CLOSE and (boxes is None or self.contradicted(boxes, first)), "a part is not closed"
+                )
+                left -= set() if stack else {self.j}
+        need(not stack and not left, f"the script leaves {len(left)} rows open")
 
-    def _rise(self, j: int) -> int:
-        """A later index must push the label out of the ties; an earlier one need only tie."""
-        return self.gaps[0] if j > self.label else min(self.gaps[0], 1 - self.gaps[1])
-
-    def _behind(self, j: int, lo: Ints, hi: Ints) -> bool:
-        """Do the root's boxes alone refute rival j?"""
-        tied = j < self.label and max(lo[self.label] - hi[j], (lo - hi[j]).max()) < self.gaps[1]
-        return bool(hi[j] - lo[self.label] < self.gaps[0]) and not tied
-
-    def _gaps(self, last: Softmax) -> tuple[int, int]:
-        """The least and greatest D(S), the least d whose output is below that of d = 0, over the row's sums
-        S.
-        """
-        lo, hi = self.root[self.logits]
-        table = last.exponentials
-        far, near = table[np.maximum(hi.max() - lo, 0)], table[np.maximum(lo.max() - hi, 0)]
-        first, end = int(far.sum() + (table[0] - far).min()), int(near.sum()) + 1
-        need(first > 0 and end - first <= MAX_SUMS and end < 2**31, "a softmax of too many sums")
-        found = []
-        for start in range(first, end, 1 << 18):
-            sums = np.arange(start, min(start + (1 << 18), end))
-            top, gap, d = last.output(sums, 0), np.full(len(sums), 256), 1
-            while d < 256 and np.any(gap == 256):  # outputs do not rise with d: they come from raw[d]
-                gap, d = np.where((gap == 256) & (last.output(sums, d) < top), d, gap), d + 1
-            found += [int(gap.min()), int(gap.max())]
-        return min(found), max(found)
-
-    def _settled(self, boxes: list[Box], claim: Claim, start: int = 0) -> list[Box] | None:
-        """Intervals anew from wire `start` on, and what the claim says of the logits; None when empty."""
-        for k in range(start, self.logits):
-            step = self.net.steps[k]
-            assert not isinstance(step, Softmax)
-            (lo, hi), (a, b) = boxes[k + 1], step.interval(boxes)
-            boxes[k + 1] = np.maximum(lo, a), np.minimum(hi, b)
-            if np.any(boxes[k + 1][0] > boxes[k + 1][1]):
+    def narrowed(
+        self, boxes: list[Ints], facts: Iterable[tuple[int, int, int, int]] = ()
+    ) -> list[Ints] | None:
+        """The boxes where the row fails and sign · value <= end for (wire, element, sign, end), or None."""
+        boxes, start = [box.copy() for box in boxes], len(boxes)
+        for wire, element, sign, end in facts:
+            need(wire >= 0 and element >= 0, "an element that does not exist")
+            low, high = boxes[wire][:, element].tolist()
+            low, high = (low, min(high, end)) if sign > 0 else (max(low, -end), high)
+            boxes[wire][:, element], start = np.clip([low, high], -(2**62), 2**62), min(start, wire)
+            if low > high:
                 return None
-        lo, hi = (end.copy() for end in boxes[self.logits])
-        lo[claim.j] = max(lo[claim.j], lo[self.label] + claim.rise)
-        hi[self.label] = min(hi[self.label], hi[claim.j] - claim.rise)
-        boxes[self.logits] = lo, hi
-        if self.stairs is not None:
-            first, last = (end.copy() for end in boxes[self.stairs.source])
-            first[claim.j] = max(first[claim.j], self.stairs.edge(claim.j, int(lo[claim.j])))
-            last[self.label] = min(
-                last[self.label], self.stairs.edge(self.label, int(hi[self.label]) + 1) - 1
+        for k, step in enumerate(self.net.steps[start:], start + 1):
+            (low, high), (a, b) = boxes[k], step.interval(boxes)
+            boxes[k] = np.stack([np.maximum(low, a), np.minimum(high, b)])
+            if np.any(boxes[k][0] > boxes[k][1]):
+                return None
+        lo, hi = boxes[-1]
+        slack = (
+            int(np.maximum(self.c * lo, self.c * hi).sum()) - self.least
+        )  # what c · x may fall below its most
+        for i in np.flatnonzero(self.c):
+            room = slack // abs(int(self.c[i]))
+            lo[i], hi[i] = (
+                (max(lo[i], hi[i] - room), hi[i]) if self.c[i] > 0 else (lo[i], min(hi[i], lo[i] + room))
             )
-            boxes[self.stairs.source] = first, last
-            if np.any(first > last):
-                return None
-        return None if np.any(lo > hi) else boxes
+        return None if slack < 0 or not self.above_stairs(boxes) else boxes
 
-    def _bounds(self, boxes: list[Box], claim: Claim, first: int, count: int) -> Ints:
-        """An upper bound of each row's form wherever rival j wins."""
-        need(first >= 0 and count > 0 and first + count <= len(self.rows), "rows that do not exist")
-        wire, element, sign, scale, m = self.rows[first : first + count].T
-        need(np.all(m >= 0) and np.all(scale >= 0) and np.all(np.abs(sign) == 1), "a row of unknown form")
-        hold(size(m) * 2, size(scale), size(m) * abs(claim.rise))
-        nu = {w: np.zeros((count, len(boxes[w][0])), np.int64) for w in range(self.logits + 1)}
-        for w in set(wire.tolist()):
-            at = np.flatnonzero(wire == w)
-            need(0 <= w <= self.logits and np.all(element[at] >= 0), "a row of an unknown wire")
-            nu[w][at, element[at]] += sign[at] * scale[at]
-        nu[self.logits][:, claim.j] += m
-        nu[self.logits][:, self.label] -= m
-        total: Ints = -m * claim.rise
-        for w in range(self.logits, 0, -1):
-            step = self.net.steps[w - 1]
-            assert not isinstance(step, Softmax)
-            xi = self.xi[w][first : first + count] if w in self.xi else None
-            part, passed = step.back(nu[w], xi, boxes)
-            total = total + part
-            for source, more in passed:
-                nu[source] = nu[source] + more
-            hold(size(total), *(size(nu[source]) for source, _ in passed))
-        lo, hi = boxes[0]
-        hold(size(nu[0]) * max(size(lo), size(hi)) * len(lo), size(total))
-        total += np.maximum(nu[0] * lo, nu[0] * hi).sum(axis=1)
+    def above_stairs(self, boxes: list[Ints]) -> bool:
+        """Narrow what the last stairs read to where they give their box; is anything left?"""
+        step, (lo, hi) = self.net.steps[-1], boxes[-1]
+        if not isinstance(step, Pieces) or np.any(np.diff(step.values) < 0):
+            return True
+        box, starts, n = boxes[step.sources[0]], step.starts, step.channel
+        box[0] = np.maximum(box[0], starts[n, np.searchsorted(step.values, lo)])
+        box[1] = np.minimum(box[1], starts[n, np.searchsorted(step.values, hi, side="right")] - 1)
+        return bool(np.all(box[0] <= box[1]))
+
+    def upper(self, boxes: list[Ints], first: int, count: int) -> Ints:
+        """An upper bound of each of these forms where the row fails."""
+        wire, element, sign, scale, m = self.bounds[first : first + count].T
+        need(
+            np.all((m >= 0) & (scale >= 0) & (abs(sign) == 1) & (wire >= 0) & (element >= 0)),
+            "an unknown form",
+        )
+        exact(size(m) * (size(self.c) + abs(self.least)), size(scale))
+        nu = [np.zeros((count, box.shape[1]), np.int64) for box in boxes]
+        for k in range(count):
+            nu[wire[k]][k, element[k]] = sign[k] * scale[k]
+        nu[-1] += m[:, None] * self.c
+        total: Ints = -m * self.least
+        for k, step in reversed(list(enumerate(self.net.steps, 1))):
+            xi = self.xi[k][first : first + count].astype(np.int64) if k in self.xi else None
+            constant, parts = step.back(nu[k], xi, boxes)
+            total = total + constant
+            for source, part in zip(step.sources, parts, strict=True):
+                nu[source] = nu[source] + part
+            exact(size(total), *(size(nu[source]) for source in step.sources))
+        exact(norm(nu[0]) * size(boxes[0]), size(total))
+        total = total + np.maximum(nu[0] * boxes[0][0], nu[0] * boxes[0][1]).sum(axis=1)
         return total
 
-    def _contradicts(self, boxes: list[Box], claim: Claim, row: int) -> bool:
-        """Is the row's form, which is m times something >= 0 where the rival wins, below 0?"""
-        bound = self._bounds(boxes, claim, row, 1)
-        need(self.rows[row, 3] == 0, "a closing row that bounds something else")
-        return bool(bound[0] < 0)
+    def contradicted(self, boxes: list[Ints], k: int) -> bool:
+        need(0 <= k < len(self.bounds) and self.bounds[k, 3] == 0, "a closing bound of another form")
+        return bool(self.upper(boxes, k, 1)[0] < 0)
 
-    def _tightened(self, boxes: list[Box], claim: Claim, first: int, count: int) -> list[Box] | None:
-        bounds, boxes = self._bounds(boxes, claim, first, count), list(boxes)
-        for (wire, element, sign, scale, _), bound in zip(
-            self.rows[first : first + count].tolist(), bounds, strict=True
-        ):
-            need(scale > 0, "a row that bounds nothing")
-            lo, hi = (end.copy() for end in boxes[wire])
-            if sign > 0:
-                hi[element] = min(hi[element], int(bound) // scale)
-            else:
-                lo[element] = max(lo[element], -(int(bound) // scale))
-            if lo[element] > hi[element]:
-                return None
-            boxes[wire] = lo, hi
-        return self._settled(boxes, claim, int(self.rows[first : first + count, 0].min()))
-
-    def _cut(
-        self, boxes: list[Box] | None, claim: Claim, wire: int, element: int, v: int, upper: int
-    ) -> list[Box] | None:
-        if boxes is None:
-            return None
-        need(0 <= wire <= self.logits and 0 <= element < len(boxes[wire][0]), "a split of an unknown element")
-        boxes, (lo, hi) = list(boxes), (end.copy() for end in boxes[wire])
-        if upper:
-            lo[element] = max(lo[element], v + 1)
-        else:
-            hi[element] = min(hi[element], v)
-        boxes[wire] = lo, hi
-        return None if lo[element] > hi[element] else self._settled(boxes, claim, wire)
+    def shown(self, boxes: list[Ints], first: int, count: int) -> Iterable[tuple[int, int, int, int]]:
+        """The facts that these bounds show, so many at a time."""
+        need(first >= 0 and 0 < count <= len(self.bounds) - first, "bounds that do not exist")
+        step = max(1, CELLS // sum(box.size for box in boxes))
+        for at in range(first, first + count, step):
+            rows = self.bounds[at : min(at + step, first + count)].tolist()
+            for (wire, element, sign, scale, _), bound in zip(
+                rows, self.upper(boxes, at, len(rows)), strict=True
+            ):
+                yield wire, element, sign, int(bound) // scale

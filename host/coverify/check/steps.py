@@ -1,9 +1,9 @@
-"""What does each step of a network compute, on numbers, on intervals, and in a bound with multipliers?
+"""The steps of a network on exact integers: wire 0 is the input, step k writes wire k + 1.
 
-A *wire* is a vector of integers; wire 0 is the input, step k writes wire k + 1. A box is a pair (lo, hi) of
-int64 vectors. `back` is the heart: for coefficients nu on a step's output y it gives a constant and
-coefficients on its sources such that nu · y <= constant + Σ coefficients · source for every point of the
-boxes. Arithmetic is int64; `hold` proves beforehand, in Python integers, that no sum leaves 62 bits.
+`forward` runs a step on points: wires [N, n]. `interval` bounds it: a box is an array [2, n], least and
+greatest values. `back` is the heart of a proof: for coefficients nu [R, n] on the step's output y, constants
+c [R] and coefficients on its sources such that nu · y <= c + Σ coefficients · source everywhere in the boxes.
+Arithmetic is int64; the magnitude of every sum is bounded beforehand, in Python integers (`exact`).
 """
 
 from __future__ import annotations
@@ -17,16 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
-Box = tuple[Ints, Ints]
-Back = tuple[Ints, list[tuple[int, Ints]]]
 INT32_MAX = 2**31 - 1
-CELLS = 1 << 20
+CELLS = 1 << 22  # elements of the largest array that a step makes
 
 
 class Rejected(Exception):
-    """The certificate is damaged, or it does not prove what it claims, or the checker does not know
-    enough.
-    """
+    """The file is damaged, does not prove its claim, or asks for more than the checker knows or may spend."""
 
 
 def need(condition: Any, why: str) -> None:
@@ -40,271 +36,188 @@ def size(values: Ints) -> int:
     return max(abs(int(values.max())), abs(int(values.min()))) if values.size else 0
 
 
-def hold(*products: int) -> None:
-    """Rejected unless the sum of these magnitudes fits 62 bits, so that int64 sums of them are exact."""
-    need(sum(products) < 2**62, "a sum leaves the range of exact 64-bit arithmetic")
+def exact(*magnitudes: int) -> None:
+    """Rejected unless int64 holds every sum of terms whose magnitudes add up to these."""
+    need(sum(magnitudes) < 2**62, "a sum leaves the range of exact 64-bit arithmetic")
 
 
-@dataclass(frozen=True, eq=False)
-class Map:
-    """y[i] = Σ_k weights[i, k] · x[columns[i, k]]; columns None: k runs over all x (dense); n_in reads 0."""
-
-    n_in: int
-    weights: Ints
-    columns: Ints | None = None
-
-    def apply(self, x: Ints, weights: Ints | None = None) -> Ints:
-        """[N, n_in] → [N, n_out]."""
-        w = self.weights if weights is None else weights
-        hold(size(x) * self.rows)
-        if self.columns is None:
-            return x @ w.T
-        padded = np.concatenate([x, np.zeros((len(x), 1), np.int64)], axis=1)
-        return np.stack([(row[self.columns] * w).sum(axis=1) for row in padded])
-
-    def back(self, nu: Ints, weights: Ints | None = None) -> Ints:
-        """[R, n_out] → [R, n_in], the transposed map."""
-        w = self.weights if weights is None else weights
-        if self.columns is None:
-            return nu @ w
-        out = np.zeros((len(nu), self.n_in + 1), np.int64)
-        for total, row in zip(out, nu, strict=True):
-            np.add.at(total, self.columns, row[:, None] * w)
-        return out[:, :-1]
-
-    @cached_property
-    def rows(self) -> int:
-        """The greatest Σ|weights| of a row."""
-        return size(np.abs(self.weights).sum(axis=1))
-
-    @cached_property
-    def sums(self) -> int:
-        """The greatest Σ|weights| of a column."""
-        return size(self.back(np.ones((1, len(self.weights)), np.int64), np.abs(self.weights)))
-
-    @cached_property
-    def signs(self) -> tuple[Ints, Ints]:
-        """The positive and the negative part of the weights."""
-        return np.maximum(self.weights, 0), np.minimum(self.weights, 0)
+def norm(rows: Ints) -> int:
+    """The greatest Σ|values| of a row, as a Python integer."""
+    exact(size(rows) * rows.shape[-1])
+    return size(np.abs(rows).sum(axis=-1))
 
 
 @dataclass(frozen=True, eq=False)
 class Linear:
-    """y = bias + Σ over terms of map(wire source − offset)."""
+    """y[i] = bias[i] + Σ_k weights[i, k] · x[columns[i, k]], x being the source wires one after the other.
 
-    terms: tuple[tuple[int, int, Map], ...]
+    columns None: k runs over all of x.
+    """
+
+    sources: tuple[int, ...]
+    weights: Ints
+    columns: Ints | None
     bias: Ints
 
+    @cached_property
+    def reach(self) -> int:
+        return norm(self.weights)
+
+    @property
+    def cost(self) -> int:
+        return self.weights.size + self.bias.size
+
+    def sums(self, x: Ints, weights: Ints) -> Ints:
+        """Without bias, [N, n_in] → [N, n]; weights: these or their magnitudes."""
+        exact(size(x) * self.reach, size(self.bias))
+        sums: Ints = x @ weights.T if self.columns is None else (x[:, self.columns] * weights).sum(axis=2)
+        return sums
+
     def forward(self, wires: list[Ints]) -> Ints:
-        total = np.broadcast_to(self.bias, (len(wires[0]), len(self.bias)))
-        for source, offset, m in self.terms:
-            total = total + m.apply(wires[source] - offset)
-        return total
+        return self.sums(np.concatenate([wires[s] for s in self.sources], axis=1), self.weights) + self.bias
 
-    def interval(self, boxes: list[Box]) -> Box:
-        lo, hi = self.bias, self.bias
-        for source, offset, m in self.terms:
-            low, high = (end[None] - offset for end in boxes[source])
-            up, down = m.signs
-            lo = lo + (m.apply(low, up) + m.apply(high, down))[0]
-            hi = hi + (m.apply(high, up) + m.apply(low, down))[0]
-        return lo, hi
+    def interval(self, boxes: list[Ints]) -> Ints:
+        """By twice the centre and twice the radius; their sum and difference are even."""
+        lo, hi = np.concatenate([boxes[s] for s in self.sources], axis=1)[:, None]
+        centre, radius = self.sums(lo + hi, self.weights), self.sums(hi - lo, np.abs(self.weights))
+        box: Ints = np.concatenate([centre - radius, centre + radius]) // 2 + self.bias
+        return box
 
-    def back(self, nu: Ints, xi: Ints | None, boxes: list[Box]) -> Back:
-        """An equation: nu · y = nu · bias + Σ map^T(nu) · (source − offset)."""
-        hold(size(nu) * int(np.abs(self.bias).sum()))
-        total, passed = nu @ self.bias, []
-        for source, offset, m in self.terms:
-            hold(size(nu) * m.sums * m.n_in * max(1, abs(offset)))
-            part = m.back(nu)
-            total = total - offset * part.sum(axis=1)
-            passed.append((source, part))
-        return total, passed
+    def back(self, nu: Ints, xi: Ints | None, boxes: list[Ints]) -> tuple[Ints, list[Ints]]:
+        """An equation: nu · y = nu · bias + (weightsᵀ nu) · x."""
+        exact(norm(nu) * (self.reach + size(self.bias)))
+        ends = np.cumsum([boxes[s].shape[1] for s in self.sources])
+        if self.columns is None:
+            return nu @ self.bias, [nu @ self.weights]
+        out = np.zeros((len(nu), ends[-1]), np.int64)
+        for total, row in zip(out, nu, strict=True):
+            np.add.at(total, self.columns, row[:, None] * self.weights)
+        return nu @ self.bias, np.split(out, ends[:-1], axis=1)
 
 
 class Scalar:
-    """A step whose element y is a function of one source element a, in lo..hi of its box.
+    """A step whose every y[i] is bounded by functions of one element a = source[pick[i]].
 
-    For any multiplier xi: nu · y(a) <= max over a of (nu · y(a) − xi · a) + xi · a.
+    For any multipliers xi: nu · y <= Σ max over a of (nu · y(a) − xi · a) + Σ xi · a. `corners`: pick [n],
+    the a [n, k] among which the maximum is, and bounds of y there, up and down [n, k].
     """
 
-    source: int
+    sources: tuple[int]
+    corners: Callable[[list[Ints]], tuple[Ints, Ints, Ints, Ints]]
 
-    def _gains(self, nu: Ints, xi: Ints | None, value: Ints, first: Ints, last: Ints) -> Back:
-        """The maximum over pieces [n, k]: y = value where a lies in first..last: at one of the two ends."""
+    def back(self, nu: Ints, xi: Ints | None, boxes: list[Ints]) -> tuple[Ints, list[Ints]]:
         need(xi is not None and xi.shape == nu.shape, "multipliers of the wrong shape")
         assert xi is not None
-        n = nu.shape[1]
-        hold(size(nu) * size(value) * n, size(xi) * max(size(first), size(last)) * n)
-        total, step = np.zeros(len(nu), np.int64), max(1, CELLS // max(1, value.size))
-        for i in range(0, len(nu), step):
-            up, slope = nu[i : i + step, :, None], xi[i : i + step, :, None]
-            gain = np.maximum(up * value - slope * first, up * value - slope * last)
-            total[i : i + step] = gain.max(axis=2).sum(axis=1)
-        return total, [(self.source, xi)]
+        pick, a, up, down = self.corners(boxes)
+        exact(norm(nu) * max(size(up), size(down)), norm(xi) * max(1, size(a)))
+        total, out = (
+            np.zeros(len(nu), np.int64),
+            np.zeros((boxes[self.sources[0]].shape[1], len(nu)), np.int64),
+        )
+        for row, (v, slope) in enumerate(zip(nu[:, :, None], xi[:, :, None], strict=True)):
+            total[row] = (np.where(v > 0, v * up, v * down) - slope * a).max(axis=1).sum()
+        np.add.at(out, pick, xi.T)
+        return total, [out.T]
 
 
 @dataclass(frozen=True, eq=False)
-class Stairs(Scalar):
-    """y[i] = rule(a[i], channel[i]), a non-decreasing function with values least..most.
+class Pieces(Scalar):
+    """y[i] = values[piece(a[i], channel[i])], a piece's number not falling as a grows: stairs, or a table.
 
-    ends: int64 [2, channels], the accumulators for which the rule is defined.
+    ends: [2, channels], from which a to which it is defined (beyond, TFLM overflows).
     """
 
-    source: int
-    rule: Callable[[Ints, Ints], Ints]
+    sources: tuple[int]
+    piece: Callable[[Ints, Ints], Ints]
+    values: Ints
     channel: Ints
-    least: int
-    most: int
     ends: Ints
 
+    @property
+    def cost(self) -> int:
+        return 2 * self.channel.size * self.values.size
+
+    def number(self, a: Ints) -> Ints:
+        need(np.all((self.ends[0, self.channel] <= a) & (a <= self.ends[1, self.channel])), "it may overflow")
+        return self.piece(a, self.channel)
+
     def forward(self, wires: list[Ints]) -> Ints:
-        return self._within(wires[self.source])
+        return self.values[self.number(wires[self.sources[0]])]
 
-    def _within(self, acc: Ints) -> Ints:
-        first, last = self.ends[:, self.channel]
-        need(np.all((acc >= first) & (acc <= last)), "an accumulator may leave the rule's domain (overflow)")
-        return self.rule(acc, self.channel)
-
-    def interval(self, boxes: list[Box]) -> Box:
-        lo, hi = boxes[self.source]
-        return self._within(lo), self._within(hi)
+    def interval(self, boxes: list[Ints]) -> Ints:
+        y = self.corners(boxes)[2]
+        return np.stack([y.min(axis=1), y.max(axis=1)])
 
     @cached_property
-    def edges(self) -> Ints:
-        """[channels, most − least + 2]: entry v − least is the least a whose y is >= v; the last is
-        none's.
-        """
-        channels = self.ends.shape[1]
-        need(self.most - self.least < 1 << 12, "a staircase of too many stairs")
-        want = np.arange(self.least, self.most + 2)
-        low = np.repeat(self.ends[0][:, None], len(want), axis=1)
-        high = np.repeat(self.ends[1][:, None] + 1, len(want), axis=1)
-        column = np.arange(channels)
+    def starts(self) -> Ints:
+        """[channels, pieces + 1]: the least a that is in this piece or a later one, by bisection."""
+        want, channel = np.arange(len(self.values) + 1), np.arange(self.ends.shape[1])
+        need(len(want) * len(channel) <= CELLS, "too many stairs")
+        low, high = (np.repeat(end[:, None], len(want), axis=1) for end in (self.ends[0], self.ends[1] + 1))
         while np.any(low < high):
             middle = (low + high) >> 1
-            inside = np.minimum(middle, self.ends[1][:, None])
-            reached = (want <= self.rule(inside.T, column).T) & (middle <= self.ends[1][:, None])
+            reached = want <= self.piece(middle.T, channel).T
             low, high = np.where(reached, low, np.minimum(middle + 1, high)), np.where(reached, middle, high)
         return low
 
-    def edge(self, i: int, value: int) -> int:
-        """The least accumulator of element i whose output is >= value; beyond the domain where there is
-        none.
-        """
-        return int(self.edges[self.channel[i], min(max(value, self.least), self.most + 1) - self.least])
-
-    def back(self, nu: Ints, xi: Ints | None, boxes: list[Box]) -> Back:
-        lo, hi = boxes[self.source]
-        low, high = self.rule(lo, self.channel), self.rule(hi, self.channel)
-        value = np.minimum(low[:, None] + np.arange(int((high - low).max()) + 1), high[:, None])
-        at, rows = value - self.least, self.channel[:, None]
-        first = np.clip(self.edges[rows, at], lo[:, None], hi[:, None])
-        last = np.clip(self.edges[rows, at + 1] - 1, lo[:, None], hi[:, None])
-        return self._gains(nu, xi, value, first, last)
-
-
-@dataclass(frozen=True, eq=False)
-class Lookup(Scalar):
-    """y[i] = values[a[i] + 128]: any function of an int8."""
-
-    source: int
-    values: Ints
-
-    def forward(self, wires: list[Ints]) -> Ints:
-        out: Ints = self.values[wires[self.source] + 128]
-        return out
-
-    def _entries(self, boxes: list[Box]) -> tuple[Ints, Ints]:
-        lo, hi = boxes[self.source]
-        a = np.minimum(lo[:, None] + np.arange(int((hi - lo).max()) + 1), hi[:, None])
-        return a, self.values[a + 128]
-
-    def interval(self, boxes: list[Box]) -> Box:
-        _, value = self._entries(boxes)
-        return value.min(axis=1), value.max(axis=1)
-
-    def back(self, nu: Ints, xi: Ints | None, boxes: list[Box]) -> Back:
-        a, value = self._entries(boxes)
-        return self._gains(nu, xi, value, a, a)
+    def corners(self, boxes: list[Ints]) -> tuple[Ints, Ints, Ints, Ints]:
+        """Both ends of every piece."""
+        (lo, hi), (low, high) = boxes[self.sources[0]], self.number(boxes[self.sources[0]])
+        need(len(lo) * int((high - low).max() + 1) <= CELLS, "too many stairs")
+        p = np.minimum(low[:, None] + np.arange(int((high - low).max()) + 1), high[:, None])
+        first, last = self.starts[self.channel[:, None], p], self.starts[self.channel[:, None], p + 1] - 1
+        a = np.clip(np.concatenate([first, last], axis=1), lo[:, None], hi[:, None])
+        y = self.values[np.concatenate([p, p], axis=1)]
+        return np.arange(len(lo)), a, y, y
 
 
 @dataclass(frozen=True, eq=False)
 class Highest(Scalar):
-    """y[i] = the greatest of source[windows[i]], clamped to least..most.
+    """y[i] = the greatest of source[windows[i]], clamped."""
 
-    In a bound it is a function of one element of the window, the one of the greatest lower end; of the others
-    only the greatest upper end counts (nu >= 0), or the greatest lower end (nu < 0).
-    """
-
-    source: int
+    sources: tuple[int]
     windows: Ints
-    least: int
-    most: int
+    clamp: tuple[int, int]
+
+    @property
+    def cost(self) -> int:
+        return 5 * len(self.windows) + self.windows.size
 
     def forward(self, wires: list[Ints]) -> Ints:
-        greatest: Ints = wires[self.source][:, self.windows].max(axis=2)
-        return np.clip(greatest, self.least, self.most)
+        greatest: Ints = wires[self.sources[0]][:, self.windows].max(axis=2)
+        return np.clip(greatest, *self.clamp)
 
-    def interval(self, boxes: list[Box]) -> Box:
-        lo, hi = (np.clip(end[self.windows].max(axis=1), self.least, self.most) for end in boxes[self.source])
-        return lo, hi
+    interval = forward
 
-    def back(self, nu: Ints, xi: Ints | None, boxes: list[Box]) -> Back:
-        lo, hi = boxes[self.source]
-        rows = np.arange(len(self.windows))
-        pick = self.windows[rows, lo[self.windows].argmax(axis=1)]
-        other = self.windows != pick[:, None]
-        totals = []
-        for end in (hi, lo):
-            floor = np.maximum(np.where(other, end[self.windows], -(2**31)).max(axis=1), lo[pick])
-            bends = np.stack([lo[pick], hi[pick], floor, np.full_like(floor, self.least),
-                              np.full_like(floor, self.most)], axis=1)  # fmt: skip
-            a = np.clip(bends, lo[pick][:, None], hi[pick][:, None])
-            value = np.clip(np.maximum(a, floor[:, None]), self.least, self.most)
-            part = np.maximum(nu, 0) if end is hi else np.minimum(nu, 0)
-            share = None if xi is None else np.where(nu >= 0, xi, 0) if end is hi else np.where(nu < 0, xi, 0)
-            totals.append(self._gains(part, share, value, a, a)[0])
-        assert xi is not None
-        out = np.zeros((len(lo), len(nu)), np.int64)
-        np.add.at(out, pick, xi.T)
-        hold(size(xi) * len(self.windows))
-        return totals[0] + totals[1], [(self.source, out.T)]
-
-
-@dataclass(frozen=True, eq=False)
-class Softmax:
-    """The last step, on one row: see integers.py.  output(sum, d) gives an element d below the maximum."""
-
-    source: int
-    exponentials: Ints
-    output: Callable[[Ints, int], Ints]
-
-    def forward(self, wires: list[Ints]) -> Ints:
-        x = wires[self.source]
-        d = x.max(axis=1, keepdims=True) - x
-        total = self.exponentials[d].sum(axis=1)
-        out: Ints = np.empty_like(d)
-        for k in np.unique(d):
-            np.copyto(out, self.output(total, int(k))[:, None], where=d == k)
-        return out
-
-
-Step = Linear | Stairs | Lookup | Highest | Softmax
+    def corners(self, boxes: list[Ints]) -> tuple[Ints, Ints, Ints, Ints]:
+        """a: the element of greatest lower end; y is no less, nor more than it or the others' upper ends."""
+        lo, hi = boxes[self.sources[0]]
+        pick = np.take_along_axis(self.windows, lo[self.windows].argmax(axis=1)[:, None], axis=1)
+        others = np.where(self.windows != pick, hi[self.windows], -(2**31)).max(axis=1)[:, None]
+        bends = np.concatenate([lo[pick], hi[pick], others, np.tile(self.clamp, (len(pick), 1))], axis=1)
+        a = np.clip(bends, lo[pick], hi[pick])
+        return pick[:, 0], a, np.clip(np.maximum(a, others), *self.clamp), np.clip(a, *self.clamp)
 
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """steps[k] writes wire k + 1; the last wire is the output; inputs lie in least..most."""
+    """n inputs within least..most, the steps, and a last softmax of one row, or None."""
 
-    n_input: int
+    n: int
     least: int
     most: int
-    steps: tuple[Step, ...]
+    steps: tuple[Linear | Pieces | Highest, ...]
+    softmax: Any = None
+
+    @property
+    def cost(self) -> int:
+        """Multiply-adds, or as much other work, to run one point, take intervals, or go back with one row."""
+        return sum(step.cost for step in self.steps)
 
     def run(self, x: Ints) -> Ints:
-        """[N, n_input] → the output, [N, n]."""
+        """[N, n] → outputs [N, n_out]."""
         wires = [x]
         for step in self.steps:
             wires.append(step.forward(wires))
-        return wires[-1]
+        outputs: Ints = wires[-1] if self.softmax is None else self.softmax.forward(wires[-1])
+        return outputs

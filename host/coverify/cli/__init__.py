@@ -14,10 +14,12 @@ from coverify.cli.check import check_verb
 from coverify.cli.conform import conform
 from coverify.cli.demo import demo
 from coverify.cli.diagnose import diagnose_verb
+from coverify.cli.distinguish import distinguish
 from coverify.cli.doctor import doctor
 from coverify.cli.inspect import inspect
 from coverify.cli.kernels import kernels
 from coverify.cli.ops import ops
+from coverify.cli.repair import repair_verb
 from coverify.cli.replay import replay_verb
 from coverify.cli.report import report
 from coverify.cli.run import run
@@ -46,8 +48,10 @@ app.command("conform")(conform)
 app.command("diagnose")(diagnose_verb)
 app.command("kernels")(kernels)
 app.command("verify")(verify)
+app.command("distinguish")(distinguish)
 app.command("check")(check_verb)
 app.command("replay")(replay_verb)
+app.command("repair")(repair_verb)
 app.command("report")(report)
 app.command("demo")(demo)
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from coverify.check import Claim, Rejected, check
+from coverify.check import BUDGET, Claim, Rejected, check
 from coverify.cli.outcome import JsonOption, OutOption, Output, run_verb, versions
 from coverify.errors import BadInput
 from coverify.report import Query as QueryRow
@@ -22,13 +22,18 @@ def check_verb(
         list[Path],
         typer.Argument(metavar="CERTIFICATE…", help="Certificate files (.zip).", show_default=False),
     ],
+    budget: Annotated[
+        float,
+        typer.Option(min=1, help="Most multiply-adds for a certificate; counted before they are made."),
+    ] = BUDGET,
     out: OutOption = None,
     json: JsonOption = None,
 ) -> None:
     """Check each CERTIFICATE by exact integer arithmetic that shares no code with what made it.
 
-    HOLDS (exit 0): what the certificate claims is true; the claim is printed: the network's digest, the box's
-    digest, the label. UNKNOWN (4): the certificate is damaged or proves nothing; nothing follows from it.
+    HOLDS (exit 0): what every certificate claims is true; the claims are printed: the network's digest, the
+    box's digest, the label or the relation of the outputs. UNKNOWN (4): one is damaged, proves nothing, or
+    needs more than the --budget; nothing follows from it.
 
     Example: coverify check out/certificate-3-eps4.zip
     """
@@ -37,7 +42,7 @@ def check_verb(
         missing = [path for path in certificates if not path.is_file()]
         if missing:
             raise BadInput(f"{missing[0]}: there is no such file")
-        rows = [_row(path) for path in certificates]
+        rows = [_row(path, int(min(budget, 1e18))) for path in certificates]
         return Result(
             verb="check",
             verdict=worst(row.verdict for row in rows),
@@ -51,15 +56,17 @@ def check_verb(
 
 
 def _claims(rows: list[QueryRow]) -> str:
-    """What is claimed, as far as a message reaches; the JSON has every claim."""
-    text = "\n".join(f"{row.certificate}: {row.note}" for row in rows)
+    """How many are accepted, and what is claimed as far as a message reaches; the JSON has every claim."""
+    accepted = sum(row.verdict == "HOLDS" for row in rows)
+    said = f"{accepted} of {len(rows)} certificate{'s' if len(rows) > 1 else ''} accepted"
+    text = "\n".join([said, *(f"{row.certificate}: {row.note}" for row in rows)])
     return text if len(text) <= _MESSAGE else f"{text[: _MESSAGE - 60]}… (every claim: --json FILE)"
 
 
-def _row(path: Path) -> QueryRow:
+def _row(path: Path, budget: int) -> QueryRow:
     start = time.monotonic()
     try:
-        claim: Claim | None = check(path)
+        claim: Claim | None = check(path, budget)
         note = str(claim)
     except Rejected as err:
         claim, note = None, f"rejected: {err}"

@@ -90,13 +90,13 @@ def conform(
         net = Model.read(model)
         reference = reference_of(net, profile)
         samples = samples_of(reference, inputs, limit, vectors_, seed)
-        checked = _check_reference(reference, oracle, samples.x, output)
+        checked = check_reference(reference, oracle, samples.x, output)
         return _conform(reference, samples, device, wire_log, output, checked, full)
 
     run_verb("conform", output, body)
 
 
-def _check_reference(
+def check_reference(
     reference: Reference, oracle: str, x: NDArray[np.int8], output: Output
 ) -> OracleRow | None:
     """Hold the reference against its profile's interpreter on the same samples; None when not done."""
@@ -149,7 +149,7 @@ def _conform(
         if foreign:
             _compare_foreign(comparison, reference, samples, url, output, rows)
         else:
-            _compare(comparison, reference, samples, url, wire_log, output, full, rows)
+            compare_with(comparison, reference, samples, url, wire_log, output, full, rows)
     except (LinkError, DeviceFault, DeviceRefused) as error:
         verdict, message = verdict_of(error), str(error)
     return Result(
@@ -170,7 +170,7 @@ def _conform(
     )
 
 
-def _compare(
+def compare_with(
     comparison: Comparison,
     reference: Reference,
     samples: Samples,

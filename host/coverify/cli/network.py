@@ -64,6 +64,9 @@ class Network(Protocol):
     def classes(self, x: Codes) -> list[int]:
         """The index of the output's first maximum for every row of x."""
 
+    def outputs(self, x: I64Array) -> I64Array:
+        """The flat output for every row of x: int64 [N, n_input] → [N, n_out]."""
+
     def tensors(self, x: Codes) -> dict[int, NDArray[np.generic]]:
         """What every operator or layer writes for one sample x."""
 
@@ -74,8 +77,11 @@ class Network(Protocol):
         """A base input and what it was changed into."""
 
 
-def read_network(path: Path, profile: str) -> Network:
-    """The network in a file: fixed-point when its name ends in .npz.  Raises BadInput, TflmError."""
+def read_network(path: Path, profile: str, classes: bool = True) -> Network:
+    """The network in a file: fixed-point when its name ends in .npz; `classes`: with two outputs at least.
+
+    Raises BadInput, TflmError.
+    """
     if path.suffix.lower() == ".npz":
         if profile != "tflm":
             raise BadInput(
@@ -85,7 +91,7 @@ def read_network(path: Path, profile: str) -> Network:
     else:
         network = Tflite(Reference(Model.read(path), profile))
     program = network.program
-    if program.sizes()[program.output] < 2:
+    if classes and program.sizes()[program.output] < 2:
         raise BadInput(f"{network.name} has a single output: there is no class that could change")
     return network
 
@@ -128,6 +134,11 @@ class Tflite:
     def classes(self, x: Codes) -> list[int]:
         outputs = self.reference.run(x.astype(np.int8), from_reset=True)
         return [int(label) for label in outputs.reshape(len(outputs), -1).argmax(axis=1)]
+
+    def outputs(self, x: I64Array) -> I64Array:
+        shaped = x.astype(np.int8).reshape(-1, *self.reference.input.shape)
+        outputs = self.reference.run(shaped, from_reset=True)
+        return outputs.reshape(len(outputs), -1).astype(np.int64)
 
     def tensors(self, x: Codes) -> dict[int, NDArray[np.generic]]:
         sample = x.astype(np.int8).reshape(1, *sample_shape(self.reference.input))
@@ -181,6 +192,9 @@ class FixedPoint:
             outputs = run(self.program, flat[start : start + _BATCH])[self.program.output]
             labels += [int(label) for label in outputs.argmax(axis=1)]
         return labels
+
+    def outputs(self, x: I64Array) -> I64Array:
+        return run(self.program, x)[self.program.output]
 
     def tensors(self, x: Codes) -> dict[int, NDArray[np.generic]]:
         wires = run(self.program, x.astype(np.int16).reshape(1, -1))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -23,10 +25,12 @@ from coverify.cli.outcome import JsonOption, OutOption, Output, model_ref, run_v
 from coverify.conformance.foreign import ForeignRunner
 from coverify.conformance.stepping import Stepper
 from coverify.errors import BadInput, DeviceFault, DeviceRefused, LinkError
+from coverify.following import Follower, Loaded
 from coverify.replay import Claim, NotReplayable, Replayed, replay
 from coverify.report import Device as DeviceRow
 from coverify.report import Replay as ReplayRow
 from coverify.report import Result, worst
+from coverify.verify.equivalence.distinction import Distinction, is_distinction
 from coverify.verify.witness import Witness
 from tflm_int8 import Model, Reference, UnknownProfile
 
@@ -46,19 +50,21 @@ def replay_verb(
     """Run the counterexample in each WITNESS on a DEVICE and compare every tensor.
 
     CONFIRMED (exit 0): the device computes every byte that the witness says, and its own output breaks the
-    property. REFUTED (1), FLAKY (4), LINK_ERROR or DEVICE_FAULT (3).
+    property. REFUTED (1), FLAKY (4), LINK_ERROR or DEVICE_FAULT (3). Of an input that tells two kernel
+    profiles apart (coverify distinguish): CONFIRMED when the device gives exactly the bytes of one of the
+    two, and the note says whose.
 
     Example: coverify replay out/witness-25-eps4.zip --device qemu:mps2-an386
     """
     output = Output(json, out)
 
     def body() -> Result:
-        claims = [(path, *_read(path)) for path in witnesses]
+        jobs = [_read(path) for path in witnesses]
         if model is not None:
-            _insist(model, claims)
-        rows, row, message = _replay_all(claims, device, wire_log, output)
-        nets = {reference.model.sha256: reference.model for _, reference, _ in claims}
-        profiles = {reference.profile for _, reference, _ in claims}
+            _insist(model, jobs)
+        rows, row, message = _replay_all(jobs, device, wire_log, output)
+        nets = {net.sha256: net for job in jobs for net in job.models}
+        profiles = {job.profile for job in jobs}
         return Result(
             verb="replay",
             verdict=worst(r.verdict for r in rows),
@@ -74,7 +80,21 @@ def replay_verb(
     run_verb("replay", output, body)
 
 
-def _read(path: Path) -> tuple[Reference, Claim]:
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """One file: the models that it needs, whose arithmetic it is about, and what is to be done."""
+
+    path: Path
+    models: tuple[Model, ...]
+    profile: str
+    run: Callable[[Loaded], Replayed]
+
+
+def _read(path: Path) -> _Job:
+    if is_distinction(path):
+        follower = Follower.of(path.name, Distinction.read(path))
+        profiles = dict.fromkeys((follower.first.profile, follower.second.profile))
+        return _Job(path, follower.models, " / ".join(profiles), follower.follow)
     witness = Witness.read(path)
     if witness.kind != "tflite":
         raise NotReplayable(path.name, witness.model_name)
@@ -85,7 +105,8 @@ def _read(path: Path) -> tuple[Reference, Claim]:
             raise BadInput(f"{path}: its {name} has {array.size} values, the network takes {list(shape)}")
     x0, x = (array.astype(np.int8).reshape(shape) for array in (witness.x0, witness.x))
     claim = Claim(x0, x, witness.label, witness.tensors)
-    return _reference(path, net, witness.profile), claim
+    reference = _reference(path, net, witness.profile)
+    return _Job(path, (net,), witness.profile, lambda loaded: replay(claim, reference, loaded(net)))
 
 
 def _reference(path: Path, net: Model, profile: str) -> Reference:
@@ -95,12 +116,12 @@ def _reference(path: Path, net: Model, profile: str) -> Reference:
         raise BadInput(f"{path}: {error}") from error
 
 
-def _insist(model: Path, claims: list[tuple[Path, Reference, Claim]]) -> None:
+def _insist(model: Path, jobs: list[_Job]) -> None:
     wanted = Model.read(model)
-    for path, reference, _ in claims:
-        found = reference.model.sha256
-        if found != wanted.sha256:
-            raise BadInput(f"{path} is about another network ({found[:12]}…) than {model.name}")
+    for job in jobs:
+        for net in job.models:
+            if net.sha256 != wanted.sha256:
+                raise BadInput(f"{job.path} is about another network ({net.sha256[:12]}…) than {model.name}")
 
 
 def _row(path: Path, url: str, done: Replayed) -> ReplayRow:
@@ -110,7 +131,7 @@ def _row(path: Path, url: str, done: Replayed) -> ReplayRow:
 
 
 def _replay_all(
-    claims: list[tuple[Path, Reference, Claim]], url: str, wire_log: Path | None, output: Output
+    jobs: list[_Job], url: str, wire_log: Path | None, output: Output
 ) -> tuple[list[ReplayRow], DeviceRow | None, str | None]:
     """Replay on one device, one after the other; what a broken link leaves undone is LINK_ERROR."""
     rows: list[ReplayRow] = []
@@ -119,23 +140,25 @@ def _replay_all(
         if is_foreign(url):
             with closing(open_foreign(url)) as foreign:
                 device_said = DeviceRow(url=url, board=foreign.name)
-                for path, reference, claim in claims:
-                    rows.append(
-                        _row(path, url, replay(claim, reference, ForeignRunner(foreign, reference.model)))
-                    )
+                for job in jobs:
+                    rows.append(_row(job.path, url, job.run(lambda net: ForeignRunner(foreign, net))))
             return rows, device_said, None
-        with opened(url, wire_log, output, claims[0][1].model) as device:
+        with opened(url, wire_log, output, jobs[0].models[0]) as device:
             device_said = device_row(device)
             loaded: Stepper | None = None
-            for path, reference, claim in claims:
-                if loaded is None or loaded.model.sha256 != reference.model.sha256:
-                    loaded = load(device, reference.model, output)
-                rows.append(_row(path, url, replay(claim, reference, loaded)))
+
+            def with_model(net: Model) -> Stepper:
+                nonlocal loaded
+                if loaded is None or loaded.model.sha256 != net.sha256:
+                    loaded = load(device, net, output)
+                return loaded
+
+            for job in jobs:
+                rows.append(_row(job.path, url, job.run(with_model)))
     except (LinkError, DeviceFault, DeviceRefused) as error:
-        left = claims[len(rows) :]
         rows += [
-            ReplayRow(witness=path.name, verdict=verdict_of(error), device=url, note=str(error))
-            for path, _, _ in left
+            ReplayRow(witness=job.path.name, verdict=verdict_of(error), device=url, note=str(error))
+            for job in jobs[len(rows) :]
         ]
         return rows, device_said, str(error)
     return rows, device_said, None

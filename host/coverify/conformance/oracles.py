@@ -27,7 +27,7 @@ from coverify.errors import CoverifyError
 from tflm_int8 import Model
 
 OracleName = Literal["tflm", "tflite", "litert"]
-Trace = dict[int, NDArray[np.int8]]
+Trace = dict[int, NDArray[Any]]
 
 _PACKAGES: Final[dict[str, tuple[str, str]]] = {
     "tflm": ("tflite_micro", "tflite-micro"),
@@ -95,8 +95,8 @@ class Oracle:
         self._child.terminate()
         self._child.join()
 
-    def trace(self, x: NDArray[np.int8]) -> Trace:
-        """int8 [N, sample shape] → every tensor that an operator wrote: int8 [N, tensor shape].
+    def trace(self, x: NDArray[Any]) -> Trace:
+        """[N, sample shape], of the input's type → every tensor that an operator wrote: [N, tensor shape].
 
         Every call starts from the reset state; the samples are successive invocations (see Reference.trace).
         """
@@ -163,7 +163,7 @@ def _serve(
         pipe.send(("error", f"{type(error).__name__}: {error}"[:500]))
 
 
-Run = Callable[[NDArray[np.int8]], Trace]
+Run = Callable[[NDArray[Any]], Trace]
 Reset = Callable[[], object]
 
 
@@ -176,7 +176,7 @@ def _tflm(content: bytes, written: list[int], arena_bytes: int) -> tuple[Run, Re
         intrepreter_config=runtime.InterpreterConfig.kPreserveAllTensors,
     )
 
-    def run(x: NDArray[np.int8]) -> Trace:
+    def run(x: NDArray[Any]) -> Trace:
         interpreter.set_input(x, 0)
         interpreter.invoke()
         return {t: interpreter.GetTensor(t, 0)["tensor_data"] for t in written}
@@ -194,7 +194,7 @@ def _lite(name: OracleName, content: bytes, written: list[int]) -> tuple[Run, Re
     interpreter.allocate_tensors()
     first = interpreter.get_input_details()[0]["index"]
 
-    def run(x: NDArray[np.int8]) -> Trace:
+    def run(x: NDArray[Any]) -> Trace:
         interpreter.set_tensor(first, x)
         interpreter.invoke()
         return {t: interpreter.get_tensor(t).copy() for t in written}

@@ -16,7 +16,7 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from coverify.report import curve_plot, plot
+from coverify.report import curve_plot, plot, repair_table
 from coverify.report.heat import heat_url
 from coverify.report.merge import Source, base_name, overall, replay_of, replay_verdicts
 from coverify.report.picture import Panels, panels
@@ -88,6 +88,11 @@ def html(sources: Sequence[Source], merged: Result, title: str) -> str:
         kernels=[(source, row) for source in sources for row in source.result.kernels or ()],
         verification=verification(sources),
         campaigns=[s for s in sources if s.result.radii or s.result.curve or s.result.cactus],
+        repairs=[
+            (source, found, [(table, repair_table.plot(table)) for table in repair_table.tables(found)])
+            for source in sources
+            if (found := source.result.repair) is not None
+        ],
         replays=[(source, row) for source in sources for row in source.result.replays or ()],
         sources=sources,
         troubles=[source for source in sources if source.result.message],

@@ -19,6 +19,7 @@ from coverify.report.campaign_rows import CactusLine, CurvePoint, Radius
 from coverify.report.diagnosis import Diagnosis
 from coverify.report.errors import ResultFileError
 from coverify.report.kernel_rows import KernelRow
+from coverify.report.repair_rows import Repair
 from coverify.report.rows import (
     MAX_ROWS,
     BoardRow,
@@ -38,6 +39,7 @@ from coverify.report.rows import (
     TensorRow,
     Text,
 )
+from coverify.report.separations import Separation
 from coverify.report.verdict import Verdict
 
 SCHEMA: Literal["coverify-result/1"] = "coverify-result/1"
@@ -78,11 +80,13 @@ class Result(Row):
     curve: Annotated[tuple[CurvePoint, ...], Field(max_length=MAX_ROWS)] | None = None
     """Of all inputs, how many are certified, attacked and open at each radius."""
     cactus: Annotated[tuple[CactusLine, ...], Field(max_length=1000)] | None = None
+    separations: Annotated[tuple[Separation, ...], Field(max_length=MAX_ROWS)] | None = None
     replays: Annotated[tuple[Replay, ...], Field(max_length=MAX_ROWS)] | None = None
     operators: Annotated[tuple[OperatorRow, ...], Field(max_length=MAX_ROWS)] | None = None
     support: Annotated[tuple[OperatorSupport, ...], Field(max_length=MAX_ROWS)] | None = None
     checks: Annotated[tuple[Check, ...], Field(max_length=MAX_ROWS)] | None = None
     boards: Annotated[tuple[BoardRow, ...], Field(max_length=MAX_ROWS)] | None = None
+    repair: Repair | None = None
     parts: Annotated[tuple[Part, ...], Field(max_length=MAX_ROWS)] | None = None
     not_covered: Annotated[tuple[Text, ...], Field(max_length=1000)] = ()
     versions: Annotated[dict[Text, Text], Field(max_length=100)] = Field(default_factory=dict)

@@ -15,8 +15,10 @@ from rich.text import Text
 from coverify.report.junit import mismatch_text, query_name
 from coverify.report.merge import base_name
 from coverify.report.plain import digest, grouped, plain, seconds
+from coverify.report.repair_text import render_repair
 from coverify.report.result import Result
 from coverify.report.rows import OperatorRow, OperatorSupport
+from coverify.report.separations import summaries
 from coverify.report.verdict import MEANINGS, Verdict, exit_code
 
 MAX_LINES: Final = 40
@@ -24,7 +26,7 @@ MAX_LINES: Final = 40
 
 FOLDED: Final = {
     "name", "where", "evidence", "note", "notes", "lowered to", "kernel", "concrete", "found", "to install",
-    "part", "file",
+    "part", "file", "example",
 }  # fmt: skip
 """Columns whose cells may be broken into lines; all others stay whole."""
 
@@ -48,7 +50,10 @@ def render(result: Result, console: Console) -> None:
     _diagnoses(result, console)
     _queries(result, console)
     _radii(result, console)
+    _separations(result, console)
     _replays(result, console)
+    if result.repair is not None:
+        render_repair(result.repair, console)
     _parts(result, console)
     _operators(result, console)
     _support(result, console)
@@ -206,6 +211,20 @@ def _radii(result: Result, console: Console) -> None:
         radii = (f"sample {row.index}", row.certified, row.attacked)
         more = (row.engines, seconds(row.time_s), row.label, row.predicted, files or None)
         table.add_row(*map(_cell, radii), closed, *map(_cell, more))
+    _print(table, len(rows), console)
+
+
+def _separations(result: Result, console: Console) -> None:
+    rows = summaries(result.separations or ())
+    if not rows:
+        return
+    table = _table("Requantizations", "op", "operator", "channels differ", "accumulators", "example")
+    for row in rows[:MAX_LINES]:
+        one, example = row.example, None
+        if one is not None and one.values is not None:
+            example = f"channel {one.channel}: {one.accumulator} → {one.values[0]} / {one.values[1]}"
+        share = f"{row.differing} of {row.channels}"
+        table.add_row(*map(_cell, (row.op_index, row.op, share, grouped(row.accumulators), example)))
     _print(table, len(rows), console)
 
 

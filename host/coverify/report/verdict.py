@@ -14,6 +14,7 @@ Verdict = Literal[
     "CONFIRMED",
     "MATCH",
     "HOLDS",
+    "REPAIRED",
     "UNKNOWN",
     "FLAKY",
     "UNSUPPORTED",
@@ -23,6 +24,7 @@ Verdict = Literal[
     "VIOLATED",
     "MISMATCH",
     "REFUTED",
+    "NOT_REPAIRED",
 ]
 
 EXIT_CODES: Final[dict[Verdict, int]] = {
@@ -30,6 +32,7 @@ EXIT_CODES: Final[dict[Verdict, int]] = {
     "CONFIRMED": 0,
     "MATCH": 0,
     "HOLDS": 0,
+    "REPAIRED": 0,
     "UNKNOWN": 4,
     "FLAKY": 4,
     "UNSUPPORTED": 2,
@@ -39,6 +42,7 @@ EXIT_CODES: Final[dict[Verdict, int]] = {
     "VIOLATED": 1,
     "MISMATCH": 1,
     "REFUTED": 1,
+    "NOT_REPAIRED": 1,
 }
 """Every verdict, best first, and its exit code."""
 
@@ -47,6 +51,7 @@ MEANINGS: Final[dict[Verdict, str]] = {
     "CONFIRMED": "the device did what the witness says",
     "MATCH": "every compared byte is equal",
     "HOLDS": "proved over the whole region",
+    "REPAIRED": "failing tests pass, and the validation part did not get worse",
     "UNKNOWN": "the solver or the budget ended before a decision",
     "FLAKY": "same input, two answers",
     "UNSUPPORTED": "an operator or shape was refused",
@@ -56,6 +61,7 @@ MEANINGS: Final[dict[Verdict, str]] = {
     "VIOLATED": "a counterexample was found and executed",
     "MISMATCH": "the device's bytes differ, repeatedly",
     "REFUTED": "the device does not do what the witness says",
+    "NOT_REPAIRED": "no change that helps, or the validation part got worse: nothing was written",
 }
 
 _RANK: Final = {verdict: rank for rank, verdict in enumerate(EXIT_CODES)}

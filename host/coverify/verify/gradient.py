@@ -7,6 +7,7 @@ for an attack, never a bound.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,13 +45,17 @@ class Gradient:
 
     def input_gradient(self, wires: list[I64Array], wire: int, seed: F64Array) -> F64Array:
         """d(seed . wire)/d(input) at the points with these wires; seed: [N, n of wire] → [N, n_input]."""
+        return self.gradient(wires, wire, seed, 0)
+
+    def gradient(self, wires: list[I64Array], wire: int, seed: F64Array, at: int) -> F64Array:
+        """d(seed . wire)/d(wire `at`), for an `at` no later than `wire`: [N, n of wire] → [N, n of at]."""
         gradients: dict[int, F64Array] = {wire: seed}
-        for index in range(wire - 1, -1, -1):
+        for index in range(wire - 1, at - 1, -1):
             above = gradients.pop(index + 1, None)
             if above is not None:
                 for source, part in self._back(self.program.steps[index], wires, index + 1, above):
                     gradients[source] = gradients[source] + part if source in gradients else part
-        return gradients.get(0, np.zeros((len(seed), self.program.n_input)))
+        return gradients.get(at, np.zeros((len(seed), wires[at].shape[1])))
 
     def _back(
         self, step: Step, wires: list[I64Array], wire: int, above: F64Array
@@ -60,7 +65,7 @@ class Gradient:
             case Affine():
                 return [(term.source, term.map.transposed(above)) for term in step.terms]
             case Staircase():
-                return [(step.source, above * self._stair_slope(step, wires[wire], wire))]
+                return [(step.source, above * self._stair_slope(step, wires, wire))]
             case Table():
                 return [(step.source, above * _table_slope(step.values, wires[step.source]))]
             case Max():
@@ -75,12 +80,34 @@ class Gradient:
             case Exact():
                 return []
 
-    def _stair_slope(self, step: Staircase, out: I64Array, wire: int) -> F64Array:
-        source, target = self.boxes[step.source], self.boxes[wire]
+    def _stair_slope(self, step: Staircase, wires: list[I64Array], wire: int) -> F64Array:
+        source, target, out = self.boxes[step.source], self.boxes[wire], wires[wire]
         slope = (target.hi - target.lo) / np.maximum(source.hi - source.lo, 1)
         saturated = (out <= step.rule.lo) | (out >= step.rule.hi)
         leak: F64Array = np.where(saturated, _LEAK, 1.0) * slope
         return leak
+
+
+@dataclass(frozen=True, eq=False)
+class Smoothed(Gradient):
+    """The gradient with each staircase's slope measured from `reach` below to `reach` above its accumulator.
+
+    reach: by the staircase's wire, in accumulators, float64 [N, n] or [1, n], at least 1. A reach of several
+    stairs is the straight-through gradient with soft clamps; one of less than half a stair sees only the
+    edges that are near, so that nothing is spent on an element which cannot reach its next stair.
+    """
+
+    reach: Mapping[int, F64Array]
+
+    def _stair_slope(self, step: Staircase, wires: list[I64Array], wire: int) -> F64Array:
+        acc, reach = wires[step.source], self.reach[wire].astype(np.int64)
+        first, last = (end[step.channel] for end in step.rule.domain())
+        high = step.rule.apply(np.minimum(acc + reach, last), step.channel)
+        low = step.rule.apply(np.maximum(acc - reach, first), step.channel)
+        source, target = self.boxes[step.source], self.boxes[wire]
+        mean = (target.hi - target.lo) / np.maximum(source.hi - source.lo, 1)
+        slope: F64Array = (high - low) / (2.0 * reach) + _LEAK * mean
+        return slope
 
 
 def _table_slope(values: I64Array, x: I64Array) -> F64Array:

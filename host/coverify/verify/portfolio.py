@@ -1,13 +1,14 @@
 """In which order does `auto` ask the engines? The cheap ones first, one by one; then the solvers race.
 
-Enumeration where the box is small; bounds, a short attack, branch and bound; then enumeration of what is
-still countable and
-every exact solver that is installed, several at once. The first sound verdict ends it.
+Enumeration where the box is small; bounds, a short attack, branch and bound; then a longer attack,
+enumeration of what is still countable and every exact solver that is installed, several at once. The first
+sound verdict ends it.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +22,10 @@ from coverify.verify.query import Outcome, Robustness, Verdict
 SMALL = 20_000
 """A box of so many points is enumerated before anything else."""
 
-RACERS = ("bab", "bitwuzla", "cpsat", "z3", "boolector", "milp")
+QUICK_S = 0.5
+"""The first attack takes no longer: most counterexamples are found in its first rounds, or not so soon."""
+
+RACERS = ("bab", "attack", "bitwuzla", "cpsat", "z3", "boolector", "milp")
 """The engines that race, the strongest first; of milp only counterexamples count."""
 
 Ask = Callable[[str, Deadline], Outcome]
@@ -30,23 +34,28 @@ Race = Callable[[tuple[str, ...], Deadline], Outcome]
 
 @dataclass(frozen=True)
 class Stage:
-    """One engine, and the share of the time left that it may take."""
+    """One engine, the share of the time left that it may take, and the most seconds of it."""
 
     engine: str
     share: float = 1.0
+    most_s: float = math.inf
+
+    def until(self, deadline: Deadline) -> Deadline:
+        """Until when it may run that starts now."""
+        return Deadline(min(deadline.share(self.share).at_s, time.monotonic() + self.most_s))
 
 
 def stages(query: Robustness) -> tuple[Stage, ...]:
     """The engines that are asked one by one, in order."""
     if query.n_points <= SMALL:
         return (Stage("enumerate"),)
-    return (Stage("interval", 0.5), Stage("attack", 0.1), Stage("bab", 0.4))
+    return (Stage("interval", 0.5), Stage("attack", 0.1, QUICK_S), Stage("bab", 0.4))
 
 
 def racers(query: Robustness) -> tuple[str, ...]:
     """The engines that race for what is left."""
     countable = ("enumerate",) if SMALL < query.n_points <= MAX_POINTS else ()
-    names = (*RACERS[:2], *countable, *RACERS[2:])
+    names = (*RACERS[:3], *countable, *RACERS[3:])
     return (*(name for name in names if name in ENGINES and usable(name)),)
 
 
@@ -64,7 +73,7 @@ def decide(query: Robustness, ask: Ask, race: Race, deadline: Deadline) -> Outco
     for stage in stages(query):
         if reasons and not deadline.remaining:
             break
-        outcome = ask(stage.engine, deadline.share(stage.share))
+        outcome = ask(stage.engine, stage.until(deadline))
         if outcome.sound:
             return dataclasses.replace(outcome, time_s=time.monotonic() - start)
         reasons.append(f"{stage.engine}: {outcome.note}")

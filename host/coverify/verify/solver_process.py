@@ -12,7 +12,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import IO
 
-from coverify.verify.child import Request, receive, send
+from coverify.verify.child import receive, send
 from tflm_int8.program.primitives import Program
 
 
@@ -27,11 +27,14 @@ class SolverProcess:
     """The network that it was given last."""
 
     @staticmethod
-    def start() -> SolverProcess:
-        """Start a process of this interpreter with this one's import path, in a session of its own."""
+    def start(serving: str = "coverify.verify.child") -> SolverProcess:
+        """Start a process of this interpreter with this one's import path, in a session of its own.
+
+        serving: the module whose `main` it runs.
+        """
         stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the child
         process = subprocess.Popen(
-            [sys.executable, "-c", "from coverify.verify.child import main; main()"],
+            [sys.executable, "-c", f"from {serving} import main; main()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,
@@ -50,7 +53,7 @@ class SolverProcess:
         except (EOFError, OSError, ValueError):
             self.replies.put(EOFError())
 
-    def ask(self, request: Request | None, timeout_s: float) -> object:
+    def ask(self, request: object, timeout_s: float) -> object:
         """Send a request (None: only wait for the greeting) and wait; queue.Empty in time-out, EOFError."""
         if request is not None:
             assert self.process.stdin is not None

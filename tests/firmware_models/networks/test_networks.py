@@ -21,7 +21,9 @@ runtime = pytest.importorskip(
 
 FOLDER = Path(__file__).parents[3] / "firmware_models" / "networks"
 NAMES = ("digits_cnn", "digits_mlp")
-INPUT_SHAPE = {"digits_cnn": (8, 8, 1), "digits_mlp": (64,)}
+EVERY_NAME = (*NAMES, "mnist_conv", "mnist_mlp_100_100", "mnist_mlp_64_32")
+"""Those of MNIST have no images here (test_mnist_networks.py)."""
+INPUT_SHAPE = {"digits_cnn": (8, 8, 1), "digits_mlp": (64,), "mnist_conv": (28, 28, 1)}
 ACCURACY_FLOOR = {"digits_cnn": 0.97, "digits_mlp": 0.95}
 ALLOWED = {
     "CONV_2D",
@@ -74,13 +76,13 @@ def _samples(name: str) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
 
 
 def test_every_network_of_the_folder_is_tested_and_complete() -> None:
-    for suffix in (".tflite", ".npz"):
-        assert tuple(sorted(path.stem for path in FOLDER.glob(f"*{suffix}"))) == NAMES
+    assert {path.stem for path in FOLDER.glob("*.tflite")} == set(EVERY_NAME)
+    assert {path.stem for path in FOLDER.glob("*.npz")} == set(NAMES)
     cards = {path.stem for path in FOLDER.glob("*.md")} - {"README"}
-    assert cards == set(NAMES)
+    assert cards == set(EVERY_NAME)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EVERY_NAME)
 def test_the_card_gives_digest_and_size_of_the_file(name: str) -> None:
     blob = _blob(name)
     assert _found(rf"SHA-256 of `{name}.tflite` \| `([0-9a-f]+)`", _card(name))[1] == (
@@ -89,14 +91,14 @@ def test_the_card_gives_digest_and_size_of_the_file(name: str) -> None:
     assert int(_found(r"file size \| (\d+) bytes", _card(name))[1]) == len(blob)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EVERY_NAME)
 def test_the_operators_and_their_weight_scales_are_those_of_the_card(name: str) -> None:
     listed = re.findall(r"^\d+\. `([A-Z0-9_]+)`(?:, weight scales: (\d+))?$", _card(name), re.MULTILINE)
     assert [(kind, int(scales or 0)) for kind, scales in listed] == _operators(name)
     assert {kind for kind, _ in listed} <= ALLOWED
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EVERY_NAME)
 def test_every_tensor_is_int8_or_an_int32_constant_and_the_batch_is_1(name: str) -> None:
     model, graph = _graph(name)
     for i in range(graph.TensorsLength()):
@@ -106,7 +108,7 @@ def test_every_tensor_is_int8_or_an_int32_constant_and_the_batch_is_1(name: str)
             (tflite.TensorType.INT8, tflite.TensorType.INT32) if constant else (tflite.TensorType.INT8,)
         )
         assert constant or tensor.Shape(0) == 1
-    assert tuple(graph.Tensors(graph.Inputs(0)).ShapeAsNumpy()) == (1, *INPUT_SHAPE[name])
+    assert tuple(graph.Tensors(graph.Inputs(0)).ShapeAsNumpy()) == (1, *INPUT_SHAPE.get(name, (784,)))
     assert tuple(graph.Tensors(graph.Outputs(0)).ShapeAsNumpy()) == (1, 10)
 
 
@@ -129,7 +131,7 @@ def test_the_samples_hold_only_the_codes_of_the_card_s_17_gray_levels(name: str)
     assert set(np.unique(x).tolist()) <= set(codes)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EVERY_NAME)
 def test_the_card_gives_the_quantization_of_input_and_output(name: str) -> None:
     _, graph = _graph(name)
     for side, tensor in (("Input", graph.Inputs(0)), ("Output", graph.Outputs(0))):

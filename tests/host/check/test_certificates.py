@@ -14,7 +14,7 @@ import pytest
 
 import fixed_point_networks
 from coverify.check import Rejected, check
-from coverify.check.networks import Reader, fixed_point
+from coverify.check.certificate import network as read_network
 from coverify.verify.certificate import Certificate
 from coverify.verify.deadline import Deadline
 from coverify.verify.engines import solve
@@ -22,7 +22,7 @@ from coverify.verify.fixed_point import FixedPointNetwork
 from coverify.verify.problem import Problem
 from coverify.verify.query import Robustness, Verdict
 from oracle import ROOT, Tflm
-from tflm_int8 import Model, TflmError, lower
+from tflm_int8 import Model, Reference, TflmError, lower
 
 CASES = int(os.environ.get("COVERIFY_FUZZ_CASES", "40"))
 NETWORKS = ROOT / "firmware_models" / "networks"
@@ -40,44 +40,64 @@ fuzz = loaded(ROOT / "tests" / "fuzz" / "certificates.py")
 
 @pytest.fixture(scope="module")
 def sources() -> list[bytes]:
-    return fuzz.sources(14)
+    return fuzz.sources(5)
 
 
-def test_every_engine_s_certificates_are_accepted(sources, tmp_path):
-    evidence = set()
+def test_every_engine_s_certificates_are_accepted_of_labels_and_relations_under_every_profile(
+    sources, tmp_path
+):
+    seen = set()
     for data in sources:
         (tmp_path / "c.zip").write_bytes(data)
-        claim = check(tmp_path / "c.zip")
-        evidence.add((json.loads(fuzz.members(data)["certificate.json"])["made_by"], claim.evidence))
-        assert fuzz.is_true(data) is not False
-    assert evidence == {
-        ("interval", "bounds"),
-        ("dual", "bounds"),
-        ("bab", "bounds"),
-        ("enumerate", "enumeration"),
-    }
+        claim, made_by = (
+            check(tmp_path / "c.zip"),
+            json.loads(fuzz.members(data)["certificate.json"])["made_by"],
+        )
+        seen.add((made_by, claim.evidence, claim.profile, claim.relation is None))
+        assert fuzz.is_true(data) is True
+    for profile in ("tflm", "tflm-single-rounding", "fixed-point"):
+        assert {seen for seen in seen if seen[2] == profile} >= {
+            ("interval", "bounds", profile, True),
+            ("dual", "bounds", profile, True),
+            ("bab", "bounds", profile, True),
+            ("enumerate", "enumeration", profile, True),
+        }
+    assert {(engine, relation) for engine, _, _, relation in seen} >= {("bab", False), ("enumerate", False)}
 
 
-@pytest.mark.slow
 def test_no_mutated_certificate_is_accepted_unless_what_it_claims_is_true(sources, tmp_path):
-    counts, wrong = fuzz.campaign(sources, max(600, CASES), 5, tmp_path)
-    assert not wrong
-    assert counts["rejected"] > counts.total() / 2
+    counts, findings = fuzz.campaign(sources, max(300, CASES), 5, tmp_path)
+    assert not findings
+    assert counts["rejected"] > counts.total() / 3
+    assert counts["accepted, true"] > counts.total() / 10
 
 
 @pytest.mark.parametrize("seed", range(CASES))
 def test_the_checker_reads_a_tflite_network_as_tflm_runs_it(seed):
-    content = fuzz.brute.network(seed + 1000)
+    content = fuzz.tflite_network(np.random.default_rng([seed, 1000]))
     try:
         lower(Model.from_bytes(content))
-        network = Reader(content).network
+        network = read_network(content, "tflm")
     except (TflmError, Rejected) as err:
         pytest.skip(f"refused: {err}")
     tflm = Tflm(content, 1 << 18)
     shape = Model.from_bytes(content).tensors[Model.from_bytes(content).inputs[0]].shape
-    x = np.random.default_rng(seed).integers(-128, 128, (40, network.n_input))
+    x = np.random.default_rng(seed).integers(-128, 128, (40, network.n))
     expected = [tflm.run(row.astype(np.int8).reshape(shape)).reshape(-1) for row in x]
     np.testing.assert_array_equal(network.run(x), expected)
+
+
+@pytest.mark.parametrize("seed", range(CASES))
+def test_the_checker_rounds_once_where_the_profile_does(seed):
+    content = fuzz.tflite_network(np.random.default_rng([seed, 2000]))
+    try:
+        reference = Reference(Model.from_bytes(content), "tflm-single-rounding")
+        network = read_network(content, "tflm-single-rounding")
+    except (TflmError, Rejected) as err:
+        pytest.skip(f"refused: {err}")
+    x = np.random.default_rng(seed).integers(-128, 128, (200, network.n))
+    expected = reference.run(x.astype(np.int8).reshape(-1, *reference.input.shape[1:]))
+    np.testing.assert_array_equal(network.run(x), expected.reshape(len(x), -1))
 
 
 @pytest.mark.parametrize("name", ["digits_cnn", "digits_mlp"])
@@ -85,7 +105,7 @@ def test_the_checker_reads_the_shipped_networks_as_tflm_runs_them(name):
     content = (NETWORKS / f"{name}.tflite").read_bytes()
     x = np.load(NETWORKS / f"{name}.npz")["x"][:30]
     tflm = Tflm(content, 1 << 20)
-    network = Reader(content).network
+    network = read_network(content, "tflm")
     expected = [tflm.run(row[None]).reshape(-1) for row in x]
     np.testing.assert_array_equal(network.run(x.reshape(len(x), -1).astype(np.int64)), expected)
 
@@ -95,10 +115,10 @@ def test_the_checker_reads_a_fixed_point_network_as_it_is_defined(seed):
     rng = np.random.default_rng(seed)
     arrays = fixed_point_networks.random_network(rng)
     try:
-        network = fixed_point(fixed_point_networks.content(arrays))
+        network = read_network(fixed_point_networks.content(arrays), "fixed-point")
     except Rejected as err:
         pytest.skip(f"refused: {err}")
-    x = rng.integers(0, 256, (50, network.n_input))
+    x = rng.integers(0, 256, (50, network.n))
     np.testing.assert_array_equal(network.run(x), fixed_point_networks.outputs(arrays, x))
 
 
@@ -120,12 +140,3 @@ def test_fixed_point_networks_are_decided_as_by_brute_force_and_every_proof_chec
         path = tmp_path / "c.zip"
         Certificate(network.content, "fixed-point", query, outcome.argument, engine).write(path)
         assert check(path).label == label
-
-
-@pytest.mark.parametrize(
-    "content", [b"", b"PK\x03\x04", b"not a zip" * 100], ids=["empty", "cut", "something else"]
-)
-def test_a_file_that_is_no_certificate_is_rejected(content, tmp_path):
-    (tmp_path / "c.zip").write_bytes(content)
-    with pytest.raises(Rejected):
-        check(tmp_path / "c.zip")

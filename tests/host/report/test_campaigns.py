@@ -29,9 +29,10 @@ from coverify.report import (
 )
 
 EVIL = "<script>alert(1)</script>\x1b[31m"
+FILES = {"certificate": "certificate-0-eps1.zip", "witness": "witness-0-eps2.zip"}
 RADII = (
     Radius(index=0, limit=3, certified=1, attacked=2, closed=True, queries=4, time_s=1.5, label=7,
-           predicted=1, certificate="certificate-0-eps1.zip", witness="witness-0-eps2.zip", engines="bab, attack"),
+           predicted=1, engines="bab, attack", **FILES),
     Radius(index=5, limit=3, certified=0, closed=False, queries=6, time_s=90.0, note=EVIL),
     Radius(index=6, limit=3, attacked=0, closed=True, queries=1, time_s=0.1),
 )  # fmt: skip

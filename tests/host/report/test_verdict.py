@@ -9,10 +9,11 @@ import pytest
 
 from coverify.report import Verdict, exit_code, worst
 
-# 0 conforms, holds, confirmed · 1 mismatch, violated, refuted · 2 bad input · 3 link, device · 4 open
+# 0 conforms, holds, confirmed, repaired · 1 mismatch, violated, refuted, not repaired
+# 2 bad input · 3 link, device · 4 open
 CODES: dict[Verdict, int] = {
-    "OK": 0, "MATCH": 0, "HOLDS": 0, "CONFIRMED": 0,
-    "MISMATCH": 1, "VIOLATED": 1, "REFUTED": 1,
+    "OK": 0, "MATCH": 0, "HOLDS": 0, "CONFIRMED": 0, "REPAIRED": 0,
+    "MISMATCH": 1, "VIOLATED": 1, "REFUTED": 1, "NOT_REPAIRED": 1,
     "ERROR": 2, "UNSUPPORTED": 2,
     "LINK_ERROR": 3, "DEVICE_FAULT": 3,
     "UNKNOWN": 4, "FLAKY": 4,

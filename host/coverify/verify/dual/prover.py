@@ -57,7 +57,7 @@ def rivals_left(label: int, logits: Box, last: Decision) -> list[Rival]:
     rivals = []
     for j in range(len(logits.lo)):
         overtakes = logits.hi[j] - logits.lo[label] >= last.least_gap
-        ties = j < label and int((logits.lo - logits.hi[j]).max()) < last.greatest_gap
+        ties = j < label and int(logits.lo[label] - logits.hi[j]) < last.greatest_gap
         if j != label and (overtakes or ties):
             rise = last.least_gap if j > label else min(last.least_gap, 1 - last.greatest_gap)
             rivals.append(Rival(j, rise))

@@ -26,6 +26,7 @@ from tflm_int8.program.primitives import (
     Softmax,
     Staircase,
     Table,
+    Term,
 )
 
 F64Array = NDArray[np.float64]
@@ -36,6 +37,10 @@ Form = Mapping[int, F64Array]
 """Wire → coefficients, float64 [rows, n of the wire]."""
 
 EXACT = 2.0**52
+FEW = 8
+"""Pieces that are compared one after another."""
+CELLS = 1 << 18
+"""Elements of an array over rows, elements and pieces."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +84,7 @@ class Relaxation:
         self.steps = program.steps[:logits]
         self.edges: dict[int, I64Array] = {}
         self.uniform: dict[int, bool] = {}
-        self.reach: dict[int, float] = {}
+        self.reach: dict[int, F64Array] = {}
         for k, step in enumerate(self.steps):
             match step:
                 case Staircase():
@@ -89,8 +94,8 @@ class Relaxation:
                     spacing = np.diff(inner, axis=1)
                     self.uniform[k + 1] = bool(np.all(spacing == spacing[:, :1])) if spacing.size else True
                 case Affine():
-                    self.reach[k + 1] = max(
-                        [1.0, float(np.abs(step.bias).max(initial=0)), *map(_reach, step.terms)]
+                    self.reach[k + 1] = np.max(
+                        [np.maximum(np.abs(step.bias), 1), *map(_reach, step.terms)], axis=0
                     )
                 case Table() | Max() | Select():
                     pass
@@ -212,17 +217,15 @@ class Relaxation:
         if 0 in own.asked or 0 in other.asked:
             nu = _part(own.asked, 0) + factor * _part(other.asked, 0)
             lo, hi = boxes[0]
-            middle, radius = (hi + lo) * 0.5, (hi - lo) * 0.5
-            total = total + (nu * middle).sum(axis=1) + (np.abs(nu) * radius).sum(axis=1)
-        for wire in (
-            own.multipliers.keys() | other.multipliers.keys()
-        ) & pieces.keys():  # a maximum: left out
-            nu = _part(own.asked, wire) + factor * _part(other.asked, wire)
-            xi = _part(own.multipliers, wire) + factor * _part(other.multipliers, wire)
-            p = pieces[wire]
-            slope = xi[:, :, None]
-            gain = nu[:, :, None] * p.value - np.minimum(slope * p.first, slope * p.last)
-            total = total + gain.max(axis=2).sum(axis=1)
+            total = total + _weighed(nu, (hi + lo) * 0.5)
+            total += _weighed(np.abs(nu, out=nu), (hi - lo) * 0.5)
+        for wire in other.multipliers.keys() & pieces.keys() - own.multipliers.keys():
+            nu, xi = other.asked[wire], other.multipliers[wire]
+            total += m * _gains(nu, xi, pieces[wire])  # m >= 0: the maximum of m times something
+        for wire in own.multipliers.keys() & pieces.keys():  # a maximum: left out
+            nu = own.asked[wire] + factor * _part(other.asked, wire)
+            xi = own.multipliers[wire] + factor * _part(other.multipliers, wire)
+            total += _gains(nu, xi, pieces[wire])
         return total
 
     @staticmethod
@@ -234,7 +237,7 @@ class Relaxation:
     def _affine(
         self, step: Affine, wire: int, nu: F64Array, done: Pass, exact: bool
     ) -> list[tuple[int, F64Array]]:
-        if exact and float(np.abs(nu).sum(axis=1).max(initial=0.0)) * self.reach[wire] > EXACT:
+        if exact and float((np.abs(nu) @ self.reach[wire]).max(initial=0.0)) > EXACT:
             raise CannotDecide("the bounds' coefficients leave the range of exact arithmetic")
         done.constant += nu @ step.bias.astype(np.float64)
         passed = []
@@ -251,17 +254,13 @@ class Relaxation:
         if xi is None:
             xi = nu * np.where(nu > 0, p.rising, p.falling)
             xi = np.rint(xi) if exact else xi
-        a = np.where(xi[:, :, None] > 0, p.first, p.last)
-        gain = nu[:, :, None] * p.value - xi[:, :, None] * a
-        pick = gain.argmax(axis=2)[:, :, None]
-        best = np.take_along_axis(gain, pick, axis=2)[:, :, 0]
+        best, at, value = _greatest(nu, xi, p)
         if exact:
             self._held(nu * np.abs(p.value).max(axis=2), True)
             self._held(xi * np.maximum(np.abs(p.first), np.abs(p.last)).max(axis=2), True)
         done.bound += best.sum(axis=1)
         done.asked[wire], done.multipliers[wire] = nu, xi
-        done.at[wire] = np.take_along_axis(a, pick, axis=2)[:, :, 0]
-        done.value[wire] = np.take_along_axis(np.broadcast_to(p.value, gain.shape), pick, axis=2)[:, :, 0]
+        done.at[wire], done.value[wire] = at, value
         return xi
 
     def _maximum(
@@ -336,6 +335,58 @@ class Relaxation:
         return total
 
 
+def _greatest(nu: F64Array, xi: F64Array, p: Pieces) -> tuple[F64Array, F64Array, F64Array]:
+    """The greatest nu · y − xi · a over the pieces, its a and its y: float64 like nu."""
+    n_pieces = p.value.shape[2]
+    if n_pieces > FEW:
+        parts = zip(*(_greatest_of_many(nu, xi, p, rows) for rows in _chunks(nu, n_pieces)), strict=True)
+        best, at, value = (np.concatenate(part) for part in parts)
+        return best, at, value
+    falls = xi > 0
+    best = np.full(nu.shape, -np.inf)
+    at, value = np.empty_like(best), np.empty_like(best)
+    for k in range(n_pieces):
+        a = np.where(falls, p.first[:, :, k], p.last[:, :, k])
+        gain = nu * p.value[:, :, k] - xi * a
+        better = gain > best
+        np.copyto(best, gain, where=better)
+        np.copyto(at, a, where=better)
+        np.copyto(value, p.value[:, :, k], where=better)
+    return best, at, value
+
+
+def _chunks(nu: F64Array, n_pieces: int) -> list[slice]:
+    """Rows in parts whose arrays over elements and pieces stay small."""
+    step = max(1, CELLS // (nu.shape[1] * n_pieces))
+    return [slice(i, i + step) for i in range(0, len(nu), step)]
+
+
+def _greatest_of_many(
+    nu: F64Array, xi: F64Array, p: Pieces, rows: slice
+) -> tuple[F64Array, F64Array, F64Array]:
+    value, first, last = (x if len(x) == 1 else x[rows] for x in (p.value, p.first, p.last))
+    up, slope = nu[rows][:, :, None], xi[rows][:, :, None]
+    a = np.where(slope > 0, first, last)
+    gain = up * value - slope * a
+    pick = gain.argmax(axis=2)[:, :, None]
+    values = np.broadcast_to(value, gain.shape)
+    best, at, taken = (np.take_along_axis(x, pick, axis=2)[:, :, 0] for x in (gain, a, values))
+    return best, at, taken
+
+
+def _weighed(nu: F64Array, values: F64Array) -> F64Array:
+    """nu · values, row by row; values: [rows or 1, n]."""
+    summed: F64Array = nu @ values[0] if len(values) == 1 else (nu * values).sum(axis=1)
+    return summed
+
+
+def _gains(nu: F64Array, xi: F64Array, p: Pieces) -> F64Array:
+    """The sum over elements of the greatest nu · y − xi · a: [rows]."""
+    best = _greatest(nu, xi, p)[0]
+    summed: F64Array = best.sum(axis=1)
+    return summed
+
+
 def _part(parts: Mapping[int, F64Array], wire: int) -> F64Array:
     return parts[wire] if wire in parts else np.zeros((1, 1))
 
@@ -347,11 +398,10 @@ def _applied(linear: object, x: F64Array) -> F64Array:
     return out
 
 
-def _reach(term: object) -> float:
-    """The greatest Σ|weights| of a row of a term's map."""
-    linear = getattr(term, "map")  # noqa: B009
-    ones = np.ones(linear.n_in, np.int64)
-    return float(np.abs(linear.interval(-ones, ones)[1]).max(initial=0))
+def _reach(term: Term) -> F64Array:
+    """Σ|weights| of every row of a term's map: float64 [n_out]."""
+    ones = np.ones(term.map.n_in, np.int64)
+    return np.abs(term.map.interval(-ones, ones)[1]).astype(np.float64)
 
 
 def _entries(step: Table, lo: I64Array, hi: I64Array) -> Pieces:

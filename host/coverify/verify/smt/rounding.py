@@ -39,16 +39,19 @@ def _half_up(rule: HalfUpShift, channel: int, acc: Expression) -> Expression:
 def _requantized(rule: Requantize, channel: int, acc: Expression) -> Expression:
     multiplier, shift = int(rule.multiplier[channel]), int(rule.shift[channel])
     wide = ex.sign_extended(acc, _LONG)
-    if rule.rounding is Rounding.SINGLE:
-        product = binary("bvmul", wide, ex.value(multiplier, _LONG))
-        total_shift = 31 - shift
-        scaled = _shifted(binary("bvadd", product, ex.value(1 << (total_shift - 1), _LONG)), total_shift)
-    else:
-        left = binary("bvmul", wide, ex.value(1 << max(shift, 0), _LONG))
-        product = binary("bvmul", left, ex.value(multiplier, _LONG))
-        high = _shifted(binary("bvadd", product, ex.value(1 << 30, _LONG)), 31)
-        scaled = _divided_by_power(high, max(-shift, 0))
+    scaled = scaled_by(wide, ex.value(multiplier, _LONG), shift, rule.rounding)
     return _clamped(binary("bvadd", scaled, ex.value(rule.zero_point, _LONG)), rule.lo, rule.hi)
+
+
+def scaled_by(acc: Expression, multiplier: Expression, shift: int, rounding: Rounding) -> Expression:
+    """MultiplyByQuantizedMultiplier at 64 bits, for any multiplier of 31 bits, a variable one too."""
+    if rounding is Rounding.SINGLE:
+        product, total_shift = binary("bvmul", acc, multiplier), 31 - shift
+        return _shifted(binary("bvadd", product, ex.value(1 << (total_shift - 1), _LONG)), total_shift)
+    left = binary("bvmul", acc, ex.value(1 << max(shift, 0), _LONG))
+    product = binary("bvmul", left, multiplier)
+    high = _shifted(binary("bvadd", product, ex.value(1 << 30, _LONG)), 31)
+    return _divided_by_power(high, max(-shift, 0))
 
 
 def _divided_by_power(x: Expression, exponent: int) -> Expression:

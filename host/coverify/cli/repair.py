@@ -1,0 +1,142 @@
+"""coverify repair: few bytes of an int8 network's weights, so that it answers as its float original does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from coverify.cli.outcome import JsonOption, OutOption, Output, ProfileOption, run_verb
+from coverify.cli.repair_run import Asked, Run, read_parts
+from coverify.repair.demands import CRITERIA
+from coverify.repair.metrics import METRICS, RANDOM
+from coverify.repair.pair import Pair
+from coverify.repair.solvers import SOLVERS
+from coverify.report import Result
+from tflm_int8 import Model, Reference
+
+
+def repair_verb(
+    original: Annotated[
+        Path,
+        typer.Argument(metavar="FLOAT.tflite", help="The network before quantization.", show_default=False),
+    ],
+    model: Annotated[
+        Path,
+        typer.Argument(
+            metavar="INT8.tflite", help="The network that runs on the device.", show_default=False
+        ),
+    ],
+    data: Annotated[
+        Path,
+        typer.Option(
+            help=".npz with x (int8 codes; real numbers with --quantize) and, optionally, labels y."
+        ),
+    ],
+    repaired: Annotated[
+        Path | None, typer.Option("-o", metavar="REPAIRED.tflite", help="Where the patched network goes.")
+    ] = None,
+    validation: Annotated[
+        Path | None, typer.Option(help="An .npz to judge the repair on. Default: a part of --data.")
+    ] = None,
+    split: Annotated[
+        float,
+        typer.Option(min=0.05, max=0.95, help="Without --validation: the share of --data to repair with."),
+    ] = 0.5,
+    limit: Annotated[int | None, typer.Option(min=2, help="Take only the first N of --data.")] = None,
+    quantize: Annotated[
+        bool, typer.Option("--quantize", help="x holds real numbers: quantize them with the input's scale.")
+    ] = False,
+    label: Annotated[
+        str,
+        typer.Option(
+            help="What is right: given (y, where the data have it) or float (the original's class)."
+        ),
+    ] = "given",
+    layer: Annotated[
+        str,
+        typer.Option(
+            help="Which layers, in this order: operator numbers as 11,8, last, or all (last first)."
+        ),
+    ] = "last",
+    method: Annotated[
+        str,
+        typer.Option(
+            help="lattice: integer programs on the int8 weights, exact; paper: linear programs, rounded."
+        ),
+    ] = "lattice",
+    metric: Annotated[
+        str, typer.Option(help=f"What ranks the neurons: {', '.join(METRICS)}, {RANDOM}.")
+    ] = "ochiai",
+    neurons: Annotated[
+        int, typer.Option(min=0, help="How many neurons of a layer, the most suspicious first; 0: all.")
+    ] = 10,
+    criterion: Annotated[
+        str,
+        typer.Option(
+            help=f"What lattice solves for: {', '.join(CRITERIA)} (the answer; the paper's; FLOAT's codes)."
+        ),
+    ] = "classes",
+    spectrum: Annotated[
+        str, typer.Option(help="When a test activates a neuron: status (on or off differs) or difference.")
+    ] = "status",
+    threshold: Annotated[
+        float, typer.Option(min=0, help="Of --spectrum difference, in steps of the output's scale.")
+    ] = 1.0,
+    solver: Annotated[str, typer.Option(help=f"Of the integer programs: {', '.join(SOLVERS)}.")] = "cpsat",
+    time: Annotated[
+        float, typer.Option(min=0.01, help="Seconds for one program (CP-SAT's own, deterministic).")
+    ] = 1.0,
+    grid_: Annotated[
+        bool, typer.Option("--grid", help="Also the study: every metric and random, by number of neurons.")
+    ] = False,
+    seeds: Annotated[int, typer.Option(min=0, max=1000, help="Random rankings in the study.")] = 10,
+    verify: Annotated[
+        int, typer.Option(min=0, help="Robustness queries before and after, on validation inputs.")
+    ] = 0,
+    eps: Annotated[int, typer.Option(min=0, max=255, help="Their radius, in codes of the input.")] = 1,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for one robustness query.")] = 10.0,
+    cegis: Annotated[
+        int, typer.Option(min=0, max=100, help="Rounds in which counterexamples become failing tests.")
+    ] = 0,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            "--device", metavar="DEVICE", help="Conform the repaired network there (see: coverify boards)."
+        ),
+    ] = None,
+    profile: ProfileOption = "tflm",
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**63 - 1, help="Of the split and of a random ranking.")
+    ] = 0,
+    out: OutOption = None,
+    json: JsonOption = None,
+) -> None:
+    """Repair INT8 where quantization broke it: change few bytes of its weights, in place.
+
+    A failing test is an input on which INT8 differs from FLOAT (with labels: where FLOAT is right and INT8
+    wrong). Fault localization ranks the neurons; integer programs on the int8 weights, with the exact
+    requantization, repair them one after another, with as few changed bytes as possible, such that no passing
+    test breaks. All other bytes of the file stay. Both networks see the same numbers: FLOAT gets the real
+    values of INT8's input codes.
+
+    REPAIRED (exit 0): failing tests of the repair part pass now, and the validation part, which the repair
+    never saw, did not get worse (fewer right classes; without labels: fewer of FLOAT's). NOT_REPAIRED (1):
+    otherwise; then nothing is written.
+
+    Example: coverify repair net_float.tflite net.tflite --data train.npz -o fixed.tflite --grid --out run
+    """
+    output = Output(json, out)
+    asked = Asked(
+        label, layer, method, metric, neurons, criterion, spectrum, threshold, solver, time,
+        seeds if grid_ else None, verify, eps, timeout, cegis, device, seed,
+    )  # fmt: skip
+
+    def body() -> Result:
+        asked.check()
+        pair = Pair.of(Model.read(original), Reference(Model.read(model), profile))
+        repair, judged = read_parts(pair.reference, data, validation, split, limit, quantize, asked)
+        return Run(asked, output, pair, repair, judged).result(repaired)
+
+    run_verb("repair", output, body)

@@ -1,0 +1,384 @@
+"""One repair from its data to its result: observe, repair, ask the verifier, judge on the validation part."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coverify.cli.conform import check_reference, compare_with
+from coverify.cli.devices import device_limits
+from coverify.cli.outcome import Bar, Output, model_ref, progress_bar, versions
+from coverify.cli.repair_result import byte_rows, fitness_row, grid_row, neuron_rows, robust_row
+from coverify.conformance.compare import Comparison
+from coverify.conformance.vectors import Samples
+from coverify.errors import BadInput
+from coverify.files import replace_file
+from coverify.inputs import Inputs, read_inputs
+from coverify.repair.bench import Bench
+from coverify.repair.cases import Cases, Fitness
+from coverify.repair.demands import CRITERIA, Criterion
+from coverify.repair.grid import Part, grid
+from coverify.repair.job import METHODS, Plan, Prepared, RepairTests, repair
+from coverify.repair.layer import layers_of
+from coverify.repair.metrics import METRICS, RANDOM
+from coverify.repair.observation import Observation, observe
+from coverify.repair.pair import Pair
+from coverify.repair.patch import ChangedByte, changes
+from coverify.repair.robustness import Sample, decided
+from coverify.repair.solvers import SOLVERS, Solvers
+from coverify.repair.spectrum import KINDS, Kind
+from coverify.report import Device, GridRow, ModelRef, NeuronRow, PartRow, Repair, Result, RobustRow, Verdict
+from coverify.report import Oracle as OracleRow
+from tflm_int8 import Reference, sample_shape
+from tflm_int8.fixedpoint import I64Array
+
+_CONFORMED = 64
+"""Inputs of the repair part that a repaired network is run on, by TFLM's interpreter and by a device."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line asks for, beside files. seeds: of the study's random rankings; None: no study."""
+
+    label: str
+    layer: str
+    method: str
+    metric: str
+    neurons: int
+    criterion: str
+    spectrum: str
+    threshold: float
+    solver: str
+    time: float
+    seeds: int | None
+    verify: int
+    eps: int
+    timeout: float
+    cegis: int
+    device: str | None
+    seed: int
+
+    def check(self) -> None:
+        """Raises BadInput for a name that is none."""
+        for option, value, known in (
+            ("label", self.label, ("given", "float")),
+            ("method", self.method, METHODS),
+            ("metric", self.metric, (*METRICS, RANDOM)),
+            ("criterion", self.criterion, CRITERIA),
+            ("spectrum", self.spectrum, KINDS),
+            ("solver", self.solver, SOLVERS),
+        ):
+            if value not in known:
+                raise BadInput(f"--{option} {value}: {', '.join(known)}")
+        if self.cegis and not self.verify:
+            raise BadInput("--cegis needs --verify N: how many inputs the verifier is asked about")
+
+    def plan(self, reference: Reference) -> Plan:
+        """With the layers that --layer names.  Raises BadInput."""
+        known = [layer.op_index for layer in layers_of(reference)]
+        if not known:
+            raise BadInput(f"{reference.model.name} has no layer with weights")
+        return Plan(
+            layers=_layers(self.layer, known),
+            method=self.method,
+            metric=self.metric,
+            neurons=self.neurons or None,
+            criterion=_one_of(CRITERIA, self.criterion),
+            kind=_kind(self.spectrum),
+            threshold=self.threshold,
+            seed=self.seed,
+        )
+
+
+def _one_of(known: Sequence[Criterion], name: str) -> Criterion:
+    return known[list(known).index(name)]  # type: ignore[arg-type]
+
+
+def _kind(name: str) -> Kind:
+    return "status" if name == "status" else "difference"
+
+
+def _layers(text: str, known: list[int]) -> tuple[int, ...]:
+    if text in ("last", "all"):
+        return tuple(known[-1:] if text == "last" else reversed(known))
+    numbers = text.split(",")
+    if not all(number.strip().isdecimal() and int(number) in known for number in numbers):
+        raise BadInput(f"--layer {text}: last, all, or operators with weights: {', '.join(map(str, known))}")
+    return tuple(dict.fromkeys(int(number) for number in numbers))
+
+
+def read_parts(
+    reference: Reference,
+    data: Path,
+    validation: Path | None,
+    split: float,
+    limit: int | None,
+    quantize: bool,
+    asked: Asked,
+) -> tuple[Inputs, Inputs]:
+    """The repair part and the validation part.  Raises BadInput."""
+    quantization = reference.input.quantization
+    scale = None if quantization is None else (float(quantization.scale), quantization.zero_point)
+
+    def read(path: Path) -> Inputs:
+        found = read_inputs(path, sample_shape(reference.input), scale, quantize)
+        return found if asked.label == "given" else Inputs(found.x, None)
+
+    whole = read(data)
+    whole = Inputs(whole.x[:limit], None if whole.y is None else whole.y[:limit])
+    if validation is not None:
+        judged = read(validation)
+        if (whole.y is None) != (judged.y is None):
+            raise BadInput(f"{data} and {validation}: labels y are needed in both, or in neither")
+        return whole, judged
+    order = np.random.default_rng(asked.seed).permutation(len(whole))
+    n = min(max(1, round(split * len(whole))), len(whole) - 1)
+    if n < 1:
+        raise BadInput(f"{data}: at least two samples are needed to split")
+    return _chosen(whole, np.sort(order[:n])), _chosen(whole, np.sort(order[n:]))
+
+
+def _chosen(data: Inputs, which: I64Array) -> Inputs:
+    return Inputs(data.x[which], None if data.y is None else data.y[which])
+
+
+@dataclass(eq=False)
+class Run:
+    """Everything of one call of the verb."""
+
+    asked: Asked
+    output: Output
+    pair: Pair
+    repair: Inputs
+    judged: Inputs
+    neurons: list[NeuronRow] = field(default_factory=list, init=False)
+    robustness: list[RobustRow] = field(default_factory=list, init=False)
+    kept: tuple[int, int] = field(default=(0, 0), init=False)
+
+    def result(self, target: Path | None) -> Result:
+        """Do it all."""
+        asked, before = self.asked, self.pair
+        self.plan = plan = asked.plan(before.reference)
+        with progress_bar(self.output) as progress, Solvers(asked.solver, asked.time) as self.solvers:
+            self.progress = progress
+            self.original = self._observed(self.repair.x, plan.layers, "float network")
+            self.validation = self._observed(
+                self.judged.x, plan.layers if asked.seeds is not None else (), "validation"
+            )
+            self.classes = (
+                _classes(before.reference, self.repair.x),
+                _classes(before.reference, self.judged.x),
+            )
+            cases = Cases.of(self.classes[0], self.original.classes, self.repair.y)
+            tests = RepairTests(self.repair.x, cases.wanted, self.original)
+            self.sample = self._sample()
+            after = self._repaired(tests) if np.any(cases.failing) else before
+            cells = self._grid(tests) if asked.seeds is not None else []
+        parts = self._parts(cases, after)
+        patch = _patch(before, after)
+        verdict, message = _judgement(parts, patch, int(cases.failing.sum()), self.repair.y is not None)
+        found = Repair(
+            original=model_ref(before.original),
+            interpreter=self.original.interpreter,
+            method=asked.method,
+            metric=asked.metric,
+            layers=plan.layers,
+            labels=self.repair.y is not None,
+            kept=self.kept[0] if self.kept[1] else None,
+            rows=self.kept[1] or None,
+            parts=parts,
+            neurons=tuple(self.neurons),
+            bytes=byte_rows(patch),
+            n_bytes=len(patch),
+            grid=tuple(cells),
+            robustness=tuple(self.robustness),
+        )
+        return self._finished(found, after, verdict, message, target)
+
+    def _observed(self, x: NDArray[np.int8], ops: Sequence[int], name: str) -> Observation:
+        return observe(self.pair, x, ops, Bar(self.progress, name))
+
+    def _sample(self) -> Sample:
+        """The first validation inputs whose class the int8 network gets as it should."""
+        wanted = self.validation.classes if self.judged.y is None else self.judged.y
+        chosen = np.flatnonzero(wanted == self.classes[1])[: self.asked.verify]
+        return Sample(self.judged.x[chosen], wanted[chosen], self.asked.eps)
+
+    def _repaired(self, tests: RepairTests) -> Pair:
+        """The repair, and its rounds with the verifier's counterexamples as further failing tests."""
+        before = self.pair
+        self._asked_verifier("before", before)
+        after = self._one_round(before, tests, 0)
+        self._asked_verifier("after", after)
+        for number in range(1, self.asked.cegis + 1):
+            found = self._counterexamples(after, tests, number)
+            if not len(found.x):
+                break
+            tests = tests.joined(found)
+            after = self._one_round(after, tests, number)
+            self._asked_verifier(f"after round {number}", after)
+        return after
+
+    def _one_round(self, pair: Pair, tests: RepairTests, number: int) -> Pair:
+        bar = Bar(self.progress, "neurons" if not number else f"neurons, round {number}")
+        after, done = repair(pair, tests, self.plan, self.solvers, bar)
+        self.neurons += neuron_rows(pair, done, number)
+        self.kept = sum(d.kept for d in done), sum(d.rows for d in done)
+        return after
+
+    def _asked_verifier(self, when: str, pair: Pair) -> None:
+        if not len(self.sample.x):
+            return
+        reference = pair.reference
+        bar = Bar(self.progress, f"queries {when}")
+        found = decided(reference.model, reference.profile, self.sample, self.asked.timeout, bar)
+        changed = len(_patch(self.pair, pair))
+        self.robustness.append(robust_row(when, self.asked.eps, found, self._fitness(pair)[1], changed))
+
+    def _counterexamples(self, pair: Pair, tests: RepairTests, number: int) -> RepairTests:
+        """Of the first passing repair inputs, as tests that fail."""
+        reference = pair.reference
+        known = tests.wanted[: len(self.repair)]
+        right = (known >= 0) & (_classes(reference, self.repair.x) == known)
+        chosen = np.flatnonzero(right)[: self.asked.verify]
+        sample = Sample(self.repair.x[chosen], known[chosen], self.asked.eps)
+        bar = Bar(self.progress, f"counterexamples {number}")
+        found = decided(reference.model, reference.profile, sample, self.asked.timeout, bar)
+        row = robust_row(
+            f"repair part, for round {number}", self.asked.eps, found, None, len(_patch(self.pair, pair))
+        )
+        self.robustness.append(row)
+        wanted = sample.labels[found.of]
+        if not len(wanted):
+            return RepairTests(found.x, wanted, Observation(wanted))
+        return RepairTests(found.x, wanted, self._observed(found.x, self.plan.layers, "float network"))
+
+    def _grid(self, tests: RepairTests) -> list[GridRow]:
+        """The study of every layer, on the network as it was."""
+        rows: list[GridRow] = []
+        for op in self.plan.layers:
+            prepared = Prepared.of(self.pair, op, tests, self.plan)
+            method = prepared.method(tests, self.plan, self.solvers)
+            parts = (
+                Part(prepared.bench, self.original, self.repair.y),
+                Part(Bench(prepared.bench.layer, self.judged.x), self.validation, self.judged.y),
+            )
+            bar = Bar(self.progress, f"study of op {op}")
+            cells = grid(method, prepared.spectrum, *parts, self.asked.seeds or 0, bar)
+            rows += [grid_row(op, self.asked.method, cell) for cell in cells]
+        return rows
+
+    def _fitness(self, pair: Pair) -> tuple[Fitness, Fitness]:
+        """On the repair part and on the validation part."""
+        return (
+            Fitness.of(_classes(pair.reference, self.repair.x), self.original.classes, self.repair.y),
+            Fitness.of(_classes(pair.reference, self.judged.x), self.validation.classes, self.judged.y),
+        )
+
+    def _parts(self, cases: Cases, after: Pair) -> tuple[PartRow, PartRow]:
+        now, then = self._fitness(self.pair), self._fitness(after)
+        left = Cases.of(_classes(after.reference, self.repair.x), self.original.classes, self.repair.y)
+        return (
+            PartRow(
+                name="repair",
+                before=fitness_row(now[0]),
+                after=fitness_row(then[0]),
+                failing_before=int(cases.failing.sum()),
+                failing_after=int(left.failing.sum()),
+            ),
+            PartRow(name="validation", before=fitness_row(now[1]), after=fitness_row(then[1])),
+        )
+
+    def _finished(
+        self, found: Repair, after: Pair, verdict: Verdict, message: str, target: Path | None
+    ) -> Result:
+        """Run the patched network elsewhere, write it, and say what was not covered."""
+        before, oracle, device, comparison = self.pair.reference, None, None, None
+        if verdict == "REPAIRED":
+            x = self.repair.x[:_CONFORMED]
+            oracle = check_reference(after.reference, "auto", x, self.output)
+            if self.asked.device is not None:
+                device, comparison = self._conformed(after.reference, x, self.asked.device)
+                if comparison.verdict != "MATCH":
+                    verdict, message = comparison.verdict, "the device does not compute the repaired network"
+        if verdict == "REPAIRED" and target is not None:
+            replace_file(target, after.reference.model.content)
+            written = ModelRef(file=target.name, sha256=after.reference.model.sha256)
+            found = found.model_copy(update={"repaired": written})
+        return Result(
+            verb="repair",
+            verdict=verdict,
+            message=message,
+            model=model_ref(before.model),
+            profile=before.profile,
+            oracle=oracle,
+            device=device,
+            samples=comparison.samples if comparison else None,
+            bytes_compared=comparison.bytes_compared if comparison else None,
+            tensors=comparison.rows() if comparison else None,
+            mismatches=tuple(comparison.mismatches) if comparison else None,
+            repair=found,
+            not_covered=self._not_covered(oracle, device),
+            versions=versions("ortools", "highspy", self.original.interpreter, "tflite-micro"),
+            seed=self.asked.seed,
+        )
+
+    def _conformed(
+        self, reference: Reference, x: NDArray[np.int8], url: str
+    ) -> tuple[Device | None, Comparison]:
+        comparison, rows = Comparison(reference.model), list[Device]()
+        samples = Samples(x, len(x), self.asked.seed, 0)
+        compare_with(comparison, reference, samples, url, None, self.output, False, rows)
+        return (rows[0] if rows else None), comparison
+
+    def _not_covered(self, oracle: OracleRow | None, device: Device | None) -> tuple[str, ...]:
+        said = ["inputs outside the two parts: a repair is judged on samples, not proved"]
+        if oracle is None:
+            said.append("the repaired network was not run on TFLM's interpreter")
+        if device is None:
+            said.append("the repaired network was not run on a device (--device)")
+        if not self.robustness:
+            said.append("what the repair does to robustness (--verify N)")
+        return (*said, *(device_limits(self.asked.device) if self.asked.device else ()))
+
+
+def _classes(reference: Reference, x: NDArray[np.int8]) -> I64Array:
+    outputs = reference.run(x)
+    best: I64Array = outputs.reshape(len(outputs), -1).argmax(axis=1).astype(np.int64)
+    return best
+
+
+def _patch(before: Pair, after: Pair) -> tuple[ChangedByte, ...]:
+    """All bytes that differ between the two int8 networks."""
+    pairs = zip(before.layers, after.layers, strict=True)
+    return tuple(
+        byte
+        for old, new in pairs
+        if old.layer.tensor.dtype == "int8"
+        for byte in changes(old.layer, new.layer.weights)
+    )
+
+
+def _judgement(
+    parts: Sequence[PartRow], patch: Sequence[ChangedByte], failing: int, labels: bool
+) -> tuple[Verdict, str]:
+    """What the repair is called, and why."""
+    repaired, judged = parts
+    if not failing:
+        return "OK", "no test of the repair part fails: there is nothing to repair"
+    if not patch:
+        return "NOT_REPAIRED", "no change of the chosen neurons helps a failing test without harm to others"
+    left = repaired.failing_after or 0
+    said = f"{failing - left} of {failing} failing tests fixed by {len(patch)} changed bytes"
+    if left >= failing:
+        return "NOT_REPAIRED", f"{len(patch)} changed bytes leave {left} of {failing} failing tests"
+    before, after = judged.before, judged.after
+    worse = (after.right or 0) < (before.right or 0) if labels else after.agreeing < before.agreeing
+    what = "right" if labels else "as float"
+    counts = (before.right, after.right) if labels else (before.agreeing, after.agreeing)
+    on = f"validation: {counts[0]} {what} before, {counts[1]} after, of {after.samples}"
+    return ("NOT_REPAIRED", f"{said}, but {on}") if worse else ("REPAIRED", f"{said}; {on}")

@@ -1,0 +1,136 @@
+"""Which of two does a device follow? The input that tells them apart is run there, and every tensor compared.
+
+One model under two profiles: CONFIRMED when the device's bytes are all those of the one or all those of
+the other, and the note says whose; REFUTED when they are neither's. Two models: CONFIRMED when the device
+computes what is expected of each. A file whose expected tensors are not what the references compute is
+refused before any device is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coverify.conformance.compare import Comparison
+from coverify.conformance.stepping import Runner
+from coverify.errors import BadInput
+from coverify.replay import NotReplayable, Replayed, first_maximum
+from coverify.report.rows import TensorRow
+from coverify.report.verdict import Verdict
+from coverify.verify.equivalence.distinction import Computed, Distinction
+from tflm_int8 import Model, Reference, UnknownProfile
+
+Loaded = Callable[[Model], Runner]
+"""The device with a model loaded."""
+
+
+@dataclass(frozen=True, eq=False)
+class Follower:
+    """A distinction with both references made, its content checked against them."""
+
+    distinction: Distinction
+    first: Reference
+    second: Reference
+
+    @staticmethod
+    def of(name: str, distinction: Distinction) -> Follower:
+        """Raises BadInput (see above; `name` is the file's), TflmError."""
+        if distinction.kind != "tflite":
+            raise NotReplayable(name, distinction.first.model_name)
+        sides = (distinction.first, distinction.second)
+        first, second = (_reference(name, side) for side in sides)
+        found = Follower(distinction, first, second)
+        for reference, side in zip((first, second), sides, strict=True):
+            found._check(name, reference, side)
+        if np.array_equal(
+            distinction.first.tensors[first.output.index], distinction.second.tensors[second.output.index]
+        ):
+            raise BadInput(f"{name}: both give the same output: it tells nothing apart")
+        return found
+
+    def _check(self, name: str, reference: Reference, side: Computed) -> None:
+        if self.distinction.x.size != reference.input.size:
+            raise BadInput(f"{name}: its input has {self.distinction.x.size} values: another network's")
+        trace = {t: values[0] for t, values in reference.trace(self.x(reference)[None]).items()}
+        known = set(trace) == set(side.tensors)
+        if not known or not all(np.array_equal(trace[t], side.tensors[t]) for t in trace):
+            raise BadInput(f"{name}: it expects other bytes than {side.profile} computes")
+        if first_maximum(trace[reference.output.index].astype(np.int8)) != side.label:
+            raise BadInput(f"{name}: its class is not that of the tensors")
+
+    def x(self, reference: Reference) -> NDArray[np.int8]:
+        """The input in the network's shape."""
+        return self.distinction.x.astype(np.int8).reshape(reference.input.shape)
+
+    @property
+    def models(self) -> tuple[Model, ...]:
+        """One model, or the two."""
+        one = self.first.model.sha256 == self.second.model.sha256
+        return (self.first.model,) if one else (self.first.model, self.second.model)
+
+    def follow(self, loaded: Loaded) -> Replayed:
+        """Run it on the device.  Raises what the link raises."""
+        if len(self.models) == 1:
+            return self._profiles(loaded(self.first.model))
+        return self._networks(loaded)
+
+    def _profiles(self, runner: Runner) -> Replayed:
+        names = (self.first.profile, self.second.profile)
+        a, b = (
+            self._compared(runner, reference, side)
+            for reference, side in (
+                (self.first, self.distinction.first),
+                (self.second, self.distinction.second),
+            )
+        )
+        if a.flaky or b.flaky:
+            return Replayed("FLAKY", "the same input gave two answers", a.rows())
+        for comparison, name, other in ((a, *names), (b, *names[::-1])):
+            if not comparison.differing_samples:
+                return Replayed(
+                    "CONFIRMED", f"the device gives {name}'s bytes, not {other}'s", comparison.rows()
+                )
+        where = " and ".join(
+            f"from {name}'s at op {c.mismatches[0].op_index} {c.mismatches[0].op}"
+            for c, name in zip((a, b), names, strict=True)
+        )
+        return Replayed("REFUTED", f"the device gives neither's bytes; they first differ {where}", a.rows())
+
+    def _networks(self, loaded: Loaded) -> Replayed:
+        said: list[str] = []
+        rows: list[TensorRow] = []
+        verdicts: list[Verdict] = []
+        for reference, side in (
+            (self.first, self.distinction.first),
+            (self.second, self.distinction.second),
+        ):
+            found = self._compared(loaded(reference.model), reference, side)
+            verdicts.append(found.verdict)
+            rows += found.rows()
+            differs = found.mismatches[0].op if found.mismatches else ""
+            said.append(
+                f"{side.model_name}: class {side.label}"
+                + (f", but {differs} computes other bytes" if differs else ", every byte as expected")
+            )
+        note = "; ".join(said)
+        if "FLAKY" in verdicts:
+            return Replayed("FLAKY", f"{note}; the same input gave two answers", tuple(rows))
+        return Replayed("CONFIRMED" if set(verdicts) == {"MATCH"} else "REFUTED", note, tuple(rows))
+
+    def _compared(self, runner: Runner, reference: Reference, side: Computed) -> Comparison:
+        x = self.x(reference)
+        comparison = Comparison(reference.model, runner.tensors)
+        traced = runner.trace(x)
+        comparison.add(0, side.tensors, traced, lambda: runner.trace(x))
+        comparison.flaky |= not np.array_equal(runner.run(x), traced[reference.output.index])
+        return comparison
+
+
+def _reference(name: str, side: Computed) -> Reference:
+    try:
+        return Reference(Model.from_bytes(side.model, side.model_name), side.profile)
+    except UnknownProfile as error:
+        raise BadInput(f"{name}: {error}") from error

@@ -1,0 +1,1 @@
+"""Counterexamples by search: a network's exact program is climbed, never bounded."""

@@ -1,0 +1,143 @@
+"""Is there an input in the box whose label is not the query's? The search that every engine may call.
+
+    search(problem, starts, deadline, seed) -> a witness, or None
+
+`starts` are points from elsewhere, best first, of any radius: where a bound is greatest, a solver's rounded
+solution, a witness of a larger radius or of a neighbouring query; they are projected into the box. Rounds
+follow one another: many points climb at once (climb.py) towards the rivals that are nearest, the best of them
+are polished one feature at a time (coordinates.py), and the next round starts from random points, random
+corners and shaken best points. The seed fixes everything but the deadline; None says nothing of the query.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from coverify.verify.attack.climb import Rows, Stairs, climb
+from coverify.verify.attack.coordinates import polish
+from coverify.verify.attack.moves import Neighbourhood, neighbourhood
+from coverify.verify.attack.runner import Found, Runner
+from coverify.verify.attack.score import F64Array, Score
+from coverify.verify.bounds import wire_bounds
+from coverify.verify.deadline import Deadline, OutOfTime
+from coverify.verify.problem import Problem
+from coverify.verify.query import I64Array
+from tflm_int8.program.concrete import OutsideDomain
+
+ROUNDS = 16
+"""After so many rounds another seldom finds what these did not."""
+
+_STEPS = 60
+_ROWS = (4, 32)
+"""Rows of a round, at least and at most, as _ELEMENTS allow."""
+_ELEMENTS = 1 << 17
+"""Elements of all wires that a round's rows should hold."""
+_POLISHED = 3
+_POLISH_ROUNDS = 40
+_SPREADS, _FOCI = (0.02, 0.1, 0.3), (0.08, 0.15, 0.5)
+"""How the stairs are smoothed (see climb.py): each row draws one of each."""
+_SHAKEN = 0.2
+"""The share of the features that a shaken point draws anew."""
+
+
+def search(
+    problem: Problem, starts: Sequence[I64Array], deadline: Deadline, seed: int, rounds: int = ROUNDS
+) -> I64Array | None:
+    """A point of the box, int64 [n], that the whole program gives another label; None when none was found.
+
+    starts: int [n] each.  Raises CannotDecide (a program that is not defined on all of the box).
+    """
+    try:
+        attack = Attack.of(problem, deadline, seed)
+        attack.begin(starts)
+        for number in range(rounds):
+            attack.round(number)
+    except Found as found:
+        return found.x
+    except (OutOfTime, OutsideDomain):
+        return None
+    return None
+
+
+@dataclass(eq=False)
+class Attack:
+    """One query under attack; `best`: per rival, the best point and its score so far."""
+
+    runner: Runner
+    stairs: Stairs
+    near: Neighbourhood
+    rng: np.random.Generator
+    starts: list[I64Array] = field(default_factory=list, init=False)
+    best: dict[int, tuple[I64Array, float]] = field(default_factory=dict, init=False)
+
+    @staticmethod
+    def of(problem: Problem, deadline: Deadline, seed: int) -> Attack:
+        """Raises CannotDecide, OutOfTime."""
+        boxes = wire_bounds(problem.program, problem.query.lo, problem.query.hi, deadline)
+        runner = Runner(problem, boxes, Score.of(problem, boxes, deadline), deadline)
+        stairs = Stairs.of(problem.program, boxes)
+        return Attack(runner, stairs, neighbourhood(runner), np.random.default_rng(seed))
+
+    def begin(self, starts: Sequence[I64Array]) -> None:
+        """Run the given points, then the base input.  Raises Found, OutOfTime, OutsideDomain."""
+        base = self.runner.problem.query.x0.astype(np.int64)
+        given = [np.clip(np.asarray(x, np.int64), self.runner.lo, self.runner.hi) for x in starts]
+        self.starts = [*given, base]
+        for x in self.starts:
+            wires = self.runner.run(x[None])
+            for rival in self.runner.score.rivals.tolist():
+                self._note(x, rival, float(self.runner.score.of_rows(wires, np.array([rival]))[0]))
+
+    def round(self, number: int) -> None:
+        """Climb and polish once.  Raises Found, OutOfTime, OutsideDomain."""
+        if not self.best:
+            return
+        rows = self._rows(number)
+        points, scores = climb(self.runner, self.stairs, rows, _STEPS)
+        for x, rival, score in zip(points, rows.rival.tolist(), scores.tolist(), strict=True):
+            self._note(x, rival, score)
+        for k in np.argsort(-scores, kind="stable")[:_POLISHED].tolist():
+            rival = int(rows.rival[k])
+            x, score = polish(self.near, self.runner, self.stairs, points[k], rival, _POLISH_ROUNDS)
+            self._note(x, rival, score)
+
+    def _note(self, x: I64Array, rival: int, score: float) -> None:
+        if rival not in self.best or score > self.best[rival][1]:
+            self.best[rival] = x, score
+
+    @property
+    def _n_rows(self) -> int:
+        least, most = _ROWS
+        return int(np.clip(_ELEMENTS // sum(self.runner.problem.program.sizes()), least, most))
+
+    def _rows(self, number: int) -> Rows:
+        """The rows of round `number`: all rivals from the given starts first, then fewer and fewer."""
+        ranked = sorted(self.best, key=lambda j: -self.best[j][1])
+        if number == 0:
+            pairs = [(x, rival) for x in self.starts for rival in ranked][: max(self._n_rows, len(ranked))]
+        else:
+            rivals = ranked[: max(2, len(ranked) >> number)]
+            pairs = [
+                (self._start(rivals[k % len(rivals)]), rivals[k % len(rivals)]) for k in range(self._n_rows)
+            ]
+        n = len(pairs)
+        spread, focus = self.rng.choice(_SPREADS, n), self.rng.choice(_FOCI, n)
+        return Rows(np.stack([x for x, _ in pairs]), np.array([j for _, j in pairs]), spread, focus)
+
+    def _start(self, rival: int) -> I64Array:
+        """A random point, a random corner, or the rival's best point, shaken."""
+        lo, hi = self.runner.lo, self.runner.hi
+        kind, anywhere = self.rng.integers(3), self.rng.integers(lo, hi + 1)
+        if kind == 0:
+            return anywhere
+        if kind == 1:
+            return np.where(self.rng.random(len(lo)) < 0.5, lo, hi)
+        return np.where(self.rng.random(len(lo)) < _SHAKEN, anywhere, self.best[rival][0])
+
+
+def scores(attack: Attack) -> F64Array:
+    """The best score of every rival that is left, in their order: how close the search came."""
+    return np.array([attack.best[j][1] for j in attack.runner.score.rivals.tolist()])

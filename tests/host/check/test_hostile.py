@@ -1,0 +1,187 @@
+"""Certificates that are meant to hurt: rejected at once, in little memory, and nothing is written."""
+
+import importlib.util
+import io
+import json
+import subprocess
+import sys
+import time
+import zipfile
+
+import numpy as np
+import pytest
+
+import fixed_point_networks
+from coverify.check import Rejected, check
+from coverify.check.certificate import MAX_MEMBERS
+from oracle import ROOT
+
+spec = importlib.util.spec_from_file_location("certificates", ROOT / "tests" / "fuzz" / "certificates.py")
+fuzz = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(fuzz)
+
+ARRAYS = fixed_point_networks.layers_of(
+    [[[3, -2], [1, 4]], [[1, -1], [-1, 1]]], [[0, 5], [0, 0]], [2, 0], [(0, 255), (-500, 500)]
+)
+
+
+def certificate(**changes) -> dict[str, bytes]:
+    """The members of a certificate by bounds about ARRAYS that would be accepted, arrays changed as said."""
+    arrays = {
+        "lo": np.array([0, 50]), "hi": np.array([0, 50]), "script": np.zeros((0, 4), np.int64),
+        "rows": np.zeros((0, 5), np.int64), **changes.pop("arrays", {}),
+    }  # fmt: skip
+    label = int(fixed_point_networks.outputs(ARRAYS, np.array([[0, 50]]))[0].argmax())
+    document = {"schema": "coverify-certificate/1", "model": "model.npz", "profile": "fixed-point"}
+    document |= {"label": label, "evidence": "bounds", "files": {}, **changes}
+    parts = {f"{name}.npy": fuzz.saved(values) for name, values in arrays.items()}
+    return {
+        "certificate.json": json.dumps(document).encode(),
+        "model.npz": fixed_point_networks.content(ARRAYS),
+        **parts,
+    }
+
+
+def why_rejected(folder, data: bytes, **options) -> str:
+    """The checker's reason; the check takes a moment only."""
+    (folder / "c.zip").write_bytes(data)
+    start = time.process_time()
+    with pytest.raises(Rejected) as caught:
+        check(folder / "c.zip", **options)
+    assert time.process_time() - start < 5
+    assert [path.name for path in folder.iterdir()] == ["c.zip"]
+    return str(caught.value)
+
+
+def test_the_certificate_that_the_others_are_made_from_is_accepted(tmp_path):
+    (tmp_path / "c.zip").write_bytes(fuzz.packed(certificate()))
+    assert check(tmp_path / "c.zip").steps == 0
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"PK\3\4", b"not a zip" * 100], ids=["empty", "cut", "something else"]
+)
+def test_a_file_that_is_no_certificate_is_rejected(content, tmp_path):
+    why_rejected(tmp_path, content)
+
+
+def test_an_archive_that_unpacks_to_gigabytes_is_not_unpacked(tmp_path):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in certificate().items():
+            archive.writestr(name, data)
+        for k in range(5):
+            archive.writestr(f"xi-{k}.npy", bytes(60 << 20))
+    assert len(stream.getvalue()) < 1 << 20
+    assert "too large" in why_rejected(tmp_path, stream.getvalue())
+
+
+def test_an_archive_of_very_many_members_is_not_listed(tmp_path):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for k in range(MAX_MEMBERS + 1):
+            archive.writestr(f"{k}", b"")
+    assert "too large" in why_rejected(tmp_path, stream.getvalue())
+
+
+def test_a_member_that_is_longer_than_it_says_is_rejected(tmp_path):
+    data = fuzz.packed(certificate())
+    size = len(certificate()["lo.npy"])
+    at = data.rindex(b"PK\1\2", 0, data.rindex(b"lo.npy"))
+    shorter = data[: at + 20] + (size - 8).to_bytes(4, "little") * 2 + data[at + 28 :]
+    why_rejected(tmp_path, shorter)
+
+
+@pytest.mark.parametrize(
+    "name", ["../evil.npy", "/tmp/evil.npy", "xi-1.npy/../../evil.npy", "xi--1.npy", "xi-9" * 40 + ".npy"]
+)
+def test_a_member_of_another_name_is_rejected_and_nothing_is_written(name, tmp_path):
+    why_rejected(tmp_path, fuzz.packed({**certificate(), name: fuzz.saved(np.zeros((1, 1), np.int64))}))
+
+
+@pytest.mark.parametrize(
+    "shape", ["(1000000000000,)", "(99999999, 99999999)", "(-1,)", "()", "(2, 2, 2)", "(" * 500]
+)
+def test_an_array_that_claims_another_size_than_its_bytes_is_rejected(shape, tmp_path):
+    header = f"{{'descr': '<i8', 'fortran_order': False, 'shape': {shape}, }}".encode().ljust(117) + b"\n"
+    lie = b"\x93NUMPY\1\0" + len(header).to_bytes(2, "little") + header + bytes(16)
+    why_rejected(tmp_path, fuzz.packed({**certificate(), "lo.npy": lie}))
+
+
+@pytest.mark.parametrize(
+    "text", [b"[" * 100_000, b'{"schema": ' * 5000, b"1" * 10_000, b"null", b"[]", b"\xff\xfe"]
+)
+def test_a_document_that_is_none_is_rejected(text, tmp_path):
+    why_rejected(tmp_path, fuzz.packed({**certificate(), "certificate.json": text}, honest=False))
+
+
+def test_pickled_objects_are_not_loaded(tmp_path):
+    stream = io.BytesIO()
+    np.save(stream, np.array([{}, 1], object), allow_pickle=True)
+    why_rejected(tmp_path, fuzz.packed({**certificate(), "lo.npy": stream.getvalue()}))
+
+
+def test_a_box_of_too_many_points_is_counted_not_run(tmp_path):
+    arrays = {"lo": np.array([0, 0]), "hi": np.array([255, 255])}
+    parts = certificate(evidence="enumeration", arrays=arrays)
+    del parts["script.npy"], parts["rows.npy"]
+    assert "the budget is 1.0e+06" in why_rejected(tmp_path, fuzz.packed(parts), budget=10**6)
+
+
+@pytest.mark.parametrize("count", [10**6, 2**62, -(2**40)])
+def test_a_script_of_too_much_work_is_counted_not_run(count, tmp_path):
+    long = np.array([[0, 1, 0, 0], *[[1, 0, count, 0]] * 2000])
+    arrays = {"script": long, "rows": np.array([[1, 0, 1, 1, 0]])}
+    why = why_rejected(tmp_path, fuzz.packed(certificate(arrays=arrays)))
+    assert "the budget is" in why or count < 0
+
+
+def test_a_script_that_splits_without_end_is_rejected(tmp_path):
+    splits = np.array([[0, 1, 0, 0], *[[2, 0, 0, v] for v in range(5000)]])
+    arrays = {"script": splits, "lo": np.array([0, 0]), "hi": np.array([255, 255])}
+    why_rejected(tmp_path, fuzz.packed(certificate(arrays=arrays)))
+
+
+def test_numbers_at_the_ends_of_int64_are_no_way_around(tmp_path):
+    for value in (2**63 - 1, -(2**63), 2**62, -(2**62)):
+        for column in range(5):
+            rows = np.array([[1, 0, 1, 1, 0]])
+            rows[0, column] = value
+            arrays = {"rows": rows, "script": np.array([[0, 1, 0, 0], [1, 0, 1, 0], [3, -1, 0, 0]]),
+                      "xi-2": np.full((1, 2), value), "xi-4": np.full((1, 2), value),
+                      "hi": np.array([255, 255])}  # fmt: skip
+            why_rejected(tmp_path, fuzz.packed(certificate(arrays=arrays)))
+
+
+def test_a_network_of_too_many_products_is_not_built(tmp_path):
+    rng = np.random.default_rng(0)
+    content = fuzz.tflite_network(rng)
+    raw = bytearray(content)
+    for at in range(0, len(raw) - 4, 4):  # a dimension here and there becomes large
+        raw[at : at + 4] = (
+            (4096).to_bytes(4, "little") if raw[at : at + 4] == b"\2\0\0\0" else raw[at : at + 4]
+        )
+    parts = {**certificate(model="model.tflite", profile="tflm"), "model.tflite": bytes(raw)}
+    del parts["model.npz"]
+    why_rejected(tmp_path, fuzz.packed(parts))
+
+
+def test_mutated_files_are_checked_within_a_gigabyte(tmp_path):
+    script = f"""
+import resource, sys, pathlib
+resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+sys.path[:0] = [{str(ROOT / "host")!r}]
+from coverify.check import check, Rejected
+for path in sorted(pathlib.Path({str(tmp_path)!r}).glob("*.zip")):
+    try:
+        check(path)
+    except Rejected as err:
+        assert "MemoryError" not in str(err), path
+"""
+    rng = np.random.default_rng(8)
+    whole = fuzz.sources(1, seed=8)
+    for k in range(60):
+        data = fuzz.mutated(*(whole[int(i)] for i in rng.integers(len(whole), size=2)), rng)
+        (tmp_path / f"{k}.zip").write_bytes(data)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr

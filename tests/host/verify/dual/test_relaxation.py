@@ -1,0 +1,23 @@
+"""Bounds by multipliers: what they refuse, and how their linear maps agree with plain matrices."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from coverify.verify.deadline import Deadline
+from coverify.verify.engines import solve
+from coverify.verify.problem import Problem
+from coverify.verify.query import Robustness, Verdict
+from tflm_int8.program.linear import Dense
+from tflm_int8.program.primitives import Affine, Program, Term
+
+
+def test_a_great_bias_of_an_output_that_no_bound_asks_for_does_not_matter() -> None:
+    """By hand: x0 + x1 against x0 + x1 − 1 and an output that is always −9·10⁸; the first stays greatest.
+
+    Such biases occur: a channel whose weights are near 0 has a tiny scale of its own.
+    """
+    logits = Affine((Term(0, Dense(np.array([[1, 1], [1, 1], [0, 0]])), 0),), np.array([0, -1, -900_000_000]))
+    problem = Problem(Program(2, (logits,), 1), Robustness.around(np.zeros(2, np.int8), 0, 4))
+    for engine in ("interval", "dual", "bab"):
+        assert solve(engine, problem, Deadline.in_s(60)).verdict is Verdict.HOLDS, engine
