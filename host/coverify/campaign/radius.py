@@ -1,7 +1,7 @@
 """What is the largest radius that holds around one input? Attack from above, prove by bisection.
 
 Regions of growing radius contain each other: a proof counts for every smaller radius, a counterexample for
-every radius from its own distance on. So the attack comes first, from `limit` downwards; then the radius just
+every radius from its own distance on. So the attack comes first, from `limit` down; then the radius just
 below the nearest counterexample is asked for (if it holds, the search is over), and what is left between
 proof and counterexample is halved. A radius that stays unknown splits the rest in two: below it proofs are
 sought first, then counterexamples above it. Closed: the largest proved radius and the smallest broken one
@@ -13,29 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from coverify.campaign.entry import Entry
 from coverify.campaign.errors import Contradiction
 from coverify.campaign.inquiry import Question
-from coverify.verify.problem import Problem
-from coverify.verify.query import I16Array
-from tflm_int8.program.concrete import OutsideDomain
-
-
-def drawn(problem: Problem, witness: I16Array) -> tuple[I16Array, int]:
-    """A counterexample, int16 [n], drawn towards the base input for as long as it stays one; its distance.
-
-    Distance: the greatest change of an element, in codes.
-    """
-    x0 = problem.query.x0.astype(np.int64)
-    radii = np.arange(int(np.abs(witness - x0).max(initial=0)) + 1)[:, None]
-    try:
-        nearest = problem.first_violation(np.clip(witness.astype(np.int64), x0 - radii, x0 + radii))
-    except OutsideDomain:
-        nearest = None
-    found = witness if nearest is None else nearest.astype(np.int16)
-    return found, int(np.abs(found - x0).max(initial=0))
 
 
 @dataclass(eq=False)
@@ -91,15 +71,14 @@ class RadiusSearch:
     def learn(self, entry: Entry) -> Entry | None:
         before = None
         self._top_asked = self._top_asked or entry.step == "decide"
+        self._attacked = self._attacked or entry.step == "attack"
         if entry.row.verdict == "HOLDS":
             if entry.eps > self.certified:
                 before, self.proof = self.proof, entry
         elif entry.row.verdict == "VIOLATED":
             if entry.eps < self.attacked:
                 before, self.broken = self.broken, entry
-        elif entry.step == "attack":
-            self._attacked = self._attacked or entry.eps >= self.attacked - 1
-        else:
+        elif entry.step == "decide":
             self._unknown.add(entry.eps)
         if self.broken is not None and self.certified >= self.attacked:
             raise Contradiction(self.index, self.certified, self.attacked)

@@ -16,6 +16,7 @@ from coverify.campaign.inquiry import Inquiry, Question
 from coverify.campaign.ledger import Ledger
 from coverify.campaign.pool import Pool, Task
 from coverify.campaign.tally import Tally
+from coverify.verify.engines import SMALLEST
 from coverify.verify.problem import Problem
 
 ATTACK_S: Final = 10.0
@@ -35,7 +36,7 @@ class Asking:
         """What a pool decides.  Raises BadQuery."""
         problem = self.problem(question.index, question.eps)
         if question.step == "attack":
-            return Task(question, problem, "attack", min(ATTACK_S, self.timeout_s / 3), self.seed)
+            return Task(question, problem, SMALLEST, min(ATTACK_S, self.timeout_s / 3), self.seed)
         return Task(question, problem, self.engine, self.timeout_s, self.seed)
 
 

@@ -6,6 +6,7 @@ from it. Without, a journal in memory serves. Ctrl-C ends the workers, writes wh
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
+import numpy as np
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -30,16 +32,17 @@ from coverify.campaign.inquiry import Inquiry, Single
 from coverify.campaign.journal import Identity, Journal
 from coverify.campaign.ledger import Ledger, Retry
 from coverify.campaign.pool import LocalPool, Pool, Task
-from coverify.campaign.radius import RadiusSearch, drawn
+from coverify.campaign.radius import RadiusSearch
 from coverify.campaign.runner import Asking, run
 from coverify.campaign.tally import Tally
 from coverify.cli.outcome import Interrupted, Output
 from coverify.report import Query, Radius, Result, write_result
 from coverify.report.curve_plot import write_plots
 from coverify.report.verdict import Verdict, worst
+from coverify.verify.attack.radius import drawn, radius
 from coverify.verify.problem import Problem
 from coverify.verify.query import Outcome
-from coverify.verify.query import Verdict as Answer
+from tflm_int8.program.concrete import OutsideDomain
 
 MAX_PICTURES: Final = 500
 """So many counterexamples keep their picture in the result; the witness files have them all."""
@@ -130,10 +133,12 @@ class _Campaign:
     def settle(self, task: Task, outcome: Outcome) -> Entry:
         """Write the evidence, then make the entry; in a search a counterexample counts at its distance."""
         index, eps = task.question.index, task.question.eps
-        if self._work.limit is not None and outcome.verdict is Answer.VIOLATED:
-            assert outcome.witness is not None
-            witness, eps = drawn(task.problem, outcome.witness)
-            outcome = dataclasses.replace(outcome, witness=witness)
+        if self._work.limit is not None and outcome.witness is not None:
+            witness = outcome.witness.astype(np.int64)
+            with contextlib.suppress(OutsideDomain):  # between the two the network is not defined
+                witness = drawn(task.problem, witness)
+            outcome = dataclasses.replace(outcome, witness=witness.astype(np.int16))
+            eps = radius(task.problem, witness)
         row = self._work.row(index, eps, outcome)
         files = {}
         for name in (row.witness, row.certificate):
