@@ -248,6 +248,20 @@ class _Saver:
             self._next = start + cost + max(_SAVE_EVERY_S, 30 * cost)
 
 
+def saver(out: Path | None) -> Callable[[Result], None]:
+    """Writes a result into the folder every now and then; for verbs without a journal."""
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+    found: list[Result] = []
+    save = _Saver(out, lambda: found[-1])
+
+    def keep(result: Result) -> None:
+        found[:] = [result]
+        save()
+
+    return keep
+
+
 class _Bar:
     """A line on standard error: how far, what was decided, how long still; silent when nobody looks."""
 

@@ -15,7 +15,7 @@ import typer
 from coverify import __version__
 from coverify.campaign.ledger import Retry
 from coverify.check import Rejected, check
-from coverify.cli.campaign import How, Work, carry_out
+from coverify.cli.campaign import How, Work, carry_out, saver
 from coverify.cli.network import Codes, Network, Samples, read_network
 from coverify.cli.outcome import (
     JsonOption,
@@ -25,6 +25,8 @@ from coverify.cli.outcome import (
     run_verb,
     versions,
 )
+from coverify.cli.property import Asked, answered, property_task
+from coverify.cli.property import How as PropertyHow
 from coverify.errors import BadInput
 from coverify.files import replace_file
 from coverify.report import Query as QueryRow
@@ -50,7 +52,7 @@ def verify(
         Path, typer.Argument(help="The .tflite file, or a fixed-point network (.npz).", show_default=False)
     ],
     inputs: Annotated[
-        Path,
+        Path | None,
         typer.Option(help=".npz with x (int8; uint8 pixels for an .npz network) and, optionally, labels y."),
     ],
     eps: Annotated[
@@ -63,6 +65,27 @@ def verify(
             min=0, max=MAX_EPS, help="Instead of --eps: the largest radius that holds, per input, up to this."
         ),
     ] = None,
+    property_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--property",
+            metavar="FILE",
+            help="Instead of --eps: a property file (.toml; docs/properties.md) or a .vnnlib file.",
+        ),
+    ] = None,
+    mask: Annotated[
+        str | None,
+        typer.Option(help="With --eps: the features that may move, as 0,3,10-19, or an .npz with mask."),
+    ] = None,
+    changes: Annotated[
+        int | None, typer.Option(min=0, help="At most so many features change (with or without --eps).")
+    ] = None,
+    units: Annotated[
+        str, typer.Option(help="What X and Y of a .vnnlib file are: real values or codes.")
+    ] = "real",
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say which neurons, bounds and features a HOLDS rests on (Z3).")
+    ] = False,
     index: Annotated[
         str | None, typer.Option(help="Which inputs: numbers and ranges, as 0,3,10-19. Default: all.")
     ] = None,
@@ -122,11 +145,24 @@ def verify(
     Exits with 0 when every query holds, 1 when one is violated, 4 when one is unknown, 130 after Ctrl-C. With
     --radius: 0 when every input's largest radius is known, 4 when one is not.
 
+    --property FILE states anything else: masks, ranges, few changes, targets, output ranges, relations,
+    monotonicity (docs/properties.md).
+
     Example: coverify verify net.tflite --eps 4 --inputs test.npz --index 0-49 --out run
     """
     output = Output(json, out)
 
     def body() -> Result:
+        if property_file is not None or mask is not None or changes is not None or explain:
+            about = Asked(
+                property_file, _one_eps(eps, radius), mask, changes, units, inputs, index, label, out
+            )
+            asked = PropertyHow(engine_with(engine, encoding), timeout, seed, jobs, explain)
+            if export_smt2 is not None:
+                raise BadInput("--export-smt2 writes queries of --eps alone")
+            return answered(property_task(model, profile, about), asked, output, saver(out))
+        if inputs is None:
+            raise BadInput("--eps N and --inputs X.npz, or --property FILE: what is asked?")
         radii = _radii(eps, radius)
         task = _prepare(model, profile, inputs, index, radii, label)
         if export_smt2 is not None:
@@ -180,15 +216,30 @@ def _radii(eps: str | None, radius: int | None) -> list[int]:
     return [radius] if radius is not None else parse_indices(eps, MAX_EPS + 1, "--eps")
 
 
+def _one_eps(eps: str | None, radius: int | None) -> int | None:
+    """The radius for a property of its own, of which there is one at most.  Raises BadInput."""
+    if radius is not None:
+        raise BadInput("--radius is about the L-infinity ball of all features: not with other properties")
+    radii = [] if eps is None else _radii(eps, None)
+    if len(radii) > 1:
+        raise BadInput(f"--eps {eps}: a property of its own takes one radius")
+    return radii[0] if radii else None
+
+
+def labels_of(network: Network, data: Samples, label: str) -> list[int]:
+    """The labels that the inputs state, or those that the network gives.  Raises BadInput."""
+    if label not in ("given", "predicted"):
+        raise BadInput(f"--label {label}: given or predicted")
+    given = data.y if label == "given" else None
+    return network.classes(data.x) if given is None else [int(y) for y in given]
+
+
 def _prepare(
     model: Path, profile: str, inputs: Path, index: str | None, radii: list[int], label: str
 ) -> _Task:
     network = read_network(model, profile)
     data = network.samples(inputs)
-    if label not in ("given", "predicted"):
-        raise BadInput(f"--label {label}: given or predicted")
-    given = data.y if label == "given" else None
-    labels = network.classes(data.x) if given is None else [int(y) for y in given]
+    labels = labels_of(network, data, label)
     return _Task(network, data, labels, parse_indices(index, len(data.x)), radii, label, radii[0])
 
 
