@@ -20,7 +20,7 @@ from coverify.files import replace_file
 from coverify.inputs import Inputs, read_inputs
 from coverify.repair.bench import Bench
 from coverify.repair.cases import Cases, Fitness
-from coverify.repair.demands import CRITERIA, Criterion
+from coverify.repair.demands import CRITERIA
 from coverify.repair.grid import Part, grid
 from coverify.repair.job import METHODS, Plan, Prepared, RepairTests, repair
 from coverify.repair.layer import layers_of
@@ -28,6 +28,7 @@ from coverify.repair.metrics import METRICS, RANDOM
 from coverify.repair.observation import Observation, observe
 from coverify.repair.pair import Pair
 from coverify.repair.patch import ChangedByte, changes
+from coverify.repair.program import PREFERENCES
 from coverify.repair.robustness import Sample, decided
 from coverify.repair.solvers import SOLVERS, Solvers
 from coverify.repair.spectrum import KINDS, Kind
@@ -52,6 +53,7 @@ class Asked:
     criterion: str
     spectrum: str
     threshold: float
+    prefer: str
     solver: str
     time: float
     seeds: int | None
@@ -70,6 +72,7 @@ class Asked:
             ("metric", self.metric, (*METRICS, RANDOM)),
             ("criterion", self.criterion, CRITERIA),
             ("spectrum", self.spectrum, KINDS),
+            ("prefer", self.prefer, PREFERENCES),
             ("solver", self.solver, SOLVERS),
         ):
             if value not in known:
@@ -87,15 +90,12 @@ class Asked:
             method=self.method,
             metric=self.metric,
             neurons=self.neurons or None,
-            criterion=_one_of(CRITERIA, self.criterion),
+            criterion=next(known for known in CRITERIA if known == self.criterion),
+            prefer="bytes" if self.prefer == "bytes" else "size",
             kind=_kind(self.spectrum),
             threshold=self.threshold,
             seed=self.seed,
         )
-
-
-def _one_of(known: Sequence[Criterion], name: str) -> Criterion:
-    return known[list(known).index(name)]  # type: ignore[arg-type]
 
 
 def _kind(name: str) -> Kind:

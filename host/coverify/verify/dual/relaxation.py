@@ -119,12 +119,18 @@ class Relaxation:
         for wire in self.scalars:
             step = self.steps[wire - 1]
             if isinstance(step, Staircase):
-                (lo, hi), (least, most) = boxes[step.source], natural[step.source]
-                cut = lo > least, hi < most
-                found[wire] = self._stairs(wire, step, boxes, cut, exact and not self.uniform[wire])
+                found[wire] = self.stairs(wire, boxes, natural, exact)
             elif isinstance(step, Table):
                 found[wire] = _entries(step, *boxes[step.source])
         return found
+
+    def stairs(self, wire: int, boxes: Boxes, natural: Boxes, exact: bool) -> Pieces:
+        """The pieces of the stairs that write `wire`; see `pieces`."""
+        step = self.steps[wire - 1]
+        assert isinstance(step, Staircase)
+        (lo, hi), (least, most) = boxes[step.source], natural[step.source]
+        cut = lo > least, hi < most
+        return self._stairs(wire, step, boxes, cut, exact and not self.uniform[wire])
 
     def _stairs(
         self, wire: int, step: Staircase, boxes: Boxes, cut: tuple[BoolArray, BoolArray], every: bool
