@@ -126,7 +126,7 @@ def by_code(neuron: Neuron, real: NDArray[np.float32], failing: I64Array, tolera
     layer = neuron.bench.layer
     quantization, rule = layer.kernel.node.output.quantization, layer.rule
     assert quantization is not None
-    steps = real[failing].astype(np.float64) / float(quantization.scale)
+    steps = np.nan_to_num(real[failing].astype(np.float64)) / float(quantization.scale)
     target = np.clip(np.rint(steps) + quantization.zero_point, rule.lo, rule.hi).astype(np.int64)
     far = np.abs(target - neuron.column[failing])
     wrong = np.argwhere(far > tolerance)
