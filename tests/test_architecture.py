@@ -66,6 +66,20 @@ def test_no_source_file_is_longer_than_450_lines():
                 assert len(path.read_text("utf-8").splitlines()) <= 450, path
 
 
+def test_the_checker_of_certificates_is_small():
+    code = 0
+    for path in (ROOT / "host" / "coverify" / "check").rglob("*.py"):
+        text = path.read_text("utf-8")
+        prose = {
+            line
+            for node in ast.walk(ast.parse(text))
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+            for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+        }
+        code += sum(bool(s.strip()) for i, s in enumerate(text.splitlines(), 1) if i not in prose)
+    assert code <= 680, code
+
+
 def test_every_package_is_in_the_distribution():
     text = (ROOT / "pyproject.toml").read_text("utf-8")
     for folder in ("host", "firmware_models"):

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from coverify.check.model import PROFILES, Reader, fixed_point
-from coverify.check.proof import Proof
+from coverify.check.proof import Cases, Proof
 from coverify.check.steps import Ints, Network, Rejected, exact, need, norm, size
 
 SCHEMA = "coverify-certificate/1"
@@ -112,14 +112,25 @@ def _checked(members: dict[str, bytes], budget: int) -> Claim:
         enumerate_box(net, lo, hi, budget, lambda y: _keeps(y, label, c, d))
     else:
         script, bounds = (arrays.pop(key).astype(np.int64) for key in ("script", "rows"))
+        cases = _cases(arrays, len(lo))
         xi = {int(key.removeprefix("xi-")): values for key, values in arrays.items()}
         need(evidence == "bounds" and script.shape[1:] == (4,) and bounds.shape[1:] == (5,), "the evidence")
         need(all(v.ndim == 2 and len(v) == len(bounds) for v in xi.values()), "multipliers of another form")
-        proof, steps = Proof(net, np.stack([lo, hi]), bounds, xi), len(script)
+        proof, steps = Proof(net, np.stack([lo, hi]), bounds, xi, cases), len(script)
         within(proof.products(script), budget)
         proof.run(script, *(label_stays(net, label, proof.root[-1]) if label is not None else (c, d)))
     free, relation = int((lo < hi).sum()), digest(c, d) if label is None else None
     return Claim(digests[name], profile, digest(lo, hi), label, relation, evidence, len(lo), free, steps)
+
+
+def _cases(arrays: dict[str, Ints], n: int) -> Cases:
+    """Taken out of the arrays: cases [c, 6]: (bound, case), weights [q, 2 + n]: (bound, d, weights)."""
+    if "weights" not in arrays:
+        return {}
+    cases, weights = (arrays.pop(key).astype(np.int64) for key in ("cases", "weights"))
+    need(cases.shape[1:] == (6,) and weights.shape[1:] == (2 + n,), "cases of another form")
+    need(set(cases[:, 0].tolist()) == set(weights[:, 0].tolist()), "cases without weights")
+    return {int(w[0]): (cases[cases[:, 0] == w[0], 1:].T, int(w[1]), w[2:]) for w in weights}
 
 
 def network(content: bytes, profile: str) -> Network:

@@ -10,7 +10,7 @@ It narrows boxes of all wires on which that row fails (c · x >= d + 1), the roo
 A bound (wire, element, sign, scale, m) is one of scale · sign · value + m · (c · x − d − 1), whose second
 part is >= 0 where row j fails: so floor(bound / scale) bounds sign · value there, and with scale = 0 a bound
 below 0 shows that there is no such input. Any multipliers xi and any m >= 0 give valid bounds: nobody need be
-trusted for them.
+trusted for them. A bound may have cases of stairs next to the input: then squares.py has the last word.
 """
 
 from __future__ import annotations
@@ -19,16 +19,19 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from coverify.check.steps import CELLS, Ints, Network, Pieces, exact, need, norm, size
+from coverify.check.squares import greatest
+from coverify.check.steps import CELLS, Ints, Linear, Network, Pieces, exact, need, norm, size
 
 ROW, TIGHTEN, SPLIT, CLOSE = range(4)
+Cases = dict[int, tuple[Ints, int, Ints]]
+"""Bound → its cases (wire, element, value, slope, d) [5, m], d of the constant sign, weights [inputs]."""
 
 
 class Proof:
     """box [2, n]; bounds [b, 5] and xi (wire → [b, elements of the wire]) as in the certificate."""
 
-    def __init__(self, net: Network, box: Ints, bounds: Ints, xi: dict[int, Ints]) -> None:
-        self.net, self.bounds, self.xi, self.root = net, bounds, xi, [box]
+    def __init__(self, net: Network, box: Ints, bounds: Ints, xi: dict[int, Ints], cases: Cases) -> None:
+        self.net, self.bounds, self.xi, self.cases, self.root = net, bounds, xi, cases, [box]
         for step in net.steps:
             self.root.append(step.interval(self.root))
 
@@ -37,7 +40,9 @@ class Proof:
         passes: int = sum(
             {TIGHTEN: 2 + max(count, 0), SPLIT: 4}.get(op, 2) for op, _, count, _ in script.tolist()
         )
-        return max(passes, 1) * (self.net.cost + 10_000 * len(self.net.steps))
+        m = max((len(case[0][0]) for case in self.cases.values()), default=0)
+        squares = m * (self.net.cost + self.net.n * m + m * m)
+        return max(passes, 1) * (self.net.cost + squares + 10_000 * len(self.net.steps))
 
     def run(self, script: Ints, c: Ints, d: Ints) -> None:
         """Rejected unless the script shows every row that does not follow from the root's boxes."""
@@ -106,6 +111,14 @@ class Proof:
 
     def upper(self, boxes: list[Ints], first: int, count: int) -> Ints:
         """An upper bound of each of these forms where the row fails."""
+        total, nu = self.walked(boxes, first, count)
+        total = total + np.maximum(nu[0] * boxes[0][0], nu[0] * boxes[0][1]).sum(axis=1)
+        for k in self.cases.keys() & set(range(first, first + count)):
+            total[k - first] = self.over_cases(boxes, k)
+        return total
+
+    def walked(self, boxes: list[Ints], first: int, count: int) -> tuple[Ints, list[Ints]]:
+        """Per form a constant, and the coefficients [count, n] that come to each wire, at last the input."""
         wire, element, sign, scale, m = self.bounds[first : first + count].T
         need(
             np.all((m >= 0) & (scale >= 0) & (abs(sign) == 1) & (wire >= 0) & (element >= 0)),
@@ -125,8 +138,40 @@ class Proof:
                 nu[source] = nu[source] + part
             exact(size(total), *(size(nu[source]) for source in step.sources))
         exact(norm(nu[0]) * size(boxes[0]), size(total))
-        total = total + np.maximum(nu[0] * boxes[0][0], nu[0] * boxes[0][1]).sum(axis=1)
-        return total
+        return total, nu
+
+    def over_cases(self, boxes: list[Ints], k: int) -> int:
+        """A bound where each of some stairs next to the input has two cases: up to a value, and beyond.
+
+        In the upper case the stair's multiplier is `slope`; its values there and its coefficients on the input
+        are added to what the lower cases give.
+        """
+        (wire, element, value, slope, d), d0, weights = self.cases[k]
+        need(np.all(wire == wire[0]) and wire[0] in self.xi, "cases of more than one step, or of none")
+        stairs, m = self.net.steps[wire[0] - 1], np.arange(len(wire))
+        need(isinstance(stairs, Pieces) and stairs.sources[0] > 0, "cases of other than stairs")
+        linear = self.net.steps[stairs.sources[0] - 1]
+        need(
+            isinstance(linear, Linear) and set(linear.sources) == {0}, "cases that are not next to the input"
+        )
+        (lo, hi), n = boxes[stairs.sources[0]], boxes[wire[0]].shape[1]
+        need(np.all((element >= 0) & (element < n)) and len(set(element.tolist())) == len(m), "an element")
+        need(np.all((lo[element] <= value) & (value < hi[element])), "a case that is empty")
+        lower, upper, own, low, up = list(boxes), list(boxes), *np.zeros((3, len(m), n), np.int64)
+        lower[stairs.sources[0]] = below = np.stack([lo, hi])
+        upper[stairs.sources[0]] = above = np.stack([lo, hi])
+        below[1, element], above[0, element] = value, value + 1
+        total, nu = self.walked(lower, k, 1)
+        own[m, element], low[m, element] = nu[wire[0]][0, element], self.xi[wire[0]][k, element]
+        up[m, element] = slope
+        exact(size(low), size(up))
+        constant, parts = linear.back(up - low, None, boxes)
+        rise = stairs.back(own, up, upper)[0] - stairs.back(own, low, lower)[0] + constant
+        forms = np.sum(parts, axis=0)
+        exact(2 * size(nu[0]), size(forms) * len(m), 2 * size(total), size(rise) * len(m))
+        forms = np.concatenate([2 * nu[0] + forms.sum(axis=0), forms])
+        constants = np.concatenate([2 * total + rise.sum(), rise])
+        return greatest(forms, constants, *boxes[0], weights, np.append(d0, d))
 
     def contradicted(self, boxes: list[Ints], k: int) -> bool:
         need(0 <= k < len(self.bounds) and self.bounds[k, 3] == 0, "a closing bound of another form")

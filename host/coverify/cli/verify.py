@@ -23,6 +23,7 @@ from coverify.cli.outcome import (
     run_verb,
     versions,
 )
+from coverify.cli.property import Asked, How, answered, property_task
 from coverify.errors import BadInput
 from coverify.files import replace_file
 from coverify.report import Query as QueryRow
@@ -49,12 +50,33 @@ def verify(
         Path, typer.Argument(help="The .tflite file, or a fixed-point network (.npz).", show_default=False)
     ],
     eps: Annotated[
-        int, typer.Option(min=0, max=255, help="Radius in codes of the input (int8, or pixel values).")
-    ],
+        int | None, typer.Option(min=0, max=255, help="Radius in codes of the input (int8, or pixel values).")
+    ] = None,
     inputs: Annotated[
-        Path,
+        Path | None,
         typer.Option(help=".npz with x (int8; uint8 pixels for an .npz network) and, optionally, labels y."),
-    ],
+    ] = None,
+    property_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--property",
+            metavar="FILE",
+            help="Instead of --eps: a property file (.toml; docs/properties.md) or a .vnnlib file.",
+        ),
+    ] = None,
+    mask: Annotated[
+        str | None,
+        typer.Option(help="With --eps: the features that may move, as 0,3,10-19, or an .npz with mask."),
+    ] = None,
+    changes: Annotated[
+        int | None, typer.Option(min=0, help="At most so many features change (with or without --eps).")
+    ] = None,
+    units: Annotated[
+        str, typer.Option(help="What X and Y of a .vnnlib file are: real values or codes.")
+    ] = "real",
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say which neurons, bounds and features a HOLDS rests on (Z3).")
+    ] = False,
     index: Annotated[
         str | None, typer.Option(help="Which inputs: numbers and ranges, as 0,3,10-19. Default: all.")
     ] = None,
@@ -93,11 +115,22 @@ def verify(
 
     Exits with 0 when every query holds, 1 when one is violated, 4 when one is unknown.
 
+    --property FILE states anything else: masks, ranges, few changes, targets, output ranges, relations,
+    monotonicity (docs/properties.md).
+
     Example: coverify verify net.tflite --eps 4 --inputs test.npz --index 0-49 --out run
     """
     output = Output(json, out)
 
     def body() -> Result:
+        if property_file is not None or mask is not None or changes is not None or explain:
+            about = Asked(property_file, eps, mask, changes, units, inputs, index, label, out)
+            how = How(engine_with(engine, encoding), timeout, seed, jobs, explain)
+            if export_smt2 is not None:
+                raise BadInput("--export-smt2 writes queries of --eps alone")
+            return answered(property_task(model, profile, about), how, output, _saver(out))
+        if eps is None or inputs is None:
+            raise BadInput("--eps N and --inputs X.npz, or --property FILE: what is asked?")
         task = _prepare(model, profile, inputs, index, eps, label)
         if export_smt2 is not None:
             return _exported(task, export_smt2, encoding, timeout)
@@ -144,13 +177,18 @@ class _Task:
         return whole.smt2([said, f"sample {i}, radius {self.eps} codes, encoding {encoding}"])
 
 
-def _prepare(model: Path, profile: str, inputs: Path, index: str | None, eps: int, label: str) -> _Task:
-    network = read_network(model, profile)
-    data = network.samples(inputs)
+def labels_of(network: Network, data: Samples, label: str) -> list[int]:
+    """The labels that the inputs state, or those that the network gives.  Raises BadInput."""
     if label not in ("given", "predicted"):
         raise BadInput(f"--label {label}: given or predicted")
     given = data.y if label == "given" else None
-    labels = network.classes(data.x) if given is None else [int(y) for y in given]
+    return network.classes(data.x) if given is None else [int(y) for y in given]
+
+
+def _prepare(model: Path, profile: str, inputs: Path, index: str | None, eps: int, label: str) -> _Task:
+    network = read_network(model, profile)
+    data = network.samples(inputs)
+    labels = labels_of(network, data, label)
     return _Task(network, data, labels, parse_indices(index, len(data.x)), eps)
 
 

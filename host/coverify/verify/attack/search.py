@@ -20,7 +20,7 @@ from coverify.verify.attack.climb import Rows, Stairs, climb
 from coverify.verify.attack.coordinates import polish
 from coverify.verify.attack.moves import Neighbourhood, neighbourhood
 from coverify.verify.attack.runner import Found, Runner
-from coverify.verify.attack.score import F64Array, Score
+from coverify.verify.attack.score import Score
 from coverify.verify.bounds import wire_bounds
 from coverify.verify.deadline import Deadline, OutOfTime
 from coverify.verify.problem import Problem
@@ -37,10 +37,12 @@ _ELEMENTS = 1 << 17
 """Elements of all wires that a round's rows should hold."""
 _POLISHED = 3
 _POLISH_ROUNDS = 40
-_SPREADS, _FOCI = (0.02, 0.1, 0.3), (0.08, 0.15, 0.5)
+_SPREADS, _FOCI = (0.05, 0.1, 0.3), (0.05, 0.1, 0.2)
 """How the stairs are smoothed (see climb.py): each row draws one of each."""
 _SHAKEN = 0.2
 """The share of the features that a shaken point draws anew."""
+_KINDS = 6
+"""Of so many starts one is a random point and one a random corner; the others are shaken best points."""
 
 
 def search(
@@ -130,14 +132,9 @@ class Attack:
     def _start(self, rival: int) -> I64Array:
         """A random point, a random corner, or the rival's best point, shaken."""
         lo, hi = self.runner.lo, self.runner.hi
-        kind, anywhere = self.rng.integers(3), self.rng.integers(lo, hi + 1)
+        kind, anywhere = self.rng.integers(_KINDS), self.rng.integers(lo, hi + 1)
         if kind == 0:
             return anywhere
         if kind == 1:
             return np.where(self.rng.random(len(lo)) < 0.5, lo, hi)
         return np.where(self.rng.random(len(lo)) < _SHAKEN, anywhere, self.best[rival][0])
-
-
-def scores(attack: Attack) -> F64Array:
-    """The best score of every rival that is left, in their order: how close the search came."""
-    return np.array([attack.best[j][1] for j in attack.runner.score.rivals.tolist()])

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coverify.verify.errors import CannotDecide
+from coverify.verify.few_changes import FewChanges
 from coverify.verify.query import I64Array
 from coverify.verify.stairs import edges_of
 from tflm_int8.program.primitives import (
@@ -81,6 +82,7 @@ class Relaxation:
 
     def __init__(self, program: Program, logits: int) -> None:
         self.program, self.logits = program, logits
+        self.few: FewChanges | None = None
         self.steps = program.steps[:logits]
         self.edges: dict[int, I64Array] = {}
         self.uniform: dict[int, bool] = {}
@@ -117,12 +119,18 @@ class Relaxation:
         for wire in self.scalars:
             step = self.steps[wire - 1]
             if isinstance(step, Staircase):
-                (lo, hi), (least, most) = boxes[step.source], natural[step.source]
-                cut = lo > least, hi < most
-                found[wire] = self._stairs(wire, step, boxes, cut, exact and not self.uniform[wire])
+                found[wire] = self.stairs(wire, boxes, natural, exact)
             elif isinstance(step, Table):
                 found[wire] = _entries(step, *boxes[step.source])
         return found
+
+    def stairs(self, wire: int, boxes: Boxes, natural: Boxes, exact: bool) -> Pieces:
+        """The pieces of the stairs that write `wire`; see `pieces`."""
+        step = self.steps[wire - 1]
+        assert isinstance(step, Staircase)
+        (lo, hi), (least, most) = boxes[step.source], natural[step.source]
+        cut = lo > least, hi < most
+        return self._stairs(wire, step, boxes, cut, exact and not self.uniform[wire])
 
     def _stairs(
         self, wire: int, step: Staircase, boxes: Boxes, cut: tuple[BoolArray, BoolArray], every: bool
@@ -181,6 +189,8 @@ class Relaxation:
                     done.asked[0] = nu
                     lo, hi = boxes[0]
                     x = np.where(nu > 0, hi, lo)
+                    if self.few is not None:
+                        x = self.few.corner(nu, x, lo, hi)
                     done.value[0] = x
                     done.bound += self._held(nu * x, exact).sum(axis=1)
                     continue

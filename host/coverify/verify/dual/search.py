@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from coverify.verify.deadline import Deadline
+from coverify.verify.dual.cases import Cases
 from coverify.verify.dual.claim import Claims, Point, Rival
 from coverify.verify.dual.descent import Rows, descend, evaluate
 from coverify.verify.dual.relaxation import Boxes, F64Array, Pass, Pieces, Relaxation
@@ -54,8 +55,12 @@ class Search:
     boxes: Point
     deadline: Deadline
     nodes: int = 0
+    cases: Cases | None = field(default=None, init=False)
     _queue: list[tuple[float, int, Node]] = field(default_factory=list, init=False)
     _number: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        self.cases = Cases.of(self.relaxation, self._natural)
 
     def root(self, rival: Rival) -> Node:
         """The whole box."""
@@ -65,8 +70,17 @@ class Search:
         """Bound the parts; those that stay open.  Raises Counterexample."""
         live = [node for node in nodes if node.boxes is not None]
         self.nodes += len(nodes)
-        if not live:
-            return []
+        settled = [node for node in live if node.warm is not None and self._inherited(node)]
+        left = [node for node in settled if node.closed is None]
+        live = [node for node in live if node not in settled]
+        return left + (self._descended(live, rounds) if live else [])
+
+    def _inherited(self, node: Node) -> bool:
+        """Bound a part by cases as its parent was; is nothing left to do but to divide it?"""
+        start = {w: v[None] for w, v in node.start.items()}
+        return self._squared(node, self._rows([node]), 0, self._stacked([node]), start) or bool(node.split)
+
+    def _descended(self, live: list[Node], rounds: int) -> list[Node]:
         boxes, rows = self._stacked(live), self._rows(live)
         guess = self.relaxation.pieces(boxes, self._natural, False)
         start = self._start(live, guess)
@@ -86,19 +100,61 @@ class Search:
         for k, node in enumerate(live):
             node.start = {w: v[k] for w, v in done.multipliers.items()}
             node.bound = float(done.bound[k])
+            node.split = None
             if node.bound < 0:
                 target = np.array([[self.relaxation.logits, 0, 1, 0, UNIT]])
-                node.split = None
                 node.closed = Bounded(target, {w: v[k : k + 1] for w, v in done.multipliers.items()})
-            else:
+            elif not self._squared(node, rows, k, boxes, done.multipliers):
                 open_.append(k)
         if open_:
             self._look(done.value[0][open_])
         return [self._marked(live[k], done, k) for k in open_]
 
+    def _squared(
+        self, node: Node, rows: Rows, k: int, boxes: Boxes, multipliers: dict[int, F64Array]
+    ) -> bool:
+        """Close a node by all cases of the first stairs at once."""
+        if self.cases is None or self._saturated(node) is not None:
+            return False
+        one = Rows({}, rows.claim[k : k + 1], rows.rise[k : k + 1], np.ones(1))
+        own: Boxes = [(lo[min(k, len(lo) - 1)][None], hi[min(k, len(hi) - 1)][None]) for lo, hi in boxes]
+        above = self._linear_logits(node, {w: v[k : k + 1] / UNIT for w, v in multipliers.items()})
+        found = self.cases.bound(one, own, above, -1e-3, node.warm)
+        if found is None:
+            return False
+        self._look(found.inputs)
+        node.warm = found.warm
+        if found.bound >= 0:
+            node.bound = UNIT * found.bound / found.unit
+            node.split = found.split
+            return False
+        node.split, node.closed, node.warm = None, found.evidence, None
+        return True
+
+    def _linear_logits(self, node: Node, multipliers: dict[int, F64Array]) -> dict[int, F64Array]:
+        """Where neither logit is clamped, the claim is one on their accumulators."""
+        logits = self.relaxation.logits
+        step = self.relaxation.steps[logits - 1] if logits else None
+        assert node.boxes is not None
+        if not isinstance(step, Staircase) or self._fixed(node):
+            return multipliers
+        j, y = node.rival.rival, self.claims.label
+        inner = self.relaxation.edges[logits][step.channel][:, 1:-1]
+        slope = (inner.shape[1] - 1) / np.maximum(inner[:, -1] - inner[:, 0], 1)
+        xi = np.zeros((1, len(slope)))
+        xi[0, j], xi[0, y] = slope[j], -slope[y]
+        return {**multipliers, logits: xi}
+
+    def _fixed(self, node: Node) -> bool:
+        """Has the claim fixed both logits?"""
+        assert node.boxes is not None
+        lo, hi = node.boxes[self.relaxation.logits]
+        j, y = node.rival.rival, self.claims.label
+        return bool(lo[j] == hi[j] and lo[y] == hi[y])
+
     def _marked(self, node: Node, done: Pass, k: int) -> Node:
         """Keep where the node's bound is loose."""
-        node.split = self._branching(node, done, k)
+        node.split = node.split or self._branching(node, done, k)
         return node
 
     @property
@@ -362,7 +418,9 @@ class Search:
 
     def _deepen(self, node: Node, first: bool) -> None:
         """Tighten an open part while that helps, then queue it."""
-        for _ in range(TIGHTENINGS if first else node.depth % TIGHTEN_EVERY == 0):
+        for _ in range(
+            0 if node.warm is not None else TIGHTENINGS if first else node.depth % TIGHTEN_EVERY == 0
+        ):
             self.deadline.check()
             worth = self.tighten(node)
             if node.boxes is None:
@@ -391,7 +449,9 @@ class Search:
             boxes = list(node.boxes)
             boxes[wire] = lo, hi
             settled = None if lo[e] > hi[e] else self.claims.settled(boxes, node.rival, wire)
-            parts.append(Node(node.rival, settled, dict(node.start), node.bound, node.depth + 1))
+            parts.append(
+                Node(node.rival, settled, dict(node.start), node.bound, node.depth + 1, warm=node.warm)
+            )
         node.parts = tuple(parts)
         node.boxes = None
         return parts

@@ -24,14 +24,38 @@ class Op(IntEnum):
     CLOSE = 3
 
 
+@dataclass(frozen=True, eq=False)
+class Squares:
+    """What bounds one row over all cases of some stairs at once (squares.py).
+
+    cases: int64 [m, 5]: wire, element, last value of the lower case, multiplier of the upper case, d; d0: the
+    d of the sign that is always 1; weights: int64 [n_input].
+    """
+
+    cases: I64Array
+    d0: int
+    weights: I64Array
+
+
 @dataclass(eq=False)
 class Bounded:
     """Rows of a proof: targets int64 [rows, 5] (wire, element, sign, scale, m), integer multipliers by
-    wire.
+    wire; squares: of a single row.
     """
 
     targets: I64Array
     multipliers: dict[int, F64Array]
+    squares: Squares | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Warm:
+    """Where a later search over cases may start: t [n]; multipliers [3, elements]: 0 of whole stairs, 1 of
+    upper, −1 of lower cases, or NaN.
+    """
+
+    t: F64Array
+    xi: F64Array
 
 
 @dataclass(eq=False)
@@ -49,6 +73,7 @@ class Node:
     depth: int = 0
     tightened: list[Bounded] = field(default_factory=list)
     closed: Bounded | None = None
+    warm: Warm | None = None
     split: tuple[int, int, int] | None = None
     parts: tuple[Node, ...] = ()
 
@@ -60,6 +85,7 @@ class Script:
     steps: list[tuple[int, int, int, int]] = field(default_factory=list)
     rows: list[Bounded] = field(default_factory=list)
     n_rows: int = 0
+    _at: dict[int, int] = field(default_factory=dict, init=False)
 
     def add(self, root: Node) -> None:
         """The proof that root.rival never wins; every leaf of the tree is closed."""
@@ -76,7 +102,10 @@ class Script:
                 self.steps.append((Op.CLOSE, -1 if node.closed is None else self._put(node.closed), 0, 0))
 
     def _put(self, rows: Bounded) -> int:
-        first = self.n_rows
+        """The number of the first row; rows that several trees share are put once."""
+        if id(rows) in self._at:
+            return self._at[id(rows)]
+        first = self._at[id(rows)] = self.n_rows
         self.rows.append(rows)
         self.n_rows += len(rows.targets)
         return first
@@ -93,4 +122,16 @@ class Script:
                 for r in self.rows
             ]
             arrays[f"xi-{wire}"] = np.concatenate(parts).astype(np.int64)
-        return arrays
+        return arrays | self._squares()
+
+    def _squares(self) -> dict[str, I64Array]:
+        """The rows that are bounded over cases: (row, case) and (row, d0, weights); nothing if none is."""
+        at = np.cumsum([0] + [len(rows.targets) for rows in self.rows])
+        cases, weights = [], []
+        for row, squares in zip(at.tolist(), (rows.squares for rows in self.rows), strict=False):
+            if squares is not None:
+                cases.append(np.insert(squares.cases, 0, row, axis=1))
+                weights.append(np.concatenate([[row, squares.d0], squares.weights]))
+        if not weights:
+            return {}
+        return {"cases": np.concatenate(cases), "weights": np.stack(weights)}

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from coverify.verify.deadline import Deadline, OutOfTime
-from coverify.verify.engines import attack, bab, dual, enumerate, interval
+from coverify.verify.engines import attack, bab, dual, enumerate, few, interval
 from coverify.verify.engines.linear import LinearSolver
 from coverify.verify.engines.packages import require
 from coverify.verify.engines.smt import Smt
@@ -81,7 +81,7 @@ def solve(name: str, problem: Problem, deadline: Deadline, seed: int = 0) -> Out
     require(base_of(name))
     start = time.monotonic()
     try:
-        outcome = at_base(name, problem) or engine(problem, deadline, seed)
+        outcome = at_base(name, problem) or _asked(name, engine, problem, deadline, seed)
     except CannotDecide as err:
         outcome = Outcome.unknown(name, str(err))
     except OutOfTime:
@@ -92,6 +92,17 @@ def solve(name: str, problem: Problem, deadline: Deadline, seed: int = 0) -> Out
         outcome = Outcome.unknown(name, "out of memory")
     confirm(problem, outcome)
     return dataclasses.replace(_labelled(name, outcome), time_s=time.monotonic() - start)
+
+
+def _asked(name: str, engine: Engine, problem: Problem, deadline: Deadline, seed: int) -> Outcome:
+    """The engine's answer; where few features may change, that of an engine that counts them."""
+    if problem.query.changes is None:
+        return engine(problem, deadline, seed)
+    if base_of(name) == "attack":
+        return few.attack(problem, deadline, seed)
+    if base_of(name) == "marabou":
+        raise CannotDecide("marabou does not count changed features")
+    return dataclasses.replace(engine(problem, deadline, seed), argument=None)
 
 
 def _labelled(name: str, outcome: Outcome) -> Outcome:

@@ -1,0 +1,52 @@
+"""How large is a form over all 2^m cases of m stairs at once?
+
+With signs x in {±1}^(1 + m), x_0 = 1, x_k telling stair k's case, the form is at most c + g · input, where
+2 c = constants · x and 2 g = forms · x. With g · input <= (g · (lo + hi) + |g| · (hi − lo)) / 2 and, for
+any weights p >= 1, 2^27 |g| <= p g² + 4^26 / p, what is left is a quadratic form xᵀ H x and a constant. It
+is at most Σ d for every d for which diag(d) − H is positive semidefinite, because x_k² = 1.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from coverify.check.steps import Ints, exact, need, size
+
+SCALE = 26
+
+
+def greatest(forms: Ints, constants: Ints, lo: Ints, hi: Ints, weights: Ints, d: Ints) -> int:
+    """forms: [1 + m, n]; constants, d: [1 + m]; lo, hi, weights: [n]."""
+    need(weights.shape == lo.shape and d.shape == constants.shape, "weights of another number")
+    need(np.all(weights >= 1), "weights below 1")
+    exact(size(forms) * (size(lo) + size(hi)) * len(lo), 2 * size(constants))
+    exact(size(hi - lo) * size(weights))
+    linear, heavy = 2 * constants + forms @ (lo + hi), (hi - lo) * weights
+    most = float((forms.astype(np.float64) ** 2 @ heavy.astype(np.float64)).max())  # no sum exceeds it
+    exact(int(2.1 * most), size(linear) << (SCALE + 1), size(d))
+    h: Ints = 2 * ((forms * heavy) @ forms.T)
+    h[0, 1:] += linear[1:] << (SCALE + 1)
+    h[1:, 0] += linear[1:] << (SCALE + 1)
+    need(positive(np.diag(d) - h), "a matrix that is not seen to be positive")
+    pairs = zip((hi - lo).tolist(), weights.tolist(), strict=True)
+    rest = (int(linear[0]) << (SCALE + 1)) + sum(r * -(-(4**SCALE) // p) for r, p in pairs)
+    total: int = (sum(d.tolist()) + 2 * rest) >> (SCALE + 4)
+    return total
+
+
+def positive(n: Ints) -> bool:
+    """Is a symmetric matrix seen to be positive semidefinite?
+
+    With k + 1 rows it is 2^e ((n >> e) − k I) and something that is positive; of that, RᵀR is taken, for an R
+    that need not be trusted; the rest must be diagonally dominant.
+    """
+    e = max(0, size(n).bit_length() - 58)
+    n = (n >> e) - (len(n) - 1) * np.eye(len(n), dtype=np.int64)
+    try:
+        lower = np.linalg.cholesky(n - np.eye(len(n)) * (size(n) * len(n) / 2**26))
+    except np.linalg.LinAlgError:
+        return False
+    exact(int(2 * (lower**2).sum(axis=1).max()))
+    r = np.rint(lower).astype(np.int64)
+    left = n - r @ r.T
+    return bool(np.all(2 * left.diagonal() >= np.abs(left).sum(axis=1)))
