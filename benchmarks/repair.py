@@ -115,7 +115,7 @@ def commands(case: Case, folder: Path, methods: list[str], seeds: int) -> Iterat
         for method in methods:
             out = folder / f"op{layer}-{method}"
             options = ["--layer", str(layer), "--method", method, "--neurons", "0", "--grid"]
-            options += ["--seeds", str(seeds), "--time", "0.5", "--out", str(out)]
+            options += ["--seeds", str(seeds), "--time", "0.2", "--out", str(out)]
             yield str(out), [sys.executable, "-m", "coverify", "repair", *files, *options]
 
 

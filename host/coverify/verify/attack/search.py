@@ -23,6 +23,7 @@ from coverify.verify.attack.runner import Found, Runner
 from coverify.verify.attack.score import Score
 from coverify.verify.bounds import wire_bounds
 from coverify.verify.deadline import Deadline, OutOfTime
+from coverify.verify.errors import CannotDecide
 from coverify.verify.problem import Problem
 from coverify.verify.query import I64Array
 from tflm_int8.program.concrete import OutsideDomain
@@ -50,8 +51,11 @@ def search(
 ) -> I64Array | None:
     """A point of the box, int64 [n], that the whole program gives another label; None when none was found.
 
-    starts: int [n] each.  Raises CannotDecide (a program that is not defined on all of the box).
+    starts: int [n] each.  Raises CannotDecide (a program that is not defined on all of the box, or a query that
+    limits how many features change).
     """
+    if problem.query.changes is not None:
+        raise CannotDecide("this search moves every feature; the query allows few changes")
     try:
         attack = Attack.of(problem, deadline, seed)
         attack.begin(starts)
