@@ -286,33 +286,14 @@ class Search:
             return True
         m = np.rint(at * 256) / 256
         return self._apply(
-            node,
-            boxes,
-            pieces,
-            source,
-            element[useful],
-            sign[useful],
-            base[useful],
-            own,
-            star,
-            m[useful],
+            node, boxes, pieces, source, element[useful], sign[useful], base[useful], own, star, m[useful],
             useful,
-        )
+        )  # fmt: skip
 
     def _apply(
-        self,
-        node: Node,
-        boxes: Boxes,
-        pieces: dict[int, Pieces],
-        source: int,
-        element: I64Array,
-        sign: I64Array,
-        base: F64Array,
-        own: Pass,
-        star: Pass,
-        m: F64Array,
-        useful: I64Array,
-    ) -> bool:
+        self, node: Node, boxes: Boxes, pieces: dict[int, Pieces], source: int, element: I64Array,
+        sign: I64Array, base: F64Array, own: Pass, star: Pass, m: F64Array, useful: I64Array,
+    ) -> bool:  # fmt: skip
         """Evaluate the chosen rows exactly and narrow the boxes."""
         rows = self._rows([node])
         k = len(useful)
