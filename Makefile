@@ -19,7 +19,7 @@ setup: $(READY) ## Make the virtual environment .venv with the command .venv/bin
 
 $(READY): pyproject.toml
 	@device_harness/tools.sh venv "$(PYTHON)" $(VENV)
-	@$(PIP) --editable '.[oracle,litert,solvers,test,check]' \
+	@$(PIP) --editable '.[oracle,litert,solvers,cluster,test,check]' \
 	|| { echo "make: the optional solvers or LiteRT cannot be installed here; their tests will be skipped"; \
 	  $(PIP) --editable '.[oracle,test,check]'; }
 	@touch $@

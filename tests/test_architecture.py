@@ -19,6 +19,10 @@ PACKAGES = {
         "coverify.verify", "coverify.errors", "coverify.files", "coverify.npy", "tflm_int8", "numpy",
         "pydantic", "z3", "bitwuzla", "pyboolector", "highspy", "ortools", "maraboupy",
     },
+    "host/coverify/campaign": {
+        "coverify.campaign", "coverify.verify", "coverify.report", "coverify.errors", "tflm_int8", "numpy",
+        "coverify.__version__", "pydantic", "distributed",
+    },
     "host/coverify/boards": {
         "coverify.boards", "coverify.link", "coverify.errors", "coverify.files", "tomli", "serial",
         "elftools",

@@ -407,7 +407,7 @@ def campaign(sources: list[bytes], mutations: int, seed: int, folder: Path) -> t
         if time.process_time() - start > TIME_S:
             said = "SLOW"
         counts[said] += 1
-        if k % 5000 == 4999:
+        if k % 1000 == 999:
             print(f"{k + 1} mutations: {dict(counts)}", flush=True)
         if said not in ("rejected", "accepted, true"):
             findings.append(folder / f"{said.split()[-1].lower()}-{seed}-{k}.zip")

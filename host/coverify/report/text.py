@@ -51,6 +51,7 @@ def render(result: Result, console: Console) -> None:
     _kernels(result, console)
     _diagnoses(result, console)
     _queries(result, console)
+    _radii(result, console)
     _separations(result, console)
     _replays(result, console)
     if result.repair is not None:
@@ -217,6 +218,21 @@ def _reasons(row: Query, console: Console) -> None:
         more = f", … {len(elements) - MAX_REASONS} more" if len(elements) > MAX_REASONS else ""
         table.add_row(_cell(where), _cell(what), _cell(f"{', '.join(elements[:MAX_REASONS])}{more}"))
     _print(table, len(groups), console)
+
+
+def _radii(result: Result, console: Console) -> None:
+    rows = result.radii or ()
+    if not rows:
+        return
+    columns = ("sample", "certified", "attacked", "closed", "engine", "time", "label", "became", "evidence")
+    table = _table("Largest radius", *columns)
+    for row in rows[:MAX_LINES]:
+        files = ", ".join(base_name(name) for name in (row.certificate, row.witness) if name)
+        closed = Text("yes" if row.closed else "no", style=STYLES[exit_code(row.verdict)])
+        radii = (f"sample {row.index}", row.certified, row.attacked)
+        more = (row.engines, seconds(row.time_s), row.label, row.predicted, files or None)
+        table.add_row(*map(_cell, radii), closed, *map(_cell, more))
+    _print(table, len(rows), console)
 
 
 def _separations(result: Result, console: Console) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from coverify.verify.deadline import Deadline
 from coverify.verify.engines import ENGINES, solve
+from coverify.verify.engines.enumerate import few_changes
 from coverify.verify.engines.packages import usable
 from coverify.verify.few_changes import region_bounds
 from coverify.verify.fixed_point import FixedPointNetwork
@@ -89,3 +90,27 @@ def test_an_engine_that_does_not_count_changes_says_so():
         pytest.skip("marabou is not installed")
     problem, *_ = next(c for c in map(case, range(30)) if c[2])
     assert "does not count" in solve("marabou", problem, Deadline.in_s(5)).note
+
+
+@pytest.mark.parametrize("engine", ["dual", "bab"])
+def test_bounds_on_wide_boxes_never_prove_what_is_broken(engine):
+    """Six pixels, two changed by up to 60 codes: where most stairs of the first layer have both clamps."""
+    broken = 0
+    for seed in range(40):
+        rng = np.random.default_rng([seed, 5])
+        arrays = layers_of(
+            [rng.integers(-9, 10, (6, 6)), rng.integers(-9, 10, (3, 6))],
+            [rng.integers(-900, 900, 6), rng.integers(-900, 900, 3)],
+            [4, 5],
+            [(0, 60), (-128, 127)],
+        )
+        x0, program = rng.integers(0, 256, 6), FixedPointNetwork.from_bytes(content(arrays)).program
+        label = int(outputs(arrays, x0[None]).argmax())
+        query = dataclasses.replace(Robustness.around(x0, label, 30, None, 0, 255), changes=2)
+        problem = Problem(program, query)
+        said = solve(engine, problem, Deadline.in_s(5)).verdict
+        x = np.concatenate(list(few_changes(query, 1 << 15)))
+        wanted = bool(np.all(outputs(arrays, x).argmax(axis=1) == label))
+        assert said in (Verdict.UNKNOWN, Verdict.HOLDS if wanted else Verdict.VIOLATED), seed
+        broken += not wanted
+    assert broken > 5

@@ -38,6 +38,9 @@ ENGINES: dict[str, Engine] = {
 }
 """By name, cheap and small first."""
 
+SMALLEST = "attack:smallest"
+"""The attack that goes on to the smallest radius; for those who look for the largest one that holds."""
+
 PROOFS: dict[str, str] = {
     "enumerate": "every input was run",
     "interval": "integer bounds",
@@ -65,6 +68,8 @@ def found(name: str) -> Engine:
         raise BadQuery(f"unknown engine {engine!r}; there are: auto, {', '.join(ENGINES)}")
     if not encoding:
         return ENGINES[engine]
+    if name == SMALLEST:
+        return attack.decide_smallest
     if not isinstance(ENGINES[engine], Smt):
         raise BadQuery(f"engine {engine} has no encodings; z3, bitwuzla and boolector have")
     if encoding not in ENCODINGS:

@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchem
 MAX_FEATURES = 1 << 20
 MAX_PARTS = 1000
 """Most parts of one list of ranges, relations or claims."""
-MAX_DEPTH = 20
-"""How deep claims may be nested."""
+MAX_DEPTH = 40
+"""How deep lists and tables may be nested: a claim within a claim takes two."""
 _MAX_DIGITS = 40
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from coverify.npy import BadArray, opened_zip, parse_npy, read_member
-from coverify.verify.property.document import MAX_FEATURES, PropertyDocument
+from coverify.verify.property.document import MAX_DEPTH, MAX_FEATURES, PropertyDocument
 from coverify.verify.property.errors import BadProperty
 
 tomllib = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
@@ -50,17 +50,19 @@ def read_document(path: Path) -> PropertyDocument:
     except (tomllib.TOMLDecodeError, RecursionError, ValueError, ArithmeticError) as err:
         raise BadProperty(path, None, f"not valid TOML: {err}") from err
     try:
-        return PropertyDocument.model_validate(_tuples(values))
+        return PropertyDocument.model_validate(_tuples(path, values))
     except (ValidationError, RecursionError) as err:
         raise _refusal(path, text, err) from err
 
 
-def _tuples(value: object) -> object:
-    """TOML's lists as tuples, as the closed models want them."""
+def _tuples(path: Path, value: object, depth: int = 0) -> object:
+    """TOML's lists as tuples, as the closed models want them.  Raises BadProperty (too deep)."""
+    if depth > MAX_DEPTH:
+        raise BadProperty(path, None, f"nested deeper than {MAX_DEPTH}")
     if isinstance(value, list):
-        return tuple(map(_tuples, value))
+        return tuple(_tuples(path, part, depth + 1) for part in value)
     if isinstance(value, dict):
-        return {key: _tuples(part) for key, part in value.items()}
+        return {key: _tuples(path, part, depth + 1) for key, part in value.items()}
     return value
 
 

@@ -18,7 +18,7 @@ from coverify.verify.property.errors import BadProperty
 from coverify.verify.property.file import text_of
 
 MAX_BYTES = 16 << 20
-MAX_DEPTH = 100
+MAX_DEPTH = 40
 MAX_NUMBER = 40
 """Most digits of a number, and most of its exponent."""
 
