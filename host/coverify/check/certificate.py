@@ -116,6 +116,7 @@ def _checked(members: dict[str, bytes], budget: int) -> Claim:
         xi = {int(key.removeprefix("xi-")): values for key, values in arrays.items()}
         need(evidence == "bounds" and script.shape[1:] == (4,) and bounds.shape[1:] == (5,), "the evidence")
         need(all(v.ndim == 2 and len(v) == len(bounds) for v in xi.values()), "multipliers of another form")
+        need(label is not None or net.softmax is None, "bounds of a relation of a softmax's outputs")
         proof, steps = Proof(net, np.stack([lo, hi]), bounds, xi, cases), len(script)
         within(proof.products(script), budget)
         proof.run(script, *(label_stays(net, label, proof.root[-1]) if label is not None else (c, d)))
