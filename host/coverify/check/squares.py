@@ -15,8 +15,9 @@ from coverify.check.steps import Ints, exact, need, size
 SCALE = 26
 
 
-def greatest(forms: Ints, constants: Ints, lo: Ints, hi: Ints, weights: Ints, d: Ints) -> int:
-    """forms: [1 + m, n]; constants, d: [1 + m]; lo, hi, weights: [n]."""
+def greatest(forms: Ints, constants: Ints, box: Ints, weights: Ints, d: Ints) -> int:
+    """forms: [1 + m, n]; constants, d: [1 + m]; box: [2, n]; weights: [n]."""
+    lo, hi = box
     need(weights.shape == lo.shape and d.shape == constants.shape, "weights of another number")
     need(np.all(weights >= 1), "weights below 1")
     exact(size(forms) * (size(lo) + size(hi)) * len(lo), 2 * size(constants))

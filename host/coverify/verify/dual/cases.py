@@ -80,7 +80,7 @@ class Cases:
     ) -> Bound | None:  # fmt: skip
         """The bound of one row over all cases; None where it does not apply.  boxes: those of one part.
 
-        target: the search ends below this bound; one that stays above 0 is not made exact when target < 0.
+        target: the search ends below this bound; one of 0 or more is then a guess, unless the target is −∞.
         All in units of 1.
         """
         above = {w: v for w, v in multipliers.items() if w > self.wire}
@@ -116,7 +116,7 @@ class Cases:
         found = minimised(parts, ROUNDS, target)
         kept = Warm(found.t, np.full((3, len(nu)), np.nan))
         kept.xi[parts.side.astype(np.int64), element] = found.xi
-        if target < 0 and found.bound >= 0:
+        if found.bound >= 0 > target > -np.inf:
             return Bound(found.bound, 1, None, _corners(parts, found), self._split(cut, found), kept)
         return self._exact(rows, boxes, multipliers, cut, whole, parts, found, nu, kept)
 
@@ -189,7 +189,7 @@ class Cases:
         )
         squares = Squares(cases.astype(np.int64), int(d[0]), p)
         targets = np.array([[*_target(rows, self.relaxation.logits, unit), int(scaled.m[0])]])
-        evidence = Bounded(targets, dict(done.multipliers), squares)
+        evidence = Bounded(targets, dict(done.multipliers), squares, bound)
         return Bound(bound, unit, evidence, _corners(parts, found), self._split(cut, found), warm)
 
     def _split(self, cut: Cut, found: Found) -> tuple[int, int, int] | None:
