@@ -38,11 +38,11 @@ def greatest(forms: Ints, constants: Ints, box: Ints, weights: Ints, d: Ints) ->
 def positive(n: Ints) -> bool:
     """Is a symmetric matrix seen to be positive semidefinite?
 
-    With k + 1 rows it is 2^e ((n >> e) − k I) and something that is positive; of that, RᵀR is taken, for an R
-    that need not be trusted; the rest must be diagonally dominant.
+    Scaled to 58 bits: with k + 1 rows it is 2^e ((n >> e) − k I) and something positive; of that, RᵀR is
+    taken, for an R that need not be trusted; the rest must be diagonally dominant.
     """
-    e = max(0, size(n).bit_length() - 58)
-    n = (n >> e) - (len(n) - 1) * np.eye(len(n), dtype=np.int64)
+    e = size(n).bit_length() - 58
+    n = n << -e if e <= 0 else (n >> e) - (len(n) - 1) * np.eye(len(n), dtype=np.int64)
     try:
         lower = np.linalg.cholesky(n - np.eye(len(n)) * (size(n) * len(n) / 2**26))
     except np.linalg.LinAlgError:

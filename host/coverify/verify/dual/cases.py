@@ -165,6 +165,11 @@ class Cases:
         integers[self.wire] = own
         pieces = self.relaxation.pieces(cut.lower, self.natural, True)
         done = evaluate(self.relaxation, scaled, cut.lower, pieces, integers, exact=True)
+        targets = np.array([[*_target(rows, self.relaxation.logits, unit), int(scaled.m[0])]])
+        if not m:
+            total = int(done.bound[0])
+            evidence = Bounded(targets, dict(done.multipliers), None, total)
+            return Bound(total, unit, evidence, _corners(parts, found), None, warm)
         g = done.asked[0][0]
         x_lo, x_hi = (end[0] for end in boxes[0])
         constant = done.bound[0] - np.maximum(g * x_lo, g * x_hi).sum()
@@ -188,7 +193,6 @@ class Cases:
             [np.full(m, self.wire), cut.elements, cut.values, up.astype(np.int64), d[1:]], axis=1
         )
         squares = Squares(cases.astype(np.int64), int(d[0]), p)
-        targets = np.array([[*_target(rows, self.relaxation.logits, unit), int(scaled.m[0])]])
         evidence = Bounded(targets, dict(done.multipliers), squares, bound)
         return Bound(bound, unit, evidence, _corners(parts, found), self._split(cut, found), warm)
 
