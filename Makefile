@@ -19,7 +19,7 @@ setup: $(READY) ## Make the virtual environment .venv with the command .venv/bin
 
 $(READY): pyproject.toml
 	@device_harness/tools.sh venv "$(PYTHON)" $(VENV)
-	@$(PIP) --editable '.[oracle,litert,solvers,test,check]' \
+	@$(PIP) --editable '.[oracle,litert,solvers,cluster,test,check]' \
 	|| { echo "make: the optional solvers or LiteRT cannot be installed here; their tests will be skipped"; \
 	  $(PIP) --editable '.[oracle,test,check]'; }
 	@touch $@
@@ -60,6 +60,7 @@ fuzz: setup ## The long form of the differential tests (COVERIFY_FUZZ_CASES=…,
 	@! command -v clang >/dev/null || \
 	  $(MAKE) --no-print-directory -C tests/device_harness -f fuzz.mk BUILD=$(CURDIR)/build/fuzz-session SECONDS=300
 	@$(BIN)/python tests/fuzz/files.py --files $${COVERIFY_FUZZ_FILES:-100000} --jobs $$(nproc)
+	@$(BIN)/python tests/fuzz/certificates.py --mutations $${COVERIFY_FUZZ_MUTATIONS:-100000}
 	@$(BIN)/python tests/fuzz/engines.py --cases $${COVERIFY_FUZZ_CASES:-3000}
 	@$(BIN)/python tests/fuzz/differential.py --cases $${COVERIFY_FUZZ_CASES:-3000} --jobs $$(nproc)
 

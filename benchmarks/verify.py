@@ -9,7 +9,8 @@ Times are of the processor (a busy machine disturbs them less), the limit is of 
 first query includes the start of the engine's process; checking is kept apart; PAR-2 counts an open query as
 twice its limit. Skipped, with a word, where ../shared/data is absent.
 
-The long form: --engines bab,dual,auto,bitwuzla,boolector:balanced,z3,cpsat,milp,marabou --limit 60
+The long form: --networks aaai21,mnist_mlp_64_32,mnist_mlp_100_100,mnist_conv,kws,resnet8 \
+  --engines bab,dual,auto,bitwuzla,boolector:balanced,z3,cpsat,milp,marabou --limit 60
 """
 # ruff: noqa: E402  (the number of threads must be set, and the checkout found, before the imports)
 
@@ -40,6 +41,7 @@ from coverify.verify.engines.packages import require
 from coverify.verify.errors import BadQuery, EngineFault, MissingPackage
 from coverify.verify.worker import AUTO, Worker
 
+NETWORKS = "aaai21,mnist_mlp_64_32,mnist_mlp_100_100,mnist_conv"
 ENGINES = "dual,bab,auto"
 IMAGES = 25
 
@@ -47,7 +49,7 @@ IMAGES = 25
 def parser() -> argparse.ArgumentParser:
     """The options."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    options.add_argument("--networks", default=",".join(SUBJECTS), help=f"of {', '.join(SUBJECTS)} (all)")
+    options.add_argument("--networks", default=NETWORKS, help=f"of {', '.join(SUBJECTS)} ({NETWORKS})")
     options.add_argument(
         "--engines", default=ENGINES, help=f"auto or an engine of coverify verify ({ENGINES})"
     )

@@ -10,6 +10,7 @@ SLOW = (
     "tests/device_harness/",
     "tests/fuzz/",
     "tests/host/boards/",
+    "tests/host/campaign/test_cluster.py",
     "tests/host/check/",
     "tests/host/cli/",
     "tests/host/conformance/",

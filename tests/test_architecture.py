@@ -19,6 +19,10 @@ PACKAGES = {
         "coverify.verify", "coverify.errors", "coverify.files", "coverify.npy", "tflm_int8", "numpy",
         "pydantic", "z3", "bitwuzla", "pyboolector", "highspy", "ortools", "maraboupy",
     },
+    "host/coverify/campaign": {
+        "coverify.campaign", "coverify.verify", "coverify.report", "coverify.errors", "tflm_int8", "numpy",
+        "coverify.__version__", "pydantic", "distributed",
+    },
     "host/coverify/boards": {
         "coverify.boards", "coverify.link", "coverify.errors", "coverify.files", "tomli", "serial",
         "elftools",
@@ -64,6 +68,20 @@ def test_no_source_file_is_longer_than_450_lines():
         for path in (ROOT / folder).rglob("*"):
             if path.suffix in (".py", ".c", ".h") and path.name != "builtin_names.py":
                 assert len(path.read_text("utf-8").splitlines()) <= 450, path
+
+
+def test_the_checker_of_certificates_is_small():
+    code = 0
+    for path in (ROOT / "host" / "coverify" / "check").rglob("*.py"):
+        text = path.read_text("utf-8")
+        prose = {
+            line
+            for node in ast.walk(ast.parse(text))
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+            for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+        }
+        code += sum(bool(s.strip()) for i, s in enumerate(text.splitlines(), 1) if i not in prose)
+    assert code <= 680, code
 
 
 def test_every_package_is_in_the_distribution():

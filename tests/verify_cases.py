@@ -1,7 +1,8 @@
-"""Small networks with a query whose verdict is known by brute force, in three families.
+"""Small networks with a query whose verdict is known by brute force, in families.
 
 `tflite`: random .tflite networks, every point run by TFLM's own interpreter; `pixels`: random fixed-point
-networks, every point computed by fixed_point_networks.outputs; `program`: random integer programs (see
+networks, every point computed by fixed_point_networks.outputs; `edges`: .tflite networks with ends of ranges,
+ties and tables, by TFLM's interpreter; `program`: random integer programs (see
 host/verify/conftest.py), every point through the concrete program.
 """
 
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+import random_elementwise
 import random_graphs
 from coverify.verify.fixed_point import FixedPointNetwork
 from coverify.verify.problem import Problem
@@ -25,6 +27,9 @@ MAX_POINTS = 600
 ATTEMPTS = 8
 """So many networks are drawn until one has more than one class."""
 FAMILIES = ("tflite", "pixels")
+EDGES = "edges"
+"""The family of the long campaign only."""
+ACTIVATIONS = ("HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "RELU", "RELU6", "TANH")
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +43,7 @@ class Case:
 
 def case(family: str, seed: int) -> Case | None:
     """The case of a seed; None where its network is refused."""
-    return tflite(seed) if family == "tflite" else pixels(seed)
+    return {"tflite": tflite, "pixels": pixels, "edges": edges}[family](seed)
 
 
 def pixels(seed: int) -> Case:
@@ -74,6 +79,57 @@ def tflite(seed: int) -> Case | None:
     box = [np.arange(lo, hi + 1) for lo, hi in zip(query.lo, query.hi, strict=True)]
     every = np.stack(np.meshgrid(*box, indexing="ij"), axis=-1).reshape(-1, len(x0))
     return Case(f"tflite-{seed}", Problem(program, query), bool(np.all(classes(every) == label)))
+
+
+def edges(seed: int) -> Case | None:
+    """Boxes of one point and at the ends of the range, equal outputs, tables between layers, softmax heads
+    with many ties, labels that are not the first greatest output."""
+    rng = np.random.default_rng([seed, 71])
+    model = Model.from_bytes(edge_network(rng), f"edge-{seed}")
+    shape, n = model.tensors[model.inputs[0]].shape, model.tensors[model.inputs[0]].size
+    classes = by_tflm(model.content, shape)
+    try:
+        program = lower(model)
+    except UnsupportedOp:
+        return None
+    x0 = near_a_boundary(rng, n, classes) if rng.random() < 0.6 else rng.choice([-128, -127, 0, 126, 127], n)
+    most = max(1, int((MAX_POINTS ** (1 / n) - 1) // 2))
+    label, n_out = int(classes(x0[None])[0]), program.sizes()[program.output]
+    if rng.random() < 0.15:
+        label = int(rng.integers(n_out))
+    query = Robustness.around(x0, label, int(rng.choice([0, 1, most])))
+    box = [np.arange(lo, hi + 1) for lo, hi in zip(query.lo, query.hi, strict=True)]
+    every = np.stack(np.meshgrid(*box, indexing="ij"), axis=-1).reshape(-1, n)
+    return Case(f"edges-{seed}", Problem(program, query), bool(np.all(classes(every) == label)))
+
+
+def edge_network(rng: np.random.Generator) -> bytes:
+    """Layers of any kind with tables between them; rows of the last one repeat, and a softmax may round."""
+    b = Builder()
+    if rng.random() < 0.6:
+        x = b.input((1, int(rng.integers(1, 4))), 0.05, random_graphs._zero_point(rng))
+        layers = ["fully_connected", "fully_connected", "add", "unary"]
+    else:
+        x = b.input((1, 2, int(rng.integers(1, 3)), 1), 0.05, random_graphs._zero_point(rng))
+        layers = ["conv", "depthwise", "pool", "add", "unary"]
+    for layer in rng.choice(layers, int(rng.integers(1, 5))):
+        if layer == "unary":
+            x = random_elementwise.unary(rng, b, x, str(rng.choice(ACTIVATIONS)))
+        else:
+            x = getattr(random_graphs, layer)(rng, b, x)
+    x = random_graphs.reshape(rng, b, x)
+    n_in, rows = (
+        b.tensors[x].shape[1],
+        random_graphs._weights(rng, (int(rng.integers(1, 4)), b.tensors[x].shape[1])),
+    )
+    w = rows[rng.integers(len(rows), size=int(rng.integers(2, 6)))]
+    scale = random_graphs._out_scale(rng, b.tensors[x].scales[0], np.array([0.01]), n_in)
+    x = b.fully_connected(x, w, None, 0.01, scale, random_graphs._zero_point(rng), int(rng.integers(0, 4)))
+    if rng.random() < 0.4:
+        if rng.random() < 0.6:
+            b.tensors[x].scales[0] = float(np.float32(10 ** rng.uniform(-4, -2)))
+        x = random_graphs.softmax(rng, b, x)
+    return b.finish(x)
 
 
 def by_tflm(content: bytes, shape: tuple[int, ...]) -> Callable[[np.ndarray], np.ndarray]:

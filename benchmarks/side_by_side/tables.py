@@ -65,14 +65,16 @@ def cactus(path: Path, engines: list[str], by_network: dict[str, list[Run]]) -> 
     if find_spec("matplotlib") is None:
         return False
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(5 * len(by_network), 4), layout="constrained")
     panels = figure.subplots(1, len(by_network), squeeze=False)[0]
     for panel, (network, runs) in zip(panels, by_network.items(), strict=True):
         for engine in engines:
             times = sorted(run.cpu_s for run in runs if run.engine == engine and run.verdict != "UNKNOWN")
-            panel.step(range(1, len(times) + 1), np.maximum(times, 0.01), where="mid", label=engine)
+            panel.step(range(1, len(times) + 1), np.maximum(times, 0.001), where="post", label=engine)
         panel.set(title=network, xlabel="queries decided", ylabel="processor time of each, s", yscale="log")
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         panel.legend(fontsize="small")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)

@@ -18,6 +18,7 @@ from coverify.conformance.stepping import Runner
 from coverify.errors import BadInput
 from coverify.report.rows import TensorRow
 from coverify.report.verdict import Verdict
+from coverify.verify.breach import Breach
 from tflm_int8 import Reference
 
 
@@ -34,7 +35,8 @@ class NotReplayable(BadInput):
 
 @dataclass(frozen=True)
 class Claim:
-    """What a witness says: on `x` (int8, the input's shape) the network's class is not `label`.
+    """What a witness says: on `x` (int8, the input's shape) the network's class is not `label`, or the
+    property of `breach` does not hold.
 
     base: the input that the property is about; tensors: tensor index → expected int8 bytes.
     """
@@ -43,6 +45,17 @@ class Claim:
     x: NDArray[np.int8]
     label: int
     tensors: Mapping[int, NDArray[np.generic]]
+    breach: Breach | None = None
+
+    def broken(self, base: NDArray[np.int8], output: NDArray[np.int8]) -> bool:
+        """Do these outputs, of the base input and of x, break the property?  Raises BadInput."""
+        if self.breach is None:
+            return first_maximum(output) != self.label
+        try:
+            flat = [out.astype(np.int64).reshape(-1) for out in (base, output)]
+            return self.breach.broken(*flat)
+        except ValueError as err:
+            raise BadInput(f"the witness cannot be judged: {err}") from err
 
 
 @dataclass(frozen=True)
@@ -67,8 +80,10 @@ def check_claim(claim: Claim, reference: Reference) -> None:
     for tensor, values in trace.items():
         if not np.array_equal(values, claim.tensors[tensor]):
             raise BadInput(f"the witness expects other bytes in tensor {tensor} than the reference computes")
-    if first_maximum(trace[reference.model.outputs[0]]) == claim.label:
-        raise BadInput(f"the witness breaks nothing: its class is the label {claim.label}")
+    base = reference.run(claim.base[None], from_reset=True)[0]
+    if not claim.broken(base, trace[reference.model.outputs[0]]):
+        held = f"its class is the label {claim.label}" if claim.breach is None else "its property holds"
+        raise BadInput(f"the witness breaks nothing: {held}")
 
 
 def replay(claim: Claim, reference: Reference, stepper: Runner) -> Replayed:
@@ -79,15 +94,26 @@ def replay(claim: Claim, reference: Reference, stepper: Runner) -> Replayed:
     first = stepper.trace(claim.x)
     comparison.add(0, claim.tensors, first, lambda: stepper.trace(claim.x))
     whole = stepper.run(claim.x)
-    base = first_maximum(stepper.run(claim.base))
-    got = first_maximum(first[output])
-    said = f"on the device: class {base} before, {got} after; the label is {claim.label}"
-    if base != claim.label:
-        said += ", which the base input does not have on the device either"
+    base = stepper.run(claim.base)
+    said = _said(claim, base, first[output])
     if comparison.flaky or not np.array_equal(whole, first[output]):
         return Replayed("FLAKY", f"{said}; the same input gave two answers", comparison.rows())
     if comparison.differing_samples:
         where = comparison.mismatches[0]
         said += f"; op {where.op_index} {where.op} computes other bytes than the witness says"
         return Replayed("REFUTED", said, comparison.rows())
+    if not claim.broken(base, first[output]):
+        return Replayed("REFUTED", said, comparison.rows())
     return Replayed("CONFIRMED", said, comparison.rows())
+
+
+def _said(claim: Claim, base: NDArray[np.int8], output: NDArray[np.int8]) -> str:
+    """What the device's outputs mean for the property."""
+    before, after = first_maximum(base), first_maximum(output)
+    if claim.breach is not None:
+        verb = "breaks" if claim.broken(base, output) else "keeps"
+        return f"on the device: class {before} before, {after} after; its output {verb}: {claim.breach.words}"
+    said = f"on the device: class {before} before, {after} after; the label is {claim.label}"
+    return (
+        said if before == claim.label else f"{said}, which the base input does not have on the device either"
+    )

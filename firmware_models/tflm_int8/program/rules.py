@@ -1,4 +1,5 @@
-"""More monotone rules of `Staircase`: a rule where it is defined, tables of int16, the quotient of a wrap.
+"""More monotone rules of `Staircase`: a rule where it is defined, tables of int16, the quotient of a wrap,
+listed edges.
 
 `Requantize` and `DivideRounding`, which most operators end in, are in primitives.py.
 """
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tflm_int8.fixedpoint import I64Array
+from tflm_int8.fixedpoint import INT32_MAX, INT32_MIN, I64Array
 from tflm_int8.program.primitives import IndexArray, Rule
 
 INT16_MIN = -(1 << 15)
@@ -101,3 +102,34 @@ class Overflows:
 
     def domain(self) -> tuple[I64Array, I64Array]:
         return np.array([self.first], np.int64), np.array([self.last], np.int64)
+
+
+@dataclass(frozen=True)
+class Steps:
+    """How many edges of the channel are <= acc.  edges: int64 [channels, n], ascending, within int32."""
+
+    edges: I64Array
+
+    @property
+    def n_channels(self) -> int:
+        return len(self.edges)
+
+    @property
+    def lo(self) -> int:
+        return 0
+
+    @property
+    def hi(self) -> int:
+        return self.edges.shape[1]
+
+    def apply(self, acc: I64Array, channel: IndexArray) -> I64Array:
+        reached = np.empty(np.broadcast_shapes(acc.shape, channel.shape), np.int64)
+        for c in np.unique(channel):
+            at = np.broadcast_to(channel == c, reached.shape)
+            values = np.broadcast_to(acc, reached.shape)[at]
+            reached[at] = np.searchsorted(self.edges[c], values, side="right")
+        return reached
+
+    def domain(self) -> tuple[I64Array, I64Array]:
+        whole = np.ones(len(self.edges), np.int64)
+        return whole * INT32_MIN, whole * INT32_MAX

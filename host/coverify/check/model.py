@@ -25,6 +25,7 @@ class Table:
         n = self.read("H", vtable)
         need(n >= 4 and n % 2 == 0, "a damaged flatbuffer")
         self.slots = struct.unpack_from(f"<{n // 2 - 2}H", data, vtable + 4)
+        need(max(self.slots, default=0) < len(data) - at, "a field beyond the file")
 
     def read(self, kind: str, at: int) -> Any:
         need(at >= 0, "a position before the file")
@@ -67,10 +68,15 @@ class Tensor:
         self.zeros: list[int] = q.numbers(3, "q").tolist() if q else []
         need(all(0 < s < math.inf for s in self.scales), "a scale that is not a positive number")
         need(all(abs(z) <= 1 << 31 for z in self.zeros), "a zero point beyond 32 bits")
-        self.data = None
-        if number and len(buffers[number]):
-            kind = {2: "<i4", 9: "i1"}[self.type]
-            self.data = buffers[number].view(kind).astype(np.int64).reshape(self.shape)
+        self.raw = buffers[number] if number else buffers[0][:0]
+        width = {9: 1, 2: 4}.get(self.type, -1)
+        need(not len(self.raw) or len(self.raw) == self.size * width, "a constant of another type or size")
+
+    def values(self) -> Ints:
+        """A constant's integers, in its shape."""
+        need(len(self.raw), "an operand that is no constant")
+        values: Ints = self.raw.view("i1" if self.type == 9 else "<i4").astype(np.int64).reshape(self.shape)
+        return values
 
     @property
     def codes(self) -> tuple[float, int]:
@@ -92,7 +98,7 @@ class Reader:
         tensors = [Tensor(t, buffers) for t in graph.tables(0)]
         (first,), (last,) = graph.numbers(1), graph.numbers(2)
         x, y = tensors[first], tensors[last]
-        need(model.number(0) == 3 and min(first, last) >= 0 and x.data is None and x.type == 9, "the input")
+        need(model.number(0) == 3 and min(first, last) >= 0 and not len(x.raw) and x.type == 9, "the input")
         x.wire = 0
         for op in graph.tables(3):
             code = codes[op.number(0, "I")]
@@ -102,17 +108,17 @@ class Reader:
             need(
                 len(inputs) in arity and min(inputs) >= -1 and inputs[0] >= 0 <= at, "an operator's operands"
             )
-            need(union is None or op.number(3, "B") == union, "an operator's options")
+            need((union is None or op.number(3, "B") == union) and not op.where(5), "an operator's options")
             ins = [tensors[i] if i >= 0 else None for i in inputs]
-            need(out.wire < 0 and out.data is None and not self.softmax, "a tensor is written twice or late")
-            need(
-                all(t is None or t.wire >= 0 or t.data is not None for t in ins), "an operand is not written"
-            )
+            need(out.wire < 0 and not len(out.raw) and not self.softmax, "a tensor is written twice or late")
+            need(all(t is None or t.wire >= 0 or len(t.raw) for t in ins), "an operand is not written")
+            self.afford(sum(t.size for t in (*ins, out) if t is not None))
             method(self, op.table(4), ins, out)
-        need(y.wire == len(self.steps) and y.type == 9, "the output")
+        need(y.wire == len(self.steps) + (self.softmax is not None) and y.type == 9, "the output")
         self.network = Network(x.size, -128, 127, tuple(self.steps), self.softmax)
 
     def put(self, step: Any) -> int:
+        need(min(step.sources, default=-1) >= 0, "an operator on constants alone")
         self.steps.append(step)
         return len(self.steps)
 
@@ -147,7 +153,7 @@ class Reader:
         """Sums of products, row i of output channel i % n, and their staircase."""
         (x, w, bias), channel, dense = [*ins, None][:3], np.arange(out.size) % n, columns is None
         (sx, zx), so, alone = x.codes, out.codes[0], len(w.scales) == 1
-        b = np.zeros(n, np.int64) if bias is None else bias.data.reshape(-1)
+        b = np.zeros(n, np.int64) if bias is None else bias.values().reshape(-1)
         need(w.type == 9 and len(w.scales) in (1, n) and w.zeros, "weights of another type or quantization")
         need(not any(w.zeros) or (dense and alone and -128 <= w.zeros[0] <= 127), "the weights' zero point")
         need(len(b) == n and (bias is None or bias.type == 2), "the bias")
@@ -159,8 +165,9 @@ class Reader:
         self.requantize(acc, out, act, [sx * s / so for s in w.scales] * (n // len(w.scales)), channel)
 
     def dense(self, o: Any, ins: list[Any], out: Tensor) -> None:
-        weights = ins[1].data - (ins[1].zeros[0] if len(ins[1].scales) == 1 else 0)
-        need(ins[0].size == weights.shape[1] and out.shape[-1] == len(weights), "the shapes")
+        self.afford(ins[1].size)
+        weights = ins[1].values() - (ins[1].zeros[0] if len(ins[1].scales) == 1 else 0)
+        need(weights.shape == (out.shape[-1], ins[0].size), "the shapes")
         need(not o.number(1, "b"), "shuffled weights")
         self.weighted(ins, out, o.number(0, "b"), len(weights), weights, None)
 
@@ -184,11 +191,11 @@ class Reader:
 
     def conv(self, o: Any, ins: list[Any], out: Tensor) -> None:
         self.convolution(
-            o, ins, out, ins[1].data, (o.number(5, default=1), o.number(4, default=1)), o.number(3, "b")
+            o, ins, out, ins[1].values(), (o.number(5, default=1), o.number(4, default=1)), o.number(3, "b")
         )
 
     def depthwise(self, o: Any, ins: list[Any], out: Tensor) -> None:
-        x, d = ins[0], ins[1].data.transpose(3, 1, 2, 0)
+        x, d = ins[0], ins[1].values().transpose(3, 1, 2, 0)
         need(d.shape[3] == 1 and len(d) == x.shape[-1] * o.number(3), "the filter")
         self.convolution(o, ins, out, d, (o.number(6, default=1), o.number(5, default=1)), o.number(4, "b"))
 
@@ -237,8 +244,8 @@ class Reader:
             m, shift = multiplier_of(t.scales[0] / twice)
             values = scaled((np.arange(-128, 128) - t.zeros[0]) << 20, m, np.int64(shift), self.once)
             index = np.broadcast_to(np.arange(t.size).reshape(t.shape), out.shape).reshape(-1)
-            if t.data is not None:
-                bias += values[t.data.reshape(-1)[index] + 128]
+            if len(t.raw):
+                bias += values[t.values().reshape(-1)[index] + 128]
                 continue
             ends, channel = np.array([[-128], [127]]), np.zeros(t.size, np.int64)
             wires.append(self.put(Pieces((t.wire,), lambda a, c: a + 128, values, channel, ends)))
@@ -256,7 +263,8 @@ class Reader:
     def last(self, o: Any, ins: list[Any], out: Tensor) -> None:
         need(out.codes == (1 / 256, -128) and ins[0].shape == out.shape, "a SOFTMAX of another form")
         need(1 < out.size == out.shape[-1] <= 511, "a SOFTMAX of several rows, or a long one")
-        self.softmax, out.wire = Softmax(o.number(0, "f", 0.0) * ins[0].codes[0]), ins[0].wire
+        need(ins[0].wire == len(self.steps), "a SOFTMAX that is not the last step")
+        self.softmax, out.wire = Softmax(o.number(0, "f", 0.0) * ins[0].codes[0]), len(self.steps) + 1
 
 
 Operator = tuple[Any, tuple[int, ...], int | None]  # the method, how many inputs, the number of its options
@@ -279,7 +287,7 @@ def fixed_point(arrays: dict[str, Ints]) -> Network:
     for i in range(layers):
         w, b, *numbers = (arrays[f"{name}{i}"] for name in ("w", "b", "shift", "lo", "hi"))
         s, lo, hi = (int(value.reshape(())) for value in numbers)
-        need(w.shape == (len(b), n if i == 0 else len(steps[-1].channel)), "layers that do not fit")
+        need(b.ndim == 1 and w.shape == (len(b), n if i == 0 else len(steps[-1].channel)), "the shapes")
         need(0 <= s <= 30 and -(2**15) <= lo <= hi < 2**15, "a shift or clip range out of range")
         need(most * norm(w) + size(b) < 2**30, "an accumulator may overflow")
         piece = lambda a, c, s=s, lo=lo, hi=hi: np.clip((a + (1 << s >> 1)) >> s, lo, hi) - lo  # noqa: E731

@@ -47,6 +47,12 @@ def norm(rows: Ints) -> int:
     return size(np.abs(rows).sum(axis=-1))
 
 
+def weighed(rows: Ints, values: Ints) -> int:
+    """At least Σ|row · values| of every row, element by element: a value may be great where rows are 0."""
+    most = np.maximum(np.abs(rows.max(axis=0, initial=0)), np.abs(rows.min(axis=0, initial=0)))
+    return sum(a * abs(b) for a, b in zip(most.tolist(), values.tolist(), strict=True))
+
+
 @dataclass(frozen=True, eq=False)
 class Linear:
     """y[i] = bias[i] + Σ_k weights[i, k] · x[columns[i, k]], x being the source wires one after the other.
@@ -85,7 +91,7 @@ class Linear:
 
     def back(self, nu: Ints, xi: Ints | None, boxes: list[Ints]) -> tuple[Ints, list[Ints]]:
         """An equation: nu · y = nu · bias + (weightsᵀ nu) · x."""
-        exact(norm(nu) * (self.reach + size(self.bias)))
+        exact(norm(nu) * self.reach, weighed(nu, self.bias))
         ends = np.cumsum([boxes[s].shape[1] for s in self.sources])
         if self.columns is None:
             return nu @ self.bias, [nu @ self.weights]
@@ -109,7 +115,7 @@ class Scalar:
         need(xi is not None and xi.shape == nu.shape, "multipliers of the wrong shape")
         assert xi is not None
         pick, a, up, down = self.corners(boxes)
-        exact(norm(nu) * max(size(up), size(down)), norm(xi) * max(1, size(a)))
+        exact(norm(nu) * max(size(up), size(down)), norm(xi), weighed(xi, np.abs(a).max(axis=1)))
         total, out = (
             np.zeros(len(nu), np.int64),
             np.zeros((boxes[self.sources[0]].shape[1], len(nu)), np.int64),

@@ -7,6 +7,7 @@ how an input is shown) is said here, once.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
@@ -18,9 +19,12 @@ from coverify.errors import BadInput
 from coverify.inputs import read_inputs, read_pixels
 from coverify.report import ModelRef, Picture
 from coverify.verify.fixed_point import FixedPointNetwork
+from coverify.verify.property.quantity import Scale
+from coverify.verify.property.subject import Subject
 from coverify.verify.query import I64Array
 from coverify.verify.witness import Kind
 from tflm_int8 import Model, Reference, sample_shape
+from tflm_int8.model import Quantization
 from tflm_int8.program.concrete import run
 from tflm_int8.program.lowering import lower_reference
 from tflm_int8.program.primitives import Program
@@ -56,6 +60,10 @@ class Network(Protocol):
     def program(self) -> Program: ...
     def samples(self, path: Path) -> Samples:
         """The inputs in an .npz file.  Raises BadInput."""
+
+    @property
+    def subject(self) -> Subject:
+        """What properties need to know of it."""
 
     @property
     def stateful(self) -> bool:
@@ -124,6 +132,13 @@ class Tflite:
         return lower_reference(self.reference)
 
     @property
+    def subject(self) -> Subject:
+        model = self.reference.model
+        shape = sample_shape(self.reference.input)
+        ends = self.reference.input, model.tensors[model.outputs[0]]
+        return Subject(self.program, tuple(shape), *(_scale(end.quantization) for end in ends))
+
+    @property
     def stateful(self) -> bool:
         return self.reference.stateful
 
@@ -149,6 +164,13 @@ class Tflite:
 
     def picture(self, x0: Codes, x: Codes) -> Picture | None:
         return Picture.of(x0.astype(np.int8), x.astype(np.int8))
+
+
+def _scale(quantization: Quantization | None) -> Scale | None:
+    """The scale of a tensor as a fraction, where it has one."""
+    if quantization is None or len(quantization.scales) != 1 or not float(quantization.scale) > 0:
+        return None
+    return Scale(Fraction(float(quantization.scale)), int(quantization.zero_point))
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,6 +199,11 @@ class FixedPoint:
     @property
     def program(self) -> Program:
         return self.network.program
+
+    @property
+    def subject(self) -> Subject:
+        unit = Scale(Fraction(1), 0)
+        return Subject(self.program, (self.network.n_input,), unit, unit)
 
     @property
     def stateful(self) -> bool:

@@ -44,6 +44,14 @@ OutOption = Annotated[
 ProfileOption = Annotated[str, typer.Option(help="Kernel profile: whose arithmetic the reference follows.")]
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C in a verb that has something to show for it: `result` is what is known."""
+
+    def __init__(self, result: Result) -> None:
+        self.result = result
+        super().__init__()
+
+
 class _Console(Console):
     """A reader that has had enough (`| head`) is no verdict: it ends the verb as SIGPIPE would."""
 
@@ -86,7 +94,9 @@ def run_verb(verb: str, output: Output, body: Callable[[], Result]) -> NoReturn:
     try:
         result = body()
         _emit(output, _stamped(result, started))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
+        if isinstance(stop, Interrupted):
+            _emit(output, _stamped(stop.result, started))
         Console(stderr=True).print("interrupted", style="bold")
         raise typer.Exit(INTERRUPTED) from None
     except (CoverifyError, TflmError, OSError) as error:

@@ -84,6 +84,9 @@ def repair_verb(
     threshold: Annotated[
         float, typer.Option(min=0, help="Of --spectrum difference, in steps of the output's scale.")
     ] = 1.0,
+    prefer: Annotated[
+        str, typer.Option(help="Fewest changed bytes (bytes), or the least sum of changes first (size).")
+    ] = "bytes",
     solver: Annotated[str, typer.Option(help=f"Of the integer programs: {', '.join(SOLVERS)}.")] = "cpsat",
     time: Annotated[
         float, typer.Option(min=0.01, help="Seconds for one program (CP-SAT's own, deterministic).")
@@ -129,7 +132,7 @@ def repair_verb(
     """
     output = Output(json, out)
     asked = Asked(
-        label, layer, method, metric, neurons, criterion, spectrum, threshold, solver, time,
+        label, layer, method, metric, neurons, criterion, spectrum, threshold, prefer, solver, time,
         seeds if grid_ else None, verify, eps, timeout, cegis, device, seed,
     )  # fmt: skip
 

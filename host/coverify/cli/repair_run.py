@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 
 from coverify.cli.conform import check_reference, compare_with
 from coverify.cli.devices import device_limits
-from coverify.cli.outcome import Bar, Output, model_ref, progress_bar, versions
+from coverify.cli.outcome import Bar, Output, model_ref, progress_bar, verdict_of, versions
 from coverify.cli.repair_result import byte_rows, fitness_row, grid_row, neuron_rows, robust_row
 from coverify.conformance.compare import Comparison
 from coverify.conformance.vectors import Samples
-from coverify.errors import BadInput
+from coverify.errors import BadInput, DeviceFault, DeviceRefused, LinkError
 from coverify.files import replace_file
 from coverify.inputs import Inputs, read_inputs
 from coverify.repair.bench import Bench
 from coverify.repair.cases import Cases, Fitness
-from coverify.repair.demands import CRITERIA, Criterion
+from coverify.repair.demands import CRITERIA
 from coverify.repair.grid import Part, grid
 from coverify.repair.job import METHODS, Plan, Prepared, RepairTests, repair
 from coverify.repair.layer import layers_of
@@ -28,6 +28,7 @@ from coverify.repair.metrics import METRICS, RANDOM
 from coverify.repair.observation import Observation, observe
 from coverify.repair.pair import Pair
 from coverify.repair.patch import ChangedByte, changes
+from coverify.repair.program import PREFERENCES
 from coverify.repair.robustness import Sample, decided
 from coverify.repair.solvers import SOLVERS, Solvers
 from coverify.repair.spectrum import KINDS, Kind
@@ -52,6 +53,7 @@ class Asked:
     criterion: str
     spectrum: str
     threshold: float
+    prefer: str
     solver: str
     time: float
     seeds: int | None
@@ -70,6 +72,7 @@ class Asked:
             ("metric", self.metric, (*METRICS, RANDOM)),
             ("criterion", self.criterion, CRITERIA),
             ("spectrum", self.spectrum, KINDS),
+            ("prefer", self.prefer, PREFERENCES),
             ("solver", self.solver, SOLVERS),
         ):
             if value not in known:
@@ -87,15 +90,12 @@ class Asked:
             method=self.method,
             metric=self.metric,
             neurons=self.neurons or None,
-            criterion=_one_of(CRITERIA, self.criterion),
+            criterion=next(known for known in CRITERIA if known == self.criterion),
+            prefer="bytes" if self.prefer == "bytes" else "size",
             kind=_kind(self.spectrum),
             threshold=self.threshold,
             seed=self.seed,
         )
-
-
-def _one_of(known: Sequence[Criterion], name: str) -> Criterion:
-    return known[list(known).index(name)]  # type: ignore[arg-type]
 
 
 def _kind(name: str) -> Kind:
@@ -162,31 +162,36 @@ class Run:
     def result(self, target: Path | None) -> Result:
         """Do it all."""
         asked, before = self.asked, self.pair
-        self.plan = plan = asked.plan(before.reference)
-        with progress_bar(self.output) as progress, Solvers(asked.solver, asked.time) as self.solvers:
-            self.progress = progress
-            self.original = self._observed(self.repair.x, plan.layers, "float network")
-            self.validation = self._observed(
-                self.judged.x, plan.layers if asked.seeds is not None else (), "validation"
-            )
-            self.classes = (
-                _classes(before.reference, self.repair.x),
-                _classes(before.reference, self.judged.x),
-            )
-            cases = Cases.of(self.classes[0], self.original.classes, self.repair.y)
+        self.plan = asked.plan(before.reference)
+        with progress_bar(self.output) as self.progress, Solvers(asked.solver, asked.time) as self.solvers:
+            cases = self._observe()
             tests = RepairTests(self.repair.x, cases.wanted, self.original)
-            self.sample = self._sample()
-            after = self._repaired(tests) if np.any(cases.failing) else before
+            after = self._repaired(tests)
             cells = self._grid(tests) if asked.seeds is not None else []
-        parts = self._parts(cases, after)
-        patch = _patch(before, after)
-        verdict, message = _judgement(parts, patch, int(cases.failing.sum()), self.repair.y is not None)
-        found = Repair(
-            original=model_ref(before.original),
+        parts, patch = self._parts(cases, after), _patch(before, after)
+        verdict, message = _judgement(parts, patch, self.repair.y is not None)
+        return self._finished(self._row(parts, patch, cells), after, verdict, message, target)
+
+    def _observe(self) -> Cases:
+        """What both networks say of both parts; which tests of the repair part fail."""
+        layers = self.plan.layers
+        self.original = self._observed(self.repair.x, layers, "float network")
+        in_study = layers if self.asked.seeds is not None else ()
+        self.validation = self._observed(self.judged.x, in_study, "validation")
+        reference = self.pair.reference
+        self.classes = _classes(reference, self.repair.x), _classes(reference, self.judged.x)
+        self.sample = self._sample()
+        return Cases.of(self.classes[0], self.original.classes, self.repair.y)
+
+    def _row(
+        self, parts: tuple[PartRow, ...], patch: tuple[ChangedByte, ...], cells: list[GridRow]
+    ) -> Repair:
+        return Repair(
+            original=model_ref(self.pair.original),
             interpreter=self.original.interpreter,
-            method=asked.method,
-            metric=asked.metric,
-            layers=plan.layers,
+            method=self.asked.method,
+            metric=self.asked.metric,
+            layers=self.plan.layers,
             labels=self.repair.y is not None,
             kept=self.kept[0] if self.kept[1] else None,
             rows=self.kept[1] or None,
@@ -197,7 +202,6 @@ class Run:
             grid=tuple(cells),
             robustness=tuple(self.robustness),
         )
-        return self._finished(found, after, verdict, message, target)
 
     def _observed(self, x: NDArray[np.int8], ops: Sequence[int], name: str) -> Observation:
         return observe(self.pair, x, ops, Bar(self.progress, name))
@@ -302,9 +306,8 @@ class Run:
             x = self.repair.x[:_CONFORMED]
             oracle = check_reference(after.reference, "auto", x, self.output)
             if self.asked.device is not None:
-                device, comparison = self._conformed(after.reference, x, self.asked.device)
-                if comparison.verdict != "MATCH":
-                    verdict, message = comparison.verdict, "the device does not compute the repaired network"
+                device, comparison, failed = self._conformed(after.reference, x, self.asked.device)
+                verdict, message = failed or (verdict, message)
         if verdict == "REPAIRED" and target is not None:
             replace_file(target, after.reference.model.content)
             written = ModelRef(file=target.name, sha256=after.reference.model.sha256)
@@ -329,11 +332,18 @@ class Run:
 
     def _conformed(
         self, reference: Reference, x: NDArray[np.int8], url: str
-    ) -> tuple[Device | None, Comparison]:
+    ) -> tuple[Device | None, Comparison, tuple[Verdict, str] | None]:
+        """The device, the comparison, and what is wrong with them."""
         comparison, rows = Comparison(reference.model), list[Device]()
+        failed: tuple[Verdict, str] | None = None
         samples = Samples(x, len(x), self.asked.seed, 0)
-        compare_with(comparison, reference, samples, url, None, self.output, False, rows)
-        return (rows[0] if rows else None), comparison
+        try:
+            compare_with(comparison, reference, samples, url, None, self.output, False, rows)
+            if comparison.verdict != "MATCH":
+                failed = comparison.verdict, "the device does not compute the repaired network"
+        except (LinkError, DeviceFault, DeviceRefused) as error:
+            failed = verdict_of(error), f"the repaired network could not be conformed: {error}"
+        return (rows[0] if rows else None), comparison, failed
 
     def _not_covered(self, oracle: OracleRow | None, device: Device | None) -> tuple[str, ...]:
         said = ["inputs outside the two parts: a repair is judged on samples, not proved"]
@@ -363,22 +373,19 @@ def _patch(before: Pair, after: Pair) -> tuple[ChangedByte, ...]:
     )
 
 
-def _judgement(
-    parts: Sequence[PartRow], patch: Sequence[ChangedByte], failing: int, labels: bool
-) -> tuple[Verdict, str]:
+def _judgement(parts: Sequence[PartRow], patch: Sequence[ChangedByte], labels: bool) -> tuple[Verdict, str]:
     """What the repair is called, and why."""
     repaired, judged = parts
-    if not failing:
-        return "OK", "no test of the repair part fails: there is nothing to repair"
+    failing, left = repaired.failing_before or 0, repaired.failing_after or 0
     if not patch:
+        if not failing:
+            return "OK", "no test of the repair part fails: there is nothing to repair"
         return "NOT_REPAIRED", "no change of the chosen neurons helps a failing test without harm to others"
-    left = repaired.failing_after or 0
+    if failing and left >= failing:
+        return "NOT_REPAIRED", f"{failing} tests fail before {len(patch)} bytes are changed, {left} after"
     said = f"{failing - left} of {failing} failing tests fixed by {len(patch)} changed bytes"
-    if left >= failing:
-        return "NOT_REPAIRED", f"{len(patch)} changed bytes leave {left} of {failing} failing tests"
     before, after = judged.before, judged.after
-    worse = (after.right or 0) < (before.right or 0) if labels else after.agreeing < before.agreeing
+    counts = (before.right or 0, after.right or 0) if labels else (before.agreeing, after.agreeing)
     what = "right" if labels else "as float"
-    counts = (before.right, after.right) if labels else (before.agreeing, after.agreeing)
     on = f"validation: {counts[0]} {what} before, {counts[1]} after, of {after.samples}"
-    return ("NOT_REPAIRED", f"{said}, but {on}") if worse else ("REPAIRED", f"{said}; {on}")
+    return ("NOT_REPAIRED", f"{said}, but {on}") if counts[1] < counts[0] else ("REPAIRED", f"{said}; {on}")

@@ -104,7 +104,7 @@ def _read(path: Path) -> _Job:
         if array.size != net.tensors[net.inputs[0]].size:
             raise BadInput(f"{path}: its {name} has {array.size} values, the network takes {list(shape)}")
     x0, x = (array.astype(np.int8).reshape(shape) for array in (witness.x0, witness.x))
-    claim = Claim(x0, x, witness.label, witness.tensors)
+    claim = Claim(x0, x, witness.label, witness.tensors, witness.breach)
     reference = _reference(path, net, witness.profile)
     return _Job(path, (net,), witness.profile, lambda loaded: replay(claim, reference, loaded(net)))
 

@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 
+from coverify import __version__
+from coverify.campaign.ledger import Retry
 from coverify.check import Rejected, check
+from coverify.cli.campaign import How, Work, carry_out, saver
 from coverify.cli.network import Codes, Network, Samples, read_network
 from coverify.cli.outcome import (
-    Bar,
     JsonOption,
     OutOption,
     Output,
     ProfileOption,
-    progress_bar,
     run_verb,
     versions,
 )
+from coverify.cli.property import Asked, answered, property_task
+from coverify.cli.property import How as PropertyHow
 from coverify.errors import BadInput
 from coverify.files import replace_file
 from coverify.report import Query as QueryRow
-from coverify.report import Result, write_result
-from coverify.report.verdict import Verdict, worst
+from coverify.report import Result
 from coverify.verify.certificate import Certificate, certifiable
 from coverify.verify.deadline import Deadline, OutOfTime
 from coverify.verify.engines import ENGINES
@@ -38,23 +41,51 @@ from coverify.verify.query import Outcome, Robustness
 from coverify.verify.smt import ENCODINGS
 from coverify.verify.smt.whole import WholeQuery
 from coverify.verify.witness import Witness
-from coverify.verify.worker import AUTO, Worker
+from coverify.verify.worker import AUTO
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-_SAVE_EVERY_S = 2.0
+MAX_EPS = 255
 
 
 def verify(
     model: Annotated[
         Path, typer.Argument(help="The .tflite file, or a fixed-point network (.npz).", show_default=False)
     ],
-    eps: Annotated[
-        int, typer.Option(min=0, max=255, help="Radius in codes of the input (int8, or pixel values).")
-    ],
     inputs: Annotated[
-        Path,
+        Path | None,
         typer.Option(help=".npz with x (int8; uint8 pixels for an .npz network) and, optionally, labels y."),
     ],
+    eps: Annotated[
+        str | None,
+        typer.Option(help="Radius in codes of the input (int8, or pixel values); several: 1,2,4-8."),
+    ] = None,
+    radius: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=MAX_EPS, help="Instead of --eps: the largest radius that holds, per input, up to this."
+        ),
+    ] = None,
+    property_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--property",
+            metavar="FILE",
+            help="Instead of --eps: a property file (.toml; docs/properties.md) or a .vnnlib file.",
+        ),
+    ] = None,
+    mask: Annotated[
+        str | None,
+        typer.Option(help="With --eps: the features that may move, as 0,3,10-19, or an .npz with mask."),
+    ] = None,
+    changes: Annotated[
+        int | None, typer.Option(min=0, help="At most so many features change (with or without --eps).")
+    ] = None,
+    units: Annotated[
+        str, typer.Option(help="What X and Y of a .vnnlib file are: real values or codes.")
+    ] = "real",
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say which neurons, bounds and features a HOLDS rests on (Z3).")
+    ] = False,
     index: Annotated[
         str | None, typer.Option(help="Which inputs: numbers and ranges, as 0,3,10-19. Default: all.")
     ] = None,
@@ -66,7 +97,14 @@ def verify(
     label: Annotated[
         str, typer.Option(help="Which class must stay: given (y, where the inputs have it) or predicted.")
     ] = "given",
-    jobs: Annotated[int, typer.Option(min=1, help="Solvers that may race at once (default: cores).")] = CORES,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=1000,
+            help="Solvers at work at once (default: cores): queries side by side; the last ones race.",
+        ),
+    ] = CORES,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the attack.")] = 0,
     profile: ProfileOption = "tflm",
     export_smt2: Annotated[
@@ -77,6 +115,16 @@ def verify(
             "or all to DIR.",
         ),
     ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS|local:N", help="Decide on the workers of a Dask cluster (tcp://host:8786)."
+        ),
+    ] = None,
+    retry: Annotated[
+        Retry, typer.Option(help="Which UNKNOWNs of --out DIR's journal are asked again (larger: time-out).")
+    ] = Retry.LARGER,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget what --out DIR's journal holds.")] = False,
     out: OutOption = None,
     json: JsonOption = None,
 ) -> None:
@@ -91,27 +139,36 @@ def verify(
     UNKNOWN: the engine or its time ended; never a proof. An input that is misclassified already is
     VIOLATED by itself.
 
-    Exits with 0 when every query holds, 1 when one is violated, 4 when one is unknown.
+    Every answer is committed to a journal in --out DIR: the same command goes on where the last one was
+    ended, however it was (docs/campaigns.md).
+
+    Exits with 0 when every query holds, 1 when one is violated, 4 when one is unknown, 130 after Ctrl-C. With
+    --radius: 0 when every input's largest radius is known, 4 when one is not.
+
+    --property FILE states anything else: masks, ranges, few changes, targets, output ranges, relations,
+    monotonicity (docs/properties.md).
 
     Example: coverify verify net.tflite --eps 4 --inputs test.npz --index 0-49 --out run
     """
     output = Output(json, out)
 
     def body() -> Result:
-        task = _prepare(model, profile, inputs, index, eps, label)
+        if property_file is not None or mask is not None or changes is not None or explain:
+            about = Asked(
+                property_file, _one_eps(eps, radius), mask, changes, units, inputs, index, label, out
+            )
+            asked = PropertyHow(engine_with(engine, encoding), timeout, seed, jobs, explain)
+            if export_smt2 is not None:
+                raise BadInput("--export-smt2 writes queries of --eps alone")
+            return answered(property_task(model, profile, about), asked, output, saver(out))
+        if inputs is None:
+            raise BadInput("--eps N and --inputs X.npz, or --property FILE: what is asked?")
+        radii = _radii(eps, radius)
+        task = _prepare(model, profile, inputs, index, radii, label)
         if export_smt2 is not None:
             return _exported(task, export_smt2, encoding, timeout)
-        asked = engine_with(engine, encoding)
-        save = _saver(out)
-        rows: list[QueryRow] = []
-        with progress_bar(output) as progress, Worker(task.network.program, jobs=jobs) as worker:
-            bar = Bar(progress, "queries")
-            for i in task.indices:
-                outcome = worker.decide(task.query(i), asked, timeout, seed)
-                rows.append(_row(task, i, outcome, out, seed))
-                bar(len(rows), len(task.indices))
-                save(_result(task, rows, seed))
-        return _result(task, rows, seed)
+        how = How(engine_with(engine, encoding), timeout, seed, jobs, retry, fresh, cluster)
+        return carry_out(_work(task, radius, out, seed), how, output)
 
     run_verb("verify", output, body)
 
@@ -124,7 +181,15 @@ class _Task:
     data: Samples
     labels: list[int]
     indices: list[int]
+    radii: list[int]
+    label: str
     eps: int
+    running: threading.Lock = field(default_factory=threading.Lock)
+    """Held while the network's reference runs: it is one thread's."""
+
+    def at(self, eps: int) -> _Task:
+        """The same with another radius."""
+        return replace(self, eps=eps)
 
     def query(self, i: int) -> Robustness:
         program = self.network.program
@@ -144,14 +209,62 @@ class _Task:
         return whole.smt2([said, f"sample {i}, radius {self.eps} codes, encoding {encoding}"])
 
 
-def _prepare(model: Path, profile: str, inputs: Path, index: str | None, eps: int, label: str) -> _Task:
-    network = read_network(model, profile)
-    data = network.samples(inputs)
+def _radii(eps: str | None, radius: int | None) -> list[int]:
+    """The radii that are asked about.  Raises BadInput."""
+    if (eps is None) == (radius is None):
+        raise BadInput("one of --eps and --radius says which radii are asked about")
+    return [radius] if radius is not None else parse_indices(eps, MAX_EPS + 1, "--eps")
+
+
+def _one_eps(eps: str | None, radius: int | None) -> int | None:
+    """The radius for a property of its own, of which there is one at most.  Raises BadInput."""
+    if radius is not None:
+        raise BadInput("--radius is about the L-infinity ball of all features: not with other properties")
+    radii = [] if eps is None else _radii(eps, None)
+    if len(radii) > 1:
+        raise BadInput(f"--eps {eps}: a property of its own takes one radius")
+    return radii[0] if radii else None
+
+
+def labels_of(network: Network, data: Samples, label: str) -> list[int]:
+    """The labels that the inputs state, or those that the network gives.  Raises BadInput."""
     if label not in ("given", "predicted"):
         raise BadInput(f"--label {label}: given or predicted")
     given = data.y if label == "given" else None
-    labels = network.classes(data.x) if given is None else [int(y) for y in given]
-    return _Task(network, data, labels, parse_indices(index, len(data.x)), eps)
+    return network.classes(data.x) if given is None else [int(y) for y in given]
+
+
+def _prepare(
+    model: Path, profile: str, inputs: Path, index: str | None, radii: list[int], label: str
+) -> _Task:
+    network = read_network(model, profile)
+    data = network.samples(inputs)
+    labels = labels_of(network, data, label)
+    return _Task(network, data, labels, parse_indices(index, len(data.x)), radii, label, radii[0])
+
+
+def _work(task: _Task, limit: int | None, out: Path | None, seed: int) -> Work:
+    """The task as a campaign sees it."""
+    digest = hashlib.sha256(str(task.labels).encode())
+    digest.update(np.ascontiguousarray(task.data.x).tobytes())
+    identity = {
+        "model": task.network.ref.sha256,
+        "profile": task.network.profile,
+        "inputs": digest.hexdigest(),
+        "property": "the first maximum of the output stays the label",
+        "question": "each radius" if limit is None else "the largest radius",
+        "coverify": __version__,
+    }
+    program = task.network.program
+    return Work(
+        identity,
+        task.indices,
+        task.radii,
+        limit,
+        lambda i, eps: Problem(program, task.at(eps).query(i)),
+        lambda i, eps, outcome: _row(task.at(eps), i, outcome, out, seed),
+        _result(task, seed),
+    )
 
 
 def engine_with(engine: str, encoding: str) -> str:
@@ -167,14 +280,15 @@ def engine_with(engine: str, encoding: str) -> str:
 
 def _exported(task: _Task, target: Path, encoding: str, timeout_s: float) -> Result:
     """Every query as an .smt2 file."""
-    single = target.suffix == ".smt2"
-    if single and len(task.indices) != 1:
-        raise BadInput(f"--export-smt2 {target}: {len(task.indices)} queries need a folder (or --index)")
-    for i in task.indices:
-        file = target if single else target / f"query-{i}-eps{task.eps}.smt2"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(file, task.smt2(i, encoding, timeout_s).encode("ascii", "backslashreplace"))
-    n = len(task.indices)
+    single, n = target.suffix == ".smt2", len(task.indices) * len(task.radii)
+    if single and n != 1:
+        raise BadInput(f"--export-smt2 {target}: {n} queries need a folder (or --index)")
+    for eps in task.radii:
+        for i in task.indices:
+            file = target if single else target / f"query-{i}-eps{eps}.smt2"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            text = task.at(eps).smt2(i, encoding, timeout_s)
+            replace_file(file, text.encode("ascii", "backslashreplace"))
     return Result(
         verb="verify",
         verdict="OK",
@@ -185,36 +299,20 @@ def _exported(task: _Task, target: Path, encoding: str, timeout_s: float) -> Res
     )
 
 
-def parse_indices(text: str | None, n: int) -> list[int]:
+def parse_indices(text: str | None, n: int, option: str = "--index") -> list[int]:
     """The numbers in "0,3,10-19", ascending and once each, all below n; None: all.  Raises BadInput."""
     if text is None:
         return list(range(n))
     chosen: set[int] = set()
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise BadInput(f"--index {text}: {part!r} is neither a number nor a range such as 10-19")
+        if not first.isdecimal() or (dash and not last.isdecimal()) or len(part) > 40:
+            raise BadInput(f"{option} {text}: {part!r} is neither a number nor a range such as 10-19")
         lo, hi = int(first), int(last or first)
         if lo > hi or hi >= n:
-            raise BadInput(f"--index {text}: {part!r} is outside 0-{n - 1}")
+            raise BadInput(f"{option} {text}: {part!r} is outside 0-{n - 1}")
         chosen.update(range(lo, hi + 1))
     return sorted(chosen)
-
-
-def _saver(out: Path | None) -> Callable[[Result], None]:
-    """Writes a result into the folder every now and then, so that a crash loses little."""
-    if out is None:
-        return lambda result: None
-    out.mkdir(parents=True, exist_ok=True)
-    last = 0.0
-
-    def save(result: Result) -> None:
-        nonlocal last
-        if time.monotonic() - last >= _SAVE_EVERY_S:
-            write_result(out, result)
-            last = time.monotonic()
-
-    return save
 
 
 def _row(task: _Task, i: int, outcome: Outcome, out: Path | None, seed: int) -> QueryRow:
@@ -222,11 +320,13 @@ def _row(task: _Task, i: int, outcome: Outcome, out: Path | None, seed: int) -> 
     if outcome.witness is not None:
         x0 = task.data.x[i]
         x = outcome.witness.astype(x0.dtype).reshape(x0.shape)
-        predicted = task.network.classes(x[None])[0]
         picture = task.network.picture(x0, x)
+        with task.running:
+            predicted = task.network.classes(x[None])[0]
+            content = _witness(task, i, outcome, x, predicted, seed)
         if out is not None:
             witness = f"witness-{i}-eps{task.eps}.zip"
-            _witness(task, i, outcome, x, predicted, seed).write(out / witness)
+            content.write(out / witness)
     certificate = _certificate(task, i, outcome, out)
     return QueryRow(
         index=i,
@@ -282,25 +382,19 @@ def _witness(task: _Task, i: int, outcome: Outcome, x: Codes, predicted: int, se
     )
 
 
-def _result(task: _Task, rows: list[QueryRow], seed: int) -> Result:
-    left = len(task.indices) - len(rows)
+def _result(task: _Task, seed: int) -> Result:
+    """The result without any answer."""
     gaps = [
         "inputs outside the boxes asked about",
         "anything but the index of the output's first maximum",
     ]
     if task.network.stateful:
         gaps.append("invocations other than the first after a reset: the network keeps state")
-    if left:
-        gaps.append(f"{left} of {len(task.indices)} queries: not decided yet")
-    verdicts: list[Verdict] = [row.verdict for row in rows]
-    if left:
-        verdicts.append("UNKNOWN")
     return Result(
         verb="verify",
-        verdict=worst(verdicts),
+        verdict="UNKNOWN",
         model=task.network.ref,
         profile=task.network.profile,
-        queries=tuple(rows),
         not_covered=tuple(gaps),
         versions=versions(*(package.distribution for package in PACKAGES.values())),
         seed=seed,

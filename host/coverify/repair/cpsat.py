@@ -25,9 +25,9 @@ def solve(program: Program, seconds: float) -> Proposal:
     for demand in program.required:
         _require(api, model, delta, demand)
     met = [_wish(api, model, delta, demand) for demand in program.wished]
-    wish, byte = program.weights
+    wish, byte, unit = program.prices
     terms = [*met, *changed, *size]
-    worth = [-wish] * len(met) + [byte] * n + [1] * n
+    worth = [-wish] * len(met) + [byte] * n + [unit] * n
     model.Minimize(api.LinearExpr.WeightedSum(terms, worth))
     for d in delta:
         model.AddHint(d, 0)

@@ -63,24 +63,33 @@ class Neuron:
 def by_class(
     neuron: Neuron, wanted: I64Array, failing: I64Array, passing: I64Array
 ) -> tuple[list[Demand], list[Demand], I64Array]:
-    """(wishes, requirements, failing tests that have a wish) for samples numbered int64 [.]."""
+    """(wishes, requirements, failing tests that have a wish) for samples numbered int64 [.].
+
+    Requirements are worked out only where there is a wish.
+    """
     wishes, able = [], []
     rule, position = neuron.bench.layer.rule, np.zeros(1, np.int64)
-    allowed = _allowed(neuron, np.concatenate([failing, passing]), wanted)
-    for sample, good in zip(failing, allowed, strict=False):
+    for sample, good in zip(failing, _allowed(neuron, failing, wanted), strict=True):
         runs = _runs(good)
         if runs:
             lowest, highest = (np.array([[run[end]] for run in runs]) + rule.lo for end in (0, 1))
             wishes.append(neuron.demand(int(sample), position, lowest, highest))
             able.append(int(sample))
+    required = _kept(neuron, passing, wanted) if wishes else []
+    return wishes, required, np.array(able, np.int64)
+
+
+def _kept(neuron: Neuron, passing: I64Array, wanted: I64Array) -> list[Demand]:
+    """The codes around its own that keep each test's class, where not all do."""
     required = []
-    for sample, good in zip(passing, allowed[len(failing) :], strict=True):
+    rule, position = neuron.bench.layer.rule, np.zeros(1, np.int64)
+    for sample, good in zip(passing, _allowed(neuron, passing, wanted), strict=True):
         here = int(neuron.column[sample, 0]) - rule.lo
         low, high = next(run for run in _runs(good) if run[0] <= here <= run[1])
         if (low, high) != (0, len(good) - 1):
             ends = (np.array([[end + rule.lo]]) for end in (low, high))
             required.append(neuron.demand(int(sample), position, *ends))
-    return wishes, required, np.array(able, np.int64)
+    return required
 
 
 def _allowed(neuron: Neuron, samples: I64Array, wanted: I64Array) -> NDArray[np.bool_]:
@@ -126,7 +135,7 @@ def by_code(neuron: Neuron, real: NDArray[np.float32], failing: I64Array, tolera
     layer = neuron.bench.layer
     quantization, rule = layer.kernel.node.output.quantization, layer.rule
     assert quantization is not None
-    steps = real[failing].astype(np.float64) / float(quantization.scale)
+    steps = np.nan_to_num(real[failing].astype(np.float64)) / float(quantization.scale)
     target = np.clip(np.rint(steps) + quantization.zero_point, rule.lo, rule.hi).astype(np.int64)
     far = np.abs(target - neuron.column[failing])
     wrong = np.argwhere(far > tolerance)

@@ -39,8 +39,8 @@ _LEAK: Final = 0.02
 class _Local(Gradient):
     """The gradient with every stair's own slope at its accumulator."""
 
-    def _stair_slope(self, step: p.Staircase, out: I64Array, wire: int) -> F64Array:
-        slope = _slope(step.rule)[step.channel]
+    def _stair_slope(self, step: p.Staircase, wires: list[I64Array], wire: int) -> F64Array:
+        slope, out = _slope(step.rule)[step.channel], wires[wire]
         saturated = (out <= step.rule.lo) | (out >= step.rule.hi)
         leaking: F64Array = np.where(saturated, _LEAK, 1.0) * slope
         return leaking

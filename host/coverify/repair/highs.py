@@ -108,11 +108,11 @@ def least_change(program: LinearProgram, seconds: float) -> F64Array | None:
 def solve(program: Program, seconds: float) -> Proposal:
     """The integer program; δ rounded."""
     n, rows = len(program.lo), _Rows()
-    wish, byte = (float(w) for w in program.weights)
+    wish, byte, unit = (float(price) for price in program.prices)
     most = np.maximum(program.hi, -program.lo)
     delta = [rows.column(lo, hi, 0.0, True) for lo, hi in zip(program.lo, program.hi, strict=True)]
     for d, limit, lo, hi in zip(delta, most, program.lo, program.hi, strict=True):
-        changed, size = rows.column(0, 1, byte, True), rows.column(0, float(limit), 1.0)
+        changed, size = rows.column(0, 1, byte, True), rows.column(0, float(limit), unit)
         rows.row({d: 1.0, changed: -float(hi)}, -math.inf, 0.0)
         rows.row({d: 1.0, changed: -float(lo)}, 0.0, math.inf)
         rows.row({size: 1.0, d: -1.0}, 0.0, math.inf)

@@ -20,6 +20,7 @@ from coverify.repair.observation import Observation
 from coverify.repair.pair import Pair
 from coverify.repair.paper import Paper
 from coverify.repair.patch import ChangedByte, apply, changes
+from coverify.repair.program import Preference
 from coverify.repair.search import Search, Step
 from coverify.repair.solvers import Solvers
 from coverify.repair.spectrum import Kind, Spectrum, activated
@@ -39,6 +40,7 @@ class Plan:
     metric: str = "ochiai"
     neurons: int | None = 10
     criterion: Criterion = "classes"
+    prefer: Preference = "bytes"
     kind: Kind = "status"
     threshold: float = 1.0
     seed: int = 0
@@ -104,7 +106,7 @@ class Prepared:
         real = tests.original.outputs[self.bench.layer.op_index]
         if plan.method == "paper":
             return Paper(self.bench, self.cases, real, solvers)
-        return Search(self.bench, tests.x, self.cases, real, solvers, plan.criterion)
+        return Search(self.bench, tests.x, self.cases, real, solvers, plan.criterion, plan.prefer)
 
 
 def repair(

@@ -44,7 +44,8 @@ def buffer_offset(model: Model, tensor: Tensor) -> int:
 
 def changes(layer: Layer, weights: I64Array) -> tuple[ChangedByte, ...]:
     """What turns the layer's weights into others, int64 [neurons, weights], ascending by offset."""
-    start = buffer_offset(layer.reference.model, layer.tensor)
+    moved = np.argwhere(layer.weights != weights)
+    start = buffer_offset(layer.reference.model, layer.tensor) if len(moved) else 0
     found = [
         ChangedByte(
             start + int(layer.places[neuron, weight]),
@@ -54,7 +55,7 @@ def changes(layer: Layer, weights: I64Array) -> tuple[ChangedByte, ...]:
             int(neuron),
             int(weight),
         )
-        for neuron, weight in np.argwhere(layer.weights != weights)
+        for neuron, weight in moved
     ]
     return tuple(sorted(found))
 

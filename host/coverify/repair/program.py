@@ -2,7 +2,8 @@
 
 Variables: δ, one integer for each weight of a neuron. A *demand* is about one test: its accumulators move by
 rows · δ, and the moves must lie, all of them, within one of its alternatives. Required demands are kept;
-of the others as many as possible are met, with the fewest changed weights, and among those the least Σ|δ|.
+of the others as many as possible are met, with the fewest changed weights and then the least Σ|δ|, or the
+other way round (`prefer`: fewest bytes of a patch, or the gentlest change).
 δ = 0 meets every required demand (they say what must stay), so that there is always a solution.
 Solvers only propose: `met` judges with int64.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ from numpy.typing import NDArray
 from coverify.repair.errors import SolverFault
 from tflm_int8.fixedpoint import I64Array
 
+Preference = Literal["bytes", "size"]
+PREFERENCES: tuple[Preference, ...] = get_args(Preference)
 MAX_ADDED = 100
 """Required demands that a round adds at most: those most violated."""
 
@@ -46,19 +49,20 @@ class Program:
     hi: I64Array
     wished: tuple[Demand, ...]
     required: tuple[Demand, ...] = ()
+    prefer: Preference = "bytes"
 
     @property
-    def weights(self) -> tuple[int, int]:
-        """The worth of a wish and of an unchanged weight, so that they count in this order before Σ|δ|."""
-        reach = int(np.maximum(self.hi, -self.lo).sum())
-        byte = reach + 1
-        return byte * (len(self.lo) + 1), byte
+    def prices(self) -> tuple[int, int, int]:
+        """Of a missed wish, a changed weight, and one of Σ|δ|: what counts later never outweighs the rest."""
+        n, reach = len(self.lo), int(np.maximum(self.hi, -self.lo).sum())
+        byte, unit = (reach + 1, 1) if self.prefer == "bytes" else (1, n + 1)
+        return byte * n + unit * reach + 1, byte, unit
 
     def cost(self, delta: I64Array) -> int:
         """What is minimized, of a δ that meets the required demands."""
-        wish, byte = self.weights
+        wish, byte, unit = self.prices
         missed = sum(demand.short(delta) > 0 for demand in self.wished)
-        return wish * missed + byte * int(np.count_nonzero(delta)) + int(np.abs(delta).sum())
+        return wish * missed + byte * int(np.count_nonzero(delta)) + unit * int(np.abs(delta).sum())
 
 
 @dataclass(frozen=True, eq=False)

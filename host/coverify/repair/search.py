@@ -22,7 +22,7 @@ from coverify.repair.demands import Criterion, Neuron, by_class, by_code, by_sta
 from coverify.repair.guide import Aims, Guide
 from coverify.repair.layer import WEIGHT_HI, WEIGHT_LO
 from coverify.repair.observation import F32Array
-from coverify.repair.program import Demand, Program, Solution
+from coverify.repair.program import Demand, Preference, Program, Solution
 from coverify.repair.solvers import Solvers
 from tflm_int8.fixedpoint import I64Array
 
@@ -75,6 +75,7 @@ class Search:
     real: F32Array
     solvers: Solvers
     criterion: Criterion = "classes"
+    prefer: Preference = "bytes"
     tolerance: int = 1
     trust: int = 24
     """How far the guide moves a weight."""
@@ -126,7 +127,7 @@ class Search:
         lo, hi = (np.clip(end, -self.trust, self.trust) for end in _range(state.weights[number]))
         best, step = state, Step(number, "no change helps", wished=len(failing))
         for _ in range(_MAX_ROUNDS):
-            found = self.solvers.integers(Program(lo, hi, aims.wished(), aims.required()))
+            found = self.solvers.integers(Program(lo, hi, aims.wished(), aims.required(), self.prefer))
             if not np.any(found.delta):
                 break
             after = self._changed(state, number, state.weights[number] + found.delta)
@@ -168,7 +169,7 @@ class Search:
         """Solve; pin what breaks and solve again; the state stays as it was where that does not end well."""
         lo, hi = _range(neuron.weights)
         for _ in range(_MAX_ROUNDS):
-            found = self.solvers.integers(Program(lo, hi, tuple(wishes), tuple(required)))
+            found = self.solvers.integers(Program(lo, hi, tuple(wishes), tuple(required), self.prefer))
             n = len(wishes)
             if not np.any(found.delta):
                 return state, Step(neuron.number, "no change helps", wished=n, optimal=found.optimal)

@@ -3,6 +3,7 @@
 Only reads results; knows no device, solver or model file.
 """
 
+from coverify.report.campaign_rows import CactusLine, CurvePoint, Radius
 from coverify.report.diagnosis import (
     AxisErrors,
     Diagnosis,
@@ -47,7 +48,9 @@ __all__ = [
     "AxisErrors",
     "BoardRow",
     "ByteRow",
+    "CactusLine",
     "Check",
+    "CurvePoint",
     "Device",
     "Diagnosis",
     "ErrorCount",
@@ -68,6 +71,7 @@ __all__ = [
     "PartRow",
     "Picture",
     "Query",
+    "Radius",
     "Repair",
     "Replay",
     "ReportError",

@@ -76,6 +76,7 @@ def _check_witnesses(folder: Path, sources: list[Source]) -> None:
     """ForgottenWitness for a witness file that no result of the folder names."""
     results = [source.result for source in sources]
     named = {base_name(q.witness) for r in results for q in r.queries or () if q.witness}
+    named |= {base_name(row.witness) for r in results for row in r.radii or () if row.witness}
     named |= {base_name(replay.witness) for r in results for replay in r.replays or ()}
     for path in sorted((*folder.glob("witness-*.zip"), *folder.glob("*/witness-*.zip"))):
         if path.name not in named:

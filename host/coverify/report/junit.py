@@ -13,6 +13,7 @@ from typing import Any
 
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
+from coverify.report.campaign_rows import Radius
 from coverify.report.merge import Source, overall
 from coverify.report.plain import plain
 from coverify.report.result import Result
@@ -57,6 +58,11 @@ def _cases(result: Result) -> Iterator[Any]:
         seen.append(query.verdict)
         yield _case(
             group, f"{number}: {query_name(query)}", query.verdict, query_evidence(query), query.time_s
+        )
+    for radius in result.radii or ():
+        seen.append(radius.verdict)
+        yield _case(
+            group, f"sample {radius.index}, radius", radius.verdict, radius_evidence(radius), radius.time_s
         )
     for replay in result.replays or ():
         seen.append(replay.verdict)
@@ -126,6 +132,19 @@ def query_evidence(query: Query) -> str:
         query.proof or "",
         query.note or "",
         query.detail or "",
+    ]
+    return "; ".join(text for text in known if text)
+
+
+def radius_evidence(radius: Radius) -> str:
+    """How far an input is certified and from where on attacked, and the files that show it."""
+    known = [
+        f"certified {radius.certified}" if radius.certified is not None else "nothing certified",
+        f"attacked {radius.attacked}" if radius.attacked is not None else f"no attack up to {radius.limit}",
+        f"certificate {radius.certificate}" if radius.certificate else "",
+        f"witness {radius.witness}" if radius.witness else "",
+        radius.proof or "",
+        radius.note or "",
     ]
     return "; ".join(text for text in known if text)
 

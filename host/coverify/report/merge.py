@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from coverify.report.campaign_rows import Radius
 from coverify.report.plain import plural
 from coverify.report.result import Result
 from coverify.report.rows import MAX_ROWS, ModelRef, Part, Query, Row
@@ -61,6 +62,9 @@ def merge(sources: Sequence[Source]) -> Result:
         kernels=_only([result.kernels for result in results]),
         diagnoses=_rows(sources, lambda result: result.diagnoses),
         queries=_rows(sources, lambda result: result.queries, picture=None),
+        radii=_rows(sources, lambda result: result.radii, picture=None),
+        curve=_only([result.curve for result in results]),
+        cactus=_only([result.cactus for result in results]),
         replays=_rows(sources, lambda result: result.replays),
         parts=tuple(source.part for source in sources),
         not_covered=tuple(
@@ -78,6 +82,7 @@ def overall(result: Result) -> Verdict:
     rows: list[Verdict] = [query.verdict for query in result.queries or ()]
     rows += [query.replay for query in result.queries or () if query.replay]
     rows += [replay.verdict for replay in result.replays or ()]
+    rows += [radius.verdict for radius in result.radii or ()]
     differs = bool(result.mismatches) or any(row.mismatching_samples for row in result.tensors or ())
     differs = differs or bool(result.diagnoses)
     # FLAKY is what differing bytes mean when they did not repeat
@@ -109,7 +114,13 @@ def gaps(sources: Sequence[Source]) -> list[str]:
     """What these results together do not show, as sentences."""
     queries = _all(sources, lambda result: result.queries)
     compared = any(source.result.tensors or source.result.bytes_compared for source in sources)
-    return [*_agreement_gaps(sources), *_query_gaps(queries, replay_verdicts(sources), compared)]
+    replays = replay_verdicts(sources)
+    radii = _all(sources, lambda result: result.radii)
+    return [
+        *_agreement_gaps(sources),
+        *_query_gaps(queries, replays, compared),
+        *_radius_gaps(radii, replays),
+    ]
 
 
 def _agreement_gaps(sources: Sequence[Source]) -> list[str]:
@@ -145,6 +156,17 @@ def _query_gaps(queries: Sequence[Query], replays: dict[str, Verdict], compared:
         said.append(
             f"{plural(still_open, 'query', 'queries')} left open (UNKNOWN): neither proved nor broken."
         )
+    return said
+
+
+def _radius_gaps(radii: Sequence[Radius], replays: dict[str, Verdict]) -> list[str]:
+    silent = sum(row.witness is not None and base_name(row.witness) not in replays for row in radii)
+    still_open = sum(not row.closed for row in radii)
+    said = []
+    if silent:
+        said.append(f"{plural(silent, 'counterexample')} of a largest radius not replayed on a device.")
+    if still_open:
+        said.append(f"{plural(still_open, 'input')} whose largest radius is not known exactly.")
     return said
 
 

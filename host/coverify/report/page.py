@@ -16,7 +16,7 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from coverify.report import plot, repair_table
+from coverify.report import curve_plot, plot, repair_table
 from coverify.report.heat import heat_url
 from coverify.report.merge import Source, base_name, overall, replay_of, replay_verdicts
 from coverify.report.picture import Panels, panels
@@ -87,6 +87,7 @@ def html(sources: Sequence[Source], merged: Result, title: str) -> str:
         diagnoses=[(source, row) for source in sources for row in source.result.diagnoses or ()],
         kernels=[(source, row) for source in sources for row in source.result.kernels or ()],
         verification=verification(sources),
+        campaigns=[s for s in sources if s.result.radii or s.result.curve or s.result.cactus],
         repairs=[
             (source, found, [(table, repair_table.plot(table)) for table in repair_table.tables(found)])
             for source in sources
@@ -145,6 +146,8 @@ def _environment() -> Environment:
         kind=lambda verdict: KINDS[exit_code(verdict)],
         meaning=lambda verdict: MEANINGS[verdict],
         overall=overall,
+        accuracy=lambda points: curve_plot.accuracy(points or ()),
+        cactus=lambda lines: curve_plot.cactus(lines or ()),
         digest=digest,
         heat=heat_url,
         grouped=grouped,

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, NoReturn
 from pydantic import AfterValidator, AwareDatetime, Field, ValidationError
 
 from coverify.files import replace_file
+from coverify.report.campaign_rows import CactusLine, CurvePoint, Radius
 from coverify.report.diagnosis import Diagnosis
 from coverify.report.errors import ResultFileError
 from coverify.report.kernel_rows import KernelRow
@@ -75,6 +76,10 @@ class Result(Row):
     diagnoses: Annotated[tuple[Diagnosis, ...], Field(max_length=MAX_ROWS)] | None = None
     kernels: Annotated[tuple[KernelRow, ...], Field(max_length=MAX_ROWS)] | None = None
     queries: Annotated[tuple[Query, ...], Field(max_length=MAX_ROWS)] | None = None
+    radii: Annotated[tuple[Radius, ...], Field(max_length=MAX_ROWS)] | None = None
+    curve: Annotated[tuple[CurvePoint, ...], Field(max_length=MAX_ROWS)] | None = None
+    """Of all inputs, how many are certified, attacked and open at each radius."""
+    cactus: Annotated[tuple[CactusLine, ...], Field(max_length=1000)] | None = None
     separations: Annotated[tuple[Separation, ...], Field(max_length=MAX_ROWS)] | None = None
     replays: Annotated[tuple[Replay, ...], Field(max_length=MAX_ROWS)] | None = None
     operators: Annotated[tuple[OperatorRow, ...], Field(max_length=MAX_ROWS)] | None = None

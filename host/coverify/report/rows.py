@@ -158,6 +158,20 @@ class Picture(Row):
         )
 
 
+class ReasonRow(Row):
+    """A fact that the proof of a HOLDS needs: a neuron's `value`, only its `bounds`, or a feature's `range`.
+
+    wire: 0 for the input; op_index: the operator that computes the neuron (None: the input, or the property).
+    """
+
+    what: Literal["value", "bounds", "range"]
+    wire: Count
+    op_index: Count | None = None
+    element: Count
+    lo: Int64
+    hi: Int64
+
+
 class Query(Row):
     """One property of one sample and how it was decided; `eps` in steps of the int8 input."""
 
@@ -179,6 +193,8 @@ class Query(Row):
     bounds: Annotated[tuple[tuple[Int64, Int64], ...], Field(max_length=MAX_PICTURE)] | None = None
     """Proved lowest and highest value of each output."""
     detail: Text | None = None
+    reasons: Annotated[tuple[ReasonRow, ...], Field(max_length=MAX_ROWS)] | None = None
+    """What the proof of a HOLDS needs, where that was asked."""
     replay: Verdict | None = None
     picture: Picture | None = None
     part: Text | None = None

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from coverify.report.campaign_rows import Radius
 from coverify.report.merge import Source, overall, replay_of, replay_verdicts
 from coverify.report.plain import digest, grouped, plural
 from coverify.report.result import Result
@@ -32,6 +33,9 @@ def headline(sources: Sequence[Source]) -> list[str]:
     queries, replays = _queries(sources), _replays(sources)
     if queries:
         said.append(f"{plural(len(queries), 'query', 'queries')}: {_told(counts(queries))}.")
+    radii = _radii(sources)
+    if radii:
+        said.append(f"Largest radius known exactly of {_closed(radii)}.")
     if replays:
         said.append(
             f"{plural(len(replays), 'witness', 'witnesses')} replayed on a device: {_told(counts(replays))}."
@@ -88,7 +92,10 @@ def _device(sources: Sequence[Source]) -> Step:
 
 
 def _verify(sources: Sequence[Source]) -> Step:
-    queries = _queries(sources)
+    queries, radii = _queries(sources), _radii(sources)
+    if radii and not queries:
+        verdict = worst(row.verdict for row in radii)
+        return Step("Proof and counterexample", verdict, "largest radii", f"known of {_closed(radii)}")
     if not queries:
         return Step("Proof or counterexample", None, "not asked", "no verification result")
     verdict = worst(query.verdict for query in queries)
@@ -111,6 +118,7 @@ def compared(sources: Sequence[Source]) -> list[str]:
     """What was compared with what, one sentence per result that says so."""
     said = [_compared_sentence(source.result) for source in _conforming(sources)]
     queries, replays = _queries(sources), _replays(sources)
+    radii = _radii(sources)
     proofs = sum(query.certificate is not None for query in queries)
     witnesses = sum(query.witness is not None for query in queries)
     if queries:
@@ -120,6 +128,14 @@ def compared(sources: Sequence[Source]) -> list[str]:
             f"{grouped(decided)} of {plural(len(queries), 'query', 'queries')} decided on the exact integers "
             "of the reference "
             f"(engine: {engines}); {plural(witnesses, 'witness file')}, {plural(proofs, 'certificate')}."
+        )
+    if radii:
+        n_queries = sum(row.queries for row in radii)
+        said.append(
+            f"The largest radius of {plural(len(radii), 'input')} by "
+            f"{plural(n_queries, 'query', 'queries')} on the exact integers of the reference; "
+            f"{plural(sum(row.witness is not None for row in radii), 'witness file')}, "
+            f"{plural(sum(row.certificate is not None for row in radii), 'certificate')}."
         )
     if replays:
         n_bytes = sum(row.bytes for replay in replays for row in replay.tensors)
@@ -162,6 +178,14 @@ def _queries(sources: Sequence[Source]) -> list[Query]:
 
 def _replays(sources: Sequence[Source]) -> list[Replay]:
     return [replay for source in sources for replay in source.result.replays or ()]
+
+
+def _radii(sources: Sequence[Source]) -> list[Radius]:
+    return [row for source in sources for row in source.result.radii or ()]
+
+
+def _closed(radii: Sequence[Radius]) -> str:
+    return f"{grouped(sum(row.closed for row in radii))} of {plural(len(radii), 'input')}"
 
 
 def counts(rows: Iterable[Query | Replay]) -> Counter[Verdict]:

@@ -17,16 +17,18 @@ from coverify.report.merge import base_name
 from coverify.report.plain import digest, grouped, plain, seconds
 from coverify.report.repair_text import render_repair
 from coverify.report.result import Result
-from coverify.report.rows import OperatorRow, OperatorSupport
+from coverify.report.rows import OperatorRow, OperatorSupport, Query
 from coverify.report.separations import summaries
 from coverify.report.verdict import MEANINGS, Verdict, exit_code
 
 MAX_LINES: Final = 40
 """Most rows of a table that are printed."""
+MAX_REASONS: Final = 40
+"""So many of the facts of one kind and operator are shown; the JSON has all."""
 
 FOLDED: Final = {
     "name", "where", "evidence", "note", "notes", "lowered to", "kernel", "concrete", "found", "to install",
-    "part", "file", "example",
+    "part", "file", "elements", "example",
 }  # fmt: skip
 """Columns whose cells may be broken into lines; all others stay whole."""
 
@@ -49,6 +51,7 @@ def render(result: Result, console: Console) -> None:
     _kernels(result, console)
     _diagnoses(result, console)
     _queries(result, console)
+    _radii(result, console)
     _separations(result, console)
     _replays(result, console)
     if result.repair is not None:
@@ -195,6 +198,40 @@ def _queries(result: Result, console: Console) -> None:
             _verdict(row.verdict),
             *map(_cell, (row.engine, seconds(row.time_s), row.label, row.predicted, evidence)),
         )
+    _print(table, len(rows), console)
+    for row in rows[:MAX_LINES]:
+        if row.detail:
+            console.print(Text(plain(f"{query_name(row)}: {row.detail}", 600)))
+        if row.reasons:
+            _reasons(row, console)
+
+
+def _reasons(row: Query, console: Console) -> None:
+    """The facts that a proof needs, those of one operator together."""
+    table = _table(f"What {query_name(row)} rests on", "where", "what", "elements")
+    groups: dict[tuple[str, str], list[str]] = {}
+    for r in row.reasons or ():
+        where = "input" if r.wire == 0 else "the property" if r.op_index is None else f"operator {r.op_index}"
+        limits = "" if r.what == "value" else f" in {r.lo}..{r.hi}"
+        groups.setdefault((where, r.what), []).append(f"{r.element}{limits}")
+    for (where, what), elements in groups.items():
+        more = f", … {len(elements) - MAX_REASONS} more" if len(elements) > MAX_REASONS else ""
+        table.add_row(_cell(where), _cell(what), _cell(f"{', '.join(elements[:MAX_REASONS])}{more}"))
+    _print(table, len(groups), console)
+
+
+def _radii(result: Result, console: Console) -> None:
+    rows = result.radii or ()
+    if not rows:
+        return
+    columns = ("sample", "certified", "attacked", "closed", "engine", "time", "label", "became", "evidence")
+    table = _table("Largest radius", *columns)
+    for row in rows[:MAX_LINES]:
+        files = ", ".join(base_name(name) for name in (row.certificate, row.witness) if name)
+        closed = Text("yes" if row.closed else "no", style=STYLES[exit_code(row.verdict)])
+        radii = (f"sample {row.index}", row.certified, row.attacked)
+        more = (row.engines, seconds(row.time_s), row.label, row.predicted, files or None)
+        table.add_row(*map(_cell, radii), closed, *map(_cell, more))
     _print(table, len(rows), console)
 
 

@@ -21,6 +21,10 @@ class MissingPackage(BadInput):
         self.engine, self.distribution, self.hint = engine, distribution, hint
         super().__init__(f"engine {engine} needs the package {distribution}, which is not installed: {hint}")
 
+    def __reduce__(self) -> tuple[type[MissingPackage], tuple[str, str, str]]:
+        """It comes from another machine."""
+        return MissingPackage, (self.engine, self.distribution, self.hint)
+
 
 class BadWitness(BadInput):
     """A witness file that cannot be trusted: damaged, too large, of another schema, or contradicting
@@ -37,6 +41,10 @@ class EngineFault(CoverifyError):
         super().__init__(
             f"internal error: engine {engine}: {why}; please report it with the model and the query"
         )
+
+    def __reduce__(self) -> tuple[type[EngineFault], tuple[str, str]]:
+        """It comes out of a child process, or from another machine."""
+        return EngineFault, (self.engine, self.why)
 
 
 class CannotDecide(Exception):

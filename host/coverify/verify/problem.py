@@ -58,7 +58,13 @@ class Problem:
         for start in range(0, len(x), self.batch):
             yield x[start : start + self.batch]
 
+    def breaks(self, x: IntArray) -> bool:
+        """Is x, int [n], a point of the region whose label is not the query's?"""
+        return self.query.contains(x) and int(self.labels(x[None])[0]) != self.query.label
+
     def first_violation(self, x: IntArray) -> I64Array | None:
-        """The first row of x whose label is not the query's, or None."""
+        """The first row of x within the changes allowed whose label is not the query's, or None."""
+        if self.query.changes is not None:
+            x = x[(x != self.query.x0).sum(axis=1) <= self.query.changes]
         broken = np.flatnonzero(self.labels(x) != self.query.label)
         return x[broken[0]].astype(np.int64) if len(broken) else None

@@ -38,10 +38,10 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, eq=False)
 class Robustness:
-    """Every x with lo <= x <= hi keeps the label.
+    """Every x with lo <= x <= hi that differs from x0 in at most `changes` features keeps the label.
 
     x0: int16 [n], the base input; lo, hi: int64 [n] within the network's input range (int8 codes, or 0..255
-    for pixels); eps: the radius in codes, as asked.
+    for pixels); eps: the radius in codes, as asked; changes: None for any number of features.
     """
 
     x0: I16Array
@@ -49,6 +49,7 @@ class Robustness:
     eps: int
     lo: I64Array
     hi: I64Array
+    changes: int | None = None
 
     @staticmethod
     def around(
@@ -82,12 +83,23 @@ class Robustness:
 
     @property
     def n_points(self) -> int:
-        """How many inputs the box holds (a Python integer: it may be huge)."""
-        return math.prod(int(n) for n in self.hi - self.lo + 1)
+        """How many inputs the region holds (a Python integer: it may be huge)."""
+        sizes = [int(n) for n in self.hi - self.lo + 1]
+        return math.prod(sizes) if self.changes is None else _few_changes(sizes, self.changes)
 
     def contains(self, x: IntArray) -> bool:
-        """Is x, int [n], a point of the box?"""
-        return x.shape == self.lo.shape and bool(np.all((self.lo <= x) & (x <= self.hi)))
+        """Is x, int [n], a point of the region?"""
+        inside = x.shape == self.lo.shape and bool(np.all((self.lo <= x) & (x <= self.hi)))
+        return inside and (self.changes is None or int((x != self.x0).sum()) <= self.changes)
+
+
+def _few_changes(sizes: list[int], changes: int) -> int:
+    """How many points of a box of these sizes differ from one of them in at most so many places."""
+    ways = [1] + [0] * min(changes, len(sizes))  # by the number of changed places
+    for size in sizes:
+        for k in range(len(ways) - 1, 0, -1):
+            ways[k] += ways[k - 1] * (size - 1)
+    return sum(ways)
 
 
 @dataclass(frozen=True, eq=False)

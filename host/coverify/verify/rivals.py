@@ -20,6 +20,7 @@ from coverify.verify.decision import Decision, decision
 from coverify.verify.difference import Differences
 from coverify.verify.engines.interval import open_rivals, rival_claim
 from coverify.verify.errors import CannotDecide
+from coverify.verify.few_changes import region_bounds
 from coverify.verify.lagrangian import Lagrangian
 from coverify.verify.problem import Problem
 from coverify.verify.query import I64Array, Outcome
@@ -175,6 +176,6 @@ def search(
     engine: str, ask: Ask, problem: Problem, deadline: Deadline, seed: int, parts: bool = True
 ) -> Outcome:
     """HOLDS, VIOLATED or UNKNOWN; CannotDecide, OutOfTime."""
-    boxes = wire_bounds(problem.program, problem.query.lo, problem.query.hi, deadline)
+    boxes = region_bounds(problem, deadline)
     last = decision(problem.program, boxes, deadline)
     return Search(engine, ask, problem, boxes, last, deadline, seed, parts).run()

@@ -3,8 +3,9 @@
 A `.zip` with `witness.json` (schema coverify-witness/1), `model.tflite` or `model.npz` (a fixed-point
 network), `x0.npy` (the base input), `input.npy` (the counterexample; both int8, or int16 for a fixed-point
 network, whose inputs are pixels) and `expected/t<tensor>.npy` for every tensor that an operator or a layer
-writes. Written atomically and byte for byte the same for the same witness. Read as untrusted data: only these
-names, bounded sizes, no pickles, every digest checked; anything else is a `BadWitness`.
+writes; of a property other than "the label stays" also `lo.npy` and `hi.npy` (its ranges). Written atomically
+and byte for byte the same for the same witness. Read as untrusted data: only these names, bounded sizes, no
+pickles, every digest checked; anything else is a `BadWitness`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from coverify.files import replace_file
 from coverify.npy import BadArray, opened_zip, parse_npy, read_member
+from coverify.verify.breach import Breach
 from coverify.verify.errors import BadWitness
+from coverify.verify.property.written import Written, written
+from coverify.verify.property.written import read as read_formula
+from coverify.verify.query import IntArray
 
 Kind = Literal["tflite", "npz"]
 
@@ -64,11 +69,22 @@ class _Property(_Strict):
     note: Text = ""
 
 
+class _Claim(_Strict):
+    kind: Literal["claim"]
+    words: Text
+    formula: Written
+    label: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+    changes: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+    raised: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+    index: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    note: Text = ""
+
+
 class _Document(_Strict):
     schema_: Literal["coverify-witness/1"] = Field(alias="schema")
     model: _Model
     profile: Text
-    property: _Property
+    property: Annotated[_Property | _Claim, Field(discriminator="kind")]
     got: Annotated[int, Field(ge=0, lt=2**31)]
     engine: Text
     seed: Int64
@@ -79,7 +95,7 @@ class _Document(_Strict):
 @dataclass(frozen=True, eq=False)
 class Witness:
     """`x` is within eps of `x0`, and the network, run as `profile` says, gives it `predicted` and not
-    `label`.
+    `label`; with `breach`: it is in the breach's region, and breaks its property.
 
     model: the bytes of the file model_name, whose format is `kind`; x0, x: int8 (tflite) or int16 (npz), of
     one shape; tensors: tensor index → what an operator writes on x, int8 or int32; index: the number of x0 in
@@ -101,6 +117,7 @@ class Witness:
     note: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     kind: Kind = "tflite"
+    breach: Breach | None = None
 
     @property
     def model_sha256(self) -> str:
@@ -116,6 +133,8 @@ class Witness:
         if not self.x0.dtype == self.x.dtype == _CODES[self.kind]:
             raise BadWitness(f"the inputs of a .{self.kind} network are {_CODES[self.kind].__name__}")
         members = {f"model.{self.kind}": self.model, _BASE: _npy(self.x0), _INPUT: _npy(self.x)}
+        if self.breach is not None:
+            members |= {_LO: _npy(self.breach.lo), _HI: _npy(self.breach.hi)}
         members |= {f"expected/t{t}.npy": _npy(self.tensors[t]) for t in sorted(self.tensors)}
         document = self._document({name: hashlib.sha256(data).hexdigest() for name, data in members.items()})
         text = document.model_dump_json(indent=1, by_alias=True) + "\n"
@@ -137,9 +156,7 @@ class Witness:
                 schema=SCHEMA,
                 model=_Model(file=self.model_name, sha256=files[f"model.{self.kind}"]),
                 profile=self.profile,
-                property=_Property(
-                    kind="robustness", label=self.label, eps=self.eps, index=self.index, note=self.note[:1000]
-                ),
+                property=self._property(),
                 got=self.predicted,
                 engine=self.engine,
                 seed=self.seed,
@@ -148,6 +165,21 @@ class Witness:
             )
         except ValidationError as err:
             raise BadWitness(f"the witness cannot be written: {_first(err)}") from err
+
+    def _property(self) -> _Property | _Claim:
+        note = self.note[:1000]
+        if self.breach is None:
+            return _Property(kind="robustness", label=self.label, eps=self.eps, index=self.index, note=note)
+        return _Claim(
+            kind="claim",
+            words=self.breach.words[:1000],
+            formula=written(self.breach.formula),
+            label=self.label,
+            changes=self.breach.changes,
+            raised=self.breach.raised,
+            index=self.index,
+            note=note,
+        )
 
     @staticmethod
     def read(path: Path | str) -> Witness:
@@ -175,7 +207,7 @@ def _members(archive: zipfile.ZipFile) -> dict[str, bytes]:
     names = [info.filename for info in infos]
     if len(infos) > MAX_MEMBERS or len(set(names)) != len(names):
         raise BadArray("it has too many members, or two of one name")
-    known = {**_LIMITS, **dict.fromkeys(_MODELS, MAX_MODEL_BYTES)}
+    known = {**_LIMITS, **_OPTIONAL, **dict.fromkeys(_MODELS, MAX_MODEL_BYTES)}
     foreign = [name for name in names if not (name in known or _EXPECTED.fullmatch(name))]
     if foreign:
         raise BadArray(f"a member that does not belong there: {foreign[0][:100]!r}")
@@ -196,6 +228,10 @@ _LIMITS: Final = {
 }
 
 
+_LO, _HI = "lo.npy", "hi.npy"
+_OPTIONAL: Final = {_LO: MAX_ARRAY_BYTES, _HI: MAX_ARRAY_BYTES}
+
+
 def _parsed(members: dict[str, bytes]) -> Witness:
     """The witness from its members, all digests and shapes checked."""
     try:
@@ -211,10 +247,16 @@ def _parsed(members: dict[str, bytes]) -> Witness:
     x0, x = (_codes(members, name, _CODES[_MODELS[model]]) for name in (_BASE, _INPUT))
     if x0.shape != x.shape:
         raise BadArray(f"{_BASE} is {list(x0.shape)}, {_INPUT} is {list(x.shape)}")
-    if x.size and int(np.abs(x.astype(np.int64) - x0.astype(np.int64)).max()) > document.property.eps:
-        raise BadArray(f"{_INPUT} is more than eps = {document.property.eps} from {_BASE}")
-    if document.got == document.property.label:
-        raise BadArray("it states that the label stays: it breaks nothing")
+    said = document.property
+    apart = int(np.abs(x.astype(np.int64) - x0.astype(np.int64)).max(initial=0))
+    breach = _breach(said, members, x0, x) if isinstance(said, _Claim) else None
+    if isinstance(said, _Property):
+        if _OPTIONAL.keys() & members.keys():
+            raise BadArray(f"{_LO} and {_HI} do not belong there")
+        if apart > said.eps:
+            raise BadArray(f"{_INPUT} is more than eps = {said.eps} from {_BASE}")
+        if document.got == said.label:
+            raise BadArray("it states that the label stays: it breaks nothing")
     return Witness(
         model=members[model],
         kind=_MODELS[model],
@@ -222,16 +264,37 @@ def _parsed(members: dict[str, bytes]) -> Witness:
         profile=document.profile,
         x0=x0,
         x=x,
-        label=document.property.label,
+        label=said.label if said.label is not None else document.got,
         predicted=document.got,
-        eps=document.property.eps,
+        eps=said.eps if isinstance(said, _Property) else apart,
         tensors=_tensors(members),
         engine=document.engine,
         seed=document.seed,
         index=document.property.index,
         note=document.property.note,
         versions=document.versions,
+        breach=breach,
     )
+
+
+def _breach(said: _Claim, members: dict[str, bytes], x0: IntArray, x: IntArray) -> Breach:
+    """What the property of the file is, the inputs being in its region."""
+    missing = sorted(_OPTIONAL.keys() - members.keys())
+    if missing:
+        raise BadArray(f"there is no {missing[0]}")
+    ends = [parse_npy(members[name]) for name in (_LO, _HI)]
+    if any(end.dtype != np.int16 for end in ends):
+        raise BadArray(f"{_LO} and {_HI} must hold int16")
+    try:
+        formula = read_formula(said.formula)
+    except ValueError as err:
+        raise BadArray(f"{_JSON}: {err}") from err
+    lo, hi = (end.astype(np.int16) for end in ends)
+    breach = Breach(said.words, formula, lo, hi, said.changes, said.raised)
+    why = breach.outside(x0, x)
+    if why is not None:
+        raise BadArray(why)
+    return breach
 
 
 def _tensors(members: dict[str, bytes]) -> dict[int, NDArray[np.generic]]:

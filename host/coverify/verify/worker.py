@@ -52,6 +52,7 @@ class Worker:
     jobs: int = 1
     _children: dict[str, SolverProcess] = field(default_factory=dict, init=False)
     _starting: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _stopped: bool = field(default=False, init=False)
 
     def __enter__(self) -> Worker:
         return self
@@ -63,6 +64,13 @@ class Worker:
         """End all children."""
         for place in list(self._children):
             self._end(place)
+
+    def stop(self) -> None:
+        """From another thread: end all children, now and for good; what is under way becomes UNKNOWN."""
+        with self._starting:
+            self._stopped = True
+            for child in list(self._children.values()):
+                child.process.kill()
 
     def _end(self, place: str) -> str:
         """End one child, if it is there; what it said last."""
@@ -122,7 +130,7 @@ class Worker:
     def _started(self, place: str, over: threading.Event | None) -> SolverProcess:
         """The running child of that place, with the network loaded.  Raises EOFError when it is over."""
         with self._starting:
-            if over is not None and over.is_set():
+            if self._stopped or (over is not None and over.is_set()):
                 raise EOFError
             child = self._children.get(place)
             if child is None:

@@ -14,6 +14,8 @@ import pytest
 import fixed_point_networks
 from coverify.check import Rejected, check
 from coverify.check.certificate import MAX_MEMBERS
+from coverify.check.certificate import network as read_network
+from model_builder import Builder
 from oracle import ROOT
 
 spec = importlib.util.spec_from_file_location("certificates", ROOT / "tests" / "fuzz" / "certificates.py")
@@ -166,6 +168,46 @@ def test_a_network_of_too_many_products_is_not_built(tmp_path):
     why_rejected(tmp_path, fuzz.packed(parts))
 
 
+def test_a_network_that_gives_the_logits_beside_a_softmax_is_not_taken_for_one_that_gives_the_softmax():
+    b = Builder()
+    logits = b.fully_connected(b.input((1, 2), 0.05, 0), np.array([[5, 3], [5, 4]]), None, 0.001, 0.001, 0, 0)
+    assert read_network(b.finish(b.softmax(logits, 1.0)), "tflm").softmax is not None
+    b = Builder()
+    logits = b.fully_connected(b.input((1, 2), 0.05, 0), np.array([[5, 3], [5, 4]]), None, 0.001, 0.001, 0, 0)
+    b.softmax(logits, 1.0)
+    with pytest.raises(Rejected):
+        read_network(b.finish(logits), "tflm")
+
+
+def test_an_operator_that_reads_a_constant_for_its_input_is_refused():
+    b = Builder()
+    x = b.fully_connected(b.input((1, 2), 0.05, 0), np.array([[5, 3], [5, 4]]), None, 0.1, 0.1, 0, 0)
+    constant = b.constant(np.array([[1, 2]]), 0.1, 0)
+    y = b.fully_connected(constant, np.array([[1, 3], [2, 4]]), None, 0.1, 0.1, 0, 0)
+    assert x != y
+    with pytest.raises(Rejected, match="constants alone"):
+        read_network(b.finish(y), "tflm")
+
+
+def test_constants_that_many_tensors_share_are_not_copied_for_each():
+    content = shared_constant(n_tensors=3000)
+    start = time.process_time()
+    with pytest.raises(Rejected):
+        read_network(content, "tflm")
+    assert time.process_time() - start < 5
+
+
+def shared_constant(n_tensors: int) -> bytes:
+    """A network of so many dense layers on one constant of 4 MiB."""
+    b = Builder()
+    x, w = b.input((1, 2048), 0.05, 0), b.constant(np.zeros((2048, 2048), np.int8), 0.1, 0)
+    for _ in range(n_tensors):
+        y = b.activation((1, 2048), 0.1, 0)
+        b.op("FULLY_CONNECTED", [x, w], y, 8)
+        x = y
+    return b.finish(x)
+
+
 def test_mutated_files_are_checked_within_a_gigabyte(tmp_path):
     script = f"""
 import resource, sys, pathlib
@@ -181,7 +223,8 @@ for path in sorted(pathlib.Path({str(tmp_path)!r}).glob("*.zip")):
     rng = np.random.default_rng(8)
     whole = fuzz.sources(1, seed=8)
     for k in range(60):
-        data = fuzz.mutated(*(whole[int(i)] for i in rng.integers(len(whole), size=2)), rng)
+        one, two = rng.integers(len(whole), size=2).tolist()
+        data = fuzz.mutated(whole[one], fuzz.members(whole[two]), rng)
         (tmp_path / f"{k}.zip").write_bytes(data)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr

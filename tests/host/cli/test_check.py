@@ -35,6 +35,23 @@ def test_a_damaged_certificate_is_no_proof(tmp_path):
     assert "rejected" in done.result["queries"][0]["note"]
 
 
+def test_of_several_certificates_the_accepted_ones_are_counted_and_each_has_its_row(tmp_path):
+    path = verified(tmp_path)
+    (tmp_path / "none.zip").write_bytes(b"no certificate")
+    done = coverify("check", path, tmp_path / "none.zip", path, "--json", "-")
+    assert done.code == 4
+    assert done.result["message"].startswith("2 of 3 certificates accepted")
+    assert [row["verdict"] for row in done.result["queries"]] == ["HOLDS", "UNKNOWN", "HOLDS"]
+
+
+def test_a_certificate_beyond_the_budget_is_rejected_with_the_number_that_it_needs(tmp_path):
+    path = verified(tmp_path)
+    done = coverify("check", path, "--budget", 1000, "--json", "-")
+    assert done.code == 4
+    assert "the budget is 1.0e+03" in done.result["queries"][0]["note"]
+    assert coverify("check", path, "--budget", 1e9).code == 0
+
+
 def test_a_file_that_is_not_there_is_bad_input(tmp_path):
     done = coverify("check", tmp_path / "none.zip")
     assert done.code == 2

@@ -7,7 +7,7 @@ import pytest
 
 from coverify.repair.bench import Bench
 from coverify.repair.cases import Cases
-from coverify.repair.demands import Neuron, by_class
+from coverify.repair.demands import Neuron, by_class, by_code, by_status
 from coverify.repair.job import Plan, RepairTests, repair
 from coverify.repair.layer import layers_of
 from coverify.repair.observation import Observation
@@ -65,7 +65,7 @@ def test_the_class_is_as_wanted_exactly_where_a_demand_is_met(number, softmax):
             assert met == (after[able] == wanted[able]).tolist()
             unable = sorted(set(failing.tolist()) - set(able.tolist()))
             assert np.all(after[unable] != wanted[unable])
-            if all(demand.short(delta) == 0 for demand in required):
+            if wishes and all(demand.short(delta) == 0 for demand in required):
                 assert np.array_equal(after[passing], wanted[passing])
 
 
@@ -183,3 +183,54 @@ def test_the_reference_of_a_repaired_pair_is_the_patched_file():
         Reference(Model.from_bytes(after.reference.model.content)).run(tests.x).argmax(axis=1),
         tflm_classes(after.reference.model.content, tests.x),
     )
+
+
+@pytest.mark.parametrize(("make", "number"), [(mlp, 0), (cnn, 0), (cnn, 1)])
+def test_status_and_codes_are_as_wished_exactly_where_a_demand_is_met(make, number):
+    made, rng = make(5), np.random.default_rng(3)
+    x = made.inputs(6, 4)
+    layer = layers_of(made.paired().reference)[number]
+    bench = Bench(layer, x)
+    quantization = layer.kernel.node.output.quantization
+    noise = rng.normal(0, 25, bench.outputs.shape)
+    real = ((bench.outputs - quantization.zero_point + noise) * float(quantization.scale)).astype(np.float32)
+    tests, n_wishes = np.arange(6), 0
+    for neuron in range(min(3, layer.n_neurons)):
+        here = Neuron(bench, neuron, layer.weights[neuron], bench.outputs)
+        aims = real[:, :, neuron]
+        on = by_status(here, aims, tests)
+        near = by_code(here, aims, tests, 1)
+        wrong_on = (bench.outputs[:, :, neuron] > quantization.zero_point) != (aims > 0)
+        target = np.rint(aims.astype(np.float64) / float(quantization.scale)) + quantization.zero_point
+        target = np.clip(target, layer.rule.lo, layer.rule.hi)
+        far = np.abs(target - bench.outputs[:, :, neuron]) > 1
+        assert len(on) == min(int(wrong_on.sum()), 64)
+        assert len(near) == min(int(far.sum()), 64)
+        n_wishes += len(on) + len(near)
+        for _ in range(5):
+            weights = np.clip(
+                layer.weights[neuron] + rng.integers(-30, 31, layer.weights.shape[1]), -127, 127
+            )
+            delta, after = weights - layer.weights[neuron], bench.column(neuron, weights)
+            if len(on) < 64:
+                now_on = (after > quantization.zero_point) == (aims > 0)
+                assert sum(wish.short(delta) == 0 for wish in on) == int(np.sum(now_on & wrong_on))
+            if len(near) < 64:
+                now_near = np.abs(target - after) <= 1
+                assert sum(wish.short(delta) == 0 for wish in near) == int(np.sum(now_near & far))
+    assert n_wishes > 10
+
+
+@pytest.mark.parametrize("criterion", ["status", "codes"])
+def test_no_criterion_breaks_a_passing_test(criterion):
+    made = mlp(2)
+    tests = repair_tests(made, 40, 8)
+    pre = np.maximum(_first_layer_of(made, tests.x), 0)[:, None, :].astype(np.float32)
+    tests = RepairTests(tests.x, tests.wanted, Observation(tests.wanted, {0: pre}))
+    before = tflm_classes(made.quantized, tests.x)
+    plan = Plan(layers=(0,), neurons=4, criterion=criterion)
+    with Solvers(seconds=0.1) as solvers:
+        after, _ = repair(made.paired(), tests, plan, solvers)
+    now = tflm_classes(after.reference.model.content, tests.x)
+    passing = before == tests.wanted
+    assert np.array_equal(now[passing], before[passing])

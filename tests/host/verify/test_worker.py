@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import os
 import signal
 import time
@@ -10,8 +11,9 @@ import time
 import numpy as np
 import pytest
 
+from coverify.verify.child import receive, send
 from coverify.verify.engines import confirm
-from coverify.verify.errors import BadQuery, EngineFault
+from coverify.verify.errors import BadQuery, EngineFault, MissingPackage
 from coverify.verify.query import Outcome, Robustness, Verdict
 from coverify.verify.worker import Worker
 from tflm_int8.program.linear import Dense
@@ -83,6 +85,25 @@ def test_a_counterexample_that_is_none_is_an_engine_fault(problem_of, witness):
     problem = dataclasses.replace(problem_of(0), program=subtraction(2), query=query(5, 3))
     with pytest.raises(EngineFault):
         confirm(problem, Outcome.violated("lying", np.array(witness)))
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [EngineFault("bab", "its counterexample keeps the label"), MissingPackage("z3", "z3-solver", "pip")],
+)
+def test_a_fault_comes_whole_out_of_a_child(fault):
+    pipe = io.BytesIO()
+    send(pipe, fault)
+    pipe.seek(0)
+    received = receive(pipe)
+    assert (type(received), str(received), vars(received)) == (type(fault), str(fault), vars(fault))
+
+
+def test_a_stopped_worker_decides_nothing_more():
+    with Worker(subtraction(2)) as worker:
+        assert worker.decide(query(6, 3)).verdict is Verdict.HOLDS
+        worker.stop()
+        assert worker.decide(query(6, 3)).verdict is Verdict.UNKNOWN
 
 
 def test_an_unknown_engine_is_refused():

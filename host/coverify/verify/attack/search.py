@@ -20,9 +20,10 @@ from coverify.verify.attack.climb import Rows, Stairs, climb
 from coverify.verify.attack.coordinates import polish
 from coverify.verify.attack.moves import Neighbourhood, neighbourhood
 from coverify.verify.attack.runner import Found, Runner
-from coverify.verify.attack.score import F64Array, Score
+from coverify.verify.attack.score import Score
 from coverify.verify.bounds import wire_bounds
 from coverify.verify.deadline import Deadline, OutOfTime
+from coverify.verify.errors import CannotDecide
 from coverify.verify.problem import Problem
 from coverify.verify.query import I64Array
 from tflm_int8.program.concrete import OutsideDomain
@@ -37,10 +38,12 @@ _ELEMENTS = 1 << 17
 """Elements of all wires that a round's rows should hold."""
 _POLISHED = 3
 _POLISH_ROUNDS = 40
-_SPREADS, _FOCI = (0.02, 0.1, 0.3), (0.08, 0.15, 0.5)
+_SPREADS, _FOCI = (0.05, 0.1, 0.3), (0.05, 0.1, 0.2)
 """How the stairs are smoothed (see climb.py): each row draws one of each."""
 _SHAKEN = 0.2
 """The share of the features that a shaken point draws anew."""
+_KINDS = 3
+"""Of so many starts one is a random point and one a random corner; what is left are shaken best points."""
 
 
 def search(
@@ -48,8 +51,11 @@ def search(
 ) -> I64Array | None:
     """A point of the box, int64 [n], that the whole program gives another label; None when none was found.
 
-    starts: int [n] each.  Raises CannotDecide (a program that is not defined on all of the box).
+    starts: int [n] each.  Raises CannotDecide (a program that is not defined on all of the box, or a query that
+    limits how many features change).
     """
+    if problem.query.changes is not None:
+        raise CannotDecide("this search moves every feature; the query allows few changes")
     try:
         attack = Attack.of(problem, deadline, seed)
         attack.begin(starts)
@@ -130,14 +136,9 @@ class Attack:
     def _start(self, rival: int) -> I64Array:
         """A random point, a random corner, or the rival's best point, shaken."""
         lo, hi = self.runner.lo, self.runner.hi
-        kind, anywhere = self.rng.integers(3), self.rng.integers(lo, hi + 1)
+        kind, anywhere = self.rng.integers(_KINDS), self.rng.integers(lo, hi + 1)
         if kind == 0:
             return anywhere
         if kind == 1:
             return np.where(self.rng.random(len(lo)) < 0.5, lo, hi)
         return np.where(self.rng.random(len(lo)) < _SHAKEN, anywhere, self.best[rival][0])
-
-
-def scores(attack: Attack) -> F64Array:
-    """The best score of every rival that is left, in their order: how close the search came."""
-    return np.array([attack.best[j][1] for j in attack.runner.score.rivals.tolist()])

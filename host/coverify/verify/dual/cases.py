@@ -65,7 +65,11 @@ class Cases:
 
     @staticmethod
     def of(relaxation: Relaxation, natural: Boxes) -> Cases | None:
-        """The first such stairs of a program, if any."""
+        """The first such stairs of a program, if any; none where few features may change, as the squares take
+        every input to its ends.
+        """
+        if relaxation.few is not None:
+            return None
         for wire in relaxation.scalars:
             step = relaxation.steps[wire - 1]
             if isinstance(step, Staircase) and step.source:

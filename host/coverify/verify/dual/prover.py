@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from coverify.verify.bounds import Box, wire_bounds
+from coverify.verify.bounds import Box
 from coverify.verify.deadline import Deadline
 from coverify.verify.decision import Decision, decision
 from coverify.verify.dual.claim import Claims, Rival
 from coverify.verify.dual.relaxation import Relaxation
 from coverify.verify.dual.search import Search
 from coverify.verify.dual.tree import Node, Script
+from coverify.verify.few_changes import FewChanges, region_bounds
 from coverify.verify.problem import Problem
 from coverify.verify.query import Argument
 from tflm_int8.program.primitives import Program
@@ -31,9 +32,10 @@ class Prover:
     @staticmethod
     def of(problem: Problem, deadline: Deadline) -> Prover:
         """Raises CannotDecide (a primitive without a dual bound, a softmax out of reach), OutOfTime."""
-        boxes = wire_bounds(problem.program, problem.query.lo, problem.query.hi, deadline)
+        boxes = region_bounds(problem, deadline)
         last = decision(problem.program, boxes, deadline)
         relaxation = _relaxation(problem.program, last.wire)
+        relaxation.few = FewChanges.of(problem.query)
         claims = Claims(relaxation, problem.query.label)
         upto = [(box.lo, box.hi) for box in boxes[: last.wire + 1]]
         search = Search(problem, relaxation, claims, upto, deadline)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coverify.verify.errors import CannotDecide
+from coverify.verify.few_changes import FewChanges
 from coverify.verify.query import I64Array
 from coverify.verify.stairs import edges_of
 from tflm_int8.program.primitives import (
@@ -81,6 +82,7 @@ class Relaxation:
 
     def __init__(self, program: Program, logits: int) -> None:
         self.program, self.logits = program, logits
+        self.few: FewChanges | None = None
         self.steps = program.steps[:logits]
         self.edges: dict[int, I64Array] = {}
         self.uniform: dict[int, bool] = {}
@@ -187,6 +189,8 @@ class Relaxation:
                     done.asked[0] = nu
                     lo, hi = boxes[0]
                     x = np.where(nu > 0, hi, lo)
+                    if self.few is not None:
+                        x = self.few.corner(nu, x, lo, hi)
                     done.value[0] = x
                     done.bound += self._held(nu * x, exact).sum(axis=1)
                     continue

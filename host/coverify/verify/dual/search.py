@@ -39,6 +39,8 @@ TIGHTEN_EVERY = 3
 PLAIN = 60
 """So many parts are bounded without cases at first: what is easy is quicker so."""
 """A part is tightened when its depth is a multiple of this."""
+MOST = 128
+"""So many accumulators of a layer are bounded at a time, those on which the bound hangs most."""
 _WEIGHTS = (0.03, 0.1, 0.3, 0.6, 1.0, 2.0, 5.0)
 
 
@@ -279,14 +281,17 @@ class Search:
         assert node.boxes is not None
         lo, hi = node.boxes[source]
         unstable = np.flatnonzero(node.boxes[wire][1] > node.boxes[wire][0])
-        n = len(unstable)
-        if not n:
+        if not len(unstable):
             return True
         boxes: Boxes = [(a[None], b[None]) for a, b in node.boxes]
         pieces = self.relaxation.pieces(boxes, self._natural, False)
         star = evaluate(
             self.relaxation, self._rows([node]), boxes, pieces, {w: v[None] for w, v in node.start.items()}
         )
+        if len(unstable) > MOST and wire in star.multipliers:
+            weight = np.abs(star.multipliers[wire][0, unstable]) * (hi - lo)[unstable]
+            unstable = np.sort(unstable[np.argsort(-weight, kind="stable")[:MOST]])
+        n = len(unstable)
         base = np.zeros((2 * n, len(lo)))
         sign = np.repeat([1, -1], n)
         element = np.tile(unstable, 2)
@@ -294,8 +299,9 @@ class Search:
         own = self.relaxation.evaluate({source: base}, boxes, pieces, {})
         unit = np.tile((hi - lo)[unstable], 2) / max(1.0, star.bound[0] / UNIT)
         best, at = self.relaxation.combined(own, star, np.zeros(2 * n), boxes, pieces), np.zeros(2 * n)
-        for weight in _WEIGHTS:
-            m = unit * weight
+        for share in _WEIGHTS:
+            self.deadline.check()
+            m = unit * share
             bound = self.relaxation.combined(own, star, m, boxes, pieces)
             better = bound < best
             best, at = np.where(better, bound, best), np.where(better, m, at)
@@ -305,33 +311,14 @@ class Search:
             return True
         m = np.rint(at * 256) / 256
         return self._apply(
-            node,
-            boxes,
-            pieces,
-            source,
-            element[useful],
-            sign[useful],
-            base[useful],
-            own,
-            star,
-            m[useful],
+            node, boxes, pieces, source, element[useful], sign[useful], base[useful], own, star, m[useful],
             useful,
-        )
+        )  # fmt: skip
 
     def _apply(
-        self,
-        node: Node,
-        boxes: Boxes,
-        pieces: dict[int, Pieces],
-        source: int,
-        element: I64Array,
-        sign: I64Array,
-        base: F64Array,
-        own: Pass,
-        star: Pass,
-        m: F64Array,
-        useful: I64Array,
-    ) -> bool:
+        self, node: Node, boxes: Boxes, pieces: dict[int, Pieces], source: int, element: I64Array,
+        sign: I64Array, base: F64Array, own: Pass, star: Pass, m: F64Array, useful: I64Array,
+    ) -> bool:  # fmt: skip
         """Evaluate the chosen rows exactly and narrow the boxes."""
         rows = self._rows([node])
         k = len(useful)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from coverify.verify.deadline import Deadline, OutOfTime
-from coverify.verify.engines import attack, bab, dual, enumerate, interval
+from coverify.verify.engines import attack, bab, dual, enumerate, few, interval
 from coverify.verify.engines.linear import LinearSolver
 from coverify.verify.engines.packages import require
 from coverify.verify.engines.smt import Smt
@@ -37,6 +37,9 @@ ENGINES: dict[str, Engine] = {
     "marabou": LinearSolver("marabou"),
 }
 """By name, cheap and small first."""
+
+SMALLEST = "attack:smallest"
+"""The attack that goes on to the smallest radius; for those who look for the largest one that holds."""
 
 PROOFS: dict[str, str] = {
     "enumerate": "every input was run",
@@ -65,6 +68,8 @@ def found(name: str) -> Engine:
         raise BadQuery(f"unknown engine {engine!r}; there are: auto, {', '.join(ENGINES)}")
     if not encoding:
         return ENGINES[engine]
+    if name == SMALLEST:
+        return attack.decide_smallest
     if not isinstance(ENGINES[engine], Smt):
         raise BadQuery(f"engine {engine} has no encodings; z3, bitwuzla and boolector have")
     if encoding not in ENCODINGS:
@@ -81,7 +86,7 @@ def solve(name: str, problem: Problem, deadline: Deadline, seed: int = 0) -> Out
     require(base_of(name))
     start = time.monotonic()
     try:
-        outcome = at_base(name, problem) or engine(problem, deadline, seed)
+        outcome = at_base(name, problem) or _asked(name, engine, problem, deadline, seed)
     except CannotDecide as err:
         outcome = Outcome.unknown(name, str(err))
     except OutOfTime:
@@ -92,6 +97,17 @@ def solve(name: str, problem: Problem, deadline: Deadline, seed: int = 0) -> Out
         outcome = Outcome.unknown(name, "out of memory")
     confirm(problem, outcome)
     return dataclasses.replace(_labelled(name, outcome), time_s=time.monotonic() - start)
+
+
+def _asked(name: str, engine: Engine, problem: Problem, deadline: Deadline, seed: int) -> Outcome:
+    """The engine's answer; where few features may change, that of an engine that counts them."""
+    if problem.query.changes is None:
+        return engine(problem, deadline, seed)
+    if base_of(name) == "attack":
+        return few.attack(problem, deadline, seed)
+    if base_of(name) == "marabou":
+        raise CannotDecide("marabou does not count changed features")
+    return dataclasses.replace(engine(problem, deadline, seed), argument=None)
 
 
 def _labelled(name: str, outcome: Outcome) -> Outcome:

@@ -6,6 +6,7 @@ another label.
 
 from __future__ import annotations
 
+from coverify.verify.attack.radius import smallest
 from coverify.verify.attack.search import search
 from coverify.verify.deadline import Deadline
 from coverify.verify.problem import Problem
@@ -19,4 +20,12 @@ def decide(problem: Problem, deadline: Deadline, seed: int) -> Outcome:
         return Outcome.violated("attack", witness)
     if not deadline.remaining:
         return Outcome.unknown("attack", "no counterexample found in the time given")
+    return Outcome.unknown("attack", "no counterexample found")
+
+
+def decide_smallest(problem: Problem, deadline: Deadline, seed: int) -> Outcome:
+    """The same with a counterexample of the smallest radius that is found in the time; CannotDecide."""
+    witness = smallest(problem, deadline, seed)
+    if witness is not None:
+        return Outcome.violated("attack", witness)
     return Outcome.unknown("attack", "no counterexample found")

@@ -1,10 +1,13 @@
-"""Run every input of the box: HOLDS or VIOLATED, for boxes of up to 10**7 points.
+"""Run every input of the region: HOLDS or VIOLATED, for regions of up to 10**7 points.
 
 The concrete program decides; nothing about the network is assumed. Stops at the first violation in the order
-of mixed-radix counting over the features that vary.
+of mixed-radix counting over the features that vary; where only few may change, by their combinations.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations, product
 
 import numpy as np
 
@@ -21,13 +24,42 @@ def decide(problem: Problem, deadline: Deadline, seed: int) -> Outcome:
     n = problem.query.n_points
     if n > MAX_POINTS:
         raise CannotDecide(f"the box has {n:.3g} points, more than {MAX_POINTS:.0e}")
-    for first in range(0, n, problem.batch):
+    done = 0
+    for x in _all_points(problem):
         deadline.check()
-        x = points(problem.query, first, min(first + problem.batch, n))
-        witness = problem.first_violation(x)
+        witness, done = problem.first_violation(x), done + len(x)
         if witness is not None:
-            return Outcome.violated("enumerate", witness, points=first + len(x))
+            return Outcome.violated("enumerate", witness, points=done)
     return Outcome.holds("enumerate", points=n).with_argument(Argument("enumeration"))
+
+
+def _all_points(problem: Problem) -> Iterator[I64Array]:
+    """All inputs of the region, in batches: int64 [N, n] each."""
+    if problem.query.changes is not None:
+        yield from few_changes(problem.query, problem.batch)
+        return
+    n = problem.query.n_points
+    for first in range(0, n, problem.batch):
+        yield points(problem.query, first, min(first + problem.batch, n))
+
+
+def few_changes(query: Robustness, batch: int) -> Iterator[I64Array]:
+    """Every point that differs from x0 in at most query.changes features, once: int64 [at most batch, n]."""
+    free = np.flatnonzero(query.hi > query.lo).tolist()
+    base, changes = query.x0.astype(np.int64), query.changes or 0
+    others = {i: [v for v in range(query.lo[i], query.hi[i] + 1) if v != base[i]] for i in free}
+    rows: list[I64Array] = []
+    for k in range(min(changes, len(free)) + 1):
+        for chosen in combinations(free, k):
+            for values in product(*(others[i] for i in chosen)):
+                x = base.copy()
+                x[list(chosen)] = values
+                rows.append(x)
+                if len(rows) == batch:
+                    yield np.stack(rows)
+                    rows = []
+    if rows:
+        yield np.stack(rows)
 
 
 def points(query: Robustness, first: int, last: int) -> I64Array:

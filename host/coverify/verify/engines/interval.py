@@ -9,13 +9,13 @@ intervals and the difference of the last accumulators (difference.py), without a
 
 from __future__ import annotations
 
-from coverify.verify.bounds import wire_bounds
 from coverify.verify.deadline import Deadline
 from coverify.verify.decision import Decision, decision
 from coverify.verify.difference import Differences
 from coverify.verify.dual.prover import Prover
 from coverify.verify.dual.search import Counterexample
 from coverify.verify.errors import CannotDecide
+from coverify.verify.few_changes import region_bounds
 from coverify.verify.problem import Problem
 from coverify.verify.query import Outcome
 from coverify.verify.tighten import Rival
@@ -40,7 +40,7 @@ def decide(problem: Problem, deadline: Deadline, seed: int) -> Outcome:
 
 
 def _by_intervals(problem: Problem, deadline: Deadline) -> Outcome:
-    boxes = wire_bounds(problem.program, problem.query.lo, problem.query.hi, deadline)
+    boxes = region_bounds(problem, deadline)
     last = decision(problem.program, boxes, deadline)
     differences = Differences(problem.program, boxes, last.wire)
     label, n = problem.query.label, len(boxes[last.wire].lo)

@@ -19,6 +19,8 @@ from coverify.verify.equivalence.starts import starts
 from coverify.verify.query import I64Array
 
 BATCH = 64
+_STARTS = 4
+"""Points from which one directed round starts."""
 _BLIND = 8
 """Rounds of random points between two directed searches, at most."""
 
@@ -84,7 +86,7 @@ class Search:
 
     def _at_edges(self, rng: np.random.Generator, x: I64Array, deadline: Deadline) -> I64Array | None:
         assert self.directed is not None
-        for start in x[:BATCH]:
+        for start in x[:_STARTS]:
             if not deadline.remaining:
                 return None
             for reached in self.directed.inputs(rng, start, deadline):

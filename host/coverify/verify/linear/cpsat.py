@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from coverify.verify.few_changes import changes_left
 from coverify.verify.linear.pieces import Pieces, hull
 from coverify.verify.linear.unrolled import Linear, Unrolled
 from coverify.verify.query import I64Array
@@ -76,6 +77,7 @@ def ask(question: Question) -> Answer | I64Array:
     for wire, i in question.narrowed():
         program.require(wire, i)
     _claim(question, program, rows)
+    _few_changes(question, program, rows)
     question.deadline.check()
     solver = api.CpSolver()
     solver.parameters.num_workers = 1
@@ -89,7 +91,20 @@ def ask(question: Question) -> Answer | I64Array:
     query = question.problem.query
     values = {v: int(solver.Value(rows.variables[v])) for v in program.inputs.values()}
     x = program.input_of(values, query.x0.astype(np.int64))
-    return x if int(question.problem.labels(x[None])[0]) != query.label else Answer.OPEN
+    return x if question.problem.breaks(x) else Answer.OPEN
+
+
+def _few_changes(question: Question, program: Unrolled, rows: CpSat) -> None:
+    """No more features than allowed differ from the base input."""
+    budget = changes_left(question.problem.query, question.boxes[0])
+    if budget is None:
+        return
+    moved = []
+    for i, variable in program.inputs.items():
+        if budget.base_inside[i]:
+            moved.append(rows.model.NewBoolVar(""))
+            rows.model.Add(rows.variables[variable] == budget.base[i]).OnlyEnforceIf(moved[-1].Not())
+    rows.model.Add(sum(moved) <= budget.left)
 
 
 def _claim(question: Question, program: Unrolled, rows: CpSat) -> None:

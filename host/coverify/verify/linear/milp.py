@@ -17,6 +17,7 @@ import numpy as np
 
 from coverify.verify.deadline import Deadline
 from coverify.verify.errors import CannotDecide
+from coverify.verify.few_changes import changes_left
 from coverify.verify.linear.pieces import Pieces, Strip, hull, strip
 from coverify.verify.linear.unrolled import Linear, Unrolled
 from coverify.verify.query import I64Array
@@ -181,6 +182,7 @@ def _ask(question: Question, refined: bool) -> Answer | I64Array:
     for wire, i in question.narrowed():
         program.require(wire, i)
     _claim(question, program, rows)
+    _few_changes(question, program, rows)
     question.deadline.check()
     found = rows.solve(question.deadline, question.seed)
     if found is None:
@@ -189,9 +191,24 @@ def _ask(question: Question, refined: bool) -> Answer | I64Array:
         return Answer.OPEN
     query = question.problem.query
     x = program.input_of(dict(enumerate(found.tolist())), query.x0.astype(np.int64))
-    if int(question.problem.labels(x[None])[0]) != query.label:
+    if question.problem.breaks(x):
         return x
     return Answer.SPURIOUS if rows.loosened else Answer.OPEN
+
+
+def _few_changes(question: Question, program: Unrolled, rows: Milp) -> None:
+    """No more features than allowed differ from the base input."""
+    budget = changes_left(question.problem.query, question.boxes[0])
+    if budget is None:
+        return
+    moved = {}
+    for i, variable in program.inputs.items():
+        if budget.base_inside[i]:
+            base, flag = int(budget.base[i]), rows.integer(0, 1)
+            moved[flag] = 1.0
+            rows.row({variable: 1.0, flag: base - rows.upper[variable]}, -math.inf, base)
+            rows.row({variable: 1.0, flag: base - rows.lower[variable]}, base, math.inf)
+    rows.row(moved, -math.inf, budget.left)
 
 
 def _claim(question: Question, program: Unrolled, rows: Milp) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from coverify.verify.errors import EngineFault
 from coverify.verify.query import I64Array
 from coverify.verify.rivals import Answer, Question
+from coverify.verify.smt.changes import few_changed
 from coverify.verify.smt.encoding import Encoding
 from coverify.verify.smt.expressions import Condition
 from coverify.verify.smt.formula import LabelFormula
@@ -43,7 +44,8 @@ class Claim:
         self, question: Question, encoding: Encoding, condition: Condition, exact: bool
     ) -> Answer | I64Array:
         question.deadline.check()
-        conditions = [condition, *encoding.constraints]
+        few = few_changed(encoding.places, question.boxes[0], question.problem.query)
+        conditions = [condition, *encoding.constraints, few]
         if False in conditions:
             return Answer.NO
         found = SOLVERS[self.solver](Script.of(conditions), question.deadline, question.seed)
@@ -51,7 +53,7 @@ class Claim:
             return Answer.NO if found == "unsat" else Answer.OPEN
         named = {f"x{i}": 0 for i in encoding.places}
         x = encoding.input_of({**named, **found}, question.problem.query.x0.astype(np.int64))
-        if int(question.problem.labels(x[None])[0]) != question.problem.query.label:
+        if question.problem.breaks(x):
             return x
         if exact:
             raise EngineFault(self.solver, "a model of the exact formula keeps the label")

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from coverify.verify.bounds import wire_bounds
 from coverify.verify.deadline import Deadline
 from coverify.verify.decision import decision
 from coverify.verify.errors import BadQuery, EngineFault
+from coverify.verify.few_changes import region_bounds
 from coverify.verify.problem import Problem
 from coverify.verify.query import I64Array, Outcome
 from coverify.verify.smt import ENCODINGS
+from coverify.verify.smt.changes import few_changed
 from coverify.verify.smt.encoding import Encoding
 from coverify.verify.smt.formula import LabelFormula, Terms
 from coverify.verify.smt.script import Script
@@ -36,7 +37,7 @@ class WholeQuery:
     @staticmethod
     def of(problem: Problem, encoding: str, deadline: Deadline) -> WholeQuery:
         """The query in one of ENCODINGS.  Raises BadQuery, CannotDecide, OutOfTime."""
-        boxes = wire_bounds(problem.program, problem.query.lo, problem.query.hi, deadline)
+        boxes = region_bounds(problem, deadline)
         last = decision(problem.program, boxes, deadline)
         terms: Terms
         if encoding == "threshold":
@@ -47,7 +48,8 @@ class WholeQuery:
             raise BadQuery(f"unknown encoding {encoding!r}; there are: {', '.join(ENCODINGS)}")
         label, n = problem.query.label, len(boxes[last.wire].lo)
         falls = LabelFormula(terms, last, label, n).falls([j for j in range(n) if j != label])
-        return WholeQuery(problem, terms, Script.of([falls, *terms.constraints]))
+        few = few_changed(terms.places, boxes[0], problem.query)
+        return WholeQuery(problem, terms, Script.of([falls, *terms.constraints, few]))
 
     def input_of(self, values: dict[str, int]) -> I64Array:
         """The input of a model, int64 [n]."""
@@ -61,6 +63,7 @@ class WholeQuery:
         said = [
             *comments,
             f"sat: some input of the box has another class than {query.label}; unsat: none has.",
+            *([] if query.changes is None else [f"At most {query.changes} inputs differ from their base."]),
             "Input i is its least value plus the unsigned variable xi; one without xi does not matter.",
             f"Least values: {' '.join(map(str, query.lo.tolist()))}",
             f"Greatest values: {' '.join(map(str, query.hi.tolist()))}",
@@ -79,6 +82,6 @@ def decide(solver: str, encoding: str, problem: Problem, deadline: Deadline, see
     if isinstance(found, str):
         return Outcome.unknown(name, "out of time", calls=1)
     x = whole.input_of(dict(found))
-    if int(problem.labels(x[None])[0]) == problem.query.label:
+    if not problem.breaks(x):
         raise EngineFault(name, "a model of the exact formula keeps the label")
     return Outcome.violated(name, x, calls=1)

@@ -1,0 +1,217 @@
+"""Who decides, when many machines may? Workers of a Dask cluster: a query is a task, a worker needs the
+package coverify and nothing else.
+
+The network goes to the scheduler once and from worker to worker after that; a task carries its query. On each
+worker the engines run in child processes with the limits that they have here. When a worker dies its tasks
+are given to others; a task that outlives several workers is UNKNOWN. Evidence and journal are written here,
+by the client. Dask speaks pickles: a scheduler, its workers and its clients trust each other completely, so
+use one that only you can reach (or TLS).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import pickle
+import queue
+import re
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
+from typing import Any, Final
+
+from coverify import __version__
+from coverify.campaign.entry import Entry
+from coverify.campaign.errors import ClusterError
+from coverify.campaign.pool import Answer, Settle, Task, one_thread_each
+from coverify.errors import BadInput, CoverifyError
+from coverify.verify.engines import confirm
+from coverify.verify.query import Outcome, Robustness
+from coverify.verify.worker import Worker
+from tflm_int8.program.primitives import Program
+
+CONNECT_S: Final = 30.0
+_AHEAD: Final = 2
+"""Tasks under way per thread of the cluster: one at work, one that waits there."""
+_LOOK_EVERY_S: Final = 2.0
+_ADDRESS: Final = re.compile(r"(tcp|tls|ws|wss|ucx)://[^/\s]+:[0-9]{1,5}")
+_LOCAL: Final = re.compile(r"local:([1-9][0-9]{0,2})")
+
+
+class _PerThread(threading.local):
+    """The worker that a thread of a Dask worker keeps from task to task."""
+
+    worker: Worker | None = None
+
+
+_kept = _PerThread()
+
+
+def _unpacked(network: bytes) -> Program:
+    """The network, on a worker."""
+    program: Program = pickle.loads(network)
+    return program
+
+
+def _decide(
+    client: str, program: Program, query: Robustness, engine: str, timeout_s: float, seed: int
+) -> Outcome:
+    """One query, on a worker; `client` is the version of coverify that asks."""
+    if client != __version__:
+        raise ClusterError(f"the worker has coverify {__version__}, the client {client}")
+    if _kept.worker is None:
+        one_thread_each()
+        _kept.worker = Worker(program)
+    _kept.worker.program = program
+    return _kept.worker.decide(query, engine, timeout_s, seed)
+
+
+def _distributed() -> ModuleType:
+    try:
+        import distributed
+    except ImportError as err:
+        raise BadInput("--cluster needs the package distributed: pip install 'coverify[cluster]'") from err
+    module: ModuleType = distributed
+    return module
+
+
+@contextlib.contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Processes that are started in here do not hear Ctrl-C: we end them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
+def _client(address: str) -> Iterator[Any]:
+    """A client of the cluster at an address, or of one that is started here ("local:N")."""
+    dask = _distributed()
+    for name in [name for name in logging.root.manager.loggerDict if name.startswith("distributed")]:
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters is raised
+    local = _LOCAL.fullmatch(address)
+    if not local and not _ADDRESS.fullmatch(address):
+        raise BadInput(f"--cluster {address}: neither tcp://host:port (or tls://…) nor local:N")
+    with contextlib.ExitStack() as stack:
+        try:
+            if local:
+                one_thread_each()
+                options = {"threads_per_worker": 1, "processes": True, "dashboard_address": None}
+                with _deaf_children():
+                    cluster = dask.LocalCluster(n_workers=int(local[1]), silence_logs=50, **options)
+                there = stack.enter_context(cluster)
+            else:
+                there = address
+            client = stack.enter_context(dask.Client(there, timeout=CONNECT_S, set_as_default=False))
+            client.wait_for_workers(1, timeout=CONNECT_S)
+        except (OSError, TimeoutError, ValueError, ImportError) as err:
+            raise ClusterError(f"--cluster {address}: no cluster there, or it has no workers: {err}") from err
+        yield client
+
+
+class DaskPool:
+    """The workers of the cluster at `address` ("tcp://host:8786", or "local:N": N processes here)."""
+
+    def __init__(self, address: str, settle: Settle, jobs: int) -> None:
+        """`jobs`: how many answers may be settled (certificates checked) here at once."""
+        self._address, self._settle = address, settle
+        self._answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
+        self._settlers = ThreadPoolExecutor(jobs)
+        self._stack = contextlib.ExitStack()
+        self._networks: list[tuple[Program, Any]] = []
+        self._futures: set[Any] = set()
+        self._threads, self._look_again_s = 0, 0.0
+
+    def __enter__(self) -> DaskPool:
+        self._client = self._stack.enter_context(_client(self._address))
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        futures, self._futures = self._futures, set()
+        with contextlib.suppress(Exception):  # a scheduler that is gone has nothing to cancel
+            self._client.cancel(list(futures))
+        self._settlers.shutdown(wait=True, cancel_futures=True)
+        self._stack.close()
+
+    @property
+    def capacity(self) -> int:
+        if time.monotonic() >= self._look_again_s:
+            with self._talking("its workers cannot be counted"):
+                self._threads = sum(map(int, self._client.nthreads().values()))
+            self._look_again_s = time.monotonic() + _LOOK_EVERY_S
+        return _AHEAD * max(1, self._threads)
+
+    @contextlib.contextmanager
+    def _talking(self, what: str) -> Iterator[None]:
+        """Whatever goes wrong between client and scheduler, as our error."""
+        try:
+            yield
+        except Exception as err:
+            raise ClusterError(f"--cluster {self._address}: {what}: {err}") from err
+
+    def submit(self, task: Task) -> None:
+        asked = (task.problem.query, task.engine, task.timeout_s, task.seed)
+        with self._talking("a query cannot be sent"):
+            network = self._network(task.problem.program)
+            future = self._client.submit(_decide, __version__, network, *asked, pure=False)
+        self._futures.add(future)
+        future.add_done_callback(lambda done: self._done(task, done))
+
+    def _network(self, program: Program) -> Any:
+        """The network as a task's result that lives in the cluster, sent once."""
+        for known, future in self._networks:
+            if known is program:
+                return future
+        future = self._client.submit(_unpacked, pickle.dumps(program), pure=False)
+        self._networks.append((program, future))
+        return future
+
+    def wait(self) -> Answer:
+        while True:
+            try:
+                return self._answers.get(timeout=_LOOK_EVERY_S)
+            except queue.Empty:
+                if self._client.status not in ("running", "connecting"):
+                    said = f"--cluster {self._address}: lost, the client is {self._client.status}"
+                    raise ClusterError(said) from None
+
+    def _done(self, task: Task, future: Any) -> None:
+        """In a thread of the client: the answer is settled in one of ours."""
+        if future not in self._futures:
+            return
+        self._futures.discard(future)
+        with contextlib.suppress(RuntimeError):  # the pool was closed meanwhile
+            self._settlers.submit(lambda: self._answers.put(Answer(task, self._settled(task, future))))
+
+    def _settled(self, task: Task, future: Any) -> Entry | BaseException:
+        try:
+            outcome = self._outcome(task, future)
+            confirm(task.problem, outcome)
+            return self._settle(task, outcome)
+        except BaseException as err:  # raised again by the campaign, in its own thread
+            return err
+
+    def _outcome(self, task: Task, future: Any) -> Outcome:
+        dask = _distributed()
+        try:
+            outcome = future.result(timeout=CONNECT_S)
+        except dask.scheduler.KilledWorker as err:
+            return Outcome.unknown(task.engine, f"the workers that had this query died: {err}"[:1000])
+        except (dask.client.FutureCancelledError, OSError, TimeoutError) as err:
+            raise ClusterError(f"--cluster {self._address}: lost: {err}") from err
+        except CoverifyError:
+            raise
+        except Exception as err:
+            said = f"--cluster {self._address}: a worker cannot decide (is coverify there?): {err}"
+            raise ClusterError(said) from err
+        if not isinstance(outcome, Outcome):
+            raise ClusterError(f"--cluster {self._address}: a worker answered with {type(outcome)}")
+        return outcome

@@ -1,0 +1,87 @@
+"""What is known of one query of a campaign: its row in the result, what it was given, and its files.
+
+The search for an input's largest radius asks two kinds of questions, which `step` tells apart: "attack" looks
+for a counterexample only, "decide" is the engine that was asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+
+from coverify.report import Query
+from coverify.verify.query import Robustness
+
+Step = Literal["decide", "attack"]
+STEPS: Final[tuple[Step, ...]] = ("decide", "attack")
+DECIDED: Final = ("HOLDS", "VIOLATED")
+EVIDENCE: Final = re.compile(r"(witness|certificate)-[0-9]{1,19}-eps[0-9]{1,19}\.zip")
+"""The names that a campaign's evidence has; nothing else is read or removed on a journal's word."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The answer to the query of radius row.eps around input row.index.
+
+    query: the digest of what was asked (query_digest); timeout_s: the time that it was given; files: name in
+    the campaign's folder → SHA-256.
+    """
+
+    row: Query
+    query: str
+    timeout_s: float
+    step: Step = "decide"
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def index(self) -> int:
+        """The number of the input."""
+        return self.row.index or 0
+
+    @property
+    def eps(self) -> int:
+        """The radius in codes."""
+        return self.row.eps or 0
+
+    @property
+    def decided(self) -> bool:
+        """Is it HOLDS or VIOLATED?"""
+        return self.row.verdict in DECIDED
+
+    def intact(self, folder: Path) -> bool:
+        """Are all its files there, as they were written?"""
+        return all(file_digest(folder / name) == digest for name, digest in self.files.items())
+
+    def digest(self) -> str:
+        """SHA-256 of all of it."""
+        said = [self.row.model_dump_json(), self.query, repr(self.timeout_s), self.step, dict(self.files)]
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str | None:
+    """The SHA-256 of a regular file's bytes; None when it is not there or cannot be read."""
+    try:
+        if path.is_symlink() or not path.is_file():
+            return None
+        digest = hashlib.sha256()
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except OSError:
+        return None
+    return digest.hexdigest()
+
+
+def query_digest(query: Robustness) -> str:
+    """SHA-256 of the region and the label."""
+    digest = hashlib.sha256(f"{query.label} {query.eps} {len(query.x0)};".encode())
+    for array in (query.x0, query.lo, query.hi):
+        digest.update(np.ascontiguousarray(array, "<i8").tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,71 @@
+"""What can go wrong with a campaign, one class per thing that a caller can do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from coverify.errors import BadInput, CoverifyError, LinkError
+
+
+class JournalDamaged(BadInput):
+    """The journal's file is not one of ours, or not as it was written; --fresh starts anew."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        self.path, self.why = path, why
+        super().__init__(f"{path}: the journal cannot be used: {why}; --fresh starts the campaign anew")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that two campaigns do not share: its name, and its value in the journal and in the call."""
+
+    name: str
+    journal: str
+    call: str
+
+
+class JournalDiffers(BadInput):
+    """The folder holds the journal of another campaign; take another folder, or --fresh."""
+
+    def __init__(self, path: Path, differences: Sequence[Difference]) -> None:
+        self.path, self.differences = path, tuple(differences)
+        said = "; ".join(f"{d.name} {d.journal[:80]!r} there, {d.call[:80]!r} here" for d in self.differences)
+        super().__init__(
+            f"{path}: the journal of another campaign: {said}; give this one a folder of its own, "
+            "or forget the other with --fresh"
+        )
+
+
+class JournalBusy(BadInput):
+    """Another process is at work on the same journal; wait for it, or end it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(f"{path}: another process is at work on this campaign; only one at a time may be")
+
+
+class JournalUnwritable(CoverifyError):
+    """The journal cannot be written (full disk, rights); what was committed before stays."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        self.path, self.why = path, why
+        super().__init__(f"{path}: the journal cannot be written: {why}")
+
+
+class ClusterError(LinkError):
+    """The cluster cannot be reached, was lost, or its workers cannot run coverify; the journal keeps what was
+    decided.
+    """
+
+
+class Contradiction(CoverifyError):
+    """A proof and a counterexample that exclude each other: a defect, never a verdict."""
+
+    def __init__(self, index: int, certified: int, attacked: int) -> None:
+        self.index, self.certified, self.attacked = index, certified, attacked
+        super().__init__(
+            f"internal error: sample {index} is proved within {certified} and broken within {attacked}; "
+            "please report it with the model and the journal"
+        )

@@ -1,0 +1,45 @@
+"""What is asked next about one input? A plain query has one question; the search for the radius has many."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from coverify.campaign.entry import Entry, Step
+
+
+@dataclass(frozen=True)
+class Question:
+    """The query of radius `eps` around input `index`, to be decided or only attacked."""
+
+    index: int
+    eps: int
+    step: Step = "decide"
+
+
+class Inquiry(Protocol):
+    """What is to be found out about one input; one question at a time."""
+
+    index: int
+
+    def next(self) -> Question | None:
+        """What to ask; None when there is nothing left to ask."""
+
+    def learn(self, entry: Entry) -> Entry | None:
+        """Take an answer in; an older answer that it makes needless, or None.  Raises Contradiction."""
+
+
+@dataclass(eq=False)
+class Single:
+    """One radius: asked once."""
+
+    index: int
+    eps: int
+    asked: bool = False
+
+    def next(self) -> Question | None:
+        return None if self.asked else Question(self.index, self.eps)
+
+    def learn(self, entry: Entry) -> Entry | None:
+        self.asked = self.asked or (entry.eps == self.eps and entry.step == "decide")
+        return None

@@ -1,0 +1,248 @@
+"""What has been decided already? An SQLite file in the campaign's folder, one row per answer, never changed.
+
+A row is committed (fsync and all) when its query is known and its files are written, so that a killed process
+or a power cut loses the queries under way and nothing else. `campaign` says what the journal is about: model,
+inputs, property, engine, version; another campaign is refused with what differs. `journal.lock` is held while
+a process is at work; the journal itself may be read by others all the time. It is untrusted when it is read:
+schema, digests and every value are checked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from coverify.campaign.entry import EVIDENCE, Entry, Step
+from coverify.campaign.errors import (
+    Difference,
+    JournalBusy,
+    JournalDamaged,
+    JournalDiffers,
+    JournalUnwritable,
+)
+from coverify.report import Query
+
+NAME: Final = "journal.sqlite"
+LOCK: Final = "journal.lock"
+APPLICATION: Final = 0x636F7631
+"""SQLite's application_id of our files: "cov1"."""
+VERSION: Final = 1
+MAX_VALUE: Final = 1 << 20
+"""Longest text of a row, in characters."""
+
+Identity = Mapping[str, str]
+"""What two runs of one campaign agree on, by name."""
+
+_SCHEMA: Final = (
+    "CREATE TABLE campaign (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
+    "CREATE TABLE answers (number INTEGER PRIMARY KEY AUTOINCREMENT, sample INTEGER NOT NULL, "
+    "eps INTEGER NOT NULL, step TEXT NOT NULL, verdict TEXT NOT NULL, engine TEXT NOT NULL, "
+    "time_s REAL NOT NULL, timeout_s REAL NOT NULL, query TEXT NOT NULL, row TEXT NOT NULL, "
+    "files TEXT NOT NULL, digest TEXT NOT NULL)",
+)
+_STARTED: Final = "started"
+_FILES: Final = TypeAdapter(dict[str, str])
+_STEP: Final[TypeAdapter[Step]] = TypeAdapter(Step)
+
+
+class Journal:
+    """The answers of one campaign; a context manager. `started`: seconds since 1970 of its first run."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, lock: sqlite3.Connection | None) -> None:
+        self.path, self._connection, self._lock = path, connection, lock
+        self.started = 0.0
+
+    @staticmethod
+    def in_memory() -> Journal:
+        """A journal that is gone when it is closed."""
+        journal = Journal(Path(":memory:"), sqlite3.connect(":memory:", isolation_level=None), None)
+        journal._create({})
+        return journal
+
+    @staticmethod
+    def open(folder: Path, identity: Identity, fresh: bool = False) -> Journal:
+        """The journal in a folder, made if missing; `fresh` forgets what it held, with its evidence.
+
+        Raises JournalBusy, JournalDamaged, JournalDiffers, JournalUnwritable, OSError.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / NAME
+        lock = _locked(folder / LOCK)
+        try:
+            if fresh:
+                _forget(path)
+            journal = Journal(path, _connected(path), lock)
+        except BaseException:
+            lock.close()
+            raise
+        try:
+            with _checked(path):
+                journal._begin(identity)
+        except BaseException:
+            journal.close()
+            raise
+        return journal
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let others have it."""
+        self._connection.close()
+        if self._lock is not None:
+            self._lock.close()
+
+    def _begin(self, identity: Identity) -> None:
+        """Make the tables where there are none, else hold them against the identity."""
+        ask = self._connection.execute
+        ask("PRAGMA trusted_schema=OFF")
+        ask("PRAGMA cell_size_check=ON")
+        found = [sql for (sql,) in ask("SELECT sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'")]
+        ask("PRAGMA journal_mode=WAL")
+        ask("PRAGMA synchronous=FULL")
+        if not found:
+            self._create(identity)
+            return
+        application, version = (
+            ask(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
+        )
+        if application != APPLICATION:
+            raise JournalDamaged(self.path, "it was not written by coverify")
+        if version != VERSION:
+            raise JournalDamaged(self.path, f"this version reads schema {VERSION}, not {version}")
+        if tuple(found) != _SCHEMA:
+            raise JournalDamaged(self.path, "its tables are not those of a journal")
+        if [row for (row,) in ask("PRAGMA quick_check(1)")] != ["ok"]:
+            raise JournalDamaged(self.path, "SQLite finds it inconsistent")
+        self._compare(identity)
+
+    def _create(self, identity: Identity) -> None:
+        self.started = time.time()
+        rows = [*identity.items(), (_STARTED, repr(self.started))]
+        ask = self._connection.execute
+        ask("BEGIN IMMEDIATE")
+        for statement in _SCHEMA:
+            ask(statement)
+        self._connection.executemany("INSERT INTO campaign VALUES (?, ?)", rows)
+        ask(f"PRAGMA application_id={APPLICATION}")
+        ask(f"PRAGMA user_version={VERSION}")
+        ask("COMMIT")
+
+    def _compare(self, identity: Identity) -> None:
+        there = {str(name): str(value) for name, value in self._connection.execute("SELECT * FROM campaign")}
+        try:
+            self.started = float(there.pop(_STARTED))
+        except (KeyError, ValueError) as err:
+            raise JournalDamaged(self.path, "it does not say when it was started") from err
+        names = [*identity, *(name for name in there if name not in identity)]
+        differences = [
+            Difference(name, there.get(name, ""), identity.get(name, ""))
+            for name in names
+            if there.get(name) != identity.get(name)
+        ]
+        if differences:
+            raise JournalDiffers(self.path, differences)
+
+    def entries(self) -> Iterator[Entry]:
+        """Every answer, the oldest first.  Raises JournalDamaged."""
+        with _checked(self.path):
+            columns = "sample, eps, step, verdict, timeout_s, query, row, files, digest"
+            for row in self._connection.execute(f"SELECT {columns} FROM answers ORDER BY number"):
+                yield self._entry(row)
+
+    def _entry(self, columns: tuple[object, ...]) -> Entry:
+        sample, eps, step, verdict, timeout_s, query, row, files, digest = columns
+        try:
+            if not isinstance(row, str) or not isinstance(files, str) or len(row) + len(files) > MAX_VALUE:
+                raise ValueError("no text, or too long")
+            entry = Entry(
+                Query.model_validate_json(row, strict=True),
+                str(query),
+                float(str(timeout_s)),
+                _STEP.validate_python(step),
+                _FILES.validate_json(files),
+            )
+        except (ValidationError, ValueError) as err:
+            raise JournalDamaged(self.path, f"an answer cannot be read: {str(err)[:200]}") from err
+        if (entry.index, entry.eps, entry.row.verdict, entry.digest()) != (sample, eps, verdict, digest):
+            raise JournalDamaged(self.path, f"the answer of sample {sample}, eps {eps} was changed")
+        if not all(EVIDENCE.fullmatch(name) for name in entry.files):
+            raise JournalDamaged(self.path, "an answer names a file that is no evidence")
+        return entry
+
+    def record(self, entry: Entry) -> None:
+        """Commit an answer; its files have been written.  Raises JournalUnwritable."""
+        row = entry.row
+        values = (entry.index, entry.eps, entry.step, row.verdict, row.engine, row.time_s, entry.timeout_s)
+        texts = (entry.query, row.model_dump_json(), json.dumps(dict(entry.files)), entry.digest())
+        columns = "sample, eps, step, verdict, engine, time_s, timeout_s, query, row, files, digest"
+        marks = ", ".join("?" * (len(values) + len(texts)))
+        try:
+            self._connection.execute(f"INSERT INTO answers ({columns}) VALUES ({marks})", values + texts)
+        except sqlite3.Error as err:
+            raise JournalUnwritable(self.path, str(err)) from err
+
+
+def _locked(path: Path) -> sqlite3.Connection:
+    """A connection that holds the lock file until it is closed or its process ends, however it does."""
+    _plain_file(path)
+    try:
+        lock = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+        lock.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError as err:
+        if "locked" in str(err):
+            raise JournalBusy(path.with_name(NAME)) from err
+        raise JournalUnwritable(path, str(err)) from err
+    except sqlite3.DatabaseError as err:
+        raise JournalDamaged(path, str(err)) from err
+    return lock
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    _plain_file(path)
+    try:
+        return sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
+    except sqlite3.Error as err:
+        raise JournalUnwritable(path, str(err)) from err
+
+
+def _plain_file(path: Path) -> None:
+    if path.exists() and not path.is_file():
+        raise JournalDamaged(path, "it is not a regular file")
+
+
+@contextlib.contextmanager
+def _checked(path: Path) -> Iterator[None]:
+    """What SQLite says of a file that it cannot read, as our error."""
+    try:
+        yield
+    except sqlite3.OperationalError as err:
+        raise JournalUnwritable(path, str(err)) from err
+    except (sqlite3.Error, UnicodeDecodeError) as err:
+        raise JournalDamaged(path, str(err)) from err
+
+
+def _forget(path: Path) -> None:
+    """Remove a journal, and the evidence that it names as far as it can be read."""
+    names: set[str] = set()
+    if path.is_file():
+        with contextlib.suppress(sqlite3.Error, ValidationError, UnicodeDecodeError):
+            connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+            with contextlib.closing(connection):
+                for (files,) in connection.execute("SELECT files FROM answers"):
+                    names.update(_FILES.validate_json(files))
+    for name in sorted(names):
+        if EVIDENCE.fullmatch(name):
+            path.with_name(name).unlink(missing_ok=True)
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)

@@ -1,0 +1,113 @@
+"""What is known already, and still stands? The journal's answers, as far as their evidence is intact.
+
+Of several answers to one query a decided one wins, then the last. An answer whose witness or certificate is
+missing or damaged does not count: its query is asked again. An UNKNOWN counts unless this run would give it
+another chance (`Retry`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+
+from coverify.campaign.entry import EVIDENCE, STEPS, Entry, Step
+from coverify.campaign.inquiry import Question
+from coverify.campaign.journal import Journal
+
+
+class Retry(Enum):
+    """When is an UNKNOWN asked again? `LARGER`: when the new time-out is larger than its own."""
+
+    LARGER = "larger"
+    NEVER = "never"
+    ALWAYS = "always"
+
+
+class Ledger:
+    """The answers of a campaign by input and radius; every new one is committed to the journal first."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        folder: Path | None,
+        timeout_s: float,
+        retry: Retry = Retry.LARGER,
+        monotone: bool = False,
+    ) -> None:
+        """`folder` holds the evidence (None: there is none); `timeout_s` is what this run gives a query;
+        `monotone`: an answer without its evidence still counts where a stronger one of its input has it.
+        """
+        self._journal, self._folder = journal, folder
+        self._known: dict[int, dict[tuple[int, Step], Entry]] = {}
+        self._named: set[str] = set()
+        bare = []
+        for entry in journal.entries():
+            self._named.update(entry.files)
+            if entry.decided and not (folder is None or entry.intact(folder)):
+                bare.append(entry)
+            elif entry.decided or _left_alone(entry, timeout_s, retry):
+                self._keep(entry)
+        for entry in bare:
+            if monotone and any(_implies(known, entry) for known in self.of_input(entry.index)):
+                self._keep(entry)
+        self.sweep()
+
+    def _keep(self, entry: Entry) -> None:
+        known, key = self._known.setdefault(entry.index, {}), (entry.eps, entry.step)
+        if entry.decided or key not in known or not known[key].decided:
+            known[key] = entry
+
+    def record(self, entry: Entry) -> None:
+        """A new answer, whose files are there.  Raises JournalUnwritable."""
+        self._journal.record(entry)
+        self._named.update(entry.files)
+        self._keep(entry)
+
+    def answer(self, question: Question, query: str) -> Entry | None:
+        """What is known of this very query (its digest is `query`): decided, or tried by the same step."""
+        known = self._known.get(question.index, {})
+        for step in STEPS:
+            entry = known.get((question.eps, step))
+            if entry is not None and entry.query == query and (entry.decided or step == question.step):
+                return entry
+        return None
+
+    def of_input(self, index: int) -> list[Entry]:
+        """All that is known of one input, by radius."""
+        return sorted(self._known.get(index, {}).values(), key=lambda entry: entry.eps)
+
+    def __iter__(self) -> Iterator[Entry]:
+        """All answers, by input and radius."""
+        return iter([entry for index in sorted(self._known) for entry in self.of_input(index)])
+
+    def drop_files(self, entry: Entry) -> None:
+        """Remove the evidence of an answer that a stronger one has made needless."""
+        for name in entry.files:
+            if self._folder is not None and EVIDENCE.fullmatch(name):
+                (self._folder / name).unlink(missing_ok=True)
+
+    def sweep(self) -> None:
+        """Remove evidence that was written since the campaign started and that no answer names: its process
+        ended before the answer was committed.
+        """
+        if self._folder is None:
+            return
+        for path in self._folder.glob("*.zip"):
+            ours = EVIDENCE.fullmatch(path.name) and path.name not in self._named and path.is_file()
+            if ours and path.stat().st_mtime >= self._journal.started:
+                path.unlink(missing_ok=True)
+
+
+def _left_alone(unknown: Entry, timeout_s: float, retry: Retry) -> bool:
+    """Does an UNKNOWN stay one?"""
+    if retry is Retry.LARGER:
+        return unknown.timeout_s >= timeout_s
+    return retry is Retry.NEVER
+
+
+def _implies(strong: Entry, weak: Entry) -> bool:
+    """Does one answer give the other? The regions around one input contain each other."""
+    if strong.row.verdict != weak.row.verdict or not strong.decided:
+        return False
+    return strong.eps > weak.eps if strong.row.verdict == "HOLDS" else strong.eps < weak.eps

@@ -1,0 +1,137 @@
+"""Who decides? A pool takes problems and hands back settled answers, in whatever order they come.
+
+`LocalPool` keeps a worker per thread, each with child processes of its own. While at least `jobs` queries are
+under way each has one solver at a time; when fewer are left, the solvers of each may race on what is free.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from coverify.campaign.entry import Entry
+from coverify.campaign.inquiry import Question
+from coverify.verify.problem import Problem
+from coverify.verify.query import Outcome
+from coverify.verify.worker import Worker
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A question, made into a problem, and how it is to be decided."""
+
+    question: Question
+    problem: Problem
+    engine: str
+    timeout_s: float
+    seed: int
+
+
+Settle = Callable[[Task, Outcome], Entry]
+"""Writes the evidence of an outcome and makes its entry; called from several threads."""
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What became of a task: its entry, or what was raised."""
+
+    task: Task
+    entry: Entry | BaseException
+
+
+class Pool(Protocol):
+    """A context manager that decides tasks."""
+
+    @property
+    def capacity(self) -> int:
+        """How many tasks it wants at once."""
+
+    def __enter__(self) -> Pool: ...
+    def __exit__(self, *exc: object) -> None:
+        """Drop what is under way and end what was started."""
+
+    def submit(self, task: Task) -> None: ...
+    def wait(self) -> Answer:
+        """The next answer, as soon as there is one; may be interrupted (Ctrl-C)."""
+
+
+_THREAD_COUNTS: Final = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def one_thread_each() -> None:
+    """Let processes that are started from now on compute on one thread, where the user says nothing else."""
+    for name in _THREAD_COUNTS:
+        os.environ.setdefault(name, "1")
+
+
+class LocalPool:
+    """`jobs` threads of this process, each with a Worker."""
+
+    def __init__(self, jobs: int, settle: Settle) -> None:
+        self._jobs, self._settle = jobs, settle
+        self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._workers: list[Worker] = []
+        self._busy: set[Worker] = set()
+        self._changing = threading.Lock()
+        self._stopped = threading.Event()
+
+    @property
+    def capacity(self) -> int:
+        return self._jobs
+
+    def __enter__(self) -> LocalPool:
+        if self._jobs > 1:
+            one_thread_each()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stopped.set()
+        for worker in self._workers:
+            worker.stop()
+        for _ in self._threads:
+            self._tasks.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def submit(self, task: Task) -> None:
+        if len(self._threads) < self._jobs and len(self._busy) == len(self._threads):
+            worker = Worker(task.problem.program)
+            self._workers.append(worker)
+            self._threads.append(threading.Thread(target=self._work, args=(worker,), daemon=True))
+            self._mark(worker, True)
+            self._threads[-1].start()
+        self._tasks.put(task)
+
+    def wait(self) -> Answer:
+        return self._answers.get()
+
+    def _mark(self, worker: Worker, busy: bool) -> None:
+        """Share the solvers among those that are at work."""
+        with self._changing:
+            (self._busy.add if busy else self._busy.discard)(worker)
+            for other in self._busy:
+                other.jobs = max(1, self._jobs // len(self._busy))
+
+    def _work(self, worker: Worker) -> None:
+        with worker:
+            while (task := self._tasks.get()) is not None and not self._stopped.is_set():
+                self._mark(worker, True)
+                answer = Answer(task, self._decided(worker, task))
+                self._mark(worker, False)
+                self._answers.put(answer)
+
+    def _decided(self, worker: Worker, task: Task) -> Entry | BaseException:
+        try:
+            worker.program = task.problem.program
+            outcome = worker.decide(task.problem.query, task.engine, task.timeout_s, task.seed)
+            if self._stopped.is_set():
+                return InterruptedError("the pool was closed")
+            return self._settle(task, outcome)
+        except BaseException as err:  # raised again by the campaign, in its own thread
+            return err

@@ -1,0 +1,293 @@
+"""A campaign as the command line runs it: journal, pool, progress, and the result that the journal gives.
+
+With --out the folder's journal has the last word: what it holds is not asked again, and <verb>.json is made
+from it. Without, a journal in memory serves. Ctrl-C ends the workers, writes what is known, exits with 130.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+
+import numpy as np
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from coverify.campaign.cluster import DaskPool
+from coverify.campaign.curve import cactus, curve
+from coverify.campaign.entry import Entry, file_digest, query_digest
+from coverify.campaign.inquiry import Inquiry, Single
+from coverify.campaign.journal import Identity, Journal
+from coverify.campaign.ledger import Ledger, Retry
+from coverify.campaign.pool import LocalPool, Pool, Task
+from coverify.campaign.radius import RadiusSearch
+from coverify.campaign.runner import Asking, run
+from coverify.campaign.tally import Tally
+from coverify.cli.outcome import Interrupted, Output
+from coverify.report import Query, Radius, Result, write_result
+from coverify.report.curve_plot import write_plots
+from coverify.report.verdict import Verdict, worst
+from coverify.verify.attack.radius import drawn, radius
+from coverify.verify.problem import Problem
+from coverify.verify.query import Outcome
+from tflm_int8.program.concrete import OutsideDomain
+
+MAX_PICTURES: Final = 500
+"""So many counterexamples keep their picture in the result; the witness files have them all."""
+_SAVE_EVERY_S: Final = 2.0
+R = TypeVar("R", Query, Radius)
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """What is asked: queries by input and radius, the row of an outcome (which writes its evidence), and the
+    result that everything else goes into.
+    """
+
+    identity: Identity
+    indices: Sequence[int]
+    radii: Sequence[int]
+    limit: int | None
+    """The search for the largest radius goes up to this one; None: each of `radii` is asked."""
+    problem: Callable[[int, int], Problem]
+    row: Callable[[int, int, Outcome], Query]
+    result: Result
+
+
+@dataclass(frozen=True)
+class How:
+    """How it is to be decided."""
+
+    engine: str
+    timeout_s: float
+    seed: int
+    jobs: int
+    retry: Retry = Retry.LARGER
+    fresh: bool = False
+    cluster: str | None = None
+
+
+def carry_out(work: Work, how: How, output: Output) -> Result:
+    """The result of the whole campaign.  Raises Interrupted with that of a part."""
+    identity = {**work.identity, "engine": how.engine, "seed": str(how.seed)}
+    out = output.out
+    journal = Journal.in_memory() if out is None else Journal.open(out, identity, how.fresh)
+    with journal, _Bar() as bar:
+        ledger = Ledger(journal, out, how.timeout_s, how.retry, monotone=work.limit is not None)
+        campaign = _Campaign(work, how, ledger, out)
+        save = _Saver(out, campaign.result)
+
+        def told(tally: Tally) -> None:
+            bar(tally)
+            save()
+
+        asking = Asking(work.problem, how.engine, how.timeout_s, how.seed)
+        try:
+            with campaign.pool() as pool:
+                run(campaign.inquiries, asking, ledger, pool, told)
+        except KeyboardInterrupt:
+            raise Interrupted(campaign.result()) from None
+        finally:
+            ledger.sweep()
+        result = campaign.result()
+        if out is not None:
+            write_plots(out, result)
+        return result
+
+
+class _Campaign:
+    """The inquiries, how their answers are settled, and what they say together."""
+
+    def __init__(self, work: Work, how: How, ledger: Ledger, out: Path | None) -> None:
+        self._work, self._how, self._ledger, self._out = work, how, ledger, out
+        self._searches: list[RadiusSearch] = []
+        self.inquiries: Sequence[Inquiry] = self._searches
+        if work.limit is None:
+            self.inquiries = [Single(i, eps) for i in work.indices for eps in work.radii]
+            return
+        for i in work.indices:
+            search = RadiusSearch(i, work.limit)
+            search.recall(entry for entry in ledger.of_input(i) if self._same(entry))
+            self._searches.append(search)
+
+    def _same(self, entry: Entry) -> bool:
+        return entry.query == query_digest(self._work.problem(entry.index, entry.eps).query)
+
+    def pool(self) -> Pool:
+        if self._how.cluster is not None:
+            return DaskPool(self._how.cluster, self.settle, self._how.jobs)
+        return LocalPool(self._how.jobs, self.settle)
+
+    def settle(self, task: Task, outcome: Outcome) -> Entry:
+        """Write the evidence, then make the entry; in a search a counterexample counts at its distance."""
+        index, eps = task.question.index, task.question.eps
+        if self._work.limit is not None and outcome.witness is not None:
+            witness = outcome.witness.astype(np.int64)
+            with contextlib.suppress(OutsideDomain):  # between the two the network is not defined
+                witness = drawn(task.problem, witness)
+            outcome = dataclasses.replace(outcome, witness=witness.astype(np.int16))
+            eps = radius(task.problem, witness)
+        row = self._work.row(index, eps, outcome)
+        files = {}
+        for name in (row.witness, row.certificate):
+            digest = file_digest(self._out / name) if self._out is not None and name else None
+            if name and digest:
+                files[name] = digest
+        asked = query_digest(self._work.problem(index, eps).query)
+        return Entry(row, asked, self._how.timeout_s, task.question.step, files)
+
+    def result(self) -> Result:
+        """What is known now, by the journal."""
+        entries = list(self._ledger)
+        return self._of_radii(entries) if self._work.limit is not None else self._of_queries(entries)
+
+    def _of_queries(self, entries: list[Entry]) -> Result:
+        work = self._work
+        rows = _with_fewer_pictures([entry.row for entry in entries])
+        known = {(entry.index, entry.eps) for entry in entries}
+        n_left = sum((i, eps) not in known for i in work.indices for eps in work.radii)
+        verdicts: list[Verdict] = [row.verdict for row in rows]
+        verdicts += ["UNKNOWN"] * bool(n_left)
+        several = len({row.eps for row in rows}) > 1
+        return work.result.model_copy(
+            update={
+                "verdict": worst(verdicts),
+                "queries": tuple(rows),
+                "curve": curve(entries, *_asked(entries)) if several else None,
+                "cactus": cactus(entries) if len(rows) > 1 else None,
+                "not_covered": (*work.result.not_covered, *_left(n_left, len(rows) + n_left, "queries")),
+            }
+        )
+
+    def _of_radii(self, entries: list[Entry]) -> Result:
+        work, limit = self._work, self._work.limit
+        assert limit is not None
+        rows = [_radius(search, self._ledger.of_input(search.index)) for search in self._searches]
+        n_open = sum(not row.closed for row in rows)
+        indices = [search.index for search in self._searches]
+        return work.result.model_copy(
+            update={
+                "verdict": "UNKNOWN" if n_open else "OK",
+                "message": f"the largest radius up to {limit} is known of {len(rows) - n_open} "
+                f"of {len(rows)} inputs",
+                "radii": tuple(_with_fewer_pictures(rows)),
+                "curve": curve(entries, indices, range(limit + 1)),
+                "cactus": cactus(entries),
+                "not_covered": (
+                    *work.result.not_covered,
+                    f"radii beyond {limit}",
+                    *_left(n_open, len(rows), "inputs"),
+                ),
+            }
+        )
+
+
+def _asked(entries: Sequence[Entry]) -> tuple[list[int], list[int]]:
+    return sorted({entry.index for entry in entries}), sorted({entry.eps for entry in entries})
+
+
+def _left(n_left: int, total: int, what: str) -> list[str]:
+    return [f"{n_left} of {total} {what}: not decided yet"] if n_left else []
+
+
+def _with_fewer_pictures(rows: list[R]) -> list[R]:
+    """The rows, of which the first MAX_PICTURES keep their picture."""
+    drawn = [number for number, row in enumerate(rows) if row.picture is not None]
+    for number in drawn[MAX_PICTURES:]:
+        rows[number] = rows[number].model_copy(update={"picture": None})
+    return rows
+
+
+def _radius(search: RadiusSearch, entries: Sequence[Entry]) -> Radius:
+    proof = search.proof.row if search.proof is not None else None
+    broken = search.broken.row if search.broken is not None else None
+    row = proof or broken
+    return Radius(
+        index=search.index,
+        limit=search.limit,
+        certified=search.certified if proof else None,
+        attacked=search.attacked if broken else None,
+        closed=search.closed,
+        queries=len(entries),
+        time_s=sum(entry.row.time_s for entry in entries),
+        label=row.label if row else None,
+        predicted=broken.predicted if broken else None,
+        certificate=proof.certificate if proof else None,
+        witness=broken.witness if broken else None,
+        proof=proof.proof if proof else None,
+        engines=", ".join(dict.fromkeys(r.engine for r in (proof, broken) if r)) or None,
+        note=broken.note if broken else None,
+        picture=broken.picture if broken else None,
+    )
+
+
+class _Saver:
+    """Writes the result into the folder every now and then, for those who look on; the journal has it all."""
+
+    def __init__(self, out: Path | None, result: Callable[[], Result]) -> None:
+        self._out, self._result = out, result
+        self._next = time.monotonic() + _SAVE_EVERY_S
+
+    def __call__(self) -> None:
+        start = time.monotonic()
+        if self._out is not None and start >= self._next:
+            write_result(self._out, self._result())
+            cost = time.monotonic() - start
+            self._next = start + cost + max(_SAVE_EVERY_S, 30 * cost)
+
+
+def saver(out: Path | None) -> Callable[[Result], None]:
+    """Writes a result into the folder every now and then; for verbs without a journal."""
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+    found: list[Result] = []
+    save = _Saver(out, lambda: found[-1])
+
+    def keep(result: Result) -> None:
+        found[:] = [result]
+        save()
+
+    return keep
+
+
+class _Bar:
+    """A line on standard error: how far, what was decided, how long still; silent when nobody looks."""
+
+    def __init__(self) -> None:
+        console = Console(stderr=True)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[said]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            speed_estimate_period=600,
+            disable=not console.is_terminal,
+        )
+        self._task = self._progress.add_task("queries", total=None, said="")
+
+    def __enter__(self) -> _Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._progress.stop()
+
+    def __call__(self, tally: Tally) -> None:
+        self._progress.update(self._task, completed=tally.done, total=tally.total, said=str(tally))

@@ -1,0 +1,135 @@
+"""How far do linear forms reach where only a few features may leave the base input (an L0 ball in a box)?
+
+The greatest value of a linear form is that at the base input plus the greatest gains of as many features as
+may change: exact. A feature whose box does not hold its base value counts as changed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coverify.verify.bounds import Box, step_bounds, wire_bounds
+from coverify.verify.deadline import Deadline
+from coverify.verify.problem import Problem
+from coverify.verify.query import I64Array, Robustness
+from tflm_int8.program.primitives import Affine, Program, Select
+
+F64Array = NDArray[np.float64]
+_CELLS = 1 << 22
+"""Coefficients that are looked at together."""
+
+
+@dataclass(frozen=True, eq=False)
+class FewChanges:
+    """base: float64 [n], integers; at most `changes` features differ from it."""
+
+    base: F64Array
+    changes: int
+
+    @staticmethod
+    def of(query: Robustness) -> FewChanges | None:
+        """None where any number of features may change."""
+        return None if query.changes is None else FewChanges(query.x0.astype(np.float64), query.changes)
+
+    def corner(self, nu: F64Array, ends: F64Array, lo: I64Array, hi: I64Array) -> F64Array:
+        """Where nu · x is greatest: float64 [rows, n].  ends: where it is without the limit; lo, hi: the
+        boxes, [rows or 1, n].  Where more features than allowed have left the base, these do and no others.
+        """
+        forced = np.broadcast_to((self.base < lo) | (self.base > hi), nu.shape)
+        gain = np.where(forced, -1.0, nu * (ends - self.base))
+        order = np.argsort(-gain, axis=1, kind="stable")
+        rank = np.empty_like(order)
+        np.put_along_axis(rank, order, np.broadcast_to(np.arange(nu.shape[1]), nu.shape), axis=1)
+        left = np.maximum(self.changes - forced.sum(axis=1, keepdims=True), 0)
+        return np.where(forced | (rank < left), ends, np.broadcast_to(self.base, nu.shape))
+
+
+@dataclass(frozen=True, eq=False)
+class ChangesLeft:
+    """base: int64 [n]; base_inside: whether the part's box holds it, [n]; left: changes left for those."""
+
+    base: I64Array
+    base_inside: NDArray[np.bool_]
+    left: int
+
+
+def changes_left(query: Robustness, part: Box) -> ChangesLeft | None:
+    """What may still change on a part of the box; `left` may be negative.  None without a limit."""
+    if query.changes is None:
+        return None
+    base = query.x0.astype(np.int64)
+    inside = (part.lo <= base) & (base <= part.hi)
+    return ChangesLeft(base, inside, query.changes - int((~inside).sum()))
+
+
+def region_bounds(problem: Problem, deadline: Deadline) -> list[Box]:
+    """Bounds of every wire on the query's region.  Raises CannotDecide, OutOfTime.
+
+    Sums of inputs are bounded by their greatest gains where few features may change.
+    """
+    program, query = problem.program, problem.query
+    few = FewChanges.of(query)
+    if few is None:
+        return wire_bounds(program, query.lo, query.hi, deadline)
+    boxes = [Box(query.lo, query.hi)]
+    for index, step in enumerate(program.steps):
+        deadline.check()
+        box = step_bounds(step, boxes, index)
+        if isinstance(step, Affine) and _of_inputs(program, index + 1):
+            near = _few_bounds(program, index + 1, few, query)
+            box = Box(np.maximum(box.lo, near.lo), np.minimum(box.hi, near.hi))
+        boxes.append(box)
+    return boxes
+
+
+def _of_inputs(program: Program, wire: int) -> bool:
+    """Is the wire a linear map of the inputs?"""
+    if wire == 0:
+        return True
+    step = program.steps[wire - 1]
+    match step:
+        case Affine():
+            return all(_of_inputs(program, term.source) for term in step.terms)
+        case Select():
+            return _of_inputs(program, step.source)
+        case _:
+            return False
+
+
+def _few_bounds(program: Program, wire: int, few: FewChanges, query: Robustness) -> Box:
+    """Both ends of every element of a wire that is a linear map of the inputs."""
+    n, ends = program.sizes()[wire], []
+    rows = max(1, _CELLS // max(1, max(program.sizes()[: wire + 1])))
+    for sign in (1.0, -1.0):
+        parts = []
+        for first in range(0, n, rows):
+            count = min(rows, n - first)
+            nu = np.zeros((count, n))
+            nu[np.arange(count), first + np.arange(count)] = sign
+            slope, constant = _pulled_back(program, wire, nu)
+            corner = np.where(slope > 0, query.hi, query.lo).astype(np.float64)
+            x = few.corner(slope, corner, query.lo[None], query.hi[None])
+            parts.append((slope * x).sum(axis=1) + constant)
+        ends.append(np.concatenate(parts).astype(np.int64))
+    return Box(-ends[1], ends[0])
+
+
+def _pulled_back(program: Program, wire: int, nu: F64Array) -> tuple[F64Array, F64Array]:
+    """nu · wire as coefficients of the inputs and a constant: [rows, n_input], [rows]; integers < 2**53."""
+    if wire == 0:
+        return nu, np.zeros(len(nu))
+    step = program.steps[wire - 1]
+    if isinstance(step, Select):
+        moved = np.zeros((program.sizes()[step.source], len(nu)))
+        np.add.at(moved, step.index, nu.T)
+        return _pulled_back(program, step.source, moved.T)
+    assert isinstance(step, Affine)
+    slope, constant = np.zeros((len(nu), program.n_input)), nu @ step.bias.astype(np.float64)
+    for term in step.terms:
+        part = term.map.transposed(nu)
+        more, offset = _pulled_back(program, term.source, part)
+        slope, constant = slope + more, constant + offset - term.offset * part.sum(axis=1)
+    return slope, constant

@@ -1,0 +1,3 @@
+"""Properties other than "the label stays": what is said of the outputs, over which inputs, and how that
+becomes a question that every engine answers.
+"""

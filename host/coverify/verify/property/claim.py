@@ -1,0 +1,80 @@
+"""What does a property say of the outputs of an input whose label is known? A formula for each claim.
+
+Codes are the output tensor's integers. A claim in real values is turned into one of codes exactly: the scale
+of an output is a fraction, so that a bound on integers can be rounded without changing what it says.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from fractions import Fraction
+
+from coverify.verify.errors import BadQuery
+from coverify.verify.property.formula import (
+    AllOf,
+    ClassIs,
+    FewFalse,
+    Formula,
+    Relation,
+    not_above,
+    relation,
+)
+from coverify.verify.property.quantity import Scale
+
+MAX_COEFFICIENT = 1 << 30
+
+
+def stays(label: int) -> Formula:
+    """The class is the label."""
+    return ClassIs(label)
+
+
+def never(classes: list[int]) -> Formula:
+    """The class is none of these."""
+    return AllOf(tuple(ClassIs(c, False) for c in classes))
+
+
+def among_top(label: int, k: int, n: int) -> Formula:
+    """Fewer than k outputs come before the label's: of equal outputs the first index comes first."""
+    behind = tuple(not_above(j, label, -1 if j < label else 0) for j in range(n) if j != label)
+    return FewFalse(k - 1, behind)
+
+
+def within(element: int, lo: int | None, hi: int | None) -> Formula:
+    """lo <= y[element] <= hi, in codes."""
+    parts = []
+    if lo is not None:
+        parts.append(relation({element: -1}, -lo))
+    if hi is not None:
+        parts.append(relation({element: 1}, hi))
+    return AllOf(tuple(parts))
+
+
+def within_reals(element: int, lo: Fraction | None, hi: Fraction | None, scale: Scale) -> Formula:
+    """lo <= the real value of y[element] <= hi."""
+    return within(
+        element,
+        None if lo is None else math.ceil(scale.place(lo)),
+        None if hi is None else math.floor(scale.place(hi)),
+    )
+
+
+def at_most(coefficients: Mapping[int, Fraction], bound: Fraction) -> Relation:
+    """Σ coefficient · y <= bound in codes, scaled to integers.  Raises BadQuery (too large)."""
+    denominator = math.lcm(*(c.denominator for c in coefficients.values()))
+    whole = {i: int(c * denominator) for i, c in coefficients.items()}
+    limit = math.floor(bound * denominator)
+    common = math.gcd(*whole.values()) or 1
+    found = relation({i: c // common for i, c in whole.items()}, limit // common)
+    if max([abs(found.bound), *(abs(c) for _, c in found.terms)]) > MAX_COEFFICIENT:
+        raise BadQuery(
+            f"a relation of the outputs needs integers beyond {MAX_COEFFICIENT} once its coefficients are "
+            "scaled to integers: give coefficients with fewer digits"
+        )
+    return found
+
+
+def at_most_reals(coefficients: Mapping[int, Fraction], bound: Fraction, scale: Scale) -> Relation:
+    """Σ coefficient · (real value of y) <= bound."""
+    return at_most(coefficients, bound / scale.scale + scale.zero_point * sum(coefficients.values()))

@@ -1,0 +1,142 @@
+"""What is said of a network's outputs? Linear relations of integers, the class, and how they are joined.
+
+A formula is plain data over the elements of the output tensor (flat, C order, integer codes). `holds` is its
+meaning, on outputs wherever they come from (the reference, a device); the class is the index of the first
+maximum, as a user of the device computes it. `negated` is exact, because outputs are integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coverify.verify.query import IntArray
+
+BoolArray = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Relation:
+    """Σ coefficient · y[element] <= bound; terms: (element, coefficient), ascending, no coefficient 0."""
+
+    terms: tuple[tuple[int, int], ...]
+    bound: int
+
+
+@dataclass(frozen=True)
+class ClassIs:
+    """The index of the first maximum of all outputs is `index` (`wanted`), or is not."""
+
+    index: int
+    wanted: bool = True
+
+
+@dataclass(frozen=True)
+class AllOf:
+    """Every part holds."""
+
+    parts: tuple[Formula, ...]
+
+
+@dataclass(frozen=True)
+class AnyOf:
+    """Some part holds."""
+
+    parts: tuple[Formula, ...]
+
+
+@dataclass(frozen=True)
+class FewFalse:
+    """At most `limit` parts are false."""
+
+    limit: int
+    parts: tuple[Formula, ...]
+
+
+Formula = Relation | ClassIs | AllOf | AnyOf | FewFalse
+
+
+def relation(coefficients: Mapping[int, int], bound: int) -> Relation:
+    """Σ coefficient · y[element] <= bound."""
+    return Relation(tuple((i, c) for i, c in sorted(coefficients.items()) if c), bound)
+
+
+def not_above(a: int, b: int, by: int = 0) -> Relation:
+    """y[a] − y[b] <= by."""
+    return relation({a: 1, b: -1}, by)
+
+
+def holds(formula: Formula, outputs: IntArray) -> BoolArray:
+    """On which rows does it hold?  outputs: int [N, n] → [N]."""
+    match formula:
+        case Relation(terms, bound):
+            total = np.zeros(len(outputs), object)  # Python integers: no overflow
+            for element, coefficient in terms:
+                total = total + coefficient * outputs[:, element].astype(object)
+            return np.array([value <= bound for value in total], bool)
+        case ClassIs(index, wanted):
+            is_it: BoolArray = outputs.argmax(axis=1) == index
+            return is_it if wanted else ~is_it
+        case AllOf(parts):
+            return _few_false(0, parts, outputs)
+        case AnyOf(parts):
+            return _few_false(len(parts) - 1, parts, outputs)
+        case FewFalse(limit, parts):
+            return _few_false(limit, parts, outputs)
+
+
+def _few_false(limit: int, parts: tuple[Formula, ...], outputs: IntArray) -> BoolArray:
+    """On which rows are at most `limit` parts false?"""
+    total = np.zeros(len(outputs), np.int64)
+    for part in parts:
+        total += ~holds(part, outputs)
+    few: BoolArray = total <= limit
+    return few
+
+
+def negated(formula: Formula) -> Formula:
+    """The formula that holds exactly where this one does not."""
+    match formula:
+        case Relation(terms, bound):
+            return Relation(tuple((i, -c) for i, c in terms), -bound - 1)
+        case ClassIs(index, wanted):
+            return ClassIs(index, not wanted)
+        case AllOf(parts):
+            return AnyOf(tuple(negated(part) for part in parts))
+        case AnyOf(parts):
+            return AllOf(tuple(negated(part) for part in parts))
+        case FewFalse(limit, parts):
+            return FewFalse(len(parts) - limit - 1, tuple(negated(part) for part in parts))
+
+
+def conjuncts(formula: Formula) -> Iterator[Formula]:
+    """The formulas that must all hold: those of nested conjunctions, else the formula itself."""
+    match formula:
+        case AllOf(parts):
+            for part in parts:
+                yield from conjuncts(part)
+        case _:
+            yield formula
+
+
+def elements(formula: Formula) -> set[int]:
+    """The outputs that the formula names."""
+    match formula:
+        case Relation(terms, _):
+            return {i for i, _ in terms}
+        case ClassIs(index, _):
+            return {index}
+        case AllOf(parts) | AnyOf(parts) | FewFalse(_, parts):
+            return set[int]().union(*map(elements, parts))
+
+
+def class_as_relations(formula: ClassIs, n: int) -> AllOf | AnyOf:
+    """The class among n outputs said by comparisons: earlier outputs are below, later ones not above."""
+    t = formula.index
+    stays = AllOf(tuple(not_above(j, t, -1 if j < t else 0) for j in range(n) if j != t))
+    if formula.wanted:
+        return stays
+    return AnyOf(tuple(negated(part) for part in stays.parts))

@@ -1,0 +1,211 @@
+"""A property of a network: which questions it asks about one input, and what it says in words.
+
+Made from a property file's document (`from_document`), from a VNN-LIB file (`from_cases`), or from options.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from coverify.verify.errors import BadQuery
+from coverify.verify.property import claim
+from coverify.verify.property.document import (
+    AnyClaim,
+    Joined,
+    Linear,
+    Monotone,
+    Output,
+    PropertyDocument,
+    Range,
+    RegionDocument,
+    Stays,
+    Targeted,
+    Top,
+    fraction,
+)
+from coverify.verify.property.file import read_array
+from coverify.verify.property.formula import AllOf, AnyOf, Formula, elements, negated, not_above
+from coverify.verify.property.question import Question
+from coverify.verify.property.region import Region
+from coverify.verify.property.subject import Subject
+from coverify.verify.property.unsafe import Case
+from coverify.verify.property.words import claim_words, region_words
+from coverify.verify.query import I64Array, IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class Property:
+    """cases: regions, each with what must hold there (a claim of a document, or a formula); words: all of it
+    in words.
+    """
+
+    subject: Subject
+    cases: tuple[tuple[Region, AnyClaim | Formula], ...]
+    words: str
+
+    @staticmethod
+    def from_document(document: PropertyDocument, subject: Subject, folder: Path) -> Property:
+        """The property of a file in `folder`.  Raises BadQuery (it does not fit the network)."""
+        region = region_of(document.region, subject, folder)
+        said = f"{claim_words(document.claim)}, {region.words}"
+        words = f"{document.name}: {said}" if document.name else said
+        return Property(subject, ((region, document.claim),), words)
+
+    @staticmethod
+    def from_cases(cases: Sequence[Case], subject: Subject, words: str) -> Property:
+        """What a VNN-LIB file says: on none of its boxes does the unsafe formula hold."""
+        said = tuple((Region(lo=case.lo, hi=case.hi), negated(case.unsafe)) for case in cases)
+        return Property(subject, said, words)
+
+    @property
+    def needs_base(self) -> bool:
+        """Does it mean anything only around given inputs?"""
+        return any(region.needs_base or _needs_label(said) for region, said in self.cases)
+
+    def questions(self, base: IntArray | None, label: int) -> list[Question]:
+        """What is asked about one input, int [n] (None where needs_base is False), and its label."""
+        return [self._question(region, said, base, label) for region, said in self.cases]
+
+    def _question(
+        self, region: Region, said: AnyClaim | Formula, base: IntArray | None, label: int
+    ) -> Question:
+        program, n = self.subject.program, self.subject.n_output
+        query = region.query(program, base, label)
+        if isinstance(said, Monotone):
+            return self._monotone(region, said, base, label)
+        formula = formula_of(said, label, self.subject)
+        beyond = max(elements(formula), default=0)
+        if beyond >= n:
+            raise BadQuery(f"output {beyond} is not an output of the network (0..{n - 1})")
+        return Question(program, query, formula, self.words)
+
+    def _monotone(self, region: Region, said: Monotone, base: IntArray | None, label: int) -> Question:
+        program, n = self.subject.program, self.subject.n_output
+        if region.changes is not None:
+            raise BadQuery("a monotone claim about few changed features is not supported")
+        if said.feature >= program.n_input or said.output >= n:
+            raise BadQuery(
+                f"feature {said.feature} or output {said.output} is not one of the network's "
+                f"{program.n_input} and {n}"
+            )
+        query = region.query(program, base, label)
+        ends = [np.append(end, end[said.feature]) for end in (query.x0, query.lo, query.hi)]
+        whole = dataclasses.replace(query, x0=ends[0], lo=ends[1], hi=ends[2])
+        low, high = (
+            (said.output, n + said.output) if said.direction == "rises" else (n + said.output, said.output)
+        )
+        return Question(program, whole, not_above(low, high), self.words, said.feature)
+
+
+def _needs_label(said: AnyClaim | Formula) -> bool:
+    if isinstance(said, Joined):
+        return any(map(_needs_label, said.claims))
+    return isinstance(said, Stays | Top)
+
+
+def formula_of(said: AnyClaim | Formula, label: int, subject: Subject) -> Formula:
+    """The formula of a claim about an input with this label.  Raises BadQuery."""
+    match said:
+        case Stays():
+            return claim.stays(label)
+        case Targeted(classes=classes):
+            return claim.never(list(classes))
+        case Top(k=k):
+            return claim.among_top(label, k, subject.n_output)
+        case Output(index=i, codes=(lo, hi)):
+            return claim.within(i, lo, hi)
+        case Output(index=i, real=(low, high)):
+            return claim.within_reals(i, fraction(low), fraction(high), subject.output_scale())
+        case Linear():
+            terms = {i: fraction(c) for i, c in zip(said.outputs, said.coefficients, strict=True)}
+            if said.units == "codes":
+                return claim.at_most(terms, fraction(said.at_most))
+            return claim.at_most_reals(terms, fraction(said.at_most), subject.output_scale())
+        case Joined(kind=kind, claims=claims):
+            parts = tuple(formula_of(part, label, subject) for part in claims)
+            return AllOf(parts) if kind == "all" else AnyOf(parts)
+        case Output() | Monotone():
+            raise AssertionError  # an output has codes or reals; a monotone claim is no formula of one run
+        case _:
+            return said
+
+
+def region_of(document: RegionDocument, subject: Subject, folder: Path) -> Region:
+    """The region of a document whose files lie in `folder`.  Raises BadQuery."""
+    n = subject.program.n_input
+    radius: I64Array | None = None
+    if document.eps is not None:
+        radius = np.full(n, document.eps, np.int64)
+    elif document.eps_real is not None:
+        radius = np.full(n, subject.input_scale().radius(fraction(document.eps_real)), np.int64)
+    elif document.radius is not None:
+        radius = np.array(document.radius, np.int64)
+    elif document.radius_file is not None:
+        radius = read_array(folder, document.radius_file, "radius")
+    if radius is not None and np.any(radius < 0):
+        raise BadQuery("a radius must be 0 or more codes")
+    lo, hi = ranges_of(document.range, subject) if document.range else (None, None)
+    moves = None
+    if document.mask is not None:
+        moves = at_features(document.mask, n)
+    elif document.mask_rectangle is not None:
+        moves = at_features(in_rectangle(document.mask_rectangle, subject.shape), n)
+    elif document.mask_file is not None:
+        moves = read_array(folder, document.mask_file, "mask") != 0
+    return Region(radius, moves, lo, hi, document.changes, region_words(document))
+
+
+def ranges_of(ranges: Sequence[Range], subject: Subject) -> tuple[I64Array, I64Array]:
+    """The features' ranges of codes; where ranges overlap, both hold."""
+    program = subject.program
+    lo = np.full(program.n_input, program.input_lo, np.int64)
+    hi = np.full(program.n_input, program.input_hi, np.int64)
+    for part in ranges:
+        at = np.ones(program.n_input, bool)
+        if part.features is not None:
+            at = at_features(part.features, program.n_input)
+        elif part.rectangle is not None:
+            at = at_features(in_rectangle(part.rectangle, subject.shape), program.n_input)
+        low, high = _codes(part, subject)
+        lo[at], hi[at] = np.maximum(lo[at], low), np.minimum(hi[at], high)
+    return lo, hi
+
+
+def _codes(part: Range, subject: Subject) -> tuple[int, int]:
+    """The codes of a range; nearest: as the device's quantization clamps them."""
+    if part.codes is not None:
+        return part.codes
+    assert part.real is not None
+    low, high = (fraction(end) for end in part.real)
+    if low > high:
+        raise BadQuery(f"the range {part.real[0]}..{part.real[1]} is empty")
+    first, last = subject.input_scale().codes(low, high, part.rounding)
+    if part.rounding == "nearest":
+        ends = subject.program.input_lo, subject.program.input_hi
+        return min(max(first, ends[0]), ends[1]), min(max(last, ends[0]), ends[1])
+    return first, last
+
+
+def at_features(features: Sequence[int], n: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """True at these features.  Raises BadQuery."""
+    at = np.zeros(n, bool)
+    beyond = max(features, default=0)
+    if beyond >= n:
+        raise BadQuery(f"feature {beyond} is not a feature of the input (0..{n - 1})")
+    at[list(features)] = True
+    return at
+
+
+def in_rectangle(rectangle: tuple[int, int, int, int], shape: tuple[int, ...]) -> list[int]:
+    """The features of a rectangle of an image [height, width, …].  Raises BadQuery."""
+    top, left, height, width = rectangle
+    if len(shape) < 2 or top + height > shape[0] or left + width > shape[1]:
+        raise BadQuery(f"the rectangle {list(rectangle)} is not within the input of shape {list(shape)}")
+    numbers = np.arange(int(np.prod(shape))).reshape(shape)
+    inside = numbers[top : top + height, left : left + width]
+    return [int(i) for i in inside.reshape(-1)]

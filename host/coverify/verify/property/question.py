@@ -1,0 +1,100 @@
+"""A property of one input, ready to be decided: a program, a query on it, and how its answer is read.
+
+The verdict about the program's label is the property's; a counterexample is judged once more on the network's
+own outputs, by the formula and not by the program that was made of it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+
+from coverify.verify.certificate import Relation as CertifiedRelation
+from coverify.verify.deadline import Deadline
+from coverify.verify.errors import EngineFault
+from coverify.verify.problem import Problem
+from coverify.verify.property.copies import raised, raising
+from coverify.verify.property.formula import ClassIs, Formula, Relation, conjuncts, holds
+from coverify.verify.property.softmax import reduced
+from coverify.verify.query import I64Array, Outcome, Robustness, Verdict
+from coverify.verify.worker import AUTO, Worker
+from tflm_int8.program.concrete import run
+from tflm_int8.program.primitives import Program
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """Does `formula` hold of the outputs of `network` on every input of region?
+
+    raised: None, or a feature: then the formula is about the outputs of an input and, after them, those of
+    the same input with that feature raised, and the region has one element more, the height it is raised to.
+    words: the property in words.
+    """
+
+    network: Program
+    region: Robustness
+    formula: Formula
+    words: str = ""
+    raised: int | None = None
+
+    def problem(self, deadline: Deadline) -> Problem:
+        """What engines are asked.  Raises BadQuery, CannotDecide, OutOfTime."""
+        network = self.network if self.raised is None else raising(self.network, self.raised)
+        match self.formula:
+            case ClassIs(index, True):
+                return Problem(network, dataclasses.replace(self.region, label=index))
+            case formula:
+                query = dataclasses.replace(self.region, label=0)
+                return Problem(reduced(network, formula, query, deadline), query)
+
+    def relation(self) -> CertifiedRelation | None:
+        """The claim c · y <= d of a certificate, where the formula is relations that all hold of one run."""
+        rows = list(conjuncts(self.formula))
+        if self.raised is not None or not rows or not all(isinstance(row, Relation) for row in rows):
+            return None
+        c = np.zeros((len(rows), self.network.sizes()[self.network.output]), np.int64)
+        d = np.zeros(len(rows), np.int64)
+        for k, row in enumerate(rows):
+            assert isinstance(row, Relation)
+            d[k] = row.bound
+            for element, coefficient in row.terms:
+                c[k, element] = coefficient
+        return CertifiedRelation(c, d)
+
+    def inputs(self, x: I64Array) -> tuple[I64Array, I64Array]:
+        """The base input and the one that breaks the property, int64 [n] each, of a point of the region."""
+        if self.raised is None:
+            return self.region.x0.astype(np.int64), x
+        return x[:-1], raised(x, self.raised)
+
+    def breaks(self, x: I64Array) -> bool:
+        """Is the formula false of the network's own outputs there?"""
+        base, changed = self.inputs(x)
+        rows = [changed] if self.raised is None else [base, changed]
+        outputs = run(self.network, np.stack(rows))[self.network.output].reshape(1, -1)
+        return not bool(holds(self.formula, outputs)[0])
+
+
+def decide(
+    worker: Worker, question: Question, engine: str = AUTO, timeout_s: float = 60.0, seed: int = 0
+) -> Outcome:
+    """The answer to a question.  Raises what Worker.decide does, and BadQuery."""
+    deadline = Deadline.in_s(timeout_s)
+    problem = question.problem(deadline)
+    worker.program = problem.program
+    outcome = worker.decide(problem.query, engine, max(0.1, deadline.remaining), seed)
+    if outcome.witness is None:
+        return outcome
+    if not question.breaks(outcome.witness.astype(np.int64)):
+        raise EngineFault(outcome.engine, "its counterexample does not break the property")
+    return _said(outcome, question)
+
+
+def _said(outcome: Outcome, question: Question) -> Outcome:
+    """A violation at the base input says so in the property's terms."""
+    assert outcome.witness is not None and outcome.verdict is Verdict.VIOLATED
+    if isinstance(question.formula, ClassIs) or not np.array_equal(outcome.witness, question.region.x0):
+        return outcome
+    return dataclasses.replace(outcome, note="the base input itself breaks the property")

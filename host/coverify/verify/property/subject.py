@@ -1,0 +1,36 @@
+"""What of a network does a property need to know? Its program, its input's shape, and its scales."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from coverify.verify.errors import BadQuery
+from coverify.verify.property.quantity import Scale
+from tflm_int8.program.primitives import Program
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """shape: of one sample; input, output: the scales of the tensors, None where they have none."""
+
+    program: Program
+    shape: tuple[int, ...]
+    input: Scale | None
+    output: Scale | None
+
+    @property
+    def n_output(self) -> int:
+        """How many outputs it has."""
+        return self.program.sizes()[self.program.output]
+
+    def input_scale(self) -> Scale:
+        """Raises BadQuery where there is none."""
+        if self.input is None:
+            raise BadQuery("the network's input has no scale: give codes, not real values")
+        return self.input
+
+    def output_scale(self) -> Scale:
+        """Raises BadQuery where there is none."""
+        if self.output is None:
+            raise BadQuery("the network's output has no scale: give codes, not real values")
+        return self.output

@@ -1,0 +1,148 @@
+"""On which boxes of input codes would which outputs be a counterexample? A VNN-LIB file for one network.
+
+X_i is the real value of input i and Y_j that of output j: scale · (code − zero point), exactly; or, by
+choice, the codes themselves. An input's code belongs to a box when its own value satisfies the
+constraints. A file that bounds inputs in several ways is several cases; constraints of several inputs, or of
+inputs and outputs together, are refused.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from coverify.verify.property.claim import at_most
+from coverify.verify.property.errors import BadProperty
+from coverify.verify.property.formula import AllOf, AnyOf, Formula, relation
+from coverify.verify.property.quantity import Scale
+from coverify.verify.property.subject import Subject
+from coverify.verify.property.vnnlib import Atom, Said, Specification
+from coverify.verify.query import I64Array
+
+MAX_CASES = 1000
+
+Limits = dict[int, tuple[int | None, int | None]]
+"""Input → least and greatest code."""
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A counterexample is an input with lo <= x <= hi, int64 [n], on whose outputs `unsafe` holds."""
+
+    lo: I64Array
+    hi: I64Array
+    unsafe: Formula
+
+
+def cases_of(said: Specification, subject: Subject, path: Path, codes: bool) -> list[Case]:
+    """The cases of a file that hold an input of the network; codes: X and Y are codes, not real values.
+
+    Raises BadProperty.
+    """
+    sizes = subject.program.n_input, subject.n_output
+    if (said.n_x, said.n_y) != sizes:
+        raise BadProperty(
+            path,
+            None,
+            f"it declares {said.n_x} inputs and {said.n_y} outputs, "
+            f"the network has {sizes[0]} and {sizes[1]}",
+        )
+    unit = Scale(Fraction(1), 0)
+    scales = (unit, unit) if codes else (subject.input_scale(), subject.output_scale())
+    reading = _Reading(path, *scales)
+    found = [reading.case(limits, formula, subject) for limits, formula in reading.all_of(said.asserted)]
+    return [case for case in found if case is not None]
+
+
+@dataclass(frozen=True, eq=False)
+class _Reading:
+    path: Path
+    input: Scale
+    output: Scale
+
+    def parts(self, said: Said) -> list[tuple[Limits, Formula]]:
+        """Alternatives, each limits of inputs and a formula of outputs."""
+        if isinstance(said, Atom):
+            return [self._atom(said)]
+        return self.all_of(said.parts) if said.every else self._any_of(said.parts)
+
+    def all_of(self, parts: Sequence[Said]) -> list[tuple[Limits, Formula]]:
+        found: list[tuple[Limits, list[Formula]]] = [({}, [])]
+        for part in parts:
+            alternatives = self.parts(part)
+            if len(found) * len(alternatives) > MAX_CASES:
+                raise BadProperty(self.path, None, f"it has more than {MAX_CASES} cases of inputs")
+            if len(alternatives) == 1:  # the usual one: in place
+                ((limits, formula),) = alternatives
+                for known, formulas in found:
+                    _meet(known, limits)
+                    formulas.append(formula)
+            else:
+                found = [
+                    (_meet(dict(known), limits), [*formulas, formula])
+                    for known, formulas in found
+                    for limits, formula in alternatives
+                ]
+        return [(limits, AllOf(tuple(f for f in formulas if f != AllOf(())))) for limits, formulas in found]
+
+    def _any_of(self, parts: Sequence[Said]) -> list[tuple[Limits, Formula]]:
+        found = [alternative for part in parts for alternative in self.parts(part)]
+        without = [formula for limits, formula in found if not limits]
+        rest = [(limits, formula) for limits, formula in found if limits]
+        return [*rest, ({}, AnyOf(tuple(without)))] if without or not rest else rest
+
+    def _atom(self, atom: Atom) -> tuple[Limits, Formula]:
+        kinds = {kind for (kind, _), _ in atom.terms}
+        if kinds == {"X"} and len(atom.terms) == 1:
+            return self._limit(atom), AllOf(())
+        if "X" in kinds:
+            what = "inputs and outputs" if "Y" in kinds else "several inputs"
+            raise BadProperty(self.path, atom.line, f"a constraint of {what} together is not supported")
+        return {}, self._relation(atom)
+
+    def _limit(self, atom: Atom) -> Limits:
+        """c · X <= bound as a limit of the code."""
+        (((_, i), c),) = atom.terms
+        place = self.input.place(atom.bound / c)
+        if c > 0:
+            return {i: (None, math.ceil(place) - 1 if atom.strict else math.floor(place))}
+        return {i: (math.floor(place) + 1 if atom.strict else math.ceil(place), None)}
+
+    def _relation(self, atom: Atom) -> Formula:
+        """Σ c · Y <= bound in codes."""
+        terms = {j: c for (_, j), c in atom.terms}
+        bound = atom.bound / self.output.scale + self.output.zero_point * sum(terms.values(), Fraction(0))
+        if not terms:
+            return relation({}, 0 if (bound > 0 if atom.strict else bound >= 0) else -1)
+        if not atom.strict:
+            return at_most(terms, bound)
+        whole = math.lcm(*(c.denominator for c in terms.values()))
+        return at_most({j: c * whole for j, c in terms.items()}, Fraction(math.ceil(bound * whole) - 1))
+
+    def case(self, limits: Limits, unsafe: Formula, subject: Subject) -> Case | None:
+        """None where the box holds no input of the network."""
+        n = subject.program.n_input
+        lo = np.full(n, subject.program.input_lo, np.int64)
+        hi = np.full(n, subject.program.input_hi, np.int64)
+        for i, (first, last) in limits.items():
+            if first is not None:
+                lo[i] = min(max(first, int(lo[i])), int(hi[i]) + 1)
+            if last is not None:
+                hi[i] = max(min(last, int(hi[i])), int(lo[i]) - 1)
+        return Case(lo, hi, unsafe) if np.all(lo <= hi) else None
+
+
+def _meet(known: Limits, more: Limits) -> Limits:
+    """`known`, changed: where both limits hold."""
+    for i, (lo, hi) in more.items():
+        a, b = known.get(i, (None, None))
+        known[i] = (
+            a if lo is None else lo if a is None else max(a, lo),
+            b if hi is None else hi if b is None else min(b, hi),
+        )
+    return known

@@ -1,0 +1,86 @@
+"""A property in words, short enough for a row of a table."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from coverify.verify.property.document import (
+    AnyClaim,
+    Joined,
+    Linear,
+    Monotone,
+    Output,
+    Range,
+    RegionDocument,
+    Stays,
+    Targeted,
+    Top,
+)
+
+MAX_WORDS = 400
+
+
+def shortened(text: str) -> str:
+    """The text, cut where it is too long for a row."""
+    return text if len(text) <= MAX_WORDS else f"{text[: MAX_WORDS - 1]}…"
+
+
+def claim_words(said: AnyClaim) -> str:
+    """A claim of a document."""
+    match said:
+        case Stays():
+            return "the class stays the label"
+        case Targeted(classes=classes):
+            return f"the class is never {' or '.join(map(str, classes[:20]))}"
+        case Top(k=k):
+            return f"the label stays among the {k} greatest outputs"
+        case Output():
+            lo, hi = said.codes if said.codes is not None else said.real or (0, 0)
+            return f"output {said.index} stays within {lo}..{hi}{' (real)' if said.real else ''}"
+        case Linear():
+            return _relation(said)
+        case Joined(kind=kind, claims=claims):
+            return f" {'and' if kind == 'all' else 'or'} ".join(f"({claim_words(c)})" for c in claims[:10])
+        case Monotone():
+            verb = "lowers" if said.direction == "rises" else "raises"
+            return f"raising feature {said.feature} never {verb} output {said.output}"
+
+
+def _relation(said: Linear) -> str:
+    parts = [f"{_number(c)}·y{i}" for i, c in zip(said.outputs[:20], said.coefficients[:20], strict=True)]
+    more = " + …" if len(said.outputs) > 20 else ""
+    unit = " (real)" if said.units == "real" else ""
+    return f"{' + '.join(parts)}{more} <= {_number(said.at_most)}{unit}"
+
+
+def _number(number: int | Decimal) -> str:
+    return str(number)
+
+
+def region_words(region: RegionDocument) -> str:
+    """A region of a document."""
+    parts = []
+    if region.eps is not None:
+        parts.append(f"within {region.eps} codes")
+    if region.eps_real is not None:
+        parts.append(f"within {region.eps_real} (real)")
+    if region.radius is not None or region.radius_file is not None:
+        parts.append("within each feature's radius")
+    if region.mask is not None:
+        parts.append(f"{len(set(region.mask))} features free")
+    if region.mask_rectangle is not None:
+        parts.append(f"the rectangle {list(region.mask_rectangle)} free")
+    if region.mask_file is not None:
+        parts.append("the mask's features free")
+    if region.changes is not None:
+        parts.append(f"at most {region.changes} features changed")
+    parts += [_range(part) for part in region.range[:5]]
+    if len(region.range) > 5:
+        parts.append(f"{len(region.range) - 5} more ranges")
+    return ", ".join(parts) or "on every input"
+
+
+def _range(part: Range) -> str:
+    lo, hi = part.codes if part.codes is not None else part.real or (0, 0)
+    which = "all features" if part.features is None and part.rectangle is None else "some features"
+    return f"{which} in {lo}..{hi}{'' if part.real is None else f' (real, {part.rounding})'}"

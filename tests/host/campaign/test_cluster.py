@@ -1,0 +1,129 @@
+"""A campaign on a real Dask cluster: scheduler and workers as processes, one of which is killed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from command import coverify
+from oracle import NETWORKS
+
+pytest.importorskip("distributed", reason="distributed is not installed (coverify[cluster])")
+MLP, MLP_X = NETWORKS / "digits_mlp.tflite", NETWORKS / "digits_mlp.npz"
+QUERIES = ("verify", MLP, "--inputs", MLP_X, "--eps", 6, "--index", "0-59")
+
+
+@contextlib.contextmanager
+def process(*arguments: str) -> Iterator[subprocess.Popen]:
+    command = [sys.executable, "-m", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+        try:
+            yield running
+        finally:
+            running.kill()
+
+
+@contextlib.contextmanager
+def scheduler() -> Iterator[tuple[str, subprocess.Popen]]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = ("--host", "127.0.0.1", "--port", str(port), "--no-dashboard", "--no-jupyter")
+    with process("distributed.cli.dask_scheduler", *options) as running:
+        yield f"tcp://127.0.0.1:{port}", running
+
+
+def worker(address: str) -> contextlib.AbstractContextManager[subprocess.Popen]:
+    options = ("--no-nanny", "--nthreads", "1", "--no-dashboard", "--memory-limit", "0")
+    return process("distributed.cli.dask_worker", address, *options)
+
+
+def wait_for(folder: Path, n: int, running: subprocess.Popen) -> None:
+    """Until the journal holds n answers."""
+    end = time.monotonic() + 180
+    while time.monotonic() < end:
+        assert running.poll() is None, "it ended before anything could be killed"
+        with contextlib.suppress(sqlite3.Error):
+            if len(samples(folder)) >= n:
+                return
+        time.sleep(0.005)
+    raise AssertionError("the journal does not grow")
+
+
+def samples(folder: Path) -> list[int]:
+    with contextlib.closing(sqlite3.connect(f"file:{folder / 'journal.sqlite'}?mode=ro", uri=True)) as reader:
+        return [sample for (sample,) in reader.execute("SELECT sample FROM answers")]
+
+
+def started(*arguments: object) -> contextlib.AbstractContextManager[subprocess.Popen]:
+    return process("coverify", *map(str, arguments))
+
+
+def rows(folder: Path) -> list[tuple]:
+    said = json.loads((folder / "verify.json").read_text())
+    return [
+        (q["index"], q["verdict"], bool(q.get("witness") or q.get("certificate"))) for q in said["queries"]
+    ]
+
+
+def test_a_killed_worker_loses_nothing_and_nothing_counts_twice(tmp_path):
+    here, there = tmp_path / "here", tmp_path / "there"
+    assert coverify(*QUERIES, "--out", here, "--jobs", 1).code == 1
+    with contextlib.ExitStack() as stack:
+        address, _ = stack.enter_context(scheduler())
+        first, _ = stack.enter_context(worker(address)), stack.enter_context(worker(address))
+        campaign = stack.enter_context(started(*QUERIES, "--out", there, "--cluster", address))
+        wait_for(there, 8, campaign)
+        first.kill()
+        first.wait()
+        assert len(samples(there)) < 60
+        assert campaign.wait(300) == 1
+    assert sorted(samples(there)) == list(range(60))
+    assert rows(there) == rows(here)
+
+
+def test_a_lost_scheduler_is_said_and_what_was_decided_stays(tmp_path):
+    with contextlib.ExitStack() as stack:
+        address, server = stack.enter_context(scheduler())
+        stack.enter_context(worker(address))
+        campaign = stack.enter_context(started(*QUERIES, "--out", tmp_path, "--cluster", address))
+        wait_for(tmp_path, 3, campaign)
+        server.kill()
+        assert campaign.wait(120) == 3
+    before = samples(tmp_path)
+    assert json.loads((tmp_path / "verify.json").read_text())["verdict"] == "LINK_ERROR"
+    assert coverify(*QUERIES, "--out", tmp_path).code == 1
+    assert samples(tmp_path)[: len(before)] == before
+    assert sorted(samples(tmp_path)) == list(range(60))
+
+
+def test_ctrl_c_ends_the_processes_of_a_cluster_of_ones_own_quietly(tmp_path):
+    command = [sys.executable, "-m", "coverify", *map(str, QUERIES), "--cluster", "local:2"]
+    whole_group = {"start_new_session": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    with subprocess.Popen([*command, "--out", str(tmp_path)], text=True, **whole_group) as campaign:
+        wait_for(tmp_path, 3, campaign)
+        os.killpg(campaign.pid, signal.SIGINT)
+        said = campaign.communicate(timeout=120)[1]
+    assert (campaign.returncode, said.strip()) == (130, "interrupted")
+    known = samples(tmp_path)
+    assert len(rows(tmp_path)) == len(known) == len(set(known)) < 60
+
+
+@pytest.mark.parametrize(
+    ("address", "code"), [("tcp://127.0.0.1:9", 3), ("nowhere", 2), ("local:0", 2), ("", 2)]
+)
+def test_no_cluster_there_is_an_error(address, code):
+    done = coverify(*QUERIES, "--cluster", address, "--json", "-")
+    assert done.code == code
+    assert "--cluster" in done.result["message"]

@@ -1,0 +1,181 @@
+"""coverify verify as a campaign: killed, interrupted, resumed, contended; radii and plots in the folder."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from command import coverify
+from fixed_point_networks import layers_of
+from oracle import NETWORKS
+
+MLP, MLP_X = NETWORKS / "digits_mlp.tflite", NETWORKS / "digits_mlp.npz"
+QUERIES = ("verify", MLP, "--inputs", MLP_X, "--eps", 6, "--index", "0-59")
+
+
+def answers(folder: Path) -> list[tuple]:
+    """What the journal holds; readable while a campaign is at work."""
+    with contextlib.closing(sqlite3.connect(f"file:{folder / 'journal.sqlite'}?mode=ro", uri=True)) as reader:
+        return reader.execute("SELECT sample, eps, verdict, number FROM answers ORDER BY number").fetchall()
+
+
+def started(*arguments) -> subprocess.Popen:
+    command = [sys.executable, "-m", "coverify", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(folder: Path, n: int, process: subprocess.Popen) -> None:
+    """Until the journal holds n answers."""
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        assert process.poll() is None, "it ended before it could be stopped"
+        with contextlib.suppress(sqlite3.Error):
+            if len(answers(folder)) >= n:
+                return
+        time.sleep(0.002)
+    raise AssertionError("the journal does not grow")
+
+
+def children(pid: int) -> list[int]:
+    return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def verdicts(folder: Path) -> dict[int, str]:
+    return {q["index"]: q["verdict"] for q in json.loads((folder / "verify.json").read_text())["queries"]}
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    assert coverify(*QUERIES, "--out", folder, "--jobs", 1).code == 1
+    return verdicts(folder)
+
+
+def test_serial_and_parallel_give_the_same(tmp_path, uninterrupted):
+    assert set(uninterrupted.values()) == {"HOLDS", "VIOLATED"}
+    assert coverify(*QUERIES, "--out", tmp_path, "--jobs", 3).code == 1
+    assert verdicts(tmp_path) == uninterrupted
+
+
+@pytest.mark.parametrize("n", [1, 12, 40])
+def test_a_killed_campaign_goes_on_and_asks_nothing_twice(tmp_path, uninterrupted, n):
+    with started(*QUERIES, "--out", tmp_path, "--jobs", 2) as process:
+        wait_for(tmp_path, n, process)
+        process.send_signal(signal.SIGKILL)
+    before = answers(tmp_path)
+    assert n <= len(before) < 60
+    done = coverify(*QUERIES, "--out", tmp_path, "--jobs", 2, "--json", "-")
+    assert done.code == 1
+    after = answers(tmp_path)
+    assert after[: len(before)] == before
+    assert sorted(sample for sample, *_ in after) == list(range(60))
+    assert {q["index"]: q["verdict"] for q in done.result["queries"]} == uninterrupted
+    named = {q.get("witness") or q.get("certificate") for q in done.result["queries"]}
+    assert {path.name for path in tmp_path.glob("*.zip")} == named
+    assert coverify("report", tmp_path).code == 1
+
+
+def test_ctrl_c_ends_at_once_and_says_what_is_known(tmp_path):
+    with started(*QUERIES, "--out", tmp_path, "--jobs", 2) as process:
+        wait_for(tmp_path, 5, process)
+        left_behind = children(process.pid)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+        assert "interrupted" in process.stderr.read()
+    known = answers(tmp_path)
+    said = json.loads((tmp_path / "verify.json").read_text())
+    assert [q["index"] for q in said["queries"]] == sorted(sample for sample, *_ in known)
+    assert f"{60 - len(known)} of 60 queries: not decided yet" in said["not_covered"]
+    assert not [pid for pid in left_behind if Path(f"/proc/{pid}").exists()]
+    assert "UNKNOWN" not in {verdict for _, _, verdict, _ in known}
+
+
+def test_a_second_campaign_in_the_folder_waits_for_nobody(tmp_path):
+    with started(*QUERIES, "--out", tmp_path, "--jobs", 1) as process:
+        wait_for(tmp_path, 1, process)
+        os.kill(process.pid, signal.SIGSTOP)
+        refused = coverify(*QUERIES, "--out", tmp_path, "--json", "-")
+        os.kill(process.pid, signal.SIGKILL)
+    assert refused.code == 2
+    assert "another process" in refused.result["message"]
+
+
+def test_another_question_is_refused_until_the_old_one_is_forgotten(tmp_path):
+    one = ("verify", MLP, "--inputs", MLP_X, "--index", 0, "--out", tmp_path, "--json", "-")
+    assert coverify(*one, "--eps", 1).code == 0
+    refused = coverify(*one, "--eps", 1, "--engine", "bab")
+    assert refused.code == 2
+    assert "engine 'auto' there, 'bab' here" in refused.result["message"]
+    assert coverify(*one, "--radius", 1).code == 2
+    done = coverify(*one, "--eps", 1, "--engine", "bab", "--fresh")
+    assert done.code == 0
+    assert len(answers(tmp_path)) == 1
+
+
+def test_a_damaged_certificate_is_made_again(tmp_path):
+    one = ("verify", MLP, "--inputs", MLP_X, "--index", "0,4", "--eps", 1, "--out", tmp_path)
+    assert coverify(*one).code == 0
+    (tmp_path / "certificate-4-eps1.zip").write_bytes(b"damaged")
+    assert coverify(*one).code == 0
+    assert [sample for sample, *_ in answers(tmp_path)] in ([0, 4, 4], [4, 0, 4])
+    assert coverify("check", *sorted(tmp_path.glob("certificate-*.zip"))).code == 0
+
+
+def test_more_radii_join_the_campaign_and_make_a_curve(tmp_path):
+    one = ("verify", MLP, "--inputs", MLP_X, "--index", "0,19", "--out", tmp_path)
+    assert coverify(*one, "--eps", 1).code == 0
+    assert coverify(*one, "--eps", "1,8").code == 1
+    said = json.loads((tmp_path / "verify.json").read_text())
+    rows = [(q["index"], q["eps"], q["verdict"]) for q in said["queries"]]
+    assert rows == [(0, 1, "HOLDS"), (0, 8, "HOLDS"), (19, 1, "HOLDS"), (19, 8, "VIOLATED")]
+    assert said["curve"] == [
+        {"eps": 1, "certified": 2, "attacked": 0, "open": 0},
+        {"eps": 8, "certified": 1, "attacked": 1, "open": 0},
+    ]
+    assert "Certified accuracy" in (tmp_path / "accuracy.svg").read_text()
+
+
+@pytest.mark.parametrize("radii", [(), ("--eps", 1, "--radius", 2), ("--eps", "256"), ("--eps", "1,x")])
+def test_radii_that_cannot_be_meant_are_bad_input(radii):
+    assert coverify("verify", MLP, "--inputs", MLP_X, *radii, "--json", "-").code == 2
+
+
+@pytest.fixture
+def difference(tmp_path):
+    """y = (x0 - x1, x1 - x0): class 0 while x0 >= x1 (by hand: broken from ceil((x0 - x1 + 1) / 2) on)."""
+    np.savez(tmp_path / "net.npz", **layers_of([[[1, -1], [-1, 1]]], [[0, 0]], [0], [(-512, 511)]))
+    x = np.array([[10, 3], [9, 4], [200, 0], [3, 9]], np.uint8)
+    np.savez(tmp_path / "x.npz", x=x, y=np.zeros(4, np.int64))
+    return tmp_path
+
+
+def test_the_largest_radius_has_its_certificate_and_the_next_one_its_witness(difference):
+    out = difference / "run"
+    command = ("verify", difference / "net.npz", "--inputs", difference / "x.npz", "--out", out)
+    done = coverify(*command, "--radius", 8, "--json", "-")
+    assert done.code == 0, done
+    rows = [(r.get("certified"), r.get("attacked"), r["closed"]) for r in done.result["radii"]]
+    assert rows == [(3, 4, True), (2, 3, True), (8, None, True), (None, 0, True)]
+    names = {f"{kind}-{i}-eps{eps}.zip" for kind, i, eps in [
+        ("certificate", 0, 3), ("witness", 0, 4), ("certificate", 1, 2), ("witness", 1, 3),
+        ("certificate", 2, 8), ("witness", 3, 0)]}  # fmt: skip
+    assert {path.name for path in out.glob("*.zip")} == names
+    assert coverify("check", *sorted(out.glob("certificate-*.zip"))).code == 0
+    assert [point["certified"] for point in done.result["curve"]] == [3, 3, 3, 2, 1, 1, 1, 1, 1]
+    n_asked = len(answers(out))
+    again = coverify(*command, "--radius", 8, "--json", "-")
+    assert again.result["radii"] == done.result["radii"]
+    assert again.result["cactus"] == done.result["cactus"]
+    assert len(answers(out)) == n_asked
+    assert coverify("report", out).code == 0
+    assert "Largest radius of 4 inputs" in (out / "report.html").read_text()

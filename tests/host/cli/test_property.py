@@ -1,0 +1,180 @@
+"""coverify verify --property as a user types it, and its counterexamples on a device."""
+
+import json
+import shutil
+import zipfile
+
+import numpy as np
+import pytest
+
+from command import coverify
+from coverify.verify.errors import BadWitness
+from coverify.verify.witness import Witness
+from model_builder import Builder
+from oracle import NETWORKS, Tflm
+from tflm_int8 import Model
+
+MLP, MLP_X = NETWORKS / "digits_mlp.tflite", NETWORKS / "digits_mlp.npz"
+NEVER = "[region]\neps = 8\nmask_file = 'm.npz'\n[claim]\nkind = 'never'\nclasses = [6, 1]\n"
+MONOTONE = (
+    "[region]\neps = 2\nmask = [20, 21, 28, 29]\n"
+    "[claim]\nkind = 'monotone'\nfeature = 20\noutput = 3\ndirection = 'rises'\n"
+)
+RELATION = (
+    "[region]\neps_real = 1.5\n[claim]\nkind = 'relation'\noutputs = [4, 6]\ncoefficients = [-1, 1]\n"
+    "at_most = -0.25\nunits = 'real'\n"
+)
+
+
+def verify(folder, text, index, *options):
+    file = folder / "property.toml"
+    file.write_text(text)
+    return coverify("verify", MLP, "--property", file, "--inputs", MLP_X, "--index", index, "--timeout", 30,
+                    "--out", folder, *options)  # fmt: skip
+
+
+def rows(folder):
+    return {row["index"]: row for row in json.loads((folder / "verify.json").read_text())["queries"]}
+
+
+def outputs(witness):
+    """TFLM's outputs of the base input and of the counterexample."""
+    tflm = Tflm(witness.model, 1 << 18)
+    return [tflm.run(x).reshape(-1).astype(int) for x in (witness.x0, witness.x)]
+
+
+@pytest.mark.parametrize("text", [NEVER, MONOTONE, RELATION], ids=["never", "monotone", "relation"])
+def test_a_violated_property_is_confirmed_by_the_device(tmp_path, text):
+    np.savez(tmp_path / "m.npz", mask=np.ones((8, 8), np.int8))
+    done = verify(tmp_path, text, "25,103")
+    assert done.code == 1, done
+    found = rows(tmp_path)
+    assert "VIOLATED" in {row["verdict"] for row in found.values()}
+    for index, row in found.items():
+        if row["verdict"] != "VIOLATED":
+            continue
+        witness = Witness.read(tmp_path / f"witness-{index}-property.zip")
+        before, after = outputs(witness)
+        if text is NEVER:
+            assert after.argmax() in (6, 1)
+        elif text is MONOTONE:
+            assert after[3] < before[3] and (witness.x.reshape(-1) >= witness.x0.reshape(-1)).all()
+        else:
+            quantization = Model.from_bytes(witness.model).tensors[-1].quantization
+            real = float(quantization.scale) * (after - quantization.zero_point)
+            assert real[6] - real[4] > -0.25
+        assert witness.breach.broken(before, after)
+    done = coverify("replay", *tmp_path.glob("witness-*.zip"), "--device", "native:", "--out", tmp_path)
+    assert done.code == 0, done
+    replays = json.loads((tmp_path / "replay.json").read_text())["replays"]
+    assert all(row["verdict"] == "CONFIRMED" and "its output breaks" in row["note"] for row in replays)
+    assert coverify("report", tmp_path).code == 1
+
+
+def test_a_witness_whose_formula_is_changed_breaks_nothing_and_is_refused(tmp_path):
+    np.savez(tmp_path / "m.npz", mask=np.ones((8, 8), np.int8))
+    verify(tmp_path, NEVER, "25")
+    original, forged = tmp_path / "witness-25-property.zip", tmp_path / "forged.zip"
+    with zipfile.ZipFile(original) as old, zipfile.ZipFile(forged, "w") as new:
+        for name in old.namelist():
+            data = old.read(name)
+            if name == "witness.json":
+                document = json.loads(data)
+                assert document["property"]["kind"] == "claim"
+                document["property"]["formula"] = {
+                    "kind": "relation",
+                    "outputs": [],
+                    "coefficients": [],
+                    "bound": 0,
+                }
+                data = json.dumps(document).encode()
+            new.writestr(name, data)
+    done = coverify("replay", forged, "--device", "native:")
+    assert done.code == 2 and "breaks nothing" in done.stdout + done.stderr
+    shutil.copy(original, forged)
+    with zipfile.ZipFile(original) as old, zipfile.ZipFile(forged, "w") as new:
+        for name in old.namelist():
+            if name != "hi.npy":
+                new.writestr(name, old.read(name))
+    with pytest.raises(BadWitness):
+        Witness.read(forged)
+
+
+def test_a_box_on_which_the_label_stays_has_a_certificate(tmp_path):
+    done = verify(tmp_path, "[region]\neps = 2\nmask = [1, 2, 3, 30]\n[claim]\nkind = 'label'\n", "0")
+    assert done.code == 0, done
+    assert coverify("check", tmp_path / "certificate-0-property.zip").code == 0
+
+
+def test_a_relation_that_holds_has_a_certificate(tmp_path):
+    text = "[region]\neps = 2\n[claim]\nkind = 'all'\nclaims = [\n"
+    text += "{kind = 'output', index = 1, codes = [0, 127]},\n"
+    text += "{kind = 'relation', outputs = [0, 1], coefficients = [0.5, -0.25], at_most = 0},\n]\n"
+    done = verify(tmp_path, text, "0")
+    assert done.code == 0, done
+    done = coverify("check", tmp_path / "certificate-0-property.zip", "--json", "-")
+    assert done.code == 0 and "c · y <= d" in done.result["message"]
+
+
+def test_a_hold_without_a_certificate_says_so(tmp_path):
+    np.savez(tmp_path / "m.npz", mask=np.zeros(64, bool))
+    done = verify(tmp_path, NEVER, "0")
+    result = json.loads((tmp_path / "verify.json").read_text())
+    assert (done.code == 0) == (result["verdict"] == "HOLDS")
+    if done.code == 0:
+        assert any("certificates of all that holds here" in gap for gap in result["not_covered"])
+
+
+def test_a_vnnlib_file_needs_no_inputs(tmp_path):
+    file = tmp_path / "p.vnnlib"
+    declared = "".join(f"(declare-const X_{i} Real)\n" for i in range(64))
+    declared += "".join(f"(declare-const Y_{j} Real)\n" for j in range(10))
+    bounds = "".join(f"(assert (<= X_{i} 0.5))(assert (>= X_{i} 0))\n" for i in range(64))
+    file.write_text(declared + bounds + "(assert (>= Y_0 1000))")
+    done = coverify("verify", MLP, "--property", file, "--json", "-")
+    assert done.code == 0 and done.result["queries"][0]["verdict"] == "HOLDS", done
+    file.write_text(declared + bounds + "(assert (>= Y_0 -1000))")
+    done = coverify("verify", MLP, "--property", file, "--out", tmp_path)
+    assert done.code == 1
+    assert coverify("replay", tmp_path / "witness-property.zip", "--device", "native:").code == 0
+
+
+def test_a_network_of_one_output_has_ranges_and_monotonicity(tmp_path):
+    """y = x / 2, so that it rises, and stays within −64..64."""
+    b = Builder()
+    x = b.input((1, 1), 0.5, 0)
+    y = b.fully_connected(x, np.array([[64]]), None, np.full(1, 1 / 128), 0.5, 0)
+    model, file = tmp_path / "half.tflite", tmp_path / "p.toml"
+    model.write_bytes(b.finish(y))
+    for claim, code in (
+        ("kind = 'monotone'\nfeature = 0\noutput = 0", 0),
+        ("kind = 'monotone'\nfeature = 0\noutput = 0\ndirection = 'falls'", 1),
+        ("kind = 'output'\nindex = 0\nreal = [-32, 32.0]", 0),
+        ("kind = 'output'\nindex = 0\nreal = [-31.9, 32.0]", 1),
+    ):
+        file.write_text(f"[claim]\n{claim}\n")
+        assert coverify("verify", model, "--property", file).code == code, claim
+
+
+def test_masks_and_few_changes_are_options(tmp_path):
+    done = coverify("verify", MLP, "--eps", 2, "--mask", "0-15", "--changes", 2, "--inputs", MLP_X, "--index",
+                    "0", "--explain", "--timeout", 60, "--json", "-")  # fmt: skip
+    assert done.code == 0, done
+    (row,) = done.result["queries"]
+    assert "16 features free, at most 2 features changed" in row["property"]
+    assert row["reasons"] is not None and "what the proof needs" in row["detail"]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--property", "none.toml"), "no such file"),
+        (("--eps", "3", "--changes", "1"), "--inputs X.npz"),
+        (("--inputs", MLP_X), "--eps N and --inputs"),
+        (("--eps", "3", "--mask", "1-x", "--inputs", MLP_X), "neither a number"),
+        (("--property", "none.toml", "--eps", "3", "--inputs", MLP_X), "belong into the file"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(options, says):
+    done = coverify("verify", MLP, *options)
+    assert done.code == 2 and says in done.stdout + done.stderr, done

@@ -1,0 +1,195 @@
+"""coverify repair as a user types it. Expected: the files before and after, and TFLM's interpreter."""
+
+import importlib.util
+import json
+
+import numpy as np
+import pytest
+
+from command import coverify
+from network_pairs import cnn, mlp
+from oracle import Tflm, shared
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        any(importlib.util.find_spec(name) is None for name in ("ortools", "highspy", "tflite_runtime")),
+        reason="the extras solvers and oracle are not installed",
+    ),
+]
+
+
+class Bed:
+    """A pair of networks and its tests in a folder."""
+
+    def __init__(self, folder, made, n=120, labels=False):
+        self.folder, self.made = folder, made
+        self.original, self.model = folder / "float.tflite", folder / "int8.tflite"
+        self.original.write_bytes(made.original)
+        self.model.write_bytes(made.quantized)
+        self.x = made.inputs(n, 6)
+        self.data = folder / "data.npz"
+        arrays = {"x": self.x}
+        if labels:
+            arrays["y"] = made.real_classes(self.x)
+        np.savez(self.data, **arrays)
+
+    def run(self, *more, data=None):
+        return coverify(
+            "repair", self.original, self.model, "--data", data or self.data, "--json", "-", *more
+        )
+
+    def classes(self, content: bytes, x) -> np.ndarray:
+        interpreter = Tflm(content)
+        return np.array([int(interpreter.run(one.reshape(1, *one.shape)).argmax()) for one in x])
+
+
+@pytest.fixture
+def bed(tmp_path):
+    return Bed(tmp_path, mlp(2))
+
+
+def test_a_repaired_file_differs_in_the_bytes_that_are_told_and_runs_on_tflm(bed, tmp_path):
+    target = tmp_path / "fixed.tflite"
+    done = bed.run("-o", target, "--neurons", 0, "--device", "native:", "--out", tmp_path / "run")
+    assert done.code == 0, done
+    found = done.result["repair"]
+    before = bed.made.quantized
+    assert (done.result["verdict"], done.result["oracle"]["name"]) == ("REPAIRED", "tflite-micro")
+    assert done.result["device"]["board"] == "native"
+    after = target.read_bytes()
+    differ = {i: (before[i], after[i]) for i in range(len(before)) if before[i] != after[i]}
+    assert differ == {byte["offset"]: (byte["old"], byte["new"]) for byte in found["bytes"]}
+    assert found["n_bytes"] == len(differ) > 0
+    repair, validation = found["parts"]
+    order = np.random.default_rng(0).permutation(120)
+    parts = [bed.x[np.sort(order[:60])], bed.x[np.sort(order[60:])]]
+    for row, x in zip((repair, validation), parts, strict=True):
+        real = bed.made.real_classes(x)
+        for when, content in (("before", before), ("after", after)):
+            assert row[when]["agreeing"] == int(np.sum(bed.classes(content, x) == real))
+    assert repair["failing_after"] < repair["failing_before"]
+    assert coverify("report", tmp_path / "run").code == 0
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert f"0x{min(differ):x}" in page
+
+
+def test_a_repair_that_makes_validation_worse_is_refused_and_writes_nothing(bed, tmp_path):
+    target = tmp_path / "fixed.tflite"
+    first = bed.run("-o", target, "--neurons", 0)
+    assert first.code == 0, first
+    more = bed.made.inputs(4000, 77)
+    wanted = bed.made.real_classes(more)
+    lost = (bed.classes(bed.made.quantized, more) == wanted) & (
+        bed.classes(target.read_bytes(), more) != wanted
+    )
+    assert lost.any()
+    target.unlink()
+    order = np.sort(np.random.default_rng(0).permutation(120)[:60])
+    np.savez(tmp_path / "repair.npz", x=bed.x[order])
+    np.savez(tmp_path / "worse.npz", x=more[lost])
+    done = bed.run(
+        "-o", target, "--neurons", 0, "--validation", tmp_path / "worse.npz",
+        data=tmp_path / "repair.npz",
+    )  # fmt: skip
+    assert (done.code, done.result["verdict"]) == (1, "NOT_REPAIRED"), done
+    assert "validation" in done.result["message"]
+    assert not target.exists()
+
+
+def test_nothing_is_written_where_nothing_fails(tmp_path):
+    bed = Bed(tmp_path, mlp(3))
+    agree = bed.classes(bed.made.quantized, bed.x) == bed.made.real_classes(bed.x)
+    np.savez(bed.data, x=bed.x[agree])
+    done = bed.run("-o", tmp_path / "fixed.tflite")
+    assert (done.code, done.result["verdict"]) == (0, "OK")
+    assert "nothing to repair" in done.result["message"]
+    assert not (tmp_path / "fixed.tflite").exists()
+
+
+@pytest.mark.parametrize("method", ["lattice", "paper"])
+def test_the_study_has_every_metric_and_a_row_for_each_seed(tmp_path, method):
+    bed = Bed(tmp_path, mlp(3), labels=True)
+    done = bed.run(
+        "--grid", "--seeds", 2, "--method", method, "--layer", 0, "--time", 0.2, "--out", tmp_path / "run"
+    )
+    assert done.code in (0, 1), done
+    grid = done.result["repair"]["grid"]
+    metrics = ["tarantula", "ochiai", "dstar", "jaccard", "ample", "euclid", "wong3", "random", "random"]
+    assert [row["metric"] for row in grid] == [metric for metric in metrics for _ in (1, 5, 8)]
+    assert [row["neurons"] for row in grid] == [1, 5, 8] * 9
+    assert {row.get("seed") for row in grid if row["metric"] == "random"} == {0, 1}
+    for row in grid:  # with all neurons the order does not matter to the paper's method
+        if method == "paper" and row["neurons"] == 8:
+            assert row["validation"] == grid[2]["validation"]
+    assert coverify("report", tmp_path / "run").code in (0, 1)
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert f"Validation accuracy in percent, op 0, {method}" in page
+    assert page.count('<polyline class="series') == 2 * 8
+
+
+def test_counterexamples_become_failing_tests(tmp_path):
+    bed = Bed(tmp_path, mlp(3), n=60)
+    done = bed.run("--layer", "1", "--neurons", 0, "--verify", 8, "--eps", 3, "--cegis", 2, "--time", 0.5)
+    assert done.code in (0, 1), done
+    rows = done.result["repair"]["robustness"]
+    assert [row["when"] for row in rows][:3] == ["before", "after", "repair part, for round 1"]
+    assert all(row["holds"] + row["violated"] + row["unknown"] == 8 for row in rows)
+    assert rows[2]["violated"] > 0
+    assert rows[3]["when"] == "after round 1"
+    assert {row["round"] for row in done.result["repair"]["neurons"]} >= {0, 1}
+
+
+def test_a_convolution_and_a_depthwise_layer_are_repaired(tmp_path):
+    bed = Bed(tmp_path, cnn(2), n=100)
+    for layer in (0, 1):
+        done = bed.run("--layer", layer, "--neurons", 4, "--time", 0.1)
+        assert done.code in (0, 1), done
+        repair = done.result["repair"]["parts"][0]
+        assert repair["failing_after"] <= repair["failing_before"]
+        assert repair["after"]["agreeing"] >= repair["before"]["agreeing"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--layer", "5"), "--layer 5"),
+        (("--layer", "first"), "--layer first"),
+        (("--metric", "luck"), "tarantula"),
+        (("--method", "magic"), "lattice, paper"),
+        (("--criterion", "x"), "classes, status, codes"),
+        (("--spectrum", "x"), "status, difference"),
+        (("--solver", "x"), "cpsat, highs"),
+        (("--label", "x"), "given, float"),
+        (("--cegis", 1), "--verify"),
+    ],
+)
+def test_options_that_are_none_are_refused(bed, options, said):
+    done = bed.run(*options)
+    assert (done.code, done.result["verdict"]) == (2, "ERROR")
+    assert said in done.result["message"]
+
+
+def test_networks_that_are_no_pair_are_refused(bed, tmp_path):
+    other = tmp_path / "other.tflite"
+    other.write_bytes(mlp(9).original)
+    done = coverify("repair", other, bed.model, "--data", bed.data, "--json", "-")
+    assert (done.code, done.result["verdict"]) == (2, "ERROR")
+    assert "the two networks are no pair: op 0 FULLY_CONNECTED: the cosine" in done.result["message"]
+
+
+def test_keyword_spotting_is_repaired_by_three_bytes(tmp_path):
+    data = shared("kws/kws01_first500.npz")
+    pair = shared("models/kws_ref_model_float32.tflite"), shared("models/kws_ref_model.tflite")
+    target = tmp_path / "fixed.tflite"
+    done = coverify("repair", *pair, "--data", data, "-o", target, "--json", "-")
+    assert (done.code, done.result["verdict"]) == (0, "REPAIRED"), done
+    repair, validation = done.result["repair"]["parts"]
+    assert (repair["failing_before"], repair["failing_after"]) == (3, 0)
+    assert done.result["repair"]["n_bytes"] == 3
+    x, y = (np.load(data)[name] for name in ("x", "y"))
+    judged = np.sort(np.random.default_rng(0).permutation(500)[250:])
+    interpreter = Tflm(target.read_bytes())
+    classes = [int(interpreter.run(one[None]).argmax()) for one in x[judged]]
+    assert validation["after"]["right"] == int(np.sum(np.array(classes) == y[judged]))
+    assert json.dumps(done.result["repair"]["bytes"]).count("offset") == 3

@@ -1,0 +1,123 @@
+import numpy as np
+import pytest
+
+import random_graphs
+from coverify.verify.deadline import Deadline
+from coverify.verify.engines import ENGINES, solve
+from coverify.verify.engines.packages import usable
+from coverify.verify.errors import BadQuery
+from coverify.verify.fixed_point import FixedPointNetwork
+from coverify.verify.problem import Problem
+from coverify.verify.property.appended import appended
+from coverify.verify.property.formula import ClassIs, Relation, holds, negated
+from coverify.verify.property.softmax import reduced
+from coverify.verify.query import Robustness, Verdict
+from fixed_point_networks import content, outputs, points, random_network, region
+from model_builder import Builder
+from oracle import Tflm
+from property_cases import meaning, random_formula
+from tflm_int8 import Model, lower
+from tflm_int8.program.concrete import run
+from tflm_int8.program.primitives import Softmax
+
+SEEDS = range(40)
+EXACT = [name for name in ENGINES if name not in ("milp", "marabou") and usable(name)]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_formula_and_its_negation_mean_what_they_say(seed):
+    rng = np.random.default_rng([seed, 1])
+    y = rng.integers(-4, 5, (30, int(rng.integers(2, 6))))
+    formula = random_formula(rng, y)
+    wanted = [meaning(formula, row) for row in y.tolist()]
+    assert holds(formula, y).tolist() == wanted
+    assert holds(negated(formula), y).tolist() == [not w for w in wanted]
+
+
+def small_network(seed):
+    """A fixed-point network, a region, its points and its outputs there."""
+    rng = np.random.default_rng([seed, 2])
+    arrays = random_network(rng)
+    x0, eps = region(arrays, rng, 300)
+    every = points(x0, eps)
+    program = FixedPointNetwork.from_bytes(content(arrays)).program
+    return rng, program, x0, eps, every, outputs(arrays, every)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_label_0_stays_exactly_where_the_formula_holds(seed):
+    rng, program, _, _, every, y = small_network(seed)
+    formula = random_formula(rng, y)
+    whole = appended(program, formula)
+    labels = run(whole, every)[whole.output].argmax(axis=1)
+    assert (labels == 0).tolist() == [meaning(formula, row) for row in y.tolist()]
+
+
+@pytest.mark.parametrize("engine", EXACT)
+@pytest.mark.parametrize("seed", range(8))
+def test_every_engine_answers_as_brute_force_does(seed, engine):
+    rng, program, x0, eps, every, y = small_network(seed)
+    formula = random_formula(rng, y)
+    wanted = all(meaning(formula, row) for row in y.tolist())
+    query = Robustness.around(x0, 0, eps, None, 0, 255)
+    outcome = solve(engine, Problem(appended(program, formula), query), Deadline.in_s(20))
+    assert outcome.verdict in (Verdict.UNKNOWN, Verdict.HOLDS if wanted else Verdict.VIOLATED)
+    if engine in ("enumerate", "z3", "bitwuzla", "cpsat"):
+        assert outcome.verdict is not Verdict.UNKNOWN, outcome.note
+    if outcome.witness is not None:
+        row = y[np.flatnonzero((every == outcome.witness).all(axis=1))[0]]
+        assert not meaning(formula, row.tolist())
+
+
+def softmax_network(seed):
+    """A .tflite network with a softmax, a region, its points, and TFLM's outputs there."""
+    rng = np.random.default_rng([seed, 3])
+    b = Builder()
+    x = b.input((1, int(rng.integers(1, 3))), 0.05, int(rng.integers(-20, 20)))
+    x = random_graphs.fully_connected(rng, b, x)
+    model = Model.from_bytes(b.finish(random_graphs.softmax(rng, b, x)))
+    shape = model.tensors[model.inputs[0]].shape
+    x0 = rng.integers(-128, 128, int(np.prod(shape)))
+    query = Robustness.around(x0, 0, int(rng.integers(1, 9)))
+    box = [np.arange(lo, hi + 1) for lo, hi in zip(query.lo, query.hi, strict=True)]
+    every = np.stack(np.meshgrid(*box, indexing="ij"), axis=-1).reshape(-1, len(x0))
+    tflm = Tflm(model.content, 1 << 18)
+    y = np.array([tflm.run(row.astype(np.int8).reshape(shape)).reshape(-1) for row in every], np.int64)
+    return rng, lower(model), query, every, y
+
+
+def softmax_formula(rng, y):
+    """The class, or a bound of one output: what is said of the logits."""
+    if rng.random() < 0.5:
+        return ClassIs(int(rng.integers(0, y.shape[1])), bool(rng.integers(0, 2)))
+    i, sign = int(rng.integers(0, y.shape[1])), int(rng.choice([-2, -1, 1, 3]))
+    return Relation(((i, sign),), sign * int(y[rng.integers(0, len(y)), i]) + int(rng.integers(-1, 2)))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_class_and_single_outputs_of_a_softmax_are_said_of_its_logits(seed):
+    rng, program, query, every, y = softmax_network(seed)
+    if y.shape[1] < 2:
+        pytest.skip("a row of one output")
+    formula = softmax_formula(rng, y)
+    whole = reduced(program, formula, query, Deadline.never())
+    assert not any(isinstance(step, Softmax) for step in whole.steps)
+    labels = run(whole, every)[whole.output].argmax(axis=1)
+    assert (labels == 0).tolist() == [meaning(formula, row) for row in y.tolist()]
+    for engine in ("z3", "bab"):
+        outcome = solve(engine, Problem(whole, query), Deadline.in_s(10))
+        wanted = Verdict.HOLDS if np.all(labels == 0) else Verdict.VIOLATED
+        assert outcome.verdict in (wanted, Verdict.UNKNOWN)
+        assert engine != "z3" or outcome.verdict is wanted
+
+
+def test_coefficients_that_are_too_large_are_refused_by_name():
+    _, program, *_ = small_network(0)
+    with pytest.raises(BadQuery, match="coefficients are too large"):
+        appended(program, Relation(((0, 1 << 40),), 0))
+
+
+def test_an_output_that_is_not_there_is_refused_by_name():
+    _, program, *_ = small_network(0)
+    with pytest.raises(BadQuery, match="output 99 is not an output"):
+        appended(program, ClassIs(99))

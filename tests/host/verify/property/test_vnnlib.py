@@ -1,0 +1,181 @@
+"""VNN-LIB files in the style of the competition's benchmarks, against brute force; hostile files."""
+
+import itertools
+import random
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from coverify.verify.deadline import Deadline
+from coverify.verify.engines import solve
+from coverify.verify.fixed_point import FixedPointNetwork
+from coverify.verify.property.errors import BadProperty
+from coverify.verify.property.property import Property
+from coverify.verify.property.quantity import Scale
+from coverify.verify.property.subject import Subject
+from coverify.verify.property.unsafe import cases_of
+from coverify.verify.property.vnnlib import read_specification
+from coverify.verify.query import Verdict
+from fixed_point_networks import content, layers_of, outputs
+
+DECLARED = "".join(f"(declare-const X_{i} Real)\n" for i in range(2)) + "".join(
+    f"(declare-const Y_{j} Real)\n" for j in range(3)
+)
+ROBUST = (
+    "; Robustness of a digit (label 1), as the generators of the competition write it.\n\n"
+    + DECLARED
+    + """
+; Input constraints:
+(assert (<= X_0 {x0_hi}))
+(assert (>= X_0 {x0_lo}))
+
+(assert (<= X_1 {x1_hi}))
+(assert (>= X_1 {x1_lo}))
+
+; Output constraints:
+(assert (or
+    (and (>= Y_0 Y_1))
+    (and (>= Y_2 Y_1))
+))
+"""
+)
+ACAS = (
+    DECLARED
+    + """
+(assert (or
+    (and (>= X_0 10.5) (<= X_0 20) (>= X_1 1.0e1) (<= X_1 30.0) (<= (+ Y_0 (* 2.5 Y_1)) (- 40 Y_2)))
+    (and (>= X_0 30) (<= X_0 36) (= X_1 7) (not (or (> Y_0 Y_1) (< Y_2 (- 3)))))
+))
+"""
+)
+
+
+def network(seed):
+    rng = np.random.default_rng([seed, 12])
+    arrays = layers_of(
+        [rng.integers(-9, 10, (4, 2)), rng.integers(-9, 10, (3, 4))],
+        [rng.integers(-900, 900, 4), rng.integers(-900, 900, 3)],
+        [4, 5],
+        [(0, 255), (-128, 127)],
+    )
+    unit = Scale(Fraction(1), 0)
+    return arrays, Subject(FixedPointNetwork.from_bytes(content(arrays)).program, (2,), unit, unit)
+
+
+def verdicts(path, subject, engine="z3"):
+    cases = cases_of(read_specification(path), subject, path, False)
+    asked = Property.from_cases(cases, subject, path.name)
+    assert not asked.needs_base
+    found = []
+    for question in asked.questions(None, 0):
+        outcome = solve(engine, question.problem(Deadline.never()), Deadline.in_s(30))
+        if outcome.witness is not None:
+            assert question.breaks(outcome.witness.astype(np.int64))
+        found.append(outcome.verdict)
+    return found
+
+
+@pytest.mark.parametrize("engine", ["z3", "bab", "enumerate"])
+@pytest.mark.parametrize("seed", range(6))
+def test_a_robustness_file_is_decided_as_brute_force_does(tmp_path, seed, engine):
+    arrays, subject = network(seed)
+    rng = np.random.default_rng(seed)
+    x = rng.integers(20, 200, 2)
+    ends = {"x0_lo": x[0] - 2.5, "x0_hi": x[0] + 3.25, "x1_lo": x[1] - 4, "x1_hi": x[1]}
+    path = tmp_path / "p.vnnlib"
+    path.write_text(ROBUST.format(**ends))
+    inside = itertools.product(range(x[0] - 2, x[0] + 4), range(x[1] - 4, x[1] + 1))
+    y = outputs(arrays, np.array(list(inside)))
+    unsafe = (y[:, 0] >= y[:, 1]) | (y[:, 2] >= y[:, 1])
+    wanted = Verdict.VIOLATED if unsafe.any() else Verdict.HOLDS
+    (said,) = verdicts(path, subject, engine)
+    assert said is wanted or (engine == "bab" and said is Verdict.UNKNOWN)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_file_of_several_boxes_is_decided_box_by_box(tmp_path, seed):
+    arrays, subject = network(seed)
+    path = tmp_path / "p.vnnlib"
+    path.write_text(ACAS)
+    first = outputs(arrays, np.array(list(itertools.product(range(11, 21), range(10, 31)))))
+    second = outputs(arrays, np.array(list(itertools.product(range(30, 37), [7]))))
+    unsafe = (
+        (2 * first[:, 0] + 5 * first[:, 1] <= 80 - 2 * first[:, 2]).any(),
+        ((second[:, 0] <= second[:, 1]) & (second[:, 2] >= -3)).any(),
+    )
+    assert verdicts(path, subject) == [Verdict.VIOLATED if bad else Verdict.HOLDS for bad in unsafe]
+
+
+def test_real_values_go_through_the_networks_scales(tmp_path):
+    """X = (code − 3) / 4 and Y = (code + 1) / 2: worked by hand."""
+    _, subject = network(0)
+    subject = Subject(subject.program, (2,), Scale(Fraction(1, 4), 3), Scale(Fraction(1, 2), -1))
+    path = tmp_path / "p.vnnlib"
+    path.write_text(DECLARED + "(assert (>= X_0 1.1))(assert (< X_0 2.5))(assert (< (+ Y_0 Y_1) 2))")
+    (case,) = cases_of(read_specification(path), subject, path, False)
+    assert (case.lo[0], case.hi[0]) == (8, 12)  # 1.1 is code 7.4; 2.5 is code 13, which is excluded
+    assert (case.unsafe.parts[0].terms, case.unsafe.parts[0].bound) == (((0, 1), (1, 1)), 1)
+    (case,) = cases_of(read_specification(path), subject, path, True)
+    assert (case.lo[0], case.hi[0]) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "says"),
+    [
+        ("(assert (<= (+ X_0 X_1) 3))", 6, "several inputs"),
+        ("(assert (<= X_0 Y_0))", 6, "inputs and outputs"),
+        ("(assert (<= (* Y_0 Y_1) 3))", 6, "not linear"),
+        ("(assert (<= Y_9 3))", 6, "not declared"),
+        ("(assert (=> (<= Y_0 3) (<= Y_1 3)))", 6, "=> is not read"),
+        ("\n(assert (<= Y_0 (/ 1 3)))", 7, "/ of 2 arguments"),
+        ("(assert (<= Y_0 1e999))", 6, "digits"),
+        ("(assert (<= Y_0 3)", 6, "not closed"),
+        ("(declare-const X_0 Real)", 6, "twice"),
+        ("(declare-const X_3 Real)(assert (<= Y_0 3))", None, "without a gap"),
+        ("(declare-const X_2 Int)", 6, "sort Real"),
+        ('(echo "hello")', 6, "not read"),
+        ("(push 1)", 6, "not a command"),
+        (")", 6, "outside"),
+        ("", None, "asserts nothing"),
+        ("(assert " * 200, 6, "nested deeper"),
+    ],
+)
+def test_what_is_not_read_is_refused_with_its_line(tmp_path, text, line, says):
+    _, subject = network(0)
+    path = tmp_path / "p.vnnlib"
+    path.write_text(DECLARED + text)
+    with pytest.raises(BadProperty, match=says) as raised:
+        cases_of(read_specification(path), subject, path, False)
+    assert raised.value.line == line
+
+
+def test_too_many_cases_and_other_sizes_are_refused(tmp_path):
+    _, subject = network(0)
+    path = tmp_path / "p.vnnlib"
+    either = "(assert (or (<= X_0 3) (>= X_1 9) (<= X_1 2)))\n"
+    path.write_text(DECLARED + either * 9)
+    with pytest.raises(BadProperty, match="more than 1000 cases"):
+        cases_of(read_specification(path), subject, path, False)
+    path.write_text("(declare-const X_0 Real)(declare-const Y_0 Real)(assert (<= Y_0 3))")
+    with pytest.raises(BadProperty, match="declares 1 inputs and 1 outputs"):
+        cases_of(read_specification(path), subject, path, False)
+
+
+def test_mutated_files_are_read_or_refused_and_nothing_else(tmp_path):
+    rng, path, seen = random.Random(3), tmp_path / "p.vnnlib", set()
+    _, subject = network(0)
+    for _ in range(500):
+        data = bytearray(ACAS.encode())
+        for _ in range(rng.randint(1, 3)):
+            at = rng.randrange(len(data))
+            data[at : at + rng.randint(0, 2)] = bytes(
+                rng.choices(b"()XY_0129.-+*<>= eE\nand", k=rng.randint(0, 2))
+            )
+        path.write_bytes(data)
+        try:
+            cases_of(read_specification(path), subject, path, False)
+            seen.add("read")
+        except BadProperty:
+            seen.add("refused")
+    assert seen == {"read", "refused"}
