@@ -386,6 +386,7 @@ class Search:
         for node in roots if new else []:
             assert node.boxes is not None
             node.tightened += new
+            node.split = None
             node.boxes, node.start = self.claims.settled(applied(node.boxes, new), node.rival), {}
         return roots
 
