@@ -56,7 +56,7 @@ def test_the_bound_is_no_less_than_any_combination_of_cases_and_the_checker_find
 def test_the_checker_refuses_every_d_whose_bound_would_be_false(seed):
     signs = random_signs(seed)
     p = np.random.default_rng(seed).integers(2**12, 2**18, len(signs.lo))
-    bound, d = signs.bound(p, spare)
+    _, d = signs.bound(p, spare)
     box = np.stack([signs.lo, signs.hi])
     for share in (0.0, 0.25, 0.5, 0.75, 0.9, 0.99):
         less = np.rint(d * share).astype(np.int64)
