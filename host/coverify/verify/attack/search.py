@@ -51,8 +51,8 @@ def search(
 ) -> I64Array | None:
     """A point of the box, int64 [n], that the whole program gives another label; None when none was found.
 
-    starts: int [n] each.  Raises CannotDecide (a program that is not defined on all of the box, or a query that
-    limits how many features change).
+    starts: int [n] each.  Raises CannotDecide (a program that is not defined on all of the box, or a query
+    that limits how many features change).
     """
     if problem.query.changes is not None:
         raise CannotDecide("this search moves every feature; the query allows few changes")
