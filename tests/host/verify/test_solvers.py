@@ -19,7 +19,14 @@ from tflm_int8 import Model, lower
 from verify_cases import FAMILIES, case
 
 CASES = int(os.environ.get("COVERIFY_FUZZ_CASES", "8"))
-ENCODED = ("z3:balanced", "bitwuzla:balanced", "boolector:literal", "bitwuzla:threshold")
+ENCODED = (
+    "z3:balanced",
+    "bitwuzla:balanced",
+    "boolector:literal",
+    "bitwuzla:threshold",
+    "cardinality:cadical",
+    "cardinality:pb",
+)
 SOLVERS = [*PACKAGES, *ENCODED]
 
 
