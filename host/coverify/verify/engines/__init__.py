@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from coverify.verify.cardinality import VARIANTS
 from coverify.verify.deadline import Deadline, OutOfTime
-from coverify.verify.engines import attack, bab, dual, enumerate, few, interval
+from coverify.verify.engines import attack, bab, dual, enumerate, eqv, few, interval
 from coverify.verify.engines.cardinality import Cardinality
 from coverify.verify.engines.linear import LinearSolver
 from coverify.verify.engines.packages import require
@@ -38,6 +38,7 @@ ENGINES: dict[str, Engine] = {
     "milp": LinearSolver("milp"),
     "marabou": LinearSolver("marabou"),
     "cardinality": Cardinality(),
+    "eqv": eqv.decide,
 }
 """By name, cheap and small first."""
 
@@ -56,6 +57,7 @@ PROOFS: dict[str, str] = {
     "milp": "floating point, not proof-grade",
     "marabou": "relaxation, not proof-grade",
     "cardinality": "exact solver",
+    "eqv": "floating point, not proof-grade",
 }
 """What a HOLDS of an engine rests on, where its outcome does not say so itself (evidence `proof`)."""
 

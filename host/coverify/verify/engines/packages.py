@@ -30,6 +30,7 @@ PACKAGES: dict[str, Package] = {
     "milp": Package("highspy", "highspy"),
     "marabou": Package("maraboupy", "maraboupy"),
     "cardinality": Package("pysat", "python-sat"),
+    "eqv": Package("highspy", "highspy"),
 }
 """Engine → package; an engine that is not here needs none."""
 
