@@ -32,6 +32,10 @@ PACKAGES = {
         "coverify.repair", "coverify.verify", "coverify.conformance", "coverify.errors", "tflm_int8", "numpy",
         "highspy", "ortools",
     },
+    "host/coverify/study": {
+        "coverify.study", "coverify.verify", "coverify.conformance", "coverify.errors", "coverify.npy",
+        "coverify.files", "tflm_int8", "numpy", "highspy",
+    },
     "host/coverify/conformance": {
         "coverify.conformance", "coverify.link", "coverify.errors", "coverify.report", "tflm_int8", "numpy",
         "tflite_micro", "tflite_runtime",
