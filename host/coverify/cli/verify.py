@@ -209,6 +209,13 @@ class _Task:
         return whole.smt2([said, f"sample {i}, radius {self.eps} codes, encoding {encoding}"])
 
 
+def robustness_work(
+    model: Path, profile: str, inputs: Path, index: str, eps: int, out: Path, seed: int
+) -> Work:
+    """The campaign of this verb on given labels, for verbs that ask of several networks.  Raises BadInput."""
+    return _work(_prepare(model, profile, inputs, index, [eps], "given"), None, out, seed)
+
+
 def _radii(eps: str | None, radius: int | None) -> list[int]:
     """The radii that are asked about.  Raises BadInput."""
     if (eps is None) == (radius is None):

@@ -19,6 +19,7 @@ from coverify.report.repair_text import render_repair
 from coverify.report.result import Result
 from coverify.report.rows import OperatorRow, OperatorSupport, Query
 from coverify.report.separations import summaries
+from coverify.report.study_text import render_study
 from coverify.report.verdict import MEANINGS, Verdict, exit_code
 
 MAX_LINES: Final = 40
@@ -56,6 +57,8 @@ def render(result: Result, console: Console) -> None:
     _replays(result, console)
     if result.repair is not None:
         render_repair(result.repair, console)
+    if result.study is not None:
+        render_study(result.study, console)
     _parts(result, console)
     _operators(result, console)
     _support(result, console)
