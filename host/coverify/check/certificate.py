@@ -106,7 +106,8 @@ def _checked(members: dict[str, bytes], budget: int) -> Claim:
         arrays.pop(key).astype(np.int64) if label is None else np.zeros(0, np.int64) for key in ("c", "d")
     )
     steps, n = 0, net.run(lo[None]).shape[1]
-    need(c.shape == (len(d), n) if label is None else type(label) is int and 0 <= label < n, "a claim's form")
+    rows = c.ndim == 2 and c.shape == (*d.shape, n)
+    need(rows if label is None else type(label) is int and 0 <= label < n, "a claim's form")
     if evidence == "enumeration":
         need(not arrays, "arrays that do not belong there")
         enumerate_box(net, lo, hi, budget, lambda y: _keeps(y, label, c, d))
@@ -137,9 +138,9 @@ def _cases(arrays: dict[str, Ints], n: int) -> Cases:
 def network(content: bytes, profile: str) -> Network:
     """The network of a member."""
     if profile == "fixed-point":
-        return fixed_point(
-            {key[:-4]: array(data).astype(np.int64) for key, data in unpacked(content).items()}
-        )
+        arrays = unpacked(content)
+        need(all(name.endswith(".npy") for name in arrays), "a fixed-point network of other members")
+        return fixed_point({name[:-4]: array(data).astype(np.int64) for name, data in arrays.items()})
     need(profile in PROFILES, f"the checker does not know the profile {str(profile)[:40]!r}")
     return Reader(content, profile).network
 
