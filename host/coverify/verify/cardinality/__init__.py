@@ -3,4 +3,4 @@
 from __future__ import annotations
 
 VARIANTS = ("minicard", "cadical", "pb")
-"""How sums are counted: native constraints of MiniCARD; totalizers, or adders, in clauses for CaDiCaL."""
+"""How sums are counted: native constraints of MiniCARD; totalizers for small sums, or adders, for CaDiCaL."""

@@ -22,6 +22,8 @@ from coverify.verify.errors import CannotDecide
 
 MAX_TOTAL: Final = 1 << 16
 """A totalizer counts no further than to this."""
+FEW: Final = 256
+"""A sum that may be greater is counted by adders, not by totalizers, which grow with its square."""
 
 
 class Count(Protocol):
@@ -43,7 +45,7 @@ class Native:
 
     @cached_property
     def _total(self) -> int:
-        return sum(chain.values[-1] for chain in self.chains)
+        return _total(self.chains)
 
     def _repeated(self, sign: int) -> list[int]:
         self.formula.room_for(self._total)
@@ -171,7 +173,7 @@ class Adders:
     @cached_property
     def _digits(self) -> list[int]:
         """The sum's binary digits, the least first."""
-        n_bits = sum(chain.values[-1] for chain in self.chains).bit_length()
+        n_bits = _total(self.chains).bit_length()
         columns: list[list[int]] = [[] for _ in range(n_bits + 1)]
         for chain in self.chains:
             for column, digit in zip(columns, self._number(chain), strict=False):
@@ -243,8 +245,12 @@ class Counting:
 
     def of(self, chains: Sequence[Chain]) -> Count:
         """The count of two chains or more: of two always by clauses, which are few."""
-        if len(chains) == 2 or self.variant == "cadical":
+        if self.variant == "minicard" and len(chains) > 2:
+            return Native(self.formula, chains)
+        if len(chains) == 2 or (self.variant == "cadical" and _total(chains) <= FEW):
             return Totalizer(self.formula, chains)
-        if self.variant == "pb":
-            return Adders(self.formula, chains, self._numbers)
-        return Native(self.formula, chains)
+        return Adders(self.formula, chains, self._numbers)
+
+
+def _total(chains: Sequence[Chain]) -> int:
+    return sum(chain.values[-1] for chain in chains)

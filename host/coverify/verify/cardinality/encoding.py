@@ -1,8 +1,8 @@
 """The program's stairs as bounds of sums: [y >= v] <-> sum >= edge of v, with the integers' literals.
 
 Inputs have one literal for each value of their box but the least; a staircase's literals are those of its
-sum's bounds, so that stairs need no variables of their own. Tables and maxima are tied to the literals of
-what they read. See unrolled.py for how it is asked.
+sum's bounds, so that stairs need no variables of their own; stairs of width one are the sum itself.
+Tables and maxima are tied to the literals of what they read. See unrolled.py for how it is asked.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from coverify.verify.cardinality.counting import Count, Counting
 from coverify.verify.cardinality.formula import Formula
 from coverify.verify.cardinality.orders import Chain, Order
 from coverify.verify.errors import CannotDecide
-from coverify.verify.linear.pieces import Pieces
+from coverify.verify.linear.pieces import Pieces, affine_part
 from coverify.verify.linear.unrolled import Linear
 
 MAX_VALUES: Final = 1 << 12
@@ -133,6 +133,10 @@ class Bounded:
         return flat
 
     def piecewise(self, argument: int, pieces: Pieces) -> int:
+        line = affine_part(pieces)
+        if line is not None and line[0].denominator == line[1].denominator == 1:
+            self.numbers.append(self._sum(Linear({}, int(line[1])).plus(Linear({argument: 1}), int(line[0]))))
+            return len(self.numbers) - 1
         starts = [self.at_least(argument, int(first)) for first in pieces.first[1:]]
         values = pieces.value.tolist()
         rise = np.diff(pieces.value)

@@ -1,8 +1,10 @@
 """Decide with Boolean cardinality or pseudo-Boolean constraints, exactly: HOLDS, VIOLATED, or UNKNOWN.
 
-Engine cardinality, in the manner of VerBiNe (Kiss, Kovásznai) for networks of few bits: cardinality:minicard
-(its default) counts natively, cardinality:cadical with totalizers, cardinality:pb with adders. The work is in
-coverify.verify.cardinality, which imports python-sat on first use.
+Engine cardinality, in the manner of VerBiNe (Kiss, Kovásznai) for networks of few bits:
+cardinality:minicard (its default) counts natively, cardinality:cadical with totalizers where sums are
+small, cardinality:pb with adders. The work is in coverify.verify.cardinality, which imports python-sat on
+first use. The solver is asked with the intervals of the box first: it is often quicker than tighter
+bounds are.
 """
 
 from __future__ import annotations
@@ -25,4 +27,4 @@ class Cardinality:
         """HOLDS, VIOLATED or UNKNOWN; CannotDecide, OutOfTime.  `seed` is not used: the solvers have none."""
         from coverify.verify.cardinality.claim import Claim
 
-        return search("cardinality", Claim(self.variant), problem, deadline, seed, parts=False)
+        return search("cardinality", Claim(self.variant), problem, deadline, seed, plain=True)
