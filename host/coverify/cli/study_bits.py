@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 from coverify.cli.campaign import How, carry_out
 from coverify.cli.outcome import Output, versions
 from coverify.cli.study_device import Trial, agreed
-from coverify.cli.study_networks import Width, float_network, given, quantized, single_float
-from coverify.cli.verify import parse_indices, robustness_work
-from coverify.errors import BadInput
+from coverify.cli.study_networks import Width
+from coverify.cli.study_options import Data, Options, prepared
+from coverify.cli.verify import robustness_work
 from coverify.files import replace_file
-from coverify.inputs import Pixels, read_pixels
-from coverify.report import CarriedRow, ChangeRow, ModelRef, Query, Result, Study, WidthRow, write_result
+from coverify.report import CarriedRow, ChangeRow, Query, Result, Study, WidthRow, write_result
 from coverify.report.curve_plot import draw_charts
 from coverify.report.study_plot import widths_chart
 from coverify.report.verdict import Verdict
@@ -34,21 +33,10 @@ _STANDINGS = {"HOLDS": Standing.ROBUST, "VIOLATED": Standing.BROKEN}
 
 @dataclass(frozen=True)
 class Asked:
-    """The options of the verb."""
+    """The options of the verb beside those of every study."""
 
-    models: Sequence[Path]
-    inputs: Path
+    options: Options
     eps: int
-    bits: str
-    scheme: str
-    index: str | None
-    calibration: Path | None
-    input_range: str
-    engine: str
-    timeout_s: float
-    jobs: int
-    seed: int
-    device: str | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,25 +50,14 @@ class Answered:
     files: dict[int, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, eq=False)
-class Data:
-    """pixels: int64 [N, n_input]; labels: int64 [N]; indices: whose robustness is asked."""
-
-    pixels: I64Array
-    labels: I64Array
-    indices: list[int]
-
-
 def studied(asked: Asked, output: Output) -> Result:
     """The whole study.  Raises BadInput, Interrupted."""
-    if output.out is None:
-        raise BadInput("--out DIR is needed: a study is several networks, their witnesses and a journal")
-    output.out.mkdir(parents=True, exist_ok=True)
-    data, original, widths = _prepared(asked, output.out)
-    answers = [_answered(asked, data, width, output.out) for width in widths]
+    out = asked.options.folder(output)
+    data, original, widths = prepared(asked.options, out)
+    answers = [_answered(asked, data, width, out) for width in widths]
     study = _study(asked, data, original, answers)
     study, contradicted = _on_device(asked, data, answers, study, output)
-    draw_charts(output.out, {"bits": widths_chart(study)})
+    draw_charts(out, {"bits": widths_chart(study)})
     n_open = sum(row.open for row in study.widths)
     verdict: Verdict = "MISMATCH" if contradicted else "UNKNOWN" if n_open else "OK"
     return Result(
@@ -92,42 +69,13 @@ def studied(asked: Asked, output: Output) -> Result:
         study=study,
         not_covered=("inputs outside the boxes asked about", *_not_deployed(asked, widths)),
         versions=versions(*(package.distribution for package in PACKAGES.values())),
-        seed=asked.seed,
+        seed=asked.options.seed,
     )
-
-
-def _prepared(asked: Asked, out: Path) -> tuple[Data, FloatNetwork | None, list[Width]]:
-    """The inputs and the networks."""
-    n_input = None
-    single = single_float(asked.models)
-    if single:
-        n_input = FloatNetwork.read(asked.models[0]).n_input
-    pixels = _pixels(asked.inputs, n_input, asked.models)
-    if pixels.y is None:
-        raise BadInput(f"{asked.inputs}: there are no labels y, without which there is no accuracy")
-    flat = pixels.x.reshape(len(pixels.x), -1).astype(np.int64)
-    data = Data(flat, pixels.y, parse_indices(asked.index, len(flat)))
-    if not single:
-        return data, None, given(asked.models, pixels)
-    network = float_network(asked.models[0], pixels, asked.input_range)
-    codes = flat
-    if asked.calibration is not None:
-        codes = (
-            _pixels(asked.calibration, n_input, asked.models).x.reshape(-1, network.n_input).astype(np.int64)
-        )
-    return data, network, quantized(network, codes, asked.bits, asked.scheme, out / "networks")
-
-
-def _pixels(path: Path, n_input: int | None, models: Sequence[Path]) -> Pixels:
-    if n_input is None:
-        from coverify.cli.network import read_network
-
-        n_input = read_network(models[0], "tflm").program.n_input
-    return read_pixels(path, n_input)
 
 
 def _answered(asked: Asked, data: Data, width: Width, out: Path) -> Answered:
     """Ask one width about every input that it classifies correctly."""
+    options = asked.options
     classes = width.classes(data.pixels)
     right = classes == data.labels
     standings = {i: Standing.OPEN if right[i] else Standing.WRONG for i in data.indices}
@@ -137,8 +85,8 @@ def _answered(asked: Asked, data: Data, width: Width, out: Path) -> Answered:
     if tried:
         inputs = _inputs_file(width, data, out)
         index = ",".join(map(str, tried))
-        work = robustness_work(width.path, "tflm", inputs, index, asked.eps, folder, asked.seed)
-        how = How(asked.engine, asked.timeout_s, asked.seed, asked.jobs)
+        work = robustness_work(width.path, "tflm", inputs, index, asked.eps, folder, options.seed)
+        how = How(options.engine, options.timeout_s, options.seed, options.jobs)
         result = carry_out(work, how, Output(None, folder))
         write_result(folder, result)
         rows = [row for row in result.queries or () if row.index in standings and row.eps == asked.eps]
@@ -202,15 +150,11 @@ def _study(asked: Asked, data: Data, original: FloatNetwork | None, answers: Seq
     for group in by_scheme(answers).values():
         changed += _changes(data, group)
         rows += [_carried_row(group, found) for found in _carried(data, group)]
-    ref, right = None, None
-    if original is not None:
-        digest = hashlib.sha256(asked.models[0].read_bytes()).hexdigest()
-        ref = ModelRef(file=original.name, sha256=digest)
-        right = int((original.classes(data.pixels) == data.labels).sum())
+    right = None if original is None else int((original.classes(data.pixels) == data.labels).sum())
     return Study(
         kind="bits",
         eps=asked.eps,
-        original=ref,
+        original=asked.options.original(original),
         original_right=right,
         widths=tuple(answer.row for answer in answers),
         changes=tuple(changed),
@@ -260,14 +204,14 @@ def _on_device(
 ) -> tuple[Study, bool]:
     """The study with what the device says of every witness at every deployable width; is it contradicted?"""
     deployed = [answer for answer in answers if answer.width.deployable]
-    if asked.device is None or not deployed:
+    if asked.options.device is None or not deployed:
         return study, False
     trials = []
     for group in by_scheme(deployed).values():
         keys = [(a.width.scheme, a.width.bits, i) for a in group for i in sorted(a.witnesses)]
         xs = np.array([a.witnesses[i] for a in group for i in sorted(a.witnesses)]).reshape(len(keys), -1)
         trials += [Trial(answer.width, keys, xs) for answer in group if keys]
-    said = agreed(asked.device, trials, output)
+    said = agreed(asked.options.device, trials, output)
 
     def both(scheme: str, first: int, second: int, index: int) -> bool:
         """Do both networks give, on the device, the reference's output for the witness of the first?"""
@@ -305,6 +249,6 @@ def _message(study: Study, n_open: int, contradicted: bool) -> str:
 def _not_deployed(asked: Asked, widths: Sequence[Width]) -> list[str]:
     n = sum(not width.deployable for width in widths)
     gaps = [f"the device: {n} of {len(widths)} networks are fixed-point ones that none runs"] if n else []
-    if asked.device is None:
+    if asked.options.device is None:
         gaps.append("the device: none was given (--device)")
     return gaps

@@ -17,8 +17,10 @@ from coverify.files import replace_file
 from coverify.inputs import Pixels
 from coverify.study.affine_scheme import BITS as AFFINE_BITS
 from coverify.study.affine_scheme import affine
+from coverify.study.affine_scheme import output_unit as affine_unit
 from coverify.study.fixed_scheme import BITS as FIXED_BITS
 from coverify.study.fixed_scheme import fixed_point
+from coverify.study.fixed_scheme import output_unit as fixed_unit
 from coverify.study.float_network import FloatNetwork, is_float
 from coverify.study.ranges import Ranges
 from coverify.verify.query import I64Array
@@ -42,6 +44,8 @@ class Width:
     stem: str
     path: Path
     network: Network
+    unit: float | None = None
+    """The real value of one code of the output."""
 
     @property
     def deployable(self) -> bool:
@@ -112,7 +116,8 @@ def quantized(network: FloatNetwork, codes: I64Array, bits: str, schemes: str, f
             path = folder / f"{scheme}-b{n}{'.npz' if scheme == FIXED else '.tflite'}"
             if not path.is_file() or path.read_bytes() != content:
                 replace_file(path, content)
-            found.append(Width(scheme, n, path.stem, path, read_network(path, "tflm")))
+            unit = fixed_unit(network, ranges, n) if scheme == FIXED else affine_unit(ranges, n)
+            found.append(Width(scheme, n, path.stem, path, read_network(path, "tflm"), unit))
     if not found:
         raise BadInput(f"--bits {bits}: there is no {schemes} network of these widths")
     return found

@@ -40,7 +40,7 @@ from coverify.report.rows import (
     Replay,
     TensorRow,
 )
-from coverify.report.study_rows import CarriedRow, ChangeRow, Study, WidthRow
+from coverify.report.study_rows import CarriedRow, ChangeRow, GapRow, Study, WidthRow
 from coverify.report.text import render
 from coverify.report.verdict import Verdict, exit_code, worst
 
@@ -61,6 +61,7 @@ __all__ = [
     "Explanation",
     "FitnessRow",
     "ForgottenWitness",
+    "GapRow",
     "GridRow",
     "KernelRow",
     "Mismatch",

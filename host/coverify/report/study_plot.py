@@ -30,6 +30,31 @@ def widths_chart(study: Study) -> Chart | None:
     return Chart(title, "bits", "inputs", marks, shares, (), tuple(lines))
 
 
+def gaps_chart(study: Study) -> Chart | None:
+    """The largest gap in real numbers against bits: seen, and proved where that is another; None for few."""
+    rows = [row for row in study.gaps if row.unit is not None]
+    all_bits = sorted({row.bits for row in rows})
+    if len(all_bits) < 2:
+        return None
+    first, last = all_bits[0], all_bits[-1]
+    top = max(row.at_most * (row.unit or 0.0) for row in rows) or 1.0
+    lines: list[Line] = []
+    for scheme in dict.fromkeys(row.scheme for row in rows):
+        group = sorted((row for row in rows if row.scheme == scheme), key=lambda row: row.bits)
+        for end in ("at_least", "at_most"):
+            if end == "at_most" and all(row.closed for row in group):
+                continue
+            values = [(row.bits, getattr(row, end) * (row.unit or 0.0)) for row in group]
+            points = " ".join(f"{_x(bits, first, last):g},{_y(value / top):g}" for bits, value in values)
+            told = ", ".join(f"{bits} bits: {value:.3f}" for bits, value in values)
+            name = f"{scheme}: {'largest gap' if end == 'at_least' else 'proved at most'}"
+            n = len(lines)
+            lines.append(Line(plain(name, 60), points, DASHES[n % len(DASHES)], f"l{n % 8}", told))
+    marks = tuple(Mark(_x(bits, first, last), str(bits)) for bits in all_bits)
+    shares = tuple(Mark(_y(k / 4), f"{top * k / 4:.2g}") for k in range(5))
+    return Chart("Largest gap between copies", "bits", "gap of the score", marks, shares, (), tuple(lines))
+
+
 def _line(
     name: str, rows: Sequence[WidthRow], share: Callable[[WidthRow], float], n: int, first: int, last: int
 ) -> Line:

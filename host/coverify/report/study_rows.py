@@ -86,13 +86,51 @@ class CarriedRow(Row):
     """How many of `tried` got the same class on the device as in the reference, at both widths."""
 
 
+class GapRow(Row):
+    """The largest difference of a score between two copies that differ in protected features alone, in codes.
+
+    at_least: of a pair that was run (the file `pair`); at_most: proved. unit: the real value of one code.
+    flipped: of `samples` inputs, those whose class changes with the protected features alone.
+    """
+
+    scheme: Text
+    bits: Count
+    model: ModelRef
+    samples: Count
+    right: Count
+    flipped: Count
+    at_least: Count
+    at_most: Count
+    unit: Annotated[float, Field(gt=0)] | None = None
+    queries: Count = 0
+    time_s: Seconds = 0.0
+    pair: Text | None = None
+    pair_flips: bool = False
+    """Do the two copies of the pair get different classes?"""
+    on_device: Verdict | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> GapRow:
+        if self.at_least > self.at_most:
+            raise ValueError("a gap that was seen is larger than the one proved")
+        return self
+
+    @property
+    def closed(self) -> bool:
+        """Is it known exactly?"""
+        return self.at_least == self.at_most
+
+
 class Study(Row):
     """What was studied; `original`: the float network, where there is one."""
 
-    kind: Literal["bits"]
-    eps: Count
+    kind: Literal["bits", "fairness"]
+    eps: Count | None = None
+    """None: all inputs of the data's ranges."""
     original: ModelRef | None = None
     original_right: Count | None = None
     widths: Annotated[tuple[WidthRow, ...], Field(max_length=1000)] = ()
     changes: Annotated[tuple[ChangeRow, ...], Field(max_length=MAX_ROWS)] = ()
     carried: Annotated[tuple[CarriedRow, ...], Field(max_length=MAX_ROWS)] = ()
+    protected: Annotated[tuple[Count, ...], Field(max_length=100)] = ()
+    gaps: Annotated[tuple[GapRow, ...], Field(max_length=1000)] = ()

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from coverify.report.plain import plain, seconds
-from coverify.report.study_rows import Study
+from coverify.report.study_rows import GapRow, Study
 
 MAX_LINES: Final = 40
 
@@ -22,6 +22,7 @@ def render_study(study: Study, console: Console) -> None:
     _widths(study, console)
     _changes(study, console)
     _carried(study, console)
+    _gaps(study, console)
 
 
 def _titled(title: str, *columns: str) -> Table:
@@ -91,3 +92,30 @@ def _carried(study: Study, console: Console) -> None:
         if known:
             same = sum(row.on_device or 0 for row in known), sum(row.tried for row in known)
             console.print(Text(f"on the device {same[0]} of {same[1]} have the reference's classes"))
+
+
+def gap_text(row: GapRow) -> tuple[str, str]:
+    """The gap in codes and in real numbers, a range where it is not known exactly."""
+    ends = (row.at_least,) if row.closed else (row.at_least, row.at_most)
+    real = "–" if row.unit is None else "–".join(f"{end * row.unit:.3f}" for end in ends)
+    return "–".join(map(str, ends)), real
+
+
+def _gaps(study: Study, console: Console) -> None:
+    if not study.gaps:
+        return
+    names = ", ".join(map(str, study.protected))
+    table = _titled(
+        f"Largest gap between copies that differ in feature {names} alone",
+        "network", "bits", "accuracy", "gap, codes", "gap, real", "inputs flipped", "pair flips", "device",
+        "time",
+    )  # fmt: skip
+    for row in study.gaps:
+        accuracy = f"{100 * row.right / max(1, row.samples):.2f} %"
+        flips = f"{row.flipped} of {row.samples}", "yes" if row.pair_flips else "no"
+        table.add_row(
+            plain(row.scheme), str(row.bits), accuracy, *gap_text(row), *flips,
+            row.on_device or "–", seconds(row.time_s),
+        )  # fmt: skip
+    console.print()
+    console.print(table)

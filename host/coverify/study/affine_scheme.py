@@ -27,6 +27,11 @@ MAX_BIAS: Final = 1 << 29
 """Largest bias: the accumulators of 2**16 products stay in int32."""
 
 
+def output_unit(ranges: Ranges, bits: int) -> float:
+    """The real value of one code of the output."""
+    return ranges.logits / ((1 << (bits - 1)) - 1)
+
+
 def affine(network: FloatNetwork, ranges: Ranges, bits: int) -> bytes:
     """The .tflite file of this width; `network` takes codes 0..255.  Raises NotQuantizable."""
     if not BITS[0] <= bits <= BITS[1]:

@@ -29,25 +29,46 @@ BITS: Final = (2, 14)
 PIXEL_BITS: Final = 8
 
 
+def output_unit(network: FloatNetwork, ranges: Ranges, bits: int) -> float:
+    """The real value of one code of the output."""
+    return 2.0 ** -_formats(network, ranges, bits)[-1][1]
+
+
+def _formats(network: FloatNetwork, ranges: Ranges, bits: int) -> list[tuple[int, int]]:
+    """Fraction bits of every layer's weights and outputs."""
+    found: list[tuple[int, int]] = []
+    fraction = PIXEL_BITS
+    for i, weights in enumerate(_weights(network)):
+        last = i + 1 == len(network.layers)
+        w_bits = bits - 1 - _whole_bits(float(np.abs(weights).max()))
+        reach = ranges.logits if last else ranges.activations[i]
+        out_bits = (bits - 1 if last else bits) - _whole_bits(reach)
+        fraction = min(out_bits, fraction + w_bits)  # a shift to the left would add nothing
+        found.append((w_bits, fraction))
+    return found
+
+
+def _weights(network: FloatNetwork) -> list[NDArray[np.float64]]:
+    """The weights for pixels that are code / 256."""
+    first, *others = (layer.weights for layer in network.layers)
+    return [first * float(TOP_CODE + 1), *others]
+
+
 def fixed_point(network: FloatNetwork, ranges: Ranges, bits: int) -> FixedPointNetwork:
     """The network of this width; `network` takes codes 0..255.  Raises NotQuantizable."""
     if not BITS[0] <= bits <= BITS[1]:
         raise NotQuantizable(f"fixed point of {bits} bits: there are {BITS[0]} to {BITS[1]}")
     arrays: dict[str, NDArray[Any]] = {"n_layers": np.array(len(network.layers), np.int32)}
-    fraction = PIXEL_BITS
+    fraction, weights = PIXEL_BITS, _weights(network)
+    formats = _formats(network, ranges, bits)
     for i, layer in enumerate(network.layers):
         last = i + 1 == len(network.layers)
-        scale = float(TOP_CODE + 1) if i == 0 else 1.0  # a pixel is code / 256 here
-        weights = layer.weights * scale
-        w_bits = bits - 1 - _whole_bits(float(np.abs(weights).max()))
-        reach = ranges.logits if last else ranges.activations[i]
-        out_bits = (bits - 1 if last else bits) - _whole_bits(reach)
-        out_bits = min(out_bits, fraction + w_bits)  # a shift to the left would add nothing
+        w_bits, out_bits = formats[i]
         shift = fraction + w_bits - out_bits
         if shift > MAX_SHIFT:
             raise NotQuantizable(f"layer {i} of {network.name} needs a shift of {shift} bits")
         half = 1 << (bits - 1)
-        arrays[f"w{i}"] = np.clip(_nearest(weights, w_bits), -half, half - 1).astype(np.int64)
+        arrays[f"w{i}"] = np.clip(_nearest(weights[i], w_bits), -half, half - 1).astype(np.int64)
         arrays[f"b{i}"] = (_nearest(layer.bias, out_bits) * 2.0**shift).astype(np.int64)
         arrays[f"shift{i}"] = np.array(shift, np.int32)
         arrays[f"lo{i}"] = np.array(-half if last else 0, np.int32)
