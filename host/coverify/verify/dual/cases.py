@@ -84,7 +84,7 @@ class Cases:
     ) -> Bound | None:  # fmt: skip
         """The bound of one row over all cases; None where it does not apply.  boxes: those of one part.
 
-        target: the search ends below this bound; one that stays above 0 is not made exact when target < 0.
+        target: the search ends below this bound; one of 0 or more is then a guess, unless the target is −∞.
         All in units of 1.
         """
         above = {w: v for w, v in multipliers.items() if w > self.wire}
@@ -120,7 +120,7 @@ class Cases:
         found = minimised(parts, ROUNDS, target)
         kept = Warm(found.t, np.full((3, len(nu)), np.nan))
         kept.xi[parts.side.astype(np.int64), element] = found.xi
-        if target < 0 and found.bound >= 0:
+        if found.bound >= 0 > target > -np.inf:
             return Bound(found.bound, 1, None, _corners(parts, found), self._split(cut, found), kept)
         return self._exact(rows, boxes, multipliers, cut, whole, parts, found, nu, kept)
 
@@ -169,6 +169,11 @@ class Cases:
         integers[self.wire] = own
         pieces = self.relaxation.pieces(cut.lower, self.natural, True)
         done = evaluate(self.relaxation, scaled, cut.lower, pieces, integers, exact=True)
+        targets = np.array([[*_target(rows, self.relaxation.logits, unit), int(scaled.m[0])]])
+        if not m:
+            total = int(done.bound[0])
+            evidence = Bounded(targets, dict(done.multipliers), None, total)
+            return Bound(total, unit, evidence, _corners(parts, found), None, warm)
         g = done.asked[0][0]
         x_lo, x_hi = (end[0] for end in boxes[0])
         constant = done.bound[0] - np.maximum(g * x_lo, g * x_hi).sum()
@@ -192,8 +197,7 @@ class Cases:
             [np.full(m, self.wire), cut.elements, cut.values, up.astype(np.int64), d[1:]], axis=1
         )
         squares = Squares(cases.astype(np.int64), int(d[0]), p)
-        targets = np.array([[*_target(rows, self.relaxation.logits, unit), int(scaled.m[0])]])
-        evidence = Bounded(targets, dict(done.multipliers), squares)
+        evidence = Bounded(targets, dict(done.multipliers), squares, bound)
         return Bound(bound, unit, evidence, _corners(parts, found), self._split(cut, found), warm)
 
     def _split(self, cut: Cut, found: Found) -> tuple[int, int, int] | None:
