@@ -135,7 +135,7 @@ def verify(
     the whole region.
     VIOLATED: with a counterexample that was run (--out DIR keeps it as a witness, for coverify replay).
     HOLDS of bounds, cases or enumeration: with a certificate in --out DIR, for coverify check.
-    A HOLDS of milp or marabou rests on floating point and says so; auto never takes it.
+    A HOLDS of milp, eqv or marabou rests on floating point and says so; auto never takes it.
     UNKNOWN: the engine or its time ended; never a proof. An input that is misclassified already is
     VIOLATED by itself.
 
