@@ -125,7 +125,7 @@ def property_of(subject: Subject, file: Path, codes: bool) -> Property:
     cases = cases_of(read_specification(file), subject, file, codes)
     if not cases:
         raise BadInput(f"{file}: none of its boxes holds an input of the network: nothing is asked")
-    return Property.from_cases(cases, subject, f"no counterexample of {file.name}")
+    return Property.from_cases(cases, subject, f"{file.name} has no counterexample")
 
 
 def ball(subject: Subject, eps: int | None, mask: str | None, changes: int | None) -> Property:
@@ -149,7 +149,7 @@ def ball(subject: Subject, eps: int | None, mask: str | None, changes: int | Non
 def _features(text: str, n: int) -> tuple[int, ...]:
     from coverify.cli.verify import parse_indices
 
-    return tuple(parse_indices(text, n))
+    return tuple(parse_indices(text, n, "--mask"))
 
 
 def property_work(task: PropertyTask, seed: int, explained_s: float | None = None) -> Work:
@@ -304,7 +304,7 @@ def _result(task: PropertyTask, seed: int) -> Result:
         verdict="UNKNOWN",
         model=task.network.ref,
         profile=task.network.profile,
-        message=task.property.words,
+        message=f"property: {task.property.words}",
         not_covered=tuple(gaps),
         versions=versions(*(package.distribution for package in PACKAGES.values())),
         seed=seed,
