@@ -18,6 +18,7 @@ PACKAGES = {
     "host/coverify/verify": {
         "coverify.verify", "coverify.errors", "coverify.files", "coverify.npy", "tflm_int8", "numpy",
         "pydantic", "z3", "bitwuzla", "pyboolector", "highspy", "ortools", "maraboupy",
+        "pysat",
     },
     "host/coverify/campaign": {
         "coverify.campaign", "coverify.verify", "coverify.report", "coverify.errors", "tflm_int8", "numpy",
