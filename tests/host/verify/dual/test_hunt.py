@@ -16,7 +16,7 @@ from fixed_point_networks import content, layers_of, outputs, points
 
 @pytest.fixture
 def corner() -> tuple[dict, Problem]:
-    """Label 1 falls behind label 0 only at the upper corner: the sum of ten inputs less 50 against 10, or 9."""
+    """Label 1 falls behind label 0 only at the upper corner: ten inputs, added, less 50 are 10 only there."""
     w = np.stack([np.ones(10, np.int64), np.zeros(10, np.int64)])
     arrays = layers_of([w], [[-50, 10]], [0], [(0, 127)])
     x0 = np.full(10, 5)
