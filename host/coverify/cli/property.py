@@ -128,7 +128,7 @@ def property_of(subject: Subject, file: Path, codes: bool) -> Property:
     cases = cases_of(read_specification(file), subject, file, codes)
     if not cases:
         raise BadInput(f"{file}: none of its boxes holds an input of the network: nothing is asked")
-    return Property.from_cases(cases, subject, f"no counterexample of {file.name}")
+    return Property.from_cases(cases, subject, f"{file.name} has no counterexample")
 
 
 def ball(subject: Subject, eps: int | None, mask: str | None, changes: int | None) -> Property:
@@ -152,7 +152,7 @@ def ball(subject: Subject, eps: int | None, mask: str | None, changes: int | Non
 def _features(text: str, n: int) -> tuple[int, ...]:
     from coverify.cli.verify import parse_indices
 
-    return tuple(parse_indices(text, n))
+    return tuple(parse_indices(text, n, "--mask"))
 
 
 def answered(task: PropertyTask, how: How, output: Output, save: Callable[[Result], None]) -> Result:
@@ -308,7 +308,7 @@ def _result(task: PropertyTask, total: int, seed: int) -> Result:
         model=task.network.ref,
         profile=task.network.profile,
         queries=tuple(task.rows),
-        message=task.property.words,
+        message=f"property: {task.property.words}",
         not_covered=tuple(gaps),
         versions=versions(*(package.distribution for package in PACKAGES.values())),
         seed=seed,

@@ -54,7 +54,7 @@ def verify(
     inputs: Annotated[
         Path | None,
         typer.Option(help=".npz with x (int8; uint8 pixels for an .npz network) and, optionally, labels y."),
-    ],
+    ] = None,
     eps: Annotated[
         str | None,
         typer.Option(help="Radius in codes of the input (int8, or pixel values); several: 1,2,4-8."),
@@ -209,10 +209,17 @@ class _Task:
         return whole.smt2([said, f"sample {i}, radius {self.eps} codes, encoding {encoding}"])
 
 
+def robustness_work(
+    model: Path, profile: str, inputs: Path, index: str, eps: int, out: Path, seed: int
+) -> Work:
+    """The campaign of this verb on given labels, for verbs that ask of several networks.  Raises BadInput."""
+    return _work(_prepare(model, profile, inputs, index, [eps], "given"), None, out, seed)
+
+
 def _radii(eps: str | None, radius: int | None) -> list[int]:
     """The radii that are asked about.  Raises BadInput."""
     if (eps is None) == (radius is None):
-        raise BadInput("one of --eps and --radius says which radii are asked about")
+        raise BadInput("what is asked? one of --eps N, --radius MAX, --property FILE (and --mask, --changes)")
     return [radius] if radius is not None else parse_indices(eps, MAX_EPS + 1, "--eps")
 
 
@@ -309,8 +316,10 @@ def parse_indices(text: str | None, n: int, option: str = "--index") -> list[int
         if not first.isdecimal() or (dash and not last.isdecimal()) or len(part) > 40:
             raise BadInput(f"{option} {text}: {part!r} is neither a number nor a range such as 10-19")
         lo, hi = int(first), int(last or first)
-        if lo > hi or hi >= n:
+        if hi >= n:
             raise BadInput(f"{option} {text}: {part!r} is outside 0-{n - 1}")
+        if lo > hi:
+            raise BadInput(f"{option} {text}: {part!r} runs backwards: {last}-{first}?")
         chosen.update(range(lo, hi + 1))
     return sorted(chosen)
 

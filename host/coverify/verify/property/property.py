@@ -79,9 +79,9 @@ class Property:
         if isinstance(said, Monotone):
             return self._monotone(region, said, base, label)
         formula = formula_of(said, label, self.subject)
-        beyond = max(elements(formula), default=0)
-        if beyond >= n:
-            raise BadQuery(f"output {beyond} is not an output of the network (0..{n - 1})")
+        for element in elements(formula):  # a label may come from a file and be anything
+            if not 0 <= element < n:
+                raise BadQuery(f"output {element} is not an output of the network (0..{n - 1})")
         return Question(program, query, formula, self.words)
 
     def _monotone(self, region: Region, said: Monotone, base: IntArray | None, label: int) -> Question:

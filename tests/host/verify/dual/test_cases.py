@@ -1,47 +1,56 @@
-"""Proofs with bounds over all cases, on networks small enough that every input of the box is run.
+"""Bounds over all cases of the first stairs: their certificates are accepted, also where none is cut."""
 
-tests/fuzz/cases.py is the long form and says how networks are drawn, and proofs changed.
-"""
-
-import importlib.util
-import sys
+import itertools
 
 import numpy as np
 import pytest
 
+import fixed_point_networks
 from coverify.check import check
 from coverify.verify.certificate import Certificate
-from fixed_point_networks import content
-from oracle import ROOT
+from coverify.verify.deadline import Deadline
+from coverify.verify.dual.cases import Cases
+from coverify.verify.engines import solve
+from coverify.verify.fixed_point import FixedPointNetwork
+from coverify.verify.problem import Problem
+from coverify.verify.query import Robustness, Verdict
+from fixed_point_networks import layers_of, outputs
 
 
-@pytest.fixture(scope="module")
-def fuzz():
-    """The campaign, on boxes of at most 3,000 points."""
-    spec = importlib.util.spec_from_file_location("cases", ROOT / "tests" / "fuzz" / "cases.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["cases"] = module  # where its dataclasses look for their annotations
-    spec.loader.exec_module(module)
-    module.MAX_POINTS = 3000
-    return module
+def saturating(seed):
+    """Four inputs, ten neurons that clip often, three outputs; an input of it."""
+    rng = np.random.default_rng([seed, 6])
+    weights = [rng.integers(-9, 10, (10, 4)), rng.integers(-9, 10, (3, 10))]
+    biases = [rng.integers(-900, 900, 10), np.zeros(3, int)]
+    arrays = layers_of(weights, biases, [3, 2], [(0, 255), (-2000, 2000)])
+    return arrays, rng.integers(20, 200, 4)
 
 
-def test_bounds_and_proofs_with_cases_are_true_and_no_changed_proof_of_a_false_claim_is_accepted(
-    fuzz, tmp_path
-):
-    counts, findings = fuzz.campaign(8, 2, 5, tmp_path)
-    assert not findings
-    assert counts["unchanged bounds: true"] > 30
-    assert counts["bounds: true"] > 100
-    assert counts["with cases"] >= 1
-    assert counts["mutated: rejected"] >= 2
+@pytest.mark.parametrize(
+    ("seed", "eps", "cut"),
+    [(722, 8, False), (1315, 8, False), (1468, 4, False), (344, 8, True), (516, 8, True)],
+)
+def test_the_certificate_of_a_bound_over_cases_is_accepted_and_true(seed, eps, cut, tmp_path, monkeypatch):
+    closed, bound = [], Cases.bound
 
+    def watched(*args, **options):
+        found = bound(*args, **options)
+        if found is not None and found.bound < 0:
+            closed.append(found.evidence.squares is not None)
+        return found
 
-def test_the_proof_of_a_root_that_bounds_of_outer_accumulators_empty_is_accepted(fuzz, tmp_path):
-    case = fuzz.tight(np.random.default_rng([7, 24, 83]))
-    problem = case.problem(case.holds)
-    proof = fuzz.proved(problem, 20.0)
-    assert any(r.tightened and r.boxes is None and r.closed is None and not r.parts for r in proof.roots)
-    path = tmp_path / "certificate.zip"
-    Certificate(content(case.holds), "fixed-point", problem.query, proof.argument(), "bab").write(path)
-    assert check(path).label == case.label
+    monkeypatch.setattr(Cases, "bound", watched)
+    arrays, x = saturating(seed)
+    content = fixed_point_networks.content(arrays)
+    label = int(outputs(arrays, x[None])[0].argmax())
+    query = Robustness.around(x, label, eps, None, 0, 255)
+    problem = Problem(FixedPointNetwork.from_bytes(content).program, query)
+    outcome = solve("dual", problem, Deadline.in_s(60))
+    assert outcome.verdict is Verdict.HOLDS and outcome.argument is not None
+    assert closed and any(closed) is cut
+    Certificate(content, "fixed-point", query, outcome.argument, "dual").write(tmp_path / "c.zip")
+    assert check(tmp_path / "c.zip").label == label
+    box = np.array(
+        list(itertools.product(*(range(a, b + 1) for a, b in zip(query.lo, query.hi, strict=True))))
+    )
+    assert np.all(outputs(arrays, box).argmax(axis=1) == label)
