@@ -294,6 +294,8 @@ def campaign(networks: int, seed: int, mutations: int, folder: Path) -> tuple[Co
             continue
         said = held_against(case, rng, mutations, folder / "certificate.zip")
         counts += said
+        if number % 10 == 9:
+            print(f"{number + 1} networks: {dict(counts)}", flush=True)
         if any(part.isupper() for key in said for part in key.replace(",", " ").split()):
             findings.append(number)
             print(f"network {number} of seed {seed}: {dict(said)}", flush=True)

@@ -17,6 +17,7 @@ from coverify.verify.dual.branching import Branching
 from coverify.verify.dual.cases import Cases
 from coverify.verify.dual.claim import Claims, Point, Rival
 from coverify.verify.dual.descent import Rows, descend, evaluate
+from coverify.verify.dual.hunt import Hunt
 from coverify.verify.dual.outer import applied, facts
 from coverify.verify.dual.relaxation import Boxes, F64Array, Pass, Pieces, Relaxation
 from coverify.verify.dual.tree import Bounded, Node
@@ -36,9 +37,9 @@ FIRST_ROUNDS = 40
 TIGHTENINGS = 4
 WORTH = 0.97
 TIGHTEN_EVERY = 3
+"""A part is tightened when its depth is a multiple of this."""
 PLAIN = 60
 """So many parts are bounded without cases at first: what is easy is quicker so."""
-"""A part is tightened when its depth is a multiple of this."""
 MOST = 128
 """So many accumulators of a layer are bounded at a time, those on which the bound hangs most."""
 _WEIGHTS = (0.03, 0.1, 0.3, 0.6, 1.0, 2.0, 5.0)
@@ -60,6 +61,7 @@ class Search:
     claims: Claims
     boxes: Point
     deadline: Deadline
+    seed: int = 0
     nodes: int = 0
     _plain: bool = field(default=False, init=False)
     cases: Cases | None = field(default=None, init=False)
@@ -69,6 +71,7 @@ class Search:
     def __post_init__(self) -> None:
         self.cases = Cases.of(self.relaxation, self._natural)
         self._branching = Branching(self.problem, self.relaxation, self.claims)
+        self._hunt = Hunt(self.problem, self.deadline, self.seed)
 
     def root(self, rival: Rival) -> Node:
         """The whole box."""
@@ -251,7 +254,10 @@ class Search:
 
     def _look(self, x: F64Array) -> None:
         """Run maximising inputs: one may be a counterexample."""
-        witness = self.problem.first_violation(x.astype(np.int64))
+        self._hunt.note(x[0])
+        self._shot(self.problem.first_violation(x.astype(np.int64)))
+
+    def _shot(self, witness: I64Array | None) -> None:
         if witness is not None:
             raise Counterexample(witness)
 
@@ -369,6 +375,7 @@ class Search:
             self._deepen(node, first=True)
         while self._queue:
             self.deadline.check()
+            self._shot(self._hunt.turn())
             if self._plain and self.nodes > PLAIN:
                 self._queue.clear()
                 return False
@@ -421,16 +428,9 @@ class Search:
             boxes = list(node.boxes)
             boxes[wire] = lo, hi
             settled = None if lo[e] > hi[e] else self.claims.settled(boxes, node.rival, wire)
+            start, depth = dict(node.start), node.depth + 1
             parts.append(
-                Node(
-                    node.rival,
-                    settled,
-                    dict(node.start),
-                    node.bound,
-                    node.depth + 1,
-                    warm=node.warm,
-                    cases=node.cases,
-                )
+                Node(node.rival, settled, start, node.bound, depth, warm=node.warm, cases=node.cases)
             )
         node.parts = tuple(parts)
         node.boxes = None
