@@ -51,8 +51,8 @@ def parser() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     options.add_argument("--engines", default=ENGINES, help=f"engines of coverify verify ({ENGINES})")
     options.add_argument("--bits", default="1,2,3,4", help="of weights and activations (1,2,3,4)")
-    options.add_argument("--images", type=int, default=4, help="images of a network (4)")
-    options.add_argument("--limit", type=float, default=3.0, help="seconds for one query (3)")
+    options.add_argument("--images", type=int, default=3, help="images of a network (3)")
+    options.add_argument("--limit", type=float, default=6.0, help="seconds for one query (6)")
     options.add_argument("--resume", action="store_true", help="keep what the last run has answered already")
     folder = ROOT / "build"
     options.add_argument("--out", type=Path, default=folder, metavar="FOLDER", help=f"({folder})")

@@ -209,8 +209,10 @@ def _on_device(
     trials = []
     for group in by_scheme(deployed).values():
         keys = [(a.width.scheme, a.width.bits, i) for a in group for i in sorted(a.witnesses)]
+        if not keys:
+            continue
         xs = np.array([a.witnesses[i] for a in group for i in sorted(a.witnesses)]).reshape(len(keys), -1)
-        trials += [Trial(answer.width, keys, xs) for answer in group if keys]
+        trials += [Trial(answer.width, keys, xs) for answer in group]
     said = agreed(asked.options.device, trials, output)
 
     def both(scheme: str, first: int, second: int, index: int) -> bool:

@@ -161,7 +161,7 @@ def _gap(asked: Asked, data: Data, protected: Protected, width: Width) -> Gap:
             worker.program = program
             return worker.decide(query, options.engine, options.timeout_s, options.seed)
 
-        gap = largest(twins, parts, decide, options.seed)
+        gap = largest(twins, parts, decide, options.seed, options.timeout_s)
     pair = gap.pair[0] + width.shift, gap.pair[1] + width.shift
     return Gap(gap.at_least, gap.at_most, pair, gap.queries, gap.time_s)
 

@@ -47,7 +47,8 @@ class QueryView:
     def name(self) -> str:
         """The query in words, for a heading."""
         known = [f"sample {self.query.index}" if self.query.index is not None else "query"]
-        return ", ".join(known + ([f"ε = {self.query.eps}"] if self.query.eps is not None else []))
+        known += [f"ε = {self.query.eps}"] if self.query.eps is not None else []
+        return ", ".join(known + ([f"case {self.query.case}"] if self.query.case is not None else []))
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""How far apart can the scores of two copies be? Bisection on exact queries: bounds from both sides.
+"""How far apart can the scores of two copies be? Splitting, then bisection on exact queries: both bounds.
 
 `at_least` is the gap of a pair that was run; `at_most` is proved for every pair of the groups. They meet
 unless a query was UNKNOWN. A HOLDS that is not proof-grade does not count.
@@ -6,13 +6,17 @@ unless a query was UNKNOWN. A HOLDS that is not proof-grade does not count.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from coverify.study.splitting import Split, fixed, split
 from coverify.study.twins import Group, Twins
 from coverify.verify.bounds import wire_bounds
+from coverify.verify.deadline import Deadline, OutOfTime
+from coverify.verify.errors import CannotDecide
 from coverify.verify.problem import Problem
 from coverify.verify.query import I64Array, Outcome, Robustness, Verdict
 from tflm_int8.program.concrete import run
@@ -39,8 +43,10 @@ class Gap:
         return self.at_least == self.at_most
 
 
-def largest(twins: Twins, parts: Sequence[Group], decide: Decide, seed: int = 0) -> Gap:
-    """The largest gap over all groups, of which there is at least one."""
+def largest(
+    twins: Twins, parts: Sequence[Group], decide: Decide, seed: int = 0, split_s: float = 30.0
+) -> Gap:
+    """The largest gap over all groups, of which there is at least one; split_s: for splitting each."""
     rng = np.random.default_rng(seed)
     best, point = -1, np.zeros(0, np.int64)
     for group in parts:
@@ -49,22 +55,36 @@ def largest(twins: Twins, parts: Sequence[Group], decide: Decide, seed: int = 0)
             best, point = found, at
     most, queries, time_s = best, 0, 0.0
     for group in parts:
-        top = _bound(twins, group)
-        while best < top:
-            middle = best if queries == 0 or top - best < 3 else (best + top) // 2
-            problem = _query(twins, group)
-            program = twins.claim(middle)
-            outcome = decide(program, problem)
+        top, start = _bound(twins, group), time.monotonic()
+        halved = _halved(twins, group, best, split_s)
+        if halved is not None:
+            top = min(top, halved.top)
+            best, point = halved.best, point if halved.point is None else halved.point
+        time_s += time.monotonic() - start
+        floor = best  # below it nothing is asked: a gap was seen, or a query was UNKNOWN
+        while floor < top:
+            middle = (floor + top) // 2
+            outcome = decide(twins.claim(middle), _query(twins, group))
             queries, time_s = queries + 1, time_s + outcome.time_s
             if outcome.verdict is Verdict.VIOLATED and outcome.witness is not None:
-                point = outcome.witness.astype(np.int64)
-                best = max(best, _gap(twins, point))
+                best, point = _better(twins, outcome.witness.astype(np.int64), best, point)
+                floor = max(floor, best)
             elif outcome.verdict is Verdict.HOLDS and outcome.sound:
                 top = middle
             else:
-                break
+                floor = middle + 1
         most = max(most, top)
     return Gap(best, max(best, most), twins.split(point), queries, time_s)
+
+
+def _halved(twins: Twins, group: Group, best: int, split_s: float) -> Split | None:
+    """What splitting says of the group; None where it does not apply or had no time."""
+    if split_s <= 0 or not fixed(group, twins.protected):
+        return None
+    try:
+        return split(twins, group, best, Deadline.in_s(split_s))
+    except (CannotDecide, OutOfTime):
+        return None
 
 
 def _query(twins: Twins, group: Group) -> Robustness:
@@ -81,9 +101,10 @@ def _bound(twins: Twins, group: Group) -> int:
     return max(0, int(box.hi[1:].max()))
 
 
-def _gap(twins: Twins, point: I64Array) -> int:
-    """|gap| of one point of a group."""
-    return int(_gaps(twins, point[None])[0])
+def _better(twins: Twins, found: I64Array, best: int, point: I64Array) -> tuple[int, I64Array]:
+    """The larger gap of two, and its point."""
+    gap = twins.gap(found)
+    return (gap, found) if gap > best else (best, point)
 
 
 def _gaps(twins: Twins, points: I64Array) -> I64Array:

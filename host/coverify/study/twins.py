@@ -15,6 +15,7 @@ import numpy as np
 
 from coverify.verify.equivalence.product import moved_to
 from coverify.verify.query import I64Array
+from tflm_int8.program.concrete import run
 from tflm_int8.program.linear import Dense
 from tflm_int8.program.primitives import Affine, Program, Select, Step, Term
 
@@ -57,6 +58,11 @@ class Twins:
             operators=(),
         )
         return joint, (ends[0], ends[1])
+
+    def gap(self, point: I64Array) -> int:
+        """|score(second) − score(first)| of [x, p]."""
+        outputs = run(self.program, np.stack(self.split(point)))[self.program.output]
+        return abs(int((outputs[1] - outputs[0]) @ self.score))
 
     def split(self, point: I64Array) -> tuple[I64Array, I64Array]:
         """The inputs of both copies in [x, p], int64 [n] each."""

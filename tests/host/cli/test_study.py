@@ -148,6 +148,16 @@ def test_published_networks_of_several_widths_are_studied_as_they_are(tmp_path):
         assert row["robust"] + row["broken"] + row["open"] + row["wrong"] == 2
 
 
+def test_a_study_without_any_counterexample_has_nothing_to_run_on_the_device(folder, tmp_path):
+    done = coverify(
+        "study", "bits", folder / "float.npz", "--inputs", folder / "x.npz", "--eps", 0, "--bits", "8",
+        "--scheme", "affine", "--device", "native:", "--out", tmp_path, "--json", "-",
+    )  # fmt: skip
+    assert (done.code, done.result["verdict"]) == (0, "OK")
+    (row,) = done.result["study"]["widths"]
+    assert row["robust"] + row["wrong"] == N and not row["broken"]
+
+
 @pytest.mark.parametrize(
     "change",
     [
