@@ -61,6 +61,7 @@ fuzz: setup ## The long form of the differential tests (COVERIFY_FUZZ_CASES=…,
 	  $(MAKE) --no-print-directory -C tests/device_harness -f fuzz.mk BUILD=$(CURDIR)/build/fuzz-session SECONDS=300
 	@$(BIN)/python tests/fuzz/files.py --files $${COVERIFY_FUZZ_FILES:-100000} --jobs $$(nproc)
 	@$(BIN)/python tests/fuzz/certificates.py --mutations $${COVERIFY_FUZZ_MUTATIONS:-100000}
+	@$(BIN)/python tests/fuzz/cases.py --networks $${COVERIFY_FUZZ_CASES:-3000}
 	@$(BIN)/python tests/fuzz/engines.py --cases $${COVERIFY_FUZZ_CASES:-3000}
 	@$(BIN)/python tests/fuzz/differential.py --cases $${COVERIFY_FUZZ_CASES:-3000} --jobs $$(nproc)
 

@@ -17,7 +17,6 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"  # read once, when numpy is loaded
 
 import argparse
-import gzip
 import sys
 import time
 from collections.abc import Callable
@@ -29,7 +28,9 @@ from rich.console import Console
 from rich.table import Table
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "firmware_models"), str(ROOT / "host")]
+sys.path[:0] = [str(ROOT / "firmware_models"), str(ROOT / "host"), str(ROOT / "benchmarks")]
+
+from side_by_side.queries import DATA, mnist
 
 from coverify.verify.attack.search import search
 from coverify.verify.bounds import wire_bounds
@@ -40,7 +41,6 @@ from coverify.verify.problem import Problem
 from coverify.verify.query import I64Array, Robustness
 from tflm_int8.program.primitives import Program
 
-DATA = ROOT.parent / "shared" / "data"
 NETWORKS = ("784-100-10_q4", "784-100-10_q8", "784-64-32-10_q4", "784-64-32-10_q8")
 MOST = 16
 Find = Callable[[Problem, Deadline], I64Array | None]
@@ -108,10 +108,7 @@ def smallest(program: Program, image: np.ndarray, label: int, find: Find, second
 
 def right(program: Program, n: int) -> list[tuple[np.ndarray, int]]:
     """The first n test images that the network classifies correctly, int16 [784], and their labels."""
-    images = gzip.decompress((DATA / "mnist" / "mnist-t10k-images-idx3-ubyte.gz").read_bytes())
-    labels = gzip.decompress((DATA / "mnist" / "mnist-t10k-labels-idx1-ubyte.gz").read_bytes())
-    x = np.frombuffer(images, np.uint8, offset=16).reshape(-1, 784).astype(np.int16)
-    y = np.frombuffer(labels, np.uint8, offset=8).astype(int)
+    x, y = mnist().x, mnist().y
     problem = Problem(program, Robustness.around(x[0], 0, 0, None, 0, 255))
     agree = np.flatnonzero(problem.labels(x[: 2 * n + 20]) == y[: 2 * n + 20])[:n]
     return [(x[i], int(y[i])) for i in agree]

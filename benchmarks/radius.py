@@ -4,7 +4,7 @@
 For each image: the largest radius whose HOLDS is a certificate, and the smallest whose VIOLATED is a replayed
 input, by bisection with `bab` and `attack` in turns, first with a short limit, then with what is left of the
 image's time. An image is closed when nothing lies between. Certificates of the largest radius are checked
-apart. Times are of the processor; limits are of the clock. Skipped, with a word, where ../shared/data is
+apart. Times and limits are of the processor. Skipped, with a word, where ../shared/data is
 absent.
 """
 # ruff: noqa: E402  (the number of threads must be set, and the checkout found, before the imports)
@@ -30,15 +30,36 @@ from rich.table import Table
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "firmware_models"), str(ROOT / "host"), str(ROOT / "benchmarks")]
 
-from verify import DATA, mnist
+from side_by_side.queries import DATA, mnist
 
 from coverify.check import check
 from coverify.verify.certificate import Certificate
-from coverify.verify.deadline import Deadline
+from coverify.verify.deadline import Deadline, OutOfTime
 from coverify.verify.engines import solve
 from coverify.verify.fixed_point import FixedPointNetwork
 from coverify.verify.problem import Problem
 from coverify.verify.query import Outcome, Robustness, Verdict
+
+
+@dataclass(frozen=True)
+class Processor(Deadline):
+    """A moment of the processor's time, so that a busy machine changes nothing."""
+
+    @staticmethod
+    def in_s(seconds: float) -> Processor:
+        return Processor(time.process_time() + seconds)
+
+    @property
+    def remaining(self) -> float:
+        return max(0.0, self.at_s - time.process_time())
+
+    def share(self, fraction: float) -> Deadline:
+        return Processor.in_s(fraction * self.remaining)
+
+    def check(self) -> None:
+        if not self.remaining:
+            raise OutOfTime
+
 
 NETWORKS = "784-100-10_q4,784-100-10_q8,784-100-10_q10,784-64-32-10_q4,784-64-32-10_q6,784-64-32-10_q8"
 SHORT_S = {"bab": 2.0, "attack": 0.7}
@@ -70,7 +91,7 @@ class Radius:
         """Run an engine; was the radius decided?"""
         problem = Problem(self.network.program, Robustness.around(self.image, self.label, eps, None, 0, 255))
         start = time.process_time()
-        outcome = solve(engine, problem, Deadline.in_s(limit_s))
+        outcome = solve(engine, problem, Processor.in_s(limit_s))
         self.time_s += time.process_time() - start
         return self._taken(eps, engine, problem, outcome)
 
@@ -86,7 +107,7 @@ class Radius:
 
     def find(self, limit_s: float) -> None:
         """Narrow held..broken until closed or out of time."""
-        self.end = time.monotonic() + limit_s
+        self.end = limit_s
         open_: set[int] = set()
         while candidates := [e for e in range(self.held + 1, self.broken) if e not in open_]:
             eps = candidates[len(candidates) // 2]
@@ -103,8 +124,8 @@ class Radius:
 
     @property
     def left(self) -> float:
-        """Seconds of the clock."""
-        return max(0.05, self.end - time.monotonic())
+        """Seconds of the processor."""
+        return max(0.05, self.end - self.time_s)
 
 
 def checked(proofs: list[Certificate]) -> tuple[float, int]:
@@ -124,7 +145,7 @@ def checked(proofs: list[Certificate]) -> tuple[float, int]:
 def row(name: str, images: list[int], most: int, limit_s: float, console: Console) -> list[str]:
     """One network on the correctly classified images among these."""
     network = FixedPointNetwork.read(DATA / "qnn" / f"qvip_mnist_{name}.npz")
-    x, y = mnist()
+    x, y = mnist().x, mnist().y
     found = []
     for i in images:
         problem = Problem(network.program, Robustness.around(x[i], int(y[i]), 0, None, 0, 255))
@@ -153,7 +174,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=50, help="the first so many test images (50)")
     parser.add_argument("--first", type=int, default=0, help="the first test image (0)")
     parser.add_argument("--most", type=int, default=16, help="greatest radius (16)")
-    parser.add_argument("--limit", type=float, default=60.0, help="seconds of the clock for one image (60)")
+    parser.add_argument("--limit", type=float, default=60.0, help="processor seconds for one image (60)")
     options = parser.parse_args()
     if not (DATA / "qnn").exists():
         print("radius.py is skipped: ../shared/data is absent")

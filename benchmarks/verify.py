@@ -96,7 +96,7 @@ def _run(worker: Worker, one: Asked, engine: str, limit_s: float, store: Store) 
     return run
 
 
-def _usable(engines: list[str]) -> list[str]:
+def usable(engines: list[str]) -> list[str]:
     """The engines whose package is here.  Raises BadQuery for a name that is none."""
     usable = []
     for engine in engines:
@@ -119,7 +119,7 @@ def main() -> int:
     radii = tuple(int(eps) for eps in options.eps.split(",")) if options.eps else None
     names = options.networks.split(",")
     try:
-        engines = _usable(options.engines.split(","))
+        engines = usable(options.engines.split(","))
         if unknown := [name for name in names if name not in SUBJECTS]:
             raise BadQuery(f"unknown network {unknown[0]!r}; there are: {', '.join(SUBJECTS)}")
     except BadQuery as error:

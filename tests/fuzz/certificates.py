@@ -277,7 +277,7 @@ def grown(rng, parts: dict[str, bytes]) -> None:
 
 
 def changed(rng, parts: dict[str, bytes], name: str) -> None:
-    """One number of an array, or its rows."""
+    """One number of an array, its rows, or its shape."""
     values, kind = array(parts[name]), rng.random()
     if values.size and kind < 0.85:
         at = int(rng.integers(values.size))
@@ -288,8 +288,10 @@ def changed(rng, parts: dict[str, bytes], name: str) -> None:
         )
     elif len(values) > 1 and kind < 0.93:
         values = np.delete(values, int(rng.integers(len(values))), axis=0)
-    elif len(values) > 1:
+    elif len(values) > 1 and kind < 0.97:
         values = values[rng.permutation(len(values))]
+    else:
+        values = values.reshape(*values.shape[1:], -1) if rng.random() < 0.5 else values[:, None]
     parts[name] = saved(values)
 
 
@@ -382,7 +384,7 @@ def is_true(data: bytes) -> bool | None:
     if y is None:
         return None
     if document["label"] is None:
-        return bool(np.all(y @ array(parts["c.npy"]).T <= array(parts["d.npy"])))
+        return bool(np.all(y @ array(parts["c.npy"]).T <= array(parts["d.npy"]).reshape(-1)))
     return bool(np.all(y.argmax(axis=1) == document["label"]))
 
 

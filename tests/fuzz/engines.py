@@ -28,7 +28,13 @@ from coverify.verify.query import Verdict
 from coverify.verify.worker import AUTO, Worker
 from verify_cases import EDGES, FAMILIES, Case, case
 
-ENCODED = ("z3:balanced", "bitwuzla:balanced", "boolector:literal")
+ENCODED = (
+    "z3:balanced",
+    "bitwuzla:balanced",
+    "boolector:literal",
+    "cardinality:cadical",
+    "cardinality:pb",
+)
 
 
 def verdict_of(worker: Worker, subject: Case, engine: str, timeout_s: float) -> str:

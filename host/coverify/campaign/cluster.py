@@ -28,7 +28,8 @@ from coverify.campaign.entry import Entry
 from coverify.campaign.errors import ClusterError
 from coverify.campaign.pool import Answer, Settle, Task, one_thread_each
 from coverify.errors import BadInput, CoverifyError
-from coverify.verify.engines import confirm
+from coverify.verify.property.formula import Formula
+from coverify.verify.property.question import Question, confirm, decide
 from coverify.verify.query import Outcome, Robustness
 from coverify.verify.worker import Worker
 from tflm_int8.program.primitives import Program
@@ -57,16 +58,23 @@ def _unpacked(network: bytes) -> Program:
 
 
 def _decide(
-    client: str, program: Program, query: Robustness, engine: str, timeout_s: float, seed: int
+    client: str,
+    network: Program,
+    region: Robustness,
+    formula: Formula,
+    raised: int | None,
+    engine: str,
+    timeout_s: float,
+    seed: int,
 ) -> Outcome:
     """One query, on a worker; `client` is the version of coverify that asks."""
     if client != __version__:
         raise ClusterError(f"the worker has coverify {__version__}, the client {client}")
     if _kept.worker is None:
         one_thread_each()
-        _kept.worker = Worker(program)
-    _kept.worker.program = program
-    return _kept.worker.decide(query, engine, timeout_s, seed)
+        _kept.worker = Worker(network)
+    asked = Question(network, region, formula, raised=raised)
+    return decide(_kept.worker, asked, engine, timeout_s, seed)
 
 
 def _distributed() -> ModuleType:
@@ -158,10 +166,11 @@ class DaskPool:
             raise ClusterError(f"--cluster {self._address}: {what}: {err}") from err
 
     def submit(self, task: Task) -> None:
-        asked = (task.problem.query, task.engine, task.timeout_s, task.seed)
+        asked = task.asked
+        sent = (asked.region, asked.formula, asked.raised, task.engine, task.timeout_s, task.seed)
         with self._talking("a query cannot be sent"):
-            network = self._network(task.problem.program)
-            future = self._client.submit(_decide, __version__, network, *asked, pure=False)
+            network = self._network(asked.network)
+            future = self._client.submit(_decide, __version__, network, *sent, pure=False)
         self._futures.add(future)
         future.add_done_callback(lambda done: self._done(task, done))
 
@@ -194,7 +203,7 @@ class DaskPool:
     def _settled(self, task: Task, future: Any) -> Entry | BaseException:
         try:
             outcome = self._outcome(task, future)
-            confirm(task.problem, outcome)
+            confirm(task.asked, outcome)
             return self._settle(task, outcome)
         except BaseException as err:  # raised again by the campaign, in its own thread
             return err

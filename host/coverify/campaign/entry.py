@@ -17,18 +17,21 @@ from typing import Final, Literal
 import numpy as np
 
 from coverify.report import Query
-from coverify.verify.query import Robustness
+from coverify.verify.property.question import Question
 
 Step = Literal["decide", "attack"]
 STEPS: Final[tuple[Step, ...]] = ("decide", "attack")
 DECIDED: Final = ("HOLDS", "VIOLATED")
-EVIDENCE: Final = re.compile(r"(witness|certificate)-[0-9]{1,19}-eps[0-9]{1,19}\.zip")
+_NUMBER: Final = "[0-9]{1,19}"
+EVIDENCE: Final = re.compile(
+    rf"(witness|certificate)-({_NUMBER}-eps{_NUMBER}|({_NUMBER}-)?property(-{_NUMBER})?)\.zip"
+)
 """The names that a campaign's evidence has; nothing else is read or removed on a journal's word."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """The answer to the query of radius row.eps around input row.index.
+    """The answer to the query of radius row.eps around input row.index, or to a case of a property.
 
     query: the digest of what was asked (query_digest); timeout_s: the time that it was given; files: name in
     the campaign's folder → SHA-256.
@@ -42,13 +45,18 @@ class Entry:
 
     @property
     def index(self) -> int:
-        """The number of the input."""
+        """The number of the input; 0 for a property that needs none."""
         return self.row.index or 0
 
     @property
     def eps(self) -> int:
-        """The radius in codes."""
+        """The radius in codes; 0 where a property says the region."""
         return self.row.eps or 0
+
+    @property
+    def case(self) -> int:
+        """Which of a property's regions."""
+        return self.row.case or 0
 
     @property
     def decided(self) -> bool:
@@ -79,9 +87,11 @@ def file_digest(path: Path) -> str | None:
     return digest.hexdigest()
 
 
-def query_digest(query: Robustness) -> str:
-    """SHA-256 of the region and the label."""
-    digest = hashlib.sha256(f"{query.label} {query.eps} {len(query.x0)};".encode())
-    for array in (query.x0, query.lo, query.hi):
+def query_digest(asked: Question) -> str:
+    """SHA-256 of the region and of what is said there."""
+    region = asked.query
+    said = (region.label, region.eps, region.changes, len(region.x0), asked.raised, asked.formula)
+    digest = hashlib.sha256(repr(said).encode())
+    for array in (region.x0, region.lo, region.hi):
         digest.update(np.ascontiguousarray(array, "<i8").tobytes())
     return digest.hexdigest()

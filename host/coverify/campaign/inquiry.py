@@ -10,17 +10,19 @@ from coverify.campaign.entry import Entry, Step
 
 @dataclass(frozen=True)
 class Question:
-    """The query of radius `eps` around input `index`, to be decided or only attacked."""
+    """The query of radius `eps` around input `index`, to be decided or only attacked.
+
+    case: which of a property's regions, where there are several (then eps is 0: the property says it).
+    """
 
     index: int
     eps: int
     step: Step = "decide"
+    case: int = 0
 
 
 class Inquiry(Protocol):
     """What is to be found out about one input; one question at a time."""
-
-    index: int
 
     def next(self) -> Question | None:
         """What to ask; None when there is nothing left to ask."""
@@ -31,15 +33,15 @@ class Inquiry(Protocol):
 
 @dataclass(eq=False)
 class Single:
-    """One radius: asked once."""
+    """One question, asked once."""
 
-    index: int
-    eps: int
+    question: Question
     asked: bool = False
 
     def next(self) -> Question | None:
-        return None if self.asked else Question(self.index, self.eps)
+        return None if self.asked else self.question
 
     def learn(self, entry: Entry) -> Entry | None:
-        self.asked = self.asked or (entry.eps == self.eps and entry.step == "decide")
+        learnt = Question(entry.index, entry.eps, entry.step, entry.case)
+        self.asked = self.asked or learnt == self.question
         return None

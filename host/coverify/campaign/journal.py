@@ -34,7 +34,7 @@ LOCK: Final = "journal.lock"
 APPLICATION: Final = 0x636F7631
 """SQLite's application_id of our files: "cov1"."""
 VERSION: Final = 1
-MAX_VALUE: Final = 1 << 20
+MAX_VALUE: Final = 1 << 24
 """Longest text of a row, in characters."""
 
 Identity = Mapping[str, str]

@@ -25,7 +25,7 @@ class Retry(Enum):
 
 
 class Ledger:
-    """The answers of a campaign by input and radius; every new one is committed to the journal first."""
+    """The answers of a campaign by input, radius and case; a new one is committed to the journal first."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Ledger:
         `monotone`: an answer without its evidence still counts where a stronger one of its input has it.
         """
         self._journal, self._folder = journal, folder
-        self._known: dict[int, dict[tuple[int, Step], Entry]] = {}
+        self._known: dict[int, dict[tuple[int, int, Step], Entry]] = {}
         self._named: set[str] = set()
         bare = []
         for entry in journal.entries():
@@ -54,7 +54,7 @@ class Ledger:
         self.sweep()
 
     def _keep(self, entry: Entry) -> None:
-        known, key = self._known.setdefault(entry.index, {}), (entry.eps, entry.step)
+        known, key = self._known.setdefault(entry.index, {}), (entry.eps, entry.case, entry.step)
         if entry.decided or key not in known or not known[key].decided:
             known[key] = entry
 
@@ -68,17 +68,17 @@ class Ledger:
         """What is known of this very query (its digest is `query`): decided, or tried by the same step."""
         known = self._known.get(question.index, {})
         for step in STEPS:
-            entry = known.get((question.eps, step))
+            entry = known.get((question.eps, question.case, step))
             if entry is not None and entry.query == query and (entry.decided or step == question.step):
                 return entry
         return None
 
     def of_input(self, index: int) -> list[Entry]:
-        """All that is known of one input, by radius."""
-        return sorted(self._known.get(index, {}).values(), key=lambda entry: entry.eps)
+        """All that is known of one input, by radius and case."""
+        return sorted(self._known.get(index, {}).values(), key=lambda entry: (entry.eps, entry.case))
 
     def __iter__(self) -> Iterator[Entry]:
-        """All answers, by input and radius."""
+        """All answers, by input, radius and case."""
         return iter([entry for index in sorted(self._known) for entry in self.of_input(index)])
 
     def drop_files(self, entry: Entry) -> None:

@@ -1,4 +1,4 @@
-"""Who decides? A pool takes problems and hands back settled answers, in whatever order they come.
+"""Who decides? A pool takes questions and hands back settled answers, in whatever order they come.
 
 `LocalPool` keeps a worker per thread, each with child processes of its own. While at least `jobs` queries are
 under way each has one solver at a time; when fewer are left, the solvers of each may race on what is free.
@@ -15,17 +15,18 @@ from typing import Final, Protocol
 
 from coverify.campaign.entry import Entry
 from coverify.campaign.inquiry import Question
-from coverify.verify.problem import Problem
+from coverify.verify.property.question import Question as Asked
+from coverify.verify.property.question import decide
 from coverify.verify.query import Outcome
 from coverify.verify.worker import Worker
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """A question, made into a problem, and how it is to be decided."""
+    """A question, what it asks of which network, and how it is to be decided."""
 
     question: Question
-    problem: Problem
+    asked: Asked
     engine: str
     timeout_s: float
     seed: int
@@ -101,7 +102,7 @@ class LocalPool:
 
     def submit(self, task: Task) -> None:
         if len(self._threads) < self._jobs and len(self._busy) == len(self._threads):
-            worker = Worker(task.problem.program)
+            worker = Worker(task.asked.network)
             self._workers.append(worker)
             self._threads.append(threading.Thread(target=self._work, args=(worker,), daemon=True))
             self._mark(worker, True)
@@ -128,8 +129,7 @@ class LocalPool:
 
     def _decided(self, worker: Worker, task: Task) -> Entry | BaseException:
         try:
-            worker.program = task.problem.program
-            outcome = worker.decide(task.problem.query, task.engine, task.timeout_s, task.seed)
+            outcome = decide(worker, task.asked, task.engine, task.timeout_s, task.seed)
             if self._stopped.is_set():
                 return InterruptedError("the pool was closed")
             return self._settle(task, outcome)

@@ -17,7 +17,7 @@ from coverify.campaign.ledger import Ledger
 from coverify.campaign.pool import Pool, Task
 from coverify.campaign.tally import Tally
 from coverify.verify.engines import SMALLEST
-from coverify.verify.problem import Problem
+from coverify.verify.property.question import Question as Asked
 
 ATTACK_S: Final = 10.0
 """Longest time for a question that only attacks; a third of the time-out where that is less."""
@@ -25,19 +25,19 @@ ATTACK_S: Final = 10.0
 
 @dataclass(frozen=True, eq=False)
 class Asking:
-    """How questions become tasks: their problem by input and radius, the engine, its time and seed."""
+    """How questions become tasks: what they ask of the network, the engine, its time and seed."""
 
-    problem: Callable[[int, int], Problem]
+    asked: Callable[[Question], Asked]
     engine: str
     timeout_s: float
     seed: int
 
     def task(self, question: Question) -> Task:
         """What a pool decides.  Raises BadQuery."""
-        problem = self.problem(question.index, question.eps)
+        asked = self.asked(question)
         if question.step == "attack":
-            return Task(question, problem, SMALLEST, min(ATTACK_S, self.timeout_s / 3), self.seed)
-        return Task(question, problem, self.engine, self.timeout_s, self.seed)
+            return Task(question, asked, SMALLEST, min(ATTACK_S, self.timeout_s / 3), self.seed)
+        return Task(question, asked, self.engine, self.timeout_s, self.seed)
 
 
 def run(
@@ -59,7 +59,7 @@ def run(
         nonlocal tally
         while (question := inquiry.next()) is not None:
             task = asking.task(question)
-            known = ledger.answer(question, query_digest(task.problem.query))
+            known = ledger.answer(question, query_digest(task.asked))
             if known is None:
                 running[task] = inquiry
                 pool.submit(task)

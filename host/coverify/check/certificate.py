@@ -106,7 +106,8 @@ def _checked(members: dict[str, bytes], budget: int) -> Claim:
         arrays.pop(key).astype(np.int64) if label is None else np.zeros(0, np.int64) for key in ("c", "d")
     )
     steps, n = 0, net.run(lo[None]).shape[1]
-    need(c.shape == (len(d), n) if label is None else type(label) is int and 0 <= label < n, "a claim's form")
+    rows = c.ndim == 2 and c.shape == (*d.shape, n)
+    need(rows if label is None else type(label) is int and 0 <= label < n, "a claim's form")
     if evidence == "enumeration":
         need(not arrays, "arrays that do not belong there")
         enumerate_box(net, lo, hi, budget, lambda y: _keeps(y, label, c, d))
@@ -116,6 +117,7 @@ def _checked(members: dict[str, bytes], budget: int) -> Claim:
         xi = {int(key.removeprefix("xi-")): values for key, values in arrays.items()}
         need(evidence == "bounds" and script.shape[1:] == (4,) and bounds.shape[1:] == (5,), "the evidence")
         need(all(v.ndim == 2 and len(v) == len(bounds) for v in xi.values()), "multipliers of another form")
+        need(label is not None or net.softmax is None, "bounds of a relation of a softmax's outputs")
         proof, steps = Proof(net, np.stack([lo, hi]), bounds, xi, cases), len(script)
         within(proof.products(script), budget)
         proof.run(script, *(label_stays(net, label, proof.root[-1]) if label is not None else (c, d)))
@@ -136,9 +138,9 @@ def _cases(arrays: dict[str, Ints], n: int) -> Cases:
 def network(content: bytes, profile: str) -> Network:
     """The network of a member."""
     if profile == "fixed-point":
-        return fixed_point(
-            {key[:-4]: array(data).astype(np.int64) for key, data in unpacked(content).items()}
-        )
+        arrays = unpacked(content)
+        need(all(name.endswith(".npy") for name in arrays), "a fixed-point network of other members")
+        return fixed_point({name[:-4]: array(data).astype(np.int64) for name, data in arrays.items()})
     need(profile in PROFILES, f"the checker does not know the profile {str(profile)[:40]!r}")
     return Reader(content, profile).network
 

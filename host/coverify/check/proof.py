@@ -111,8 +111,8 @@ class Proof:
 
     def upper(self, boxes: list[Ints], first: int, count: int) -> Ints:
         """An upper bound of each of these forms where the row fails."""
-        total, nu = self.walked(boxes, first, count)
-        total = total + np.maximum(nu[0] * boxes[0][0], nu[0] * boxes[0][1]).sum(axis=1)
+        constants, nu = self.walked(boxes, first, count)
+        total: Ints = constants + np.maximum(nu[0] * boxes[0][0], nu[0] * boxes[0][1]).sum(axis=1)
         for k in self.cases.keys() & set(range(first, first + count)):
             total[k - first] = self.over_cases(boxes, k)
         return total
@@ -143,17 +143,15 @@ class Proof:
     def over_cases(self, boxes: list[Ints], k: int) -> int:
         """A bound where each of some stairs next to the input has two cases: up to a value, and beyond.
 
-        In the upper case the stair's multiplier is `slope`; its values there and its coefficients on the input
-        are added to what the lower cases give.
+        In the upper case the stair's multiplier is `slope`; its values there and its coefficients on the
+        input are added to what the lower cases give.
         """
         (wire, element, value, slope, d), d0, weights = self.cases[k]
         need(np.all(wire == wire[0]) and wire[0] in self.xi, "cases of more than one step, or of none")
         stairs, m = self.net.steps[wire[0] - 1], np.arange(len(wire))
         need(isinstance(stairs, Pieces) and stairs.sources[0] > 0, "cases of other than stairs")
         linear = self.net.steps[stairs.sources[0] - 1]
-        need(
-            isinstance(linear, Linear) and set(linear.sources) == {0}, "cases that are not next to the input"
-        )
+        need(isinstance(linear, Linear) and set(linear.sources) == {0}, "cases far from the input")
         (lo, hi), n = boxes[stairs.sources[0]], boxes[wire[0]].shape[1]
         need(np.all((element >= 0) & (element < n)) and len(set(element.tolist())) == len(m), "an element")
         need(np.all((lo[element] <= value) & (value < hi[element])), "a case that is empty")
@@ -171,7 +169,7 @@ class Proof:
         exact(2 * size(nu[0]), size(forms) * len(m), 2 * size(total), size(rise) * len(m))
         forms = np.concatenate([2 * nu[0] + forms.sum(axis=0), forms])
         constants = np.concatenate([2 * total + rise.sum(), rise])
-        return greatest(forms, constants, *boxes[0], weights, np.append(d0, d))
+        return greatest(forms, constants, boxes[0], weights, np.append(d0, d))
 
     def contradicted(self, boxes: list[Ints], k: int) -> bool:
         need(0 <= k < len(self.bounds) and self.bounds[k, 3] == 0, "a closing bound of another form")

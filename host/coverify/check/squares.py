@@ -15,8 +15,9 @@ from coverify.check.steps import Ints, exact, need, size
 SCALE = 26
 
 
-def greatest(forms: Ints, constants: Ints, lo: Ints, hi: Ints, weights: Ints, d: Ints) -> int:
-    """forms: [1 + m, n]; constants, d: [1 + m]; lo, hi, weights: [n]."""
+def greatest(forms: Ints, constants: Ints, box: Ints, weights: Ints, d: Ints) -> int:
+    """forms: [1 + m, n]; constants, d: [1 + m]; box: [2, n]; weights: [n]."""
+    lo, hi = box
     need(weights.shape == lo.shape and d.shape == constants.shape, "weights of another number")
     need(np.all(weights >= 1), "weights below 1")
     exact(size(forms) * (size(lo) + size(hi)) * len(lo), 2 * size(constants))
@@ -37,11 +38,11 @@ def greatest(forms: Ints, constants: Ints, lo: Ints, hi: Ints, weights: Ints, d:
 def positive(n: Ints) -> bool:
     """Is a symmetric matrix seen to be positive semidefinite?
 
-    With k + 1 rows it is 2^e ((n >> e) − k I) and something that is positive; of that, RᵀR is taken, for an R
-    that need not be trusted; the rest must be diagonally dominant.
+    Scaled to 58 bits: with k + 1 rows it is 2^e ((n >> e) − k I) and something positive; of that, RᵀR is
+    taken, for an R that need not be trusted; the rest must be diagonally dominant.
     """
-    e = max(0, size(n).bit_length() - 58)
-    n = (n >> e) - (len(n) - 1) * np.eye(len(n), dtype=np.int64)
+    e = size(n).bit_length() - 58
+    n = n << -e if e <= 0 else (n >> e) - (len(n) - 1) * np.eye(len(n), dtype=np.int64)
     try:
         lower = np.linalg.cholesky(n - np.eye(len(n)) * (size(n) * len(n) / 2**26))
     except np.linalg.LinAlgError:

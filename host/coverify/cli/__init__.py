@@ -23,6 +23,7 @@ from coverify.cli.repair import repair_verb
 from coverify.cli.replay import replay_verb
 from coverify.cli.report import report
 from coverify.cli.run import run
+from coverify.cli.study import study_app
 from coverify.cli.verify import verify
 
 app = typer.Typer(
@@ -52,6 +53,7 @@ app.command("distinguish")(distinguish)
 app.command("check")(check_verb)
 app.command("replay")(replay_verb)
 app.command("repair")(repair_verb)
+app.add_typer(study_app, name="study")
 app.command("report")(report)
 app.command("demo")(demo)
 

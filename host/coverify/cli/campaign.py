@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -25,22 +26,25 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from coverify import __version__
 from coverify.campaign.cluster import DaskPool
 from coverify.campaign.curve import cactus, curve
 from coverify.campaign.entry import Entry, file_digest, query_digest
-from coverify.campaign.inquiry import Inquiry, Single
+from coverify.campaign.inquiry import Inquiry, Question, Single
 from coverify.campaign.journal import Identity, Journal
 from coverify.campaign.ledger import Ledger, Retry
 from coverify.campaign.pool import LocalPool, Pool, Task
 from coverify.campaign.radius import RadiusSearch
 from coverify.campaign.runner import Asking, run
 from coverify.campaign.tally import Tally
+from coverify.cli.network import Network, Samples
 from coverify.cli.outcome import Interrupted, Output
 from coverify.report import Query, Radius, Result, write_result
 from coverify.report.curve_plot import write_plots
 from coverify.report.verdict import Verdict, worst
 from coverify.verify.attack.radius import drawn, radius
-from coverify.verify.problem import Problem
+from coverify.verify.deadline import Deadline
+from coverify.verify.property.question import Question as Asked
 from coverify.verify.query import Outcome
 from tflm_int8.program.concrete import OutsideDomain
 
@@ -52,8 +56,10 @@ R = TypeVar("R", Query, Radius)
 
 @dataclass(frozen=True, eq=False)
 class Work:
-    """What is asked: queries by input and radius, the row of an outcome (which writes its evidence), and the
-    result that everything else goes into.
+    """What is asked: queries by input, radius and case of a property; the row of an outcome (which writes its
+    evidence); and the result that everything else goes into.
+
+    name: of a question, in the names of its files; gaps: what rows leave open, for not_covered.
     """
 
     identity: Identity
@@ -61,9 +67,17 @@ class Work:
     radii: Sequence[int]
     limit: int | None
     """The search for the largest radius goes up to this one; None: each of `radii` is asked."""
-    problem: Callable[[int, int], Problem]
-    row: Callable[[int, int, Outcome], Query]
+    asked: Callable[[Question], Asked]
+    row: Callable[[Question, Outcome], Query]
     result: Result
+    name: Callable[[Question], str] = field(default=lambda question: f"{question.index}-eps{question.eps}")
+    cases: int = 1
+    gaps: Callable[[Sequence[Query]], Sequence[str]] = field(default=lambda rows: ())
+
+    def questions(self) -> list[Question]:
+        """All of them, where no largest radius is searched for."""
+        cases = range(self.cases)
+        return [Question(i, eps, case=case) for i in self.indices for eps in self.radii for case in cases]
 
 
 @dataclass(frozen=True)
@@ -77,6 +91,18 @@ class How:
     retry: Retry = Retry.LARGER
     fresh: bool = False
     cluster: str | None = None
+
+
+def identity_of(network: Network, data: Samples | None, labels: Sequence[int]) -> dict[str, str]:
+    """What any campaign about these inputs of a network belongs to."""
+    digest = hashlib.sha256(str(list(labels)).encode())
+    digest.update(b"" if data is None else np.ascontiguousarray(data.x).tobytes())
+    return {
+        "model": network.ref.sha256,
+        "profile": network.profile,
+        "inputs": "none" if data is None else digest.hexdigest(),
+        "coverify": __version__,
+    }
 
 
 def carry_out(work: Work, how: How, output: Output) -> Result:
@@ -93,7 +119,7 @@ def carry_out(work: Work, how: How, output: Output) -> Result:
             bar(tally)
             save()
 
-        asking = Asking(work.problem, how.engine, how.timeout_s, how.seed)
+        asking = Asking(work.asked, how.engine, how.timeout_s, how.seed)
         try:
             with campaign.pool() as pool:
                 run(campaign.inquiries, asking, ledger, pool, told)
@@ -115,7 +141,7 @@ class _Campaign:
         self._searches: list[RadiusSearch] = []
         self.inquiries: Sequence[Inquiry] = self._searches
         if work.limit is None:
-            self.inquiries = [Single(i, eps) for i in work.indices for eps in work.radii]
+            self.inquiries = [Single(question) for question in work.questions()]
             return
         for i in work.indices:
             search = RadiusSearch(i, work.limit)
@@ -123,7 +149,7 @@ class _Campaign:
             self._searches.append(search)
 
     def _same(self, entry: Entry) -> bool:
-        return entry.query == query_digest(self._work.problem(entry.index, entry.eps).query)
+        return entry.query == query_digest(self._work.asked(Question(entry.index, entry.eps)))
 
     def pool(self) -> Pool:
         if self._how.cluster is not None:
@@ -132,21 +158,22 @@ class _Campaign:
 
     def settle(self, task: Task, outcome: Outcome) -> Entry:
         """Write the evidence, then make the entry; in a search a counterexample counts at its distance."""
-        index, eps = task.question.index, task.question.eps
+        question, asked = task.question, task.asked
         if self._work.limit is not None and outcome.witness is not None:
+            problem = asked.problem(Deadline.never())
             witness = outcome.witness.astype(np.int64)
             with contextlib.suppress(OutsideDomain):  # between the two the network is not defined
-                witness = drawn(task.problem, witness)
+                witness = drawn(problem, witness)
             outcome = dataclasses.replace(outcome, witness=witness.astype(np.int16))
-            eps = radius(task.problem, witness)
-        row = self._work.row(index, eps, outcome)
+            question = dataclasses.replace(question, eps=radius(problem, witness))
+            asked = self._work.asked(question)
+        row = self._work.row(question, outcome)
         files = {}
         for name in (row.witness, row.certificate):
             digest = file_digest(self._out / name) if self._out is not None and name else None
             if name and digest:
                 files[name] = digest
-        asked = query_digest(self._work.problem(index, eps).query)
-        return Entry(row, asked, self._how.timeout_s, task.question.step, files)
+        return Entry(row, query_digest(asked), self._how.timeout_s, question.step, files)
 
     def result(self) -> Result:
         """What is known now, by the journal."""
@@ -156,8 +183,8 @@ class _Campaign:
     def _of_queries(self, entries: list[Entry]) -> Result:
         work = self._work
         rows = _with_fewer_pictures([entry.row for entry in entries])
-        known = {(entry.index, entry.eps) for entry in entries}
-        n_left = sum((i, eps) not in known for i in work.indices for eps in work.radii)
+        known = {(entry.index, entry.eps, entry.case) for entry in entries}
+        n_left = sum((q.index, q.eps, q.case) not in known for q in work.questions())
         verdicts: list[Verdict] = [row.verdict for row in rows]
         verdicts += ["UNKNOWN"] * bool(n_left)
         several = len({row.eps for row in rows}) > 1
@@ -167,7 +194,11 @@ class _Campaign:
                 "queries": tuple(rows),
                 "curve": curve(entries, *_asked(entries)) if several else None,
                 "cactus": cactus(entries) if len(rows) > 1 else None,
-                "not_covered": (*work.result.not_covered, *_left(n_left, len(rows) + n_left, "queries")),
+                "not_covered": (
+                    *work.result.not_covered,
+                    *work.gaps(rows),
+                    *_left(n_left, len(rows) + n_left, "queries"),
+                ),
             }
         )
 
@@ -246,20 +277,6 @@ class _Saver:
             write_result(self._out, self._result())
             cost = time.monotonic() - start
             self._next = start + cost + max(_SAVE_EVERY_S, 30 * cost)
-
-
-def saver(out: Path | None) -> Callable[[Result], None]:
-    """Writes a result into the folder every now and then; for verbs without a journal."""
-    if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-    found: list[Result] = []
-    save = _Saver(out, lambda: found[-1])
-
-    def keep(result: Result) -> None:
-        found[:] = [result]
-        save()
-
-    return keep
 
 
 class _Bar:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from coverify.campaign.inquiry import Question
 from coverify.check import Rejected, check
+from coverify.cli.campaign import Work, identity_of
 from coverify.cli.network import Codes, Network, Samples, read_network
-from coverify.cli.outcome import Bar, Output, progress_bar, versions
+from coverify.cli.outcome import versions
 from coverify.errors import BadInput
 from coverify.report import Query as QueryRow
 from coverify.report import Result
 from coverify.report.rows import MAX_ROWS, ReasonRow
-from coverify.report.verdict import Verdict, worst
 from coverify.verify.breach import Breach
 from coverify.verify.certificate import Certificate, certifiable
 from coverify.verify.deadline import Deadline, OutOfTime
@@ -25,32 +26,19 @@ from coverify.verify.errors import CannotDecide
 from coverify.verify.explanation import Explanation, explain
 from coverify.verify.property.document import PropertyDocument, RegionDocument, Stays
 from coverify.verify.property.file import read_document
-from coverify.verify.property.formula import ClassIs
 from coverify.verify.property.property import Property
-from coverify.verify.property.question import Question, decide
+from coverify.verify.property.question import Question as PropertyQuestion
 from coverify.verify.property.subject import Subject
 from coverify.verify.property.unsafe import cases_of
 from coverify.verify.property.vnnlib import read_specification
 from coverify.verify.query import I64Array, Outcome
 from coverify.verify.query import Verdict as Answer
 from coverify.verify.witness import Witness
-from coverify.verify.worker import Worker
 
 NO_CERTIFICATE = (
     "certificates of all that holds here: the checker reads those of boxes on which the class stays or "
     "linear relations of the outputs hold"
 )
-
-
-@dataclass(frozen=True)
-class How:
-    """By which engine, for how long, and what else is wanted."""
-
-    engine: str
-    timeout_s: float
-    seed: int
-    jobs: int
-    explained: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,19 +51,28 @@ class PropertyTask:
     labels: list[int]
     indices: list[int]
     out: Path | None
-    rows: list[QueryRow] = field(default_factory=list)
+    running: threading.Lock = field(default_factory=threading.Lock)
+    """Held while the network's reference or Z3 runs in this process: they are one thread's."""
 
-    def questions(self) -> list[tuple[int | None, Question]]:
-        """What is asked, in order, with the number of the input."""
+    def asked(self, question: Question) -> PropertyQuestion:
+        """What a question of the campaign is about.  Raises BadQuery."""
         if self.data is None:
-            return [(None, question) for question in self.property.questions(None, 0)]
-        return [
-            (i, question)
-            for i in self.indices
-            for question in self.property.questions(
-                self.data.x[i].astype(np.int64).reshape(-1), self.labels[i]
-            )
-        ]
+            return self.property.question(question.case, None, 0)
+        x0 = self.data.x[question.index].astype(np.int64).reshape(-1)
+        return self.property.question(question.case, x0, self.labels[question.index])
+
+    def label(self, question: Question) -> int | None:
+        """The class that the input is said to have."""
+        return None if self.data is None else self.labels[question.index]
+
+    def index(self, question: Question) -> int | None:
+        """The number of the input."""
+        return None if self.data is None else question.index
+
+    def name(self, question: Question) -> str:
+        """The question in the names of its files."""
+        part = "property" if self.data is None else f"{question.index}-property"
+        return f"{part}-{question.case}" if question.case else part
 
 
 @dataclass(frozen=True)
@@ -128,7 +125,7 @@ def property_of(subject: Subject, file: Path, codes: bool) -> Property:
     cases = cases_of(read_specification(file), subject, file, codes)
     if not cases:
         raise BadInput(f"{file}: none of its boxes holds an input of the network: nothing is asked")
-    return Property.from_cases(cases, subject, f"no counterexample of {file.name}")
+    return Property.from_cases(cases, subject, f"{file.name} has no counterexample")
 
 
 def ball(subject: Subject, eps: int | None, mask: str | None, changes: int | None) -> Property:
@@ -152,59 +149,65 @@ def ball(subject: Subject, eps: int | None, mask: str | None, changes: int | Non
 def _features(text: str, n: int) -> tuple[int, ...]:
     from coverify.cli.verify import parse_indices
 
-    return tuple(parse_indices(text, n))
+    return tuple(parse_indices(text, n, "--mask"))
 
 
-def answered(task: PropertyTask, how: How, output: Output, save: Callable[[Result], None]) -> Result:
-    """Every question decided, one after another."""
-    questions = task.questions()
-    if task.out is not None:
-        task.out.mkdir(parents=True, exist_ok=True)
-    numbers: dict[int | None, int] = {}
-    with progress_bar(output) as progress, Worker(task.network.program, jobs=how.jobs) as worker:
-        bar = Bar(progress, "queries")
-        for i, question in questions:
-            case = numbers[i] = numbers.get(i, -1) + 1
-            try:
-                outcome = decide(worker, question, how.engine, how.timeout_s, how.seed)
-            except (CannotDecide, OutOfTime) as err:
-                outcome = Outcome.unknown(how.engine, str(err) or "out of time")
-            task.rows.append(_row(task, i, case, question, outcome, how))
-            bar(len(task.rows), len(questions))
-            save(_result(task, len(questions), how.seed))
-    return _result(task, len(questions), how.seed)
+def property_work(task: PropertyTask, seed: int, explained_s: float | None = None) -> Work:
+    """The task as a campaign sees it; `explained_s`: every HOLDS is explained, each in so many seconds."""
+    identity = {
+        **identity_of(task.network, task.data, task.labels),
+        "property": task.property.words,
+        "property's SHA-256": task.property.digest(),
+    }
+    if explained_s is not None:
+        identity["explained"] = "yes"
+    return Work(
+        identity,
+        [0] if task.data is None else task.indices,
+        [0],
+        None,
+        task.asked,
+        lambda question, outcome: _row(task, question, outcome, seed, explained_s),
+        _result(task, seed),
+        task.name,
+        len(task.property.cases),
+        lambda rows: [NO_CERTIFICATE] if any(map(_bare, rows)) else [],
+    )
 
 
-def _name(kind: str, i: int | None, case: int) -> str:
-    part = "property" if i is None else f"{i}-property"
-    return f"{kind}-{part}{f'-{case}' if case else ''}.zip"
+def _bare(row: QueryRow) -> bool:
+    return row.verdict == "HOLDS" and row.certificate is None
 
 
 def _row(
-    task: PropertyTask, i: int | None, case: int, question: Question, outcome: Outcome, how: How
+    task: PropertyTask, question: Question, outcome: Outcome, seed: int, explained_s: float | None
 ) -> QueryRow:
-    network, witness, picture, predicted = task.network, None, None, None
+    network, asked, witness, picture, predicted = task.network, task.asked(question), None, None, None
     if outcome.witness is not None:
-        base, x = (_sample(task, v) for v in question.inputs(outcome.witness.astype(np.int64)))
-        predicted = network.classes(x[None])[0]
+        base, x = (_sample(task, v) for v in asked.inputs(outcome.witness.astype(np.int64)))
         picture = network.picture(base, x)
+        with task.running:
+            predicted = network.classes(x[None])[0]
+            content = _witness(task, question, asked, outcome, (base, x), predicted, seed)
         if task.out is not None:
-            witness = _name("witness", i, case)
-            _witness(task, i, question, outcome, base, x, predicted, how.seed).write(task.out / witness)
-    certificate = _certificate(task, i, case, question, outcome)
+            witness = f"witness-{task.name(question)}.zip"
+            content.write(task.out / witness)
+    certificate = _certificate(task, question, asked, outcome)
     explanation = None
-    if how.explained and outcome.verdict is Answer.HOLDS:
-        explanation = _explained(question, how)
+    if explained_s is not None and outcome.verdict is Answer.HOLDS:
+        with task.running:
+            explanation = _explained(asked, explained_s)
     return QueryRow(
-        index=i,
+        index=task.index(question),
+        case=question.case if len(task.property.cases) > 1 else None,
         verdict=outcome.verdict.value,
         engine=outcome.engine,
         time_s=outcome.time_s,
         witness=witness,
         certificate=certificate,
-        label=task.labels[i] if i is not None else None,
+        label=task.label(question),
         predicted=predicted,
-        property=question.words,
+        property=asked.words,
         note=outcome.note or None,
         proof=outcome.proof or None,
         detail=None if explanation is None else explanation.summary(),
@@ -219,9 +222,12 @@ def _sample(task: PropertyTask, x: I64Array) -> Codes:
     return sample.astype(np.int8) if task.network.kind == "tflite" else sample.astype(np.int16)
 
 
-def _explained(question: Question, how: How) -> Explanation:
-    deadline = Deadline.in_s(how.timeout_s)
-    return explain(question.problem(deadline), deadline)
+def _explained(asked: PropertyQuestion, time_s: float) -> Explanation:
+    deadline = Deadline.in_s(time_s)
+    try:
+        return explain(asked.problem(deadline), deadline)
+    except (CannotDecide, OutOfTime) as err:
+        return Explanation(None, False, (), str(err) or "out of time")
 
 
 def _reasons(explanation: Explanation) -> tuple[ReasonRow, ...]:
@@ -232,22 +238,20 @@ def _reasons(explanation: Explanation) -> tuple[ReasonRow, ...]:
 
 
 def _certificate(
-    task: PropertyTask, i: int | None, case: int, question: Question, outcome: Outcome
+    task: PropertyTask, question: Question, asked: PropertyQuestion, outcome: Outcome
 ) -> str | None:
     """The file that proves that the class stays, or that relations hold, on a box; None for what the checker
     does not read.
     """
     network = task.network
-    stays = isinstance(question.formula, ClassIs) and question.formula.wanted and question.raised is None
-    relation = None if stays else question.relation()
     if task.out is None or outcome.argument is None or not certifiable(network.profile):
         return None
-    if not stays and relation is None:
+    relation = None if asked.stays else asked.relation()
+    if not asked.stays and relation is None:
         return None
-    name = _name("certificate", i, case)
-    query = question.problem(Deadline.never()).query
+    name = f"certificate-{task.name(question)}.zip"
     content, profile, engine = network.content, network.profile, outcome.engine
-    Certificate(content, profile, query, outcome.argument, engine, relation).write(task.out / name)
+    Certificate(content, profile, asked.query, outcome.argument, engine, relation).write(task.out / name)
     try:
         check(task.out / name)
     except Rejected:
@@ -258,18 +262,18 @@ def _certificate(
 
 def _witness(
     task: PropertyTask,
-    i: int | None,
     question: Question,
+    asked: PropertyQuestion,
     outcome: Outcome,
-    base: Codes,
-    x: Codes,
+    inputs: tuple[Codes, Codes],
     predicted: int,
     seed: int,
 ) -> Witness:
-    network, region = task.network, question.region
+    """The counterexample, inputs[1] beside the base input inputs[0], as a file's content."""
+    network, region, (base, x) = task.network, asked.region, inputs
     shape, n = network.shaped(x).shape, x.size
     lo, hi = (end[:n].astype(np.int16).reshape(shape) for end in (region.lo, region.hi))
-    breach = Breach(question.words, question.formula, lo, hi, region.changes, question.raised)
+    label = task.label(question)
     return Witness(
         model=network.content,
         model_name=network.name,
@@ -277,38 +281,30 @@ def _witness(
         profile=network.profile,
         x0=network.shaped(base),
         x=network.shaped(x),
-        label=task.labels[i] if i is not None else predicted,
+        label=predicted if label is None else label,
         predicted=predicted,
         eps=0,
         tensors=network.tensors(x),
         engine=outcome.engine,
         seed=seed,
-        index=i,
+        index=task.index(question),
         note=outcome.note,
         versions=versions(),
-        breach=breach,
+        breach=Breach(asked.words, asked.formula, lo, hi, region.changes, asked.raised),
     )
 
 
-def _result(task: PropertyTask, total: int, seed: int) -> Result:
-    left = total - len(task.rows)
+def _result(task: PropertyTask, seed: int) -> Result:
+    """The result without any answer."""
     gaps = ["inputs outside the regions asked about", "anything but the properties stated"]
     if task.network.stateful:
         gaps.append("invocations other than the first after a reset: the network keeps state")
-    if any(row.verdict == "HOLDS" and row.certificate is None for row in task.rows):
-        gaps.append(NO_CERTIFICATE)
-    if left:
-        gaps.append(f"{left} of {total} queries: not decided yet")
-    verdicts: list[Verdict] = [row.verdict for row in task.rows]
-    if left:
-        verdicts.append("UNKNOWN")
     return Result(
         verb="verify",
-        verdict=worst(verdicts),
+        verdict="UNKNOWN",
         model=task.network.ref,
         profile=task.network.profile,
-        queries=tuple(task.rows),
-        message=task.property.words,
+        message=f"property: {task.property.words}",
         not_covered=tuple(gaps),
         versions=versions(*(package.distribution for package in PACKAGES.values())),
         seed=seed,

@@ -382,7 +382,7 @@ def _judgement(parts: Sequence[PartRow], patch: Sequence[ChangedByte], labels: b
             return "OK", "no test of the repair part fails: there is nothing to repair"
         return "NOT_REPAIRED", "no change of the chosen neurons helps a failing test without harm to others"
     if failing and left >= failing:
-        return "NOT_REPAIRED", f"{len(patch)} changed bytes leave {left} of {failing} failing tests"
+        return "NOT_REPAIRED", f"{failing} tests fail before {len(patch)} bytes are changed, {left} after"
     said = f"{failing - left} of {failing} failing tests fixed by {len(patch)} changed bytes"
     before, after = judged.before, judged.after
     counts = (before.right or 0, after.right or 0) if labels else (before.agreeing, after.agreeing)

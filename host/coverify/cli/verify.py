@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 
-from coverify import __version__
 from coverify.campaign.ledger import Retry
 from coverify.check import Rejected, check
-from coverify.cli.campaign import How, Work, carry_out, saver
+from coverify.cli.campaign import How, Work, carry_out, identity_of
+from coverify.cli.export import exported
 from coverify.cli.network import Codes, Network, Samples, read_network
 from coverify.cli.outcome import (
     JsonOption,
@@ -25,21 +23,17 @@ from coverify.cli.outcome import (
     run_verb,
     versions,
 )
-from coverify.cli.property import Asked, answered, property_task
-from coverify.cli.property import How as PropertyHow
+from coverify.cli.property import Asked, property_task, property_work
 from coverify.errors import BadInput
-from coverify.files import replace_file
 from coverify.report import Query as QueryRow
 from coverify.report import Result
 from coverify.verify.certificate import Certificate, certifiable
-from coverify.verify.deadline import Deadline, OutOfTime
 from coverify.verify.engines import ENGINES
 from coverify.verify.engines.packages import PACKAGES
-from coverify.verify.errors import CannotDecide
-from coverify.verify.problem import Problem
+from coverify.verify.property.claim import stays
+from coverify.verify.property.question import Question
 from coverify.verify.query import Outcome, Robustness
 from coverify.verify.smt import ENCODINGS
-from coverify.verify.smt.whole import WholeQuery
 from coverify.verify.witness import Witness
 from coverify.verify.worker import AUTO
 
@@ -54,7 +48,7 @@ def verify(
     inputs: Annotated[
         Path | None,
         typer.Option(help=".npz with x (int8; uint8 pixels for an .npz network) and, optionally, labels y."),
-    ],
+    ] = None,
     eps: Annotated[
         str | None,
         typer.Option(help="Radius in codes of the input (int8, or pixel values); several: 1,2,4-8."),
@@ -135,7 +129,7 @@ def verify(
     the whole region.
     VIOLATED: with a counterexample that was run (--out DIR keeps it as a witness, for coverify replay).
     HOLDS of bounds, cases or enumeration: with a certificate in --out DIR, for coverify check.
-    A HOLDS of milp or marabou rests on floating point and says so; auto never takes it.
+    A HOLDS of milp, eqv or marabou rests on floating point and says so; auto never takes it.
     UNKNOWN: the engine or its time ended; never a proof. An input that is misclassified already is
     VIOLATED by itself.
 
@@ -153,22 +147,20 @@ def verify(
     output = Output(json, out)
 
     def body() -> Result:
+        how = How(engine_with(engine, encoding), timeout, seed, jobs, retry, fresh, cluster)
         if property_file is not None or mask is not None or changes is not None or explain:
             about = Asked(
                 property_file, _one_eps(eps, radius), mask, changes, units, inputs, index, label, out
             )
-            asked = PropertyHow(engine_with(engine, encoding), timeout, seed, jobs, explain)
-            if export_smt2 is not None:
-                raise BadInput("--export-smt2 writes queries of --eps alone")
-            return answered(property_task(model, profile, about), asked, output, saver(out))
-        if inputs is None:
+            work = property_work(property_task(model, profile, about), seed, timeout if explain else None)
+        elif inputs is None or (eps is None and radius is None):
             raise BadInput("--eps N and --inputs X.npz, or --property FILE: what is asked?")
-        radii = _radii(eps, radius)
-        task = _prepare(model, profile, inputs, index, radii, label)
+        else:
+            task = _prepare(model, profile, inputs, index, _radii(eps, radius), label)
+            work = _work(task, radius, out, seed)
         if export_smt2 is not None:
-            return _exported(task, export_smt2, encoding, timeout)
-        how = How(engine_with(engine, encoding), timeout, seed, jobs, retry, fresh, cluster)
-        return carry_out(_work(task, radius, out, seed), how, output)
+            return exported(work, export_smt2, encoding, timeout)
+        return carry_out(work, how, output)
 
     run_verb("verify", output, body)
 
@@ -196,23 +188,22 @@ class _Task:
         x0 = self.data.x[i]
         return Robustness.around(x0, self.labels[i], self.eps, None, program.input_lo, program.input_hi)
 
-    def smt2(self, i: int, encoding: str, timeout_s: float) -> str:
-        """Query i as the text of an SMT-LIB 2 file."""
-        problem = Problem(self.network.program, self.query(i))
-        try:
-            whole = WholeQuery.of(problem, encoding, Deadline.in_s(timeout_s))
-        except (CannotDecide, OutOfTime) as err:
-            why = str(err) or "out of time"
-            raise BadInput(f"sample {i}: it cannot be written for SMT solvers: {why}") from err
-        network = self.network
-        said = f"coverify: {network.name!r}, SHA-256 {network.ref.sha256}, arithmetic {network.profile}"
-        return whole.smt2([said, f"sample {i}, radius {self.eps} codes, encoding {encoding}"])
+    def asked(self, i: int) -> Question:
+        """Query i as a property: the class stays."""
+        return Question(self.network.program, self.query(i), stays(self.labels[i]), "the class stays")
+
+
+def robustness_work(
+    model: Path, profile: str, inputs: Path, index: str, eps: int, out: Path, seed: int
+) -> Work:
+    """The campaign of this verb on given labels, for verbs that ask of several networks.  Raises BadInput."""
+    return _work(_prepare(model, profile, inputs, index, [eps], "given"), None, out, seed)
 
 
 def _radii(eps: str | None, radius: int | None) -> list[int]:
     """The radii that are asked about.  Raises BadInput."""
     if (eps is None) == (radius is None):
-        raise BadInput("one of --eps and --radius says which radii are asked about")
+        raise BadInput("what is asked? one of --eps N, --radius MAX, --property FILE (and --mask, --changes)")
     return [radius] if radius is not None else parse_indices(eps, MAX_EPS + 1, "--eps")
 
 
@@ -245,24 +236,18 @@ def _prepare(
 
 def _work(task: _Task, limit: int | None, out: Path | None, seed: int) -> Work:
     """The task as a campaign sees it."""
-    digest = hashlib.sha256(str(task.labels).encode())
-    digest.update(np.ascontiguousarray(task.data.x).tobytes())
     identity = {
-        "model": task.network.ref.sha256,
-        "profile": task.network.profile,
-        "inputs": digest.hexdigest(),
+        **identity_of(task.network, task.data, task.labels),
         "property": "the first maximum of the output stays the label",
         "question": "each radius" if limit is None else "the largest radius",
-        "coverify": __version__,
     }
-    program = task.network.program
     return Work(
         identity,
         task.indices,
         task.radii,
         limit,
-        lambda i, eps: Problem(program, task.at(eps).query(i)),
-        lambda i, eps, outcome: _row(task.at(eps), i, outcome, out, seed),
+        lambda question: task.at(question.eps).asked(question.index),
+        lambda question, outcome: _row(task.at(question.eps), question.index, outcome, out, seed),
         _result(task, seed),
     )
 
@@ -278,27 +263,6 @@ def engine_with(engine: str, encoding: str) -> str:
     return f"{engine}:{encoding}"
 
 
-def _exported(task: _Task, target: Path, encoding: str, timeout_s: float) -> Result:
-    """Every query as an .smt2 file."""
-    single, n = target.suffix == ".smt2", len(task.indices) * len(task.radii)
-    if single and n != 1:
-        raise BadInput(f"--export-smt2 {target}: {n} queries need a folder (or --index)")
-    for eps in task.radii:
-        for i in task.indices:
-            file = target if single else target / f"query-{i}-eps{eps}.smt2"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            text = task.at(eps).smt2(i, encoding, timeout_s)
-            replace_file(file, text.encode("ascii", "backslashreplace"))
-    return Result(
-        verb="verify",
-        verdict="OK",
-        model=task.network.ref,
-        profile=task.network.profile,
-        message=f"{n} {'query was' if n == 1 else 'queries were'} written to {target}; none was decided",
-        versions=versions(),
-    )
-
-
 def parse_indices(text: str | None, n: int, option: str = "--index") -> list[int]:
     """The numbers in "0,3,10-19", ascending and once each, all below n; None: all.  Raises BadInput."""
     if text is None:
@@ -309,8 +273,10 @@ def parse_indices(text: str | None, n: int, option: str = "--index") -> list[int
         if not first.isdecimal() or (dash and not last.isdecimal()) or len(part) > 40:
             raise BadInput(f"{option} {text}: {part!r} is neither a number nor a range such as 10-19")
         lo, hi = int(first), int(last or first)
-        if lo > hi or hi >= n:
+        if hi >= n:
             raise BadInput(f"{option} {text}: {part!r} is outside 0-{n - 1}")
+        if lo > hi:
+            raise BadInput(f"{option} {text}: {part!r} runs backwards: {last}-{first}?")
         chosen.update(range(lo, hi + 1))
     return sorted(chosen)
 

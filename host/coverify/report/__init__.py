@@ -40,6 +40,7 @@ from coverify.report.rows import (
     Replay,
     TensorRow,
 )
+from coverify.report.study_rows import CarriedRow, ChangeRow, GapRow, Study, WidthRow
 from coverify.report.text import render
 from coverify.report.verdict import Verdict, exit_code, worst
 
@@ -49,6 +50,8 @@ __all__ = [
     "BoardRow",
     "ByteRow",
     "CactusLine",
+    "CarriedRow",
+    "ChangeRow",
     "Check",
     "CurvePoint",
     "Device",
@@ -58,6 +61,7 @@ __all__ = [
     "Explanation",
     "FitnessRow",
     "ForgottenWitness",
+    "GapRow",
     "GridRow",
     "KernelRow",
     "Mismatch",
@@ -82,8 +86,10 @@ __all__ = [
     "RobustRow",
     "SeparatedVariant",
     "Stage",
+    "Study",
     "TensorRow",
     "Verdict",
+    "WidthRow",
     "exit_code",
     "make_report",
     "read_result",

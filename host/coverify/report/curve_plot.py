@@ -7,7 +7,7 @@ many queries each engine decided, against the time that one query was given (log
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -166,6 +166,11 @@ def _environment() -> Environment:
 def write_plots(folder: Path, result: Result) -> list[Path]:
     """accuracy.svg and cactus.svg in the folder, as far as the result has their numbers.  Raises OSError."""
     charts = {"accuracy": accuracy(result.curve or ()), "cactus": cactus(result.cactus or ())}
+    return draw_charts(folder, charts)
+
+
+def draw_charts(folder: Path, charts: Mapping[str, Chart | None]) -> list[Path]:
+    """NAME.svg of every chart that there is.  Raises OSError."""
     written = []
     for name, chart in charts.items():
         if chart is not None:

@@ -112,10 +112,11 @@ def mismatch_text(found: Mismatch) -> str:
 
 
 def query_name(query: Query, with_property: bool = True) -> str:
-    """`sample 3, eps 2`, and the property's text."""
+    """`sample 3, eps 2`, or `sample 3, case 1` and the property's text."""
     known = [
         f"sample {query.index}" if query.index is not None else "",
         f"eps {query.eps}" if query.eps is not None else "",
+        f"case {query.case}" if query.case is not None else "",
         query.property or "" if with_property else "",
     ]
     return ", ".join(text for text in known if text) or "query"

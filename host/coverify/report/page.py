@@ -16,7 +16,7 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from coverify.report import curve_plot, plot, repair_table
+from coverify.report import curve_plot, plot, repair_table, study_plot, study_text
 from coverify.report.heat import heat_url
 from coverify.report.merge import Source, base_name, overall, replay_of, replay_verdicts
 from coverify.report.picture import Panels, panels
@@ -47,7 +47,8 @@ class QueryView:
     def name(self) -> str:
         """The query in words, for a heading."""
         known = [f"sample {self.query.index}" if self.query.index is not None else "query"]
-        return ", ".join(known + ([f"ε = {self.query.eps}"] if self.query.eps is not None else []))
+        known += [f"ε = {self.query.eps}"] if self.query.eps is not None else []
+        return ", ".join(known + ([f"case {self.query.case}"] if self.query.case is not None else []))
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,11 @@ def html(sources: Sequence[Source], merged: Result, title: str) -> str:
             (source, found, [(table, repair_table.plot(table)) for table in repair_table.tables(found)])
             for source in sources
             if (found := source.result.repair) is not None
+        ],
+        studies=[
+            (s, of, study_plot.widths_chart(of) or study_plot.gaps_chart(of))
+            for s in sources
+            if (of := s.result.study)
         ],
         replays=[(source, row) for source in sources for row in source.result.replays or ()],
         sources=sources,
@@ -155,6 +161,8 @@ def _environment() -> Environment:
         seconds=seconds,
         base_name=base_name,
         command=shlex.join,
+        gap=study_text.gap_text,
+        shares=lambda ends: study_text.percent(*ends),
         short=lambda text, limit=80: plain(text, limit),
     )
     return environment

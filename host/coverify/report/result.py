@@ -40,6 +40,7 @@ from coverify.report.rows import (
     Text,
 )
 from coverify.report.separations import Separation
+from coverify.report.study_rows import Study
 from coverify.report.verdict import Verdict
 
 SCHEMA: Literal["coverify-result/1"] = "coverify-result/1"
@@ -87,6 +88,7 @@ class Result(Row):
     checks: Annotated[tuple[Check, ...], Field(max_length=MAX_ROWS)] | None = None
     boards: Annotated[tuple[BoardRow, ...], Field(max_length=MAX_ROWS)] | None = None
     repair: Repair | None = None
+    study: Study | None = None
     parts: Annotated[tuple[Part, ...], Field(max_length=MAX_ROWS)] | None = None
     not_covered: Annotated[tuple[Text, ...], Field(max_length=1000)] = ()
     versions: Annotated[dict[Text, Text], Field(max_length=100)] = Field(default_factory=dict)

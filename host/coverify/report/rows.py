@@ -177,6 +177,8 @@ class Query(Row):
 
     index: Count | None = None
     eps: Count | None = None
+    case: Count | None = None
+    """Which of the property's regions, where it has several."""
     verdict: Verdict
     engine: Text
     time_s: Seconds

@@ -19,18 +19,12 @@ from coverify.report.repair_text import render_repair
 from coverify.report.result import Result
 from coverify.report.rows import OperatorRow, OperatorSupport, Query
 from coverify.report.separations import summaries
+from coverify.report.study_text import render_study
+from coverify.report.table import MAX_LINES, cell, narrowest, show, table
 from coverify.report.verdict import MEANINGS, Verdict, exit_code
 
-MAX_LINES: Final = 40
-"""Most rows of a table that are printed."""
 MAX_REASONS: Final = 40
 """So many of the facts of one kind and operator are shown; the JSON has all."""
-
-FOLDED: Final = {
-    "name", "where", "evidence", "note", "notes", "lowered to", "kernel", "concrete", "found", "to install",
-    "part", "file", "elements", "example",
-}  # fmt: skip
-"""Columns whose cells may be broken into lines; all others stay whole."""
 
 _TYPES: Final = ("int8", "int16", "uint8", "int32", "int64", "bool", "float32")
 """Types of an operator's data, in the order in which they are named."""
@@ -56,6 +50,8 @@ def render(result: Result, console: Console) -> None:
     _replays(result, console)
     if result.repair is not None:
         render_repair(result.repair, console)
+    if result.study is not None:
+        render_study(result.study, console)
     _parts(result, console)
     _operators(result, console)
     _support(result, console)
@@ -94,58 +90,36 @@ def _about(result: Result) -> list[str]:
     return said
 
 
-def _table(title: str, *columns: str) -> Table:
-    table = Table(
-        title=Text(title, style="bold"), title_justify="left", box=None, pad_edge=False, header_style="dim"
-    )
-    for column in columns:
-        right = column in ("op", "samples", "bytes", "differ", "max |Δ|", "cycles", "label", "became", "time")
-        whole = column not in FOLDED
-        table.add_column(column, justify="right" if right else "left", overflow="fold", no_wrap=whole)
-    return table
-
-
-def _cell(value: object) -> Text:
-    return Text("–" if value is None else plain(value, 200))
-
-
-def _print(table: Table, n_rows: int, console: Console) -> None:
-    console.print()
-    console.print(table)
-    if n_rows > MAX_LINES:
-        console.print(Text(f"… and {n_rows - MAX_LINES} more", style="dim"))
-
-
 def _tensors(result: Result, console: Console) -> None:
     rows = result.tensors or ()
     if not rows:
         return
     titles = ["op", "operator", "tensor", "name", "samples", "bytes", "differ", "max |Δ|"]
     counted = any(row.cycles is not None for row in rows)
-    table = _table("Tensors", *titles, *(["cycles"] if counted else []))
+    filled = table("Tensors", *titles, *(["cycles"] if counted else []))
     for row in rows[:MAX_LINES]:
         numbers = (row.compared_samples, grouped(row.bytes), row.mismatching_samples, row.max_abs_diff)
         name = plain(row.name, 13) if row.name else None
         cycles = [None if row.cycles is None else grouped(row.cycles)] if counted else []
-        table.add_row(*map(_cell, (row.op_index, row.op, row.tensor, name, *numbers, *cycles)))
-    _print(table, len(rows), console)
+        filled.add_row(*map(cell, (row.op_index, row.op, row.tensor, name, *numbers, *cycles)))
+    show(filled, len(rows), console)
 
 
 def _mismatches(result: Result, console: Console) -> None:
     rows = result.mismatches or ()
     if not rows:
         return
-    table = _table("Mismatches", "op", "operator", "tensor", "where")
+    filled = table("Mismatches", "op", "operator", "tensor", "where")
     for row in rows[:MAX_LINES]:
-        table.add_row(*map(_cell, (row.op_index, row.op, row.tensor, mismatch_text(row))))
-    _print(table, len(rows), console)
+        filled.add_row(*map(cell, (row.op_index, row.op, row.tensor, mismatch_text(row))))
+    show(filled, len(rows), console)
 
 
 def _kernels(result: Result, console: Console) -> None:
     rows = result.kernels or ()
     if not rows:
         return
-    table = _table(
+    filled = table(
         "Kernels", "operator", "where", "samples", "bytes", "differ", "refused", "variants", "note"
     )
     for row in rows:
@@ -154,9 +128,8 @@ def _kernels(result: Result, console: Console) -> None:
         )
         note = ", ".join(row.explained_by) or row.first
         numbers = (row.cases, grouped(row.bytes), row.differing, row.refused, shown)
-        table.add_row(*map(_cell, (row.op, row.shape_class, *numbers, note)))
-    console.print()
-    console.print(table)
+        filled.add_row(*map(cell, (row.op, row.shape_class, *numbers, note)))
+    show(filled, 0, console)
 
 
 def _diagnoses(result: Result, console: Console) -> None:
@@ -189,16 +162,15 @@ def _queries(result: Result, console: Console) -> None:
     rows = result.queries or ()
     if not rows:
         return
-    columns = ("query", "verdict", "engine", "time", "label", "became", "evidence")
-    table = _table("Queries", *columns)
+    filled = table("Queries", "query", "verdict", "engine", "time", "label", "evidence")
     for row in rows[:MAX_LINES]:
         evidence = base_name(row.witness or row.certificate or "") or plain(row.note or row.proof or "–", 70)
-        table.add_row(
-            _cell(query_name(row, with_property=row.index is None)),
+        filled.add_row(
+            cell(query_name(row, with_property=row.index is None)),
             _verdict(row.verdict),
-            *map(_cell, (row.engine, seconds(row.time_s), row.label, row.predicted, evidence)),
+            *map(cell, (row.engine, seconds(row.time_s), _became(row.label, row.predicted), evidence)),
         )
-    _print(table, len(rows), console)
+    show(filled, len(rows), console)
     for row in rows[:MAX_LINES]:
         if row.detail:
             console.print(Text(plain(f"{query_name(row)}: {row.detail}", 600)))
@@ -206,9 +178,16 @@ def _queries(result: Result, console: Console) -> None:
             _reasons(row, console)
 
 
+def _became(label: int | None, predicted: int | None) -> str | None:
+    """The label, and the class of the counterexample where there is one."""
+    if predicted is None:
+        return None if label is None else str(label)
+    return f"{'–' if label is None else label} → {predicted}"
+
+
 def _reasons(row: Query, console: Console) -> None:
     """The facts that a proof needs, those of one operator together."""
-    table = _table(f"What {query_name(row)} rests on", "where", "what", "elements")
+    filled = table(f"What {query_name(row)} rests on", "where", "what", "elements")
     groups: dict[tuple[str, str], list[str]] = {}
     for r in row.reasons or ():
         where = "input" if r.wire == 0 else "the property" if r.op_index is None else f"operator {r.op_index}"
@@ -216,59 +195,57 @@ def _reasons(row: Query, console: Console) -> None:
         groups.setdefault((where, r.what), []).append(f"{r.element}{limits}")
     for (where, what), elements in groups.items():
         more = f", … {len(elements) - MAX_REASONS} more" if len(elements) > MAX_REASONS else ""
-        table.add_row(_cell(where), _cell(what), _cell(f"{', '.join(elements[:MAX_REASONS])}{more}"))
-    _print(table, len(groups), console)
+        filled.add_row(cell(where), cell(what), cell(f"{', '.join(elements[:MAX_REASONS])}{more}"))
+    show(filled, len(groups), console)
 
 
 def _radii(result: Result, console: Console) -> None:
     rows = result.radii or ()
     if not rows:
         return
-    columns = ("sample", "certified", "attacked", "closed", "engine", "time", "label", "became", "evidence")
-    table = _table("Largest radius", *columns)
+    columns = ("sample", "certified", "attacked", "closed", "engines", "time", "label", "evidence")
+    filled = table("Largest radius", *columns)
     for row in rows[:MAX_LINES]:
         files = ", ".join(base_name(name) for name in (row.certificate, row.witness) if name)
         closed = Text("yes" if row.closed else "no", style=STYLES[exit_code(row.verdict)])
-        radii = (f"sample {row.index}", row.certified, row.attacked)
-        more = (row.engines, seconds(row.time_s), row.label, row.predicted, files or None)
-        table.add_row(*map(_cell, radii), closed, *map(_cell, more))
-    _print(table, len(rows), console)
+        radii = (row.index, row.certified, row.attacked)
+        more = (row.engines, seconds(row.time_s), _became(row.label, row.predicted), files or None)
+        filled.add_row(*map(cell, radii), closed, *map(cell, more))
+    show(filled, len(rows), console)
 
 
 def _separations(result: Result, console: Console) -> None:
     rows = summaries(result.separations or ())
     if not rows:
         return
-    table = _table("Requantizations", "op", "operator", "channels differ", "accumulators", "example")
+    filled = table("Requantizations", "op", "operator", "channels differ", "accumulators", "example")
     for row in rows[:MAX_LINES]:
         one, example = row.example, None
         if one is not None and one.values is not None:
             example = f"channel {one.channel}: {one.accumulator} → {one.values[0]} / {one.values[1]}"
         share = f"{row.differing} of {row.channels}"
-        table.add_row(*map(_cell, (row.op_index, row.op, share, grouped(row.accumulators), example)))
-    _print(table, len(rows), console)
+        filled.add_row(*map(cell, (row.op_index, row.op, share, grouped(row.accumulators), example)))
+    show(filled, len(rows), console)
 
 
 def _replays(result: Result, console: Console) -> None:
     rows = result.replays or ()
     if not rows:
         return
-    table = _table("Replays", "witness", "verdict", "device", "note")
+    filled = table("Replays", "witness", "verdict", "device", "note")
     for row in rows[:MAX_LINES]:
-        table.add_row(
-            _cell(base_name(row.witness)), _verdict(row.verdict), _cell(row.device), _cell(row.note)
-        )
-    _print(table, len(rows), console)
+        filled.add_row(cell(base_name(row.witness)), _verdict(row.verdict), cell(row.device), cell(row.note))
+    show(filled, len(rows), console)
 
 
 def _parts(result: Result, console: Console) -> None:
     rows = result.parts or ()
     if not rows:
         return
-    table = _table("Parts", "file", "verb", "verdict")
+    filled = table("Parts", "file", "verb", "verdict")
     for row in rows[:MAX_LINES]:
-        table.add_row(_cell(row.file), _cell(row.verb), _verdict(row.verdict))
-    _print(table, len(rows), console)
+        filled.add_row(cell(row.file), cell(row.verb), _verdict(row.verdict))
+    show(filled, len(rows), console)
 
 
 def _operators(result: Result, console: Console) -> None:
@@ -277,10 +254,20 @@ def _operators(result: Result, console: Console) -> None:
         return
     shown = [_operator_cells(row) for row in rows[:MAX_LINES]]
     known = [name for name in shown[0] if any(cells[name] is not None for cells in shown)]
-    table = _table("Operators", *known)
+    whole = _of_columns("Operators", known, shown)
+    if narrowest(whole) <= console.width or "accumulator" not in known:
+        show(whole, len(rows), console)
+        return
+    cut = known.index("accumulator")
+    show(_of_columns("Operators", known[:cut], shown), len(rows), console)
+    show(_of_columns("Accumulators", known[:2] + known[cut:], shown), len(rows), console)
+
+
+def _of_columns(title: str, columns: list[str], shown: list[dict[str, object]]) -> Table:
+    filled = table(title, *columns)
     for cells in shown:
-        table.add_row(*(_cell(cells[name]) for name in known))
-    _print(table, len(rows), console)
+        filled.add_row(*(cell(cells[name]) for name in columns))
+    return filled
 
 
 def _operator_cells(row: OperatorRow) -> dict[str, object]:
@@ -318,13 +305,12 @@ def _support(result: Result, console: Console) -> None:
         return
     of_profile = result.profile not in (None, "tflm")
     columns = ("kernel",) if of_profile else ("concrete", "lowered to")
-    table = _table("Operators", "operator", "oracle", "firmware", *columns)
+    filled = table("Operators", "operator", "oracle", "firmware", *columns)
     for row in rows:
         n_models = sum(row.checked.values()) or row.graphs or None
         said = (row.variant,) if of_profile else (_concrete(row), _lowered(row))
-        table.add_row(*map(_cell, (row.op, n_models, "yes" if row.firmware else "no", *said)))
-    console.print()
-    console.print(table)
+        filled.add_row(*map(cell, (row.op, n_models, "yes" if row.firmware else "no", *said)))
+    show(filled, 0, console)
 
 
 def _concrete(row: OperatorSupport) -> str:
@@ -341,21 +327,21 @@ def _boards(result: Result, console: Console) -> None:
     rows = result.boards or ()
     if not rows:
         return
-    table = _table("Boards", "name", "--device", "core", "ready", "notes")
+    filled = table("Boards", "name", "--device", "core", "ready", "notes")
     for row in rows[:MAX_LINES]:
         ready = {True: "yes", False: "tools missing (coverify doctor)", None: "–"}[row.ready]
-        table.add_row(*map(_cell, (row.name, row.url, row.core, ready, row.notes)))
-    _print(table, len(rows), console)
+        filled.add_row(*map(cell, (row.name, row.url, row.core, ready, row.notes)))
+    show(filled, len(rows), console)
 
 
 def _checks(result: Result, console: Console) -> None:
     rows = result.checks or ()
     if not rows:
         return
-    table = _table("Machine", "here", "what", "for", "found", "to install")
+    filled = table("Machine", "here", "what", "for", "found", "to install")
     for row in rows[:MAX_LINES]:
         here = (
             Text("yes", style="green") if row.ok else Text("no", style="bold red" if row.needed else "yellow")
         )
-        table.add_row(here, *map(_cell, (row.name, row.purpose, row.found, row.hint)))
-    _print(table, len(rows), console)
+        filled.add_row(here, *map(cell, (row.name, row.purpose, row.found, row.hint)))
+    show(filled, len(rows), console)

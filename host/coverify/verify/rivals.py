@@ -79,7 +79,8 @@ FREE_FEATURES = (4, 12, 24)
 class Search:
     """One query for the engine of this name; `boxes` and `last` as wire_bounds and decision give them.
 
-    parts: ask on small parts of the box first.
+    parts: ask on small parts of the box first; plain: the first round gives the solver the bounds of the box
+    as they are, and no time to tighter ones.
     """
 
     engine: str
@@ -90,6 +91,7 @@ class Search:
     deadline: Deadline
     seed: int
     parts: bool = True
+    plain: bool = False
     calls: int = field(default=0, init=False)
 
     def run(self) -> Outcome:
@@ -98,7 +100,8 @@ class Search:
         differences = Differences(self.problem.program, self.boxes, self.last.wire)
         rivals = open_rivals(label, n, self.last, differences)
         by_intervals = n - 1 - len(rivals)
-        rivals = [j for j in rivals if not self._impossible(j)]
+        if not self.plain:
+            rivals = [j for j in rivals if not self._impossible(j)]
         rivals.sort(key=lambda j: -differences.upper(j, label))
         for number, share in enumerate(ROUNDS):
             until, still_open = self.deadline.share(share), []
@@ -125,6 +128,8 @@ class Search:
     def _rival(self, rival: int, number: int, deadline: Deadline) -> Answer | I64Array:
         """One rival in round `number`."""
         claim = rival_claim(rival, self.problem.query.label, self.last)
+        if number == 0 and self.plain:
+            return self._solve(rival, self.boxes, deadline)
         if number == 0 and self.parts:
             quick = self._solve(rival, self.boxes, deadline.share(0.05))
             if quick is not Answer.OPEN:
@@ -173,9 +178,15 @@ class Search:
 
 
 def search(
-    engine: str, ask: Ask, problem: Problem, deadline: Deadline, seed: int, parts: bool = True
+    engine: str,
+    ask: Ask,
+    problem: Problem,
+    deadline: Deadline,
+    seed: int,
+    parts: bool = True,
+    plain: bool = False,
 ) -> Outcome:
     """HOLDS, VIOLATED or UNKNOWN; CannotDecide, OutOfTime."""
     boxes = region_bounds(problem, deadline)
     last = decision(problem.program, boxes, deadline)
-    return Search(engine, ask, problem, boxes, last, deadline, seed, parts).run()
+    return Search(engine, ask, problem, boxes, last, deadline, seed, parts, plain).run()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -15,8 +17,10 @@ from coverify.campaign.radius import RadiusSearch
 from coverify.campaign.runner import Asking, run
 from coverify.report import Query
 from coverify.verify.attack.radius import drawn, radius
+from coverify.verify.deadline import Deadline
 from coverify.verify.fixed_point import FixedPointNetwork
-from coverify.verify.problem import Problem
+from coverify.verify.property.claim import stays
+from coverify.verify.property.question import Question
 from coverify.verify.query import Robustness
 from fixed_point_networks import content, outputs, points, random_network
 
@@ -105,22 +109,22 @@ def test_radii_of_small_networks_are_those_of_brute_force(jobs):
             program = FixedPointNetwork.from_bytes(content(arrays)).program
             cases.append((program, x0, label, found, arrays))
 
-    def problem(index, eps):
-        program, x0, label, *_ = cases[index]
-        return Problem(program, Robustness.around(x0, label, eps, None, 0, 255))
+    def asked(question):
+        program, x0, label, *_ = cases[question.index]
+        return Question(program, Robustness.around(x0, label, question.eps, None, 0, 255), stays(label))
 
     def settle(task, outcome):
-        index, eps = task.question.index, task.question.eps
+        index, eps, problem = task.question.index, task.question.eps, task.asked.problem(Deadline.never())
         if outcome.witness is not None:
-            witness = drawn(task.problem, outcome.witness.astype(np.int64))
-            eps = radius(task.problem, witness)
-            assert outputs(cases[index][4], witness[None])[0].argmax() != task.problem.query.label
-            assert np.abs(witness - task.problem.query.x0).max() == eps
+            witness = drawn(problem, outcome.witness.astype(np.int64))
+            eps = radius(problem, witness)
+            assert outputs(cases[index][4], witness[None])[0].argmax() != problem.query.label
+            assert np.abs(witness - problem.query.x0).max() == eps
         row = Query(index=index, eps=eps, verdict=outcome.verdict.value, engine=outcome.engine, time_s=0)
-        return Entry(row, query_digest(problem(index, eps).query), 30.0, task.question.step)
+        return Entry(row, query_digest(asked(replace(task.question, eps=eps))), 30.0, task.question.step)
 
     searches = [RadiusSearch(i, limit) for i in range(len(cases))]
     with Journal.in_memory() as journal, LocalPool(jobs, settle) as pool:
-        run(searches, Asking(problem, "auto", 30.0, 0), Ledger(journal, None, 30.0), pool)
+        run(searches, Asking(asked, "auto", 30.0, 0), Ledger(journal, None, 30.0), pool)
     assert [search.closed for search in searches] == [True] * len(cases)
     assert [search.attacked for search in searches] == [found for *_, found, _ in cases]

@@ -179,6 +179,44 @@ def test_a_network_that_gives_the_logits_beside_a_softmax_is_not_taken_for_one_t
         read_network(b.finish(logits), "tflm")
 
 
+def test_a_network_whose_file_holds_an_array_twice_is_rejected(tmp_path):
+    """The second w0, by another suffix, would make another network of the same bytes."""
+    parts = certificate()
+    inner = fuzz.members(parts["model.npz"])
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, data in {**inner, "w0.npz": fuzz.saved(-ARRAYS["w0"])}.items():
+            archive.writestr(name, data)
+    assert "other members" in why_rejected(tmp_path, fuzz.packed({**parts, "model.npz": stream.getvalue()}))
+
+
+@pytest.mark.parametrize("evidence", ["enumeration", "bounds"])
+@pytest.mark.parametrize("shape", [(2, 1), (1, 2), (2,)])
+def test_bounds_of_relations_are_one_for_each_row_and_not_one_for_each_input(shape, evidence, tmp_path):
+    """The output is the input: 1 · y <= 0 and 0 · y <= 9 do not both hold at 1."""
+    identity = fixed_point_networks.layers_of([[[1]]], [[0]], [0], [(0, 255)])
+    claim = {"c": np.array([[1], [0]]), "d": np.array([0, 9]).reshape(shape)}
+    parts = certificate(
+        label=None, evidence=evidence, arrays={**claim, "lo": np.array([0]), "hi": np.array([1])}
+    )
+    if evidence == "enumeration":
+        del parts["script.npy"], parts["rows.npy"]
+    why_rejected(tmp_path, fuzz.packed({**parts, "model.npz": fixed_point_networks.content(identity)}))
+
+
+def test_bounds_of_a_relation_of_logits_are_no_proof_of_one_of_a_softmax_s_outputs(tmp_path):
+    """Both logits are −128 (all weights 0, zero point −128), both outputs 0: y_0 <= −128 is false."""
+    b = Builder()
+    zeros = np.zeros((2, 2), np.int8)
+    logits = b.fully_connected(b.input((1, 2), 0.05, 0), zeros, None, 0.001, 0.001, -128)
+    content = b.finish(b.softmax(logits, 1.0))
+    assert read_network(content, "tflm").run(np.zeros((1, 2), np.int64)).tolist() == [[0, 0]]
+    claim = {"c": np.array([[1, 0]]), "d": np.array([-128]), "lo": np.array([0, 0]), "hi": np.array([0, 0])}
+    parts = certificate(model="model.tflite", profile="tflm", label=None, arrays=claim)
+    del parts["model.npz"]
+    assert "softmax" in why_rejected(tmp_path, fuzz.packed({**parts, "model.tflite": content}))
+
+
 def test_an_operator_that_reads_a_constant_for_its_input_is_refused():
     b = Builder()
     x = b.fully_connected(b.input((1, 2), 0.05, 0), np.array([[5, 3], [5, 4]]), None, 0.1, 0.1, 0, 0)

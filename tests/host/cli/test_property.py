@@ -170,8 +170,10 @@ def test_masks_and_few_changes_are_options(tmp_path):
     [
         (("--property", "none.toml"), "no such file"),
         (("--eps", "3", "--changes", "1"), "--inputs X.npz"),
-        (("--inputs", MLP_X), "--eps N and --inputs"),
-        (("--eps", "3", "--mask", "1-x", "--inputs", MLP_X), "neither a number"),
+        (("--inputs", MLP_X), "--property FILE"),
+        (("--eps", "3", "--mask", "1-x", "--inputs", MLP_X), "--mask 1-x: '1-x' is neither a number"),
+        (("--eps", "3", "--mask", "0,64", "--inputs", MLP_X), "--mask 0,64: '64' is outside 0-63"),
+        (("--eps", "5-2", "--inputs", MLP_X), "runs backwards"),
         (("--property", "none.toml", "--eps", "3", "--inputs", MLP_X), "belong into the file"),
     ],
 )

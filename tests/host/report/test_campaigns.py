@@ -118,7 +118,7 @@ def test_radii_are_in_the_page_in_junit_and_in_the_text(tmp_path):
     assert any("1 input whose largest radius is not known" in gap for gap in merged.not_covered)
     console = Console(record=True, width=150, file=io.StringIO())
     render(merged, console)
-    assert re.search(r"sample 0 +1 +2 +yes +bab, attack", console.export_text())
+    assert re.search(r"\n0 +1 +2 +yes +bab, attack ", console.export_text())
 
 
 def test_a_witness_that_only_a_radius_names_is_not_forgotten(tmp_path):

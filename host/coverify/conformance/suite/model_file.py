@@ -46,31 +46,35 @@ class OneOp:
         """The bytes of the .tflite file (schema version 3)."""
         tensors = [*self.inputs, self.output]
         buffers: list[Part] = [Table({})]
-        tables = [_tensor(spec, f"t{i}", buffers) for i, spec in enumerate(tensors)]
+        tables = [tensor_table(spec, f"t{i}", buffers) for i, spec in enumerate(tensors)]
         n = len(self.inputs)
         read = [*range(n), 0] if self.repeat_input else list(range(n))
         number = _NUMBERS[self.name]
-        operator: dict[int, Scalar | Part] = {0: ("I", 0), 1: _int32(read), 2: _int32([n])}
+        operator: dict[int, Scalar | Part] = {0: ("I", 0), 1: int32_vector(read), 2: int32_vector([n])}
         if self.options_type:
             operator |= {3: ("B", self.options_type), 4: Table(dict(self.options or {}))}
-        graph = Table({0: Parts(tables), 1: _int32([0]), 2: _int32([n]), 3: Parts([Table(operator)])})
+        graph = Table(
+            {0: Parts(tables), 1: int32_vector([0]), 2: int32_vector([n]), 3: Parts([Table(operator)])}
+        )
         code = Table({0: ("b", min(number, 127)), 2: ("i", 1), 3: ("i", number)})
         root = Table({0: ("I", 3), 1: Parts([code]), 2: Parts([graph]), 4: Parts(buffers)})
         return flatbuffer(root, b"TFL3")
 
 
-def _int32(values: Sequence[int]) -> Numbers:
+def int32_vector(values: Sequence[int]) -> Numbers:
+    """A vector of int32."""
     return Numbers(np.array(values, "<i4").tobytes(), 4)
 
 
-def _tensor(spec: TensorSpec, name: str, buffers: list[Part]) -> Table:
+def tensor_table(spec: TensorSpec, name: str, buffers: list[Part]) -> Table:
+    """The tensor's table; `buffers` grows by its constant."""
     number = 0
     if spec.data is not None:
         number = len(buffers)
         raw = np.ascontiguousarray(spec.data).astype(np.dtype(spec.dtype).newbyteorder("<")).tobytes()
         buffers.append(Table({0: Numbers(raw, 1, 16)}))
     fields: dict[int, Scalar | Part] = {
-        0: _int32(spec.shape),
+        0: int32_vector(spec.shape),
         1: ("b", _TYPES[spec.dtype]),
         2: ("I", number),
         3: Text(name),

@@ -23,6 +23,7 @@ from coverify.verify.attack.runner import Found, Runner
 from coverify.verify.attack.score import Score
 from coverify.verify.bounds import wire_bounds
 from coverify.verify.deadline import Deadline, OutOfTime
+from coverify.verify.errors import CannotDecide
 from coverify.verify.problem import Problem
 from coverify.verify.query import I64Array
 from tflm_int8.program.concrete import OutsideDomain
@@ -41,8 +42,8 @@ _SPREADS, _FOCI = (0.05, 0.1, 0.3), (0.05, 0.1, 0.2)
 """How the stairs are smoothed (see climb.py): each row draws one of each."""
 _SHAKEN = 0.2
 """The share of the features that a shaken point draws anew."""
-_KINDS = 6
-"""Of so many starts one is a random point and one a random corner; the others are shaken best points."""
+_KINDS = 3
+"""Of so many starts one is a random point and one a random corner; what is left are shaken best points."""
 
 
 def search(
@@ -50,8 +51,11 @@ def search(
 ) -> I64Array | None:
     """A point of the box, int64 [n], that the whole program gives another label; None when none was found.
 
-    starts: int [n] each.  Raises CannotDecide (a program that is not defined on all of the box).
+    starts: int [n] each.  Raises CannotDecide (a program that is not defined on all of the box, or a query
+    that limits how many features change).
     """
+    if problem.query.changes is not None:
+        raise CannotDecide("this search moves every feature; the query allows few changes")
     try:
         attack = Attack.of(problem, deadline, seed)
         attack.begin(starts)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from coverify.verify.dual.descent import Rows, evaluate
-from coverify.verify.dual.relaxation import Boxes, F64Array, Pieces, Relaxation
+from coverify.verify.dual.relaxation import Boxes, F64Array, Pass, Pieces, Relaxation
 from coverify.verify.dual.squares import SCALE, Found, Parts, Signs, centred, minimised
 from coverify.verify.dual.tree import Bounded, Squares, Warm
 from coverify.verify.query import I64Array
@@ -84,7 +84,7 @@ class Cases:
     ) -> Bound | None:  # fmt: skip
         """The bound of one row over all cases; None where it does not apply.  boxes: those of one part.
 
-        target: the search ends below this bound; one that stays above 0 is not made exact when target < 0.
+        target: the search ends below this bound; one of 0 or more is then a guess, unless the target is −∞.
         All in units of 1.
         """
         above = {w: v for w, v in multipliers.items() if w > self.wire}
@@ -98,13 +98,29 @@ class Cases:
             return None
         cut = self._cut(nu, varying, boxes)
         whole = np.setdiff1d(varying, cut.elements)
-        weights, bias = self._accumulators(np.concatenate([whole, cut.elements]))
+        parts, element = self._parts(bare, pieces[self.wire], nu, whole, cut, boxes)
+        if warm is not None:
+            old = warm.xi[parts.side.astype(np.int64), element]
+            parts.xi = np.clip(np.where(np.isnan(old), parts.xi, old), parts.least, parts.most)
+        found = minimised(parts, ROUNDS, target)
+        kept = Warm(found.t, np.full((3, len(nu)), np.nan))
+        kept.xi[parts.side.astype(np.int64), element] = found.xi
+        if found.bound >= 0 > target > -np.inf:
+            return Bound(found.bound, 1, None, _corners(parts, found), self._split(cut, found), kept)
+        return self._exact(rows, boxes, multipliers, cut, whole, parts, found, nu, kept)
+
+    def _parts(
+        self, bare: Pass, pieces: Pieces, nu: F64Array, whole: I64Array, cut: Cut, boxes: Boxes
+    ) -> tuple[Parts, I64Array]:
+        """The form in parts, whole stairs first, then lower, then upper cases; and their elements."""
+        varying = np.concatenate([whole, cut.elements])
+        weights, bias = self._accumulators(varying)
         m, n = len(cut.elements), len(whole)
         order = np.concatenate([np.arange(n + m), np.arange(n, n + m)])
         lower, upper = (self._pieces(at, False) for at in (cut.lower, cut.upper))
-        element = np.concatenate([whole, cut.elements, cut.elements])
+        element = np.concatenate([varying, cut.elements])
         table = _Table.of(nu, element, lower, upper, n + m, (self.stairs.rule.lo, self.stairs.rule.hi))
-        own = (nu[varying, None] * pieces[self.wire].value[0, varying]).max(axis=1).sum()
+        own = (nu[varying, None] * pieces.value[0, varying]).max(axis=1).sum()
         x_lo, x_hi = (end[0].astype(np.float64) for end in boxes[0])
         g = bare.asked[0][0] if 0 in bare.asked else np.zeros(len(x_lo))
         constant = float(bare.bound[0] - np.maximum(g * x_lo, g * x_hi).sum() - own)
@@ -114,15 +130,7 @@ class Cases:
             weights[order], bias[order], table.xi, table.least, table.most, table.gain,
             g, constant, x_lo, x_hi,
         )  # fmt: skip
-        if warm is not None:
-            old = warm.xi[parts.side.astype(np.int64), element]
-            parts.xi = np.clip(np.where(np.isnan(old), table.xi, old), table.least, table.most)
-        found = minimised(parts, ROUNDS, target)
-        kept = Warm(found.t, np.full((3, len(nu)), np.nan))
-        kept.xi[parts.side.astype(np.int64), element] = found.xi
-        if target < 0 and found.bound >= 0:
-            return Bound(found.bound, 1, None, _corners(parts, found), self._split(cut, found), kept)
-        return self._exact(rows, boxes, multipliers, cut, whole, parts, found, nu, kept)
+        return parts, element
 
     def _cut(self, nu: F64Array, varying: I64Array, boxes: Boxes) -> Cut:
         lo, hi = (end[0, varying] for end in boxes[self.stairs.source])
@@ -169,19 +177,13 @@ class Cases:
         integers[self.wire] = own
         pieces = self.relaxation.pieces(cut.lower, self.natural, True)
         done = evaluate(self.relaxation, scaled, cut.lower, pieces, integers, exact=True)
-        g = done.asked[0][0]
-        x_lo, x_hi = (end[0] for end in boxes[0])
-        constant = done.bound[0] - np.maximum(g * x_lo, g * x_hi).sum()
-        asked = done.asked[self.wire][0, cut.elements]
-        upper = self._pieces(cut.upper, True)
-        rise = _most(asked, up, upper, cut.elements) - _most(asked, low, pieces[self.wire], cut.elements)
-        weights, bias = parts.weights[n : n + m], parts.bias[n : n + m]
-        steps = (up - low)[:, None] * weights
-        rise = rise + (up - low) * bias
-        forms = np.vstack([2 * g + steps.sum(axis=0), steps]).astype(np.int64)
-        constants = np.concatenate([[2 * constant + rise.sum()], rise]).astype(np.int64)
+        targets = np.array([[*_target(rows, self.relaxation.logits, unit), int(scaled.m[0])]])
+        if not m:
+            total = int(done.bound[0])
+            evidence = Bounded(targets, dict(done.multipliers), None, total)
+            return Bound(total, unit, evidence, _corners(parts, found), None, warm)
+        signs = self._signs(done, low, up, cut, boxes, parts)
         p = np.rint(np.clip(2.0**SCALE / np.maximum(2 * unit * found.t, 1.0), 1, None)).astype(np.int64)
-        signs = Signs(forms, constants, x_lo, x_hi)
         mu = 1e-4 * max(1.0, abs(found.bound)) * 2.0 ** (SCALE + 4) * unit / parts.k
         shift = 2.0 ** (SCALE + 4) * unit
         result = signs.bound(p, lambda h: centred(h / shift, _start(h / shift), mu / shift)[0] * shift)
@@ -192,9 +194,23 @@ class Cases:
             [np.full(m, self.wire), cut.elements, cut.values, up.astype(np.int64), d[1:]], axis=1
         )
         squares = Squares(cases.astype(np.int64), int(d[0]), p)
-        targets = np.array([[*_target(rows, self.relaxation.logits, unit), int(scaled.m[0])]])
-        evidence = Bounded(targets, dict(done.multipliers), squares)
+        evidence = Bounded(targets, dict(done.multipliers), squares, bound)
         return Bound(bound, unit, evidence, _corners(parts, found), self._split(cut, found), warm)
+
+    def _signs(self, done: Pass, low: F64Array, up: F64Array, cut: Cut, boxes: Boxes, parts: Parts) -> Signs:
+        """The form per sign, from its lower cases (`done`) and what the upper ones add to them."""
+        m = len(cut.elements)
+        g = done.asked[0][0]
+        x_lo, x_hi = (end[0] for end in boxes[0])
+        constant = done.bound[0] - np.maximum(g * x_lo, g * x_hi).sum()
+        asked = done.asked[self.wire][0, cut.elements]
+        lower, upper = (self._pieces(at, True) for at in (cut.lower, cut.upper))
+        rise = _most(asked, up, upper, cut.elements) - _most(asked, low, lower, cut.elements)
+        rise = rise + (up - low) * parts.bias[-m:]
+        steps = (up - low)[:, None] * parts.weights[-m:]
+        forms = np.vstack([2 * g + steps.sum(axis=0), steps]).astype(np.int64)
+        constants = np.concatenate([[2 * constant + rise.sum()], rise]).astype(np.int64)
+        return Signs(forms, constants, x_lo, x_hi)
 
     def _split(self, cut: Cut, found: Found) -> tuple[int, int, int] | None:
         if not len(cut.elements):

@@ -302,7 +302,9 @@ class Relaxation:
         a, value = np.where(above, p[True][0], p[False][0]), np.where(above, p[True][1], p[False][1])
         gain = nu[:, :, None] * value - xi[:, :, None] * a
         at = gain.argmax(axis=2)[:, :, None]
-        done.bound += self._held(np.take_along_axis(gain, at, axis=2)[:, :, 0], exact).sum(axis=1)
+        for terms in (nu * np.abs(value).max(axis=2), xi * np.abs(a).max(axis=2)):
+            self._held(terms, exact)
+        done.bound += np.take_along_axis(gain, at, axis=2)[:, :, 0].sum(axis=1)
         done.asked[wire], done.multipliers[wire] = nu, xi
         done.at[wire] = np.take_along_axis(a, at, axis=2)[:, :, 0]
         done.value[wire] = np.take_along_axis(value, at, axis=2)[:, :, 0]

@@ -13,15 +13,18 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from coverify.verify.deadline import Deadline
+from coverify.verify.dual.branching import Branching
 from coverify.verify.dual.cases import Cases
 from coverify.verify.dual.claim import Claims, Point, Rival
 from coverify.verify.dual.descent import Rows, descend, evaluate
+from coverify.verify.dual.hunt import Hunt
+from coverify.verify.dual.outer import applied, facts
 from coverify.verify.dual.relaxation import Boxes, F64Array, Pass, Pieces, Relaxation
 from coverify.verify.dual.tree import Bounded, Node
 from coverify.verify.errors import CannotDecide
 from coverify.verify.problem import Problem
 from coverify.verify.query import I64Array
-from tflm_int8.program.primitives import Affine, Staircase, Table
+from tflm_int8.program.primitives import Affine, Staircase
 
 UNIT = 1 << 22
 """What 1 is in a row's form."""
@@ -35,6 +38,8 @@ TIGHTENINGS = 4
 WORTH = 0.97
 TIGHTEN_EVERY = 3
 """A part is tightened when its depth is a multiple of this."""
+PLAIN = 60
+"""So many parts are bounded without cases at first: what is easy is quicker so."""
 MOST = 128
 """So many accumulators of a layer are bounded at a time, those on which the bound hangs most."""
 _WEIGHTS = (0.03, 0.1, 0.3, 0.6, 1.0, 2.0, 5.0)
@@ -56,13 +61,17 @@ class Search:
     claims: Claims
     boxes: Point
     deadline: Deadline
+    seed: int = 0
     nodes: int = 0
+    _plain: bool = field(default=False, init=False)
     cases: Cases | None = field(default=None, init=False)
     _queue: list[tuple[float, int, Node]] = field(default_factory=list, init=False)
     _number: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         self.cases = Cases.of(self.relaxation, self._natural)
+        self._branching = Branching(self.problem, self.relaxation, self.claims)
+        self._hunt = Hunt(self.problem, self.deadline, self.seed)
 
     def root(self, rival: Rival) -> Node:
         """The whole box."""
@@ -72,7 +81,7 @@ class Search:
         """Bound the parts; those that stay open.  Raises Counterexample."""
         live = [node for node in nodes if node.boxes is not None]
         self.nodes += len(nodes)
-        settled = [node for node in live if node.warm is not None and self._inherited(node)]
+        settled = [n for n in live if n.warm is not None and n.depth % TIGHTEN_EVERY and self._inherited(n)]
         left = [node for node in settled if node.closed is None]
         live = [node for node in live if node not in settled]
         return left + (self._descended(live, rounds) if live else [])
@@ -116,7 +125,7 @@ class Search:
         self, node: Node, rows: Rows, k: int, boxes: Boxes, multipliers: dict[int, F64Array]
     ) -> bool:
         """Close a node by all cases of the first stairs at once."""
-        if self.cases is None or self._saturated(node) is not None:
+        if self.cases is None or not node.cases or self._plain or self._branching.saturated(node) is not None:
             return False
         one = Rows({}, rows.claim[k : k + 1], rows.rise[k : k + 1], np.ones(1))
         own: Boxes = [(lo[min(k, len(lo) - 1)][None], hi[min(k, len(hi) - 1)][None]) for lo, hi in boxes]
@@ -125,10 +134,13 @@ class Search:
         if found is None:
             return False
         self._look(found.inputs)
-        node.warm = found.warm
+        node.warm = None if self._deep else found.warm
         if found.bound >= 0:
-            node.bound = UNIT * found.bound / found.unit
-            node.split = found.split
+            if UNIT * found.bound / found.unit < node.bound:
+                node.bound = UNIT * found.bound / found.unit
+                node.split = found.split
+            else:
+                node.warm, node.cases = None, False
             return False
         node.split, node.closed, node.warm = None, found.evidence, None
         return True
@@ -156,8 +168,19 @@ class Search:
 
     def _marked(self, node: Node, done: Pass, k: int) -> Node:
         """Keep where the node's bound is loose."""
-        node.split = node.split or self._branching(node, done, k)
+        if node.split is None or self._deep:
+            outer = self._branching.looser(node, done, k)
+            if node.split is None or (outer is not None and self._beyond(outer[0])):
+                node.split = outer
         return node
+
+    @property
+    def _deep(self) -> bool:
+        """Are there stairs between those that have cases and the logits?"""
+        return self.cases is not None and any(map(self._beyond, self.relaxation.scalars[:-1]))
+
+    def _beyond(self, wire: int) -> bool:
+        return self.cases is not None and wire > self.cases.wire
 
     @property
     def _natural(self) -> Boxes:
@@ -200,6 +223,11 @@ class Search:
             j, y = node.rival.rival, self.claims.label
             (lo, hi), (first, last) = node.boxes[logits], node.boxes[step.source]
             if lo[j] < hi[j] or lo[y] < hi[y]:
+                if self._deep and self._branching.saturated(node) is None:
+                    if logits not in start:
+                        start[logits] = np.zeros((len(nodes), len(lo)))
+                    start[logits][k] = UNIT * self._linear_logits(node, {})[logits][0]
+                    p.scale[k if len(p.scale) > 1 else 0, [j, y]] = 0.0
                 continue
             held, sign = (j, 1) if first[j] > natural[0][j] or last[y] == natural[1][y] else (y, -1)
             row = k if len(p.scale) > 1 else 0
@@ -226,7 +254,10 @@ class Search:
 
     def _look(self, x: F64Array) -> None:
         """Run maximising inputs: one may be a counterexample."""
-        witness = self.problem.first_violation(x.astype(np.int64))
+        self._hunt.note(x[0])
+        self._shot(self.problem.first_violation(x.astype(np.int64)))
+
+    def _shot(self, witness: I64Array | None) -> None:
         if witness is not None:
             raise Counterexample(witness)
 
@@ -286,33 +317,14 @@ class Search:
             return True
         m = np.rint(at * 256) / 256
         return self._apply(
-            node,
-            boxes,
-            pieces,
-            source,
-            element[useful],
-            sign[useful],
-            base[useful],
-            own,
-            star,
-            m[useful],
+            node, boxes, pieces, source, element[useful], sign[useful], base[useful], own, star, m[useful],
             useful,
-        )
+        )  # fmt: skip
 
     def _apply(
-        self,
-        node: Node,
-        boxes: Boxes,
-        pieces: dict[int, Pieces],
-        source: int,
-        element: I64Array,
-        sign: I64Array,
-        base: F64Array,
-        own: Pass,
-        star: Pass,
-        m: F64Array,
-        useful: I64Array,
-    ) -> bool:
+        self, node: Node, boxes: Boxes, pieces: dict[int, Pieces], source: int, element: I64Array,
+        sign: I64Array, base: F64Array, own: Pass, star: Pass, m: F64Array, useful: I64Array,
+    ) -> bool:  # fmt: skip
         """Evaluate the chosen rows exactly and narrow the boxes."""
         rows = self._rows([node])
         k = len(useful)
@@ -342,78 +354,31 @@ class Search:
         node.boxes = None if np.any(lo > hi) else self.claims.settled(new, node.rival, source)
         return node.boxes is not None
 
-    def _branching(self, node: Node, done: Pass, k: int) -> tuple[int, int, int] | None:
-        """Where the bound lies furthest above the network's value: (wire, element, last value of the first
-        part).
-        """
-        assert node.boxes is not None
-        saturated = self._saturated(node)
-        if saturated is not None:
-            return saturated
-        wires = self.problem.wires(done.value[0][k : k + 1].astype(np.int64))
-        best, choice = 0.0, None
-        for wire in done.at:
-            step = self.relaxation.steps[wire - 1]
-            if not isinstance(step, Staircase | Table):
-                continue
-            acc, out = wires[step.source][0], wires[wire][0]
-            nu, xi = done.asked[wire][k], done.multipliers[wire][k]
-            gap = nu * (done.value[wire][k] - out) - xi * (done.at[wire][k] - acc)
-            lo, hi = node.boxes[step.source]
-            y_lo, y_hi = node.boxes[wire]
-            gap = np.where((y_hi > y_lo) & (hi > lo), gap, 0.0)
-            e = int(gap.argmax())
-            if gap[e] > best:
-                best, choice = float(gap[e]), (wire, e, int(acc[e]), int(done.at[wire][k][e]))
-        if choice is None:
-            return self._input_split(node, done, k)
-        wire, e, acc_e, at_e = choice
-        step = self.relaxation.steps[wire - 1]
-        assert isinstance(step, Staircase | Table)
-        low, high = (int(end[e]) for end in node.boxes[step.source])
-        return step.source, e, self._cut(wire, step, e, low, high, (acc_e + at_e) // 2)
-
-    def _cut(self, wire: int, step: Staircase | Table, e: int, lo: int, hi: int, middle: int) -> int:
-        """The last value of the first part: at a kink, else at a stair near the middle; lo <= value < hi."""
-        if isinstance(step, Table):
-            return min(max(middle, lo), hi - 1)
-        edges = self.relaxation.edges[wire][step.channel[e], 1:-1]
-        if lo < edges[0] <= hi:
-            return int(edges[0]) - 1
-        if lo < edges[-1] <= hi:
-            return int(edges[-1]) - 1
-        inside = edges[(edges > lo) & (edges <= hi)]
-        if not len(inside):
-            return (lo + hi) >> 1
-        return int(inside[np.abs(inside - middle).argmin()]) - 1
-
-    def _saturated(self, node: Node) -> tuple[int, int, int] | None:
-        """The label's logit at its ceiling or the rival's at its floor is a case of its own."""
-        logits = self.relaxation.logits
-        step = self.relaxation.steps[logits - 1] if logits else None
-        assert node.boxes is not None
-        if not isinstance(step, Staircase) or step.source == 0:
-            return None
-        lo, hi = node.boxes[step.source]
-        for e, end in ((self.claims.label, -1), (node.rival.rival, 0)):
-            edge = int(self.relaxation.edges[logits][step.channel[e], 1:-1][end])
-            if lo[e] < edge <= hi[e]:
-                return step.source, e, edge - 1
-        return None
-
-    def _input_split(self, node: Node, done: Pass, k: int) -> tuple[int, int, int] | None:
-        assert node.boxes is not None
-        lo, hi = node.boxes[0]
-        gain = np.abs(done.asked[0][k]) * (hi - lo) + (hi > lo)
-        e = int(gain.argmax())
-        return (0, e, int(lo[e] + hi[e]) >> 1) if hi[e] > lo[e] else None
-
     def run(self, roots: list[Node], rounds: int = FIRST_ROUNDS) -> bool:
-        """Close all parts; True when it was done.  Raises Counterexample, OutOfTime, CannotDecide."""
-        for node in self.bounded(roots, rounds):
+        """Close all parts, at first without cases; then from new roots, which take the place of these.
+
+        True when it was done.  Raises Counterexample, OutOfTime, CannotDecide.
+        """
+        self._plain = self.cases is not None
+        if self._closed(roots, rounds):
+            return True
+        self._plain = False
+        roots[:] = [self.root(node.rival) for node in roots]
+        return self._closed(roots, rounds)
+
+    def _closed(self, roots: list[Node], rounds: int) -> bool:
+        """False when what can be tried without cases is used up."""
+        left = self.bounded(roots, rounds)
+        if left and self._deep and not self._plain:
+            left = self.bounded(self._narrowed(left), rounds)
+        for node in left:
             self._deepen(node, first=True)
         while self._queue:
             self.deadline.check()
+            self._shot(self._hunt.turn())
+            if self._plain and self.nodes > PLAIN:
+                self._queue.clear()
+                return False
             parts: list[Node] = []
             while self._queue and len(parts) < BATCH:
                 node = heapq.heappop(self._queue)[2]
@@ -422,11 +387,19 @@ class Search:
                 self._deepen(part, first=False)
         return True
 
+    def _narrowed(self, roots: list[Node]) -> list[Node]:
+        """The roots with the accumulators beyond the first layer bounded over its cases, whoever wins."""
+        new = [] if self.cases is None else facts(self.relaxation, self.cases, self.boxes, self.deadline)
+        for node in roots if new else []:
+            assert node.boxes is not None
+            node.tightened += new
+            node.split = None
+            node.boxes, node.start = self.claims.settled(applied(node.boxes, new), node.rival), {}
+        return roots
+
     def _deepen(self, node: Node, first: bool) -> None:
         """Tighten an open part while that helps, then queue it."""
-        for _ in range(
-            0 if node.warm is not None else TIGHTENINGS if first else node.depth % TIGHTEN_EVERY == 0
-        ):
+        for _ in range(TIGHTENINGS if first else node.depth % TIGHTEN_EVERY == 0):
             self.deadline.check()
             worth = self.tighten(node)
             if node.boxes is None:
@@ -455,8 +428,9 @@ class Search:
             boxes = list(node.boxes)
             boxes[wire] = lo, hi
             settled = None if lo[e] > hi[e] else self.claims.settled(boxes, node.rival, wire)
+            start, depth = dict(node.start), node.depth + 1
             parts.append(
-                Node(node.rival, settled, dict(node.start), node.bound, node.depth + 1, warm=node.warm)
+                Node(node.rival, settled, start, node.bound, depth, warm=node.warm, cases=node.cases)
             )
         node.parts = tuple(parts)
         node.boxes = None

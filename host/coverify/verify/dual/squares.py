@@ -77,12 +77,12 @@ def _lift(n: F64Array) -> float:
 def positive(n: I64Array) -> bool:
     """Is a symmetric integer matrix positive semidefinite?  False also where this cannot be told.
 
-    N >> e less its rounding, minus RᵀR for an integer R near its Cholesky factor, must be diagonally
-    dominant.
+    N scaled to 58 bits, less its rounding, minus RᵀR for an integer R near its Cholesky factor, must be
+    diagonally dominant.
     """
     size = len(n)
-    e = max(0, int(np.abs(n).max()).bit_length() - 58)
-    n = (n >> e) - (size - 1) * np.eye(size, dtype=np.int64)
+    e = int(np.abs(n).max()).bit_length() - 58
+    n = n << -e if e <= 0 else (n >> e) - (size - 1) * np.eye(size, dtype=np.int64)
     try:
         lower = np.linalg.cholesky(n - np.abs(n).max() * 2.0**-26 * size * np.eye(size))
     except np.linalg.LinAlgError:

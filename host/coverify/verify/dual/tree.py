@@ -40,12 +40,13 @@ class Squares:
 @dataclass(eq=False)
 class Bounded:
     """Rows of a proof: targets int64 [rows, 5] (wire, element, sign, scale, m), integer multipliers by
-    wire; squares: of a single row.
+    wire; squares, bound: of a single row.
     """
 
     targets: I64Array
     multipliers: dict[int, F64Array]
     squares: Squares | None = None
+    bound: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +64,7 @@ class Node:
     """A part of the box on which `rival` may win; boxes None: empty.
 
     tightened: rows applied one after another; then either `closed` by a row (or by its boxes: None), or
-    `split` at (wire, element, value) into `parts`.
+    `split` at (wire, element, value) into `parts`. cases: are bounds over cases worth trying?
     """
 
     rival: Rival
@@ -74,6 +75,7 @@ class Node:
     tightened: list[Bounded] = field(default_factory=list)
     closed: Bounded | None = None
     warm: Warm | None = None
+    cases: bool = True
     split: tuple[int, int, int] | None = None
     parts: tuple[Node, ...] = ()
 

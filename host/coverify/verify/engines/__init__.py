@@ -10,8 +10,10 @@ import dataclasses
 import time
 from collections.abc import Callable
 
+from coverify.verify.cardinality import VARIANTS
 from coverify.verify.deadline import Deadline, OutOfTime
-from coverify.verify.engines import attack, bab, dual, enumerate, few, interval
+from coverify.verify.engines import attack, bab, dual, enumerate, eqv, few, interval
+from coverify.verify.engines.cardinality import Cardinality
 from coverify.verify.engines.linear import LinearSolver
 from coverify.verify.engines.packages import require
 from coverify.verify.engines.smt import Smt
@@ -35,6 +37,8 @@ ENGINES: dict[str, Engine] = {
     "cpsat": LinearSolver("cpsat"),
     "milp": LinearSolver("milp"),
     "marabou": LinearSolver("marabou"),
+    "cardinality": Cardinality(),
+    "eqv": eqv.decide,
 }
 """By name, cheap and small first."""
 
@@ -52,6 +56,8 @@ PROOFS: dict[str, str] = {
     "cpsat": "exact solver",
     "milp": "floating point, not proof-grade",
     "marabou": "relaxation, not proof-grade",
+    "cardinality": "exact solver",
+    "eqv": "floating point, not proof-grade",
 }
 """What a HOLDS of an engine rests on, where its outcome does not say so itself (evidence `proof`)."""
 
@@ -62,19 +68,24 @@ def base_of(name: str) -> str:
 
 
 def found(name: str) -> Engine:
-    """The engine of a name, also of an SMT solver with an encoding (z3:balanced).  Raises BadQuery."""
+    """The engine of a name, also with an encoding (z3:balanced, cardinality:pb).  Raises BadQuery."""
     engine, _, encoding = name.partition(":")
     if engine not in ENGINES:
         raise BadQuery(f"unknown engine {engine!r}; there are: auto, {', '.join(ENGINES)}")
     if not encoding:
         return ENGINES[engine]
-    if name == SMALLEST:
-        return attack.decide_smallest
-    if not isinstance(ENGINES[engine], Smt):
-        raise BadQuery(f"engine {engine} has no encodings; z3, bitwuzla and boolector have")
-    if encoding not in ENCODINGS:
-        raise BadQuery(f"unknown encoding {encoding!r}; there are: {', '.join(ENCODINGS)}")
-    return Smt(engine, encoding)
+    known: tuple[str, ...]
+    made: Engine
+    match ENGINES[engine]:
+        case Smt():
+            known, made = tuple(ENCODINGS), Smt(engine, encoding)
+        case Cardinality():
+            known, made = VARIANTS, Cardinality(encoding)
+        case _:
+            raise BadQuery(f"engine {engine} has no encodings; z3, bitwuzla, boolector and cardinality have")
+    if encoding not in known:
+        raise BadQuery(f"unknown encoding {encoding!r}; there are: {', '.join(known)}")
+    return made
 
 
 def solve(name: str, problem: Problem, deadline: Deadline, seed: int = 0) -> Outcome:

@@ -1,7 +1,8 @@
 """Branch and bound: Lagrangian bounds, accumulators narrowed where a rival wins, cases on stair edges.
 
 Complete in the limit (the last cases are single inputs), so that only time ends it. HOLDS comes with the
-whole tree as its certificate; VIOLATED is the maximising input of some part's bound, run on the network.
+whole tree as its certificate; VIOLATED is the maximising input of some part's bound, run on the
+network, or found by the attack that starts there (dual/hunt.py).
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from coverify.verify.query import Outcome
 
 
 def decide(problem: Problem, deadline: Deadline, seed: int) -> Outcome:
-    """HOLDS, VIOLATED or UNKNOWN; CannotDecide, OutOfTime.  `seed` is not used."""
-    prover = Prover.of(problem, deadline)
+    """HOLDS, VIOLATED or UNKNOWN; CannotDecide, OutOfTime.  `seed` is that of the attack in between."""
+    prover = Prover.of(problem, deadline, seed)
     try:
         prover.search.run(prover.roots)
     except Counterexample as found:

@@ -29,6 +29,8 @@ PACKAGES: dict[str, Package] = {
     "cpsat": Package("ortools", "ortools"),
     "milp": Package("highspy", "highspy"),
     "marabou": Package("maraboupy", "maraboupy"),
+    "cardinality": Package("pysat", "python-sat"),
+    "eqv": Package("highspy", "highspy"),
 }
 """Engine → package; an engine that is not here needs none."""
 

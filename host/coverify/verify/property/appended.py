@@ -134,6 +134,8 @@ class _Appending:
 
     def _counted(self, parts: Sequence[Formula], limit: int) -> int:
         """The wire of the number of parts that are false, less the limit."""
+        if not parts:  # a network of one output has no other that could be before it
+            return self._sum([{}], [-limit])
         wire = self._gathered(parts)
         false = self._add(Staircase(wire, _INDICATOR, np.zeros(len(parts), np.int64)), len(parts), 1)
         return self._sum([{(false, i): 1 for i in range(len(parts))}], [-limit])

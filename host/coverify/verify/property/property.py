@@ -6,6 +6,7 @@ Made from a property file's document (`from_document`), from a VNN-LIB file (`fr
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,9 +68,22 @@ class Property:
         """Does it mean anything only around given inputs?"""
         return any(region.needs_base or _needs_label(said) for region, said in self.cases)
 
+    def digest(self) -> str:
+        """SHA-256 of what is asked of a given network: two properties may share their words."""
+        digest = hashlib.sha256()
+        for region, said in self.cases:
+            arrays = (region.radius, region.moves, region.lo, region.hi)
+            codes = [None if a is None else a.astype(np.int64).tolist() for a in arrays]
+            digest.update(f"{codes} {region.changes} {said!r};".encode())
+        return digest.hexdigest()
+
     def questions(self, base: IntArray | None, label: int) -> list[Question]:
         """What is asked about one input, int [n] (None where needs_base is False), and its label."""
-        return [self._question(region, said, base, label) for region, said in self.cases]
+        return [self.question(case, base, label) for case in range(len(self.cases))]
+
+    def question(self, case: int, base: IntArray | None, label: int) -> Question:
+        """The one about the region of that number.  Raises BadQuery."""
+        return self._question(*self.cases[case], base, label)
 
     def _question(
         self, region: Region, said: AnyClaim | Formula, base: IntArray | None, label: int
@@ -79,9 +93,9 @@ class Property:
         if isinstance(said, Monotone):
             return self._monotone(region, said, base, label)
         formula = formula_of(said, label, self.subject)
-        beyond = max(elements(formula), default=0)
-        if beyond >= n:
-            raise BadQuery(f"output {beyond} is not an output of the network (0..{n - 1})")
+        for element in elements(formula):  # a label may come from a file and be anything
+            if not 0 <= element < n:
+                raise BadQuery(f"output {element} is not an output of the network (0..{n - 1})")
         return Question(program, query, formula, self.words)
 
     def _monotone(self, region: Region, said: Monotone, base: IntArray | None, label: int) -> Question:

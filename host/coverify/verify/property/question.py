@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from coverify.verify.certificate import Relation as CertifiedRelation
-from coverify.verify.deadline import Deadline
-from coverify.verify.errors import EngineFault
+from coverify.verify.deadline import Deadline, OutOfTime
+from coverify.verify.errors import CannotDecide, EngineFault
 from coverify.verify.problem import Problem
 from coverify.verify.property.copies import raised, raising
 from coverify.verify.property.formula import ClassIs, Formula, Relation, conjuncts, holds
@@ -39,15 +39,23 @@ class Question:
     words: str = ""
     raised: int | None = None
 
+    @property
+    def stays(self) -> bool:
+        """Is it what engines are asked anyway, that the class stays?"""
+        return isinstance(self.formula, ClassIs) and self.formula.wanted
+
+    @property
+    def query(self) -> Robustness:
+        """The region, with the label that the program of `problem` has while the formula holds."""
+        label = self.formula.index if isinstance(self.formula, ClassIs) and self.stays else 0
+        return dataclasses.replace(self.region, label=label)
+
     def problem(self, deadline: Deadline) -> Problem:
         """What engines are asked.  Raises BadQuery, CannotDecide, OutOfTime."""
         network = self.network if self.raised is None else raising(self.network, self.raised)
-        match self.formula:
-            case ClassIs(index, True):
-                return Problem(network, dataclasses.replace(self.region, label=index))
-            case formula:
-                query = dataclasses.replace(self.region, label=0)
-                return Problem(reduced(network, formula, query, deadline), query)
+        if not self.stays:
+            network = reduced(network, self.formula, self.query, deadline)
+        return Problem(network, self.query)
 
     def relation(self) -> CertifiedRelation | None:
         """The claim c · y <= d of a certificate, where the formula is relations that all hold of one run."""
@@ -80,16 +88,32 @@ class Question:
 def decide(
     worker: Worker, question: Question, engine: str = AUTO, timeout_s: float = 60.0, seed: int = 0
 ) -> Outcome:
-    """The answer to a question.  Raises what Worker.decide does, and BadQuery."""
+    """The answer to a question; what cannot be made a program in time is UNKNOWN.
+
+    Raises what Worker.decide does, and BadQuery.
+    """
     deadline = Deadline.in_s(timeout_s)
-    problem = question.problem(deadline)
+    try:
+        problem = question.problem(deadline)
+    except (CannotDecide, OutOfTime) as err:
+        return Outcome.unknown(engine, str(err) or "out of time")
     worker.program = problem.program
     outcome = worker.decide(problem.query, engine, max(0.1, deadline.remaining), seed)
-    if outcome.witness is None:
-        return outcome
-    if not question.breaks(outcome.witness.astype(np.int64)):
+    confirm(question, outcome)
+    return outcome if outcome.witness is None else _said(outcome, question)
+
+
+def confirm(question: Question, outcome: Outcome) -> None:
+    """EngineFault unless a VIOLATED brings a point of the region on which the network's own outputs break
+    the formula.
+    """
+    if outcome.verdict is not Verdict.VIOLATED:
+        return
+    witness = outcome.witness
+    if witness is None or not question.region.contains(witness.astype(np.int64)):
+        raise EngineFault(outcome.engine, "its counterexample is not a point of the region")
+    if not question.breaks(witness.astype(np.int64)):
         raise EngineFault(outcome.engine, "its counterexample does not break the property")
-    return _said(outcome, question)
 
 
 def _said(outcome: Outcome, question: Question) -> Outcome:

@@ -176,7 +176,7 @@ class _Reader:
         left, right = (self._linear(part, declared) for part in parts)
         difference = _sum(left, right, -1)
         if operator == "=":
-            both = tuple(_atom(node.line, difference, sign, not wanted) for sign in (1, -1))
+            both = tuple(_atom(node.line, difference, sign, False) for sign in (1, -1))
             return Join(wanted, both if wanted else tuple(_opposite(a) for a in both))
         sign = 1 if operator in ("<=", "<") else -1
         atom = _atom(node.line, difference, sign, operator in ("<", ">"))

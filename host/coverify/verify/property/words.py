@@ -47,33 +47,38 @@ def claim_words(said: AnyClaim) -> str:
 
 
 def _relation(said: Linear) -> str:
-    parts = [f"{_number(c)}·y{i}" for i, c in zip(said.outputs[:20], said.coefficients[:20], strict=True)]
+    parts = [_term(c, i) for i, c in zip(said.outputs[:20], said.coefficients[:20], strict=True)]
     more = " + …" if len(said.outputs) > 20 else ""
     unit = " (real)" if said.units == "real" else ""
-    return f"{' + '.join(parts)}{more} <= {_number(said.at_most)}{unit}"
+    return f"{' '.join(parts).removeprefix('+ ')}{more} <= {said.at_most}{unit}"
 
 
-def _number(number: int | Decimal) -> str:
-    return str(number)
+def _term(coefficient: int | Decimal, output: int) -> str:
+    times = "" if abs(coefficient) == 1 else f"{abs(coefficient)}·"
+    return f"{'-' if coefficient < 0 else '+'} {times}y{output}"
+
+
+def _counted(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def region_words(region: RegionDocument) -> str:
     """A region of a document."""
     parts = []
     if region.eps is not None:
-        parts.append(f"within {region.eps} codes")
+        parts.append(f"within {_counted(region.eps, 'code')}")
     if region.eps_real is not None:
         parts.append(f"within {region.eps_real} (real)")
     if region.radius is not None or region.radius_file is not None:
         parts.append("within each feature's radius")
     if region.mask is not None:
-        parts.append(f"{len(set(region.mask))} features free")
+        parts.append(f"{_counted(len(set(region.mask)), 'feature')} free")
     if region.mask_rectangle is not None:
         parts.append(f"the rectangle {list(region.mask_rectangle)} free")
     if region.mask_file is not None:
         parts.append("the mask's features free")
     if region.changes is not None:
-        parts.append(f"at most {region.changes} features changed")
+        parts.append(f"at most {_counted(region.changes, 'feature')} changed")
     parts += [_range(part) for part in region.range[:5]]
     if len(region.range) > 5:
         parts.append(f"{len(region.range) - 5} more ranges")

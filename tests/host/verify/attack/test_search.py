@@ -13,6 +13,7 @@ import verify_cases
 from coverify.verify.attack.radius import drawn, radius, shrink, smallest, within
 from coverify.verify.attack.search import search
 from coverify.verify.deadline import Deadline
+from coverify.verify.errors import CannotDecide
 from coverify.verify.fixed_point import FixedPointNetwork
 from coverify.verify.problem import Problem
 from coverify.verify.query import Robustness
@@ -129,6 +130,13 @@ def test_no_time_means_no_answer_and_no_loss():
     problem, broken = next(filter(None, map(rare, range(SEEDS))))
     assert search(problem, (), Deadline.in_s(0), 0) is None
     assert np.array_equal(shrink(problem, broken[0], Deadline.in_s(0), 0), broken[0])
+
+
+def test_a_query_of_few_changes_is_refused():
+    problem, _ = next(filter(None, map(rare, range(SEEDS))))
+    few = Problem(problem.program, dataclasses.replace(problem.query, changes=2))
+    with pytest.raises(CannotDecide):
+        search(few, (), Deadline.never(), 0)
 
 
 def test_a_smaller_radius_keeps_masked_features_masked():

@@ -9,7 +9,8 @@ from coverify.verify.errors import BadQuery
 from coverify.verify.fixed_point import FixedPointNetwork
 from coverify.verify.problem import Problem
 from coverify.verify.property.appended import appended
-from coverify.verify.property.formula import ClassIs, Relation, holds, negated
+from coverify.verify.property.claim import among_top
+from coverify.verify.property.formula import AllOf, AnyOf, ClassIs, FewFalse, Relation, holds, negated
 from coverify.verify.property.softmax import reduced
 from coverify.verify.query import Robustness, Verdict
 from fixed_point_networks import content, outputs, points, random_network, region
@@ -18,10 +19,11 @@ from oracle import Tflm
 from property_cases import meaning, random_formula
 from tflm_int8 import Model, lower
 from tflm_int8.program.concrete import run
-from tflm_int8.program.primitives import Softmax
+from tflm_int8.program.linear import Dense
+from tflm_int8.program.primitives import Affine, Program, Softmax, Term
 
 SEEDS = range(40)
-EXACT = [name for name in ENGINES if name not in ("milp", "marabou") and usable(name)]
+EXACT = [name for name in ENGINES if name not in ("milp", "marabou", "eqv") and usable(name)]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -67,6 +69,24 @@ def test_every_engine_answers_as_brute_force_does(seed, engine):
     if outcome.witness is not None:
         row = y[np.flatnonzero((every == outcome.witness).all(axis=1))[0]]
         assert not meaning(formula, row.tolist())
+
+
+@pytest.mark.parametrize(
+    ("formula", "wanted"),
+    [
+        (FewFalse(0, ()), True),
+        (FewFalse(-1, ()), False),
+        (AnyOf((FewFalse(-1, ()), FewFalse(2, ()))), True),
+        (AllOf((among_top(0, 1, 1), ClassIs(0))), True),  # of a single output
+        (AnyOf((ClassIs(0, False), AnyOf(()))), False),
+    ],
+)
+def test_of_no_parts_none_is_false(formula, wanted):
+    program = Program(1, (Affine((Term(0, Dense(np.array([[1]])), 0),), np.zeros(1, np.int64)),), 1)
+    whole = appended(program, formula)
+    labels = run(whole, np.arange(-3, 4)[:, None])[whole.output].argmax(axis=1)
+    assert np.all((labels == 0) == wanted)
+    assert bool(holds(formula, np.zeros((1, 1), np.int64))[0]) is wanted
 
 
 def softmax_network(seed):

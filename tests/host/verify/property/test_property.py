@@ -210,6 +210,14 @@ def test_what_does_not_fit_the_network_is_refused_by_name(tmp_path):
     refused({}, big, "fewer digits", tmp_path)
 
 
+@pytest.mark.parametrize("claim", [{"kind": "top", "k": 2}, {"kind": "label"}])
+@pytest.mark.parametrize("label", [-1, -N_OUT, N_OUT])
+def test_a_label_that_is_no_output_is_refused_and_not_counted_from_the_end(claim, label, tmp_path):
+    document = PropertyDocument.model_validate({"region": {"eps": 1}, "claim": claim})
+    with pytest.raises(BadQuery, match=f"output {label} is not"):
+        Property.from_document(document, Net(0).subject, tmp_path).questions(X0, label)
+
+
 @pytest.mark.parametrize(
     "document",
     [

@@ -11,6 +11,7 @@ from coverify.verify.deadline import Deadline
 from coverify.verify.engines import solve
 from coverify.verify.fixed_point import FixedPointNetwork
 from coverify.verify.property.errors import BadProperty
+from coverify.verify.property.formula import holds
 from coverify.verify.property.property import Property
 from coverify.verify.property.quantity import Scale
 from coverify.verify.property.subject import Subject
@@ -105,6 +106,24 @@ def test_a_file_of_several_boxes_is_decided_box_by_box(tmp_path, seed):
         ((second[:, 0] <= second[:, 1]) & (second[:, 2] >= -3)).any(),
     )
     assert verdicts(path, subject) == [Verdict.VIOLATED if bad else Verdict.HOLDS for bad in unsafe]
+
+
+@pytest.mark.parametrize(
+    ("said", "broken"),
+    [
+        ("(not (= Y_0 3))", {-1, 0, 1, 2, 4, 5}),
+        ("(not (not (= Y_0 3)))", {3}),
+        ("(not (or (= Y_0 3) (= Y_0 4)))", {-1, 0, 1, 2, 5}),
+        ("(not (and (<= Y_0 4) (not (= Y_0 3))))", {3, 5}),
+    ],
+)
+def test_what_is_not_equal_is_less_or_greater(tmp_path, said, broken):
+    _, subject = network(0)
+    path = tmp_path / "p.vnnlib"
+    path.write_text(DECLARED + f"(assert {said})")
+    (case,) = cases_of(read_specification(path), subject, path, False)
+    y = np.array([[v, 0, 0] for v in range(-1, 6)])
+    assert set(y[holds(case.unsafe, y), 0].tolist()) == broken
 
 
 def test_real_values_go_through_the_networks_scales(tmp_path):

@@ -1,0 +1,124 @@
+#!/usr/bin/env python3
+"""How far do cardinality constraints carry for networks of 1 to 4 bits?  As in VerBiNe's figure 3.
+
+Networks of 196-32-16-10 on MNIST's images at half their width and height, trained by
+firmware_models/networks/low_bits.py (once, into build/low-bits) on the last 8,000 test images; queries on
+the first images that a network gets right, at radii of 1, 3 and 5 gray levels. Engines run one after
+another in child processes with hard limits; every counterexample is replayed, every certificate checked,
+and a contradiction between proof-grade answers ends the run with an error. Times are of the processor, the
+limit is of the wall clock. Skipped, with a word, where ../shared/data is absent.
+
+The paper's form: --images 20 --limit 300
+"""
+# ruff: noqa: E402  (the number of threads must be set, and the checkout found, before the imports)
+
+from __future__ import annotations
+
+import os
+
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[_name] = "1"  # read once, when numpy is loaded; children inherit it
+
+import argparse
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [
+    str(ROOT / part) for part in ("firmware_models", "firmware_models/networks", "host", "benchmarks")
+]
+
+import low_bits
+from side_by_side.queries import DATA, Inputs, Subject, asked
+from side_by_side.runs import Contradiction, Run, Store
+from side_by_side.tables import by_radius, summary
+from verify import compare, usable
+
+from coverify.check import Rejected
+from coverify.cli.network import read_network
+from coverify.verify.errors import BadQuery, EngineFault
+
+RADII = (1, 3, 5)
+ENGINES = "cardinality:minicard,cardinality:cadical,cardinality:pb,bab"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options."""
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    options.add_argument("--engines", default=ENGINES, help=f"engines of coverify verify ({ENGINES})")
+    options.add_argument("--bits", default="1,2,3,4", help="of weights and activations (1,2,3,4)")
+    options.add_argument("--images", type=int, default=3, help="images of a network (3)")
+    options.add_argument("--limit", type=float, default=6.0, help="seconds for one query (6)")
+    options.add_argument("--resume", action="store_true", help="keep what the last run has answered already")
+    folder = ROOT / "build"
+    options.add_argument("--out", type=Path, default=folder, metavar="FOLDER", help=f"({folder})")
+    return options
+
+
+def subject(bits: int, folder: Path, x: np.ndarray, y: np.ndarray) -> Subject:
+    """The network of so many bits, trained if it is not there yet, on the images it was not trained on."""
+    path = folder / f"mnist_{bits}bit.npz"
+    if not path.exists():
+        _, accuracy = low_bits.make(bits, folder, x, y)
+        print(f"{path.name} is trained: {accuracy:.2%} of {low_bits.HELD_OUT} images", file=sys.stderr)
+    held_out = slice(low_bits.HELD_OUT)
+    inputs = Inputs(x[held_out].astype(np.int16), y[held_out])
+    return Subject(f"{bits} bit", read_network(path, "tflm"), inputs, lambda _: RADII)
+
+
+def plot(path: Path, engines: list[str], by_network: dict[str, list[Run]]) -> bool:
+    """For each radius: queries decided, and mean processor time (open ones included), against bits.
+
+    False where matplotlib is not installed.
+    """
+    if find_spec("matplotlib") is None:
+        return False
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4 * len(RADII), 6), layout="constrained")
+    panels = figure.subplots(2, len(RADII), sharex=True, squeeze=False)
+    for column, eps in enumerate(RADII):
+        for engine in engines:
+            cells = [[r for r in runs if (r.engine, r.eps) == (engine, eps)] for runs in by_network.values()]
+            decided = [sum(r.verdict != "UNKNOWN" for r in own) for own in cells]
+            panels[0, column].plot(list(by_network), decided, marker="o", label=engine)
+            times = [max(1e-3, float(np.mean([r.cpu_s for r in own]))) for own in cells]
+            panels[1, column].plot(list(by_network), times, marker="o", label=engine)
+        panels[0, column].set(title=f"radius {eps}", ylabel="decided")
+        panels[1, column].set(ylabel="mean processor time, s", yscale="log")
+    panels[0, 0].legend(fontsize="small")
+    figure.savefig(path, dpi=120)
+    return True
+
+
+def main() -> int:
+    """Measure, print the tables, draw; 1 where answers contradict each other, or evidence does not hold."""
+    options = parser().parse_args()
+    if not DATA.is_dir():
+        print("verbine.py is skipped: ../shared/data is absent")
+        return 0
+    x, y = low_bits.mnist(DATA / "mnist")
+    store, console = Store(options.out / "verbine-bench.jsonl", options.resume), Console(width=120)
+    by_network: dict[str, list[Run]] = {}
+    try:
+        engines = usable(options.engines.split(","))
+        for bits in map(int, options.bits.split(",")):
+            network = subject(bits, options.out / "low-bits", x, y)
+            queries = asked(network, options.images, None, 1)
+            runs = compare(queries, engines, options.limit, store, Console(stderr=True))
+            by_network[network.name] = runs
+            console.print(summary(network.name, engines, runs), by_radius(network.name, engines, runs))
+    except (BadQuery, Contradiction, Rejected, EngineFault) as error:
+        print(f"verbine.py: {error}", file=sys.stderr)
+        return 1
+    if not plot(options.out / "verbine.png", engines, by_network):
+        print("no plot: matplotlib is not installed (pip install 'coverify[bench]')", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,256 @@
+"""The study of widths on the command line: networks, a campaign for each, what differs, the device."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coverify.cli.campaign import How, carry_out
+from coverify.cli.outcome import Output, versions
+from coverify.cli.study_device import Trial, agreed
+from coverify.cli.study_networks import Width
+from coverify.cli.study_options import Data, Options, prepared
+from coverify.cli.verify import robustness_work
+from coverify.files import replace_file
+from coverify.report import CarriedRow, ChangeRow, Query, Result, Study, WidthRow, write_result
+from coverify.report.curve_plot import draw_charts
+from coverify.report.study_plot import widths_chart
+from coverify.report.verdict import Verdict
+from coverify.study.float_network import FloatNetwork
+from coverify.study.widths import Carried, Standing, carried, changes
+from coverify.verify.engines.packages import PACKAGES
+from coverify.verify.query import I64Array
+from coverify.verify.witness import Witness
+
+_STANDINGS = {"HOLDS": Standing.ROBUST, "VIOLATED": Standing.BROKEN}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The options of the verb beside those of every study."""
+
+    options: Options
+    eps: int
+
+
+@dataclass(frozen=True, eq=False)
+class Answered:
+    """What became of one width's inputs; witnesses: input → pixels; files: input → witness file."""
+
+    width: Width
+    row: WidthRow
+    standings: dict[int, Standing]
+    witnesses: dict[int, I64Array] = field(default_factory=dict)
+    files: dict[int, str] = field(default_factory=dict)
+
+
+def studied(asked: Asked, output: Output) -> Result:
+    """The whole study.  Raises BadInput, Interrupted."""
+    out = asked.options.folder(output)
+    data, original, widths = prepared(asked.options, out)
+    answers = [_answered(asked, data, width, out) for width in widths]
+    study = _study(asked, data, original, answers)
+    study, contradicted = _on_device(asked, data, answers, study, output)
+    draw_charts(out, {"bits": widths_chart(study)})
+    n_open = sum(row.open for row in study.widths)
+    verdict: Verdict = "MISMATCH" if contradicted else "UNKNOWN" if n_open else "OK"
+    return Result(
+        verb="study-bits",
+        verdict=verdict,
+        message=_message(study, n_open, contradicted),
+        model=study.original,
+        samples=len(data.labels),
+        study=study,
+        not_covered=("inputs outside the boxes asked about", *_not_deployed(asked, widths)),
+        versions=versions(*(package.distribution for package in PACKAGES.values())),
+        seed=asked.options.seed,
+    )
+
+
+def _answered(asked: Asked, data: Data, width: Width, out: Path) -> Answered:
+    """Ask one width about every input that it classifies correctly."""
+    options = asked.options
+    classes = width.classes(data.pixels)
+    right = classes == data.labels
+    standings = {i: Standing.OPEN if right[i] else Standing.WRONG for i in data.indices}
+    folder = out / width.stem
+    rows: Sequence[Query] = ()
+    tried = [i for i in data.indices if right[i]]
+    if tried:
+        inputs = _inputs_file(width, data, out)
+        index = ",".join(map(str, tried))
+        work = robustness_work(width.path, "tflm", inputs, index, asked.eps, folder, options.seed)
+        how = How(options.engine, options.timeout_s, options.seed, options.jobs)
+        result = carry_out(work, how, Output(None, folder))
+        write_result(folder, result)
+        rows = [row for row in result.queries or () if row.index in standings and row.eps == asked.eps]
+    witnesses, files = {}, {}
+    for query in rows:
+        assert query.index is not None
+        standings[query.index] = _STANDINGS.get(query.verdict, Standing.OPEN)
+        if query.proof and query.proof.endswith("not proof-grade"):
+            standings[query.index] = Standing.OPEN
+        if query.witness is not None:
+            files[query.index] = f"{width.stem}/{query.witness}"
+            x = Witness.read(folder / query.witness).x.reshape(-1).astype(np.int64)
+            witnesses[query.index] = x + width.shift
+    return Answered(width, _row(width, data, right, standings, rows), standings, witnesses, files)
+
+
+def _inputs_file(width: Width, data: Data, out: Path) -> Path:
+    """The inputs as the network's file takes them; written once."""
+    codes = (data.pixels - width.shift).astype(np.int8 if width.deployable else np.uint8)
+    shape = width.network.subject.shape if width.deployable else (codes.shape[1],)
+    stream = io.BytesIO()
+    np.savez(stream, x=codes.reshape(len(codes), *shape), y=data.labels)
+    digest = hashlib.sha256(codes.tobytes() + data.labels.tobytes()).hexdigest()[:8]
+    path = out / "networks" / f"inputs-{'int8' if width.deployable else 'pixels'}-{digest}.npz"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.is_file():
+        replace_file(path, stream.getvalue())
+    return path
+
+
+def _row(
+    width: Width, data: Data, right: NDArray[np.bool_], standings: dict[int, Standing], rows: Sequence[Query]
+) -> WidthRow:  # fmt: skip
+    counts = {kind: sum(found is kind for found in standings.values()) for kind in Standing}
+    return WidthRow(
+        scheme=width.scheme,
+        bits=width.bits,
+        model=width.network.ref,
+        samples=len(data.labels),
+        right=int(right.sum()),
+        wrong=counts[Standing.WRONG],
+        robust=counts[Standing.ROBUST],
+        broken=counts[Standing.BROKEN],
+        open=counts[Standing.OPEN],
+        time_s=sum(row.time_s for row in rows),
+        folder=width.stem,
+    )
+
+
+def by_scheme(answers: Sequence[Answered]) -> dict[str, list[Answered]]:
+    """The widths of every scheme, fewest bits first."""
+    found: dict[str, list[Answered]] = {}
+    for answer in sorted(answers, key=lambda a: a.width.bits):
+        found.setdefault(answer.width.scheme, []).append(answer)
+    return found
+
+
+def _study(asked: Asked, data: Data, original: FloatNetwork | None, answers: Sequence[Answered]) -> Study:
+    changed: list[ChangeRow] = []
+    rows: list[CarriedRow] = []
+    for group in by_scheme(answers).values():
+        changed += _changes(data, group)
+        rows += [_carried_row(group, found) for found in _carried(data, group)]
+    right = None if original is None else int((original.classes(data.pixels) == data.labels).sum())
+    return Study(
+        kind="bits",
+        eps=asked.eps,
+        original=asked.options.original(original),
+        original_right=right,
+        widths=tuple(answer.row for answer in answers),
+        changes=tuple(changed),
+        carried=tuple(rows),
+    )
+
+
+def _changes(data: Data, group: Sequence[Answered]) -> list[ChangeRow]:
+    rows = []
+    for change in changes([answer.standings for answer in group]):
+        robust, broken = group[change.robust], group[change.broken]
+        predicted = broken.width.classes(broken.witnesses[change.index][None])[0]
+        rows.append(
+            ChangeRow(
+                index=change.index,
+                scheme=robust.width.scheme,
+                robust_bits=robust.width.bits,
+                broken_bits=broken.width.bits,
+                label=int(data.labels[change.index]),
+                predicted=int(predicted),
+                witness=broken.files[change.index],
+            )
+        )
+    return rows
+
+
+def _carried(data: Data, group: Sequence[Answered]) -> list[Carried]:
+    def keeps(number: int, index: int, x: I64Array) -> bool:
+        return int(group[number].width.classes(x[None])[0]) == int(data.labels[index])
+
+    return carried([a.witnesses for a in group], [a.standings for a in group], keeps)
+
+
+def _carried_row(group: Sequence[Answered], found: Carried) -> CarriedRow:
+    first, second = group[found.first].width, group[found.second].width
+    return CarriedRow(
+        scheme=first.scheme,
+        from_bits=first.bits,
+        to_bits=second.bits,
+        tried=found.tried,
+        breaking=found.breaking,
+    )
+
+
+def _on_device(
+    asked: Asked, data: Data, answers: Sequence[Answered], study: Study, output: Output
+) -> tuple[Study, bool]:
+    """The study with what the device says of every witness at every deployable width; is it contradicted?"""
+    deployed = [answer for answer in answers if answer.width.deployable]
+    if asked.options.device is None or not deployed:
+        return study, False
+    trials = []
+    for group in by_scheme(deployed).values():
+        keys = [(a.width.scheme, a.width.bits, i) for a in group for i in sorted(a.witnesses)]
+        if not keys:
+            continue
+        xs = np.array([a.witnesses[i] for a in group for i in sorted(a.witnesses)]).reshape(len(keys), -1)
+        trials += [Trial(answer.width, keys, xs) for answer in group]
+    said = agreed(asked.options.device, trials, output)
+
+    def both(scheme: str, first: int, second: int, index: int) -> bool:
+        """Do both networks give, on the device, the reference's output for the witness of the first?"""
+        key = (scheme, first, index)
+        return said[scheme, first][key] and said[scheme, second][key]
+
+    def change(row: ChangeRow) -> ChangeRow:
+        if (row.scheme, row.robust_bits) not in said:
+            return row
+        done = both(row.scheme, row.broken_bits, row.robust_bits, row.index)
+        return row.model_copy(update={"on_device": "CONFIRMED" if done else "REFUTED"})
+
+    def carry(row: CarriedRow) -> CarriedRow:
+        if (row.scheme, row.from_bits) not in said:
+            return row
+        first = next(a for a in deployed if (a.width.scheme, a.width.bits) == (row.scheme, row.from_bits))
+        second = next(a for a in deployed if (a.width.scheme, a.width.bits) == (row.scheme, row.to_bits))
+        tried = [i for i in first.witnesses if second.standings.get(i) is not Standing.WRONG]
+        n = sum(both(row.scheme, row.from_bits, row.to_bits, i) for i in tried)
+        return row.model_copy(update={"on_device": n})
+
+    found = {"changes": tuple(map(change, study.changes)), "carried": tuple(map(carry, study.carried))}
+    wrong = any(not all(by_key.values()) for by_key in said.values())
+    return study.model_copy(update=found), wrong
+
+
+def _message(study: Study, n_open: int, contradicted: bool) -> str:
+    if contradicted:
+        return "the device computes other outputs than the reference on some witness"
+    lost = sum(row.lost for row in study.changes)
+    said = f"{len(study.widths)} networks; {lost} times robust at a width and broken with more bits"
+    return said + (f"; {n_open} queries are open" if n_open else "")
+
+
+def _not_deployed(asked: Asked, widths: Sequence[Width]) -> list[str]:
+    n = sum(not width.deployable for width in widths)
+    gaps = [f"the device: {n} of {len(widths)} networks are fixed-point ones that none runs"] if n else []
+    if asked.options.device is None:
+        gaps.append("the device: none was given (--device)")
+    return gaps

@@ -1,0 +1,57 @@
+"""Does the device give the reference's outputs on counterexamples, at their own width and at others?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+
+import numpy as np
+
+from coverify.boards.device import open_foreign
+from coverify.cli.devices import is_foreign, load, opened
+from coverify.cli.network import Tflite
+from coverify.cli.outcome import Output
+from coverify.cli.study_networks import PIXEL_ZERO, Width
+from coverify.conformance.foreign import ForeignRunner
+from coverify.conformance.stepping import Runner
+from coverify.verify.query import I64Array
+
+Key = tuple[str, int, int]
+"""Scheme, bits and input of a counterexample."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """Run every x, pixels int64 [N, n_input], on one network; keys: what each x is."""
+
+    width: Width
+    keys: Sequence[Key]
+    xs: I64Array
+
+
+def agreed(url: str, trials: Sequence[Trial], output: Output) -> dict[tuple[str, int], dict[Key, bool]]:
+    """Per network (scheme, bits) and counterexample: is the device's output, byte for byte, the reference's?
+
+    Raises what the link and the device raise.
+    """
+    found = {}
+    for trial in trials:
+        network = trial.width.network
+        assert isinstance(network, Tflite)
+        expected = trial.width.outputs(trial.xs)
+        with ExitStack() as stack:
+            runner: Runner
+            if is_foreign(url):
+                foreign = stack.enter_context(closing(open_foreign(url)))
+                runner = ForeignRunner(foreign, network.reference.model)
+            else:
+                device = stack.enter_context(opened(url, None, output, network.reference.model))
+                runner = load(device, network.reference.model, output)
+            same = {}
+            for key, x, want in zip(trial.keys, trial.xs, expected, strict=True):
+                codes = network.shaped((x - PIXEL_ZERO).astype(np.int8)).astype(np.int8)
+                got = runner.run(codes).reshape(-1).astype(np.int64)
+                same[key] = bool(np.array_equal(got, want))
+        found[trial.width.scheme, trial.width.bits] = same
+    return found

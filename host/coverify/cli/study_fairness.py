@@ -1,0 +1,215 @@
+"""The study of fairness on the command line: the largest gap between copies at each width, and the device."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from coverify.cli.outcome import Bar, Output, progress_bar, versions
+from coverify.cli.study_device import Trial, agreed
+from coverify.cli.study_networks import Width
+from coverify.cli.study_options import Data, Options, prepared
+from coverify.cli.verify import parse_indices
+from coverify.errors import BadInput
+from coverify.files import replace_file
+from coverify.report import GapRow, Result, Study
+from coverify.report.curve_plot import draw_charts
+from coverify.report.study_plot import gaps_chart
+from coverify.report.verdict import Verdict
+from coverify.study.gap import Gap, largest
+from coverify.study.twins import Group, Twins, groups
+from coverify.verify.engines.packages import PACKAGES
+from coverify.verify.query import I64Array, Outcome, Robustness
+from coverify.verify.worker import Worker
+from tflm_int8.program.primitives import Program
+
+FEW: Final = 4
+"""A protected feature with so many different codes in the data takes these alone."""
+MAX_ASSIGNMENTS: Final = 64
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The options of the verb beside those of every study."""
+
+    options: Options
+    eps: int | None
+    protected: str
+    score: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class Protected:
+    """features: their numbers; values: the codes of each, None for all of its range."""
+
+    features: tuple[int, ...]
+    values: tuple[tuple[int, ...] | None, ...]
+
+    @staticmethod
+    def of(text: str, pixels: I64Array) -> Protected:
+        """Raises BadInput."""
+        features = tuple(parse_indices(text, pixels.shape[1], "--protected"))
+        codes = [tuple(np.unique(pixels[:, k]).tolist()) for k in features]
+        values = tuple(found if len(found) <= FEW else None for found in codes)
+        n = int(np.prod([len(v) for v in values if v is not None]))
+        if n > MAX_ASSIGNMENTS:
+            raise BadInput(f"--protected {text}: {n} assignments; at most {MAX_ASSIGNMENTS} are asked about")
+        if all(len(found) == 1 for found in codes):
+            raise BadInput(f"--protected {text}: the data have one value of it, two are needed")
+        return Protected(features, values)
+
+    def assignments(self, pixels: I64Array) -> list[tuple[int, ...]]:
+        """What the protected features may be together; a range is tried at its ends and its middle."""
+        choices = []
+        for k, found in zip(self.features, self.values, strict=True):
+            lo, hi = int(pixels[:, k].min()), int(pixels[:, k].max())
+            choices.append(found if found is not None else (lo, (lo + hi) // 2, hi))
+        return list(product(*choices))
+
+
+def studied(asked: Asked, output: Output) -> Result:
+    """The whole study.  Raises BadInput."""
+    options = asked.options
+    out = options.folder(output)
+    data, original, widths = prepared(options, out)
+    protected = Protected.of(asked.protected, data.pixels)
+    rows, gaps = [], []
+    with progress_bar(output) as progress:
+        bar = Bar(progress, "networks")
+        for width in widths:
+            gap = _gap(asked, data, protected, width)
+            gaps.append(gap)
+            rows.append(_row(data, protected, width, gap, out))
+            bar(len(rows), len(widths))
+    rows = _on_device(options, widths, gaps, rows, output)
+    study = Study(
+        kind="fairness",
+        eps=asked.eps,
+        original=options.original(original),
+        original_right=None
+        if original is None
+        else int((original.classes(data.pixels) == data.labels).sum()),
+        protected=protected.features,
+        gaps=tuple(rows),
+    )
+    draw_charts(out, {"fairness": gaps_chart(study)})
+    n_open = sum(not row.closed for row in rows)
+    contradicted = any(row.on_device == "REFUTED" for row in rows)
+    verdict: Verdict = "MISMATCH" if contradicted else "UNKNOWN" if n_open else "OK"
+    return Result(
+        verb="study-fairness",
+        verdict=verdict,
+        message=f"the largest gap is known exactly of {len(rows) - n_open} of {len(rows)} networks",
+        model=study.original,
+        samples=len(data.labels),
+        study=study,
+        not_covered=("inputs outside the data's ranges, features beside those named", *_gaps_said(asked)),
+        versions=versions(*(package.distribution for package in PACKAGES.values())),
+        seed=options.seed,
+    )
+
+
+def _gaps_said(asked: Asked) -> list[str]:
+    return [] if asked.options.device is not None else ["the device: none was given (--device)"]
+
+
+def _score(asked: Asked, width: Width) -> I64Array:
+    """The score's weights: output 1 minus output 0 of two, or the one that was named.  Raises BadInput."""
+    program = width.network.program
+    n = program.sizes()[program.output]
+    score = np.zeros(n, np.int64)
+    if asked.score is not None:
+        if asked.score >= n:
+            raise BadInput(f"--score {asked.score}: {width.network.name} has {n} outputs")
+        score[asked.score] = 1
+    elif n == 2:
+        score[:] = -1, 1
+    else:
+        raise BadInput(f"--score K is needed: {width.network.name} has {n} outputs")
+    return score
+
+
+def _parts(asked: Asked, data: Data, protected: Protected, shift: int) -> list[Group]:
+    """The boxes of both copies, in the network's codes."""
+    lo, hi = data.pixels.min(axis=0), data.pixels.max(axis=0)
+    boxes = [(lo, hi)]
+    if asked.eps is not None:
+        near = [
+            (np.maximum(x - asked.eps, lo), np.minimum(x + asked.eps, hi)) for x in data.pixels[data.indices]
+        ]
+        for box in near:
+            for end, limit in zip(box, (lo, hi), strict=True):
+                end[list(protected.features)] = limit[list(protected.features)]
+        boxes = near
+    values = [None if v is None else [code - shift for code in v] for v in protected.values]
+    return [group for a, b in boxes for group in groups(a - shift, b - shift, protected.features, values)]
+
+
+def _gap(asked: Asked, data: Data, protected: Protected, width: Width) -> Gap:
+    options = asked.options
+    twins = Twins(width.network.program, protected.features, _score(asked, width))
+    parts = _parts(asked, data, protected, width.shift)
+    with Worker(width.network.program, jobs=options.jobs) as worker:
+
+        def decide(program: Program, query: Robustness) -> Outcome:
+            worker.program = program
+            return worker.decide(query, options.engine, options.timeout_s, options.seed)
+
+        gap = largest(twins, parts, decide, options.seed, options.timeout_s)
+    pair = gap.pair[0] + width.shift, gap.pair[1] + width.shift
+    return Gap(gap.at_least, gap.at_most, pair, gap.queries, gap.time_s)
+
+
+def _row(data: Data, protected: Protected, width: Width, gap: Gap, out: Path) -> GapRow:
+    classes = [width.classes(_with(data.pixels, protected, a)) for a in protected.assignments(data.pixels)]
+    pair = np.stack(gap.pair)
+    stream = io.BytesIO()
+    np.savez(stream, x=pair.astype(np.uint8))
+    replace_file(out / f"pair-{width.stem}.npz", stream.getvalue())
+    ends = width.classes(pair)
+    return GapRow(
+        scheme=width.scheme,
+        bits=width.bits,
+        model=width.network.ref,
+        samples=len(data.labels),
+        right=int((width.classes(data.pixels) == data.labels).sum()),
+        flipped=int((np.ptp(np.stack(classes), axis=0) > 0).sum()),
+        at_least=gap.at_least,
+        at_most=gap.at_most,
+        unit=width.unit,
+        queries=gap.queries,
+        time_s=gap.time_s,
+        pair=f"pair-{width.stem}.npz",
+        pair_flips=bool(ends[0] != ends[1]),
+    )
+
+
+def _with(pixels: I64Array, protected: Protected, assignment: tuple[int, ...]) -> I64Array:
+    changed = pixels.copy()
+    changed[:, list(protected.features)] = assignment
+    return changed
+
+
+def _on_device(
+    options: Options, widths: Sequence[Width], gaps: Sequence[Gap], rows: Sequence[GapRow], output: Output
+) -> list[GapRow]:
+    """The rows with whether both copies of the pair get the reference's outputs on the device."""
+    places = [i for i, width in enumerate(widths) if width.deployable]
+    if options.device is None or not places:
+        return list(rows)
+    trials = [
+        Trial(widths[i], [(widths[i].scheme, widths[i].bits, k) for k in (0, 1)], np.stack(gaps[i].pair))
+        for i in places
+    ]
+    said = agreed(options.device, trials, output)
+    found = list(rows)
+    for i in places:
+        same = all(said[widths[i].scheme, widths[i].bits].values())
+        found[i] = rows[i].model_copy(update={"on_device": "CONFIRMED" if same else "REFUTED"})
+    return found

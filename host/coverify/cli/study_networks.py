@@ -1,0 +1,141 @@
+"""Which networks does a study ask? Those that it quantizes from a float one, or the quantized ones given."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from coverify.cli.network import Network, Tflite, read_network
+from coverify.cli.verify import parse_indices
+from coverify.errors import BadInput
+from coverify.files import replace_file
+from coverify.inputs import Pixels
+from coverify.study.affine_scheme import BITS as AFFINE_BITS
+from coverify.study.affine_scheme import affine
+from coverify.study.affine_scheme import output_unit as affine_unit
+from coverify.study.fixed_scheme import BITS as FIXED_BITS
+from coverify.study.fixed_scheme import fixed_point
+from coverify.study.fixed_scheme import output_unit as fixed_unit
+from coverify.study.float_network import FloatNetwork, is_float
+from coverify.study.ranges import Ranges
+from coverify.verify.query import I64Array
+from tflm_int8.program.primitives import Staircase
+
+FIXED, AFFINE, GIVEN = "fixed", "affine", "given"
+PIXEL_ZERO: Final = 128
+"""A pixel minus this is the int8 code that a .tflite network gets."""
+_BATCH: Final = 512
+
+
+@dataclass(frozen=True, eq=False)
+class Width:
+    """A network of the study; its inputs are pixels here, whatever its file takes.
+
+    stem: the name of its folder; path: its file.
+    """
+
+    scheme: str
+    bits: int
+    stem: str
+    path: Path
+    network: Network
+    unit: float | None = None
+    """The real value of one code of the output."""
+
+    @property
+    def deployable(self) -> bool:
+        """Does a device run it?"""
+        return isinstance(self.network, Tflite)
+
+    @property
+    def shift(self) -> int:
+        """Pixel minus input code."""
+        return PIXEL_ZERO if self.deployable else 0
+
+    def outputs(self, pixels: I64Array) -> I64Array:
+        """int64 [N, n_input] → the outputs' codes, int64 [N, n_out]."""
+        parts = [
+            self.network.outputs(pixels[i : i + _BATCH] - self.shift) for i in range(0, len(pixels), _BATCH)
+        ]
+        return np.concatenate(parts)
+
+    def classes(self, pixels: I64Array) -> I64Array:
+        """The index of the output's first maximum: int64 [N]."""
+        found: I64Array = self.outputs(pixels).argmax(axis=1).astype(np.int64)
+        return found
+
+
+def single_float(models: Sequence[Path]) -> bool:
+    """Is it one float network that is asked about?  Raises BadInput for a mixture, TflmError."""
+    floats = [path for path in models if is_float(path)]
+    if floats and len(models) > 1:
+        raise BadInput(f"{floats[0].name} is a float network: give it alone, or quantized ones alone")
+    return bool(floats)
+
+
+def input_range(text: str) -> tuple[float, float]:
+    """The numbers in LO,HI.  Raises BadInput."""
+    try:
+        lo, hi = (float(part) for part in text.split(","))
+    except ValueError as err:
+        raise BadInput(f"--input-range {text}: it must be two numbers, LO,HI") from err
+    if not (lo < hi and abs(lo) <= 1e6 and abs(hi) <= 1e6):
+        raise BadInput(f"--input-range {text}: LO must be less than HI, both within ±1e6")
+    return lo, hi
+
+
+def float_network(path: Path, data: Pixels, ends: str) -> FloatNetwork:
+    """The float network on pixel codes.  Raises BadInput."""
+    network = FloatNetwork.read(path).taking(*input_range(ends))
+    if network.n_input != data.x[0].size:
+        raise BadInput(f"x has {data.x[0].size} values, {path.name} takes {network.n_input}")
+    return network
+
+
+def quantized(network: FloatNetwork, codes: I64Array, bits: str, schemes: str, folder: Path) -> list[Width]:
+    """The networks of every width and scheme, written to `folder`.  Raises BadInput."""
+    wanted = parse_indices(bits, FIXED_BITS[1] + 1, "--bits")
+    names = schemes.split(",")
+    if not set(names) <= {FIXED, AFFINE} or len(set(names)) != len(names):
+        raise BadInput(f"--scheme {schemes}: {FIXED}, {AFFINE}, or both with a comma")
+    ranges = Ranges.of(network, codes)
+    folder.mkdir(parents=True, exist_ok=True)
+    found = []
+    for scheme in names:
+        for n in wanted:
+            if scheme == AFFINE and n > AFFINE_BITS[1]:
+                continue
+            content = (
+                fixed_point(network, ranges, n).content if scheme == FIXED else affine(network, ranges, n)
+            )
+            path = folder / f"{scheme}-b{n}{'.npz' if scheme == FIXED else '.tflite'}"
+            if not path.is_file() or path.read_bytes() != content:
+                replace_file(path, content)
+            unit = fixed_unit(network, ranges, n) if scheme == FIXED else affine_unit(ranges, n)
+            found.append(Width(scheme, n, path.stem, path, read_network(path, "tflm"), unit))
+    if not found:
+        raise BadInput(f"--bits {bits}: there is no {schemes} network of these widths")
+    return found
+
+
+def given(models: Sequence[Path], data: Pixels) -> list[Width]:
+    """Quantized networks as their files hold them, fewest bits first.  Raises BadInput, TflmError."""
+    found = []
+    for path in models:
+        network = read_network(path, "tflm")
+        if network.program.n_input != data.x[0].size:
+            raise BadInput(f"x has {data.x[0].size} values, {path.name} takes {network.program.n_input}")
+        rules = [step.rule for step in network.program.steps if isinstance(step, Staircase)]
+        bits = int(rules[0].hi - rules[0].lo).bit_length() if rules else 8
+        stem = re.sub(r"[^A-Za-z0-9_.-]", "_", path.stem)[:100].strip(".") or "network"
+        found.append(Width(GIVEN, bits, stem, path, network))
+    found.sort(key=lambda width: width.bits)
+    for what in ([w.stem for w in found], [w.bits for w in found]):
+        if len(set(what)) != len(what):
+            raise BadInput(f"two networks of one name or width: {', '.join(map(str, what))}")
+    return found

@@ -1,0 +1,91 @@
+"""What every study is told (networks, inputs, widths, engine, device), made into networks and data."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from coverify.cli.network import read_network
+from coverify.cli.outcome import Output
+from coverify.cli.study_networks import Width, float_network, given, quantized, single_float
+from coverify.cli.verify import parse_indices
+from coverify.errors import BadInput
+from coverify.inputs import Pixels, read_pixels
+from coverify.report import ModelRef
+from coverify.study.float_network import FloatNetwork
+from coverify.verify.query import I64Array
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of all studies."""
+
+    models: Sequence[Path]
+    inputs: Path
+    bits: str
+    scheme: str
+    index: str | None
+    calibration: Path | None
+    input_range: str
+    engine: str
+    timeout_s: float
+    jobs: int
+    seed: int
+    device: str | None
+
+    def folder(self, output: Output) -> Path:
+        """The folder of the study, made if missing.  Raises BadInput."""
+        if output.out is None:
+            raise BadInput("--out DIR is needed: a study is several networks and what was found about them")
+        output.out.mkdir(parents=True, exist_ok=True)
+        return output.out
+
+    def original(self, network: FloatNetwork | None) -> ModelRef | None:
+        """The float network as a result names it."""
+        if network is None:
+            return None
+        digest = hashlib.sha256(self.models[0].read_bytes()).hexdigest()
+        return ModelRef(file=network.name, sha256=digest)
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """pixels: int64 [N, n_input]; labels: int64 [N]; indices: those that are asked about."""
+
+    pixels: I64Array
+    labels: I64Array
+    indices: list[int]
+
+
+def prepared(options: Options, out: Path) -> tuple[Data, FloatNetwork | None, list[Width]]:
+    """The inputs, the float network where there is one, and the quantized ones.  Raises BadInput."""
+    n_input = None
+    single = single_float(options.models)
+    if single:
+        n_input = FloatNetwork.read(options.models[0]).n_input
+    pixels = _pixels(options.inputs, n_input, options.models)
+    if pixels.y is None:
+        raise BadInput(f"{options.inputs}: there are no labels y, without which there is no accuracy")
+    flat = pixels.x.reshape(len(pixels.x), -1).astype(np.int64)
+    data = Data(flat, pixels.y, parse_indices(options.index, len(flat)))
+    if not single:
+        return data, None, given(options.models, pixels)
+    network = float_network(options.models[0], pixels, options.input_range)
+    codes = flat
+    if options.calibration is not None:
+        codes = (
+            _pixels(options.calibration, n_input, options.models)
+            .x.reshape(-1, network.n_input)
+            .astype(np.int64)
+        )
+    return data, network, quantized(network, codes, options.bits, options.scheme, out / "networks")
+
+
+def _pixels(path: Path, n_input: int | None, models: Sequence[Path]) -> Pixels:
+    if n_input is None:
+        n_input = read_network(models[0], "tflm").program.n_input
+    return read_pixels(path, n_input)

@@ -1,0 +1,71 @@
+"""How do accuracy and robust accuracy go with the number of bits? Geometry; the templates draw it as SVG."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from coverify.report.curve_plot import BOTTOM, DASHES, LEFT, RIGHT, TOP, Chart, Line, Mark
+from coverify.report.plain import plain
+from coverify.report.study_rows import Study, WidthRow
+
+
+def widths_chart(study: Study) -> Chart | None:
+    """Shares against bits, lines for each scheme; None for fewer than two widths."""
+    all_bits = sorted({row.bits for row in study.widths})
+    if len(all_bits) < 2:
+        return None
+    first, last = all_bits[0], all_bits[-1]
+    lines: list[Line] = []
+    for scheme in dict.fromkeys(row.scheme for row in study.widths):
+        rows = sorted((row for row in study.widths if row.scheme == scheme), key=lambda row: row.bits)
+        n = len(lines)
+        lines.append(_line(f"{scheme}: accuracy", rows, lambda r: r.accuracy, n, first, last))
+        lines.append(_line(f"{scheme}: robust", rows, lambda r: r.robust_accuracy[0], n + 1, first, last))
+        if any(row.open for row in rows):
+            name = f"{scheme}: robust or open"
+            lines.append(_line(name, rows, lambda r: r.robust_accuracy[1], n + 2, first, last))
+    marks = tuple(Mark(_x(bits, first, last), str(bits)) for bits in all_bits)
+    shares = tuple(Mark(_y(k / 4), f"{25 * k} %") for k in range(5))
+    title = f"Accuracy and robust accuracy against bits, ε = {study.eps}"
+    return Chart(title, "bits", "inputs", marks, shares, (), tuple(lines))
+
+
+def gaps_chart(study: Study) -> Chart | None:
+    """The largest gap in real numbers against bits: seen, and proved where that is another; None for few."""
+    rows = [row for row in study.gaps if row.unit is not None]
+    all_bits = sorted({row.bits for row in rows})
+    if len(all_bits) < 2:
+        return None
+    first, last = all_bits[0], all_bits[-1]
+    top = max(row.at_most * (row.unit or 0.0) for row in rows) or 1.0
+    lines: list[Line] = []
+    for scheme in dict.fromkeys(row.scheme for row in rows):
+        group = sorted((row for row in rows if row.scheme == scheme), key=lambda row: row.bits)
+        for end in ("at_least", "at_most"):
+            if end == "at_most" and all(row.closed for row in group):
+                continue
+            values = [(row.bits, getattr(row, end) * (row.unit or 0.0)) for row in group]
+            points = " ".join(f"{_x(bits, first, last):g},{_y(value / top):g}" for bits, value in values)
+            told = ", ".join(f"{bits} bits: {value:.3f}" for bits, value in values)
+            name = f"{scheme}: {'largest gap' if end == 'at_least' else 'proved at most'}"
+            n = len(lines)
+            lines.append(Line(plain(name, 60), points, DASHES[n % len(DASHES)], f"l{n % 8}", told))
+    marks = tuple(Mark(_x(bits, first, last), str(bits)) for bits in all_bits)
+    shares = tuple(Mark(_y(k / 4), f"{top * k / 4:.2g}") for k in range(5))
+    return Chart("Largest gap between copies", "bits", "gap of the score", marks, shares, (), tuple(lines))
+
+
+def _line(
+    name: str, rows: Sequence[WidthRow], share: Callable[[WidthRow], float], n: int, first: int, last: int
+) -> Line:
+    points = " ".join(f"{_x(row.bits, first, last):g},{_y(share(row)):g}" for row in rows)
+    told = ", ".join(f"{row.bits} bits: {100 * share(row):.1f} %" for row in rows)
+    return Line(plain(name, 60), points, DASHES[n % len(DASHES)], f"l{n % 8}", told)
+
+
+def _x(bits: int, first: int, last: int) -> float:
+    return round(LEFT + (bits - first) / (last - first) * (RIGHT - LEFT), 2)
+
+
+def _y(share: float) -> float:
+    return round(BOTTOM - share * (BOTTOM - TOP), 2)

@@ -1,0 +1,136 @@
+"""What a study of several quantized networks found: one row per width, and what differs between them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from coverify.report.rows import MAX_ROWS, Count, ModelRef, Row, Seconds, Text
+from coverify.report.verdict import Verdict
+
+
+class WidthRow(Row):
+    """One network: how many of `samples` classes are right, and what became of the inputs asked about."""
+
+    scheme: Text
+    bits: Count
+    model: ModelRef
+    samples: Count
+    right: Count
+    wrong: Count
+    robust: Count
+    broken: Count
+    open: Count
+    time_s: Seconds = 0.0
+    folder: Text | None = None
+    """Where its queries and witnesses are, within the study's folder."""
+
+    @model_validator(mode="after")
+    def _no_more_than_samples(self) -> WidthRow:
+        if self.right > self.samples:
+            raise ValueError("more classes are right than there are samples")
+        return self
+
+    @property
+    def asked(self) -> int:
+        """How many inputs were asked about."""
+        return self.wrong + self.robust + self.broken + self.open
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return f"{self.scheme} {self.bits} bits"
+
+    @property
+    def accuracy(self) -> float:
+        """The share of classes that are right."""
+        return self.right / self.samples if self.samples else 0.0
+
+    @property
+    def robust_accuracy(self) -> tuple[float, float]:
+        """The share that is right and robust: proved, and possible where queries are open."""
+        n = self.asked or 1
+        return self.robust / n, (self.robust + self.open) / n
+
+
+class ChangeRow(Row):
+    """Input `index` is robust in one network and broken, by a witness, in its neighbour of another width."""
+
+    index: Count
+    scheme: Text
+    robust_bits: Count
+    broken_bits: Count
+    label: Count
+    predicted: Count
+    """The class that the witness gets where it works."""
+    witness: Text
+    on_device: Verdict | None = None
+    """CONFIRMED: on the device the witness breaks the one network and not the other."""
+
+    @property
+    def lost(self) -> bool:
+        """Robust with fewer bits, broken with more."""
+        return self.robust_bits < self.broken_bits
+
+
+class CarriedRow(Row):
+    """Counterexamples of one width tried at another."""
+
+    scheme: Text
+    from_bits: Count
+    to_bits: Count
+    tried: Count
+    breaking: Count
+    on_device: Count | None = None
+    """How many of `tried` got the same class on the device as in the reference, at both widths."""
+
+
+class GapRow(Row):
+    """The largest difference of a score between two copies that differ in protected features alone, in codes.
+
+    at_least: of a pair that was run (the file `pair`); at_most: proved. unit: the real value of one code.
+    flipped: of `samples` inputs, those whose class changes with the protected features alone.
+    """
+
+    scheme: Text
+    bits: Count
+    model: ModelRef
+    samples: Count
+    right: Count
+    flipped: Count
+    at_least: Count
+    at_most: Count
+    unit: Annotated[float, Field(gt=0)] | None = None
+    queries: Count = 0
+    time_s: Seconds = 0.0
+    pair: Text | None = None
+    pair_flips: bool = False
+    """Do the two copies of the pair get different classes?"""
+    on_device: Verdict | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> GapRow:
+        if self.at_least > self.at_most:
+            raise ValueError("a gap that was seen is larger than the one proved")
+        return self
+
+    @property
+    def closed(self) -> bool:
+        """Is it known exactly?"""
+        return self.at_least == self.at_most
+
+
+class Study(Row):
+    """What was studied; `original`: the float network, where there is one."""
+
+    kind: Literal["bits", "fairness"]
+    eps: Count | None = None
+    """None: all inputs of the data's ranges."""
+    original: ModelRef | None = None
+    original_right: Count | None = None
+    widths: Annotated[tuple[WidthRow, ...], Field(max_length=1000)] = ()
+    changes: Annotated[tuple[ChangeRow, ...], Field(max_length=MAX_ROWS)] = ()
+    carried: Annotated[tuple[CarriedRow, ...], Field(max_length=MAX_ROWS)] = ()
+    protected: Annotated[tuple[Count, ...], Field(max_length=100)] = ()
+    gaps: Annotated[tuple[GapRow, ...], Field(max_length=1000)] = ()

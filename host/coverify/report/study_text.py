@@ -1,0 +1,121 @@
+"""What does the terminal say of a study? A table of widths, the changes between them, carried witnesses."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from coverify.report.plain import plain, seconds
+from coverify.report.study_rows import GapRow, Study
+
+MAX_LINES: Final = 40
+
+
+def render_study(study: Study, console: Console) -> None:
+    """Print it."""
+    if study.original is not None:
+        right = "" if study.original_right is None else f", {study.original_right} right"
+        console.print(Text(f"float    {plain(study.original.file)}{right}", style="dim"))
+    _widths(study, console)
+    _changes(study, console)
+    _carried(study, console)
+    _gaps(study, console)
+
+
+def _titled(title: str, *columns: str) -> Table:
+    table = Table(
+        title=Text(title, style="bold"), title_justify="left", box=None, pad_edge=False, header_style="dim"
+    )
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="left" if i == 0 else "right", overflow="fold")
+    return table
+
+
+def percent(low: float, high: float) -> str:
+    """`53.0 %`, or `53.0–55.0 %` where something is open."""
+    return f"{100 * low:.1f} %" if low == high else f"{100 * low:.1f}–{100 * high:.1f} %"
+
+
+def _widths(study: Study, console: Console) -> None:
+    if not study.widths:
+        return
+    table = _titled(
+        f"Accuracy and robust accuracy, eps {study.eps}",
+        "network", "bits", "accuracy", "robust accuracy", "robust", "broken", "wrong", "open", "time",
+    )  # fmt: skip
+    for row in study.widths:
+        counts = (row.robust, row.broken, row.wrong, row.open)
+        accuracy = f"{100 * row.accuracy:.2f} %"
+        table.add_row(
+            plain(row.scheme), str(row.bits), accuracy, percent(*row.robust_accuracy),
+            *map(str, counts), seconds(row.time_s),
+        )  # fmt: skip
+    console.print()
+    console.print(table)
+
+
+def _changes(study: Study, console: Console) -> None:
+    rows = sorted(study.changes, key=lambda row: not row.lost)
+    if not rows:
+        return
+    lost = sum(row.lost for row in rows)
+    table = _titled(
+        f"Neighbouring widths: {lost} times robust and broken with more bits, "
+        f"{len(rows) - lost} times with fewer",
+        "network", "input", "robust at", "broken at", "class", "on the device",
+    )  # fmt: skip
+    for row in rows[:MAX_LINES]:
+        became = f"{row.label} → {row.predicted}"
+        bits = (row.index, row.robust_bits, row.broken_bits)
+        table.add_row(plain(row.scheme), *map(str, bits), became, row.on_device or "–")
+    console.print()
+    console.print(table)
+    if len(rows) > MAX_LINES:
+        console.print(Text(f"… and {len(rows) - MAX_LINES} more", style="dim"))
+
+
+def _carried(study: Study, console: Console) -> None:
+    for scheme in dict.fromkeys(row.scheme for row in study.carried):
+        rows = [row for row in study.carried if row.scheme == scheme]
+        columns = sorted({row.to_bits for row in rows})
+        title = f"Counterexamples of a width (row) that break another (column), {plain(scheme)}"
+        table = _titled(title, "bits", *map(str, columns))
+        cells = {(row.from_bits, row.to_bits): f"{row.breaking}/{row.tried}" for row in rows}
+        for bits in sorted({row.from_bits for row in rows}):
+            table.add_row(str(bits), *(cells.get((bits, column), "–") for column in columns))
+        console.print()
+        console.print(table)
+        known = [row for row in rows if row.on_device is not None]
+        if known:
+            same = sum(row.on_device or 0 for row in known), sum(row.tried for row in known)
+            console.print(Text(f"on the device {same[0]} of {same[1]} have the reference's classes"))
+
+
+def gap_text(row: GapRow) -> tuple[str, str]:
+    """The gap in codes and in real numbers, a range where it is not known exactly."""
+    ends = (row.at_least,) if row.closed else (row.at_least, row.at_most)
+    real = "–" if row.unit is None else "–".join(f"{end * row.unit:.3f}" for end in ends)
+    return "–".join(map(str, ends)), real
+
+
+def _gaps(study: Study, console: Console) -> None:
+    if not study.gaps:
+        return
+    names = ", ".join(map(str, study.protected))
+    table = _titled(
+        f"Largest gap between copies that differ in feature {names} alone",
+        "network", "bits", "accuracy", "gap, codes", "gap, real", "inputs flipped", "pair flips", "device",
+        "time",
+    )  # fmt: skip
+    for row in study.gaps:
+        accuracy = f"{100 * row.right / max(1, row.samples):.2f} %"
+        flips = f"{row.flipped} of {row.samples}", "yes" if row.pair_flips else "no"
+        table.add_row(
+            plain(row.scheme), str(row.bits), accuracy, *gap_text(row), *flips,
+            row.on_device or "–", seconds(row.time_s),
+        )  # fmt: skip
+    console.print()
+    console.print(table)

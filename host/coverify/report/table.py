@@ -1,0 +1,79 @@
+"""How is a table laid out on a terminal? Numbers, verdicts and file names are never cut.
+
+Columns of prose are folded into lines; all others stay whole. A table that is still too wide for the terminal
+is printed wider than it: a terminal wraps the line, where cutting would print -128 as -12.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from coverify.report.plain import plain
+
+MAX_LINES: Final = 40
+"""Most rows of a table that are printed."""
+MIN_FOLDED: Final = 14
+"""No folded column becomes narrower, in characters."""
+GAP: Final = 2
+"""Spaces between two columns."""
+
+FOLDED: Final = {
+    "name", "where", "evidence", "note", "notes", "lowered to", "kernel", "concrete", "found", "to install",
+    "part", "file", "elements", "example", "query", "engines", "for",
+}  # fmt: skip
+"""Columns whose cells may be broken into lines; all others stay whole."""
+RIGHT: Final = {
+    "op",
+    "samples",
+    "bytes",
+    "differ",
+    "max |Δ|",
+    "cycles",
+    "time",
+    "zero",
+    "certified",
+    "attacked",
+}
+"""Columns of numbers."""
+
+
+def table(title: str, *columns: str) -> Table:
+    """An empty table with these columns."""
+    empty = Table(
+        title=Text(title, style="bold"), title_justify="left", box=None, pad_edge=False, header_style="dim"
+    )
+    for column in columns:
+        right = column in RIGHT
+        whole = column not in FOLDED
+        empty.add_column(column, justify="right" if right else "left", overflow="fold", no_wrap=whole)
+    return empty
+
+
+def cell(value: object) -> Text:
+    """A value as one line; None as a dash."""
+    return Text("–" if value is None else plain(value, 200))
+
+
+def show(filled: Table, n_rows: int, console: Console) -> None:
+    """Print a table, and how many of n_rows rows it leaves out."""
+    console.print()
+    least = narrowest(filled)
+    filled.width = least if least > console.width else None
+    console.print(filled, crop=False)
+    if n_rows > MAX_LINES:
+        console.print(Text(f"… and {n_rows - MAX_LINES} more", style="dim"))
+
+
+def narrowest(filled: Table) -> int:
+    """The fewest characters in a line with which no cell is cut."""
+    widths = []
+    for column in filled.columns:
+        texts = [str(column.header), *(cell.plain for cell in column.cells if isinstance(cell, Text))]
+        width = max(cell_len(text) for text in texts)
+        widths.append(width if column.no_wrap else min(width, MIN_FOLDED))
+    return sum(widths) + GAP * (len(widths) - 1)

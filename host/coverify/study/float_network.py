@@ -1,0 +1,184 @@
+"""Which float network does a file hold? Dense layers with ReLU between them, read as untrusted data.
+
+Two forms. `.npz`: float arrays `w{i}` (out x in) and `b{i}` (out), ReLU after every layer but the last.
+`.tflite` in float32: FULLY_CONNECTED and CONV_2D (unrolled, see unrolled_convolution.py), ReLU after every
+layer but the last, RESHAPE; a SOFTMAX at the end is left out, because it keeps the order of
+the classes. Its inputs are codes 0..255 that stand for lo + code · (hi − lo) / 255: `taking` folds that range
+into the first layer, so that everything behind it sees the codes. Anything else is a BadFloatNetwork.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coverify.npy import BadArray, opened_zip, parse_npy, read_member
+from coverify.study.errors import BadFloatNetwork
+from coverify.study.unrolled_convolution import unrolled
+from tflm_int8 import Model
+from tflm_int8.flatbuffer import Damaged
+from tflm_int8.model import Operator
+
+F64Array = NDArray[np.float64]
+MAX_BYTES: Final = 64 << 20
+MAX_LAYERS: Final = 64
+MAX_CELLS: Final = 1 << 24
+"""Most weights of one layer, unrolled."""
+TOP_CODE: Final = 255
+_NONE, _RELU = 0, 1
+
+
+@dataclass(frozen=True, eq=False)
+class FloatLayer:
+    """x -> weights @ x + bias.  weights: float64 [n_out, n_in]; bias: float64 [n_out]."""
+
+    weights: F64Array
+    bias: F64Array
+
+
+@dataclass(frozen=True, eq=False)
+class FloatNetwork:
+    """Layers with ReLU between them; the class is the index of the first maximum of the last one's output."""
+
+    name: str
+    layers: tuple[FloatLayer, ...]
+
+    @property
+    def n_input(self) -> int:
+        """How many inputs it takes."""
+        return self.layers[0].weights.shape[1]
+
+    @property
+    def n_output(self) -> int:
+        """How many classes it has."""
+        return len(self.layers[-1].bias)
+
+    def activations(self, x: NDArray[np.generic]) -> list[F64Array]:
+        """What every layer gives (after its ReLU), float64 [N, n_out] each, for x [N, n_input]."""
+        value, found = x.astype(np.float64), []
+        for i, layer in enumerate(self.layers):
+            value = value @ layer.weights.T + layer.bias
+            if i + 1 < len(self.layers):
+                value = np.maximum(value, 0.0)
+            found.append(value)
+        return found
+
+    def classes(self, x: NDArray[np.generic]) -> NDArray[np.int64]:
+        """The index of the first maximum for every row of x: int64 [N]."""
+        found: NDArray[np.int64] = self.activations(x)[-1].argmax(axis=1).astype(np.int64)
+        return found
+
+    def taking(self, lo: float, hi: float) -> FloatNetwork:
+        """The same network on codes: code c stands for the real input lo + c · (hi − lo) / 255."""
+        first = self.layers[0]
+        weights = first.weights * ((hi - lo) / TOP_CODE)
+        bias = first.bias + first.weights.sum(axis=1) * lo
+        return replace(self, layers=(FloatLayer(weights, bias), *self.layers[1:]))
+
+    @staticmethod
+    def read(path: Path) -> FloatNetwork:
+        """The network in a file that may be anything.  Raises BadFloatNetwork, TflmError."""
+        layers = _from_npz(path) if path.suffix.lower() == ".npz" else _from_tflite(Model.read(path))
+        return FloatNetwork(path.name, _checked(path.name, layers))
+
+
+def is_float(path: Path) -> bool:
+    """Does the file hold a float network, and not a quantized one? Looks at names and types alone."""
+    if path.suffix.lower() == ".npz":
+        try:
+            with opened_zip(path, MAX_BYTES) as archive:
+                return "shift0.npy" not in archive.namelist()
+        except (BadArray, OSError):
+            return False
+    model = Model.read(path)
+    return bool(model.inputs) and model.tensors[model.inputs[0]].dtype == "float32"
+
+
+def _from_npz(path: Path) -> list[FloatLayer]:
+    try:
+        with opened_zip(path, MAX_BYTES) as archive:
+            infos = archive.infolist()
+            if len(infos) > 2 * MAX_LAYERS or sum(info.file_size for info in infos) > 4 * MAX_BYTES:
+                raise BadArray("it is larger than the networks that are read")
+            arrays = {
+                i.filename.removesuffix(".npy"): parse_npy(read_member(archive, i, MAX_BYTES)) for i in infos
+            }
+    except (BadArray, OSError) as err:
+        raise BadFloatNetwork(path.name, str(err)) from err
+    n = len(infos) // 2
+    if not n or set(arrays) != {f"{what}{i}" for what in "wb" for i in range(n)}:
+        raise BadFloatNetwork(path.name, "it must hold w0, b0, w1, b1, … and nothing else")
+    layers = []
+    for i in range(n):
+        weights, bias = arrays[f"w{i}"], arrays[f"b{i}"]
+        if weights.dtype.kind != "f" or bias.dtype.kind != "f" or weights.ndim != 2 or bias.ndim != 1:
+            raise BadFloatNetwork(path.name, f"w{i} must be a float matrix, b{i} a float vector")
+        layers.append(FloatLayer(weights.astype(np.float64), bias.astype(np.float64)))
+    return layers
+
+
+def _checked(name: str, layers: list[FloatLayer]) -> tuple[FloatLayer, ...]:
+    """The layers, their sizes and numbers checked."""
+    if not 1 <= len(layers) <= MAX_LAYERS:
+        raise BadFloatNetwork(name, f"it has {len(layers)} layers; 1 to {MAX_LAYERS} are read")
+    size = layers[0].weights.shape[1]
+    for i, layer in enumerate(layers):
+        n_out, n_in = layer.weights.shape
+        if n_in != size or len(layer.bias) != n_out or not 0 < layer.weights.size <= MAX_CELLS:
+            raise BadFloatNetwork(name, f"layer {i} is {n_out} x {n_in} with {len(layer.bias)} biases")
+        if not (np.all(np.isfinite(layer.weights)) and np.all(np.isfinite(layer.bias))):
+            raise BadFloatNetwork(name, f"layer {i} holds values that are not finite")
+        if max(np.abs(layer.weights).max(), np.abs(layer.bias).max()) > 1e6:
+            raise BadFloatNetwork(name, f"layer {i} holds values beyond ±1e6")
+        size = n_out
+    return tuple(layers)
+
+
+def _from_tflite(model: Model) -> list[FloatLayer]:
+    """The layers of a float32 .tflite file, in order."""
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise BadFloatNetwork(model.name, "one input and one output are needed")
+    layers: list[FloatLayer] = []
+    current, rectified = model.inputs[0], True
+    for op in model.operators:
+        if not op.inputs or op.inputs[0] != current or len(op.outputs) != 1:
+            raise BadFloatNetwork(model.name, f"op {op.index} {op.name} is not the next of a chain")
+        if op.name in ("FULLY_CONNECTED", "CONV_2D"):
+            if not rectified:
+                raise BadFloatNetwork(model.name, f"there is no ReLU before op {op.index} {op.name}")
+            layer, rectified = _layer(model, op)
+            layers.append(layer)
+        elif op.name == "RELU" and layers and not rectified:
+            rectified = True
+        elif not (op.name == "RESHAPE" or (op.name == "SOFTMAX" and op.index == len(model.operators) - 1)):
+            raise BadFloatNetwork(model.name, f"op {op.index} {op.name} is not read here")
+        current = op.outputs[0]
+    if current != model.outputs[0] or rectified:
+        raise BadFloatNetwork(model.name, "its output must be that of a layer without ReLU (or a softmax)")
+    return layers
+
+
+def _layer(model: Model, op: Operator) -> tuple[FloatLayer, bool]:
+    """A dense layer, or a convolution as one, and whether a ReLU is fused into it."""
+    tensors = [model.tensors[t] if t >= 0 else None for t in (*op.inputs, -1)[:3]]
+    weights, bias = tensors[1], tensors[2]
+    if weights is None or weights.data is None or weights.dtype != "float32" or op.options is None:
+        raise BadFloatNetwork(model.name, f"op {op.index} {op.name} lacks float32 weights or options")
+    matrix = weights.data.astype(np.float64)
+    values = np.zeros(len(matrix)) if bias is None or bias.data is None else bias.data.astype(np.float64)
+    try:
+        if op.name == "CONV_2D":
+            shapes = model.tensors[op.inputs[0]].shape, model.tensors[op.outputs[0]].shape
+            matrix, values = unrolled(matrix, values, *shapes, op.options, MAX_CELLS)
+            activation = op.options.integer(3, "<b")
+        else:
+            activation = op.options.integer(0, "<b")
+    except (Damaged, ValueError) as err:
+        raise BadFloatNetwork(model.name, f"op {op.index} {op.name}: {err}") from err
+    if matrix.ndim != 2 or values.ndim != 1 or activation not in (_NONE, _RELU):
+        raise BadFloatNetwork(model.name, f"op {op.index} {op.name}: fused activation {activation}")
+    return FloatLayer(matrix, values), activation == _RELU

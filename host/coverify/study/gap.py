@@ -1,0 +1,124 @@
+"""How far apart can the scores of two copies be? Splitting, then bisection on exact queries: both bounds.
+
+`at_least` is the gap of a pair that was run; `at_most` is proved for every pair of the groups. They meet
+unless a query was UNKNOWN. A HOLDS that is not proof-grade does not count.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from coverify.study.splitting import Split, fixed, split
+from coverify.study.twins import Group, Twins
+from coverify.verify.bounds import wire_bounds
+from coverify.verify.deadline import Deadline, OutOfTime
+from coverify.verify.errors import CannotDecide
+from coverify.verify.problem import Problem
+from coverify.verify.query import I64Array, Outcome, Robustness, Verdict
+from tflm_int8.program.concrete import run
+from tflm_int8.program.primitives import Program
+
+Decide = Callable[[Program, Robustness], Outcome]
+SAMPLES = 512
+"""Points of a group that are run before anything is asked."""
+
+
+@dataclass(frozen=True, eq=False)
+class Gap:
+    """pair: the inputs of both copies with the gap at_least, int64 [n] each; queries: how many were asked."""
+
+    at_least: int
+    at_most: int
+    pair: tuple[I64Array, I64Array]
+    queries: int
+    time_s: float
+
+    @property
+    def closed(self) -> bool:
+        """Is the largest gap known exactly?"""
+        return self.at_least == self.at_most
+
+
+def largest(
+    twins: Twins, parts: Sequence[Group], decide: Decide, seed: int = 0, split_s: float = 30.0
+) -> Gap:
+    """The largest gap over all groups, of which there is at least one; split_s: for splitting each."""
+    rng = np.random.default_rng(seed)
+    best, point = -1, np.zeros(0, np.int64)
+    for group in parts:
+        found, at = _sampled(twins, group, rng)
+        if found > best:
+            best, point = found, at
+    most, queries, time_s = best, 0, 0.0
+    for group in parts:
+        top, start = _bound(twins, group), time.monotonic()
+        halved = _halved(twins, group, best, split_s)
+        if halved is not None:
+            top = min(top, halved.top)
+            best, point = halved.best, point if halved.point is None else halved.point
+        time_s += time.monotonic() - start
+        floor = best  # below it nothing is asked: a gap was seen, or a query was UNKNOWN
+        while floor < top:
+            middle = (floor + top) // 2
+            outcome = decide(twins.claim(middle), _query(twins, group))
+            queries, time_s = queries + 1, time_s + outcome.time_s
+            if outcome.verdict is Verdict.VIOLATED and outcome.witness is not None:
+                best, point = _better(twins, outcome.witness.astype(np.int64), best, point)
+                floor = max(floor, best)
+            elif outcome.verdict is Verdict.HOLDS and outcome.sound:
+                top = middle
+            else:
+                floor = middle + 1
+        most = max(most, top)
+    return Gap(best, max(best, most), twins.split(point), queries, time_s)
+
+
+def _halved(twins: Twins, group: Group, best: int, split_s: float) -> Split | None:
+    """What splitting says of the group; None where it does not apply or had no time."""
+    if split_s <= 0 or not fixed(group, twins.protected):
+        return None
+    try:
+        return split(twins, group, best, Deadline.in_s(split_s))
+    except (CannotDecide, OutOfTime):
+        return None
+
+
+def _query(twins: Twins, group: Group) -> Robustness:
+    lo = np.concatenate([group.lo, group.other_lo])
+    hi = np.concatenate([group.hi, group.other_hi])
+    middle = ((lo + hi) // 2).astype(np.int16)
+    return Robustness(middle, 0, int((hi - lo).max(initial=0)), lo, hi)
+
+
+def _bound(twins: Twins, group: Group) -> int:
+    """What interval bounds say of the gap."""
+    query, program = _query(twins, group), twins.claim(0)
+    box = wire_bounds(program, query.lo, query.hi)[program.output]
+    return max(0, int(box.hi[1:].max()))
+
+
+def _better(twins: Twins, found: I64Array, best: int, point: I64Array) -> tuple[int, I64Array]:
+    """The larger gap of two, and its point."""
+    gap = twins.gap(found)
+    return (gap, found) if gap > best else (best, point)
+
+
+def _gaps(twins: Twins, points: I64Array) -> I64Array:
+    program = twins.claim(0)
+    largest_of: I64Array = run(program, points)[program.output][:, 1:].max(axis=1)
+    return largest_of
+
+
+def _sampled(twins: Twins, group: Group, rng: np.random.Generator) -> tuple[int, I64Array]:
+    """The best of some random points, among them corners."""
+    query = _query(twins, group)
+    n = len(query.lo)
+    inside = rng.integers(query.lo, query.hi + 1, (SAMPLES, n))
+    corners = np.where(rng.random((SAMPLES, n)) < 0.5, query.lo, query.hi)
+    points = np.concatenate([inside, corners])
+    found = np.concatenate([_gaps(twins, part) for part in Problem(twins.claim(0), query).batches(points)])
+    return int(found.max()), points[int(found.argmax())]

@@ -1,0 +1,88 @@
+"""Where is a part of the box best divided? At a clamp of the logits, or where a bound is loosest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from coverify.verify.dual.claim import Claims
+from coverify.verify.dual.relaxation import Pass, Relaxation
+from coverify.verify.dual.tree import Node
+from coverify.verify.problem import Problem
+from tflm_int8.program.primitives import Staircase, Table
+
+
+@dataclass(frozen=True, eq=False)
+class Branching:
+    """Divisions are (wire, element, last value of the first part)."""
+
+    problem: Problem
+    relaxation: Relaxation
+    claims: Claims
+
+    def looser(self, node: Node, done: Pass, k: int) -> tuple[int, int, int] | None:
+        """Where the bound lies furthest above the network's value: (wire, element, last value of the first
+        part).
+        """
+        assert node.boxes is not None
+        saturated = self.saturated(node)
+        if saturated is not None:
+            return saturated
+        wires = self.problem.wires(done.value[0][k : k + 1].astype(np.int64))
+        best, choice = 0.0, None
+        for wire in done.at:
+            step = self.relaxation.steps[wire - 1]
+            if not isinstance(step, Staircase | Table):
+                continue
+            acc, out = wires[step.source][0], wires[wire][0]
+            nu, xi = done.asked[wire][k], done.multipliers[wire][k]
+            gap = nu * (done.value[wire][k] - out) - xi * (done.at[wire][k] - acc)
+            lo, hi = node.boxes[step.source]
+            y_lo, y_hi = node.boxes[wire]
+            gap = np.where((y_hi > y_lo) & (hi > lo), gap, 0.0)
+            e = int(gap.argmax())
+            if gap[e] > best:
+                best, choice = float(gap[e]), (wire, e, int(acc[e]), int(done.at[wire][k][e]))
+        if choice is None:
+            return self._input_split(node, done, k)
+        wire, e, acc_e, at_e = choice
+        step = self.relaxation.steps[wire - 1]
+        assert isinstance(step, Staircase | Table)
+        low, high = (int(end[e]) for end in node.boxes[step.source])
+        return step.source, e, self._cut(wire, step, e, low, high, (acc_e + at_e) // 2)
+
+    def _cut(self, wire: int, step: Staircase | Table, e: int, lo: int, hi: int, middle: int) -> int:
+        """The last value of the first part: at a kink, else at a stair near the middle; lo <= value < hi."""
+        if isinstance(step, Table):
+            return min(max(middle, lo), hi - 1)
+        edges = self.relaxation.edges[wire][step.channel[e], 1:-1]
+        if lo < edges[0] <= hi:
+            return int(edges[0]) - 1
+        if lo < edges[-1] <= hi:
+            return int(edges[-1]) - 1
+        inside = edges[(edges > lo) & (edges <= hi)]
+        if not len(inside):
+            return (lo + hi) >> 1
+        return int(inside[np.abs(inside - middle).argmin()]) - 1
+
+    def saturated(self, node: Node) -> tuple[int, int, int] | None:
+        """The label's logit at its ceiling or the rival's at its floor is a case of its own."""
+        logits = self.relaxation.logits
+        step = self.relaxation.steps[logits - 1] if logits else None
+        assert node.boxes is not None
+        if not isinstance(step, Staircase) or step.source == 0:
+            return None
+        lo, hi = node.boxes[step.source]
+        for e, end in ((self.claims.label, -1), (node.rival.rival, 0)):
+            edge = int(self.relaxation.edges[logits][step.channel[e], 1:-1][end])
+            if lo[e] < edge <= hi[e]:
+                return step.source, e, edge - 1
+        return None
+
+    def _input_split(self, node: Node, done: Pass, k: int) -> tuple[int, int, int] | None:
+        assert node.boxes is not None
+        lo, hi = node.boxes[0]
+        gain = np.abs(done.asked[0][k]) * (hi - lo) + (hi > lo)
+        e = int(gain.argmax())
+        return (0, e, int(lo[e] + hi[e]) >> 1) if hi[e] > lo[e] else None

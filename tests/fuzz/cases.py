@@ -1,0 +1,321 @@
+#!/usr/bin/env python3
+"""Proofs that bound all cases of the first stairs at once, held against every input of their boxes.
+
+Random fixed-point networks of one or two hidden layers, whose label's bias is moved so that the smallest
+margin in the box, by enumeration, is what the label needs and a little more, or one less. The search is
+weakened (few steps of descent, nothing narrowed), so that cases decide. A verdict must be that of the
+enumeration; the checker must accept every proof, and none of a network with one less, whatever is changed in
+it; and every bound over cases that it then finds must be no less than the form at any input.
+
+    python tests/fuzz/cases.py --networks 1000
+"""
+
+# ruff: noqa: E402  (the tests' own modules must be found before the imports)
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+
+sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parent.parent)]
+
+from certificates import array, members, packed, saved
+
+from coverify.check import Rejected, check
+from coverify.check.certificate import _cases, label_stays
+from coverify.check.certificate import network as read_network
+from coverify.check.proof import Proof
+from coverify.verify.certificate import Certificate
+from coverify.verify.deadline import Deadline, OutOfTime
+from coverify.verify.dual import search
+from coverify.verify.dual.outer import facts
+from coverify.verify.dual.prover import Prover
+from coverify.verify.dual.tree import Script
+from coverify.verify.errors import CannotDecide
+from coverify.verify.fixed_point import FixedPointNetwork
+from coverify.verify.problem import Problem
+from coverify.verify.query import Robustness
+from fixed_point_networks import Arrays, content, layers_of, outputs, points
+
+MAX_POINTS = 120_000
+TOP = (-512, 511)
+"""The range of the outputs."""
+WEAK = {"PLAIN": -1, "ROUNDS": 2, "TIGHTENINGS": 0, "TIGHTEN_EVERY": 1 << 30}
+
+
+@dataclass(frozen=True, eq=False)
+class Tight:
+    """A network whose label just stays within the radius, one whose label just does not, and the query."""
+
+    holds: Arrays
+    violated: Arrays
+    x0: np.ndarray
+    eps: int
+    label: int
+
+    @cached_property
+    def wires(self) -> list[np.ndarray]:
+        """Of the one that holds, at every input."""
+        return wires(self.holds, points(self.x0, self.eps))
+
+    def problem(self, arrays: Arrays) -> Problem:
+        program = FixedPointNetwork.from_bytes(content(arrays)).program
+        return Problem(program, Robustness.around(self.x0, self.label, self.eps, None, 0, 255))
+
+
+def network(rng: np.random.Generator, x0: np.ndarray, eps: int) -> Arrays:
+    """Neurons of 2 to 8 bits, at x0 near one of their clamps; the last layer's outputs far from theirs."""
+    sizes = [
+        len(x0),
+        *rng.integers(4, int(rng.choice([7, 13])), int(rng.integers(1, 3))),
+        int(rng.integers(2, 5)),
+    ]
+    weights, biases, shifts, ranges = [], [], [], []
+    x, reach = x0.astype(np.int64), float(eps)
+    for k, (n_in, n_out) in enumerate(itertools.pairwise(sizes)):
+        w = rng.integers(-15, 16, (n_out, n_in))
+        if k == len(sizes) - 2:
+            width = reach * np.abs(w).sum(axis=1).mean()
+            shift = max(0, int(np.ceil(np.log2(max(1.0, width / rng.choice([60, 400]))))))
+            bias = rng.integers(-20, 21, n_out) - w @ x
+            return layers_of([*weights, w], [*biases, bias], [*shifts, shift], [*ranges, TOP])
+        top = 2 ** int(rng.integers(2, 9)) - 1
+        width = reach * np.abs(w).sum(axis=1).mean()
+        shift = int(np.clip(np.log2(max(1.0, width / rng.uniform(1, top))), 0, 30))
+        at = rng.choice([0, top], n_out) * 2**shift
+        biases.append(at - w @ x + rng.integers(-int(width / 2) - 1, int(width / 2) + 2, n_out))
+        weights, shifts, ranges = [*weights, w], [*shifts, shift], [*ranges, (0, top)]
+        x = np.clip((w @ x + biases[-1]) >> shift, 0, top)
+        reach = min(top, width / 2**shift)
+    raise AssertionError
+
+
+def tight(rng: np.random.Generator) -> Tight | None:
+    """None where the outputs do not vary, or a clamp keeps the margin from being moved."""
+    eps = int(rng.integers(1, 4))
+    most = int(np.log(MAX_POINTS) / np.log(2 * eps + 1))
+    x0 = rng.integers(eps, 256 - eps, int(rng.integers(4, min(8, most) + 1)))
+    arrays = network(rng, x0, eps)
+    y = outputs(arrays, points(x0, eps))
+    last, label = int(arrays["n_layers"]) - 1, int(rng.integers(y.shape[1]))
+    need = (np.arange(y.shape[1]) < label).astype(np.int64)
+    margin = np.delete(y[:, [label]] - y - need, label, axis=1).min()
+    moved = [arrays[f"b{last}"].copy() for _ in range(2)]
+    more = int(rng.choice([0, 0.2, 0.4, 0.6]) * np.ptp(y, axis=0).max())
+    for k in range(2):
+        moved[k][label] -= (margin + (k or -more)) << int(arrays[f"shift{last}"])
+    case = Tight(*({**arrays, f"b{last}": b} for b in moved), x0, eps, label)
+    if np.ptp(y, axis=0).max() < 2 or not holds(case, case.holds) or holds(case, case.violated):
+        return None
+    return case
+
+
+def holds(case: Tight, arrays: Arrays) -> bool:
+    """By enumeration."""
+    return bool(np.all(outputs(arrays, points(case.x0, case.eps)).argmax(axis=1) == case.label))
+
+
+@dataclass(frozen=True)
+class Processor(Deadline):
+    """A moment of the processor's time."""
+
+    @property
+    def remaining(self) -> float:
+        return max(0.0, self.at_s - time.process_time())
+
+    def check(self) -> None:
+        if not self.remaining:
+            raise OutOfTime
+
+
+def proved(problem: Problem, limit_s: float = 0.6) -> Prover | np.ndarray | None:
+    """Closed trees, a counterexample, or None: not decided."""
+    with mock.patch.multiple(search, **WEAK):
+        try:
+            prover = Prover.of(problem, Processor(time.process_time() + limit_s))
+            prover.search.run(prover.roots, 2)
+        except search.Counterexample as found:
+            return found.x
+        except (OutOfTime, CannotDecide):
+            return None
+    return prover
+
+
+def root_bounds(problem: Problem) -> dict[str, bytes]:
+    """Bounds over all cases of the whole box, of every claim and every outer accumulator, as members."""
+    deadline, script = Deadline.in_s(60), Script()
+    one = Prover.of(problem, deadline).search
+    stacked = [(lo[None], hi[None]) for lo, hi in one.boxes]
+    for node in Prover.of(problem, deadline).roots if one.cases is not None else []:
+        row = one._rows([node])
+        row.m = np.ones(1)
+        found = one.cases.bound(row, stacked, one._linear_logits(node, {}), -np.inf)
+        if found is not None and found.evidence is not None:
+            script._put(found.evidence)
+    for row in facts(one.relaxation, one.cases, one.boxes, deadline) if one.cases is not None else []:
+        script._put(row)
+    arrays = script.arrays({w: len(one.boxes[w][0]) for w in one.relaxation.scalars})
+    arrays |= {"lo": problem.query.lo.astype(np.int64), "hi": problem.query.hi.astype(np.int64)}
+    return {f"{name}.npy": saved(values) for name, values in arrays.items()}
+
+
+def changed(rng: np.random.Generator, parts: dict[str, bytes]) -> str:
+    """One to three numbers of the proof, or of its cases; which member it was."""
+    names = [n for n in parts if n.endswith(".npy") and n not in ("lo.npy", "hi.npy")]
+    weight = np.array([4.0 if n in ("cases.npy", "weights.npy") else 1.0 for n in names])
+    name = str(rng.choice(names, p=weight / weight.sum()))
+    values = array(parts[name])
+    if rng.random() < 0.1 and len(values) > 1:
+        values = np.delete(values, int(rng.integers(len(values))), axis=0)
+    for _ in range(int(rng.integers(1, 4)) if values.size else 0):
+        row, column = (int(rng.integers(n)) for n in values.shape)
+        old = int(values[row, column])
+        news = [0, -old, old + 1, old - 1, old // 2, old * 2, int(old * rng.normal(1, 0.01)), old - 2**30]
+        values[row, column] = np.clip(news[int(rng.integers(len(news)))], -(2**62), 2**62)
+        if rng.random() < 0.1:
+            values[:, column] = (values[:, column].astype(float) * rng.uniform(0.8, 1)).astype(np.int64)
+    parts[name] = saved(values)
+    return name
+
+
+def accepted(data: bytes, path: Path) -> bool:
+    path.write_bytes(data)
+    try:
+        check(path)
+    except Rejected:
+        return False
+    return True
+
+
+def wires(arrays: Arrays, x: np.ndarray) -> list[np.ndarray]:
+    """The input, then every layer's accumulators and outputs: int64 [N, n] each."""
+    found = [x]
+    for k in range(int(arrays["n_layers"])):
+        found.append(found[-1] @ arrays[f"w{k}"].astype(np.int64).T + arrays[f"b{k}"])
+        one = {name: arrays[f"{name}{k}"] for name in ("w", "b", "shift", "lo", "hi")}
+        found.append(
+            outputs({f"{name}0": v for name, v in one.items()} | {"n_layers": np.array(1)}, found[-2])
+        )
+    return found
+
+
+def bounds_are_true(case: Tight, parts: dict[str, bytes]) -> Counter:
+    """Bounds over cases that the checker finds in these members, against their forms at every input."""
+    said, net = Counter(), read_network(content(case.holds), "fixed-point")
+    held = {name[:-4]: array(data) for name, data in parts.items() if name.endswith(".npy")}
+    box, at = np.stack([held["lo"], held["hi"]]), case.wires
+    try:
+        cases = _cases({k: held[k] for k in ("cases", "weights")}, len(box[0]))
+        xi = {int(k[3:]): v for k, v in held.items() if k.startswith("xi-")}
+        proof = Proof(net, box, held["rows"], xi, cases)
+        c, d = label_stays(net, case.label, proof.root[-1])
+    except Rejected:
+        return said
+    for j, k in itertools.product(np.flatnonzero(np.arange(len(c)) != case.label).tolist(), cases):
+        proof.c, proof.least = c[j], int(d[j]) + 1
+        try:
+            found = int(proof.upper(proof.root, k, 1)[0])
+        except (Rejected, IndexError, ValueError, OverflowError):
+            said["bounds: refused"] += 1
+            continue
+        wire, element, sign, scale, m = held["rows"][k].tolist()
+        large = scale + m > 2**40
+        value, claim = (
+            v.astype(object if large else np.int64) for v in (at[wire][:, element], at[-1] @ c[j])
+        )
+        true = scale * sign * value + m * (claim - proof.least)
+        said["bounds: " + ("true" if found >= true.max() else "FALSE")] += 1
+    return said
+
+
+def roots_held_against(case: Tight, rng: np.random.Generator, mutations: int) -> Counter:
+    """The bounds of the whole box, as found and changed, against every input of it."""
+    found = root_bounds(case.problem(case.holds))
+    if "cases.npy" not in found:
+        return Counter()
+    said = bounds_are_true(case, found)
+    said = Counter({f"unchanged {key}": n for key, n in said.items()})
+    for _ in range(mutations):
+        parts = dict(found)
+        changed(rng, parts)
+        said += bounds_are_true(case, parts)
+    return said
+
+
+def held_against(case: Tight, rng: np.random.Generator, mutations: int, path: Path) -> Counter:
+    """What was said of one network; every word in capitals is a finding."""
+    said = roots_held_against(case, rng, mutations)
+    broken = proved(case.problem(case.violated))
+    said[
+        "violated: " + ("PROVED" if isinstance(broken, Prover) else "found" if broken is not None else "open")
+    ] += 1
+    proof = proved(case.problem(case.holds))
+    said["holds: " + ("proved" if isinstance(proof, Prover) else "open" if proof is None else "REFUTED")] += 1
+    if not isinstance(proof, Prover):
+        return said
+    query = case.problem(case.holds).query
+    data = Certificate(content(case.holds), "fixed-point", query, proof.argument(), "bab").to_bytes()
+    said["certificate: " + ("accepted" if accepted(data, path) else "REJECTED")] += 1
+    if "cases.npy" not in members(data):
+        return said
+    said["with cases"] += 1
+    for _ in range(mutations):
+        parts = members(data)
+        true = rng.random() < 0.6
+        parts["model.npz"] = content(case.holds if true else case.violated)
+        for _ in range(int(rng.integers(0, 3))):
+            changed(rng, parts)
+        if true:
+            said += bounds_are_true(case, parts)
+        if accepted(packed(parts), path):
+            said["mutated: accepted, true" if true else "mutated: ACCEPTED, FALSE"] += 1
+        else:
+            said["mutated: rejected"] += 1
+    return said
+
+
+def campaign(networks: int, seed: int, mutations: int, folder: Path) -> tuple[Counter, list[int]]:
+    """The counts, and the numbers of the networks with findings."""
+    counts, findings = Counter(), []
+    for number in range(networks):
+        rng = np.random.default_rng([seed, number, 83])
+        case = tight(rng)
+        if case is None:
+            continue
+        said = held_against(case, rng, mutations, folder / "certificate.zip")
+        counts += said
+        if number % 10 == 9:
+            print(f"{number + 1} networks: {dict(counts)}", flush=True)
+        if any(part.isupper() for key in said for part in key.replace(",", " ").split()):
+            findings.append(number)
+            print(f"network {number} of seed {seed}: {dict(said)}", flush=True)
+    return counts, findings
+
+
+def main() -> int:
+    """Run a campaign and print the counts."""
+    parser = argparse.ArgumentParser(description="proofs with cases against enumeration")
+    parser.add_argument("--networks", type=int, default=1000)
+    parser.add_argument("--mutations", type=int, default=40)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="cases-") as folder:
+        counts, findings = campaign(options.networks, options.seed, options.mutations, Path(folder))
+    for key, n in sorted(counts.items()):
+        print(f"{key:28} {n}")
+    print(f"findings: {findings}")
+    return 1 if findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,179 @@
+"""coverify study as a user types it; every count against brute force over all points of the regions."""
+
+from __future__ import annotations
+
+import gzip
+
+import numpy as np
+import pytest
+
+from command import coverify
+from coverify.study.float_network import FloatLayer, FloatNetwork
+from coverify.verify.witness import Witness
+from fixed_point_networks import outputs, points
+from oracle import Tflm, shared
+
+EPS, N = 2, 16
+BITS = (3, 4, 5)
+
+
+def mnist(n: int) -> tuple[np.ndarray, np.ndarray]:
+    with gzip.open(shared("mnist/mnist-t10k-images-idx3-ubyte.gz")) as stream:
+        images = np.frombuffer(stream.read()[16:], np.uint8).reshape(-1, 784)[:n]
+    with gzip.open(shared("mnist/mnist-t10k-labels-idx1-ubyte.gz")) as stream:
+        return images, np.frombuffer(stream.read()[8:], np.uint8)[:n]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A small float network, inputs near its decision borders, and their labels: the float network's."""
+    folder = tmp_path_factory.mktemp("study")
+    rng = np.random.default_rng(16)
+    arrays = {
+        "w0": rng.normal(0, 1, (6, 4)), "b0": rng.normal(0, 0.2, 6),
+        "w1": rng.normal(0, 1, (3, 6)), "b1": rng.normal(0, 0.1, 3),
+    }  # fmt: skip
+    np.savez(folder / "float.npz", **arrays)
+    layers = tuple(FloatLayer(arrays[f"w{i}"], arrays[f"b{i}"]) for i in range(2))
+    network = FloatNetwork("float", layers).taking(0, 1)
+    x = rng.integers(0, 256, (400, 4))
+    order = np.sort(network.activations(x)[-1], axis=1)
+    near = x[np.argsort(order[:, -1] - order[:, -2])[8 : 8 + 4 * N : 4]]
+    np.savez(folder / "x.npz", x=near.astype(np.uint8), y=network.classes(near))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def done(folder):
+    return coverify(
+        "study", "bits", folder / "float.npz", "--inputs", folder / "x.npz", "--eps", EPS, "--bits", "3-5",
+        "--device", "native:", "--jobs", 1, "--out", folder / "run", "--json", "-",
+    )  # fmt: skip
+
+
+def classes(folder, scheme: str, bits: int, x: np.ndarray) -> np.ndarray:
+    """By other code than that under test: the integer model, and TFLM's interpreter."""
+    path = folder / "run" / "networks" / f"{scheme}-b{bits}"
+    if scheme == "fixed":
+        return outputs(dict(np.load(path.with_suffix(".npz"))), x).argmax(axis=1)
+    tflm = Tflm(path.with_suffix(".tflite").read_bytes())
+    return np.array([tflm.run((p - 128).astype(np.int8)[None]).reshape(-1).argmax() for p in x])
+
+
+@pytest.fixture(scope="module")
+def truth(folder, done):
+    """(scheme, bits) → per input "wrong", "robust" or "broken"."""
+    data = np.load(folder / "x.npz")
+    found = {}
+    for scheme in ("fixed", "affine"):
+        for bits in BITS:
+            said = []
+            for x, y in zip(data["x"].astype(int), data["y"], strict=True):
+                got = classes(folder, scheme, bits, np.vstack([x[None], points(x, EPS)]))
+                said.append("wrong" if got[0] != y else "robust" if (got == y).all() else "broken")
+            found[scheme, bits] = said
+    return found
+
+
+def test_every_verdict_of_every_width_is_that_of_brute_force(done, truth):
+    assert (done.code, done.result["verdict"]) == (0, "OK"), done.stderr
+    rows = {(row["scheme"], row["bits"]): row for row in done.result["study"]["widths"]}
+    assert set(rows) == set(truth)
+    for key, said in truth.items():
+        assert rows[key]["open"] == 0
+        assert rows[key]["right"] == N - said.count("wrong")
+        for kind in ("wrong", "robust", "broken"):
+            assert rows[key][kind] == said.count(kind), key
+    assert len({tuple(said) for said in truth.values()}) > 1
+
+
+def test_the_changes_between_neighbouring_widths_are_those_of_brute_force(done, truth):
+    want = set()
+    for scheme in ("fixed", "affine"):
+        for a, b in ((3, 4), (4, 5), (4, 3), (5, 4)):
+            for i in range(N):
+                if (truth[scheme, a][i], truth[scheme, b][i]) == ("robust", "broken"):
+                    want.add((scheme, i, a, b))
+    rows = done.result["study"]["changes"]
+    assert want == {(r["scheme"], r["index"], r["robust_bits"], r["broken_bits"]) for r in rows}
+    assert any(robust < broken for _, _, robust, broken in want), (
+        "no case that is not monotone: choose another"
+    )
+
+
+def test_the_device_confirms_the_changes_of_the_networks_that_it_runs(done):
+    rows = done.result["study"]["changes"]
+    assert {r.get("on_device") for r in rows if r["scheme"] == "affine"} <= {"CONFIRMED"}
+    assert {r.get("on_device") for r in rows if r["scheme"] == "fixed"} <= {None}
+    carried = [r for r in done.result["study"]["carried"] if r["scheme"] == "affine"]
+    assert carried and all(r["on_device"] == r["tried"] for r in carried)
+
+
+def test_counterexamples_are_carried_to_other_widths_as_the_networks_say(done, folder, truth):
+    data = np.load(folder / "x.npz")
+    for row in done.result["study"]["carried"]:
+        scheme, first, second = row["scheme"], row["from_bits"], row["to_bits"]
+        tried = [
+            i for i in range(N)
+            if truth[scheme, first][i] == "broken" and truth[scheme, second][i] != "wrong"
+        ]  # fmt: skip
+        breaking = 0
+        for i in tried:
+            kept = Witness.read(folder / "run" / f"{scheme}-b{first}" / f"witness-{i}-eps{EPS}.zip")
+            x = kept.x.reshape(1, -1).astype(int) + (128 if scheme == "affine" else 0)
+            breaking += classes(folder, scheme, second, x)[0] != data["y"][i]
+        assert (row["tried"], row["breaking"]) == (len(tried), breaking)
+
+
+def test_the_plot_and_the_report_are_written(done, folder):
+    assert (folder / "run" / "bits.svg").read_text().startswith("<svg")
+    assert coverify("report", folder / "run").code == 1  # counterexamples are in it
+    page = (folder / "run" / "report.html").read_text()
+    assert "robust accuracy" in page and "Study" in page
+
+
+def test_published_networks_of_several_widths_are_studied_as_they_are(tmp_path):
+    images, labels = mnist(50)
+    np.savez(tmp_path / "x.npz", x=images, y=labels)
+    files = [shared(f"qnn/qvip_mnist_784-100-10_q{bits}.npz") for bits in (8, 4)]
+    done = coverify(
+        "study", "bits", *files, "--inputs", tmp_path / "x.npz", "--eps", 1, "--index", "0-1",
+        "--timeout", 20, "--jobs", 1, "--out", tmp_path / "run", "--json", "-",
+    )  # fmt: skip
+    rows = done.result["study"]["widths"]
+    assert [(row["bits"], row["samples"]) for row in rows] == [(4, 50), (8, 50)]
+    for row, file in zip(rows, reversed(files), strict=True):
+        want = outputs(dict(np.load(file)), images).argmax(axis=1)
+        assert row["right"] == int((want == labels).sum())
+        assert row["robust"] + row["broken"] + row["open"] + row["wrong"] == 2
+
+
+def test_a_study_without_any_counterexample_has_nothing_to_run_on_the_device(folder, tmp_path):
+    done = coverify(
+        "study", "bits", folder / "float.npz", "--inputs", folder / "x.npz", "--eps", 0, "--bits", "8",
+        "--scheme", "affine", "--device", "native:", "--out", tmp_path, "--json", "-",
+    )  # fmt: skip
+    assert (done.code, done.result["verdict"]) == (0, "OK")
+    (row,) = done.result["study"]["widths"]
+    assert row["robust"] + row["wrong"] == N and not row["broken"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"--bits": "0-3"}, {"--bits": "x"}, {"--scheme": "float"}, {"--input-range": "1,0"},
+        {"--index": "99"}, {"--inputs": "float.npz"}, {"--bits": "9", "--scheme": "affine"},
+    ],
+)  # fmt: skip
+def test_what_makes_no_sense_is_refused(change, folder, tmp_path):
+    options = {"--inputs": "x.npz", "--eps": "1", "--out": str(tmp_path), **change}
+    flat = [part for pair in options.items() for part in pair]
+    done = coverify("study", "bits", "float.npz", *flat, "--json", "-", cwd=folder)
+    assert (done.code, done.result["verdict"]) == (2, "ERROR")
+
+
+def test_a_study_without_a_folder_and_a_mixture_of_networks_are_refused(folder, done, tmp_path):
+    common = ("--inputs", folder / "x.npz", "--eps", 1, "--json", "-")
+    assert coverify("study", "bits", folder / "float.npz", *common).code == 2
+    mixed = folder / "float.npz", folder / "run" / "networks" / "fixed-b3.npz"
+    assert coverify("study", "bits", *mixed, *common, "--out", tmp_path).code == 2

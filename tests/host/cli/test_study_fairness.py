@@ -1,0 +1,96 @@
+"""coverify study fairness as a user types it; every gap against brute force over all pairs of copies."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from command import coverify
+from coverify.study.float_network import FloatLayer, FloatNetwork
+from fixed_point_networks import outputs
+from oracle import Tflm
+
+BITS = (3, 5)
+SCORE = np.array([-1, 1])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A small float network; inputs within a few codes of each other, feature 1 one of two codes."""
+    folder = tmp_path_factory.mktemp("fairness")
+    rng = np.random.default_rng(23)
+    arrays = {
+        "w0": rng.normal(0, 2, (5, 3)), "b0": rng.normal(0, 0.2, 5),
+        "w1": rng.normal(0, 1, (2, 5)), "b1": rng.normal(0, 0.1, 2),
+    }  # fmt: skip
+    np.savez(folder / "float.npz", **arrays)
+    layers = tuple(FloatLayer(arrays[f"w{i}"], arrays[f"b{i}"]) for i in range(2))
+    x = np.stack([rng.integers(90, 106, 30), rng.choice([20, 220], 30), rng.integers(140, 156, 30)], axis=1)
+    x[:2] = [[90, 20, 140], [105, 220, 155]]
+    y = FloatNetwork("float", layers).taking(0, 1).classes(x)
+    np.savez(folder / "x.npz", x=x.astype(np.uint8), y=y)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def done(folder):
+    return coverify(
+        "study", "fairness", folder / "float.npz", "--inputs", folder / "x.npz", "--protected", "1",
+        "--bits", "3,5", "--timeout", 20, "--jobs", 1, "--device", "native:", "--out", folder / "run",
+        "--json", "-",
+    )  # fmt: skip
+
+
+def scores(folder, scheme: str, bits: int, x: np.ndarray) -> np.ndarray:
+    """The outputs by the integer model, and by TFLM's interpreter."""
+    path = folder / "run" / "networks" / f"{scheme}-b{bits}"
+    if scheme == "fixed":
+        return outputs(dict(np.load(path.with_suffix(".npz"))), x)
+    tflm = Tflm(path.with_suffix(".tflite").read_bytes())
+    return np.array([tflm.run((p - 128).astype(np.int8)[None]).reshape(-1).astype(int) for p in x])
+
+
+def test_every_gap_is_that_of_all_pairs_and_the_pair_that_is_kept_has_it(done, folder):
+    assert (done.code, done.result["verdict"]) == (0, "OK"), done.stderr
+    rows = done.result["study"]["gaps"]
+    assert [(r["scheme"], r["bits"]) for r in rows] == list(itertools.product(("fixed", "affine"), BITS))
+    grid = np.array([(a, 20, b) for a in range(90, 106) for b in range(140, 156)])
+    for row in rows:
+        copies = [grid.copy(), grid.copy()]
+        copies[1][:, 1] = 220
+        gaps = np.abs(np.subtract(*(scores(folder, row["scheme"], row["bits"], c) @ SCORE for c in copies)))
+        assert row["at_least"] == row["at_most"] == gaps.max() > 0
+        pair = np.load(folder / "run" / row["pair"])["x"].astype(int)
+        assert sorted(pair[:, 1]) == [20, 220] and np.array_equal(pair[0, ::2], pair[1, ::2])
+        kept = scores(folder, row["scheme"], row["bits"], pair)
+        assert abs(int((kept[1] - kept[0]) @ SCORE)) == row["at_least"]
+        assert row["pair_flips"] == (kept[0].argmax() != kept[1].argmax())
+
+
+def test_inputs_whose_class_changes_with_the_feature_alone_are_counted(done, folder):
+    x = np.load(folder / "x.npz")["x"].astype(int)
+    for row in done.result["study"]["gaps"]:
+        classes = []
+        for code in (20, 220):
+            changed = x.copy()
+            changed[:, 1] = code
+            classes.append(scores(folder, row["scheme"], row["bits"], changed).argmax(axis=1))
+        assert row["flipped"] == int((classes[0] != classes[1]).sum())
+
+
+def test_the_device_confirms_the_pairs_of_the_networks_that_it_runs(done, folder):
+    said = {row["scheme"]: row.get("on_device") for row in done.result["study"]["gaps"]}
+    assert said == {"fixed": None, "affine": "CONFIRMED"}
+    assert (folder / "run" / "fairness.svg").read_text().startswith("<svg")
+    assert coverify("report", folder / "run").code == 0
+    assert "Largest gap between copies" in (folder / "run" / "report.html").read_text()
+
+
+@pytest.mark.parametrize("change", [{"--protected": "9"}, {"--protected": "x"}, {"--score": "2"}])
+def test_what_makes_no_sense_is_refused(change, folder, tmp_path):
+    options = {"--inputs": "x.npz", "--protected": "1", "--out": str(tmp_path), **change}
+    flat = [part for pair in options.items() for part in pair]
+    done = coverify("study", "fairness", "float.npz", *flat, "--bits", "3", "--json", "-", cwd=folder)
+    assert (done.code, done.result["verdict"]) == (2, "ERROR")

@@ -1,0 +1,56 @@
+"""Bounds over all cases of the first stairs: their certificates are accepted, also where none is cut."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+import fixed_point_networks
+from coverify.check import check
+from coverify.verify.certificate import Certificate
+from coverify.verify.deadline import Deadline
+from coverify.verify.dual.cases import Cases
+from coverify.verify.engines import solve
+from coverify.verify.fixed_point import FixedPointNetwork
+from coverify.verify.problem import Problem
+from coverify.verify.query import Robustness, Verdict
+from fixed_point_networks import layers_of, outputs
+
+
+def saturating(seed):
+    """Four inputs, ten neurons that clip often, three outputs; an input of it."""
+    rng = np.random.default_rng([seed, 6])
+    weights = [rng.integers(-9, 10, (10, 4)), rng.integers(-9, 10, (3, 10))]
+    biases = [rng.integers(-900, 900, 10), np.zeros(3, int)]
+    arrays = layers_of(weights, biases, [3, 2], [(0, 255), (-2000, 2000)])
+    return arrays, rng.integers(20, 200, 4)
+
+
+@pytest.mark.parametrize(
+    ("seed", "eps", "cut"),
+    [(722, 8, False), (1315, 8, False), (1468, 4, False), (344, 8, True), (516, 8, True)],
+)
+def test_the_certificate_of_a_bound_over_cases_is_accepted_and_true(seed, eps, cut, tmp_path, monkeypatch):
+    closed, bound = [], Cases.bound
+
+    def watched(*args, **options):
+        found = bound(*args, **options)
+        if found is not None and found.bound < 0:
+            closed.append(found.evidence.squares is not None)
+        return found
+
+    monkeypatch.setattr(Cases, "bound", watched)
+    arrays, x = saturating(seed)
+    content = fixed_point_networks.content(arrays)
+    label = int(outputs(arrays, x[None])[0].argmax())
+    query = Robustness.around(x, label, eps, None, 0, 255)
+    problem = Problem(FixedPointNetwork.from_bytes(content).program, query)
+    outcome = solve("dual", problem, Deadline.in_s(60))
+    assert outcome.verdict is Verdict.HOLDS and outcome.argument is not None
+    assert closed and any(closed) is cut
+    Certificate(content, "fixed-point", query, outcome.argument, "dual").write(tmp_path / "c.zip")
+    assert check(tmp_path / "c.zip").label == label
+    box = np.array(
+        list(itertools.product(*(range(a, b + 1) for a, b in zip(query.lo, query.hi, strict=True))))
+    )
+    assert np.all(outputs(arrays, box).argmax(axis=1) == label)
