@@ -1,13 +1,15 @@
 /* The engine of TensorFlow Lite Micro: its own MicroInterpreter, in the library that the user built.
  *
- * All tensors are preserved, so that every operator's output can be read. TFLM has no public call that runs one
- * operator: operator 0 runs the whole network, the others find their outputs already there.
+ * TFLM has no public call that runs one operator. Here its interpreter gets every kernel behind a gate: `run(op)`
+ * invokes the network with the gate open for that operator only, so that the arena is the one that TFLM plans for
+ * the product, cycles are each operator's own, and the board hears of every operator.
  * Operators are those that the library's MicroMutableOpResolver adds; what else a model has is refused by name.
  * TFLM aborts on some models that it does not like; the FlatBuffers verifier is run before it sees one.
  */
 #include <cstdint>
 #include <new>
 
+#include "tensorflow/lite/micro/compatibility.h"
 #include "tensorflow/lite/micro/micro_interpreter.h"
 #include "tensorflow/lite/micro/micro_mutable_op_resolver.h"
 #include "tensorflow/lite/schema/schema_generated.h"
@@ -22,13 +24,20 @@ extern "C" {
 #ifndef CV_TFLM_ROUNDING
 #define CV_TFLM_ROUNDING "double" /* what the library was compiled with: TFLITE_SINGLE_ROUNDING is "single" */
 #endif
+#ifndef CV_TFLM_PRESERVE
+#define CV_TFLM_PRESERVE false /* true: no tensor shares memory with another, whatever TFLM's planner would do */
+#endif
+
+/* TFLM's cortex_m_generic target lets its log be heard; libraries of other targets may have no such function. */
+extern "C" void RegisterDebugLogCallback(void (*callback)(const char *)) __attribute__((weak));
 
 namespace
 {
 
 namespace tflm = CV_TFLM_NAMESPACE;
 
-using Resolver = tflm::MicroMutableOpResolver<64>;
+constexpr unsigned max_operators = 64; /* kinds of them */
+using Resolver = tflm::MicroMutableOpResolver<max_operators>;
 
 alignas(Resolver) unsigned char resolver_memory[sizeof(Resolver)];
 alignas(tflm::MicroInterpreter) unsigned char interpreter_memory[sizeof(tflm::MicroInterpreter)];
@@ -58,18 +67,23 @@ void add_operators(Resolver *r)
     (void)r->AddLeakyRelu();
     (void)r->AddLogistic();
     (void)r->AddMaxPool2D();
+    (void)r->AddMaximum();
     (void)r->AddMean();
+    (void)r->AddMinimum();
     (void)r->AddMul();
     (void)r->AddPack();
     (void)r->AddPad();
     (void)r->AddPadV2();
+    (void)r->AddPrelu();
     (void)r->AddQuantize();
     (void)r->AddRelu();
     (void)r->AddRelu6();
     (void)r->AddReshape();
+    (void)r->AddResizeNearestNeighbor();
     (void)r->AddShape();
     (void)r->AddSlice();
     (void)r->AddSoftmax();
+    (void)r->AddSplit();
     (void)r->AddSqueeze();
     (void)r->AddStridedSlice();
     (void)r->AddSub();
@@ -105,6 +119,105 @@ tflm::BuiltinOperator code_of(const tflm::OperatorCode *code)
     return static_cast<tflm::BuiltinOperator>(deprecated > builtin ? deprecated : builtin);
 }
 
+tflm::BuiltinOperator code_at(uint32_t op)
+{
+    return code_of(loaded->operator_codes()->Get(graph()->operators()->Get(op)->opcode_index()));
+}
+
+uint32_t wanted;              /* the only operator whose kernel runs in the present Invoke */
+uint32_t arrived;             /* the operator that the interpreter comes to next, in Prepare or in Invoke */
+const TfLiteContext *context; /* of the loaded network, known from the first Prepare on: it finds the tensors */
+
+TfLiteStatus gate_prepare(TfLiteContext *given, TfLiteNode *node)
+{
+    const TFLMRegistration *found = resolver->FindOp(code_at(arrived++));
+    context = given;
+    return found->prepare != nullptr ? found->prepare(given, node) : kTfLiteOk;
+}
+
+TfLiteStatus gate_invoke(TfLiteContext *given, TfLiteNode *node)
+{
+    uint32_t op = arrived++;
+    return op == wanted ? resolver->FindOp(code_at(op))->invoke(given, node) : kTfLiteOk;
+}
+
+/* The library's operators, each with the gate before its kernel. */
+class GatedResolver : public tflm::MicroOpResolver
+{
+  public:
+    const TFLMRegistration *FindOp(tflm::BuiltinOperator code) const override
+    {
+        const TFLMRegistration *found = resolver->FindOp(code);
+        if (found == nullptr)
+            return nullptr;
+        TFLMRegistration *end = gated_ + n_;
+        for (TFLMRegistration *known = gated_; known < end; known++)
+            if (known->builtin_code == static_cast<int32_t>(code))
+                return known;
+        if (n_ == max_operators)
+            return nullptr;
+        n_++;
+        *end = *found;
+        end->builtin_code = static_cast<int32_t>(code);
+        end->prepare = gate_prepare;
+        end->invoke = gate_invoke;
+        return end;
+    }
+
+    const TFLMRegistration *FindOp(const char *) const override
+    {
+        return nullptr;
+    }
+
+    tflm::TfLiteBridgeBuiltinParseFunction GetOpDataParser(tflm::BuiltinOperator code) const override
+    {
+        return resolver->GetOpDataParser(code);
+    }
+
+  private:
+    mutable TFLMRegistration gated_[max_operators];
+    mutable unsigned n_ = 0;
+
+    TF_LITE_REMOVE_VIRTUAL_DELETE
+};
+
+alignas(GatedResolver) unsigned char gated_memory[sizeof(GatedResolver)];
+GatedResolver *gated;
+
+/* The last line that TFLM logged, for the refusal that follows. */
+char logged[96];
+
+void hear(const char *text)
+{
+    unsigned n = 0;
+    for (; n + 1 < sizeof logged && text[n] >= ' ' && text[n] <= '~'; n++)
+        logged[n] = text[n];
+    if (n > 0)
+        logged[n] = '\0';
+}
+
+enum cv_status refuse_logged(struct cv_refusal *why, enum cv_status status, const char *text)
+{
+    (void)refuse(why, status, text);
+    if (logged[0] != '\0') {
+        cv_message_text(&why->message, ": ");
+        cv_message_text(&why->message, logged);
+    }
+    return status;
+}
+
+void prepare_resolvers()
+{
+    if (resolver == nullptr) {
+        resolver = new (resolver_memory) Resolver();
+        add_operators(resolver);
+        gated = new (gated_memory) GatedResolver();
+        if (RegisterDebugLogCallback != nullptr)
+            RegisterDebugLogCallback(hear);
+    }
+    logged[0] = '\0';
+}
+
 /* Everything that the functions below rely on. */
 enum cv_status check(const tflm::Model *model, struct cv_refusal *why)
 {
@@ -130,10 +243,7 @@ enum cv_status check(const tflm::Model *model, struct cv_refusal *why)
 enum cv_status load(const uint8_t *model, uint32_t size, uint8_t *arena, uint32_t capacity,
                     struct cv_model_facts *facts, struct cv_refusal *why)
 {
-    if (resolver == nullptr) {
-        resolver = new (resolver_memory) Resolver();
-        add_operators(resolver);
-    }
+    prepare_resolvers();
     /* The old interpreter is left, not destroyed: its destructor would read the old model, whose bytes have been
      * overwritten, and TFLM holds nothing outside the arena. */
     interpreter = nullptr;
@@ -146,11 +256,12 @@ enum cv_status load(const uint8_t *model, uint32_t size, uint8_t *arena, uint32_
         return status;
     arena_begin = arena;
     arena_end = arena + capacity;
-    interpreter =
-        new (interpreter_memory) tflm::MicroInterpreter(loaded, *resolver, arena, capacity, nullptr, nullptr, true);
+    arrived = 0;
+    interpreter = new (interpreter_memory)
+        tflm::MicroInterpreter(loaded, *gated, arena, capacity, nullptr, nullptr, CV_TFLM_PRESERVE);
     if (interpreter->AllocateTensors() != kTfLiteOk) {
         interpreter = nullptr;
-        return refuse(why, CV_UNSUPPORTED, "AllocateTensors failed: the arena is too small, or an operator's type");
+        return refuse_logged(why, CV_UNSUPPORTED, "AllocateTensors failed (arena too small? an operator's type?)");
     }
     facts->n_operators = graph()->operators()->size();
     facts->n_tensors = graph()->tensors()->size();
@@ -203,7 +314,7 @@ bool tensor(uint32_t index, struct cv_span *span)
 {
     if (index >= graph()->tensors()->size())
         return false;
-    const TfLiteEvalTensor *t = interpreter->GetTensor(static_cast<int>(index));
+    const TfLiteEvalTensor *t = context->GetEvalTensor(context, static_cast<int>(index));
     if (t == nullptr || t->data.data == nullptr || t->dims == nullptr)
         return false;
     uint64_t n = width(t->type);
@@ -216,9 +327,13 @@ bool tensor(uint32_t index, struct cv_span *span)
 
 enum cv_status run(uint32_t op, struct cv_refusal *why)
 {
-    if (op != 0 || interpreter->Invoke() == kTfLiteOk)
+    wanted = op;
+    arrived = 0;
+    if (interpreter->Invoke() == kTfLiteOk)
         return CV_OK;
-    return refuse(why, CV_ENGINE, "Invoke failed");
+    enum cv_status status = refuse_logged(why, CV_ENGINE, "Invoke failed");
+    why->detail = op;
+    return status;
 }
 
 } // namespace

@@ -21,6 +21,11 @@ SECTIONS
         cv_code_end = .;
         *(.rodata*)
         . = ALIGN(8);
+        cv_init_begin = .;
+        KEEP(*(SORT_BY_INIT_PRIORITY(.init_array.*)))
+        KEEP(*(.init_array))
+        cv_init_end = .;
+        . = ALIGN(8);
     } > CODE
 
     .ARM.exidx : { *(.ARM.exidx*) } > CODE

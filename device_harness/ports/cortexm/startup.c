@@ -1,6 +1,6 @@
 /* From reset to main: the vector table, .data and .bss, the coprocessors.
  *
- * No constructors, no semihosting, no C library initialisation: nothing here needs them.
+ * Constructors run if an engine in C++ has some; no semihosting, no C library initialisation: nothing here needs it.
  */
 #include <stdint.h>
 #include <string.h>
@@ -20,6 +20,8 @@
 extern uint32_t cv_stack_top[];
 extern uint8_t cv_data_begin[], cv_data_end[], cv_bss_begin[], cv_bss_end[];
 extern const uint8_t cv_data_load[];
+extern void (*const cv_init_begin[])(void);
+extern void (*const cv_init_end[])(void);
 
 int main(void);
 void cv_reset(void);
@@ -63,6 +65,8 @@ __attribute__((noinline)) _Noreturn void cv_start(void)
     stack_guard();
     memcpy(cv_data_begin, cv_data_load, (size_t)(cv_data_end - cv_data_begin));
     memset(cv_bss_begin, 0, (size_t)(cv_bss_end - cv_bss_begin));
+    for (void (*const *init)(void) = cv_init_begin; init < cv_init_end; init++)
+        (*init)(); /* C++'s static objects; C has none */
     (void)main();
     for (;;)
         ;

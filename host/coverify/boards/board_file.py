@@ -7,7 +7,8 @@
     timeout_scale = 2.0                                     all waiting times are multiplied by it
     notes = "on the shelf by the window"
     flash = ["pyocd", "flash", "-t", "stm32f446re", "{elf}"]
-    elf = "../build/coverify-stm32f4.elf"                   what runs on it: crashes are located in it
+    elf = "../build/coverify-stm32f4.elf"                   what runs on it: crashes are located in it; an
+                                                            emulated board is started with it
 
 A name is looked up in ./boards and in the user's configuration folder (~/.config/coverify/boards). Unknown
 keys and wrong types are BoardErrors that name file and line; nothing is executed by reading a file.

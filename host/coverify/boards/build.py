@@ -26,12 +26,42 @@ _IGNORED = {"build", "__pycache__"}
 
 
 @dataclass(frozen=True)
+class Tflm:
+    """A TensorFlow Lite Micro that the user built for the target, linked as the engine (docs/tflm.md)."""
+
+    library: Path
+    include: tuple[Path, ...]
+    flags: tuple[str, ...] = ()
+
+    @property
+    def make_variables(self) -> list[str]:
+        """The arguments of make; BuildError for a path that make would take for two."""
+        paths = [self.library.resolve(), *(folder.resolve() for folder in self.include)]
+        for path in paths:
+            if any(c.isspace() for c in str(path)):
+                raise BuildError(f"linking {self.library.name}", f"{path}: make takes no space in a path")
+            if not path.exists():
+                raise BuildError(f"linking {self.library.name}", f"{path}: no such file or folder")
+        library, *folders = map(str, paths)
+        return [
+            "ENGINE=tflm",
+            f"TFLM_LIB={library}",
+            f"TFLM_INCLUDE={' '.join(folders)}",
+            f"TFLM_FLAGS={' '.join(self.flags)}",
+        ]
+
+
+@dataclass(frozen=True)
 class Target:
-    """What to build: a port of device_harness, its machine where it has several, sanitizers (native only)."""
+    """What to build: a port of device_harness, its machine where it has several, sanitizers (native only).
+
+    `tflm` is the engine; None: our own kernels.
+    """
 
     port: str
     machine: str = ""
     sanitize: bool = False
+    tflm: Tflm | None = None
 
     @property
     def name(self) -> str:
@@ -55,7 +85,9 @@ class Target:
 
     @property
     def compiler(self) -> str:
-        """The C compiler that the build calls."""
+        """The compiler that the build calls: for C, or for C++ where TFLM is linked."""
+        if self.tflm is not None:
+            return "arm-none-eabi-g++" if self.is_cross else "g++"
         words = (os.environ.get("CC") or "gcc").split()
         return "arm-none-eabi-gcc" if self.is_cross else words[0]
 
@@ -65,6 +97,8 @@ class Target:
         words = [f"PORT={self.port}"]
         if self.machine:
             words.append(f"MACHINE={self._machine}")
+        if self.tflm is not None:
+            words += self.tflm.make_variables
         return [*words, "SAN=1"] if self.sanitize else words
 
 
@@ -73,10 +107,10 @@ NATIVE_SANITIZED = Target("native", sanitize=True)
 _PORTS = {"netduinoplus2": "stm32f4", "olimex-stm32-h405": "stm32f4", "microbit": "nrf51"}
 
 
-def machine_target(machine: str) -> Target:
+def machine_target(machine: str, tflm: Tflm | None = None) -> Target:
     """The target of one of QEMU's machines: a port that has only one image, or a machine of mps2."""
     port = _PORTS.get(machine)
-    return Target(port) if port is not None else Target("mps2", machine)
+    return Target(port, tflm=tflm) if port is not None else Target("mps2", machine, tflm=tflm)
 
 
 def harness() -> Path:
@@ -97,7 +131,8 @@ def build(target: Target, say: Callable[[str], None] | None = None) -> Path:
     """The path of the firmware for `target`, built if need be (`say` is told); ToolMissing or BuildError."""
     _require(target)
     source = harness()
-    kept = _cache() / f"{target.name}{'-san' if target.sanitize else ''}-{_key(source, target)}"
+    kind = "-san" if target.sanitize else "-tflm" if target.tflm else ""
+    kept = _cache() / f"{target.name}{kind}-{_key(source, target)}"
     if not (kept / target.artifact).is_file():
         if say is not None:
             say(f"building the firmware for {target.name}, once for these sources")
@@ -111,6 +146,8 @@ def _require(target: Target) -> None:
         raise ToolMissing("make", "make", why)
     if shutil.which(target.compiler) is None:
         package = "gcc-arm-none-eabi libnewlib-arm-none-eabi" if target.is_cross else "gcc libc6-dev"
+        if target.tflm is not None:
+            package = "libstdc++-arm-none-eabi-newlib" if target.is_cross else "g++"
         raise ToolMissing(target.compiler, package, why)
 
 
@@ -132,7 +169,9 @@ def _cache() -> Path:
 def _key(source: Path, target: Target) -> str:
     """A hash of all that the firmware is made of."""
     version = subprocess.run([target.compiler, "--version"], capture_output=True, check=False).stdout
-    digest = hashlib.sha256(repr((target, version)).encode())
+    digest = hashlib.sha256(repr((target, version, target.make_variables)).encode())
+    if target.tflm is not None:
+        digest.update(target.tflm.library.read_bytes())
     for path in sorted(source.rglob("*")):
         relative = path.relative_to(source)
         hidden = any(part in _IGNORED or part.startswith(".") for part in relative.parts)

@@ -2,6 +2,7 @@
 
     native:                             this host: the same firmware source as a process on a pseudo-terminal
     qemu:mps2-an386                     an emulated board; machines: `coverify boards`
+    qemu:mps2-an386@FILE, native:@FILE  the same with a firmware image of yours instead of the one built here
     serial:/dev/ttyACM0@921600          a board on a serial port (also a pseudo-terminal's path)
     rfc2217://host:port[@baud]          a serial port on another machine
     socket://host:port                  a raw TCP line
@@ -40,7 +41,7 @@ class Board:
     notes: str = ""
     flash: tuple[str, ...] = ()
     elf: Path | None = None
-    """The firmware that runs on it, where a board file says so."""
+    """The firmware that runs on it, if URL or board file says so; an emulated board is started with it."""
 
     @property
     def emulated(self) -> bool:
@@ -108,11 +109,15 @@ def _from_url(url: str, where: str = "") -> Board:
         if url == board.url:
             return board
     scheme, colon, rest = url.partition(":")
+    machine, at, image = url.partition("@")
+    for board in BUILT_IN:
+        if at and image and machine == board.url:
+            return replace(board, url=url, elf=Path(image))
     if colon and scheme == "qemu":
         machines = ", ".join(board.target for board in BUILT_IN if board.kind == "qemu")
         raise BoardError(f"{where}{url}: no such machine; there are {machines}")
     if colon and scheme == "native":
-        raise BoardError(f"{where}{url}: nothing goes after native:")
+        raise BoardError(f"{where}{url}: nothing goes after native: but @FILE, a program")
     try:
         if colon and scheme == "serial" and rest and "://" not in rest:
             LineUrl.parse(rest)

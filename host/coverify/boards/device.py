@@ -86,7 +86,7 @@ class Device:
         """Opens `board`; see open_device."""
         self.board = board
         self._say: Log = log or (lambda text: None)
-        self._firmware = firmware
+        self._firmware = firmware or (board.elf if board.emulated else None)
         self._preload = preload if board.kind == "qemu" else None
         self._session = ExitStack()
         self._greeted = False
@@ -122,6 +122,8 @@ class Device:
             native = self.board.kind == "native"
             target = build.NATIVE if native else build.machine_target(self.board.target)
             self._firmware = build.build(target, self._say)
+        if not self._firmware.is_file():
+            raise BoardError(f"{self.board.url}: there is no firmware {self._firmware}")
         self._say(f"starting {self.board.url} with {self._firmware}")
         deadline = Deadline.in_s(START_S * self.board.timeout_scale)
         process = self._process(self._firmware, deadline)

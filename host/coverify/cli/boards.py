@@ -57,11 +57,23 @@ def build(
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Copy the firmware there too.")
     ] = None,
     sanitize: Annotated[bool, typer.Option(help="With AddressSanitizer and UBSan (native: only).")] = False,
+    tflm_lib: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Link this TensorFlow Lite Micro instead of our kernels."),
+    ] = None,
+    tflm_include: Annotated[
+        list[Path] | None, typer.Option(metavar="DIR", help="A folder of its headers; may be repeated.")
+    ] = None,
+    tflm_flags: Annotated[
+        str, typer.Option(metavar="FLAGS", help="The macros that it was compiled with.")
+    ] = "-DTF_LITE_STATIC_MEMORY",
     json: JsonOption = None,
 ) -> None:
     """Build the firmware for an emulated DEVICE and print where it is.
 
-    It is built once for each state of the sources; verbs that start the device build it themselves.
+    It is built once for each state of the sources; verbs that start the device build it themselves. With
+    --tflm-lib the engine is the TFLM that you built for that core (docs/tflm.md); give the image to
+    other verbs as --device qemu:MACHINE@FILE.
     """
 
     def body() -> Result:
@@ -70,13 +82,26 @@ def build(
             raise BoardError(f"{device} is not built here; build and flash it with its own tools")
         if sanitize and board.kind != "native":
             raise BoardError("--sanitize is for native: only")
-        native = firmware.NATIVE_SANITIZED if sanitize else firmware.NATIVE
-        path = firmware.build(native if board.kind == "native" else firmware.machine_target(board.target))
+        tflm = _tflm(tflm_lib, tflm_include or [], tflm_flags)
+        native = firmware.Target("native", sanitize=sanitize, tflm=tflm)
+        path = firmware.build(
+            native if board.kind == "native" else firmware.machine_target(board.target, tflm)
+        )
         if copy_to is not None:
             path = Path(shutil.copy2(path, copy_to))
         return Result(verb="build", verdict="OK", message=str(path), versions=versions())
 
     run_verb("build", Output(json), body)
+
+
+def _tflm(library: Path | None, include: list[Path], flags: str) -> firmware.Tflm | None:
+    if library is None:
+        if include:
+            raise BoardError("--tflm-include goes with --tflm-lib")
+        return None
+    if not include:
+        raise BoardError("--tflm-lib needs --tflm-include: the folders of TFLM's headers")
+    return firmware.Tflm(library, tuple(include), tuple(flags.split()))
 
 
 def flash_verb(

@@ -21,8 +21,8 @@ DeviceOption = Annotated[
     typer.Option(
         "--device",
         metavar="DEVICE",
-        help="native:, qemu:MACHINE, serial:PORT@BAUD, rfc2217://HOST:PORT, socket://HOST:PORT or a board "
-        "file (see: coverify boards).",
+        help="native:, qemu:MACHINE[@FIRMWARE], serial:PORT@BAUD, rfc2217://HOST:PORT, socket://HOST:PORT "
+        "or a board file (see: coverify boards).",
     ),
 ]
 WireLogOption = Annotated[
@@ -87,10 +87,11 @@ def is_foreign(url: str) -> bool:
 
 def device_limits(url: str) -> tuple[str, ...]:
     """What running on this kind of device cannot show."""
-    if url.startswith("native:"):
+    kind = resolve(url).kind
+    if kind == "native":
         return ("the microcontroller: the firmware ran as a process of this host (native:)",)
-    if is_foreign(url):
+    if kind == FOREIGN:
         return NOT_COVERED
-    if url.startswith("qemu:"):
+    if kind == "qemu":
         return ("silicon: the core is emulated by QEMU (instructions, not timing, caches or errata)",)
     return ()

@@ -132,3 +132,16 @@ def test_without_sources_the_error_says_where_it_looked(
     monkeypatch.setattr(build.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(BuildError, match="device_harness"):
         build.build(build.NATIVE)
+
+
+def test_a_tflm_of_the_user_is_linked_from_absolute_paths_and_bad_ones_are_named(tmp_path: Path) -> None:
+    library = tmp_path / "lib.a"
+    library.write_bytes(b"!<arch>\n")
+    target = build.machine_target("mps2-an386", build.Tflm(library, (tmp_path,), ("-DA", "-DB")))
+    assert target.compiler == "arm-none-eabi-g++"
+    assert target.make_variables[2:] == [
+        "ENGINE=tflm", f"TFLM_LIB={library}", f"TFLM_INCLUDE={tmp_path}", "TFLM_FLAGS=-DA -DB"
+    ]  # fmt: skip
+    for bad in (tmp_path / "absent", tmp_path / "with space"):
+        with pytest.raises(BuildError, match=r"absent|space"):
+            _ = build.Tflm(library, (bad,)).make_variables

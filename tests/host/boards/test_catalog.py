@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from coverify.boards.catalog import BUILT_IN, boards, resolve
+from coverify.boards.device import open_device
 from coverify.boards.flash import flash, flash_command
 from coverify.errors import BadInput, BoardError, BuildError, ToolMissing
 
@@ -147,3 +148,16 @@ def test_a_flasher_that_fails_is_quoted(tmp_path: Path) -> None:
 def test_a_board_without_flash_command_says_so() -> None:
     with pytest.raises(BoardError, match="no flash command"):
         flash_command(resolve("serial:/dev/ttyACM0"), Path("a.elf"))
+
+
+def test_an_emulated_board_is_started_with_the_image_that_its_url_or_its_board_file_names(
+    tmp_path: Path,
+) -> None:
+    board = resolve("qemu:mps2-an386@some/fw.elf")
+    assert (board.kind, board.target, board.elf) == ("qemu", "mps2-an386", Path("some/fw.elf"))
+    assert resolve("native:@a@b").elf == Path("a@b")
+    with pytest.raises(BoardError, match="there is no firmware"):
+        open_device(f"native:@{tmp_path / 'absent'}")
+    for wrong in ("qemu:mps2-an386@", "qemu:nothing@fw.elf", "native:fw"):
+        with pytest.raises(BoardError):
+            resolve(wrong)

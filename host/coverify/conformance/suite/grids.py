@@ -8,6 +8,7 @@ from typing import Final
 from coverify.conformance.suite.arithmetic_grid import arithmetic_cases
 from coverify.conformance.suite.case import Case
 from coverify.conformance.suite.layer_grid import layer_cases
+from coverify.conformance.suite.movement_grid import MOVEMENTS, movement_cases
 from coverify.conformance.suite.other_grid import (
     FUNCTIONS,
     function_cases,
@@ -23,5 +24,6 @@ GRIDS: Final[dict[str, Callable[[str, int], Iterator[Case]]]] = {
     "SOFTMAX": softmax_cases,
     **dict.fromkeys(FUNCTIONS, function_cases),
     **dict.fromkeys(("CONCATENATION", "MEAN", "PAD", "RESHAPE", "TRANSPOSE"), moving_cases),
+    **dict.fromkeys(MOVEMENTS, movement_cases),
 }
 """Operator → its cases, a function of the operator and the seed."""
