@@ -66,7 +66,8 @@ static bool is_return(uint32_t word)
     if ((word & 1u) == 0 || at < (uint32_t)cv_code_begin + 4u || at > (uint32_t)cv_code_end)
         return false;
     const uint16_t *next = (const uint16_t *)at;
-    return ((next[-2] & 0xF800u) == 0xF000u && (next[-1] & 0xD000u) == 0xD000u) || (next[-1] & 0xFF87u) == 0x4780u;
+    return ((next[-2] & 0xF800u) == 0xF000u && (next[-1] & 0xD000u) == 0xD000u) ||
+           (next[-1] & 0xFF87u) == 0x4780u;
 }
 
 /* What on the stack may be return addresses, the innermost first; 0 where there are no more. */
