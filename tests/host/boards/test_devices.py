@@ -172,7 +172,10 @@ def test_only_an_emulated_board_takes_a_firmware_file() -> None:
 @needs_cross_tools
 @pytest.mark.cross
 def test_an_emulator_that_does_not_start_is_quoted(tmp_path: Path) -> None:
-    with pytest.raises(LinkError, match=r"the emulator of mps2-an386 ended with status 1.*absent\.elf"):
+    (tmp_path / "large.elf").write_bytes(bytes(8 << 20))  # no ELF, and more than the machine's memory there
+    with pytest.raises(LinkError, match=r"the emulator of mps2-an386 ended with status 1.*large\.elf"):
+        open_device(EMULATED, firmware=tmp_path / "large.elf")
+    with pytest.raises(BoardError, match=r"there is no firmware .*absent\.elf"):
         open_device(EMULATED, firmware=tmp_path / "absent.elf")
 
 
