@@ -74,6 +74,8 @@ def found(name: str) -> Engine:
         raise BadQuery(f"unknown engine {engine!r}; there are: auto, {', '.join(ENGINES)}")
     if not encoding:
         return ENGINES[engine]
+    if name == SMALLEST:
+        return attack.decide_smallest
     known: tuple[str, ...]
     made: Engine
     match ENGINES[engine]:
