@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -38,16 +39,18 @@ from coverify.campaign.radius import RadiusSearch
 from coverify.campaign.runner import Asking, run
 from coverify.campaign.tally import Tally
 from coverify.cli.network import Network, Samples
-from coverify.cli.outcome import Interrupted, Output
+from coverify.cli.outcome import Interrupted, Output, versions
 from coverify.report import Query, Radius, Result, write_result
 from coverify.report.curve_plot import write_plots
 from coverify.report.verdict import Verdict, worst
 from coverify.verify.attack.radius import drawn, radius
 from coverify.verify.deadline import Deadline
+from coverify.verify.engines.packages import PACKAGES
 from coverify.verify.property.question import Question as Asked
 from coverify.verify.query import Outcome
 from tflm_int8.program.concrete import OutsideDomain
 
+CORES: Final = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 MAX_PICTURES: Final = 500
 """So many counterexamples keep their picture in the result; the witness files have them all."""
 _SAVE_EVERY_S: Final = 2.0
@@ -103,6 +106,21 @@ def identity_of(network: Network, data: Samples | None, labels: Sequence[int]) -
         "inputs": "none" if data is None else digest.hexdigest(),
         "coverify": __version__,
     }
+
+
+def unanswered(network: Network, gaps: Sequence[str], seed: int, message: str | None = None) -> Result:
+    """The result of verify without any answer; `gaps`: what no answer covers."""
+    state = ("invocations other than the first after a reset: the network keeps state",)
+    return Result(
+        verb="verify",
+        verdict="UNKNOWN",
+        model=network.ref,
+        profile=network.profile,
+        message=message,
+        not_covered=(*gaps, *(state if network.stateful else ())),
+        versions=versions(*(package.distribution for package in PACKAGES.values())),
+        seed=seed,
+    )
 
 
 def carry_out(work: Work, how: How, output: Output) -> Result:

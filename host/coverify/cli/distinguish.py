@@ -9,6 +9,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from coverify.cli.campaign import CORES
 from coverify.cli.distinguish_operator import of_operator
 from coverify.cli.network import Codes, Network, Tflite, read_network
 from coverify.cli.outcome import (
@@ -21,7 +22,7 @@ from coverify.cli.outcome import (
     run_verb,
     versions,
 )
-from coverify.cli.verify import CORES, parse_indices
+from coverify.cli.samples import parse_indices
 from coverify.errors import BadInput
 from coverify.report import Query as QueryRow
 from coverify.report import Result

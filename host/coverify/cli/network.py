@@ -104,6 +104,14 @@ def read_network(path: Path, profile: str, classes: bool = True) -> Network:
     return network
 
 
+def labels_of(network: Network, data: Samples, label: str) -> list[int]:
+    """The labels that the inputs state, or those that the network gives.  Raises BadInput."""
+    if label not in ("given", "predicted"):
+        raise BadInput(f"--label {label}: given or predicted")
+    given = data.y if label == "given" else None
+    return network.classes(data.x) if given is None else [int(y) for y in given]
+
+
 @dataclass(frozen=True, eq=False)
 class Tflite:
     """A .tflite network, its classes and tensors by the reference."""

@@ -10,18 +10,17 @@ from pathlib import Path
 import numpy as np
 
 from coverify.campaign.inquiry import Question
-from coverify.check import Rejected, check
-from coverify.cli.campaign import Work, identity_of
-from coverify.cli.network import Codes, Network, Samples, read_network
+from coverify.cli.campaign import Work, identity_of, unanswered
+from coverify.cli.evidence import kept
+from coverify.cli.network import Codes, Network, Samples, labels_of, read_network
 from coverify.cli.outcome import versions
+from coverify.cli.samples import parse_indices
 from coverify.errors import BadInput
 from coverify.report import Query as QueryRow
-from coverify.report import Result
 from coverify.report.rows import MAX_ROWS, ReasonRow
 from coverify.verify.breach import Breach
 from coverify.verify.certificate import Certificate, certifiable
 from coverify.verify.deadline import Deadline, OutOfTime
-from coverify.verify.engines.packages import PACKAGES
 from coverify.verify.errors import CannotDecide
 from coverify.verify.explanation import Explanation, explain
 from coverify.verify.property.document import PropertyDocument, RegionDocument, Stays
@@ -35,6 +34,7 @@ from coverify.verify.query import I64Array, Outcome
 from coverify.verify.query import Verdict as Answer
 from coverify.verify.witness import Witness
 
+NOT_COVERED = ("inputs outside the regions asked about", "anything but the properties stated")
 NO_CERTIFICATE = (
     "certificates of all that holds here: the checker reads those of boxes on which the class stays or "
     "linear relations of the outputs hold"
@@ -92,8 +92,6 @@ class Asked:
 
 def property_task(model: Path, profile: str, asked: Asked) -> PropertyTask:
     """The property and the inputs that it is asked about.  Raises BadInput, TflmError."""
-    from coverify.cli.verify import labels_of, parse_indices
-
     network = read_network(model, profile, classes=asked.file is None)
     data = None if asked.inputs is None else network.samples(asked.inputs)
     subject = network.subject
@@ -147,8 +145,6 @@ def ball(subject: Subject, eps: int | None, mask: str | None, changes: int | Non
 
 
 def _features(text: str, n: int) -> tuple[int, ...]:
-    from coverify.cli.verify import parse_indices
-
     return tuple(parse_indices(text, n, "--mask"))
 
 
@@ -168,7 +164,7 @@ def property_work(task: PropertyTask, seed: int, explained_s: float | None = Non
         None,
         task.asked,
         lambda question, outcome: _row(task, question, outcome, seed, explained_s),
-        _result(task, seed),
+        unanswered(task.network, NOT_COVERED, seed, f"property: {task.property.words}"),
         task.name,
         len(task.property.cases),
         lambda rows: [NO_CERTIFICATE] if any(map(_bare, rows)) else [],
@@ -249,15 +245,9 @@ def _certificate(
     relation = None if asked.stays else asked.relation()
     if not asked.stays and relation is None:
         return None
-    name = f"certificate-{task.name(question)}.zip"
     content, profile, engine = network.content, network.profile, outcome.engine
-    Certificate(content, profile, asked.query, outcome.argument, engine, relation).write(task.out / name)
-    try:
-        check(task.out / name)
-    except Rejected:
-        (task.out / name).unlink()
-        return None
-    return name
+    certificate = Certificate(content, profile, asked.query, outcome.argument, engine, relation)
+    return kept(certificate, task.out / f"certificate-{task.name(question)}.zip")
 
 
 def _witness(
@@ -291,21 +281,4 @@ def _witness(
         note=outcome.note,
         versions=versions(),
         breach=Breach(asked.words, asked.formula, lo, hi, region.changes, asked.raised),
-    )
-
-
-def _result(task: PropertyTask, seed: int) -> Result:
-    """The result without any answer."""
-    gaps = ["inputs outside the regions asked about", "anything but the properties stated"]
-    if task.network.stateful:
-        gaps.append("invocations other than the first after a reset: the network keeps state")
-    return Result(
-        verb="verify",
-        verdict="UNKNOWN",
-        model=task.network.ref,
-        profile=task.network.profile,
-        message=f"property: {task.property.words}",
-        not_covered=tuple(gaps),
-        versions=versions(*(package.distribution for package in PACKAGES.values())),
-        seed=seed,
     )

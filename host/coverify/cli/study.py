@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from coverify.cli import study_bits, study_fairness
+from coverify.cli.campaign import CORES
 from coverify.cli.outcome import JsonOption, OutOption, Output, run_verb
 from coverify.cli.study_options import Options
-from coverify.cli.verify import CORES, MAX_EPS
+from coverify.cli.verify import MAX_EPS
 from coverify.report import Result
 from coverify.verify.engines import ENGINES
 from coverify.verify.worker import AUTO

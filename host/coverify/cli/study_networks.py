@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from coverify.cli.network import Network, Tflite, read_network
-from coverify.cli.verify import parse_indices
+from coverify.cli.samples import parse_indices
 from coverify.errors import BadInput
 from coverify.files import replace_file
 from coverify.inputs import Pixels

@@ -11,8 +11,8 @@ import numpy as np
 
 from coverify.cli.network import read_network
 from coverify.cli.outcome import Output
+from coverify.cli.samples import parse_indices
 from coverify.cli.study_networks import Width, float_network, given, quantized, single_float
-from coverify.cli.verify import parse_indices
 from coverify.errors import BadInput
 from coverify.inputs import Pixels, read_pixels
 from coverify.report import ModelRef

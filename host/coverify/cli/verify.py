@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,10 +10,10 @@ from typing import Annotated
 import typer
 
 from coverify.campaign.ledger import Retry
-from coverify.check import Rejected, check
-from coverify.cli.campaign import How, Work, carry_out, identity_of
+from coverify.cli.campaign import CORES, How, Work, carry_out, identity_of, unanswered
+from coverify.cli.evidence import kept
 from coverify.cli.export import exported
-from coverify.cli.network import Codes, Network, Samples, read_network
+from coverify.cli.network import Codes, Network, Samples, labels_of, read_network
 from coverify.cli.outcome import (
     JsonOption,
     OutOption,
@@ -24,12 +23,12 @@ from coverify.cli.outcome import (
     versions,
 )
 from coverify.cli.property import Asked, property_task, property_work
+from coverify.cli.samples import parse_indices
 from coverify.errors import BadInput
 from coverify.report import Query as QueryRow
 from coverify.report import Result
 from coverify.verify.certificate import Certificate, certifiable
 from coverify.verify.engines import ENGINES
-from coverify.verify.engines.packages import PACKAGES
 from coverify.verify.property.claim import stays
 from coverify.verify.property.question import Question
 from coverify.verify.query import Outcome, Robustness
@@ -37,8 +36,11 @@ from coverify.verify.smt import ENCODINGS
 from coverify.verify.witness import Witness
 from coverify.verify.worker import AUTO
 
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 MAX_EPS = 255
+NOT_COVERED = (
+    "inputs outside the boxes asked about",
+    "anything but the index of the output's first maximum",
+)
 
 
 def verify(
@@ -174,7 +176,6 @@ class _Task:
     labels: list[int]
     indices: list[int]
     radii: list[int]
-    label: str
     eps: int
     running: threading.Lock = field(default_factory=threading.Lock)
     """Held while the network's reference runs: it is one thread's."""
@@ -217,21 +218,13 @@ def _one_eps(eps: str | None, radius: int | None) -> int | None:
     return radii[0] if radii else None
 
 
-def labels_of(network: Network, data: Samples, label: str) -> list[int]:
-    """The labels that the inputs state, or those that the network gives.  Raises BadInput."""
-    if label not in ("given", "predicted"):
-        raise BadInput(f"--label {label}: given or predicted")
-    given = data.y if label == "given" else None
-    return network.classes(data.x) if given is None else [int(y) for y in given]
-
-
 def _prepare(
     model: Path, profile: str, inputs: Path, index: str | None, radii: list[int], label: str
 ) -> _Task:
     network = read_network(model, profile)
     data = network.samples(inputs)
     labels = labels_of(network, data, label)
-    return _Task(network, data, labels, parse_indices(index, len(data.x)), radii, label, radii[0])
+    return _Task(network, data, labels, parse_indices(index, len(data.x)), radii, radii[0])
 
 
 def _work(task: _Task, limit: int | None, out: Path | None, seed: int) -> Work:
@@ -248,7 +241,7 @@ def _work(task: _Task, limit: int | None, out: Path | None, seed: int) -> Work:
         limit,
         lambda question: task.at(question.eps).asked(question.index),
         lambda question, outcome: _row(task.at(question.eps), question.index, outcome, out, seed),
-        _result(task, seed),
+        unanswered(task.network, NOT_COVERED, seed),
     )
 
 
@@ -261,24 +254,6 @@ def engine_with(engine: str, encoding: str) -> str:
     if engine == AUTO:
         raise BadInput(f"--encoding {encoding} needs --engine z3, bitwuzla or boolector")
     return f"{engine}:{encoding}"
-
-
-def parse_indices(text: str | None, n: int, option: str = "--index") -> list[int]:
-    """The numbers in "0,3,10-19", ascending and once each, all below n; None: all.  Raises BadInput."""
-    if text is None:
-        return list(range(n))
-    chosen: set[int] = set()
-    for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()) or len(part) > 40:
-            raise BadInput(f"{option} {text}: {part!r} is neither a number nor a range such as 10-19")
-        lo, hi = int(first), int(last or first)
-        if hi >= n:
-            raise BadInput(f"{option} {text}: {part!r} is outside 0-{n - 1}")
-        if lo > hi:
-            raise BadInput(f"{option} {text}: {part!r} runs backwards: {last}-{first}?")
-        chosen.update(range(lo, hi + 1))
-    return sorted(chosen)
 
 
 def _row(task: _Task, i: int, outcome: Outcome, out: Path | None, seed: int) -> QueryRow:
@@ -315,15 +290,9 @@ def _certificate(task: _Task, i: int, outcome: Outcome, out: Path | None) -> str
     network = task.network
     if out is None or outcome.argument is None or not certifiable(network.profile):
         return None
-    name = f"certificate-{i}-eps{task.eps}.zip"
-    query, engine = task.query(i), outcome.engine
-    Certificate(network.content, network.profile, query, outcome.argument, engine).write(out / name)
-    try:
-        check(out / name)
-    except Rejected:  # an operator that the checker does not know: it would prove nothing to anybody
-        (out / name).unlink()
-        return None
-    return name
+    argument = outcome.argument
+    certificate = Certificate(network.content, network.profile, task.query(i), argument, outcome.engine)
+    return kept(certificate, out / f"certificate-{i}-eps{task.eps}.zip")
 
 
 def _witness(task: _Task, i: int, outcome: Outcome, x: Codes, predicted: int, seed: int) -> Witness:
@@ -345,23 +314,4 @@ def _witness(task: _Task, i: int, outcome: Outcome, x: Codes, predicted: int, se
         index=i,
         note=outcome.note,
         versions=versions(),
-    )
-
-
-def _result(task: _Task, seed: int) -> Result:
-    """The result without any answer."""
-    gaps = [
-        "inputs outside the boxes asked about",
-        "anything but the index of the output's first maximum",
-    ]
-    if task.network.stateful:
-        gaps.append("invocations other than the first after a reset: the network keeps state")
-    return Result(
-        verb="verify",
-        verdict="UNKNOWN",
-        model=task.network.ref,
-        profile=task.network.profile,
-        not_covered=tuple(gaps),
-        versions=versions(*(package.distribution for package in PACKAGES.values())),
-        seed=seed,
     )
