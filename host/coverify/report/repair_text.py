@@ -11,6 +11,7 @@ from rich.text import Text
 from coverify.report.plain import plain, plural, seconds
 from coverify.report.repair_rows import FitnessRow, Repair
 from coverify.report.repair_table import tables
+from coverify.report.table import aligned
 
 MAX_LINES: Final = 20
 
@@ -21,7 +22,7 @@ def render_repair(repair: Repair, console: Console) -> None:
     _neurons(repair, console)
     _patch(repair, console)
     for table in tables(repair):
-        shown = _titled(plain(table.title), "metric", *map(str, table.counts))
+        shown = aligned(plain(table.title), "metric", *map(str, table.counts))
         for name, row in table.rows:
             shown.add_row(name, *("–" if cell is None else cell.text for cell in row))
         _print(shown, console)
@@ -32,15 +33,6 @@ def share(row: FitnessRow) -> str:
     """`212 of 250 as float (84.8 %), 210 right (84.0 %)`."""
     said = f"{row.agreeing} of {row.samples} as float ({100 * row.fidelity:.2f} %)"
     return said if row.accuracy is None else said + f", {row.right} right ({100 * row.accuracy:.2f} %)"
-
-
-def _titled(title: str, *columns: str) -> Table:
-    table = Table(
-        title=Text(title, style="bold"), title_justify="left", box=None, pad_edge=False, header_style="dim"
-    )
-    for i, column in enumerate(columns):
-        table.add_column(column, justify="left" if i == 0 else "right", overflow="fold")
-    return table
 
 
 def _print(table: Table, console: Console) -> None:
@@ -64,7 +56,7 @@ def _neurons(repair: Repair, console: Console) -> None:
     rows = [row for row in repair.neurons if row.ended != "nothing to do"]
     if not rows:
         return
-    table = _titled("Neurons", "layer", "neuron", "score", "ended", "weights", "fixed", "least", "time")
+    table = aligned("Neurons", "layer", "neuron", "score", "ended", "weights", "fixed", "least", "time")
     for row in rows[:MAX_LINES]:
         score = "–" if row.score is None else f"{row.score:.3g}"
         time = "–" if row.time_s is None else seconds(row.time_s)
@@ -80,7 +72,7 @@ def _neurons(repair: Repair, console: Console) -> None:
 def _patch(repair: Repair, console: Console) -> None:
     if not repair.n_bytes:
         return
-    table = _titled(f"Patch: {plural(repair.n_bytes, 'byte')} of the file", "offset", "old", "new", "weight")
+    table = aligned(f"Patch: {plural(repair.n_bytes, 'byte')} of the file", "offset", "old", "new", "weight")
     for row in repair.bytes[:MAX_LINES]:
         where = f"op {row.op_index}, neuron {row.neuron}, weight {row.weight}"
         table.add_row(f"{row.offset:#x}", f"{row.old:02x}", f"{row.new:02x}", where)
@@ -92,7 +84,7 @@ def _robustness(repair: Repair, console: Console) -> None:
     if not repair.robustness:
         return
     title = "Robustness of a sample"
-    table = _titled(title, "when", "eps", "HOLDS", "VIOLATED", "UNKNOWN", "bytes", "validation")
+    table = aligned(title, "when", "eps", "HOLDS", "VIOLATED", "UNKNOWN", "bytes", "validation")
     for row in repair.robustness:
         counts = (row.eps, row.holds, row.violated, row.unknown, "–" if row.changed is None else row.changed)
         fit = "–" if row.validation is None else share(row.validation)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from coverify.report.plain import plain, seconds
 from coverify.report.study_rows import GapRow, Study
+from coverify.report.table import aligned
 
 MAX_LINES: Final = 40
 
@@ -25,15 +25,6 @@ def render_study(study: Study, console: Console) -> None:
     _gaps(study, console)
 
 
-def _titled(title: str, *columns: str) -> Table:
-    table = Table(
-        title=Text(title, style="bold"), title_justify="left", box=None, pad_edge=False, header_style="dim"
-    )
-    for i, column in enumerate(columns):
-        table.add_column(column, justify="left" if i == 0 else "right", overflow="fold")
-    return table
-
-
 def percent(low: float, high: float) -> str:
     """`53.0 %`, or `53.0–55.0 %` where something is open."""
     return f"{100 * low:.1f} %" if low == high else f"{100 * low:.1f}–{100 * high:.1f} %"
@@ -42,7 +33,7 @@ def percent(low: float, high: float) -> str:
 def _widths(study: Study, console: Console) -> None:
     if not study.widths:
         return
-    table = _titled(
+    table = aligned(
         f"Accuracy and robust accuracy, eps {study.eps}",
         "network", "bits", "accuracy", "robust accuracy", "robust", "broken", "wrong", "open", "time",
     )  # fmt: skip
@@ -62,7 +53,7 @@ def _changes(study: Study, console: Console) -> None:
     if not rows:
         return
     lost = sum(row.lost for row in rows)
-    table = _titled(
+    table = aligned(
         f"Neighbouring widths: {lost} times robust and broken with more bits, "
         f"{len(rows) - lost} times with fewer",
         "network", "input", "robust at", "broken at", "class", "on the device",
@@ -82,7 +73,7 @@ def _carried(study: Study, console: Console) -> None:
         rows = [row for row in study.carried if row.scheme == scheme]
         columns = sorted({row.to_bits for row in rows})
         title = f"Counterexamples of a width (row) that break another (column), {plain(scheme)}"
-        table = _titled(title, "bits", *map(str, columns))
+        table = aligned(title, "bits", *map(str, columns))
         cells = {(row.from_bits, row.to_bits): f"{row.breaking}/{row.tried}" for row in rows}
         for bits in sorted({row.from_bits for row in rows}):
             table.add_row(str(bits), *(cells.get((bits, column), "–") for column in columns))
@@ -105,7 +96,7 @@ def _gaps(study: Study, console: Console) -> None:
     if not study.gaps:
         return
     names = ", ".join(map(str, study.protected))
-    table = _titled(
+    table = aligned(
         f"Largest gap between copies that differ in feature {names} alone",
         "network", "bits", "accuracy", "gap, codes", "gap, real", "inputs flipped", "pair flips", "device",
         "time",

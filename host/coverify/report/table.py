@@ -44,14 +44,26 @@ RIGHT: Final = {
 
 def table(title: str, *columns: str) -> Table:
     """An empty table with these columns."""
-    empty = Table(
-        title=Text(title, style="bold"), title_justify="left", box=None, pad_edge=False, header_style="dim"
-    )
+    empty = _titled(title)
     for column in columns:
         right = column in RIGHT
         whole = column not in FOLDED
         empty.add_column(column, justify="right" if right else "left", overflow="fold", no_wrap=whole)
     return empty
+
+
+def aligned(title: str, *columns: str) -> Table:
+    """An empty table whose first column names the rows; the others are numbers, at the right."""
+    empty = _titled(title)
+    for i, column in enumerate(columns):
+        empty.add_column(column, justify="left" if i == 0 else "right", overflow="fold")
+    return empty
+
+
+def _titled(title: str) -> Table:
+    return Table(
+        title=Text(title, style="bold"), title_justify="left", box=None, pad_edge=False, header_style="dim"
+    )
 
 
 def cell(value: object) -> Text:
