@@ -64,9 +64,10 @@ def test_what_runs_after_flashing_is_proved_by_its_build_id(board, tmp_path):
 def test_another_firmware_than_the_file_is_a_mismatch(board, tmp_path):
     image = build(machine_target("mps2-an386"))
     shutil.copy(image, tmp_path / "fw.elf")
-    flashed = coverify("flash", board)
+    flashed = coverify("flash", board, "--json", "-")
     assert flashed.code == 0
-    build_id = flashed.stdout.split()[-1]
+    build_id = flashed.result["device"]["build_id"]
+    assert build_id.encode() in Path(image).read_bytes()
     board.write_text(board.read_text().replace("flasher.py", "nothing.py"))
     (tmp_path / "nothing.py").write_text("")
     other = tmp_path / "other.elf"
