@@ -18,6 +18,7 @@ from coverify.verify.worker import AUTO
 
 study_app = typer.Typer(
     no_args_is_help=True,
+    add_completion=False,
     rich_markup_mode=None,
     help="Ask the same exact questions of several quantizations of one network (docs/studies.md).",
 )
@@ -59,7 +60,7 @@ DeviceOption = Annotated[
 ]
 
 
-@study_app.command("bits")
+@study_app.command("bits", short_help="How many bits does it take? Accuracy, exact robustness.")
 def bits_verb(
     models: ModelsArgument,
     inputs: InputsOption,
@@ -106,7 +107,7 @@ def bits_verb(
     run_verb("study-bits", output, body)
 
 
-@study_app.command("fairness")
+@study_app.command("fairness", short_help="How unfair can it be? The largest gap of two twins.")
 def fairness_verb(
     models: ModelsArgument,
     inputs: InputsOption,

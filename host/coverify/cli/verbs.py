@@ -1,0 +1,69 @@
+"""The verbs of the command line, each imported when it is called: no verb needs all that the others do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A function or a Typer app, `attribute` of coverify.cli.`module`, and what it is for in half a line."""
+
+    module: str
+    attribute: str
+    help: str
+
+
+VERBS = {
+    "doctor": Verb("doctor", "doctor", "What works on this machine, and what is missing."),
+    "boards": Verb("boards", "boards_verb", "The devices that --device takes."),
+    "build": Verb("boards", "build", "Build the firmware for an emulated device."),
+    "flash": Verb("boards", "flash_verb", "Put firmware on a board; prove what runs."),
+    "inspect": Verb("inspect", "inspect", "What is in a model; can an accumulator overflow?"),
+    "ops": Verb("ops", "ops", "The operators, and how each was checked."),
+    "run": Verb("run", "run", "Run a model on all inputs, here or on a device."),
+    "conform": Verb("conform", "conform", "Does the device compute the reference?"),
+    "diagnose": Verb("diagnose", "diagnose_verb", "Which operator of a device is wrong, and how?"),
+    "kernels": Verb("kernels", "kernels", "A device's operators over a grid of shapes."),
+    "verify": Verb("verify", "verify", "Does a property hold on every input of a region?"),
+    "distinguish": Verb("distinguish", "distinguish", "Where do two profiles or two networks differ?"),
+    "check": Verb("check", "check_verb", "Re-verify certificates by exact arithmetic."),
+    "replay": Verb("replay", "replay_verb", "Run counterexamples on a device."),
+    "repair": Verb("repair", "repair_verb", "Few bytes that mend what quantization broke."),
+    "study": Verb("study", "study_app", "One question of a network in several bit widths."),
+    "report": Verb("report", "report", "Merge the results of a folder into one page."),
+    "demo": Verb("demo", "demo", "The whole loop on an emulated Cortex-M4."),
+}
+
+
+class VerbGroup(TyperGroup):
+    """The commands of VERBS, in its order.
+
+    Contexts, commands and formatters are click's or those of typer's own copy of it, by its release.
+    """
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The verbs' names."""
+        return list(VERBS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """One verb, imported; None where there is none of that name."""
+        verb = VERBS.get(cmd_name)
+        if verb is None:
+            return None
+        what = getattr(import_module(f"coverify.cli.{verb.module}"), verb.attribute)
+        if isinstance(what, typer.Typer):
+            return typer.main.get_command(what)
+        alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+        alone.command(cmd_name, short_help=verb.help)(what)
+        return typer.main.get_command(alone)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The list in --help, without an import."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, verb.help) for name, verb in VERBS.items()])
