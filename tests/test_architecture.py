@@ -22,7 +22,7 @@ PACKAGES = {
     },
     "host/coverify/campaign": {
         "coverify.campaign", "coverify.verify", "coverify.report", "coverify.errors", "tflm_int8", "numpy",
-        "coverify.__version__", "pydantic", "distributed",
+        "coverify.__version__", "coverify.interrupts", "pydantic", "distributed",
     },
     "host/coverify/boards": {
         "coverify.boards", "coverify.link", "coverify.errors", "coverify.files", "tomli", "serial",
@@ -37,8 +37,8 @@ PACKAGES = {
         "coverify.files", "tflm_int8", "numpy", "highspy",
     },
     "host/coverify/conformance": {
-        "coverify.conformance", "coverify.link", "coverify.errors", "coverify.report", "tflm_int8", "numpy",
-        "tflite_micro", "tflite_runtime",
+        "coverify.conformance", "coverify.link", "coverify.errors", "coverify.interrupts", "coverify.report",
+        "tflm_int8", "numpy", "tflite_micro", "tflite_runtime",
     },
 }  # fmt: skip
 STANDARD = set(__import__("sys").stdlib_module_names)

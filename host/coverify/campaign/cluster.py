@@ -15,7 +15,6 @@ import logging
 import pickle
 import queue
 import re
-import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -28,6 +27,7 @@ from coverify.campaign.entry import Entry
 from coverify.campaign.errors import ClusterError
 from coverify.campaign.pool import Answer, Settle, Task, one_thread_each
 from coverify.errors import BadInput, CoverifyError
+from coverify.interrupts import deaf_children
 from coverify.verify.property.formula import Formula
 from coverify.verify.property.question import Question, confirm, decide
 from coverify.verify.query import Outcome, Robustness
@@ -87,19 +87,6 @@ def _distributed() -> ModuleType:
 
 
 @contextlib.contextmanager
-def _deaf_children() -> Iterator[None]:
-    """Processes that are started in here do not hear Ctrl-C: we end them."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-@contextlib.contextmanager
 def _client(address: str) -> Iterator[Any]:
     """A client of the cluster at an address, or of one that is started here ("local:N")."""
     dask = _distributed()
@@ -113,7 +100,7 @@ def _client(address: str) -> Iterator[Any]:
             if local:
                 one_thread_each()
                 options = {"threads_per_worker": 1, "processes": True, "dashboard_address": None}
-                with _deaf_children():
+                with deaf_children():
                     cluster = dask.LocalCluster(n_workers=int(local[1]), silence_logs=50, **options)
                 there = stack.enter_context(cluster)
             else:

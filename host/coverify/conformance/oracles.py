@@ -6,16 +6,13 @@ child that dies is an OracleError with its last words, never a wrong tensor.
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import importlib.metadata
 import importlib.util
 import multiprocessing
 import multiprocessing.connection
 import os
-import signal
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal
@@ -24,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coverify.errors import CoverifyError
+from coverify.interrupts import deaf_children
 from tflm_int8 import Model
 
 OracleName = Literal["tflm", "tflite", "litert"]
@@ -76,7 +74,7 @@ class Oracle:
         self._child = context.Process(
             target=_serve, args=(theirs, name, model.content, self._written, _arena_bytes(model)), daemon=True
         )
-        with _interrupts_ignored():
+        with deaf_children():
             self._child.start()
         theirs.close()
         self._answer()
@@ -118,19 +116,6 @@ class Oracle:
         if kind == "error":
             raise OracleError(f"the {self.name} oracle refused {self.model.name}: {value}")
         return value
-
-
-@contextlib.contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """A child that is started here leaves Ctrl-C to its parent."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _arena_bytes(model: Model) -> int:
