@@ -102,7 +102,7 @@ class Device:
     def _open(self) -> None:
         process = self._start() if self.board.emulated else None
         deadline = Deadline.in_s(START_S * self.board.timeout_scale)  # what was built does not count
-        line = SerialLine(process.line_url if process else self.board.target)
+        line = SerialLine(process.line_url if process else self.board.line_url)
         self._session.callback(line.close)
         if process is not None:
             process.go(deadline)
