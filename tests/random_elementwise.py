@@ -196,7 +196,7 @@ def prelu(rng: Rng, b: Builder, x: int, name: str) -> int:
 
 def normalization(rng: Rng, b: Builder, x: int, name: str) -> int:
     if name == "L2_NORMALIZATION":
-        return b.op(name, [x], b.activation(b.tensors[x].shape, 1 / 128, 0), 20)
+        return b.op(name, [x], b.activation(b.tensors[x].shape, 1 / 128, 0), 12)
     return b.op(name, [x], b.activation(b.tensors[x].shape, 1 / 16, 127), 56)
 
 

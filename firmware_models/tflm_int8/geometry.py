@@ -29,9 +29,13 @@ class Axis:
 
     @staticmethod
     def of(size: int, kernel: int, stride: int, dilation: int, padding: Padding) -> Axis:
-        """The axis as TFLM computes it; `out` is 0 or less when no position fits (callers refuse)."""
+        """The axis as TFLM computes it; `out` is 0 or less when no position fits.
+
+        Convolutions and pools refuse that; TRANSPOSE_CONV goes on with the padding that C's division gives.
+        """
         extent = (kernel - 1) * dilation + 1
-        out = (size + stride - (1 if padding == "SAME" else extent)) // stride
+        reach = size + stride - (1 if padding == "SAME" else extent)
+        out = reach // stride if reach >= 0 else -(-reach // stride)
         before = max(0, (out - 1) * stride + extent - size) // 2
         return Axis(size, kernel, stride, dilation, before, out)
 

@@ -7,8 +7,9 @@
     @pytest.mark.nn_ram(200_000)                        # … and where the arena has fewer bytes
     def test_something_with(device, reference): ...
 
-Fixtures: `device` (a greeted coverify.boards.device.Device, one per session and worker), `reference` (a
-function: path or Model → Reference), `conformance`. Under xdist every worker has a board of its own: worker N
+Fixtures: `device` (a greeted coverify.boards.device.Device, one per session and worker, opened again after a
+test that it failed by LinkError or DeviceFault), `reference` (a function: path or Model → Reference),
+`conformance`. Under xdist every worker has a board of its own: worker N
 the N-th device given; emulated devices are started anew for each. JUnit properties: model, firmware, oracle,
 seed.
 """
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from tflm_int8 import Model, Reference
 
 _NO_DEVICE = "no device: give --nn-device URL or --nn-board NAME"
+_FAILED = pytest.StashKey[bool]()
 _EXPLAINED = 8
 """Samples that are run again for the explanation of a mismatch."""
 
@@ -81,13 +83,60 @@ def _url_of(config: pytest.Config) -> str:
     return emulated[number % len(emulated)]
 
 
-@pytest.fixture(scope="session")
-def _nn_device(request: pytest.FixtureRequest) -> Iterator[Device]:
-    """The device of this session, opened when it is first needed."""
-    from coverify.boards.device import open_device
+class Bench:
+    """The device of this process: opened when first needed, and again after it has failed a test."""
 
-    with open_device(_url_of(request.config)) as opened:
-        yield opened
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._device: Device | None = None
+        self._absent: Exception | None = None
+
+    def device(self) -> Device:
+        """The open device; what opening it raised the first time is raised again, not waited for again."""
+        from coverify.boards.device import open_device
+
+        if self._absent is not None:
+            raise self._absent
+        if self._device is None:
+            url = _url_of(self._config)
+            try:
+                self._device = open_device(url)
+            except Exception as error:
+                self._absent = error
+                raise
+        return self._device
+
+    def close(self) -> None:
+        """Let it go; `device` opens it anew."""
+        device, self._device = self._device, None
+        if device is not None:
+            device.close()
+
+
+@pytest.fixture(scope="session")
+def _nn_bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    bench = Bench(request.config)
+    yield bench
+    bench.close()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Note that the device has failed the test: the line is not to be trusted by the next one."""
+    if call.excinfo is not None and item.config.getoption("nn_devices"):
+        from coverify.errors import DeviceFault, LinkError
+
+        lost = call.excinfo.errisinstance((LinkError, DeviceFault))
+        item.stash[_FAILED] = item.stash.get(_FAILED, False) or lost
+    yield
+
+
+@pytest.fixture
+def _nn_device(request: pytest.FixtureRequest, _nn_bench: Bench) -> Iterator[Device]:
+    """The device, open; after a test that lost it (LinkError, DeviceFault) the next test gets it anew."""
+    yield _nn_bench.device()
+    if request.node.stash.get(_FAILED, False):
+        _nn_bench.close()
 
 
 @pytest.fixture

@@ -15,10 +15,11 @@ from oracle import Tflm
 from tflm_int8 import Model
 
 UNARY = ("HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "RELU", "RELU6", "TANH")
-BINARY = ("SUB", "MUL")
+BINARY = ("MAXIMUM", "MINIMUM", "MUL", "PRELU", "SUB")
 MOVING = (
-    "CONCATENATION", "EXPAND_DIMS", "MEAN", "PACK", "PAD", "PADV2", "SHAPE", "SLICE", "SQUEEZE",
-    "STRIDED_SLICE", "SUM", "TRANSPOSE",
+    "CONCATENATION", "EXPAND_DIMS", "MEAN", "PACK", "PAD", "PADV2", "RESIZE_BILINEAR",
+    "RESIZE_NEAREST_NEIGHBOR", "SHAPE", "SLICE", "SPLIT", "SPLIT_V", "SQUEEZE", "STRIDED_SLICE", "SUM",
+    "TRANSPOSE", "TRANSPOSE_CONV", "UNPACK",
 )  # fmt: skip
 
 
@@ -88,3 +89,38 @@ def test_a_tensor_joined_from_eleven_is_refused_as_by_tflm(client):
     content = b.finish(b.op("CONCATENATION", [x] * 11, b.like(x, (1, 22)), 10, Axis=1))
     with pytest.raises(DeviceRefused, match="CONCATENATION: inputs: 11"):
         client.ensure_model(content)
+
+
+def test_a_tensor_split_into_seventeen_is_refused(client):
+    b = Builder()
+    x = b.input((1, 17), 0.5, 0)
+    outputs = [b.like(x, (1, 1)) for _ in range(17)]
+    content = b.finish(b.op("SPLIT", [b.integers(1), x], outputs, 35, NumSplits=17))
+    with pytest.raises(DeviceRefused, match="SPLIT: outputs: 17"):
+        client.ensure_model(content)
+
+
+def test_every_output_of_a_split_is_read_after_it_and_kept_for_later_readers(client):
+    """Three outputs: one a model output, one read twice far behind, one never read."""
+    b = Builder()
+    x = b.input((1, 4, 6), 0.1, 3)
+    first, second, unread = outputs = [b.like(x, (1, 4, 2)) for _ in range(3)]
+    b.op("SPLIT", [b.integers(-1), x], outputs, 35, NumSplits=3)
+    y = first
+    for i in range(6):
+        y = b.add(y, second, 0.15 + i / 10, i)
+    assert unread not in [i for op in b.ops for i in op.inputs]
+    assert equal_or_refused(client, b.finish(y, first), 0)
+
+
+@pytest.mark.parametrize(("out", "kernel", "stride"), [(1, 8, 4), (2, 8, 4), (3, 8, 5)])
+def test_a_transposed_convolution_whose_kernel_is_larger_than_its_output_agrees(client, out, kernel, stride):
+    rng = random_elementwise.np.random.default_rng(out)
+    b = Builder()
+    x = b.input((1, 1, 1, 2), 0.05, 3)
+    w = rng.integers(-127, 128, (3, kernel, kernel, 2))
+    operands = b._weights(x, w, rng.integers(-900, 900, 3), [0.01, 0.02, 0.03], 0)
+    y = b.activation((1, out, out, 3), 0.3, -5)
+    inputs = [b.integers([1, out, out, 3]), operands[1], x, operands[2]]
+    b.op("TRANSPOSE_CONV", inputs, y, 49, Padding=1, StrideH=stride, StrideW=stride)
+    assert equal_or_refused(client, b.finish(y), 0)

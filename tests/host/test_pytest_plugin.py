@@ -105,6 +105,37 @@ def test_markers_skip_by_core_and_by_ram_with_the_reason(session):
     )
 
 
+def test_a_device_that_is_lost_in_one_test_is_there_again_for_the_next(session):
+    """The emulated device is killed in the middle; pytest's fixtures of a session would keep it dead."""
+    result = session(
+        f"""
+        seen = []
+
+        def test_first(device):
+            seen.append(device)
+
+        def test_same(device):
+            assert seen == [device]
+            device._session.close()  # ends the process and its line
+            device.client.hello()
+
+        def test_anew(device, conformance):
+            assert device not in seen
+            conformance({str(CNN)!r}, vectors=2)
+
+        def test_a_plain_failure_keeps_it(device):
+            seen.append(device)
+            assert False
+
+        def test_kept(device):
+            assert device is seen[-1]
+        """,
+        "--nn-device",
+        "native:",
+    )
+    result.assert_outcomes(passed=3, failed=2)
+
+
 def test_every_worker_has_a_board_of_its_own(session):
     pytest.importorskip("xdist", reason="pytest-xdist is not installed")
     source = """

@@ -18,6 +18,7 @@
 #define K_MAX_TENSORS 4096u
 #define K_MAX_OPERATORS 1024u
 #define K_MAX_ENDS 16u                 /* model inputs, and model outputs */
+#define K_MAX_OUTPUTS 16u              /* of an operator */
 #define K_MAX_TENSOR_BYTES 0x10000000u /* 2^28 */
 #define K_MAX_MACS ((uint64_t)1 << 34) /* multiplications of one inference: keeps a run finite */
 #define K_NONE 0xFFFFFFFFu             /* no such tensor: an optional input that is left out */
@@ -51,7 +52,9 @@ struct k_op {
     const struct k_operator *kind;
     uint32_t n_inputs;
     uint32_t *inputs; /* n_inputs tensor indices or K_NONE */
-    uint32_t output;
+    uint32_t n_outputs;
+    uint32_t *outputs;       /* n_outputs tensor indices */
+    uint32_t output;         /* the first of them */
     struct fb_table options; /* at = 0: absent */
     void *plan;              /* what `prepare` left for `run` */
 };
@@ -62,6 +65,7 @@ struct k_graph {
     uint32_t n_tensors;
     struct k_op *ops;
     uint32_t n_ops;
+    uint32_t n_written; /* outputs of all operators */
     uint32_t inputs[K_MAX_ENDS];
     uint32_t n_inputs;
     uint32_t outputs[K_MAX_ENDS];
@@ -84,6 +88,7 @@ struct k_operator {
     uint32_t options_type; /* BuiltinOptions of the schema */
     uint32_t min_inputs;
     uint32_t max_inputs;
+    uint32_t max_outputs;
     enum cv_status (*prepare)(struct k_load *l, struct k_op *op);
     enum cv_status (*run)(const struct k_graph *g, const struct k_op *op);
 };

@@ -58,13 +58,12 @@ static uint32_t output(uint32_t ordinal)
 
 static uint32_t op_n_outputs(uint32_t op)
 {
-    return op < graph.n_ops ? 1 : 0;
+    return op < graph.n_ops ? graph.ops[op].n_outputs : 0;
 }
 
 static uint32_t op_output(uint32_t op, uint32_t ordinal)
 {
-    (void)ordinal; /* 0: every operator of this engine has one output */
-    return graph.ops[op].output;
+    return graph.ops[op].outputs[ordinal];
 }
 
 static bool tensor(uint32_t index, struct cv_span *span)

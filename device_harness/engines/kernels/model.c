@@ -227,12 +227,9 @@ static enum cv_status read_op_inputs(struct k_load *l, struct fb_vector inputs, 
     return CV_OK;
 }
 
-static enum cv_status read_op_output(struct k_load *l, struct fb_vector outputs, struct k_op *op)
+static enum cv_status read_op_output(struct k_load *l, uint32_t tensor)
 {
     struct k_graph *g = l->graph;
-    if (outputs.n != 1)
-        return k_refuse_number(l, CV_BAD_MODEL, "outputs:", outputs.n);
-    uint32_t tensor = (uint32_t)fb_vector_i32(&g->file, outputs, 0);
     if (tensor >= g->n_tensors)
         return k_refuse(l, CV_BAD_MODEL, "no such output tensor");
     struct k_tensor *t = &g->tensors[tensor];
@@ -242,8 +239,25 @@ static enum cv_status read_op_output(struct k_load *l, struct fb_vector outputs,
         return k_refuse_tensor(l, CV_UNSUPPORTED, tensor, "variable or sparse");
     t->first = (int32_t)l->op;
     t->last = (int32_t)l->op;
-    op->output = tensor;
     return CV_OK;
+}
+
+static enum cv_status read_op_outputs(struct k_load *l, struct fb_vector outputs, struct k_op *op)
+{
+    enum cv_status status = CV_OK;
+    if (outputs.n == 0 || outputs.n > op->kind->max_outputs)
+        return k_refuse_number(l, CV_BAD_MODEL, "outputs:", outputs.n);
+    op->n_outputs = outputs.n;
+    op->outputs = k_alloc(l, (uint64_t)outputs.n * sizeof *op->outputs);
+    if (op->outputs == NULL)
+        return CV_NO_ARENA;
+    for (uint32_t i = 0; status == CV_OK && i < outputs.n; i++) {
+        op->outputs[i] = (uint32_t)fb_vector_i32(&l->graph->file, outputs, i);
+        status = read_op_output(l, op->outputs[i]);
+    }
+    op->output = op->outputs[0];
+    l->graph->n_written += outputs.n;
+    return status;
 }
 
 static enum cv_status read_op_options(struct k_load *l, struct fb_table table, struct k_op *op)
@@ -270,7 +284,7 @@ static enum cv_status read_operator(struct k_load *l, const struct parts *parts,
     if (status == CV_OK)
         status = read_op_inputs(l, inputs, op);
     if (status == CV_OK)
-        status = read_op_output(l, outputs, op);
+        status = read_op_outputs(l, outputs, op);
     if (status == CV_OK)
         status = read_op_options(l, table, op);
     if (status == CV_OK)

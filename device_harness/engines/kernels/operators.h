@@ -24,14 +24,27 @@ K_DECLARE(mean);
 K_DECLARE(mul);
 K_DECLARE(pack);
 K_DECLARE(pad);
+K_DECLARE(prelu);
 K_DECLARE(reshape);
+K_DECLARE(resize_bilinear);
+K_DECLARE(resize_nearest_neighbor);
 K_DECLARE(shape);
 K_DECLARE(slice);
 K_DECLARE(softmax);
 K_DECLARE(strided_slice);
 K_DECLARE(sub);
 K_DECLARE(transpose);
+K_DECLARE(transpose_conv);
 K_DECLARE_PREPARE(sum_of);
+
+/* Run by k_extreme_run. */
+K_DECLARE_PREPARE(maximum);
+K_DECLARE_PREPARE(minimum);
+
+/* Run by k_parting_run. */
+K_DECLARE_PREPARE(split);
+K_DECLARE_PREPARE(split_v);
+K_DECLARE_PREPARE(unpack);
 
 /* Run by k_lookup_run. */
 K_DECLARE_PREPARE(hard_swish);

@@ -68,11 +68,11 @@ static uint64_t find_gap(const struct k_graph *g, const struct placed *all, uint
 enum cv_status k_plan(struct k_load *l)
 {
     struct k_graph *g = l->graph;
-    struct placed *all = k_alloc(l, (uint64_t)(g->n_ops + g->n_inputs) * sizeof *all);
+    struct placed *all = k_alloc(l, (uint64_t)(g->n_written + g->n_inputs) * sizeof *all);
     uint64_t top = 0;
     if (all == NULL)
         return CV_NO_ARENA;
-    uint32_t n = collect(g, all); /* one output per op, so it fits */
+    uint32_t n = collect(g, all); /* a tensor is written once, so it fits */
     sort_by_size(all, n);
     for (uint32_t i = 0; i < n; i++) {
         uint64_t offset = find_gap(g, all, i);

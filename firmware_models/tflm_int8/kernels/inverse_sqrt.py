@@ -27,7 +27,7 @@ from tflm_int8.kernels.scales import product, ratio, root
 from tflm_int8.node import Node
 
 _RSQRT_SHIFT = 20
-_L2_OPTIONS = 20
+_L2_OPTIONS = 12
 MAX_DEPTH = INT32_MAX // 255**2
 """Elements whose squares an int32 can sum."""
 

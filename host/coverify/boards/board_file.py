@@ -1,7 +1,8 @@
 """What does a user's own board say of itself? A TOML file, read once into a frozen dataclass.
 
     name = "nucleo-f446re"                                  how reports call it
-    url = "serial:/dev/ttyACM0"                             a device URL (catalog.py)
+    url = "serial:/dev/ttyACM0"                             a device URL (catalog.py), or instead of it
+    usb = "0483:374b:0670FF495157"                          USB ids, with or without a serial number (usb.py)
     core = "Cortex-M4F"                                     optional, like all below
     baud = 921600
     timeout_scale = 2.0                                     all waiting times are multiplied by it
@@ -24,10 +25,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from coverify.boards.usb import USB, UsbIds
 from coverify.errors import BoardError
 
 tomllib = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
-KEYS = ("name", "url", "core", "baud", "timeout_scale", "notes", "flash", "elf")
+KEYS = ("name", "url", "usb", "core", "baud", "timeout_scale", "notes", "flash", "elf")
 MAX_FILE_BYTES = 1 << 20
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 T = TypeVar("T")
@@ -82,7 +84,9 @@ class _Table:
     def text(self, key: str, required: bool = False) -> str:
         value = self.get(key, str, "a text")
         if required and not value:
-            raise self.error(key, "is missing; every board file needs it")
+            raise self.error(
+                key, "is missing; every board file needs it" + (" (or usb)" if key == "url" else "")
+            )
         if value and not value.isprintable():
             raise self.error(key, "must be printable text on one line")
         return value or ""
@@ -129,7 +133,7 @@ def read_board_file(path: Path) -> BoardFile:
     return BoardFile(
         path,
         name=table.text("name", required=True),
-        url=table.text("url", required=True),
+        url=_url(table),
         core=table.text("core"),
         baud=table.baud(),
         timeout_scale=table.timeout_scale(),
@@ -137,6 +141,18 @@ def read_board_file(path: Path) -> BoardFile:
         flash=table.flash(),
         elf=path.parent / elf if (elf := table.text("elf")) else None,
     )
+
+
+def _url(table: _Table) -> str:
+    usb = table.text("usb")
+    if not usb:
+        return table.text("url", required=True)
+    if table.text("url"):
+        raise table.error("usb", "the file gives a url as well; keep one of them")
+    try:
+        return f"{USB}:{UsbIds.parse(usb)}"
+    except BoardError as err:
+        raise table.error("usb", str(err)) from err
 
 
 def _folders() -> tuple[Path, ...]:

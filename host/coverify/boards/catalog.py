@@ -4,6 +4,7 @@
     qemu:mps2-an386                     an emulated board; machines: `coverify boards`
     qemu:mps2-an386@FILE, native:@FILE  the same with a firmware image of yours instead of the one built here
     serial:/dev/ttyACM0@921600          a board on a serial port (also a pseudo-terminal's path)
+    usb:0483:374b[:SERIAL][@BAUD]       the board with these USB ids, whatever its port is called (usb.py)
     rfc2217://host:port[@baud]          a serial port on another machine
     socket://host:port                  a raw TCP line
     mlperf:/dev/ttyACM0@115200          firmware of others that speaks MLPerf Tiny's serial commands
@@ -18,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from coverify.boards.board_file import BoardFile, find_board_file, named_board_files, read_board_file
+from coverify.boards.usb import USB, UsbIds
 from coverify.errors import BadInput, BoardError
 from coverify.link.line import LineUrl
 
@@ -42,6 +44,14 @@ class Board:
     flash: tuple[str, ...] = ()
     elf: Path | None = None
     """The firmware that runs on it, if URL or board file says so; an emulated board is started with it."""
+
+    @property
+    def line_url(self) -> str:
+        """The address of a real board's line; looked up now where USB ids say which port it is.
+
+        LinkError when it is not plugged in, BoardError when several ports fit.
+        """
+        return UsbIds.parse(self.target).line_url() if self.kind == USB else self.target
 
     @property
     def emulated(self) -> bool:
@@ -89,7 +99,8 @@ def _from_file(file: BoardFile) -> Board:
     if file.baud is not None:
         if board.emulated:
             raise BoardError(f"{file.path}: baud: {board.url} has no baud rate; leave it out")
-        if LineUrl.parse(target).baud is not None:
+        given = UsbIds.parse(target) if board.kind == USB else LineUrl.parse(target)
+        if given.baud is not None:
             raise BoardError(f"{file.path}: baud: the url gives a baud rate already; keep one of them")
         target = f"{target}@{file.baud}"
     return replace(
@@ -122,15 +133,18 @@ def _from_url(url: str, where: str = "") -> Board:
         if colon and scheme == "serial" and rest and "://" not in rest:
             LineUrl.parse(rest)
             return Board(url, url, "serial", rest)
+        if colon and scheme == USB:
+            UsbIds.parse(rest)
+            return Board(url, url, USB, rest)
         if colon and scheme == FOREIGN and rest:
             LineUrl.parse(rest)
             return Board(url, url, FOREIGN, rest, timeout_scale=2.0)
         if colon and scheme in NETWORK:
             LineUrl.parse(url)
             return Board(url, url, scheme, url, timeout_scale=2.0)
-    except BadInput as err:
+    except (BadInput, BoardError) as err:
         raise BoardError(f"{where}{err}") from err
     raise BoardError(
-        f"{where}{url!r} is no device: give native:, qemu:MACHINE, serial:PORT@BAUD, rfc2217://HOST:PORT, "
-        "socket://HOST:PORT, or a board file's name or path (see: coverify boards)"
+        f"{where}{url!r} is no device: give native:, qemu:MACHINE, serial:PORT@BAUD, usb:VENDOR:PRODUCT, "
+        "rfc2217://HOST:PORT, socket://HOST:PORT, or a board file's name or path (see: coverify boards)"
     )

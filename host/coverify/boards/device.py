@@ -6,6 +6,7 @@ the line and ends what was started, also on exceptions and Ctrl-C; see child.py 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -102,7 +103,7 @@ class Device:
     def _open(self) -> None:
         process = self._start() if self.board.emulated else None
         deadline = Deadline.in_s(START_S * self.board.timeout_scale)  # what was built does not count
-        line = SerialLine(process.line_url if process else self.board.target)
+        line = SerialLine(process.line_url if process else self.board.line_url)
         self._session.callback(line.close)
         if process is not None:
             process.go(deadline)
@@ -131,7 +132,10 @@ class Device:
         return process
 
     def _process(self, firmware: Path, deadline: Deadline) -> EmulatedProcess:
-        # imported here: these modules exist on POSIX systems only
+        if os.name != "posix":
+            raise BoardError(
+                f"{self.board.url} is started on Linux and macOS only; give a board that is there"
+            )
         if self.board.kind == "native":
             from coverify.boards.native import NativeProcess
 

@@ -22,7 +22,8 @@ def flash_command(board: Board, elf: Path) -> list[str]:
     """The command that flashes `elf`; BoardError when the board file names none."""
     if not board.flash:
         raise BoardError(f'{board.name}: no flash command; add one to its board file: flash = ["pyocd", …]')
-    port = "" if board.emulated else LineUrl.parse(board.target).port
+    wanted = any("{port}" in word for word in board.flash)
+    port = "" if board.emulated or not wanted else LineUrl.parse(board.line_url).port
     return [word.replace("{elf}", str(elf)).replace("{port}", port) for word in board.flash]
 
 

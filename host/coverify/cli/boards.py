@@ -13,10 +13,13 @@ from coverify.boards import build as firmware
 from coverify.boards.catalog import Board, boards, resolve
 from coverify.boards.device import Device
 from coverify.boards.flash import flash
+from coverify.boards.scan import Found, drafts, write_drafts
+from coverify.boards.scan import scan as scan_ports
 from coverify.boards.symbols import Symbols
+from coverify.boards.usb import adapter_of
 from coverify.cli.devices import device_row
-from coverify.cli.outcome import JsonOption, Output, run_verb, versions
-from coverify.errors import BoardError, LinkError
+from coverify.cli.outcome import Bar, JsonOption, Output, plain_text, progress_bar, run_verb, versions
+from coverify.errors import BadInput, BoardError, LinkError
 from coverify.link.deadline import Deadline
 from coverify.report import BoardRow, Result
 
@@ -24,16 +27,74 @@ RESTART_S = 10.0
 """How long a board may take to come back after it was flashed, before its timeout_scale."""
 
 
-def boards_verb(json: JsonOption = None) -> None:
-    """List the devices that --device takes: the built-in ones and your board files."""
+def boards_verb(
+    scan: Annotated[
+        bool, typer.Option("--scan", help="Look at the serial ports and draft board files.")
+    ] = False,
+    port: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PORT", help="With --scan: this port or rfc2217:// line too; may be repeated."),
+    ] = None,
+    ask: Annotated[
+        bool, typer.Option(help="With --scan: say HELLO on every port (opening one may reset its board).")
+    ] = True,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="DIR", help="With --scan: write the drafts there, NAME.toml each."
+        ),
+    ] = None,
+    json: JsonOption = None,
+) -> None:
+    """List the devices that --device takes: the built-in ones and your board files.
+
+    With --scan, the serial ports of this machine instead: the debug probe or bridge by its USB ids, and,
+    where coverify's firmware answers HELLO, its board, core and baud rate; a board file is drafted for each.
+
+    Example: coverify boards --scan -o boards
+    """
+    output = Output(json)
 
     def body() -> Result:
+        if scan:
+            return _scan(port or [], ask, out, output)
+        if port or out is not None:
+            raise BadInput("--port and --output go with --scan")
         rows = tuple(_row(board) for board in boards())
         return Result(
             verb="boards", verdict="OK", message=f"{len(rows)} boards", boards=rows, versions=versions()
         )
 
-    run_verb("boards", Output(json), body)
+    run_verb("boards", output, body)
+
+
+def _scan(more: list[str], ask: bool, out: Path | None, output: Output) -> Result:
+    with progress_bar(output) as progress:
+        found = scan_ports(more, ask=ask, progress=Bar(progress, "ports"))
+    named = list(drafts(found))
+    written = write_drafts(out, named) if out is not None else []
+    if not written:
+        for name, text in named:
+            output.console.print(f"# {name}.toml\n{text}", markup=False, soft_wrap=True)
+    answered = sum(one.hello is not None for one in found)
+    said = f"{len(found)} serial ports, coverify's firmware answers on {answered}"
+    if written:
+        said += f"; drafts: {', '.join(map(str, written))}"
+    rows = tuple(_found_row(one, name, text) for one, (name, text) in zip(found, named, strict=True))
+    return Result(verb="boards", verdict="OK", message=said, boards=rows, versions=versions())
+
+
+def _found_row(found: Found, name: str, draft: str) -> BoardRow:
+    hello, adapter = found.hello, adapter_of(found.port)
+    notes = f"build {hello.build_id}" if hello else found.said
+    return BoardRow(
+        name=name,
+        url=plain_text(found.port.device),
+        core=hello.core if hello else "unknown",
+        notes=plain_text(f"{adapter.name}; {notes}" if adapter else notes),
+        ready=hello is not None,
+        draft=draft,
+    )
 
 
 def _row(board: Board) -> BoardRow:

@@ -21,8 +21,8 @@ DeviceOption = Annotated[
     typer.Option(
         "--device",
         metavar="DEVICE",
-        help="native:, qemu:MACHINE[@FIRMWARE], serial:PORT@BAUD, rfc2217://HOST:PORT, socket://HOST:PORT "
-        "or a board file (see: coverify boards).",
+        help="native:, qemu:MACHINE[@FIRMWARE], serial:PORT@BAUD, usb:VENDOR:PRODUCT, rfc2217://HOST:PORT, "
+        "socket://HOST:PORT or a board file (see: coverify boards).",
     ),
 ]
 WireLogOption = Annotated[

@@ -237,13 +237,17 @@ class Check(Row):
 
 
 class BoardRow(Row):
-    """A device that can be named; `ready`: are the tools for it here (None: it is outside this machine)?"""
+    """A device that can be named; `ready`: are the tools for it here (None: it is outside this machine)?
+
+    Of a scan: a serial port; `ready`: does our firmware answer; `draft`: the text of a board file for it.
+    """
 
     name: Text
     url: Text
     core: Text
     notes: Text = ""
     ready: bool | None = None
+    draft: Text = ""
 
 
 class OperatorRow(Row):

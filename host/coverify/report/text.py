@@ -327,9 +327,11 @@ def _boards(result: Result, console: Console) -> None:
     rows = result.boards or ()
     if not rows:
         return
-    filled = table("Boards", "name", "--device", "core", "ready", "notes")
+    scanned = any(row.draft for row in rows)
+    filled = table("Boards", "name", "port" if scanned else "--device", "core", "ready", "notes")
     for row in rows[:MAX_LINES]:
-        ready = {True: "yes", False: "tools missing (coverify doctor)", None: "–"}[row.ready]
+        no = "no answer" if row.draft else "tools missing (coverify doctor)"
+        ready = {True: "yes", False: no, None: "–"}[row.ready]
         filled.add_row(*map(cell, (row.name, row.url, row.core, ready, row.notes)))
     show(filled, len(rows), console)
 

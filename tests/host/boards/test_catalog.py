@@ -104,14 +104,15 @@ def test_a_board_file_is_found_by_path_and_by_name(tmp_path: Path) -> None:
         (GOOD.replace('"{elf}"', "7"), r"b\.toml:7: flash"),
         (GOOD.replace('name = "shelf board"\n', ""), "name: is missing"),
         (GOOD.replace("shelf board", "a\\nb"), r"b\.toml:1: name: must be printable"),
-        (GOOD.replace("serial:/dev/ttyACM7", "usb:7"), "url: .*is no device"),
+        (GOOD.replace("serial:/dev/ttyACM7", "usp:7"), "url: .*is no device"),
+        (GOOD.replace("serial:/dev/ttyACM7", "usb:7"), "url: .*USB ids are VENDOR:PRODUCT"),
         (GOOD.replace("ttyACM7", "ttyACM7@9600"), "baud rate already"),
         (GOOD.replace("serial:/dev/ttyACM7", "native:"), "has no baud"),
         ("name = oops\n", r"not valid TOML.*line 1"),
         ("x = " + "[" * 100_000, "not valid TOML"),
         ("#" * (1 << 20) + "\n", "no board file"),
     ],
-    ids=range(18),
+    ids=range(19),
 )
 def test_a_board_file_that_is_wrong_is_refused_with_file_and_line(
     tmp_path: Path, text: str, says: str

@@ -7,13 +7,17 @@ from typing import Final
 
 from coverify.conformance.suite.arithmetic_grid import arithmetic_cases
 from coverify.conformance.suite.case import Case
+from coverify.conformance.suite.choosing_grid import PAIRED, REDUCED, paired_cases, reduced_cases
+from coverify.conformance.suite.image_grid import BLOCKS, block_cases, resized_cases, transposed_cases
 from coverify.conformance.suite.layer_grid import layer_cases
 from coverify.conformance.suite.movement_grid import MOVEMENTS, movement_cases
 from coverify.conformance.suite.other_grid import (
     FUNCTIONS,
+    ROWS,
     function_cases,
     moving_cases,
     pool_cases,
+    row_cases,
     softmax_cases,
 )
 
@@ -22,6 +26,12 @@ GRIDS: Final[dict[str, Callable[[str, int], Iterator[Case]]]] = {
     **dict.fromkeys(("AVERAGE_POOL_2D", "MAX_POOL_2D"), pool_cases),
     **dict.fromkeys(("ADD", "MUL", "SUB"), arithmetic_cases),
     "SOFTMAX": softmax_cases,
+    "TRANSPOSE_CONV": transposed_cases,
+    **dict.fromkeys(("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"), resized_cases),
+    **dict.fromkeys(BLOCKS, block_cases),
+    **dict.fromkeys(PAIRED, paired_cases),
+    **dict.fromkeys(REDUCED, reduced_cases),
+    **dict.fromkeys(ROWS, row_cases),
     **dict.fromkeys(FUNCTIONS, function_cases),
     **dict.fromkeys(("CONCATENATION", "MEAN", "PAD", "RESHAPE", "TRANSPOSE"), moving_cases),
     **dict.fromkeys(MOVEMENTS, movement_cases),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from coverify.conformance.suite.flatbuffer import Numbers, Part, Parts, Scalar, Table, Text, flatbuffer
 from tflm_int8.builtin_names import BUILTIN_NAMES
 
-_TYPES = {"float32": 0, "int32": 2, "int8": 9}
+_TYPES = {"float32": 0, "int32": 2, "int16": 7, "int8": 9}
 _NUMBERS = {name: number for number, name in BUILTIN_NAMES.items()}
 
 
@@ -25,11 +25,13 @@ class TensorSpec:
     zero_point: int = 0
     axis: int = 0
     data: NDArray[np.generic] | None = None
+    variable: bool = False
+    """Whether it keeps its value from one invocation to the next."""
 
 
 @dataclass(frozen=True, eq=False)
 class OneOp:
-    """An operator on `inputs` (the first one is the model's input, the others constants) with one output.
+    """An operator on `inputs`; that at `computed` is the model's input, the others constants or variables.
 
     options_type: its number in the schema's union (0: none); options: field number → scalar.
     """
@@ -41,20 +43,24 @@ class OneOp:
     options: Mapping[int, Scalar] | None = None
     repeat_input: bool = False
     """Whether the operator reads the model's input a second time, as its last operand."""
+    computed: int = 0
+    more_outputs: Sequence[TensorSpec] = ()
+    """Those after `output`; all are the model's outputs."""
 
     def content(self) -> bytes:
         """The bytes of the .tflite file (schema version 3)."""
-        tensors = [*self.inputs, self.output]
+        tensors = [*self.inputs, self.output, *self.more_outputs]
         buffers: list[Part] = [Table({})]
         tables = [tensor_table(spec, f"t{i}", buffers) for i, spec in enumerate(tensors)]
         n = len(self.inputs)
-        read = [*range(n), 0] if self.repeat_input else list(range(n))
+        read = [*range(n), self.computed] if self.repeat_input else list(range(n))
+        written = int32_vector(list(range(n, len(tensors))))
         number = _NUMBERS[self.name]
-        operator: dict[int, Scalar | Part] = {0: ("I", 0), 1: int32_vector(read), 2: int32_vector([n])}
+        operator: dict[int, Scalar | Part] = {0: ("I", 0), 1: int32_vector(read), 2: written}
         if self.options_type:
             operator |= {3: ("B", self.options_type), 4: Table(dict(self.options or {}))}
         graph = Table(
-            {0: Parts(tables), 1: int32_vector([0]), 2: int32_vector([n]), 3: Parts([Table(operator)])}
+            {0: Parts(tables), 1: int32_vector([self.computed]), 2: written, 3: Parts([Table(operator)])}
         )
         code = Table({0: ("b", min(number, 127)), 2: ("i", 1), 3: ("i", number)})
         root = Table({0: ("I", 3), 1: Parts([code]), 2: Parts([graph]), 4: Parts(buffers)})
@@ -83,4 +89,6 @@ def tensor_table(spec: TensorSpec, name: str, buffers: list[Part]) -> Table:
         scales = Numbers(np.array(spec.scales, "<f4").tobytes(), 4)
         zeros = Numbers(np.full(len(spec.scales), spec.zero_point, "<i8").tobytes(), 8, 8)
         fields[4] = Table({2: scales, 3: zeros, 6: ("i", spec.axis)})
+    if spec.variable:
+        fields[5] = ("B", 1)
     return Table(fields)

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from coverify.conformance.suite.case import Case, case, rng_of
+from coverify.conformance.suite.flatbuffer import Scalar
 from coverify.conformance.suite.model_file import OneOp, TensorSpec
 
 _DEPTHS = (1, 2, 3, 4, 5, 7, 8, 9, 16, 17)
@@ -104,15 +105,71 @@ def _sum(op: str, x: TensorSpec, rng: np.random.Generator) -> OneOp:
     return OneOp(op, [x, _integers(axes)], y, 27, {0: ("b", 1)})
 
 
+def _split(op: str, x: TensorSpec, rng: np.random.Generator) -> OneOp:
+    """Along the width or the channels: equal parts, or sizes of their own; the axis counted either way."""
+    axis = int(rng.choice([2, 3]))
+    n = x.shape[axis]
+    sizes = [n // 3] * 3 if n % 3 == 0 else [1] * n if n < 6 else [n]
+    if op == "SPLIT_V" and n > 1:
+        cut = int(rng.integers(1, n))
+        sizes = [cut, n - cut]
+    said = axis if rng.random() < 0.5 else axis - 4
+    parts = [_like(x, tuple(size if i == axis else m for i, m in enumerate(x.shape))) for size in sizes]
+    if op == "SPLIT":
+        inputs, computed, union = [_integers(said), x], 1, 35
+    else:
+        inputs, computed, union = [x, _integers(sizes), _integers(said)], 0, 79
+    options: dict[int, Scalar] = {0: ("i", len(parts))}
+    return OneOp(op, inputs, parts[0], union, options, computed=computed, more_outputs=parts[1:])
+
+
+def _unpack(op: str, x: TensorSpec, rng: np.random.Generator) -> OneOp:
+    axis = int(rng.integers(1, 3))
+    parts = [_like(x, (*x.shape[:axis], *x.shape[axis + 1 :])) for _ in range(x.shape[axis])]
+    options: dict[int, Scalar] = {0: ("i", len(parts)), 1: ("i", axis - int(rng.choice([0, 4])))}
+    return OneOp(op, [x], parts[0], 64, options, more_outputs=parts[1:])
+
+
+def _mirror_pad(op: str, x: TensorSpec, rng: np.random.Generator) -> OneOp:
+    mode = int(rng.integers(0, 2))  # REFLECT leaves the edge out, SYMMETRIC does not
+    pads = [[int(p) for p in rng.integers(0, min(n + mode, 3), 2)] for n in x.shape]
+    shape = tuple(n + before + after for n, (before, after) in zip(x.shape, pads, strict=True))
+    return OneOp(op, [x, _integers(pads)], _like(x, shape), 77, {0: ("b", mode)})
+
+
+def _gather(op: str, x: TensorSpec, rng: np.random.Generator) -> OneOp:
+    axis = int(rng.integers(1, 4))
+    taken = rng.integers(0, x.shape[axis], int(rng.integers(1, 6)))
+    shape = (*x.shape[:axis], len(taken), *x.shape[axis + 1 :])
+    return OneOp(op, [x, _integers(taken)], _like(x, shape), 23, {0: ("i", axis)})
+
+
+def _reverse(op: str, x: TensorSpec, rng: np.random.Generator) -> OneOp:
+    axes = [[3], [1], [2], [1, 2]][int(rng.integers(4))]
+    return OneOp(op, [x, _integers(axes)], _like(x, x.shape), 81)
+
+
+def _broadcast_to(op: str, x: TensorSpec, rng: np.random.Generator) -> OneOp:
+    shape = tuple(int(rng.integers(1, 4)) if n == 1 else n for n in x.shape)
+    return OneOp(op, [x, _integers(shape)], _like(x, shape), 104)
+
+
 MOVEMENTS: Final[dict[str, _Maker]] = {
+    "BROADCAST_TO": _broadcast_to,
     "DEQUANTIZE": _dequantize,
     "EXPAND_DIMS": _expand_dims,
+    "GATHER": _gather,
+    "MIRROR_PAD": _mirror_pad,
     "PACK": _pack,
     "PADV2": _pad_v2,
+    "REVERSE_V2": _reverse,
     "SHAPE": _shape,
     "SLICE": _slice,
+    "SPLIT": _split,
+    "SPLIT_V": _split,
     "SQUEEZE": _squeeze,
     "STRIDED_SLICE": _strided_slice,
     "SUM": _sum,
+    "UNPACK": _unpack,
 }
 """Operator → its model around an input; the fourth argument of OneOp numbers its options in the schema."""

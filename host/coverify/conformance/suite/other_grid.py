@@ -12,6 +12,8 @@ from coverify.conformance.suite.model_file import OneOp, TensorSpec
 
 _SIZES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 33)
 FUNCTIONS = {
+    "ABS": 78,
+    "ELU": 0,
     "HARD_SWISH": 91,
     "LEAKY_RELU": 75,
     "LOGISTIC": 0,
@@ -62,6 +64,25 @@ def softmax_cases(op: str, seed: int) -> Iterator[Case]:
         x = TensorSpec(shape, "int8", (float(np.float32(scale)),), 3)
         y = TensorSpec(shape, "int8", (1 / 256,), -128)
         yield case(OneOp(op, [x], y, 9, {0: ("f", beta)}), shape_class, str(number), seed)
+
+
+ROWS = {"L2_NORMALIZATION": 12, "LOG_SOFTMAX": 36}
+"""Likewise, of operators on rows, whose output has a fixed quantization."""
+
+
+def row_cases(op: str, seed: int) -> Iterator[Case]:
+    """The operators of ROWS: depths, rows, scales."""
+    shapes: list[tuple[str, tuple[int, ...], float]] = [("depth 1…33", (1, n), 0.1) for n in _SIZES]
+    shapes += [("depth 64 and more", (1, n), 0.05) for n in (64, 255, 300)]
+    shapes += [("rows", (1, 3, n), 0.2) for n in (2, 5, 10)]
+    shapes += [("scales", (1, 12), s) for s in (0.002, 0.01, 0.5, 2.0)]
+    for number, (shape_class, shape, scale) in enumerate(shapes):
+        rng = rng_of(seed, op, number)
+        zero = int(rng.integers(-90, 90))
+        x = TensorSpec(shape, "int8", (float(np.float32(scale)),), zero)
+        quantization = (1 / 16, 127) if op == "LOG_SOFTMAX" else (1 / 128, 0)
+        y = TensorSpec(shape, "int8", quantization[:1], quantization[1])
+        yield case(OneOp(op, [x], y, ROWS[op], {}), shape_class, str(number), seed)
 
 
 def function_cases(op: str, seed: int) -> Iterator[Case]:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coverify.conformance.diagnosis.candidates import candidates
 from coverify.conformance.diagnosis.explain import diagnose
-from coverify.conformance.stepping import Stepper
+from coverify.conformance.stepping import Stepper, Tensors
 from coverify.conformance.suite.case import Case
 from coverify.errors import DeviceRefused
 from coverify.link.client import Client
@@ -59,9 +58,9 @@ class Tally:
 class Suite:
     """A run over many cases; `rows` at any time."""
 
-    def __init__(self, client: Client, failed: Failed | None = None) -> None:
-        """`failed` is told of every case that differs, with its diagnosis."""
-        self._client, self._failed = client, failed
+    def __init__(self, client: Client, failed: Failed | None = None, profile: str = "tflm") -> None:
+        """`failed` is told of every case that differs, with its diagnosis; `profile`: whose is right."""
+        self._client, self._failed, self._profile = client, failed, profile
         self._tallies: dict[tuple[str, str], Tally] = {}
 
     @property
@@ -77,24 +76,26 @@ class Suite:
 
     def _run(self, case: Case, tally: Tally) -> None:
         tally.cases += 1
-        reference = Reference(case.model)
-        output = case.model.outputs[0]
-        expected = reference.trace(case.x)[output]
+        reference = Reference(case.model, self._profile)
+        trace = reference.trace(case.x)
+        expected = {o: trace[o] for o in case.model.outputs}
         try:
             stepper = Stepper(self._client, case.model)
         except DeviceRefused:
             tally.refused += 1
             return
-        got = np.stack([stepper.run(one) for one in case.x])
-        again = stepper.run(case.x[0])  # after all the others: what an invocation leaves behind would show
-        tally.n_bytes += got.nbytes + again.nbytes
-        tally.flaky += not np.array_equal(again, got[0])
-        _count(reference, case, expected, tally)
-        if not np.array_equal(got, expected):
+        got = [_outputs(stepper, one) for one in case.x]
+        again = _outputs(
+            stepper, case.x[0]
+        )  # after all the others: what an invocation leaves behind would show
+        tally.n_bytes += sum(y.nbytes for one in (*got, again) for y in one.values())
+        tally.flaky += not _same(again, got[0])
+        _count(reference, case, expected[case.model.outputs[0]], tally)
+        if not all(_same(one, {o: y[i] for o, y in expected.items()}) for i, one in enumerate(got)):
             self._differs(case, reference, got, tally)
 
-    def _differs(self, case: Case, reference: Reference, got: NDArray[Any], tally: Tally) -> None:
-        found = diagnose(reference, case.x, [{case.model.outputs[0]: y} for y in got])
+    def _differs(self, case: Case, reference: Reference, got: list[Tensors], tally: Tally) -> None:
+        found = diagnose(reference, case.x, got)
         names = {e.name for d in found for e in d.explained_by}
         tally.explained_by = names if tally.explained_by is None else tally.explained_by & names
         tally.differing += 1
@@ -103,15 +104,27 @@ class Suite:
             self._failed(case, found)
 
 
-def _count(reference: Reference, case: Case, expected: NDArray[Any], tally: Tally) -> None:
+def _outputs(stepper: Stepper, x: NDArray[np.int8]) -> Tensors:
+    """All model outputs of one sample: of a run at once, or, if there are several, of one stepped."""
+    if len(stepper.model.outputs) == 1:
+        return {stepper.model.outputs[0]: stepper.run(x)}
+    return stepper.trace(x)
+
+
+def _same(a: Tensors, b: Tensors) -> bool:
+    return a.keys() == b.keys() and all(np.array_equal(a[o], b[o]) for o in a)
+
+
+def _count(reference: Reference, case: Case, expected: NDArray[np.generic], tally: Tally) -> None:
     """Count the variants that the case's inputs tell from the reference."""
     kernel = reference.kernels[0]
-    shape = case.model.tensors[case.model.inputs[0]].shape
-    inputs = [case.x.reshape(-1, *shape)]
-    for i in kernel.node.op.inputs[1:]:
-        data = case.model.tensors[i].data
-        if data is not None:
-            inputs.append(np.broadcast_to(data, (len(case.x), *data.shape)))
+    computed = case.model.inputs[0]
+    inputs = []
+    for tensor in (case.model.tensors[i] for i in kernel.node.op.inputs if i >= 0):
+        if tensor.index == computed:
+            inputs.append(case.x.reshape(-1, *tensor.shape))
+        elif tensor.data is not None:
+            inputs.append(np.broadcast_to(tensor.data, (len(case.x), *tensor.shape)))
     for candidate in candidates(kernel):
         try:
             differs = not np.array_equal(np.asarray(candidate.run(inputs)).reshape(expected.shape), expected)

@@ -27,7 +27,7 @@ from tflm_int8.variant import Form
 LAYERS: Final = {"FULLY_CONNECTED": 8, "CONV_2D": 1, "DEPTHWISE_CONV_2D": 2}
 """Operator → number of its options in the schema's union."""
 _ARITHMETIC: Final = {"ADD": 11, "MUL": 21, "SUB": 28}
-_OF_ONE: Final = {**FUNCTIONS, "ABS": 0, "ELU": 0, "RSQRT": 0}
+_OF_ONE: Final = {**FUNCTIONS, "RSQRT": 0}
 OPERATORS: Final = tuple(sorted({*LAYERS, *_ARITHMETIC, *_OF_ONE, *GRIDS}))
 """What is tried."""
 _TRIES: Final = 4000
