@@ -223,8 +223,9 @@ def fairness_verb(
     was run, at most what is proved; the two meet unless a query was UNKNOWN. Also: of how many inputs the
     class changes with the protected features alone.
 
-    Exits with 0 when every gap is known exactly, with 4 when one is not, with 1 when the device contradicts
-    the reference on a pair.
+    --out DIR is needed: it gets the networks, pair-NAME.npz, fairness.svg, and what is known of each network,
+    so that the same command goes on where it was ended. Exits with 0 when every gap is known exactly, with 4
+    when one is not, with 1 when the device contradicts the reference on a pair.
 
     Example: coverify study fairness net_float.npz --inputs test.npz --protected 1 --bits 3-8 --out run
     """
