@@ -10,7 +10,7 @@ from rich.text import Text
 
 from coverify.report.plain import plain, seconds
 from coverify.report.study_rows import ExampleRow, GapRow, Study
-from coverify.report.table import aligned
+from coverify.report.table import aligned, show_aligned
 
 MAX_LINES: Final = 40
 
@@ -48,8 +48,7 @@ def _widths(study: Study, console: Console) -> None:
             plain(row.scheme), str(row.bits), accuracy, percent(*row.robust_accuracy),
             *map(str, counts), seconds(row.time_s),
         )  # fmt: skip
-    console.print()
-    console.print(table)
+    show_aligned(table, console)
 
 
 def _changes(study: Study, console: Console) -> None:
@@ -66,8 +65,7 @@ def _changes(study: Study, console: Console) -> None:
         became = f"{row.label} → {row.predicted}"
         bits = (row.index, row.robust_bits, row.broken_bits)
         table.add_row(plain(row.scheme), *map(str, bits), became, row.on_device or "–")
-    console.print()
-    console.print(table)
+    show_aligned(table, console)
     if len(rows) > MAX_LINES:
         console.print(Text(f"… and {len(rows) - MAX_LINES} more", style="dim"))
 
@@ -81,8 +79,7 @@ def _carried(study: Study, console: Console) -> None:
         cells = {(row.from_bits, row.to_bits): f"{row.breaking}/{row.tried}" for row in rows}
         for bits in sorted({row.from_bits for row in rows}):
             table.add_row(str(bits), *(cells.get((bits, column), "–") for column in columns))
-        console.print()
-        console.print(table)
+        show_aligned(table, console)
         known = [row for row in rows if row.on_device is not None]
         if known:
             same = sum(row.on_device or 0 for row in known), sum(row.tried for row in known)
@@ -113,8 +110,7 @@ def _transfers(study: Study, console: Console) -> None:
         there = f"{row.from_float_breaking}/{row.from_float}"
         back = f"{row.to_float_breaking}/{row.to_float}"
         table.add_row(plain(row.scheme), str(row.bits), *map(str, verdicts), there, back)
-    console.print()
-    console.print(table)
+    show_aligned(table, console)
     said = sum(row.misclassified for row in study.transfers)
     if said:
         console.print(Text(f"{said} of the falsely robust are misclassified as they are", style="dim"))
@@ -128,16 +124,14 @@ def _examples(study: Study, console: Console) -> None:
     rows = study.examples
     if not rows:
         return
-    table = aligned("Examples", "what", "network", "bits", "input", "class", "witness", "device")
+    table = aligned("Examples", "what", "network", "input", "class", "witness", "device")
     shown = spread(rows, MAX_LINES)
     for row in shown:
+        name = f"{plain(row.scheme)} {row.bits}"
+        file = plain(row.witness or "–").removeprefix(f"{plain(row.scheme)}-b{row.bits}/")
         became = f"{row.label} → {row.predicted}"
-        table.add_row(
-            row.kind, plain(row.scheme), str(row.bits), str(row.index), became, plain(row.witness or "–"),
-            row.on_device or "–",
-        )  # fmt: skip
-    console.print()
-    console.print(table)
+        table.add_row(row.kind, name, str(row.index), became, file, row.on_device or "–")
+    show_aligned(table, console, folded=("what",))
     if len(rows) > len(shown):
         console.print(Text(f"… and {len(rows) - len(shown)} more", style="dim"))
 
@@ -175,5 +169,4 @@ def _gaps(study: Study, console: Console) -> None:
             plain(row.scheme), str(row.bits), accuracy, *gap_text(row), *flips,
             row.on_device or "–", seconds(row.time_s),
         )  # fmt: skip
-    console.print()
-    console.print(table)
+    show_aligned(table, console)
