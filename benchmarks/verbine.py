@@ -35,7 +35,6 @@ sys.path[:0] = [
 ]
 
 import low_bits
-from fixed_point_networks import outputs
 from side_by_side.queries import DATA, Inputs, Subject, asked
 from side_by_side.runs import Contradiction, Run, Store
 from side_by_side.tables import by_radius, summary
@@ -44,6 +43,7 @@ from verify import compare, usable
 from coverify.check import Rejected
 from coverify.cli.network import read_network
 from coverify.verify.errors import BadQuery, EngineFault
+from fixed_point_networks import outputs
 
 RADII = (1, 3, 5)
 ENGINES = "cardinality:minicard,cardinality:cadical,cardinality:pb,bab"
