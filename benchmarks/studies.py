@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""How many bits does it take?  The studies of docs/studies.md, each figure from one command.
+"""How many bits does it take, and what is a float verdict worth?  The studies of docs/studies.md, each figure
+from one command.
 
-Networks: an MLP of the digits that scikit-learn ships (64-16-10), an MLP of MNIST (784-32-10; trained on
-9,000 test images in ../shared/data/mnist, judged on the other 1,000: the training set is not at hand), and
-the published fixed-point networks in ../shared/data/qnn as they are. Trained by scikit-learn, seeded; input
-codes are pixels 0..255. Results and reports go to build/studies/NAME; a study that was ended goes on. What is
-absent is skipped, with a word. Options: `--only digits,mnist,qvip-100`, `--timeout 20`, `--inputs 20`.
+Networks: an MLP of the digits that scikit-learn ships (64-16-10), MLPs of MNIST (784-32-10, 784-64-32-10;
+trained on 9,000 test images in ../shared/data/mnist, judged on the other 1,000: the training set is not at
+hand), and the published fixed-point networks in ../shared/data/qnn as they are. Trained by scikit-learn,
+seeded; input codes are pixels 0..255. Results and reports go to build/studies/NAME; a study that was ended
+goes on. What is absent is skipped, with a word. Options: `--only digits,mnist,qvip-100`, `--timeout 20`,
+`--inputs 20`.
 """
 # ruff: noqa: E402  (the number of threads must be set before the imports)
 
@@ -40,13 +42,24 @@ def digits(folder: Path) -> Case:
     """64-16-10, trained on 1,200 digits."""
     data = load_digits()
     x, y = np.rint(data.data * 255 / 16).astype(np.uint8), data.target
-    return trained(folder, x, y, 1200, 16, 8)
+    return trained(folder, x, y, 1200, (16,), 8)
 
 
 def mnist(folder: Path) -> Case:
     """784-32-10, trained on 9,000 images."""
     x, y = images()
-    return trained(folder, x, y, 9000, 32, 2)
+    return trained(folder, x, y, 9000, (32,), 2)
+
+
+def mnist_deeper(folder: Path) -> Case:
+    """784-64-32-10, trained on 9,000 images."""
+    x, y = images()
+    return trained(folder, x, y, 9000, (64, 32), 2)
+
+
+def wider(case: Callable[[Path], Case], eps: int) -> Callable[[Path], Case]:
+    """The same at another radius."""
+    return lambda folder: (*case(folder)[:2], eps)
 
 
 def published(*names: str) -> Callable[[Path], Case]:
@@ -69,7 +82,7 @@ def diabetes(folder: Path) -> Case:
     x = np.rint((data.data - low) / (high - low) * 255).astype(np.uint8)
     y = (data.target > np.median(data.target)).astype(np.int64)
     order = np.random.default_rng(0).permutation(len(x))
-    return trained(folder, x[order], y[order], 300, 8, 0)
+    return trained(folder, x[order], y[order], 300, (8,), 0)
 
 
 CASES = {
@@ -78,6 +91,9 @@ CASES = {
     "diabetes": diabetes,
     "qvip-100": published(*(f"qvip_mnist_784-100-10_q{bits}" for bits in (4, 8, 10))),
     "qvip-64": published(*(f"qvip_mnist_784-64-32-10_q{bits}" for bits in (4, 6, 8))),
+    "transfer-digits": wider(digits, 16),
+    "transfer-mnist": wider(mnist, 4),
+    "transfer-mnist-64-32": mnist_deeper,
 }
 
 
@@ -93,9 +109,9 @@ def images() -> tuple[np.ndarray, np.ndarray]:
         return x, np.frombuffer(stream.read()[8:], np.uint8).astype(np.int64)
 
 
-def trained(folder: Path, x: np.ndarray, y: np.ndarray, n: int, hidden: int, eps: int) -> Case:
+def trained(folder: Path, x: np.ndarray, y: np.ndarray, n: int, hidden: tuple[int, ...], eps: int) -> Case:
     """A float MLP of the first n inputs; the others are what it is judged on."""
-    network = MLPClassifier((hidden,), max_iter=100, random_state=0, alpha=1e-3)
+    network = MLPClassifier(hidden, max_iter=100, random_state=0, alpha=1e-3)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         network.fit(x[:n] / 255, y[:n])
@@ -125,12 +141,12 @@ def main() -> None:
         except FileNotFoundError as missing:
             console.print(f"{name}: skipped, there is no {missing.filename}")
             continue
-        verb = "fairness" if name in PROTECTED else "bits"
+        verb = "fairness" if name in PROTECTED else "transfer" if name.startswith("transfer") else "bits"
         command = [sys.executable, "-m", "coverify", "study", verb, *networks, "--inputs", inputs]
         command += (
             ["--protected", PROTECTED[name], "--bits", "3-10"] if verb == "fairness" else ["--eps", eps]
         )
-        command += ["--index", f"0-{options.inputs - 1}"] if verb == "bits" else []
+        command += ["--index", f"0-{options.inputs - 1}"] if verb != "fairness" else []
         command += ["--timeout", options.timeout]
         command += ["--jobs", 1, "--device", "native:", "--out", folder / "run"]
         subprocess.run(list(map(str, command)), check=False)

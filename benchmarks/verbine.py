@@ -3,7 +3,8 @@
 
 Networks of 196-32-16-10 on MNIST's images at half their width and height, trained by
 firmware_models/networks/low_bits.py (once, into build/low-bits) on the last 8,000 test images; queries on
-the first images that a network gets right, at radii of 1, 3 and 5 gray levels. Engines run one after
+the first images that a network gets right, at radii of 1, 3 and 5 gray levels. Each network is first held
+equal to an independent integer model on all 10,000 images. Engines run one after
 another in child processes with hard limits; every counterexample is replayed, every certificate checked,
 and a contradiction between proof-grade answers ends the run with an error. Times are of the processor, the
 limit is of the wall clock. Skipped, with a word, where ../shared/data is absent.
@@ -29,7 +30,8 @@ from rich.console import Console
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [
-    str(ROOT / part) for part in ("firmware_models", "firmware_models/networks", "host", "benchmarks")
+    str(ROOT / part)
+    for part in ("firmware_models", "firmware_models/networks", "host", "benchmarks", "tests")
 ]
 
 import low_bits
@@ -41,6 +43,7 @@ from verify import compare, usable
 from coverify.check import Rejected
 from coverify.cli.network import read_network
 from coverify.verify.errors import BadQuery, EngineFault
+from fixed_point_networks import outputs
 
 RADII = (1, 3, 5)
 ENGINES = "cardinality:minicard,cardinality:cadical,cardinality:pb,bab"
@@ -65,9 +68,12 @@ def subject(bits: int, folder: Path, x: np.ndarray, y: np.ndarray) -> Subject:
     if not path.exists():
         _, accuracy = low_bits.make(bits, folder, x, y)
         print(f"{path.name} is trained: {accuracy:.2%} of {low_bits.HELD_OUT} images", file=sys.stderr)
+    network = read_network(path, "tflm")
+    if not np.array_equal(network.outputs(x), outputs(dict(np.load(path)), x)):
+        raise Contradiction(f"{path.name}: lowered, it is not the network of an independent integer model")
     held_out = slice(low_bits.HELD_OUT)
     inputs = Inputs(x[held_out].astype(np.int16), y[held_out])
-    return Subject(f"{bits} bit", read_network(path, "tflm"), inputs, lambda _: RADII)
+    return Subject(f"{bits} bit", network, inputs, lambda _: RADII)
 
 
 def plot(path: Path, engines: list[str], by_network: dict[str, list[Run]]) -> bool:

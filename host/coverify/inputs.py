@@ -79,6 +79,14 @@ def read_pixels(path: Path | str, n_input: int) -> Pixels:
     return Pixels(x.astype(np.int16), None if y is None else _labels(path, y, len(x)))
 
 
+def read_point(path: Path, n_input: int) -> NDArray[np.float64]:
+    """One input of real numbers: x, float64 [n_input], in a file.  Raises BadInput."""
+    x = _arrays(path).get("x")
+    if x is None or x.dtype != np.float64 or x.shape != (n_input,) or not np.all(np.isfinite(x)):
+        raise BadInput(f"{path}: it must hold x, {n_input} finite float64")
+    return x.astype(np.float64)
+
+
 def _arrays(path: Path) -> dict[str, NDArray[np.generic]]:
     """The arrays x and y, where the file has them."""
     try:

@@ -93,7 +93,7 @@ class Ledger:
         """
         if self._folder is None:
             return
-        for path in self._folder.glob("*.zip"):
+        for path in [*self._folder.glob("*.zip"), *self._folder.glob("*.npz")]:
             ours = EVIDENCE.fullmatch(path.name) and path.name not in self._named and path.is_file()
             if ours and path.stat().st_mtime >= self._journal.started:
                 path.unlink(missing_ok=True)

@@ -69,16 +69,41 @@ def one_thread_each() -> None:
         os.environ.setdefault(name, "1")
 
 
-class LocalPool:
-    """`jobs` threads of this process, each with a Worker."""
+class Solver(Protocol):
+    """A context manager that decides one task after the other. jobs: how many of its solvers may race."""
 
-    def __init__(self, jobs: int, settle: Settle) -> None:
-        self._jobs, self._settle = jobs, settle
+    jobs: int
+
+    def __enter__(self) -> object: ...
+    def __exit__(self, *exc: object) -> None: ...
+    def answer(self, task: Task) -> Outcome:
+        """Decide it."""
+
+    def stop(self) -> None:
+        """From another thread: end what is under way, and take no more."""
+
+
+class ProgramSolver(Worker):
+    """Decides by the engines of coverify.verify."""
+
+    def answer(self, task: Task) -> Outcome:
+        return decide(self, task.asked, task.engine, task.timeout_s, task.seed)
+
+
+def _of_network(task: Task) -> Solver:
+    return ProgramSolver(task.asked.network)
+
+
+class LocalPool:
+    """`jobs` threads of this process, each with a solver, made for the first task that it gets."""
+
+    def __init__(self, jobs: int, settle: Settle, solver: Callable[[Task], Solver] = _of_network) -> None:
+        self._jobs, self._settle, self._solver = jobs, settle, solver
         self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
-        self._workers: list[Worker] = []
-        self._busy: set[Worker] = set()
+        self._workers: list[Solver] = []
+        self._busy: set[Solver] = set()
         self._changing = threading.Lock()
         self._stopped = threading.Event()
 
@@ -102,7 +127,7 @@ class LocalPool:
 
     def submit(self, task: Task) -> None:
         if len(self._threads) < self._jobs and len(self._busy) == len(self._threads):
-            worker = Worker(task.asked.network)
+            worker = self._solver(task)
             self._workers.append(worker)
             self._threads.append(threading.Thread(target=self._work, args=(worker,), daemon=True))
             self._mark(worker, True)
@@ -112,14 +137,14 @@ class LocalPool:
     def wait(self) -> Answer:
         return self._answers.get()
 
-    def _mark(self, worker: Worker, busy: bool) -> None:
+    def _mark(self, worker: Solver, busy: bool) -> None:
         """Share the solvers among those that are at work."""
         with self._changing:
             (self._busy.add if busy else self._busy.discard)(worker)
             for other in self._busy:
                 other.jobs = max(1, self._jobs // len(self._busy))
 
-    def _work(self, worker: Worker) -> None:
+    def _work(self, worker: Solver) -> None:
         with worker:
             while (task := self._tasks.get()) is not None and not self._stopped.is_set():
                 self._mark(worker, True)
@@ -127,9 +152,9 @@ class LocalPool:
                 self._mark(worker, False)
                 self._answers.put(answer)
 
-    def _decided(self, worker: Worker, task: Task) -> Entry | BaseException:
+    def _decided(self, worker: Solver, task: Task) -> Entry | BaseException:
         try:
-            outcome = decide(worker, task.asked, task.engine, task.timeout_s, task.seed)
+            outcome = worker.answer(task)
             if self._stopped.is_set():
                 return InterruptedError("the pool was closed")
             return self._settle(task, outcome)

@@ -34,7 +34,7 @@ from coverify.campaign.entry import Entry, file_digest, query_digest
 from coverify.campaign.inquiry import Inquiry, Question, Single
 from coverify.campaign.journal import Identity, Journal
 from coverify.campaign.ledger import Ledger, Retry
-from coverify.campaign.pool import LocalPool, Pool, Task
+from coverify.campaign.pool import LocalPool, Pool, Solver, Task
 from coverify.campaign.radius import RadiusSearch
 from coverify.campaign.runner import Asking, run
 from coverify.campaign.tally import Tally
@@ -76,6 +76,8 @@ class Work:
     name: Callable[[Question], str] = field(default=lambda question: f"{question.index}-eps{question.eps}")
     cases: int = 1
     gaps: Callable[[Sequence[Query]], Sequence[str]] = field(default=lambda rows: ())
+    solver: Callable[[Task], Solver] | None = None
+    """Who decides, where it is not an engine of coverify.verify."""
 
     def questions(self) -> list[Question]:
         """All of them, where no largest radius is searched for."""
@@ -172,6 +174,8 @@ class _Campaign:
     def pool(self) -> Pool:
         if self._how.cluster is not None:
             return DaskPool(self._how.cluster, self.settle, self._how.jobs)
+        if self._work.solver is not None:
+            return LocalPool(self._how.jobs, self.settle, self._work.solver)
         return LocalPool(self._how.jobs, self.settle)
 
     def settle(self, task: Task, outcome: Outcome) -> Entry:

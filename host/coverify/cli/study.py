@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from coverify.cli import study_bits, study_fairness
+from coverify.cli import study_bits, study_fairness, study_transfer
 from coverify.cli.campaign import CORES
 from coverify.cli.outcome import JsonOption, OutOption, Output, run_verb
 from coverify.cli.study_options import Options
@@ -58,6 +58,7 @@ DeviceOption = Annotated[
     str | None,
     typer.Option("--device", metavar="DEVICE", help="Replay there what differs between widths."),
 ]
+FreshOption = Annotated[bool, typer.Option("--fresh", help="Forget what --out DIR holds of these networks.")]
 
 
 @study_app.command("bits", short_help="How many bits does it take? Accuracy, exact robustness.")
@@ -77,6 +78,7 @@ def bits_verb(
     jobs: JobsOption = CORES,
     seed: SeedOption = 0,
     device: DeviceOption = None,
+    fresh: FreshOption = False,
     out: OutOption = None,
     json: JsonOption = None,
 ) -> None:
@@ -98,13 +100,87 @@ def bits_verb(
     """
     output = Output(json, out)
     options = Options(
-        models, inputs, bits, scheme, index, calibration, input_range, engine, timeout, jobs, seed, device
+        models,
+        inputs,
+        bits,
+        scheme,
+        index,
+        calibration,
+        input_range,
+        engine,
+        timeout,
+        jobs,
+        seed,
+        device,
+        fresh,
     )
 
     def body() -> Result:
         return study_bits.studied(study_bits.Asked(options, eps), output)
 
     run_verb("study-bits", output, body)
+
+
+@study_app.command("transfer", short_help="What is a proof about the float network worth?")
+def transfer_verb(
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="A float network (.tflite, .npz).", show_default=False)
+    ],
+    inputs: InputsOption,
+    eps: Annotated[int, typer.Option(min=0, max=MAX_EPS, help="Radius in codes, for all networks.")],
+    bits: BitsOption = "4-10",
+    scheme: SchemeOption = "fixed,affine",
+    index: Annotated[
+        str | None, typer.Option(help="Whose robustness is asked: 0,3,10-19. Default: all inputs.")
+    ] = None,
+    calibration: CalibrationOption = None,
+    input_range: RangeOption = "0,1",
+    engine: EngineOption = AUTO,
+    timeout: TimeoutOption = 60.0,
+    jobs: JobsOption = CORES,
+    seed: SeedOption = 0,
+    device: DeviceOption = None,
+    fresh: FreshOption = False,
+    out: OutOption = None,
+    json: JsonOption = None,
+) -> None:
+    """What is a proof about the float network worth for its quantized versions? False verdicts, counted.
+
+    The float network is decided on every real input of the box, in exact arithmetic: HOLDS is proved in
+    integers, VIOLATED is a point that was run exactly (linear programs by HiGHS lead the search, and nothing
+    rests on them). Its quantized versions are decided as in `study bits`. Falsely robust: the float network
+    is robust and the quantized one is not (a counterexample, or wrong as it is). Falsely vulnerable: the
+    other way round. Counterexamples of each are tried on the other, those of the float network rounded to
+    codes; with --device, all of them are run there at every int8 width.
+
+    --out DIR is needed: networks, one folder of answers and witnesses for each (float/: counterexamples in
+    codes, .npz), transfer.svg, counterexamples.svg, and a journal, so that the same command goes on where it
+    was ended. Widths that `study bits` has answered in DIR are not asked again. Exits with 0 when every query
+    was decided, with 4 when one is open, with 1 when the device contradicts the reference.
+
+    Example: coverify study transfer net_float.npz --inputs test.npz --eps 8 --index 0-49 --out run
+    """
+    output = Output(json, out)
+    options = Options(
+        [model],
+        inputs,
+        bits,
+        scheme,
+        index,
+        calibration,
+        input_range,
+        engine,
+        timeout,
+        jobs,
+        seed,
+        device,
+        fresh,
+    )
+
+    def body() -> Result:
+        return study_transfer.studied(study_bits.Asked(options, eps), output)
+
+    run_verb("study-transfer", output, body)
 
 
 @study_app.command("fairness", short_help="How unfair can it be? The largest gap of two twins.")
@@ -136,6 +212,7 @@ def fairness_verb(
     jobs: JobsOption = CORES,
     seed: SeedOption = 0,
     device: DeviceOption = None,
+    fresh: FreshOption = False,
     out: OutOption = None,
     json: JsonOption = None,
 ) -> None:
@@ -147,14 +224,27 @@ def fairness_verb(
     was run, at most what is proved; the two meet unless a query was UNKNOWN. Also: of how many inputs the
     class changes with the protected features alone.
 
-    Exits with 0 when every gap is known exactly, with 4 when one is not, with 1 when the device contradicts
-    the reference on a pair.
+    --out DIR is needed: it gets the networks, pair-NAME.npz, fairness.svg, and what is known of each network,
+    so that the same command goes on where it was ended. Exits with 0 when every gap is known exactly, with 4
+    when one is not, with 1 when the device contradicts the reference on a pair.
 
     Example: coverify study fairness net_float.npz --inputs test.npz --protected 1 --bits 3-8 --out run
     """
     output = Output(json, out)
     options = Options(
-        models, inputs, bits, scheme, index, calibration, input_range, engine, timeout, jobs, seed, device
+        models,
+        inputs,
+        bits,
+        scheme,
+        index,
+        calibration,
+        input_range,
+        engine,
+        timeout,
+        jobs,
+        seed,
+        device,
+        fresh,
     )
 
     def body() -> Result:

@@ -54,7 +54,7 @@ def studied(asked: Asked, output: Output) -> Result:
     """The whole study.  Raises BadInput, Interrupted."""
     out = asked.options.folder(output)
     data, original, widths = prepared(asked.options, out)
-    answers = [_answered(asked, data, width, out) for width in widths]
+    answers = [answered(asked, data, width, out) for width in widths]
     study = _study(asked, data, original, answers)
     study, contradicted = _on_device(asked, data, answers, study, output)
     draw_charts(out, {"bits": widths_chart(study)})
@@ -67,13 +67,13 @@ def studied(asked: Asked, output: Output) -> Result:
         model=study.original,
         samples=len(data.labels),
         study=study,
-        not_covered=("inputs outside the boxes asked about", *_not_deployed(asked, widths)),
+        not_covered=("inputs outside the boxes asked about", *not_deployed(asked, widths)),
         versions=versions(*(package.distribution for package in PACKAGES.values())),
         seed=asked.options.seed,
     )
 
 
-def _answered(asked: Asked, data: Data, width: Width, out: Path) -> Answered:
+def answered(asked: Asked, data: Data, width: Width, out: Path) -> Answered:
     """Ask one width about every input that it classifies correctly."""
     options = asked.options
     classes = width.classes(data.pixels)
@@ -86,7 +86,7 @@ def _answered(asked: Asked, data: Data, width: Width, out: Path) -> Answered:
         inputs = _inputs_file(width, data, out)
         index = ",".join(map(str, tried))
         work = robustness_work(width.path, "tflm", inputs, index, asked.eps, folder, options.seed)
-        how = How(options.engine, options.timeout_s, options.seed, options.jobs)
+        how = How(options.engine, options.timeout_s, options.seed, options.jobs, fresh=options.fresh)
         result = carry_out(work, how, Output(None, folder))
         write_result(folder, result)
         rows = [row for row in result.queries or () if row.index in standings and row.eps == asked.eps]
@@ -248,7 +248,8 @@ def _message(study: Study, n_open: int, contradicted: bool) -> str:
     return said + (f"; {n_open} queries are open" if n_open else "")
 
 
-def _not_deployed(asked: Asked, widths: Sequence[Width]) -> list[str]:
+def not_deployed(asked: Asked, widths: Sequence[Width]) -> list[str]:
+    """What the device says nothing of."""
     n = sum(not width.deployable for width in widths)
     gaps = [f"the device: {n} of {len(widths)} networks are fixed-point ones that none runs"] if n else []
     if asked.options.device is None:

@@ -14,6 +14,7 @@ import numpy as np
 from coverify.cli.outcome import Bar, Output, progress_bar, versions
 from coverify.cli.samples import parse_indices
 from coverify.cli.study_device import Trial, agreed
+from coverify.cli.study_gap_file import NAME, GapFile, question_digest
 from coverify.cli.study_networks import Width
 from coverify.cli.study_options import Data, Options, prepared
 from coverify.errors import BadInput
@@ -83,7 +84,7 @@ def studied(asked: Asked, output: Output) -> Result:
     with progress_bar(output) as progress:
         bar = Bar(progress, "networks")
         for width in widths:
-            gap = _gap(asked, data, protected, width)
+            gap = _gap(asked, data, protected, width, out / width.stem / NAME)
             gaps.append(gap)
             rows.append(_row(data, protected, width, gap, out))
             bar(len(rows), len(widths))
@@ -151,17 +152,21 @@ def _parts(asked: Asked, data: Data, protected: Protected, shift: int) -> list[G
     return [group for a, b in boxes for group in groups(a - shift, b - shift, protected.features, values)]
 
 
-def _gap(asked: Asked, data: Data, protected: Protected, width: Width) -> Gap:
+def _gap(asked: Asked, data: Data, protected: Protected, width: Width, path: Path) -> Gap:
+    """From where `path` says that an earlier run was ended."""
     options = asked.options
     twins = Twins(width.network.program, protected.features, _score(asked, width))
     parts = _parts(asked, data, protected, width.shift)
+    said = width.network.ref.sha256, options.engine, str(options.seed), versions()["coverify"]
+    file = GapFile(path, question_digest(twins, parts, *said), options.timeout_s)
+    known = None if options.fresh else file.read(twins, parts)
     with Worker(width.network.program, jobs=options.jobs) as worker:
 
         def decide(program: Program, query: Robustness) -> Outcome:
             worker.program = program
             return worker.decide(query, options.engine, options.timeout_s, options.seed)
 
-        gap = largest(twins, parts, decide, options.seed, options.timeout_s)
+        gap = largest(twins, parts, decide, options.seed, options.timeout_s, known, file.write)
     pair = gap.pair[0] + width.shift, gap.pair[1] + width.shift
     return Gap(gap.at_least, gap.at_most, pair, gap.queries, gap.time_s)
 

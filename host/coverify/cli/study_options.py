@@ -36,6 +36,7 @@ class Options:
     jobs: int
     seed: int
     device: str | None
+    fresh: bool = False
 
     def folder(self, output: Output) -> Path:
         """The folder of the study, made if missing.  Raises BadInput."""
@@ -59,6 +60,11 @@ class Data:
     pixels: I64Array
     labels: I64Array
     indices: list[int]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of pixels and labels."""
+        return hashlib.sha256(self.pixels.tobytes() + self.labels.tobytes()).hexdigest()
 
 
 def prepared(options: Options, out: Path) -> tuple[Data, FloatNetwork | None, list[Width]]:

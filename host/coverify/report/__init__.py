@@ -40,7 +40,16 @@ from coverify.report.rows import (
     Replay,
     TensorRow,
 )
-from coverify.report.study_rows import CarriedRow, ChangeRow, GapRow, Study, WidthRow
+from coverify.report.study_rows import (
+    CarriedRow,
+    ChangeRow,
+    ExampleRow,
+    GapRow,
+    RealRow,
+    Study,
+    TransferRow,
+    WidthRow,
+)
 from coverify.report.text import render
 from coverify.report.verdict import Verdict, exit_code, worst
 
@@ -58,6 +67,7 @@ __all__ = [
     "Diagnosis",
     "ErrorCount",
     "ErrorMap",
+    "ExampleRow",
     "Explanation",
     "FitnessRow",
     "ForgottenWitness",
@@ -76,6 +86,7 @@ __all__ = [
     "Picture",
     "Query",
     "Radius",
+    "RealRow",
     "Repair",
     "Replay",
     "ReportError",
@@ -88,6 +99,7 @@ __all__ = [
     "Stage",
     "Study",
     "TensorRow",
+    "TransferRow",
     "Verdict",
     "WidthRow",
     "exit_code",

@@ -94,11 +94,7 @@ def html(sources: Sequence[Source], merged: Result, title: str) -> str:
             for source in sources
             if (found := source.result.repair) is not None
         ],
-        studies=[
-            (s, of, study_plot.widths_chart(of) or study_plot.gaps_chart(of))
-            for s in sources
-            if (of := s.result.study)
-        ],
+        studies=[(s, of, study_plot.charts(of)) for s in sources if (of := s.result.study)],
         replays=[(source, row) for source in sources for row in source.result.replays or ()],
         sources=sources,
         troubles=[source for source in sources if source.result.message],
@@ -163,6 +159,7 @@ def _environment() -> Environment:
         command=shlex.join,
         gap=study_text.gap_text,
         shares=lambda ends: study_text.percent(*ends),
+        spread=study_text.spread,
         short=lambda text, limit=80: plain(text, limit),
     )
     return environment

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from coverify.report.plain import plain, plural, seconds
 from coverify.report.repair_rows import FitnessRow, Repair
 from coverify.report.repair_table import tables
-from coverify.report.table import aligned
+from coverify.report.table import aligned, show_aligned
 
 MAX_LINES: Final = 20
 
@@ -25,7 +24,7 @@ def render_repair(repair: Repair, console: Console) -> None:
         shown = aligned(plain(table.title), "metric", *map(str, table.counts))
         for name, row in table.rows:
             shown.add_row(name, *("–" if cell is None else cell.text for cell in row))
-        _print(shown, console)
+        show_aligned(shown, console)
     _robustness(repair, console)
 
 
@@ -33,11 +32,6 @@ def share(row: FitnessRow) -> str:
     """`212 of 250 as float (84.8 %), 210 right (84.0 %)`."""
     said = f"{row.agreeing} of {row.samples} as float ({100 * row.fidelity:.2f} %)"
     return said if row.accuracy is None else said + f", {row.right} right ({100 * row.accuracy:.2f} %)"
-
-
-def _print(table: Table, console: Console) -> None:
-    console.print()
-    console.print(table)
 
 
 def _parts(repair: Repair, console: Console) -> None:
@@ -65,7 +59,7 @@ def _neurons(repair: Repair, console: Console) -> None:
         said = plain(row.ended) if not row.round else f"{plain(row.ended)} (round {row.round})"
         layer = f"op {row.op_index} {plain(row.op)}"
         table.add_row(layer, str(row.neuron), score, said, str(row.changed), fixed, least, time)
-    _print(table, console)
+    show_aligned(table, console, folded=("ended",))
     _more(len(rows), console)
 
 
@@ -76,7 +70,7 @@ def _patch(repair: Repair, console: Console) -> None:
     for row in repair.bytes[:MAX_LINES]:
         where = f"op {row.op_index}, neuron {row.neuron}, weight {row.weight}"
         table.add_row(f"{row.offset:#x}", f"{row.old:02x}", f"{row.new:02x}", where)
-    _print(table, console)
+    show_aligned(table, console)
     _more(repair.n_bytes, console)
 
 
@@ -89,7 +83,7 @@ def _robustness(repair: Repair, console: Console) -> None:
         counts = (row.eps, row.holds, row.violated, row.unknown, "–" if row.changed is None else row.changed)
         fit = "–" if row.validation is None else share(row.validation)
         table.add_row(plain(row.when), *map(str, counts), fit)
-    _print(table, console)
+    show_aligned(table, console, folded=("when", "validation"))
 
 
 def _more(n_rows: int, console: Console) -> None:

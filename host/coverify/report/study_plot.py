@@ -1,4 +1,4 @@
-"""How do accuracy and robust accuracy go with the number of bits? Geometry; the templates draw it as SVG."""
+"""How does what a study found go with the number of bits? Geometry; the templates draw it as SVG."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from coverify.report.curve_plot import BOTTOM, DASHES, LEFT, RIGHT, TOP, Chart, Line, Mark
 from coverify.report.plain import plain
-from coverify.report.study_rows import Study, WidthRow
+from coverify.report.study_rows import Study, TransferRow, WidthRow
 
 
 def widths_chart(study: Study) -> Chart | None:
@@ -53,6 +53,62 @@ def gaps_chart(study: Study) -> Chart | None:
     marks = tuple(Mark(_x(bits, first, last), str(bits)) for bits in all_bits)
     shares = tuple(Mark(_y(k / 4), f"{top * k / 4:.2g}") for k in range(5))
     return Chart("Largest gap between copies", "bits", "gap of the score", marks, shares, (), tuple(lines))
+
+
+def transfer_charts(study: Study) -> dict[str, Chart | None]:
+    """File name → false verdicts, and counterexamples that fail, as shares against bits."""
+    verdicts: list[tuple[str, Callable[[TransferRow], float]]] = [
+        ("falsely robust", lambda r: _share(r.false_robust, r.compared)),
+        ("falsely vulnerable", lambda r: _share(r.false_vulnerable, r.compared)),
+    ]
+    failing: list[tuple[str, Callable[[TransferRow], float]]] = [
+        ("float's, fail here", lambda r: _share(r.from_float - r.from_float_breaking, r.from_float)),
+        ("its own, fail in float", lambda r: _share(r.to_float - r.to_float_breaking, r.to_float)),
+    ]
+    return {
+        "transfer": _transfer_chart(study, "False verdicts of the float network", "inputs", verdicts),
+        "counterexamples": _transfer_chart(
+            study, "Counterexamples that fail", "counterexamples tried", failing
+        ),
+    }
+
+
+def charts(study: Study) -> list[Chart]:
+    """Those of the report."""
+    found = [widths_chart(study), gaps_chart(study), *transfer_charts(study).values()]
+    return [chart for chart in found if chart is not None]
+
+
+def _transfer_chart(
+    study: Study, what: str, y_name: str, measures: Sequence[tuple[str, Callable[[TransferRow], float]]]
+) -> Chart | None:
+    """None for fewer than two widths."""
+    all_bits = sorted({row.bits for row in study.transfers})
+    if len(all_bits) < 2:
+        return None
+    first, last = all_bits[0], all_bits[-1]
+    groups = {
+        scheme: sorted((row for row in study.transfers if row.scheme == scheme), key=lambda row: row.bits)
+        for scheme in dict.fromkeys(row.scheme for row in study.transfers)
+    }
+    values = {
+        f"{scheme}: {name}": [(row.bits, share(row)) for row in rows]
+        for scheme, rows in groups.items()
+        for name, share in measures
+    }
+    top = max(0.05, max(share for line in values.values() for _, share in line))
+    lines = []
+    for n, (name, points) in enumerate(values.items()):
+        drawn = " ".join(f"{_x(bits, first, last):g},{_y(share / top):g}" for bits, share in points)
+        told = ", ".join(f"{bits} bits: {100 * share:.1f} %" for bits, share in points)
+        lines.append(Line(plain(name, 60), drawn, DASHES[n % len(DASHES)], f"l{n % 8}", told))
+    marks = tuple(Mark(_x(bits, first, last), str(bits)) for bits in all_bits)
+    shares = tuple(Mark(_y(k / 4), f"{100 * top * k / 4:.3g} %") for k in range(5))
+    return Chart(f"{what}, ε = {study.eps}", "bits", y_name, marks, shares, (), tuple(lines))
+
+
+def _share(count: int, total: int) -> float:
+    return count / total if total else 0.0
 
 
 def _line(

@@ -121,10 +121,73 @@ class GapRow(Row):
         return self.at_least == self.at_most
 
 
+class RealRow(Row):
+    """The float network in exact real arithmetic: what became of the inputs asked about."""
+
+    wrong: Count
+    robust: Count
+    broken: Count
+    open: Count
+    lost_by_rounding: Count = 0
+    """Counterexamples whose nearest codes the float network itself classifies correctly."""
+    time_s: Seconds = 0.0
+    folder: Text | None = None
+
+
+class TransferRow(Row):
+    """The float network's verdicts against one quantized network's; vulnerable: broken, or misclassified.
+
+    misclassified: of false_robust, what the quantized network gets wrong as it is. from_float, to_float: how
+    many counterexamples of the float network were tried here (rounded to codes), and of this one there.
+    """
+
+    scheme: Text
+    bits: Count
+    both_robust: Count
+    both_vulnerable: Count
+    false_robust: Count
+    false_vulnerable: Count
+    open: Count
+    misclassified: Count = 0
+    from_float: Count = 0
+    from_float_breaking: Count = 0
+    to_float: Count = 0
+    to_float_breaking: Count = 0
+    replayed: Count | None = None
+    replayed_same: Count | None = None
+    """Inputs run on the device, and those with the reference's outputs."""
+
+    @property
+    def compared(self) -> int:
+        """Inputs on which both have a verdict."""
+        return self.both_robust + self.both_vulnerable + self.false_robust + self.false_vulnerable
+
+
+Example = Literal[
+    "false robust", "false vulnerable", "float counterexample fails", "quantized counterexample fails"
+]
+
+
+class ExampleRow(Row):
+    """An input on which a float verdict, or a counterexample, means nothing for a quantized network.
+
+    predicted: the class that `witness` (None: the input itself) gets in the network that it breaks.
+    """
+
+    kind: Example
+    scheme: Text
+    bits: Count
+    index: Count
+    label: Count
+    predicted: Count
+    witness: Text | None = None
+    on_device: Verdict | None = None
+
+
 class Study(Row):
     """What was studied; `original`: the float network, where there is one."""
 
-    kind: Literal["bits", "fairness"]
+    kind: Literal["bits", "fairness", "transfer"]
     eps: Count | None = None
     """None: all inputs of the data's ranges."""
     original: ModelRef | None = None
@@ -134,3 +197,6 @@ class Study(Row):
     carried: Annotated[tuple[CarriedRow, ...], Field(max_length=MAX_ROWS)] = ()
     protected: Annotated[tuple[Count, ...], Field(max_length=100)] = ()
     gaps: Annotated[tuple[GapRow, ...], Field(max_length=1000)] = ()
+    real: RealRow | None = None
+    transfers: Annotated[tuple[TransferRow, ...], Field(max_length=1000)] = ()
+    examples: Annotated[tuple[ExampleRow, ...], Field(max_length=MAX_ROWS)] = ()

@@ -60,6 +60,28 @@ def aligned(title: str, *columns: str) -> Table:
     return empty
 
 
+def show_aligned(filled: Table, console: Console, folded: tuple[str, ...] = ()) -> None:
+    """Print an aligned table after an empty line; one that is too wide for the terminal is printed wider.
+
+    Columns' titles are broken between words before that, cells only in the columns that `folded` names.
+    """
+    gaps = GAP * (len(filled.columns) - 1)
+    cells = [max((cell_len(str(cell)) for cell in column.cells), default=0) for column in filled.columns]
+    whole = [max(width, cell_len(str(c.header))) for width, c in zip(cells, filled.columns, strict=True)]
+    if sum(whole) + gaps > console.width:
+        headers = [max(map(cell_len, str(column.header).split()), default=0) for column in filled.columns]
+        least = [max(pair) for pair in zip(cells, headers, strict=True)]
+        broken = [i for i, column in enumerate(filled.columns) if str(column.header) in folded]
+        left = console.width - gaps - sum(least[i] for i in range(len(least)) if i not in broken)
+        for i in broken:
+            least[i] = min(least[i], max(left // len(broken), headers[i], MIN_FOLDED))
+        for column, width in zip(filled.columns, least, strict=True):
+            column.width = width
+        filled.width = sum(least) + gaps
+    console.print()
+    console.print(filled, crop=False)
+
+
 def _titled(title: str) -> Table:
     return Table(
         title=Text(title, style="bold"), title_justify="left", box=None, pad_edge=False, header_style="dim"

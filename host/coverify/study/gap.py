@@ -43,18 +43,34 @@ class Gap:
         return self.at_least == self.at_most
 
 
+@dataclass(frozen=True, eq=False)
+class Progress:
+    """What is known after `done` groups: the best gap, at the point [x, p], and the most in these groups."""
+
+    done: int
+    best: int
+    most: int
+    point: I64Array
+    queries: int = 0
+    time_s: float = 0.0
+
+
 def largest(
-    twins: Twins, parts: Sequence[Group], decide: Decide, seed: int = 0, split_s: float = 30.0
+    twins: Twins,
+    parts: Sequence[Group],
+    decide: Decide,
+    seed: int = 0,
+    split_s: float = 30.0,
+    known: Progress | None = None,
+    told: Callable[[Progress], None] = lambda progress: None,
 ) -> Gap:
-    """The largest gap over all groups, of which there is at least one; split_s: for splitting each."""
-    rng = np.random.default_rng(seed)
-    best, point = -1, np.zeros(0, np.int64)
-    for group in parts:
-        found, at = _sampled(twins, group, rng)
-        if found > best:
-            best, point = found, at
-    most, queries, time_s = best, 0, 0.0
-    for group in parts:
+    """The largest gap over all groups, of which there is at least one; split_s: for splitting each.
+
+    known: where an earlier call was ended; told: hears of every group that is done.
+    """
+    now = _start(twins, parts, seed) if known is None else known
+    best, point, most, queries, time_s = now.best, now.point, now.most, now.queries, now.time_s
+    for number, group in enumerate(parts[now.done :], now.done + 1):
         top, start = _bound(twins, group), time.monotonic()
         halved = _halved(twins, group, best, split_s)
         if halved is not None:
@@ -74,7 +90,16 @@ def largest(
             else:
                 floor = middle + 1
         most = max(most, top)
+        told(Progress(number, best, most, point, queries, time_s))
     return Gap(best, max(best, most), twins.split(point), queries, time_s)
+
+
+def _start(twins: Twins, parts: Sequence[Group], seed: int) -> Progress:
+    """The best of some points of every group."""
+    rng = np.random.default_rng(seed)
+    found = [_sampled(twins, group, rng) for group in parts]
+    best, point = max(found, key=lambda one: one[0])
+    return Progress(0, best, best, point)
 
 
 def _halved(twins: Twins, group: Group, best: int, split_s: float) -> Split | None:

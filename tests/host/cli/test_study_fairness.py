@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 
 import numpy as np
 import pytest
@@ -94,3 +95,22 @@ def test_what_makes_no_sense_is_refused(change, folder, tmp_path):
     flat = [part for pair in options.items() for part in pair]
     done = coverify("study", "fairness", "float.npz", *flat, "--bits", "3", "--json", "-", cwd=folder)
     assert (done.code, done.result["verdict"]) == (2, "ERROR")
+
+
+def command(folder, *more):
+    return coverify(
+        "study", "fairness", folder / "float.npz", "--inputs", folder / "x.npz", "--protected", "1",
+        "--bits", "3", "--scheme", "fixed", "--timeout", 20, "--jobs", 1, "--out", folder / "again", *more,
+        "--json", "-",
+    )  # fmt: skip
+
+
+def test_the_same_command_asks_nothing_again_and_believes_no_pair_that_it_has_not_run(done, folder):
+    first = command(folder).result["study"]["gaps"]
+    file = folder / "again" / "fixed-b3" / "gap.json"
+    kept = json.loads(file.read_text())
+    file.write_text(json.dumps({**kept, "time_s": 77.5}))
+    assert command(folder).result["study"]["gaps"] == [{**first[0], "time_s": 77.5}]
+    file.write_text(json.dumps({**kept, "best": kept["best"] + 1, "most": kept["most"] + 1, "time_s": 77.5}))
+    (row,) = command(folder).result["study"]["gaps"]
+    assert row["at_most"] == first[0]["at_most"] and row["time_s"] != 77.5

@@ -6,7 +6,18 @@ import io
 
 from rich.console import Console
 
-from coverify.report import ModelRef, OperatorRow, Query, Result
+from coverify.report import (
+    ExampleRow,
+    GapRow,
+    ModelRef,
+    OperatorRow,
+    Query,
+    RealRow,
+    Result,
+    Study,
+    TransferRow,
+    WidthRow,
+)
 from coverify.report.text import render
 
 OPERATORS = tuple(
@@ -60,3 +71,39 @@ def test_a_line_that_does_not_fit_is_longer_than_the_terminal_rather_than_cut():
         text = shown(result, width)
         for whole in (" VIOLATED ", " bitwuzla ", " 3 → 5 "):
             assert whole in text, width
+
+
+def test_tables_of_a_study_break_their_titles_and_never_a_cell():
+    width = WidthRow(
+        scheme="affine", bits=10, model=MODEL, samples=10000, right=9876, wrong=1234, robust=2345,
+        broken=3456, open=1111, time_s=12345.6,
+    )  # fmt: skip
+    transfer = TransferRow(
+        scheme="affine", bits=10, both_robust=12345, both_vulnerable=23456, false_robust=34567,
+        false_vulnerable=45678, open=56789, from_float=13579, from_float_breaking=12468, to_float=24680,
+        to_float_breaking=11223,
+    )  # fmt: skip
+    example = ExampleRow(
+        kind="quantized counterexample fails", scheme="affine", bits=10, index=12345, label=3, predicted=5,
+        witness="affine-b10/witness-12345-eps255.zip", on_device="CONFIRMED",
+    )  # fmt: skip
+    gap = GapRow(
+        scheme="affine", bits=10, model=MODEL, samples=10000, right=9876, flipped=1234, at_least=12345,
+        at_most=54321, unit=0.125, time_s=12345.6, on_device="CONFIRMED",
+    )  # fmt: skip
+    study = Study(
+        kind="transfer", eps=16, real=RealRow(wrong=1, robust=2, broken=3, open=4), widths=(width,),
+        transfers=(transfer,), examples=(example,), gaps=(gap,), protected=(1,),
+    )  # fmt: skip
+    result = Result(verb="study-transfer", verdict="UNKNOWN", model=MODEL, study=study)
+    whole = (
+        "98.76 %", "28.8–42.4 %", "2345", "12345", "23456", "34567", "45678", "56789", "12468/13579",
+        "11223/24680", "3 → 5", "witness-12345-eps255.zip", "CONFIRMED", "12345–54321", "1543.125–6790.125",
+        "1234 of 10000",
+    )  # fmt: skip
+    for columns in (40, 80, 120):
+        text = shown(result, columns)
+        assert [cell for cell in whole if cell not in text] == []
+    rows = [line for line in shown(result, 80).splitlines() if line.startswith("affine")]
+    assert len(rows) == 3
+    assert len(rows[1].rstrip()) <= 80  # the table of widths fits

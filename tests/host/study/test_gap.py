@@ -141,3 +141,23 @@ def test_a_proof_in_floating_point_does_not_count():
     parts = groups(lo, hi, (1,), [(int(lo[1]), int(hi[1]))])
     weak = Outcome.holds("milp", proof="floating point, not proof-grade")
     assert not largest(twins, parts, lambda *_: weak, split_s=0).closed
+
+
+@pytest.mark.parametrize("cut", [1, 2])
+def test_a_search_that_was_ended_goes_on_where_it_was(cut):
+    arrays, program, lo, hi = network(2)
+    protected, values = (2,), [tuple(int(lo[2]) + k for k in (0, 1, 3))]
+    twins, parts = Twins(program, protected, SCORE), groups(lo, hi, protected, values)
+    heard = []
+    whole = largest(twins, parts, by("z3"), split_s=0, told=heard.append)
+    assert [progress.done for progress in heard] == [1, 2, 3]
+    asked = []
+
+    def decide(claim, query):
+        asked.append(query)
+        return by("z3")(claim, query)
+
+    rest = largest(twins, parts, decide, split_s=0, known=heard[cut - 1])
+    want = brute(arrays, lo, hi, protected, values)
+    assert whole.at_least == whole.at_most == rest.at_least == rest.at_most == want
+    assert rest.queries == whole.queries == heard[cut - 1].queries + len(asked)

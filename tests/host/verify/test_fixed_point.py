@@ -50,14 +50,13 @@ def mnist() -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("name", ACCURACY)
-def test_all_mnist_images_are_classified_as_the_networks_authors_say(name):
+def test_all_mnist_images_get_the_integers_of_an_independent_model_and_the_authors_classes(name):
     path = shared(f"qnn/{name}.npz")
     images, labels = mnist()
     program = FixedPointNetwork.read(path).program
     got = np.concatenate([run(program, x.astype(np.int16))[program.output] for x in np.split(images, 10)])
     assert int((got.argmax(axis=1) == labels).sum()) == ACCURACY[name]
-    arrays = dict(np.load(path))
-    assert np.array_equal(got[:500], outputs(arrays, images[:500]))
+    assert np.array_equal(got, outputs(dict(np.load(path)), images))
 
 
 @pytest.mark.parametrize("shift", [0, 1, 2, 9, 30])

@@ -1,0 +1,181 @@
+"""The float network of a study as a campaign of its own: journal, counterexamples as files, standings."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from coverify.campaign.inquiry import Question
+from coverify.campaign.pool import Task
+from coverify.cli.campaign import How, Work, carry_out
+from coverify.cli.outcome import Output, versions
+from coverify.cli.study_networks import input_range
+from coverify.cli.study_options import Data, Options
+from coverify.errors import BadInput
+from coverify.files import replace_file
+from coverify.inputs import read_point
+from coverify.report import ModelRef, Query, RealRow, Result, write_result
+from coverify.study.float_network import TOP_CODE, FloatNetwork
+from coverify.study.reals.decide import RealBox
+from coverify.study.reals.decider import ENGINE, Decider, RealOutcome, breaks
+from coverify.study.reals.exact import ExactNetwork, F64Array
+from coverify.study.widths import Standing
+from coverify.verify.property.claim import stays
+from coverify.verify.property.question import Question as Asked
+from coverify.verify.query import Outcome, Robustness
+from tflm_int8.program.primitives import Program
+
+FOLDER = "float"
+NOT_COVERED = (
+    "the rounding of float runtimes: sums of the float network are exact",
+    "inputs outside the boxes asked about",
+)
+_STANDINGS = {"HOLDS": Standing.ROBUST, "VIOLATED": Standing.BROKEN}
+
+
+@dataclass(frozen=True, eq=False)
+class FloatAnswered:
+    """What became of the inputs; points: input → counterexample, float64 codes; files: input → its file."""
+
+    network: ExactNetwork
+    row: RealRow
+    standings: dict[int, Standing]
+    points: dict[int, F64Array] = field(default_factory=dict)
+    files: dict[int, str] = field(default_factory=dict)
+
+
+class _RealSolver(Decider):
+    """Decides the tasks of a campaign by their boxes."""
+
+    jobs = 1
+
+    def answer(self, task: Task) -> Outcome:
+        query = task.asked.query
+        box = RealBox(query.x0.astype(np.int64), query.eps, query.label)
+        return self.decide(box, task.timeout_s, task.seed)
+
+
+def float_answers(options: Options, eps: int, data: Data, out: Path) -> FloatAnswered:
+    """Ask the float network about every input that it classifies correctly.  Raises Interrupted, BadInput."""
+    path = options.models[0]
+    ends = input_range(options.input_range)
+    network = ExactNetwork.of(FloatNetwork.read(path), *ends)
+    folder = out / FOLDER
+    classes = {i: network.predicted(data.pixels[i].astype(np.float64)) for i in data.indices}
+    right = [i for i in data.indices if classes[i] == data.labels[i]]
+    standings = {i: Standing.OPEN if i in set(right) else Standing.WRONG for i in data.indices}
+    rows: Sequence[Query] = ()
+    if right:
+        ref = options.original(FloatNetwork.read(path))
+        assert ref is not None
+        work = _work(network, ref, data, right, eps, options, folder)
+        result = carry_out(work, _how(options), Output(None, folder))
+        write_result(folder, result)
+        rows = [row for row in result.queries or () if row.index in standings and row.eps == eps]
+    points, files = {}, {}
+    for row in rows:
+        assert row.index is not None
+        standings[row.index] = _STANDINGS.get(row.verdict, Standing.OPEN)
+        if row.witness is not None:
+            points[row.index] = _point(network, folder / row.witness, _box(data, row.index, eps))
+            files[row.index] = f"{FOLDER}/{row.witness}"
+    return FloatAnswered(network, _row(network, data, standings, points, rows), standings, points, files)
+
+
+def _how(options: Options) -> How:
+    return How(ENGINE, options.timeout_s, options.seed, options.jobs, fresh=options.fresh)
+
+
+def _box(data: Data, i: int, eps: int) -> RealBox:
+    return RealBox(data.pixels[i], eps, int(data.labels[i]))
+
+
+def _point(network: ExactNetwork, path: Path, box: RealBox) -> F64Array:
+    """The counterexample in a file, which must be one.  Raises BadInput."""
+    point = read_point(path, network.n_input)
+    if not breaks(network, box, point):
+        raise BadInput(f"{path}: it is no counterexample of the float network; remove it, and run this again")
+    return point
+
+
+def _work(
+    network: ExactNetwork,
+    ref: ModelRef,
+    data: Data,
+    right: list[int],
+    eps: int,
+    options: Options,
+    folder: Path,
+) -> Work:
+    """The campaign of these inputs."""
+    region = Program(network.n_input, (), 0, input_lo=0, input_hi=TOP_CODE)
+
+    def asked(question: Question) -> Asked:
+        x0, label = data.pixels[question.index].astype(np.int16), int(data.labels[question.index])
+        return Asked(region, Robustness.around(x0, label, question.eps, None, 0, TOP_CODE), stays(label))
+
+    def row(question: Question, outcome: Outcome) -> Query:
+        assert isinstance(outcome, RealOutcome)
+        witness = predicted = None
+        if outcome.point is not None:
+            witness = f"point-{question.index}-eps{question.eps}.npz"
+            predicted = network.predicted(outcome.point)
+            stream = io.BytesIO()
+            np.savez(stream, x=outcome.point)
+            replace_file(folder / witness, stream.getvalue())
+        return Query(
+            index=question.index,
+            eps=question.eps,
+            verdict=outcome.verdict.value,
+            engine=outcome.engine,
+            time_s=outcome.time_s,
+            witness=witness,
+            label=int(data.labels[question.index]),
+            predicted=predicted,
+            note=outcome.note or None,
+            proof=outcome.proof or None,
+        )
+
+    identity = {
+        "model": ref.sha256,
+        "profile": "real arithmetic",
+        "inputs": data.digest,
+        "input range": options.input_range,
+        "coverify": versions()["coverify"],
+        "property": "the first maximum of the output stays the label, on every real input of the box",
+        "question": "each radius",
+    }
+    result = Result(
+        verb="verify",
+        verdict="UNKNOWN",
+        model=ref,
+        profile="real arithmetic",
+        not_covered=NOT_COVERED,
+        versions=versions("highspy"),
+        seed=options.seed,
+    )
+    return Work(identity, right, [eps], None, asked, row, result, solver=lambda task: _RealSolver(network))
+
+
+def _row(
+    network: ExactNetwork,
+    data: Data,
+    standings: dict[int, Standing],
+    points: dict[int, F64Array],
+    rows: Sequence[Query],
+) -> RealRow:
+    counts = {kind: sum(found is kind for found in standings.values()) for kind in Standing}
+    rounded = [network.predicted(np.rint(point)) == data.labels[i] for i, point in points.items()]
+    return RealRow(
+        wrong=counts[Standing.WRONG],
+        robust=counts[Standing.ROBUST],
+        broken=counts[Standing.BROKEN],
+        open=counts[Standing.OPEN],
+        lost_by_rounding=sum(rounded),
+        time_s=sum(row.time_s for row in rows),
+        folder=FOLDER,
+    )

@@ -1,0 +1,230 @@
+"""The study of transfer on the command line: the float network's verdicts against those of its widths."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from coverify.cli.outcome import Output, versions
+from coverify.cli.study_bits import Answered, Asked, answered, not_deployed
+from coverify.cli.study_device import Key, Trial, agreed
+from coverify.cli.study_float import NOT_COVERED, FloatAnswered, float_answers
+from coverify.cli.study_networks import Width
+from coverify.cli.study_options import Data, prepared
+from coverify.errors import BadInput
+from coverify.report import ExampleRow, Result, Study, TransferRow
+from coverify.report.curve_plot import draw_charts
+from coverify.report.study_plot import transfer_charts
+from coverify.report.study_rows import Example
+from coverify.report.verdict import Verdict
+from coverify.study.transfer import Transfer
+from coverify.study.widths import Standing
+from coverify.verify.engines.packages import PACKAGES
+from coverify.verify.query import I64Array
+
+_FLOAT = "float"
+OF_FLOAT: Final[tuple[Example, ...]] = ("false vulnerable", "float counterexample fails")
+"""Examples whose witness is of the float network."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Tried:
+    """Counterexamples of one network tried on another that classifies the input itself correctly."""
+
+    inputs: tuple[int, ...]
+    failing: tuple[int, ...]
+
+
+def studied(asked: Asked, output: Output) -> Result:
+    """The whole study.  Raises BadInput, Interrupted."""
+    options = asked.options
+    out = options.folder(output)
+    data, original, widths = prepared(options, out)
+    if original is None:
+        raise BadInput(
+            "one float network is needed: its verdicts are held against those of its quantized versions"
+        )
+    real = float_answers(options, asked.eps, data, out)
+    answers = [answered(asked, data, width, out) for width in widths]
+    rows, examples = [], []
+    for answer in answers:
+        row, found = _compared(data, real, answer)
+        rows.append(row)
+        examples += found
+    study = Study(
+        kind="transfer",
+        eps=asked.eps,
+        original=options.original(original),
+        original_right=int((original.classes(data.pixels) == data.labels).sum()),
+        real=real.row,
+        widths=tuple(answer.row for answer in answers),
+        transfers=tuple(rows),
+        examples=tuple(examples),
+    )
+    study, contradicted = _on_device(asked, data, real, answers, study, output)
+    draw_charts(out, transfer_charts(study))
+    n_open = real.row.open + sum(row.open for row in study.widths)
+    verdict: Verdict = "MISMATCH" if contradicted else "UNKNOWN" if n_open else "OK"
+    return Result(
+        verb="study-transfer",
+        verdict=verdict,
+        message=_message(study, n_open, contradicted),
+        model=study.original,
+        samples=len(data.labels),
+        study=study,
+        not_covered=(*NOT_COVERED, *not_deployed(asked, widths)),
+        versions=versions(*(package.distribution for package in PACKAGES.values())),
+        seed=options.seed,
+    )
+
+
+def _message(study: Study, n_open: int, contradicted: bool) -> str:
+    if contradicted:
+        return "the device computes other outputs than the reference on some counterexample"
+    robust, vulnerable = (
+        sum(getattr(row, name) for row in study.transfers) for name in ("false_robust", "false_vulnerable")
+    )
+    said = f"{len(study.transfers)} networks; {robust} times falsely robust, {vulnerable} falsely vulnerable"
+    return said + (f"; {n_open} queries are open" if n_open else "")
+
+
+def _compared(data: Data, real: FloatAnswered, answer: Answered) -> tuple[TransferRow, list[ExampleRow]]:
+    """One width against the float network."""
+    found = Transfer.of(real.standings, answer.standings)
+    there, back = _there(data, real, answer), _back(data, real, answer)
+    width = answer.width
+    row = TransferRow(
+        scheme=width.scheme,
+        bits=width.bits,
+        both_robust=len(found.both_robust),
+        both_vulnerable=len(found.both_vulnerable),
+        false_robust=len(found.false_robust),
+        false_vulnerable=len(found.false_vulnerable),
+        open=len(found.open),
+        misclassified=len(found.misclassified),
+        from_float=len(there.inputs),
+        from_float_breaking=len(there.inputs) - len(there.failing),
+        to_float=len(back.inputs),
+        to_float_breaking=len(back.inputs) - len(back.failing),
+    )
+    return row, _examples(data, real, answer, found, (there, back))
+
+
+def _examples(
+    data: Data, real: FloatAnswered, answer: Answered, found: Transfer, tried: tuple[_Tried, _Tried]
+) -> list[ExampleRow]:
+    """Every false verdict; every counterexample that fails although both networks are vulnerable."""
+    vulnerable = set(found.both_vulnerable)
+    there, back = ([i for i in one.failing if i in vulnerable] for one in tried)
+    kinds: list[tuple[Example, Sequence[int]]] = [
+        ("false robust", found.false_robust),
+        ("false vulnerable", found.false_vulnerable),
+        ("float counterexample fails", there),
+        ("quantized counterexample fails", back),
+    ]
+    breaking = {i: answer.witnesses.get(i, data.pixels[i]) for i in (*found.false_robust, *back)}
+    classes = _classes(answer.width, breaking)
+    rows = []
+    for kind, inputs in kinds:
+        for i in inputs:
+            predicted, file = (
+                (_float_class(data, real, i), real.files.get(i))
+                if kind in OF_FLOAT
+                else (classes[i], answer.files.get(i))
+            )
+            rows.append(
+                ExampleRow(
+                    kind=kind,
+                    scheme=answer.width.scheme,
+                    bits=answer.width.bits,
+                    index=i,
+                    label=int(data.labels[i]),
+                    predicted=predicted,
+                    witness=file,
+                )
+            )
+    return rows
+
+
+def _float_class(data: Data, real: FloatAnswered, i: int) -> int:
+    """What the float network says of its counterexample, or of the input where that is one."""
+    return real.network.predicted(real.points.get(i, data.pixels[i].astype(np.float64)))
+
+
+def _there(data: Data, real: FloatAnswered, answer: Answered) -> _Tried:
+    """The float network's counterexamples, rounded to codes, on the quantized network."""
+    inputs = [i for i in real.points if answer.standings[i] is not Standing.WRONG]
+    said = _classes(answer.width, {i: _codes(real, i) for i in inputs})
+    return _Tried(tuple(inputs), tuple(i for i in inputs if said[i] == data.labels[i]))
+
+
+def _back(data: Data, real: FloatAnswered, answer: Answered) -> _Tried:
+    """The quantized network's counterexamples on the float network."""
+    inputs = [i for i in answer.witnesses if real.standings[i] is not Standing.WRONG]
+    points = {i: answer.witnesses[i].astype(np.float64) for i in inputs}
+    failing = [i for i in inputs if real.network.predicted(points[i]) == data.labels[i]]
+    return _Tried(tuple(inputs), tuple(failing))
+
+
+def _codes(real: FloatAnswered, i: int) -> I64Array:
+    """The codes nearest to a counterexample of the float network."""
+    codes: I64Array = np.rint(real.points[i]).astype(np.int64)
+    return codes
+
+
+def _classes(width: Width, xs: dict[int, I64Array]) -> dict[int, int]:
+    """The quantized network's classes, by the same keys."""
+    if not xs:
+        return {}
+    said = width.classes(np.stack(list(xs.values())))
+    return dict(zip(xs, map(int, said), strict=True))
+
+
+def _on_device(
+    asked: Asked,
+    data: Data,
+    real: FloatAnswered,
+    answers: Sequence[Answered],
+    study: Study,
+    output: Output,
+) -> tuple[Study, bool]:
+    """The study with what the device says of every counterexample at its widths; is it contradicted?"""
+    deployed = [answer for answer in answers if answer.width.deployable]
+    if asked.options.device is None or not deployed:
+        return study, False
+    trials = []
+    for answer in deployed:
+        width = answer.width
+        xs: dict[Key, I64Array] = {(width.scheme, width.bits, i): x for i, x in answer.witnesses.items()}
+        xs |= {(_FLOAT, 0, i): _codes(real, i) for i in real.points}
+        xs |= {
+            (width.scheme, width.bits, i): data.pixels[i]
+            for i, standing in answer.standings.items()
+            if standing is Standing.WRONG
+        }
+        if xs:
+            trials.append(Trial(width, list(xs), np.stack(list(xs.values()))))
+    said = agreed(asked.options.device, trials, output) if trials else {}
+
+    def replayed(row: TransferRow) -> TransferRow:
+        by_key = said.get((row.scheme, row.bits))
+        if by_key is None:
+            return row
+        return row.model_copy(update={"replayed": len(by_key), "replayed_same": sum(by_key.values())})
+
+    def example(row: ExampleRow) -> ExampleRow:
+        by_key = said.get((row.scheme, row.bits), {})
+        key = (_FLOAT, 0, row.index) if row.kind in OF_FLOAT else (row.scheme, row.bits, row.index)
+        same = by_key.get(key)
+        if same is None:
+            return row
+        return row.model_copy(update={"on_device": "CONFIRMED" if same else "REFUTED"})
+
+    found = {
+        "transfers": tuple(map(replayed, study.transfers)),
+        "examples": tuple(map(example, study.examples)),
+    }
+    return study.model_copy(update=found), any(not all(by_key.values()) for by_key in said.values())
