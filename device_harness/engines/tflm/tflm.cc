@@ -5,7 +5,7 @@
  * the product, cycles are each operator's own, and the board hears of every operator.
  * Operators are those of operators.h that the library has; what else a model has is refused by name.
  * TFLM aborts on some models that it does not like. The FlatBuffers verifier is run before it sees one, and where it
- * halts all the same the load or the run is refused with the last line that it logged.
+ * halts all the same the load or the run is refused with the first line that it logged: the cause.
  */
 #include <csetjmp>
 #include <cstdarg>
@@ -67,15 +67,18 @@ enum cv_status refuse(struct cv_refusal *why, enum cv_status status, const char 
     return status;
 }
 
-enum cv_status refuse_operator(struct cv_refusal *why, uint32_t op, tflm::BuiltinOperator code)
+/* "op 3 ADD: …" */
+enum cv_status refuse_operator(struct cv_refusal *why, enum cv_status status, uint32_t op,
+                               tflm::BuiltinOperator code, const char *text)
 {
-    (void)refuse(why, CV_UNSUPPORTED, "op ");
+    (void)refuse(why, status, "op ");
     cv_message_i64(&why->message, op);
     cv_message_text(&why->message, " ");
     cv_message_text(&why->message, tflm::EnumNameBuiltinOperator(code));
-    cv_message_text(&why->message, ": not in this engine");
+    cv_message_text(&why->message, ": ");
+    cv_message_text(&why->message, text);
     why->detail = op;
-    return CV_UNSUPPORTED;
+    return status;
 }
 
 tflm::BuiltinOperator code_of(const tflm::OperatorCode *code)
@@ -90,21 +93,42 @@ tflm::BuiltinOperator code_at(uint32_t op)
     return code_of(loaded->operator_codes()->Get(graph()->operators()->Get(op)->opcode_index()));
 }
 
-uint32_t wanted;              /* the only operator whose kernel runs in the present Invoke */
-uint32_t arrived;             /* the operator that the interpreter comes to next, in Prepare or in Invoke */
+constexpr uint32_t nowhere = 0xFFFFFFFFu;
+uint32_t wanted;           /* the only operator whose kernel runs in the present Invoke */
+uint32_t arrived;          /* the operator that the interpreter comes to next, in Prepare or in Invoke */
+uint32_t inside = nowhere; /* the operator whose kernel has been called and has not said that all is well */
 const TfLiteContext *context; /* of the loaded network, known from the first Prepare on */
 
 TfLiteStatus gate_prepare(TfLiteContext *given, TfLiteNode *node)
 {
-    const TFLMRegistration *found = resolver->FindOp(code_at(arrived++));
+    uint32_t op = arrived++;
+    const TFLMRegistration *found = resolver->FindOp(code_at(op));
     context = given;
-    return found->prepare != nullptr ? found->prepare(given, node) : kTfLiteOk;
+    if (found->prepare == nullptr)
+        return kTfLiteOk;
+    inside = op;
+    TfLiteStatus status = found->prepare(given, node);
+    inside = status == kTfLiteOk ? nowhere : op;
+    return status;
 }
 
 TfLiteStatus gate_invoke(TfLiteContext *given, TfLiteNode *node)
 {
     uint32_t op = arrived++;
-    return op == wanted ? resolver->FindOp(code_at(op))->invoke(given, node) : kTfLiteOk;
+    if (op != wanted)
+        return kTfLiteOk;
+    inside = op;
+    TfLiteStatus status = resolver->FindOp(code_at(op))->invoke(given, node);
+    inside = status == kTfLiteOk ? nowhere : op;
+    return status;
+}
+
+/* Before TFLM walks over the operators. */
+void begin(uint32_t op)
+{
+    wanted = op;
+    arrived = 0;
+    inside = nowhere;
 }
 
 /* The library's operators, each with the gate before its kernel. */
@@ -150,7 +174,7 @@ class GatedResolver : public tflm::MicroOpResolver
 alignas(GatedResolver) unsigned char gated_memory[sizeof(GatedResolver)];
 GatedResolver *gated;
 
-/* The last line that TFLM logged, for the refusal that follows. */
+/* The first line that TFLM logged in a load or a run, for the refusal that follows. */
 char logged[96];
 
 /* Where a halt of TFLM's goes while it loads or runs. */
@@ -162,10 +186,11 @@ void hear(const char *text)
     unsigned n = 0;
     if (std::strncmp(text, "HALTED", 6) == 0)
         cv_tflm_halt(); /* TFLITE_ABORT with TF_LITE_MCU_DEBUG_LOG: an endless loop follows */
+    if (logged[0] != '\0')
+        return;
     for (; n + 1 < sizeof logged && text[n] >= ' ' && text[n] <= '~'; n++)
         logged[n] = text[n];
-    if (n > 0)
-        logged[n] = '\0';
+    logged[n] = '\0';
 }
 
 /* false: TFLM halted in it. */
@@ -179,9 +204,13 @@ template <class Work> bool survives(Work work)
     return true;
 }
 
+/* What TFLM did, in the operator that did not come back well if there is one, and what it logged. */
 enum cv_status refuse_logged(struct cv_refusal *why, enum cv_status status, const char *text)
 {
-    (void)refuse(why, status, text);
+    if (inside != nowhere)
+        (void)refuse_operator(why, status, inside, code_at(inside), text);
+    else
+        (void)refuse(why, status, text);
     if (logged[0] != '\0') {
         cv_message_text(&why->message, ": ");
         cv_message_text(&why->message, logged);
@@ -219,7 +248,7 @@ enum cv_status check(const tflm::Model *model, struct cv_refusal *why)
             return refuse(why, CV_BAD_MODEL, "no such operator code, or no outputs");
         tflm::BuiltinOperator code = code_of(model->operator_codes()->Get(op->opcode_index()));
         if (code == tflm::BuiltinOperator_CUSTOM || resolver->FindOp(code) == nullptr)
-            return refuse_operator(why, i, code);
+            return refuse_operator(why, CV_UNSUPPORTED, i, code, "not in this engine");
     }
     return CV_OK;
 }
@@ -240,7 +269,7 @@ enum cv_status load(const uint8_t *model, uint32_t size, uint8_t *arena, uint32_
         return status;
     arena_begin = arena;
     arena_end = arena + capacity;
-    arrived = 0;
+    begin(nowhere);
     interpreter = new (interpreter_memory)
         tflm::MicroInterpreter(loaded, *gated, arena, capacity, nullptr, nullptr, CV_TFLM_PRESERVE);
     TfLiteStatus allocated = kTfLiteError;
@@ -249,10 +278,8 @@ enum cv_status load(const uint8_t *model, uint32_t size, uint8_t *arena, uint32_
         interpreter = nullptr;
     if (!survived)
         return refuse_logged(why, CV_UNSUPPORTED, "TFLM halted in AllocateTensors");
-    if (allocated != kTfLiteOk) {
-        return refuse_logged(why, CV_UNSUPPORTED,
-                             "AllocateTensors failed (arena too small? an operator's type?)");
-    }
+    if (allocated != kTfLiteOk)
+        return refuse_logged(why, CV_UNSUPPORTED, "AllocateTensors failed");
     facts->n_operators = graph()->operators()->size();
     facts->n_tensors = graph()->tensors()->size();
     facts->arena_used = static_cast<uint32_t>(interpreter->arena_used_bytes());
@@ -312,20 +339,18 @@ bool tensor(uint32_t index, struct cv_span *span)
 
 enum cv_status run(uint32_t op, struct cv_refusal *why)
 {
+    if (interpreter == nullptr)
+        return refuse(why, CV_ENGINE, "TFLM has halted: load the model again");
     TfLiteStatus invoked = kTfLiteError;
-    const char *said = "TFLM had halted before: load the model again";
-    wanted = op;
-    arrived = 0;
-    if (interpreter != nullptr) {
-        bool survived = survives([&invoked] { invoked = interpreter->Invoke(); });
-        said = survived ? "Invoke failed" : "TFLM halted";
-        if (!survived)
-            interpreter = nullptr;
-    }
-    if (invoked == kTfLiteOk)
+    begin(op);
+    logged[0] = '\0';
+    bool survived = survives([&invoked] { invoked = interpreter->Invoke(); });
+    if (survived && invoked == kTfLiteOk)
         return CV_OK;
-    enum cv_status status = refuse_logged(why, CV_ENGINE, said);
-    why->detail = op;
+    enum cv_status status =
+        refuse_logged(why, CV_ENGINE, survived ? "Invoke failed" : "TFLM halted in Invoke");
+    if (!survived)
+        interpreter = nullptr;
     return status;
 }
 

@@ -59,9 +59,9 @@ class Tally:
 class Suite:
     """A run over many cases; `rows` at any time."""
 
-    def __init__(self, client: Client, failed: Failed | None = None) -> None:
-        """`failed` is told of every case that differs, with its diagnosis."""
-        self._client, self._failed = client, failed
+    def __init__(self, client: Client, failed: Failed | None = None, profile: str = "tflm") -> None:
+        """`failed` is told of every case that differs, and its diagnosis; `profile`: whose bytes count."""
+        self._client, self._failed, self._profile = client, failed, profile
         self._tallies: dict[tuple[str, str], Tally] = {}
 
     @property
@@ -70,14 +70,14 @@ class Suite:
         return tuple(tally.row() for tally in self._tallies.values())
 
     def run(self, cases: Iterable[Case]) -> None:
-        """Run every case.  Raises what the link raises."""
+        """Run every case.  Raises what the link raises, and UnsupportedOp for what the profile refuses."""
         for case in cases:
             key = case.op, case.shape_class
             self._run(case, self._tallies.setdefault(key, Tally(*key)))
 
     def _run(self, case: Case, tally: Tally) -> None:
         tally.cases += 1
-        reference = Reference(case.model)
+        reference = Reference(case.model, self._profile)
         output = case.model.outputs[0]
         expected = reference.trace(case.x)[output]
         try:
