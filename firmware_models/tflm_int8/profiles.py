@@ -140,6 +140,22 @@ CMSIS_NN: Final = Profile(
     refused=_UNCHECKED_IN_CMSIS_NN,
 )
 
+CMSIS_NN_2026_08: Final = Profile(
+    "cmsis-nn-2026-08",
+    "TensorFlow Lite Micro, August 2026, on CMSIS-NN's kernels where it has them (generic C, DSP, MVE)",
+    "TensorFlow Lite Micro 90b983c with CMSIS-NN 99f736a, compiled for Cortex-M3, M4 and M55",
+    _TFLM,
+    _variants(
+        TFLM_2026_08.variants,
+        _of(_CMSIS, _IN_CMSIS_NN),
+        {
+            "CONV_2D": replace(_CMSIS, form=Form.BIASED_GROUPS),
+            "FULLY_CONNECTED": replace(_CMSIS, scales=Scales.FLOAT32),
+        },
+    ),
+    refused=_UNCHECKED_IN_CMSIS_NN,
+)
+
 CMSIS_NN_SINGLE: Final = Profile(
     "cmsis-nn-single-rounding",
     "the same with CMSIS_NN_USE_SINGLE_ROUNDING; operators of TensorFlow Lite Micro's own round twice",
@@ -154,7 +170,19 @@ CMSIS_NN_SINGLE: Final = Profile(
 )
 
 PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
-    {p.name: p for p in (TFLM, TFLM_2026_08, TFLM_SINGLE, TFLITE_REF, LITERT_REF, CMSIS_NN, CMSIS_NN_SINGLE)}
+    {
+        p.name: p
+        for p in (
+            TFLM,
+            TFLM_2026_08,
+            TFLM_SINGLE,
+            TFLITE_REF,
+            LITERT_REF,
+            CMSIS_NN,
+            CMSIS_NN_2026_08,
+            CMSIS_NN_SINGLE,
+        )
+    }
 )
 """Every profile by its name."""
 

@@ -3,16 +3,23 @@
  * TFLM has no public call that runs one operator. Here its interpreter gets every kernel behind a gate: `run(op)`
  * invokes the network with the gate open for that operator only, so that the arena is the one that TFLM plans for
  * the product, cycles are each operator's own, and the board hears of every operator.
- * Operators are those that the library's MicroMutableOpResolver adds; what else a model has is refused by name.
- * TFLM aborts on some models that it does not like; the FlatBuffers verifier is run before it sees one.
+ * Operators are those of operators.h that the library has; what else a model has is refused by name.
+ * TFLM aborts on some models that it does not like. The FlatBuffers verifier is run before it sees one, and where it
+ * halts all the same the load or the run is refused with the first line that it logged: the cause.
  */
+#include <csetjmp>
+#include <cstdarg>
 #include <cstdint>
+#include <cstdio>
+#include <cstring>
 #include <new>
 
 #include "tensorflow/lite/micro/compatibility.h"
 #include "tensorflow/lite/micro/micro_interpreter.h"
 #include "tensorflow/lite/micro/micro_mutable_op_resolver.h"
 #include "tensorflow/lite/schema/schema_generated.h"
+
+#include "operators.h"
 
 extern "C" {
 #include "engine.h"
@@ -25,19 +32,19 @@ extern "C" {
 #define CV_TFLM_ROUNDING "double" /* what the library was compiled with: TFLITE_SINGLE_ROUNDING is "single" */
 #endif
 #ifndef CV_TFLM_PRESERVE
-#define CV_TFLM_PRESERVE false /* true: no tensor shares memory with another, whatever TFLM's planner would do */
+#define CV_TFLM_PRESERVE false /* true: no tensor shares memory with another, whatever the planner would do */
 #endif
 
-/* TFLM's cortex_m_generic target lets its log be heard; libraries of other targets may have no such function. */
+/* Where a library brings its own log to the end, it may still have this way to hear it: target cortex_m_generic. */
 extern "C" void RegisterDebugLogCallback(void (*callback)(const char *)) __attribute__((weak));
+extern "C" void cv_tflm_halt(void);
 
 namespace
 {
 
 namespace tflm = CV_TFLM_NAMESPACE;
 
-constexpr unsigned max_operators = 64; /* kinds of them */
-using Resolver = tflm::MicroMutableOpResolver<max_operators>;
+using Resolver = tflm::MicroMutableOpResolver<operators::n_operators>;
 
 alignas(Resolver) unsigned char resolver_memory[sizeof(Resolver)];
 alignas(tflm::MicroInterpreter) unsigned char interpreter_memory[sizeof(tflm::MicroInterpreter)];
@@ -52,47 +59,6 @@ const tflm::SubGraph *graph()
     return loaded->subgraphs()->Get(0);
 }
 
-/* What converters write into int8 networks; a library without one of them does not link: take its line out. */
-void add_operators(Resolver *r)
-{
-    (void)r->AddAdd();
-    (void)r->AddAveragePool2D();
-    (void)r->AddConcatenation();
-    (void)r->AddConv2D();
-    (void)r->AddDepthwiseConv2D();
-    (void)r->AddDequantize();
-    (void)r->AddExpandDims();
-    (void)r->AddFullyConnected();
-    (void)r->AddHardSwish();
-    (void)r->AddLeakyRelu();
-    (void)r->AddLogistic();
-    (void)r->AddMaxPool2D();
-    (void)r->AddMaximum();
-    (void)r->AddMean();
-    (void)r->AddMinimum();
-    (void)r->AddMul();
-    (void)r->AddPack();
-    (void)r->AddPad();
-    (void)r->AddPadV2();
-    (void)r->AddPrelu();
-    (void)r->AddQuantize();
-    (void)r->AddRelu();
-    (void)r->AddRelu6();
-    (void)r->AddReshape();
-    (void)r->AddResizeNearestNeighbor();
-    (void)r->AddShape();
-    (void)r->AddSlice();
-    (void)r->AddSoftmax();
-    (void)r->AddSplit();
-    (void)r->AddSqueeze();
-    (void)r->AddStridedSlice();
-    (void)r->AddSub();
-    (void)r->AddSum();
-    (void)r->AddTanh();
-    (void)r->AddTranspose();
-    (void)r->AddTransposeConv();
-}
-
 enum cv_status refuse(struct cv_refusal *why, enum cv_status status, const char *text)
 {
     cv_message_clear(&why->message);
@@ -101,15 +67,18 @@ enum cv_status refuse(struct cv_refusal *why, enum cv_status status, const char 
     return status;
 }
 
-enum cv_status refuse_operator(struct cv_refusal *why, uint32_t op, tflm::BuiltinOperator code)
+/* "op 3 ADD: …" */
+enum cv_status refuse_operator(struct cv_refusal *why, enum cv_status status, uint32_t op,
+                               tflm::BuiltinOperator code, const char *text)
 {
-    (void)refuse(why, CV_UNSUPPORTED, "op ");
+    (void)refuse(why, status, "op ");
     cv_message_i64(&why->message, op);
     cv_message_text(&why->message, " ");
     cv_message_text(&why->message, tflm::EnumNameBuiltinOperator(code));
-    cv_message_text(&why->message, ": not in this engine");
+    cv_message_text(&why->message, ": ");
+    cv_message_text(&why->message, text);
     why->detail = op;
-    return CV_UNSUPPORTED;
+    return status;
 }
 
 tflm::BuiltinOperator code_of(const tflm::OperatorCode *code)
@@ -124,21 +93,42 @@ tflm::BuiltinOperator code_at(uint32_t op)
     return code_of(loaded->operator_codes()->Get(graph()->operators()->Get(op)->opcode_index()));
 }
 
-uint32_t wanted;              /* the only operator whose kernel runs in the present Invoke */
-uint32_t arrived;             /* the operator that the interpreter comes to next, in Prepare or in Invoke */
-const TfLiteContext *context; /* of the loaded network, known from the first Prepare on: it finds the tensors */
+constexpr uint32_t nowhere = 0xFFFFFFFFu;
+uint32_t wanted;           /* the only operator whose kernel runs in the present Invoke */
+uint32_t arrived;          /* the operator that the interpreter comes to next, in Prepare or in Invoke */
+uint32_t inside = nowhere; /* the operator whose kernel has been called and has not said that all is well */
+const TfLiteContext *context; /* of the loaded network, known from the first Prepare on */
 
 TfLiteStatus gate_prepare(TfLiteContext *given, TfLiteNode *node)
 {
-    const TFLMRegistration *found = resolver->FindOp(code_at(arrived++));
+    uint32_t op = arrived++;
+    const TFLMRegistration *found = resolver->FindOp(code_at(op));
     context = given;
-    return found->prepare != nullptr ? found->prepare(given, node) : kTfLiteOk;
+    if (found->prepare == nullptr)
+        return kTfLiteOk;
+    inside = op;
+    TfLiteStatus status = found->prepare(given, node);
+    inside = status == kTfLiteOk ? nowhere : op;
+    return status;
 }
 
 TfLiteStatus gate_invoke(TfLiteContext *given, TfLiteNode *node)
 {
     uint32_t op = arrived++;
-    return op == wanted ? resolver->FindOp(code_at(op))->invoke(given, node) : kTfLiteOk;
+    if (op != wanted)
+        return kTfLiteOk;
+    inside = op;
+    TfLiteStatus status = resolver->FindOp(code_at(op))->invoke(given, node);
+    inside = status == kTfLiteOk ? nowhere : op;
+    return status;
+}
+
+/* Before TFLM walks over the operators. */
+void begin(uint32_t op)
+{
+    wanted = op;
+    arrived = 0;
+    inside = nowhere;
 }
 
 /* The library's operators, each with the gate before its kernel. */
@@ -154,7 +144,7 @@ class GatedResolver : public tflm::MicroOpResolver
         for (TFLMRegistration *known = gated_; known < end; known++)
             if (known->builtin_code == static_cast<int32_t>(code))
                 return known;
-        if (n_ == max_operators)
+        if (n_ == operators::n_operators)
             return nullptr;
         n_++;
         *end = *found;
@@ -175,7 +165,7 @@ class GatedResolver : public tflm::MicroOpResolver
     }
 
   private:
-    mutable TFLMRegistration gated_[max_operators];
+    mutable TFLMRegistration gated_[operators::n_operators];
     mutable unsigned n_ = 0;
 
     TF_LITE_REMOVE_VIRTUAL_DELETE
@@ -184,21 +174,43 @@ class GatedResolver : public tflm::MicroOpResolver
 alignas(GatedResolver) unsigned char gated_memory[sizeof(GatedResolver)];
 GatedResolver *gated;
 
-/* The last line that TFLM logged, for the refusal that follows. */
+/* The first line that TFLM logged in a load or a run, for the refusal that follows. */
 char logged[96];
+
+/* Where a halt of TFLM's goes while it loads or runs. */
+std::jmp_buf way_out;
+bool may_halt;
 
 void hear(const char *text)
 {
     unsigned n = 0;
+    if (std::strncmp(text, "HALTED", 6) == 0)
+        cv_tflm_halt(); /* TFLITE_ABORT with TF_LITE_MCU_DEBUG_LOG: an endless loop follows */
+    if (logged[0] != '\0')
+        return;
     for (; n + 1 < sizeof logged && text[n] >= ' ' && text[n] <= '~'; n++)
         logged[n] = text[n];
-    if (n > 0)
-        logged[n] = '\0';
+    logged[n] = '\0';
 }
 
+/* false: TFLM halted in it. */
+template <class Work> bool survives(Work work)
+{
+    if (setjmp(way_out) != 0)
+        return false;
+    may_halt = true;
+    work();
+    may_halt = false;
+    return true;
+}
+
+/* What TFLM did, in the operator that did not come back well if there is one, and what it logged. */
 enum cv_status refuse_logged(struct cv_refusal *why, enum cv_status status, const char *text)
 {
-    (void)refuse(why, status, text);
+    if (inside != nowhere)
+        (void)refuse_operator(why, status, inside, code_at(inside), text);
+    else
+        (void)refuse(why, status, text);
     if (logged[0] != '\0') {
         cv_message_text(&why->message, ": ");
         cv_message_text(&why->message, logged);
@@ -210,7 +222,7 @@ void prepare_resolvers()
 {
     if (resolver == nullptr) {
         resolver = new (resolver_memory) Resolver();
-        add_operators(resolver);
+        operators::add_to(resolver);
         gated = new (gated_memory) GatedResolver();
         if (RegisterDebugLogCallback != nullptr)
             RegisterDebugLogCallback(hear);
@@ -223,7 +235,8 @@ enum cv_status check(const tflm::Model *model, struct cv_refusal *why)
 {
     if (model->version() != TFLITE_SCHEMA_VERSION)
         return refuse(why, CV_UNSUPPORTED, "schema version");
-    if (model->subgraphs() == nullptr || model->subgraphs()->size() != 1 || model->operator_codes() == nullptr)
+    if (model->subgraphs() == nullptr || model->subgraphs()->size() != 1 ||
+        model->operator_codes() == nullptr)
         return refuse(why, CV_UNSUPPORTED, "one subgraph is supported");
     const tflm::SubGraph *sub = model->subgraphs()->Get(0);
     if (sub->operators() == nullptr || sub->tensors() == nullptr || sub->inputs() == nullptr ||
@@ -235,7 +248,7 @@ enum cv_status check(const tflm::Model *model, struct cv_refusal *why)
             return refuse(why, CV_BAD_MODEL, "no such operator code, or no outputs");
         tflm::BuiltinOperator code = code_of(model->operator_codes()->Get(op->opcode_index()));
         if (code == tflm::BuiltinOperator_CUSTOM || resolver->FindOp(code) == nullptr)
-            return refuse_operator(why, i, code);
+            return refuse_operator(why, CV_UNSUPPORTED, i, code, "not in this engine");
     }
     return CV_OK;
 }
@@ -256,13 +269,17 @@ enum cv_status load(const uint8_t *model, uint32_t size, uint8_t *arena, uint32_
         return status;
     arena_begin = arena;
     arena_end = arena + capacity;
-    arrived = 0;
+    begin(nowhere);
     interpreter = new (interpreter_memory)
         tflm::MicroInterpreter(loaded, *gated, arena, capacity, nullptr, nullptr, CV_TFLM_PRESERVE);
-    if (interpreter->AllocateTensors() != kTfLiteOk) {
+    TfLiteStatus allocated = kTfLiteError;
+    bool survived = survives([&allocated] { allocated = interpreter->AllocateTensors(); });
+    if (!survived || allocated != kTfLiteOk)
         interpreter = nullptr;
-        return refuse_logged(why, CV_UNSUPPORTED, "AllocateTensors failed (arena too small? an operator's type?)");
-    }
+    if (!survived)
+        return refuse_logged(why, CV_UNSUPPORTED, "TFLM halted in AllocateTensors");
+    if (allocated != kTfLiteOk)
+        return refuse_logged(why, CV_UNSUPPORTED, "AllocateTensors failed");
     facts->n_operators = graph()->operators()->size();
     facts->n_tensors = graph()->tensors()->size();
     facts->arena_used = static_cast<uint32_t>(interpreter->arena_used_bytes());
@@ -296,17 +313,12 @@ uint32_t width(TfLiteType type)
     switch (type) {
     case kTfLiteBool:
     case kTfLiteInt8:
-    case kTfLiteUInt8:
-        return 1;
-    case kTfLiteInt16:
-        return 2;
+    case kTfLiteUInt8: return 1;
+    case kTfLiteInt16: return 2;
     case kTfLiteInt32:
-    case kTfLiteFloat32:
-        return 4;
-    case kTfLiteInt64:
-        return 8;
-    default:
-        return 0;
+    case kTfLiteFloat32: return 4;
+    case kTfLiteInt64: return 8;
+    default: return 0;
     }
 }
 
@@ -327,16 +339,49 @@ bool tensor(uint32_t index, struct cv_span *span)
 
 enum cv_status run(uint32_t op, struct cv_refusal *why)
 {
-    wanted = op;
-    arrived = 0;
-    if (interpreter->Invoke() == kTfLiteOk)
+    if (interpreter == nullptr)
+        return refuse(why, CV_ENGINE, "TFLM has halted: load the model again");
+    TfLiteStatus invoked = kTfLiteError;
+    begin(op);
+    logged[0] = '\0';
+    bool survived = survives([&invoked] { invoked = interpreter->Invoke(); });
+    if (survived && invoked == kTfLiteOk)
         return CV_OK;
-    enum cv_status status = refuse_logged(why, CV_ENGINE, "Invoke failed");
-    why->detail = op;
+    enum cv_status status =
+        refuse_logged(why, CV_ENGINE, survived ? "Invoke failed" : "TFLM halted in Invoke");
+    if (!survived)
+        interpreter = nullptr;
     return status;
 }
 
 } // namespace
+
+/* Returns where nothing waits for a halt. */
+void cv_tflm_halt(void)
+{
+    if (may_halt) {
+        may_halt = false;
+        std::longjmp(way_out, 1);
+    }
+}
+
+#if defined(__arm__) && !defined(__linux__)
+/* TFLM's way out for its log. The library's own one, if it has one, is left in the archive. */
+extern "C" __attribute__((weak)) void DebugLog(const char *format, va_list args);
+extern "C" __attribute__((weak)) int DebugVsnprintf(char *to, size_t size, const char *format, va_list args);
+
+void DebugLog(const char *format, va_list args)
+{
+    char line[sizeof logged];
+    (void)std::vsnprintf(line, sizeof line, format, args);
+    hear(line);
+}
+
+int DebugVsnprintf(char *to, size_t size, const char *format, va_list args)
+{
+    return std::vsnprintf(to, size, format, args);
+}
+#endif
 
 extern "C" const struct cv_engine cv_engine_linked;
 const struct cv_engine cv_engine_linked = {

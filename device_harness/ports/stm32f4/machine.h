@@ -13,12 +13,19 @@
 
 #define CV_CODE_AT 0x08000000
 #define CV_CODE_BYTES 0x80000
-#define CV_DATA_AT 0x20000000 /* 24 + 56 + 48 KB */
+#define CV_DATA_AT 0x20000000
+#define CV_MODEL_BYTES 0xE000
+#ifdef CV_ENGINE_TFLM /* 32 + 56 + 40 KB: its tables of operators lie in DATA */
+#define CV_DATA_BYTES 0x8000
+#define CV_MODEL_AT 0x20008000
+#define CV_ARENA_AT 0x20016000
+#define CV_ARENA_BYTES 0xA000
+#else /* 24 + 56 + 48 KB */
 #define CV_DATA_BYTES 0x6000
 #define CV_MODEL_AT 0x20006000
-#define CV_MODEL_BYTES 0xE000
 #define CV_ARENA_AT 0x20014000
 #define CV_ARENA_BYTES 0xC000
+#endif
 
 #define CV_RING_BYTES 0x2000
 #define CV_STACK_BYTES 0x2000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from coverify.cli.outcome import (
     JsonOption,
     OutOption,
     Output,
+    ProfileOption,
     progress_bar,
     run_verb,
     verdict_of,
@@ -26,6 +28,7 @@ from coverify.conformance.suite.run import Suite
 from coverify.errors import BadInput, DeviceFault, DeviceRefused, LinkError
 from coverify.files import replace_file
 from coverify.report import Diagnosis, KernelRow, Result, Verdict
+from tflm_int8 import Reference, UnsupportedOp
 
 
 def kernels(
@@ -37,6 +40,7 @@ def kernels(
         int | None, typer.Option(min=1, help="Only every so-many-th case, so that N of each operator remain.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of weights and inputs.")] = 0,
+    profile: ProfileOption = "tflm",
     out: OutOption = None,
     json: JsonOption = None,
     wire_log: WireLogOption = None,
@@ -55,21 +59,40 @@ def kernels(
         for name in chosen:
             if name not in GRIDS:
                 raise BadInput(f"{name}: the suite has {', '.join(sorted(GRIDS))}")
-        return _kernels(_cases(chosen, limit, seed), device, wire_log, output, seed)
+        return _kernels(_Plan.of(chosen, limit, seed, profile), device, wire_log, output)
 
     run_verb("kernels", output, body)
 
 
-def _cases(names: list[str], limit: int | None, seed: int) -> list[Case]:
-    chosen = []
-    for name in names:
-        cases = list(GRIDS[name](name, seed))
-        step = 1 if limit is None else max(1, -(-len(cases) // limit))
-        chosen += cases[::step]
-    return chosen
+@dataclass(frozen=True)
+class _Plan:
+    """The cases of a run under a profile, and what the profile refuses of those that were asked for."""
+
+    cases: list[Case]
+    refused: tuple[str, ...]
+    profile: str
+    seed: int
+
+    @staticmethod
+    def of(names: list[str], limit: int | None, seed: int, profile: str) -> _Plan:
+        """Raises UnknownProfile."""
+        chosen: list[Case] = []
+        refused: dict[str, int] = {}
+        for name in names:
+            cases = list(GRIDS[name](name, seed))
+            step = 1 if limit is None else max(1, -(-len(cases) // limit))
+            for case in cases[::step]:
+                try:
+                    Reference(case.model, profile)
+                    chosen.append(case)
+                except UnsupportedOp as refusal:
+                    why = f"{name}: {refusal.why}"
+                    refused[why] = refused.get(why, 0) + 1
+        lines = tuple(f"{n} cases that profile {profile} refuses: {why}" for why, n in refused.items())
+        return _Plan(chosen, lines, profile, seed)
 
 
-def _kernels(cases: list[Case], url: str, wire_log: Path | None, output: Output, seed: int) -> Result:
+def _kernels(plan: _Plan, url: str, wire_log: Path | None, output: Output) -> Result:
     row, message, verdict = None, None, None
     found: list[Diagnosis] = []
     suite = None
@@ -82,10 +105,10 @@ def _kernels(cases: list[Case], url: str, wire_log: Path | None, output: Output,
     try:
         with open_device(url, wire_log=wire_log) as device, progress_bar(output) as progress:
             row = device_row(device)
-            suite, bar = Suite(device.client, failed), Bar(progress, "cases")
-            for i, case in enumerate(cases):
+            suite, bar = Suite(device.client, failed, plan.profile), Bar(progress, "cases")
+            for i, case in enumerate(plan.cases):
                 suite.run([case])
-                bar(i + 1, len(cases))
+                bar(i + 1, len(plan.cases))
     except (LinkError, DeviceFault, DeviceRefused) as error:
         verdict, message = verdict_of(error), str(error)
     rows = suite.rows if suite is not None else ()
@@ -94,13 +117,13 @@ def _kernels(cases: list[Case], url: str, wire_log: Path | None, output: Output,
         verdict=verdict or verdict_of_rows(rows),
         message=message or _said(rows),
         device=row,
-        profile="tflm",
+        profile=plan.profile,
         bytes_compared=sum(r.bytes for r in rows),
         kernels=rows,
         diagnoses=tuple(found),
-        not_covered=(*_never_separated(rows), *device_limits(url)),
+        not_covered=(*plan.refused, *_never_separated(rows), *device_limits(url)),
         versions=versions(),
-        seed=seed,
+        seed=plan.seed,
     )
 
 

@@ -69,7 +69,7 @@ class Suite:
         return tuple(tally.row() for tally in self._tallies.values())
 
     def run(self, cases: Iterable[Case]) -> None:
-        """Run every case.  Raises what the link raises."""
+        """Run every case.  Raises what the link raises, and UnsupportedOp for what the profile refuses."""
         for case in cases:
             key = case.op, case.shape_class
             self._run(case, self._tallies.setdefault(key, Tally(*key)))
