@@ -12,6 +12,7 @@ import io
 import json
 import math
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,37 +20,29 @@ import numpy as np
 
 from coverify.check.model import PROFILES, Reader, fixed_point
 from coverify.check.proof import Cases, Proof
-from coverify.check.steps import Ints, Network, Rejected, dot, need, small
+from coverify.check.steps import CELLS, Ints, Network, Rejected, dot, need, small
 
 SCHEMA = "coverify-certificate/1"
 BUDGET = 10**11  # multiply-adds: some minutes
 MAX_BYTES, MAX_UNPACKED, MAX_MEMBERS = 64 << 20, 256 << 20, 2048
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Claim:
-    """What is proved of every integer input x with lo <= x <= hi, of which `free` elements vary.
+    """What is proved of every integer input x with lo <= x <= hi.
 
-    model: SHA-256 of the network's bytes; box: of lo and hi as little-endian int64; label: the first greatest
-    output; relation: in its place, for the claim c · y <= d of the outputs y, SHA-256 of c and d likewise.
+    model: SHA-256 of the network's bytes; label: the index of its first greatest output; relation: in the
+    label's place c [k, n] and d [k], where c · y <= d holds of the outputs y. steps: how long the proof is.
     """
 
     model: str
     profile: str
-    box: str
+    lo: Ints
+    hi: Ints
     label: int | None
-    relation: str | None
+    relation: tuple[Ints, Ints] | None
     evidence: str
-    inputs: int
-    free: int
     steps: int
-
-    def __str__(self) -> str:
-        gives = f"label {self.label} (first greatest output)"
-        gives = gives if self.relation is None else f"outputs y with c · y <= d, relation {self.relation}"
-        box = f"box {self.box} ({self.free} of {self.inputs} inputs vary)"
-        network = f"network {self.model} under profile {self.profile}"
-        return f"for every integer x in {box} the {network} gives {gives}"
 
 
 def check(path: Path | str, budget: int = BUDGET) -> Claim:
@@ -68,9 +61,12 @@ def unpacked(data: bytes) -> dict[str, bytes]:
     need(len(data) <= MAX_BYTES and data.count(b"PK\1\2") <= MAX_MEMBERS, "the file is too large")
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         infos = archive.infolist()
-        need(len({i.filename for i in infos}) == len(infos), "two members of one name")
         need(sum(i.file_size for i in infos) <= MAX_UNPACKED, "the members are too large")
-        need(all(i.compress_type in (0, 8) and not i.flag_bits & 1 for i in infos), "an unusual compression")
+        known = all(i.compress_type in (0, 8) and not i.flag_bits & 1 for i in infos)
+        need(
+            known and len({i.filename for i in infos}) == len(infos),
+            "compression, or a name that occurs twice",
+        )
         return {i.filename: archive.read(i) for i in infos}
 
 
@@ -88,21 +84,20 @@ def array(data: bytes) -> Ints:
 def _checked(members: dict[str, bytes], budget: int) -> Claim:
     document = json.loads(members.pop("certificate.json"))
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in members.items()}
-    whole = document["schema"] == SCHEMA and document["files"] == digests
-    need(whole, "the members are not those it was made of")
+    need((document["schema"], document["files"]) == (SCHEMA, digests), "other members than it was made of")
     name, profile, label, evidence = (document[key] for key in ("model", "profile", "label", "evidence"))
     net = network(members.pop(name), profile)
     arrays = {key.removesuffix(".npy"): array(data) for key, data in members.items()}
-    take = lambda key: arrays.pop(key).astype(np.int64)  # noqa: E731
+    take: Callable[[str], Ints] = lambda key: arrays.pop(key).astype(np.int64)  # noqa: E731
     lo, hi = take("lo"), take("hi")
-    need(lo.shape == hi.shape == (net.n,) and np.all(lo <= hi), "a box of another form")
-    need(net.least <= lo.min() and hi.max() <= net.most, "a box beyond the inputs' range")
-    root, box, steps = net.boxes(np.stack([lo, hi])), digest(lo, hi), 0
+    need(lo.shape == hi.shape == net.domain[0].shape and np.all(lo <= hi), "a box of another form")
+    need(np.all((net.domain[0] <= lo) & (hi <= net.domain[1])), "a box beyond the inputs' range")
+    root, script = net.boxes(np.stack([lo, hi])), np.zeros((0, 4), np.int64)
     n = root[-1].shape[1]
     need(label is None or (type(label) is int and 0 <= label < n), "a label that is none")
     c, d = (take("c"), take("d")) if label is None else label_stays(n, label)
+    relation = (c, d) if label is None else None
     need(c.ndim == 2 and c.shape == (*d.shape, n), "a claim's form")
-    relation = digest(c, d) if label is None else None
     if evidence == "enumeration":
         need(not arrays, "arrays that do not belong there")
         enumerate_box(net, lo, hi, budget, c, d)
@@ -114,18 +109,16 @@ def _checked(members: dict[str, bytes], budget: int) -> Claim:
         if net.softmax is not None:
             need(label is not None, "bounds of a relation of a softmax's outputs")
             c, d = label_stays(n, label, *net.softmax.gaps(*root[-1]))
-        proof, steps = Proof(net, root[0], bounds, xi, cases, c, d), len(script)
+        proof = Proof(net, root[0], bounds, xi, cases, c, d)
         within(proof.products(script), budget)
         proof.run(script)
-    free = int((lo < hi).sum())
-    return Claim(digests[name], profile, box, label, relation, evidence, len(lo), free, steps)
+    return Claim(digests[name], profile, lo, hi, label, relation, evidence, len(script))
 
 
 def _cases(arrays: dict[str, Ints], n: int) -> Cases:
     """Taken out of the arrays: cases [c, 6]: (bound, case), weights [q, 2 + n]: (bound, d, weights)."""
-    if "weights" not in arrays:
-        return {}
-    cases, weights = (arrays.pop(key).astype(np.int64) for key in ("cases", "weights"))
+    none = {"cases": np.zeros((0, 6)), "weights": np.zeros((0, 2 + n))}
+    cases, weights = (arrays.pop(key, empty).astype(np.int64) for key, empty in none.items())
     need(cases.shape[1:] == (6,) and weights.shape[1:] == (2 + n,), "cases of another form")
     need(set(cases[:, 0].tolist()) == set(weights[:, 0].tolist()), "cases without weights")
     return {int(w[0]): (cases[cases[:, 0] == w[0], 1:].T, int(w[1]), w[2:]) for w in weights}
@@ -153,11 +146,6 @@ def label_stays(n: int, label: int, least: int = 1, greatest: int = 1) -> tuple[
     return c, d
 
 
-def digest(*arrays: Ints) -> str:
-    """SHA-256 of little-endian int64."""
-    return hashlib.sha256(b"".join(a.astype("<i8").tobytes() for a in arrays)).hexdigest()
-
-
 def within(products: int, budget: int) -> None:
     """Rejected when it would take too long."""
     need(products <= budget, f"it takes up to {products:.1e} multiply-adds; the budget is {budget:.1e}")
@@ -166,8 +154,9 @@ def within(products: int, budget: int) -> None:
 def enumerate_box(net: Network, lo: Ints, hi: Ints, budget: int, c: Ints, d: Ints) -> None:
     """Run every point of the box, in mixed-radix order: do all outputs keep c · y <= d?"""
     sizes = (hi - lo + 1).tolist()
-    total, batch = math.prod(sizes), max(1, (1 << 22) // (net.cost + net.n))
-    within(total * (net.cost + net.n), budget)
+    total, cost = math.prod(sizes), net.cost + len(lo)
+    within(total * cost, budget)
+    batch = max(1, CELLS // cost)
     for start in range(0, total, batch):
         number = np.arange(start, min(start + batch, total))
         x = np.tile(lo, (len(number), 1))

@@ -16,15 +16,6 @@ from coverify.check.steps import INT32_MAX, Highest, Ints, Linear, Network, Piec
 PROFILES = {"tflm": False, "tflm-single-rounding": True}  # is a requantization rounded once?
 
 
-LISTS = {
-    "[T": 1 << 12,
-    "[i": 1 << 12,
-    "[f": 1 << 12,
-    "[q": 1 << 12,
-    "[B": 1 << 26,
-}  # and their greatest lengths
-
-
 class Table:
     """A flatbuffer table at a position of `data`; its fields by their slots in TensorFlow Lite's schema 3."""
 
@@ -43,19 +34,16 @@ class Table:
     def get(self, slot: int, kind: str, absent: Any = 0) -> Any:
         """A field: a number (a letter of `struct`), a table ("T"), a list of either ("[i", "[T")."""
         at = self.at + self.slots[slot] if slot < len(self.slots) and self.slots[slot] else 0
-        if not at or kind not in ("T", *LISTS):
+        if not at or kind[0] not in "[T":
             return self.read(kind, at) if at else absent
         at += self.read("I", at)
         if kind == "T":
             return Table(self.data, at)
         n = self.read("I", at)
-        need(n <= LISTS[kind], "a list that is too long")
+        need(n <= (1 << 26 if kind == "[B" else 1 << 12), "a list that is too long")
         values = np.frombuffer(self.data, "<" + kind[1].replace("T", "I"), n, at + 4)
-        return (
-            [Table(self.data, at + 4 + 4 * i + int(o)) for i, o in enumerate(values)]
-            if kind == "[T"
-            else values
-        )
+        tables = (Table(self.data, at + 4 + 4 * i + int(offset)) for i, offset in enumerate(values))
+        return list(tables) if kind == "[T" else values
 
 
 class Tensor:
@@ -63,17 +51,18 @@ class Tensor:
 
     def __init__(self, t: Table, buffers: list[Any]) -> None:
         self.shape, self.type, self.wire = tuple(map(int, t.get(0, "[i", ()))), t.get(1, "b"), -1
-        self.size, number, q = math.prod(self.shape), t.get(2, "I"), t.get(4, "T", None)
-        need(all(d > 0 for d in self.shape) and self.size <= 1 << 24, "a tensor's shape")
-        need(not t.get(5, "B") and not t.get(6, "T"), "a variable, or a sparse tensor")
-        need(q is None or not q.get(4, "B"), "a custom quantization")
+        self.size, q = math.prod(self.shape), t.get(4, "T", None)
+        need(all(n > 0 for n in self.shape) and self.size <= 1 << 24, "a tensor's shape")
+        need(
+            not t.get(5, "B") and not t.get(6, "T") and not (q and q.get(4, "B")), "a tensor of another kind"
+        )
         self.scales: list[float] = list(map(float, q.get(2, "[f", ()))) if q else []
         self.zeros: list[int] = list(map(int, q.get(3, "[q", ()))) if q else []
-        need(all(0 < s < math.inf for s in self.scales), "a scale that is not a positive number")
-        need(all(abs(z) <= 1 << 31 for z in self.zeros), "a zero point beyond 32 bits")
-        self.raw = buffers[number] if number else buffers[0][:0]
-        width = {9: 1, 2: 4}.get(self.type, -1)
-        need(not len(self.raw) or len(self.raw) == self.size * width, "a constant of another type or size")
+        known = all(0 < s < math.inf for s in self.scales) and all(abs(z) <= 1 << 31 for z in self.zeros)
+        need(known, "a scale that is not a positive number, or a zero point beyond 32 bits")
+        self.raw = buffers[t.get(2, "I")] if t.get(2, "I") else buffers[0][:0]
+        whole = len(self.raw) in (0, self.size * {9: 1, 2: 4}.get(self.type, 0))
+        need(whole, "a constant of another type or size")
 
     def values(self) -> Ints:
         """A constant's integers, in its shape."""
@@ -106,7 +95,8 @@ class Reader:
             code = codes[op.get(0, "I")]
             self.operator(op, max(code.get(0, "b"), code.get(3, "i")))
         need(y.wire == len(self.steps) + (self.softmax is not None) and y.type == 9, "the output")
-        self.network = Network(x.size, -128, 127, tuple(self.steps), self.softmax)
+        domain = np.outer([-128, 127], np.ones(x.size, np.int64))
+        self.network = Network(domain, tuple(self.steps), self.softmax)
 
     def operator(self, op: Table, builtin: int) -> None:
         need(builtin in OPERATORS, f"the checker does not know the builtin operator {builtin}")
@@ -144,10 +134,8 @@ class Reader:
         piece = lambda a, c: np.clip(rule(a, c), lo, hi) - lo  # noqa: E731
         out.wire = self.put(Pieces((acc,), piece, np.arange(lo, hi + 1), channel))
 
-    def requantize(
-        self, acc: int, out: Tensor, act: int, reals: list[float], channel: Ints, most: int
-    ) -> None:
-        """The output: accumulators, |a| <= most, times the real of their channel, plus the zero point, clamped."""
+    def requantize(self, acc: int, out: Tensor, act: int, reals: Any, channel: Ints, most: int) -> None:
+        """The output: accumulators up to ±most times their channel's real, plus the zero point, clamped."""
         m, s = np.array([multiplier_of(real) for real in reals]).T
         need(most << max(int(s.max()), 0) <= INT32_MAX, "an accumulator may overflow")
         rule = lambda a, c: scaled(np.clip(a, -most, most), m[c], s[c], self.once) + out.codes[1]  # noqa: E731
@@ -190,14 +178,10 @@ class Reader:
             before.append(max(0, (m - 1) * s + extent - n) // 2)
         (kh, sh, dh), (kw, sw, dw) = axes
         self.afford(out.size * kh * kw * each)
-        y, x_, c, i, j, e = np.ogrid[: out.shape[1], : out.shape[2], : out.shape[3], :kh, :kw, :each]
-        row, column, channel = (
-            y * sh - before[0] + i * dh,
-            x_ * sw - before[1] + j * dw,
-            c // per_group * each + e,
-        )
-        inside = (row >= 0) & (row < x.shape[1]) & (column >= 0) & (column < x.shape[2])
-        at = (row * x.shape[2] + column) * x.shape[3] + channel
+        row, column, c, i, j, e = np.ogrid[: out.shape[1], : out.shape[2], : out.shape[3], :kh, :kw, :each]
+        y, x_ = row * sh - before[0] + i * dh, column * sw - before[1] + j * dw
+        at = (y * x.shape[2] + x_) * x.shape[3] + c // per_group * each + e
+        inside = (y >= 0) & (y < x.shape[1]) & (x_ >= 0) & (x_ < x.shape[2])
         return np.where(inside, at, -1).reshape(out.size, -1)
 
     def conv(self, ins: list[Any], out: Tensor, act: int, pad: int, *o: int) -> None:
@@ -296,4 +280,4 @@ def fixed_point(arrays: dict[str, Ints]) -> Network:
         piece = lambda a, c, s=s, lo=lo, hi=hi: np.clip((a + (1 << s >> 1)) >> s, lo, hi) - lo  # noqa: E731
         most = max(-lo, hi)
         steps += [linear, Pieces((2 * i + 1,), piece, np.arange(lo, hi + 1), np.zeros(len(b), np.int64))]
-    return Network(n, 0, 255, tuple(steps))
+    return Network(np.outer([0, 255], np.ones(n, np.int64)), tuple(steps))

@@ -40,13 +40,13 @@ class Proof:
         self, net: Network, box: Ints, bounds: Ints, xi: dict[int, Ints], cases: Cases, c: Ints, d: Ints
     ) -> None:
         self.net = replace(net, steps=(*net.steps, Linear((len(net.steps),), c, None, -d - 1)))
-        self.root, self.bounds, self.xi, self.cases, self.j = self.net.boxes(box), bounds, xi, cases, 0
+        self.root, self.bounds, self.xi, self.cases, self.c = self.net.boxes(box), bounds, xi, cases, c
 
     def products(self, script: Ints) -> int:
         """At most how many multiply-adds a script takes, as a Python integer."""
-        passes = sum({TIGHTEN: 2 + max(n, 0), SPLIT: 4}.get(op, 2) for op, _, n, _ in script.tolist())
+        passes = 4 * len(script) + sum(max(n, 0) for op, _, n, _ in script.tolist() if op == TIGHTEN)
         m = max((len(case[0][0]) for case in self.cases.values()), default=0)
-        squares = m * (self.net.cost + self.net.n * m + m * m)
+        squares = m * (self.net.cost + self.root[0].size * m + m * m)
         return max(passes, 1) * (self.net.cost + squares + 10_000 * len(self.net.steps))
 
     def run(self, script: Ints) -> None:
@@ -59,15 +59,15 @@ class Proof:
                 need(not stack, "a row out of order")
                 stack.append(self.failing(first))
                 continue
-            boxes, parts = stack.pop(), list[Iterable[Fact]]()
+            boxes = stack.pop()
             if op == TIGHTEN:
-                parts = [self.shown(boxes, first, second)]
+                stack.append(boxes and self.narrowed(boxes, self.shown(boxes, first, second)))
             elif op == SPLIT:
-                parts = [[(first, second, -1, -third - 1)], [(first, second, 1, third)]]
+                need(len(stack) * sum(box.size for box in self.root) < 16 * CELLS, "a tree that is too deep")
+                parts = ((first, second, -1, -third - 1), (first, second, 1, third))
+                stack += [boxes and self.narrowed(boxes, [part]) for part in parts]
             else:
                 need(op == CLOSE and (boxes is None or self.empty(boxes, first)), "a part is not closed")
-            need(len(stack) * sum(box.size for box in self.root) < 16 * CELLS, "a tree that is too deep")
-            stack += [boxes and self.narrowed(boxes, facts) for facts in parts]
         need(not stack, "a part is left open")
 
     def failing(self, j: int) -> list[Ints] | None:
@@ -97,8 +97,7 @@ class Proof:
 
         Is anything left?  z[j] is at most its upper end, so that no element costs it more than that.
         """
-        (claim, step), (lo, hi) = self.net.steps[:-3:-1], boxes[-2]
-        c = claim.weights[self.j]
+        step, c, (lo, hi) = self.net.steps[-2], self.c[self.j], boxes[-2]
         i = np.flatnonzero(c)
         room = boxes[-1][1, self.j] // np.abs(c[i])
         lo[i] = np.maximum(lo[i], np.where(c[i] > 0, hi[i] - room, lo[i]))

@@ -192,14 +192,12 @@ class Highest(Scalar):
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """n inputs within least..most, the steps, and a last softmax of one row, or None.
+    """domain: what the inputs may be, a box; the steps; and a last softmax of one row, or None.
 
     cost: multiply-adds, or as much other work, to run one point, take intervals, or go back with one row.
     """
 
-    n: int
-    least: int
-    most: int
+    domain: Ints
     steps: tuple[Linear | Pieces | Highest, ...]
     softmax: Any = None
     cost = property(lambda self: sum(step.cost for step in self.steps))
