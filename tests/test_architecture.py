@@ -76,6 +76,7 @@ def test_no_source_file_is_longer_than_450_lines():
 
 
 def test_the_checker_of_certificates_is_small():
+    """Lines of code are counted: not blank ones, comments or docstrings, but imports and signatures too."""
     code = 0
     for path in (ROOT / "host" / "coverify" / "check").rglob("*.py"):
         text = path.read_text("utf-8")
@@ -85,8 +86,9 @@ def test_the_checker_of_certificates_is_small():
             if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
             for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
         }
-        code += sum(bool(s.strip()) for i, s in enumerate(text.splitlines(), 1) if i not in prose)
-    assert code <= 760, code
+        lines = [line.strip() for i, line in enumerate(text.splitlines(), 1) if i not in prose]
+        code += sum(bool(line) and not line.startswith("#") for line in lines)
+    assert code <= 690, code
 
 
 def test_every_package_is_in_the_distribution():

@@ -217,12 +217,12 @@ def bounds_are_true(case: Tight, parts: dict[str, bytes]) -> Counter:
     try:
         cases = _cases({k: held[k] for k in ("cases", "weights")}, len(box[0]))
         xi = {int(k[3:]): v for k, v in held.items() if k.startswith("xi-")}
-        proof = Proof(net, box, held["rows"], xi, cases)
-        c, d = label_stays(net, case.label, proof.root[-1])
+        c, d = label_stays(len(at[-1][0]), case.label)
+        proof = Proof(net, box, held["rows"], xi, cases, c, d)
     except Rejected:
         return said
     for j, k in itertools.product(np.flatnonzero(np.arange(len(c)) != case.label).tolist(), cases):
-        proof.c, proof.least = c[j], int(d[j]) + 1
+        proof.j = j
         try:
             found = int(proof.upper(proof.root, k, 1)[0])
         except (Rejected, IndexError, ValueError, OverflowError):
@@ -233,7 +233,7 @@ def bounds_are_true(case: Tight, parts: dict[str, bytes]) -> Counter:
         value, claim = (
             v.astype(object if large else np.int64) for v in (at[wire][:, element], at[-1] @ c[j])
         )
-        true = scale * sign * value + m * (claim - proof.least)
+        true = scale * sign * value + m * (claim - d[j] - 1)
         said["bounds: " + ("true" if found >= true.max() else "FALSE")] += 1
     return said
 

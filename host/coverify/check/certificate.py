@@ -15,43 +15,34 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from coverify.check.model import PROFILES, Reader, fixed_point
 from coverify.check.proof import Cases, Proof
-from coverify.check.steps import Ints, Network, Rejected, exact, need, norm, size
+from coverify.check.steps import CELLS, Ints, Network, Rejected, dot, need, small
 
 SCHEMA = "coverify-certificate/1"
 BUDGET = 10**11  # multiply-adds: some minutes
 MAX_BYTES, MAX_UNPACKED, MAX_MEMBERS = 64 << 20, 256 << 20, 2048
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Claim:
-    """What is proved of every integer input x with lo <= x <= hi, of which `free` elements vary.
+    """What is proved of every integer input x with lo <= x <= hi.
 
-    model: SHA-256 of the network's bytes; box: of lo and hi as little-endian int64; label: the first greatest
-    output; relation: in its place, for the claim c · y <= d of the outputs y, SHA-256 of c and d likewise.
+    model: SHA-256 of the network's bytes; label: the index of its first greatest output; relation: in the
+    label's place c [k, n] and d [k], where c · y <= d holds of the outputs y. steps: how long the proof is.
     """
 
     model: str
     profile: str
-    box: str
+    lo: Ints
+    hi: Ints
     label: int | None
-    relation: str | None
+    relation: tuple[Ints, Ints] | None
     evidence: str
-    inputs: int
-    free: int
     steps: int
-
-    def __str__(self) -> str:
-        gives = f"outputs y with c · y <= d, relation {self.relation}"
-        gives = gives if self.label is None else f"label {self.label} (first greatest output)"
-        box = f"box {self.box} ({self.free} of {self.inputs} inputs vary)"
-        network = f"network {self.model} under profile {self.profile}"
-        return f"for every integer x in {box} the {network} gives {gives}"
 
 
 def check(path: Path | str, budget: int = BUDGET) -> Claim:
@@ -70,9 +61,12 @@ def unpacked(data: bytes) -> dict[str, bytes]:
     need(len(data) <= MAX_BYTES and data.count(b"PK\1\2") <= MAX_MEMBERS, "the file is too large")
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         infos = archive.infolist()
-        need(len({i.filename for i in infos}) == len(infos), "two members of one name")
         need(sum(i.file_size for i in infos) <= MAX_UNPACKED, "the members are too large")
-        need(all(i.compress_type in (0, 8) and not i.flag_bits & 1 for i in infos), "an unusual compression")
+        known = all(i.compress_type in (0, 8) and not i.flag_bits & 1 for i in infos)
+        need(
+            known and len({i.filename for i in infos}) == len(infos),
+            "compression, or a name that occurs twice",
+        )
         return {i.filename: archive.read(i) for i in infos}
 
 
@@ -82,54 +76,49 @@ def array(data: bytes) -> Ints:
     need(form.read_magic(stream) == (1, 0), "an array of another version")  # type: ignore[no-untyped-call]
     shape, fortran, dtype = form.read_array_header_1_0(stream)  # type: ignore[no-untyped-call]
     need(dtype.kind in "iu" and dtype.str[1:] != "u8" and not fortran, "an array of another kind")
-    need(
-        len(shape) <= 2 and math.prod(shape) * dtype.itemsize == len(data) - stream.tell(), "an array's size"
-    )
-    values: Ints = np.frombuffer(data, dtype, offset=stream.tell()).reshape(shape)
-    return values
+    n_bytes = math.prod(shape) * dtype.itemsize
+    need(len(shape) <= 2 and n_bytes == len(data) - stream.tell(), "an array's size")
+    return small(np.frombuffer(data, dtype, offset=stream.tell()).reshape(shape))
 
 
 def _checked(members: dict[str, bytes], budget: int) -> Claim:
     document = json.loads(members.pop("certificate.json"))
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in members.items()}
-    need(
-        document["schema"] == SCHEMA and document["files"] == digests,
-        "the members are not those it was made of",
-    )
+    need((document["schema"], document["files"]) == (SCHEMA, digests), "other members than it was made of")
     name, profile, label, evidence = (document[key] for key in ("model", "profile", "label", "evidence"))
     net = network(members.pop(name), profile)
     arrays = {key.removesuffix(".npy"): array(data) for key, data in members.items()}
-    lo, hi = (arrays.pop(key).astype(np.int64) for key in ("lo", "hi"))
-    need(lo.shape == hi.shape == (net.n,) and np.all(lo <= hi), "a box of another form")
-    need(net.least <= lo.min() and hi.max() <= net.most, "a box beyond the inputs' range")
-    c, d = (
-        arrays.pop(key).astype(np.int64) if label is None else np.zeros(0, np.int64) for key in ("c", "d")
-    )
-    steps, n = 0, net.run(lo[None]).shape[1]
-    rows = c.ndim == 2 and c.shape == (*d.shape, n)
-    need(rows if label is None else type(label) is int and 0 <= label < n, "a claim's form")
+    take: Callable[[str], Ints] = lambda key: arrays.pop(key).astype(np.int64)  # noqa: E731
+    lo, hi = take("lo"), take("hi")
+    need(lo.shape == hi.shape == net.domain[0].shape and np.all(lo <= hi), "a box of another form")
+    need(np.all((net.domain[0] <= lo) & (hi <= net.domain[1])), "a box beyond the inputs' range")
+    root, script = net.boxes(np.stack([lo, hi])), np.zeros((0, 4), np.int64)
+    n = root[-1].shape[1]
+    need(label is None or (type(label) is int and 0 <= label < n), "a label that is none")
+    c, d = (take("c"), take("d")) if label is None else label_stays(n, label)
+    relation = (c, d) if label is None else None
+    need(c.ndim == 2 and c.shape == (*d.shape, n), "a claim's form")
     if evidence == "enumeration":
         need(not arrays, "arrays that do not belong there")
-        enumerate_box(net, lo, hi, budget, lambda y: _keeps(y, label, c, d))
+        enumerate_box(net, lo, hi, budget, c, d)
     else:
-        script, bounds = (arrays.pop(key).astype(np.int64) for key in ("script", "rows"))
-        cases = _cases(arrays, len(lo))
+        script, bounds, cases = take("script"), take("rows"), _cases(arrays, len(lo))
         xi = {int(key.removeprefix("xi-")): values for key, values in arrays.items()}
         need(evidence == "bounds" and script.shape[1:] == (4,) and bounds.shape[1:] == (5,), "the evidence")
         need(all(v.ndim == 2 and len(v) == len(bounds) for v in xi.values()), "multipliers of another form")
-        need(label is not None or net.softmax is None, "bounds of a relation of a softmax's outputs")
-        proof, steps = Proof(net, np.stack([lo, hi]), bounds, xi, cases), len(script)
+        if net.softmax is not None:
+            need(label is not None, "bounds of a relation of a softmax's outputs")
+            c, d = label_stays(n, label, *net.softmax.gaps(*root[-1]))
+        proof = Proof(net, root[0], bounds, xi, cases, c, d)
         within(proof.products(script), budget)
-        proof.run(script, *(label_stays(net, label, proof.root[-1]) if label is not None else (c, d)))
-    free, relation = int((lo < hi).sum()), digest(c, d) if label is None else None
-    return Claim(digests[name], profile, digest(lo, hi), label, relation, evidence, len(lo), free, steps)
+        proof.run(script)
+    return Claim(digests[name], profile, lo, hi, label, relation, evidence, len(script))
 
 
 def _cases(arrays: dict[str, Ints], n: int) -> Cases:
     """Taken out of the arrays: cases [c, 6]: (bound, case), weights [q, 2 + n]: (bound, d, weights)."""
-    if "weights" not in arrays:
-        return {}
-    cases, weights = (arrays.pop(key).astype(np.int64) for key in ("cases", "weights"))
+    none = {"cases": np.zeros((0, 6)), "weights": np.zeros((0, 2 + n))}
+    cases, weights = (arrays.pop(key, empty).astype(np.int64) for key, empty in none.items())
     need(cases.shape[1:] == (6,) and weights.shape[1:] == (2 + n,), "cases of another form")
     need(set(cases[:, 0].tolist()) == set(weights[:, 0].tolist()), "cases without weights")
     return {int(w[0]): (cases[cases[:, 0] == w[0], 1:].T, int(w[1]), w[2:]) for w in weights}
@@ -145,21 +134,16 @@ def network(content: bytes, profile: str) -> Network:
     return Reader(content, profile).network
 
 
-def label_stays(net: Network, label: int, logits: Ints) -> tuple[Ints, Ints]:
-    """c, d: the rows x_j − x_label <= d_j that together say that the label is the first greatest output.
+def label_stays(n: int, label: int, least: int = 1, greatest: int = 1) -> tuple[Ints, Ints]:
+    """c, d: the rows x_j − x_label <= d_j that together say that the label is the first greatest of n.
 
-    A later index must push the label out of the ties; an earlier one need only tie with the greatest.
+    A later index must push the label out of the ties; an earlier one need only tie with the greatest. Of a
+    softmax's inputs x, those tie that are less than `least`..`greatest` below the top.
     """
-    least, greatest = (1, 1) if net.softmax is None else net.softmax.gaps(*logits)
-    c, d = np.eye(logits.shape[1], dtype=np.int64), np.full(logits.shape[1], least - 1)
+    c, d = np.eye(n, dtype=np.int64), np.full(n, least - 1)
     c[:, label] -= 1
     d[:label], d[label] = min(least, 1 - greatest) - 1, 0
     return c, d
-
-
-def digest(*arrays: Ints) -> str:
-    """SHA-256 of little-endian int64."""
-    return hashlib.sha256(b"".join(a.astype("<i8").tobytes() for a in arrays)).hexdigest()
 
 
 def within(products: int, budget: int) -> None:
@@ -167,22 +151,15 @@ def within(products: int, budget: int) -> None:
     need(products <= budget, f"it takes up to {products:.1e} multiply-adds; the budget is {budget:.1e}")
 
 
-def enumerate_box(net: Network, lo: Ints, hi: Ints, budget: int, holds: Callable[[Ints], Any]) -> None:
-    """Run every point of the box, in mixed-radix order."""
+def enumerate_box(net: Network, lo: Ints, hi: Ints, budget: int, c: Ints, d: Ints) -> None:
+    """Run every point of the box, in mixed-radix order: do all outputs keep c · y <= d?"""
     sizes = (hi - lo + 1).tolist()
-    total, batch = math.prod(sizes), max(1, (1 << 22) // (net.cost + net.n))
-    within(total * (net.cost + net.n), budget)
+    total, cost = math.prod(sizes), net.cost + len(lo)
+    within(total * cost, budget)
+    batch = max(1, CELLS // cost)
     for start in range(0, total, batch):
         number = np.arange(start, min(start + batch, total))
         x = np.tile(lo, (len(number), 1))
         for i, n in ((i, n) for i, n in enumerate(sizes) if n > 1):
             x[:, i], number = x[:, i] + number % n, number // n
-        need(np.all(holds(net.run(x))), "an input of the box breaks the claim")
-
-
-def _keeps(y: Ints, label: int | None, c: Ints, d: Ints) -> Any:
-    """Does each row of outputs keep the claim?"""
-    if label is not None:
-        return y.argmax(axis=1) == label
-    exact(size(y) * norm(c), size(d))
-    return np.all(y @ c.T <= d, axis=1)
+        need(np.all(dot(net.run(x), c.T) <= d), "an input of the box breaks the claim")

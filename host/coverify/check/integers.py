@@ -15,8 +15,7 @@ from coverify.check.steps import INT32_MAX, Ints, need
 
 def high_mul(a: Ints, b: Any) -> Ints:
     """SaturatingRoundingDoublingHighMul: a · b / 2^31 to the nearest, ties up."""
-    product: Ints = (a * b + (1 << 30)) >> 31
-    return np.minimum(product, INT32_MAX)
+    return np.minimum((a * b + (1 << 30)) >> 31, INT32_MAX)
 
 
 def divide(x: Ints, exponent: Any) -> Ints:
@@ -28,8 +27,7 @@ def divide(x: Ints, exponent: Any) -> Ints:
 def scaled(x: Ints, multiplier: Any, shift: Any, once: bool) -> Ints:
     """MultiplyByQuantizedMultiplier, rounded twice or once; x · 2^max(shift, 0) must fit int32."""
     if once:
-        rounded: Ints = (x * multiplier + (np.int64(1) << (30 - shift))) >> (31 - shift)
-        return rounded
+        return (x * multiplier + (np.int64(1) << (30 - shift))) >> (31 - shift)
     return divide(high_mul(x << np.maximum(shift, 0), multiplier), np.maximum(-shift, 0))
 
 
@@ -63,9 +61,8 @@ class Softmax:
         (m, shift), d = multiplier_of(beta_scale * 2.0**26), np.arange(256)
         need(beta_scale * 2.0**26 > 1, "a softmax of too small a scale")
         self.skipped = d > (31 << 26) >> shift
-        self.raw = np.where(
-            self.skipped, 0, exponential(scaled(-np.where(self.skipped, 0, d), m, shift, False))
-        )
+        scores = scaled(-np.where(self.skipped, 0, d), m, shift, False)
+        self.raw = np.where(self.skipped, 0, exponential(scores))
         self.exponentials = divide(self.raw, 12)
         need(np.all(np.diff(self.raw) <= 0) and self.raw[255] >= 0, "exponentials that are not monotone")
 
@@ -79,7 +76,7 @@ class Softmax:
         value = divide(high_mul(np.minimum(x << 1, INT32_MAX), self.raw[d]), 35 - zeros)
         return np.where(self.skipped[d], -128, np.clip(value - 128, -128, 127))
 
-    def forward(self, x: Ints) -> Ints:
+    def outputs(self, x: Ints) -> Ints:
         """[N, n] → [N, n]."""
         d = x.max(axis=1, keepdims=True) - x
         return self.output(self.exponentials[d].sum(axis=1, keepdims=True), d)
@@ -87,12 +84,9 @@ class Softmax:
     def gaps(self, lo: Ints, hi: Ints) -> tuple[int, int]:
         """The least and greatest D over sums of rows in lo..hi; elements less than D below the top tie."""
         far, near = (self.exponentials[np.maximum(d, 0)] for d in (hi.max() - lo, lo.max() - hi))
-        first, end, found = (
-            int((far.sum() + self.exponentials[0] - far).min()),
-            int(near.sum()) + 1,
-            set[int](),
-        )
+        first, end = int((far.sum() + self.exponentials[0] - far).min()), int(near.sum()) + 1
         need(first > 0 and end - first <= 1 << 24 and end < 2**31, "a softmax of too many sums")
+        found = set[int]()
         for start in range(first, end, 1 << 18):
             sums = np.arange(start, min(start + (1 << 18), end))
             top, gap, d = self.output(sums, 0), np.full(len(sums), 256), 1

@@ -16,46 +16,48 @@ trusted for them. A bound may have cases of stairs next to the input: then squar
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 
 from coverify.check.squares import greatest
-from coverify.check.steps import CELLS, Ints, Linear, Network, Pieces, exact, need, norm, size
+from coverify.check.steps import CELLS, Ints, Linear, Network, Pieces, dot, maximum, need, small
 
 ROW, TIGHTEN, SPLIT, CLOSE = range(4)
+Fact = tuple[int, int, int, int]  # wire, element, sign, end: sign · value <= end
 Cases = dict[int, tuple[Ints, int, Ints]]
 """Bound → its cases (wire, element, value, slope, d) [5, m], d of the constant sign, weights [inputs]."""
 
 
 class Proof:
-    """box [2, n]; bounds [b, 5] and xi (wire → [b, elements of the wire]) as in the certificate."""
+    """box [2, n]; bounds [b, 5], xi (wire → [b, elements of the wire]), cases as in the certificate; c, d.
 
-    def __init__(self, net: Network, box: Ints, bounds: Ints, xi: dict[int, Ints], cases: Cases) -> None:
-        self.net, self.bounds, self.xi, self.cases, self.root = net, bounds, xi, cases, [box]
-        for step in net.steps:
-            self.root.append(step.interval(self.root))
+    The claim becomes one more step, z = c · x − d − 1: row j fails where z[j] >= 0. `j`: the row to show;
+    `root`: every wire's box, by intervals.
+    """
+
+    def __init__(
+        self, net: Network, box: Ints, bounds: Ints, xi: dict[int, Ints], cases: Cases, c: Ints, d: Ints
+    ) -> None:
+        self.net = replace(net, steps=(*net.steps, Linear((len(net.steps),), c, None, -d - 1)))
+        self.root, self.bounds, self.xi, self.cases, self.c = self.net.boxes(box), bounds, xi, cases, c
 
     def products(self, script: Ints) -> int:
         """At most how many multiply-adds a script takes, as a Python integer."""
-        passes: int = sum(
-            {TIGHTEN: 2 + max(count, 0), SPLIT: 4}.get(op, 2) for op, _, count, _ in script.tolist()
-        )
+        passes = 4 * len(script) + sum(max(n, 0) for op, _, n, _ in script.tolist() if op == TIGHTEN)
         m = max((len(case[0][0]) for case in self.cases.values()), default=0)
-        squares = m * (self.net.cost + self.net.n * m + m * m)
+        squares = m * (self.net.cost + self.root[0].size * m + m * m)
         return max(passes, 1) * (self.net.cost + squares + 10_000 * len(self.net.steps))
 
-    def run(self, script: Ints, c: Ints, d: Ints) -> None:
-        """Rejected unless the script shows every row that does not follow from the root's boxes."""
-        exact(norm(c) * max(1, *(size(box) for box in self.root)), size(d))
-        left, stack = set[int](), list[list[Ints] | None]()
-        for j in range(len(c)):
-            self.c, self.least, self.j = c[j], int(d[j]) + 1, j
-            left |= {j} if self.narrowed(self.root) is not None else set()
+    def run(self, script: Ints) -> None:
+        """Rejected unless the script shows every row that the root's boxes do not."""
+        left = {j for j in range(self.root[-1].shape[1]) if self.failing(j) is not None}
+        need(left <= set(script[script[:, 0] == ROW, 1].tolist()), "a row is left open")
+        stack = list[list[Ints] | None]()
         for op, first, second, third in script.tolist():
             if op == ROW:
-                need(not stack and 0 <= first < len(c), "a row out of order")
-                self.c, self.least, self.j = c[first], int(d[first]) + 1, first
-                stack.append(self.narrowed(self.root))
+                need(not stack, "a row out of order")
+                stack.append(self.failing(first))
                 continue
             boxes = stack.pop()
             if op == TIGHTEN:
@@ -65,43 +67,41 @@ class Proof:
                 parts = ((first, second, -1, -third - 1), (first, second, 1, third))
                 stack += [boxes and self.narrowed(boxes, [part]) for part in parts]
             else:
-                need(
-                    op == CLOSE and (boxes is None or self.contradicted(boxes, first)), "a part is not closed"
-                )
-                left -= set() if stack else {self.j}
-        need(not stack and not left, f"the script leaves {len(left)} rows open")
+                need(op == CLOSE and (boxes is None or self.empty(boxes, first)), "a part is not closed")
+        need(not stack, "a part is left open")
 
-    def narrowed(
-        self, boxes: list[Ints], facts: Iterable[tuple[int, int, int, int]] = ()
-    ) -> list[Ints] | None:
-        """The boxes where the row fails and sign · value <= end for (wire, element, sign, end), or None."""
+    def failing(self, j: int) -> list[Ints] | None:
+        """The root's boxes where row j fails; from here on it is the row to show."""
+        self.j = j
+        return self.narrowed(self.root, [(len(self.root) - 1, j, -1, 0)])
+
+    def narrowed(self, boxes: list[Ints], facts: Iterable[Fact]) -> list[Ints] | None:
+        """The boxes where the row fails and the facts hold, or None where there is no such input."""
         boxes, start = [box.copy() for box in boxes], len(boxes)
         for wire, element, sign, end in facts:
             need(wire >= 0 and element >= 0, "an element that does not exist")
             low, high = boxes[wire][:, element].tolist()
             low, high = (low, min(high, end)) if sign > 0 else (max(low, -end), high)
-            boxes[wire][:, element], start = np.clip([low, high], -(2**62), 2**62), min(start, wire)
             if low > high:
                 return None
+            boxes[wire][:, element], start = (low, high), min(start, wire)
         for k, step in enumerate(self.net.steps[start:], start + 1):
             (low, high), (a, b) = boxes[k], step.interval(boxes)
             boxes[k] = np.stack([np.maximum(low, a), np.minimum(high, b)])
             if np.any(boxes[k][0] > boxes[k][1]):
                 return None
-        lo, hi = boxes[-1]
-        slack = (
-            int(np.maximum(self.c * lo, self.c * hi).sum()) - self.least
-        )  # what c · x may fall below its most
-        for i in np.flatnonzero(self.c):
-            room = slack // abs(int(self.c[i]))
-            lo[i], hi[i] = (
-                (max(lo[i], hi[i] - room), hi[i]) if self.c[i] > 0 else (lo[i], min(hi[i], lo[i] + room))
-            )
-        return None if slack < 0 or not self.above_stairs(boxes) else boxes
+        return boxes if self.above(boxes) else None
 
-    def above_stairs(self, boxes: list[Ints]) -> bool:
-        """Narrow what the last stairs read to where they give their box; is anything left?"""
-        step, (lo, hi) = self.net.steps[-1], boxes[-1]
+    def above(self, boxes: list[Ints]) -> bool:
+        """Narrow the last wire to where the row fails, and what its stairs read to where they give that.
+
+        Is anything left?  z[j] is at most its upper end, so that no element costs it more than that.
+        """
+        step, c, (lo, hi) = self.net.steps[-2], self.c[self.j], boxes[-2]
+        i = np.flatnonzero(c)
+        room = boxes[-1][1, self.j] // np.abs(c[i])
+        lo[i] = np.maximum(lo[i], np.where(c[i] > 0, hi[i] - room, lo[i]))
+        hi[i] = np.minimum(hi[i], np.where(c[i] < 0, lo[i] + room, hi[i]))
         if not isinstance(step, Pieces) or np.any(np.diff(step.values) < 0):
             return True
         box, starts, n = boxes[step.sources[0]], step.starts, step.channel
@@ -109,10 +109,25 @@ class Proof:
         box[1] = np.minimum(box[1], starts[n, np.searchsorted(step.values, hi, side="right")] - 1)
         return bool(np.all(box[0] <= box[1]))
 
+    def empty(self, boxes: list[Ints], k: int) -> bool:
+        """Does bound k show that the row does not fail here?"""
+        need(0 <= k < len(self.bounds) and self.bounds[k, 3] == 0, "a closing bound of another form")
+        return bool(self.upper(boxes, k, 1)[0] < 0)
+
+    def shown(self, boxes: list[Ints], first: int, count: int) -> Iterable[Fact]:
+        """The facts that these bounds show, so many at a time."""
+        need(first >= 0 and 0 < count <= len(self.bounds) - first, "bounds that do not exist")
+        step = max(1, CELLS // sum(box.size for box in boxes))
+        for at in range(first, first + count, step):
+            rows = self.bounds[at : min(at + step, first + count)].tolist()
+            most = self.upper(boxes, at, len(rows)).tolist()
+            for (wire, element, sign, scale, _), bound in zip(rows, most, strict=True):
+                yield wire, element, sign, bound // scale
+
     def upper(self, boxes: list[Ints], first: int, count: int) -> Ints:
         """An upper bound of each of these forms where the row fails."""
         constants, nu = self.walked(boxes, first, count)
-        total: Ints = constants + np.maximum(nu[0] * boxes[0][0], nu[0] * boxes[0][1]).sum(axis=1)
+        total = constants + maximum(nu[0], boxes[0])
         for k in self.cases.keys() & set(range(first, first + count)):
             total[k - first] = self.over_cases(boxes, k)
         return total
@@ -120,24 +135,18 @@ class Proof:
     def walked(self, boxes: list[Ints], first: int, count: int) -> tuple[Ints, list[Ints]]:
         """Per form a constant, and the coefficients [count, n] that come to each wire, at last the input."""
         wire, element, sign, scale, m = self.bounds[first : first + count].T
-        need(
-            np.all((m >= 0) & (scale >= 0) & (abs(sign) == 1) & (wire >= 0) & (element >= 0)),
-            "an unknown form",
-        )
-        exact(size(m) * (size(self.c) + abs(self.least)), size(scale))
-        nu = [np.zeros((count, box.shape[1]), np.int64) for box in boxes]
+        known = (m >= 0) & (scale >= 0) & (abs(sign) == 1) & (wire >= 0) & (element >= 0)
+        need(np.all(known), "an unknown form")
+        nu, total = [np.zeros((count, box.shape[1]), np.int64) for box in boxes], np.zeros(count, np.int64)
+        nu[-1][:, self.j] = m
         for k in range(count):
-            nu[wire[k]][k, element[k]] = sign[k] * scale[k]
-        nu[-1] += m[:, None] * self.c
-        total: Ints = -m * self.least
+            nu[wire[k]][k, element[k]] += sign[k] * scale[k]
         for k, step in reversed(list(enumerate(self.net.steps, 1))):
             xi = self.xi[k][first : first + count].astype(np.int64) if k in self.xi else None
             constant, parts = step.back(nu[k], xi, boxes)
-            total = total + constant
+            total = small(total + constant)
             for source, part in zip(step.sources, parts, strict=True):
-                nu[source] = nu[source] + part
-            exact(size(total), *(size(nu[source]) for source in step.sources))
-        exact(norm(nu[0]) * size(boxes[0]), size(total))
+                nu[source] = small(nu[source] + part)
         return total, nu
 
     def over_cases(self, boxes: list[Ints], k: int) -> int:
@@ -162,26 +171,9 @@ class Proof:
         total, nu = self.walked(lower, k, 1)
         own[m, element], low[m, element] = nu[wire[0]][0, element], self.xi[wire[0]][k, element]
         up[m, element] = slope
-        exact(size(low), size(up))
         constant, parts = linear.back(up - low, None, boxes)
         rise = stairs.back(own, up, upper)[0] - stairs.back(own, low, lower)[0] + constant
-        forms = np.sum(parts, axis=0)
-        exact(2 * size(nu[0]), size(forms) * len(m), 2 * size(total), size(rise) * len(m))
-        forms = np.concatenate([2 * nu[0] + forms.sum(axis=0), forms])
-        constants = np.concatenate([2 * total + rise.sum(), rise])
+        head = np.array([[2] + [1] * len(m)])
+        forms, constants = np.concatenate([nu[0], sum(parts)]), np.concatenate([total, rise])
+        forms[0], constants[0] = dot(head, forms)[0], dot(head, constants[:, None])[0, 0]
         return greatest(forms, constants, boxes[0], weights, np.append(d0, d))
-
-    def contradicted(self, boxes: list[Ints], k: int) -> bool:
-        need(0 <= k < len(self.bounds) and self.bounds[k, 3] == 0, "a closing bound of another form")
-        return bool(self.upper(boxes, k, 1)[0] < 0)
-
-    def shown(self, boxes: list[Ints], first: int, count: int) -> Iterable[tuple[int, int, int, int]]:
-        """The facts that these bounds show, so many at a time."""
-        need(first >= 0 and 0 < count <= len(self.bounds) - first, "bounds that do not exist")
-        step = max(1, CELLS // sum(box.size for box in boxes))
-        for at in range(first, first + count, step):
-            rows = self.bounds[at : min(at + step, first + count)].tolist()
-            for (wire, element, sign, scale, _), bound in zip(
-                rows, self.upper(boxes, at, len(rows)), strict=True
-            ):
-                yield wire, element, sign, int(bound) // scale

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from coverify.check.steps import Ints, exact, need, size
+from coverify.check.steps import SMALL, Ints, dot, need, size
 
 SCALE = 26
 
@@ -19,20 +19,18 @@ def greatest(forms: Ints, constants: Ints, box: Ints, weights: Ints, d: Ints) ->
     """forms: [1 + m, n]; constants, d: [1 + m]; box: [2, n]; weights: [n]."""
     lo, hi = box
     need(weights.shape == lo.shape and d.shape == constants.shape, "weights of another number")
-    need(np.all(weights >= 1), "weights below 1")
-    exact(size(forms) * (size(lo) + size(hi)) * len(lo), 2 * size(constants))
-    exact(size(hi - lo) * size(weights))
-    linear, heavy = 2 * constants + forms @ (lo + hi), (hi - lo) * weights
-    most = float((forms.astype(np.float64) ** 2 @ heavy.astype(np.float64)).max())  # no sum exceeds it
-    exact(int(2.1 * most), size(linear) << (SCALE + 1), size(d))
-    h: Ints = 2 * ((forms * heavy) @ forms.T)
+    need(np.all(weights >= 1) and size(hi - lo) * size(weights) < SMALL, "weights out of range")
+    linear, heavy = 2 * constants + dot(forms, lo + hi), (hi - lo) * weights
+    most = float((forms.astype(float) ** 2 @ heavy.astype(float)).max())  # no sum exceeds it
+    room = int(2.1 * most) + (size(linear) << (SCALE + 1)) + size(d) < 2 * SMALL
+    need(room, "a matrix leaves the range of exact 64-bit arithmetic")
+    h = 2 * ((forms * heavy) @ forms.T)
     h[0, 1:] += linear[1:] << (SCALE + 1)
     h[1:, 0] += linear[1:] << (SCALE + 1)
     need(positive(np.diag(d) - h), "a matrix that is not seen to be positive")
     pairs = zip((hi - lo).tolist(), weights.tolist(), strict=True)
     rest = (int(linear[0]) << (SCALE + 1)) + sum(r * -(-(4**SCALE) // p) for r, p in pairs)
-    total: int = (sum(d.tolist()) + 2 * rest) >> (SCALE + 4)
-    return total
+    return (sum(d.tolist()) + 2 * rest) >> (SCALE + 4)
 
 
 def positive(n: Ints) -> bool:
@@ -47,7 +45,6 @@ def positive(n: Ints) -> bool:
         lower = np.linalg.cholesky(n - np.eye(len(n)) * (size(n) * len(n) / 2**26))
     except np.linalg.LinAlgError:
         return False
-    exact(int(2 * (lower**2).sum(axis=1).max()))
     r = np.rint(lower).astype(np.int64)
-    left = n - r @ r.T
-    return bool(np.all(2 * left.diagonal() >= np.abs(left).sum(axis=1)))
+    left = n - dot(r, r.T)
+    return bool(np.all(2 * left.diagonal() >= dot(np.abs(left), np.ones(len(n), np.int64))))

@@ -1,9 +1,11 @@
 """The steps of a network on exact integers: wire 0 is the input, step k writes wire k + 1.
 
-`forward` runs a step on points: wires [N, n]. `interval` bounds it: a box is an array [2, n], least and
-greatest values. `back` is the heart of a proof: for coefficients nu [R, n] on the step's output y, constants
-c [R] and coefficients on its sources such that nu · y <= c + Σ coefficients · source everywhere in the boxes.
-Arithmetic is int64; the magnitude of every sum is bounded beforehand, in Python integers (`exact`).
+A box is an array [2, n], least and greatest values; N points are N boxes, [2, N, n]. `interval` bounds a
+step's output, and is exact on points. `back` is the heart of a proof: for coefficients nu [R, n] on the
+output y, constants c [R] and coefficients on the sources such that nu · y <= c + Σ coefficients · source
+everywhere in the boxes.
+Arithmetic is int64. What is kept is below 2^61 (`small`), so that two such values add up; a sum of products
+is bounded before it is taken (`exact`).
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 INT32_MAX = 2**31 - 1
 CELLS = 1 << 22  # elements of the largest array that a step makes
+SMALL = 2**61
 
 
 class Rejected(Exception):
@@ -36,21 +39,27 @@ def size(values: Ints) -> int:
     return max(abs(int(values.max())), abs(int(values.min()))) if values.size else 0
 
 
-def exact(*magnitudes: int) -> None:
-    """Rejected unless int64 holds every sum of terms whose magnitudes add up to these."""
-    need(sum(magnitudes) < 2**62, "a sum leaves the range of exact 64-bit arithmetic")
+def small(values: Ints) -> Ints:
+    """These values; Rejected where one is 2^61 or more."""
+    need(size(values) < SMALL, "a number leaves the range of exact 64-bit arithmetic")
+    return values
 
 
-def norm(rows: Ints) -> int:
-    """The greatest Σ|values| of a row, as a Python integer."""
-    exact(size(rows) * rows.shape[-1])
-    return size(np.abs(rows).sum(axis=-1))
+def exact(*products: tuple[Ints, Ints]) -> None:
+    """Rejected unless the sum of all |a| @ |b| is below 2^61: in floats, whose rounding cannot reach 2^62."""
+    most = sum(np.abs(a.astype(float)) @ np.abs(b.astype(float)) for a, b in products)
+    need(np.max(most, initial=0) < SMALL, "a sum leaves the range of exact 64-bit arithmetic")
 
 
-def weighed(rows: Ints, values: Ints) -> int:
-    """At least Σ|row · values| of every row, element by element: a value may be great where rows are 0."""
-    most = np.maximum(np.abs(rows.max(axis=0, initial=0)), np.abs(rows.min(axis=0, initial=0)))
-    return sum(a * abs(b) for a, b in zip(most.tolist(), values.tolist(), strict=True))
+def dot(a: Ints, b: Ints) -> Ints:
+    """a @ b."""
+    exact((a, b))
+    return a @ b
+
+
+def maximum(forms: Ints, box: Ints) -> Ints:
+    """The greatest value of each linear form [R, n] on a box."""
+    return dot(np.maximum(forms, 0), box[1]) + dot(np.minimum(forms, 0), box[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,41 +73,34 @@ class Linear:
     weights: Ints
     columns: Ints | None
     bias: Ints
+    cost = property(lambda self: self.weights.size + self.bias.size)
 
     @cached_property
-    def reach(self) -> int:
-        return norm(self.weights)
-
-    @property
-    def cost(self) -> int:
-        return self.weights.size + self.bias.size
+    def reach(self) -> Ints:
+        """Σ|weights| of every row."""
+        return dot(np.abs(self.weights), np.ones(self.weights.shape[1], np.int64))
 
     def sums(self, x: Ints, weights: Ints) -> Ints:
-        """Without bias, [N, n_in] → [N, n]; weights: these or their magnitudes."""
-        exact(size(x) * self.reach, size(self.bias))
-        sums: Ints = x @ weights.T if self.columns is None else (x[:, self.columns] * weights).sum(axis=2)
-        return sums
-
-    def forward(self, wires: list[Ints]) -> Ints:
-        return self.sums(np.concatenate([wires[s] for s in self.sources], axis=1), self.weights) + self.bias
+        """Without bias, [..., n_in] → [..., n]; weights: these or their magnitudes."""
+        exact((np.array([[size(x)]]), self.reach[None]))
+        return x @ weights.T if self.columns is None else (x[..., self.columns] * weights).sum(axis=-1)
 
     def interval(self, boxes: list[Ints]) -> Ints:
         """By twice the centre and twice the radius; their sum and difference are even."""
-        lo, hi = np.concatenate([boxes[s] for s in self.sources], axis=1)[:, None]
+        lo, hi = np.concatenate([boxes[s] for s in self.sources], axis=-1)
         centre, radius = self.sums(lo + hi, self.weights), self.sums(hi - lo, np.abs(self.weights))
-        box: Ints = np.concatenate([centre - radius, centre + radius]) // 2 + self.bias
-        return box
+        return np.stack([centre - radius, centre + radius]) // 2 + self.bias
 
     def back(self, nu: Ints, xi: Ints | None, boxes: list[Ints]) -> tuple[Ints, list[Ints]]:
         """An equation: nu · y = nu · bias + (weightsᵀ nu) · x."""
-        exact(norm(nu) * self.reach, weighed(nu, self.bias))
+        exact((nu, self.reach))
         ends = np.cumsum([boxes[s].shape[1] for s in self.sources])
         if self.columns is None:
-            return nu @ self.bias, [nu @ self.weights]
+            return dot(nu, self.bias), [nu @ self.weights]
         out = np.zeros((len(nu), ends[-1]), np.int64)
         for total, row in zip(out, nu, strict=True):
             np.add.at(total, self.columns, row[:, None] * self.weights)
-        return nu @ self.bias, np.split(out, ends[:-1], axis=1)
+        return dot(nu, self.bias), np.split(out, ends[:-1], axis=1)
 
 
 class Scalar:
@@ -112,69 +114,58 @@ class Scalar:
     corners: Callable[[list[Ints]], tuple[Ints, Ints, Ints, Ints]]
 
     def back(self, nu: Ints, xi: Ints | None, boxes: list[Ints]) -> tuple[Ints, list[Ints]]:
-        need(xi is not None and xi.shape == nu.shape, "multipliers of the wrong shape")
-        assert xi is not None
+        if xi is None or xi.shape != nu.shape:
+            raise Rejected("multipliers of the wrong shape")
         pick, a, up, down = self.corners(boxes)
-        exact(norm(nu) * max(size(up), size(down)), norm(xi), weighed(xi, np.abs(a).max(axis=1)))
-        total, out = (
-            np.zeros(len(nu), np.int64),
-            np.zeros((boxes[self.sources[0]].shape[1], len(nu)), np.int64),
-        )
+        exact((nu, np.maximum(up.max(axis=1), -down.min(axis=1))), (xi, np.abs(a).max(axis=1) + 1))
+        total = np.zeros(len(nu), np.int64)
         for row, (v, slope) in enumerate(zip(nu[:, :, None], xi[:, :, None], strict=True)):
             total[row] = (np.where(v > 0, v * up, v * down) - slope * a).max(axis=1).sum()
+        out = np.zeros((boxes[self.sources[0]].shape[1], len(nu)), np.int64)
         np.add.at(out, pick, xi.T)
         return total, [out.T]
 
 
 @dataclass(frozen=True, eq=False)
 class Pieces(Scalar):
-    """y[i] = values[piece(a[i], channel[i])], a piece's number not falling as a grows: stairs, or a table.
-
-    ends: [2, channels], from which a to which it is defined (beyond, TFLM overflows).
-    """
+    """y[i] = values[piece(a[i], channel[i])], a piece's number not falling as a grows: stairs, or a table."""
 
     sources: tuple[int]
     piece: Callable[[Ints, Ints], Ints]
     values: Ints
     channel: Ints
-    ends: Ints
-
-    @property
-    def cost(self) -> int:
-        return 2 * self.channel.size * self.values.size
-
-    def number(self, a: Ints) -> Ints:
-        need(np.all((self.ends[0, self.channel] <= a) & (a <= self.ends[1, self.channel])), "it may overflow")
-        return self.piece(a, self.channel)
-
-    def forward(self, wires: list[Ints]) -> Ints:
-        return self.values[self.number(wires[self.sources[0]])]
-
-    def interval(self, boxes: list[Ints]) -> Ints:
-        y = self.corners(boxes)[2]
-        return np.stack([y.min(axis=1), y.max(axis=1)])
+    cost = property(lambda self: 2 * self.channel.size * self.values.size)
 
     @cached_property
     def starts(self) -> Ints:
         """[channels, pieces + 1]: the least a that is in this piece or a later one, by bisection."""
-        want, channel = np.arange(len(self.values) + 1), np.arange(self.ends.shape[1])
+        want, channel = np.arange(len(self.values) + 1), np.arange(self.channel.max() + 1)
         need(len(want) * len(channel) <= CELLS, "too many stairs")
-        low, high = (np.repeat(end[:, None], len(want), axis=1) for end in (self.ends[0], self.ends[1] + 1))
+        low, high = (np.full((len(channel), len(want)), end) for end in (-(2**31), 2**31))
         while np.any(low < high):
             middle = (low + high) >> 1
             reached = want <= self.piece(middle.T, channel).T
             low, high = np.where(reached, low, np.minimum(middle + 1, high)), np.where(reached, middle, high)
         return low
 
+    def reached(self, box: Ints) -> Ints:
+        """[..., n, k]: the pieces that a box meets; the last one fills up where they are fewer."""
+        low, high = self.piece(box[0], self.channel), self.piece(box[1], self.channel)
+        k = int((high - low).max()) + 1
+        need(low.size * k <= CELLS, "too many stairs")
+        return np.minimum(low[..., None] + np.arange(k), high[..., None])
+
+    def interval(self, boxes: list[Ints]) -> Ints:
+        y = self.values[self.reached(boxes[self.sources[0]])]
+        return np.stack([y.min(axis=-1), y.max(axis=-1)])
+
     def corners(self, boxes: list[Ints]) -> tuple[Ints, Ints, Ints, Ints]:
         """Both ends of every piece."""
-        (lo, hi), (low, high) = boxes[self.sources[0]], self.number(boxes[self.sources[0]])
-        need(len(lo) * int((high - low).max() + 1) <= CELLS, "too many stairs")
-        p = np.minimum(low[:, None] + np.arange(int((high - low).max()) + 1), high[:, None])
-        first, last = self.starts[self.channel[:, None], p], self.starts[self.channel[:, None], p + 1] - 1
-        a = np.clip(np.concatenate([first, last], axis=1), lo[:, None], hi[:, None])
+        box, channel = boxes[self.sources[0]], self.channel[:, None]
+        p = self.reached(box)
+        a = np.concatenate([self.starts[channel, p], self.starts[channel, p + 1] - 1], axis=1)
         y = self.values[np.concatenate([p, p], axis=1)]
-        return np.arange(len(lo)), a, y, y
+        return np.arange(len(p)), np.clip(a, *box[:, :, None]), y, y
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,16 +175,10 @@ class Highest(Scalar):
     sources: tuple[int]
     windows: Ints
     clamp: tuple[int, int]
+    cost = property(lambda self: 5 * len(self.windows) + self.windows.size)
 
-    @property
-    def cost(self) -> int:
-        return 5 * len(self.windows) + self.windows.size
-
-    def forward(self, wires: list[Ints]) -> Ints:
-        greatest: Ints = wires[self.sources[0]][:, self.windows].max(axis=2)
-        return np.clip(greatest, *self.clamp)
-
-    interval = forward
+    def interval(self, boxes: list[Ints]) -> Ints:
+        return np.clip(boxes[self.sources[0]][..., self.windows].max(axis=-1), *self.clamp)
 
     def corners(self, boxes: list[Ints]) -> tuple[Ints, Ints, Ints, Ints]:
         """a: the element of greatest lower end; y is no less, nor more than it or the others' upper ends."""
@@ -207,23 +192,24 @@ class Highest(Scalar):
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """n inputs within least..most, the steps, and a last softmax of one row, or None."""
+    """domain: what the inputs may be, a box; the steps; and a last softmax of one row, or None.
 
-    n: int
-    least: int
-    most: int
+    cost: multiply-adds, or as much other work, to run one point, take intervals, or go back with one row.
+    """
+
+    domain: Ints
     steps: tuple[Linear | Pieces | Highest, ...]
     softmax: Any = None
+    cost = property(lambda self: sum(step.cost for step in self.steps))
 
-    @property
-    def cost(self) -> int:
-        """Multiply-adds, or as much other work, to run one point, take intervals, or go back with one row."""
-        return sum(step.cost for step in self.steps)
+    def boxes(self, box: Ints) -> list[Ints]:
+        """Every wire's box, by intervals."""
+        boxes = [box]
+        for step in self.steps:
+            boxes.append(step.interval(boxes))
+        return boxes
 
     def run(self, x: Ints) -> Ints:
         """[N, n] → outputs [N, n_out]."""
-        wires = [x]
-        for step in self.steps:
-            wires.append(step.forward(wires))
-        outputs: Ints = wires[-1] if self.softmax is None else self.softmax.forward(wires[-1])
-        return outputs
+        y = self.boxes(np.stack([x, x]))[-1][0]
+        return y if self.softmax is None else self.softmax.outputs(y)

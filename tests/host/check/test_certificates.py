@@ -82,7 +82,7 @@ def test_the_checker_reads_a_tflite_network_as_tflm_runs_it(seed):
         pytest.skip(f"refused: {err}")
     tflm = Tflm(content, 1 << 18)
     shape = Model.from_bytes(content).tensors[Model.from_bytes(content).inputs[0]].shape
-    x = np.random.default_rng(seed).integers(-128, 128, (40, network.n))
+    x = np.random.default_rng(seed).integers(-128, 128, (40, network.domain.shape[1]))
     expected = [tflm.run(row.astype(np.int8).reshape(shape)).reshape(-1) for row in x]
     np.testing.assert_array_equal(network.run(x), expected)
 
@@ -95,7 +95,7 @@ def test_the_checker_rounds_once_where_the_profile_does(seed):
         network = read_network(content, "tflm-single-rounding")
     except (TflmError, Rejected) as err:
         pytest.skip(f"refused: {err}")
-    x = np.random.default_rng(seed).integers(-128, 128, (200, network.n))
+    x = np.random.default_rng(seed).integers(-128, 128, (200, network.domain.shape[1]))
     expected = reference.run(x.astype(np.int8).reshape(-1, *reference.input.shape[1:]))
     np.testing.assert_array_equal(network.run(x), expected.reshape(len(x), -1))
 
@@ -118,7 +118,7 @@ def test_the_checker_reads_a_fixed_point_network_as_it_is_defined(seed):
         network = read_network(fixed_point_networks.content(arrays), "fixed-point")
     except Rejected as err:
         pytest.skip(f"refused: {err}")
-    x = rng.integers(0, 256, (50, network.n))
+    x = rng.integers(0, 256, (50, network.domain.shape[1]))
     np.testing.assert_array_equal(network.run(x), fixed_point_networks.outputs(arrays, x))
 
 

@@ -130,7 +130,7 @@ def test_a_box_of_too_many_points_is_counted_not_run(tmp_path):
     assert "the budget is 1.0e+06" in why_rejected(tmp_path, fuzz.packed(parts), budget=10**6)
 
 
-@pytest.mark.parametrize("count", [10**6, 2**62, -(2**40)])
+@pytest.mark.parametrize("count", [10**6, 2**60, -(2**40)])
 def test_a_script_of_too_much_work_is_counted_not_run(count, tmp_path):
     long = np.array([[0, 1, 0, 0], *[[1, 0, count, 0]] * 2000])
     arrays = {"script": long, "rows": np.array([[1, 0, 1, 1, 0]])}
