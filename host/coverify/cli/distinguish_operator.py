@@ -15,6 +15,7 @@ from coverify.cli.outcome import Bar, Output, model_ref, progress_bar, versions
 from coverify.conformance.suite.separating import (
     LAYERS,
     OPERATORS,
+    Accumulators,
     Separator,
     fitted,
     layer_at,
@@ -85,6 +86,7 @@ def _by_edges(
     op: str, profiles: tuple[str, str], timeout_s: float, seed: int, bar: Callable[[int, int], None]
 ) -> Find:
     deadline, tried = Deadline.in_s(timeout_s), 0
+    accumulators = differing_accumulators(profiles)
 
     def tick() -> bool:
         nonlocal tried
@@ -92,13 +94,19 @@ def _by_edges(
         bar(tried, tried)
         return bool(deadline.remaining)
 
+    found = separator(op, profiles, seed, accumulators, tick)
+    return found, f"no difference in {tried} models: that proves nothing"
+
+
+def differing_accumulators(profiles: tuple[str, str]) -> Accumulators:
+    """For a layer: the accumulator nearest to 0 at which the two profiles' stairs differ, if there is one."""
+
     def accumulators(model: Model) -> list[int]:
         first, second = (_last_stairs(lower(model, profile)) for profile in profiles)
         apart = separated(first.rule, second.rule, (0, 0)).within(-_REACH, _REACH)
         return [apart.nearest(0)] if apart.count else []
 
-    found = separator(op, profiles, seed, accumulators, tick)
-    return found, f"no difference in {tried} models: that proves nothing"
+    return accumulators
 
 
 def _last_stairs(program: Program) -> Staircase:

@@ -11,6 +11,7 @@ import typer
 
 from coverify.boards.device import open_device
 from coverify.cli.devices import DeviceOption, WireLogOption, device_limits, device_row
+from coverify.cli.distinguish_operator import differing_accumulators
 from coverify.cli.outcome import (
     Bar,
     JsonOption,
@@ -24,6 +25,7 @@ from coverify.cli.outcome import (
 )
 from coverify.conformance.suite.case import Case
 from coverify.conformance.suite.grids import GRIDS
+from coverify.conformance.suite.rivals_grid import rival_cases
 from coverify.conformance.suite.run import Suite
 from coverify.errors import BadInput, DeviceFault, DeviceRefused, LinkError
 from coverify.files import replace_file
@@ -49,6 +51,7 @@ def kernels(
 
     MATCH exits with 0, MISMATCH with 1 (with --out the failing models and inputs are kept, ready for
     `coverify diagnose`). The result says, for every class of shapes, which wrong variants would have shown.
+    Among the inputs are some that were searched for, to tell the profile from each other one.
 
     Example: coverify kernels --device qemu:mps2-an386 --op CONV_2D --op ADD --out run
     """
@@ -81,7 +84,7 @@ class _Plan:
         for name in names:
             cases = list(GRIDS[name](name, seed))
             step = 1 if limit is None else max(1, -(-len(cases) // limit))
-            for case in cases[::step]:
+            for case in (*cases[::step], *rival_cases(name, profile, seed, differing_accumulators)):
                 try:
                     Reference(case.model, profile)
                     chosen.append(case)

@@ -45,6 +45,24 @@ def test_a_wrong_device_leaves_the_failing_models_and_inputs_behind(tmp_path):
     assert "average-without-rounding" in [e["name"] for e in done.result["diagnoses"][0]["explained_by"]]
 
 
+def test_a_device_that_follows_another_profile_is_told_apart_by_a_case_that_was_made_for_it():
+    """The firmware is TFLM's arithmetic; RELU with one rounding differs on about one scale in a thousand."""
+    asked = ("kernels", "--device", "native:", "--op", "RELU", "--limit", 1, "--json", "-")
+    done = coverify(*asked, "--profile", "tflm-single-rounding")
+    wrong = [row for row in done.result["kernels"] if row["differing"]]
+    assert done.code == 1
+    assert [row["shape_class"] for row in wrong] == ["made against other profiles"]
+    assert "profile-tflm" in wrong[0]["explained_by"]
+    assert coverify(*asked).code == 0
+
+
+def test_an_operator_that_the_profile_has_not_is_said_to_be_not_covered():
+    done = coverify("kernels", "--device", "native:", "--op", "SUM", "--op", "ADD", "--limit", 1,
+                    "--profile", "litert-ref", "--json", "-")  # fmt: skip
+    assert any("litert-ref refuses: SUM" in said for said in done.result["not_covered"])
+    assert {row["op"] for row in done.result["kernels"]} == {"ADD"}
+
+
 def test_an_operator_without_a_grid_is_named_with_those_that_have_one():
     done = coverify("kernels", "--device", "native:", "--op", "UNIDIRECTIONAL_SEQUENCE_LSTM")
     assert done.code == 2

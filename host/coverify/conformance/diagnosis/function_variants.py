@@ -19,7 +19,7 @@ CODES = np.arange(-128, 128, dtype=np.int64)
 
 FUNCTIONS: dict[str, Callable[[F64Array], F64Array]] = {
     "HARD_SWISH": lambda r: r * np.clip(r + 3, 0, 6) / 6,
-    "LOGISTIC": lambda r: 1 / (1 + np.exp(-r)),
+    "LOGISTIC": lambda r: 1 / (1 + np.exp(-np.clip(r, -700, 700))),  # exp(710) overflows
     "QUANTIZE": lambda r: r,
     "RELU": lambda r: np.maximum(r, 0),
     "RELU6": lambda r: np.clip(r, 0, 6),

@@ -8,6 +8,7 @@ others: the cases of the kernel suite. What is found was run under both profiles
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
@@ -70,18 +71,29 @@ def separator(
     return None
 
 
+def separators(
+    op: str, profiles: tuple[str, str], seed: int, accumulators: Accumulators, tries: int
+) -> Iterator[Separator]:
+    """The first one of at most `tries` drawn models, if any; the suite's own cases are not among them."""
+    made = itertools.islice(_drawn(op, seed, accumulators), tries)
+    yield from itertools.islice(filter(None, (_separated(one, x, profiles) for one, x in made)), 1)
+
+
 def _tries(
     op: str, seed: int, accumulators: Accumulators
 ) -> Iterator[tuple[OneOp | Model, NDArray[np.int8]]]:
     """Models with inputs int8 [N, sample shape]."""
-    if op in LAYERS:
-        yield from _layers(op, seed, accumulators)
-    elif op in _OF_ONE:
-        yield from _functions(op, seed)
-    elif op in _ARITHMETIC:
-        yield from _pairs(op, seed)
+    yield from _drawn(op, seed, accumulators)
     if op in GRIDS:
         yield from ((case.model, case.x) for case in GRIDS[op](op, seed))
+
+
+def _drawn(op: str, seed: int, accumulators: Accumulators) -> Iterator[tuple[OneOp, NDArray[np.int8]]]:
+    if op in LAYERS:
+        return _layers(op, seed, accumulators)
+    if op in _OF_ONE:
+        return _functions(op, seed)
+    return _pairs(op, seed) if op in _ARITHMETIC else iter(())
 
 
 def outputs(model: Model, x: NDArray[np.int8], profiles: tuple[str, str]) -> list[NDArray[np.int8]]:
