@@ -1,8 +1,9 @@
 """How often was what checked?  Graphs of which every byte equals the profile's oracle, by operator.
 
-The counts are of one campaign over the generators of `tests/` (40 seeds each; CMSIS-NN: 150; cmsis-nn-2026-08: 30
-or 60 on each of three cores, by `tests/fuzz/on_device.py`); an operator that is absent was not checked on its own. `tests/` repeats a short form; docs/profiles.md says what was left
-out. The profile `tflm` has a record of its own, which `make counts` writes: oracle_record.py.
+The counts are of one campaign over the generators of `tests/` (40 seeds each; CMSIS-NN: 150;
+cmsis-nn-2026-08: 30 or 60 on each of three cores, by `tests/fuzz/on_device.py`); an operator that is absent
+was not checked on its own. `tests/` repeats a short form; docs/profiles.md says what was left out. The
+profile `tflm` has a record of its own, which `make counts` writes: oracle_record.py.
 """
 
 from __future__ import annotations

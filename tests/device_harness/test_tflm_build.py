@@ -1,4 +1,4 @@
-"""Linking a TFLM of the user's: what the Makefile reads from the library, with libraries of a few bytes of code.
+"""Linking a TFLM of the user's: what the Makefile reads from the library, tried with very small ones.
 
 The library of a real TFLM is for test_tflm_on_cortex_m.py.
 """
