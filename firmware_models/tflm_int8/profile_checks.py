@@ -1,8 +1,9 @@
 """How often was what checked?  Graphs of which every byte equals the profile's oracle, by operator.
 
-The counts are of one campaign over the generators of `tests/` (40 seeds each; CMSIS-NN: 150); an operator
-that is absent was not checked on its own. `tests/` repeats a short form; docs/profiles.md says what was left
-out. The profile `tflm` has a record of its own, which `make counts` writes: oracle_record.py.
+The counts are of one campaign over the generators of `tests/` (40 seeds each; CMSIS-NN: 150;
+cmsis-nn-2026-08: 30 or 60 on each of three cores, by `tests/fuzz/on_device.py`); an operator that is absent
+was not checked on its own. `tests/` repeats a short form; docs/profiles.md says what was left out. The
+profile `tflm` has a record of its own, which `make counts` writes: oracle_record.py.
 """
 
 from __future__ import annotations
@@ -58,6 +59,10 @@ _COUNTS: Final[dict[str, str]] = {
     "cmsis-nn": (
         "ADD:126 AVERAGE_POOL_2D:69 CONV_2D:138 DEPTHWISE_CONV_2D:150 FULLY_CONNECTED:150 MAXIMUM:150 "
         "MAX_POOL_2D:100 MINIMUM:150 MUL:105 SOFTMAX:150"
+    ),
+    "cmsis-nn-2026-08": (
+        "ADD:221 AVERAGE_POOL_2D:90 BATCH_MATMUL:180 CONV_2D:87 DEPTHWISE_CONV_2D:90 FULLY_CONNECTED:117 "
+        "MAXIMUM:156 MAX_POOL_2D:90 MINIMUM:90 MUL:221 PAD:117 PADV2:123 SOFTMAX:90 TRANSPOSE:108"
     ),
     "cmsis-nn-single-rounding": (
         "ADD:126 AVERAGE_POOL_2D:69 CONV_2D:138 DEPTHWISE_CONV_2D:150 FULLY_CONNECTED:150 MAXIMUM:150 "

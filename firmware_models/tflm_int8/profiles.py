@@ -148,12 +148,19 @@ CMSIS_NN_2026_08: Final = Profile(
     _variants(
         TFLM_2026_08.variants,
         _of(_CMSIS, _IN_CMSIS_NN),
+        _of(replace(_CMSIS, form=Form.FOUR_DIMENSIONS), "PAD PADV2"),
         {
             "CONV_2D": replace(_CMSIS, form=Form.BIASED_GROUPS),
-            "FULLY_CONNECTED": replace(_CMSIS, scales=Scales.FLOAT32),
+            **_of(replace(_CMSIS, scales=Scales.FLOAT32), "BATCH_MATMUL FULLY_CONNECTED"),
+            "TRANSPOSE": replace(_CMSIS, form=Form.FOUR_MOVED),
         },
     ),
-    refused=_UNCHECKED_IN_CMSIS_NN,
+    refused=MappingProxyType(
+        {
+            **_because("CMSIS-NN's own kernel was not checked", "SVDF UNIDIRECTIONAL_SEQUENCE_LSTM"),
+            **_because("CMSIS-NN's own kernel computes other bytes and is not modelled", "TRANSPOSE_CONV"),
+        }
+    ),
 )
 
 CMSIS_NN_SINGLE: Final = Profile(

@@ -39,6 +39,10 @@ class Form(Enum):
     """As TFLM's, but several groups are refused without a bias."""
     SAME_SHAPE = "one shape"
     """As TFLM's, but operands of different shapes are refused (another kernel takes them)."""
+    FOUR_DIMENSIONS = "up to four dimensions"
+    """As TFLM's, but tensors of more than four dimensions are refused."""
+    FOUR_MOVED = "up to four dimensions in another order"
+    """The same, and an order that leaves an even number of dimensions as they are is refused."""
 
 
 @dataclass(frozen=True)

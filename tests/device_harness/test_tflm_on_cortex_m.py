@@ -14,6 +14,7 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from coverify.boards.build import Tflm, build, machine_target
@@ -21,6 +22,8 @@ from coverify.boards.device import open_device
 from coverify.conformance.compare import Comparison, compare
 from coverify.conformance.stepping import Stepper
 from coverify.conformance.vectors import vectors
+from coverify.errors import DeviceRefused
+from model_builder import Builder
 from oracle import NETWORKS, shared
 from tflm_int8 import Model, Reference, sample_shape
 
@@ -75,3 +78,31 @@ def test_operators_are_counted_one_by_one(device):
     cycles = Stepper(device.client, model).digests_of(x).cycles
     assert len(cycles) == len(model.operators)
     assert sum(c > 0 for c in cycles) > 1
+
+
+def test_an_operator_that_no_resolver_has_is_refused_by_name(device):
+    b = Builder()
+    x = b.input((1, 4), 0.1, 0)
+    content = b.finish(b.op("POW", [x, x], b.activation((1, 4), 0.1, 0)))
+    with pytest.raises(DeviceRefused, match="op 0 POW: not in this engine"):
+        device.client.ensure_model(content)
+
+
+def test_an_arena_that_is_too_small_is_told_in_tflms_own_words(device):
+    """Two tensors of 8 MB; the machines have 10 MB of arena."""
+    b, shape = Builder(), (1, 8192, 1024)
+    x = b.input(shape, 0.1, 0)
+    content = b.finish(b.op("RELU", [x], b.activation(shape, 0.1, 0)))
+    with pytest.raises(DeviceRefused, match=r"AllocateTensors failed: .*Requested"):
+        device.client.ensure_model(content)
+
+
+def test_a_model_on_which_tflm_halts_is_refused_and_the_next_one_runs(device):
+    """A RESHAPE to another number of elements: TFLM stops there."""
+    b = Builder()
+    x = b.input((1, 6), 0.1, 0)
+    shape = b.integers(np.array([1, 5]))
+    content = b.finish(b.op("RESHAPE", [x, shape], b.activation((1, 5), 0.1, 0), 17))
+    with pytest.raises(DeviceRefused, match="op 0 RESHAPE"):
+        device.client.ensure_model(content)
+    conforms(device, NETWORKS / "digits_mlp.tflite", 1)

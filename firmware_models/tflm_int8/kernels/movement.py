@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tflm_int8.fixedpoint import I64Array
 from tflm_int8.model import Tensor
 from tflm_int8.node import Node
+from tflm_int8.variant import Form
 
 Array = NDArray[Any]
 
@@ -163,8 +164,9 @@ def check_moved(node: Node, tensors: Sequence[Tensor], types: str) -> None:
 
 
 def check_rank(node: Node, tensor: Tensor, ranks: range) -> None:
-    """Refuse a tensor whose number of dimensions is outside `ranks`."""
-    if len(tensor.shape) not in ranks:
+    """Refuse a tensor whose number of dimensions is outside `ranks`, or above what the variant allows."""
+    few = node.variant.form not in (Form.FOUR_DIMENSIONS, Form.FOUR_MOVED) or len(tensor.shape) <= 4
+    if len(tensor.shape) not in ranks or not few:
         node.refuse(f"tensor {tensor.index} has {len(tensor.shape)} dimensions")
 
 

@@ -20,6 +20,7 @@ from tflm_int8.kernels.movement import (
 )
 from tflm_int8.model import Tensor
 from tflm_int8.node import Node
+from tflm_int8.variant import Form
 
 _SPACE_TO_DEPTH_OPTIONS = 19
 _DEPTH_TO_SPACE_OPTIONS = 94
@@ -34,6 +35,8 @@ def prepare_transpose(node: Node) -> Movement:
     order = integers(node, node.input(1)).tolist()
     if sorted(order) != list(range(len(x.shape))) or len(node.input(1).shape) != 1:
         node.refuse(f"{order[:8]} is not an order of {len(x.shape)} dimensions")
+    if node.variant.form is Form.FOUR_MOVED and order == sorted(order) and len(order) in (2, 4):
+        node.refuse(f"the order {order} moves nothing, and CMSIS-NN exchanges the last two dimensions then")
     return movement(node, [0], [numbered(x).transpose(order)])
 
 

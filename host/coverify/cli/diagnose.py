@@ -25,6 +25,7 @@ from coverify.cli.outcome import (
 from coverify.cli.samples import reference_of, samples_of
 from coverify.conformance.compare import Comparison
 from coverify.conformance.diagnosis.explain import diagnose
+from coverify.conformance.diagnosis.followed import followed
 from coverify.conformance.stepping import Stepper, Tensors
 from coverify.errors import DeviceFault, DeviceRefused, LinkError
 from coverify.report import Device as DeviceRow
@@ -84,10 +85,11 @@ def _diagnose(
     except (LinkError, DeviceFault, DeviceRefused) as error:
         verdict, message = verdict_of(error), str(error)
     found = diagnose(reference, x[: len(traces)], traces) if traces else ()
+    others = followed(reference, x[: len(traces)], traces) if found and not comparison.flaky else ()
     return Result(
         verb="diagnose",
         verdict=verdict or comparison.verdict,
-        message=message or summary(found, comparison),
+        message=message or summary(found, comparison, others),
         model=model_ref(reference.model),
         device=row,
         profile=reference.profile,
@@ -127,8 +129,8 @@ def _trace(
         bar(i + 1, len(x))
 
 
-def summary(found: tuple[Diagnosis, ...], comparison: Comparison) -> str | None:
-    """One sentence: the first wrong operator and what explains it."""
+def summary(found: tuple[Diagnosis, ...], comparison: Comparison, others: tuple[str, ...] = ()) -> str | None:
+    """One sentence: the first wrong operator and what explains it; `others`: profiles whose bytes all are."""
     if comparison.flaky:
         return "the device gives different bytes for the same input: no rule of arithmetic explains that"
     if not found:
@@ -139,5 +141,11 @@ def summary(found: tuple[Diagnosis, ...], comparison: Comparison) -> str | None:
     why = f"explained by {names}{more}" if names else "no known variant gives exactly these bytes"
     return (
         f"op {first.op_index} {first.op}, element {list(first.element)} of sample {first.sample}: expected "
-        f"{first.expected}, the device has {first.got}; {why}"
+        f"{first.expected}, the device has {first.got}; {why}{_said_of(others)}"
     )
+
+
+def _said_of(others: tuple[str, ...]) -> str:
+    if not others:
+        return ""
+    return f"; every byte of every tensor is that of --profile {' and of '.join(others)}"

@@ -58,3 +58,16 @@ def test_a_right_device_has_nothing_to_explain(tmp_path):
     )
     assert done.code == 0, done
     assert (done.result["verdict"], done.result["diagnoses"]) == ("MATCH", [])
+
+
+def test_a_device_that_follows_another_profile_is_told_by_its_name(tmp_path):
+    """The firmware follows tflm; a directed input tells that from tflm-2026-08."""
+    done = coverify("distinguish", "--op", "FULLY_CONNECTED", "--against", "tflm-2026-08", "--out", tmp_path)
+    assert done.code == 1, done
+    model, inputs = tmp_path / "fully_connected.tflite", tmp_path / "fully_connected.npz"
+    done = coverify("diagnose", model, "--inputs", inputs, "--device", "native:", "--profile", "tflm-2026-08",
+                    "--json", "-")  # fmt: skip
+    assert done.code == 1, done
+    said = done.result["message"].rpartition("every byte of every tensor is that of ")[2]
+    assert said.startswith("--profile tflm")
+    assert "2026-08" not in said

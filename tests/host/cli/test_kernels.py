@@ -67,3 +67,13 @@ def test_an_operator_without_a_grid_is_named_with_those_that_have_one():
     done = coverify("kernels", "--device", "native:", "--op", "UNIDIRECTIONAL_SEQUENCE_LSTM")
     assert done.code == 2
     assert "CONV_2D" in done.stdout
+
+
+def test_a_profile_says_whose_bytes_are_right_and_what_it_refuses_is_not_run():
+    """The firmware follows tflm, which a float output stage is not; litert-ref has no SUM."""
+    run = ("kernels", "--device", "native:", "--op", "FULLY_CONNECTED", "--op", "SUM", "--limit", 4)
+    done = coverify(*run, "--profile", "litert-ref", "--json", "-")
+    assert (done.code, done.result["profile"]) == (1, "litert-ref"), done
+    assert {row["op"] for row in done.result["kernels"]} == {"FULLY_CONNECTED"}
+    assert any("SUM" in line and "refuses" in line for line in done.result["not_covered"])
+    assert coverify(*run, "--json", "-").code == 0

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from coverify.boards.device import open_device
+from coverify.conformance.diagnosis.explain import diagnose
 from coverify.conformance.diagnosis.rounding import RULES
 from coverify.conformance.suite.edges import edge_biases, separating
 from coverify.conformance.suite.grids import GRIDS
@@ -127,3 +128,20 @@ def test_the_suite_finds_a_seeded_defect_unaided_and_names_it(workshop, tmp_path
     assert wrong, [row.shape_class for row in suite.rows]
     assert any(mutant.variant in row.explained_by for row in wrong), [row.explained_by for row in wrong]
     assert len(told) == sum(row.differing for row in wrong)
+
+
+def test_a_transpose_that_exchanges_the_last_two_dimensions_whatever_its_order_is_found_and_named():
+    """CMSIS-NN does that where the order moves nothing: arm_transpose_s8.c, two dimensions (four on MVE)."""
+    told = set()
+    for case in GRIDS["TRANSPOSE"]("TRANSPOSE", SEED):
+        reference = Reference(case.model)
+        shape = case.model.tensors[case.model.inputs[0]].shape
+        order = reference.kernels[0].node.input(1).data.reshape(-1).tolist()
+        y = case.x.reshape(-1, *shape)
+        if order == sorted(order) and len(order) in (2, 4):
+            y = np.swapaxes(y, -1, -2).reshape(y.shape)
+        traces = [{case.model.outputs[0]: one.reshape(reference.output.shape)} for one in y]
+        if order == sorted(order) and len(order) > 1:
+            found = diagnose(reference, case.x, traces)
+            told |= {e.name for d in found for e in d.explained_by}
+    assert "last-two-exchanged" in told

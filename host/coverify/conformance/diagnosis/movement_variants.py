@@ -23,6 +23,17 @@ def movement_variants(kernel: Movement) -> Iterator[Candidate]:
                     _filled(kernel, fill),
                 )
         yield Candidate("padding-swapped", "the widths before and after are exchanged", _turned(kernel))
+    if name == "TRANSPOSE" and len(kernel.node.output.shape) > 1:
+        yield Candidate(
+            "last-two-exchanged",
+            "the last two dimensions are exchanged, whatever the order (CMSIS-NN, where it moves nothing)",
+            lambda inputs: np.swapaxes(inputs[0], -1, -2).reshape(len(inputs[0]), *kernel.node.output.shape),
+        )
+        yield Candidate(
+            "order-inverted",
+            "the dimensions go where the order says that they come from",
+            _inverted(kernel),
+        )
     if name in ("CONCATENATION", "PACK") and len(kernel.node.op.inputs) > 1:
         yield Candidate("inputs-reversed", "the inputs are joined in reverse", _reversed(kernel))
         yield Candidate(
@@ -46,6 +57,17 @@ def _turned(kernel: Movement) -> Run:
         x = inputs[0]
         axes = tuple(range(1, x.ndim))
         return np.flip(kernel.run([np.flip(x, axes), *inputs[1:]])[0], axes)
+
+    return run
+
+
+def _inverted(kernel: Movement) -> Run:
+    order = kernel.node.input(1).data
+    inverse = [] if order is None else np.argsort(order.reshape(-1)).tolist()
+
+    def run(inputs: Sequence[Array]) -> Array:
+        moved = inputs[0].transpose(0, *(1 + i for i in inverse))
+        return moved.reshape(len(moved), *kernel.node.output.shape)
 
     return run
 

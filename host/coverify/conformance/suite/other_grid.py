@@ -103,12 +103,34 @@ def function_cases(op: str, seed: int) -> Iterator[Case]:
 
 
 def moving_cases(op: str, seed: int) -> Iterator[Case]:
-    """RESHAPE, PAD, CONCATENATION, TRANSPOSE and MEAN on small images of every residue of channels."""
+    """RESHAPE, PAD, CONCATENATION, TRANSPOSE and MEAN on small images of every residue of channels.
+
+    PAD and TRANSPOSE also on 1 to 5 dimensions.
+    """
     for number, (depth, height) in enumerate(product((1, 2, 3, 4, 5, 8, 17), (1, 2, 5))):
         rng = rng_of(seed, op, number)
         shape, scale, zero = (1, height, 3, depth), 0.05, int(rng.integers(-90, 90))
         x = TensorSpec(shape, "int8", (scale,), zero)
         yield case(_moving(op, x, rng), f"height {height}", str(number), seed)
+    if op in ("PAD", "TRANSPOSE"):
+        for rank, turned in product((1, 2, 3, 4, 5), (False, True)):
+            one = _of_rank(op, (2, 3, 4, 2, 3)[:rank], turned)
+            yield case(one, f"dimensions {rank}", f"rank-{rank}-{int(turned)}", seed)
+
+
+def _of_rank(op: str, shape: tuple[int, ...], turned: bool) -> OneOp:
+    """A PAD of one side of every dimension (turned: after it); a TRANSPOSE that moves none (turned: all)."""
+    n = len(shape)
+    values = [[0, 2] if turned else [2, 0]] * n if op == "PAD" else list(range(n))[:: -1 if turned else 1]
+    out = tuple(s + 2 for s in shape) if op == "PAD" else tuple(shape[i] for i in np.ravel(values))
+    tensors = [TensorSpec(s, "int8", (0.05,), -3) for s in (shape, out)]
+    numbers = np.array(values, np.int32)
+    return OneOp(
+        op,
+        [tensors[0], TensorSpec(numbers.shape, "int32", data=numbers)],
+        tensors[1],
+        22 if op == "PAD" else 26,
+    )
 
 
 def _moving(op: str, x: TensorSpec, rng: np.random.Generator) -> OneOp:

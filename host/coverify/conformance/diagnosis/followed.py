@@ -1,0 +1,37 @@
+"""Whose bytes does a device that is not the profile's give? The profiles of which every traced tensor is.
+
+A device that follows another runtime is no defect: TFLM of another month, or its kernels of another library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from coverify.conformance.diagnosis.candidate import Array
+from tflm_int8 import PROFILES, Reference, TflmError
+
+
+def followed(reference: Reference, x: Array, traces: Sequence[Mapping[int, Array]]) -> tuple[str, ...]:
+    """The other profiles that give every byte of `traces` for x (int8 [N, sample shape]).
+
+    A profile that refuses the network is none of them.
+    """
+    return tuple(p for p in PROFILES if p != reference.profile and _gives(p, reference, x, traces))
+
+
+def _gives(profile: str, reference: Reference, x: Array, traces: Sequence[Mapping[int, Array]]) -> bool:
+    try:
+        expected = Reference(reference.model, profile).trace(x)
+    except TflmError:
+        return False
+    return all(
+        np.array_equal(_bits(values[i]), _bits(trace[t].reshape(values[i].shape)))
+        for i, trace in enumerate(traces)
+        for t, values in expected.items()
+    )
+
+
+def _bits(values: Array) -> Array:
+    return np.ascontiguousarray(values).view(np.uint32) if values.dtype == np.float32 else values
