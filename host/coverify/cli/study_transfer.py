@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from coverify.cli.outcome import Output, versions
-from coverify.cli.study_bits import Answered, Asked, answered, not_deployed
+from coverify.cli.study_bits import Answered, Asked, answered, not_deployed, note_own
 from coverify.cli.study_device import Key, Trial, agreed
 from coverify.cli.study_float import NOT_COVERED, FloatAnswered, float_answers
 from coverify.cli.study_networks import Width
@@ -208,6 +208,7 @@ def _on_device(
         if xs:
             trials.append(Trial(width, list(xs), np.stack(list(xs.values()))))
     said = agreed(asked.options.device, trials, output) if trials else {}
+    note_own(deployed, said, asked.options.folder(output))
 
     def replayed(row: TransferRow) -> TransferRow:
         by_key = said.get((row.scheme, row.bits))

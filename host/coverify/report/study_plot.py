@@ -8,6 +8,9 @@ from coverify.report.curve_plot import BOTTOM, DASHES, LEFT, RIGHT, TOP, Chart, 
 from coverify.report.plain import plain
 from coverify.report.study_rows import Study, TransferRow, WidthRow
 
+_TOPS = (0.04, 0.08, 0.2, 0.4, 0.6, 0.8, 1.0)
+"""Where an axis of shares may end: quarters of these are round."""
+
 
 def widths_chart(study: Study) -> Chart | None:
     """Shares against bits, lines for each scheme; None for fewer than two widths."""
@@ -96,7 +99,8 @@ def _transfer_chart(
         for scheme, rows in groups.items()
         for name, share in measures
     }
-    top = max(0.05, max(share for line in values.values() for _, share in line))
+    most = max(share for line in values.values() for _, share in line)
+    top = next(round_share for round_share in _TOPS if round_share >= most)
     lines = []
     for n, (name, points) in enumerate(values.items()):
         drawn = " ".join(f"{_x(bits, first, last):g},{_y(share / top):g}" for bits, share in points)
