@@ -20,6 +20,7 @@ from coverify.cli.verify import robustness_work
 from coverify.files import replace_file
 from coverify.report import CarriedRow, ChangeRow, Query, Result, Study, WidthRow, write_result
 from coverify.report.curve_plot import draw_charts
+from coverify.report.plain import plural
 from coverify.report.study_plot import widths_chart
 from coverify.report.verdict import Verdict
 from coverify.study.float_network import FloatNetwork
@@ -256,8 +257,8 @@ def _message(study: Study, n_open: int, contradicted: bool) -> str:
     if contradicted:
         return "the device computes other outputs than the reference on some witness"
     lost = sum(row.lost for row in study.changes)
-    said = f"{len(study.widths)} networks; {lost} times robust at a width and broken with more bits"
-    return said + (f"; {n_open} queries are open" if n_open else "")
+    said = f"{plural(len(study.widths), 'network')}; {plural(lost, 'time')} robust and broken with more bits"
+    return said + (f"; {plural(n_open, 'open query', 'open queries')}" if n_open else "")
 
 
 def not_deployed(asked: Asked, widths: Sequence[Width]) -> list[str]:

@@ -124,10 +124,12 @@ def compared(sources: Sequence[Source]) -> list[str]:
     if queries:
         decided = sum(query.verdict in ("HOLDS", "VIOLATED") for query in queries)
         engines = ", ".join(sorted({query.engine for query in queries})[:12])
+        real = sum(query.engine == "reals" for query in queries)
+        how = "of the reference" if not real else f"of the reference, {grouped(real)} on exact real numbers"
         said.append(
             f"{grouped(decided)} of {plural(len(queries), 'query', 'queries')} decided on the exact integers "
-            "of the reference "
-            f"(engine: {engines}); {plural(witnesses, 'witness file')}, {plural(proofs, 'certificate')}."
+            f"{how} (engine: {engines}); {plural(witnesses, 'witness file')}, "
+            f"{plural(proofs, 'certificate')}."
         )
     if radii:
         n_queries = sum(row.queries for row in radii)

@@ -155,7 +155,7 @@ def test_plots_and_report_are_written(done, folder):
         assert (folder / "run" / f"{name}.svg").read_text().startswith("<svg")
     assert coverify("report", folder / "run").code == 1  # counterexamples are in it
     page = (folder / "run" / "report.html").read_text()
-    assert "falsely vulnerable" in page and "false vulnerable" in page
+    assert "Falsely robust" in page and "false vulnerable" in page
 
 
 def test_the_same_command_asks_nothing_again_but_what_has_lost_its_evidence(done, folder):
