@@ -148,6 +148,7 @@ def compared(sources: Sequence[Source]) -> list[str]:
             f"{plural(sum(row.witness is not None for row in radii), 'witness file')}, "
             f"{plural(sum(row.certificate is not None for row in radii), 'certificate')}."
         )
+    said += [_repaired_sentence(source.result) for source in sources if source.result.repair is not None]
     gaps = _gaps(sources)
     if gaps:
         n_run = sum(row.on_device is not None for row in gaps)
@@ -163,6 +164,15 @@ def compared(sources: Sequence[Source]) -> list[str]:
             f"{plural(n_bytes, 'byte')} compared."
         )
     return said
+
+
+def _repaired_sentence(result: Result) -> str:
+    assert result.repair is not None
+    parts = " and ".join(
+        f"{plural(part.before.samples, 'input')} ({part.name})" for part in result.repair.parts
+    )
+    said = f"The float network's classes with the int8 network's, before and after, on {parts or 'inputs'}"
+    return said + (f"; the repaired network's tensors with {result.oracle.name}'s." if result.oracle else ".")
 
 
 def _compared_sentence(result: Result) -> str:
