@@ -69,7 +69,7 @@ def note_replays(folder: Path, same: Mapping[int, bool]) -> None:
     result = read_result(path)
     queries = [
         row.model_copy(update={"replay": "CONFIRMED" if same[row.index] else "REFUTED"})
-        if row.index in same and row.witness is not None
+        if row.index is not None and row.index in same and row.witness is not None
         else row
         for row in result.queries or ()
     ]
