@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from coverify.cli.campaign import How, carry_out
 from coverify.cli.outcome import Output, versions
-from coverify.cli.study_device import Trial, agreed
+from coverify.cli.study_device import Key, Trial, agreed, note_replays
 from coverify.cli.study_networks import Width
 from coverify.cli.study_options import Data, Options, prepared
 from coverify.cli.verify import robustness_work
 from coverify.files import replace_file
 from coverify.report import CarriedRow, ChangeRow, Query, Result, Study, WidthRow, write_result
 from coverify.report.curve_plot import draw_charts
+from coverify.report.plain import plural
 from coverify.report.study_plot import widths_chart
 from coverify.report.verdict import Verdict
 from coverify.study.float_network import FloatNetwork
@@ -214,6 +215,7 @@ def _on_device(
         xs = np.array([a.witnesses[i] for a in group for i in sorted(a.witnesses)]).reshape(len(keys), -1)
         trials += [Trial(answer.width, keys, xs) for answer in group]
     said = agreed(asked.options.device, trials, output)
+    note_own(deployed, said, asked.options.folder(output))
 
     def both(scheme: str, first: int, second: int, index: int) -> bool:
         """Do both networks give, on the device, the reference's output for the witness of the first?"""
@@ -240,12 +242,23 @@ def _on_device(
     return study.model_copy(update=found), wrong
 
 
+def note_own(
+    deployed: Sequence[Answered], said: Mapping[tuple[str, int], Mapping[Key, bool]], out: Path
+) -> None:
+    """Keep with each width's queries what the device said of its own counterexamples."""
+    for answer in deployed:
+        width = answer.width
+        by_key = said.get((width.scheme, width.bits), {})
+        same = {i: by_key[key] for i in answer.witnesses if (key := (width.scheme, width.bits, i)) in by_key}
+        note_replays(out / width.stem, same)
+
+
 def _message(study: Study, n_open: int, contradicted: bool) -> str:
     if contradicted:
         return "the device computes other outputs than the reference on some witness"
     lost = sum(row.lost for row in study.changes)
-    said = f"{len(study.widths)} networks; {lost} times robust at a width and broken with more bits"
-    return said + (f"; {n_open} queries are open" if n_open else "")
+    said = f"{plural(len(study.widths), 'network')}; {plural(lost, 'time')} robust and broken with more bits"
+    return said + (f"; {plural(n_open, 'open query', 'open queries')}" if n_open else "")
 
 
 def not_deployed(asked: Asked, widths: Sequence[Width]) -> list[str]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from coverify.cli.outcome import Output
 from coverify.cli.study_networks import PIXEL_ZERO, Width
 from coverify.conformance.foreign import ForeignRunner
 from coverify.conformance.stepping import Runner
+from coverify.report import read_result, write_result
 from coverify.verify.query import I64Array
 
 Key = tuple[str, int, int]
@@ -55,3 +57,20 @@ def agreed(url: str, trials: Sequence[Trial], output: Output) -> dict[tuple[str,
                 same[key] = bool(np.array_equal(got, want))
         found[trial.width.scheme, trial.width.bits] = same
     return found
+
+
+def note_replays(folder: Path, same: Mapping[int, bool]) -> None:
+    """Say in the result of a width's own queries what the device said of their counterexamples: input → is it
+    the reference's output?
+    """
+    path = folder / "verify.json"
+    if not same or not path.is_file():
+        return
+    result = read_result(path)
+    queries = [
+        row.model_copy(update={"replay": "CONFIRMED" if same[row.index] else "REFUTED"})
+        if row.index is not None and row.index in same and row.witness is not None
+        else row
+        for row in result.queries or ()
+    ]
+    write_result(path, result.model_copy(update={"queries": tuple(queries)}))

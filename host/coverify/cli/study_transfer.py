@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from coverify.cli.outcome import Output, versions
-from coverify.cli.study_bits import Answered, Asked, answered, not_deployed
+from coverify.cli.study_bits import Answered, Asked, answered, not_deployed, note_own
 from coverify.cli.study_device import Key, Trial, agreed
 from coverify.cli.study_float import NOT_COVERED, FloatAnswered, float_answers
 from coverify.cli.study_networks import Width
@@ -17,6 +17,7 @@ from coverify.cli.study_options import Data, prepared
 from coverify.errors import BadInput
 from coverify.report import ExampleRow, Result, Study, TransferRow
 from coverify.report.curve_plot import draw_charts
+from coverify.report.plain import plural
 from coverify.report.study_plot import transfer_charts
 from coverify.report.study_rows import Example
 from coverify.report.verdict import Verdict
@@ -87,8 +88,9 @@ def _message(study: Study, n_open: int, contradicted: bool) -> str:
     robust, vulnerable = (
         sum(getattr(row, name) for row in study.transfers) for name in ("false_robust", "false_vulnerable")
     )
-    said = f"{len(study.transfers)} networks; {robust} times falsely robust, {vulnerable} falsely vulnerable"
-    return said + (f"; {n_open} queries are open" if n_open else "")
+    said = f"{plural(len(study.transfers), 'network')}; {plural(robust, 'time')} falsely robust, "
+    said += f"{vulnerable} falsely vulnerable"
+    return said + (f"; {plural(n_open, 'open query', 'open queries')}" if n_open else "")
 
 
 def _compared(data: Data, real: FloatAnswered, answer: Answered) -> tuple[TransferRow, list[ExampleRow]]:
@@ -208,6 +210,7 @@ def _on_device(
         if xs:
             trials.append(Trial(width, list(xs), np.stack(list(xs.values()))))
     said = agreed(asked.options.device, trials, output) if trials else {}
+    note_own(deployed, said, asked.options.folder(output))
 
     def replayed(row: TransferRow) -> TransferRow:
         by_key = said.get((row.scheme, row.bits))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -23,10 +24,9 @@ class Cell:
     changed: float
 
     @property
-    def text(self) -> str:
-        """In percent, with the spread of several."""
-        spread = f" ({100 * self.least:.1f}–{100 * self.most:.1f})" if self.n > 1 else ""
-        return f"{100 * self.mean:.2f}{spread}"
+    def spread(self) -> str:
+        """Of several rankings, the least and the greatest, in percent."""
+        return f"{100 * self.least:.1f}–{100 * self.most:.1f}" if self.n > 1 else ""
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,8 @@ def _cell(rows: Sequence[GridRow], measure: Measure) -> Cell | None:
     return Cell(sum(shares) / n, min(shares), max(shares), n, sum(row.changed for row in rows) / n)
 
 
+_STEPS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+"""Between two ticks."""
 LEFT: Final = 64.0
 RIGHT: Final = 410.0
 TOP: Final = 12.0
@@ -123,14 +125,14 @@ def plot(table: Table) -> Plot:
     cells = [cell for _, row in table.rows for cell in row if cell is not None]
     low = min([table.before, *(cell.least for cell in cells)])
     high = max([table.before, *(cell.most for cell in cells)])
-    margin = max((high - low) * 0.08, 0.002)
-    low, high = low - margin, high + margin
+    step = next(step for step in _STEPS if high - low <= 3.5 * step)
+    low, high = math.floor(low / step) * step, math.ceil(high / step + 1e-9) * step
 
     def y(share: float) -> float:
         return round(BOTTOM - (share - low) / (high - low) * (BOTTOM - TOP), 1)
 
-    step = (RIGHT - LEFT) / max(1, len(table.counts) - 1)
-    xs = [round(LEFT + i * step, 1) for i in range(len(table.counts))]
+    apart = (RIGHT - LEFT) / max(1, len(table.counts) - 1)
+    xs = [round(LEFT + i * apart, 1) for i in range(len(table.counts))]
     lines, band = [], ""
     for name, row in table.rows:
         known = [(x, cell) for x, cell in zip(xs, row, strict=True) if cell is not None]
@@ -139,8 +141,7 @@ def plot(table: Table) -> Plot:
         if name == RANDOM:
             ends = [f"{x},{y(c.most)}" for x, c in known] + [f"{x},{y(c.least)}" for x, c in reversed(known)]
             band = " ".join(ends)
-    ticks = tuple(
-        (y(low + (high - low) * i / 4), f"{100 * (low + (high - low) * i / 4):.1f}") for i in range(5)
-    )
+    shares = [low + step * i for i in range(round((high - low) / step) + 1)]
+    ticks = tuple((y(share), f"{100 * share:.3g}") for share in shares)
     marks = tuple((x, str(n)) for x, n in zip(xs, table.counts, strict=True))
     return Plot(table.title, tuple(lines), band, y(table.before), ticks, marks)

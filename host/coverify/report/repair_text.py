@@ -23,7 +23,9 @@ def render_repair(repair: Repair, console: Console) -> None:
     for table in tables(repair):
         shown = aligned(plain(table.title), "metric", *map(str, table.counts))
         for name, row in table.rows:
-            shown.add_row(name, *("–" if cell is None else cell.text for cell in row))
+            shown.add_row(name, *("–" if cell is None else f"{100 * cell.mean:.2f}" for cell in row))
+            if any(cell is not None and cell.spread for cell in row):
+                shown.add_row("  least–most", *("–" if cell is None else cell.spread for cell in row))
         show_aligned(shown, console)
     _robustness(repair, console)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 from coverify.report.curve_plot import BOTTOM, DASHES, LEFT, RIGHT, TOP, Chart, Line, Mark
@@ -37,7 +38,7 @@ def gaps_chart(study: Study) -> Chart | None:
     if len(all_bits) < 2:
         return None
     first, last = all_bits[0], all_bits[-1]
-    top = max(row.at_most * (row.unit or 0.0) for row in rows) or 1.0
+    top = _rounded_up(max(row.at_most * (row.unit or 0.0) for row in rows))
     lines: list[Line] = []
     for scheme in dict.fromkeys(row.scheme for row in rows):
         group = sorted((row for row in rows if row.scheme == scheme), key=lambda row: row.bits)
@@ -51,7 +52,7 @@ def gaps_chart(study: Study) -> Chart | None:
             n = len(lines)
             lines.append(Line(plain(name, 60), points, DASHES[n % len(DASHES)], f"l{n % 8}", told))
     marks = tuple(Mark(_x(bits, first, last), str(bits)) for bits in all_bits)
-    shares = tuple(Mark(_y(k / 4), f"{top * k / 4:.2g}") for k in range(5))
+    shares = tuple(Mark(_y(k / 4), f"{top * k / 4:.3g}") for k in range(5))
     return Chart("Largest gap between copies", "bits", "gap of the score", marks, shares, (), tuple(lines))
 
 
@@ -96,7 +97,7 @@ def _transfer_chart(
         for scheme, rows in groups.items()
         for name, share in measures
     }
-    top = max(0.05, max(share for line in values.values() for _, share in line))
+    top = _rounded_up(max(0.04, *(share for line in values.values() for _, share in line)))
     lines = []
     for n, (name, points) in enumerate(values.items()):
         drawn = " ".join(f"{_x(bits, first, last):g},{_y(share / top):g}" for bits, share in points)
@@ -105,6 +106,14 @@ def _transfer_chart(
     marks = tuple(Mark(_x(bits, first, last), str(bits)) for bits in all_bits)
     shares = tuple(Mark(_y(k / 4), f"{100 * top * k / 4:.3g} %") for k in range(5))
     return Chart(f"{what}, ε = {study.eps}", "bits", y_name, marks, shares, (), tuple(lines))
+
+
+def _rounded_up(value: float) -> float:
+    """The next number whose quarters are round: an axis may end there."""
+    if value <= 0:
+        return 1.0
+    unit = 10.0 ** math.floor(math.log10(value))
+    return next((k * unit for k in (1, 2, 4, 6, 8) if k * unit >= value * (1 - 1e-9)), 10 * unit)
 
 
 def _share(count: int, total: int) -> float:

@@ -8,7 +8,7 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
-from coverify.report.plain import plain, seconds
+from coverify.report.plain import plain, plural, seconds
 from coverify.report.study_rows import ExampleRow, GapRow, Study
 from coverify.report.table import aligned, show_aligned
 
@@ -57,8 +57,8 @@ def _changes(study: Study, console: Console) -> None:
         return
     lost = sum(row.lost for row in rows)
     table = aligned(
-        f"Neighbouring widths: {lost} times robust and broken with more bits, "
-        f"{len(rows) - lost} times with fewer",
+        f"Neighbouring widths: {plural(lost, 'time')} robust and broken with more bits, "
+        f"{plural(len(rows) - lost, 'time')} with fewer",
         "network", "input", "robust at", "broken at", "class", "on the device",
     )  # fmt: skip
     for row in rows[:MAX_LINES]:

@@ -14,6 +14,7 @@ from coverify.report.merge import Source, overall, replay_of, replay_verdicts
 from coverify.report.plain import digest, grouped, plural
 from coverify.report.result import Result
 from coverify.report.rows import Query, Replay
+from coverify.report.study_rows import GapRow
 from coverify.report.verdict import MEANINGS, Verdict, severity, worst
 
 
@@ -96,6 +97,13 @@ def _verify(sources: Sequence[Source]) -> Step:
     if radii and not queries:
         verdict = worst(row.verdict for row in radii)
         return Step("Proof and counterexample", verdict, "largest radii", f"known of {_closed(radii)}")
+    gaps = _gaps(sources)
+    if gaps and not queries:
+        verdict = worst("OK" if row.closed else "UNKNOWN" for row in gaps)
+        known = sum(row.closed for row in gaps)
+        return Step(
+            "Proof and counterexample", verdict, "largest gaps", f"known of {known} of {len(gaps)} networks"
+        )
     if not queries:
         return Step("Proof or counterexample", None, "not asked", "no verification result")
     verdict = worst(query.verdict for query in queries)
@@ -108,6 +116,7 @@ def _replay(sources: Sequence[Source]) -> Step:
     known = replay_verdicts(sources)
     rows: list[Verdict] = [replay.verdict for replay in _replays(sources)]
     rows = rows or [found for query in _queries(sources) if (found := replay_of(query, known))]
+    rows = rows or [row.on_device for row in _gaps(sources) if row.on_device is not None]
     if not rows:
         return Step("Replay on the device", None, "not done", "no replay result")
     told = ", ".join(f"{grouped(n)} {verdict}" for verdict, n in Counter(rows).items())
@@ -124,10 +133,12 @@ def compared(sources: Sequence[Source]) -> list[str]:
     if queries:
         decided = sum(query.verdict in ("HOLDS", "VIOLATED") for query in queries)
         engines = ", ".join(sorted({query.engine for query in queries})[:12])
+        real = sum(query.engine == "reals" for query in queries)
+        how = "of the reference" if not real else f"of the reference, {grouped(real)} on exact real numbers"
         said.append(
             f"{grouped(decided)} of {plural(len(queries), 'query', 'queries')} decided on the exact integers "
-            "of the reference "
-            f"(engine: {engines}); {plural(witnesses, 'witness file')}, {plural(proofs, 'certificate')}."
+            f"{how} (engine: {engines}); {plural(witnesses, 'witness file')}, "
+            f"{plural(proofs, 'certificate')}."
         )
     if radii:
         n_queries = sum(row.queries for row in radii)
@@ -137,6 +148,15 @@ def compared(sources: Sequence[Source]) -> list[str]:
             f"{plural(sum(row.witness is not None for row in radii), 'witness file')}, "
             f"{plural(sum(row.certificate is not None for row in radii), 'certificate')}."
         )
+    said += [_repaired_sentence(source.result) for source in sources if source.result.repair is not None]
+    gaps = _gaps(sources)
+    if gaps:
+        n_run = sum(row.on_device is not None for row in gaps)
+        said.append(
+            f"The largest gap of {plural(len(gaps), 'network')} by splitting boxes and "
+            f"{plural(sum(row.queries for row in gaps), 'query', 'queries')} on the exact integers of the "
+            f"reference; the pairs of {n_run} of them run on a device."
+        )
     if replays:
         n_bytes = sum(row.bytes for replay in replays for row in replay.tensors)
         said.append(
@@ -144,6 +164,15 @@ def compared(sources: Sequence[Source]) -> list[str]:
             f"{plural(n_bytes, 'byte')} compared."
         )
     return said
+
+
+def _repaired_sentence(result: Result) -> str:
+    assert result.repair is not None
+    parts = " and ".join(
+        f"{plural(part.before.samples, 'input')} ({part.name})" for part in result.repair.parts
+    )
+    said = f"The float network's classes with the int8 network's, before and after, on {parts or 'inputs'}"
+    return said + (f"; the repaired network's tensors with {result.oracle.name}'s." if result.oracle else ".")
 
 
 def _compared_sentence(result: Result) -> str:
@@ -170,6 +199,11 @@ def _conforming(sources: Sequence[Source]) -> list[Source]:
     return [
         source for source in sources if source.result.verb in ("conform", "kernels") or source.result.tensors
     ]
+
+
+def _gaps(sources: Sequence[Source]) -> list[GapRow]:
+    """Of studies of fairness."""
+    return [row for source in sources if source.result.study for row in source.result.study.gaps]
 
 
 def _queries(sources: Sequence[Source]) -> list[Query]:

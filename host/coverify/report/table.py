@@ -79,6 +79,9 @@ def show_aligned(filled: Table, console: Console, folded: tuple[str, ...] = ()) 
             column.width = width
         filled.width = sum(least) + gaps
     console.print()
+    if filled.title is not None:  # by itself: it may be longer than the table is wide
+        console.print(filled.title)
+        filled.title = None
     console.print(filled, crop=False)
 
 

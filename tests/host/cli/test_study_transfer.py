@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -143,6 +145,9 @@ def test_every_false_verdict_is_an_example_and_the_device_confirms_what_it_runs(
     assert all((folder / "run" / e["witness"]).is_file() for e in study["examples"] if "witness" in e)
     for row in study["transfers"]:
         assert row.get("replayed") == row.get("replayed_same")
+    for bits in BITS:
+        queries = json.loads((folder / "run" / f"affine-b{bits}" / "verify.json").read_text())["queries"]
+        assert {q.get("replay") for q in queries if "witness" in q} == {"CONFIRMED"}
 
 
 def test_plots_and_report_are_written(done, folder):
@@ -150,7 +155,7 @@ def test_plots_and_report_are_written(done, folder):
         assert (folder / "run" / f"{name}.svg").read_text().startswith("<svg")
     assert coverify("report", folder / "run").code == 1  # counterexamples are in it
     page = (folder / "run" / "report.html").read_text()
-    assert "falsely vulnerable" in page and "false vulnerable" in page
+    assert "Falsely robust" in page and "false vulnerable" in page
 
 
 def test_the_same_command_asks_nothing_again_but_what_has_lost_its_evidence(done, folder):

@@ -116,7 +116,7 @@ def test_a_part_without_points_is_proved_empty():
     assert relaxation.least(np.array([1.0, -1.0]), Deadline.in_s(10)).least is not None
 
 
-def test_verdicts_are_those_of_z3_on_rationals():
+def test_verdicts_on_random_networks_are_those_of_z3_on_rationals():
     said: dict[tuple[Verdict, bool], int] = {}
     for seed in range(CASES):
         network, exact, ends, box = case(seed)

@@ -18,6 +18,7 @@ from coverify.study.reals.bound import Range, Region
 from coverify.study.reals.exact import ExactNetwork, F64Array
 from coverify.verify.deadline import Deadline, OutOfTime
 from coverify.verify.errors import CannotDecide
+from coverify.verify.query import I64Array
 
 FREE = float("inf")
 
@@ -58,26 +59,27 @@ class Relaxation:
         return slice(start + n, start + 2 * n)
 
     def _model(self, api: Any, network: ExactNetwork) -> Any:
-        rows: list[tuple[F64Array, F64Array, F64Array]] = []
-        n_columns = self._starts[-1]
+        """Per layer: its equations, h − z >= 0 (equal to 0 where the sign is +), and the chords."""
+        rows = _Rows()
         for i, sums in enumerate(self._root.sums):
             weights, bias = network.layers[i].floats
             n, start = self._sizes[i], self._starts[i]
-            block = np.zeros((n, n_columns))
-            block[:, self._columns(i)] = weights
-            unit = np.arange(n)
-            for offset, sign in ((0, -1.0), (2, 1.0), (3, -1.0)):
-                block[unit, start + offset * n + unit] = sign
-            rows.append((block, -bias, -bias))
-            over, chord = np.zeros((n, n_columns)), np.zeros((n, n_columns))
-            over[unit, start + n + unit], over[unit, start + unit] = 1.0, -1.0
+            z, h, slack = start + np.arange(n), start + n + np.arange(n), start + 2 * n + np.arange(n)
+            place = np.nonzero(weights)
+            read = place[1] + self._columns(i).start
+            rows.add(
+                [(place[0], read, weights[place])],
+                [(z, np.full(n, -1.0)), (slack, np.ones(n)), (slack + n, np.full(n, -1.0))],
+                (-bias, -bias),
+            )
+            rows.add(
+                [], [(h, np.ones(n)), (z, np.full(n, -1.0))], (np.zeros(n), np.where(sums.lo >= 0, 0.0, FREE))
+            )
             crossing = _crossing(sums)
-            wide = np.where(crossing, sums.hi - sums.lo, 1.0)
-            slope = np.where(crossing, sums.hi / wide, 0.0)
-            chord[unit, start + unit], chord[unit, start + n + unit] = slope, -1.0
-            rows.append((over, np.zeros(n), np.where(sums.lo >= 0, 0.0, FREE)))
-            rows.append((chord, np.where(crossing, slope * sums.lo, -FREE), np.full(n, FREE)))
-        return _program(api, n_columns, rows, *self._bounds(self._root))
+            slope = np.where(crossing, sums.hi / np.where(crossing, sums.hi - sums.lo, 1.0), 0.0)
+            least = np.where(crossing, slope * sums.lo, -FREE)
+            rows.add([], [(z, slope), (h, np.full(n, -1.0))], (least, np.full(n, FREE)))
+        return rows.program(api, self._starts[-1], *self._bounds(self._root))
 
     def _bounds(self, region: Region) -> tuple[F64Array, F64Array]:
         """The columns' bounds; slacks are 0."""
@@ -154,19 +156,42 @@ def _crossing(sums: Range) -> np.ndarray[Any, np.dtype[np.bool_]]:
     return open_signs
 
 
-def _program(
-    api: Any, n_columns: int, rows: list[tuple[F64Array, F64Array, F64Array]], lo: F64Array, hi: F64Array
-) -> Any:
-    """A linear program of dense rows, without costs."""
-    matrix = np.concatenate([block for block, _, _ in rows]) if rows else np.zeros((0, n_columns))
-    program = api.HighsLp()
-    program.num_col_, program.num_row_ = n_columns, len(matrix)
-    program.col_cost_ = np.zeros(n_columns)
-    program.col_lower_, program.col_upper_ = lo, hi
-    program.row_lower_ = np.concatenate([low for _, low, _ in rows]) if rows else np.zeros(0)
-    program.row_upper_ = np.concatenate([high for _, _, high in rows]) if rows else np.zeros(0)
-    program.a_matrix_.format_ = api.MatrixFormat.kRowwise
-    program.a_matrix_.start_ = np.concatenate([[0], np.cumsum((matrix != 0).sum(axis=1))])
-    program.a_matrix_.index_ = np.nonzero(matrix)[1]
-    program.a_matrix_.value_ = matrix[matrix != 0]
-    return program
+class _Rows:
+    """Sparse rows of a linear program without costs."""
+
+    def __init__(self) -> None:
+        self._entries: list[tuple[I64Array, I64Array, F64Array]] = []
+        self._bounds: list[tuple[F64Array, F64Array]] = []
+        self._n = 0
+
+    def add(
+        self,
+        entries: list[tuple[I64Array, I64Array, F64Array]],
+        diagonals: list[tuple[I64Array, F64Array]],
+        bounds: tuple[F64Array, F64Array],
+    ) -> None:
+        """As many rows as `bounds` (lower, upper) has. entries: (row among them, column, value); diagonals: a
+        column and a value for each of them.
+        """
+        numbers = np.arange(len(bounds[0]))
+        for row, column, value in [*entries, *((numbers, *diagonal) for diagonal in diagonals)]:
+            self._entries.append((self._n + row, column, value))
+        self._bounds.append(bounds)
+        self._n += len(numbers)
+
+    def program(self, api: Any, n_columns: int, lo: F64Array, hi: F64Array) -> Any:
+        """All of it, for HiGHS."""
+        empty = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
+        row, column, value = (np.concatenate([part[k] for part in (empty, *self._entries)]) for k in range(3))
+        order = np.lexsort((column, row))
+        program = api.HighsLp()
+        program.num_col_, program.num_row_ = n_columns, self._n
+        program.col_cost_ = np.zeros(n_columns)
+        program.col_lower_, program.col_upper_ = lo, hi
+        program.row_lower_ = np.concatenate([np.zeros(0), *(lower for lower, _ in self._bounds)])
+        program.row_upper_ = np.concatenate([np.zeros(0), *(upper for _, upper in self._bounds)])
+        program.a_matrix_.format_ = api.MatrixFormat.kRowwise
+        counts = np.bincount(row.astype(np.int64), minlength=self._n)
+        program.a_matrix_.start_ = np.concatenate([[0], np.cumsum(counts)])
+        program.a_matrix_.index_, program.a_matrix_.value_ = column[order], value[order]
+        return program
