@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from coverify.cli.campaign import How, carry_out
+from coverify.cli.campaign import How
 from coverify.cli.outcome import Output, versions
 from coverify.cli.study_device import Key, Trial, agreed, note_replays
 from coverify.cli.study_networks import Width
-from coverify.cli.study_options import Data, Options, prepared
+from coverify.cli.study_options import Data, Options, decided, prepared
 from coverify.cli.verify import robustness_work
 from coverify.files import replace_file
-from coverify.report import CarriedRow, ChangeRow, Query, Result, Study, WidthRow, write_result
+from coverify.report import CarriedRow, ChangeRow, Query, Result, Study, WidthRow
 from coverify.report.curve_plot import draw_charts
 from coverify.report.plain import plural
 from coverify.report.study_plot import widths_chart
@@ -52,7 +52,7 @@ class Answered:
 
 
 def studied(asked: Asked, output: Output) -> Result:
-    """The whole study.  Raises BadInput, Interrupted."""
+    """The whole study.  Raises BadInput, KeyboardInterrupt."""
     out = asked.options.folder(output)
     data, original, widths = prepared(asked.options, out)
     answers = [answered(asked, data, width, out) for width in widths]
@@ -88,8 +88,7 @@ def answered(asked: Asked, data: Data, width: Width, out: Path) -> Answered:
         index = ",".join(map(str, tried))
         work = robustness_work(width.path, "tflm", inputs, index, asked.eps, folder, options.seed)
         how = How(options.engine, options.timeout_s, options.seed, options.jobs, fresh=options.fresh)
-        result = carry_out(work, how, Output(None, folder))
-        write_result(folder, result)
+        result = decided(work, how, folder)
         rows = [row for row in result.queries or () if row.index in standings and row.eps == asked.eps]
     witnesses, files = {}, {}
     for query in rows:

@@ -11,14 +11,14 @@ import numpy as np
 
 from coverify.campaign.inquiry import Question
 from coverify.campaign.pool import Task
-from coverify.cli.campaign import How, Work, carry_out
-from coverify.cli.outcome import Output, versions
+from coverify.cli.campaign import How, Work
+from coverify.cli.outcome import versions
 from coverify.cli.study_networks import input_range
-from coverify.cli.study_options import Data, Options
+from coverify.cli.study_options import Data, Options, decided
 from coverify.errors import BadInput
 from coverify.files import replace_file
 from coverify.inputs import read_point
-from coverify.report import ModelRef, Query, RealRow, Result, write_result
+from coverify.report import ModelRef, Query, RealRow, Result
 from coverify.study.float_network import TOP_CODE, FloatNetwork
 from coverify.study.reals.decide import RealBox
 from coverify.study.reals.decider import ENGINE, Decider, RealOutcome, breaks
@@ -60,7 +60,7 @@ class _RealSolver(Decider):
 
 
 def float_answers(options: Options, eps: int, data: Data, out: Path) -> FloatAnswered:
-    """Ask the float network about every input that it classifies correctly.  Raises Interrupted, BadInput."""
+    """Ask the float network about every input that it classifies correctly.  Raises BadInput."""
     path = options.models[0]
     ends = input_range(options.input_range)
     network = ExactNetwork.of(FloatNetwork.read(path), *ends)
@@ -73,8 +73,7 @@ def float_answers(options: Options, eps: int, data: Data, out: Path) -> FloatAns
         ref = options.original(FloatNetwork.read(path))
         assert ref is not None
         work = _work(network, ref, data, right, eps, options, folder)
-        result = carry_out(work, _how(options), Output(None, folder))
-        write_result(folder, result)
+        result = decided(work, _how(options), folder)
         rows = [row for row in result.queries or () if row.index in standings and row.eps == eps]
     points, files = {}, {}
     for row in rows:

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
+from coverify.cli.campaign import How, Work, carry_out
 from coverify.cli.network import read_network
-from coverify.cli.outcome import Output
+from coverify.cli.outcome import Interrupted, Output
 from coverify.cli.samples import parse_indices
 from coverify.cli.study_networks import Width, float_network, given, quantized, single_float
 from coverify.errors import BadInput
 from coverify.inputs import Pixels, read_pixels
-from coverify.report import ModelRef
+from coverify.report import ModelRef, Result, write_result
 from coverify.study.float_network import FloatNetwork
 from coverify.verify.query import I64Array
 
@@ -95,3 +96,17 @@ def _pixels(path: Path, n_input: int | None, models: Sequence[Path]) -> Pixels:
     if n_input is None:
         n_input = read_network(models[0], "tflm").program.n_input
     return read_pixels(path, n_input)
+
+
+def decided(work: Work, how: How, folder: Path) -> Result:
+    """The result of one network's queries, kept in its folder, also where Ctrl-C ends them.
+
+    Raises KeyboardInterrupt: what is known of one network is not the study's result.
+    """
+    try:
+        result = carry_out(work, how, Output(None, folder))
+    except Interrupted as stop:
+        write_result(folder, stop.result)
+        raise KeyboardInterrupt from None
+    write_result(folder, result)
+    return result

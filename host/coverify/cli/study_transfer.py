@@ -40,7 +40,7 @@ class _Tried:
 
 
 def studied(asked: Asked, output: Output) -> Result:
-    """The whole study.  Raises BadInput, Interrupted."""
+    """The whole study.  Raises BadInput, KeyboardInterrupt."""
     options = asked.options
     out = options.folder(output)
     data, original, widths = prepared(options, out)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from command import coverify
 from coverify.study.float_network import FloatLayer, FloatNetwork
+from coverify.verify.deadline import Deadline
 from coverify.verify.witness import Witness
 from fixed_point_networks import outputs, points
 from oracle import Tflm, shared
@@ -156,6 +164,38 @@ def test_a_study_without_any_counterexample_has_nothing_to_run_on_the_device(fol
     assert (done.code, done.result["verdict"]) == (0, "OK")
     (row,) = done.result["study"]["widths"]
     assert row["robust"] + row["wrong"] == N and not row["broken"]
+
+
+def test_ctrl_c_leaves_what_is_known_with_its_network_and_the_same_command_goes_on(folder, tmp_path):
+    command = [
+        sys.executable, "-m", "coverify", "study", "bits", str(folder / "float.npz"), "--inputs",
+        str(folder / "x.npz"), "--eps", "2", "--bits", "8", "--scheme", "fixed", "--engine", "z3",
+        "--jobs", "1", "--out", str(tmp_path),
+    ]  # fmt: skip
+    journal = tmp_path / "fixed-b8" / "journal.sqlite"
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as study:
+        deadline = Deadline.in_s(120)
+        while not answered(journal) and study.poll() is None:
+            deadline.check()
+            time.sleep(0.02)
+        study.send_signal(signal.SIGINT)
+        assert study.wait(60) in (130, 0)  # 0: it was quicker
+    assert not (tmp_path / "verify.json").exists()
+    kept = answered(journal)
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert done.returncode == 0
+    assert answered(journal)[: len(kept)] == kept
+
+
+def answered(journal: Path) -> list[tuple[int, str]]:
+    """The answers in a journal, by input."""
+    if not journal.exists():
+        return []
+    try:
+        with contextlib.closing(sqlite3.connect(f"{journal.as_uri()}?mode=ro", uri=True)) as connection:
+            return connection.execute("SELECT sample, digest FROM answers ORDER BY number").fetchall()
+    except sqlite3.OperationalError:  # its tables are being made
+        return []
 
 
 @pytest.mark.parametrize(
