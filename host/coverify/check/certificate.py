@@ -53,7 +53,8 @@ def check(path: Path | str, budget: int = BUDGET) -> Claim:
     except Rejected:
         raise
     except Exception as err:  # whatever a parser or numpy says of a damaged file: it proves nothing
-        raise Rejected(f"the file is damaged: {type(err).__name__}: {str(err)[:200]}") from err
+        said = f"there is no {err}" if isinstance(err, KeyError) else str(err) or type(err).__name__
+        raise Rejected(f"this is no certificate, or a damaged one: {said[:200]}") from err
 
 
 def unpacked(data: bytes) -> dict[str, bytes]:
@@ -94,7 +95,10 @@ def array(data: bytes) -> Ints:
 def _checked(members: dict[str, bytes], budget: int) -> Claim:
     document = json.loads(members.pop("certificate.json"))
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in members.items()}
-    need((document["schema"], document["files"]) == (SCHEMA, digests), "other members than it was made of")
+    need(
+        (document["schema"], document["files"]) == (SCHEMA, digests),
+        "another schema, or other members than it was made of",
+    )
     name, profile, label, evidence = (document[key] for key in ("model", "profile", "label", "evidence"))
     net = network(members.pop(name), profile)
     arrays = arrays_of(members)
