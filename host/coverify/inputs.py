@@ -87,6 +87,21 @@ def read_point(path: Path, n_input: int) -> NDArray[np.float64]:
     return x.astype(np.float64)
 
 
+def read_flat(path: Path | str) -> tuple[NDArray[np.generic], NDArray[np.int64] | None]:
+    """The codes (int8) or pixels (uint8) of a file about no network in particular: x [N, n], and y where it
+    has labels.  Raises BadInput.
+    """
+    path = Path(path)
+    arrays = _arrays(path)
+    x = arrays.get("x")
+    if x is None:
+        raise BadInput(f"{path}: there is no array x")
+    if x.dtype not in (np.int8, np.uint8) or x.ndim < 2 or not x.size:
+        raise BadInput(f"{path}: x is {x.dtype} {list(x.shape)}; it must hold N inputs, int8 or uint8")
+    y = arrays.get("y")
+    return x.reshape(len(x), -1), None if y is None else _labels(path, y, len(x))
+
+
 def _arrays(path: Path) -> dict[str, NDArray[np.generic]]:
     """The arrays x and y, where the file has them."""
     try:

@@ -53,7 +53,8 @@ def check(path: Path | str, budget: int = BUDGET) -> Claim:
     except Rejected:
         raise
     except Exception as err:  # whatever a parser or numpy says of a damaged file: it proves nothing
-        raise Rejected(f"the file is damaged: {type(err).__name__}: {str(err)[:200]}") from err
+        said = f"there is no {err}" if isinstance(err, KeyError) else str(err) or type(err).__name__
+        raise Rejected(f"this is no certificate, or a damaged one: {said[:200]}") from err
 
 
 def unpacked(data: bytes) -> dict[str, bytes]:
@@ -62,12 +63,22 @@ def unpacked(data: bytes) -> dict[str, bytes]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         infos = archive.infolist()
         need(sum(i.file_size for i in infos) <= MAX_UNPACKED, "the members are too large")
-        known = all(i.compress_type in (0, 8) and not i.flag_bits & 1 for i in infos)
-        need(
-            known and len({i.filename for i in infos}) == len(infos),
-            "compression, or a name that occurs twice",
-        )
-        return {i.filename: archive.read(i) for i in infos}
+        need(all(i.compress_type in (0, 8) and not i.flag_bits & 1 for i in infos), "a compression")
+        need(len({i.filename for i in infos}) == len(infos), "a name that occurs twice")
+        # not read(i), which unpacks what is there before it cuts it to the size that the archive says
+        return {i.filename: archive.open(i).read(i.file_size + 1) for i in infos}
+
+
+def arrays_of(members: dict[str, bytes]) -> dict[str, Ints]:
+    """The arrays of an archive, by name."""
+    need(all(name.endswith(".npy") for name in members), "other members than arrays")
+    return {name[:-4]: array(data) for name, data in members.items()}
+
+
+def wide(values: Ints) -> Ints:
+    """As int64."""
+    need(values.size <= 4 * CELLS, "an array that is too long")
+    return values.astype(np.int64)
 
 
 def array(data: bytes) -> Ints:
@@ -84,11 +95,14 @@ def array(data: bytes) -> Ints:
 def _checked(members: dict[str, bytes], budget: int) -> Claim:
     document = json.loads(members.pop("certificate.json"))
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in members.items()}
-    need((document["schema"], document["files"]) == (SCHEMA, digests), "other members than it was made of")
+    need(
+        (document["schema"], document["files"]) == (SCHEMA, digests),
+        "another schema, or other members than it was made of",
+    )
     name, profile, label, evidence = (document[key] for key in ("model", "profile", "label", "evidence"))
     net = network(members.pop(name), profile)
-    arrays = {key.removesuffix(".npy"): array(data) for key, data in members.items()}
-    take: Callable[[str], Ints] = lambda key: arrays.pop(key).astype(np.int64)  # noqa: E731
+    arrays = arrays_of(members)
+    take: Callable[[str], Ints] = lambda key: wide(arrays.pop(key))  # noqa: E731
     lo, hi = take("lo"), take("hi")
     need(lo.shape == hi.shape == net.domain[0].shape and np.all(lo <= hi), "a box of another form")
     need(np.all((net.domain[0] <= lo) & (hi <= net.domain[1])), "a box beyond the inputs' range")
@@ -117,19 +131,22 @@ def _checked(members: dict[str, bytes], budget: int) -> Claim:
 
 def _cases(arrays: dict[str, Ints], n: int) -> Cases:
     """Taken out of the arrays: cases [c, 6]: (bound, case), weights [q, 2 + n]: (bound, d, weights)."""
-    none = {"cases": np.zeros((0, 6)), "weights": np.zeros((0, 2 + n))}
-    cases, weights = (arrays.pop(key, empty).astype(np.int64) for key, empty in none.items())
+    none = {"cases": np.zeros((0, 6), np.int64), "weights": np.zeros((0, 2 + n), np.int64)}
+    cases, weights = (wide(arrays.pop(key, empty)) for key, empty in none.items())
     need(cases.shape[1:] == (6,) and weights.shape[1:] == (2 + n,), "cases of another form")
-    need(set(cases[:, 0].tolist()) == set(weights[:, 0].tolist()), "cases without weights")
-    return {int(w[0]): (cases[cases[:, 0] == w[0], 1:].T, int(w[1]), w[2:]) for w in weights}
+    cases = cases[np.argsort(cases[:, 0], kind="stable")]
+    bounds, first = np.unique(cases[:, 0], return_index=True)
+    need(set(bounds.tolist()) == set(weights[:, 0].tolist()), "cases without weights")
+    of = dict(zip(bounds.tolist(), np.split(cases[:, 1:], first[1:]), strict=False))
+    return {int(w[0]): (of[int(w[0])].T, int(w[1]), w[2:]) for w in weights}
 
 
 def network(content: bytes, profile: str) -> Network:
     """The network of a member."""
     if profile == "fixed-point":
-        arrays = unpacked(content)
-        need(all(name.endswith(".npy") for name in arrays), "a fixed-point network of other members")
-        return fixed_point({name[:-4]: array(data).astype(np.int64) for name, data in arrays.items()})
+        arrays = arrays_of(unpacked(content))
+        need(sum(values.size for values in arrays.values()) <= 1 << 25, "a network of too many products")
+        return fixed_point({name: wide(values) for name, values in arrays.items()})
     need(profile in PROFILES, f"the checker does not know the profile {str(profile)[:40]!r}")
     return Reader(content, profile).network
 
@@ -140,6 +157,7 @@ def label_stays(n: int, label: int, least: int = 1, greatest: int = 1) -> tuple[
     A later index must push the label out of the ties; an earlier one need only tie with the greatest. Of a
     softmax's inputs x, those tie that are less than `least`..`greatest` below the top.
     """
+    need(n * n <= CELLS, "a label of too many")
     c, d = np.eye(n, dtype=np.int64), np.full(n, least - 1)
     c[:, label] -= 1
     d[:label], d[label] = min(least, 1 - greatest) - 1, 0
@@ -154,7 +172,7 @@ def within(products: int, budget: int) -> None:
 def enumerate_box(net: Network, lo: Ints, hi: Ints, budget: int, c: Ints, d: Ints) -> None:
     """Run every point of the box, in mixed-radix order: do all outputs keep c · y <= d?"""
     sizes = (hi - lo + 1).tolist()
-    total, cost = math.prod(sizes), net.cost + len(lo)
+    total, cost = math.prod(sizes), net.cost + len(lo) + c.size
     within(total * cost, budget)
     batch = max(1, CELLS // cost)
     for start in range(0, total, batch):

@@ -53,9 +53,7 @@ class Tensor:
         self.shape, self.type, self.wire = tuple(map(int, t.get(0, "[i", ()))), t.get(1, "b"), -1
         self.size, q = math.prod(self.shape), t.get(4, "T", None)
         need(all(n > 0 for n in self.shape) and self.size <= 1 << 24, "a tensor's shape")
-        need(
-            not t.get(5, "B") and not t.get(6, "T") and not (q and q.get(4, "B")), "a tensor of another kind"
-        )
+        need(not t.get(5, "B") and not t.get(6, "T") and not (q and q.get(4, "B")), "a tensor's kind")
         self.scales: list[float] = list(map(float, q.get(2, "[f", ()))) if q else []
         self.zeros: list[int] = list(map(int, q.get(3, "[q", ()))) if q else []
         known = all(0 < s < math.inf for s in self.scales) and all(abs(z) <= 1 << 31 for z in self.zeros)
@@ -160,7 +158,8 @@ class Reader:
     def dense(self, ins: list[Any], out: Tensor, act: int, shuffled: int) -> None:
         self.afford(ins[1].size)
         weights = ins[1].values() - (ins[1].zeros[0] if len(ins[1].scales) == 1 else 0)
-        need(weights.shape == (out.shape[-1], ins[0].size) and not shuffled, "the shapes")
+        one = out.size == out.shape[-1] == len(weights) and weights.shape[1:] == (ins[0].size,)
+        need(one and not shuffled, "several rows, or other shapes, or shuffled weights")
         self.weighted(ins, out, act, len(weights), weights, None)
 
     def columns(self, x: Tensor, out: Tensor, pad: int, each: int, per_group: int, *axes: Any) -> Ints:

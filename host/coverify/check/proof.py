@@ -44,10 +44,11 @@ class Proof:
 
     def products(self, script: Ints) -> int:
         """At most how many multiply-adds a script takes, as a Python integer."""
-        passes = 4 * len(script) + sum(max(n, 0) for op, _, n, _ in script.tolist() if op == TIGHTEN)
+        counts = script[script[:, 0] == TIGHTEN, 2].tolist()
+        passes = 4 * (len(script) + len(self.c)) + sum(max(n, 0) for n in counts)
         m = max((len(case[0][0]) for case in self.cases.values()), default=0)
         squares = m * (self.net.cost + self.root[0].size * m + m * m)
-        return max(passes, 1) * (self.net.cost + squares + 10_000 * len(self.net.steps))
+        return passes * (self.net.cost + squares + 10_000 * len(self.net.steps))
 
     def run(self, script: Ints) -> None:
         """Rejected unless the script shows every row that the root's boxes do not."""
@@ -95,11 +96,12 @@ class Proof:
     def above(self, boxes: list[Ints]) -> bool:
         """Narrow the last wire to where the row fails, and what its stairs read to where they give that.
 
-        Is anything left?  z[j] is at most its upper end, so that no element costs it more than that.
+        Is anything left?  No element may cost z[j] more than what the others at their best leave of it: its
+        upper end by this interval, not one that was shown of it.
         """
-        step, c, (lo, hi) = self.net.steps[-2], self.c[self.j], boxes[-2]
+        (*_, step, claim), c, (lo, hi) = self.net.steps, self.c[self.j], boxes[-2]
         i = np.flatnonzero(c)
-        room = boxes[-1][1, self.j] // np.abs(c[i])
+        room = claim.interval(boxes)[1, self.j] // np.abs(c[i])
         lo[i] = np.maximum(lo[i], np.where(c[i] > 0, hi[i] - room, lo[i]))
         hi[i] = np.minimum(hi[i], np.where(c[i] < 0, lo[i] + room, hi[i]))
         if not isinstance(step, Pieces) or np.any(np.diff(step.values) < 0):

@@ -3,28 +3,59 @@
 from __future__ import annotations
 
 import hashlib
+import math
+import re
 import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
-from numpy.typing import NDArray
 
 from coverify.check import BUDGET, Claim, Rejected, check
-from coverify.cli.outcome import JsonOption, OutOption, Output, run_verb, versions
+from coverify.cli.claim import Place, Samples, box, said, shown
+from coverify.cli.outcome import (
+    Bar,
+    Interrupted,
+    JsonOption,
+    OutOption,
+    Output,
+    plain_text,
+    progress_bar,
+    run_verb,
+    versions,
+)
 from coverify.errors import BadInput
+from coverify.report import ModelRef, Result, worst
 from coverify.report import Query as QueryRow
-from coverify.report import Result, worst
 
-_MESSAGE = 900
+_MESSAGE = 1800
+_NOTE = 1500
+MAX_FILES = 100_000
+NAMES = "certificate*.zip"
 
 
 def check_verb(
     certificates: Annotated[
         list[Path],
-        typer.Argument(metavar="CERTIFICATE…", help="Certificate files (.zip).", show_default=False),
+        typer.Argument(
+            metavar="CERTIFICATE|DIR…",
+            help=f"Certificate files (.zip), or folders of them ({NAMES}).",
+            show_default=False,
+        ),
     ],
+    model: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The network that they must be about (.tflite, .npz): its bytes."),
+    ] = None,
+    inputs: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="X.npz", help="The inputs that they must be about: which of them, how far around."
+        ),
+    ] = None,
     budget: Annotated[
         float,
         typer.Option(min=1, help="Most multiply-adds for a certificate; counted before they are made."),
@@ -35,68 +66,158 @@ def check_verb(
     """Check each CERTIFICATE by exact integer arithmetic that shares no code with what made it.
 
     HOLDS (exit 0): what every certificate claims is true; the claims are printed: the network's digest, the
-    box's digest, the label or the relation of the outputs. UNKNOWN (4): one is damaged, proves nothing, or
-    needs more than the --budget; nothing follows from it.
+    box's digest, the label or the relation of the outputs. UNKNOWN (4): one is no certificate or a damaged
+    one, proves nothing, needs more than the --budget, or is about another network or other inputs than those
+    given; nothing follows from it. A file that is not there or cannot be read: exit 2.
 
-    Example: coverify check out/certificate-3-eps4.zip
+    --model net.tflite --inputs test.npz confirm what a claim is about: this network, and every input within
+    so many codes of input i of that file. Without them, compare the digests yourself.
+
+    Example: coverify check out --model net.tflite --inputs test.npz
     """
+    output = Output(json, out)
 
     def body() -> Result:
-        missing = [path for path in certificates if not path.is_file()]
-        if missing:
-            raise BadInput(f"{missing[0]}: there is no such file")
-        rows = [_row(path, int(min(budget, 1e18))) for path in certificates]
-        return Result(
-            verb="check",
-            verdict=worst(row.verdict for row in rows),
-            message=_claims(rows),
-            queries=tuple(rows),
-            not_covered=("inputs outside the boxes of the claims",),
-            versions=versions(),
-        )
+        if math.isnan(budget):
+            raise BadInput("--budget nan: a number of multiply-adds")
+        files = _files(certificates)
+        subject = _Subject.read(model, inputs)
+        rows: list[QueryRow] = []
+        try:
+            with progress_bar(output) as progress:
+                bar = Bar(progress, "certificates")
+                for path in files:
+                    bar(len(rows), len(files))
+                    rows.append(_row(path, int(min(budget, 1e18)), subject))
+        except KeyboardInterrupt:
+            if rows:
+                raise Interrupted(_result(rows, len(files), subject)) from None
+            raise
+        return _result(rows, len(files), subject)
 
-    run_verb("check", Output(json, out), body)
-
-
-def _claims(rows: list[QueryRow]) -> str:
-    """How many are accepted, and what is claimed as far as a message reaches; the JSON has every claim."""
-    accepted = sum(row.verdict == "HOLDS" for row in rows)
-    said = f"{accepted} of {len(rows)} certificate{'s' if len(rows) > 1 else ''} accepted"
-    text = "\n".join([said, *(f"{row.certificate}: {row.note}" for row in rows)])
-    return text if len(text) <= _MESSAGE else f"{text[: _MESSAGE - 60]}… (every claim: --json FILE)"
+    run_verb("check", output, body)
 
 
-def _said(claim: Claim) -> str:
-    """The claim in words."""
-    gives = f"label {claim.label} (first greatest output)"
-    if claim.relation is not None:
-        gives = f"outputs y with c · y <= d, relation {_digest(*claim.relation)}"
-    free = int((claim.lo < claim.hi).sum())
-    box = f"box {_digest(claim.lo, claim.hi)} ({free} of {len(claim.lo)} inputs vary)"
-    return (
-        f"for every integer x in {box} the network {claim.model} under profile {claim.profile} gives {gives}"
+@dataclass(frozen=True, eq=False)
+class _Subject:
+    """What the claims must be about, as far as it is said."""
+
+    model: ModelRef | None
+    samples: Samples | None
+
+    @staticmethod
+    def read(model: Path | None, inputs: Path | None) -> _Subject:
+        """Raises BadInput, OSError."""
+        ref = None
+        if model is not None:
+            ref = ModelRef(file=plain_text(model.name), sha256=hashlib.sha256(model.read_bytes()).hexdigest())
+        return _Subject(ref, None if inputs is None else Samples.read(inputs))
+
+    def other(self, claim: Claim) -> str | None:
+        """Why a claim is about another network."""
+        if self.model is None or self.model.sha256 == claim.model:
+            return None
+        return f"it proves something of another network ({claim.model}) than {self.model.file}"
+
+
+def _files(given: Sequence[Path]) -> list[Path]:
+    """The files, and those of the folders, in the order of their numbers.  Raises BadInput, OSError."""
+    found: list[Path] = []
+    for path in given:
+        within = sorted((p for p in path.glob(NAMES) if p.is_file()), key=_order) if path.is_dir() else [path]
+        if not within:
+            raise BadInput(f"{path}: there is no {NAMES} in this folder")
+        found += within
+    if len(found) > MAX_FILES:
+        raise BadInput(f"{len(found)} certificates: at most {MAX_FILES} at once")
+    for path in found:
+        if not path.is_file():
+            raise BadInput(f"{path}: there is no such file")
+        path.open("rb").close()
+    return found
+
+
+def _order(path: Path) -> list[tuple[int, str]]:
+    """certificate-9 before certificate-10."""
+    return [
+        (int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d{1,18})", path.name)
+    ]
+
+
+def _result(rows: list[QueryRow], n: int, subject: _Subject) -> Result:
+    return Result(
+        verb="check",
+        verdict=worst(row.verdict for row in rows) if len(rows) == n else "UNKNOWN",
+        message=_message(rows, n, n > 1 and subject.model is not None and subject.samples is not None),
+        model=subject.model,
+        queries=tuple(rows),
+        not_covered=("inputs outside the boxes of the claims",),
+        versions=versions(),
     )
 
 
-def _digest(*arrays: NDArray[np.int64]) -> str:
-    """SHA-256 of little-endian int64."""
-    return hashlib.sha256(b"".join(a.astype("<i8").tobytes() for a in arrays)).hexdigest()
+def _message(rows: list[QueryRow], n: int, known: bool) -> str:
+    """How many are accepted, those that are not, and as many claims as a message holds.
+
+    known: of which network and inputs they are was confirmed; the table then says what is claimed.
+    """
+    accepted = sum(map(_proved, rows))
+    lines = [f"{accepted} of {n} certificate{'s' if n > 1 else ''} accepted"]
+    if len(rows) < n:
+        lines[0] += f", {n - len(rows)} not looked at"
+    radii = Counter(row.eps for row in rows if _proved(row) and row.eps is not None)
+    if len(rows) > 1 and radii:
+        lines[0] += "; " + ", ".join(f"{k} of radius {eps}" for eps, k in sorted(radii.items()))
+    left = _MESSAGE
+    ordered = sorted((row for row in rows if not (known and _proved(row))), key=_proved)
+    for number, row in enumerate(ordered):
+        line = f"{row.certificate}: {row.note}"
+        left -= len(line)
+        if left < 0 and number:
+            lines.append(f"… {len(ordered) - number} more: --json FILE has every claim")
+            break
+        lines.append(line)
+    return "\n".join(lines)
 
 
-def _row(path: Path, budget: int) -> QueryRow:
+def _proved(row: QueryRow) -> bool:
+    return row.verdict == "HOLDS"
+
+
+def _row(path: Path, budget: int, subject: _Subject) -> QueryRow:
     start = time.monotonic()
+    claim, place, label = None, None, None
     try:
-        accepted = check(path, budget)
-        claim: Claim | None = accepted
-        note = _said(accepted)
+        claim = check(path, budget)
+        note = said(claim)
+        label = claim.label
+        other = subject.other(claim)
+        found = None if subject.samples is None or other else subject.samples.place(claim)
+        if isinstance(found, str):
+            other = f"it proves something of a box {found}"
+        place = found if isinstance(found, Place) else None
+        if other:
+            claim, note = None, f"{other}: {note}"
+        elif place is not None and subject.samples is not None:
+            note = f"{_confirmed(claim, place, subject.samples)}: {note}"
     except Rejected as err:
-        claim, note = None, f"rejected: {err}"
+        note = f"rejected: {err}"
     return QueryRow(
+        index=place.indices[0] if claim and place else None,
+        eps=place.reach if claim and place and place.whole else None,
         verdict="HOLDS" if claim else "UNKNOWN",
         engine="check",
         time_s=time.monotonic() - start,
-        certificate=path.name,
-        label=claim.label if claim else None,
-        note=note[:1000],
+        certificate=plain_text(path.name),
+        label=label,
+        property=f"{shown(claim)} on {place or box(claim)}"[:_NOTE] if claim else None,
+        note=plain_text(note)[:_NOTE],
         proof=f"certificate by {claim.evidence}, {claim.steps} steps" if claim else None,
     )
+
+
+def _confirmed(claim: Claim, place: Place, samples: Samples) -> str:
+    """The claim in terms of the file."""
+    text = f"{shown(claim)} for {place} of {samples.name}"
+    given = None if samples.y is None or claim.label is None else int(samples.y[place.indices[0]])
+    return text if given in (None, claim.label) else f"{text} (whose label there is {given})"

@@ -1,55 +1,163 @@
 """`verify` writes certificates that `check` accepts; a damaged one is never taken for a proof."""
 
 import hashlib
+import io
+import json
+import zipfile
+
+import numpy as np
+import pytest
 
 from command import coverify
+from coverify.check import Claim
+from coverify.cli.claim import Samples, shown
 from oracle import ROOT
 
 NETWORK = ROOT / "firmware_models" / "networks" / "digits_mlp.tflite"
 INPUTS = NETWORK.with_suffix(".npz")
 
 
-def verified(folder):
+@pytest.fixture(scope="module")
+def proof(tmp_path_factory):
+    """What `verify` wrote of input 0, eps 1."""
+    folder = tmp_path_factory.mktemp("verified")
     done = coverify(
         "verify", NETWORK, "--eps", 1, "--inputs", INPUTS, "--index", 0, "--engine", "bab", "--out", folder,
         "--json", "-",
     )  # fmt: skip
     assert done.code == 0, done.stderr
-    return folder / done.result["queries"][0]["certificate"]
+    return (folder / done.result["queries"][0]["certificate"]).read_bytes()
 
 
-def test_a_certificate_of_verify_is_accepted_and_its_claim_is_printed(tmp_path):
-    done = coverify("check", verified(tmp_path))
+@pytest.fixture
+def verified(proof, tmp_path):
+    path = tmp_path / "certificate-0-eps1.zip"
+    path.write_bytes(proof)
+    return path
+
+
+def test_a_certificate_of_verify_is_accepted_and_its_claim_is_printed(verified):
+    done = coverify("check", verified)
     assert done.code == 0
     assert hashlib.sha256(NETWORK.read_bytes()).hexdigest() in "".join(done.stdout.split())
 
 
-def test_a_damaged_certificate_is_no_proof(tmp_path):
-    path = verified(tmp_path)
-    data = bytearray(path.read_bytes())
+def test_a_damaged_certificate_is_no_proof(verified):
+    data = bytearray(verified.read_bytes())
     data[len(data) // 2] ^= 1
-    path.write_bytes(data)
-    done = coverify("check", path, "--json", "-")
+    verified.write_bytes(data)
+    done = coverify("check", verified, "--json", "-")
     assert done.code == 4
     assert done.result["verdict"] == "UNKNOWN"
     assert "rejected" in done.result["queries"][0]["note"]
 
 
-def test_of_several_certificates_the_accepted_ones_are_counted_and_each_has_its_row(tmp_path):
-    path = verified(tmp_path)
+def test_of_several_certificates_the_accepted_ones_are_counted_and_each_has_its_row(verified, tmp_path):
     (tmp_path / "none.zip").write_bytes(b"no certificate")
-    done = coverify("check", path, tmp_path / "none.zip", path, "--json", "-")
+    done = coverify("check", verified, tmp_path / "none.zip", verified, "--json", "-")
     assert done.code == 4
     assert done.result["message"].startswith("2 of 3 certificates accepted")
     assert [row["verdict"] for row in done.result["queries"]] == ["HOLDS", "UNKNOWN", "HOLDS"]
 
 
-def test_a_certificate_beyond_the_budget_is_rejected_with_the_number_that_it_needs(tmp_path):
-    path = verified(tmp_path)
-    done = coverify("check", path, "--budget", 1000, "--json", "-")
+def test_a_certificate_beyond_the_budget_is_rejected_with_the_number_that_it_needs(verified):
+    done = coverify("check", verified, "--budget", 1000, "--json", "-")
     assert done.code == 4
     assert "the budget is 1.0e+03" in done.result["queries"][0]["note"]
-    assert coverify("check", path, "--budget", 1e9).code == 0
+    assert coverify("check", verified, "--budget", 1e9).code == 0
+
+
+def test_a_folder_is_its_certificates_and_each_row_says_of_which_input_and_how_far_around(tmp_path):
+    done = coverify(
+        "verify", NETWORK, "--eps", "1,2", "--inputs", INPUTS, "--index", "3,11", "--engine", "interval",
+        "--out", tmp_path, "--json", "-",
+    )  # fmt: skip
+    asked = {(row["index"], row["eps"]): row for row in done.result["queries"] if row["verdict"] == "HOLDS"}
+    assert len(asked) > 2
+    done = coverify("check", tmp_path, "--model", NETWORK, "--inputs", INPUTS, "--json", "-")
+    assert done.code == 0
+    assert {(row["index"], row["eps"]): row["label"] for row in done.result["queries"]} == {
+        where: row["label"] for where, row in asked.items()
+    }
+    assert f"{len(asked)} of {len(asked)} certificates accepted" in done.result["message"]
+
+
+def test_a_proof_about_another_network_or_other_inputs_confirms_nothing(verified, tmp_path):
+    other = coverify("check", verified, "--model", NETWORK.with_name("digits_cnn.tflite"), "--json", "-")
+    assert other.code == 4
+    assert "another network" in other.result["queries"][0]["note"]
+    x = np.load(INPUTS)["x"]
+    np.savez(tmp_path / "later.npz", x=x[1:])
+    other = coverify("check", verified, "--inputs", tmp_path / "later.npz", "--json", "-")
+    assert other.code == 4
+    assert "no input of later.npz" in other.result["queries"][0]["note"]
+    np.savez(tmp_path / "smaller.npz", x=x.reshape(len(x), -1)[:, 1:])
+    other = coverify("check", verified, "--inputs", tmp_path / "smaller.npz", "--json", "-")
+    assert other.code == 4
+    assert "63" in other.result["queries"][0]["note"]
+
+
+def test_where_a_box_lies_is_told_by_what_it_holds_around_an_input():
+    """By hand: inputs (0, 0, 0), (5, 5, 5), the range −128..127."""
+    samples = Samples("x.npz", np.array([[0, 0, 0], [5, 5, 5], [-128, 127, 9]], np.int8), None)
+
+    def place(lo, hi):
+        found = samples.place(Claim("", "tflm", np.array(lo), np.array(hi), 0, None, "bounds", 0))
+        return found if isinstance(found, str) else (found.indices, found.reach, found.whole)
+
+    assert place([-2, -3, -2], [2, 2, 7]) == ([0], 2, True)
+    assert place([-2, 0, -2], [2, 0, 2]) == ([0], 2, False)
+    assert place([0, 0, 0], [5, 5, 5]) == ([0, 1], 0, True)
+    assert place([5, 5, 5], [5, 5, 5]) == ([1], 0, True)
+    assert place([-128, 120, 6], [-125, 127, 12]) == ([2], 3, True)  # beyond the range there is nothing
+    assert "no input" in place([1, 1, 1], [4, 4, 4])
+    assert "2" in place([1, 1], [4, 4])
+
+
+def test_a_relation_is_written_out():
+    c, d = np.array([[1, -2, 0], [-1, 0, 3]]), np.array([5, -7])
+    claim = Claim("", "tflm", np.array([0]), np.array([0]), None, (c, d), "bounds", 0)
+    assert shown(claim) == "y[0] - 2 y[1] <= 5 and - y[0] + 3 y[2] <= -7 of the outputs y"
+
+
+def test_what_is_no_certificate_is_said_to_be_none_in_a_sentence(verified, tmp_path):
+    with zipfile.ZipFile(verified) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    document = json.loads(parts["certificate.json"])
+    del document["files"]["lo.npy"]
+    damaged = {
+        "network": NETWORK.read_bytes(),
+        "cut": verified.read_bytes()[:-100],
+        "without document": zipped({**parts, "certificate.json": None}),
+        "document of nothing": zipped({**parts, "certificate.json": b"{}"}),
+        "without box": zipped({**parts, "certificate.json": json.dumps(document).encode(), "lo.npy": None}),
+    }
+    for name, data in damaged.items():
+        (tmp_path / name).write_bytes(data)
+    done = coverify("check", *(tmp_path / name for name in damaged), "--json", "-")
+    assert done.code == 4
+    start = "rejected: this is no certificate, or a damaged one: "
+    for row in done.result["queries"]:
+        assert row["note"].startswith(start)
+        assert "Error" not in row["note"]
+        assert len(row["note"]) > len(start) + 8
+
+
+def zipped(parts) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, data in parts.items():
+            if data is not None:
+                archive.writestr(name, data)
+    return stream.getvalue()
+
+
+def test_a_folder_without_certificates_or_a_budget_that_is_no_number_is_bad_input(verified, tmp_path):
+    (tmp_path / "empty").mkdir()
+    done = coverify("check", tmp_path / "empty")
+    assert done.code == 2
+    assert "no certificate*.zip" in done.stdout
+    assert coverify("check", verified, "--budget", "nan").code == 2
 
 
 def test_a_file_that_is_not_there_is_bad_input(tmp_path):

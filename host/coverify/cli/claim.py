@@ -1,0 +1,111 @@
+"""What a certificate's claim says in words, and whether it is about a network and inputs that one has."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coverify.check import Claim
+from coverify.inputs import read_flat
+
+MAX_TERMS = 6
+"""Longest row of a relation that is written out."""
+MAX_INDICES = 5
+_FIXED_POINT = "fixed-point"
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Where a box lies among the inputs of a file.
+
+    indices: those in it, of which the box reaches furthest around; reach: it holds every input that differs
+    from them by at most so much, each input value within its range, in the values that vary; whole: all vary.
+    """
+
+    indices: list[int]
+    reach: int
+    whole: bool
+
+    def __str__(self) -> str:
+        """`every input within 4 of input 3`."""
+        more = f" … ({len(self.indices)})" if len(self.indices) > MAX_INDICES else ""
+        names = ", ".join(map(str, self.indices[:MAX_INDICES])) + more
+        of = f"input{'s' if len(self.indices) > 1 else ''} {names}"
+        if self.whole:
+            return f"every input within {self.reach} of {of}"
+        return f"a box that holds {of}, and what differs by at most {self.reach} in the values that vary"
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """The inputs of a file: x int8 or uint8 [N, n], y [N] or None."""
+
+    name: str
+    x: NDArray[Any]
+    y: NDArray[np.int64] | None
+
+    @staticmethod
+    def read(path: Path) -> Samples:
+        """Raises BadInput."""
+        return Samples(path.name, *read_flat(path))
+
+    def place(self, claim: Claim) -> Place | str:
+        """Where the claim's box lies among them, or why it lies nowhere."""
+        dtype = np.dtype(np.uint8 if claim.profile == _FIXED_POINT else np.int8)
+        if self.x.dtype != dtype or self.x.shape[1] != len(claim.lo):
+            has = f"{self.x.shape[1]} ({self.x.dtype})"
+            return f"of {len(claim.lo)} values ({dtype}); an input of {self.name} has {has}"
+        inside = np.flatnonzero(np.all((claim.lo <= self.x) & (self.x <= claim.hi), axis=1))
+        if not len(inside):
+            return f"that no input of {self.name} lies in"
+        x, ends = self.x[inside].astype(np.int64), np.iinfo(dtype)
+        free = claim.lo < claim.hi
+        below = np.where(claim.lo == ends.min, 255, x - claim.lo)
+        above = np.where(claim.hi == ends.max, 255, claim.hi - x)
+        reach = np.minimum(below, above)[:, free].min(axis=1, initial=255 if free.any() else 0)
+        best = inside[reach == reach.max()]
+        return Place(best.tolist(), int(reach.max()), bool(free.all() or not free.any()))
+
+
+def shown(claim: Claim) -> str:
+    """What the outputs do on the box."""
+    if claim.relation is None:
+        return f"label {claim.label} stays the first greatest output"
+    rows = [_row(c.tolist(), d) for c, d in zip(claim.relation[0], claim.relation[1].tolist(), strict=True)]
+    more = f" and {len(rows) - 2} more rows" if len(rows) > 2 else ""
+    return f"{' and '.join(rows[:2]) or 'nothing'}{more} of the outputs y"
+
+
+def box(claim: Claim) -> str:
+    """How large the box is."""
+    width = claim.hi - claim.lo
+    free = int((width > 0).sum())
+    return f"a box: {free} of {len(width)} input values vary, by up to {int(width.max(initial=0))}"
+
+
+def said(claim: Claim) -> str:
+    """The claim to the letter."""
+    gives = f"label {claim.label} (first greatest output)"
+    if claim.relation is not None:
+        gives = f"outputs y with c · y <= d, relation {digest(*claim.relation)}: {shown(claim)}"
+    where = f"box {digest(claim.lo, claim.hi)} ({box(claim).partition(': ')[2]})"
+    network = f"network {claim.model} under profile {claim.profile}"
+    return f"for every integer x in {where} the {network} gives {gives}"
+
+
+def digest(*arrays: NDArray[np.int64]) -> str:
+    """SHA-256 of little-endian int64."""
+    return hashlib.sha256(b"".join(a.astype("<i8").tobytes() for a in arrays)).hexdigest()
+
+
+def _row(c: list[int], d: int) -> str:
+    """`y[0] - 2 y[3] <= 5`."""
+    terms = [(k, i) for i, k in enumerate(c) if k]
+    signed = [f"{'-' if k < 0 else '+'} {abs(k)} y[{i}]".replace(" 1 y", " y") for k, i in terms[:MAX_TERMS]]
+    left = " ".join([*signed, *["+ …"][: len(terms) > MAX_TERMS]]) or "0"
+    return f"{left.removeprefix('+ ')} <= {d}"

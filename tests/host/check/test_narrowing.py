@@ -1,0 +1,88 @@
+"""No step of a proof loses an input: held against every input of small boxes, whatever the proof asks for.
+
+The facts, bounds and multipliers are random, so also such as no engine proposes: facts about the claim's own
+row, and bounds of any wire. A wire's values at an input are the checker's own; that they are TFLM's is held
+elsewhere (test_certificates.py, tests/fuzz/certificates.py).
+"""
+
+import importlib.util
+import itertools
+
+import numpy as np
+import pytest
+
+from coverify.check import Rejected
+from coverify.check.certificate import network as read_network
+from coverify.check.proof import Proof
+from oracle import ROOT
+
+spec = importlib.util.spec_from_file_location("certificates", ROOT / "tests" / "fuzz" / "certificates.py")
+fuzz = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(fuzz)
+
+
+def proof_and_wires(rng: np.random.Generator) -> tuple[Proof, list[np.ndarray]]:
+    """A random network and relation with bounds of random forms; each wire's values [n] at all inputs [N]."""
+    if rng.random() < 0.5:
+        net = read_network(fuzz.fixed_point_network(rng), "fixed-point")
+    else:
+        net = read_network(fuzz.tflite_network(rng), str(rng.choice(fuzz.PROFILES)))
+    lo = np.array([rng.integers(a, b + 1) for a, b in net.domain.T])
+    hi = np.minimum(lo + rng.integers(0, 30, len(lo)), net.domain[1])
+    x = np.array(list(itertools.product(*(range(a, b + 1) for a, b in zip(lo, hi, strict=True)))))
+    wires = [box[0] for box in net.boxes(np.stack([x, x]))]
+    n = wires[-1].shape[1]
+    c = rng.integers(-3, 4, (2, n))
+    z = wires[-1] @ c.T
+    d = np.array([rng.integers(min(row) - 1, max(row) + 1) for row in z.T])
+    wires.append(z - d - 1)
+    at = rng.integers(len(wires), size=12)
+    element = [rng.integers(wires[k].shape[1]) for k in at]
+    scale = rng.choice([0, 1, 1, 16, 256], 12)
+    rows = np.stack([at, element, rng.choice([-1, 1], 12), scale, rng.integers(0, 40, 12)], axis=1)
+    spread = int(rng.choice([1, 20, 300]))
+    xi = {k: rng.integers(-spread, spread + 1, (12, wire.shape[1])) for k, wire in enumerate(wires)}
+    return Proof(net, np.stack([lo, hi]), rows, xi, {}, c, d), wires
+
+
+def some_facts(rng: np.random.Generator, wires: list[np.ndarray]) -> list[tuple[int, int, int, int]]:
+    """Of which some are true at some inputs and not at others."""
+    facts = []
+    for _ in range(int(rng.integers(1, 3))):
+        wire = int(rng.choice([len(wires) - 1, rng.integers(len(wires))]))
+        element, sign = int(rng.integers(wires[wire].shape[1])), int(rng.choice([-1, 1]))
+        facts.append((wire, element, sign, int(rng.choice(sign * wires[wire][:, element]))))
+    return facts
+
+
+def lost(rng: np.random.Generator, proof: Proof, wires: list[np.ndarray]) -> int:
+    """Rounds of facts and bounds: how many inputs were there still when nothing was left? −1: some box was.
+
+    Raises AssertionError where a box or a bound leaves out an input that fails the row and keeps the facts.
+    """
+    j = int(rng.integers(wires[-1].shape[1]))
+    left, boxes = wires[-1][:, j] >= 0, proof.failing(j)
+    for _ in range(4):
+        if boxes is None:
+            return int(left.sum())
+        for box, wire in zip(boxes, wires, strict=True):
+            assert np.all((box[0] <= wire[left]) & (wire[left] <= box[1]))
+        for k, (at, element, sign, scale, m) in enumerate(proof.bounds.tolist()):
+            form = scale * sign * wires[at][left, element] + m * wires[-1][left, j]
+            assert np.all(form <= proof.upper(boxes, k, 1)[0])
+        facts = some_facts(rng, wires)
+        for wire, element, sign, end in facts:
+            left &= sign * wires[wire][:, element] <= end
+        boxes = proof.narrowed(boxes, facts)
+    return -1
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_boxes_and_bounds_leave_out_no_input_that_fails_the_row_and_keeps_the_facts(seed):
+    rng = np.random.default_rng([seed, 5])
+    try:
+        proof, wires = proof_and_wires(rng)
+    except Rejected:  # a random network that TFLM refuses, or that has no step
+        return
+    for _ in range(3):
+        assert lost(rng, proof, wires) <= 0
