@@ -28,11 +28,12 @@ class BoardError(CoverifyError):
 class ToolMissing(CoverifyError):
     """A program that coverify starts is not installed; `package` says what to install."""
 
-    def __init__(self, tool: str, package: str, why: str) -> None:
-        """`tool` is the program looked for, `package` the Debian package(s) that hold it."""
+    def __init__(self, tool: str, package: str, why: str, hint: str = "") -> None:
+        """`tool` is the program looked for, `package` the Debian package(s) with it; `hint` another way."""
         self.tool = tool
         self.package = package
-        super().__init__(f"{tool} is not installed; {why} needs it (Debian: apt-get install {package})")
+        how = hint or f"Debian: apt-get install {package}"
+        super().__init__(f"{tool} is not installed; {why} needs it ({how})")
 
 
 class BuildError(CoverifyError):

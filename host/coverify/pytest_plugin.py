@@ -10,13 +10,15 @@
 Fixtures: `device` (a greeted coverify.boards.device.Device, one per session and worker, opened again after a
 test that it failed by LinkError or DeviceFault), `reference` (a function: path or Model → Reference),
 `conformance`. Under xdist every worker has a board of its own: worker N
-the N-th device given; emulated devices are started anew for each. JUnit properties: model, firmware, oracle,
-seed.
+the N-th device given; emulated devices are started anew for each. Where something else hands out the boards,
+a conftest.py replaces the session's fixture `nn_url` (docs/labs.md). JUnit properties: model, firmware,
+oracle, seed.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,8 +88,8 @@ def _url_of(config: pytest.Config) -> str:
 class Bench:
     """The device of this process: opened when first needed, and again after it has failed a test."""
 
-    def __init__(self, config: pytest.Config) -> None:
-        self._config = config
+    def __init__(self, url: str) -> None:
+        self._url = url
         self._device: Device | None = None
         self._absent: Exception | None = None
 
@@ -98,9 +100,8 @@ class Bench:
         if self._absent is not None:
             raise self._absent
         if self._device is None:
-            url = _url_of(self._config)
             try:
-                self._device = open_device(url)
+                self._device = open_device(self._url)
             except Exception as error:
                 self._absent = error
                 raise
@@ -114,8 +115,14 @@ class Bench:
 
 
 @pytest.fixture(scope="session")
-def _nn_bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
-    bench = Bench(request.config)
+def nn_url(request: pytest.FixtureRequest) -> str:
+    """The device's URL, from --nn-device or --nn-board; yours replaces it in a conftest.py."""
+    return _url_of(request.config)
+
+
+@pytest.fixture(scope="session")
+def _nn_bench(nn_url: str) -> Iterator[Bench]:
+    bench = Bench(nn_url)
     yield bench
     bench.close()
 
@@ -123,7 +130,7 @@ def _nn_bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     """Note that the device has failed the test: the line is not to be trusted by the next one."""
-    if call.excinfo is not None and item.config.getoption("nn_devices"):
+    if call.excinfo is not None and "coverify.errors" in sys.modules:  # else no device was ever opened
         from coverify.errors import DeviceFault, LinkError
 
         lost = call.excinfo.errisinstance((LinkError, DeviceFault))

@@ -163,3 +163,27 @@ def test_a_second_worker_without_a_board_says_so(session):
     """, "-n", "2", "--dist", "each", "--nn-device", "serial:/dev/ttyS77")  # fmt: skip
     result.assert_outcomes(passed=8, skipped=8)
     result.stdout.fnmatch_lines(["*no board left for worker gw1: 1 given*"])
+
+
+def test_a_conftest_may_say_where_the_device_is_and_a_lost_one_is_opened_again(session, pytester):
+    pytester.makeconftest("""
+        import pytest
+
+        @pytest.fixture(scope="session")
+        def nn_url():
+            return "native:"
+    """)
+    result = session(CONFORMS + """
+    from coverify.errors import LinkError
+
+    seen = []
+
+    def test_loses_it(device):
+        seen.append(device)
+        raise LinkError("pulled out", "pulled out")
+
+    def test_has_another(device):
+        assert device is not seen[0]
+    """)  # fmt: skip
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(["*LinkError*"])

@@ -2,8 +2,8 @@
  *
  * The model lies in the upper half of the flash (RAM would not hold it), so an upload erases and writes flash.
  * Read by C and by the linker script. Sources: nRF51822 product specification 3.4 (QFAA H0: memory sizes),
- * nRF51 Series reference manual 3.0: 5.1 memory map, 6 NVMC, 18 TIMER, 29 UART; micro:bit V1.5 schematic
- * (TGT_TX is P0.24, TGT_RX is P0.25).
+ * nRF51 Series reference manual 3.0: 5.1 memory map, 6 NVMC, 13 CLOCK, 14 GPIO, 18 TIMER, 29 UART;
+ * micro:bit V1.5 schematic (TGT_TX is P0.24, TGT_RX is P0.25).
  */
 #ifndef COVERIFY_NRF51_MACHINE_H
 #define COVERIFY_NRF51_MACHINE_H

@@ -2,7 +2,8 @@
  *
  * That is STM32F405/407 (Netduino Plus 2, Olimex STM32-H405, STM32F4-Discovery), F411 and F446 (Nucleo-64);
  * core-coupled memory is not used, since F411 and F446 have none. Read by C and by the linker script.
- * Sources: RM0090 (F405/407), RM0383 (F411), RM0390 (F446): 2.3 memory map, 3 flash, 6 RCC, 8 GPIO, 30 USART;
+ * Sources: RM0090 (F405/407): 2.3 memory map, 3 flash, 7 RCC, 8 GPIO, 30 USART; the same blocks at the same addresses
+ * in RM0383 (F411) and RM0390 (F446): 2.3 memory map, 3 flash, 6 RCC;
  * DS8626 (F405/407): 128 KB are SRAM1 and SRAM2, which follow one another; 512 KB of flash is the least.
  */
 #ifndef COVERIFY_STM32F4_MACHINE_H

@@ -2,7 +2,8 @@
  *
  * QEMU's machines and the Netduino have USART1 as their line; on Nucleo-64 boards USART2 goes to the ST-LINK's
  * virtual COM port, on the STM32F4-Discovery its pins are free. Both listen, so that one image runs on all.
- * RM0090: 30.6 (USART), 8.4 (GPIO), table 9 of DS8626 (alternate function 7); UM1724, 6.8 (Nucleo-64).
+ * RM0090: 30.6.1 ... 30.6.4 (SR, DR, BRR, CR1), 30.3.3 (overrun), 8.4.1, 8.4.4, 8.4.9, 8.4.10 (MODER, PUPDR, AFRL, AFRH);
+ * DS8626, table 9 (alternate function 7); UM1724, 6.8 (Nucleo-64: USART2 to the ST-LINK).
  */
 #include "usart.h"
 

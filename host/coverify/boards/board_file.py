@@ -7,7 +7,7 @@
     baud = 921600
     timeout_scale = 2.0                                     all waiting times are multiplied by it
     notes = "on the shelf by the window"
-    flash = ["pyocd", "flash", "-t", "stm32f446re", "{elf}"]
+    flash = ["pyocd", "load", "-W", "-t", "stm32f446re", "{elf}"]
     elf = "../build/coverify-stm32f4.elf"                   what runs on it: crashes are located in it; an
                                                             emulated board is started with it
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 from coverify.boards.catalog import Board
@@ -15,7 +16,13 @@ from coverify.errors import BadInput, BoardError, BuildError, ToolMissing
 from coverify.link.line import LineUrl
 
 FLASH_TIMEOUT_S = 300
+PYOCD_HINT = "pip install 'coverify[flash]'"
 _OUTPUT_LINES = 30
+
+
+def flasher(name: str) -> str | None:
+    """Where the program is: on the PATH, or beside this Python, where pip puts pyocd."""
+    return shutil.which(name) or shutil.which(name, path=str(Path(sys.executable).parent))
 
 
 def flash_command(board: Board, elf: Path) -> list[str]:
@@ -32,11 +39,13 @@ def flash(board: Board, elf: Path) -> None:
     if not elf.is_file():
         raise BadInput(f"{elf}: no such file; build the firmware first")
     command = flash_command(board, elf)
-    if shutil.which(command[0]) is None:
-        raise ToolMissing(command[0], command[0], f"flashing {board.name}")
+    program = flasher(command[0])
+    if program is None:
+        hint = PYOCD_HINT if command[0] == "pyocd" else ""
+        raise ToolMissing(command[0], command[0], f"flashing {board.name}", hint)
     try:
         done = subprocess.run(
-            command,
+            [program, *command[1:]],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

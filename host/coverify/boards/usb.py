@@ -89,7 +89,7 @@ class Adapter:
     flash: tuple[str, ...] = ()
 
 
-_PYOCD = ("pyocd", "load", "-t", "PART", "{elf}")
+_PYOCD = ("pyocd", "load", "-W", "-t", "PART", "{elf}")  # -W: no probe is an error, not waited for
 _BRIDGE = "USB to UART bridge"
 _ADAPTERS: Final = {
     (0x0483, 0x374B): Adapter("ST-LINK/V2-1", _PYOCD),

@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import re
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 
 from coverify.boards import build
+from coverify.boards.flash import PYOCD_HINT, flasher
 from coverify.cli.outcome import JsonOption, Output, run_verb, versions
 from coverify.errors import CoverifyError
 from coverify.report import Check, Result
@@ -47,6 +47,7 @@ TOOLS = (
         "apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi",
     ),
     Tool("qemu-system-arm", "emulates a Cortex-M (qemu:)", "apt-get install qemu-system-arm"),
+    Tool("pyocd", "flashes boards through a debug probe", PYOCD_HINT),
 )
 PACKAGES = (
     Package(
@@ -90,7 +91,7 @@ def _python() -> Check:
 
 
 def _tool(tool: Tool) -> Check:
-    path = shutil.which(tool.name)
+    path = flasher(tool.name)
     return Check(
         name=tool.name,
         ok=path is not None,
