@@ -11,7 +11,7 @@ import typer
 
 from coverify.boards.device import open_device
 from coverify.cli.devices import DeviceOption, WireLogOption, device_limits, device_row
-from coverify.cli.distinguish_operator import differing_accumulators
+from coverify.cli.distinguish.operator import differing_accumulators
 from coverify.cli.outcome import (
     Bar,
     JsonOption,

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from coverify.cli.campaign import How
 from coverify.cli.outcome import Output, versions
-from coverify.cli.study_device import Key, Trial, agreed, note_replays
-from coverify.cli.study_networks import Width
-from coverify.cli.study_options import Data, Options, decided, prepared
+from coverify.cli.study.device import Key, Trial, agreed, note_replays
+from coverify.cli.study.networks import Width
+from coverify.cli.study.options import Data, Options, decided, prepared
 from coverify.cli.verify import robustness_work
 from coverify.files import replace_file
 from coverify.report import CarriedRow, ChangeRow, Query, Result, Study, WidthRow

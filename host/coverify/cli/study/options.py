@@ -13,7 +13,7 @@ from coverify.cli.campaign import How, Work, carry_out
 from coverify.cli.network import read_network
 from coverify.cli.outcome import Interrupted, Output
 from coverify.cli.samples import parse_indices
-from coverify.cli.study_networks import Width, float_network, given, quantized, single_float
+from coverify.cli.study.networks import Width, float_network, given, quantized, single_float
 from coverify.errors import BadInput
 from coverify.inputs import Pixels, read_pixels
 from coverify.report import ModelRef, Result, write_result

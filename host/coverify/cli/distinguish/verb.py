@@ -10,7 +10,7 @@ import numpy as np
 import typer
 
 from coverify.cli.campaign import CORES
-from coverify.cli.distinguish_operator import of_operator
+from coverify.cli.distinguish.operator import of_operator
 from coverify.cli.network import Codes, Network, Tflite, read_network
 from coverify.cli.outcome import (
     Bar,

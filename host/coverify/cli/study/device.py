@@ -13,7 +13,7 @@ from coverify.boards.device import open_foreign
 from coverify.cli.devices import is_foreign, load, opened
 from coverify.cli.network import Tflite
 from coverify.cli.outcome import Output
-from coverify.cli.study_networks import PIXEL_ZERO, Width
+from coverify.cli.study.networks import PIXEL_ZERO, Width
 from coverify.conformance.foreign import ForeignRunner
 from coverify.conformance.stepping import Runner
 from coverify.report import read_result, write_result

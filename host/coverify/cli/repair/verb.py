@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from coverify.cli.outcome import JsonOption, OutOption, Output, ProfileOption, run_verb
-from coverify.cli.repair_run import Asked, Run, read_parts
+from coverify.cli.repair.run import Asked, Run, read_parts
 from coverify.repair.demands import CRITERIA
 from coverify.repair.metrics import METRICS, RANDOM
 from coverify.repair.pair import Pair

@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
-from coverify.cli import study_bits, study_fairness, study_transfer
 from coverify.cli.campaign import CORES
 from coverify.cli.outcome import JsonOption, OutOption, Output, run_verb
-from coverify.cli.study_options import Options
+from coverify.cli.study import bits as of_bits
+from coverify.cli.study import fairness as of_fairness
+from coverify.cli.study import transfer as of_transfer
+from coverify.cli.study.options import Options
 from coverify.cli.verify import MAX_EPS
 from coverify.report import Result
 from coverify.verify.engines import ENGINES
@@ -116,7 +118,7 @@ def bits_verb(
     )
 
     def body() -> Result:
-        return study_bits.studied(study_bits.Asked(options, eps), output)
+        return of_bits.studied(of_bits.Asked(options, eps), output)
 
     run_verb("study-bits", output, body)
 
@@ -178,7 +180,7 @@ def transfer_verb(
     )
 
     def body() -> Result:
-        return study_transfer.studied(study_bits.Asked(options, eps), output)
+        return of_transfer.studied(of_bits.Asked(options, eps), output)
 
     run_verb("study-transfer", output, body)
 
@@ -248,6 +250,6 @@ def fairness_verb(
     )
 
     def body() -> Result:
-        return study_fairness.studied(study_fairness.Asked(options, eps, protected, score), output)
+        return of_fairness.studied(of_fairness.Asked(options, eps, protected, score), output)
 
     run_verb("study-fairness", output, body)

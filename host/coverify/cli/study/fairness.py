@@ -13,10 +13,10 @@ import numpy as np
 
 from coverify.cli.outcome import Bar, Output, progress_bar, versions
 from coverify.cli.samples import parse_indices
-from coverify.cli.study_device import Trial, agreed
-from coverify.cli.study_gap_file import NAME, GapFile, question_digest
-from coverify.cli.study_networks import Width
-from coverify.cli.study_options import Data, Options, prepared
+from coverify.cli.study.device import Trial, agreed
+from coverify.cli.study.gap_file import NAME, GapFile, question_digest
+from coverify.cli.study.networks import Width
+from coverify.cli.study.options import Data, Options, prepared
 from coverify.errors import BadInput
 from coverify.files import replace_file
 from coverify.report import GapRow, Result, Study

@@ -9,11 +9,11 @@ from typing import Final
 import numpy as np
 
 from coverify.cli.outcome import Output, versions
-from coverify.cli.study_bits import Answered, Asked, answered, not_deployed, note_own
-from coverify.cli.study_device import Key, Trial, agreed
-from coverify.cli.study_float import NOT_COVERED, FloatAnswered, float_answers
-from coverify.cli.study_networks import Width
-from coverify.cli.study_options import Data, prepared
+from coverify.cli.study.bits import Answered, Asked, answered, not_deployed, note_own
+from coverify.cli.study.device import Key, Trial, agreed
+from coverify.cli.study.networks import Width
+from coverify.cli.study.options import Data, prepared
+from coverify.cli.study.reals import NOT_COVERED, FloatAnswered, float_answers
 from coverify.errors import BadInput
 from coverify.report import ExampleRow, Result, Study, TransferRow
 from coverify.report.curve_plot import draw_charts

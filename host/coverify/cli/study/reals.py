@@ -13,8 +13,8 @@ from coverify.campaign.inquiry import Question
 from coverify.campaign.pool import Task
 from coverify.cli.campaign import How, Work
 from coverify.cli.outcome import versions
-from coverify.cli.study_networks import input_range
-from coverify.cli.study_options import Data, Options, decided
+from coverify.cli.study.networks import input_range
+from coverify.cli.study.options import Data, Options, decided
 from coverify.errors import BadInput
 from coverify.files import replace_file
 from coverify.inputs import read_point

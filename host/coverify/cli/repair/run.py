@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from coverify.cli.conform import check_reference, compare_with
 from coverify.cli.devices import device_limits
 from coverify.cli.outcome import Bar, Output, model_ref, progress_bar, verdict_of, versions
-from coverify.cli.repair_result import byte_rows, fitness_row, grid_row, neuron_rows, robust_row
+from coverify.cli.repair.result import byte_rows, fitness_row, grid_row, neuron_rows, robust_row
 from coverify.conformance.compare import Comparison
 from coverify.conformance.vectors import Samples
 from coverify.errors import BadInput, DeviceFault, DeviceRefused, LinkError

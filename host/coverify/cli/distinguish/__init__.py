@@ -1,0 +1,1 @@
+"""coverify distinguish: the verb, and its form for single operators."""

@@ -1,0 +1,1 @@
+"""coverify repair: the verb, its run and its result."""

@@ -1,0 +1,1 @@
+"""coverify study: the verb and its questions, one file each."""
