@@ -61,6 +61,11 @@ def render(result: Result, console: Console) -> None:
         console.print(Text("Not covered", style="bold"))
         for gap in result.not_covered:
             console.print(Text(f"  · {plain(gap)}"))
+    if result.verb == "conform" and result.verdict == "MISMATCH":
+        console.print(
+            "Why: coverify diagnose with the same model, device and inputs names the operator, the variant of "
+            "its kernel that gives these bytes, and the profile that the device follows."
+        )
 
 
 def _headline(result: Result) -> Text:
