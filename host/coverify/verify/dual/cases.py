@@ -1,8 +1,9 @@
-"""Which stairs of the first layer are worth two cases each, and what is the bound over all cases at once?
+"""How large is a row with parabolas under the stairs of the first layer?
 
 The stairs next to the input bend the wrong way for a linear bound at a clamp: at the lower one where their
-coefficient is positive, at the upper one where it is negative. There they are cut, and all 2^m combinations
-are bounded by squares.py. What multipliers the steps above have stays as the caller gives it.
+coefficient is positive, at the upper one where it is negative. There they are cut in two cases, and all 2^m
+combinations are bounded by squares.py, in floats: that is where parabolas.py starts from. What multipliers
+the steps above have stays as the caller gives it.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ GRAIN = 2.0**28
 """The multipliers above are rounded before the search, so that integers change nothing later."""
 STEPS = 40
 """Newton steps on the parabolas of one part."""
+WORK = 6e8
+"""Multiplications of one kind in all of them, for wide layers."""
 FEW_STEPS = 10
 """For one of many rows, none of which has a target."""
 
@@ -95,9 +98,8 @@ class Cases:
         """
         pieces = self.relaxation.pieces(boxes, self.natural, False)
         bare, nu = self._above(rows, boxes, pieces, multipliers)
-        grain = 2.0 ** np.floor(
-            np.log2(GRAIN / max(float(np.abs(nu) @ np.abs(boxes[self.wire]).max(axis=0)[0]), 1e-9))
-        )
+        size = float(np.abs(nu) @ np.abs(boxes[self.wire]).max(axis=0)[0])
+        grain = 2.0 ** np.floor(np.log2(GRAIN / max(size, 1e-9)))
         multipliers = {w: np.rint(v * grain) / grain for w, v in multipliers.items()}
         bare, nu = self._above(rows, boxes, pieces, multipliers)
         varying = np.flatnonzero(
@@ -111,13 +113,14 @@ class Cases:
         else:
             start = self._start(bare, pieces[self.wire], nu, varying, boxes, curved, target)
         steps = STEPS if target > -np.inf else FEW_STEPS
-        reached = curved.parabolas.lowered(start, steps, curved.scale * target)
+        steps = min(steps, max(5, int(WORK / curved.weights.size / len(varying))))
+        try:
+            reached = curved.parabolas.lowered(start, steps, curved.scale * target)
+        except np.linalg.LinAlgError:
+            return None
         kept = curved.kept(reached.point, varying, len(nu))
-        bound, inputs, split = (
-            reached.bound / curved.scale,
-            curved.inputs(reached),
-            self._split(curved, reached, varying, boxes),
-        )
+        bound, inputs = reached.bound / curved.scale, curved.inputs(reached)
+        split = self._split(curved, reached, varying, boxes)
         if bound >= 0 > target > -np.inf:
             return Bound(bound, 1, None, inputs, split, kept)
         found = self._exact(rows, boxes, multipliers, varying, curved, reached.point)
@@ -252,9 +255,11 @@ class Cases:
                 np.concatenate([[2 * constant], 2 * steps * (bias - centre[on])]),
                 x_lo, x_hi,
             )  # fmt: skip
-            d = np.array([least_d(s, c) for s, c in zip(steps.tolist(), curve[on].tolist(), strict=True)])
+            d = [least_d(s, c) for s, c in zip(steps.tolist(), curve[on].tolist(), strict=True)]
+            if max(d) >= 2**60:
+                return None
             p = np.rint(np.clip(2.0**SCALE / np.maximum(2 * unit * curved.t(point), 1.0), 1, None))
-            result = form.bound(p.astype(np.int64), d.astype(np.int64))
+            result = form.bound(p.astype(np.int64), np.array(d))
             if result is None:
                 continue
             bound, d0 = result

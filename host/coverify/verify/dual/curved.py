@@ -27,6 +27,8 @@ LOW = 0.004
 """At least, for a part of one."""
 FAR = 2.0**27
 """How far a parabola's centre may lie from the middle of its stair."""
+MOST_CURVE, MOST_SLOPE = 2.0**58, 2.0**28
+"""Any are valid; these keep products in int64."""
 _ROOM = 2.0**57
 
 
@@ -139,10 +141,10 @@ class Curved:
         own = self.scale * self.reach
         exact = point.xi / own * unit
         xi = np.rint(exact)
-        curve = np.rint(point.curve / own / self.reach * unit * share * 2.0**SHIFT)
+        curve = np.rint(np.minimum(point.curve / own / self.reach * unit * share * 2.0**SHIFT, MOST_CURVE))
         beside = np.clip((xi - exact) / np.maximum(2 * curve * 2.0**-SHIFT, 1e-12), -FAR, FAR)
         even = float(point.e.sum()) / 8 / self.scale * unit
-        slope = np.maximum(np.rint(2 * np.sqrt(curve * 2.0**-SHIFT * even)), 1)
+        slope = np.clip(np.rint(2 * np.sqrt(curve * 2.0**-SHIFT * even)), 1, MOST_SLOPE)
         centre = np.rint(self.centre + beside)
         a, b, c, d = (x.astype(np.int64) for x in (xi, curve, centre, slope))
         return a, b, c, d

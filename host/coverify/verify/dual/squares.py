@@ -4,8 +4,9 @@ Each of m stairs is cut in two cases with multipliers of its own. With signs x i
 form's coefficients on the input are half of x · B, and its bound is a sum of magnitudes of x · B and
 something linear in x. Magnitudes are replaced by squares, |g| <= g²/(2t) + t/2, so that what is left to bound
 is a quadratic form xᵀ H x on signs: at most Σ d wherever diag(d) − H is positive semidefinite. t, d and the
-multipliers are free: any are valid. They are found by an interior-point method in floats; `Signs.bound`
-evaluates rounded ones in exact integers (docs/certificates.md).
+multipliers are free: any are valid. They are found by an interior-point method in floats. `Form.bound` is the
+same with parabolas (parabolas.py), where x_k is any real number and x_k² has its price, in exact integers
+(docs/certificates.md).
 """
 
 from __future__ import annotations
@@ -65,6 +66,9 @@ class Form:
     def _quadratic(self, p: I64Array) -> tuple[I64Array, int] | None:
         """H [1 + m, 1 + m] and the constant of 2^(SCALE + 4) · the form."""
         b, radius, f = self.forms, self.hi - self.lo, np.float64
+        ends = np.maximum(np.abs(self.lo), np.abs(self.hi)).astype(f)
+        if float((np.abs(b.astype(f)) @ ends + np.abs(self.constants.astype(f))).max()) >= _ROOM / 4:
+            return None
         linear = 2 * self.constants + b @ (self.lo + self.hi)
         weight = radius * p
         most = float((b.astype(f) ** 2 @ weight.astype(f)).max())
