@@ -32,7 +32,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve
 from certificates import array, members, packed, saved
 
 from coverify.check import Rejected, check
-from coverify.check.certificate import _cases, label_stays
+from coverify.check.certificate import _curves, label_stays
 from coverify.check.certificate import network as read_network
 from coverify.check.proof import Proof
 from coverify.verify.certificate import Certificate
@@ -172,7 +172,7 @@ def root_bounds(problem: Problem) -> dict[str, bytes]:
 def changed(rng: np.random.Generator, parts: dict[str, bytes]) -> str:
     """One to three numbers of the proof, or of its cases; which member it was."""
     names = [n for n in parts if n.endswith(".npy") and n not in ("lo.npy", "hi.npy")]
-    weight = np.array([4.0 if n in ("cases.npy", "weights.npy") else 1.0 for n in names])
+    weight = np.array([4.0 if n in ("parabolas.npy", "weights.npy") else 1.0 for n in names])
     name = str(rng.choice(names, p=weight / weight.sum()))
     values = array(parts[name])
     if rng.random() < 0.1 and len(values) > 1:
@@ -215,7 +215,7 @@ def bounds_are_true(case: Tight, parts: dict[str, bytes]) -> Counter:
     held = {name[:-4]: array(data) for name, data in parts.items() if name.endswith(".npy")}
     box, at = np.stack([held["lo"], held["hi"]]), case.wires
     try:
-        cases = _cases({k: held[k] for k in ("cases", "weights")}, len(box[0]))
+        cases = _curves({k: held[k] for k in ("parabolas", "weights")}, len(box[0]))
         xi = {int(k[3:]): v for k, v in held.items() if k.startswith("xi-")}
         c, d = label_stays(len(at[-1][0]), case.label)
         proof = Proof(net, box, held["rows"], xi, cases, c, d)
@@ -241,7 +241,7 @@ def bounds_are_true(case: Tight, parts: dict[str, bytes]) -> Counter:
 def roots_held_against(case: Tight, rng: np.random.Generator, mutations: int) -> Counter:
     """The bounds of the whole box, as found and changed, against every input of it."""
     found = root_bounds(case.problem(case.holds))
-    if "cases.npy" not in found:
+    if "parabolas.npy" not in found:
         return Counter()
     said = bounds_are_true(case, found)
     said = Counter({f"unchanged {key}": n for key, n in said.items()})
@@ -266,7 +266,7 @@ def held_against(case: Tight, rng: np.random.Generator, mutations: int, path: Pa
     query = case.problem(case.holds).query
     data = Certificate(content(case.holds), "fixed-point", query, proof.argument(), "bab").to_bytes()
     said["certificate: " + ("accepted" if accepted(data, path) else "REJECTED")] += 1
-    if "cases.npy" not in members(data):
+    if "parabolas.npy" not in members(data):
         return said
     said["with cases"] += 1
     for _ in range(mutations):

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from coverify.check.model import PROFILES, Reader, fixed_point
-from coverify.check.proof import Cases, Proof
+from coverify.check.proof import Curves, Proof
 from coverify.check.steps import CELLS, Ints, Network, Rejected, dot, need, small
 
 SCHEMA = "coverify-certificate/1"
@@ -116,28 +116,28 @@ def _checked(members: dict[str, bytes], budget: int) -> Claim:
         need(not arrays, "arrays that do not belong there")
         enumerate_box(net, lo, hi, budget, c, d)
     else:
-        script, bounds, cases = take("script"), take("rows"), _cases(arrays, len(lo))
+        script, bounds, curves = take("script"), take("rows"), _curves(arrays, len(lo))
         xi = {int(key.removeprefix("xi-")): values for key, values in arrays.items()}
         need(evidence == "bounds" and script.shape[1:] == (4,) and bounds.shape[1:] == (5,), "the evidence")
         need(all(v.ndim == 2 and len(v) == len(bounds) for v in xi.values()), "multipliers of another form")
         if net.softmax is not None:
             need(label is not None, "bounds of a relation of a softmax's outputs")
             c, d = label_stays(n, label, *net.softmax.gaps(*root[-1]))
-        proof = Proof(net, root[0], bounds, xi, cases, c, d)
+        proof = Proof(net, root[0], bounds, xi, curves, c, d)
         within(proof.products(script), budget)
         proof.run(script)
     return Claim(digests[name], profile, lo, hi, label, relation, evidence, len(script))
 
 
-def _cases(arrays: dict[str, Ints], n: int) -> Cases:
-    """Taken out of the arrays: cases [c, 6]: (bound, case), weights [q, 2 + n]: (bound, d, weights)."""
-    none = {"cases": np.zeros((0, 6), np.int64), "weights": np.zeros((0, 2 + n), np.int64)}
-    cases, weights = (wide(arrays.pop(key, empty)) for key, empty in none.items())
-    need(cases.shape[1:] == (6,) and weights.shape[1:] == (2 + n,), "cases of another form")
-    cases = cases[np.argsort(cases[:, 0], kind="stable")]
-    bounds, first = np.unique(cases[:, 0], return_index=True)
-    need(set(bounds.tolist()) == set(weights[:, 0].tolist()), "cases without weights")
-    of = dict(zip(bounds.tolist(), np.split(cases[:, 1:], first[1:]), strict=False))
+def _curves(arrays: dict[str, Ints], n: int) -> Curves:
+    """Out of the arrays: parabolas [c, 6]: (bound, parabola), weights [q, 2 + n]: (bound, d, weights)."""
+    none = {"parabolas": np.zeros((0, 6), np.int64), "weights": np.zeros((0, 2 + n), np.int64)}
+    curves, weights = (wide(arrays.pop(key, empty)) for key, empty in none.items())
+    need(curves.shape[1:] == (6,) and weights.shape[1:] == (2 + n,), "parabolas of another form")
+    curves = curves[np.argsort(curves[:, 0], kind="stable")]
+    bounds, first = np.unique(curves[:, 0], return_index=True)
+    need(set(bounds.tolist()) == set(weights[:, 0].tolist()), "parabolas without weights")
+    of = dict(zip(bounds.tolist(), np.split(curves[:, 1:], first[1:]), strict=False))
     return {int(w[0]): (of[int(w[0])].T, int(w[1]), w[2:]) for w in weights}
 
 

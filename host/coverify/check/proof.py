@@ -10,7 +10,7 @@ It narrows boxes of all wires on which that row fails (c · x >= d + 1), the roo
 A bound (wire, element, sign, scale, m) is one of scale · sign · value + m · (c · x − d − 1), whose second
 part is >= 0 where row j fails: so floor(bound / scale) bounds sign · value there, and with scale = 0 a bound
 below 0 shows that there is no such input. Any multipliers xi and any m >= 0 give valid bounds: nobody need be
-trusted for them. A bound may have cases of stairs next to the input: then squares.py has the last word.
+trusted for them. A bound may have parabolas under stairs next to the input (squares.py).
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ from dataclasses import replace
 import numpy as np
 
 from coverify.check.squares import greatest
-from coverify.check.steps import CELLS, Ints, Linear, Network, Pieces, dot, maximum, need, small
+from coverify.check.steps import CELLS, SMALL, Ints, Linear, Network, Pieces, exact, maximum, need, small
 
 ROW, TIGHTEN, SPLIT, CLOSE = range(4)
 Fact = tuple[int, int, int, int]  # wire, element, sign, end: sign · value <= end
-Cases = dict[int, tuple[Ints, int, Ints]]
-"""Bound → its cases (wire, element, value, slope, d) [5, m], d of the constant sign, weights [inputs]."""
+Curves = dict[int, tuple[Ints, int, Ints]]
+"""Bound → its parabolas (wire, element, centre, curve, slope) [5, m], d_0, weights [inputs]."""
 
 
 class Proof:
-    """box [2, n]; bounds [b, 5], xi (wire → [b, elements of the wire]), cases as in the certificate; c, d.
+    """box [2, n]; bounds [b, 5], xi (wire → [b, elements of the wire]), curves as in the certificate; c, d.
 
     The claim becomes one more step, z = c · x − d − 1: row j fails where z[j] >= 0. `j`: the row to show;
     `root`: every wire's box, by intervals.
     """
 
     def __init__(
-        self, net: Network, box: Ints, bounds: Ints, xi: dict[int, Ints], cases: Cases, c: Ints, d: Ints
+        self, net: Network, box: Ints, bounds: Ints, xi: dict[int, Ints], curves: Curves, c: Ints, d: Ints
     ) -> None:
         self.net = replace(net, steps=(*net.steps, Linear((len(net.steps),), c, None, -d - 1)))
-        self.root, self.bounds, self.xi, self.cases, self.c = self.net.boxes(box), bounds, xi, cases, c
+        self.root, self.bounds, self.xi, self.curves, self.c = self.net.boxes(box), bounds, xi, curves, c
 
     def products(self, script: Ints) -> int:
         """At most how many multiply-adds a script takes, as a Python integer."""
         counts = script[script[:, 0] == TIGHTEN, 2].tolist()
         passes = 4 * (len(script) + len(self.c)) + sum(max(n, 0) for n in counts)
-        m = max((len(case[0][0]) for case in self.cases.values()), default=0)
+        m = max((len(case[0][0]) for case in self.curves.values()), default=0)
         squares = m * (self.net.cost + self.root[0].size * m + m * m)
         return passes * (self.net.cost + squares + 10_000 * len(self.net.steps))
 
@@ -130,8 +130,8 @@ class Proof:
         """An upper bound of each of these forms where the row fails."""
         constants, nu = self.walked(boxes, first, count)
         total = constants + maximum(nu[0], boxes[0])
-        for k in self.cases.keys() & set(range(first, first + count)):
-            total[k - first] = self.over_cases(boxes, k)
+        for k in self.curves.keys() & set(range(first, first + count)):
+            total[k - first] = self.over_parabolas(boxes, k)
         return total
 
     def walked(self, boxes: list[Ints], first: int, count: int) -> tuple[Ints, list[Ints]]:
@@ -151,31 +151,28 @@ class Proof:
                 nu[source] = small(nu[source] + part)
         return total, nu
 
-    def over_cases(self, boxes: list[Ints], k: int) -> int:
-        """A bound where each of some stairs next to the input has two cases: up to a value, and beyond.
+    def over_parabolas(self, boxes: list[Ints], k: int) -> int:
+        """A bound where parabolas are taken from some stairs next to the input, and their sum is bounded.
 
-        In the upper case the stair's multiplier is `slope`; its values there and its coefficients on the
-        input are added to what the lower cases give.
+        curve · (a − centre)² / 2^24 leaves the stairs' maximum, and is at most slope · (a − centre) · y −
+        d · y² / 2^30 for some y: forms of y and the input are left (squares.py).
         """
-        (wire, element, value, slope, d), d0, weights = self.cases[k]
-        need(np.all(wire == wire[0]) and wire[0] in self.xi, "cases of more than one step, or of none")
-        stairs, m = self.net.steps[wire[0] - 1], np.arange(len(wire))
-        need(isinstance(stairs, Pieces) and stairs.sources[0] > 0, "cases of other than stairs")
-        linear = self.net.steps[stairs.sources[0] - 1]
-        need(isinstance(linear, Linear) and set(linear.sources) == {0}, "cases far from the input")
-        (lo, hi), n = boxes[stairs.sources[0]], boxes[wire[0]].shape[1]
-        need(np.all((element >= 0) & (element < n)) and len(set(element.tolist())) == len(m), "an element")
-        need(np.all((lo[element] <= value) & (value < hi[element])), "a case that is empty")
-        lower, upper, own, low, up = list(boxes), list(boxes), *np.zeros((3, len(m), n), np.int64)
-        lower[stairs.sources[0]] = below = np.stack([lo, hi])
-        upper[stairs.sources[0]] = above = np.stack([lo, hi])
-        below[1, element], above[0, element] = value, value + 1
-        total, nu = self.walked(lower, k, 1)
-        own[m, element], low[m, element] = nu[wire[0]][0, element], self.xi[wire[0]][k, element]
-        up[m, element] = slope
-        constant, parts = linear.back(up - low, None, boxes)
-        rise = stairs.back(own, up, upper)[0] - stairs.back(own, low, lower)[0] + constant
-        head = np.array([[2] + [1] * len(m)])
-        forms, constants = np.concatenate([nu[0], sum(parts)]), np.concatenate([total, rise])
-        forms[0], constants[0] = dot(head, forms)[0], dot(head, constants[:, None])[0, 0]
-        return greatest(forms, constants, boxes[0], weights, np.append(d0, d))
+        (wire, element, centre, curve, slope), d0, weights = self.curves[k]
+        need(np.all(wire == wire[0]) and wire[0] > 0 and wire[0] in self.xi, "parabolas of no one step")
+        stairs = self.net.steps[wire[0] - 1]
+        need(isinstance(stairs, Pieces) and stairs.sources[0] > 0, "parabolas of other than stairs")
+        linear, n = self.net.steps[stairs.sources[0] - 1], boxes[wire[0]].shape[1]
+        need(isinstance(linear, Linear) and set(linear.sources) == {0}, "parabolas far from the input")
+        known = (element >= 0) & (element < n) & (curve >= 1) & (slope != 0)
+        need(np.all(known) and len(set(element.tolist())) == len(element), "a parabola's form")
+        total, nu = self.walked(boxes, k, 1)
+        own, xi = nu[wire[0]], self.xi[wire[0]][k : k + 1].astype(np.int64)
+        total = total + stairs.eased(own, xi, boxes, element, centre, curve) - stairs.back(own, xi, boxes)[0]
+        steps = (element[:, None] == np.arange(n)) * small(slope)[:, None]
+        constant, parts = linear.back(steps, None, boxes)
+        exact((slope[:, None, None], centre[:, None, None]))
+        forms = small(2 * np.concatenate([nu[0], sum(parts)]))
+        constants = small(2 * small(np.concatenate([total, constant - slope * centre])))
+        d = [(s * s << 52) // c for s, c in zip(slope.tolist(), curve.tolist(), strict=True)]
+        need(max(d) < SMALL, "a slope out of range")
+        return greatest(forms, constants, boxes[0], weights, np.array([d0, *d]))

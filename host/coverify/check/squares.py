@@ -1,9 +1,9 @@
-"""How large is a form over all 2^m cases of m stairs at once?
+"""How large is a form of the input and of real y_1..y_m at most, less squares of y?
 
-With signs x in {±1}^(1 + m), x_0 = 1, x_k telling stair k's case, the form is at most c + g · input, where
-2 c = constants · x and 2 g = forms · x. With g · input <= (g · (lo + hi) + |g| · (hi − lo)) / 2 and, for
-any weights p >= 1, 2^27 |g| <= p g² + 4^26 / p, what is left is a quadratic form xᵀ H x and a constant. It
-is at most Σ d for every d for which diag(d) − H is positive semidefinite, because x_k² = 1.
+With x = (1, y) the form is c + g · input, where 2 c = constants · x and 2 g = forms · x, and
+Σ d_k y_k² / 2^30 is taken from it. With g · input <= (g · (lo + hi) + |g| · (hi − lo)) / 2 and, for
+any weights p >= 1, 2^27 |g| <= p g² + 4^26 / p, what is left is a quadratic form xᵀ H x and a constant. It is
+at most d_0 + Σ d_k y_k² for every d_0 for which diag(d) − H is positive semidefinite.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def greatest(forms: Ints, constants: Ints, box: Ints, weights: Ints, d: Ints) ->
     need(positive(np.diag(d) - h), "a matrix that is not seen to be positive")
     pairs = zip((hi - lo).tolist(), weights.tolist(), strict=True)
     rest = (int(linear[0]) << (SCALE + 1)) + sum(r * -(-(4**SCALE) // p) for r, p in pairs)
-    return (sum(d.tolist()) + 2 * rest) >> (SCALE + 4)
+    return (int(d[0]) + 2 * rest) >> (SCALE + 4)
 
 
 def positive(n: Ints) -> bool:

@@ -167,6 +167,22 @@ class Pieces(Scalar):
         y = self.values[np.concatenate([p, p], axis=1)]
         return np.arange(len(p)), np.clip(a, *box[:, :, None]), y, y
 
+    def eased(self, nu: Ints, xi: Ints, boxes: list[Ints], element: Ints, centre: Ints, curve: Ints) -> Ints:
+        """The constant of `back`, for one row nu, xi, with curve · (a − centre)² / 2^24 taken from some.
+
+        On a piece their maximum lies at an end or beside the vertex; each is rounded upwards.
+        """
+        (_, a, y, _), at = self.corners(boxes), np.zeros((2, nu.shape[1], 1), np.int64)
+        at[:, element, 0] = small(centre), curve
+        need(size(xi) < 2**37, "a multiplier beside a parabola is too large")
+        first, last = np.split(a, 2, axis=1)
+        vertex = at[0] + (-xi.T << 23) // np.maximum(at[1], 1)
+        a = np.concatenate([a, *(np.clip(v, first, last) for v in (vertex, vertex + 1))], axis=1)
+        bend = (a - at[0]) * (at[1] > 0)
+        need(size(bend) < 2**30, "a parabola far from its stair")
+        exact((at[1][:, None], bend[:, None] ** 2))
+        return (nu.T * np.tile(y, 2) - xi.T * a - (at[1] * bend**2 >> 24)).max(axis=1).sum(keepdims=True)
+
 
 @dataclass(frozen=True, eq=False)
 class Highest(Scalar):

@@ -63,8 +63,8 @@ def render(result: Result, console: Console) -> None:
             console.print(Text(f"  · {plain(gap)}"))
     if result.verb == "conform" and result.verdict == "MISMATCH":
         console.print(
-            "Why: coverify diagnose with the same model, device and inputs names the operator, the variant of "
-            "its kernel that gives these bytes, and the profile that the device follows."
+            "Why: coverify diagnose, with the same model, device and inputs, names the operator, the variant "
+            "of its kernel that gives these bytes, and the profile that the device follows."
         )
 
 

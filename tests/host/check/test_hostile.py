@@ -150,9 +150,9 @@ def test_a_claim_of_very_many_rows_is_counted_not_run(tmp_path):
     assert "the budget is" in why_rejected(tmp_path, fuzz.packed(certificate(label=None, arrays=arrays)))
 
 
-def test_cases_of_very_many_bounds_are_told_apart_in_one_pass(tmp_path):
+def test_parabolas_of_very_many_bounds_are_told_apart_in_one_pass(tmp_path):
     each = np.arange(200_000)[:, None]
-    arrays = {"cases": np.tile(each, 6), "weights": np.tile(each, 4)}
+    arrays = {"parabolas": np.tile(each, 6), "weights": np.tile(each, 4)}
     (tmp_path / "c.zip").write_bytes(fuzz.packed(certificate(arrays=arrays)))
     start = time.process_time()
     assert check(tmp_path / "c.zip").steps == 0  # the boxes alone prove it: no bound is looked at

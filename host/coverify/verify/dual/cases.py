@@ -1,8 +1,9 @@
-"""Which stairs of the first layer are worth two cases each, and what is the bound over all cases at once?
+"""How large is a row with parabolas under the stairs of the first layer?
 
 The stairs next to the input bend the wrong way for a linear bound at a clamp: at the lower one where their
-coefficient is positive, at the upper one where it is negative. There they are cut, and all 2^m combinations
-are bounded by squares.py. What multipliers the steps above have stays as the caller gives it.
+coefficient is positive, at the upper one where it is negative. There they are cut in two cases, and all 2^m
+combinations are bounded by squares.py, in floats: that is where parabolas.py starts from. What multipliers
+the steps above have stays as the caller gives it.
 """
 
 from __future__ import annotations
@@ -11,9 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from coverify.verify.dual.curved import Curved, least_d
 from coverify.verify.dual.descent import Rows, evaluate
-from coverify.verify.dual.relaxation import Boxes, F64Array, Pass, Pieces, Relaxation
-from coverify.verify.dual.squares import SCALE, Found, Parts, Signs, centred, minimised
+from coverify.verify.dual.levels import Levels
+from coverify.verify.dual.parabolas import Point, Reached
+from coverify.verify.dual.relaxation import BoolArray, Boxes, F64Array, Pass, Pieces, Relaxation
+from coverify.verify.dual.squares import SCALE, Form, Parts, minimised
 from coverify.verify.dual.tree import Bounded, Squares, Warm
 from coverify.verify.query import I64Array
 from tflm_int8.program.primitives import Affine, Staircase
@@ -21,9 +25,14 @@ from tflm_int8.program.primitives import Affine, Staircase
 MAX_STAIRS = 400
 """Stairs of one form that vary; beyond, the matrices are too large to be worth it."""
 ROUNDS = 24
-SAMPLES = 24
-"""Corners of the input that are tried for each bound."""
-_ROOM = 2.0**57
+GRAIN = 2.0**28
+"""The multipliers above are rounded before the search, so that integers change nothing later."""
+STEPS = 40
+"""Newton steps on the parabolas of one part."""
+WORK = 6e8
+"""Multiplications of one kind in all of them, for wide layers."""
+FEW_STEPS = 10
+"""For one of many rows, none of which has a target."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,27 +96,76 @@ class Cases:
         target: the search ends below this bound; one of 0 or more is then a guess, unless the target is −∞.
         All in units of 1.
         """
-        above = {w: v for w, v in multipliers.items() if w > self.wire}
         pieces = self.relaxation.pieces(boxes, self.natural, False)
-        above[self.wire] = np.zeros((1, len(self.stairs.channel)))
-        bare = evaluate(self.relaxation, rows, boxes, pieces, above)
-        nu = bare.asked[self.wire][0] if self.wire in bare.asked else np.zeros(len(self.stairs.channel))
-        lo, hi = (end[0] for end in boxes[self.wire])
-        varying = np.flatnonzero((hi > lo) & (nu != 0))
+        bare, nu = self._above(rows, boxes, pieces, multipliers)
+        size = float(np.abs(nu) @ np.abs(boxes[self.wire]).max(axis=0)[0])
+        grain = 2.0 ** np.floor(np.log2(GRAIN / max(size, 1e-9)))
+        multipliers = {w: np.rint(v * grain) / grain for w, v in multipliers.items()}
+        bare, nu = self._above(rows, boxes, pieces, multipliers)
+        varying = np.flatnonzero(
+            ((boxes[self.wire][1] > boxes[self.wire][0])[0] & (nu != 0)) | self._narrowed(boxes)
+        )
         if not 0 < len(varying) <= MAX_STAIRS:
             return None
+        curved = self._curved(bare, nu, varying, boxes)
+        if warm is not None and np.isfinite(warm.xi[varying]).all():
+            start = curved.warm(warm, varying)
+        else:
+            start = self._start(bare, pieces[self.wire], nu, varying, boxes, curved, target)
+        steps = STEPS if target > -np.inf else FEW_STEPS
+        steps = min(steps, max(5, int(WORK / curved.weights.size / len(varying))))
+        try:
+            reached = curved.parabolas.lowered(start, steps, curved.scale * target)
+        except np.linalg.LinAlgError:
+            return None
+        kept = curved.kept(reached.point, varying, len(nu))
+        bound, inputs = reached.bound / curved.scale, curved.inputs(reached)
+        split = self._split(curved, reached, varying, boxes)
+        if bound >= 0 > target > -np.inf:
+            return Bound(bound, 1, None, inputs, split, kept)
+        found = self._exact(rows, boxes, multipliers, varying, curved, reached.point)
+        if found is None:
+            return None
+        total, unit, evidence = found
+        return Bound(total, unit, evidence, inputs, split, kept)
+
+    def _above(
+        self, rows: Rows, boxes: Boxes, pieces: dict[int, Pieces], multipliers: dict[int, F64Array]
+    ) -> tuple[Pass, F64Array]:
+        """The form without the stairs, and its coefficients on them."""
+        none = np.zeros(len(self.stairs.channel))
+        own = {w: v for w, v in multipliers.items() if w > self.wire} | {self.wire: none[None]}
+        bare = evaluate(self.relaxation, rows, boxes, pieces, own)
+        return bare, bare.asked[self.wire][0] if self.wire in bare.asked else none
+
+    def _narrowed(self, boxes: Boxes) -> BoolArray:
+        """Whose accumulators are bounded otherwise than by the input: they count even beside a flat stair."""
+        (lo, hi), (least, most) = boxes[self.stairs.source], self.natural[self.stairs.source]
+        cut: BoolArray = ((lo > least) | (hi < most))[0]
+        return cut
+
+    def _curved(self, bare: Pass, nu: F64Array, varying: I64Array, boxes: Boxes) -> Curved:
+        """The form with parabolas."""
+        weights, bias = self._accumulators(varying)
+        p = self.relaxation.stairs(self.wire, boxes, self.natural, True, every=True)
+        levels = Levels(nu[varying], *(x[0, varying].astype(np.int64) for x in (p.value, p.first, p.last)))
+        x_lo, x_hi = (end[0].astype(np.float64) for end in boxes[0])
+        g = bare.asked[0][0] if 0 in bare.asked else np.zeros(len(x_lo))
+        own = (nu[varying, None] * p.value[0, varying]).max(axis=1).sum()
+        constant = float(bare.bound[0] - np.maximum(g * x_lo, g * x_hi).sum() - own)
+        return Curved.of(levels, weights, bias, g, constant, x_lo, x_hi)
+
+    def _start(
+        self, bare: Pass, pieces: Pieces, nu: F64Array, varying: I64Array, boxes: Boxes, curved: Curved,
+        target: float,
+    ) -> Point:  # fmt: skip
+        """From the cases of the stairs that bend the wrong way (squares.py)."""
         cut = self._cut(nu, varying, boxes)
         whole = np.setdiff1d(varying, cut.elements)
-        parts, element = self._parts(bare, pieces[self.wire], nu, whole, cut, boxes)
-        if warm is not None:
-            old = warm.xi[parts.side.astype(np.int64), element]
-            parts.xi = np.clip(np.where(np.isnan(old), parts.xi, old), parts.least, parts.most)
+        parts, element = self._parts(bare, pieces, nu, whole, cut, boxes)
         found = minimised(parts, ROUNDS, target)
-        kept = Warm(found.t, np.full((3, len(nu)), np.nan))
-        kept.xi[parts.side.astype(np.int64), element] = found.xi
-        if found.bound >= 0 > target > -np.inf:
-            return Bound(found.bound, 1, None, _corners(parts, found), self._split(cut, found), kept)
-        return self._exact(rows, boxes, multipliers, cut, whole, parts, found, nu, kept)
+        gain, _ = parts.gain(found.xi)
+        return curved.start(parts, found, gain, np.searchsorted(varying, element))
 
     def _parts(
         self, bare: Pass, pieces: Pieces, nu: F64Array, whole: I64Array, cut: Cut, boxes: Boxes
@@ -160,63 +218,71 @@ class Cases:
         return weights, bias
 
     def _exact(
-        self, rows: Rows, boxes: Boxes, multipliers: dict[int, F64Array], cut: Cut, whole: I64Array,
-        parts: Parts, found: Found, nu: F64Array, warm: Warm,
-    ) -> Bound | None:  # fmt: skip
-        """The bound for rounded multipliers and weights, in integers."""
-        unit = _unit(parts, found)
+        self, rows: Rows, boxes: Boxes, multipliers: dict[int, F64Array], varying: I64Array, curved: Curved,
+        point: Point,
+    ) -> tuple[int, int, Bounded] | None:  # fmt: skip
+        """The bound for rounded numbers, in integers; its unit; the evidence."""
+        unit = curved.unit(point)
         scaled = Rows(
             {w: v * unit for w, v in rows.base.items()}, rows.claim, rows.rise, np.rint(rows.m * unit)
         )
-        n, m = len(whole), len(cut.elements)
-        xi = np.rint(found.xi * unit)
-        low, up = xi[n : n + m], xi[n + m :]
-        own = np.zeros((1, len(nu)))
-        own[0, whole], own[0, cut.elements] = xi[:n], low
         integers = {w: np.rint(v * unit) for w, v in multipliers.items() if w > self.wire}
-        integers[self.wire] = own
-        pieces = self.relaxation.pieces(cut.lower, self.natural, True)
-        done = evaluate(self.relaxation, scaled, cut.lower, pieces, integers, exact=True)
         targets = np.array([[*_target(rows, self.relaxation.logits, unit), int(scaled.m[0])]])
-        if not m:
-            total = int(done.bound[0])
-            evidence = Bounded(targets, dict(done.multipliers), None, total)
-            return Bound(total, unit, evidence, _corners(parts, found), None, warm)
-        signs = self._signs(done, low, up, cut, boxes, parts)
-        p = np.rint(np.clip(2.0**SCALE / np.maximum(2 * unit * found.t, 1.0), 1, None)).astype(np.int64)
-        mu = 1e-4 * max(1.0, abs(found.bound)) * 2.0 ** (SCALE + 4) * unit / parts.k
-        shift = 2.0 ** (SCALE + 4) * unit
-        result = signs.bound(p, lambda h: centred(h / shift, _start(h / shift), mu / shift)[0] * shift)
-        if result is None:
-            return None
-        bound, d = result
-        cases = np.stack(
-            [np.full(m, self.wire), cut.elements, cut.values, up.astype(np.int64), d[1:]], axis=1
-        )
-        squares = Squares(cases.astype(np.int64), int(d[0]), p)
-        evidence = Bounded(targets, dict(done.multipliers), squares, bound)
-        return Bound(bound, unit, evidence, _corners(parts, found), self._split(cut, found), warm)
+        pieces = self.relaxation.pieces(boxes, self.natural, True)
+        for less in (1e-4, 1e-3, 1e-2):
+            xi, curve, centre, slope = curved.rounded(point, unit, 1 - less)
+            own = np.zeros((1, len(self.stairs.channel)))
+            own[0, varying] = xi
+            integers[self.wire] = own
+            done = evaluate(self.relaxation, scaled, boxes, pieces, integers, exact=True)
+            g = done.asked[0][0]
+            nu = done.asked[self.wire][0, varying].astype(np.int64)
+            nothing = np.zeros_like(curve)
+            ends = (curved.levels.greatest(nu, xi, c, centre) for c in (curve, nothing))
+            eased, plain = ends
+            if eased is None or plain is None:
+                return None
+            x_lo, x_hi = (end[0] for end in boxes[0])
+            constant = int(done.bound[0] - np.maximum(g * x_lo, g * x_hi).sum()) + int((eased - plain).sum())
+            on = np.flatnonzero(curve)
+            if not len(on):
+                total = int(done.bound[0])
+                return total, unit, Bounded(targets, dict(done.multipliers), None, total)
+            weights, bias = curved.weights[on].astype(np.int64), curved.bias[on].astype(np.int64)
+            steps = slope[on]
+            form = Form(
+                np.concatenate([2 * g[None].astype(np.int64), 2 * steps[:, None] * weights]),
+                np.concatenate([[2 * constant], 2 * steps * (bias - centre[on])]),
+                x_lo, x_hi,
+            )  # fmt: skip
+            d = [least_d(s, c) for s, c in zip(steps.tolist(), curve[on].tolist(), strict=True)]
+            if max(d) >= 2**60:
+                return None
+            p = np.rint(np.clip(2.0**SCALE / np.maximum(2 * unit * curved.t(point), 1.0), 1, None))
+            result = form.bound(p.astype(np.int64), np.array(d))
+            if result is None:
+                continue
+            bound, d0 = result
+            cases = np.stack([np.full(len(on), self.wire), varying[on], centre[on], curve[on], steps], axis=1)
+            squares = Squares(cases.astype(np.int64), d0, p.astype(np.int64))
+            return bound, unit, Bounded(targets, dict(done.multipliers), squares, bound)
+        return None
 
-    def _signs(self, done: Pass, low: F64Array, up: F64Array, cut: Cut, boxes: Boxes, parts: Parts) -> Signs:
-        """The form per sign, from its lower cases (`done`) and what the upper ones add to them."""
-        m = len(cut.elements)
-        g = done.asked[0][0]
-        x_lo, x_hi = (end[0] for end in boxes[0])
-        constant = done.bound[0] - np.maximum(g * x_lo, g * x_hi).sum()
-        asked = done.asked[self.wire][0, cut.elements]
-        lower, upper = (self._pieces(at, True) for at in (cut.lower, cut.upper))
-        rise = _most(asked, up, upper, cut.elements) - _most(asked, low, lower, cut.elements)
-        rise = rise + (up - low) * parts.bias[-m:]
-        steps = (up - low)[:, None] * parts.weights[-m:]
-        forms = np.vstack([2 * g + steps.sum(axis=0), steps]).astype(np.int64)
-        constants = np.concatenate([[2 * constant + rise.sum()], rise]).astype(np.int64)
-        return Signs(forms, constants, x_lo, x_hi)
-
-    def _split(self, cut: Cut, found: Found) -> tuple[int, int, int] | None:
-        if not len(cut.elements):
+    def _split(
+        self, curved: Curved, reached: Reached, varying: I64Array, boxes: Boxes
+    ) -> tuple[int, int, int] | None:
+        """The stair whose bound lies furthest above its value at the mean, at the edge next to that."""
+        lo, hi = (end[0, varying] for end in boxes[self.stairs.source])
+        edges = self.relaxation.edges[self.wire][self.stairs.channel[varying], 1:-1]
+        inside = (edges > lo[:, None]) & (edges <= hi[:, None])
+        mean = curved.accumulators(reached)
+        loose = np.where(inside.any(axis=1), curved.looseness(reached), -np.inf)
+        k = int(loose.argmax())
+        if loose[k] <= 0:
             return None
-        k = int(((1 - found.moments[0, 1:] ** 2) * found.d[1:]).argmax())
-        return self.stairs.source, int(cut.elements[k]), int(cut.values[k])
+        own = edges[k, inside[k]]
+        edge = int(own[np.abs(own - mean[k]).argmin()])
+        return self.stairs.source, int(varying[k]), edge - 1
 
 
 def _target(rows: Rows, logits: int, unit: int) -> tuple[int, int, int, int]:
@@ -225,40 +291,6 @@ def _target(rows: Rows, logits: int, unit: int) -> tuple[int, int, int, int]:
         element = int(np.abs(values[0]).argmax())
         return wire, element, int(np.sign(values[0, element])), unit
     return logits, 0, 1, 0
-
-
-def _corners(parts: Parts, found: Found) -> F64Array:
-    """Corners of the input's box for signs drawn with the moments that the bound rests on: [N, n]."""
-    b, _, _ = parts.forms(found.xi)
-    values, vectors = np.linalg.eigh(found.moments)
-    root = vectors * np.sqrt(np.maximum(values, 0))
-    draws = root @ np.random.default_rng(0).standard_normal((parts.k, SAMPLES))
-    signs = np.sign(draws * np.sign(draws[0]))
-    signs[:, 0] = found.moments[0]
-    corners: F64Array = np.where((b @ signs).T > 0, parts.hi, parts.lo)
-    return corners
-
-
-def _start(h: F64Array) -> F64Array:
-    size: F64Array = np.abs(h).sum(axis=1)
-    return size + 1.0
-
-
-def _most(nu: F64Array, xi: F64Array, pieces: Pieces, elements: I64Array) -> F64Array:
-    """max over a of nu · y(a) − xi · a, per element."""
-    slope = xi[:, None]
-    worst = np.minimum(slope * pieces.first[0, elements], slope * pieces.last[0, elements])
-    gain: F64Array = (nu[:, None] * pieces.value[0, elements] - worst).max(axis=1)
-    return gain
-
-
-def _unit(parts: Parts, found: Found) -> int:
-    """What 1 is in integers: a power of two for which no number of the exact bound becomes too large."""
-    b, constants, _ = parts.forms(found.xi)
-    most = float(((b * b).T @ (2 * parts.radius / found.t)).max())
-    linear = float(np.abs(constants + parts.middle @ b).max())
-    size = max(4 * most, 4 * linear, 1e-9) * 2.0**SCALE
-    return int(2.0 ** np.clip(np.floor(np.log2(_ROOM / size)), 0, 24))
 
 
 @dataclass(frozen=True, eq=False)

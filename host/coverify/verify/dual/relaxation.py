@@ -124,13 +124,13 @@ class Relaxation:
                 found[wire] = _entries(step, *boxes[step.source])
         return found
 
-    def stairs(self, wire: int, boxes: Boxes, natural: Boxes, exact: bool) -> Pieces:
-        """The pieces of the stairs that write `wire`; see `pieces`."""
+    def stairs(self, wire: int, boxes: Boxes, natural: Boxes, exact: bool, every: bool = False) -> Pieces:
+        """The pieces of the stairs that write `wire`; see `pieces`. every: none is left out."""
         step = self.steps[wire - 1]
         assert isinstance(step, Staircase)
         (lo, hi), (least, most) = boxes[step.source], natural[step.source]
         cut = lo > least, hi < most
-        return self._stairs(wire, step, boxes, cut, exact and not self.uniform[wire])
+        return self._stairs(wire, step, boxes, cut, every or (exact and not self.uniform[wire]))
 
     def _stairs(
         self, wire: int, step: Staircase, boxes: Boxes, cut: tuple[BoolArray, BoolArray], every: bool

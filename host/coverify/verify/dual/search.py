@@ -81,7 +81,7 @@ class Search:
         """Bound the parts; those that stay open.  Raises Counterexample."""
         live = [node for node in nodes if node.boxes is not None]
         self.nodes += len(nodes)
-        settled = [n for n in live if n.warm is not None and n.depth % TIGHTEN_EVERY and self._inherited(n)]
+        settled = [n for n in live if n.warm is not None and self._inherited(n)]
         left = [node for node in settled if node.closed is None]
         live = [node for node in live if node not in settled]
         return left + (self._descended(live, rounds) if live else [])
@@ -127,6 +127,7 @@ class Search:
         """Close a node by all cases of the first stairs at once."""
         if self.cases is None or not node.cases or self._plain or self._branching.saturated(node) is not None:
             return False
+        self.deadline.check()
         one = Rows({}, rows.claim[k : k + 1], rows.rise[k : k + 1], np.ones(1))
         own: Boxes = [(lo[min(k, len(lo) - 1)][None], hi[min(k, len(hi) - 1)][None]) for lo, hi in boxes]
         above = self._linear_logits(node, {w: v[k : k + 1] / UNIT for w, v in multipliers.items()})
@@ -134,13 +135,12 @@ class Search:
         if found is None:
             return False
         self._look(found.inputs)
-        node.warm = None if self._deep else found.warm
         if found.bound >= 0:
-            if UNIT * found.bound / found.unit < node.bound:
-                node.bound = UNIT * found.bound / found.unit
-                node.split = found.split
-            else:
-                node.warm, node.cases = None, False
+            if node.warm is None and UNIT * found.bound / found.unit >= node.bound:
+                node.cases = False
+                return False
+            node.bound = min(node.bound, UNIT * found.bound / found.unit)
+            node.split, node.warm = found.split, None if self._deep else found.warm
             return False
         node.split, node.closed, node.warm = None, found.evidence, None
         return True
@@ -399,7 +399,7 @@ class Search:
 
     def _deepen(self, node: Node, first: bool) -> None:
         """Tighten an open part while that helps, then queue it."""
-        for _ in range(TIGHTENINGS if first else node.depth % TIGHTEN_EVERY == 0):
+        for _ in range(TIGHTENINGS if first else node.depth % TIGHTEN_EVERY == 0 and node.warm is None):
             self.deadline.check()
             worth = self.tighten(node)
             if node.boxes is None:

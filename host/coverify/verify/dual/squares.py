@@ -4,8 +4,9 @@ Each of m stairs is cut in two cases with multipliers of its own. With signs x i
 form's coefficients on the input are half of x · B, and its bound is a sum of magnitudes of x · B and
 something linear in x. Magnitudes are replaced by squares, |g| <= g²/(2t) + t/2, so that what is left to bound
 is a quadratic form xᵀ H x on signs: at most Σ d wherever diag(d) − H is positive semidefinite. t, d and the
-multipliers are free: any are valid. They are found by an interior-point method in floats; `Signs.bound`
-evaluates rounded ones in exact integers (docs/certificates.md).
+multipliers are free: any are valid. They are found by an interior-point method in floats. `Form.bound` is the
+same with parabolas (parabolas.py), where x_k is any real number and x_k² has its price, in exact integers
+(docs/certificates.md).
 """
 
 from __future__ import annotations
@@ -24,38 +25,50 @@ _ROOM = 2**61
 
 
 @dataclass(frozen=True, eq=False)
-class Signs:
-    """Integers: B [1 + m, n] and twice the form's constant l [1 + m] per sign, the input's box lo, hi [n]."""
+class Form:
+    """Integers: B [1 + m, n] and twice the form's constant l [1 + m], per x_k; the input's box lo, hi [n].
+
+    x_0 = 1, and x_k² counts with −d_k / 2^(SCALE + 4): the form's greatest value over all real x_k is that
+    with parabolas.
+    """
 
     forms: I64Array
     constants: I64Array
     lo: I64Array
     hi: I64Array
 
-    def bound(self, p: I64Array, spare: Callable[[F64Array], F64Array]) -> tuple[int, I64Array] | None:
-        """A bound of the form and its d [1 + m], for weights p [n]; spare: H → d, a guess.
+    def bound(self, p: I64Array, d: I64Array) -> tuple[int, int] | None:
+        """A bound of the form less its squares, and d_0, for weights p [n] and d [m].
 
-        None where the numbers are too large for exact int64 arithmetic.
+        None where the numbers are too large for exact int64 arithmetic, or d too small.
         """
         quadratic = self._quadratic(p)
-        if quadratic is None:
+        if quadratic is None or float(np.abs(d).max(initial=0)) >= 2.0**60:
             return None
         h, rest = quadratic
-        d = np.rint(spare(h.astype(np.float64)))
-        for _ in range(6):
-            lift = _lift(np.diag(d) - h.astype(np.float64))
-            d = d + np.ceil(lift)
-            if float(np.abs(d).max()) >= 2.0**60:
+        n = -h.astype(np.float64)
+        n[np.arange(1, len(n)), np.arange(1, len(n))] += d
+        spare = float(np.abs(n).max()) * 2.0**-25 * len(n)
+        try:
+            seen = np.linalg.solve(n[1:, 1:] - spare * np.eye(len(d)), n[1:, 0])
+        except np.linalg.LinAlgError:
+            return None
+        first = float(h[0, 0] + n[0, 1:] @ seen)
+        for room in (2.0, 16.0, 256.0):
+            d0 = first + room * max(spare, first * 2.0**-30)
+            if not 0 <= d0 < 2.0**60:
                 return None
-            whole = d.astype(np.int64)
+            whole = np.concatenate([[int(d0)], d])
             if positive(np.diag(whole) - h):
-                return (sum(whole.tolist()) + rest) >> (SCALE + 4), whole
-            d = d + np.abs(h).max() * 2.0**-24
+                return (int(d0) + rest) >> (SCALE + 4), int(d0)
         return None
 
     def _quadratic(self, p: I64Array) -> tuple[I64Array, int] | None:
         """H [1 + m, 1 + m] and the constant of 2^(SCALE + 4) · the form."""
         b, radius, f = self.forms, self.hi - self.lo, np.float64
+        ends = np.maximum(np.abs(self.lo), np.abs(self.hi)).astype(f)
+        if float((np.abs(b.astype(f)) @ ends + np.abs(self.constants.astype(f))).max()) >= _ROOM / 4:
+            return None
         linear = 2 * self.constants + b @ (self.lo + self.hi)
         weight = radius * p
         most = float((b.astype(f) ** 2 @ weight.astype(f)).max())
@@ -66,12 +79,6 @@ class Signs:
         h[1:, 0] += linear[1:] << (SCALE + 1)
         squares = sum(r * -(-(4**SCALE) // w) for r, w in zip(radius.tolist(), p.tolist(), strict=True))
         return h, 2 * (int(linear[0]) << (SCALE + 1)) + 2 * squares
-
-
-def _lift(n: F64Array) -> float:
-    """What to add to the diagonal so that `positive` has room for its own rounding."""
-    need = float(np.abs(n).max()) * 2.0**-24 * len(n)
-    return max(0.0, need - float(np.linalg.eigvalsh(n)[0]))
 
 
 def positive(n: I64Array) -> bool:

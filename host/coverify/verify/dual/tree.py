@@ -26,10 +26,10 @@ class Op(IntEnum):
 
 @dataclass(frozen=True, eq=False)
 class Squares:
-    """What bounds one row over all cases of some stairs at once (squares.py).
+    """Parabolas under stairs of one row (parabolas.py).
 
-    cases: int64 [m, 5]: wire, element, last value of the lower case, multiplier of the upper case, d; d0: the
-    d of the sign that is always 1; weights: int64 [n_input].
+    cases: int64 [m, 5]: wire, element, centre, curve, slope; d0: the d of the sign that is always 1; weights:
+    int64 [n_input].
     """
 
     cases: I64Array
@@ -51,12 +51,12 @@ class Bounded:
 
 @dataclass(frozen=True, eq=False)
 class Warm:
-    """Where a later search over cases may start: t [n]; multipliers [3, elements]: 0 of whole stairs, 1 of
-    upper, −1 of lower cases, or NaN.
-    """
+    """Where the search of a part may start: multipliers and curves of stairs [elements], or NaN; e [n]."""
 
-    t: F64Array
     xi: F64Array
+    curve: F64Array
+    e: F64Array
+    height: float
 
 
 @dataclass(eq=False)
@@ -136,4 +136,4 @@ class Script:
                 weights.append(np.concatenate([[row, squares.d0], squares.weights]))
         if not weights:
             return {}
-        return {"cases": np.concatenate(cases), "weights": np.stack(weights)}
+        return {"parabolas": np.concatenate(cases), "weights": np.stack(weights)}

@@ -1,4 +1,4 @@
-"""Bounds over all cases of the first stairs: their certificates are accepted, also where none is cut."""
+"""Bounds with parabolas under the first stairs: their certificates are accepted, also where none bends."""
 
 import itertools
 
@@ -26,11 +26,8 @@ def saturating(seed):
     return arrays, rng.integers(20, 200, 4)
 
 
-@pytest.mark.parametrize(
-    ("seed", "eps", "cut"),
-    [(722, 8, False), (1315, 8, False), (1468, 4, False), (344, 8, True), (516, 8, True)],
-)
-def test_the_certificate_of_a_bound_over_cases_is_accepted_and_true(seed, eps, cut, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("seed", "eps"), [(722, 8), (1315, 8), (1468, 4), (344, 8), (516, 8)])
+def test_the_certificate_of_a_bound_with_parabolas_is_accepted_and_true(seed, eps, tmp_path, monkeypatch):
     closed, bound = [], Cases.bound
 
     def watched(*args, **options):
@@ -47,7 +44,7 @@ def test_the_certificate_of_a_bound_over_cases_is_accepted_and_true(seed, eps, c
     problem = Problem(FixedPointNetwork.from_bytes(content).program, query)
     outcome = solve("dual", problem, Deadline.in_s(60))
     assert outcome.verdict is Verdict.HOLDS and outcome.argument is not None
-    assert closed and any(closed) is cut
+    assert any(closed)
     Certificate(content, "fixed-point", query, outcome.argument, "dual").write(tmp_path / "c.zip")
     assert check(tmp_path / "c.zip").label == label
     box = np.array(

@@ -1,9 +1,10 @@
-"""Bounds over all cases of some stairs at once, against every combination of signs, one by one.
+"""Bounds of a form of the input and of real y, less squares of y, against the corners of its box, one by one.
 
-`Signs.bound` proposes d and evaluates; the checker's `greatest`, which shares no code with it, gives the same
-number for it, and refuses d that are too small.
+`Form.bound` proposes d_0 and evaluates; the checker's `greatest`, which shares no code with it, gives the
+same number for it, and refuses every d_0 that is too small.
 """
 
+from fractions import Fraction
 from itertools import product
 
 import numpy as np
@@ -11,60 +12,56 @@ import pytest
 
 from coverify.check import Rejected
 from coverify.check.squares import greatest, positive
-from coverify.verify.dual.squares import Signs
+from coverify.verify.dual.squares import SCALE, Form
 
 
-def random_signs(seed: int) -> Signs:
+def random_form(seed: int) -> tuple[Form, np.ndarray, np.ndarray]:
+    """A form, d that leave its squares room, and weights."""
     rng = np.random.default_rng(seed)
-    m, n = int(rng.integers(0, 6)), int(rng.integers(1, 9))
+    m, n = int(rng.integers(0, 6)), int(rng.integers(1, 7))
     lo = rng.integers(-50, 50, n)
-    return Signs(
+    form = Form(
         rng.integers(-(2**10), 2**10, (1 + m, n)),
         rng.integers(-(2**12), 2**12, 1 + m),
         lo,
         lo + rng.integers(0, 20, n),
     )
+    p = rng.integers(2**12, 2**18, n)
+    h = np.abs((form.forms * ((form.hi - lo) * p)) @ form.forms.T)[1:, 1:]
+    return form, 3 * h.sum(axis=1) + rng.integers(2**40, 2**44, m), p
 
 
-def truth(signs: Signs) -> float:
-    """Four times the form, at its greatest over all signs: x · (2 l + B (lo + hi)) + |x · B| · (hi − lo)."""
-    best = -np.inf
-    for tail in product((-1, 1), repeat=len(signs.constants) - 1):
-        x = np.array((1, *tail))
-        g = x @ signs.forms
-        best = max(
-            best, 2 * (x @ signs.constants) + g @ (signs.lo + signs.hi) + np.abs(g) @ (signs.hi - signs.lo)
-        )
-    return best / 4
-
-
-def spare(h: np.ndarray) -> np.ndarray:
-    """Some d: every row's magnitudes, so that the diagonal dominates."""
-    return np.abs(h).sum(axis=1)
+def truth(form: Form, d: np.ndarray) -> Fraction:
+    """The greatest value: it is convex in the input, and best in every y by itself."""
+    best = None
+    for corner in product(*zip(form.lo.tolist(), form.hi.tolist(), strict=True)):
+        first, *rest = (form.constants + form.forms @ np.array(corner)).tolist()
+        squares = (Fraction(s * s << SCALE, d_k) for s, d_k in zip(rest, d.tolist(), strict=True))
+        value = Fraction(first, 2) + sum(squares)
+        best = value if best is None else max(best, value)
+    return best
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_the_bound_is_no_less_than_any_combination_of_cases_and_the_checker_finds_the_same(seed):
-    signs = random_signs(seed)
-    p = np.random.default_rng(seed).integers(2**12, 2**18, len(signs.lo))
-    bound, d = signs.bound(p, spare)
-    assert bound >= np.floor(truth(signs))
-    assert greatest(signs.forms, signs.constants, np.stack([signs.lo, signs.hi]), p, d) == bound
+def test_the_bound_is_no_less_than_the_form_anywhere_and_the_checker_finds_the_same(seed):
+    form, d, p = random_form(seed)
+    bound, d0 = form.bound(p, d)
+    assert bound >= np.floor(truth(form, d))
+    box = np.stack([form.lo, form.hi])
+    assert greatest(form.forms, form.constants, box, p, np.array([d0, *d])) == bound
 
 
 @pytest.mark.parametrize("seed", range(60))
 def test_the_checker_refuses_every_d_whose_bound_would_be_false(seed):
-    signs = random_signs(seed)
-    p = np.random.default_rng(seed).integers(2**12, 2**18, len(signs.lo))
-    _, d = signs.bound(p, spare)
-    box = np.stack([signs.lo, signs.hi])
+    form, d, p = random_form(seed)
+    _, d0 = form.bound(p, d)
+    box, true = np.stack([form.lo, form.hi]), np.floor(truth(form, d))
     for share in (0.0, 0.25, 0.5, 0.75, 0.9, 0.99):
-        less = np.rint(d * share).astype(np.int64)
         try:
-            found = greatest(signs.forms, signs.constants, box, p, less)
+            found = greatest(form.forms, form.constants, box, p, np.array([int(d0 * share), *d]))
         except Rejected:
             continue
-        assert found >= np.floor(truth(signs))
+        assert found >= true
 
 
 @pytest.mark.parametrize("seed", range(200))

@@ -1,0 +1,150 @@
+"""The form of one row with parabolas under the stairs next to the input: from accumulators to the method's
+units and back, and to the integers of a proof (docs/certificates.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from coverify.verify.dual.levels import SHIFT, Levels, Smooth
+from coverify.verify.dual.parabolas import Parabolas, Point, Reached
+from coverify.verify.dual.relaxation import F64Array
+from coverify.verify.dual.squares import SCALE, Found, Parts
+from coverify.verify.dual.tree import Warm
+from coverify.verify.query import I64Array
+
+SIZE = 450.0
+"""What the form's slopes on the input come to, in the units of the method."""
+REACH = 14.0
+"""How far accumulators reach, in its units."""
+SAMPLES = 24
+"""Inputs that are tried for each bound."""
+HEIGHT = 0.05
+"""Of the barrier, for a start that is worth something."""
+LOW = 0.004
+"""At least, for a part of one."""
+FAR = 2.0**27
+"""How far a parabola's centre may lie from the middle of its stair."""
+MOST_CURVE, MOST_SLOPE = 2.0**58, 2.0**28
+"""Any are valid; these keep products in int64."""
+_ROOM = 2.0**57
+
+
+def least_d(slope: int, curve: int) -> int:
+    """The greatest d for which max over y of slope · u · y − 2^-(SCALE + 4) d y² is no less than
+    2^-SHIFT curve u² for any u.
+    """
+    return (slope * slope << (SCALE + 2 + SHIFT)) // curve
+
+
+@dataclass(frozen=True, eq=False)
+class Curved:
+    """weights [m, n], bias [m]: of the accumulators; g [n]: the form's other coefficients on the input."""
+
+    levels: Levels
+    weights: F64Array
+    bias: F64Array
+    g: F64Array
+    middle: F64Array
+    radius: F64Array
+    centre: F64Array
+    reach: F64Array
+    scale: float
+    parabolas: Parabolas
+
+    @staticmethod
+    def of(
+        levels: Levels, weights: F64Array, bias: F64Array, g: F64Array, constant: float,
+        lo: F64Array, hi: F64Array,
+    ) -> Curved:  # fmt: skip
+        """constant: the form without the stairs and the input; lo, hi [n]: the input's box."""
+        middle, radius = (lo + hi) / 2, (hi - lo) / 2
+        centre = np.rint(weights @ middle + bias)
+        reach = np.maximum(np.abs(weights) @ radius, 1.0) / REACH
+        one = Smooth(levels, centre, reach, 1.0)
+        own = weights * radius / reach[:, None]
+        scale = SIZE / max(float(np.abs(one.chords() @ own + g * radius).sum()) / 2, 1e-9)
+        constant = scale * (constant + float(g @ middle))
+        parabolas = Parabolas(Smooth(levels, centre, reach, scale), own, scale * g * radius, constant)
+        return Curved(levels, weights, bias, g, middle, radius, centre, reach, scale, parabolas)
+
+    def start(self, parts: Parts, found: Found, gain: F64Array, at: I64Array) -> Point:
+        """Parabolas over the two lines of each stair that is cut.  gain, at [P]: parts' gains and stairs."""
+        m = len(self.centre)
+        xi, curve = np.zeros(m), np.full(m, 1e-2 / self.scale)
+        whole, low, up = (np.flatnonzero(parts.side == side) for side in (0, -1, 1))
+        xi[at[whole]] = found.xi[whole]
+        k = at[low]
+        slope, rise = (found.xi[up] - found.xi[low]) / 2, (gain[up] - gain[low]) / 2
+        d = np.maximum(found.d[parts.sign[low]], 1e-9)
+        xi[k] = (found.xi[up] + found.xi[low]) / 2 + (rise + slope * self.centre[k]) * slope / (2 * d)
+        curve = curve / self.reach**2
+        curve[k] = slope**2 / (4 * d)
+        return self._inside(xi, curve, found.t * self.radius / 2, HEIGHT)
+
+    def warm(self, warm: Warm, varying: I64Array) -> Point:
+        """From what a larger part had."""
+        return self._inside(warm.xi[varying], warm.curve[varying], warm.e, warm.height)
+
+    def _inside(self, xi: F64Array, curve: F64Array, e: F64Array, height: float) -> Point:
+        own = self.scale * self.reach
+        return self.parabolas.inside(xi * own, curve * own * self.reach, e * self.scale, height)
+
+    def kept(self, point: Point, varying: I64Array, n: int) -> Warm:
+        """For smaller parts."""
+        own = self.scale * self.reach
+        warm = Warm(
+            np.full(n, np.nan),
+            np.full(n, np.nan),
+            point.e / self.scale,
+            float(np.clip(4 * point.height, LOW, HEIGHT)),
+        )
+        warm.xi[varying], warm.curve[varying] = point.xi / own, point.curve / own / self.reach
+        return warm
+
+    def t(self, point: Point) -> F64Array:
+        """|g| <= g² / (2t) + t / 2: [n]."""
+        t: F64Array = 2 * point.e / self.scale / np.maximum(self.radius, 0.5)
+        return t
+
+    def inputs(self, reached: Reached) -> F64Array:
+        """Corners of the box that the bound makes likely: [N, n]."""
+        near: F64Array = self.middle + self.radius * self.parabolas.drawn(reached, SAMPLES)
+        return near
+
+    def accumulators(self, reached: Reached) -> F64Array:
+        """At the mean: [m]."""
+        a: F64Array = self.centre + self.reach * reached.a
+        return a
+
+    def looseness(self, reached: Reached) -> F64Array:
+        """How far the bounds of the stairs lie above their values at the mean: [m]."""
+        point, stairs = reached.point, self.parabolas.stairs
+        above = stairs.greatest(point.xi, point.curve) + point.xi * reached.a + point.curve * reached.square
+        at = np.clip((stairs.first <= reached.a[:, None]).sum(axis=1) - 1, 0, None)
+        gap: F64Array = above - stairs.value[np.arange(len(at)), at]
+        return gap
+
+    def unit(self, point: Point) -> int:
+        """What 1 is in integers: a power of two for which no number of the exact bound becomes too large."""
+        ends = np.abs(self.parabolas.constant) + np.abs(self.parabolas.stairs.value).max(axis=1).sum()
+        size = 4 * max(2 * float(point.e.sum()), float(ends)) / self.scale * 2.0**SCALE
+        return int(2.0 ** np.clip(np.floor(np.log2(_ROOM / max(size, 1e-9))), 0, 24))
+
+    def rounded(self, point: Point, unit: int, share: float) -> tuple[I64Array, I64Array, I64Array, I64Array]:
+        """xi, curve, centre, slope of the proof, [m] each; share: of the curves, which must leave room.
+
+        What xi loses by rounding, centres beside the true ones give back.
+        """
+        own = self.scale * self.reach
+        exact = point.xi / own * unit
+        xi = np.rint(exact)
+        curve = np.rint(np.minimum(point.curve / own / self.reach * unit * share * 2.0**SHIFT, MOST_CURVE))
+        beside = np.clip((xi - exact) / np.maximum(2 * curve * 2.0**-SHIFT, 1e-12), -FAR, FAR)
+        even = float(point.e.sum()) / 8 / self.scale * unit
+        slope = np.clip(np.rint(2 * np.sqrt(curve * 2.0**-SHIFT * even)), 1, MOST_SLOPE)
+        centre = np.rint(self.centre + beside)
+        a, b, c, d = (x.astype(np.int64) for x in (xi, curve, centre, slope))
+        return a, b, c, d

@@ -1,0 +1,93 @@
+"""Stairs beside parabolas: maxima against every integer, bounds against inputs that are run."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from coverify.check.steps import Pieces, Rejected
+from coverify.verify.dual.curved import Curved
+from coverify.verify.dual.levels import SHIFT, Levels
+
+
+def random_stairs(seed: int) -> tuple[Levels, np.ndarray, np.ndarray]:
+    """Three stairs with a step of 8 on boxes of their own, which begin in the middle of one; the boxes."""
+    rng = np.random.default_rng(seed)
+    lo = rng.integers(-60, 40, 3)
+    hi = lo + rng.integers(8, 60, 3)
+    low, high = (np.clip(end >> 3, -4, 3) for end in (lo, hi))
+    value = np.minimum(low[:, None] + np.arange((high - low).max() + 1), high[:, None])
+    first = np.where(value == -4, lo[:, None], np.maximum(8 * value, lo[:, None]))
+    last = np.where(value == 3, hi[:, None], np.minimum(8 * value + 7, hi[:, None]))
+    return Levels(rng.integers(-9, 10, 3).astype(float), value, first, last), lo, hi
+
+
+def stairs(a):
+    return np.clip(a >> 3, -4, 3)
+
+
+def true_maximum(nu, xi, curve, centre, lo, hi) -> int:
+    """Of one stair, by every integer, rounded upwards."""
+    gains = (
+        nu * int(stairs(a)) - xi * a - Fraction(curve * (a - centre) ** 2, 1 << SHIFT)
+        for a in range(lo, hi + 1)
+    )
+    best = max(gains)
+    return -(-best.numerator // best.denominator)
+
+
+def random_parabolas(seed: int):
+    rng = np.random.default_rng([seed, 1])
+    curve = rng.integers(0, 1 << int(rng.integers(1, SHIFT + 3)), 3) * rng.integers(0, 2, 3)
+    return rng.integers(-60, 61, 3), rng.integers(-9, 10, 3), curve, rng.integers(-90, 90, 3)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_the_maximum_beside_a_parabola_is_that_over_every_integer(seed):
+    levels, lo, hi = random_stairs(seed)
+    nu, xi, curve, centre = random_parabolas(seed)
+    found = levels.greatest(nu, xi, curve, centre)
+    true = [true_maximum(*map(int, numbers)) for numbers in zip(nu, xi, curve, centre, lo, hi, strict=True)]
+    assert found.tolist() == true
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_the_checker_finds_the_same_maximum(seed):
+    _, lo, hi = random_stairs(seed)
+    nu, xi, curve, centre = random_parabolas(seed)
+    pieces = Pieces((0,), lambda a, channel: stairs(a) + 4, np.arange(-4, 4), np.zeros(3, np.int64))
+    on = np.flatnonzero(curve)
+    found = pieces.eased(nu[None], xi[None], [np.stack([lo, hi])], on, centre[on], curve[on])
+    true = [true_maximum(*map(int, numbers)) for numbers in zip(nu, xi, curve, centre, lo, hi, strict=True)]
+    assert found.tolist() == [sum(true)]
+
+
+@pytest.mark.parametrize(
+    ("xi", "centre", "curve"), [(2**40, 0, 1), (0, 2**62, 1), (0, 2**40, 1), (0, 0, 2**60), (-(2**63), 0, 1)]
+)
+def test_the_checker_refuses_parabolas_whose_arithmetic_would_overflow(xi, centre, curve):
+    pieces = Pieces((0,), lambda a, channel: stairs(a) + 4, np.arange(-4, 4), np.zeros(1, np.int64))
+    numbers = (np.array([n], np.int64) for n in (0, centre, curve))
+    with pytest.raises(Rejected):
+        pieces.eased(np.array([[1]]), np.array([[xi]]), [np.array([[-60], [60]])], *numbers)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_bound_is_lowered_and_no_input_exceeds_it(seed):
+    rng = np.random.default_rng([seed, 2])
+    weights, n = rng.integers(-3, 4, (3, 9)), 9
+    reach = np.abs(weights).sum(axis=1) * 4
+    lo, hi = -reach, reach
+    low, high = stairs(lo), stairs(hi)
+    value = np.minimum(low[:, None] + np.arange((high - low).max() + 1), high[:, None])
+    first = np.where(value == -4, lo[:, None], np.maximum(8 * value, lo[:, None]))
+    last = np.where(value == 3, hi[:, None], np.minimum(8 * value + 7, hi[:, None]))
+    nu = rng.integers(-9, 10, 3).astype(float)
+    ends = (np.full(n, -4.0), np.full(n, 4.0))
+    levels = Levels(nu, value, first, last)
+    curved = Curved.of(levels, weights.astype(float), np.zeros(3), np.zeros(n), 0.0, *ends)
+    start = curved.parabolas.first()
+    reached = curved.parabolas.lowered(start, 40, -np.inf)
+    assert reached.bound < curved.parabolas.valued(start).bound
+    x = rng.integers(-4, 5, (20_000, n))
+    assert (stairs(x @ weights.T) @ nu).max() <= reached.bound / curved.scale + 1e-6
