@@ -213,7 +213,7 @@ def bounds_are_true(case: Tight, parts: dict[str, bytes]) -> Counter:
     """Bounds over cases that the checker finds in these members, against their forms at every input."""
     said, net = Counter(), read_network(content(case.holds), "fixed-point")
     held = {name[:-4]: array(data) for name, data in parts.items() if name.endswith(".npy")}
-    box, at = np.stack([held["lo"], held["hi"]]), case.wires
+    box, at = np.stack([held["lo"], held["hi"]]), list(case.wires)
     try:
         cases = _curves({k: held[k] for k in ("parabolas", "weights")}, len(box[0]))
         xi = {int(k[3:]): v for k, v in held.items() if k.startswith("xi-")}
@@ -221,6 +221,7 @@ def bounds_are_true(case: Tight, parts: dict[str, bytes]) -> Counter:
         proof = Proof(net, box, held["rows"], xi, cases, c, d)
     except Rejected:
         return said
+    at.append(at[-1] @ c.T - d - 1)
     for j, k in itertools.product(np.flatnonzero(np.arange(len(c)) != case.label).tolist(), cases):
         proof.j = j
         try:
@@ -230,10 +231,8 @@ def bounds_are_true(case: Tight, parts: dict[str, bytes]) -> Counter:
             continue
         wire, element, sign, scale, m = held["rows"][k].tolist()
         large = scale + m > 2**40
-        value, claim = (
-            v.astype(object if large else np.int64) for v in (at[wire][:, element], at[-1] @ c[j])
-        )
-        true = scale * sign * value + m * (claim - d[j] - 1)
+        value, row = (v.astype(object if large else np.int64) for v in (at[wire][:, element], at[-1][:, j]))
+        true = scale * sign * value + m * row
         said["bounds: " + ("true" if found >= true.max() else "FALSE")] += 1
     return said
 

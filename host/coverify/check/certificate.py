@@ -95,10 +95,7 @@ def array(data: bytes) -> Ints:
 def _checked(members: dict[str, bytes], budget: int) -> Claim:
     document = json.loads(members.pop("certificate.json"))
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in members.items()}
-    need(
-        (document["schema"], document["files"]) == (SCHEMA, digests),
-        "another schema, or other members than it was made of",
-    )
+    need((document["schema"], document["files"]) == (SCHEMA, digests), "another schema, or other members")
     name, profile, label, evidence = (document[key] for key in ("model", "profile", "label", "evidence"))
     net = network(members.pop(name), profile)
     arrays = arrays_of(members)
