@@ -22,13 +22,14 @@ KERNELS = "engines/kernels"
 
 @dataclass(frozen=True)
 class Mutant:
-    """In `file`, `old` becomes `new`; `op` is then wrong as `variant` says."""
+    """In `file`, `old` becomes `new`; `op`, which the network `net` has, is then wrong as `variant` says."""
 
     variant: str
     op: str
     file: str
     old: str
     new: str
+    net: str = "layers"
 
     @property
     def name(self) -> str:
@@ -100,6 +101,41 @@ MUTANTS = (
     Mutant("copy-of-input-0", "TRANSPOSE", "op_transpose.c", "copy->grid.stride[0][i] = from[axis];",
            "copy->grid.stride[0][i] = copy->grid.stride[1][i];"),
 )  # fmt: skip
+
+
+PARTS = """for (uint32_t i = 0; i < op->n_outputs; i++) {
+            uint32_t n = g->tensors[op->outputs[i]].n_bytes / p->rows;
+            memcpy(k_write(g, op->outputs[i]) + row * n, from, n);"""
+SIDES = """? k_requantize(value, p->above.multiplier, p->above.shift)
+                         : k_requantize(value * (alpha - p->z_alpha), p->below.multiplier, p->below.shift);"""
+MUTANTS += tuple(Mutant(*words, net="images") for words in (
+    ("other-extreme", "MINIMUM", "op_maximum.c",
+     "return prepare(l, op, false);", "return prepare(l, op, true);"),
+    ("compared-unsigned", "MAXIMUM", "op_maximum.c", "(left > right)", "((uint8_t)left > (uint8_t)right)"),
+    ("input-1-repeated-end-to-end", "MAXIMUM", "op_maximum.c", "b[at.offset[1]]",
+     "b[i % g->tensors[op->inputs[1]].n_elements]"),
+    ("multipliers-exchanged", "PRELU", "op_prelu.c", SIDES,
+     SIDES.replace("above", "side").replace("below", "above").replace("side", "below")),
+    ("zero-point-of-input-1-missing", "PRELU", "op_prelu.c", "(alpha - p->z_alpha)", "alpha"),
+    ("input-1-one-element", "PRELU", "op_prelu.c", "alpha[at.offset[1]]", "alpha[0 * at.offset[1]]"),
+    ("half-pixel-centers-ignored", "RESIZE_BILINEAR", "op_resize_bilinear.c",
+     "half ? scale / 2 - ONE / 2 : 0", "half ? 0 : 0"),
+    ("half-added", "RESIZE_BILINEAR", "op_resize_bilinear.c", "-ONE * ONE / 2", "ONE * ONE / 2"),
+    ("align-corners-ignored", "RESIZE_NEAREST_NEIGHBOR", "op_resize_nearest_neighbor.c",
+     "bool align = fb_u8(fb, op->options, NEAREST_ALIGN_CORNERS, 0) != 0;", "bool align = false;"),
+    ("position-floored", "RESIZE_NEAREST_NEIGHBOR", "op_resize_nearest_neighbor.c", "(double)at + 0.5", "at"),
+    ("axis-ignored", "SPLIT", "parting.c", "p->rows *= (uint32_t)in->dims[d];", "p->rows *= 1u;"),
+    ("parts-reversed", "UNPACK", "parting.c", PARTS,
+     PARTS.replace("outputs[i]", "outputs[op->n_outputs - 1u - i]")),
+    ("filter-flipped", "TRANSPOSE_CONV", "op_transpose_conv.c",
+     "at + a->before - tap", "at + a->before - (a->filter - 1 - tap)"),
+    ("padding-swapped", "TRANSPOSE_CONV", "op_transpose_conv.c",
+     "total > 0 ? total / 2 : 0", "total - total / 2"),
+    ("input-zero-point-missing", "TRANSPOSE_CONV", "op_transpose_conv.c",
+     "(x[i] - z_in)", "(x[i] - 0 * z_in)"),
+    ("per-tensor-scale-first", "TRANSPOSE_CONV", "op_transpose_conv.c", SCALED,
+     "k_requantize(acc, p->channels[0].multiplier, p->channels[0].shift)"),
+))  # fmt: skip
 
 
 def mutated(mutant: Mutant, folder: Path) -> Path:
@@ -185,3 +221,32 @@ def layers() -> bytes:
         w_zero_point=9,
     )
     return b.finish(b.softmax(f))
+
+
+def images() -> bytes:
+    """Operators that choose, resize, part and enlarge an image of 7 x 6 and six channels."""
+    rng = np.random.default_rng(8)
+    b = Builder()
+    x = b.input((1, 7, 6, 6), 0.05, -5)
+    rows = b.constant(rng.integers(-60, 60, (1, 7, 1, 1)), 0.05, -5)
+    m = b.op("MAXIMUM", [x, rows], b.like(x, (1, 7, 6, 6)))
+    m = b.op("MINIMUM", [m, b.constant(rng.integers(-20, 120, (6, 1)), 0.05, -5)], b.like(x, (1, 7, 6, 6)))
+    slope = b.constant(rng.integers(-128, 128, (1, 1, 6)), 0.011, 7)
+    p = b.op("PRELU", [m, slope], b.activation((1, 7, 6, 6), 0.04, -40))
+    r = b.op("RESIZE_BILINEAR", [p, b.integers([9, 11])], b.like(p, (1, 9, 11, 6)), 15, HalfPixelCenters=True)
+    q = b.op(
+        "RESIZE_NEAREST_NEIGHBOR", [r, b.integers([13, 8])], b.like(p, (1, 13, 8, 6)), 74, AlignCorners=True
+    )
+    halves = [b.like(p, (1, 13, 4, 6)) for _ in range(2)]
+    b.op("SPLIT", [b.integers(2), q], halves, 35, NumSplits=2)
+    parts = [b.like(p, (1, n, 4, 6)) for n in (6, 7)]
+    b.op("SPLIT_V", [halves[0], b.integers([6, 7]), b.integers(1)], parts, 79, NumSplits=2)
+    b.op("UNPACK", [parts[0]], [b.like(p, (1, 6, 6)) for _ in range(4)], 64, Num=4, Axis=2)
+    w, scales = rng.integers(-127, 128, (3, 4, 3, 6)), rng.uniform(0.001, 0.01, 3)
+    _, weights, bias = b._weights(halves[1], w, rng.integers(-3000, 3000, 3), scales, 0)
+    y = b.activation((1, 25, 11, 3), 0.09, -20)
+    operands = [b.integers([1, 25, 11, 3]), weights, halves[1], bias]
+    return b.finish(b.op("TRANSPOSE_CONV", operands, y, 49, Padding=0, StrideH=2, StrideW=3))
+
+
+NETS = {"layers": layers, "images": images}

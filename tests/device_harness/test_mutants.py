@@ -16,10 +16,12 @@ from coverify.conformance.compare import Comparison, compare
 from coverify.conformance.diagnosis.explain import diagnose
 from coverify.conformance.stepping import Stepper
 from coverify.conformance.vectors import vectors
-from mutants import MUTANTS, Mutant, Workshop, layers, mutated
+from mutants import MUTANTS, NETS, Mutant, Workshop, mutated
 from tflm_int8 import Model, Reference, sample_shape
 
-MODEL = Model.from_bytes(layers(), "layers.tflite")
+MODELS = {name: Model.from_bytes(net(), f"{name}.tflite") for name, net in NETS.items()}
+MODEL = MODELS["layers"]
+ON_A_CORE = ("CONV_2D-padding-swapped", "CONV_2D-bias-missing")
 
 
 @pytest.fixture(scope="module")
@@ -29,43 +31,47 @@ def workshop(tmp_path_factory):
     return Workshop(tmp_path_factory.mktemp("objects"))
 
 
-def samples() -> np.ndarray:
-    return vectors(sample_shape(MODEL.tensors[MODEL.inputs[0]]), 24, 1, -5)
+def samples(model: Model = MODEL) -> np.ndarray:
+    return vectors(sample_shape(model.tensors[model.inputs[0]]), 24, 1, -5)
 
 
-def traced(url: str, firmware=None) -> list:
-    with open_device(url, firmware=firmware, preload=MODEL.content) as device:
-        stepper = Stepper(device.client, MODEL)
-        return [stepper.trace(one) for one in samples()]
+def traced(url: str, firmware=None, model: Model = MODEL) -> list:
+    with open_device(url, firmware=firmware, preload=model.content) as device:
+        stepper = Stepper(device.client, model)
+        return [stepper.trace(one) for one in samples(model)]
 
 
 def assert_named(mutant: Mutant, traces: list) -> None:
-    reference = Reference(MODEL)
-    found = diagnose(reference, samples(), traces)
+    model = MODELS[mutant.net]
+    found = diagnose(Reference(model), samples(model), traces)
     wrong = [d for d in found if d.op == mutant.op]
     assert wrong, f"{mutant.op} is not among {[(d.op_index, d.op) for d in found]}"
     names = [e.name for e in wrong[0].explained_by]
     assert mutant.variant in names, (names, [(e.name, e.remaining) for e in wrong[0].nearest])
 
 
-def test_the_firmware_without_a_defect_has_nothing_to_diagnose(workshop, tmp_path):
-    assert diagnose(Reference(MODEL), samples(), traced("native:")) == ()
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_the_firmware_without_a_defect_has_nothing_to_diagnose(model):
+    assert diagnose(Reference(model), samples(model), traced("native:", model=model)) == ()
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.name)
 def test_a_seeded_defect_is_found_and_named(workshop, tmp_path, mutant):
     firmware = workshop.build(mutant, tmp_path)
-    reference, comparison = Reference(MODEL), Comparison(MODEL)
+    model = MODELS[mutant.net]
+    comparison = Comparison(model)
     with open_device("native:", firmware=firmware) as device:
-        stepper = Stepper(device.client, MODEL)
-        compare(comparison, reference, stepper, samples())
-        traces = [stepper.trace(one) for one in samples()]
+        stepper = Stepper(device.client, model)
+        compare(comparison, Reference(model), stepper, samples(model))
+        traces = [stepper.trace(one) for one in samples(model)]
     assert comparison.verdict == "MISMATCH"
     assert_named(mutant, traces)
 
 
 @pytest.mark.parametrize(
-    "mutant", [m for m in MUTANTS if m.variant in ("padding-swapped", "bias-missing")], ids=lambda m: m.name
+    "mutant",
+    [m for m in MUTANTS if m.name in ON_A_CORE],
+    ids=lambda m: m.name,
 )
 def test_a_seeded_defect_is_named_on_an_emulated_core(mutant, tmp_path):
     if shutil.which("arm-none-eabi-gcc") is None or shutil.which("qemu-system-arm") is None:

@@ -15,73 +15,83 @@ from tflm_int8.kernels.lookup import Lookup
 from tflm_int8.kernels.movement import Movement
 from tflm_int8.kernels.reshape import Reshape
 from tflm_int8.kernels.softmax import Softmax
+from tflm_int8.model import Tensor
 from tflm_int8.node import Node
 from tflm_int8.operators import Kernel, prepare
 from tflm_int8.profiles import PROFILES
 
 
-def any_variants(kernel: Kernel) -> Iterator[Candidate]:
-    """Variants that make sense for every operator with one output."""
-    yield from _orders(kernel)
-    yield from _memories(kernel)
+def any_variants(kernel: Kernel, output: int = 0) -> Iterator[Candidate]:
+    """Variants that make sense for one output of every operator."""
+    yield from _orders(kernel, output)
+    yield from _memories(kernel, output)
     if not isinstance(kernel, Movement | Reshape):
-        yield from _profiles(kernel)
+        yield from _profiles(kernel, output)
 
 
-def _of(kernel: Kernel, change: Callable[[Array], Array]) -> Run:
+def _of(kernel: Kernel, output: int, change: Callable[[Array], Array]) -> Run:
     """What `change` makes of the right output."""
 
     def run(inputs: Sequence[Array]) -> Array:
-        return change(kernel.run(list(inputs))[0])
+        return change(kernel.run(list(inputs))[output])
 
     return run
 
 
-def _orders(kernel: Kernel) -> Iterator[Candidate]:
-    shape = kernel.node.output.shape
+def _written(kernel: Kernel, output: int) -> Tensor:
+    return kernel.node.model.tensors[kernel.node.op.outputs[output]]
+
+
+def _orders(kernel: Kernel, output: int) -> Iterator[Candidate]:
+    shape = _written(kernel, output).shape
     if len(shape) > 1 and shape[-1] > 1:
         for by in (1, -1):
             yield Candidate(
                 f"output-channel-off-by-{'plus' if by > 0 else 'minus'}-1",
                 "every channel stands where its neighbour belongs",
-                _of(kernel, partial(np.roll, shift=by, axis=-1)),
+                _of(kernel, output, partial(np.roll, shift=by, axis=-1)),
             )
     if len(shape) == 4 and shape[3] > 1 and shape[1] * shape[2] > 1:
         yield Candidate(
             "output-nchw",
             "the output is written channel by channel (NCHW)",
-            _of(kernel, lambda y: np.moveaxis(y, -1, -3).reshape(y.shape)),
+            _of(kernel, output, lambda y: np.moveaxis(y, -1, -3).reshape(y.shape)),
         )
     if len(shape) == 4 and shape[1] > 1 and shape[2] > 1:
         yield Candidate(
             "output-transposed",
             "height and width of the output are exchanged",
-            _of(kernel, lambda y: np.swapaxes(y, -3, -2).reshape(y.shape)),
+            _of(kernel, output, lambda y: np.swapaxes(y, -3, -2).reshape(y.shape)),
         )
     yield Candidate(
         "output-unsigned",
         "the output's codes are those of uint8 (128 more)",
         _of(
             kernel,
+            output,
             lambda y: (
                 ((y.astype(np.int64) & 0xFF) ^ 0x80) - 256 * (((y.astype(np.int64) & 0xFF) ^ 0x80) > 127)
             ),
         ),
     )
-    yield Candidate("output-off-by-plus-1", "every element is one more", _of(kernel, partial(_plus, by=1)))
-    yield Candidate("output-off-by-minus-1", "every element is one less", _of(kernel, partial(_plus, by=-1)))
+    yield Candidate(
+        "output-off-by-plus-1", "every element is one more", _of(kernel, output, partial(_plus, by=1))
+    )
+    yield Candidate(
+        "output-off-by-minus-1", "every element is one less", _of(kernel, output, partial(_plus, by=-1))
+    )
 
 
 def _plus(y: Array, by: int) -> Array:
     return np.clip(y.astype(np.int64) + by, -128, 127)
 
 
-def _memories(kernel: Kernel) -> Iterator[Candidate]:
-    out = kernel.node.output
+def _memories(kernel: Kernel, output: int) -> Iterator[Candidate]:
+    out = _written(kernel, output)
     yield Candidate(
         "output-of-previous-sample",
         "the output of the sample before: the operator did not run, or the answer is stale",
-        lambda inputs: np.roll(kernel.run(list(inputs))[0], 1, axis=0),
+        lambda inputs: np.roll(kernel.run(list(inputs))[output], 1, axis=0),
     )
     for name, value in (("zero", 0), ("least", -128)):
         yield Candidate(
@@ -101,7 +111,7 @@ def _memories(kernel: Kernel) -> Iterator[Candidate]:
             )
 
 
-def _profiles(kernel: Kernel) -> Iterator[Candidate]:
+def _profiles(kernel: Kernel, output: int) -> Iterator[Candidate]:
     """The reference's own kernel under every other profile, and with the other rounding."""
     node = kernel.node
     variants = {
@@ -123,11 +133,11 @@ def _profiles(kernel: Kernel) -> Iterator[Candidate]:
             other = prepare(Node(node.model, node.op, variant))
         except TflmError:
             continue
-        yield Candidate(name, says, partial(_first, other))
+        yield Candidate(name, says, partial(_output, other, output))
 
 
-def _first(kernel: Kernel, inputs: Sequence[Array]) -> Array:
-    return kernel.run(list(inputs))[0]
+def _output(kernel: Kernel, output: int, inputs: Sequence[Array]) -> Array:
+    return kernel.run(list(inputs))[output]
 
 
 def _filled(shape: tuple[int, ...], value: int, inputs: Sequence[Array]) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,3 +22,15 @@ class Candidate:
     name: str
     says: str
     run: Run
+
+
+class Runs(Protocol):
+    """A kernel, or a changed one."""
+
+    def run(self, inputs: list[Array]) -> Sequence[Array]:
+        """The operator's inputs, [N, shape] each → its outputs."""
+
+
+def first_output(kernel: Runs) -> Run:
+    """What a kernel writes, as a candidate's function."""
+    return lambda inputs: kernel.run(list(inputs))[0]

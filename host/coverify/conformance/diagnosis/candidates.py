@@ -11,19 +11,30 @@ from coverify.conformance.diagnosis.function_variants import lookup_variants, so
 from coverify.conformance.diagnosis.layer import layer_of
 from coverify.conformance.diagnosis.layer_variants import layer_variants
 from coverify.conformance.diagnosis.movement_variants import movement_variants
+from coverify.conformance.diagnosis.operand_variants import (
+    broadcast_variants,
+    extreme_variants,
+    prelu_variants,
+)
 from coverify.conformance.diagnosis.pool_variants import pool_variants
+from coverify.conformance.diagnosis.resize_variants import bilinear_variants
+from coverify.conformance.diagnosis.transpose_variants import transpose_variants
 from tflm_int8.kernels.add import Add
+from tflm_int8.kernels.bilinear import ResizeBilinear
+from tflm_int8.kernels.choice import Extreme
 from tflm_int8.kernels.lookup import Lookup
 from tflm_int8.kernels.movement import Movement
 from tflm_int8.kernels.multiply import Multiply
 from tflm_int8.kernels.pooling import AveragePool, MaxPool
+from tflm_int8.kernels.prelu import Prelu
 from tflm_int8.kernels.reducing import SumReduction
 from tflm_int8.kernels.softmax import Softmax
+from tflm_int8.kernels.transpose_convolution import TransposeConvolution
 from tflm_int8.operators import Kernel
 
 
-def candidates(kernel: Kernel) -> Iterator[Candidate]:
-    """All variants of a kernel, lazily."""
+def candidates(kernel: Kernel, output: int = 0) -> Iterator[Candidate]:
+    """All variants of a kernel, lazily; their outputs are those of its output number `output`."""
     layer = layer_of(kernel)
     if layer is not None:
         yield from layer_variants(layer, kernel.node.model)
@@ -37,5 +48,15 @@ def candidates(kernel: Kernel) -> Iterator[Candidate]:
         case Softmax():
             yield from softmax_variants(kernel)
         case Movement():
-            yield from movement_variants(kernel)
-    yield from any_variants(kernel)
+            yield from movement_variants(kernel, output)
+        case Extreme():
+            yield from extreme_variants(kernel)
+        case Prelu():
+            yield from prelu_variants(kernel)
+        case ResizeBilinear():
+            yield from bilinear_variants(kernel)
+        case TransposeConvolution():
+            yield from transpose_variants(kernel)
+    if isinstance(kernel, Add | Extreme | Multiply | Prelu):
+        yield from broadcast_variants(kernel)
+    yield from any_variants(kernel, output)

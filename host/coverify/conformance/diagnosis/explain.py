@@ -28,12 +28,16 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, eq=False)
 class Local:
-    """One operator on the device's own inputs: what it should have written and what it wrote, [N, shape]."""
+    """One operator on the device's own inputs: what it should have written and what it wrote, [N, shape].
+
+    output: which of its outputs that is.
+    """
 
     kernel: Kernel
     inputs: tuple[Array, ...]
     expected: I64Array
     got: I64Array
+    output: int = 0
 
     @property
     def differs(self) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
@@ -43,7 +47,7 @@ class Local:
 
 
 def wrong_operators(reference: Reference, x: Array, traces: Sequence[Mapping[int, Array]]) -> Iterator[Local]:
-    """Every operator with one int8 output that differs on its own inputs, in order.
+    """Every operator with an int8 output that differs on its own inputs, in order, and the first such output.
 
     x: int8 [N, sample shape]; traces: per sample, what the device wrote.
     """
@@ -59,13 +63,15 @@ def wrong_operators(reference: Reference, x: Array, traces: Sequence[Mapping[int
                     known[i] if tensor.data is None else np.broadcast_to(tensor.data, (len(x), *tensor.shape))
                 )
                 inputs.append(repeated)
-        output = kernel.node.op.outputs[0]
         try:
-            expected = kernel.run(inputs)[0]
+            expected = kernel.run(inputs)
         except TflmError:
             continue  # on inputs that only a wrong device gives, the reference need not be defined
-        if model.tensors[output].dtype == "int8" and not np.array_equal(expected, known[output]):
-            yield Local(kernel, tuple(inputs), expected.astype(np.int64), known[output].astype(np.int64))
+        for number, (t, values) in enumerate(zip(kernel.node.op.outputs, expected, strict=True)):
+            if model.tensors[t].dtype == "int8" and not np.array_equal(values, known[t]):
+                right, got = values.astype(np.int64), known[t].astype(np.int64)
+                yield Local(kernel, tuple(inputs), right, got, number)
+                break
 
 
 def diagnose(
@@ -96,7 +102,7 @@ def explained(local: Local) -> Diagnosis:
     return Diagnosis(
         op_index=node.op.index,
         op=node.op.name,
-        tensor=node.op.outputs[0],
+        tensor=node.op.outputs[local.output],
         samples=len(differs),
         differing_samples=int(differs.reshape(len(differs), -1).any(axis=1).sum()),
         elements=differs.size,
@@ -132,7 +138,7 @@ def _matches(local: Local) -> tuple[tuple[Explanation, ...], tuple[Explanation, 
     worst_first = np.argsort(-local.differs.reshape(len(local.got), -1).sum(axis=1), kind="stable")[:1]
     exact, near = [], []
     n_differing = int(local.differs.sum())
-    for candidate in candidates(local.kernel):
+    for candidate in candidates(local.kernel, local.output):
         if _remaining(candidate, local, worst_first) * 2 > max(1, local.differs[worst_first].sum()):
             continue  # it does not even explain half of the sample that differs most
         left = _remaining(candidate, local, np.arange(len(local.got)))

@@ -1,4 +1,4 @@
-"""What may be wrong in operators that move elements: the filling, the order of inputs, a border's sides."""
+"""What may be wrong in operators that move elements: the filling, the order of inputs or parts, a border."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ from dataclasses import replace
 import numpy as np
 
 from coverify.conformance.diagnosis.candidate import Array, Candidate, Run
+from coverify.conformance.diagnosis.resize_variants import nearest_variants
 from tflm_int8.kernels.movement import Movement
 
 
-def movement_variants(kernel: Movement) -> Iterator[Candidate]:
-    """Variants of PAD, CONCATENATION, PACK, TRANSPOSE and the like."""
+def movement_variants(kernel: Movement, output: int = 0) -> Iterator[Candidate]:
+    """Variants of PAD, CONCATENATION, SPLIT, RESIZE_NEAREST_NEIGHBOR and the like, of their given output."""
     name = kernel.node.op.name
+    if name == "RESIZE_NEAREST_NEIGHBOR":
+        yield from nearest_variants(kernel)
+    if len(kernel.node.op.outputs) > 1:
+        yield from _partings(kernel, output)
     if name == "PAD":
         for fill, says in ((0, "the code 0"), (-128, "the code −128")):
             if fill != kernel.fill:
@@ -42,6 +47,34 @@ def movement_variants(kernel: Movement) -> Iterator[Candidate]:
             lambda inputs: np.concatenate([x.reshape(len(x), -1) for x in inputs], axis=1).reshape(
                 len(inputs[0]), *kernel.node.output.shape
             ),
+        )
+
+
+def _partings(kernel: Movement, output: int) -> Iterator[Candidate]:
+    """Of SPLIT, SPLIT_V and UNPACK."""
+    model, outputs = kernel.node.model, kernel.node.op.outputs
+    shapes = [model.tensors[t].shape for t in outputs]
+    sizes = [model.tensors[t].size for t in outputs]
+    source = 1 if kernel.node.op.name == "SPLIT" else 0
+    first = sum(sizes[:output])
+
+    def end_to_end(inputs: Sequence[Array]) -> Array:
+        flat = inputs[source].reshape(len(inputs[source]), -1)
+        return flat[:, first : first + sizes[output]].reshape(len(flat), *shapes[output])
+
+    yield Candidate(
+        "axis-ignored",
+        "the parts are cut from the input's bytes one after another, whatever the axis",
+        end_to_end,
+    )
+    if all(shape == shapes[0] for shape in shapes):
+        yield Candidate(
+            "parts-reversed",
+            "the parts stand in reverse order",
+            lambda inputs: kernel.run(list(inputs))[len(outputs) - 1 - output],
+        )
+        yield Candidate(
+            "part-0", "every output is the first part", lambda inputs: kernel.run(list(inputs))[0]
         )
 
 
