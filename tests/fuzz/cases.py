@@ -138,7 +138,7 @@ class Processor(Deadline):
             raise OutOfTime
 
 
-def proved(problem: Problem, limit_s: float = 0.6) -> Prover | np.ndarray | None:
+def proved(problem: Problem, limit_s: float = 1.2) -> Prover | np.ndarray | None:
     """Closed trees, a counterexample, or None: not decided."""
     with mock.patch.multiple(search, **WEAK):
         try:
