@@ -62,7 +62,9 @@ def kernels(
         for name in chosen:
             if name not in GRIDS:
                 raise BadInput(f"{name}: the suite has {', '.join(sorted(GRIDS))}")
-        return _kernels(_Plan.of(chosen, limit, seed, profile), device, wire_log, output)
+        with progress_bar(output) as progress:
+            plan = _Plan.of(chosen, limit, seed, profile, Bar(progress, "operators prepared"))
+        return _kernels(plan, device, wire_log, output)
 
     run_verb("kernels", output, body)
 
@@ -77,11 +79,12 @@ class _Plan:
     seed: int
 
     @staticmethod
-    def of(names: list[str], limit: int | None, seed: int, profile: str) -> _Plan:
+    def of(names: list[str], limit: int | None, seed: int, profile: str, bar: Bar) -> _Plan:
         """Raises UnknownProfile."""
         chosen: list[Case] = []
         refused: dict[str, int] = {}
-        for name in names:
+        for i, name in enumerate(names):
+            bar(i, len(names))
             cases = list(GRIDS[name](name, seed))
             step = 1 if limit is None else max(1, -(-len(cases) // limit))
             for case in (*cases[::step], *rival_cases(name, profile, seed, differing_accumulators)):

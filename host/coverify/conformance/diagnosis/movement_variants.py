@@ -73,9 +73,10 @@ def _partings(kernel: Movement, output: int) -> Iterator[Candidate]:
             "the parts stand in reverse order",
             lambda inputs: kernel.run(list(inputs))[len(outputs) - 1 - output],
         )
-        yield Candidate(
-            "part-0", "every output is the first part", lambda inputs: kernel.run(list(inputs))[0]
-        )
+        if output:
+            yield Candidate(
+                "part-0", "every output is the first part", lambda inputs: kernel.run(list(inputs))[0]
+            )
 
 
 def _filled(kernel: Movement, fill: int) -> Run:
