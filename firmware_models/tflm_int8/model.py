@@ -189,6 +189,8 @@ class Model:
         """The model in `content`; `name` is used in messages.  Raises MalformedModel, UnsupportedModel."""
         if len(content) > MAX_FILE_BYTES:
             raise UnsupportedModel(name, f"the file is larger than {MAX_FILE_BYTES >> 20} MiB")
+        if not content:
+            raise MalformedModel(name, "the file is empty")
         if content.startswith(_ZIP):
             raise MalformedModel(name, "this is a zip archive (an .npz?)")
         try:

@@ -18,6 +18,7 @@ from coverify.npy import BadArray, opened_zip, parse_npy, read_member
 
 MAX_BYTES = 1 << 30
 """Largest array that is read, in bytes, unpacked."""
+AS_INT8 = "codes are stored as x.astype(numpy.int8)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,10 +128,10 @@ def _codes(
     if not quantize:
         raise BadInput(
             f"{path}: x is {x.dtype}, it must hold the input's int8 codes "
-            "(coverify run --quantize takes uint8 and float)"
+            f"({'coverify run --quantize takes uint8 and float' if _quantizable(x) else AS_INT8})"
         )
-    if x.dtype != np.uint8 and x.dtype.kind != "f":
-        raise BadInput(f"{path}: x is {x.dtype}; only uint8 and float can be quantized")
+    if not _quantizable(x):
+        raise BadInput(f"{path}: x is {x.dtype}; only uint8 and float can be quantized ({AS_INT8})")
     if quantization is None:
         raise BadInput(f"{path}: the network's input has no scale to quantize x with")
     real = x.astype(np.float32)
@@ -141,6 +142,10 @@ def _codes(
     rounded = np.trunc(ratio + np.copysign(0.5, ratio)) + zero_point
     codes: NDArray[np.int8] = np.clip(rounded, -128, 127).astype(np.int8)
     return codes
+
+
+def _quantizable(x: NDArray[np.generic]) -> bool:
+    return x.dtype == np.uint8 or x.dtype.kind == "f"
 
 
 def _labels(path: Path, y: NDArray[np.generic], n: int) -> NDArray[np.int64]:

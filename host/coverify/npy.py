@@ -27,8 +27,10 @@ class BadArray(Exception):
 @contextmanager
 def opened_zip(path: Path, max_bytes: int) -> Iterator[zipfile.ZipFile]:
     """A regular file of at most max_bytes as a zip archive.  Raises BadArray, OSError."""
+    if not path.exists():
+        raise BadArray("there is no such file")
     if not path.is_file():
-        raise BadArray("there is no such file, or it is not a regular one")
+        raise BadArray("it is not a regular file")
     if path.stat().st_size > max_bytes:
         raise BadArray(f"the file is larger than {max_bytes} bytes")
     with opened_archive(path) as archive:
@@ -41,7 +43,7 @@ def opened_archive(source: Path | IO[bytes]) -> Iterator[zipfile.ZipFile]:
     try:
         archive = zipfile.ZipFile(source)
     except (zipfile.BadZipFile, ValueError, NotImplementedError, UnicodeDecodeError) as err:
-        raise BadArray(f"not a zip archive: {err}") from err
+        raise BadArray(f"not a zip archive ({err})") from err
     with archive:
         yield archive
 

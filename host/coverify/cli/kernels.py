@@ -58,7 +58,7 @@ def kernels(
     output = Output(json, out)
 
     def body() -> Result:
-        chosen = op or list(GRIDS)
+        chosen = [name.upper() for name in op] if op else list(GRIDS)
         for name in chosen:
             if name not in GRIDS:
                 raise BadInput(f"{name}: the suite has {', '.join(sorted(GRIDS))}")

@@ -11,6 +11,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from coverify.boards.catalog import resolve
 from coverify.cli.devices import WireLogOption, device_row, load, opened
 from coverify.cli.outcome import (
     Bar,
@@ -23,6 +24,7 @@ from coverify.cli.outcome import (
     versions,
 )
 from coverify.conformance.oracles import Oracle, OracleName, version
+from coverify.errors import BadInput, BoardError
 from coverify.files import replace_file
 from coverify.inputs import read_inputs
 from coverify.report import Device as DeviceRow
@@ -59,6 +61,8 @@ def run(
     output = Output(json)
 
     def body() -> Result:
+        if not output_file.parent.is_dir():  # said before the device runs for an hour, not after
+            raise BadInput(f"{output_file}: there is no folder {output_file.parent}")
         net = Model.read(model)
         reference = Reference(net, profile)
         quantization = reference.input.quantization
@@ -94,6 +98,10 @@ def _run_on(
     if on in names:
         with Oracle(names[on], reference.model) as oracle:
             return oracle.trace(x), None, OracleRow(name=on, version=version(names[on]))
+    try:
+        resolve(on)
+    except BoardError as err:
+        raise BadInput(f"--on {on}: neither reference, tflm nor tflite, and as a device: {err}") from err
     with opened(on, wire_log, output, reference.model) as device:
         stepper = load(device, reference.model, output)
         with progress_bar(output) as progress:

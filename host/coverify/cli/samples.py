@@ -31,6 +31,8 @@ def samples_of(
     reference: Reference, inputs: Path | None, limit: int | None, n_vectors: int | None, seed: int
 ) -> Samples:
     """The file's first `limit`, then generated ones (32 where nothing is said).  Raises BadInput."""
+    if limit is not None and inputs is None:
+        raise BadInput("--limit is about --inputs, which is not given; --vectors N generates N inputs")
     shape = sample_shape(reference.input)
     parts = []
     if inputs is not None:

@@ -41,6 +41,7 @@ NOT_COVERED = (
     "inputs outside the boxes asked about",
     "anything but the index of the output's first maximum",
 )
+PREDICTED = "whether the labels are right: the network's own classes were taken"
 
 
 def verify(
@@ -177,6 +178,7 @@ class _Task:
     indices: list[int]
     radii: list[int]
     eps: int
+    gaps: tuple[str, ...] = ()
     running: threading.Lock = field(default_factory=threading.Lock)
     """Held while the network's reference runs: it is one thread's."""
 
@@ -223,8 +225,15 @@ def _prepare(
 ) -> _Task:
     network = read_network(model, profile)
     data = network.samples(inputs)
-    labels = labels_of(network, data, label)
-    return _Task(network, data, labels, parse_indices(index, len(data.x)), radii, radii[0])
+    labels, indices = labels_of(network, data, label), parse_indices(index, len(data.x))
+    classes = network.program.sizes()[network.program.output]
+    for i in indices:
+        if not 0 <= labels[i] < classes:
+            raise BadInput(
+                f"{inputs}: y of input {i} is {labels[i]}; the network's classes are 0..{classes - 1}"
+            )
+    given = label == "given" and data.y is not None
+    return _Task(network, data, labels, indices, radii, radii[0], () if given else (PREDICTED,))
 
 
 def _work(task: _Task, limit: int | None, out: Path | None, seed: int) -> Work:
@@ -241,7 +250,7 @@ def _work(task: _Task, limit: int | None, out: Path | None, seed: int) -> Work:
         limit,
         lambda question: task.at(question.eps).asked(question.index),
         lambda question, outcome: _row(task.at(question.eps), question.index, outcome, out, seed),
-        unanswered(task.network, NOT_COVERED, seed),
+        unanswered(task.network, (*NOT_COVERED, *task.gaps), seed),
     )
 
 

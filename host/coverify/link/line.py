@@ -8,6 +8,8 @@ vanishes is a LinkError that names it.
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -101,7 +103,13 @@ class SerialLine:
                 ),
             )
         except (serial.SerialException, OSError, ValueError) as err:
-            raise LinkError(f"cannot open {self.name}: {err}{_advice(str(err))}") from err
+            number = getattr(err, "errno", None)
+            plain = number in (
+                errno.ENOENT,
+                errno.EACCES,
+            )  # pyserial says these two twice, and the port again
+            reason = os.strerror(number) if plain else str(err)
+            raise LinkError(f"cannot open {self.name}: {reason}{_advice(reason)}") from err
 
     def read(self, deadline: Deadline) -> bytes:
         """Some bytes as soon as there are any; b"" when the deadline passed first. LinkError when gone."""

@@ -30,6 +30,9 @@ class NoResults(ReportError):
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        if not folder.is_dir():
+            super().__init__(f"{folder}: there is no such folder")
+            return
         super().__init__(
             f"{folder}: no result file (*.json with schema coverify-result/1) here or one folder below; "
             "write one with: coverify conform|verify|replay … --out DIR"

@@ -32,6 +32,7 @@ def test_a_truncated_model_is_bad_input(tmp_path, length):
     assert done.code == 2
     assert done.result["verdict"] == "ERROR"
     assert "cut.tflite: not a valid .tflite model" in done.result["message"]
+    assert ("the file is empty" in done.result["message"]) == (length == 0)
 
 
 def test_a_model_that_is_not_there_is_bad_input(tmp_path):
@@ -45,6 +46,7 @@ def test_a_model_that_is_not_there_is_bad_input(tmp_path):
     [
         ({"x": np.zeros((3, 63), np.int8)}, "the network wants N x 64"),
         ({"x": np.zeros((3, 64), np.float32)}, "must hold the input"),
+        ({"x": np.zeros((3, 64), np.int64)}, "x.astype(numpy.int8)"),
         ({"z": np.zeros((3, 64), np.int8)}, "there is no array x"),
         ({"x": np.array([{"a": 1}] * 3, object)}, "pickled objects"),
         ({"x": np.zeros((3, 64), np.int8), "y": np.zeros(2, np.int64)}, "must hold 3 integers"),
@@ -61,6 +63,49 @@ def test_inputs_that_do_not_fit_are_bad_input(tmp_path, arrays, said):
         done = coverify(*arguments, "--json", "-")
         assert done.code == 2, done
         assert said in done.result["message"]
+
+
+def test_a_label_beyond_the_classes_is_bad_input_and_named_where_it_is_asked_for(tmp_path):
+    file = tmp_path / "x.npz"
+    np.savez(file, x=np.load(INPUTS)["x"][:2], y=np.array([int(np.load(INPUTS)["y"][0]), 51]))
+    asked = ("verify", MODEL, "--eps", 0, "--inputs", file, "--json", "-", "--index")
+    assert coverify(*asked, 0).code == 0
+    done = coverify(*asked, 1)
+    assert done.code == 2
+    assert "x.npz: y of input 1 is 51" in done.result["message"]
+
+
+def test_without_labels_the_result_says_whose_classes_were_taken(tmp_path):
+    file = tmp_path / "x.npz"
+    np.savez(file, x=np.load(INPUTS)["x"][:1])
+    asked = ("verify", MODEL, "--eps", 0, "--index", 0, "--json", "-", "--inputs")
+    said = [" ".join(coverify(*asked, inputs).result["not_covered"]) for inputs in (file, INPUTS)]
+    assert ["own classes" in words for words in said] == [True, False]
+
+
+def test_run_says_before_it_runs_that_there_is_no_folder_for_the_output(tmp_path):
+    done = coverify("run", MODEL, "--inputs", INPUTS, "--on", "serial:/dev/ttyNONE", "-o", tmp_path / "no" / "y.npz",
+                    "--json", "-")  # fmt: skip
+    assert done.code == 2
+    assert "there is no folder" in done.result["message"]
+
+
+def test_run_on_something_unknown_names_the_interpreters_too(tmp_path):
+    done = coverify("run", MODEL, "--inputs", INPUTS, "--on", "tlfm", "-o", tmp_path / "y.npz", "--json", "-")
+    assert done.code == 2
+    assert "tlfm: neither reference, tflm nor tflite" in done.result["message"]
+
+
+def test_a_limit_of_inputs_that_are_not_given_is_bad_input():
+    done = conform("--limit", 5)
+    assert done.code == 2
+    assert "--limit" in done.result["message"]
+
+
+def test_a_report_of_a_folder_that_is_not_there_says_so(tmp_path):
+    done = coverify("report", tmp_path / "none")
+    assert done.code == 2
+    assert "there is no such folder" in " ".join(done.stderr.split())
 
 
 def test_a_file_that_is_no_npz_is_bad_input(tmp_path):
@@ -88,6 +133,10 @@ def test_a_port_that_is_not_there_is_a_link_error():
     done = conform(device="serial:/dev/ttyNONE@115200")
     assert (done.code, done.result["verdict"]) == (3, "LINK_ERROR")
     assert done.result["samples"] == 0
+    assert (
+        done.result["message"]
+        == "cannot open /dev/ttyNONE: No such file or directory; is the device plugged in?"
+    )
 
 
 def test_a_silent_device_is_a_link_error_and_does_not_hang():

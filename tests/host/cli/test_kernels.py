@@ -77,3 +77,8 @@ def test_a_profile_says_whose_bytes_are_right_and_what_it_refuses_is_not_run():
     assert {row["op"] for row in done.result["kernels"]} == {"FULLY_CONNECTED"}
     assert any("SUM" in line and "refuses" in line for line in done.result["not_covered"])
     assert coverify(*run, "--json", "-").code == 0
+
+
+def test_an_operator_may_be_written_small():
+    done = coverify("kernels", "--device", "native:", "--op", "relu", "--limit", 1, "--json", "-")
+    assert (done.code, done.result["kernels"][0]["op"]) == (0, "RELU")

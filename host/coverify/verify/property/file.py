@@ -75,6 +75,8 @@ def _refusal(path: Path, text: str, err: ValidationError | RecursionError) -> Ba
     keys = [step for step in steps if isinstance(step, str)]
     unknown = first["type"] == "extra_forbidden"
     why = "unknown key; see docs/properties.md" if unknown else first["msg"].removeprefix("Value error, ")
+    if first["type"] == "union_tag_invalid":
+        why = f"kind is one of {', '.join(sorted(_UNION))}"
     place = ".".join(str(step) for step in steps)[:200]
     return BadProperty(path, _line(text, keys), f"{place}: {why[:500]}" if place else why[:500])
 
