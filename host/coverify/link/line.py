@@ -103,12 +103,9 @@ class SerialLine:
                 ),
             )
         except (serial.SerialException, OSError, ValueError) as err:
-            number = getattr(err, "errno", None)
-            plain = number in (
-                errno.ENOENT,
-                errno.EACCES,
-            )  # pyserial says these two twice, and the port again
-            reason = os.strerror(number) if plain else str(err)
+            reason = str(err)
+            if isinstance(err, OSError) and err.errno in (errno.ENOENT, errno.EACCES):
+                reason = os.strerror(err.errno)  # pyserial says these two twice, each time with the port
             raise LinkError(f"cannot open {self.name}: {reason}{_advice(reason)}") from err
 
     def read(self, deadline: Deadline) -> bytes:

@@ -84,8 +84,8 @@ def test_without_labels_the_result_says_whose_classes_were_taken(tmp_path):
 
 
 def test_run_says_before_it_runs_that_there_is_no_folder_for_the_output(tmp_path):
-    done = coverify("run", MODEL, "--inputs", INPUTS, "--on", "serial:/dev/ttyNONE", "-o", tmp_path / "no" / "y.npz",
-                    "--json", "-")  # fmt: skip
+    asked = ("run", MODEL, "--inputs", INPUTS, "--on", "serial:/dev/ttyNONE", "--json", "-")
+    done = coverify(*asked, "-o", tmp_path / "no" / "y.npz")
     assert done.code == 2
     assert "there is no folder" in done.result["message"]
 

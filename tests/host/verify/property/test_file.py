@@ -52,7 +52,7 @@ def test_a_file_is_read_and_its_decimals_are_exact(tmp_path):
         (("eps = 8", "epps = 8"), 4, "unknown key"),
         (("eps = 8", 'eps = "eight"'), 4, "integer"),
         (("k = 2", "k = 0"), 13, "greater than or equal to 1"),
-        (('kind = "any"', 'kind = "some"'), 11, "kind"),
+        (('kind = "any"', 'kind = "some"'), 11, "kind is one of all, any, label"),
         (("real = [0, 0.95]", "real = [0, nan]"), 9, "finite"),
         (("real = [0, 0.95]", "real = [0, 1e300]"), 9, "digits"),
         (("[region]", "[regions]"), 3, "unknown key"),
