@@ -23,7 +23,7 @@ class Table:
         self.data, self.at = data, at
         vtable = at - self.read("i", at)
         n = self.read("H", vtable)
-        need(n >= 4 and n % 2 == 0, "a damaged flatbuffer")
+        need(4 <= n <= 4 + 2 * 64 and n % 2 == 0, "a damaged flatbuffer")
         self.slots = struct.unpack_from(f"<{n // 2 - 2}H", data, vtable + 4)
         need(max(self.slots, default=0) < len(data) - at, "a field beyond the file")
 

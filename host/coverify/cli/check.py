@@ -165,9 +165,14 @@ def _message(rows: list[QueryRow], n: int, known: bool) -> str:
     lines = [f"{accepted} of {n} certificate{'s' if n > 1 else ''} accepted"]
     if len(rows) < n:
         lines[0] += f", {n - len(rows)} not looked at"
-    radii = Counter(row.eps for row in rows if _proved(row) and row.eps is not None)
+    # of an input, however many certificates say it, and however little: relations are told apart from labels
+    labels = {(row.index, row.eps) for row in rows if _proved(row) and row.label is not None}
+    radii = Counter(eps for _, eps in labels if eps is not None)
     if len(rows) > 1 and radii:
-        lines[0] += "; " + ", ".join(f"{k} of radius {eps}" for eps, k in sorted(radii.items()))
+        found = (f"{k} input{'s' if k > 1 else ''} of radius {eps}" for eps, k in sorted(radii.items()))
+        lines[0] += f"; labels of {', '.join(found)}"
+    if any(_proved(row) and row.label is None for row in rows):
+        lines[0] += f"; {sum(_proved(row) and row.label is None for row in rows)} of relations of the outputs"
     left = _MESSAGE
     ordered = sorted((row for row in rows if not (known and _proved(row))), key=_proved)
     for number, row in enumerate(ordered):
@@ -186,7 +191,7 @@ def _proved(row: QueryRow) -> bool:
 
 def _row(path: Path, budget: int, subject: _Subject) -> QueryRow:
     start = time.monotonic()
-    claim, place, label = None, None, None
+    claim, place, label, where = None, None, None, ""
     try:
         claim = check(path, budget)
         note = said(claim)
@@ -199,7 +204,8 @@ def _row(path: Path, budget: int, subject: _Subject) -> QueryRow:
         if other:
             claim, note = None, f"{other}: {note}"
         elif place is not None and subject.samples is not None:
-            note = f"{_confirmed(claim, place, subject.samples)}: {note}"
+            where = _confirmed(claim, place, subject.samples)
+            note = f"{where}: {note}"
     except Rejected as err:
         note = f"rejected: {err}"
     return QueryRow(
@@ -210,14 +216,22 @@ def _row(path: Path, budget: int, subject: _Subject) -> QueryRow:
         time_s=time.monotonic() - start,
         certificate=plain_text(path.name),
         label=label,
-        property=f"{shown(claim)} on {place or box(claim)}"[:_NOTE] if claim else None,
+        property=_property(claim, place, where)[:_NOTE] if claim else None,
         note=plain_text(note)[:_NOTE],
         proof=f"certificate by {claim.evidence}, {claim.steps} steps" if claim else None,
     )
 
 
+def _property(claim: Claim, place: Place | None, where: str) -> str:
+    """What is claimed, and under which profile: arithmetic of another is another network."""
+    text = where if place else f"{shown(claim)} on {box(claim)}"
+    return f"{text}, profile {claim.profile}"
+
+
 def _confirmed(claim: Claim, place: Place, samples: Samples) -> str:
-    """The claim in terms of the file."""
+    """The claim in terms of the file, and the labels there that are others than the claim's."""
     text = f"{shown(claim)} for {place} of {samples.name}"
-    given = None if samples.y is None or claim.label is None else int(samples.y[place.indices[0]])
-    return text if given in (None, claim.label) else f"{text} (whose label there is {given})"
+    if samples.y is None or claim.label is None:
+        return text
+    others = sorted(set(samples.y[place.indices].tolist()) - {claim.label})
+    return f"{text} (whose label there is {' or '.join(map(str, others[:5]))})" if others else text

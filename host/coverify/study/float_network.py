@@ -9,6 +9,7 @@ into the first layer, so that everything behind it sees the codes. Anything else
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -154,12 +155,24 @@ def _from_tflite(model: Model) -> list[FloatLayer]:
             layers.append(layer)
         elif op.name == "RELU" and layers and not rectified:
             rectified = True
-        elif not (op.name == "RESHAPE" or (op.name == "SOFTMAX" and op.index == len(model.operators) - 1)):
+        elif op.name == "SOFTMAX" and op.index == len(model.operators) - 1:
+            if not _keeps_order(model, op):
+                raise BadFloatNetwork(
+                    model.name, f"op {op.index} SOFTMAX: it must be of one row, its beta > 0"
+                )
+        elif op.name != "RESHAPE":
             raise BadFloatNetwork(model.name, f"op {op.index} {op.name} is not read here")
         current = op.outputs[0]
     if current != model.outputs[0] or rectified:
         raise BadFloatNetwork(model.name, "its output must be that of a layer without ReLU (or a softmax)")
     return layers
+
+
+def _keeps_order(model: Model, op: Operator) -> bool:
+    """Does a softmax keep the order of its inputs?"""
+    shape = model.tensors[op.inputs[0]].shape
+    beta = op.options.float32(0) if op.options is not None else 0.0
+    return bool(shape) and math.prod(shape) == shape[-1] and beta > 0
 
 
 def _layer(model: Model, op: Operator) -> tuple[FloatLayer, bool]:
@@ -169,13 +182,20 @@ def _layer(model: Model, op: Operator) -> tuple[FloatLayer, bool]:
     if weights is None or weights.data is None or weights.dtype != "float32" or op.options is None:
         raise BadFloatNetwork(model.name, f"op {op.index} {op.name} lacks float32 weights or options")
     matrix = weights.data.astype(np.float64)
-    values = np.zeros(len(matrix)) if bias is None or bias.data is None else bias.data.astype(np.float64)
+    values = np.zeros(len(matrix))
+    if bias is not None:
+        if bias.data is None or bias.dtype != "float32":
+            raise BadFloatNetwork(model.name, f"op {op.index} {op.name}: its bias is no float32 constant")
+        values = bias.data.astype(np.float64)
     try:
         if op.name == "CONV_2D":
             shapes = model.tensors[op.inputs[0]].shape, model.tensors[op.outputs[0]].shape
             matrix, values = unrolled(matrix, values, *shapes, op.options, MAX_CELLS)
             activation = op.options.integer(3, "<b")
         else:
+            rows = math.prod(model.tensors[op.outputs[0]].shape) // max(len(matrix), 1)
+            if rows != 1 or math.prod(model.tensors[op.inputs[0]].shape) != matrix.shape[-1]:
+                raise ValueError("more than one row is not read")
             activation = op.options.integer(0, "<b")
     except (Damaged, ValueError) as err:
         raise BadFloatNetwork(model.name, f"op {op.index} {op.name}: {err}") from err

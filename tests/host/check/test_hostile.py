@@ -3,6 +3,7 @@
 import importlib.util
 import io
 import json
+import struct
 import subprocess
 import sys
 import time
@@ -338,3 +339,16 @@ for path in sorted(pathlib.Path({str(tmp_path)!r}).glob("*.zip")):
         (tmp_path / f"{k}.zip").write_bytes(data)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_table_of_very_many_fields_is_not_read():
+    # a list of 4,096 offsets to one such table makes gigabytes of a file of 80 kB
+    fields = 32_765
+    data = bytearray(8 + 2 * (fields + 2))
+    struct.pack_into("<IiHH", data, 0, 4, -4, 2 * (fields + 2), 4)
+    tracemalloc.start()
+    with pytest.raises(Rejected, match="flatbuffer"):
+        read_network(bytes(data), "tflm")
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 100_000

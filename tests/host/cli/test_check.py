@@ -164,3 +164,17 @@ def test_a_file_that_is_not_there_is_bad_input(tmp_path):
     done = coverify("check", tmp_path / "none.zip")
     assert done.code == 2
     assert "no such file" in done.stdout + done.stderr
+
+
+def test_copies_of_one_certificate_are_one_input_and_another_label_in_the_file_is_told(verified, tmp_path):
+    x = np.load(INPUTS)["x"][:1]
+    label = coverify("check", verified, "--json", "-").result["queries"][0]["label"]
+    np.savez(tmp_path / "twice.npz", x=np.concatenate([x, x]), y=np.array([label, label + 1]))
+    done = coverify(
+        "check", verified, verified, "--model", NETWORK, "--inputs", tmp_path / "twice.npz", "--json", "-"
+    )
+    assert done.code == 0
+    assert "labels of 1 input of radius 1" in done.result["message"]
+    said = done.result["queries"][0]["property"]
+    assert f"whose label there is {label + 1}" in said
+    assert "profile tflm" in said

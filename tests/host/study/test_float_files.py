@@ -1,0 +1,54 @@
+"""A float file that is no chain of dense layers is refused, not read as another network."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from coverify.study.errors import BadFloatNetwork
+from coverify.study.float_network import FloatNetwork
+from model_builder import Builder
+
+
+def content(rows=1, bias="constant", beta=1.0, column=False) -> bytes:
+    """x @ I + b, a softmax behind it."""
+    b = Builder()
+    x = b.input((rows, 2), dtype="float32")
+    w = b.tensor((2, 2), "float32", data=np.eye(2, dtype=np.float32))
+    biases = {
+        "constant": lambda: b.tensor((2,), "float32", data=np.zeros(2, np.float32)),
+        "int32": lambda: b.tensor((2,), "int32", data=np.zeros(2, np.int32)),
+        "the input": lambda: x,
+    }
+    y = b.tensor((rows, 2), "float32")
+    b.op("FULLY_CONNECTED", [x, w, biases[bias]()], y, 8)
+    if column:
+        z = b.tensor((2 * rows, 1), "float32")
+        b.op("RESHAPE", [y], z, 17)
+        y = z
+    p = b.tensor(b.tensors[y].shape, "float32")
+    b.op("SOFTMAX", [y], p, 9, Beta=beta)
+    return b.finish(p)
+
+
+def test_the_file_that_the_others_are_made_from_is_read(tmp_path):
+    (tmp_path / "net.tflite").write_bytes(content())
+    assert FloatNetwork.read(tmp_path / "net.tflite").n_output == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"bias": "the input"},  # x @ I + x: it was read as x @ I
+        {"bias": "int32"},
+        {"beta": -1.0},  # the order of the classes is turned round
+        {"beta": 0.0},
+        {"column": True},  # a softmax of rows of one element: all outputs are 1
+        {"rows": 3},
+    ],
+    ids=str,
+)
+def test_a_network_that_is_another_than_its_layers_say_is_refused(change, tmp_path):
+    (tmp_path / "net.tflite").write_bytes(content(**change))
+    with pytest.raises(BadFloatNetwork):
+        FloatNetwork.read(tmp_path / "net.tflite")
