@@ -156,8 +156,10 @@ def verify(
                 property_file, _one_eps(eps, radius), mask, changes, units, inputs, index, label, out
             )
             work = property_work(property_task(model, profile, about), seed, timeout if explain else None)
-        elif inputs is None or (eps is None and radius is None):
-            raise BadInput("--eps N and --inputs X.npz, or --property FILE: what is asked?")
+        elif eps is None and radius is None:
+            raise BadInput("what is asked? --eps N or --radius MAX with --inputs X.npz, or --property FILE")
+        elif inputs is None:
+            raise BadInput("--inputs X.npz is missing: the inputs, as x, around which --eps or --radius asks")
         else:
             task = _prepare(model, profile, inputs, index, _radii(eps, radius), label)
             work = _work(task, radius, out, seed)

@@ -276,3 +276,10 @@ def test_an_archive_and_a_folder_are_named_as_what_they_are(tmp_path):
     np.savez(tmp_path / "net.npz", x=np.zeros(3))
     assert "zip archive" in coverify("inspect", tmp_path / "net.npz").stdout
     assert "inspect: .: this is not a regular file" in coverify("inspect", ".", cwd=tmp_path).stdout
+
+
+@pytest.mark.parametrize(("given", "missing"), [(("--eps", 1), "--inputs"), (("--inputs", INPUTS), "--eps")])
+def test_a_question_that_lacks_a_part_is_told_which(given, missing):
+    done = coverify("verify", MODEL, *given, "--json", "-")
+    assert done.code == 2
+    assert missing in done.result["message"]
