@@ -21,6 +21,11 @@ class Standing(Enum):
     BROKEN = "broken"
     OPEN = "open"
 
+    @staticmethod
+    def of(verdict: str) -> Standing:
+        """What a verdict on a query says of its input; anything but HOLDS and VIOLATED leaves it open."""
+        return {"HOLDS": Standing.ROBUST, "VIOLATED": Standing.BROKEN}.get(verdict, Standing.OPEN)
+
 
 @dataclass(frozen=True)
 class Change:

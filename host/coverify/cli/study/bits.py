@@ -29,8 +29,6 @@ from coverify.verify.engines.packages import PACKAGES
 from coverify.verify.query import I64Array
 from coverify.verify.witness import Witness
 
-_STANDINGS = {"HOLDS": Standing.ROBUST, "VIOLATED": Standing.BROKEN}
-
 
 @dataclass(frozen=True)
 class Asked:
@@ -93,7 +91,7 @@ def answered(asked: Asked, data: Data, width: Width, out: Path) -> Answered:
     witnesses, files = {}, {}
     for query in rows:
         assert query.index is not None
-        standings[query.index] = _STANDINGS.get(query.verdict, Standing.OPEN)
+        standings[query.index] = Standing.of(query.verdict)
         if query.proof and query.proof.endswith("not proof-grade"):
             standings[query.index] = Standing.OPEN
         if query.witness is not None:

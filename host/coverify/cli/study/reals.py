@@ -34,7 +34,6 @@ NOT_COVERED = (
     "the rounding of float runtimes: sums of the float network are exact",
     "inputs outside the boxes asked about",
 )
-_STANDINGS = {"HOLDS": Standing.ROBUST, "VIOLATED": Standing.BROKEN}
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +77,7 @@ def float_answers(options: Options, eps: int, data: Data, out: Path) -> FloatAns
     points, files = {}, {}
     for row in rows:
         assert row.index is not None
-        standings[row.index] = _STANDINGS.get(row.verdict, Standing.OPEN)
+        standings[row.index] = Standing.of(row.verdict)
         if row.witness is not None:
             points[row.index] = _point(network, folder / row.witness, _box(data, row.index, eps))
             files[row.index] = f"{FOLDER}/{row.witness}"

@@ -91,7 +91,7 @@ class Cases:
         self, rows: Rows, boxes: Boxes, multipliers: dict[int, F64Array], target: float,
         warm: Warm | None = None,
     ) -> Bound | None:  # fmt: skip
-        """The bound of one row over all cases; None where it does not apply.  boxes: those of one part.
+        """The bound of one row with parabolas; None where it does not apply.  boxes: those of one part.
 
         target: the search ends below this bound; one of 0 or more is then a guess, unless the target is −∞.
         All in units of 1.
@@ -175,7 +175,7 @@ class Cases:
         weights, bias = self._accumulators(varying)
         m, n = len(cut.elements), len(whole)
         order = np.concatenate([np.arange(n + m), np.arange(n, n + m)])
-        lower, upper = (self._pieces(at, False) for at in (cut.lower, cut.upper))
+        lower, upper = (self._pieces(at) for at in (cut.lower, cut.upper))
         element = np.concatenate([varying, cut.elements])
         table = _Table.of(nu, element, lower, upper, n + m, (self.stairs.rule.lo, self.stairs.rule.hi))
         own = (nu[varying, None] * pieces.value[0, varying]).max(axis=1).sum()
@@ -203,8 +203,8 @@ class Cases:
         lower[self.stairs.source], upper[self.stairs.source] = (a, below), (above, b)
         return Cut(elements, values, lower, upper)
 
-    def _pieces(self, boxes: Boxes, exact: bool) -> Pieces:
-        return self.relaxation.stairs(self.wire, boxes, self.natural, exact)
+    def _pieces(self, boxes: Boxes) -> Pieces:
+        return self.relaxation.stairs(self.wire, boxes, self.natural, False)
 
     def _accumulators(self, elements: I64Array) -> tuple[F64Array, F64Array]:
         """Weights on the input [k, n] and constants [k] of some accumulators."""

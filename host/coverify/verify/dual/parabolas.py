@@ -64,12 +64,6 @@ class Parabolas:
             curve = curve * (0.999 / largest)
         return Point(xi, curve, e, height)
 
-    def first(self) -> Point:
-        """The chords, and hardly a curve."""
-        xi = self.stairs.chords()
-        e = np.abs(self.rest + xi @ self.weights) / 2 + 1.0
-        return self.inside(xi, np.full(len(xi), 0.1), e, 0.1)
-
     def lowered(self, point: Point, steps: int, target: float) -> Reached:
         """The best of so many Newton steps, or the first below the target.
 

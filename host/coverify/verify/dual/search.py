@@ -87,7 +87,7 @@ class Search:
         return left + (self._descended(live, rounds) if live else [])
 
     def _inherited(self, node: Node) -> bool:
-        """Bound a part by cases as its parent was; is nothing left to do but to divide it?"""
+        """Bound a part by parabolas as its parent was; is nothing left to do but to divide it?"""
         start = {w: v[None] for w, v in node.start.items()}
         return self._squared(node, self._rows([node]), 0, self._stacked([node]), start) or bool(node.split)
 
@@ -124,7 +124,7 @@ class Search:
     def _squared(
         self, node: Node, rows: Rows, k: int, boxes: Boxes, multipliers: dict[int, F64Array]
     ) -> bool:
-        """Close a node by all cases of the first stairs at once."""
+        """Close a node by parabolas under the first stairs."""
         if self.cases is None or not node.cases or self._plain or self._branching.saturated(node) is not None:
             return False
         self.deadline.check()

@@ -64,7 +64,7 @@ class Node:
     """A part of the box on which `rival` may win; boxes None: empty.
 
     tightened: rows applied one after another; then either `closed` by a row (or by its boxes: None), or
-    `split` at (wire, element, value) into `parts`. cases: are bounds over cases worth trying?
+    `split` at (wire, element, value) into `parts`. cases: are parabolas worth trying?
     """
 
     rival: Rival
@@ -127,7 +127,7 @@ class Script:
         return arrays | self._squares()
 
     def _squares(self) -> dict[str, I64Array]:
-        """The rows that are bounded over cases: (row, case) and (row, d0, weights); nothing if none is."""
+        """The rows that are bounded with parabolas: (row, parabola) and (row, d0, weights); nothing if none is."""
         at = np.cumsum([0] + [len(rows.targets) for rows in self.rows])
         cases, weights = [], []
         for row, squares in zip(at.tolist(), (rows.squares for rows in self.rows), strict=False):

@@ -86,7 +86,10 @@ def test_a_bound_is_lowered_and_no_input_exceeds_it(seed):
     ends = (np.full(n, -4.0), np.full(n, 4.0))
     levels = Levels(nu, value, first, last)
     curved = Curved.of(levels, weights.astype(float), np.zeros(3), np.zeros(n), 0.0, *ends)
-    start = curved.parabolas.first()
+    parabolas = curved.parabolas
+    chords = parabolas.stairs.chords()
+    ends_of_form = np.abs(parabolas.rest + chords @ parabolas.weights) / 2 + 1.0
+    start = parabolas.inside(chords, np.full(len(chords), 0.1), ends_of_form, 0.1)  # hardly a curve
     reached = curved.parabolas.lowered(start, 40, -np.inf)
     assert reached.bound < curved.parabolas.valued(start).bound
     x = rng.integers(-4, 5, (20_000, n))
