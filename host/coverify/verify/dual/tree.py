@@ -127,7 +127,7 @@ class Script:
         return arrays | self._squares()
 
     def _squares(self) -> dict[str, I64Array]:
-        """The rows that are bounded with parabolas: (row, parabola) and (row, d0, weights); nothing if none is."""
+        """The rows that have parabolas: (row, parabola) and (row, d0, weights); nothing if none has."""
         at = np.cumsum([0] + [len(rows.targets) for rows in self.rows])
         cases, weights = [], []
         for row, squares in zip(at.tolist(), (rows.squares for rows in self.rows), strict=False):
