@@ -118,9 +118,10 @@ class Cases:
             reached = curved.parabolas.lowered(start, steps, curved.scale * target)
         except np.linalg.LinAlgError:
             return None
-        kept = curved.kept(reached.point, varying, len(nu))
-        bound, inputs = reached.bound / curved.scale, curved.inputs(reached)
-        split = self._split(curved, reached, varying, boxes)
+        centred = reached.centred or reached
+        kept = curved.kept(centred.point, varying, len(nu))
+        bound, inputs = reached.bound / curved.scale, curved.inputs(centred)
+        split = self._split(curved, centred, varying, boxes)
         if bound >= 0 > target > -np.inf:
             return Bound(bound, 1, None, inputs, split, kept)
         found = self._exact(rows, boxes, multipliers, varying, curved, reached.point)

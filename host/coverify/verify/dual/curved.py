@@ -21,10 +21,10 @@ REACH = 14.0
 """How far accumulators reach, in its units."""
 SAMPLES = 24
 """Inputs that are tried for each bound."""
-HEIGHT = 0.05
-"""Of the barrier, for a start that is worth something."""
-LOW = 0.004
-"""At least, for a part of one."""
+HEIGHT = 0.2
+"""Of the barrier, at first."""
+INSIDE, WITHIN = 0.8, 0.99
+"""How near to the end of positive matrices a search starts, and that of a part."""
 FAR = 2.0**27
 """How far a parabola's centre may lie from the middle of its stair."""
 MOST_CURVE, MOST_SLOPE = 2.0**58, 2.0**28
@@ -82,15 +82,15 @@ class Curved:
         xi[k] = (found.xi[up] + found.xi[low]) / 2 + (rise + slope * self.centre[k]) * slope / (2 * d)
         curve = curve / self.reach**2
         curve[k] = slope**2 / (4 * d)
-        return self._inside(xi, curve, found.t * self.radius / 2, HEIGHT)
+        return self._inside(xi, curve, found.t * self.radius / 2, HEIGHT, INSIDE)
 
     def warm(self, warm: Warm, varying: I64Array) -> Point:
         """From what a larger part had."""
-        return self._inside(warm.xi[varying], warm.curve[varying], warm.e, warm.height)
+        return self._inside(warm.xi[varying], warm.curve[varying], warm.e, warm.height, WITHIN)
 
-    def _inside(self, xi: F64Array, curve: F64Array, e: F64Array, height: float) -> Point:
+    def _inside(self, xi: F64Array, curve: F64Array, e: F64Array, height: float, near: float) -> Point:
         own = self.scale * self.reach
-        return self.parabolas.inside(xi * own, curve * own * self.reach, e * self.scale, height)
+        return self.parabolas.inside(xi * own, curve * own * self.reach, e * self.scale, height, near)
 
     def kept(self, point: Point, varying: I64Array, n: int) -> Warm:
         """For smaller parts."""
@@ -99,7 +99,7 @@ class Curved:
             np.full(n, np.nan),
             np.full(n, np.nan),
             point.e / self.scale,
-            float(np.clip(4 * point.height, LOW, HEIGHT)),
+            point.height,
         )
         warm.xi[varying], warm.curve[varying] = point.xi / own, point.curve / own / self.reach
         return warm

@@ -8,12 +8,13 @@ and the last is at most Σ E + lᵀ C l / 4 for every diagonal E with E − Wᵀ
 inverse and l the form's coefficients on z. Each stair is maximised over all its levels, so that a rounding
 that all stairs want at once has its price: an accumulator that sits beside two edges has a large square.
 The function is convex in (E, xi, D); a Newton method on it, smoothed and with a logarithmic barrier, proposes
-them, in floats. By Woodbury's identity what is inverted is small, one row per stair.
+them, in floats. By Woodbury's identity what is inverted is small, one row per stair, in the first steps; when
+these have not been enough, the second derivatives in E are taken as they are.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,10 +23,22 @@ from coverify.verify.dual.relaxation import F64Array
 
 HEAT = 20.0
 """Of the smoothing of the stairs, relative to the barrier."""
+ROUGH = 6
+"""So many steps have only a part of the second derivatives in E: what is easy is quicker so."""
+MOST_INPUTS = 1200
+"""With more, that is all that is done."""
 GAP = 1.5
 """Where the barrier and the smoothing leave less than this, of about 450, the search ends."""
-PER_STEP = 5
-"""Newton steps for one height of the barrier."""
+PER_STEP = 6
+"""Newton steps for one height of the barrier, at most."""
+LOWER = 0.3
+"""The next height, relative to one."""
+SETTLED = 100.0
+"""A decrement of so many heights is small enough for the next."""
+CENTRED = 0.02
+"""Parts start from a point of at least this height, or of the last one before it was so low."""
+NEARER = 0.4
+"""How much nearer to the end of positive matrices one step may come: what is too near moves no more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,13 +53,17 @@ class Point:
 
 @dataclass(frozen=True, eq=False)
 class Reached:
-    """A point, its bound; z [n], a [m], square [m]: the moments of inputs and accumulators there."""
+    """A point, its bound; z [n], a [m], square [m]: the moments of inputs and accumulators there.
+
+    centred: a point near it from which others are reached; the moments that say where bounds are loose are its.
+    """
 
     point: Point
     bound: float
     z: F64Array
     a: F64Array
     square: F64Array
+    centred: Reached | None = None
 
 
 class Parabolas:
@@ -55,13 +72,13 @@ class Parabolas:
     def __init__(self, stairs: Smooth, weights: F64Array, rest: F64Array, constant: float) -> None:
         self.stairs, self.weights, self.rest, self.constant = stairs, weights, rest, constant
 
-    def inside(self, xi: F64Array, curve: F64Array, e: F64Array, height: float) -> Point:
-        """A point near these where all is defined."""
+    def inside(self, xi: F64Array, curve: F64Array, e: F64Array, height: float, near: float) -> Point:
+        """A point near these where all is defined; near: how near to where it ends, below 1."""
         curve, e = np.maximum(curve, 1e-3), np.maximum(e, 1e-3)
         root = np.sqrt(curve)[:, None] * self.weights
         largest = float(np.linalg.eigvalsh((root / e) @ root.T)[-1])
-        if largest > 0.999:
-            curve = curve * (0.999 / largest)
+        if largest > near:
+            curve = curve * (near / largest)
         return Point(xi, curve, e, height)
 
     def lowered(self, point: Point, steps: int, target: float) -> Reached:
@@ -69,25 +86,23 @@ class Parabolas:
 
         Gives up where the last steps promise that it will not be reached.
         """
-        best = self.valued(point)
-        history = [best]
+        best = centred = self.valued(point)
+        history, at_height = [best.bound], 0
         for k in range(steps):
             if best.bound < target or point.height * (len(point.e) + HEAT * len(point.xi)) < GAP:
                 break
-            new, decrement = self._stepped(point)
+            new, decrement = self._stepped(point, k >= ROUGH)
             at = self.valued(new)
-            if at.bound < best.bound:
-                best = at
-            history.append(best)
-            settled = decrement < point.height or new is point
-            height = point.height * (0.5 if settled or k % PER_STEP == PER_STEP - 1 else 1.0)
+            best = at if at.bound < best.bound else best
+            history.append(best.bound)
+            at_height, height = at_height + 1, point.height
+            if decrement < SETTLED * height or new is point or at_height == PER_STEP:
+                centred = at if height >= CENTRED else centred
+                at_height, height = 0, LOWER * height
             point = Point(new.xi, new.curve, new.e, height)
-            if k >= 15 and history[-7].bound - best.bound < 0.02 * min(best.bound - target, 450.0):
+            if k >= 15 and history[-7] - best.bound < 0.02 * min(best.bound - target, 450.0):
                 break
-        return Reached(
-            Point(best.point.xi, best.point.curve, best.point.e, point.height),
-            best.bound, best.z, best.a, best.square,
-        )  # fmt: skip
+        return replace(best, centred=centred)
 
     def valued(self, point: Point) -> Reached:
         """The bound at a point, in floats."""
@@ -115,41 +130,41 @@ class Parabolas:
         corners: F64Array = np.where(reached.z + np.sqrt(point.height) * noise > 0, 1.0, -1.0)
         return corners
 
-    def _value(self, point: Point) -> float:
-        """What is descended on; infinite where it is not defined."""
+    def _value(self, point: Point) -> tuple[float, float]:
+        """What is descended on, infinite where it is not defined; how far the matrix is from its end."""
         e, xi, curve = point.e, point.xi, point.curve
         if min(float(e.min()), float(curve.min())) <= 0:
-            return np.inf
+            return np.inf, 0.0
         form = self.rest + xi @ self.weights
         root = np.sqrt(curve)[:, None] * self.weights
         try:
             low = np.linalg.cholesky(np.eye(len(xi)) - (root / e) @ root.T)
         except np.linalg.LinAlgError:
-            return np.inf
+            return np.inf, 0.0
         seen = np.linalg.solve(low, root @ (form / e))
         smooth, _ = self.stairs.smoothed(xi, curve, HEAT * point.height)
         logs = np.log(e).sum() + 2 * np.log(low.diagonal()).sum() + np.log(curve).sum()
-        return float(smooth.sum() + e.sum() + (form @ (form / e) + seen @ seen) / 4 - point.height * logs)
+        value = smooth.sum() + e.sum() + (form @ (form / e) + seen @ seen) / 4 - point.height * logs
+        return float(value), float(low.diagonal().min())
 
-    def _stepped(self, point: Point) -> tuple[Point, float]:
-        """One damped Newton step, and its decrement."""
-        direction, decrement = self._direction(point)
+    def _stepped(self, point: Point, whole: bool) -> tuple[Point, float]:
+        """One damped Newton step, and its decrement; whole: with all second derivatives."""
+        direction, decrement = self._direction(point, whole and len(point.e) <= MOST_INPUTS)
         n, m = len(point.e), len(point.xi)
         de, dxi, dcurve = np.split(direction, [n, n + m])
-        before, step = self._value(point), 1.0
-        while step > 1e-4:
+        before, near = self._value(point)
+        shrinks = np.minimum(de / point.e, 0).min(), np.minimum(dcurve / point.curve, 0).min()
+        step = min(1.0, -0.95 / min(-1e-9, *shrinks))
+        while step > 1e-5:
             new = Point(point.xi + step * dxi, point.curve + step * dcurve, point.e + step * de, point.height)
-            if self._value(new) < before - 0.05 * step * decrement:
+            value, low = self._value(new)
+            if value < before - 0.05 * step * decrement and low > NEARER * near:
                 return new, decrement
             step *= 0.5
         return point, decrement
 
-    def _direction(self, point: Point) -> tuple[F64Array, float]:
-        """Newton's, of (e, xi, curve) in a row.
-
-        In e the second derivative is a diagonal, something of rank m, and height · (UᵀU)∘(UᵀU), for which its
-        rows' sums stand: more than it, and diagonal too.
-        """
+    def _direction(self, point: Point, whole: bool) -> tuple[F64Array, float]:
+        """Newton's, of (e, xi, curve) in a row."""
         w, e, height = self.weights, point.e, point.height
         m = len(w)
         root = np.sqrt(point.curve)[:, None] * w
@@ -172,23 +187,45 @@ class Parabolas:
         h[at, m + at] += (m3 - m1 * m2) / heat
         h[m + at, at] += (m3 - m1 * m2) / heat
         h[m + at, m + at] += (m4 - m2 * m2) / heat + height / point.curve**2
-        sums = ((u @ u.T @ u) * u).sum(axis=0)
-        diagonal = 2 * z * z / e + height * (1 / e**2 + 2 * own / e + sums)
-        v = np.sqrt(2) * z[:, None] * u.T
-        inner = np.eye(m) + v.T @ (v / diagonal[:, None])
-
-        def solved(x: F64Array) -> F64Array:
-            y: F64Array = x / diagonal[:, None]
-            y -= (v / diagonal[:, None]) @ np.linalg.solve(inner, v.T @ y)
-            return y
-
-        both = solved(np.hstack([across, slope_e[:, None]]))
+        both = (_whole if whole else _rough)(u, e, z, height, np.hstack([across, slope_e[:, None]]))
         h -= across.T @ both[:, :-1]
         right = slope - across.T @ both[:, -1]
         size = 1 / np.sqrt(np.maximum(h.diagonal(), 1e-12))
         h *= size[:, None]
         h *= size
-        h[np.arange(2 * m), np.arange(2 * m)] += 1e-9
+        h[np.arange(2 * m), np.arange(2 * m)] += 1e-8
         rest = -size * np.linalg.solve(h, size * right)
         de = -(both[:, -1] + both[:, :-1] @ rest)
         return np.concatenate([de, rest]), float(-(slope @ rest + slope_e @ de))
+
+
+def _rough(u: F64Array, e: F64Array, z: F64Array, height: float, right: F64Array) -> F64Array:
+    """Solved for the second derivatives in e, (2 z zᵀ + height M)∘M with M = E⁻¹ + UᵀU: [n, k].
+
+    They are a diagonal, something of rank m, and height · (UᵀU)∘(UᵀU), for which its rows' sums stand: more
+    than it, and diagonal too.
+    """
+    own, sums = (u * u).sum(axis=0), ((u @ u.T @ u) * u).sum(axis=0)
+    diagonal = 2 * z * z / e + height * (1 / e**2 + 2 * own / e + sums)
+    v = np.sqrt(2) * z[:, None] * u.T
+    inner = np.eye(len(u)) + v.T @ (v / diagonal[:, None])
+    y: F64Array = right / diagonal[:, None]
+    y -= (v / diagonal[:, None]) @ np.linalg.solve(inner, v.T @ y)
+    return y
+
+
+def _whole(u: F64Array, e: F64Array, z: F64Array, height: float, right: F64Array) -> F64Array:
+    """The same without leaving anything out, in single precision: a direction need not be exact."""
+    single, at = np.float32, np.arange(len(e))
+    small = u.astype(single)
+    m = small.T @ small
+    m[at, at] += (1 / e).astype(single)
+    h = np.multiply.outer(2 * z.astype(single), z.astype(single))
+    h += single(height) * m
+    h *= m
+    size = 1 / np.sqrt(h.diagonal())
+    h *= size
+    h *= size[:, None]
+    h[at, at] += single(1e-6)
+    y = np.linalg.solve(h, (right * size[:, None]).astype(single))
+    return (y * size[:, None]).astype(np.float64)
