@@ -108,14 +108,15 @@ class Cases:
         if not 0 < len(varying) <= MAX_STAIRS:
             return None
         curved = self._curved(bare, nu, varying, boxes)
-        if warm is not None and np.isfinite(warm.xi[varying]).all():
+        inherited = warm is not None and bool(np.isfinite(warm.xi[varying]).all())
+        if warm is not None and inherited:
             start = curved.warm(warm, varying)
         else:
             start = self._start(bare, pieces[self.wire], nu, varying, boxes, curved, target)
         steps = min(STEPS, FEW_STEPS + len(varying) // 2) if target > -np.inf else FEW_STEPS
         steps = min(steps, max(5, int(WORK / curved.weights.size / len(varying))))
         try:
-            reached = curved.parabolas.lowered(start, steps, curved.scale * target)
+            reached = curved.parabolas.lowered(start, steps, curved.scale * target, inherited)
         except np.linalg.LinAlgError:
             return None
         centred = reached.centred or reached

@@ -81,17 +81,18 @@ class Parabolas:
             curve = curve * (near / largest)
         return Point(xi, curve, e, height)
 
-    def lowered(self, point: Point, steps: int, target: float) -> Reached:
+    def lowered(self, point: Point, steps: int, target: float, part: bool) -> Reached:
         """The best of so many Newton steps, or the first below the target.
 
-        Gives up where the last steps promise that it will not be reached.
+        Gives up where the last steps promise that it will not be reached; part: does it start from what a
+        larger part had?  Then it gives up sooner.
         """
         best = centred = self.valued(point)
         history, at_height = [best.bound], 0
         for k in range(steps):
             if best.bound < target or point.height * (len(point.e) + HEAT * len(point.xi)) < GAP:
                 break
-            new, decrement = self._stepped(point, k >= ROUGH)
+            new, decrement = self._stepped(point, part or k >= ROUGH)
             at = self.valued(new)
             best = at if at.bound < best.bound else best
             history.append(best.bound)
@@ -101,6 +102,8 @@ class Parabolas:
                 at_height, height = 0, LOWER * height
             point = Point(new.xi, new.curve, new.e, height)
             if k >= 15 and history[-7] - best.bound < 0.02 * min(best.bound - target, 450.0):
+                break
+            if part and k >= 5 and (history[-4] - best.bound) * (steps - k) / 6 < best.bound - target:
                 break
         return replace(best, centred=centred)
 
