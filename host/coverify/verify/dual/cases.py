@@ -89,7 +89,7 @@ class Cases:
 
     def bound(
         self, rows: Rows, boxes: Boxes, multipliers: dict[int, F64Array], target: float,
-        warm: Warm | None = None,
+        warm: Warm | None = None, steps: int = STEPS,
     ) -> Bound | None:  # fmt: skip
         """The bound of one row with parabolas; None where it does not apply.  boxes: those of one part.
 
@@ -113,7 +113,7 @@ class Cases:
             start = curved.warm(warm, varying)
         else:
             start = self._start(bare, pieces[self.wire], nu, varying, boxes, curved, target)
-        steps = min(STEPS, FEW_STEPS + len(varying) // 2) if target > -np.inf else FEW_STEPS
+        steps = min(steps, FEW_STEPS + len(varying) // 2) if target > -np.inf else FEW_STEPS
         steps = min(steps, max(5, int(WORK / curved.weights.size / len(varying))))
         try:
             reached = curved.parabolas.lowered(start, steps, curved.scale * target, inherited)

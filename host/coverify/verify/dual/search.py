@@ -42,6 +42,10 @@ PLAIN = 60
 """So many parts are bounded without cases at first: what is easy is quicker so."""
 MOST = 128
 """So many accumulators of a layer are bounded at a time, those on which the bound hangs most."""
+SHARES = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
+"""Of the one logit's multiplier, which are tried for the other one's."""
+FEW = 8
+"""Steps for each."""
 _WEIGHTS = (0.03, 0.1, 0.3, 0.6, 1.0, 2.0, 5.0)
 
 
@@ -132,6 +136,10 @@ class Search:
         own: Boxes = [(lo[min(k, len(lo) - 1)][None], hi[min(k, len(hi) - 1)][None]) for lo, hi in boxes]
         above = self._linear_logits(node, {w: v[k : k + 1] / UNIT for w, v in multipliers.items()})
         found = self.cases.bound(one, own, above, -1e-3, node.warm)
+        if found is not None and found.bound >= 0 and node.warm is None and self._fixed(node):
+            above = self._weighed(node, one, own, above)
+            node.start = node.start | {self.relaxation.logits: UNIT * above[self.relaxation.logits][0]}
+            found = self.cases.bound(one, own, above, -1e-3)
         if found is None:
             return False
         self._look(found.inputs)
@@ -158,6 +166,33 @@ class Search:
         xi = np.zeros((1, len(slope)))
         xi[0, j], xi[0, y] = slope[j], -slope[y]
         return {**multipliers, logits: xi}
+
+    def _weighed(
+        self, node: Node, one: Rows, own: Boxes, above: dict[int, F64Array]
+    ) -> dict[int, F64Array]:
+        """Where the claim has fixed both logits: the multipliers with the one that is not held chosen anew.
+
+        The bound is convex in it; it is tried at some shares of the held one, by a few steps each.
+        """
+        assert self.cases is not None
+        logits, pair = self.relaxation.logits, [node.rival.rival, self.claims.label]
+        xi = above[logits][0]
+        held, other = sorted(pair, key=lambda e: -abs(xi[e]))
+        step = self.relaxation.steps[logits - 1]
+        assert isinstance(step, Staircase) and node.boxes is not None
+        low = node.boxes[step.source][0][other] > self.boxes[step.source][0][other]
+        best: tuple[float, dict[int, F64Array]] = np.inf, above
+        for share in SHARES:
+            self.deadline.check()
+            tried = above[logits].copy()
+            tried[0, other] = share * abs(xi[held]) * (1 if low else -1)
+            at = {**above, logits: tried}
+            found = self.cases.bound(one, own, at, -1e-3, steps=FEW)
+            value = np.inf if found is None else found.bound / found.unit
+            if value > best[0]:
+                break
+            best = value, at
+        return best[1]
 
     def _fixed(self, node: Node) -> bool:
         """Has the claim fixed both logits?"""
