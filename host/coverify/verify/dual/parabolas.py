@@ -55,7 +55,7 @@ class Point:
 class Reached:
     """A point, its bound; z [n], a [m], square [m]: the moments of inputs and accumulators there.
 
-    centred: a point near it from which others are reached; the moments that say where bounds are loose are its.
+    centred: a point from which others are reached, and whose moments say where bounds are loose.
     """
 
     point: Point
@@ -231,4 +231,5 @@ def _whole(u: F64Array, e: F64Array, z: F64Array, height: float, right: F64Array
     h *= size[:, None]
     h[at, at] += single(1e-6)
     y = np.linalg.solve(h, (right * size[:, None]).astype(single))
-    return (y * size[:, None]).astype(np.float64)
+    found: F64Array = (y * size[:, None]).astype(np.float64)
+    return found

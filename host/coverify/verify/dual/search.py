@@ -167,9 +167,7 @@ class Search:
         xi[0, j], xi[0, y] = slope[j], -slope[y]
         return {**multipliers, logits: xi}
 
-    def _weighed(
-        self, node: Node, one: Rows, own: Boxes, above: dict[int, F64Array]
-    ) -> dict[int, F64Array]:
+    def _weighed(self, node: Node, one: Rows, own: Boxes, above: dict[int, F64Array]) -> dict[int, F64Array]:
         """Where the claim has fixed both logits: the multipliers with the one that is not held chosen anew.
 
         The bound is convex in it; it is tried at some shares of the held one, by a few steps each.

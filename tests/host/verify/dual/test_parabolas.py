@@ -8,6 +8,7 @@ import pytest
 from coverify.check.steps import Pieces, Rejected
 from coverify.verify.dual.curved import Curved
 from coverify.verify.dual.levels import SHIFT, Levels
+from coverify.verify.dual.parabolas import _rough, _whole
 
 
 def random_stairs(seed: int) -> tuple[Levels, np.ndarray, np.ndarray]:
@@ -72,8 +73,9 @@ def test_the_checker_refuses_parabolas_whose_arithmetic_would_overflow(xi, centr
         pieces.eased(np.array([[1]]), np.array([[xi]]), [np.array([[-60], [60]])], *numbers)
 
 
+@pytest.mark.parametrize("part", [False, True])
 @pytest.mark.parametrize("seed", range(6))
-def test_a_bound_is_lowered_and_no_input_exceeds_it(seed):
+def test_a_bound_is_lowered_and_no_input_exceeds_it(seed, part):
     rng = np.random.default_rng([seed, 2])
     weights, n = rng.integers(-3, 4, (3, 9)), 9
     reach = np.abs(weights).sum(axis=1) * 4
@@ -89,8 +91,21 @@ def test_a_bound_is_lowered_and_no_input_exceeds_it(seed):
     parabolas = curved.parabolas
     chords = parabolas.stairs.chords()
     ends_of_form = np.abs(parabolas.rest + chords @ parabolas.weights) / 2 + 1.0
-    start = parabolas.inside(chords, np.full(len(chords), 0.1), ends_of_form, 0.1)  # hardly a curve
-    reached = curved.parabolas.lowered(start, 40, -np.inf)
+    start = parabolas.inside(chords, np.full(len(chords), 0.1), ends_of_form, 0.1, 0.8)  # hardly a curve
+    reached = curved.parabolas.lowered(start, 40, -np.inf, part)
     assert reached.bound < curved.parabolas.valued(start).bound
     x = rng.integers(-4, 5, (20_000, n))
     assert (stairs(x @ weights.T) @ nu).max() <= reached.bound / curved.scale + 1e-6
+
+
+def test_both_directions_are_those_of_the_second_derivatives_in_e():
+    rng = np.random.default_rng(3)
+    u, e, z = 0.3 * rng.standard_normal((4, 30)), rng.uniform(0.5, 2, 30), rng.uniform(-1, 1, 30)
+    m = np.diag(1 / e) + u.T @ u
+    h = (2 * np.outer(z, z) + 0.1 * m) * m
+    right = rng.standard_normal((30, 3))
+    np.testing.assert_allclose(h @ _whole(u, e, z, 0.1, right), right, atol=1e-3)
+    rough = _rough(u, e, z, 0.1, right)
+    more = 0.1 * (np.diag(((u.T @ u) ** 2).sum(axis=1)) - (u.T @ u) ** 2)
+    np.testing.assert_allclose((h + more) @ rough, right, atol=1e-9)
+    assert np.linalg.eigvalsh(more)[0] > -1e-12  # never less than they are
