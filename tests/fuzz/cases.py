@@ -32,7 +32,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve
 from certificates import array, members, packed, saved
 
 from coverify.check import Rejected, check
-from coverify.check.certificate import _curves, label_stays
+from coverify.check.certificate import label_stays
 from coverify.check.certificate import network as read_network
 from coverify.check.proof import Proof
 from coverify.verify.certificate import Certificate
@@ -50,6 +50,7 @@ from fixed_point_networks import Arrays, content, layers_of, outputs, points
 MAX_POINTS = 120_000
 TOP = (-512, 511)
 """The range of the outputs."""
+PROOF = ("rows", "parabolas", "weights")
 WEAK = {"PLAIN": -1, "ROUNDS": 2, "TIGHTENINGS": 0, "TIGHTEN_EVERY": 1 << 30}
 
 
@@ -215,14 +216,12 @@ def bounds_are_true(case: Tight, parts: dict[str, bytes]) -> Counter:
     held = {name[:-4]: array(data) for name, data in parts.items() if name.endswith(".npy")}
     box, at = np.stack([held["lo"], held["hi"]]), list(case.wires)
     try:
-        cases = _curves({k: held[k] for k in ("parabolas", "weights")}, len(box[0]))
-        xi = {int(k[3:]): v for k, v in held.items() if k.startswith("xi-")}
         c, d = label_stays(len(at[-1][0]), case.label)
-        proof = Proof(net, box, held["rows"], xi, cases, c, d)
+        proof = Proof(net, box, c, d, {k: v for k, v in held.items() if k in PROOF or k.startswith("xi-")})
     except Rejected:
         return said
     at.append(at[-1] @ c.T - d - 1)
-    for j, k in itertools.product(np.flatnonzero(np.arange(len(c)) != case.label).tolist(), cases):
+    for j, k in itertools.product(np.flatnonzero(np.arange(len(c)) != case.label).tolist(), proof.weights):
         proof.j = j
         try:
             found = int(proof.upper(proof.root, k, 1)[0])

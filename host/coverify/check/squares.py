@@ -6,8 +6,6 @@ any weights p >= 1, 2^27 |g| <= p g² + 4^26 / p, what is left is a quadratic fo
 at most d_0 + Σ d_k y_k² for every d_0 for which diag(d) − H is positive semidefinite.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from coverify.check.steps import SMALL, Ints, dot, need, size

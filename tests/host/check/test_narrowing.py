@@ -38,11 +38,13 @@ def proof_and_wires(rng: np.random.Generator) -> tuple[Proof, list[np.ndarray]]:
     wires.append(z - d - 1)
     at = rng.integers(len(wires), size=12)
     element = [rng.integers(wires[k].shape[1]) for k in at]
-    scale = rng.choice([0, 1, 1, 16, 256], 12)
+    scale = rng.choice([1, 1, 16, 256], 12)
     rows = np.stack([at, element, rng.choice([-1, 1], 12), scale, rng.integers(0, 40, 12)], axis=1)
     spread = int(rng.choice([1, 20, 300]))
     xi = {k: rng.integers(-spread, spread + 1, (12, wire.shape[1])) for k, wire in enumerate(wires)}
-    return Proof(net, np.stack([lo, hi]), rows, xi, {}, c, d), wires
+    none = {"parabolas": np.zeros((0, 6), np.int64), "weights": np.zeros((0, 2 + len(lo)), np.int64)}
+    arrays = {"rows": rows, **none, **{f"xi-{k}": values for k, values in xi.items()}}
+    return Proof(net, np.stack([lo, hi]), c, d, arrays), wires
 
 
 def some_facts(rng: np.random.Generator, wires: list[np.ndarray]) -> list[tuple[int, int, int, int]]:
