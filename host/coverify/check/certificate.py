@@ -50,7 +50,8 @@ def check(path: Path | str, budget: int = BUDGET) -> Claim:
     except Rejected:
         raise
     except Exception as err:  # whatever a parser or numpy says of a damaged file: it proves nothing
-        raise Rejected(f"this is no certificate, or a damaged one: {repr(err)[:200]}") from err
+        said = f"there is no {err}" if isinstance(err, KeyError) else str(err) or type(err).__name__
+        raise Rejected(f"this is no certificate, or a damaged one: {said[:200]}") from err
 
 
 def unpacked(data: bytes) -> dict[str, bytes]:
