@@ -1,4 +1,4 @@
-"""For each rule of a proof a certificate that bends it by one: of a true claim it is accepted, of a false one not.
+"""For each rule of a proof certificates that bend it by one: accepted of a true claim, and not of a false one.
 
 Truth is by arithmetic on networks of one or two inputs, small enough to follow by hand.
 """
@@ -148,8 +148,10 @@ def test_logits_that_differ_tie_behind_a_softmax_as_the_interpreter_says(scale, 
 @pytest.mark.parametrize(("curve", "slope"), [(1, 0), (-1, 1), (5, 0)])
 def test_a_parabola_without_a_slope_or_that_opens_upwards_is_refused(curve, slope):
     net = read_network(fixed_point_networks.content(HALVES), "fixed-point")
-    arrays = {"rows": np.array([[3, 1, 1, 1, 0]]), "xi-2": np.zeros((1, 2), np.int64),
-              "parabolas": np.array([[0, 2, 0, 0, curve, slope]]), "weights": np.array([[0, 1 << 40, 1]])}  # fmt: skip
+    arrays = {
+        "rows": np.array([[3, 1, 1, 1, 0]]), "xi-2": np.zeros((1, 2), np.int64),
+        "parabolas": np.array([[0, 2, 0, 0, curve, slope]]), "weights": np.array([[0, 1 << 40, 1]]),
+    }  # fmt: skip
     proof = Proof(net, np.array([[0], [255]]), np.array([[0, 0], [-1, 1]]), np.array([0, 0]), arrays)
     proof.j = 1
     with pytest.raises(Rejected, match="parabola's form"):
