@@ -1,4 +1,4 @@
-"""For each rule of a proof certificates that bend it by one: accepted of a true claim, and not of a false one.
+"""For each rule of a proof certificates that bend it by one: accepted of a true claim, not of a false one.
 
 Truth is by arithmetic on networks of one or two inputs, small enough to follow by hand.
 """
