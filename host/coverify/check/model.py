@@ -76,8 +76,7 @@ class Tensor:
 
 def under(n: int, m: int, pad: int, kernel: int, stride: int, dilation: int) -> Ints:
     """[m, kernel]: where the taps of m windows lie on an axis of n, −1 outside; pad: SAME 0, VALID 1."""
-    low, high = min(kernel, stride, dilation), max(kernel, stride, dilation)
-    need(low >= 1 and high <= 1 << 16, "a window out of range")
+    need(all(1 <= k <= 1 << 16 for k in (kernel, stride, dilation)), "a window out of range")
     extent = (kernel - 1) * dilation + 1
     need(m == (n + stride - {0: 1, 1: extent}[pad]) // stride, "an output of another size than declared")
     before = max(0, (m - 1) * stride + extent - n) // 2
@@ -133,7 +132,8 @@ class Reader:
         scale, zero = out.codes
         one, six = (math.floor(float(np.float32(r) / np.float32(scale)) + 0.5) for r in (1, 6))
         lo, hi = {0: (-128, 127), 1: (zero, 127), 2: (zero - one, zero + one), 3: (zero, zero + six)}[act]
-        need(max(lo, -128) <= min(hi, 127), "an activation that leaves no value")
+        some = max(lo, -128) <= min(hi, 127) and max(-lo, hi) < INT32_MAX - 128
+        need(some, "an activation that leaves no value, or whose ends leave 32 bits")
         return max(lo, -128), min(hi, 127)
 
     def requantize(self, acc: int, out: Tensor, act: int, reals: list[float], most: int) -> None:
