@@ -83,7 +83,7 @@ class Softmax:
         far, near = (self.exponentials[np.maximum(d, 0)] for d in (hi.max() - lo, lo.max() - hi))
         first, end = int((far.sum() + self.exponentials[0] - far).min()), int(near.sum()) + 1
         need(first > 0 and end < 2**31, "a softmax whose sums leave 32 bits")
-        need((end - first) * 256 * 25 <= budget, "a softmax of more sums than the budget allows")
+        need((end - first) * 256 * 23 <= budget, "a softmax of more sums than the budget allows")
         found = list[int]()
         for start in range(first, end, 1 << 18):
             sums = np.arange(start, min(start + (1 << 18), end))
