@@ -225,7 +225,9 @@ def bounds_are_true(case: Tight, parts: dict[str, bytes]) -> Counter:
     except Rejected:
         return said
     at.append(at[-1] @ c.T - d - 1)
-    for j, k in itertools.product(np.flatnonzero(np.arange(len(c)) != case.label).tolist(), proof.weights):
+    for j, k in itertools.product(
+        np.flatnonzero(np.arange(len(c)) != case.label).tolist(), proof.weights[:, 0].tolist()
+    ):
         proof.j = j
         try:
             found = int(proof.upper(proof.root, k, 1)[0])

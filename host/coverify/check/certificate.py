@@ -50,7 +50,9 @@ def check(path: Path | str, budget: int = BUDGET) -> Claim:
     except Rejected:
         raise
     except Exception as err:  # whatever a parser or numpy says of a damaged file: it proves nothing
-        said = f"there is no {err}" if isinstance(err, KeyError) else str(err) or type(err).__name__
+        clear = isinstance(err, OSError | MemoryError | zipfile.BadZipFile | json.JSONDecodeError)
+        said = str(err) if clear else "its numbers or parts do not fit together"
+        said = f"there is no {err}" if isinstance(err, KeyError) else said
         raise Rejected(f"this is no certificate, or a damaged one: {said[:200]}") from err
 
 
@@ -93,9 +95,7 @@ def _checked(members: dict[str, bytes], budget: int) -> Claim:
     lo, hi = box = np.stack([wide(arrays.pop("lo")), wide(arrays.pop("hi"))])
     least, most = net.domain
     need(lo.shape == least.shape, "a box of another form")
-    need(
-        np.all((least <= lo) & (lo <= hi) & (hi <= most)), "a box that is empty, or beyond the inputs' range"
-    )
+    need(np.all((least <= lo) & (lo <= hi) & (hi <= most)), "a box that is empty or beyond the inputs")
     root = net.boxes(box)
     n = root[-1].shape[1]
     need(label is None or (type(label) is int and 0 <= label < n), "a label that is none")

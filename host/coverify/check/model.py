@@ -191,19 +191,18 @@ class Reader:
         channels, kh, kw, each = data.shape
         groups = x.shape[-1] // each
         need(x.shape[-1] == groups * each and channels % groups == 0, "the channels")
-        need(
-            out.shape[-1] == channels and ins[1].zeros and not any(ins[1].zeros),
-            "the channels, or zero points",
-        )
+        need(out.shape[-1] == channels, "the channels")
+        need(ins[1].zeros and not any(ins[1].zeros), "the weights' zero points")
         columns = self.columns(x, out, pad, each, (kh, sh, dh), (kw, sw, dw))
         self.weighted(ins, out, act, data.reshape(groups, channels // groups, -1), columns)
 
     def pooled(self, ins: list[Any], out: Tensor, pad: int, sh: int, sw: int, kh: int, kw: int) -> Ints:
         """[channels, positions, taps]: the element under each tap; −1 outside."""
         (x,), (sx, zx), (so, zo) = ins, ins[0].codes, out.codes
-        need(zx == zo and abs(np.float32(sx) - np.float32(so)) <= 1e-6, "the quantization changes")
+        same = zx == zo and x.shape[-1:] == out.shape[-1:]
+        need(same and abs(np.float32(sx) - np.float32(so)) <= 1e-6, "the quantization or the channels change")
         columns = self.columns(x, out, pad, 1, (kh, sh, 1), (kw, sw, 1))
-        need(out.shape[-1] == x.shape[-1] and np.all(columns.max(axis=2) >= 0), "a window outside the image")
+        need(np.all(columns.max(axis=2) >= 0), "a window outside the image")
         return columns
 
     def average(self, ins: list[Any], out: Tensor, act: int, *o: int) -> None:

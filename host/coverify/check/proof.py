@@ -34,15 +34,21 @@ class Proof:
     """
 
     def __init__(self, net: Network, box: Ints, c: Ints, d: Ints, arrays: dict[str, Ints]) -> None:
-        self.bounds, self.parabolas, weights = (wide(arrays.pop(k)) for k in ("rows", "parabolas", "weights"))
+        columns = {"rows": 5, "parabolas": 6, "weights": 2 + box.shape[1]}
+        need(all(arrays[k].shape[1:] == (n,) for k, n in columns.items()), "a proof of another form")
+        self.bounds, self.parabolas, self.weights = (wide(arrays.pop(k)) for k in columns)
+        several, once = np.unique(self.parabolas[:, 0]), np.sort(self.weights[:, 0])
+        need(np.array_equal(several, once), "bounds with parabolas, but not one row of weights for each")
         self.xi = {int(name.removeprefix("xi-")): values for name, values in arrays.items()}
-        need(all(0 < wire <= len(net.steps) for wire in self.xi), "multipliers of no step")
+        fit = all(0 < k <= len(net.steps) and len(v) == len(self.bounds) for k, v in self.xi.items())
+        need(fit, "multipliers of no step, or not a row for each bound")
         claim = Linear((len(net.steps),), c[None], np.arange(c.shape[1])[None, None], -d - 1)
-        self.net, self.weights = replace(net, steps=(*net.steps, claim)), {w[0]: w for w in weights.tolist()}
-        self.root, self.c = self.net.boxes(box), c
+        self.net, self.c = replace(net, steps=(*net.steps, claim)), c
+        self.root = self.net.boxes(box)
 
     def products(self, script: Ints) -> int:
         """At most how many multiply-adds a script takes, as a Python integer."""
+        need(script.shape[1:] == (4,), "a script of another form")
         counts = script[script[:, 0] == TIGHTEN, 2].tolist()
         passes = 16 + 4 * (len(script) + len(self.c)) + sum(max(n, 0) for n in counts)
         m = int(np.unique(self.parabolas[:, 0], return_counts=True)[1].max(initial=0))
@@ -110,19 +116,22 @@ class Proof:
         box[1] = np.minimum(box[1], starts[n, np.searchsorted(step.values, hi, side="right")] - 1)
         return bool(np.all(box[0] <= box[1]))
 
-    def shown(self, boxes: list[Ints], first: int, count: int) -> list[Fact]:
-        """The facts that these bounds show."""
+    def shown(self, boxes: list[Ints], first: int, count: int) -> Iterable[Fact]:
+        """The facts that these bounds show of these boxes, so many at a time."""
         need(first >= 0 and 0 < count <= len(self.bounds) - first, "bounds that do not exist")
-        need(count * sum(box.size for box in boxes) <= 16 * CELLS, "too many bounds at a time")
-        rows, most = self.bounds[first : first + count].tolist(), self.upper(boxes, first, count).tolist()
-        return [(*row[:3], bound // row[3]) for row, bound in zip(rows, most, strict=True)]
+        step = max(1, CELLS // sum(box.size for box in boxes))
+        for at in range(first, first + count, step):
+            rows = self.bounds[at : min(at + step, first + count)].tolist()
+            most = self.upper(boxes, at, len(rows)).tolist()
+            yield from ((*row[:3], bound // row[3]) for row, bound in zip(rows, most, strict=True))
 
     def upper(self, boxes: list[Ints], first: int, count: int) -> Ints:
         """An upper bound of each of these forms."""
         constants, nu = self.walked(boxes, first, count)
         total = constants + dot(np.maximum(nu[0], 0), boxes[0][1]) + dot(np.minimum(nu[0], 0), boxes[0][0])
-        for k in self.weights.keys() & set(range(first, first + count)):
-            total[k - first] = self.over_parabolas(boxes, k)
+        at = self.weights[:, 0]
+        for k, d0, *weights in self.weights[(first <= at) & (at < first + count)].tolist():
+            total[k - first] = self.over_parabolas(boxes, k, d0, np.array(weights))
         return total
 
     def walked(self, boxes: list[Ints], first: int, count: int) -> tuple[Ints, list[Ints]]:
@@ -142,22 +151,24 @@ class Proof:
                 nu[source] = small(nu[source] + part)
         return total, nu
 
-    def over_parabolas(self, boxes: list[Ints], k: int) -> int:
+    def over_parabolas(self, boxes: list[Ints], k: int, d0: int, weights: Ints) -> int:
         """An upper bound of form k where parabolas are taken from some stairs next to the input.
 
         curve · (a − centre)² / 2^24 leaves the stairs' maximum, and is at most slope · (a − centre) · y −
         d · y² / 2^30 for some y: forms of y and the input are left (squares.py).
         """
         wires, element, *parabolas = self.parabolas[self.parabolas[:, 0] == k, 1:].T
-        (wire,) = set(wires.tolist())
+        wire = min(wires.tolist())
         stairs = self.net.steps[wire - 1]
-        need(wire > 0 and isinstance(stairs, Pieces), "parabolas of other than stairs")
+        one = wire > 0 and np.all(wires == wire) and isinstance(stairs, Pieces)
+        need(one, "parabolas of other stairs than of one step")
         linear, n = self.net.steps[stairs.sources[0] - 1], boxes[wire].shape[1]
         need(isinstance(linear, Linear) and linear.sources == (0,), "parabolas far from the input")
         curves = np.zeros((3, n), np.int64)
-        curves[:, element] = parabolas  # whichever it is where an element has several: any are valid
-        (centre, curve, slope), on = curves, np.flatnonzero(curves[1])
-        need(np.all(curve >= 0) and np.all(slope[on] != 0), "a parabola's form")
+        curves[:, element] = parabolas
+        (centre, curve, slope), on = curves, np.flatnonzero((curves[1] > 0) & (curves[2] != 0))
+        need(len(on) == len(element) and np.all(element >= 0), "a parabola's form, or several of one element")
+        need(len(on) * max(n, len(weights)) <= 4 * CELLS, "too many parabolas of one bound")
         total, nu = self.walked(boxes, k, 1)
         own, xi = nu[wire], self.xi[wire][k : k + 1].astype(np.int64)
         total = total + stairs.eased(own, xi, boxes, centre, curve) - stairs.back(own, xi, boxes)[0]
@@ -166,5 +177,4 @@ class Proof:
         forms = small(2 * np.concatenate([nu[0], steps]))
         constants = small(2 * small(np.concatenate([total, constant - (slope * centre)[on]])))
         d = [(s * s << 52) // c for s, c in zip(slope[on].tolist(), curve[on].tolist(), strict=True)]
-        (_, d0, *weights) = self.weights[k]
-        return greatest(forms, constants, boxes[0], np.array(weights), np.array([d0, *d], np.int64))
+        return greatest(forms, constants, boxes[0], weights, np.array([d0, *d], np.int64))

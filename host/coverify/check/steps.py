@@ -97,12 +97,11 @@ class Linear:
     def back(self, nu: Ints, xi: Ints | None, boxes: list[Ints]) -> tuple[Ints, list[Ints]]:
         """An equation: nu · y = nu · bias + (weightsᵀ nu) · x."""
         exact((nu, self.reach))
-        groups, positions, _ = self.columns.shape
-        parts = nu.reshape(len(nu), positions, groups, -1).swapaxes(1, 2) @ self.weights
+        rows = nu.reshape(len(nu), self.columns.shape[1], *self.weights.shape[:2]).swapaxes(1, 2)
         ends = np.cumsum([boxes[s].shape[1] for s in self.sources])
         out = np.zeros((len(nu), ends[-1] + 1), np.int64)
-        for total, part in zip(out, parts, strict=True):
-            np.add.at(total, self.columns, part)
+        for total, row in zip(out, rows, strict=True):  # one by one: a row's products may be many
+            np.add.at(total, self.columns, row @ self.weights)
         return dot(nu, self.bias), np.split(out[:, :-1], ends[:-1], axis=1)
 
 

@@ -22,8 +22,6 @@ from coverify.verify.dual.tree import Op
 from coverify.verify.query import Argument, I64Array, Robustness
 
 SCHEMA: Final = "coverify-certificate/2"
-_AT_ONCE: Final = 64
-"""So many bounds are shown in one step of a script."""
 _TIMESTAMP: Final = (1980, 1, 1, 0, 0, 0)
 _MEMBERS: Final = {
     "tflm": "model.tflite",
@@ -65,9 +63,6 @@ def normal(argument: Argument, relation: Relation | None, n_input: int) -> dict[
             elif op == Op.CLOSE and first >= 0:
                 rows[first] = rows[first, 0] + 1 - own, rival, 1, rows[first, 4], 0
                 steps += [(Op.TIGHTEN, first, 1, 0), (Op.CLOSE, 0, 0, 0)]
-            elif op == Op.TIGHTEN:
-                ends = range(first, first + second, _AT_ONCE)
-                steps += [(op, at, min(_AT_ONCE, first + second - at), 0) for at in ends]
             else:
                 steps.append((op, first, second, third))
         arrays |= {"script": np.array(steps, np.int64).reshape(-1, 4), "rows": rows}
