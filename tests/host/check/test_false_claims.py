@@ -80,7 +80,7 @@ def test_a_relation_ends_at_its_last_true_number(d, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("column", "value"), [(3, 0), (3, -1), (4, -1), (2, 0), (2, 2), (2, -1), (0, -1), (1, -1), (1, 2)]
+    ("column", "value"), [(3, 0), (3, -1), (4, -1), (2, 0), (2, 2), (2, -1), (0, -1), (1, -1), (1, 0), (1, 2)]
 )
 def test_a_bound_of_another_form_closes_nothing(column, value, tmp_path):
     proof = closing(0)
@@ -145,14 +145,67 @@ def test_logits_that_differ_tie_behind_a_softmax_as_the_interpreter_says(scale, 
     assert 1 in seen or scale < 0.001
 
 
-@pytest.mark.parametrize(("curve", "slope"), [(1, 0), (-1, 1), (5, 0)])
-def test_a_parabola_without_a_slope_or_that_opens_upwards_is_refused(curve, slope):
+@pytest.mark.parametrize("n_rows", [0, 2])
+def test_multipliers_are_a_row_for_each_bound(n_rows, tmp_path):
+    proof = closing(0)
+    proof["xi-2"] = np.resize(proof["xi-2"], (n_rows, 2))
+    assert not accepted(tmp_path, BOTH, [0], [255], 0, **proof)
+
+
+def many_bounds(last: int) -> dict:
+    """A part closed by the last of seven bounds of z, the others saying z <= 510 only."""
+    xi = np.zeros((7, 2), np.int64)
+    xi[last] = -1, 1
+    return {"script": [[ROW, 1, 0, 0], [TIGHTEN, 0, 7, 0], [CLOSE, 0, 0, 0]], "rows": [[3, 1, 1, 1, 0]] * 7,
+            "xi-2": xi}  # fmt: skip
+
+
+@pytest.mark.parametrize("cells", [1, 30, 45, 1 << 22])
+@pytest.mark.parametrize("last", [0, 4, 6])
+def test_bounds_shown_in_one_step_are_taken_as_many_at_a_time_as_memory_bears(
+    cells, last, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("coverify.check.proof.CELLS", cells)
+    proof = many_bounds(last)
+    assert accepted(tmp_path, BOTH, [0], [255], 0, **proof)
+    assert not accepted(
+        tmp_path, BOTH, [0], [255], 1, **{**proof, "script": [[ROW, 0, 0, 0], *proof["script"][1:]]}
+    )
+    proof["xi-2"] = np.zeros((7, 2), np.int64)
+    assert not accepted(tmp_path, BOTH, [0], [255], 0, **proof)
+
+
+def over_parabolas(parabolas: list, weights: list) -> int:
+    """A bound of z_1 = 5 − y_0 − 1 over HALVES's whole box, y_0 = (x + 2) >> 2; it is 4 at most."""
     net = read_network(fixed_point_networks.content(HALVES), "fixed-point")
-    arrays = {
-        "rows": np.array([[3, 1, 1, 1, 0]]), "xi-2": np.zeros((1, 2), np.int64),
-        "parabolas": np.array([[0, 2, 0, 0, curve, slope]]), "weights": np.array([[0, 1 << 40, 1]]),
-    }  # fmt: skip
+    arrays = {"rows": np.array([[3, 1, 1, 1, 0]]), "xi-2": np.zeros((1, 2), np.int64),
+              "parabolas": np.array(parabolas), "weights": np.array(weights)}  # fmt: skip
     proof = Proof(net, np.array([[0], [255]]), np.array([[0, 0], [-1, 1]]), np.array([0, 0]), arrays)
     proof.j = 1
+    return int(proof.upper(proof.root, 0, 1)[0])
+
+
+PARABOLA = [0, 2, 0, 0, 1, 1]
+WEIGHTS = [0, 1 << 40, 1]
+
+
+def test_a_parabola_is_one_of_each_stair_and_weights_one_row_of_each_bound():
+    assert over_parabolas([PARABOLA], [WEIGHTS]) >= 4
+    for parabolas, weights in (
+        ([PARABOLA, PARABOLA], [WEIGHTS]),
+        ([PARABOLA], [WEIGHTS, WEIGHTS]),
+        ([PARABOLA], [[0, 1 << 41, 1], WEIGHTS]),
+        ([PARABOLA], [[1, 1 << 40, 1]]),
+        ([PARABOLA], np.zeros((0, 3), np.int64)),
+        (np.zeros((0, 6), np.int64), [WEIGHTS]),
+        ([[0, 2, -2, 0, 1, 1]], [WEIGHTS]),
+        ([PARABOLA, [0, 1, 1, 0, 1, 1]], [WEIGHTS]),
+    ):
+        with pytest.raises(Rejected):
+            over_parabolas(parabolas, weights)
+
+
+@pytest.mark.parametrize(("curve", "slope"), [(1, 0), (-1, 1), (5, 0), (0, 1)])
+def test_a_parabola_without_a_slope_or_that_opens_upwards_is_refused(curve, slope):
     with pytest.raises(Rejected, match="parabola's form"):
-        proof.upper(proof.root, 0, 1)
+        over_parabolas([[0, 2, 0, 0, curve, slope]], [WEIGHTS])

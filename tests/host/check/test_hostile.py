@@ -288,6 +288,50 @@ def test_what_is_shown_of_a_claim_s_own_row_is_no_reason_to_narrow_what_it_reads
     assert "not closed" in why_rejected(tmp_path, fuzz.packed(parts))
 
 
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("script", np.zeros((1, 3))), ("script", np.zeros(4)), ("rows", np.zeros((1, 4))),
+        ("rows", np.zeros(5)),
+        ("weights", np.zeros((1, 3))), ("weights", np.zeros((1, 0))), ("parabolas", np.zeros((1, 4))),
+        ("lo", np.zeros(3)), ("hi", np.zeros((1, 2))), ("xi-2", np.zeros((3, 3))),
+        ("xi-two", np.zeros((0, 2))),
+        ("script", np.array([[0, 9, 0, 0]])), ("script", np.array([[3, 0, 0, 0]])),
+        ("script", np.array([[0, 1, 0, 0], [2, 9, 0, 0]])),
+        ("script", np.array([[0, 1, 0, 0], [2, 0, 9, 0]])),
+    ],
+)  # fmt: skip
+def test_a_rejection_is_a_sentence_and_not_a_parser_s_words(name, values, tmp_path):
+    arrays = {"hi": np.array([255, 255]), name: values.astype(np.int64)}
+    why = why_rejected(tmp_path, fuzz.packed(certificate(arrays=arrays)))
+    words = (
+        "shape",
+        "axis",
+        "unpack",
+        "NoneType",
+        "broadcast",
+        "bounds for",
+        "indices",
+        "literal",
+        "pop from",
+    )
+    assert not any(word in why for word in words), why
+
+
+def test_a_pool_that_would_read_very_many_channels_for_a_few_is_not_built():
+    b = Builder()
+    x = b.input((1, 1, 1, 1 << 20), 0.05, 0)
+    y = b.pool(x, "AVERAGE", (32, 1))
+    b.tensors[y].shape = (1, 1, 1, 1)
+    content = b.finish(y)
+    tracemalloc.start()
+    with pytest.raises(Rejected, match="channels"):
+        read_network(content, "tflm")
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 1 << 20
+
+
 def test_a_dense_layer_of_several_rows_is_refused():
     """Its filter would read beyond its input: the reference refuses it."""
     b = Builder()
