@@ -48,6 +48,7 @@ from coverify.verify.query import Robustness
 from fixed_point_networks import Arrays, content, layers_of, outputs, points
 
 MAX_POINTS = 120_000
+LIMIT_S = 1.2
 TOP = (-512, 511)
 """The range of the outputs."""
 PROOF = ("rows", "parabolas", "weights")
@@ -139,11 +140,11 @@ class Processor(Deadline):
             raise OutOfTime
 
 
-def proved(problem: Problem, limit_s: float = 1.2) -> Prover | np.ndarray | None:
+def proved(problem: Problem, limit_s: float | None = None) -> Prover | np.ndarray | None:
     """Closed trees, a counterexample, or None: not decided."""
     with mock.patch.multiple(search, **WEAK):
         try:
-            prover = Prover.of(problem, Processor(time.process_time() + limit_s))
+            prover = Prover.of(problem, Processor(time.process_time() + (limit_s or LIMIT_S)))
             prover.search.run(prover.roots, 2)
         except search.Counterexample as found:
             return found.x
@@ -288,10 +289,10 @@ def held_against(case: Tight, rng: np.random.Generator, mutations: int, path: Pa
     return said
 
 
-def campaign(networks: int, seed: int, mutations: int, folder: Path) -> tuple[Counter, list[int]]:
+def campaign(networks: range, seed: int, mutations: int, folder: Path) -> tuple[Counter, list[int]]:
     """The counts, and the numbers of the networks with findings."""
     counts, findings = Counter(), []
-    for number in range(networks):
+    for number in networks:
         rng = np.random.default_rng([seed, number, 83])
         case = tight(rng)
         if case is None:
@@ -314,7 +315,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="cases-") as folder:
-        counts, findings = campaign(options.networks, options.seed, options.mutations, Path(folder))
+        counts, findings = campaign(range(options.networks), options.seed, options.mutations, Path(folder))
     for key, n in sorted(counts.items()):
         print(f"{key:28} {n}")
     print(f"findings: {findings}")

@@ -106,7 +106,7 @@ def _checked(members: dict[str, bytes], budget: int) -> Claim:
         need(not arrays, "arrays that do not belong there")
         enumerate_box(net, lo, hi, budget, c, d)
     else:
-        script = wide(arrays.pop("script"))
+        script = wide(arrays.pop("script")).reshape(-1, 4)
         need(evidence == "bounds", "another evidence")
         if net.softmax is not None:
             need(label is not None, "bounds of a relation of a softmax's outputs")

@@ -82,8 +82,7 @@ class Softmax:
         """The least and greatest D over sums of rows in lo..hi; elements less than D below the top tie."""
         far, near = (self.exponentials[np.maximum(d, 0)] for d in (hi.max() - lo, lo.max() - hi))
         first, end = int((far.sum() + self.exponentials[0] - far).min()), int(near.sum()) + 1
-        need(first > 0 and end < 2**31, "a softmax whose sums leave 32 bits")
-        need((end - first) * 256 * 23 <= budget, "a softmax of more sums than the budget allows")
+        need(first > 0 and end < 2**31 and (end - first) * 256 * 23 <= budget, "a softmax of too many sums")
         found = list[int]()
         for start in range(first, end, 1 << 18):
             sums = np.arange(start, min(start + (1 << 18), end))

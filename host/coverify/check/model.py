@@ -190,9 +190,8 @@ class Reader:
             need(data.shape[3] == 1 and len(data) == x.shape[-1] * depthwise[0], "the filter")
         channels, kh, kw, each = data.shape
         groups = x.shape[-1] // each
-        need(x.shape[-1] == groups * each and channels % groups == 0, "the channels")
-        need(out.shape[-1] == channels, "the channels")
-        need(ins[1].zeros and not any(ins[1].zeros), "the weights' zero points")
+        fit = (x.shape[-1], out.shape[-1]) == (groups * each, channels) and channels % groups == 0
+        need(fit and ins[1].zeros and not any(ins[1].zeros), "the channels, or the weights' zero points")
         columns = self.columns(x, out, pad, each, (kh, sh, dh), (kw, sw, dw))
         self.weighted(ins, out, act, data.reshape(groups, channels // groups, -1), columns)
 

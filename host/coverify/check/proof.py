@@ -34,9 +34,8 @@ class Proof:
     """
 
     def __init__(self, net: Network, box: Ints, c: Ints, d: Ints, arrays: dict[str, Ints]) -> None:
-        columns = {"rows": 5, "parabolas": 6, "weights": 2 + box.shape[1]}
-        need(all(arrays[k].shape[1:] == (n,) for k, n in columns.items()), "a proof of another form")
-        self.bounds, self.parabolas, self.weights = (wide(arrays.pop(k)) for k in columns)
+        forms = (("rows", 5), ("parabolas", 6), ("weights", 2 + box.shape[1]))
+        self.bounds, self.parabolas, self.weights = (wide(arrays.pop(k)).reshape(-1, n) for k, n in forms)
         several, once = np.unique(self.parabolas[:, 0]), np.sort(self.weights[:, 0])
         need(np.array_equal(several, once), "bounds with parabolas, but not one row of weights for each")
         self.xi = {int(name.removeprefix("xi-")): values for name, values in arrays.items()}
@@ -48,7 +47,6 @@ class Proof:
 
     def products(self, script: Ints) -> int:
         """At most how many multiply-adds a script takes, as a Python integer."""
-        need(script.shape[1:] == (4,), "a script of another form")
         counts = script[script[:, 0] == TIGHTEN, 2].tolist()
         passes = 16 + 4 * (len(script) + len(self.c)) + sum(max(n, 0) for n in counts)
         m = int(np.unique(self.parabolas[:, 0], return_counts=True)[1].max(initial=0))
@@ -61,12 +59,11 @@ class Proof:
         need(left <= set(script[script[:, 0] == ROW, 1].tolist()), "a row is left open")
         stack = list[list[Ints] | None]()
         for op, first, second, third in script.tolist():
+            need(op != ROW or not stack, "a row out of order")
+            boxes = self.failing(first) if op == ROW else stack.pop()
             if op == ROW:
-                need(not stack, "a row out of order")
-                stack.append(self.failing(first))
-                continue
-            boxes = stack.pop()
-            if op == TIGHTEN:
+                stack.append(boxes)
+            elif op == TIGHTEN:
                 stack.append(boxes and self.narrowed(boxes, self.shown(boxes, first, second)))
             elif op == SPLIT:
                 need(len(stack) * sum(box.size for box in self.root) < 16 * CELLS, "a tree that is too deep")
@@ -121,9 +118,9 @@ class Proof:
         need(first >= 0 and 0 < count <= len(self.bounds) - first, "bounds that do not exist")
         step = max(1, CELLS // sum(box.size for box in boxes))
         for at in range(first, first + count, step):
-            rows = self.bounds[at : min(at + step, first + count)].tolist()
-            most = self.upper(boxes, at, len(rows)).tolist()
-            yield from ((*row[:3], bound // row[3]) for row, bound in zip(rows, most, strict=True))
+            rows = self.bounds[at : min(at + step, first + count)]
+            ends = self.upper(boxes, at, len(rows)) // rows[:, 3]
+            yield from np.column_stack([rows[:, :3], ends]).tolist()
 
     def upper(self, boxes: list[Ints], first: int, count: int) -> Ints:
         """An upper bound of each of these forms."""
@@ -144,7 +141,7 @@ class Proof:
         for k in range(count):
             nu[wire[k]][k, element[k]] += sign[k] * scale[k]
         for k, step in reversed(list(enumerate(self.net.steps, 1))):
-            xi = self.xi[k][first : first + count].astype(np.int64) if k in self.xi else None
+            xi = self.xi.get(k, np.zeros((0, 0)))[first : first + count].astype(np.int64)
             constant, parts = step.back(nu[k], xi, boxes)
             total = small(total + constant)
             for source, part in zip(step.sources, parts, strict=True):

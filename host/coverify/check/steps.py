@@ -115,9 +115,8 @@ class Scalar:
     sources: tuple[int]
     corners: Callable[[list[Ints]], tuple[Ints, Ints, Ints, Ints]]
 
-    def back(self, nu: Ints, xi: Ints | None, boxes: list[Ints]) -> tuple[Ints, list[Ints]]:
-        if xi is None or xi.shape != nu.shape:
-            raise Rejected("multipliers of the wrong shape")
+    def back(self, nu: Ints, xi: Ints, boxes: list[Ints]) -> tuple[Ints, list[Ints]]:
+        need(xi.shape == nu.shape, "multipliers of the wrong shape")
         pick, a, up, down = self.corners(boxes)
         exact((nu, np.maximum(up, -down).max(axis=1)), (xi, np.abs(a).max(axis=1) + 1))
         each = zip(nu[:, :, None], xi[:, :, None], strict=True)
