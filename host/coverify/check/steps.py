@@ -85,7 +85,7 @@ class Linear:
     def reach(self) -> Ints:
         """Σ|weights| of every row that do not meet the 0."""
         exact((np.abs(self.weights), np.ones(self.weights.shape[2], np.int64)))
-        return self.sums(np.ones(self.columns.max() + 1, np.int64), np.abs(self.weights))
+        return self.sums(np.ones(max(self.columns.max(), 0) + 1, np.int64), np.abs(self.weights))
 
     def interval(self, boxes: list[Ints]) -> Ints:
         """By twice the centre and twice the radius; their sum and difference are even."""
