@@ -32,7 +32,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve
 from certificates import array, members, packed, saved
 
 from coverify.check import Rejected, check
-from coverify.check.certificate import _curves, label_stays
+from coverify.check.certificate import label_stays
 from coverify.check.certificate import network as read_network
 from coverify.check.proof import Proof
 from coverify.verify.certificate import Certificate
@@ -48,8 +48,10 @@ from coverify.verify.query import Robustness
 from fixed_point_networks import Arrays, content, layers_of, outputs, points
 
 MAX_POINTS = 120_000
+LIMIT_S = 1.2
 TOP = (-512, 511)
 """The range of the outputs."""
+PROOF = ("rows", "parabolas", "weights")
 WEAK = {"PLAIN": -1, "ROUNDS": 2, "TIGHTENINGS": 0, "TIGHTEN_EVERY": 1 << 30}
 
 
@@ -138,11 +140,11 @@ class Processor(Deadline):
             raise OutOfTime
 
 
-def proved(problem: Problem, limit_s: float = 1.2) -> Prover | np.ndarray | None:
+def proved(problem: Problem, limit_s: float | None = None) -> Prover | np.ndarray | None:
     """Closed trees, a counterexample, or None: not decided."""
     with mock.patch.multiple(search, **WEAK):
         try:
-            prover = Prover.of(problem, Processor(time.process_time() + limit_s))
+            prover = Prover.of(problem, Processor(time.process_time() + (limit_s or LIMIT_S)))
             prover.search.run(prover.roots, 2)
         except search.Counterexample as found:
             return found.x
@@ -156,15 +158,19 @@ def root_bounds(problem: Problem) -> dict[str, bytes]:
     deadline, script = Deadline.in_s(60), Script()
     one = Prover.of(problem, deadline).search
     stacked = [(lo[None], hi[None]) for lo, hi in one.boxes]
+    rivals = list[int]()
     for node in Prover.of(problem, deadline).roots if one.cases is not None else []:
         row = one._rows([node])
         row.m = np.ones(1)
         found = one.cases.bound(row, stacked, one._linear_logits(node, {}), -np.inf)
         if found is not None and found.evidence is not None:
             script._put(found.evidence)
+            rivals.append(node.rival.rival)
     for row in facts(one.relaxation, one.cases, one.boxes, deadline) if one.cases is not None else []:
         script._put(row)
     arrays = script.arrays({w: len(one.boxes[w][0]) for w in one.relaxation.scalars})
+    for row, rival in zip(arrays["rows"], rivals, strict=False):  # as the certificate's writer has them
+        row[:] = row[0] + 1, rival, 1, row[4], 0
     arrays |= {"lo": problem.query.lo.astype(np.int64), "hi": problem.query.hi.astype(np.int64)}
     return {f"{name}.npy": saved(values) for name, values in arrays.items()}
 
@@ -215,14 +221,14 @@ def bounds_are_true(case: Tight, parts: dict[str, bytes]) -> Counter:
     held = {name[:-4]: array(data) for name, data in parts.items() if name.endswith(".npy")}
     box, at = np.stack([held["lo"], held["hi"]]), list(case.wires)
     try:
-        cases = _curves({k: held[k] for k in ("parabolas", "weights")}, len(box[0]))
-        xi = {int(k[3:]): v for k, v in held.items() if k.startswith("xi-")}
         c, d = label_stays(len(at[-1][0]), case.label)
-        proof = Proof(net, box, held["rows"], xi, cases, c, d)
+        proof = Proof(net, box, c, d, {k: v for k, v in held.items() if k in PROOF or k.startswith("xi-")})
     except Rejected:
         return said
     at.append(at[-1] @ c.T - d - 1)
-    for j, k in itertools.product(np.flatnonzero(np.arange(len(c)) != case.label).tolist(), cases):
+    for j, k in itertools.product(
+        np.flatnonzero(np.arange(len(c)) != case.label).tolist(), proof.weights[:, 0].tolist()
+    ):
         proof.j = j
         try:
             found = int(proof.upper(proof.root, k, 1)[0])
@@ -265,7 +271,7 @@ def held_against(case: Tight, rng: np.random.Generator, mutations: int, path: Pa
     query = case.problem(case.holds).query
     data = Certificate(content(case.holds), "fixed-point", query, proof.argument(), "bab").to_bytes()
     said["certificate: " + ("accepted" if accepted(data, path) else "REJECTED")] += 1
-    if "parabolas.npy" not in members(data):
+    if not len(array(members(data)["parabolas.npy"])):
         return said
     said["with cases"] += 1
     for _ in range(mutations):
@@ -283,10 +289,10 @@ def held_against(case: Tight, rng: np.random.Generator, mutations: int, path: Pa
     return said
 
 
-def campaign(networks: int, seed: int, mutations: int, folder: Path) -> tuple[Counter, list[int]]:
+def campaign(networks: range, seed: int, mutations: int, folder: Path) -> tuple[Counter, list[int]]:
     """The counts, and the numbers of the networks with findings."""
     counts, findings = Counter(), []
-    for number in range(networks):
+    for number in networks:
         rng = np.random.default_rng([seed, number, 83])
         case = tight(rng)
         if case is None:
@@ -309,7 +315,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="cases-") as folder:
-        counts, findings = campaign(options.networks, options.seed, options.mutations, Path(folder))
+        counts, findings = campaign(range(options.networks), options.seed, options.mutations, Path(folder))
     for key, n in sorted(counts.items()):
         print(f"{key:28} {n}")
     print(f"findings: {findings}")

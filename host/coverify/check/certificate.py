@@ -5,24 +5,21 @@ and for evidence "bounds" the proof's arrays (`script.npy`, `rows.npy`, `xi-<wir
 the claim printed is true; what else the file says (who made it) is not part of it.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json
 import math
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from coverify.check.model import PROFILES, Reader, fixed_point
-from coverify.check.proof import Curves, Proof
-from coverify.check.steps import CELLS, Ints, Network, Rejected, dot, need, small
+from coverify.check.proof import Proof
+from coverify.check.steps import CELLS, Ints, Network, Rejected, dot, need, small, wide
 
-SCHEMA = "coverify-certificate/1"
+SCHEMA = "coverify-certificate/2"
 BUDGET = 10**11  # multiply-adds: some minutes
 MAX_BYTES, MAX_UNPACKED, MAX_MEMBERS = 64 << 20, 256 << 20, 2048
 
@@ -53,7 +50,9 @@ def check(path: Path | str, budget: int = BUDGET) -> Claim:
     except Rejected:
         raise
     except Exception as err:  # whatever a parser or numpy says of a damaged file: it proves nothing
-        said = f"there is no {err}" if isinstance(err, KeyError) else str(err) or type(err).__name__
+        clear = isinstance(err, OSError | MemoryError | zipfile.BadZipFile | json.JSONDecodeError)
+        said = str(err) if clear else "its numbers or parts do not fit together"
+        said = f"there is no {err}" if isinstance(err, KeyError) else said
         raise Rejected(f"this is no certificate, or a damaged one: {said[:200]}") from err
 
 
@@ -62,8 +61,8 @@ def unpacked(data: bytes) -> dict[str, bytes]:
     need(len(data) <= MAX_BYTES and data.count(b"PK\1\2") <= MAX_MEMBERS, "the file is too large")
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         infos = archive.infolist()
-        need(sum(i.file_size for i in infos) <= MAX_UNPACKED, "the members are too large")
-        need(all(i.compress_type in (0, 8) and not i.flag_bits & 1 for i in infos), "a compression")
+        plain = all(i.compress_type in (0, 8) and not i.flag_bits & 1 for i in infos)
+        need(plain and sum(i.file_size for i in infos) <= MAX_UNPACKED, "the members are too large")
         need(len({i.filename for i in infos}) == len(infos), "a name that occurs twice")
         # not read(i), which unpacks what is there before it cuts it to the size that the archive says
         return {i.filename: archive.open(i).read(i.file_size + 1) for i in infos}
@@ -73,12 +72,6 @@ def arrays_of(members: dict[str, bytes]) -> dict[str, Ints]:
     """The arrays of an archive, by name."""
     need(all(name.endswith(".npy") for name in members), "other members than arrays")
     return {name[:-4]: array(data) for name, data in members.items()}
-
-
-def wide(values: Ints) -> Ints:
-    """As int64."""
-    need(values.size <= 4 * CELLS, "an array that is too long")
-    return values.astype(np.int64)
 
 
 def array(data: bytes) -> Ints:
@@ -99,43 +92,29 @@ def _checked(members: dict[str, bytes], budget: int) -> Claim:
     name, profile, label, evidence = (document[key] for key in ("model", "profile", "label", "evidence"))
     net = network(members.pop(name), profile)
     arrays = arrays_of(members)
-    take: Callable[[str], Ints] = lambda key: wide(arrays.pop(key))  # noqa: E731
-    lo, hi = take("lo"), take("hi")
-    need(lo.shape == hi.shape == net.domain[0].shape and np.all(lo <= hi), "a box of another form")
-    need(np.all((net.domain[0] <= lo) & (hi <= net.domain[1])), "a box beyond the inputs' range")
-    root, script = net.boxes(np.stack([lo, hi])), np.zeros((0, 4), np.int64)
+    lo, hi = box = np.stack([wide(arrays.pop("lo")), wide(arrays.pop("hi"))])
+    least, most = net.domain
+    need(lo.shape == least.shape, "a box of another form")
+    need(np.all((least <= lo) & (lo <= hi) & (hi <= most)), "a box that is empty or beyond the inputs")
+    root = net.boxes(box)
     n = root[-1].shape[1]
     need(label is None or (type(label) is int and 0 <= label < n), "a label that is none")
-    c, d = (take("c"), take("d")) if label is None else label_stays(n, label)
-    relation = (c, d) if label is None else None
+    c, d = (wide(arrays.pop("c")), wide(arrays.pop("d"))) if label is None else label_stays(n, label)
     need(c.ndim == 2 and c.shape == (*d.shape, n), "a claim's form")
+    relation, script = (c, d) if label is None else None, np.zeros((0, 4), np.int64)
     if evidence == "enumeration":
         need(not arrays, "arrays that do not belong there")
         enumerate_box(net, lo, hi, budget, c, d)
     else:
-        script, bounds, curves = take("script"), take("rows"), _curves(arrays, len(lo))
-        xi = {int(key.removeprefix("xi-")): values for key, values in arrays.items()}
-        need(evidence == "bounds" and script.shape[1:] == (4,) and bounds.shape[1:] == (5,), "the evidence")
-        need(all(v.ndim == 2 and len(v) == len(bounds) for v in xi.values()), "multipliers of another form")
+        script = wide(arrays.pop("script")).reshape(-1, 4)
+        need(evidence == "bounds", "another evidence")
         if net.softmax is not None:
             need(label is not None, "bounds of a relation of a softmax's outputs")
-            c, d = label_stays(n, label, *net.softmax.gaps(*root[-1]))
-        proof = Proof(net, root[0], bounds, xi, curves, c, d)
+            c, d = label_stays(n, label, *net.softmax.gaps(*root[-1], budget))
+        proof = Proof(net, box, c, d, arrays)
         within(proof.products(script), budget)
         proof.run(script)
     return Claim(digests[name], profile, lo, hi, label, relation, evidence, len(script))
-
-
-def _curves(arrays: dict[str, Ints], n: int) -> Curves:
-    """Out of the arrays: parabolas [c, 6]: (bound, parabola), weights [q, 2 + n]: (bound, d, weights)."""
-    none = {"parabolas": np.zeros((0, 6), np.int64), "weights": np.zeros((0, 2 + n), np.int64)}
-    curves, weights = (wide(arrays.pop(key, empty)) for key, empty in none.items())
-    need(curves.shape[1:] == (6,) and weights.shape[1:] == (2 + n,), "parabolas of another form")
-    curves = curves[np.argsort(curves[:, 0], kind="stable")]
-    bounds, first = np.unique(curves[:, 0], return_index=True)
-    need(set(bounds.tolist()) == set(weights[:, 0].tolist()), "parabolas without weights")
-    of = dict(zip(bounds.tolist(), np.split(curves[:, 1:], first[1:]), strict=False))
-    return {int(w[0]): (of[int(w[0])].T, int(w[1]), w[2:]) for w in weights}
 
 
 def network(content: bytes, profile: str) -> Network:
@@ -167,14 +146,11 @@ def within(products: int, budget: int) -> None:
 
 
 def enumerate_box(net: Network, lo: Ints, hi: Ints, budget: int, c: Ints, d: Ints) -> None:
-    """Run every point of the box, in mixed-radix order: do all outputs keep c · y <= d?"""
-    sizes = (hi - lo + 1).tolist()
-    total, cost = math.prod(sizes), net.cost + len(lo) + c.size
+    """Run every point of the box: do all outputs keep c · y <= d?"""
+    sizes = hi - lo + 1
+    total, cost = math.prod(sizes.tolist()), net.cost + len(lo) + c.size
     within(total * cost, budget)
-    batch = max(1, CELLS // cost)
+    batch, radix = max(1, CELLS // cost), np.cumprod(np.append(1, sizes[:-1]))
     for start in range(0, total, batch):
-        number = np.arange(start, min(start + batch, total))
-        x = np.tile(lo, (len(number), 1))
-        for i, n in ((i, n) for i, n in enumerate(sizes) if n > 1):
-            x[:, i], number = x[:, i] + number % n, number // n
+        x = lo + np.arange(start, min(start + batch, total))[:, None] // radix % sizes
         need(np.all(dot(net.run(x), c.T) <= d), "an input of the box breaks the claim")

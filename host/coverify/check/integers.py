@@ -3,8 +3,6 @@
 Source: gemmlowp fixedpoint.h; TFLM common.h, common.cc, quantization_util.cc, softmax.h.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any
 
@@ -60,9 +58,8 @@ class Softmax:
     def __init__(self, beta_scale: float) -> None:
         (m, shift), d = multiplier_of(beta_scale * 2.0**26), np.arange(256)
         need(beta_scale * 2.0**26 > 1, "a softmax of too small a scale")
-        self.skipped = d > (31 << 26) >> shift
-        scores = scaled(-np.where(self.skipped, 0, d), m, shift, False)
-        self.raw = np.where(self.skipped, 0, exponential(scores))
+        skipped = d > (31 << 26) >> shift
+        self.raw = np.where(skipped, 0, exponential(scaled(-np.where(skipped, 0, d), m, shift, False)))
         self.exponentials = divide(self.raw, 12)
         need(np.all(np.diff(self.raw) <= 0) and self.raw[255] >= 0, "exponentials that are not monotone")
 
@@ -74,23 +71,23 @@ class Softmax:
         for _ in range(3):
             x = x + np.clip(high_mul(x, (1 << 29) - high_mul(half, x)) << 2, -(2**31), INT32_MAX)
         value = divide(high_mul(np.minimum(x << 1, INT32_MAX), self.raw[d]), 35 - zeros)
-        return np.where(self.skipped[d], -128, np.clip(value - 128, -128, 127))
+        return np.clip(value - 128, -128, 127)
 
     def outputs(self, x: Ints) -> Ints:
         """[N, n] → [N, n]."""
         d = x.max(axis=1, keepdims=True) - x
         return self.output(self.exponentials[d].sum(axis=1, keepdims=True), d)
 
-    def gaps(self, lo: Ints, hi: Ints) -> tuple[int, int]:
+    def gaps(self, lo: Ints, hi: Ints, budget: int) -> tuple[int, int]:
         """The least and greatest D over sums of rows in lo..hi; elements less than D below the top tie."""
         far, near = (self.exponentials[np.maximum(d, 0)] for d in (hi.max() - lo, lo.max() - hi))
         first, end = int((far.sum() + self.exponentials[0] - far).min()), int(near.sum()) + 1
-        need(first > 0 and end - first <= 1 << 24 and end < 2**31, "a softmax of too many sums")
-        found = set[int]()
+        need(first > 0 and end < 2**31 and (end - first) * 256 * 23 <= budget, "a softmax of too many sums")
+        found = list[int]()
         for start in range(first, end, 1 << 18):
             sums = np.arange(start, min(start + (1 << 18), end))
-            top, gap, d = self.output(sums, 0), np.full(len(sums), 256), 1
-            while d < 256 and np.any(gap == 256):  # outputs do not rise with d: they come from raw[d]
-                gap, d = np.where((gap == 256) & (self.output(sums, d) < top), d, gap), d + 1
-            found |= {int(gap.min()), int(gap.max())}
+            top, gap, d = self.output(sums, 0), np.ones_like(sums), 1
+            while d < 256 and np.any(tie := self.output(sums, d) == top):
+                gap, d = gap + tie, d + 1  # outputs do not rise with d: they come from raw[d]
+            found += [int(gap.min()), int(gap.max())]
         return min(found), max(found)

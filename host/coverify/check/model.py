@@ -2,8 +2,6 @@
 TFLM computes them. What TFLM refuses or leaves undefined is refused, and so is what is not known here.
 """
 
-from __future__ import annotations
-
 import math
 import struct
 from typing import Any
@@ -11,21 +9,24 @@ from typing import Any
 import numpy as np
 
 from coverify.check.integers import Softmax, multiplier_of, scaled
-from coverify.check.steps import INT32_MAX, Highest, Ints, Linear, Network, Pieces, need, size
+from coverify.check.steps import INT32_MAX, Highest, Ints, Linear, Network, Pieces, need, size, stairs
 
 PROFILES = {"tflm": False, "tflm-single-rounding": True}  # is a requantization rounded once?
 
 
 class Table:
-    """A flatbuffer table at a position of `data`; its fields by their slots in TensorFlow Lite's schema 3."""
+    """A flatbuffer table at a position of `data`; its fields by their slots in TensorFlow Lite's schema 3.
+
+    Absent are: a number as its default, a list as an empty one, a table as one without fields (at 0).
+    """
 
     def __init__(self, data: bytes, at: int) -> None:
-        self.data, self.at = data, at
-        vtable = at - self.read("i", at)
-        n = self.read("H", vtable)
-        need(4 <= n <= 4 + 2 * 64 and n % 2 == 0, "a damaged flatbuffer")
-        self.slots = struct.unpack_from(f"<{n // 2 - 2}H", data, vtable + 4)
-        need(max(self.slots, default=0) < len(data) - at, "a field beyond the file")
+        self.data, self.at, self.slots = data, at, ()
+        if at:
+            vtable = at - self.read("i", at)
+            n = self.read("H", vtable)
+            need(4 <= n <= 4 + 2 * 64 and n % 2 == 0, "a damaged flatbuffer")
+            self.slots = struct.unpack_from(f"<{n // 2 - 2}H", data, vtable + 4)
 
     def read(self, kind: str, at: int) -> Any:
         need(at >= 0, "a position before the file")
@@ -33,32 +34,31 @@ class Table:
 
     def get(self, slot: int, kind: str, absent: Any = 0) -> Any:
         """A field: a number (a letter of `struct`), a table ("T"), a list of either ("[i", "[T")."""
-        at = self.at + self.slots[slot] if slot < len(self.slots) and self.slots[slot] else 0
-        if not at or kind[0] not in "[T":
+        at = self.at + self.slots[slot] if self.slots[slot : slot + 1] > (0,) else 0
+        if kind[0] not in "[T":
             return self.read(kind, at) if at else absent
-        at += self.read("I", at)
+        at = at and at + self.read("I", at)
         if kind == "T":
             return Table(self.data, at)
-        n = self.read("I", at)
+        n = at and self.read("I", at)
         need(n <= (1 << 26 if kind == "[B" else 1 << 12), "a list that is too long")
         values = np.frombuffer(self.data, "<" + kind[1].replace("T", "I"), n, at + 4)
-        tables = (Table(self.data, at + 4 + 4 * i + int(offset)) for i, offset in enumerate(values))
-        return list(tables) if kind == "[T" else values
+        places = zip(range(at + 4, at + 4 + 4 * n, 4), values.tolist(), strict=True)
+        return [Table(self.data, here + offset) for here, offset in places] if kind == "[T" else values
 
 
 class Tensor:
     """Shape, type (9: int8, 2: int32), scales, zero points, a constant's values; its wire once written."""
 
     def __init__(self, t: Table, buffers: list[Any]) -> None:
-        self.shape, self.type, self.wire = tuple(map(int, t.get(0, "[i", ()))), t.get(1, "b"), -1
-        self.size, q = math.prod(self.shape), t.get(4, "T", None)
+        self.shape, self.type, self.wire = tuple(t.get(0, "[i").tolist()), t.get(1, "b"), -1
+        self.size, q, buffer = math.prod(self.shape), t.get(4, "T"), t.get(2, "I")
         need(all(n > 0 for n in self.shape) and self.size <= 1 << 24, "a tensor's shape")
-        need(not t.get(5, "B") and not t.get(6, "T") and not (q and q.get(4, "B")), "a tensor's kind")
-        self.scales: list[float] = list(map(float, q.get(2, "[f", ()))) if q else []
-        self.zeros: list[int] = list(map(int, q.get(3, "[q", ()))) if q else []
+        need(not (t.get(5, "B") or t.get(6, "T").at or q.get(4, "B")), "a tensor's kind")
+        self.scales, self.zeros = q.get(2, "[f").tolist(), q.get(3, "[q").tolist()
         known = all(0 < s < math.inf for s in self.scales) and all(abs(z) <= 1 << 31 for z in self.zeros)
         need(known, "a scale that is not a positive number, or a zero point beyond 32 bits")
-        self.raw = buffers[t.get(2, "I")] if t.get(2, "I") else buffers[0][:0]
+        self.raw = buffers[buffer] if buffer else buffers[0][:0]
         whole = len(self.raw) in (0, self.size * {9: 1, 2: 4}.get(self.type, 0))
         need(whole, "a constant of another type or size")
 
@@ -74,6 +74,16 @@ class Tensor:
         return self.scales[0], self.zeros[0]
 
 
+def under(n: int, m: int, pad: int, kernel: int, stride: int, dilation: int) -> Ints:
+    """[m, kernel]: where the taps of m windows lie on an axis of n, −1 outside; pad: SAME 0, VALID 1."""
+    need(all(1 <= k <= 1 << 16 for k in (kernel, stride, dilation)), "a window out of range")
+    extent = (kernel - 1) * dilation + 1
+    need(m == (n + stride - {0: 1, 1: extent}[pad]) // stride, "an output of another size than declared")
+    before = max(0, (m - 1) * stride + extent - n) // 2
+    at = np.arange(m)[:, None] * stride + np.arange(kernel) * dilation - before
+    return np.where((at >= 0) & (at < n), at, -1)
+
+
 class Reader:
     """The walk over a .tflite file; `steps` grows. A method for each operator: inputs, output, options."""
 
@@ -83,13 +93,13 @@ class Reader:
         model = Table(data, struct.unpack_from("<I", data)[0])
         (graph,), codes, blobs = model.get(2, "[T"), model.get(1, "[T"), model.get(4, "[T")
         need(all(b.get(1, "Q") <= 1 for b in blobs), "constants outside the flatbuffer")
-        buffers = [b.get(0, "[B", np.zeros(0, np.uint8)) for b in blobs]
+        buffers = [b.get(0, "[B") for b in blobs]
         self.tensors = [Tensor(t, buffers) for t in graph.get(0, "[T")]
         (first,), (last,) = graph.get(1, "[i"), graph.get(2, "[i")
         x, y = self.tensors[first], self.tensors[last]
         need(model.get(0, "i") == 3 and min(first, last) >= 0 == len(x.raw) and x.type == 9, "the input")
         x.wire = 0
-        for op in graph.get(3, "[T", ()):
+        for op in graph.get(3, "[T"):
             code = codes[op.get(0, "I")]
             self.operator(op, max(code.get(0, "b"), code.get(3, "i")))
         need(y.wire == len(self.steps) + (self.softmax is not None) and y.type == 9, "the output")
@@ -104,7 +114,7 @@ class Reader:
         ins, out = [self.tensors[i] if i >= 0 else None for i in inputs], self.tensors[at]
         need(out.wire < 0 == len(out.raw) and not self.softmax, "a tensor is written twice or late")
         need(all(t is None or t.wire >= 0 or len(t.raw) for t in ins), "an operand is not written")
-        need(not slots or (op.get(3, "B") == union and not op.get(5, "[B")), "an operator's options")
+        need(not slots or (op.get(3, "B") == union and not len(op.get(5, "[B"))), "an operator's options")
         self.afford(sum(t.size for t in (*ins, out) if t is not None))
         method(self, ins, out, *(o.get(int(s[0]), s[1].lower(), int(s[1].isupper())) for s in slots.split()))
 
@@ -122,66 +132,55 @@ class Reader:
         scale, zero = out.codes
         one, six = (math.floor(float(np.float32(r) / np.float32(scale)) + 0.5) for r in (1, 6))
         lo, hi = {0: (-128, 127), 1: (zero, 127), 2: (zero - one, zero + one), 3: (zero, zero + six)}[act]
-        need(max(lo, -128) <= min(hi, 127), "an activation that leaves no value")
+        some = max(lo, -128) <= min(hi, 127) and max(-lo, hi) < INT32_MAX - 128
+        need(some, "an activation that leaves no value, or whose ends leave 32 bits")
         return max(lo, -128), min(hi, 127)
 
-    def stairs(self, acc: int, out: Tensor, act: int, rule: Any, channel: Ints) -> None:
-        """The output: rule(accumulator, channel), clamped."""
-        lo, hi = self.clamp(act, out)
-        need(len(channel) == out.size, "an output of another size")
-        piece = lambda a, c: np.clip(rule(a, c), lo, hi) - lo  # noqa: E731
-        out.wire = self.put(Pieces((acc,), piece, np.arange(lo, hi + 1), channel))
-
-    def requantize(self, acc: int, out: Tensor, act: int, reals: Any, channel: Ints, most: int) -> None:
+    def requantize(self, acc: int, out: Tensor, act: int, reals: list[float], most: int) -> None:
         """The output: accumulators up to ±most times their channel's real, plus the zero point, clamped."""
         m, s = np.array([multiplier_of(real) for real in reals]).T
         need(most << max(int(s.max()), 0) <= INT32_MAX, "an accumulator may overflow")
         rule = lambda a, c: scaled(np.clip(a, -most, most), m[c], s[c], self.once) + out.codes[1]  # noqa: E731
-        self.stairs(acc, out, act, rule, channel)
+        out.wire = self.put(stairs(acc, rule, *self.clamp(act, out), np.arange(out.size) % len(reals)))
 
-    def weighted(self, ins: list[Any], out: Tensor, act: int, n: int, weights: Ints, columns: Any) -> None:
-        """Sums of products, row i of output channel i % n, and their staircase."""
-        (x, w, bias), channel, dense = [*ins, None][:3], np.arange(out.size) % n, columns is None
-        (sx, zx), so, alone = x.codes, out.codes[0], len(w.scales) == 1
+    def weighted(self, ins: list[Any], out: Tensor, act: int, weights: Ints, columns: Ints) -> None:
+        """Sums of products of `weights` [groups, channels, taps] and their staircase."""
+        (x, w, bias), n = [*ins, None][:3], len(weights) * weights.shape[1]
+        (sx, zx), so = x.codes, out.codes[0]
+        need(w.type == 9 and len(w.scales) in (1, n), "weights of another type or quantization")
         b = np.zeros(n, np.int64) if bias is None else bias.values().reshape(-1)
-        need(w.type == 9 and len(w.scales) in (1, n) and w.zeros, "weights of another type or quantization")
-        need(not any(w.zeros) or (dense and alone and -128 <= w.zeros[0] <= 127), "the weights' zero point")
         need(len(b) == n and (bias is None or bias.type == 2), "the bias")
-        if dense and alone and bias is not None:
-            given = bias.scales[0] if bias.scales and bias.zeros else 0.0
-            need(abs(sx * w.scales[0] - given) / so <= 0.02, "the bias's scale")
-        linear = Linear((x.wire,), weights, columns, b[channel] - zx * weights.sum(axis=1))
+        linear = Linear((x.wire,), weights, columns, np.resize(b, out.size))
+        shift = zx * linear.sums(np.ones(x.size, np.int64), weights)
+        linear = Linear((x.wire,), weights, columns, linear.bias - shift)
         most = size(linear.reach) * max(127 - zx, 128 + zx) + size(b)
         reals = [sx * s / so for s in w.scales] * (n // len(w.scales))
-        self.requantize(self.put(linear), out, act, reals, channel, most)
+        self.requantize(self.put(linear), out, act, reals, most)
 
     def dense(self, ins: list[Any], out: Tensor, act: int, shuffled: int) -> None:
-        self.afford(ins[1].size)
-        weights = ins[1].values() - (ins[1].zeros[0] if len(ins[1].scales) == 1 else 0)
-        one = out.size == out.shape[-1] == len(weights) and weights.shape[1:] == (ins[0].size,)
-        need(one and not shuffled, "several rows, or other shapes, or shuffled weights")
-        self.weighted(ins, out, act, len(weights), weights, None)
+        x, w, *bias = ins
+        one, zero = len(w.scales) == 1, w.zeros[0]
+        weights = w.values() - (zero if one else 0)
+        shapes = out.size == out.shape[-1] == len(weights) and weights.shape[1:] == (x.size,)
+        need(shapes and not shuffled, "several rows, or other shapes, or shuffled weights")
+        need(-128 <= zero <= 127 if one else not any(w.zeros), "the weights' zero point")
+        if one and bias and bias[0]:
+            given = bias[0].scales[0] if bias[0].scales and bias[0].zeros else 0.0
+            need(abs(x.codes[0] * w.scales[0] - given) / out.codes[0] <= 0.02, "the bias's scale")
+        self.weighted(ins, out, act, weights[None], np.arange(x.size)[None, None])
 
-    def columns(self, x: Tensor, out: Tensor, pad: int, each: int, per_group: int, *axes: Any) -> Ints:
-        """[outputs, taps]: the element under each tap; −1 outside.
+    def columns(self, x: Tensor, out: Tensor, pad: int, each: int, high: Any, wide: Any) -> Ints:
+        """[groups, positions, taps]: the element under each tap of a window of `each` channels; −1 outside.
 
-        axes: kernel, stride and dilation of height and width. A tap reads `each` channels, and so many
-        channels of the output read the same.
+        high, wide: the window's size, stride and dilation.
         """
         need(len(x.shape) == len(out.shape) == 4 and x.shape[0] == out.shape[0] == 1, "the shapes")
-        before = []
-        for n, m, (k, s, d) in zip(x.shape[1:], out.shape[1:], axes, strict=False):
-            need(min(k, s, d) >= 1 and max(k, s, d) <= 1 << 16, "a window out of range")
-            extent = (k - 1) * d + 1
-            need(m == (n + s - {0: 1, 1: extent}[pad]) // s, "an output of another size than declared")
-            before.append(max(0, (m - 1) * s + extent - n) // 2)
-        (kh, sh, dh), (kw, sw, dw) = axes
-        self.afford(out.size * kh * kw * each)
-        row, column, c, i, j, e = np.ogrid[: out.shape[1], : out.shape[2], : out.shape[3], :kh, :kw, :each]
-        y, x_ = row * sh - before[0] + i * dh, column * sw - before[1] + j * dw
-        at = (y * x.shape[2] + x_) * x.shape[3] + c // per_group * each + e
-        inside = (y >= 0) & (y < x.shape[1]) & (x_ >= 0) & (x_ < x.shape[2])
-        return np.where(inside, at, -1).reshape(out.size, -1)
+        (_, height, width, depth), taps = x.shape, high[0] * wide[0] * each
+        self.afford(out.size * taps)
+        row = under(height, out.shape[1], pad, *high)[:, None, :, None, None]
+        column = under(width, out.shape[2], pad, *wide)[:, None, :, None]
+        at = (row * width + column) * depth + np.arange(depth).reshape(-1, 1, 1, 1, 1, each)
+        return np.where((row >= 0) & (column >= 0), at, -1).reshape(depth // each, -1, taps)
 
     def conv(self, ins: list[Any], out: Tensor, act: int, pad: int, *o: int) -> None:
         """o: strides and dilations of height and width; for DEPTHWISE_CONV_2D the multiplier of channels."""
@@ -190,55 +189,53 @@ class Reader:
             data = data.transpose(3, 1, 2, 0)
             need(data.shape[3] == 1 and len(data) == x.shape[-1] * depthwise[0], "the filter")
         channels, kh, kw, each = data.shape
-        per_group = channels * each // x.shape[-1]
-        need(per_group * x.shape[-1] == channels * each and x.shape[-1] % each == 0, "the channels")
-        need(out.shape[-1] == channels, "the channels")
-        columns = self.columns(x, out, pad, each, per_group, (kh, sh, dh), (kw, sw, dw))
-        weights = np.where(columns < 0, 0, np.tile(data.reshape(channels, -1), (out.size // channels, 1)))
-        self.weighted(ins, out, act, channels, weights, np.maximum(columns, 0))
+        groups = x.shape[-1] // each
+        fit = (x.shape[-1], out.shape[-1]) == (groups * each, channels) and channels % groups == 0
+        need(fit and ins[1].zeros and not any(ins[1].zeros), "the channels, or the weights' zero points")
+        columns = self.columns(x, out, pad, each, (kh, sh, dh), (kw, sw, dw))
+        self.weighted(ins, out, act, data.reshape(groups, channels // groups, -1), columns)
 
     def pooled(self, ins: list[Any], out: Tensor, pad: int, sh: int, sw: int, kh: int, kw: int) -> Ints:
-        """[outputs, taps]: the element under each tap; −1 outside."""
+        """[channels, positions, taps]: the element under each tap; −1 outside."""
         (x,), (sx, zx), (so, zo) = ins, ins[0].codes, out.codes
-        need(zx == zo and abs(np.float32(sx) - np.float32(so)) <= 1e-6, "the quantization changes")
-        need(out.shape[-1] == x.shape[-1], "the channels")
-        columns = self.columns(x, out, pad, 1, 1, (kh, sh, 1), (kw, sw, 1))
-        need(np.all(columns.max(axis=1) >= 0), "a window outside the image")
+        same = zx == zo and x.shape[-1:] == out.shape[-1:]
+        need(same and abs(np.float32(sx) - np.float32(so)) <= 1e-6, "the quantization or the channels change")
+        columns = self.columns(x, out, pad, 1, (kh, sh, 1), (kw, sw, 1))
+        need(np.all(columns.max(axis=2) >= 0), "a window outside the image")
         return columns
 
     def average(self, ins: list[Any], out: Tensor, act: int, *o: int) -> None:
         columns = self.pooled(ins, out, *o)
-        inside = (columns >= 0).astype(np.int64)
-        n, channel = np.unique(inside.sum(axis=1), return_inverse=True)
-        acc = self.put(Linear((ins[0].wire,), inside, np.maximum(columns, 0), np.zeros(out.size, np.int64)))
+        ones = np.ones((len(columns), 1, columns.shape[2]), np.int64)
+        linear = Linear((ins[0].wire,), ones, columns, np.zeros(out.size, np.int64))
+        n, channel = np.unique(linear.reach, return_inverse=True)
         rule = lambda a, c: np.sign(a) * ((np.abs(a) + n[c] // 2) // n[c])  # noqa: E731
-        self.stairs(acc, out, act, rule, channel.reshape(-1))
+        out.wire = self.put(stairs(self.put(linear), rule, *self.clamp(act, out), channel))
 
     def highest(self, ins: list[Any], out: Tensor, act: int, *o: int) -> None:
         columns = self.pooled(ins, out, *o)
-        windows = np.where(columns < 0, columns.max(axis=1)[:, None], columns)
-        out.wire = self.put(Highest((ins[0].wire,), windows, self.clamp(act, out)))
+        windows = np.where(columns < 0, columns.max(axis=2, keepdims=True), columns).swapaxes(0, 1)
+        out.wire = self.put(Highest((ins[0].wire,), windows.reshape(out.size, -1), self.clamp(act, out)))
 
     def add(self, ins: list[Any], out: Tensor, act: int) -> None:
         """A table for each operand to a common scale, their sum, a staircase; constants go into the bias."""
         twice, bias, wires, n = 2 * max(t.codes[0] for t in ins), np.zeros(out.size, np.int64), [], out.size
         need(np.broadcast_shapes(ins[0].shape, ins[1].shape) == out.shape, "the shapes")
-        one, real = np.ones((n, 1), np.int64), twice / ((1 << 20) * out.codes[0])
+        one, real = np.ones((1, 1, 1), np.int64), twice / ((1 << 20) * out.codes[0])
         for t in ins:
             m, shift = multiplier_of(t.scales[0] / twice)
             values = scaled((np.arange(-128, 128) - t.zeros[0]) << 20, m, np.int64(shift), self.once)
-            index = np.broadcast_to(np.arange(t.size).reshape(t.shape), out.shape).reshape(-1)
+            index = np.broadcast_to(np.arange(t.size).reshape(t.shape), out.shape).reshape(1, n, 1)
             if len(t.raw):
-                bias += values[t.values().reshape(-1)[index] + 128]
+                bias += values[t.values().reshape(-1)[index[0, :, 0]] + 128]
                 continue
             piece = lambda a, c: np.clip(a + 128, 0, 255)  # noqa: E731
-            wires.append(self.put(Pieces((t.wire,), piece, values, np.zeros(t.size, np.int64))))
-            if t.size < n:
-                wires[-1] = self.put(Linear((wires[-1],), one, index[:, None], 0 * bias))
-        columns = np.arange(n * len(wires)).reshape(-1, n).T
-        acc = self.put(Linear(tuple(wires), np.ones_like(columns), columns, bias))
+            wire = self.put(Pieces((t.wire,), piece, values, np.zeros(t.size, np.int64)))
+            wires.append(wire if t.size == n else self.put(Linear((wire,), one, index, 0 * bias)))
+        columns = np.arange(n * len(wires)).reshape(-1, n).T[None]
+        acc = self.put(Linear(tuple(wires), one.repeat(len(wires), axis=2), columns, bias))
         need(real < 1.0 and multiplier_of(real)[1] <= 0, "a scale ratio that is not below one")
-        self.requantize(acc, out, act, [real], np.zeros(n, np.int64), INT32_MAX)
+        self.requantize(acc, out, act, [real], INT32_MAX)
 
     def reshape(self, ins: list[Any], out: Tensor) -> None:
         need((ins[0].type, ins[0].size) == (out.type, out.size) and ins[0].wire >= 0, "a RESHAPE")
@@ -267,16 +264,16 @@ OPERATORS: dict[int, tuple[Any, tuple[int, ...], int, str]] = {
 
 def fixed_point(arrays: dict[str, Ints]) -> Network:
     """a → clip((w · a + b + half) >> shift, lo, hi) for each layer, half = 2^shift / 2; inputs 0..255."""
-    steps, n, most, layers = list[Any](), arrays["w0"].shape[1], 255, int(arrays["n_layers"].reshape(()))
+    steps, most, n, layers = list[Any](), 255, arrays["w0"].shape[1], int(arrays["n_layers"].reshape(()))
+    domain = np.outer([0, 255], np.ones(n, np.int64))
     need(len(arrays) == 5 * layers + 1, "a fixed-point network of other arrays")
     for i in range(layers):
         w, b, *numbers = (arrays[f"{name}{i}"] for name in ("w", "b", "shift", "lo", "hi"))
         s, lo, hi = (int(value.reshape(())) for value in numbers)
-        need(b.ndim == 1 and w.shape == (len(b), n if i == 0 else len(steps[-1].channel)), "the shapes")
+        need(b.ndim == 1 and w.shape == (len(b), n), "the shapes")
         need(0 <= s <= 30 and -(2**15) <= lo <= hi < 2**15, "a shift or clip range out of range")
-        linear = Linear((2 * i,), w, None, b)
+        linear = Linear((2 * i,), w[None], np.arange(n)[None, None], b)
         need(most * size(linear.reach) + size(b) < 2**30, "an accumulator may overflow")
-        piece = lambda a, c, s=s, lo=lo, hi=hi: np.clip((a + (1 << s >> 1)) >> s, lo, hi) - lo  # noqa: E731
-        most = max(-lo, hi)
-        steps += [linear, Pieces((2 * i + 1,), piece, np.arange(lo, hi + 1), np.zeros(len(b), np.int64))]
-    return Network(np.outer([0, 255], np.ones(n, np.int64)), tuple(steps))
+        n, most, rule = len(b), max(-lo, hi), lambda a, c, s=s: (a + (1 << s >> 1)) >> s
+        steps += [linear, stairs(2 * i + 1, rule, lo, hi, np.zeros(n, np.int64))]
+    return Network(domain, tuple(steps))

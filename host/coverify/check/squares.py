@@ -6,8 +6,6 @@ any weights p >= 1, 2^27 |g| <= p g² + 4^26 / p, what is left is a quadratic fo
 at most d_0 + Σ d_k y_k² for every d_0 for which diag(d) − H is positive semidefinite.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from coverify.check.steps import SMALL, Ints, dot, need, size
@@ -18,7 +16,6 @@ SCALE = 26
 def greatest(forms: Ints, constants: Ints, box: Ints, weights: Ints, d: Ints) -> int:
     """forms: [1 + m, n]; constants, d: [1 + m]; box: [2, n]; weights: [n]."""
     lo, hi = box
-    need(weights.shape == lo.shape and d.shape == constants.shape, "weights of another number")
     need(np.all(weights >= 1) and size(hi - lo) * size(weights) < SMALL, "weights out of range")
     linear, heavy = 2 * constants + dot(forms, lo + hi), (hi - lo) * weights
     most = float((forms.astype(float) ** 2 @ heavy.astype(float)).max())  # no sum exceeds it

@@ -8,8 +8,6 @@ Arithmetic is int64. What is kept is below 2^61 (`small`), so that two such valu
 is bounded before it is taken (`exact`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -45,6 +43,12 @@ def small(values: Ints) -> Ints:
     return values
 
 
+def wide(values: Ints) -> Ints:
+    """As int64."""
+    need(values.size <= 4 * CELLS, "an array that is too long")
+    return values.astype(np.int64)
+
+
 def exact(*products: tuple[Ints, Ints]) -> None:
     """Rejected unless the sum of all |a| @ |b| is below 2^61: in floats, whose rounding cannot reach 2^62."""
     most = sum(np.abs(a.astype(float)) @ np.abs(b.astype(float)) for a, b in products)
@@ -57,50 +61,48 @@ def dot(a: Ints, b: Ints) -> Ints:
     return a @ b
 
 
-def maximum(forms: Ints, box: Ints) -> Ints:
-    """The greatest value of each linear form [R, n] on a box."""
-    return dot(np.maximum(forms, 0), box[1]) + dot(np.minimum(forms, 0), box[0])
-
-
 @dataclass(frozen=True, eq=False)
 class Linear:
-    """y[i] = bias[i] + Σ_k weights[i, k] · x[columns[i, k]], x being the source wires one after the other.
+    """y[p, g, c] = bias[p, g, c] + Σ_t weights[g, c, t] · x[columns[g, p, t]]: position, group, channel, tap.
 
-    columns None: k runs over all of x.
+    x: the source wires one after the other, and at last a 0, which column −1 reads. A dense layer has one
+    position and one group, a convolution many positions, a depthwise one a group for each channel it reads.
     """
 
     sources: tuple[int, ...]
     weights: Ints
-    columns: Ints | None
+    columns: Ints
     bias: Ints
-    cost = property(lambda self: self.weights.size + self.bias.size)
-
-    @cached_property
-    def reach(self) -> Ints:
-        """Σ|weights| of every row."""
-        return dot(np.abs(self.weights), np.ones(self.weights.shape[1], np.int64))
+    cost = property(lambda self: self.weights.size * self.columns.shape[1] + self.bias.size)
 
     def sums(self, x: Ints, weights: Ints) -> Ints:
         """Without bias, [..., n_in] → [..., n]; weights: these or their magnitudes."""
-        exact((np.array([[size(x)]]), self.reach[None]))
-        return x @ weights.T if self.columns is None else (x[..., self.columns] * weights).sum(axis=-1)
+        padded = np.concatenate([x, np.zeros_like(x[..., :1])], axis=-1)
+        y = padded[..., self.columns] @ weights.swapaxes(1, 2)
+        return y.swapaxes(-2, -3).reshape(*x.shape[:-1], -1)
+
+    @cached_property
+    def reach(self) -> Ints:
+        """Σ|weights| of every row that do not meet the 0."""
+        exact((np.abs(self.weights), np.ones(self.weights.shape[2], np.int64)))
+        return self.sums(np.ones(max(self.columns.max(), 0) + 1, np.int64), np.abs(self.weights))
 
     def interval(self, boxes: list[Ints]) -> Ints:
         """By twice the centre and twice the radius; their sum and difference are even."""
         lo, hi = np.concatenate([boxes[s] for s in self.sources], axis=-1)
+        exact((np.array([[max(size(lo + hi), size(hi - lo))]]), self.reach[None]))
         centre, radius = self.sums(lo + hi, self.weights), self.sums(hi - lo, np.abs(self.weights))
         return np.stack([centre - radius, centre + radius]) // 2 + self.bias
 
     def back(self, nu: Ints, xi: Ints | None, boxes: list[Ints]) -> tuple[Ints, list[Ints]]:
         """An equation: nu · y = nu · bias + (weightsᵀ nu) · x."""
         exact((nu, self.reach))
+        rows = nu.reshape(len(nu), self.columns.shape[1], *self.weights.shape[:2]).swapaxes(1, 2)
         ends = np.cumsum([boxes[s].shape[1] for s in self.sources])
-        if self.columns is None:
-            return dot(nu, self.bias), [nu @ self.weights]
-        out = np.zeros((len(nu), ends[-1]), np.int64)
-        for total, row in zip(out, nu, strict=True):
-            np.add.at(total, self.columns, row[:, None] * self.weights)
-        return dot(nu, self.bias), np.split(out, ends[:-1], axis=1)
+        out = np.zeros((len(nu), ends[-1] + 1), np.int64)
+        for total, row in zip(out, rows, strict=True):  # one by one: a row's products may be many
+            np.add.at(total, self.columns, row @ self.weights)
+        return dot(nu, self.bias), np.split(out[:, :-1], ends[:-1], axis=1)
 
 
 class Scalar:
@@ -113,17 +115,15 @@ class Scalar:
     sources: tuple[int]
     corners: Callable[[list[Ints]], tuple[Ints, Ints, Ints, Ints]]
 
-    def back(self, nu: Ints, xi: Ints | None, boxes: list[Ints]) -> tuple[Ints, list[Ints]]:
-        if xi is None or xi.shape != nu.shape:
-            raise Rejected("multipliers of the wrong shape")
+    def back(self, nu: Ints, xi: Ints, boxes: list[Ints]) -> tuple[Ints, list[Ints]]:
+        need(xi.shape == nu.shape, "multipliers of the wrong shape")
         pick, a, up, down = self.corners(boxes)
-        exact((nu, np.maximum(up.max(axis=1), -down.min(axis=1))), (xi, np.abs(a).max(axis=1) + 1))
-        total = np.zeros(len(nu), np.int64)
-        for row, (v, slope) in enumerate(zip(nu[:, :, None], xi[:, :, None], strict=True)):
-            total[row] = (np.where(v > 0, v * up, v * down) - slope * a).max(axis=1).sum()
+        exact((nu, np.maximum(up, -down).max(axis=1)), (xi, np.abs(a).max(axis=1) + 1))
+        each = zip(nu[:, :, None], xi[:, :, None], strict=True)
+        total = [(np.maximum(v * up, v * down) - slope * a).max(axis=1).sum() for v, slope in each]
         out = np.zeros((boxes[self.sources[0]].shape[1], len(nu)), np.int64)
         np.add.at(out, pick, xi.T)
-        return total, [out.T]
+        return np.array(total, np.int64), [out.T]
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,12 +141,10 @@ class Pieces(Scalar):
         """[channels, pieces + 1]: the least a that is in this piece or a later one, by bisection."""
         want, channel = np.arange(len(self.values) + 1), np.arange(self.channel.max() + 1)
         need(len(want) * len(channel) <= CELLS, "too many stairs")
-        low, high = (np.full((len(channel), len(want)), end) for end in (-(2**31), 2**31))
-        while np.any(low < high):
-            middle = (low + high) >> 1
-            reached = want <= self.piece(middle.T, channel).T
-            low, high = np.where(reached, low, np.minimum(middle + 1, high)), np.where(reached, middle, high)
-        return low
+        starts = np.full((len(channel), len(want)), -(2**31))
+        for step in 1 << np.arange(32, -1, -1):  # every a below starts is in an earlier piece
+            starts += step * (want > self.piece((starts + step - 1).T, channel).T)
+        return starts
 
     def reached(self, box: Ints) -> Ints:
         """[..., n, k]: the pieces that a box meets; the last one fills up where they are fewer."""
@@ -167,21 +165,25 @@ class Pieces(Scalar):
         y = self.values[np.concatenate([p, p], axis=1)]
         return np.arange(len(p)), np.clip(a, *box[:, :, None]), y, y
 
-    def eased(self, nu: Ints, xi: Ints, boxes: list[Ints], element: Ints, centre: Ints, curve: Ints) -> Ints:
-        """The constant of `back`, for one row nu, xi, with curve · (a − centre)² / 2^24 taken from some.
+    def eased(self, nu: Ints, xi: Ints, boxes: list[Ints], centre: Ints, curve: Ints) -> Ints:
+        """The constant of `back`, for one row nu, xi, less curve · (a − centre)² / 2^24 where a curve is > 0.
 
-        On a piece their maximum lies at an end or beside the vertex; each is rounded upwards.
+        On a piece the maximum lies at an end or beside the vertex; each is rounded upwards.
         """
-        (_, a, y, _), at = self.corners(boxes), np.zeros((2, nu.shape[1], 1), np.int64)
-        at[:, element, 0] = small(centre), curve
+        (_, a, y, _), z, k = self.corners(boxes), small(centre)[:, None], curve[:, None]
         need(size(xi) < 2**37, "a multiplier beside a parabola is too large")
         first, last = np.split(a, 2, axis=1)
-        vertex = at[0] + (-xi.T << 23) // np.maximum(at[1], 1)
+        vertex = z + (-xi.T << 23) // np.maximum(k, 1)
         a = np.concatenate([a, *(np.clip(v, first, last) for v in (vertex, vertex + 1))], axis=1)
-        bend = (a - at[0]) * (at[1] > 0)
+        bend = np.where(k > 0, a - z, 0)
         need(size(bend) < 2**30, "a parabola far from its stair")
-        exact((at[1][:, None], bend[:, None] ** 2))
-        return (nu.T * np.tile(y, 2) - xi.T * a - (at[1] * bend**2 >> 24)).max(axis=1).sum(keepdims=True)
+        exact((k[:, None], bend[:, None] ** 2))
+        return (nu.T * np.tile(y, 2) - xi.T * a - (k * bend**2 >> 24)).max(axis=1).sum(keepdims=True)
+
+
+def stairs(source: int, rule: Callable[[Ints, Ints], Ints], lo: int, hi: int, channel: Ints) -> Pieces:
+    """y[i] = rule(a[i], channel[i]), which does not fall as a grows, within lo..hi."""
+    return Pieces((source,), lambda a, c: np.clip(rule(a, c), lo, hi) - lo, np.arange(lo, hi + 1), channel)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,6 @@
 """A proof as one file that `coverify check` accepts: the network, the box, the label, and the evidence.
 
-A `.zip` with `certificate.json` (schema coverify-certificate/1), the network, `lo.npy`, `hi.npy` and the
+A `.zip` with `certificate.json` (schema coverify-certificate/2), the network, `lo.npy`, `hi.npy` and the
 proof's arrays; docs/certificates.md says what they mean. Written whole or not at all, and byte for byte the
 same for the same certificate. It is read by coverify.check alone, which shares nothing with this file.
 """
@@ -21,7 +21,7 @@ from coverify.files import replace_file
 from coverify.verify.dual.tree import Op
 from coverify.verify.query import Argument, I64Array, Robustness
 
-SCHEMA: Final = "coverify-certificate/1"
+SCHEMA: Final = "coverify-certificate/2"
 _TIMESTAMP: Final = (1980, 1, 1, 0, 0, 0)
 _MEMBERS: Final = {
     "tflm": "model.tflite",
@@ -45,16 +45,30 @@ class Relation:
     c: I64Array
     d: I64Array
 
-    def claimed(self, argument: Argument) -> Argument:
-        """The argument about that program as one about the network: row k is rival k + 1, and the last wire,
-        which only closing bounds name, is gone."""
-        arrays = dict(argument.arrays)
-        if argument.kind == "bounds":
-            script, rows = arrays["script"].copy(), arrays["rows"].copy()
-            script[script[:, 0] == Op.RIVAL, 1] -= 1
-            rows[rows[:, 3] == 0, :2] = 0
-            arrays |= {"script": script, "rows": rows}
-        return Argument(argument.kind, {**arrays, "c": self.c, "d": self.d})
+
+def normal(argument: Argument, relation: Relation | None, n_input: int) -> dict[str, I64Array]:
+    """The arrays of an argument as the checker reads them, of the network alone: see docs/certificates.md.
+
+    A closing row (scale 0) is one of the claim's own value there: z[rival], of the wire after the last. For a
+    relation that wire takes the place of the program's last, and row k is rival k + 1.
+    """
+    arrays = dict(argument.arrays)
+    if argument.kind == "bounds":
+        own = 0 if relation is None else 1
+        steps, rows, rival = list[tuple[int, ...]](), arrays["rows"].copy(), -1
+        for op, first, second, third in arrays["script"].tolist():
+            if op == Op.RIVAL:
+                rival = first - own
+                steps.append((op, rival, 0, 0))
+            elif op == Op.CLOSE and first >= 0:
+                rows[first] = rows[first, 0] + 1 - own, rival, 1, rows[first, 4], 0
+                steps += [(Op.TIGHTEN, first, 1, 0), (Op.CLOSE, 0, 0, 0)]
+            else:
+                steps.append((op, first, second, third))
+        arrays |= {"script": np.array(steps, np.int64).reshape(-1, 4), "rows": rows}
+        none = {"parabolas": np.zeros((0, 6), np.int64), "weights": np.zeros((0, 2 + n_input), np.int64)}
+        arrays = none | arrays
+    return arrays if relation is None else {**arrays, "c": relation.c, "d": relation.d}
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,8 +91,8 @@ class Certificate:
     def to_bytes(self) -> bytes:
         """The file's bytes."""
         name = _MEMBERS[self.profile]
-        argument = self.argument if self.relation is None else self.relation.claimed(self.argument)
-        arrays = {"lo": self.query.lo, "hi": self.query.hi, **argument.arrays}
+        proof = normal(self.argument, self.relation, len(self.query.lo))
+        arrays = {"lo": self.query.lo, "hi": self.query.hi, **proof}
         members = {name: self.model} | {f"{key}.npy": _npy(value) for key, value in sorted(arrays.items())}
         document = {
             "schema": SCHEMA,

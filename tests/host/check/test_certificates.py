@@ -21,6 +21,7 @@ from coverify.verify.engines import solve
 from coverify.verify.fixed_point import FixedPointNetwork
 from coverify.verify.problem import Problem
 from coverify.verify.query import Robustness, Verdict
+from model_builder import Builder
 from oracle import ROOT, Tflm
 from tflm_int8 import Model, Reference, TflmError, lower
 
@@ -98,6 +99,34 @@ def test_the_checker_rounds_once_where_the_profile_does(seed):
     x = np.random.default_rng(seed).integers(-128, 128, (200, network.domain.shape[1]))
     expected = reference.run(x.astype(np.int8).reshape(-1, *reference.input.shape[1:]))
     np.testing.assert_array_equal(network.run(x), expected.reshape(len(x), -1))
+
+
+def test_a_window_that_lies_in_padding_alone_reads_nothing():
+    """On an image of one element, beside which both taps of a dilated window lie."""
+    b = Builder()
+    weights, bias = np.array([[[[3]], [[5]]], [[[7]], [[-9]]]]), np.array([40, -70])
+    y = b.conv(b.input((1, 1, 1, 1), 0.05, 3), weights, bias, [0.1, 0.2], 0.02, 4, dilation=(2, 1))
+    content = b.finish(y)
+    x = np.array([[-128], [0], [127]])
+    tflm = Tflm(content, 1 << 16)
+    expected = [tflm.run(row.astype(np.int8).reshape(1, 1, 1, 1)).reshape(-1) for row in x]
+    np.testing.assert_array_equal(read_network(content, "tflm").run(x), expected)
+
+
+@pytest.mark.parametrize(("activation", "scale"), [(3, 2.9e-9), (3, 2.7e-9), (2, 4.7e-10), (2, 4e-10)])
+def test_an_activation_whose_ends_leave_32_bits_is_refused_as_by_tflm(activation, scale):
+    b = Builder()
+    weights = np.array([[127, 0], [0, 127]])
+    y = b.fully_connected(b.input((1, 2), 1.0, 0), weights, None, scale / 127, scale, -20, activation)
+    content, x = b.finish(y), np.array([[-128, 127], [5, -5]])
+    try:
+        tflm = Tflm(content, 1 << 16)
+    except RuntimeError:
+        with pytest.raises(Rejected, match="32 bits"):
+            read_network(content, "tflm")
+        return
+    expected = [tflm.run(row[None].astype(np.int8)).reshape(-1) for row in x]
+    np.testing.assert_array_equal(read_network(content, "tflm").run(x), expected)
 
 
 @pytest.mark.parametrize("name", ["digits_cnn", "digits_mlp"])

@@ -1,0 +1,211 @@
+"""For each rule of a proof certificates that bend it by one: accepted of a true claim, not of a false one.
+
+Truth is by arithmetic on networks of one or two inputs, small enough to follow by hand.
+"""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fixed_point_networks
+from coverify.check import Rejected, check
+from coverify.check.certificate import network as read_network
+from coverify.check.proof import Proof
+from model_builder import Builder
+from oracle import ROOT, Tflm
+
+spec = importlib.util.spec_from_file_location("certificates", ROOT / "tests" / "fuzz" / "certificates.py")
+fuzz = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(fuzz)
+
+IDENTITY = fixed_point_networks.layers_of([[[1, 0], [0, 1]]], [[0, 0]], [0], [(0, 255)])
+HALVES = fixed_point_networks.layers_of([[[1], [0]]], [[0, 20]], [2], [(0, 255)])
+"""y = ((x + 2) >> 2, 5)."""
+BOTH = fixed_point_networks.layers_of([[[1], [1]]], [[0, 0]], [0], [(0, 255)])
+"""y = (x, x): x_0 − x_1 is 0, which boxes do not see."""
+ROW, TIGHTEN, SPLIT, CLOSE = range(4)
+
+
+def accepted(folder: Path, network, lo, hi, label=None, relation=None, **arrays) -> bool:
+    content = network if isinstance(network, bytes) else fixed_point_networks.content(network)
+    name, profile = ("model.tflite", "tflm") if isinstance(network, bytes) else ("model.npz", "fixed-point")
+    document = {"schema": "coverify-certificate/2", "model": name, "profile": profile, "label": label}
+    document |= {"evidence": "bounds", "files": {}}
+    held = {"lo": lo, "hi": hi, "script": np.zeros((0, 4)), "rows": np.zeros((0, 5)),
+            "parabolas": np.zeros((0, 6)), "weights": np.zeros((0, 2 + len(lo))), **arrays}  # fmt: skip
+    held |= {} if relation is None else {"c": relation[0], "d": relation[1]}
+    parts = {f"{key}.npy": fuzz.saved(np.array(values, np.int64)) for key, values in held.items()}
+    data = fuzz.packed({"certificate.json": json.dumps(document).encode(), name: content, **parts})
+    (folder / "c.zip").write_bytes(data)
+    try:
+        check(folder / "c.zip")
+    except Rejected:
+        return False
+    return True
+
+
+def test_boxes_alone_end_at_the_last_input_of_a_label(tmp_path):
+    """(17 + 2) >> 2 = 4 is below 5, (18 + 2) >> 2 = 5 ties with it, and the first of them is label 0."""
+    for lo, hi, label in ((0, 17, 1), (18, 255, 0)):
+        assert accepted(tmp_path, HALVES, [lo], [hi], label)
+        assert not accepted(tmp_path, HALVES, [lo], [hi], 1 - label)
+    assert not accepted(tmp_path, HALVES, [0], [18], 1)
+    assert not accepted(tmp_path, HALVES, [17], [255], 0)
+
+
+def closing(label: int, scale: int = 1, xi: int = 1) -> dict:
+    """Shows z of the only rival by a bound, with a multiplier of xi for the label and −xi for the rival."""
+    rival = 1 - label
+    slopes = np.where(np.arange(2) == label, -xi, xi)[None]
+    return {"script": [[ROW, rival, 0, 0], [TIGHTEN, 0, 1, 0], [CLOSE, 0, 0, 0]],
+            "rows": [[3, rival, 1, scale, 0]], "xi-2": slopes}  # fmt: skip
+
+
+def test_a_tie_is_the_first_label_s_and_a_bound_knows_it(tmp_path):
+    assert accepted(tmp_path, BOTH, [0], [255], 0, **closing(0))
+    assert not accepted(tmp_path, BOTH, [0], [255], 1, **closing(1))
+    assert not accepted(tmp_path, BOTH, [0], [255], 0)  # the boxes do not see it
+
+
+@pytest.mark.parametrize("d", [0, -1])
+def test_a_relation_ends_at_its_last_true_number(d, tmp_path):
+    """y_0 − y_1 = 0."""
+    relation = ([[1, -1]], [d])
+    proof = {"script": [[ROW, 0, 0, 0], [TIGHTEN, 0, 1, 0], [CLOSE, 0, 0, 0]], "rows": [[3, 0, 1, 1, 0]]}
+    held = accepted(tmp_path, BOTH, [0], [255], None, relation, **proof, **{"xi-2": [[1, -1]]})
+    assert held is (d == 0)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [(3, 0), (3, -1), (4, -1), (2, 0), (2, 2), (2, -1), (0, -1), (1, -1), (1, 0), (1, 2)]
+)
+def test_a_bound_of_another_form_closes_nothing(column, value, tmp_path):
+    proof = closing(0)
+    proof["rows"][0][column] = value
+    assert not accepted(tmp_path, BOTH, [0], [255], 0, **proof)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        [[ROW, 1, 0, 0]],
+        [[ROW, 1, 0, 0], [CLOSE, 0, 0, 0]],
+        [[ROW, 0, 0, 0], [TIGHTEN, 0, 1, 0], [CLOSE, 0, 0, 0]],
+        [[ROW, 1, 0, 0], [TIGHTEN, 0, 1, 0]],
+        [[ROW, 1, 0, 0], [TIGHTEN, 0, 0, 0], [CLOSE, 0, 0, 0]],
+        [[ROW, 1, 0, 0], [TIGHTEN, 0, 1, 0], [CLOSE, 0, 0, 0], [CLOSE, 0, 0, 0]],
+        [[ROW, 1, 0, 0], [SPLIT, 0, 0, 9], [TIGHTEN, 0, 1, 0], [CLOSE, 0, 0, 0]],
+        [[TIGHTEN, 0, 1, 0], [CLOSE, 0, 0, 0]],
+        [[ROW, 1, 0, 0], [TIGHTEN, 0, 1, 0], [4, 0, 0, 0]],
+    ],
+)
+def test_a_script_that_leaves_something_open_is_rejected(script, tmp_path):
+    assert not accepted(tmp_path, BOTH, [0], [255], 0, **{**closing(0), "script": script})
+
+
+def test_both_parts_of_a_split_must_be_closed_and_no_value_lies_between_them(tmp_path):
+    """y = (x, 255 − x), of which boxes see y_0 + y_1 <= 510, and 382 on the lower and the upper half."""
+    turned = fixed_point_networks.layers_of([[[1], [-1]]], [[0, 255]], [0], [(0, 255)])
+    relation = ([[1, 1]], [254])  # false everywhere
+    splits = [[SPLIT, 0, 0, 127], [CLOSE, 0, 0, 0], [CLOSE, 0, 0, 0]]
+    assert not accepted(tmp_path, turned, [0], [255], None, relation, script=[[ROW, 0, 0, 0], *splits])
+    relation = ([[1, 1]], [382])
+    assert accepted(tmp_path, turned, [0], [255], None, relation, script=[[ROW, 0, 0, 0], *splits])
+    relation = ([[1, 1]], [381])
+    assert not accepted(tmp_path, turned, [0], [255], None, relation, script=[[ROW, 0, 0, 0], *splits])
+
+
+def test_a_box_beyond_the_inputs_range_or_empty_is_no_claim(tmp_path):
+    assert accepted(tmp_path, IDENTITY, [9, 0], [255, 9], 0)
+    for lo, hi in (([9, -1], [255, 9]), ([9, 0], [256, 9]), ([9, 5], [255, 4]), ([9], [255])):
+        assert not accepted(tmp_path, IDENTITY, lo, hi, 0)
+    for label in (-1, 2):
+        assert not accepted(tmp_path, IDENTITY, [9, 0], [255, 9], label)
+
+
+@pytest.mark.parametrize("scale", [0.0005, 0.01])
+def test_logits_that_differ_tie_behind_a_softmax_as_the_interpreter_says(scale, tmp_path):
+    """Label 1 on one input after the other: what is accepted is what TFLM's interpreter gives."""
+    b = Builder()
+    x = b.input((1, 2), 0.05, 0)
+    logits = b.fully_connected(x, np.array([[127, 0], [0, 127]]), None, 1 / 127, scale, 0, 0)
+    b.tensors[logits].scales[0] = scale
+    content = b.finish(b.softmax(logits, 1.0))
+    tflm, seen = Tflm(content, 1 << 18), set()
+    for gap in range(0, 12):
+        point = np.array([0, gap], np.int8)
+        label = int(tflm.run(point[None]).reshape(-1).argmax())
+        seen.add(label)
+        for claimed in (0, 1):
+            held = accepted(tmp_path, content, point, point, claimed)
+            assert held is (claimed == label), (gap, label, claimed)
+    assert 1 in seen or scale < 0.001
+
+
+@pytest.mark.parametrize("n_rows", [0, 2])
+def test_multipliers_are_a_row_for_each_bound(n_rows, tmp_path):
+    proof = closing(0)
+    proof["xi-2"] = np.resize(proof["xi-2"], (n_rows, 2))
+    assert not accepted(tmp_path, BOTH, [0], [255], 0, **proof)
+
+
+def many_bounds(last: int) -> dict:
+    """A part closed by the last of seven bounds of z, the others saying z <= 510 only."""
+    xi = np.zeros((7, 2), np.int64)
+    xi[last] = -1, 1
+    return {"script": [[ROW, 1, 0, 0], [TIGHTEN, 0, 7, 0], [CLOSE, 0, 0, 0]], "rows": [[3, 1, 1, 1, 0]] * 7,
+            "xi-2": xi}  # fmt: skip
+
+
+@pytest.mark.parametrize("cells", [1, 30, 45, 1 << 22])
+@pytest.mark.parametrize("last", [0, 4, 6])
+def test_bounds_shown_in_one_step_are_taken_as_many_at_a_time_as_memory_bears(
+    cells, last, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("coverify.check.proof.CELLS", cells)
+    proof = many_bounds(last)
+    assert accepted(tmp_path, BOTH, [0], [255], 0, **proof)
+    assert not accepted(
+        tmp_path, BOTH, [0], [255], 1, **{**proof, "script": [[ROW, 0, 0, 0], *proof["script"][1:]]}
+    )
+    proof["xi-2"] = np.zeros((7, 2), np.int64)
+    assert not accepted(tmp_path, BOTH, [0], [255], 0, **proof)
+
+
+def over_parabolas(parabolas: list, weights: list) -> int:
+    """A bound of z_1 = 5 − y_0 − 1 over HALVES's whole box, y_0 = (x + 2) >> 2; it is 4 at most."""
+    net = read_network(fixed_point_networks.content(HALVES), "fixed-point")
+    arrays = {"rows": np.array([[3, 1, 1, 1, 0]]), "xi-2": np.zeros((1, 2), np.int64),
+              "parabolas": np.array(parabolas), "weights": np.array(weights)}  # fmt: skip
+    proof = Proof(net, np.array([[0], [255]]), np.array([[0, 0], [-1, 1]]), np.array([0, 0]), arrays)
+    proof.j = 1
+    return int(proof.upper(proof.root, 0, 1)[0])
+
+
+PARABOLA = [0, 2, 0, 0, 1, 1]
+WEIGHTS = [0, 1 << 40, 1]
+
+
+def test_a_parabola_is_one_of_each_stair_and_weights_one_row_of_each_bound():
+    assert over_parabolas([PARABOLA], [WEIGHTS]) >= 4
+    for parabolas, weights in (
+        ([PARABOLA, PARABOLA], [WEIGHTS]),
+        ([PARABOLA], [WEIGHTS, WEIGHTS]),
+        ([PARABOLA], [[0, 1 << 41, 1], WEIGHTS]),
+        ([PARABOLA], [[1, 1 << 40, 1]]),
+        ([PARABOLA], np.zeros((0, 3), np.int64)),
+        (np.zeros((0, 6), np.int64), [WEIGHTS]),
+        ([[0, 2, -2, 0, 1, 1]], [WEIGHTS]),
+        ([PARABOLA, [0, 1, 1, 0, 1, 1]], [WEIGHTS]),
+    ):
+        with pytest.raises(Rejected):
+            over_parabolas(parabolas, weights)
+
+
+@pytest.mark.parametrize(("curve", "slope"), [(1, 0), (-1, 1), (5, 0), (0, 1)])
+def test_a_parabola_without_a_slope_or_that_opens_upwards_is_refused(curve, slope):
+    with pytest.raises(Rejected, match="parabola's form"):
+        over_parabolas([[0, 2, 0, 0, curve, slope]], [WEIGHTS])
