@@ -162,7 +162,7 @@ def root_bounds(problem: Problem) -> dict[str, bytes]:
     for node in Prover.of(problem, deadline).roots if one.cases is not None else []:
         row = one._rows([node])
         row.m = np.ones(1)
-        found = one.cases.bound(row, stacked, one._linear_logits(node, {}), -np.inf)
+        found = one.cases.bound(row, stacked, one._pair.linear(node, {}), -np.inf)
         if found is not None and found.evidence is not None:
             script._put(found.evidence)
             rivals.append(node.rival.rival)

@@ -19,6 +19,7 @@ from coverify.verify.dual.claim import Claims, Point, Rival
 from coverify.verify.dual.descent import Rows, descend, evaluate
 from coverify.verify.dual.hunt import Hunt
 from coverify.verify.dual.outer import applied, facts
+from coverify.verify.dual.pair import Pair
 from coverify.verify.dual.relaxation import Boxes, F64Array, Pass, Pieces, Relaxation
 from coverify.verify.dual.tree import Bounded, Node
 from coverify.verify.errors import CannotDecide
@@ -42,10 +43,6 @@ PLAIN = 60
 """So many parts are bounded without cases at first: what is easy is quicker so."""
 MOST = 128
 """So many accumulators of a layer are bounded at a time, those on which the bound hangs most."""
-SHARES = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
-"""Of the one logit's multiplier, which are tried for the other one's."""
-FEW = 8
-"""Steps for each."""
 _WEIGHTS = (0.03, 0.1, 0.3, 0.6, 1.0, 2.0, 5.0)
 
 
@@ -75,6 +72,7 @@ class Search:
     def __post_init__(self) -> None:
         self.cases = Cases.of(self.relaxation, self._natural)
         self._branching = Branching(self.problem, self.relaxation, self.claims)
+        self._pair = Pair(self.relaxation, self.claims, self.boxes)
         self._hunt = Hunt(self.problem, self.deadline, self.seed)
 
     def root(self, rival: Rival) -> Node:
@@ -134,11 +132,11 @@ class Search:
         self.deadline.check()
         one = Rows({}, rows.claim[k : k + 1], rows.rise[k : k + 1], np.ones(1))
         own: Boxes = [(lo[min(k, len(lo) - 1)][None], hi[min(k, len(hi) - 1)][None]) for lo, hi in boxes]
-        above = self._linear_logits(node, {w: v[k : k + 1] / UNIT for w, v in multipliers.items()})
+        above = self._pair.linear(node, {w: v[k : k + 1] / UNIT for w, v in multipliers.items()})
         found = self.cases.bound(one, own, above, -1e-3, node.warm)
-        if found is not None and found.bound >= 0 and node.warm is None and self._fixed(node):
-            above = self._weighed(node, one, own, above)
-            node.start = node.start | {self.relaxation.logits: UNIT * above[self.relaxation.logits][0]}
+        if found is not None and found.bound >= 0 and node.warm is None and self._pair.fixed(node):
+            above = self._pair.weighed(self.cases, node, one, own, above, self.deadline)
+            node.start = node.start | {w: UNIT * v[0] for w, v in above.items()}
             found = self.cases.bound(one, own, above, -1e-3)
         if found is None:
             return False
@@ -152,52 +150,6 @@ class Search:
             return False
         node.split, node.closed, node.warm = None, found.evidence, None
         return True
-
-    def _linear_logits(self, node: Node, multipliers: dict[int, F64Array]) -> dict[int, F64Array]:
-        """Where neither logit is clamped, the claim is one on their accumulators."""
-        logits = self.relaxation.logits
-        step = self.relaxation.steps[logits - 1] if logits else None
-        assert node.boxes is not None
-        if not isinstance(step, Staircase) or self._fixed(node):
-            return multipliers
-        j, y = node.rival.rival, self.claims.label
-        inner = self.relaxation.edges[logits][step.channel][:, 1:-1]
-        slope = (inner.shape[1] - 1) / np.maximum(inner[:, -1] - inner[:, 0], 1)
-        xi = np.zeros((1, len(slope)))
-        xi[0, j], xi[0, y] = slope[j], -slope[y]
-        return {**multipliers, logits: xi}
-
-    def _weighed(self, node: Node, one: Rows, own: Boxes, above: dict[int, F64Array]) -> dict[int, F64Array]:
-        """Where the claim has fixed both logits: the multipliers with the one that is not held chosen anew.
-
-        The bound is convex in it; it is tried at some shares of the held one, by a few steps each.
-        """
-        assert self.cases is not None
-        logits, pair = self.relaxation.logits, [node.rival.rival, self.claims.label]
-        xi = above[logits][0]
-        held, other = sorted(pair, key=lambda e: -abs(xi[e]))
-        step = self.relaxation.steps[logits - 1]
-        assert isinstance(step, Staircase) and node.boxes is not None
-        low = node.boxes[step.source][0][other] > self.boxes[step.source][0][other]
-        best: tuple[float, dict[int, F64Array]] = np.inf, above
-        for share in SHARES:
-            self.deadline.check()
-            tried = above[logits].copy()
-            tried[0, other] = share * abs(xi[held]) * (1 if low else -1)
-            at = {**above, logits: tried}
-            found = self.cases.bound(one, own, at, -1e-3, steps=FEW)
-            value = np.inf if found is None else found.bound / found.unit
-            if value > best[0]:
-                break
-            best = value, at
-        return best[1]
-
-    def _fixed(self, node: Node) -> bool:
-        """Has the claim fixed both logits?"""
-        assert node.boxes is not None
-        lo, hi = node.boxes[self.relaxation.logits]
-        j, y = node.rival.rival, self.claims.label
-        return bool(lo[j] == hi[j] and lo[y] == hi[y])
 
     def _marked(self, node: Node, done: Pass, k: int) -> Node:
         """Keep where the node's bound is loose."""
@@ -259,7 +211,7 @@ class Search:
                 if self._deep and self._branching.saturated(node) is None:
                     if logits not in start:
                         start[logits] = np.zeros((len(nodes), len(lo)))
-                    start[logits][k] = UNIT * self._linear_logits(node, {})[logits][0]
+                    start[logits][k] = UNIT * self._pair.linear(node, {})[logits][0]
                     p.scale[k if len(p.scale) > 1 else 0, [j, y]] = 0.0
                 continue
             held, sign = (j, 1) if first[j] > natural[0][j] or last[y] == natural[1][y] else (y, -1)
