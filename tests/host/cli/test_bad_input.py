@@ -275,7 +275,7 @@ def test_a_reader_that_stops_early_ends_the_verb_as_sigpipe_would():
 def test_an_archive_and_a_folder_are_named_as_what_they_are(tmp_path):
     np.savez(tmp_path / "net.npz", x=np.zeros(3))
     assert "zip archive" in coverify("inspect", tmp_path / "net.npz").stdout
-    assert "inspect: .: this is not a regular file" in coverify("inspect", ".", cwd=tmp_path).stdout
+    assert "inspect: .: this is a folder, not a .tflite file" in coverify("inspect", ".", cwd=tmp_path).stdout
 
 
 @pytest.mark.parametrize(("given", "missing"), [(("--eps", 1), "--inputs"), (("--inputs", INPUTS), "--eps")])
