@@ -59,6 +59,9 @@ def wrong_indices(layer: Layer) -> Iterator[tuple[str, str, Layer]]:
             says = f"the last {rest} channels, left over by a loop over {width}, have no bias"
             yield f"bias-missing-rest-{width}", says, _unbiased(layer, channels >= first)
     if len(channels) > 1:
+        beside = np.where(channels == channels[-1], channels - 1, channels)
+        for name, changed in _numbers(layer, beside):
+            yield f"{name}-of-previous-last-channel", "the last channel has those of the one before", changed
         for name, place in (("first", 0), ("last", len(channels) - 1)):
             says = f"the {name} channel has no bias"
             yield f"bias-missing-{name}-channel", says, _unbiased(layer, channels == place)

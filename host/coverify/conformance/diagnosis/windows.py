@@ -102,8 +102,14 @@ def wrong_pixels(window: Window2D) -> Iterator[tuple[str, str, Window2D]]:
 
         return PixelWindow(window.rows, window.columns, place)
 
-    def unbounded(row: NDArray[np.int64], column: NDArray[np.int64]) -> NDArray[np.int64]:
-        return np.where((row >= 0) & (row < height), row * width + column, -1)
+    def unchecked(left: bool, right: bool) -> Window2D:
+        """Without the check of the column at these sides."""
+
+        def place(row: NDArray[np.int64], column: NDArray[np.int64]) -> NDArray[np.int64]:
+            inside = (row >= 0) & (row < height) & (left | (column >= 0)) & (right | (column < width))
+            return np.where(inside, row * width + column, -1)
+
+        return PixelWindow(window.rows, window.columns, place)
 
     if height > 1:
         yield "image-first-row-outside", "the image's first row is not read", rectangle(1, 0, height, width)
@@ -117,10 +123,14 @@ def wrong_pixels(window: Window2D) -> Iterator[tuple[str, str, Window2D]]:
             "a row is taken to be as long as the image is high",
             rectangle(0, 0, height, width, height),
         )
-    wraps = PixelWindow(window.rows, window.columns, unbounded)
-    if not np.array_equal(wraps.taps, window.taps):
-        yield (
+    for name, says, wraps in (
+        (
             "column-not-checked",
-            "a tap beside the image reads the end of the row before or the start of the next",
-            wraps,
-        )
+            "a tap beside the image reads the row before or the next",
+            unchecked(True, True),
+        ),
+        ("column-start-not-checked", "a tap left of the image reads the row before", unchecked(True, False)),
+        ("column-end-not-checked", "a tap right of the image reads the next row", unchecked(False, True)),
+    ):
+        if not np.array_equal(wraps.taps, window.taps):
+            yield name, says, wraps
