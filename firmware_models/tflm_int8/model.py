@@ -181,8 +181,8 @@ class Model:
         name = (path.name or str(path)).encode("utf-8", "replace").decode()
         size = path.stat().st_size
         if not path.is_file():
-            what = "this is a folder" if path.is_dir() else "this is not a regular file"
-            raise MalformedModel(name, f"{what}, not a .tflite file")
+            what = "a folder" if path.is_dir() else "not a regular file"
+            raise MalformedModel(name, f"this is {what}")
         if size > MAX_FILE_BYTES:
             raise UnsupportedModel(name, f"the file is larger than {MAX_FILE_BYTES >> 20} MiB")
         return Model.from_bytes(path.read_bytes(), name)

@@ -95,7 +95,7 @@ def _transposed(out, image, kernel, stride, depth=3, padding=0, activation=0, ba
     ],
 )
 def test_where_cmsis_nn_leaves_its_memory_in_a_transpose_conv_its_profile_refuses(model, why):
-    """Found with CMSIS-NN 99f736a's C sources, called for the host with its own buffer sizes: docs/tflm.md."""
+    """Found with the C sources of CMSIS-NN 99f736a, in buffers of the sizes that they ask for."""
     Reference(model)
     if why is None:
         Reference(model, "cmsis-nn-2026-08")

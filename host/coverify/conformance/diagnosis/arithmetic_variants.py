@@ -11,7 +11,7 @@ import numpy as np
 from coverify.conformance.diagnosis.candidate import Array, Candidate, I64Array
 from coverify.conformance.diagnosis.layer import unchanged
 from coverify.conformance.diagnosis.narrow import cut, saturated
-from coverify.conformance.diagnosis.rounding import RULES, Scaling, double, scaling
+from coverify.conformance.diagnosis.rounding import RULES, Scaling, double, scaling, shifted
 from tflm_int8.fixedpoint import Multiplier, quantize_multiplier
 from tflm_int8.kernels.add import Add
 from tflm_int8.kernels.broadcasting import aligned
@@ -137,6 +137,12 @@ def _roundings(plain: Arithmetic) -> Iterator[tuple[str, str, Arithmetic]]:
             )
         else:
             yield rule.name, rule.says, replace(plain, outer=rule.scale)
+    for name, by in (("plus", 1), ("minus", -1)):
+        yield (
+            f"shift-off-by-{name}-1",
+            f"the shift of the sum or product is off by {by}",
+            replace(plain, outer=shifted(by)),
+        )
 
 
 def _numbers(plain: Arithmetic) -> Iterator[tuple[str, str, Arithmetic]]:
@@ -250,6 +256,11 @@ def _operands(plain: Arithmetic) -> Iterator[tuple[str, str, Arithmetic]]:
                 f"scale-of-input-{i}-for-both",
                 f"both inputs have the scale of input {i}",
                 replace(plain, factors=(plain.factors[i],) * 2),
+            )
+            yield (
+                f"numbers-of-input-{i}-for-both",
+                f"both inputs have the zero point and the scale of input {i}",
+                replace(plain, factors=(plain.factors[i],) * 2, zeros=(plain.zeros[i],) * 2),
             )
         for bits in (16, 18, 19, 21):
             yield (

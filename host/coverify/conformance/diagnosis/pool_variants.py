@@ -9,7 +9,7 @@ import numpy as np
 
 from coverify.conformance.diagnosis.candidate import Array, Candidate, I64Array
 from coverify.conformance.diagnosis.windows import wrong_pixels, wrong_windows
-from tflm_int8.geometry import Window2D
+from tflm_int8.geometry import Axis, Window2D
 from tflm_int8.kernels.pooling import AveragePool, MaxPool
 
 Division = Callable[[I64Array, I64Array], I64Array]
@@ -18,7 +18,8 @@ Division = Callable[[I64Array, I64Array], I64Array]
 @dataclass(frozen=True)
 class Pooling:
     """A pool in the open. border: the code of a tap outside the image; counted: the taps that count at each
-    position, where these are not those inside; kept: the taps of the window, where not all.
+    position, where these are not those inside; kept: the taps of the window, where not all; taps: what they
+    read, where that is not what the window's do.
     """
 
     kernel: AveragePool | MaxPool
@@ -28,6 +29,7 @@ class Pooling:
     border: int
     counted: I64Array | None = None
     kept: tuple[int, ...] | None = None
+    taps: I64Array | None = None
     divide: Division | None = None
 
     def run(self, inputs: Sequence[Array]) -> I64Array:
@@ -35,7 +37,8 @@ class Pooling:
         x = inputs[0]
         values = x.reshape(-1, self.window.n_pixels, x.shape[-1]).astype(np.int64)
         edge = np.full((len(values), 1, x.shape[-1]), self.border, np.int64)
-        taps = self.window.taps if self.kept is None else self.window.taps[:, self.kept]
+        taps = self.window.taps if self.taps is None else self.taps
+        taps = taps if self.kept is None else taps[:, self.kept]
         under = np.concatenate([values, edge], axis=1)[:, taps]
         if self.divide is None:
             pooled = under.max(axis=2)
@@ -64,7 +67,7 @@ def pool_variants(kernel: AveragePool | MaxPool) -> Iterator[Candidate]:
     """Every variant of a pool."""
     pool = pooling_of(kernel)
     changed = _averages(pool) if pool.divide else _greatest(pool)
-    for name, says, wrong in (*changed, *_limits(pool), *_parts(pool)):
+    for name, says, wrong in (*changed, *_limits(pool), *_parts(pool), *_ends(pool)):
         yield Candidate(name, says, wrong.run)
     for name, says, window in (*wrong_windows(pool.window), *wrong_pixels(pool.window)):
         yield Candidate(name, says, replace(pool, window=window).run)
@@ -139,6 +142,28 @@ def _parts(pool: Pooling) -> Iterator[tuple[str, str, Pooling]]:
                     f"the window's {name} {what} is not read",
                     replace(pool, kept=kept),
                 )
+
+
+def _ends(pool: Pooling) -> Iterator[tuple[str, str, Pooling]]:
+    """The last row or column of the part of a window inside the image is not read, if there are several."""
+    for what, changed in (
+        ("row", (_short(pool.window.rows), pool.window.columns.pixels())),
+        ("column", (pool.window.rows.pixels(), _short(pool.window.columns))),
+    ):
+        rows, columns = changed
+        inside = (rows[:, None, :, None] >= 0) & (columns[None, :, None, :] >= 0)
+        taps = np.where(inside.reshape(pool.window.taps.shape), pool.window.taps, pool.window.n_pixels)
+        if not np.array_equal(taps, pool.window.taps):
+            says = f"the last {what} of what lies inside the image is not read"
+            yield f"window-end-{what}-off-by-one", says, replace(pool, taps=taps)
+
+
+def _short(axis: Axis) -> I64Array:
+    pixels = axis.pixels()
+    last = axis.kernel - 1 - np.argmax(pixels[:, ::-1] >= 0, axis=1)
+    if axis.kernel > 1:
+        pixels[np.arange(len(pixels)), last] = -1
+    return pixels
 
 
 def _greatest(pool: Pooling) -> Iterator[tuple[str, str, Pooling]]:

@@ -126,7 +126,7 @@ def wrong_pixels(window: Window2D) -> Iterator[tuple[str, str, Window2D]]:
     for name, says, wraps in (
         (
             "column-not-checked",
-            "a tap beside the image reads the row before or the next",
+            "a tap beside the image reads another row",
             unchecked(True, True),
         ),
         ("column-start-not-checked", "a tap left of the image reads the row before", unchecked(True, False)),
