@@ -138,6 +138,60 @@ MUTANTS += tuple(Mutant(*words, net="images") for words in (
 ))  # fmt: skip
 
 
+BRANCHES = (
+    ("stride-of-height", "CONV_2D", "op_conv_2d.c", "k_axis_position(&p->x, at_x, fx)",
+     "(at_x * p->y.stride - p->x.before + fx * p->x.dilation)"),
+    ("image-last-column-outside", "CONV_2D", "op_conv_2d.c", "if (x >= 0 && x < p->x.in)",
+     "if (x >= 0 && x < p->x.in - 1)"),
+    ("column-end-not-checked", "CONV_2D", "op_conv_2d.c", "if (x >= 0 && x < p->x.in)",
+     "if (x >= 0 && (x < p->x.in || y + 1 < p->y.in))"),
+    ("scale-modulo-4", "CONV_2D", "convolution.c", SCALED,
+     "k_requantize(acc, p->channels[c % 4].multiplier, p->channels[c % 4].shift)"),
+    ("bias-missing-last-channel", "CONV_2D", "convolution.c", ACCUMULATE,
+     ACCUMULATE.replace("ch->bias", "(c + 1 < p->out_depth ? ch->bias : 0)")),
+    ("clamp-before-and-after-zero-point", "CONV_2D", "convolution.c",
+     "k_clamp(scaled, p->limits.lo, p->limits.hi)",
+     "k_clamp(k_clamp(scaled - p->z_out, p->limits.lo, p->limits.hi) + p->z_out, -128, 127)"),
+    ("multiplier-in-16-bits", "CONV_2D", "channels.c",
+     "        if (status == CV_OK)\n            status = check_accumulator",
+     "        all[c].multiplier = (all[c].multiplier + 0x8000) & ~0xFFFF;\n"
+     "        if (status == CV_OK)\n            status = check_accumulator"),
+    ("groups-interleaved", "DEPTHWISE_CONV_2D", "op_depthwise_conv_2d.c", "channel / p->filters_per_group",
+     "channel % p->in_depth"),
+    ("first-of-batch-everywhere", "FULLY_CONNECTED", "op_fully_connected.c", "x += p->n_in)", "x += 0)"),
+    ("last-element-not-summed", "SOFTMAX", "op_softmax.c",
+     "for (uint32_t i = 0; i < p->depth; i++)\n        if (x[i] - max >= p->diff_min)\n            sum",
+     "for (uint32_t i = 0; i + 1 < p->depth; i++)\n        if (x[i] - max >= p->diff_min)\n            sum"),
+    ("slope-ignored", "LEAKY_RELU", "op_leaky_relu.c", "x < z_in ? &below : &above",
+     "x < z_in ? &above : &above"),
+    ("operands-exchanged", "SUB", "sum.c", "scaled(&p->a, a) + p->sign * scaled(&p->b, b)",
+     "p->sign * scaled(&p->a, a) + scaled(&p->b, b)"),
+    ("zero-point-of-input-1-sign", "MUL", "op_mul.c", "(b[at.offset[1]] - p->z_b)",
+     "(b[at.offset[1]] + p->z_b)"),
+    ("begin-off-by-plus-1-axis-1", "SLICE", "op_slice.c", "copy->start[0] += (int32_t)begin",
+     "copy->start[0] += ((int32_t)begin + (i == 1))"),
+    ("direction-ignored-axis-1", "STRIDED_SLICE", "op_strided_slice.c",
+     "struct slice s = {first, n, stride};",
+     "struct slice s = {stride < 0 ? first + (n - 1) * stride : first, n, stride < 0 ? -stride : stride};"),
+)  # fmt: skip
+MUTANTS += tuple(Mutant(*words, net="branches") for words in BRANCHES)
+MUTANTS += (
+    Mutant("sums-saturate-int16", "FULLY_CONNECTED", "op_fully_connected.c",
+           "acc += (w[i] - z_w) * (x[i] - z_in);",
+           "{ acc += (w[i] - z_w) * (x[i] - z_in);"
+           " acc = acc > 32767 ? 32767 : acc < -32768 ? -32768 : acc; }"),
+    Mutant("average-counts-columns-outside", "AVERAGE_POOL_2D", "op_average_pool_2d.c",
+           "return rounded_mean(sum, n);",
+           "return rounded_mean(sum, (k_pool_end(&p->y, at_y) - k_pool_begin(&p->y, at_y)) * p->x.filter);"),
+    Mutant("division-first-cut", "MEAN", "op_mean.c",
+           "int32_t acc = sum(p, x + at.offset[0]) - p->zero_sum;",
+           "int32_t n = (int32_t)k_grid_size(&p->reduced);"
+           " int32_t acc = (sum(p, x + at.offset[0]) - p->zero_sum) / n * n;"),
+    Mutant("joined-along-axis-2", "CONCATENATION", "op_concatenation.c", "d < axis; d++)\n        *rows",
+           "d + 1 < axis; d++)\n        *rows"),
+)  # fmt: skip
+
+
 def mutated(mutant: Mutant, folder: Path) -> Path:
     """A copy of the firmware's sources with the defect."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -249,4 +303,48 @@ def images() -> bytes:
     return b.finish(b.op("TRANSPOSE_CONV", operands, y, 49, Padding=0, StrideH=2, StrideW=3))
 
 
-NETS = {"layers": layers, "images": images}
+def branches() -> bytes:
+    """Dilations, unequal strides, a depth multiplier, functions, differences, slices of a 9 x 8 image."""
+    rng = np.random.default_rng(11)
+    b = Builder()
+
+    def filters(*shape: int) -> np.ndarray:
+        return rng.integers(-127, 128, shape)
+
+    def biases(n: int) -> np.ndarray:
+        return rng.integers(-3000, 3000, n)
+
+    x = b.input((1, 9, 8, 4), 0.05, -9)
+    c = b.conv(
+        x,
+        filters(10, 3, 3, 4),
+        biases(10),
+        rng.uniform(0.001, 0.02, 10),
+        0.12,
+        -20,
+        (1, 1),
+        (2, 1),
+        activation=3,
+    )
+    d = b.depthwise(
+        c, filters(1, 3, 2, 20), biases(20), rng.uniform(0.002, 0.02, 20), 0.13, 11, dilation=(1, 2)
+    )
+    c = b.conv(d, filters(6, 3, 3, 20), biases(6), rng.uniform(0.001, 0.01, 6), 0.12, 5, (2, 1))
+    shape = b.tensors[c].shape
+    assert shape == (1, 5, 8, 6)
+    leaky = b.op("LEAKY_RELU", [c], b.activation(shape, 0.1, -3), 75, Alpha=0.3)
+    swish = b.op("HARD_SWISH", [leaky], b.activation(shape, 0.08, 4))
+    s = b.op("SUB", [swish, leaky], b.activation(shape, 0.2, 4), 28)
+    factor = b.constant(rng.integers(-128, 128, (8, 6)), 0.02, -7)
+    m = b.op("MUL", [s, factor], b.activation(shape, 0.15, 9), 21, FusedActivationFunction=1)
+    q = b.op("QUANTIZE", [m], b.activation(shape, 0.11, -30), 89)
+    r = b.op("RELU", [q], b.activation(shape, 0.1, -25))
+    part = b.op("SLICE", [r, b.integers([0, 0, 2, 1]), b.integers([1, 4, 5, 4])], b.like(r, (1, 4, 5, 4)), 48)
+    ends = [b.integers(v) for v in ([0, 3, 0, 0], [1, -5, 5, 4], [1, -1, 2, 1])]
+    turned = b.op("STRIDED_SLICE", [part, *ends], b.like(r, (1, 4, 3, 4)), 32)
+    pair = b.op("PACK", [turned, turned], b.like(r, (1, 4, 2, 3, 4)), 59, ValuesCount=2, Axis=2)
+    f = b.fully_connected(b.reshape(pair, (4, 24)), filters(6, 24), biases(6), 0.01, 0.05, 3, w_zero_point=-7)
+    return b.finish(b.softmax(f))
+
+
+NETS = {"branches": branches, "images": images, "layers": layers}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -35,6 +36,7 @@ from coverify.cli.outcome import (
 )
 from coverify.cli.samples import reference_of, samples_of
 from coverify.conformance.compare import Comparison, compare, compare_digests
+from coverify.conformance.diagnosis.followed import followed
 from coverify.conformance.foreign import ForeignRunner
 from coverify.conformance.oracles import (
     OF_PROFILE,
@@ -45,6 +47,7 @@ from coverify.conformance.oracles import (
     package,
     version,
 )
+from coverify.conformance.stepping import Stepper
 from coverify.conformance.vectors import Samples
 from coverify.errors import BadInput, CoverifyError, DeviceFault, DeviceRefused, LinkError
 from coverify.link.requests import Features
@@ -143,19 +146,19 @@ def _conform(
 ) -> Result:
     foreign = is_foreign(url)
     comparison = Comparison(reference.model, reference.model.outputs[:1] if foreign else None)
-    message, verdict = None, None
+    message, verdict, hint = None, None, list[str]()
     rows: list[DeviceRow] = []
     try:
         if foreign:
             _compare_foreign(comparison, reference, samples, url, output, rows)
         else:
-            compare_with(comparison, reference, samples, url, wire_log, output, full, rows)
+            compare_with(comparison, reference, samples, url, wire_log, output, full, rows, hint)
     except (LinkError, DeviceFault, DeviceRefused) as error:
         verdict, message = verdict_of(error), str(error)
     return Result(
         verb="conform",
         verdict=verdict or comparison.verdict,
-        message=message or _first_difference(comparison),
+        message=message or _first_difference(comparison, hint),
         model=model_ref(reference.model),
         device=rows[0] if rows else None,
         profile=reference.profile,
@@ -179,8 +182,11 @@ def compare_with(
     output: Output,
     full: bool,
     rows: list[DeviceRow],
+    hint: list[str] | None = None,
 ) -> None:
-    """Fill `comparison`, and `rows` with what the device says of itself as soon as it does."""
+    """Fill `comparison`, and `rows` with what the device says of itself as soon as it does; `hint`, where it
+    is wanted, with what to try next when it differs.
+    """
     with opened(url, wire_log, output, reference.model) as device:
         rows.append(device_row(device))
         stepper = load(device, reference.model, output)
@@ -190,6 +196,8 @@ def compare_with(
                 compare(comparison, reference, stepper, samples.x, bar)
             else:
                 compare_digests(comparison, reference, stepper, samples, bar)
+        if hint is not None and comparison.verdict == "MISMATCH":
+            hint += next_step(comparison, reference, stepper, samples.x)
         rows[0] = with_usage(rows[0], device)
 
 
@@ -209,15 +217,31 @@ def _compare_foreign(
             compare(comparison, reference, runner, samples.x, Bar(progress, "samples"))
 
 
-def _first_difference(comparison: Comparison) -> str | None:
+def next_step(
+    comparison: Comparison, reference: Reference, stepper: Stepper, x: NDArray[np.int8]
+) -> Iterator[str]:
+    """What to try: another profile, if one gives every byte of the first differing sample; else diagnose."""
+    one = x[comparison.mismatches[0].sample]
+    others: tuple[str, ...] = ()
+    with suppress(LinkError, DeviceFault, DeviceRefused):  # the verdict stands; this is only advice
+        others = followed(reference, one[None], [stepper.trace(one)])
+    if others:
+        names = " and of --profile ".join(others)
+        yield f"every byte of that sample's tensors is that of --profile {names}"
+    else:
+        yield "`coverify diagnose`, given the same, says which operator is wrong and what explains it"
+
+
+def _first_difference(comparison: Comparison, hint: Sequence[str] = ()) -> str | None:
     if not comparison.mismatches:
         return None
     first = comparison.mismatches[0]
-    return (
+    said = (
         f"{comparison.differing_samples} of {comparison.samples} samples differ; first at "
         f"op {first.op_index} {first.op}, tensor {first.tensor}, element {list(first.element)} of sample "
         f"{first.sample}: expected {first.expected}, the device has {first.got}"
     )
+    return "; ".join((said, *hint))
 
 
 def _not_covered(wanted: int, comparison: Comparison, url: str, oracle: OracleRow | None) -> tuple[str, ...]:

@@ -48,18 +48,21 @@ def samples_of(
     return Samples(x, len(x) - n_vectors, seed, zero_point)
 
 
-def parse_indices(text: str | None, n: int, option: str = "--index") -> list[int]:
-    """The numbers in "0,3,10-19", ascending and once each, all below n; None: all.  Raises BadInput."""
+def parse_indices(text: str | None, n: int, option: str = "--index", least: int = 0) -> list[int]:
+    """The numbers in "0,3,10-19", ascending and once each, from `least` on below n; None: all.
+
+    Raises BadInput.
+    """
     if text is None:
-        return list(range(n))
+        return list(range(least, n))
     chosen: set[int] = set()
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()) or len(part) > 40:
             raise BadInput(f"{option} {text}: {part!r} is neither a number nor a range such as 10-19")
         lo, hi = int(first), int(last or first)
-        if hi >= n:
-            raise BadInput(f"{option} {text}: {part!r} is outside 0-{n - 1}")
+        if hi >= n or lo < least:
+            raise BadInput(f"{option} {text}: {part!r} is outside {least}-{n - 1}")
         if lo > hi:
             raise BadInput(f"{option} {text}: {part!r} runs backwards: {last}-{first}?")
         chosen.update(range(lo, hi + 1))

@@ -93,6 +93,12 @@ def _memories(kernel: Kernel, output: int) -> Iterator[Candidate]:
         "the output of the sample before: the operator did not run, or the answer is stale",
         lambda inputs: np.roll(kernel.run(list(inputs))[output], 1, axis=0),
     )
+    if out.shape and 1 < out.shape[0] < out.size:
+        yield Candidate(
+            "first-of-batch-everywhere",
+            "the first of the batch is computed for all of it: the input does not move on",
+            _of(kernel, output, lambda y: np.broadcast_to(y[:, :1], y.shape)),
+        )
     for name, value in (("zero", 0), ("least", -128)):
         yield Candidate(
             f"output-all-{name}",

@@ -14,7 +14,7 @@ import numpy as np
 
 from coverify.conformance.diagnosis.candidate import Array, Candidate, I64Array
 from coverify.conformance.diagnosis.candidates import candidates
-from coverify.conformance.diagnosis.errors import along_axes, histogram, patterns
+from coverify.conformance.diagnosis.errors import along_axes, elsewhere, histogram, patterns
 from coverify.conformance.diagnosis.steps import steps
 from coverify.report import Diagnosis, ErrorMap, Explanation
 from coverify.report.rows import MAX_PICTURE
@@ -114,7 +114,7 @@ def explained(local: Local) -> Diagnosis:
         steps=steps(local.kernel, [i[sample : sample + 1] for i in local.inputs], where),
         explained_by=exact,
         nearest=nearest,
-        patterns=patterns(axes),
+        patterns=(*patterns(axes), *elsewhere(local.got, differs)),
         histogram=histogram(local.got - local.expected),
         axes=axes,
         map=_map(differs),

@@ -90,7 +90,7 @@ class Suite:
         )  # after all the others: what an invocation leaves behind would show
         tally.n_bytes += sum(y.nbytes for one in (*got, again) for y in one.values())
         tally.flaky += not _same(again, got[0])
-        _count(reference, case, expected[case.model.outputs[0]], tally)
+        _count(reference, case, trace, tally)
         if not all(_same(one, {o: y[i] for o, y in expected.items()}) for i, one in enumerate(got)):
             self._differs(case, reference, got, tally)
 
@@ -115,8 +115,8 @@ def _same(a: Tensors, b: Tensors) -> bool:
     return a.keys() == b.keys() and all(np.array_equal(a[o], b[o]) for o in a)
 
 
-def _count(reference: Reference, case: Case, expected: NDArray[np.generic], tally: Tally) -> None:
-    """Count the variants that the case's inputs tell from the reference."""
+def _count(reference: Reference, case: Case, expected: Tensors, tally: Tally) -> None:
+    """Count the variants that the case's inputs tell from the reference, in whichever of its outputs."""
     kernel = reference.kernels[0]
     computed = case.model.inputs[0]
     inputs = []
@@ -125,9 +125,16 @@ def _count(reference: Reference, case: Case, expected: NDArray[np.generic], tall
             inputs.append(case.x.reshape(-1, *tensor.shape))
         elif tensor.data is not None:
             inputs.append(np.broadcast_to(tensor.data, (len(case.x), *tensor.shape)))
-    for candidate in candidates(kernel):
-        try:
-            differs = not np.array_equal(np.asarray(candidate.run(inputs)).reshape(expected.shape), expected)
-        except TflmError:
-            continue
-        tally.separated[candidate.name] = tally.separated.get(candidate.name, 0) + differs
+    shown: dict[str, bool] = {}
+    for number, output in enumerate(kernel.node.op.outputs):
+        right = expected[output]
+        for candidate in candidates(kernel, number):
+            if shown.get(candidate.name):
+                continue
+            try:
+                wrong = np.asarray(candidate.run(inputs)).reshape(right.shape)
+            except TflmError:
+                continue
+            shown[candidate.name] = not np.array_equal(wrong, right)
+    for name, differs in shown.items():
+        tally.separated[name] = tally.separated.get(name, 0) + differs
