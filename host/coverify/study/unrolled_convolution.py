@@ -25,7 +25,8 @@ def unrolled(
     """The matrix float64 [y, x] and the bias [y] of a CONV_2D.
 
     filters: [out, height, width, in]; shapes: [1, height, width, channels]; options: Conv2DOptions.
-    Raises ValueError (a shape or option that is not read, more than max_cells), Damaged.
+    Raises ValueError (a shape or option that is not read, or that does not fit the others; more than
+    max_cells), Damaged.
     """
     padding = options.integer(0, "<b")
     strides = options.integer(2, "<i"), options.integer(1, "<i")
@@ -34,6 +35,10 @@ def unrolled(
         raise ValueError("its shapes are not those of a convolution of one sample")
     if dilated or filters.shape[3] != x_shape[3] or y_shape[3] != len(filters):
         raise ValueError("dilations and groups are not read")
+    for k in (1, 2):
+        room = x_shape[k] if padding == _SAME else x_shape[k] - filters.shape[k] + 1
+        if y_shape[k] != max(0, -(-room // strides[k - 1])):
+            raise ValueError(f"its output is {y_shape[k]} where its input gives another number of rows or columns")
     if int(np.prod(x_shape)) * int(np.prod(y_shape)) > max_cells:
         raise ValueError(f"unrolled it has more than {max_cells} weights")
     before = [
