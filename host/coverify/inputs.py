@@ -75,7 +75,9 @@ def read_pixels(path: Path | str, n_input: int, codes: bool = False) -> Pixels:
         raise BadInput(f"{path}: there is no array x")
     if x.dtype != np.uint8 and not (codes and x.dtype == np.int8):
         taken = "pixel values, uint8" + (", or int8 codes (pixel − 128), are read" if codes else "")
-        raise BadInput(f"{path}: x is {x.dtype}; {taken if codes else 'a fixed-point network takes ' + taken}")
+        raise BadInput(
+            f"{path}: x is {x.dtype}; {taken if codes else 'a fixed-point network takes ' + taken}"
+        )
     if x.ndim < 2 or not len(x) or x[0].size != n_input:
         wanted = f"N x {n_input} pixels, N at least 1"
         raise BadInput(f"{path}: x is {' x '.join(map(str, x.shape))}, the network wants {wanted}")

@@ -156,6 +156,18 @@ def test_published_networks_of_several_widths_are_studied_as_they_are(tmp_path):
         assert row["robust"] + row["broken"] + row["open"] + row["wrong"] == 2
 
 
+def test_int8_codes_are_the_pixels_that_are_128_more(folder, done, tmp_path):
+    data = np.load(folder / "x.npz")
+    np.savez(tmp_path / "codes.npz", x=(data["x"].astype(int) - 128).astype(np.int8), y=data["y"])
+    again = coverify(
+        "study", "bits", folder / "float.npz", "--inputs", tmp_path / "codes.npz", "--eps", EPS, "--bits",
+        "3", "--jobs", 1, "--out", tmp_path / "run", "--json", "-",
+    )  # fmt: skip
+    kept = ("scheme", "right", "wrong", "robust", "broken")
+    first = [{k: row[k] for k in kept} for row in done.result["study"]["widths"] if row["bits"] == 3]
+    assert [{k: row[k] for k in kept} for row in again.result["study"]["widths"]] == first
+
+
 def test_a_study_without_any_counterexample_has_nothing_to_run_on_the_device(folder, tmp_path):
     done = coverify(
         "study", "bits", folder / "float.npz", "--inputs", folder / "x.npz", "--eps", 0, "--bits", "8",

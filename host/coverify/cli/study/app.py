@@ -33,7 +33,9 @@ ModelsArgument = Annotated[
         show_default=False,
     ),
 ]
-InputsOption = Annotated[Path, typer.Option("--inputs", help=".npz with x (uint8 pixels, or int8 codes: pixel − 128), labels y.")]
+InputsOption = Annotated[
+    Path, typer.Option("--inputs", help=".npz with x (uint8 pixels, or int8 codes: pixel − 128), labels y.")
+]
 BitsOption = Annotated[str, typer.Option("--bits", help="Widths of the quantized networks: 4-10, 4,6,8.")]
 SchemeOption = Annotated[
     str,
