@@ -28,10 +28,7 @@ from typing import Any
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [
-    str(ROOT / part)
-    for part in ("firmware_models", "firmware_models/networks", "host", "benchmarks", "tests")
-]
+sys.path += [str(ROOT / part) for part in ("firmware_models", "host", "benchmarks", "tests")]
 
 from figure_tables import low_bits as cardinality
 from figure_tables import repairs, studies
@@ -126,6 +123,7 @@ def _cardinality(build: Path) -> Record | None:
     path = build / "verbine-bench.jsonl"
     if not path.is_file() or not DATA.is_dir():
         return None
+    sys.path.append(str(ROOT / "firmware_models" / "networks"))
     import low_bits
 
     from fixed_point_networks import outputs

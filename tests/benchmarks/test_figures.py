@@ -1,4 +1,4 @@
-"""The pages' tables are those that their recorded results give, and a result's numbers are what stands in them."""
+"""The pages' tables are those of their recorded results, and hold what these results say."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from oracle import ROOT
 
-sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT / "firmware_models" / "networks")]
+sys.path.append(str(ROOT / "benchmarks"))
 
 import figures
 from figure_tables import low_bits, pages, repairs, studies
@@ -21,9 +21,10 @@ RECORDS = sorted((ROOT / "docs" / "figures").glob("*.json"))
 
 
 def in_pages() -> dict[str, str]:
-    return {
-        name: block for page in pages.PAGES for name, block in pages.blocks(page.read_text("utf-8")).items()
-    }
+    found: dict[str, str] = {}
+    for page in pages.PAGES:
+        found |= pages.blocks(page.read_text("utf-8"))
+    return found
 
 
 @pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
@@ -59,12 +60,8 @@ def test_open_queries_are_not_decided_and_times_are_means_of_all() -> None:
     def run(index: int, eps: int, verdict: str, cpu_s: float) -> Run:
         return Run("2 bit", "ab", index, eps, "bab", 10.0, verdict, True, cpu_s, 1.0, None, "")
 
-    runs = [
-        run(0, 1, "HOLDS", 1.0),
-        run(1, 1, "VIOLATED", 2.0),
-        run(2, 1, "UNKNOWN", 9.0),
-        run(0, 3, "HOLDS", 0.5),
-    ]
+    runs = [run(0, 1, "HOLDS", 1.0), run(1, 1, "VIOLATED", 2.0), run(2, 1, "UNKNOWN", 9.0)]
+    runs.append(run(0, 3, "HOLDS", 0.5))
     record = low_bits.record({"2 bit": runs}, {"2 bit": 0.875})
     assert low_bits.table(record).splitlines()[-1] == (
         "| 2 bit | 87.5 % | `bab` | 2 of 3, 4.00 s | 1 of 1, 0.50 s | – | 1 |"
