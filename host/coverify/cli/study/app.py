@@ -98,7 +98,7 @@ def bits_verb(
     journal, so that the same command goes on where it was ended. Exits with 0 when every query was decided,
     with 4 when one is open, with 1 when the device contradicts the reference.
 
-    Examples: coverify study bits digits_mlp_float.tflite --inputs digits_mlp.npz --eps 8 --index 0-19 --out run
+    Example: coverify study bits net_float.tflite --inputs test.npz --eps 8 --index 0-19 --out run
 
     coverify study bits net_q4.npz net_q8.npz --inputs test.npz --eps 1 --index 0-19 --out run
     """
