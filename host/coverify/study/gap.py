@@ -1,11 +1,14 @@
 """How far apart can the scores of two copies be? Splitting, then bisection on exact queries: both bounds.
 
+A group of few points is run as a whole instead.
+
 `at_least` is the gap of a pair that was run; `at_most` is proved for every pair of the groups. They meet
 unless a query was UNKNOWN. A HOLDS that is not proof-grade does not count.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,6 +28,8 @@ from tflm_int8.program.primitives import Program
 Decide = Callable[[Program, Robustness], Outcome]
 SAMPLES = 512
 """Points of a group that are run before anything is asked."""
+MAX_POINTS, MAX_VALUES = 1 << 18, 1 << 27
+"""Most points of a group that is run as a whole, and most values of wires that are computed for that."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +76,14 @@ def largest(
     now = _start(twins, parts, seed) if known is None else known
     best, point, most, queries, time_s = now.best, now.point, now.most, now.queries, now.time_s
     for number, group in enumerate(parts[now.done :], now.done + 1):
-        top, start = _bound(twins, group), time.monotonic()
+        start = time.monotonic()
+        if few(twins, group):
+            found, at = _greatest(twins, group, _all_points(group))
+            best, point = (found, at) if found > best else (best, point)
+            most, time_s = max(most, found), time_s + time.monotonic() - start
+            told(Progress(number, best, most, point, queries, time_s))
+            continue
+        top = _bound(twins, group)
         halved = _halved(twins, group, best, split_s)
         if halved is not None:
             top = min(top, halved.top)
@@ -100,6 +112,26 @@ def _start(twins: Twins, parts: Sequence[Group], seed: int) -> Progress:
     found = [_sampled(twins, group, rng) for group in parts]
     best, point = max(found, key=lambda one: one[0])
     return Progress(0, best, best, point)
+
+
+def few(twins: Twins, group: Group) -> bool:
+    """Has the group so few points that all are run?"""
+    n = math.prod(
+        int(b) - int(a) + 1
+        for lo, hi in ((group.lo, group.hi), (group.other_lo, group.other_hi))
+        for a, b in zip(lo, hi, strict=True)
+    )
+    return n <= MAX_POINTS and n * 2 * sum(twins.program.sizes()) <= MAX_VALUES
+
+
+def _all_points(group: Group) -> I64Array:
+    """Every [x, p] of the group, int64 [N, n]."""
+    lo = np.concatenate([group.lo, group.other_lo])
+    widths = np.concatenate([group.hi, group.other_hi]) - lo + 1
+    n = int(widths.prod())
+    strides = n // np.cumprod(widths)  # the last feature moves fastest
+    every: I64Array = lo + np.arange(n)[:, None] // strides % widths
+    return every
 
 
 def _halved(twins: Twins, group: Group, best: int, split_s: float) -> Split | None:
@@ -144,6 +176,11 @@ def _sampled(twins: Twins, group: Group, rng: np.random.Generator) -> tuple[int,
     n = len(query.lo)
     inside = rng.integers(query.lo, query.hi + 1, (SAMPLES, n))
     corners = np.where(rng.random((SAMPLES, n)) < 0.5, query.lo, query.hi)
-    points = np.concatenate([inside, corners])
-    found = np.concatenate([_gaps(twins, part) for part in Problem(twins.claim(0), query).batches(points)])
+    return _greatest(twins, group, np.concatenate([inside, corners]))
+
+
+def _greatest(twins: Twins, group: Group, points: I64Array) -> tuple[int, I64Array]:
+    """The largest gap of these points, and the point."""
+    problem = Problem(twins.claim(0), _query(twins, group))
+    found = np.concatenate([_gaps(twins, part) for part in problem.batches(points)])
     return int(found.max()), points[int(found.argmax())]
