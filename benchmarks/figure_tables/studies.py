@@ -100,10 +100,28 @@ def _robust(row: WidthRow) -> str:
 
 def fairness(found: Mapping[str, Any]) -> str:
     """The largest gap by width."""
-    head = ("network", "accuracy", "largest gap, codes", "real", "inputs flipped", "pair flips", "device")
+    head = (
+        "network",
+        "accuracy",
+        "largest gap, codes",
+        "real",
+        "inputs flipped",
+        "pair flips",
+        "certified boxes",
+        "device",
+    )
     rows = []
     for row in study_of(found).gaps:
         flips = f"{row.flipped} of {row.samples}", "yes" if row.pair_flips else "no"
         right = f"{100 * row.right / row.samples:.1f} %"
-        rows.append([f"{row.scheme} {row.bits}", right, *gap_text(row), *flips, row.on_device or "–"])
+        rows.append(
+            [
+                f"{row.scheme} {row.bits}",
+                right,
+                *gap_text(row),
+                *flips,
+                f"{row.certificates} of {row.boxes}",
+                row.on_device or "–",
+            ]
+        )
     return markdown(head, rows)

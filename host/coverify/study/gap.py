@@ -92,7 +92,7 @@ def largest(
         floor = best  # below it nothing is asked: a gap was seen, or a query was UNKNOWN
         while floor < top:
             middle = (floor + top) // 2
-            outcome = decide(twins.claim(middle), _query(twins, group))
+            outcome = decide(twins.claim(middle), query_of(group))
             queries, time_s = queries + 1, time_s + outcome.time_s
             if outcome.verdict is Verdict.VIOLATED and outcome.witness is not None:
                 best, point = _better(twins, outcome.witness.astype(np.int64), best, point)
@@ -144,7 +144,8 @@ def _halved(twins: Twins, group: Group, best: int, split_s: float) -> Split | No
         return None
 
 
-def _query(twins: Twins, group: Group) -> Robustness:
+def query_of(group: Group) -> Robustness:
+    """The box of a group as a query whose label is 0 (see Twins.claim)."""
     lo = np.concatenate([group.lo, group.other_lo])
     hi = np.concatenate([group.hi, group.other_hi])
     middle = ((lo + hi) // 2).astype(np.int16)
@@ -153,7 +154,7 @@ def _query(twins: Twins, group: Group) -> Robustness:
 
 def _bound(twins: Twins, group: Group) -> int:
     """What interval bounds say of the gap."""
-    query, program = _query(twins, group), twins.claim(0)
+    query, program = query_of(group), twins.claim(0)
     box = wire_bounds(program, query.lo, query.hi)[program.output]
     return max(0, int(box.hi[1:].max()))
 
@@ -172,7 +173,7 @@ def _gaps(twins: Twins, points: I64Array) -> I64Array:
 
 def _sampled(twins: Twins, group: Group, rng: np.random.Generator) -> tuple[int, I64Array]:
     """The best of some random points, among them corners."""
-    query = _query(twins, group)
+    query = query_of(group)
     n = len(query.lo)
     inside = rng.integers(query.lo, query.hi + 1, (SAMPLES, n))
     corners = np.where(rng.random((SAMPLES, n)) < 0.5, query.lo, query.hi)
@@ -181,6 +182,6 @@ def _sampled(twins: Twins, group: Group, rng: np.random.Generator) -> tuple[int,
 
 def _greatest(twins: Twins, group: Group, points: I64Array) -> tuple[int, I64Array]:
     """The largest gap of these points, and the point."""
-    problem = Problem(twins.claim(0), _query(twins, group))
+    problem = Problem(twins.claim(0), query_of(group))
     found = np.concatenate([_gaps(twins, part) for part in problem.batches(points)])
     return int(found.max()), points[int(found.argmax())]
