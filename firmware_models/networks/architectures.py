@@ -13,8 +13,8 @@ import tensorflow as tf
 class Network:
     """One architecture, its exact operators in order, and the least test accuracy it may have in TFLM.
 
-    data: "digits" (8x8 pixels, levels 0..16) or "mnist" (28x28, levels 0..255). with_float: the network before
-    quantization is kept too.
+    data: "digits" (8x8 pixels, levels 0..16) or "mnist" (28x28, levels 0..255). with_float: the network
+    before quantization is kept too.
     """
 
     name: str

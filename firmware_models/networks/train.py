@@ -2,9 +2,10 @@
 
 Trains each one (architectures.py, data.py, training.py), converts it with TensorFlow's own TFLite converter
 to full int8, runs it through TFLM's interpreter (measured.py), and writes NAME.tflite, NAME.md (card.py) and,
-for the digits, NAME.npz (the test split, quantized); for `digits_mlp` the float network too, NAME_float.tflite. Seeds, split and thread counts are fixed; README.md says
-how far that makes the files reproducible. Nothing is written for a network that holds another operator than
-the listed ones, whose codes are not MNIST's gray levels, or that is less accurate in TFLM than its floor.
+for the digits, NAME.npz (the test split, quantized); for `digits_mlp` the float network too,
+NAME_float.tflite. Seeds, split and thread counts are fixed; README.md says how far that makes the files
+reproducible. Nothing is written for a network that holds another operator than the listed ones, whose codes
+are not MNIST's gray levels, or that is less accurate in TFLM than its floor.
 Needs the extra `[train]`.
 """
 
