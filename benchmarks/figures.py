@@ -44,32 +44,24 @@ NETWORKS = {
     "transfer-mnist-64-32": "MNIST 784-64-32-10", "digits": "digits 64-16-10", "mnist": "MNIST 784-32-10",
     "qvip-100": "QVIP 784-100-10", "qvip-64": "QVIP 784-64-32-10", "diabetes": "diabetes 10-8-2",
 }  # fmt: skip
+LAYERS = {
+    "kws-3bit/op11": "keyword spotting, three bits, last layer",
+    "kws/op11": "keyword spotting as shipped, last layer",
+    "kws/op7": "keyword spotting as shipped, a convolution (op 7)",
+    "mnist_mlp-3bit/op2": "`mnist_mlp_64_32`, three bits, last layer",
+    "mnist_conv-3bit/op4": "`mnist_conv`, three bits, last layer",
+    "mnist_conv-3bit/op1": "`mnist_conv`, three bits, the second convolution",
+    "digits_cnn-3bit/op6": "`digits_cnn`, three bits, last layer",
+    "digits_cnn-3bit/op3": "`digits_cnn`, three bits, the second convolution",
+    "digits-q3/op1": "`digits_mlp_float` in TFLite's scheme, three bits, last layer",
+    "digits-q3/op0": "`digits_mlp_float` in TFLite's scheme, three bits, first layer",
+    "digits_mlp-3bit/op1": "`digits_mlp`, three bits, last layer",
+    "digits_mlp-3bit/op0": "`digits_mlp`, three bits, first layer",
+}
 PAIRS = {
-    "kws-3bit/op11-lattice": "keyword spotting, three bits, last layer",
-    "kws-3bit/op11-paper": "the same",
-    "kws-3bit/op11-lattice-1s": "the same, 1 s for a program, one ranking",
-    "kws/op11-lattice": "keyword spotting as shipped, last layer",
-    "kws/op11-paper": "the same",
-    "kws/op7-lattice": "the same, a convolution (op 7)",
-    "kws/op7-paper": "the same",
-    "mnist_mlp-3bit/op2-lattice": "`mnist_mlp_64_32`, three bits, last layer",
-    "mnist_mlp-3bit/op2-paper": "the same",
-    "mnist_conv-3bit/op4-lattice": "`mnist_conv`, three bits, last layer",
-    "mnist_conv-3bit/op4-paper": "the same",
-    "mnist_conv-3bit/op1-lattice": "the same, the second convolution",
-    "mnist_conv-3bit/op1-paper": "the same",
-    "digits_cnn-3bit/op6-lattice": "`digits_cnn`, three bits, last layer",
-    "digits_cnn-3bit/op6-paper": "the same",
-    "digits_cnn-3bit/op3-lattice": "the same, the second convolution",
-    "digits_cnn-3bit/op3-paper": "the same",
-    "digits-q3/op1-lattice": "`digits_mlp_float` in TFLite's scheme, three bits, last layer",
-    "digits-q3/op1-paper": "the same",
-    "digits-q3/op0-lattice": "the same, first layer",
-    "digits-q3/op0-paper": "the same",
-    "digits_mlp-3bit/op1-lattice": "`digits_mlp`, three bits, last layer",
-    "digits_mlp-3bit/op1-paper": "the same",
-    "digits_mlp-3bit/op0-lattice": "the same, first layer",
-    "digits_mlp-3bit/op0-paper": "the same",
+    f"{key}-{method}": said + (", 1 s for a program, one ranking" if method.endswith("1s") else "")
+    for key, said in LAYERS.items()
+    for method in ("lattice", "paper", "lattice-1s")
 }
 COUNTS = (1, 5, 10, 12, 16, 32)
 """Numbers of neurons that are columns."""
