@@ -70,7 +70,7 @@ class DeviceReset(LinkError):
 
 
 class StateLost(LinkError):
-    """The device has run another invocation than the one that was to be continued; begin again from a reset."""
+    """The device has run another invocation since the one that was to be continued; begin from a reset."""
 
 
 class DeviceRefused(CoverifyError):

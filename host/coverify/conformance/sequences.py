@@ -1,8 +1,8 @@
 """Compare a network that keeps state: sequences of successive invocations, each sequence from a reset on.
 
-A sequence that differs is run again after the one before it, so that what a reset leaves behind is the same both
-times: a device that does not reset is a MISMATCH then, and only one that has no rule is FLAKY. A sequence
-in which the device restarts, or in which the line brings an old request late, is begun again.
+A sequence that differs is run again after the one before it, so that what a reset leaves behind is the same
+both times: a device that does not reset is a MISMATCH then, and only one that follows no rule is FLAKY. A
+sequence in which the device restarts, or in which the line brings an old request late, is begun again.
 """
 
 from __future__ import annotations
@@ -81,9 +81,10 @@ class Sequences:
     def compare(self) -> None:
         """Every byte of every tensor comes home; `traced` keeps them."""
         for part in parts(len(self.samples), self.length):
+            expected = self._expected(part)
             got = self._survived(lambda part=part: self._traces(part))  # type: ignore[misc]
             self.traced += got
-            self._judge(part, self._expected(part), got, set())
+            self._judge(part, expected, got, set())
             self._tell(part)
 
     def _tell(self, part: range) -> None:
@@ -97,9 +98,7 @@ class Sequences:
     def _x(self, part: range) -> NDArray[np.int8]:
         return self.samples.x[part.start : part.stop]
 
-    def _judge(
-        self, part: range, expected: list[Tensors], got: list[Tensors], suspects: set[int]
-    ) -> None:
+    def _judge(self, part: range, expected: list[Tensors], got: list[Tensors], suspects: set[int]) -> None:
         """Add a sequence whose bytes came; suspects: samples of which a digest differed before."""
         second: list[Tensors] = []
 

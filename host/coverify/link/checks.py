@@ -30,7 +30,7 @@ def tensor_digest(data: bytes) -> bytes:
 
 
 def inputs_digest(inputs: Sequence[bytes], before: bytes | None = None) -> bytes:
-    """The digest of all inputs of an invocation, and of those `before` that it follows, as the device takes it."""
+    """The digest of all inputs of an invocation, and of those `before` it, as the device takes it."""
     each = b"".join(hashlib.sha256(data).digest() for data in inputs)
     return tensor_digest((before or b"") + each)
 
@@ -105,7 +105,7 @@ class GoOn:
 
 
 Given = VectorInput | InlineInput | SentInput
-"""An invocation's input, and the inputs digest of the invocation that it follows (None: the state is reset)."""
+"""An invocation's input, and the inputs digest of the one that it follows (None: the state is reset)."""
 CheckInput = Given | GoOn
 
 
@@ -139,7 +139,7 @@ class Check(Request[Checked]):
     given: CheckInput
 
     def payload(self) -> bytes:
-        """u32 id, u32 first, u32 n, u8 source, u8 zero, u8 follows, u8 0, what it follows, the source's bytes."""
+        """u32 id, u32 first, u32 n, u8 source, u8 zero, u8 follows, u8 0, before, the source's bytes."""
         given, before = self.given, self.given.before
         head = struct.pack(
             "<IIIBBBB",
