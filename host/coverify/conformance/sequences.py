@@ -19,6 +19,7 @@ from coverify.conformance.stepping import Digests, Stepper, Tensors
 from coverify.conformance.vectors import Samples
 from coverify.errors import DeviceReset, StateLost
 from coverify.link.checks import SentInput, inputs_digest
+from coverify.link.requests import TENSOR_DIGEST_SIZE
 from tflm_int8 import Reference
 from tflm_int8.kernels.memory import Remembering
 
@@ -130,7 +131,8 @@ class Sequences:
 
     def _digests(self, part: range) -> Iterator[Digests]:
         stepper = self.stepper
-        asked = [self.samples.request(i, stepper.max_payload) for i in part]
+        room = stepper.max_payload - TENSOR_DIGEST_SIZE  # beside what an invocation follows
+        asked = [self.samples.request(i, room) for i in part]
         if not any(isinstance(one, SentInput) for one in asked):
             yield from stepper.digests(zip(asked, self._x(part), strict=True), successive=True)
             return

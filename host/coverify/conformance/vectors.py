@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from coverify.link.checks import FOLLOWING_FIELDS, Given, InlineInput, SentInput, VectorInput
+from coverify.link.checks import CHECK_FIELDS, Given, InlineInput, SentInput, VectorInput
 
 CORNERS = 4
 _MASK = (1 << 64) - 1
@@ -35,7 +35,7 @@ class Samples:
         if i >= self.n_given:
             return VectorInput(self.seed, i - self.n_given, self.zero_point)
         data = self.x[i].tobytes()
-        return InlineInput(data) if FOLLOWING_FIELDS + len(data) <= max_payload else SentInput()
+        return InlineInput(data) if CHECK_FIELDS + len(data) <= max_payload else SentInput()
 
 
 def vectors(shape: tuple[int, ...], n: int, seed: int, zero_point: int) -> NDArray[np.int8]:

@@ -18,8 +18,6 @@ from coverify.link.requests import ANSWER_PREAMBLE, TENSOR_DIGEST_SIZE, Request
 
 #: a request's fields before its source's bytes
 CHECK_FIELDS = 16
-#: and those of one that follows another invocation
-FOLLOWING_FIELDS = CHECK_FIELDS + TENSOR_DIGEST_SIZE
 _ANSWER_FIELDS = 16 + TENSOR_DIGEST_SIZE
 _OPERATOR_FIELDS = 4
 
