@@ -4,8 +4,8 @@
 
 The device is the oracle here: TFLM as somebody built it (docs/tflm.md). What differs is kept as a folder with
 the model, its inputs, what the reference says and what came (build/fuzz), and the exit code is 1. What the
-profile or the device refuses is counted apart. The inputs of a model that keeps state are successive invocations;
-models of several inputs do not go over the link.
+profile or the device refuses is counted apart. The inputs of a model that keeps state are successive
+invocations; models of several inputs do not go over the link.
 """
 
 from __future__ import annotations
