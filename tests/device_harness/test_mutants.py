@@ -121,3 +121,18 @@ def test_the_steps_end_in_the_value_that_was_expected(workshop, tmp_path):
         )
         assert found[0].steps[-1].name == "clamped"
         assert found[0].steps[-1].value == found[0].expected
+
+
+def test_a_device_that_does_not_reset_is_a_mismatch_by_digests_too_the_same_each_time(workshop, tmp_path):
+    """Every sequence but the first differs, from its first invocation on."""
+    model, mutant = MODELS["state"], next(m for m in MUTANTS if m.variant == "state-not-reset")
+    x = samples(model)
+    with open_device("native:", firmware=workshop.build(mutant, tmp_path)) as device:
+        stepper = Stepper(device.client, model)
+        sequences = Sequences(
+            Comparison(model), Reference(model), stepper, Samples(x, len(x)), LENGTHS["state"]
+        )
+        sequences.compare_digests()
+    assert sequences.comparison.verdict == "MISMATCH"
+    first = sequences.comparison.mismatches[0]
+    assert (first.sample, first.repeated) == (LENGTHS["state"], True)
