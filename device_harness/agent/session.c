@@ -198,7 +198,8 @@ static enum cv_status on_invoke(struct cv_session *s, struct request q, struct c
 {
     if (q.n < 8 || q.p[4] > 1 || q.p[5] > 1 || q.p[6] != 0 || q.p[7] != 0 ||
         q.n != 8u + q.p[5] * CV_DIGEST_BYTES)
-        return cv_reply_refuse(r, CV_BAD_REQUEST, CV_NO_DETAIL, "INVOKE takes an id, a mode, what it follows");
+        return cv_reply_refuse(r, CV_BAD_REQUEST, CV_NO_DETAIL,
+                               "INVOKE takes an id, a mode, what it follows");
     const uint8_t *before = q.p[5] == 1 ? q.p + 8 : NULL;
     uint32_t id = cv_load_u32(q.p);
     bool again = s->invoked && id == s->invoke_id && s->stepped == (q.p[4] == 1);
@@ -355,8 +356,8 @@ static const struct cv_answer *find_answer(const struct cv_session *s, const str
 /* Refusals that changed nothing are not kept: sent again, the request may have become legal. */
 static bool is_kept(uint8_t type, enum cv_status status)
 {
-    bool changed_nothing = status == CV_BAD_REQUEST || status == CV_BAD_STATE || status == CV_RANGE ||
-                           status == CV_NOT_NEXT;
+    bool changed_nothing =
+        status == CV_BAD_REQUEST || status == CV_BAD_STATE || status == CV_RANGE || status == CV_NOT_NEXT;
     return type != CV_HELLO && type != CV_USAGE && !changed_nothing;
 }
 

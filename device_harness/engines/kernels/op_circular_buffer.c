@@ -85,10 +85,9 @@ enum cv_status k_circular_buffer_prepare(struct k_load *l, struct k_op *op)
         status = k_check_int8(l, op->output);
     if (status == CV_OK)
         status = check_shapes(l, in, out);
-    if (status == CV_OK &&
-        (k_scale(g, op->inputs[0]) < k_scale(g, op->output) ||
-         k_scale(g, op->inputs[0]) > k_scale(g, op->output) ||
-         k_zero_point(g, op->inputs[0]) != k_zero_point(g, op->output)))
+    if (status == CV_OK && (k_scale(g, op->inputs[0]) < k_scale(g, op->output) ||
+                            k_scale(g, op->inputs[0]) > k_scale(g, op->output) ||
+                            k_zero_point(g, op->inputs[0]) != k_zero_point(g, op->output)))
         status = k_refuse(l, CV_UNSUPPORTED, "the output is quantized differently from the input");
     if (status == CV_OK)
         status = check_period(l, op, out->dims[1]);

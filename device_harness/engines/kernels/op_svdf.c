@@ -54,7 +54,8 @@ static enum cv_status check_types(struct k_load *l, const struct k_op *op, struc
         status = k_check_int8(l, op->output);
     for (uint32_t i = FEATURES; status == CV_OK && i <= BIAS; i++)
         if (g->tensors[op->inputs[i]].constant == NULL)
-            status = k_refuse_tensor(l, CV_UNSUPPORTED, op->inputs[i], "the weights or the bias are computed");
+            status =
+                k_refuse_tensor(l, CV_UNSUPPORTED, op->inputs[i], "the weights or the bias are computed");
     if (status == CV_OK && g->tensors[op->inputs[BIAS]].type != K_INT32)
         status = k_refuse_tensor(l, CV_UNSUPPORTED, op->inputs[BIAS], "the bias is not INT32");
     return status;
@@ -93,7 +94,8 @@ static enum cv_status check_bias_scale(struct k_load *l, const struct k_op *op, 
     bool has_scale = bias->scales.n > 0 && bias->zero_points.n > 0;
     double difference = (has_scale ? (double)k_scale(l->graph, op->inputs[BIAS]) : 0.0) - product;
     if (!(difference < 1e-5 && difference > -1e-5))
-        return k_refuse_tensor(l, CV_UNSUPPORTED, op->inputs[BIAS], "has not the scale of state times weights");
+        return k_refuse_tensor(l, CV_UNSUPPORTED, op->inputs[BIAS],
+                               "has not the scale of state times weights");
     return CV_OK;
 }
 
@@ -111,7 +113,8 @@ static enum cv_status prepare_scales(struct k_load *l, const struct k_op *op, st
     if (status == CV_OK)
         status = k_quantize_multiplier(l, feature, &p->feature_multiplier, &p->feature_shift);
     if (status == CV_OK)
-        status = k_quantize_multiplier(l, s_s * s_t / (double)k_scale(g, op->output), &p->multiplier, &p->shift);
+        status =
+            k_quantize_multiplier(l, s_s * s_t / (double)k_scale(g, op->output), &p->multiplier, &p->shift);
     return status;
 }
 
