@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from flatbuffers import flexbuffers
 
 from model_builder import Builder
 
@@ -108,6 +109,8 @@ PARTS = """for (uint32_t i = 0; i < op->n_outputs; i++) {
             memcpy(k_write(g, op->outputs[i]) + row * n, from, n);"""
 SIDES = """? k_requantize(value, p->above.multiplier, p->above.shift)
                          : k_requantize(value * (alpha - p->z_alpha), p->below.multiplier, p->below.shift);"""
+PUSHED = "!push_feature(p, f, x, state + f * row_bytes)"
+ADDED = "!add_over_time(p, f, state + f * row_bytes, &total)"
 MUTANTS += tuple(Mutant(*words, net="images") for words in (
     ("other-extreme", "MINIMUM", "op_maximum.c",
      "return prepare(l, op, false);", "return prepare(l, op, true);"),
@@ -190,6 +193,30 @@ MUTANTS += (
     Mutant("joined-along-axis-2", "CONCATENATION", "op_concatenation.c", "d < axis; d++)\n        *rows",
            "d + 1 < axis; d++)\n        *rows"),
 )  # fmt: skip
+MUTANTS += tuple(Mutant(*words, net="state") for words in (
+    ("state-not-reset", "SVDF", "kernels.c", "(void)why;\n    k_state_reset(&graph);", "(void)why;"),
+    ("state-starts-at-code-0", "SVDF", "state.c", "int32_t zero = t->type == K_INT8",
+     "int32_t zero = t->type == K_FLOAT32"),
+    ("state-shifted-backwards", "SVDF", "op_svdf.c",
+     "memmove(row, row + width, (p->n_memory - 1u) * width);\n    row += (p->n_memory - 1u) * width;",
+     "memmove(row + width, row, (p->n_memory - 1u) * width);"),
+    ("state-lost", "SVDF", "op_svdf.c", "memmove(row, row + width, (p->n_memory - 1u) * width);", ""),
+    ("state-updated-twice", "SVDF", "op_svdf.c", f"if ({PUSHED} ||", f"if ({PUSHED} || {PUSHED} ||"),
+    ("state-updated-late", "SVDF", "op_svdf.c",
+     f"({PUSHED} ||\n            {ADDED})", f"({ADDED} || {PUSHED})"),
+    ("state-zero-point-missing", "SVDF", "op_svdf.c",
+     "(element(row, j, p->wide) - p->z_s)", "element(row, j, p->wide)"),
+    ("filters-interleaved", "SVDF", "op_svdf.c",
+     "for (uint32_t f = unit * p->rank; f < (unit + 1u) * p->rank; f++)",
+     "for (uint32_t f = unit; f < p->n_filters; f += p->n_filters / p->rank)"),
+    ("state-overwritten-by-tensor-13", "SVDF", "state.c",
+     "t->first = -1;\n    t->last = K_FOREVER;", "t->first = -1;\n    t->last = (int32_t)l->op;"),
+    ("state-shifted-backwards", "CUSTOM:CIRCULAR_BUFFER", "op_circular_buffer.c",
+     "memmove(y, y + p->slot, p->kept);\n    memcpy(y + p->kept,",
+     "memmove(y + p->slot, y, p->kept);\n    memcpy(y,"),
+    ("state-not-reset", "CUSTOM:CIRCULAR_BUFFER", "kernels.c", "(void)why;\n    k_state_reset(&graph);",
+     "(void)why;"),
+))  # fmt: skip
 
 
 def mutated(mutant: Mutant, folder: Path) -> Path:
@@ -347,4 +374,28 @@ def branches() -> bytes:
     return b.finish(b.softmax(f))
 
 
-NETS = {"branches": branches, "images": images, "layers": layers}
+def state() -> bytes:
+    """Three slots of the last inputs, on which an SVDF of int16 state works, then one of int8 state."""
+    rng = np.random.default_rng(21)
+    b = Builder()
+    x = b.input((1, 1, 1, 6), 0.05, -5)
+    kept = b.variable((1, 3, 1, 6), 0.05, -5)
+    options = bytes(flexbuffers.Dumps({"cycles_max": 1}))
+    y = b.reshape(b.op("CUSTOM:CIRCULAR_BUFFER", [x], kept, custom=options), (1, 18))
+    for n_in, units, rank, memory, dtype, zero in ((18, 5, 2, 4, "int16", 0), (5, 4, 1, 3, "int8", -9)):
+        n, limit, spread = units * rank, *((9000, 9000.0) if dtype == "int16" else (100, 30.0))
+        features = b.constant(rng.integers(-127, 128, (n, n_in)), 0.01, 0)
+        state_scale = float(np.float32(b.tensors[y].scales[0] * 0.01 * 74 * 70 * np.sqrt(n_in) / spread))
+        t_scale = float(np.float32(0.7 / limit))
+        data = rng.integers(-limit, limit + 1, (n, memory)).astype(dtype)
+        times = b.tensor((n, memory), dtype, [t_scale], [0], data=data)
+        total = spread * limit / 2 * np.sqrt(rank * memory)
+        biases = (rng.normal(0, 0.4, units) * total).astype(np.int32)
+        bias = b.tensor((units,), "int32", [state_scale * t_scale], [0], data=biases)
+        remembered = b.variable((1, n * memory), state_scale, zero, dtype)
+        out = b.activation((1, units), float(np.float32(state_scale * t_scale * total / 45)), 11)
+        y = b.op("SVDF", [y, features, times, bias, remembered], out, 6, Rank=rank)
+    return b.finish(y)
+
+
+NETS = {"branches": branches, "images": images, "layers": layers, "state": state}

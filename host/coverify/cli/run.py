@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -118,9 +118,12 @@ def _run_on(
         with progress_bar(output) as progress:
             bar = Bar(progress, "samples")
             rows: list[Mapping[int, NDArray[Any]]] = []
-            for i, one in enumerate(x):
-                rows.append(stepper.trace(one) if trace else {last: stepper.run(one)})
-                bar(i + 1, len(x))
+            ran: Iterator[Mapping[int, NDArray[Any]]] = (
+                stepper.traces(x) if trace else ({last: y} for y in stepper.runs(x))
+            )
+            for row in ran:
+                rows.append(row)
+                bar(len(rows), len(x))
         arrays = {t: np.stack([row[t] for row in rows]) for t in (rows[0] if rows else {})}
         return arrays, device_row(device), None
 
