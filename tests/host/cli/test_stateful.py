@@ -8,6 +8,7 @@ import pytest
 
 from command import coverify
 from model_builder import Builder
+from mutants import state
 from oracle import NETWORKS, Tflm
 
 
@@ -63,6 +64,17 @@ def test_conform_compares_sequences_of_invocations_on_a_device(network, inputs, 
     assert (done.code, done.result["verdict"], done.result["samples"]) == (0, "MATCH", 40), done
     assert any("more than 9 invocations without a reset" in gap for gap in done.result["not_covered"])
     assert done.result["oracle"]["name"] == "tflite-micro"
+
+
+def test_what_to_try_next_is_found_on_the_sequence_up_to_the_first_difference(tmp_path):
+    (tmp_path / "state.tflite").write_bytes(state())
+    asked = ("conform", tmp_path / "state.tflite", "--device", "native:", "--profile", "tflm-single-rounding")
+    done = coverify(*asked, "--vectors", 24, "--sequence", 8, "--json", "-")
+    assert (done.code, done.result["verdict"]) == (1, "MISMATCH"), done
+    first = done.result["mismatches"][0]["sample"]
+    assert first % 8, "the state is not what it begins as"
+    assert f"(invocation {first % 8 + 1} after a reset)" in done.result["message"]
+    assert "that of --profile tflm" in done.result["message"]
 
 
 def test_a_sequence_that_the_state_outlasts_is_said(network):
