@@ -10,7 +10,7 @@ DEMO   := build/demo
 C_SOURCES = $(shell find device_harness tests/device_harness -name '*.[ch]')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup oracles tools demo test check format fuzz counts bench networks clean
+.PHONY: help setup oracles tools demo test check format fuzz counts figures bench networks clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -68,8 +68,11 @@ fuzz: setup ## The long form of the differential tests (COVERIFY_FUZZ_CASES=…,
 counts: setup ## Hold every operator equal to TFLM on random models and record on how many (COVERIFY_FUZZ_CASES=…)
 	@$(BIN)/python tests/fuzz/counts.py --cases $${COVERIFY_FUZZ_CASES:-400}
 
+figures: setup ## Every table and figure of the studies, repair and the cardinality engine again (hours; it goes on)
+	@$(BIN)/python benchmarks/figures.py
+
 bench: setup ## Benchmarks, as ratios against a peer in the same run
-	@set -e; for f in benchmarks/*.py; do echo "== $$f"; $(BIN)/python $$f; done
+	@set -e; for f in $(filter-out benchmarks/figures.py,$(wildcard benchmarks/*.py)); do echo "== $$f"; $(BIN)/python $$f; done
 
 networks: ## Train and convert the networks of firmware_models/networks again (needs 2 GB for TensorFlow)
 	@device_harness/tools.sh venv "$(PYTHON)" build/train-venv

@@ -7,7 +7,8 @@ the first images that a network gets right, at radii of 1, 3 and 5 gray levels. 
 equal to an independent integer model on all 10,000 images. Engines run one after
 another in child processes with hard limits; every counterexample is replayed, every certificate checked,
 and a contradiction between proof-grade answers ends the run with an error. Times are of the processor, the
-limit is of the wall clock. Skipped, with a word, where ../shared/data is absent.
+limit is of the wall clock. The figure, decided and mean time for each radius and engine, is verbine.svg.
+Skipped, with a word, where ../shared/data is absent.
 
 The paper's form: --images 20 --limit 300
 """
@@ -22,7 +23,6 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import argparse
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +35,7 @@ sys.path[:0] = [
 ]
 
 import low_bits
+from figure_tables import low_bits as figure
 from side_by_side.queries import DATA, Inputs, Subject, asked
 from side_by_side.runs import Contradiction, Run, Store
 from side_by_side.tables import by_radius, summary
@@ -76,31 +77,6 @@ def subject(bits: int, folder: Path, x: np.ndarray, y: np.ndarray) -> Subject:
     return Subject(f"{bits} bit", network, inputs, lambda _: RADII)
 
 
-def plot(path: Path, engines: list[str], by_network: dict[str, list[Run]]) -> bool:
-    """For each radius: queries decided, and mean processor time (open ones included), against bits.
-
-    False where matplotlib is not installed.
-    """
-    if find_spec("matplotlib") is None:
-        return False
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(4 * len(RADII), 6), layout="constrained")
-    panels = figure.subplots(2, len(RADII), sharex=True, squeeze=False)
-    for column, eps in enumerate(RADII):
-        for engine in engines:
-            cells = [[r for r in runs if (r.engine, r.eps) == (engine, eps)] for runs in by_network.values()]
-            decided = [sum(r.verdict != "UNKNOWN" for r in own) for own in cells]
-            panels[0, column].plot(list(by_network), decided, marker="o", label=engine)
-            times = [max(1e-3, float(np.mean([r.cpu_s for r in own]))) for own in cells]
-            panels[1, column].plot(list(by_network), times, marker="o", label=engine)
-        panels[0, column].set(title=f"radius {eps}", ylabel="decided")
-        panels[1, column].set(ylabel="mean processor time, s", yscale="log")
-    panels[0, 0].legend(fontsize="small")
-    figure.savefig(path, dpi=120)
-    return True
-
-
 def main() -> int:
     """Measure, print the tables, draw; 1 where answers contradict each other, or evidence does not hold."""
     options = parser().parse_args()
@@ -110,6 +86,7 @@ def main() -> int:
     x, y = low_bits.mnist(DATA / "mnist")
     store, console = Store(options.out / "verbine-bench.jsonl", options.resume), Console(width=120)
     by_network: dict[str, list[Run]] = {}
+    accuracy: dict[str, float] = {}
     try:
         engines = usable(options.engines.split(","))
         for bits in map(int, options.bits.split(",")):
@@ -117,12 +94,14 @@ def main() -> int:
             queries = asked(network, options.images, None, 1)
             runs = compare(queries, engines, options.limit, store, Console(stderr=True))
             by_network[network.name] = runs
+            accuracy[network.name] = float((network.classes(network.inputs.x) == network.inputs.y).mean())
             console.print(summary(network.name, engines, runs), by_radius(network.name, engines, runs))
     except (BadQuery, Contradiction, Rejected, EngineFault) as error:
         print(f"verbine.py: {error}", file=sys.stderr)
         return 1
-    if not plot(options.out / "verbine.png", engines, by_network):
-        print("no plot: matplotlib is not installed (pip install 'coverify[bench]')", file=sys.stderr)
+    found = figure.record(by_network, accuracy)
+    print(figure.table(found))
+    (options.out / "verbine.svg").write_text(figure.svg(found), "utf-8")
     return 0
 
 

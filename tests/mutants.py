@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from flatbuffers import flexbuffers
 
 from model_builder import Builder
 
@@ -108,6 +109,8 @@ PARTS = """for (uint32_t i = 0; i < op->n_outputs; i++) {
             memcpy(k_write(g, op->outputs[i]) + row * n, from, n);"""
 SIDES = """? k_requantize(value, p->above.multiplier, p->above.shift)
                          : k_requantize(value * (alpha - p->z_alpha), p->below.multiplier, p->below.shift);"""
+PUSHED = "!push_feature(p, f, x, state + f * row_bytes)"
+ADDED = "!add_over_time(p, f, state + f * row_bytes, &total)"
 MUTANTS += tuple(Mutant(*words, net="images") for words in (
     ("other-extreme", "MINIMUM", "op_maximum.c",
      "return prepare(l, op, false);", "return prepare(l, op, true);"),
@@ -135,6 +138,84 @@ MUTANTS += tuple(Mutant(*words, net="images") for words in (
      "(x[i] - z_in)", "(x[i] - 0 * z_in)"),
     ("per-tensor-scale-first", "TRANSPOSE_CONV", "op_transpose_conv.c", SCALED,
      "k_requantize(acc, p->channels[0].multiplier, p->channels[0].shift)"),
+))  # fmt: skip
+
+
+BRANCHES = (
+    ("stride-of-height", "CONV_2D", "op_conv_2d.c", "k_axis_position(&p->x, at_x, fx)",
+     "(at_x * p->y.stride - p->x.before + fx * p->x.dilation)"),
+    ("image-last-column-outside", "CONV_2D", "op_conv_2d.c", "if (x >= 0 && x < p->x.in)",
+     "if (x >= 0 && x < p->x.in - 1)"),
+    ("column-end-not-checked", "CONV_2D", "op_conv_2d.c", "if (x >= 0 && x < p->x.in)",
+     "if (x >= 0 && (x < p->x.in || y + 1 < p->y.in))"),
+    ("scale-modulo-4", "CONV_2D", "convolution.c", SCALED,
+     "k_requantize(acc, p->channels[c % 4].multiplier, p->channels[c % 4].shift)"),
+    ("bias-missing-last-channel", "CONV_2D", "convolution.c", ACCUMULATE,
+     ACCUMULATE.replace("ch->bias", "(c + 1 < p->out_depth ? ch->bias : 0)")),
+    ("clamp-before-and-after-zero-point", "CONV_2D", "convolution.c",
+     "k_clamp(scaled, p->limits.lo, p->limits.hi)",
+     "k_clamp(k_clamp(scaled - p->z_out, p->limits.lo, p->limits.hi) + p->z_out, -128, 127)"),
+    ("multiplier-in-16-bits", "CONV_2D", "channels.c",
+     "        if (status == CV_OK)\n            status = check_accumulator",
+     "        all[c].multiplier = (all[c].multiplier + 0x8000) & ~0xFFFF;\n"
+     "        if (status == CV_OK)\n            status = check_accumulator"),
+    ("groups-interleaved", "DEPTHWISE_CONV_2D", "op_depthwise_conv_2d.c", "channel / p->filters_per_group",
+     "channel % p->in_depth"),
+    ("first-of-batch-everywhere", "FULLY_CONNECTED", "op_fully_connected.c", "x += p->n_in)", "x += 0)"),
+    ("last-element-not-summed", "SOFTMAX", "op_softmax.c",
+     "for (uint32_t i = 0; i < p->depth; i++)\n        if (x[i] - max >= p->diff_min)\n            sum",
+     "for (uint32_t i = 0; i + 1 < p->depth; i++)\n        if (x[i] - max >= p->diff_min)\n            sum"),
+    ("slope-ignored", "LEAKY_RELU", "op_leaky_relu.c", "x < z_in ? &below : &above",
+     "x < z_in ? &above : &above"),
+    ("operands-exchanged", "SUB", "sum.c", "scaled(&p->a, a) + p->sign * scaled(&p->b, b)",
+     "p->sign * scaled(&p->a, a) + scaled(&p->b, b)"),
+    ("zero-point-of-input-1-sign", "MUL", "op_mul.c", "(b[at.offset[1]] - p->z_b)",
+     "(b[at.offset[1]] + p->z_b)"),
+    ("begin-off-by-plus-1-axis-1", "SLICE", "op_slice.c", "copy->start[0] += (int32_t)begin",
+     "copy->start[0] += ((int32_t)begin + (i == 1))"),
+    ("direction-ignored-axis-1", "STRIDED_SLICE", "op_strided_slice.c",
+     "struct slice s = {first, n, stride};",
+     "struct slice s = {stride < 0 ? first + (n - 1) * stride : first, n, stride < 0 ? -stride : stride};"),
+)  # fmt: skip
+MUTANTS += tuple(Mutant(*words, net="branches") for words in BRANCHES)
+MUTANTS += (
+    Mutant("sums-saturate-int16", "FULLY_CONNECTED", "op_fully_connected.c",
+           "acc += (w[i] - z_w) * (x[i] - z_in);",
+           "{ acc += (w[i] - z_w) * (x[i] - z_in);"
+           " acc = acc > 32767 ? 32767 : acc < -32768 ? -32768 : acc; }"),
+    Mutant("average-counts-columns-outside", "AVERAGE_POOL_2D", "op_average_pool_2d.c",
+           "return rounded_mean(sum, n);",
+           "return rounded_mean(sum, (k_pool_end(&p->y, at_y) - k_pool_begin(&p->y, at_y)) * p->x.filter);"),
+    Mutant("division-first-cut", "MEAN", "op_mean.c",
+           "int32_t acc = sum(p, x + at.offset[0]) - p->zero_sum;",
+           "int32_t n = (int32_t)k_grid_size(&p->reduced);"
+           " int32_t acc = (sum(p, x + at.offset[0]) - p->zero_sum) / n * n;"),
+    Mutant("joined-along-axis-2", "CONCATENATION", "op_concatenation.c", "d < axis; d++)\n        *rows",
+           "d + 1 < axis; d++)\n        *rows"),
+)  # fmt: skip
+MUTANTS += tuple(Mutant(*words, net="state") for words in (
+    ("state-not-reset", "SVDF", "kernels.c", "(void)why;\n    k_state_reset(&graph);", "(void)why;"),
+    ("state-starts-at-code-0", "SVDF", "state.c", "int32_t zero = t->type == K_INT8",
+     "int32_t zero = t->type == K_FLOAT32"),
+    ("state-shifted-backwards", "SVDF", "op_svdf.c",
+     "memmove(row, row + width, (p->n_memory - 1u) * width);\n    row += (p->n_memory - 1u) * width;",
+     "memmove(row + width, row, (p->n_memory - 1u) * width);"),
+    ("state-lost", "SVDF", "op_svdf.c", "memmove(row, row + width, (p->n_memory - 1u) * width);", ""),
+    ("state-updated-twice", "SVDF", "op_svdf.c", f"if ({PUSHED} ||", f"if ({PUSHED} || {PUSHED} ||"),
+    ("state-updated-late", "SVDF", "op_svdf.c",
+     f"({PUSHED} ||\n            {ADDED})", f"({ADDED} || {PUSHED})"),
+    ("state-zero-point-missing", "SVDF", "op_svdf.c",
+     "(element(row, j, p->wide) - p->z_s)", "element(row, j, p->wide)"),
+    ("filters-interleaved", "SVDF", "op_svdf.c",
+     "for (uint32_t f = unit * p->rank; f < (unit + 1u) * p->rank; f++)",
+     "for (uint32_t f = unit; f < p->n_filters; f += p->n_filters / p->rank)"),
+    ("state-overwritten-by-tensor-13", "SVDF", "state.c",
+     "t->first = -1;\n    t->last = K_FOREVER;", "t->first = -1;\n    t->last = (int32_t)l->op;"),
+    ("state-shifted-backwards", "CUSTOM:CIRCULAR_BUFFER", "op_circular_buffer.c",
+     "memmove(y, y + p->slot, p->kept);\n    memcpy(y + p->kept,",
+     "memmove(y + p->slot, y, p->kept);\n    memcpy(y,"),
+    ("state-not-reset", "CUSTOM:CIRCULAR_BUFFER", "kernels.c", "(void)why;\n    k_state_reset(&graph);",
+     "(void)why;"),
 ))  # fmt: skip
 
 
@@ -249,4 +330,72 @@ def images() -> bytes:
     return b.finish(b.op("TRANSPOSE_CONV", operands, y, 49, Padding=0, StrideH=2, StrideW=3))
 
 
-NETS = {"layers": layers, "images": images}
+def branches() -> bytes:
+    """Dilations, unequal strides, a depth multiplier, functions, differences, slices of a 9 x 8 image."""
+    rng = np.random.default_rng(11)
+    b = Builder()
+
+    def filters(*shape: int) -> np.ndarray:
+        return rng.integers(-127, 128, shape)
+
+    def biases(n: int) -> np.ndarray:
+        return rng.integers(-3000, 3000, n)
+
+    x = b.input((1, 9, 8, 4), 0.05, -9)
+    c = b.conv(
+        x,
+        filters(10, 3, 3, 4),
+        biases(10),
+        rng.uniform(0.001, 0.02, 10),
+        0.12,
+        -20,
+        (1, 1),
+        (2, 1),
+        activation=3,
+    )
+    d = b.depthwise(
+        c, filters(1, 3, 2, 20), biases(20), rng.uniform(0.002, 0.02, 20), 0.13, 11, dilation=(1, 2)
+    )
+    c = b.conv(d, filters(6, 3, 3, 20), biases(6), rng.uniform(0.001, 0.01, 6), 0.12, 5, (2, 1))
+    shape = b.tensors[c].shape
+    assert shape == (1, 5, 8, 6)
+    leaky = b.op("LEAKY_RELU", [c], b.activation(shape, 0.1, -3), 75, Alpha=0.3)
+    swish = b.op("HARD_SWISH", [leaky], b.activation(shape, 0.08, 4))
+    s = b.op("SUB", [swish, leaky], b.activation(shape, 0.2, 4), 28)
+    factor = b.constant(rng.integers(-128, 128, (8, 6)), 0.02, -7)
+    m = b.op("MUL", [s, factor], b.activation(shape, 0.15, 9), 21, FusedActivationFunction=1)
+    q = b.op("QUANTIZE", [m], b.activation(shape, 0.11, -30), 89)
+    r = b.op("RELU", [q], b.activation(shape, 0.1, -25))
+    part = b.op("SLICE", [r, b.integers([0, 0, 2, 1]), b.integers([1, 4, 5, 4])], b.like(r, (1, 4, 5, 4)), 48)
+    ends = [b.integers(v) for v in ([0, 3, 0, 0], [1, -5, 5, 4], [1, -1, 2, 1])]
+    turned = b.op("STRIDED_SLICE", [part, *ends], b.like(r, (1, 4, 3, 4)), 32)
+    pair = b.op("PACK", [turned, turned], b.like(r, (1, 4, 2, 3, 4)), 59, ValuesCount=2, Axis=2)
+    f = b.fully_connected(b.reshape(pair, (4, 24)), filters(6, 24), biases(6), 0.01, 0.05, 3, w_zero_point=-7)
+    return b.finish(b.softmax(f))
+
+
+def state() -> bytes:
+    """Three slots of the last inputs, on which an SVDF of int16 state works, then one of int8 state."""
+    rng = np.random.default_rng(21)
+    b = Builder()
+    x = b.input((1, 1, 1, 6), 0.05, -5)
+    kept = b.variable((1, 3, 1, 6), 0.05, -5)
+    options = bytes(flexbuffers.Dumps({"cycles_max": 1}))
+    y = b.reshape(b.op("CUSTOM:CIRCULAR_BUFFER", [x], kept, custom=options), (1, 18))
+    for n_in, units, rank, memory, dtype, zero in ((18, 5, 2, 4, "int16", 0), (5, 4, 1, 3, "int8", -9)):
+        n, limit, spread = units * rank, *((9000, 9000.0) if dtype == "int16" else (100, 30.0))
+        features = b.constant(rng.integers(-127, 128, (n, n_in)), 0.01, 0)
+        state_scale = float(np.float32(b.tensors[y].scales[0] * 0.01 * 74 * 70 * np.sqrt(n_in) / spread))
+        t_scale = float(np.float32(0.7 / limit))
+        data = rng.integers(-limit, limit + 1, (n, memory)).astype(dtype)
+        times = b.tensor((n, memory), dtype, [t_scale], [0], data=data)
+        total = spread * limit / 2 * np.sqrt(rank * memory)
+        biases = (rng.normal(0, 0.4, units) * total).astype(np.int32)
+        bias = b.tensor((units,), "int32", [state_scale * t_scale], [0], data=biases)
+        remembered = b.variable((1, n * memory), state_scale, zero, dtype)
+        out = b.activation((1, units), float(np.float32(state_scale * t_scale * total / 45)), 11)
+        y = b.op("SVDF", [y, features, times, bias, remembered], out, 6, Rank=rank)
+    return b.finish(y)
+
+
+NETS = {"branches": branches, "images": images, "layers": layers, "state": state}

@@ -1,7 +1,7 @@
 /* CHECK: inputs, the operators, and a digest of each output right after its operator. See protocol.h.
  *
- * All is in one request, so that several may be under way and come in any order: each means the same whatever
- * was done before it.
+ * All is in one request, so that several may be under way: each means the same whatever was done before it, or
+ * names the invocation that it follows and is refused after any other.
  */
 #include "check.h"
 
@@ -16,7 +16,7 @@
 #define VECTOR_BYTES 12u
 #define FACTS (16u + CV_DIGEST_BYTES) /* bytes of an answer before the operators' */
 
-enum source { SOURCE_SENT = 0, SOURCE_VECTOR = 1, SOURCE_INLINE = 2 };
+enum source { SOURCE_SENT = 0, SOURCE_VECTOR = 1, SOURCE_INLINE = 2, SOURCE_GOES_ON = 3 };
 
 struct check {
     uint32_t id;
@@ -24,7 +24,8 @@ struct check {
     uint32_t n;
     uint8_t source;
     uint8_t zero;
-    const uint8_t *rest; /* a vector's seed and number, or the inputs' bytes */
+    const uint8_t *before; /* what it follows; NULL: a reset */
+    const uint8_t *rest;   /* a vector's seed and number, or the inputs' bytes */
     uint32_t n_rest;
 };
 
@@ -44,21 +45,24 @@ static bool rest_is_right(const struct cv_session *s, const struct check *c)
     case SOURCE_SENT: return c->n_rest == 0;
     case SOURCE_VECTOR: return c->n_rest == VECTOR_BYTES;
     case SOURCE_INLINE: return c->n_rest == input_bytes(s);
+    case SOURCE_GOES_ON: return c->n_rest == 0 && c->before == NULL;
     default: return false;
     }
 }
 
 static bool parse(const struct cv_session *s, const uint8_t *p, uint32_t n, struct check *c)
 {
-    if (n < HEADER || cv_load_u16(p + 14) != 0)
+    if (n < HEADER || p[14] > 1 || p[15] != 0 || n < HEADER + p[14] * CV_DIGEST_BYTES)
         return false;
+    uint32_t n_head = HEADER + p[14] * CV_DIGEST_BYTES;
     c->id = cv_load_u32(p);
     c->first = cv_load_u32(p + 4);
     c->n = cv_load_u32(p + 8);
     c->source = p[12];
     c->zero = p[13];
-    c->rest = p + HEADER;
-    c->n_rest = n - HEADER;
+    c->before = p[14] == 1 ? p + HEADER : NULL;
+    c->rest = p + n_head;
+    c->n_rest = n - n_head;
     return rest_is_right(s, c);
 }
 
@@ -131,6 +135,21 @@ static enum cv_status run(struct cv_session *s, const struct check *c, struct cv
     return CV_OK;
 }
 
+/* Leaves the invocation where its inputs are given and nothing is run, or where it goes on. */
+static enum cv_status begin(struct cv_session *s, const struct check *c, struct cv_reply *r)
+{
+    bool under_way = s->state == CV_STEPPING && s->stepped && c->id == s->invoke_id && c->first == s->next_op;
+    if (c->source == SOURCE_GOES_ON)
+        return under_way ? CV_OK
+                         : cv_reply_refuse(r, CV_NOT_NEXT, CV_NO_DETAIL, "no such invocation goes on there");
+    if (!cv_invocation_is_next(s, c->before))
+        return cv_reply_refuse(r, CV_NOT_NEXT, CV_NO_DETAIL, "another invocation was run last");
+    if (c->source == SOURCE_SENT && (s->state != CV_READY || !cv_invocation_has_inputs(s)))
+        return cv_reply_refuse(r, CV_BAD_STATE, CV_NO_DETAIL, "an input is not complete");
+    give_inputs(s, c);
+    return cv_invocation_begin(s, c->id, true, c->before, r);
+}
+
 enum cv_status cv_check(struct cv_session *s, const uint8_t *p, uint32_t n, struct cv_reply *r)
 {
     struct check c;
@@ -141,9 +160,6 @@ enum cv_status cv_check(struct cv_session *s, const uint8_t *p, uint32_t n, stru
     uint32_t most = fitting(s, &c, cv_reply_room(r));
     if (most < c.n)
         return cv_reply_refuse(r, CV_RANGE, most, "more digests than an answer holds");
-    if (c.source == SOURCE_SENT && (s->state != CV_READY || !cv_invocation_has_inputs(s)))
-        return cv_reply_refuse(r, CV_BAD_STATE, CV_NO_DETAIL, "an input is not complete");
-    give_inputs(s, &c);
-    cv_invocation_begin(s, c.id, true);
-    return run(s, &c, r);
+    enum cv_status status = begin(s, &c, r);
+    return status == CV_OK ? run(s, &c, r) : status;
 }

@@ -58,6 +58,10 @@ struct cv_engine {
 
     /* Runs one operator; ops run in order, 0 first. CV_OK or CV_ENGINE with `why` filled. */
     enum cv_status (*run)(uint32_t op, struct cv_refusal *why);
+
+    /* What operators keep from one invocation to the next becomes what it is after a load; the inputs keep
+     * their bytes. Called before op 0 only. CV_OK or CV_ENGINE with `why` filled. */
+    enum cv_status (*reset)(struct cv_refusal *why);
 };
 
 /* The engine that the program is linked with: each folder of engines/ defines it. */

@@ -1,11 +1,11 @@
-/* coverify link protocol, version 2: what the two ends of the serial line say to each other.
+/* coverify link protocol, version 3: what the two ends of the serial line say to each other.
  *
  * The host asks, the device answers; the device never speaks first, save for FAULT after a crash.
  * Every request is idempotent: the host may send it again (same seq) when an answer is late, and gets
  * the same answer. Frames that are damaged are dropped in silence; resending is the host's business.
  * The device keeps its last `window` answers for that, so a new request needs a new seq. Not kept are HELLO,
- * which also forgets the others, USAGE, and BAD_REQUEST, BAD_STATE and RANGE, which changed nothing: the same
- * request may be legal later.
+ * which also forgets the others, USAGE, and BAD_REQUEST, BAD_STATE, RANGE and NOT_NEXT, which changed nothing:
+ * the same request may be legal later.
  *
  * On the wire      0x00  COBS(frame)  0x00        the leading 0x00 ends whatever garbage came before;
  *                                                  an empty frame is ignored.
@@ -28,6 +28,13 @@
  *                                                                             +-+
  *      MODEL_BEGIN is legal in every state. A request that is illegal in the present state is answered
  *      CV_BAD_STATE and changes nothing. HELLO is legal in every state and changes nothing but `boot`.
+ *
+ * A network may keep state between invocations, so every invocation says what it comes after. `follows` 0: the
+ * state is that after the load (the engine is reset first), so that it means the same whatever came before.
+ * `follows` 1: a 16-byte digest comes with it, `before`, the inputs digest of the invocation that it continues. That
+ * one must be the last that was run, and run to its end; else CV_NOT_NEXT, and nothing changes. As an inputs
+ * digest is over all inputs since the reset, an old request that comes late, or twice, cannot advance the state
+ * unseen. A network without state may be run either way.
  *
  * HELLO        request: u32 proposal (not 0).  If the device's boot nonce is 0 (it has just started) it
  *              takes the proposal; every answer carries the nonce, so a reset in between is always seen.
@@ -53,12 +60,13 @@
  *              STEPPING: abandons the invocation). Chunks of one input come in order; a resent chunk is
  *              accepted. offset 0 starts that input afresh.  body: u32 bytes of that input received so far
  *              An invocation uses its inputs up: in DONE and STEPPING every input has to be sent again.
- * INVOKE       request: u32 id | u8 mode | u8[3] 0.   mode 0 run all ops, 1 stepped. All inputs must be
- *              complete. The same id as the last INVOKE, no INPUT since: the stored answer is sent again,
- *              nothing runs.
+ * INVOKE       request: u32 id | u8 mode | u8 follows | u16 0 | if follows: u8 before[16].   mode 0 run all ops, 1
+ *              stepped. All inputs must be complete. The same id as the last INVOKE, no INPUT since: the stored
+ *              answer is sent again, nothing runs.
  *              body: u32 id | u32 operators executed | u64 cycles (0: the board has no cycle counter) |
- *                    u8 inputs digest[16]: the first 16 bytes of SHA-256 over the SHA-256 of each input in turn, so
- *                    that the host knows what was computed on, whatever the line did to old requests
+ *                    u8 inputs digest[16]: the first 16 bytes of SHA-256 over (if follows: before, then) the
+ *                    SHA-256 of each input in turn, so that the host knows what was computed on, whatever the
+ *                    line did to old requests
  * STEP         request: u32 id | u32 op.   op == the next op: runs it. op == the op just run: answers
  *              again. Else CV_BAD_STATE.
  *              body: u32 op | u64 cycles | u16 n_outputs | u8 inlined | u8 0 |
@@ -67,13 +75,16 @@
  * READ         request: u32 id | u32 tensor | u32 offset | u32 n.  id: of the invocation.   body: u32 tensor | u32 offset | n bytes.
  *              Legal for the model's outputs in DONE, for the outputs of the op just run in STEPPING (and
  *              in the DONE that the last STEP led to). CV_RANGE when the tensor has fewer bytes.
- * CHECK        request: u32 id | u32 first op | u32 n ops | u8 source | u8 zero | u16 0 | source's bytes.
+ * CHECK        request: u32 id | u32 first op | u32 n ops | u8 source | u8 zero | u8 follows | u8 0 |
+ *              if follows: u8 before[16] | source's bytes.
  *              Gives the model its inputs, runs operators 0 ... first + n - 1 and answers with digests of what
  *              the last n of them wrote, each taken right after its operator: the first 16 bytes of SHA-256
  *              (FIPS 180-4) over the tensor's bytes. source 0: inputs are those sent by INPUT (none may be
  *              missing), no bytes; 1: vectors, u64 seed | u32 number; 2: the bytes of all inputs, one after
- *              the other. Legal whenever a model is loaded; sources 1 and 2 mean the same whatever came before,
- *              so several may be outstanding. Afterwards it is as if `id` had been stepped to that op.
+ *              the other; 3: no bytes, the invocation `id` goes on, whose next op must be `first` (else
+ *              CV_NOT_NEXT) and `follows` 0. Legal whenever a model is loaded; sources 1 and 2 without `follows`
+ *              mean the same whatever came before, others are refused out of their order, so several may be
+ *              outstanding. Afterwards it is as if `id` had been stepped to that op.
  *              body: u32 id | u32 operators executed | u64 cycles of them all | u8 inputs digest[16], as INVOKE |
  *                    per op: u32 cycles (0xFFFFFFFF: that or more) | per output: u8 digest[16]
  *              CV_RANGE: no such ops; or detail = how many from `first` on have their digests in one answer.
@@ -94,7 +105,7 @@
 #ifndef COVERIFY_PROTOCOL_H
 #define COVERIFY_PROTOCOL_H
 
-#define CV_PROTOCOL_VERSION 2u
+#define CV_PROTOCOL_VERSION 3u
 #ifndef CV_MAX_PAYLOAD
 #define CV_MAX_PAYLOAD 4096u /* a port with little RAM has less, at least 256 */
 #endif
@@ -130,7 +141,8 @@ enum cv_status {
     CV_UNSUPPORTED = 6, /* an operator, type or option that the engine does not have; detail = op index */
     CV_NO_ARENA = 7,    /* detail = bytes needed */
     CV_ENGINE = 8,      /* the engine failed at run time; detail = op index */
-    CV_RANGE = 9        /* tensor index, offset or length outside */
+    CV_RANGE = 9,       /* tensor index, offset or length outside */
+    CV_NOT_NEXT = 10    /* not the invocation that comes after the last one */
 };
 
 /* HELLO features */

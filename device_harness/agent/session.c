@@ -60,7 +60,7 @@ static enum cv_status on_model_begin(struct cv_session *s, struct request q, str
         return cv_reply_refuse(r, CV_TOO_BIG, s->board->model_capacity, "the model does not fit");
     bool already =
         model_is_loaded(s) && size == s->model_size && memcmp(digest, s->model_digest, CV_SHA256_BYTES) == 0;
-    cv_invocation_forget(s);
+    cv_invocation_lose(s);
     if (already) {
         s->state = CV_READY;
     } else {
@@ -196,8 +196,11 @@ static enum cv_status run_all(struct cv_session *s, struct cv_reply *r)
 
 static enum cv_status on_invoke(struct cv_session *s, struct request q, struct cv_reply *r)
 {
-    if (q.n != 8 || q.p[4] > 1 || q.p[5] != 0 || q.p[6] != 0 || q.p[7] != 0)
-        return cv_reply_refuse(r, CV_BAD_REQUEST, CV_NO_DETAIL, "INVOKE takes an id and a mode 0 or 1");
+    if (q.n < 8 || q.p[4] > 1 || q.p[5] > 1 || q.p[6] != 0 || q.p[7] != 0 ||
+        q.n != 8u + q.p[5] * CV_DIGEST_BYTES)
+        return cv_reply_refuse(r, CV_BAD_REQUEST, CV_NO_DETAIL,
+                               "INVOKE takes an id, a mode, what it follows");
+    const uint8_t *before = q.p[5] == 1 ? q.p + 8 : NULL;
     uint32_t id = cv_load_u32(q.p);
     bool again = s->invoked && id == s->invoke_id && s->stepped == (q.p[4] == 1);
     if (!again) {
@@ -205,8 +208,11 @@ static enum cv_status on_invoke(struct cv_session *s, struct request q, struct c
             return cv_reply_refuse(r, CV_BAD_STATE, CV_NO_DETAIL, "INVOKE is for READY");
         if (!cv_invocation_has_inputs(s))
             return cv_reply_refuse(r, CV_BAD_STATE, CV_NO_DETAIL, "an input is not complete");
-        cv_invocation_begin(s, id, q.p[4] == 1);
-        enum cv_status status = s->stepped ? CV_OK : run_all(s, r);
+        if (!cv_invocation_is_next(s, before))
+            return cv_reply_refuse(r, CV_NOT_NEXT, CV_NO_DETAIL, "another invocation was run last");
+        enum cv_status status = cv_invocation_begin(s, id, q.p[4] == 1, before, r);
+        if (status == CV_OK && !s->stepped)
+            status = run_all(s, r);
         if (status != CV_OK)
             return status;
     }
@@ -350,7 +356,8 @@ static const struct cv_answer *find_answer(const struct cv_session *s, const str
 /* Refusals that changed nothing are not kept: sent again, the request may have become legal. */
 static bool is_kept(uint8_t type, enum cv_status status)
 {
-    bool changed_nothing = status == CV_BAD_REQUEST || status == CV_BAD_STATE || status == CV_RANGE;
+    bool changed_nothing =
+        status == CV_BAD_REQUEST || status == CV_BAD_STATE || status == CV_RANGE || status == CV_NOT_NEXT;
     return type != CV_HELLO && type != CV_USAGE && !changed_nothing;
 }
 
@@ -397,7 +404,7 @@ void cv_session_init(struct cv_session *s, const struct cv_board *board)
     s->model_received = 0;
     s->oldest = 0;
     s->invoke_id = 0;
-    cv_invocation_forget(s);
+    cv_invocation_lose(s);
     forget_answers(s);
     cv_receiver_reset(&s->receiver);
 }

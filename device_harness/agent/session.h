@@ -37,7 +37,9 @@ struct cv_session {
     bool invoked;                           /* the fields below hold the last INVOKE or CHECK */
     bool stepped;
     uint32_t invoke_id;
-    uint8_t inputs_digest[CV_SHA256_BYTES]; /* of what the invocation was given */
+    uint8_t inputs_digest[CV_SHA256_BYTES]; /* of what it and those that it follows were given */
+    bool has_history;                       /* an invocation has ended, and none has begun since: */
+    uint8_t history[CV_DIGEST_BYTES];       /* its inputs digest, which names the engine's state */
     uint32_t next_op;                       /* operators executed */
     uint64_t cycles;                        /* of all operators, or of the last STEP if stepped */
 

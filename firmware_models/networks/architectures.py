@@ -13,7 +13,8 @@ import tensorflow as tf
 class Network:
     """One architecture, its exact operators in order, and the least test accuracy it may have in TFLM.
 
-    data: "digits" (8x8 pixels, levels 0..16) or "mnist" (28x28, levels 0..255).
+    data: "digits" (8x8 pixels, levels 0..16) or "mnist" (28x28, levels 0..255). with_float: the network
+    before quantization is kept too.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Network:
     gives_logits: bool
     operators: tuple[str, ...]
     accuracy_floor: float
+    with_float: bool = False
 
 
 def _digits_mlp() -> list[Any]:
@@ -77,6 +79,7 @@ NETWORKS = {
             gives_logits=True,
             operators=("FULLY_CONNECTED", "FULLY_CONNECTED"),
             accuracy_floor=0.95,
+            with_float=True,
         ),
         Network(
             name="digits_cnn",

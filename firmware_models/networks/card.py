@@ -92,8 +92,19 @@ Adam, learning rate {t.ATTACK_RATE} falling linearly to 0, batches of {t.ATTACK_
 epochs; cross-entropy; seed {SEED}. Post-training int8 quantization, ranges from the training part."""
 
 
-def card(network: Network, model: Any, blob: bytes, tflm: Tflm, accuracy: Accuracy) -> str:
-    """The text of NAME.md."""
+def _float_rows(network: Network, original: bytes | None) -> str:
+    """What the table says of the network before quantization, where it is kept."""
+    if original is None:
+        return ""
+    name = f"{network.name}_float.tflite"
+    digest = hashlib.sha256(original).hexdigest()
+    return f"| SHA-256 of `{name}`, the same before quantization | `{digest}`, {len(original)} bytes |\n"
+
+
+def card(
+    network: Network, model: Any, blob: bytes, tflm: Tflm, accuracy: Accuracy, original: bytes | None
+) -> str:
+    """The text of NAME.md; original: the float network's file, where it is kept."""
     layers = "\n".join(f"{i}. {layer}" for i, layer in enumerate(network.architecture, 1))
     operators = "\n".join(
         f"{i}. `{name}`" + (f", weight scales: {scales}" if scales else "")
@@ -116,7 +127,7 @@ Written by `train.py`; do not edit. The figures are those of the files beside it
 | multiply-accumulates per inference | {multiply_accumulates(model)} |
 | test accuracy, float | {accuracy.float_right} of {n} ({accuracy.float_right / n:.2%}) |
 | test accuracy, int8 in TFLM | {accuracy.int8_right} of {n} ({accuracy}) |
-
+{_float_rows(network, original)}
 ## Architecture
 
 {layers}

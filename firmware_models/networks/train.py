@@ -2,9 +2,10 @@
 
 Trains each one (architectures.py, data.py, training.py), converts it with TensorFlow's own TFLite converter
 to full int8, runs it through TFLM's interpreter (measured.py), and writes NAME.tflite, NAME.md (card.py) and,
-for the digits, NAME.npz (the test split, quantized). Seeds, split and thread counts are fixed; README.md says
-how far that makes the files reproducible. Nothing is written for a network that holds another operator than
-the listed ones, whose codes are not MNIST's gray levels, or that is less accurate in TFLM than its floor.
+for the digits, NAME.npz (the test split, quantized); for `digits_mlp` the float network too,
+NAME_float.tflite. Seeds, split and thread counts are fixed; README.md says how far that makes the files
+reproducible. Nothing is written for a network that holds another operator than the listed ones, whose codes
+are not MNIST's gray levels, or that is less accurate in TFLM than its floor.
 Needs the extra `[train]`.
 """
 
@@ -37,22 +38,30 @@ class RefusedNetwork(Exception):
     """A trained network that does not keep what its card would promise."""
 
 
+def _converter(network: Network, model: Any) -> Any:
+    """TensorFlow's converter of the trained model, batch 1."""
+    image = tf.keras.layers.Input(batch_shape=(1, *network.input_shape), name="image")
+    return tf.lite.TFLiteConverter.from_keras_model(tf.keras.Model(image, model(image, training=False)))
+
+
+def _converted(converter: Any) -> bytes:
+    with contextlib.redirect_stdout(io.StringIO()):  # Keras's description of its temporary export
+        return bytes(converter.convert())
+
+
 def convert(network: Network, model: Any, training: Part) -> bytes:
     """The .tflite bytes: int8 weights, activations, input and output; batch 1; ranges from `training`."""
-    image = tf.keras.layers.Input(batch_shape=(1, *network.input_shape), name="image")
-    one_image = tf.keras.Model(image, model(image, training=False))
 
     def representative() -> Iterator[list[F32Array]]:
         for x in training.x:
             yield [x.reshape(1, *network.input_shape)]
 
-    converter = tf.lite.TFLiteConverter.from_keras_model(one_image)
+    converter = _converter(network, model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = representative
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = converter.inference_output_type = tf.int8
-    with contextlib.redirect_stdout(io.StringIO()):  # Keras's description of its temporary export
-        return bytes(converter.convert())
+    return _converted(converter)
 
 
 def _checked(network: Network, blob: bytes) -> Tflm:
@@ -81,7 +90,10 @@ def make(network: Network, split: Split, folder: Path) -> str:
     accuracy = Accuracy(float_right, int(np.sum(tflm.classes(x) == y)), len(y))
     if accuracy.int8_right < network.accuracy_floor * accuracy.n:
         raise RefusedNetwork(f"{network.name}: accuracy {accuracy} below {network.accuracy_floor:.0%}")
-    text = card(network, model, blob, tflm, accuracy)
+    original = _converted(_converter(network, model)) if network.with_float else None
+    text = card(network, model, blob, tflm, accuracy, original)
+    if original is not None:
+        (folder / f"{network.name}_float.tflite").write_bytes(original)
     (folder / f"{network.name}.tflite").write_bytes(blob)
     if network.data == "digits":
         np.savez_compressed(folder / f"{network.name}.npz", x=x, y=y)

@@ -29,6 +29,8 @@ MAX_DIMENSIONS = 8
 MAX_OPERATORS = 1 << 14
 _ZIP = b"PK\x03\x04"
 """How a zip archive begins."""
+_IDENTIFIER = b"TFL3"
+"""What stands in a .tflite file from byte 4 on; TFLM does not ask for it."""
 
 _TYPES: dict[int, str] = {
     0: "float32", 1: "float16", 2: "int32", 3: "uint8", 4: "int64", 6: "bool", 7: "int16", 9: "int8",
@@ -179,7 +181,8 @@ class Model:
         name = (path.name or str(path)).encode("utf-8", "replace").decode()
         size = path.stat().st_size
         if not path.is_file():
-            raise UnsupportedModel(name, "this is not a regular file")
+            what = "a folder" if path.is_dir() else "not a regular file"
+            raise MalformedModel(name, f"this is {what}")
         if size > MAX_FILE_BYTES:
             raise UnsupportedModel(name, f"the file is larger than {MAX_FILE_BYTES >> 20} MiB")
         return Model.from_bytes(path.read_bytes(), name)
@@ -196,7 +199,8 @@ class Model:
         try:
             return _Reader(name, content).model()
         except Damaged as error:
-            raise MalformedModel(name, str(error)) from error
+            hint = "" if content[4:8] == _IDENTIFIER else " (no TFL3 at byte 4: is this a .tflite file?)"
+            raise MalformedModel(name, f"{error}{hint}") from error
 
 
 class _Reader:

@@ -153,13 +153,11 @@ CMSIS_NN_2026_08: Final = Profile(
             "CONV_2D": replace(_CMSIS, form=Form.BIASED_GROUPS),
             **_of(replace(_CMSIS, scales=Scales.FLOAT32), "BATCH_MATMUL FULLY_CONNECTED"),
             "TRANSPOSE": replace(_CMSIS, form=Form.FOUR_MOVED),
+            "TRANSPOSE_CONV": replace(_CMSIS, form=Form.UNACTIVATED),
         },
     ),
     refused=MappingProxyType(
-        {
-            **_because("CMSIS-NN's own kernel was not checked", "SVDF UNIDIRECTIONAL_SEQUENCE_LSTM"),
-            **_because("CMSIS-NN's own kernel computes other bytes and is not modelled", "TRANSPOSE_CONV"),
-        }
+        _because("CMSIS-NN's own kernel was not checked", "SVDF UNIDIRECTIONAL_SEQUENCE_LSTM")
     ),
 )
 

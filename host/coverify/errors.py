@@ -69,6 +69,10 @@ class DeviceReset(LinkError):
         )
 
 
+class StateLost(LinkError):
+    """The device has run another invocation since the one that was to be continued; begin from a reset."""
+
+
 class DeviceRefused(CoverifyError):
     """The device answered and said no: `status` and `state` (see protocol.h), `detail` (an op index, …)."""
 

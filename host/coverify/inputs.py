@@ -64,20 +64,25 @@ class Pixels:
     y: NDArray[np.int64] | None
 
 
-def read_pixels(path: Path | str, n_input: int) -> Pixels:
-    """The pixel values (uint8, N × any shape of n_input elements) in a file.  Raises BadInput."""
+def read_pixels(path: Path | str, n_input: int, codes: bool = False) -> Pixels:
+    """The pixel values (uint8, N × any shape of n_input elements) in a file; with `codes` also int8 codes,
+    which are pixel − 128.  Raises BadInput.
+    """
     path = Path(path)
     arrays = _arrays(path)
     x = arrays.get("x")
     if x is None:
         raise BadInput(f"{path}: there is no array x")
-    if x.dtype != np.uint8:
-        raise BadInput(f"{path}: x is {x.dtype}; a fixed-point network takes pixel values, uint8")
+    if x.dtype != np.uint8 and not (codes and x.dtype == np.int8):
+        taken = "pixel values, uint8" + (", or int8 codes (pixel − 128), are read" if codes else "")
+        raise BadInput(
+            f"{path}: x is {x.dtype}; {taken if codes else 'a fixed-point network takes ' + taken}"
+        )
     if x.ndim < 2 or not len(x) or x[0].size != n_input:
         wanted = f"N x {n_input} pixels, N at least 1"
         raise BadInput(f"{path}: x is {' x '.join(map(str, x.shape))}, the network wants {wanted}")
-    y = arrays.get("y")
-    return Pixels(x.astype(np.int16), None if y is None else _labels(path, y, len(x)))
+    y, zero = arrays.get("y"), 128 if x.dtype == np.int8 else 0
+    return Pixels(x.astype(np.int16) + np.int16(zero), None if y is None else _labels(path, y, len(x)))
 
 
 def read_point(path: Path, n_input: int) -> NDArray[np.float64]:

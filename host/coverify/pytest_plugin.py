@@ -195,7 +195,9 @@ class Conformance:
         """
         from coverify.conformance import vectors as generated
         from coverify.conformance.compare import Comparison, compare
+        from coverify.conformance.sequences import Sequences, default_length
         from coverify.conformance.stepping import Stepper
+        from coverify.conformance.vectors import Samples
         from tflm_int8 import sample_shape
 
         expected = _reference(model)
@@ -207,7 +209,11 @@ class Conformance:
         self._record(expected, used)
         comparison = Comparison(expected.model)
         stepper = Stepper(self.device.client, expected.model)
-        compare(comparison, expected, stepper, x)
+        if expected.stateful:
+            length = default_length(expected)
+            Sequences(comparison, expected, stepper, Samples(x, len(x)), length).compare()
+        else:
+            compare(comparison, expected, stepper, x)
         if comparison.verdict != "MATCH":
             pytest.fail(_why(comparison, expected, stepper, x), pytrace=False)
         return comparison
@@ -234,6 +240,7 @@ class Conformance:
 def _why(comparison: Comparison, expected: Reference, stepper: Any, x: Any) -> str:
     """The verdict, the first difference, and the variants that explain it."""
     from coverify.conformance.diagnosis.explain import diagnose
+    from coverify.conformance.sequences import default_length
 
     if not comparison.mismatches:
         return f"{comparison.verdict}: nothing was compared"
@@ -244,8 +251,15 @@ def _why(comparison: Comparison, expected: Reference, stepper: Any, x: Any) -> s
         f"sample {first.sample}: expected {first.expected}, the device has {first.got}",
     ]
     if comparison.verdict == "MISMATCH":
-        wrong = x[[m.sample for m in comparison.mismatches[:_EXPLAINED]]]
-        for found in diagnose(expected, wrong, [stepper.trace(one) for one in wrong]):
+        length = default_length(expected) if expected.stateful else None
+        if length is None:
+            wrong = x[[m.sample for m in comparison.mismatches[:_EXPLAINED]]]
+            traces = [stepper.trace(one) for one in wrong]
+        else:
+            wrong = x[: (first.sample // length + 1) * length]  # all sequences to the first that differs
+            parts = [wrong[i : i + length] for i in range(0, len(wrong), length)]
+            traces = [trace for part in parts for trace in stepper.traces(part)]
+        for found in diagnose(expected, wrong, traces, length=length):
             names = ", ".join(e.name for e in found.explained_by) or "no known variant"
             said.append(f"op {found.op_index} {found.op}: explained by {names}")
     return "\n".join(said)

@@ -60,7 +60,7 @@ static void line_write(void *port, const uint8_t *from, uint32_t n)
             continue;
         }
         n_answers++;
-        require(f.type >= CV_ANSWER && f.n >= CV_ANSWER_PREAMBLE && f.payload[0] <= CV_RANGE);
+        require(f.type >= CV_ANSWER && f.n >= CV_ANSWER_PREAMBLE && f.payload[0] <= CV_NOT_NEXT);
         require(f.payload[1] <= CV_DONE && cv_load_u16(f.payload + 2) == 0);
         require(cv_load_u32(f.payload + 4) == session.boot);
     }

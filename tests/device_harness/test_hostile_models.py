@@ -12,6 +12,7 @@ import pytest
 
 import random_elementwise
 import random_movement
+import random_state
 from coverify.errors import DeviceRefused
 from coverify.link.requests import Status
 from model_builder import Builder
@@ -20,6 +21,7 @@ from random_graphs import network
 
 SEED = 20_261_121
 ONE_OP_SEED = 6
+STATEFUL = ("CIRCULAR_BUFFER", "SVDF")
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +42,8 @@ def reader(driver):
 
 def small_models() -> list[bytes]:
     """Files of every operator that are cheap to run."""
-    networks = [path.read_bytes() for path in sorted(NETWORKS.glob("*.tflite"))] + [
-        network(s) for s in range(12)
-    ]
+    int8 = [path for path in sorted(NETWORKS.glob("*.tflite")) if not path.stem.endswith("_float")]
+    networks = [path.read_bytes() for path in int8] + [network(s) for s in range(12)]
     return networks + around_the_layers()
 
 
@@ -65,7 +66,8 @@ def around_the_layers() -> list[bytes]:
         "SLICE", "SPLIT", "SPLIT_V", "STRIDED_SLICE", "TRANSPOSE", "TRANSPOSE_CONV", "UNPACK",
     )  # fmt: skip
     models = [random_elementwise.one_op(name, ONE_OP_SEED) for name in unary]
-    return models + [random_movement.one_op(name, ONE_OP_SEED) for name in moving]
+    models += [random_movement.one_op(name, ONE_OP_SEED) for name in moving]
+    return models + [random_state.one_op(name, seed) for name in STATEFUL for seed in (6, 9)]
 
 
 def mutated(rng: random.Random, model: bytes) -> bytes:

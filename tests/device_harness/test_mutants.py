@@ -14,13 +14,17 @@ import pytest
 from coverify.boards.device import open_device
 from coverify.conformance.compare import Comparison, compare
 from coverify.conformance.diagnosis.explain import diagnose
+from coverify.conformance.sequences import Sequences
 from coverify.conformance.stepping import Stepper
-from coverify.conformance.vectors import vectors
+from coverify.conformance.vectors import Samples, vectors
+from coverify.report import Diagnosis
 from mutants import MUTANTS, NETS, Mutant, Workshop, mutated
 from tflm_int8 import Model, Reference, sample_shape
 
 MODELS = {name: Model.from_bytes(net(), f"{name}.tflite") for name, net in NETS.items()}
 MODEL = MODELS["layers"]
+LENGTHS = {"state": 8}
+"""Of sequences from a reset on, where a network keeps state."""
 ON_A_CORE = ("CONV_2D-padding-swapped", "CONV_2D-bias-missing")
 
 
@@ -37,13 +41,28 @@ def samples(model: Model = MODEL) -> np.ndarray:
 
 def traced(url: str, firmware=None, model: Model = MODEL) -> list:
     with open_device(url, firmware=firmware, preload=model.content) as device:
-        stepper = Stepper(device.client, model)
-        return [stepper.trace(one) for one in samples(model)]
+        return compared(Stepper(device.client, model), model)[1]
+
+
+def compared(stepper: Stepper, model: Model) -> tuple[Comparison, list]:
+    """The whole comparison, and every tensor of every sample."""
+    comparison, reference, x = Comparison(model), Reference(model), samples(model)
+    if not reference.stateful:
+        compare(comparison, reference, stepper, x)
+        return comparison, [stepper.trace(one) for one in x]
+    sequences = Sequences(comparison, reference, stepper, Samples(x, len(x)), LENGTHS["state"])
+    sequences.compare()
+    return comparison, sequences.traced
+
+
+def diagnosed(model: Model, traces: list) -> tuple[Diagnosis, ...]:
+    length = next((LENGTHS.get(name) for name in MODELS if MODELS[name] is model), None)
+    return diagnose(Reference(model), samples(model), traces, length=length)
 
 
 def assert_named(mutant: Mutant, traces: list) -> None:
     model = MODELS[mutant.net]
-    found = diagnose(Reference(model), samples(model), traces)
+    found = diagnosed(model, traces)
     wrong = [d for d in found if d.op == mutant.op]
     assert wrong, f"{mutant.op} is not among {[(d.op_index, d.op) for d in found]}"
     names = [e.name for e in wrong[0].explained_by]
@@ -52,18 +71,15 @@ def assert_named(mutant: Mutant, traces: list) -> None:
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 def test_the_firmware_without_a_defect_has_nothing_to_diagnose(model):
-    assert diagnose(Reference(model), samples(model), traced("native:", model=model)) == ()
+    assert diagnosed(model, traced("native:", model=model)) == ()
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.name)
 def test_a_seeded_defect_is_found_and_named(workshop, tmp_path, mutant):
     firmware = workshop.build(mutant, tmp_path)
     model = MODELS[mutant.net]
-    comparison = Comparison(model)
     with open_device("native:", firmware=firmware) as device:
-        stepper = Stepper(device.client, model)
-        compare(comparison, Reference(model), stepper, samples(model))
-        traces = [stepper.trace(one) for one in samples(model)]
+        comparison, traces = compared(Stepper(device.client, model), model)
     assert comparison.verdict == "MISMATCH"
     assert_named(mutant, traces)
 
@@ -105,3 +121,18 @@ def test_the_steps_end_in_the_value_that_was_expected(workshop, tmp_path):
         )
         assert found[0].steps[-1].name == "clamped"
         assert found[0].steps[-1].value == found[0].expected
+
+
+def test_a_device_that_does_not_reset_is_a_mismatch_by_digests_too_the_same_each_time(workshop, tmp_path):
+    """Every sequence but the first differs, from its first invocation on."""
+    model, mutant = MODELS["state"], next(m for m in MUTANTS if m.variant == "state-not-reset")
+    x = samples(model)
+    with open_device("native:", firmware=workshop.build(mutant, tmp_path)) as device:
+        stepper = Stepper(device.client, model)
+        sequences = Sequences(
+            Comparison(model), Reference(model), stepper, Samples(x, len(x)), LENGTHS["state"]
+        )
+        sequences.compare_digests()
+    assert sequences.comparison.verdict == "MISMATCH"
+    first = sequences.comparison.mismatches[0]
+    assert (first.sample, first.repeated) == (LENGTHS["state"], True)

@@ -14,18 +14,20 @@ from pathlib import Path
 import pytest
 
 import random_movement
+import random_state
 from coverify.boards.device import open_device
 from coverify.conformance.compare import Comparison, compare
 from coverify.conformance.diagnosis.explain import diagnose
+from coverify.conformance.sequences import Sequences
 from coverify.conformance.stepping import Stepper
 from coverify.conformance.suite.grids import GRIDS
 from coverify.conformance.suite.run import Suite
-from coverify.conformance.vectors import vectors
+from coverify.conformance.vectors import Samples, vectors
 from coverify.errors import DeviceRefused
 from model_builder import Builder
 from mutants import HARNESS, layers
 from oracle import NETWORKS, shared
-from tflm_int8 import Model, Reference, sample_shape
+from tflm_int8 import Model, Reference, TflmError, sample_shape
 
 GEMMLOWP = Path("/usr/include/gemmlowp")
 
@@ -133,3 +135,26 @@ def test_the_kernel_suite_finds_that_this_library_takes_one_scale_for_all_channe
     right = Suite(tflm.client)
     right.run([case for case in GRIDS["CONV_2D"]("CONV_2D", 0)][::9])
     assert not any(row.differing or row.refused for row in right.rows)
+
+
+@pytest.mark.parametrize("name", ["SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM"])
+def test_an_operator_that_keeps_state_goes_on_and_is_reset(tflm, name):
+    """Sequences of five invocations, the last one shorter."""
+    matched = 0
+    for seed in range(12):
+        model = Model.from_bytes(random_state.one_op(name, seed), f"{name}-{seed}.tflite")
+        try:
+            reference = Reference(model)
+            x = random_state.samples(seed, reference, 12).reshape(12, *reference.input.shape)
+            reference.run(x)
+        except TflmError:
+            continue
+        if reference.input.dtype != "int8":
+            continue
+        sequences = Sequences(
+            Comparison(model), reference, Stepper(tflm.client, model), Samples(x, len(x)), 5
+        )
+        sequences.compare_digests()
+        assert sequences.comparison.verdict == "MATCH", sequences.comparison.mismatches[:1]
+        matched += 1
+    assert matched >= 5

@@ -39,8 +39,10 @@ struct k_tensor {
     int32_t quantized_dimension;
     const uint8_t *constant; /* in the model file, n_bytes long; NULL: computed */
     uint8_t *data;           /* in the arena; NULL: constant or never used */
-    int32_t first;           /* op that writes it; -1: a model input; K_NEVER: nobody */
-    int32_t last;            /* last op that reads it; K_FOREVER: a model output */
+    int32_t first;           /* op that writes it; -1: a model input or kept; K_NEVER: nobody */
+    int32_t last;            /* last op that reads it; K_FOREVER: a model output or kept */
+    int32_t keeper;          /* of a variable: the op that keeps it (state.h); K_NEVER: none */
+    bool is_shown;           /* its keeper writes it as an output, which others may read */
 };
 
 #define K_NEVER (-2)
@@ -56,6 +58,7 @@ struct k_op {
     uint32_t *outputs;       /* n_outputs tensor indices */
     uint32_t output;         /* the first of them */
     struct fb_table options; /* at = 0: absent */
+    struct fb_vector custom; /* options of a custom operator: bytes */
     void *plan;              /* what `prepare` left for `run` */
 };
 
@@ -66,6 +69,7 @@ struct k_graph {
     struct k_op *ops;
     uint32_t n_ops;
     uint32_t n_written; /* outputs of all operators */
+    uint32_t n_kept;    /* variables that operators keep */
     uint32_t inputs[K_MAX_ENDS];
     uint32_t n_inputs;
     uint32_t outputs[K_MAX_ENDS];

@@ -7,6 +7,7 @@
 #include "model.h"
 #include "plan.h"
 #include "refuse.h"
+#include "state.h"
 
 #define ALIGN 16u
 
@@ -38,6 +39,7 @@ static enum cv_status load(const uint8_t *model, uint32_t size, uint8_t *arena, 
         status = k_plan(&l);
     if (status != CV_OK)
         return status;
+    k_state_reset(&graph);
     facts->n_operators = graph.n_ops;
     facts->n_tensors = graph.n_tensors;
     facts->arena_used = l.used;
@@ -88,6 +90,13 @@ static enum cv_status run(uint32_t op, struct cv_refusal *why)
     return status;
 }
 
+static enum cv_status reset(struct cv_refusal *why)
+{
+    (void)why;
+    k_state_reset(&graph);
+    return CV_OK;
+}
+
 const struct cv_engine cv_engine_linked = {
-    "coverify-kernels", "double", load, input, output, op_n_outputs, op_output, tensor, run,
+    "coverify-kernels", "double", load, input, output, op_n_outputs, op_output, tensor, run, reset,
 };

@@ -6,6 +6,7 @@
 #include "operators.h"
 #include "refuse.h"
 #include "schema.h"
+#include "state.h"
 
 struct parts {
     struct fb_vector codes;
@@ -119,6 +120,7 @@ static enum cv_status read_tensor(struct k_load *l, const struct parts *parts, u
     t->quantized_dimension = fb_i32(fb, quantization, QUANTIZATION_DIMENSION, 0);
     t->first = K_NEVER;
     t->last = K_NEVER;
+    t->keeper = K_NEVER;
     read_shape(fb, fb_vector(fb, table, TENSOR_SHAPE, 4), t);
     if (!fb->bad && buffer >= parts->buffers.n)
         return k_refuse_tensor(l, CV_BAD_MODEL, index, "no such buffer");
@@ -147,6 +149,8 @@ static enum cv_status read_inputs(struct k_load *l, struct fb_vector inputs)
             return k_refuse_number(l, CV_BAD_MODEL, "no such tensor for model input", i);
         if (g->tensors[tensor].constant != NULL || g->tensors[tensor].first != K_NEVER)
             return k_refuse_tensor(l, CV_BAD_MODEL, tensor, "is a constant or a model input twice");
+        if (g->tensors[tensor].is_variable)
+            return k_refuse_tensor(l, CV_BAD_MODEL, tensor, "is a variable and a model input");
         g->inputs[i] = tensor;
         g->tensors[tensor].first = -1;
     }
@@ -196,7 +200,8 @@ static enum cv_status find_kind(struct k_load *l, const struct parts *parts, str
     if (fb->bad)
         return refuse_file(l);
     builtin = deprecated > builtin ? deprecated : builtin;
-    op->kind = k_operator_find(builtin);
+    op->kind = builtin == BUILTIN_CUSTOM ? k_operator_find_custom(fb->data + custom.at, custom.n)
+                                         : k_operator_find(builtin);
     return op->kind == NULL ? k_refuse_operator(l, builtin, custom) : CV_OK;
 }
 
@@ -217,12 +222,13 @@ static enum cv_status read_op_inputs(struct k_load *l, struct fb_vector inputs, 
         if (tensor < 0 || (uint32_t)tensor >= g->n_tensors)
             return k_refuse_number(l, CV_BAD_MODEL, "no such tensor:", tensor);
         struct k_tensor *t = &g->tensors[tensor];
-        if (t->constant == NULL && t->first == K_NEVER)
+        if (t->constant == NULL && t->first == K_NEVER && !t->is_variable)
             return k_refuse_tensor(l, CV_BAD_MODEL, (uint32_t)tensor, "is read before it is written");
-        if (t->is_variable || t->is_sparse)
-            return k_refuse_tensor(l, CV_UNSUPPORTED, (uint32_t)tensor, "variable or sparse");
+        if (t->is_sparse)
+            return k_refuse_tensor(l, CV_UNSUPPORTED, (uint32_t)tensor, "sparse");
         op->inputs[i] = (uint32_t)tensor;
-        t->last = (int32_t)l->op;
+        if (!t->is_variable) /* a variable lives for ever: state.h */
+            t->last = (int32_t)l->op;
     }
     return CV_OK;
 }
@@ -235,8 +241,8 @@ static enum cv_status read_op_output(struct k_load *l, uint32_t tensor)
     struct k_tensor *t = &g->tensors[tensor];
     if (t->constant != NULL || t->first != K_NEVER)
         return k_refuse_tensor(l, CV_BAD_MODEL, tensor, "is a constant, an input, or written twice");
-    if (t->is_variable || t->is_sparse)
-        return k_refuse_tensor(l, CV_UNSUPPORTED, tensor, "variable or sparse");
+    if (t->is_sparse)
+        return k_refuse_tensor(l, CV_UNSUPPORTED, tensor, "sparse");
     t->first = (int32_t)l->op;
     t->last = (int32_t)l->op;
     return CV_OK;
@@ -265,6 +271,7 @@ static enum cv_status read_op_options(struct k_load *l, struct fb_table table, s
     struct fb_reader *fb = &l->graph->file;
     uint8_t type = fb_u8(fb, table, OPERATOR_OPTIONS_TYPE, 0);
     op->options = fb_table(fb, table, OPERATOR_OPTIONS);
+    op->custom = fb_vector(fb, table, OPERATOR_CUSTOM_OPTIONS, 1);
     if (fb->bad)
         return refuse_file(l);
     if (op->options.at != 0 && type != op->kind->options_type)
@@ -289,6 +296,8 @@ static enum cv_status read_operator(struct k_load *l, const struct parts *parts,
         status = read_op_options(l, table, op);
     if (status == CV_OK)
         status = op->kind->prepare(l, op);
+    if (status == CV_OK)
+        status = k_check_variables(l, op);
     return status == CV_OK && fb->bad ? refuse_file(l) : status;
 }
 

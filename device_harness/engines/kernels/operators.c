@@ -1,6 +1,8 @@
 /* The operator table: see operators.h. */
 #include "operators.h"
 
+#include <string.h>
+
 #include "extreme.h"
 #include "lookup.h"
 #include "parting.h"
@@ -47,10 +49,23 @@ static const struct k_operator table[] = {
     {BUILTIN_STRIDED_SLICE, OPTIONS_STRIDED_SLICE, 4, 4, 1, k_strided_slice_prepare, k_strided_slice_run},
     {BUILTIN_SUB, OPTIONS_SUB, 2, 2, 1, k_sub_prepare, k_sub_run},
     {BUILTIN_SUM, OPTIONS_REDUCER, 2, 2, 1, k_sum_of_prepare, k_mean_run},
+    {BUILTIN_SVDF, OPTIONS_SVDF, 5, 5, 1, k_svdf_prepare, k_svdf_run},
     {BUILTIN_TANH, OPTIONS_NONE, 1, 1, 1, k_tanh_prepare, k_lookup_run},
     {BUILTIN_TRANSPOSE, OPTIONS_TRANSPOSE, 2, 2, 1, k_transpose_prepare, k_transpose_run},
     {BUILTIN_TRANSPOSE_CONV, OPTIONS_TRANSPOSE_CONV, 3, 4, 1, k_transpose_conv_prepare, k_transpose_conv_run},
     {BUILTIN_UNPACK, OPTIONS_UNPACK, 1, 1, K_MAX_OUTPUTS, k_unpack_prepare, k_parting_run},
+};
+
+static const struct k_operator circular_buffer = {
+    BUILTIN_CUSTOM, OPTIONS_NONE, 1, 1, 1, k_circular_buffer_prepare, k_circular_buffer_run,
+};
+
+/* Custom operators have no number; the name is TFLM's. */
+static const struct {
+    const char *name;
+    const struct k_operator *kind;
+} custom_table[] = {
+    {"CIRCULAR_BUFFER", &circular_buffer},
 };
 
 const struct k_operator *k_operator_find(uint32_t builtin)
@@ -58,5 +73,13 @@ const struct k_operator *k_operator_find(uint32_t builtin)
     for (uint32_t i = 0; i < sizeof table / sizeof table[0]; i++)
         if (table[i].builtin == builtin)
             return &table[i];
+    return NULL;
+}
+
+const struct k_operator *k_operator_find_custom(const uint8_t *name, uint32_t n)
+{
+    for (uint32_t i = 0; i < sizeof custom_table / sizeof custom_table[0]; i++)
+        if (n == strlen(custom_table[i].name) && memcmp(name, custom_table[i].name, n) == 0)
+            return custom_table[i].kind;
     return NULL;
 }

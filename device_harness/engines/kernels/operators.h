@@ -7,6 +7,9 @@
 /* NULL: not in this engine. */
 const struct k_operator *k_operator_find(uint32_t builtin);
 
+/* A custom operator by its name of n bytes; NULL likewise. */
+const struct k_operator *k_operator_find_custom(const uint8_t *name, uint32_t n);
+
 #define K_DECLARE_PREPARE(name) enum cv_status k_##name##_prepare(struct k_load *l, struct k_op *op)
 #define K_DECLARE(name)                                                                                      \
     K_DECLARE_PREPARE(name);                                                                                 \
@@ -14,6 +17,7 @@ const struct k_operator *k_operator_find(uint32_t builtin);
 
 K_DECLARE(add);
 K_DECLARE(average_pool_2d);
+K_DECLARE(circular_buffer);
 K_DECLARE(concatenation);
 K_DECLARE(conv_2d);
 K_DECLARE(depthwise_conv_2d);
@@ -33,6 +37,7 @@ K_DECLARE(slice);
 K_DECLARE(softmax);
 K_DECLARE(strided_slice);
 K_DECLARE(sub);
+K_DECLARE(svdf);
 K_DECLARE(transpose);
 K_DECLARE(transpose_conv);
 K_DECLARE_PREPARE(sum_of);

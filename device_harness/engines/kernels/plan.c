@@ -68,7 +68,7 @@ static uint64_t find_gap(const struct k_graph *g, const struct placed *all, uint
 enum cv_status k_plan(struct k_load *l)
 {
     struct k_graph *g = l->graph;
-    struct placed *all = k_alloc(l, (uint64_t)(g->n_written + g->n_inputs) * sizeof *all);
+    struct placed *all = k_alloc(l, (uint64_t)(g->n_written + g->n_inputs + g->n_kept) * sizeof *all);
     uint64_t top = 0;
     if (all == NULL)
         return CV_NO_ARENA;

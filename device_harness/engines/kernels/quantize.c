@@ -99,18 +99,25 @@ int32_t k_zero_point(const struct k_graph *g, uint32_t tensor)
     return cv_as_i32((uint32_t)(fb_vector_u64(&g->file, g->tensors[tensor].zero_points, 0) & 0xFFFFFFFFu));
 }
 
-static bool is_int8_zero_point(const struct k_graph *g, const struct k_tensor *t)
+/* Whether it is in -half ... half - 1 */
+static bool zero_point_is_within(const struct k_graph *g, const struct k_tensor *t, uint64_t half)
 {
-    uint64_t shifted = fb_vector_u64(&g->file, t->zero_points, 0) + 128u; /* -128 ... 127 to 0 ... 255 */
-    return shifted <= 255u;
+    return fb_vector_u64(&g->file, t->zero_points, 0) + half < 2u * half;
 }
 
-static enum cv_status check_type(struct k_load *l, uint32_t tensor)
+static bool is_int8_zero_point(const struct k_graph *g, const struct k_tensor *t)
+{
+    return zero_point_is_within(g, t, 128u);
+}
+
+static enum cv_status check_type(struct k_load *l, uint32_t tensor, enum k_type type)
 {
     const struct k_tensor *t = &l->graph->tensors[tensor];
-    if (t->type != K_INT8) {
+    if (t->type != type) {
         (void)k_refuse_tensor(l, CV_UNSUPPORTED, tensor, k_type_name(t->type));
-        cv_message_text(&l->why->message, ", only INT8 is supported here");
+        cv_message_text(&l->why->message, ", only ");
+        cv_message_text(&l->why->message, k_type_name(type));
+        cv_message_text(&l->why->message, " is supported here");
         return CV_UNSUPPORTED;
     }
     if (t->n_bytes == 0)
@@ -120,23 +127,28 @@ static enum cv_status check_type(struct k_load *l, uint32_t tensor)
 
 enum cv_status k_check_int8(struct k_load *l, uint32_t tensor)
 {
+    return k_check_quantized(l, tensor, false);
+}
+
+enum cv_status k_check_quantized(struct k_load *l, uint32_t tensor, bool wide)
+{
     const struct k_tensor *t = &l->graph->tensors[tensor];
-    enum cv_status status = check_type(l, tensor);
+    enum cv_status status = check_type(l, tensor, wide ? K_INT16 : K_INT8);
     if (status != CV_OK)
         return status;
     if (t->scales.n != 1 || t->zero_points.n != 1)
         return k_refuse_tensor(l, CV_UNSUPPORTED, tensor, "needs one scale and one zero point");
     if (!is_usable_scale(k_scale(l->graph, tensor)))
         return k_refuse_tensor(l, CV_BAD_MODEL, tensor, "its scale is not a positive number");
-    if (!is_int8_zero_point(l->graph, t))
-        return k_refuse_tensor(l, CV_BAD_MODEL, tensor, "its zero point is not an int8");
+    if (!zero_point_is_within(l->graph, t, wide ? 32768u : 128u))
+        return k_refuse_tensor(l, CV_BAD_MODEL, tensor, "its zero point is not of its type");
     return CV_OK;
 }
 
 enum cv_status k_check_filter(struct k_load *l, uint32_t tensor, uint32_t rank, uint32_t dimension)
 {
     const struct k_tensor *t = &l->graph->tensors[tensor];
-    enum cv_status status = check_type(l, tensor);
+    enum cv_status status = check_type(l, tensor, K_INT8);
     if (status != CV_OK)
         return status;
     if (t->constant == NULL)

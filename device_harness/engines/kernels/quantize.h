@@ -37,6 +37,10 @@ int32_t k_zero_point(const struct k_graph *g, uint32_t tensor);
 /* INT8, of known size, and quantized per tensor with a finite positive scale and an int8 zero point. */
 enum cv_status k_check_int8(struct k_load *l, uint32_t tensor);
 
+/* Of known size, quantized per tensor with a finite positive scale; its type is INT8, or INT16 where `wide`, and
+ * its zero point is of that type. */
+enum cv_status k_check_quantized(struct k_load *l, uint32_t tensor, bool wide);
+
 /* A constant INT8 filter of that rank with 1 scale, or n scales along `dimension`, n = its size there. */
 enum cv_status k_check_filter(struct k_load *l, uint32_t tensor, uint32_t rank, uint32_t dimension);
 

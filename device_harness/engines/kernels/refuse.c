@@ -1,6 +1,8 @@
 /* Messages of a refused load: see refuse.h. */
 #include "refuse.h"
 
+#include "schema.h"
+
 static void begin(struct k_load *l, const char *operator_name)
 {
     struct cv_message *m = &l->why->message;
@@ -49,14 +51,12 @@ enum cv_status k_refuse_number(struct k_load *l, enum cv_status status, const ch
     return status;
 }
 
-#define CUSTOM 32u
-
 enum cv_status k_refuse_operator(struct k_load *l, uint32_t builtin, struct fb_vector custom_name)
 {
     struct cv_message *m = &l->why->message;
     const struct fb_reader *file = &l->graph->file;
     begin(l, k_operator_name(builtin));
-    if (builtin == CUSTOM && custom_name.n > 0) {
+    if (builtin == BUILTIN_CUSTOM && custom_name.n > 0) {
         cv_message_bytes(m, file->data + custom_name.at, custom_name.n < 40u ? custom_name.n : 40u);
         cv_message_text(m, ": ");
     }

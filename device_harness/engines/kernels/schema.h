@@ -37,7 +37,8 @@ enum schema_operator {
     OPERATOR_INPUTS = 1,
     OPERATOR_OUTPUTS = 2,
     OPERATOR_OPTIONS_TYPE = 3,
-    OPERATOR_OPTIONS = 4
+    OPERATOR_OPTIONS = 4,
+    OPERATOR_CUSTOM_OPTIONS = 5
 };
 
 enum schema_conv {
@@ -72,6 +73,7 @@ enum schema_fully_connected { DENSE_ACTIVATION = 0, DENSE_WEIGHTS_FORMAT = 1 };
 enum schema_add { ADD_ACTIVATION = 0 };
 enum schema_sub { SUB_ACTIVATION = 0 };
 enum schema_mul { MUL_ACTIVATION = 0 };
+enum schema_svdf { SVDF_RANK = 0 };
 enum schema_softmax { SOFTMAX_BETA = 0 };
 enum schema_leaky_relu { LEAKY_RELU_ALPHA = 0 };
 enum schema_concatenation { CONCATENATION_AXIS = 0, CONCATENATION_ACTIVATION = 1 };
@@ -114,7 +116,9 @@ enum schema_builtin {
     BUILTIN_RESHAPE = 22,
     BUILTIN_RESIZE_BILINEAR = 23,
     BUILTIN_SOFTMAX = 25,
+    BUILTIN_SVDF = 27,
     BUILTIN_TANH = 28,
+    BUILTIN_CUSTOM = 32,
     BUILTIN_PAD = 34,
     BUILTIN_TRANSPOSE = 39,
     BUILTIN_MEAN = 40,
@@ -145,6 +149,7 @@ enum schema_options_type {
     OPTIONS_CONV_2D = 1,
     OPTIONS_DEPTHWISE_CONV_2D = 2,
     OPTIONS_POOL_2D = 5,
+    OPTIONS_SVDF = 6,
     OPTIONS_FULLY_CONNECTED = 8,
     OPTIONS_SOFTMAX = 9,
     OPTIONS_CONCATENATION = 10,

@@ -354,6 +354,23 @@ enum cv_status run(uint32_t op, struct cv_refusal *why)
     return status;
 }
 
+/* The variable tensors, and what kernels keep beside them. */
+enum cv_status reset(struct cv_refusal *why)
+{
+    if (interpreter == nullptr)
+        return refuse(why, CV_ENGINE, "TFLM has halted: load the model again");
+    TfLiteStatus status = kTfLiteError;
+    begin(nowhere);
+    logged[0] = '\0';
+    bool survived = survives([&status] { status = interpreter->Reset(); });
+    if (survived && status == kTfLiteOk)
+        return CV_OK;
+    (void)refuse_logged(why, CV_ENGINE, survived ? "Reset failed" : "TFLM halted in Reset");
+    if (!survived)
+        interpreter = nullptr;
+    return CV_ENGINE;
+}
+
 } // namespace
 
 /* Returns where nothing waits for a halt. */
@@ -385,5 +402,5 @@ int DebugVsnprintf(char *to, size_t size, const char *format, va_list args)
 
 extern "C" const struct cv_engine cv_engine_linked;
 const struct cv_engine cv_engine_linked = {
-    "tflm", CV_TFLM_ROUNDING, load, input, output, op_n_outputs, op_output, tensor, run,
+    "tflm", CV_TFLM_ROUNDING, load, input, output, op_n_outputs, op_output, tensor, run, reset,
 };

@@ -30,6 +30,11 @@ class CircularBuffer(Remembering):
         """The output itself."""
         return (self.node.output,)
 
+    @property
+    def reach(self) -> int:
+        """The number of slots."""
+        return self.node.output.shape[1]
+
     def step(self, inputs: list[NDArray[Any]], memory: Memory) -> list[NDArray[Any]]:
         """int8 [N, 1, 1, width, depth] → int8 [N, 1, slots, width, depth]."""
         index = self.node.output.index

@@ -35,6 +35,11 @@ class Remembering(ABC):
     def variables(self) -> tuple[Tensor, ...]:
         """The variable tensors that it owns."""
 
+    @property
+    def reach(self) -> int | None:
+        """The number of last invocations that its state holds; None: it may hold all."""
+        return None
+
     def initial(self) -> Memory:
         """The memory of a run that has not begun, without the axis of runs."""
         return {t.index: t.initial for t in self.variables() if t.initial is not None}

@@ -34,14 +34,14 @@ from tflm_int8.node import Node
 
 _OPTIONS = 9
 _DIFF_INTEGER_BITS = 5
-_SUM_INTEGER_BITS = 12
-MAX_DEPTH = (1 << _SUM_INTEGER_BITS) - 1
+SUM_INTEGER_BITS = 12
+MAX_DEPTH = (1 << SUM_INTEGER_BITS) - 1
 SURE_DEPTH = 511
 """A longer row may reach a sum of 512 exponentials, at which TFLM aborts (its check of the exponent)."""
 
 _BLOCK = 1 << 14
 """Elements at a time: their int64 stay in the second-level cache."""
-_ABORTING_SUM = 512 << (31 - _SUM_INTEGER_BITS)
+_ABORTING_SUM = 512 << (31 - SUM_INTEGER_BITS)
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class SoftmaxFunction:
     bits: int = 8
 
     @cached_property
-    def _raw_exponentials(self) -> I64Array:
+    def raw_exponentials(self) -> I64Array:
         """int64 [256]: exp(−d · scale) in Q0.31; 0 where d is skipped."""
         d = np.arange(256, dtype=np.int64)
         kept = d <= self.radius
@@ -73,7 +73,7 @@ class SoftmaxFunction:
 
     @cached_property
     def _exponentials(self) -> I64Array:
-        return rounding_divide_by_pot(self._raw_exponentials, _SUM_INTEGER_BITS)
+        return rounding_divide_by_pot(self.raw_exponentials, SUM_INTEGER_BITS)
 
     def output(self, total: I64Array, d: int) -> I64Array:
         """The output (as int64) of an element d below the maximum, elementwise over the row's sum."""
@@ -82,8 +82,8 @@ class SoftmaxFunction:
 
     def _outputs(self, total: I64Array, d: I64Array) -> I64Array:
         """total: int64, broadcast to d's shape."""
-        scale, exponent = _reciprocal(total)
-        value = rounding_divide_by_pot(srdhm(scale, self._raw_exponentials[d]), exponent + 31 - self.bits)
+        scale, exponent = reciprocal(total)
+        value = rounding_divide_by_pot(srdhm(scale, self.raw_exponentials[d]), exponent + 31 - self.bits)
         half = 1 << (self.bits - 1)
         return np.where(d <= self.radius, np.minimum(np.maximum(value - half, -half), half - 1), -half)
 
@@ -144,11 +144,11 @@ def _exp_near_zero(a: I64Array) -> I64Array:
     return 1895147668 + srdhm(x + tail, 1895147668)
 
 
-def _reciprocal(total: I64Array) -> tuple[I64Array, I64Array]:
+def reciprocal(total: I64Array) -> tuple[I64Array, I64Array]:
     """1 / total (Q12.19) as a Q0.31 scale and a right shift.  Source: GetReciprocal, common.cc."""
     leading_zeros = 32 - np.frexp(total.astype(np.float64))[1].astype(np.int64)
     shifted = (total << leading_zeros) - (np.int64(1) << 31)
-    return one_over_one_plus(shifted), _SUM_INTEGER_BITS - leading_zeros
+    return one_over_one_plus(shifted), SUM_INTEGER_BITS - leading_zeros
 
 
 def one_over_one_plus(a: I64Array) -> I64Array:

@@ -52,6 +52,11 @@ class Svdf(Remembering):
         """The activation state."""
         return (self.node.input(4),)
 
+    @property
+    def reach(self) -> int:
+        """The length of a filter's row."""
+        return self.times.shape[1]
+
     def step(self, inputs: list[Array], memory: Memory) -> list[Array]:
         """int8 [N, batch, inputs], … → int8 [N, batch, units]."""
         index, x = self.node.input(4).index, inputs[0]

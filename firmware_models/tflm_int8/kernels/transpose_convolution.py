@@ -30,9 +30,12 @@ from tflm_int8.kernels.requantize import (
 from tflm_int8.kernels.staircase import FloatStage
 from tflm_int8.model import Quantization
 from tflm_int8.node import Node
+from tflm_int8.variant import Form
 
 _OPTIONS = 49
 _STAMPED_BYTES = 4 << 20
+_REVERSED_ABOVE = 16
+"""Input channels, REVERSE_TCOL_EFFICIENT_THRESHOLD of CMSIS-NN."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +118,33 @@ def prepare(node: Node) -> TransposeConvolution:
     by_output, limit = filters.reshape(n_out, -1), accumulator_limit(accumulator)
     reach = node.check_accumulator(by_output, before.zero_point, bias, x.dtype, limit)
     scales = effective_scales(node, before, node.input(1), after, n_out)
-    requantize = by_channel(node, scales, node.option(_OPTIONS, 3, "<b"), n_out, accumulator)
+    activation = node.option(_OPTIONS, 3, "<b")
+    if node.variant.form is Form.UNACTIVATED:
+        _check_cmsis_nn(node, *axes)
+        activation = 0
+    requantize = by_channel(node, scales, activation, n_out, accumulator)
     return TransposeConvolution(node, *axes, filters, bias, before.zero_point, requantize, reach)
+
+
+def _check_cmsis_nn(node: Node, rows: Axis, columns: Axis) -> None:
+    """Refuse the shapes on which CMSIS-NN's kernel writes beyond its memory, or not all of its output.
+
+    Source: CMSIS-NN 99f736a, arm_transpose_conv_wrapper_s8.c (which of two ways is taken),
+    arm_transpose_conv_s8.c (rows_to_flush, the leftover rows, buf_x_elements),
+    arm_transpose_conv_get_buffer_sizes_s8.c (buf_x).
+    """
+    _, height, width, depth = node.input(2).shape
+    if max(rows.stride, columns.stride) <= 2 and depth > _REVERSED_ABOVE:
+        return  # by arm_convolve_s8 on the reversed filter
+    if height * rows.stride - rows.before > rows.size:
+        node.refuse("CMSIS-NN writes rows behind the end of this output")
+    if height * rows.stride < rows.before:
+        node.refuse("CMSIS-NN takes the wrong rows where the padding is higher than the input's stamps")
+    if max(columns.kernel, columns.stride) > max(columns.kernel, rows.stride):
+        node.refuse("CMSIS-NN's buffer is too small: the width's stride exceeds the height's and the kernel")
+    for axis, n in ((rows, height), (columns, width)):
+        if (n - 1) * axis.stride + max(axis.kernel, axis.stride) < axis.before + axis.size:
+            node.refuse("CMSIS-NN leaves what lies behind the last input's stamps unwritten, or misreads it")
 
 
 def _quantizations(node: Node) -> tuple[Quantization, Quantization]:

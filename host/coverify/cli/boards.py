@@ -77,7 +77,8 @@ def _scan(more: list[str], ask: bool, out: Path | None, output: Output) -> Resul
         for name, text in named:
             output.console.print(f"# {name}.toml\n{text}", markup=False, soft_wrap=True)
     answered = sum(one.hello is not None for one in found)
-    said = f"{len(found)} serial ports, coverify's firmware answers on {answered}"
+    ports = "1 serial port" if len(found) == 1 else f"{len(found)} serial ports"
+    said = f"{ports}, coverify's firmware answers on {answered}"
     if written:
         said += f"; drafts: {', '.join(map(str, written))}"
     rows = tuple(_found_row(one, name, text) for one, (name, text) in zip(found, named, strict=True))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -33,8 +34,9 @@ from coverify.cli.outcome import (
     verdict_of,
     versions,
 )
-from coverify.cli.samples import reference_of, samples_of
+from coverify.cli.samples import SequenceOption, beyond_sequence, reference_of, samples_of, sequence_of
 from coverify.conformance.compare import Comparison, compare, compare_digests
+from coverify.conformance.diagnosis.followed import followed
 from coverify.conformance.foreign import ForeignRunner
 from coverify.conformance.oracles import (
     OF_PROFILE,
@@ -45,6 +47,8 @@ from coverify.conformance.oracles import (
     package,
     version,
 )
+from coverify.conformance.sequences import Sequences
+from coverify.conformance.stepping import Stepper
 from coverify.conformance.vectors import Samples
 from coverify.errors import BadInput, CoverifyError, DeviceFault, DeviceRefused, LinkError
 from coverify.link.requests import Features
@@ -73,6 +77,7 @@ def conform(
     full: Annotated[
         bool, typer.Option("--full", help="Fetch every byte, instead of a 128-bit digest per tensor.")
     ] = False,
+    sequence: SequenceOption = None,
     out: OutOption = None,
     json: JsonOption = None,
     wire_log: WireLogOption = None,
@@ -81,6 +86,7 @@ def conform(
 
     MATCH exits with 0, MISMATCH with 1 (naming the first operator and element that differ), a link or
     device failure with 3, FLAKY with 4. Without --inputs and --vectors, 32 generated inputs are compared.
+    Of a network that keeps state, the inputs are compared as sequences of invocations, each from a reset.
 
     Example: coverify conform net.tflite --device qemu:mps2-an386 --inputs test.npz --vectors 100
     """
@@ -89,9 +95,10 @@ def conform(
     def body() -> Result:
         net = Model.read(model)
         reference = reference_of(net, profile)
+        length = sequence_of(reference, sequence)
         samples = samples_of(reference, inputs, limit, vectors_, seed)
         checked = check_reference(reference, oracle, samples.x, output)
-        return _conform(reference, samples, device, wire_log, output, checked, full)
+        return _conform(reference, samples, length, device, wire_log, output, checked, full)
 
     run_verb("conform", output, body)
 
@@ -135,6 +142,7 @@ def _checked_by(name: OracleName, reference: Reference, x: NDArray[np.int8], out
 def _conform(
     reference: Reference,
     samples: Samples,
+    length: int | None,
     url: str,
     wire_log: Path | None,
     output: Output,
@@ -143,19 +151,21 @@ def _conform(
 ) -> Result:
     foreign = is_foreign(url)
     comparison = Comparison(reference.model, reference.model.outputs[:1] if foreign else None)
-    message, verdict = None, None
+    message, verdict, hint = None, None, list[str]()
     rows: list[DeviceRow] = []
     try:
         if foreign:
             _compare_foreign(comparison, reference, samples, url, output, rows)
         else:
-            compare_with(comparison, reference, samples, url, wire_log, output, full, rows)
+            compare_with(
+                comparison, reference, samples, url, wire_log, output, full, rows, length=length, hint=hint
+            )
     except (LinkError, DeviceFault, DeviceRefused) as error:
         verdict, message = verdict_of(error), str(error)
     return Result(
         verb="conform",
         verdict=verdict or comparison.verdict,
-        message=message or _first_difference(comparison),
+        message=message or _first_difference(comparison, length, hint),
         model=model_ref(reference.model),
         device=rows[0] if rows else None,
         profile=reference.profile,
@@ -164,7 +174,10 @@ def _conform(
         bytes_compared=comparison.bytes_compared,
         tensors=comparison.rows(),
         mismatches=tuple(comparison.mismatches),
-        not_covered=_not_covered(len(samples), comparison, url, oracle),
+        not_covered=(
+            *_not_covered(len(samples), comparison, url, oracle),
+            *beyond_sequence(reference, length),
+        ),
         versions=versions("tflite-micro"),
         seed=samples.seed,
     )
@@ -179,17 +192,30 @@ def compare_with(
     output: Output,
     full: bool,
     rows: list[DeviceRow],
+    *,
+    length: int | None = None,
+    hint: list[str] | None = None,
 ) -> None:
-    """Fill `comparison`, and `rows` with what the device says of itself as soon as it does."""
+    """Fill `comparison`, and `rows` with what the device says of itself as soon as it does.
+
+    length: of the sequences of a network that keeps state; `hint`, where it is wanted, is filled with what
+    to try next when it differs.
+    """
     with opened(url, wire_log, output, reference.model) as device:
         rows.append(device_row(device))
         stepper = load(device, reference.model, output)
         with progress_bar(output) as progress:
             bar = Bar(progress, "samples")
-            if full or Features.CHECK not in device.hello.features:
+            in_full = full or Features.CHECK not in device.hello.features
+            if length is not None:
+                sequences = Sequences(comparison, reference, stepper, samples, length, bar)
+                (sequences.compare if in_full else sequences.compare_digests)()
+            elif in_full:
                 compare(comparison, reference, stepper, samples.x, bar)
             else:
                 compare_digests(comparison, reference, stepper, samples, bar)
+        if hint is not None and comparison.verdict == "MISMATCH":
+            hint += next_step(comparison, reference, stepper, samples.x, length)
         rows[0] = with_usage(rows[0], device)
 
 
@@ -209,15 +235,35 @@ def _compare_foreign(
             compare(comparison, reference, runner, samples.x, Bar(progress, "samples"))
 
 
-def _first_difference(comparison: Comparison) -> str | None:
+def next_step(
+    comparison: Comparison, reference: Reference, stepper: Stepper, x: NDArray[np.int8], length: int | None
+) -> Iterator[str]:
+    """What to try: another profile, if one gives every byte of the first differing sample, or, with sequences
+    of `length`, of its sequence up to it; else diagnose.
+    """
+    first = comparison.mismatches[0].sample
+    upto = x[first if length is None else first - first % length : first + 1]
+    others: tuple[str, ...] = ()
+    with suppress(LinkError, DeviceFault, DeviceRefused):  # the verdict stands; this is only advice
+        others = followed(reference, upto, list(stepper.traces(upto)))
+    if others:
+        names = " and of --profile ".join(others)
+        yield f"every byte of that sample's tensors is that of --profile {names}"
+    else:
+        yield "`coverify diagnose`, given the same, says which operator is wrong and what explains it"
+
+
+def _first_difference(comparison: Comparison, length: int | None, hint: Sequence[str] = ()) -> str | None:
     if not comparison.mismatches:
         return None
     first = comparison.mismatches[0]
-    return (
+    since = "" if length is None else f" (invocation {first.sample % length + 1} after a reset)"
+    said = (
         f"{comparison.differing_samples} of {comparison.samples} samples differ; first at "
         f"op {first.op_index} {first.op}, tensor {first.tensor}, element {list(first.element)} of sample "
-        f"{first.sample}: expected {first.expected}, the device has {first.got}"
+        f"{first.sample}{since}: expected {first.expected}, the device has {first.got}"
     )
+    return "; ".join((said, *hint))
 
 
 def _not_covered(wanted: int, comparison: Comparison, url: str, oracle: OracleRow | None) -> tuple[str, ...]:

@@ -22,11 +22,13 @@ from coverify.cli.outcome import (
     verdict_of,
     versions,
 )
-from coverify.cli.samples import reference_of, samples_of
+from coverify.cli.samples import SequenceOption, beyond_sequence, reference_of, samples_of, sequence_of
 from coverify.conformance.compare import Comparison
 from coverify.conformance.diagnosis.explain import diagnose
 from coverify.conformance.diagnosis.followed import followed
+from coverify.conformance.sequences import Sequences
 from coverify.conformance.stepping import Stepper, Tensors
+from coverify.conformance.vectors import Samples
 from coverify.errors import DeviceFault, DeviceRefused, LinkError
 from coverify.report import Device as DeviceRow
 from coverify.report import Diagnosis, Result
@@ -49,6 +51,7 @@ def diagnose_verb(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the generated inputs.")] = 0,
     profile: ProfileOption = "tflm",
+    sequence: SequenceOption = None,
     out: OutOption = None,
     json: JsonOption = None,
     wire_log: WireLogOption = None,
@@ -64,16 +67,23 @@ def diagnose_verb(
 
     def body() -> Result:
         reference = reference_of(Model.read(model), profile)
-        x = samples_of(reference, inputs, limit, vectors_, seed).x
-        return _diagnose(reference, x, device, wire_log, output, seed)
+        length = sequence_of(reference, sequence)
+        samples = samples_of(reference, inputs, limit, vectors_, seed)
+        return _diagnose(reference, samples, length, device, wire_log, output)
 
     run_verb("diagnose", output, body)
 
 
 def _diagnose(
-    reference: Reference, x: NDArray[np.int8], url: str, wire_log: Path | None, output: Output, seed: int
+    reference: Reference,
+    samples: Samples,
+    length: int | None,
+    url: str,
+    wire_log: Path | None,
+    output: Output,
 ) -> Result:
     comparison, traces = Comparison(reference.model), list[Tensors]()
+    x = samples.x
     row: DeviceRow | None = None
     message, verdict = None, None
     try:
@@ -81,11 +91,15 @@ def _diagnose(
             row = device_row(device)
             stepper = load(device, reference.model, output)
             with progress_bar(output) as progress:
-                _trace(comparison, reference, stepper, x, traces, Bar(progress, "samples"))
+                bar = Bar(progress, "samples")
+                if length is not None:
+                    Sequences(comparison, reference, stepper, samples, length, bar, traces).compare()
+                else:
+                    _trace(comparison, reference, stepper, x, traces, bar)
     except (LinkError, DeviceFault, DeviceRefused) as error:
         verdict, message = verdict_of(error), str(error)
-    found = diagnose(reference, x[: len(traces)], traces) if traces else ()
-    others = followed(reference, x[: len(traces)], traces) if found and not comparison.flaky else ()
+    found = diagnose(reference, x[: len(traces)], traces, length=length) if traces else ()
+    others = followed(reference, x[: len(traces)], traces, length) if found and not comparison.flaky else ()
     return Result(
         verb="diagnose",
         verdict=verdict or comparison.verdict,
@@ -101,10 +115,11 @@ def _diagnose(
         not_covered=(
             f"inputs other than the {comparison.samples} that were run",
             "defects of two kinds in one operator: a variant changes one thing",
+            *beyond_sequence(reference, length),
             *device_limits(url),
         ),
         versions=versions(),
-        seed=seed,
+        seed=samples.seed,
     )
 
 

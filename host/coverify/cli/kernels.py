@@ -39,7 +39,8 @@ def kernels(
         list[str] | None, typer.Option("--op", metavar="OP", help="Only this operator; may be repeated.")
     ] = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Only every so-many-th case, so that N of each operator remain.")
+        int | None,
+        typer.Option(min=1, help="Only N cases of each operator: one of every class of shapes, then more."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of weights and inputs.")] = 0,
     profile: ProfileOption = "tflm",
@@ -86,8 +87,7 @@ class _Plan:
         for i, name in enumerate(names):
             bar(i, len(names))
             cases = list(GRIDS[name](name, seed))
-            step = 1 if limit is None else max(1, -(-len(cases) // limit))
-            for case in (*cases[::step], *rival_cases(name, profile, seed, differing_accumulators)):
+            for case in (*spread(cases, limit), *rival_cases(name, profile, seed, differing_accumulators)):
                 try:
                     Reference(case.model, profile)
                     chosen.append(case)
@@ -96,6 +96,26 @@ class _Plan:
                     refused[why] = refused.get(why, 0) + 1
         lines = tuple(f"{n} cases that profile {profile} refuses: {why}" for why, n in refused.items())
         return _Plan(chosen, lines, profile, seed)
+
+
+def spread(cases: list[Case], limit: int | None) -> list[Case]:
+    """At most `limit` cases in their order: the middle one of every class of shapes, then more of each."""
+    if limit is None:
+        return cases
+    by_class: dict[str, list[int]] = {}
+    for i, case in enumerate(cases):
+        by_class.setdefault(case.shape_class, []).append(i)
+    ranked = [
+        (rank, number, place)
+        for number, places in enumerate(by_class.values())
+        for rank, place in enumerate(_outwards(places))
+    ]
+    return [cases[i] for i in sorted(place for _, _, place in sorted(ranked)[:limit])]
+
+
+def _outwards(places: list[int]) -> list[int]:
+    middle = (places[0] + places[-1]) / 2
+    return [place for _, place in sorted((abs(place - middle), place) for place in places)]
 
 
 def _kernels(plan: _Plan, url: str, wire_log: Path | None, output: Output) -> Result:

@@ -92,6 +92,8 @@ def _firmware_operators() -> set[str]:
     """The rows of the firmware's own operator table, read from its source."""
     try:
         source = build.harness() / "engines" / "kernels" / "operators.c"
-        return set(re.findall(r"\{BUILTIN_([A-Z0-9_]+),", source.read_text("utf-8")))
+        text = source.read_text("utf-8")
+        custom = {f"CUSTOM:{name}" for name in re.findall(r'\{"([A-Z0-9_]+)", &', text)}
+        return custom | set(re.findall(r"\{BUILTIN_([A-Z0-9_]+),", text))
     except (CoverifyError, OSError):
         return set()

@@ -91,6 +91,11 @@ class Output:
 def run_verb(verb: str, output: Output, body: Callable[[], Result]) -> NoReturn:
     """Run a verb's body, emit its result (or the error as a result) and exit by its verdict."""
     started = datetime.now(timezone.utc)
+    if output.out is not None and output.out.exists() and not output.out.is_dir():
+        message = plain_text(f"--out {output.out}: it is a file; a folder is wanted")
+        result = Result(verb=verb, verdict="ERROR", message=message, versions=versions())
+        _emit(Output(output.json), _stamped(result, started))
+        raise typer.Exit(exit_code("ERROR"))
     try:
         result = body()
         _emit(output, _stamped(result, started))

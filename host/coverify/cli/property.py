@@ -21,9 +21,10 @@ from coverify.report.rows import MAX_ROWS, ReasonRow
 from coverify.verify.breach import Breach
 from coverify.verify.certificate import Certificate, certifiable
 from coverify.verify.deadline import Deadline, OutOfTime
-from coverify.verify.errors import CannotDecide
+from coverify.verify.errors import BadQuery, CannotDecide
 from coverify.verify.explanation import Explanation, explain
 from coverify.verify.property.document import PropertyDocument, RegionDocument, Stays
+from coverify.verify.property.errors import BadProperty
 from coverify.verify.property.file import read_document
 from coverify.verify.property.property import Property
 from coverify.verify.property.question import Question as PropertyQuestion
@@ -117,12 +118,21 @@ def _property(subject: Subject, asked: Asked) -> Property:
 
 
 def property_of(subject: Subject, file: Path, codes: bool) -> Property:
-    """The property in a .toml or .vnnlib file.  Raises BadInput."""
+    """The property in a .toml or .vnnlib file.  Raises BadProperty, which names the file."""
+    try:
+        return _read_property(subject, file, codes)
+    except BadProperty:
+        raise
+    except BadQuery as err:
+        raise BadProperty(file, None, str(err)) from err
+
+
+def _read_property(subject: Subject, file: Path, codes: bool) -> Property:
     if file.suffix.lower() != ".vnnlib":
         return Property.from_document(read_document(file), subject, file.parent)
     cases = cases_of(read_specification(file), subject, file, codes)
     if not cases:
-        raise BadInput(f"{file}: none of its boxes holds an input of the network: nothing is asked")
+        raise BadProperty(file, None, "none of its boxes holds an input of the network: nothing is asked")
     return Property.from_cases(cases, subject, f"{file.name} has no counterexample")
 
 

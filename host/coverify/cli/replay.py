@@ -124,9 +124,14 @@ def _insist(model: Path, jobs: list[_Job]) -> None:
                 raise BadInput(f"{job.path} is about another network ({net.sha256[:12]}…) than {model.name}")
 
 
-def _row(path: Path, url: str, done: Replayed) -> ReplayRow:
+def _row(job: _Job, url: str, done: Replayed) -> ReplayRow:
     return ReplayRow(
-        witness=path.name, verdict=done.verdict, device=url, tensors=done.tensors, note=done.note
+        witness=job.path.name,
+        verdict=done.verdict,
+        model_sha256=job.models[0].sha256,
+        device=url,
+        tensors=done.tensors,
+        note=done.note,
     )
 
 
@@ -141,7 +146,7 @@ def _replay_all(
             with closing(open_foreign(url)) as foreign:
                 device_said = DeviceRow(url=url, board=foreign.name)
                 for job in jobs:
-                    rows.append(_row(job.path, url, job.run(lambda net: ForeignRunner(foreign, net))))
+                    rows.append(_row(job, url, job.run(lambda net: ForeignRunner(foreign, net))))
             return rows, device_said, None
         with opened(url, wire_log, output, jobs[0].models[0]) as device:
             device_said = device_row(device)
@@ -154,10 +159,16 @@ def _replay_all(
                 return loaded
 
             for job in jobs:
-                rows.append(_row(job.path, url, job.run(with_model)))
+                rows.append(_row(job, url, job.run(with_model)))
     except (LinkError, DeviceFault, DeviceRefused) as error:
         rows += [
-            ReplayRow(witness=job.path.name, verdict=verdict_of(error), device=url, note=str(error))
+            ReplayRow(
+                witness=job.path.name,
+                verdict=verdict_of(error),
+                model_sha256=job.models[0].sha256,
+                device=url,
+                note=str(error),
+            )
             for job in jobs[len(rows) :]
         ]
         return rows, device_said, str(error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -68,6 +68,7 @@ def run(
         quantization = reference.input.quantization
         pair = (float(quantization.scale), quantization.zero_point) if quantization is not None else None
         data = read_inputs(inputs, sample_shape(reference.input), pair, quantize=quantize)
+        _check_labels(inputs, data.y, reference.output.size)
         arrays, device, oracle = _run_on(on, reference, data.x, trace, wire_log, output)
         y = arrays.pop(net.outputs[0]) if not trace else arrays[net.outputs[0]]
         y = y.reshape(len(data.x), *sample_shape(reference.output))
@@ -85,6 +86,16 @@ def run(
         )
 
     run_verb("run", output, body)
+
+
+def _check_labels(path: Path, y: NDArray[np.int64] | None, n_classes: int) -> None:
+    """Refuse labels that are no class of the output, before anything runs for long."""
+    if y is None:
+        return
+    wrong = np.flatnonzero((y < 0) | (y >= n_classes))
+    if len(wrong):
+        said = f"sample {wrong[0]} has the label {y[wrong[0]]}"
+        raise BadInput(f"{path}: {said}; the network's output has {n_classes} classes")
 
 
 def _run_on(
@@ -107,9 +118,12 @@ def _run_on(
         with progress_bar(output) as progress:
             bar = Bar(progress, "samples")
             rows: list[Mapping[int, NDArray[Any]]] = []
-            for i, one in enumerate(x):
-                rows.append(stepper.trace(one) if trace else {last: stepper.run(one)})
-                bar(i + 1, len(x))
+            ran: Iterator[Mapping[int, NDArray[Any]]] = (
+                stepper.traces(x) if trace else ({last: y} for y in stepper.runs(x))
+            )
+            for row in ran:
+                rows.append(row)
+                bar(len(rows), len(x))
         arrays = {t: np.stack([row[t] for row in rows]) for t in (rows[0] if rows else {})}
         return arrays, device_row(device), None
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from coverify.conformance.stepping import Digests, Runner, Stepper, Tensors
 from coverify.conformance.vectors import Samples
 from coverify.errors import DeviceReset
-from coverify.link.checks import CheckInput, SentInput, tensor_digest
+from coverify.link.checks import Given, SentInput, tensor_digest
 from coverify.report.rows import Mismatch, TensorRow
 from coverify.report.verdict import Verdict
 from tflm_int8 import Model, Reference
@@ -243,7 +243,7 @@ def compare_digests(
         for i, got in _digests_over_resets(comparison, stepper, samples, numbers):
             comparison.count_cycles(got)
             expected = {t: values[i - start] for t, values in trace.items()}
-            op = _first_differing(comparison.model, expected, got)
+            op = first_differing(comparison.model, expected, got)
             if op is None:
                 comparison.add_equal(expected)
             else:
@@ -275,14 +275,14 @@ def _digests_over_resets(
             stepper.resume()
 
 
-def _digests(stepper: Stepper, asked: list[CheckInput], x: NDArray[np.int8]) -> Iterator[Digests]:
+def _digests(stepper: Stepper, asked: list[Given], x: NDArray[np.int8]) -> Iterator[Digests]:
     """Digests of each sample, in order. Those that do not fit into a request come first, if any."""
     sent = sum(isinstance(one, SentInput) for one in asked)
     yield from (stepper.digests_of(one) for one in x[:sent])
     yield from stepper.digests(zip(asked[sent:], x[sent:], strict=True))
 
 
-def _first_differing(model: Model, expected: Tensors, got: Digests) -> int | None:
+def first_differing(model: Model, expected: Tensors, got: Digests) -> int | None:
     """The first operator that wrote a tensor whose digest differs."""
     for op in model.operators:
         for tensor in op.outputs:
@@ -296,6 +296,6 @@ def little_endian(values: NDArray[Any]) -> bytes:
     return values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes()
 
 
-def _fetch(stepper: Stepper, op: int, given: CheckInput, x: NDArray[np.int8], expected: Tensors) -> Tensors:
+def _fetch(stepper: Stepper, op: int, given: Given, x: NDArray[np.int8], expected: Tensors) -> Tensors:
     """All tensors of a sample: up to `op` the digests have proved what is expected."""
     return {**expected, **stepper.trace_from(op, given, x)}

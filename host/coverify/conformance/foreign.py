@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from coverify.conformance.stepping import Tensors
 from coverify.errors import BadAnswer, BadInput
 from coverify.link.mlperf_tiny import MlperfTiny
-from tflm_int8 import Model
+from tflm_int8 import Model, UnsupportedModel
 
 #: networks whose inputs are pixels: uint8, from which the device subtracts 128
 IMAGES = ("ic01", "vww01")
@@ -32,7 +32,14 @@ class ForeignRunner:
     """A device that shows its outputs only; `trace` and `run` as Stepper has them."""
 
     def __init__(self, device: MlperfTiny, model: Model) -> None:
-        """`device` has been greeted. BadInput when its printed results do not tell the output's bytes."""
+        """`device` has been greeted. BadInput when its printed results do not tell the output's bytes.
+
+        UnsupportedModel when the network keeps state, which nothing in these commands brings back.
+        """
+        if model.stateful:
+            raise UnsupportedModel(
+                model.name, "it keeps state between invocations, and MLPerf Tiny's commands have no reset"
+            )
         self.device, self.model = device, model
         self.tensors: tuple[int, ...] | None = (model.outputs[0],)
         self._output = model.outputs[0]

@@ -1,23 +1,24 @@
 """Run a network on a device operator by operator and take every tensor home, or a digest of every tensor.
 
 A device may lie: the counts, tensor indices and sizes that it names are held against the model before a byte
-is believed, and the digest that it reports against the file's.
+is believed, and the digest that it reports against the file's. A network that keeps state is run from the
+reset state, or `before` names the invocation that it continues (StateLost: the device has run another since).
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coverify.errors import BadAnswer, DeviceReset
-from coverify.link.checks import Checked, CheckInput, SentInput, groups, inputs_digest
+from coverify.link.checks import Checked, CheckInput, Given, GoOn, SentInput, groups, inputs_digest
 from coverify.link.client import Client, Progress
-from tflm_int8 import Model, UnsupportedModel
+from tflm_int8 import Model
 
 MAX_RESETS = 3
 """How often a device may restart while it is loaded."""
@@ -54,11 +55,8 @@ class Stepper:
     def __init__(self, client: Client, model: Model, progress: Progress | None = None) -> None:
         """Upload the model unless the device has it, and check what the device says of it.
 
-        A stateful model is refused: a device that repeats an invocation would go on from another state.
-        Raises UnsupportedModel, LinkError, DeviceFault, DeviceRefused (an operator that the device lacks, …).
+        Raises LinkError, DeviceFault, DeviceRefused (an operator that the device lacks, …).
         """
-        if model.stateful:
-            raise UnsupportedModel(model.name, "it keeps state between invocations: not run on a device")
         self.client, self.model = client, model
         self.tensors: tuple[int, ...] | None = None
         self._load(progress)
@@ -99,32 +97,45 @@ class Stepper:
         if said != ours:
             raise BadAnswer(f"the device understands the model as {said}, it is {ours}")
 
-    def digests(self, given: Iterable[tuple[CheckInput, NDArray[np.int8]]]) -> Iterator[Digests]:
+    def digests(
+        self, given: Iterable[tuple[Given, NDArray[np.int8]]], *, successive: bool = False
+    ) -> Iterator[Digests]:
         """For each input (and the values that it stands for) the digests of every tensor.
 
-        Several are under way at once, so they must not be SentInput: `digests_of` is for those.
+        Several are under way at once, so they must not be SentInput: `digests_of` is for those. successive:
+        the first one from the reset state, each other one after the one before it.
         """
         runs = groups([len(op.outputs) for op in self.model.operators], self.max_payload)
         waiting: deque[bytes] = deque()  # digests of the inputs whose answers are to come
 
         def asked() -> Iterator[tuple[CheckInput, int, tuple[int, ...]]]:
+            before: bytes | None = None
             for one, x in given:
-                waiting.append(inputs_digest([x.tobytes()]))
-                yield from ((one, first, n) for first, n in runs)
+                waiting.append(inputs_digest([x.tobytes()], before))
+                yield from self._parts(replace(one, before=before), runs)
+                before = waiting[-1] if successive else None
 
         answers = self.client.check(asked())
         for first in answers:
             rest = [next(answers) for _ in runs[1:]]
             yield self._digests([first, *rest], waiting.popleft())
 
-    def digests_of(self, x: NDArray[np.int8]) -> Digests:
+    def _parts(
+        self, one: Given, runs: list[tuple[int, tuple[int, ...]]]
+    ) -> Iterator[tuple[CheckInput, int, tuple[int, ...]]]:
+        """The CHECKs of one invocation: each runs it anew, but where there is state the others go on."""
+        for first, n in runs:
+            yield GoOn() if first > 0 and self.model.stateful else one, first, n
+
+    def digests_of(self, x: NDArray[np.int8], before: bytes | None = None) -> Digests:
         """The digests of every tensor for an input that has to be sent by itself."""
         runs = groups([len(op.outputs) for op in self.model.operators], self.max_payload)
         answers: list[Checked] = []
-        for first, n in runs:
-            self.client.set_input(0, x.tobytes())
-            answers += self.client.check([(SentInput(), first, n)])
-        return self._digests(answers, inputs_digest([x.tobytes()]))
+        for part in self._parts(SentInput(before), runs):
+            if isinstance(part[0], SentInput):
+                self.client.set_input(0, x.tobytes())
+            answers += self.client.check([part])
+        return self._digests(answers, inputs_digest([x.tobytes()], before))
 
     def _digests(self, answers: list[Checked], inputs: bytes) -> Digests:
         tensors: dict[int, bytes] = {}
@@ -138,7 +149,7 @@ class Stepper:
         if answer.inputs != inputs:
             raise BadAnswer("the device ran on another input than the one that it was given")
 
-    def trace_from(self, op: int, given: CheckInput, x: NDArray[np.int8]) -> Tensors:
+    def trace_from(self, op: int, given: Given, x: NDArray[np.int8]) -> Tensors:
         """One sample: every tensor that operator `op` and those after it write."""
         if isinstance(given, SentInput):
             self.client.set_input(0, x.tobytes())
@@ -146,11 +157,18 @@ class Stepper:
         self._require(answer, inputs_digest([x.tobytes()]))
         return self._steps(op)
 
-    def trace(self, x: NDArray[np.int8]) -> Tensors:
+    def trace(self, x: NDArray[np.int8], before: bytes | None = None) -> Tensors:
         """One sample, int8 of the input's size → every tensor that an operator wrote, in its shape."""
         self.client.set_input(0, x.tobytes())
-        self.client.invoke(stepped=True)
+        self.client.invoke(stepped=True, before=before)
         return self._steps(0)
+
+    def traces(self, x: NDArray[np.int8]) -> Iterator[Tensors]:
+        """As `trace`, of successive invocations on int8 [N, sample shape], the first one after a reset."""
+        before: bytes | None = None
+        for one in x:
+            yield self.trace(one, before)
+            before = inputs_digest([one.tobytes()], before)
 
     def _steps(self, first: int) -> Tensors:
         """What operators from `first` on write; it may be the one that was just run."""
@@ -160,13 +178,22 @@ class Stepper:
             if tuple(o.tensor for o in run.outputs) != op.outputs:
                 raise BadAnswer(f"operator {op.index} wrote tensors {[o.tensor for o in run.outputs]}")
             for output in run.outputs:
+                if self.model.tensors[output.tensor].dtype == "resource":
+                    continue  # the handle of a variable, which has no value
                 tensors[output.tensor] = self._array(output.tensor, output.data)
         return tensors
 
-    def run(self, x: NDArray[np.int8]) -> NDArray[Any]:
+    def runs(self, x: NDArray[np.int8]) -> Iterator[NDArray[Any]]:
+        """As `run`, of successive invocations on int8 [N, sample shape], the first one after a reset."""
+        before: bytes | None = None
+        for one in x:
+            yield self.run(one, before)
+            before = inputs_digest([one.tobytes()], before)
+
+    def run(self, x: NDArray[np.int8], before: bytes | None = None) -> NDArray[Any]:
         """One sample through the whole network at once → the first output, in its shape."""
         self.client.set_input(0, x.tobytes())
-        self.client.invoke()
+        self.client.invoke(before=before)
         output = self.model.outputs[0]
         tensor = self.model.tensors[output]
         return self._array(output, self.client.read(output, tensor.n_bytes))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from coverify.link.checks import CHECK_FIELDS, CheckInput, InlineInput, SentInput, VectorInput
+from coverify.link.checks import CHECK_FIELDS, Given, InlineInput, SentInput, VectorInput
 
 CORNERS = 4
 _MASK = (1 << 64) - 1
@@ -30,7 +30,7 @@ class Samples:
     def __len__(self) -> int:
         return len(self.x)
 
-    def request(self, i: int, max_payload: int) -> CheckInput:
+    def request(self, i: int, max_payload: int) -> Given:
         """How the device gets sample i with the fewest bytes."""
         if i >= self.n_given:
             return VectorInput(self.seed, i - self.n_given, self.zero_point)

@@ -1,7 +1,8 @@
 """Do all tensors of a run agree, in few bytes? CHECK: a digest per tensor; and USAGE: memory used.
 
-An input is named (a vector that the device generates itself), carried in the request, or was sent before.
-Layout: device_harness/agent/protocol.h, version 2.
+An input is named (a vector that the device generates itself), carried in the request, or was sent before. An
+invocation starts from the reset state, or follows another one, which it names by its inputs' digest.
+Layout: device_harness/agent/protocol.h, version 3.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ def tensor_digest(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()[:TENSOR_DIGEST_SIZE]
 
 
-def inputs_digest(inputs: Sequence[bytes]) -> bytes:
-    """The digest of all inputs of an invocation, as the device takes it."""
+def inputs_digest(inputs: Sequence[bytes], before: bytes | None = None) -> bytes:
+    """The digest of all inputs of an invocation, and of those `before` it, as the device takes it."""
     each = b"".join(hashlib.sha256(data).digest() for data in inputs)
-    return tensor_digest(each)
+    return tensor_digest((before or b"") + each)
 
 
 def groups(outputs: Sequence[int], max_payload: int) -> list[tuple[int, tuple[int, ...]]]:
@@ -54,6 +55,7 @@ class VectorInput:
     seed: int
     number: int
     zero: int
+    before: bytes | None = None
 
     def data(self) -> bytes:
         """u64 seed, u32 number."""
@@ -67,6 +69,7 @@ class InlineInput:
     source: ClassVar[int] = 2
     zero: ClassVar[int] = 0
     bytes_: bytes = field(repr=False)
+    before: bytes | None = None
 
     def data(self) -> bytes:
         """The bytes."""
@@ -79,13 +82,29 @@ class SentInput:
 
     source: ClassVar[int] = 0
     zero: ClassVar[int] = 0
+    before: bytes | None = None
 
     def data(self) -> bytes:
         """Nothing."""
         return b""
 
 
-CheckInput = VectorInput | InlineInput | SentInput
+@dataclass(frozen=True)
+class GoOn:
+    """CHECK's source 3: the last CHECK's invocation goes on where it stopped."""
+
+    source: ClassVar[int] = 3
+    zero: ClassVar[int] = 0
+    before: ClassVar[bytes | None] = None
+
+    def data(self) -> bytes:
+        """Nothing."""
+        return b""
+
+
+Given = VectorInput | InlineInput | SentInput
+"""An invocation's input, and the inputs digest of the one that it follows (None: the state is reset)."""
+CheckInput = Given | GoOn
 
 
 @dataclass(frozen=True)
@@ -118,11 +137,19 @@ class Check(Request[Checked]):
     given: CheckInput
 
     def payload(self) -> bytes:
-        """u32 id, u32 first, u32 n, u8 source, u8 zero, u16 0, the source's bytes."""
+        """u32 id, u32 first, u32 n, u8 source, u8 zero, u8 follows, u8 0, before, the source's bytes."""
+        given, before = self.given, self.given.before
         head = struct.pack(
-            "<IIIBBH", self.id, self.first, len(self.outputs), self.given.source, self.given.zero & 0xFF, 0
+            "<IIIBBBB",
+            self.id,
+            self.first,
+            len(self.outputs),
+            given.source,
+            given.zero & 0xFF,
+            before is not None,
+            0,
         )
-        return head + self.given.data()
+        return head + (before or b"") + given.data()
 
     def _decode(self, body: Body) -> Checked:
         got, executed, total = body.ints(struct.Struct("<IIQ"))

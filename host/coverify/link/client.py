@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from coverify.errors import BadAnswer, DeviceRefused, DeviceReset, LinkError
 from coverify.link import requests
-from coverify.link.checks import Check, Checked, CheckInput, Usage, Used, inputs_digest
+from coverify.link.checks import Check, Checked, CheckInput, GoOn, Usage, Used, inputs_digest
 from coverify.link.deadline import Deadline
 from coverify.link.exchange import Exchange, Located
 from coverify.link.line import Line
@@ -202,22 +202,28 @@ class Client:
             pass
         self._inputs[ordinal] = data
 
-    def invoke(self, *, stepped: bool = False, deadline: Deadline | None = None) -> Invoked:
-        """Run the network, or (stepped) make it ready for `step`. Every call is a new invocation."""
-        invoked = self.ask(requests.Invoke(self._next_invocation(), stepped), deadline)
+    def invoke(
+        self, *, stepped: bool = False, before: bytes | None = None, deadline: Deadline | None = None
+    ) -> Invoked:
+        """Run the network, or (stepped) make it ready for `step`. Every call is a new invocation.
+
+        before: the `inputs` of the invocation that it continues, where the network keeps state; None: the
+        state is reset.  Raises StateLost when that one was not the last.
+        """
+        invoked = self.ask(requests.Invoke(self._next_invocation(), stepped, before), deadline)
         expected = 0 if stepped else self._loaded.n_operators
         if invoked.operators != expected:
             raise BadAnswer(f"INVOKE executed {invoked.operators} operators, must be {expected}")
-        self._require(invoked.inputs, [self._inputs[i] for i in sorted(self._inputs)])
+        self._require(invoked.inputs, [self._inputs[i] for i in sorted(self._inputs)], before)
         return invoked
 
     def _next_invocation(self) -> int:
         self._invocation = (self._invocation + 1) & 0xFFFFFFFF
         return self._invocation
 
-    def _require(self, digest: bytes, inputs: Sequence[bytes]) -> None:
+    def _require(self, digest: bytes, inputs: Sequence[bytes], before: bytes | None) -> None:
         """The line may bring an old request late: what was computed on has to be what was meant."""
-        if digest != inputs_digest(inputs):
+        if digest != inputs_digest(inputs, before):
             raise LinkError(
                 "the device computed on other inputs than it was sent; the line mixes up requests"
             )
@@ -227,7 +233,10 @@ class Client:
 
         Several are under way at once. After each it is as if its last operator had just been stepped.
         """
-        return self.ask_all(Check(self._next_invocation(), first, n, given) for given, first, n in asked)
+        return self.ask_all(Check(self._invocation_of(given), first, n, given) for given, first, n in asked)
+
+    def _invocation_of(self, given: CheckInput) -> int:
+        return self._invocation if isinstance(given, GoOn) else self._next_invocation()
 
     def usage(self) -> Used:
         """How much memory the device uses."""

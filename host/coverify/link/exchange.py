@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from coverify.errors import DeviceFault, DeviceRefused, DeviceReset, LinkError
+from coverify.errors import DeviceFault, DeviceRefused, DeviceReset, LinkError, StateLost
 from coverify.link import requests
 from coverify.link.deadline import Deadline
 from coverify.link.frames import Decoder, Frame, encode
@@ -40,7 +40,7 @@ class _Asked:
     at_s: float
     sends: int = 0
     answer: Answer | None = None
-    #: refused only because the piece before it was lost
+    #: refused only because the piece or the invocation before it was lost
     early: bool = False
     hurried: bool = False
 
@@ -176,7 +176,7 @@ class Exchange:
             return
         answer = self._parsed(one.request, frame)
         oldest = under_way[0]
-        if one is not oldest and one.request.begins_at is not None and answer.status is Status.RANGE:
+        if one is not oldest and _is_early(one.request, answer):
             one.early = True
         else:
             one.answer = answer
@@ -193,8 +193,15 @@ class Exchange:
         return answer
 
 
+def _is_early(request: Request[Any], answer: Answer) -> bool:
+    out_of_order = request.begins_at is not None and answer.status is Status.RANGE
+    return out_of_order or answer.status is Status.NOT_NEXT
+
+
 def _refusal(request: Request[Any], answer: Answer) -> DeviceRefused | LinkError:
     refusal = answer.refusal(request.name)
+    if answer.status is Status.NOT_NEXT:
+        return StateLost(f"{refusal}; the line mixes up requests")
     at = request.begins_at
     if at is not None and answer.status is Status.RANGE and answer.detail < at:
         return LinkError(f"{refusal}; a piece before it is gone again, the line mixes up requests")

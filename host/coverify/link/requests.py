@@ -3,7 +3,7 @@
 A request encodes itself and decodes the body of its own answer. A device may lie: every field is checked
 against the request and against the bounds of the protocol, and an answer that does not fit is a BadAnswer
 that names the field. Nothing is allocated from a size that a device claims.
-Layout: device_harness/agent/protocol.h, version 2.
+Layout: device_harness/agent/protocol.h, version 3.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from coverify.errors import BadAnswer, DeviceFault, DeviceRefused, FaultRegister
 from coverify.link.body import Body
 from coverify.link.frames import MAX_PAYLOAD
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 ANSWER = 0x80
 FAULT = 0xFE
 DIGEST_SIZE = 32
@@ -56,6 +56,7 @@ class Status(IntEnum):
     NO_ARENA = 7
     ENGINE = 8
     RANGE = 9
+    NOT_NEXT = 10
 
 
 class Features(IntFlag):
@@ -272,7 +273,8 @@ class Input(Request[int]):
 class Invoked:
     """An invocation: operators executed (0 when it is to be stepped), cycles (0: not counted).
 
-    `inputs` is the digest of what the device was given (checks.inputs_digest).
+    `inputs` is the digest of what the device was given since its reset (checks.inputs_digest); it names the
+    state that the invocation leaves.
     """
 
     id: int
@@ -283,16 +285,20 @@ class Invoked:
 
 @dataclass(frozen=True)
 class Invoke(Request[Invoked]):
-    """Run the network, or get ready to step through it. The same id again runs nothing."""
+    """Run the network, or get ready to step through it. The same id again runs nothing.
+
+    `before` is the inputs digest of the invocation that it continues; None: the device resets its state.
+    """
 
     type: ClassVar[int] = 0x06
     computes: ClassVar[bool] = True
     id: int
     stepped: bool
+    before: bytes | None = None
 
     def payload(self) -> bytes:
-        """u32 id, u8 mode, u8[3] 0."""
-        return struct.pack("<IB3x", self.id, self.stepped)
+        """u32 id, u8 mode, u8 follows, u16 0, what it follows."""
+        return struct.pack("<IBB2x", self.id, self.stepped, self.before is not None) + (self.before or b"")
 
     def _decode(self, body: Body) -> Invoked:
         got, operators, cycles = body.ints(struct.Struct("<IIQ"))

@@ -129,7 +129,7 @@ def repair(
 def patched(pair: Pair, patch: tuple[ChangedByte, ...]) -> Pair:
     """The pair with its int8 network's bytes changed."""
     reference = pair.reference
-    return Pair.of(pair.original, Reference(apply(reference.model, patch), reference.profile))
+    return pair.repaired(Reference(apply(reference.model, patch), reference.profile))
 
 
 def _layer(

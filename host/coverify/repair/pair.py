@@ -44,6 +44,14 @@ class Pair:
     @staticmethod
     def of(original: Model, reference: Reference) -> Pair:
         """Match a float network with an int8 one.  Raises PairMismatch, NotRepairable."""
+        return Pair._matched(original, reference, MIN_COSINE)
+
+    def repaired(self, reference: Reference) -> Pair:
+        """The pair with other weights in the int8 network, however far a repair has moved them."""
+        return Pair._matched(self.original, reference, -np.inf)
+
+    @staticmethod
+    def _matched(original: Model, reference: Reference, least: float) -> Pair:
         _check_ends(original, reference)
         ours = layers_of(reference)
         theirs = [op for op in original.operators if op.name in LAYERS]
@@ -52,7 +60,7 @@ class Pair:
             raise PairMismatch(
                 "the networks", f"the int8 one has the layers {_list(names[0])}, {_list(names[1])}"
             )
-        pairs = (_paired(layer, original, op) for layer, op in zip(ours, theirs, strict=True))
+        pairs = (_paired(layer, original, op, least) for layer, op in zip(ours, theirs, strict=True))
         return Pair(reference, original, tuple(pairs))
 
     def layer(self, op_index: int) -> PairedLayer:
@@ -89,7 +97,7 @@ def _check_ends(original: Model, reference: Reference) -> None:
             raise PairMismatch(f"the {what}", f"{list(theirs.shape)} in float, {list(ours.shape)} in int8")
 
 
-def _paired(layer: Layer, original: Model, op: Operator) -> PairedLayer:
+def _paired(layer: Layer, original: Model, op: Operator, least: float) -> PairedLayer:
     if len(op.inputs) < 2 or op.inputs[1] < 0 or not op.outputs:
         raise PairMismatch(layer.name, f"its counterpart, op {op.index}, lacks weights or output")
     weights, output = original.tensors[op.inputs[1]], original.tensors[op.outputs[0]]
@@ -101,7 +109,7 @@ def _paired(layer: Layer, original: Model, op: Operator) -> PairedLayer:
             layer.name, f"output {list(ours.shape)}, in float {output.dtype} {list(output.shape)}"
         )
     cosine = _cosine(_real(layer.name, layer.tensor), _real(layer.name, weights))
-    if not cosine >= MIN_COSINE:
+    if not cosine >= least:
         raise PairMismatch(
             layer.name, f"the cosine between its weights and the float network's is {cosine:.2f}"
         )

@@ -14,7 +14,7 @@ from typing import Any
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from coverify.report.campaign_rows import Radius
-from coverify.report.merge import Source, overall
+from coverify.report.merge import MEASURED, Source, overall, studied
 from coverify.report.plain import plain
 from coverify.report.result import Result
 from coverify.report.rows import Mismatch, Query, Replay, TensorRow
@@ -24,8 +24,9 @@ from coverify.report.verdict import MEANINGS, Verdict, exit_code, worst
 def junit_xml(sources: Sequence[Source]) -> str:
     """The JUnit XML of some results, as text."""
     document = JUnitXml("coverify")
+    measured = studied(sources)
     for source in sources:
-        document.add_testsuite(_suite(source))
+        document.add_testsuite(_suite(source, source.file in measured))
     return _text(document)
 
 
@@ -36,18 +37,19 @@ def _text(document: Any) -> str:
     return data.decode("utf-8") if isinstance(data, bytes) else data
 
 
-def _suite(source: Source) -> Any:
+def _suite(source: Source, measured: bool) -> Any:
     result = source.result
     suite = TestSuite(plain(source.file))
     if result.started is not None:
         suite.timestamp = result.started.isoformat()
     for name, value in properties(source):
         suite.add_property(name, plain(value))
-    suite.add_testcases(list(_cases(result)))
+    suite.add_testcases(list(_cases(result, measured)))
     return suite
 
 
-def _cases(result: Result) -> Iterator[Any]:
+def _cases(result: Result, measured: bool) -> Iterator[Any]:
+    """measured: a study asked the queries, so that a counterexample is a finding and no failure."""
     group = plain(f"coverify.{result.verb}")
     seen: list[Verdict] = ["OK"]
     for row in result.tensors or ():
@@ -56,9 +58,8 @@ def _cases(result: Result) -> Iterator[Any]:
         yield _case(group, tensor_name(row), verdict, tensor_evidence(row, result.mismatches or ()))
     for number, query in enumerate(result.queries or ()):
         seen.append(query.verdict)
-        yield _case(
-            group, f"{number}: {query_name(query)}", query.verdict, query_evidence(query), query.time_s
-        )
+        judged: Verdict = "OK" if measured and query.verdict == "VIOLATED" else query.verdict
+        yield _case(group, f"{number}: {query_name(query)}", judged, query_evidence(query), query.time_s)
     for radius in result.radii or ():
         seen.append(radius.verdict)
         yield _case(
@@ -68,6 +69,8 @@ def _cases(result: Result) -> Iterator[Any]:
         seen.append(replay.verdict)
         yield _case(group, f"replay {replay.witness}", replay.verdict, _replay_evidence(replay))
     whole = overall(result)
+    if measured and whole in MEASURED:
+        return
     if len(seen) == 1 or exit_code(worst(seen)) != exit_code(whole):
         yield _case(group, "verdict", whole, result.message or MEANINGS[whole])
 

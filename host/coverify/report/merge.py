@@ -2,19 +2,21 @@
 
 `gaps` states in words what the parts leave open between them: no device was asked, a counterexample was not
 replayed, two parts speak of different networks. A merged result says them in `not_covered`; silence would
-read as coverage. Pictures stay in the parts.
+read as coverage. Pictures stay in the parts. Queries that a study asked are its measurements: the study's own
+verdict stands for them, and a counterexample is a finding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from coverify.report.campaign_rows import Radius
 from coverify.report.plain import plural
 from coverify.report.result import Result
 from coverify.report.rows import MAX_ROWS, ModelRef, Part, Query, Row
+from coverify.report.study_rows import GapRow
 from coverify.report.verdict import Verdict, worst
 
 T = TypeVar("T")
@@ -50,7 +52,7 @@ def merge(sources: Sequence[Source]) -> Result:
     samples = [result.samples for result in results if result.samples is not None]
     return Result(
         verb="report",
-        verdict=worst(overall(source.result) for source in sources),
+        verdict=worst(counted(sources)),
         model=_agreed(result.model for result in results),
         device=_agreed(result.device for result in results),
         profile=_agreed(result.profile for result in results),
@@ -77,6 +79,31 @@ def merge(sources: Sequence[Source]) -> Result:
     )
 
 
+def studied(sources: Sequence[Source]) -> frozenset[str]:
+    """The files of the parts that a study among them asked: those in its folders of queries."""
+    folders = set()
+    for source in sources:
+        study, base = source.result.study, source.file.rpartition("/")[0]
+        rows = () if study is None else (*study.widths, *((study.real,) if study.real else ()))
+        folders |= {f"{base}/{row.folder}".lstrip("/") for row in rows if row.folder}
+    return frozenset(
+        source.file
+        for source in sources
+        if source.result.verb == "verify" and source.file.rpartition("/")[0] in folders
+    )
+
+
+MEASURED: Final = ("HOLDS", "VIOLATED", "UNKNOWN")
+"""What a query that a study asked may say without being more than a measurement."""
+
+
+def counted(sources: Sequence[Source]) -> list[Verdict]:
+    """The verdict of every part that counts by itself."""
+    own = studied(sources)
+    found = [(source.file in own, overall(source.result)) for source in sources]
+    return [verdict for measured, verdict in found if not (measured and verdict in MEASURED)]
+
+
 def overall(result: Result) -> Verdict:
     """The worst of a result's verdict and its rows: a head that says less than its rows is not believed."""
     rows: list[Verdict] = [query.verdict for query in result.queries or ()]
@@ -91,18 +118,54 @@ def overall(result: Result) -> Verdict:
     return worst([result.verdict, *rows])
 
 
-def replay_verdicts(sources: Sequence[Source]) -> dict[str, Verdict]:
-    """Witness file name (without folders) → worst verdict of its replays."""
-    found: dict[str, Verdict] = {}
-    for replay in _all(sources, lambda result: result.replays):
-        name = base_name(replay.witness)
-        found[name] = worst([replay.verdict, found.get(name, replay.verdict)])
-    return found
+@dataclass(frozen=True)
+class Replays:
+    """The worst verdict of a witness's replays, by its network's SHA-256 and its file name without folders.
+
+    Networks of one study have witnesses of the same names; a replay that does not name its network (of an
+    older version) is one of a file whose name only one network has.
+    """
+
+    verdicts: Mapping[tuple[str | None, str], Verdict]
+    networks: Mapping[str, frozenset[str | None]]
+    """File name → the networks that have a witness of that name."""
+
+    @staticmethod
+    def of(sources: Sequence[Source]) -> Replays:
+        """Those of all sources."""
+        found: dict[tuple[str | None, str], Verdict] = {}
+        for replay in _all(sources, lambda result: result.replays):
+            key = replay.model_sha256, base_name(replay.witness)
+            found[key] = worst([replay.verdict, found.get(key, replay.verdict)])
+        networks: dict[str, set[str | None]] = {}
+        for source in sources:
+            queries, radii = source.result.queries or (), source.result.radii or ()
+            for file in (*(row.witness for row in queries), *(row.witness for row in radii)):
+                if file:
+                    networks.setdefault(base_name(file), set()).add(network_of(source.result))
+        return Replays(found, {name: frozenset(owners) for name, owners in networks.items()})
+
+    def said(self, network: str | None, witness: str | None) -> Verdict | None:
+        """Of the network's witness in this file."""
+        if not witness:
+            return None
+        name = base_name(witness)
+        known = self.verdicts.get((network, name)) if network else None
+        alone = len(self.networks.get(name, ())) <= 1
+        if known is None and network is None and alone:
+            return (
+                worst(found) if (found := [v for (_, n), v in self.verdicts.items() if n == name]) else None
+            )
+        return known or (self.verdicts.get((None, name)) if alone else None)
+
+    def of_query(self, result: Result, query: Query) -> Verdict | None:
+        """What the device said of a query's witness: in the query's own row, or in a replay of that file."""
+        return query.replay or self.said(network_of(result), query.witness)
 
 
-def replay_of(query: Query, replays: dict[str, Verdict]) -> Verdict | None:
-    """What the device said of a query's witness: in the query's own row, or in a replay of that file."""
-    return query.replay or (replays.get(base_name(query.witness)) if query.witness else None)
+def network_of(result: Result) -> str | None:
+    """The SHA-256 of the network that a result is about, where it names one."""
+    return result.model.sha256 if result.model else None
 
 
 def base_name(path: str) -> str:
@@ -114,13 +177,31 @@ def gaps(sources: Sequence[Source]) -> list[str]:
     """What these results together do not show, as sentences."""
     queries = _all(sources, lambda result: result.queries)
     compared = any(source.result.tensors or source.result.bytes_compared for source in sources)
-    replays = replay_verdicts(sources)
-    radii = _all(sources, lambda result: result.radii)
     return [
         *_agreement_gaps(sources),
-        *_query_gaps(queries, replays, compared),
-        *_radius_gaps(radii, replays),
+        *([] if compared else [_nothing_compared(on_device(sources))]),
+        *_query_gaps(sources, queries),
+        *_radius_gaps(sources),
     ]
+
+
+def on_device(sources: Sequence[Source]) -> int:
+    """How many counterexamples and pairs a device was run on."""
+    replayed = sum(query.replay is not None for query in _all(sources, lambda result: result.queries))
+    pairs = [gap for source in sources if (study := source.result.study) for gap in study.gaps]
+    return len(_all(sources, lambda result: result.replays)) + replayed + sum(map(_run_there, pairs))
+
+
+def _run_there(gap: GapRow) -> bool:
+    return gap.on_device is not None
+
+
+def _nothing_compared(n: int) -> str:
+    if n:
+        return (
+            f"A device was run on {plural(n, 'witness', 'witnesses')} alone: of other inputs it says nothing."
+        )
+    return "No device was compared with the reference: nothing shows that a device computes these bytes."
 
 
 def _agreement_gaps(sources: Sequence[Source]) -> list[str]:
@@ -137,15 +218,16 @@ def _agreement_gaps(sources: Sequence[Source]) -> list[str]:
     return [line[:4000] for line in said]
 
 
-def _query_gaps(queries: Sequence[Query], replays: dict[str, Verdict], compared: bool) -> list[str]:
-    silent = sum(query.verdict == "VIOLATED" and replay_of(query, replays) is None for query in queries)
+def _query_gaps(sources: Sequence[Source], queries: Sequence[Query]) -> list[str]:
+    replays = Replays.of(sources)
+    silent = sum(
+        query.verdict == "VIOLATED" and replays.of_query(source.result, query) is None
+        for source in sources
+        for query in source.result.queries or ()
+    )
     bare = sum(query.verdict == "HOLDS" and query.certificate is None for query in queries)
     still_open = sum(query.verdict == "UNKNOWN" for query in queries)
     said = []
-    if not compared:
-        said.append(
-            "No device was compared with the reference: nothing shows that a device computes these bytes."
-        )
     if silent:
         said.append(f"{plural(silent, 'counterexample')} not replayed on a device.")
     if bare:
@@ -159,8 +241,14 @@ def _query_gaps(queries: Sequence[Query], replays: dict[str, Verdict], compared:
     return said
 
 
-def _radius_gaps(radii: Sequence[Radius], replays: dict[str, Verdict]) -> list[str]:
-    silent = sum(row.witness is not None and base_name(row.witness) not in replays for row in radii)
+def _radius_gaps(sources: Sequence[Source]) -> list[str]:
+    radii: list[Radius] = _all(sources, lambda result: result.radii)
+    replays = Replays.of(sources)
+    silent = sum(
+        row.witness is not None and replays.said(network_of(source.result), row.witness) is None
+        for source in sources
+        for row in source.result.radii or ()
+    )
     still_open = sum(not row.closed for row in radii)
     said = []
     if silent:

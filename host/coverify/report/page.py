@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from coverify.report import curve_plot, plot, repair_table, study_plot, study_text
 from coverify.report.heat import heat_url
-from coverify.report.merge import Source, base_name, overall, replay_of, replay_verdicts
+from coverify.report.merge import Replays, Source, base_name, overall
 from coverify.report.picture import Panels, panels
 from coverify.report.plain import digest, grouped, plain, plural, seconds
 from coverify.report.result import Result
@@ -104,9 +104,9 @@ def html(sources: Sequence[Source], merged: Result, title: str) -> str:
 
 def verification(sources: Sequence[Source]) -> Verification | None:
     """The queries of all sources; None when there is none."""
-    replays = replay_verdicts(sources)
+    replays = Replays.of(sources)
     views = [
-        QueryView(query, source.file, replay_of(query, replays))
+        QueryView(query, source.file, replays.of_query(source.result, query))
         for source in sources
         for query in source.result.queries or ()
     ]

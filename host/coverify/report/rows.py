@@ -207,6 +207,8 @@ class Replay(Row):
 
     witness: Text
     verdict: Verdict
+    model_sha256: Sha256 | None = None
+    """Of the witness's network: several networks may have witnesses of one name."""
     device: Text | None = None
     tensors: Annotated[tuple[TensorRow, ...], Field(max_length=MAX_ROWS)] = ()
     note: Text | None = None

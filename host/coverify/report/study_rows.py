@@ -104,6 +104,9 @@ class GapRow(Row):
     unit: Annotated[float, Field(gt=0)] | None = None
     queries: Count = 0
     time_s: Seconds = 0.0
+    boxes: Count = 0
+    certificates: Count = 0
+    """Of `boxes` that hold all pairs of copies, those with a certificate that no gap is above at_most."""
     pair: Text | None = None
     pair_flips: bool = False
     """Do the two copies of the pair get different classes?"""

@@ -159,14 +159,14 @@ def _gaps(study: Study, console: Console) -> None:
     names = ", ".join(map(str, study.protected))
     table = aligned(
         f"Largest gap between copies that differ in feature {names} alone",
-        "network", "bits", "accuracy", "gap, codes", "gap, real", "inputs flipped", "pair flips", "device",
-        "time",
+        "network", "bits", "accuracy", "gap, codes", "gap, real", "inputs flipped", "pair flips", "certified",
+        "device", "time",
     )  # fmt: skip
     for row in study.gaps:
         accuracy = f"{100 * row.right / max(1, row.samples):.2f} %"
         flips = f"{row.flipped} of {row.samples}", "yes" if row.pair_flips else "no"
         table.add_row(
             plain(row.scheme), str(row.bits), accuracy, *gap_text(row), *flips,
-            row.on_device or "–", seconds(row.time_s),
+            f"{row.certificates} of {row.boxes}", row.on_device or "–", seconds(row.time_s),
         )  # fmt: skip
     show_aligned(table, console)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from coverify.report.campaign_rows import Radius
-from coverify.report.merge import Source, overall, replay_of, replay_verdicts
+from coverify.report.merge import Replays, Source, on_device, overall, studied
 from coverify.report.plain import digest, grouped, plural
 from coverify.report.result import Result
 from coverify.report.rows import Query, Replay
@@ -34,6 +34,8 @@ def headline(sources: Sequence[Source]) -> list[str]:
     queries, replays = _queries(sources), _replays(sources)
     if queries:
         said.append(f"{plural(len(queries), 'query', 'queries')}: {_told(counts(queries))}.")
+    if studied(sources):
+        said.append("Counterexamples of a study are what it measures: they do not fail it.")
     radii = _radii(sources)
     if radii:
         said.append(f"Largest radius known exactly of {_closed(radii)}.")
@@ -80,6 +82,8 @@ def _reference(merged: Result) -> Step:
 
 def _device(sources: Sequence[Source]) -> Step:
     found = _conforming(sources)
+    if not found and (n := on_device(sources)):
+        return Step("Device", None, "not compared", f"but run on {plural(n, 'witness', 'witnesses')}")
     if not found:
         return Step("Device", None, "not compared", "no conformance result")
     n_bytes = sum(source.result.bytes_compared or 0 for source in found)
@@ -113,9 +117,14 @@ def _verify(sources: Sequence[Source]) -> Step:
 
 
 def _replay(sources: Sequence[Source]) -> Step:
-    known = replay_verdicts(sources)
+    known = Replays.of(sources)
     rows: list[Verdict] = [replay.verdict for replay in _replays(sources)]
-    rows = rows or [found for query in _queries(sources) if (found := replay_of(query, known))]
+    rows = rows or [
+        found
+        for source in sources
+        for query in source.result.queries or ()
+        if (found := known.of_query(source.result, query))
+    ]
     rows = rows or [row.on_device for row in _gaps(sources) if row.on_device is not None]
     if not rows:
         return Step("Replay on the device", None, "not done", "no replay result")

@@ -75,7 +75,7 @@ def fixed_point(network: FloatNetwork, ranges: Ranges, bits: int) -> FixedPointN
         arrays[f"hi{i}"] = np.array(half - 1 if last else 2 * half - 1, np.int32)
         fraction = out_bits
     try:
-        return FixedPointNetwork.from_bytes(_npz(arrays), f"fixed-b{bits}.npz")
+        return FixedPointNetwork.from_bytes(npz_bytes(arrays), f"fixed-b{bits}.npz")
     except BadNetwork as err:
         raise NotQuantizable(str(err)) from err
 
@@ -91,7 +91,7 @@ def _nearest(values: NDArray[np.float64], bits: int) -> NDArray[np.float64]:
     return nearest
 
 
-def _npz(arrays: dict[str, NDArray[Any]]) -> bytes:
+def npz_bytes(arrays: dict[str, NDArray[Any]]) -> bytes:
     """The same bytes for the same arrays."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:

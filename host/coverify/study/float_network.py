@@ -118,6 +118,8 @@ def _from_npz(path: Path) -> list[FloatLayer]:
         weights, bias = arrays[f"w{i}"], arrays[f"b{i}"]
         if weights.dtype.kind != "f" or bias.dtype.kind != "f" or weights.ndim != 2 or bias.ndim != 1:
             raise BadFloatNetwork(path.name, f"w{i} must be a float matrix, b{i} a float vector")
+        if max(weights.dtype.itemsize, bias.dtype.itemsize) > 8:  # it would be rounded
+            raise BadFloatNetwork(path.name, f"w{i} or b{i} is wider than float64")
         layers.append(FloatLayer(weights.astype(np.float64), bias.astype(np.float64)))
     return layers
 

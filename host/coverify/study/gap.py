@@ -1,11 +1,14 @@
 """How far apart can the scores of two copies be? Splitting, then bisection on exact queries: both bounds.
 
+A group of few points is run as a whole instead.
+
 `at_least` is the gap of a pair that was run; `at_most` is proved for every pair of the groups. They meet
 unless a query was UNKNOWN. A HOLDS that is not proof-grade does not count.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,6 +28,8 @@ from tflm_int8.program.primitives import Program
 Decide = Callable[[Program, Robustness], Outcome]
 SAMPLES = 512
 """Points of a group that are run before anything is asked."""
+MAX_POINTS, MAX_VALUES = 1 << 18, 1 << 27
+"""Most points of a group that is run as a whole, and most values of wires that are computed for that."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +76,14 @@ def largest(
     now = _start(twins, parts, seed) if known is None else known
     best, point, most, queries, time_s = now.best, now.point, now.most, now.queries, now.time_s
     for number, group in enumerate(parts[now.done :], now.done + 1):
-        top, start = _bound(twins, group), time.monotonic()
+        start = time.monotonic()
+        if few(twins, group):
+            found, at = _greatest(twins, group, _all_points(group))
+            best, point = (found, at) if found > best else (best, point)
+            most, time_s = max(most, found), time_s + time.monotonic() - start
+            told(Progress(number, best, most, point, queries, time_s))
+            continue
+        top = _bound(twins, group)
         halved = _halved(twins, group, best, split_s)
         if halved is not None:
             top = min(top, halved.top)
@@ -80,7 +92,7 @@ def largest(
         floor = best  # below it nothing is asked: a gap was seen, or a query was UNKNOWN
         while floor < top:
             middle = (floor + top) // 2
-            outcome = decide(twins.claim(middle), _query(twins, group))
+            outcome = decide(twins.claim(middle), query_of(group))
             queries, time_s = queries + 1, time_s + outcome.time_s
             if outcome.verdict is Verdict.VIOLATED and outcome.witness is not None:
                 best, point = _better(twins, outcome.witness.astype(np.int64), best, point)
@@ -102,6 +114,26 @@ def _start(twins: Twins, parts: Sequence[Group], seed: int) -> Progress:
     return Progress(0, best, best, point)
 
 
+def few(twins: Twins, group: Group) -> bool:
+    """Has the group so few points that all are run?"""
+    n = math.prod(
+        int(b) - int(a) + 1
+        for lo, hi in ((group.lo, group.hi), (group.other_lo, group.other_hi))
+        for a, b in zip(lo, hi, strict=True)
+    )
+    return n <= MAX_POINTS and n * 2 * sum(twins.program.sizes()) <= MAX_VALUES
+
+
+def _all_points(group: Group) -> I64Array:
+    """Every [x, p] of the group, int64 [N, n]."""
+    lo = np.concatenate([group.lo, group.other_lo])
+    widths = np.concatenate([group.hi, group.other_hi]) - lo + 1
+    n = int(widths.prod())
+    strides = n // np.cumprod(widths)  # the last feature moves fastest
+    every: I64Array = lo + np.arange(n)[:, None] // strides % widths
+    return every
+
+
 def _halved(twins: Twins, group: Group, best: int, split_s: float) -> Split | None:
     """What splitting says of the group; None where it does not apply or had no time."""
     if split_s <= 0 or not fixed(group, twins.protected):
@@ -112,7 +144,8 @@ def _halved(twins: Twins, group: Group, best: int, split_s: float) -> Split | No
         return None
 
 
-def _query(twins: Twins, group: Group) -> Robustness:
+def query_of(group: Group) -> Robustness:
+    """The box of a group as a query whose label is 0 (see Twins.claim)."""
     lo = np.concatenate([group.lo, group.other_lo])
     hi = np.concatenate([group.hi, group.other_hi])
     middle = ((lo + hi) // 2).astype(np.int16)
@@ -121,7 +154,7 @@ def _query(twins: Twins, group: Group) -> Robustness:
 
 def _bound(twins: Twins, group: Group) -> int:
     """What interval bounds say of the gap."""
-    query, program = _query(twins, group), twins.claim(0)
+    query, program = query_of(group), twins.claim(0)
     box = wire_bounds(program, query.lo, query.hi)[program.output]
     return max(0, int(box.hi[1:].max()))
 
@@ -140,10 +173,15 @@ def _gaps(twins: Twins, points: I64Array) -> I64Array:
 
 def _sampled(twins: Twins, group: Group, rng: np.random.Generator) -> tuple[int, I64Array]:
     """The best of some random points, among them corners."""
-    query = _query(twins, group)
+    query = query_of(group)
     n = len(query.lo)
     inside = rng.integers(query.lo, query.hi + 1, (SAMPLES, n))
     corners = np.where(rng.random((SAMPLES, n)) < 0.5, query.lo, query.hi)
-    points = np.concatenate([inside, corners])
-    found = np.concatenate([_gaps(twins, part) for part in Problem(twins.claim(0), query).batches(points)])
+    return _greatest(twins, group, np.concatenate([inside, corners]))
+
+
+def _greatest(twins: Twins, group: Group, points: I64Array) -> tuple[int, I64Array]:
+    """The largest gap of these points, and the point."""
+    problem = Problem(twins.claim(0), query_of(group))
+    found = np.concatenate([_gaps(twins, part) for part in problem.batches(points)])
     return int(found.max()), points[int(found.argmax())]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tflm_int8.flatbuffer import Table
 
 F64Array = NDArray[np.float64]
-_SAME = 0
+_SAME, _VALID = 0, 1
 
 
 def unrolled(
@@ -25,15 +25,24 @@ def unrolled(
     """The matrix float64 [y, x] and the bias [y] of a CONV_2D.
 
     filters: [out, height, width, in]; shapes: [1, height, width, channels]; options: Conv2DOptions.
-    Raises ValueError (a shape or option that is not read, more than max_cells), Damaged.
+    Raises ValueError (a shape or option that is not read, or that does not fit the others; more than
+    max_cells), Damaged.
     """
     padding = options.integer(0, "<b")
     strides = options.integer(2, "<i"), options.integer(1, "<i")
     dilated = options.integer(5, "<i", 1) != 1 or options.integer(4, "<i", 1) != 1
+    if padding not in (_SAME, _VALID):
+        raise ValueError(f"padding {padding} is not read")
     if filters.ndim != 4 or len(x_shape) != 4 or len(y_shape) != 4 or x_shape[0] != 1 or min(strides) < 1:
         raise ValueError("its shapes are not those of a convolution of one sample")
     if dilated or filters.shape[3] != x_shape[3] or y_shape[3] != len(filters):
         raise ValueError("dilations and groups are not read")
+    for k in (1, 2):
+        room = x_shape[k] if padding == _SAME else x_shape[k] - filters.shape[k] + 1
+        if y_shape[k] != max(0, -(-room // strides[k - 1])):
+            raise ValueError(
+                f"its output is {y_shape[k]} where its input gives another number of rows or columns"
+            )
     if int(np.prod(x_shape)) * int(np.prod(y_shape)) > max_cells:
         raise ValueError(f"unrolled it has more than {max_cells} weights")
     before = [

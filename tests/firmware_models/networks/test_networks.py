@@ -23,6 +23,8 @@ FOLDER = Path(__file__).parents[3] / "firmware_models" / "networks"
 NAMES = ("digits_cnn", "digits_mlp")
 EVERY_NAME = (*NAMES, "mnist_conv", "mnist_mlp_100_100", "mnist_mlp_64_32")
 """Those of MNIST have no images here (test_mnist_networks.py)."""
+FLOAT = "digits_mlp_float"
+"""What digits_mlp was quantized from; it is on that one's card."""
 INPUT_SHAPE = {"digits_cnn": (8, 8, 1), "digits_mlp": (64,), "mnist_conv": (28, 28, 1)}
 ACCURACY_FLOOR = {"digits_cnn": 0.97, "digits_mlp": 0.95}
 ALLOWED = {
@@ -76,7 +78,7 @@ def _samples(name: str) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
 
 
 def test_every_network_of_the_folder_is_tested_and_complete() -> None:
-    assert {path.stem for path in FOLDER.glob("*.tflite")} == set(EVERY_NAME)
+    assert {path.stem for path in FOLDER.glob("*.tflite")} == {*EVERY_NAME, FLOAT}
     assert {path.stem for path in FOLDER.glob("*.npz")} == set(NAMES)
     cards = {path.stem for path in FOLDER.glob("*.md")} - {"README"}
     assert cards == set(EVERY_NAME)
@@ -166,6 +168,26 @@ def test_the_accuracy_in_tflm_is_the_card_s(name: str) -> None:
     assert len(y) == int(given[2])
     assert right == int(given[1])
     assert right >= ACCURACY_FLOOR[name] * len(y)
+
+
+def test_the_float_network_is_that_of_the_card() -> None:
+    interpreter = pytest.importorskip("tflite_runtime.interpreter", reason="tflite-runtime is not installed")
+    card = _card("digits_mlp")
+    line = _found(
+        rf"SHA-256 of `{FLOAT}.tflite`, the same before quantization \| `([0-9a-f]+)`, (\d+) bytes", card
+    )
+    assert (hashlib.sha256(_blob(FLOAT)).hexdigest(), len(_blob(FLOAT))) == (line[1], int(line[2]))
+    network = interpreter.Interpreter(model_content=_blob(FLOAT))
+    network.allocate_tensors()
+    where, out = network.get_input_details()[0]["index"], network.get_output_details()[0]["index"]
+    x, y = _samples("digits_mlp")
+    gray = np.rint((x.astype(np.int64) + 128) * 16 / 255).astype(np.float32)
+    right = 0
+    for sample, label in zip(gray / np.float32(16), y, strict=True):
+        network.set_tensor(where, sample[np.newaxis])
+        network.invoke()
+        right += int(np.argmax(network.get_tensor(out))) == int(label)
+    assert right == int(_found(r"test accuracy, float \| (\d+) of", card)[1])
 
 
 def test_both_networks_have_the_same_digits_in_the_same_order() -> None:

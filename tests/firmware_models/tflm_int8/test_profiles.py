@@ -68,3 +68,47 @@ def test_where_cmsis_nn_moves_elements_otherwise_its_profile_refuses(model, refu
             Reference(model, "cmsis-nn-2026-08")
     else:
         Reference(model, "cmsis-nn-2026-08")
+
+
+def _transposed(out, image, kernel, stride, depth=3, padding=0, activation=0, batch=1) -> Model:
+    """A TRANSPOSE_CONV of weights 1 in scales that leave its sums as they are; sizes: (height, width)."""
+    b = Builder()
+    x = b.input((batch, *image, depth), 1.0, 0)
+    w = b.tensor((1, *kernel, depth), "int8", [1.0], [0], 0, np.ones((1, *kernel, depth), np.int8))
+    y = b.activation((batch, *out, 1), 1.0, 0)
+    b.op("TRANSPOSE_CONV", [b.integers([batch, *out, 1]), w, x], y, 49, Padding=padding, StrideH=stride[0],
+         StrideW=stride[1], FusedActivationFunction=activation)  # fmt: skip
+    return Model.from_bytes(b.finish(y), "transposed")
+
+
+@pytest.mark.parametrize(
+    ("model", "why"),
+    [
+        (_transposed((4, 4), (2, 2), (2, 2), (2, 2)), None),
+        (_transposed((8, 6), (4, 3), (3, 3), (2, 2)), None),
+        (_transposed((2, 1), (1, 1), (1, 1), (3, 1)), "behind the end"),
+        (_transposed((6, 6), (6, 3), (1, 1), (1, 2)), "buffer is too small"),
+        (_transposed((6, 6), (6, 3), (1, 2), (1, 2)), None),
+        (_transposed((2, 5), (1, 1), (4, 4), (2, 2), padding=1), "unwritten"),
+        (_transposed((2, 5), (1, 1), (4, 4), (2, 2), depth=17, padding=1), None),
+        (_transposed((1, 5), (1, 3), (5, 4), (1, 2)), "wrong rows"),
+    ],
+)
+def test_where_cmsis_nn_leaves_its_memory_in_a_transpose_conv_its_profile_refuses(model, why):
+    """Found with the C sources of CMSIS-NN 99f736a, in buffers of the sizes that they ask for."""
+    Reference(model)
+    if why is None:
+        Reference(model, "cmsis-nn-2026-08")
+    else:
+        with pytest.raises(UnsupportedOp, match=why):
+            Reference(model, "cmsis-nn-2026-08")
+
+
+def test_tflm_on_cmsis_nn_ignores_the_activation_of_a_transpose_conv():
+    """By hand: one pixel of −5 under a filter of one 1, and a RELU whose zero is the code 0."""
+    model, x = (
+        _transposed((1, 1), (1, 1), (1, 1), (1, 1), 1, activation=1),
+        np.full((1, 1, 1, 1), -5, np.int8),
+    )
+    assert Reference(model, "tflm-2026-08").run(x).reshape(()) == 0
+    assert Reference(model, "cmsis-nn-2026-08").run(x).reshape(()) == -5

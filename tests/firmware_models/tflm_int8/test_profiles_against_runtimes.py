@@ -241,7 +241,7 @@ def test_tflite_rescales_where_tflm_ignores_the_outputs_quantization(
 
 @pytest.mark.parametrize("profile", [p for p in PROFILES if "ref" in p or "cmsis" in p])
 def test_an_operator_that_a_profile_does_not_vouch_for_is_refused_with_both_names(profile):
-    by_operator = {"cmsis-nn-2026-08": CASES_OF["TRANSPOSE_CONV"][0].model(1)}
+    by_operator = {"cmsis-nn-2026-08": CASES_OF["SVDF"][0].model(1)}
     content = by_operator.get(profile) or random_movement.one_op("SUM" if "ref" in profile else "PAD", 1)
     with pytest.raises(NotInProfile, match=profile) as caught:
         Reference(Model.from_bytes(content), profile)

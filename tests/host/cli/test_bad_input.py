@@ -275,7 +275,7 @@ def test_a_reader_that_stops_early_ends_the_verb_as_sigpipe_would():
 def test_an_archive_and_a_folder_are_named_as_what_they_are(tmp_path):
     np.savez(tmp_path / "net.npz", x=np.zeros(3))
     assert "zip archive" in coverify("inspect", tmp_path / "net.npz").stdout
-    assert "inspect: .: this is not a regular file" in coverify("inspect", ".", cwd=tmp_path).stdout
+    assert "this is a folder" in coverify("inspect", ".", cwd=tmp_path).stdout
 
 
 @pytest.mark.parametrize(("given", "missing"), [(("--eps", 1), "--inputs"), (("--inputs", INPUTS), "--eps")])
@@ -283,3 +283,25 @@ def test_a_question_that_lacks_a_part_is_told_which(given, missing):
     done = coverify("verify", MODEL, *given, "--json", "-")
     assert done.code == 2
     assert missing in done.result["message"]
+
+
+def test_a_damaged_file_without_the_identifier_is_said_to_be_none(tmp_path):
+    (tmp_path / "notes.tflite").write_bytes(b"\xff" * 64)
+    (tmp_path / "cut.tflite").write_bytes(MODEL.read_bytes()[:200])
+    assert "no TFL3 at byte 4" in coverify("inspect", tmp_path / "notes.tflite").stdout
+    assert "TFL3" not in coverify("inspect", tmp_path / "cut.tflite").stdout
+
+
+def test_a_file_given_for_the_folder_of_results_is_said_before_the_work(tmp_path):
+    (tmp_path / "out").write_text("mine")
+    done = coverify("inspect", MODEL, "--out", tmp_path / "out", "--json", "-")
+    assert (done.code, done.result["verdict"]) == (2, "ERROR")
+    assert "it is a file" in done.result["message"]
+    assert (tmp_path / "out").read_text() == "mine"
+
+
+def test_a_label_that_is_no_class_of_the_network_is_refused(tmp_path):
+    np.savez(tmp_path / "x.npz", x=np.zeros((2, 64), np.int8), y=np.array([3, 10]))
+    done = coverify("run", MODEL, "--inputs", tmp_path / "x.npz", "-o", tmp_path / "y.npz")
+    assert done.code == 2
+    assert "sample 1 has the label 10" in " ".join(done.stdout.split())

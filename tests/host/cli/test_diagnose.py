@@ -71,3 +71,20 @@ def test_a_device_that_follows_another_profile_is_told_by_its_name(tmp_path):
     said = done.result["message"].rpartition("every byte of every tensor is that of ")[2]
     assert said.startswith("--profile tflm")
     assert "2026-08" not in said
+
+
+def test_conform_says_what_to_try_next(wrong_device, tmp_path):
+    net = tmp_path / "layers.tflite"
+    net.write_bytes(layers())
+    done = coverify("conform", net, "--device", wrong_device, "--vectors", 4, "--json", "-")
+    assert (done.code, done.result["verdict"]) == (1, "MISMATCH")
+    assert "`coverify diagnose`, given the same" in done.result["message"]
+
+
+def test_conform_names_the_profile_whose_bytes_the_device_gives(tmp_path):
+    net = tmp_path / "layers.tflite"
+    net.write_bytes(layers())
+    asked = ("conform", net, "--device", "native:", "--vectors", 20, "--profile", "tflm-single-rounding")
+    done = coverify(*asked, "--json", "-")
+    assert (done.code, done.result["verdict"]) == (1, "MISMATCH")
+    assert "that of --profile tflm" in done.result["message"]

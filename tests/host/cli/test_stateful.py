@@ -8,7 +8,8 @@ import pytest
 
 from command import coverify
 from model_builder import Builder
-from oracle import Tflm
+from mutants import state
+from oracle import NETWORKS, Tflm
 
 
 @pytest.fixture
@@ -43,11 +44,58 @@ def test_run_makes_successive_invocations_of_the_samples_on_reference_and_oracle
         assert len(np.unique(ours["y"])) > 20
 
 
-def test_a_device_is_refused(network):
-    done = coverify("conform", network, "--device", "native:", "--oracle", "none", "--json", "-")
+def test_run_on_a_device_makes_successive_invocations_too(network, inputs, tmp_path):
+    for trace in ((), ("--trace",)):
+        done = coverify(
+            "run", network, "--inputs", inputs, "--on", "native:", "-o", tmp_path / "y.npz", *trace
+        )
+        assert done.code == 0, done
+        tflm = Tflm(network.read_bytes())
+        with np.load(tmp_path / "y.npz") as file, np.load(inputs) as given:
+            np.testing.assert_array_equal(file["y"], [tflm.run(x[None])[0] for x in given["x"]])
+
+
+@pytest.mark.parametrize("full", [(), ("--full",)], ids=["digests", "full"])
+def test_conform_compares_sequences_of_invocations_on_a_device(network, inputs, full):
+    done = coverify(
+        "conform", network, "--device", "native:", "--inputs", inputs, "--limit", 40, "--sequence", 9,
+        "--json", "-", *full,
+    )  # fmt: skip
+    assert (done.code, done.result["verdict"], done.result["samples"]) == (0, "MATCH", 40), done
+    assert any("more than 9 invocations without a reset" in gap for gap in done.result["not_covered"])
+    assert done.result["oracle"]["name"] == "tflite-micro"
+
+
+def test_what_to_try_next_is_found_on_the_sequence_up_to_the_first_difference(tmp_path):
+    (tmp_path / "state.tflite").write_bytes(state())
+    asked = ("conform", tmp_path / "state.tflite", "--device", "native:", "--profile", "tflm-single-rounding")
+    done = coverify(*asked, "--vectors", 24, "--sequence", 8, "--json", "-")
+    assert (done.code, done.result["verdict"]) == (1, "MISMATCH"), done
+    first = done.result["mismatches"][0]["sample"]
+    assert first % 8, "the state is not what it begins as"
+    assert f"(invocation {first % 8 + 1} after a reset)" in done.result["message"]
+    assert "that of --profile tflm" in done.result["message"]
+
+
+def test_a_sequence_that_the_state_outlasts_is_said(network):
+    done = coverify("conform", network, "--device", "native:", "--sequence", 2, "--json", "-")
+    assert any("the state holds up to 3 inputs" in gap for gap in done.result["not_covered"])
+
+
+def test_a_sequence_is_for_networks_that_keep_state():
+    done = coverify("conform", NETWORKS / "digits_mlp.tflite", "--device", "native:", "--sequence", 2)
     assert done.code == 2
-    assert done.result["verdict"] == "UNSUPPORTED"
-    assert "keeps state between invocations" in done.result["message"]
+    assert "keeps none" in done.stdout + done.stderr
+
+
+def test_replay_runs_a_counterexample_from_the_reset_state(network, inputs, tmp_path):
+    done = coverify(
+        "verify", network, "--eps", 2, "--inputs", inputs, "--index", "0-39", "--out", tmp_path / "out"
+    )
+    witnesses = sorted((tmp_path / "out").glob("witness-*.zip"))[:3]
+    assert witnesses, done
+    done = coverify("replay", *witnesses, "--device", "native:", "--json", "-")
+    assert (done.code, done.result["verdict"]) == (0, "CONFIRMED"), done
 
 
 def test_verify_speaks_of_the_first_invocation_after_a_reset(network, inputs):

@@ -135,7 +135,12 @@ def test_counterexamples_are_carried_to_other_widths_as_the_networks_say(done, f
 
 def test_the_plot_and_the_report_are_written(done, folder):
     assert (folder / "run" / "bits.svg").read_text().startswith("<svg")
-    assert coverify("report", folder / "run").code == 1  # counterexamples are in it
+    report = coverify("report", folder / "run", "--json", "-")
+    assert (report.code, report.result["verdict"]) == (0, "OK")  # counterexamples are what it measured
+    said = report.result["not_covered"]
+    assert any("A device was run on" in line for line in said)
+    assert not any(line.startswith("No device") for line in said)
+    assert "<failure" not in (folder / "run" / "junit.xml").read_text()
     page = (folder / "run" / "report.html").read_text()
     assert "robust accuracy" in page and "Study" in page
 
@@ -154,6 +159,18 @@ def test_published_networks_of_several_widths_are_studied_as_they_are(tmp_path):
         want = outputs(dict(np.load(file)), images).argmax(axis=1)
         assert row["right"] == int((want == labels).sum())
         assert row["robust"] + row["broken"] + row["open"] + row["wrong"] == 2
+
+
+def test_int8_codes_are_the_pixels_that_are_128_more(folder, done, tmp_path):
+    data = np.load(folder / "x.npz")
+    np.savez(tmp_path / "codes.npz", x=(data["x"].astype(int) - 128).astype(np.int8), y=data["y"])
+    again = coverify(
+        "study", "bits", folder / "float.npz", "--inputs", tmp_path / "codes.npz", "--eps", EPS, "--bits",
+        "3", "--jobs", 1, "--out", tmp_path / "run", "--json", "-",
+    )  # fmt: skip
+    kept = ("scheme", "right", "wrong", "robust", "broken")
+    first = [{k: row[k] for k in kept} for row in done.result["study"]["widths"] if row["bits"] == 3]
+    assert [{k: row[k] for k in kept} for row in again.result["study"]["widths"]] == first
 
 
 def test_a_study_without_any_counterexample_has_nothing_to_run_on_the_device(folder, tmp_path):

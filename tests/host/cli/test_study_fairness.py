@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from command import coverify
+from coverify.check import check
 from coverify.study.float_network import FloatLayer, FloatNetwork
 from fixed_point_networks import outputs
 from oracle import Tflm
@@ -68,6 +69,18 @@ def test_every_gap_is_that_of_all_pairs_and_the_pair_that_is_kept_has_it(done, f
         kept = scores(folder, row["scheme"], row["bits"], pair)
         assert abs(int((kept[1] - kept[0]) @ SCORE)) == row["at_least"]
         assert row["pair_flips"] == (kept[0].argmax() != kept[1].argmax())
+
+
+def test_every_gap_has_certificates_that_the_checker_accepts(done, folder):
+    for row in done.result["study"]["gaps"]:
+        assert (row["certificates"], row["boxes"]) == (1, 1)
+        (path,) = (folder / "run" / f"{row['scheme']}-b{row['bits']}").glob("certificate-*.zip")
+        claim = check(path)
+        assert claim.relation is not None
+        assert claim.relation[1].tolist() == [row["at_most"]] * 2
+        shift = 128 if row["scheme"] == "affine" else 0
+        assert (claim.lo + shift).tolist() == [90, 20, 140, 220]
+        assert (claim.hi + shift).tolist() == [105, 20, 155, 220]
 
 
 def test_inputs_whose_class_changes_with_the_feature_alone_are_counted(done, folder):

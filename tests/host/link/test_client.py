@@ -188,12 +188,12 @@ def test_an_answer_about_something_else_is_a_bad_answer(connect: Connect, body: 
 @pytest.mark.parametrize(
     "preamble_bytes",
     [
-        preamble(BOOT, status=10),
+        preamble(BOOT, status=11),
         preamble(BOOT, state=5),
         preamble(BOOT)[:2] + b"\1\0" + preamble(BOOT)[4:],
         b"short",
     ],
-    ids=["status 10", "state 5", "reserved", "short"],
+    ids=["status 11", "state 5", "reserved", "short"],
 )
 def test_a_preamble_outside_the_protocol_is_a_bad_answer(connect: Connect, preamble_bytes: bytes) -> None:
     client = greeted(connect, lambda kind, seq, payload: wire(kind | 0x80, seq, preamble_bytes))

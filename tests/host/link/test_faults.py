@@ -6,6 +6,7 @@ without faults, and by the reference, never by the exchange under test.
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import time
@@ -20,20 +21,24 @@ from faulty_line import LOST, NAMES, REPLAYED, FaultyLine, at_random, nothing, o
 from coverify.boards import build
 from coverify.boards.native import NativeProcess
 from coverify.conformance.compare import Comparison, compare, compare_digests
+from coverify.conformance.sequences import Sequences
 from coverify.conformance.stepping import Stepper
 from coverify.conformance.vectors import Samples, vectors
 from coverify.errors import LinkError
-from coverify.link.checks import Checked, VectorInput
+from coverify.link.checks import Checked, VectorInput, tensor_digest
 from coverify.link.client import Client, OperatorRun
 from coverify.link.deadline import Deadline
 from coverify.link.frames import Frame, encode
 from coverify.link.line import SerialLine
 from coverify.link.pace import Pace
-from tflm_int8 import Model, Reference
+from mutants import state
+from tflm_int8 import Model, Reference, sample_shape
 
 NETWORKS = Path(__file__).resolve().parents[3] / "firmware_models" / "networks"
 QUICK = Pace(resend_s=0.008, growth=1.5, most_sends=12, bytes_per_s=1e6)
 STUBBORN = Pace(resend_s=0.02, growth=1.2, most_sends=20, bytes_per_s=1e6, answer_s=4, compute_s=4)
+FIRST_SEED = int(os.environ.get("COVERIFY_FAULT_SEED", "0"))
+"""Of the random faults; another one for a run of one's own."""
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +191,7 @@ def test_a_campaign_under_random_faults_ends_with_the_right_verdict_or_a_link_er
     model = other_weights() if spoiled else MODEL
     Stepper(client, model)  # uploaded without faults: at such rates no frame of 4 KiB comes through
     start, finished = time.monotonic(), 0
-    for seed in range(2):
+    for seed in range(FIRST_SEED, FIRST_SEED + 2):
         line.arm_both(at_random(rate, seed))
         try:
             comparison = campaign(client, model, full)
@@ -200,6 +205,66 @@ def test_a_campaign_under_random_faults_ends_with_the_right_verdict_or_a_link_er
     line.arm_both(nothing)
     assert time.monotonic() - start < 300
     assert finished or rate > 0.002, "at such a rate most frames pass"
+
+
+STATEFUL = Model.from_bytes(state(), "state.tflite")
+STATE = Reference(STATEFUL)
+STATE_SHAPE = sample_shape(STATE.input)
+SEQUENCES = Samples(vectors(STATE_SHAPE, 18, 9, -5), 0, 9, -5)
+
+
+def successive(stepper: Stepper) -> list[dict[int, bytes]]:
+    """Digests of four invocations under way together, the first one after a reset."""
+    given = [(SEQUENCES.request(i, 4096), SEQUENCES.x[i]) for i in range(4)]
+    return [dict(got.tensors) for got in stepper.digests(given, successive=True)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("direction", ["write", "read"])
+def test_one_fault_at_any_byte_of_successive_invocations_changes_no_answer(
+    session: tuple[FaultyLine, Client], direction: str, name: str
+) -> None:
+    line, client = session
+    line.arm_both(nothing)
+    stepper = Stepper(client, STATEFUL)
+    trace = STATE.trace(SEQUENCES.x[:4])
+    expected = [{t: tensor_digest(v[i].tobytes()) for t, v in trace.items()} for i in range(4)]
+    line.arm(direction, nothing)
+    assert successive(stepper) == expected
+    n_bytes = line.ways[direction].n
+    for at in range(0, n_bytes, 13):
+        line.arm(direction, once(at, name))
+        with old_requests_may_break_the_link(name):
+            assert successive(stepper) == expected, f"byte {at}"
+    line.arm_both(nothing)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("full", [False, True], ids=["digests", "full"])
+@pytest.mark.parametrize("rate", [0.0005, 0.004])
+def test_a_campaign_with_state_under_random_faults_ends_with_the_right_verdict_or_a_link_error(
+    session: tuple[FaultyLine, Client], rate: float, full: bool
+) -> None:
+    line, quick = session
+    line.arm_both(nothing)
+    client = Client(line, pace=STUBBORN)
+    client.hello()
+    quick.boot = client.boot
+    stepper, finished = Stepper(client, STATEFUL), 0
+    for seed in range(2):
+        line.arm_both(at_random(rate, seed))
+        sequences = Sequences(Comparison(STATEFUL), STATE, stepper, SEQUENCES, 6)
+        try:
+            (sequences.compare if full else sequences.compare_digests)()
+        except LinkError:
+            line.arm_both(nothing)
+            client.hello()
+            continue
+        finished += 1
+        assert (sequences.comparison.verdict, sequences.comparison.samples) == ("MATCH", 18), f"seed {seed}"
+    line.arm_both(nothing)
+    assert finished or rate > 0.001, "at such a rate most frames pass"
 
 
 class ResettingLine:
@@ -256,7 +321,7 @@ def test_a_device_that_restarts_in_the_middle_is_noticed_and_the_campaign_goes_o
 def test_garbage_and_mutated_requests_do_not_bring_the_sanitized_firmware_down() -> None:
     if shutil.which("make") is None or shutil.which("gcc") is None:
         pytest.skip("make and gcc are not installed")
-    rng = random.Random(20261121)
+    rng = random.Random(20261121 + FIRST_SEED)
     process = NativeProcess(build.build(build.NATIVE_SANITIZED), Deadline.in_s(10))
     try:
         with closing(SerialLine(process.line_url)) as line:

@@ -32,6 +32,23 @@ def test_a_metric_is_its_formula(metric):
     assert METRICS[metric](spectrum((3, 1, 2, 4)))[0] == pytest.approx(BY_HAND[metric], rel=1e-12)
 
 
+# f = 1, F = 2, s = 3, S = 0: more passing tests activate it than failing ones
+AGAINST = {
+    "tarantula": (1 / 3) / (1 / 3 + 3 / 3),  # 1/4
+    "ochiai": 1 / math.sqrt(3 * 4),
+    "dstar": 1 / 5,
+    "jaccard": 1 / 6,
+    "ample": 3 / 3 - 1 / 3,
+    "euclid": 1.0,
+    "wong3": 1 - 2.1,
+}
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_metric_is_its_formula_where_passing_tests_speak_against_the_neuron(metric):
+    assert METRICS[metric](spectrum((1, 2, 3, 0)))[0] == pytest.approx(AGAINST[metric], rel=1e-12)
+
+
 @pytest.mark.parametrize(("s", "h"), [(0, 0), (2, 2), (3, 2.1), (6, 2.4), (10, 2.8), (11, 2.801), (20, 2.81)])
 def test_wong3_counts_passing_tests_less_the_more_there_are(s, h):
     assert METRICS["wong3"](spectrum((5, 0, s, 7)))[0] == pytest.approx(5 - h)

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from coverify.repair.errors import NotRepairable, PairMismatch
+from coverify.repair.job import patched
 from coverify.repair.observation import observe
 from coverify.repair.pair import Pair
+from coverify.repair.patch import changes
 from model_builder import Builder
 from network_pairs import cnn, mlp
 from oracle import NETWORKS, shared
@@ -62,6 +64,17 @@ def test_another_width_is_no_pair():
 def test_weights_of_another_training_are_no_pair():
     with pytest.raises(PairMismatch, match="cosine"):
         paired(mlp(1).original, mlp(0).quantized)
+
+
+@pytest.mark.parametrize("make", [mlp, cnn])
+def test_a_repair_may_turn_the_weights_of_a_layer_however_far(make):
+    pair = make(0).paired()
+    layer = pair.layers[0].layer
+    after = patched(pair, changes(layer, -layer.weights))
+    assert np.array_equal(after.layers[0].layer.weights, -layer.weights)
+    assert after.layers[0].cosine == pytest.approx(-pair.layers[0].cosine)
+    with pytest.raises(PairMismatch, match="cosine"):
+        Pair.of(pair.original, after.reference)
 
 
 def test_an_int8_network_is_not_the_float_one():

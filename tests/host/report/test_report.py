@@ -28,8 +28,10 @@ from coverify.report import (
     Result,
     ResultFileError,
     ResultInTheWay,
+    Study,
     TensorRow,
     Verdict,
+    WidthRow,
     make_report,
     read_result,
     render,
@@ -119,6 +121,9 @@ def test_the_gaps_between_the_parts_are_said(loop: Path) -> None:
     assert any(line.startswith("1 query left open") for line in gaps)
     assert not any(line.startswith("No device") for line in gaps)
     (loop / "conform.json").unlink()
+    gaps = read_result(make_report(loop).result).not_covered
+    assert any(line.startswith("A device was run on 1 witness alone") for line in gaps)
+    (loop / "replay" / "replay.json").unlink()
     assert any(line.startswith("No device") for line in read_result(make_report(loop).result).not_covered)
 
 
@@ -143,6 +148,79 @@ def test_a_head_that_says_less_than_its_rows_is_not_believed(tmp_path: Path) -> 
 def test_a_refuted_witness_outweighs_its_violation(tmp_path: Path) -> None:
     query = Query(index=0, eps=1, verdict="VIOLATED", engine="attack", time_s=1.0, replay="REFUTED")
     write_result(tmp_path, Result(verb="verify", verdict="VIOLATED", queries=(query,)))
+    assert make_report(tmp_path).verdict == "REFUTED"
+
+
+def put(folder: Path, result: Result) -> None:
+    folder.mkdir(exist_ok=True)
+    write_result(folder, result)
+
+
+def with_witness(verdict: Verdict, digest: str) -> Result:
+    """One query whose witness is called as those of other networks are."""
+    query = Query(index=0, eps=1, verdict=verdict, engine="attack", time_s=1.0, witness="witness-0-eps1.zip")
+    model = ModelRef(file=f"{digest}.tflite", sha256=digest * 32)
+    return Result(verb="verify", verdict=verdict, model=model, queries=(query,))
+
+
+def of_replay(verdict: Verdict, digest: str | None) -> Result:
+    row = Replay(
+        witness="witness-0-eps1.zip", verdict=verdict, model_sha256=None if digest is None else digest * 32
+    )
+    return Result(verb="replay", verdict=verdict, replays=(row,))
+
+
+def test_a_replay_speaks_of_its_own_network_s_witness_and_of_no_other_of_that_name(tmp_path: Path) -> None:
+    for digest in ("aa", "bb"):
+        put(tmp_path / digest, with_witness("VIOLATED", digest))
+    put(tmp_path / "replay", of_replay("CONFIRMED", "aa"))
+    gaps = read_result(make_report(tmp_path).result).not_covered
+    assert any(line.startswith("1 counterexample not replayed") for line in gaps)
+
+
+def test_a_replay_that_names_no_network_speaks_of_a_witness_only_where_one_network_has_it(
+    tmp_path: Path,
+) -> None:
+    put(tmp_path / "aa", with_witness("VIOLATED", "aa"))
+    put(tmp_path / "replay", of_replay("CONFIRMED", None))
+    assert not any("not replayed" in line for line in read_result(make_report(tmp_path).result).not_covered)
+    put(tmp_path / "bb", with_witness("VIOLATED", "bb"))
+    gaps = read_result(make_report(tmp_path).result).not_covered
+    assert any(line.startswith("2 counterexamples not replayed") for line in gaps)
+
+
+def study_folder(tmp_path: Path, measured: Verdict, verdict: Verdict = "OK") -> None:
+    """A study of one width, whose query has this verdict."""
+    row = WidthRow(
+        scheme="affine", bits=4, model=ModelRef(file="aa.tflite", sha256="aa" * 32), samples=1, right=1,
+        wrong=0, robust=0, broken=1, open=0, folder="affine-b4",
+    )  # fmt: skip
+    study = Study(kind="bits", eps=1, widths=(row,))
+    write_result(tmp_path, Result(verb="study-bits", verdict=verdict, study=study))
+    put(tmp_path / "affine-b4", with_witness(measured, "aa"))
+
+
+def test_a_counterexample_that_a_study_measured_does_not_fail_it(tmp_path: Path) -> None:
+    study_folder(tmp_path, "VIOLATED")
+    assert make_report(tmp_path).verdict == "OK"
+    assert not any(isinstance(result, Failure) for result in cases(tmp_path).values())
+
+
+def test_a_counterexample_beside_a_study_fails_as_ever(tmp_path: Path) -> None:
+    study_folder(tmp_path, "VIOLATED")
+    put(tmp_path / "other", with_witness("VIOLATED", "bb"))
+    assert make_report(tmp_path).verdict == "VIOLATED"
+
+
+@pytest.mark.parametrize("verdict", ["MISMATCH", "UNKNOWN"])
+def test_a_study_that_is_contradicted_or_open_says_so_itself(verdict: Verdict, tmp_path: Path) -> None:
+    study_folder(tmp_path, "VIOLATED", verdict)
+    assert make_report(tmp_path).verdict == verdict
+
+
+def test_a_device_s_contradiction_of_a_study_s_witness_counts(tmp_path: Path) -> None:
+    study_folder(tmp_path, "VIOLATED")
+    put(tmp_path / "replay", of_replay("REFUTED", "aa"))
     assert make_report(tmp_path).verdict == "REFUTED"
 
 

@@ -52,3 +52,37 @@ def test_a_network_that_is_another_than_its_layers_say_is_refused(change, tmp_pa
     (tmp_path / "net.tflite").write_bytes(content(**change))
     with pytest.raises(BadFloatNetwork):
         FloatNetwork.read(tmp_path / "net.tflite")
+
+
+def test_numbers_wider_than_float64_are_refused_and_not_rounded(tmp_path):
+    wide = np.array([[1, 2]], np.longdouble)
+    if wide.dtype.itemsize <= 8:
+        pytest.skip("no wider float here")
+    np.savez(tmp_path / "net.npz", w0=wide, b0=np.zeros(1))
+    with pytest.raises(BadFloatNetwork, match="wider than float64"):
+        FloatNetwork.read(tmp_path / "net.npz")
+
+
+def convolution(y_shape: tuple[int, ...], padding: int) -> bytes:
+    """5 x 4 pixels, filters of 2 x 2, strides of 2 rows and 1 column; the output's shape as the file says."""
+    b = Builder()
+    x = b.input((1, 5, 4, 1), dtype="float32")
+    w = b.tensor((1, 2, 2, 1), "float32", data=np.ones((1, 2, 2, 1), np.float32))
+    y = b.tensor(y_shape, "float32")
+    b.op("CONV_2D", [x, w], y, 1, Padding=padding, StrideH=2, StrideW=1)
+    return b.finish(y)
+
+
+@pytest.mark.parametrize(("y_shape", "padding"), [((1, 2, 3, 1), 1), ((1, 3, 4, 1), 0)])
+def test_a_convolution_s_output_is_as_large_as_its_padding_makes_it(y_shape, padding, tmp_path):
+    (tmp_path / "net.tflite").write_bytes(convolution(y_shape, padding))
+    assert FloatNetwork.read(tmp_path / "net.tflite").n_output == y_shape[1] * y_shape[2]
+
+
+@pytest.mark.parametrize(
+    ("y_shape", "padding"), [((1, 3, 3, 1), 1), ((1, 2, 4, 1), 1), ((1, 2, 4, 1), 0), ((1, 3, 4, 1), 2)]
+)
+def test_a_convolution_whose_declared_output_is_another_is_refused(y_shape, padding, tmp_path):
+    (tmp_path / "net.tflite").write_bytes(convolution(y_shape, padding))
+    with pytest.raises(BadFloatNetwork):
+        FloatNetwork.read(tmp_path / "net.tflite")

@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+from coverify.study import gap
 from coverify.study.gap import largest
 from coverify.study.splitting import split
 from coverify.study.twins import Twins, groups
@@ -44,6 +45,41 @@ def brute(arrays, lo, hi, protected, allowed) -> int:
         changed[:, list(protected)] = values
         scores.append(outputs(arrays, changed) @ SCORE)
     return int(np.ptp(np.stack(scores), axis=0).max())
+
+
+@pytest.fixture(autouse=True)
+def no_group_is_run_as_a_whole(monkeypatch):
+    """These groups are small, and the queries and the splitting are what is tested."""
+    monkeypatch.setattr(gap, "MAX_POINTS", 0)
+
+
+def never(*_):
+    raise AssertionError("a query was asked of a group that is run as a whole")
+
+
+@pytest.mark.parametrize("case", ["two codes", "three codes", "a range", "two features"])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_small_group_is_run_as_a_whole_and_needs_no_query(seed, case, monkeypatch):
+    monkeypatch.undo()
+    arrays, program, lo, hi = network(seed)
+    protected, values = CASES[case](lo, hi)
+    allowed = [
+        v if v is not None else range(lo[k], hi[k] + 1) for k, v in zip(protected, values, strict=True)
+    ]
+    found = largest(Twins(program, protected, SCORE), groups(lo, hi, protected, values), never, split_s=0)
+    assert found.at_least == found.at_most == brute(arrays, lo, hi, protected, allowed)
+    first, second = outputs(arrays, np.stack(found.pair)) @ SCORE
+    assert abs(int(second - first)) == found.at_least
+
+
+def test_a_group_of_one_point_is_run(monkeypatch):
+    monkeypatch.undo()
+    arrays, program, lo, _ = network(1)
+    parts = groups(lo, lo, (1,), [(int(lo[1]), int(lo[1]) + 3)])
+    found = largest(Twins(program, (1,), SCORE), parts, never, split_s=0)
+    other = lo.copy()
+    other[1] += 3
+    assert found.at_least == found.at_most == abs(int(np.ptp(outputs(arrays, np.stack([lo, other])) @ SCORE)))
 
 
 def by(engine: str):

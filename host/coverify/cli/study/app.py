@@ -33,7 +33,9 @@ ModelsArgument = Annotated[
         show_default=False,
     ),
 ]
-InputsOption = Annotated[Path, typer.Option("--inputs", help=".npz with x (uint8 codes) and labels y.")]
+InputsOption = Annotated[
+    Path, typer.Option("--inputs", help=".npz with x (uint8 pixels, or int8 codes: pixel − 128), labels y.")
+]
 BitsOption = Annotated[str, typer.Option("--bits", help="Widths of the quantized networks: 4-10, 4,6,8.")]
 SchemeOption = Annotated[
     str,
@@ -96,7 +98,7 @@ def bits_verb(
     journal, so that the same command goes on where it was ended. Exits with 0 when every query was decided,
     with 4 when one is open, with 1 when the device contradicts the reference.
 
-    Examples: coverify study bits net_float.tflite --inputs test.npz --eps 2 --index 0-49 --out run
+    Example: coverify study bits net_float.tflite --inputs test.npz --eps 8 --index 0-19 --out run
 
     coverify study bits net_q4.npz net_q8.npz --inputs test.npz --eps 1 --index 0-19 --out run
     """

@@ -14,6 +14,7 @@ import numpy as np
 from coverify.cli.outcome import Bar, Output, progress_bar, versions
 from coverify.cli.samples import parse_indices
 from coverify.cli.study.device import Trial, agreed
+from coverify.cli.study.gap_certificates import certified
 from coverify.cli.study.gap_file import NAME, GapFile, question_digest
 from coverify.cli.study.networks import Width
 from coverify.cli.study.options import Data, Options, prepared
@@ -84,9 +85,13 @@ def studied(asked: Asked, output: Output) -> Result:
     with progress_bar(output) as progress:
         bar = Bar(progress, "networks")
         for width in widths:
-            gap = _gap(asked, data, protected, width, out / width.stem / NAME)
+            twins = Twins(width.network.program, protected.features, _score(asked, width))
+            parts = _parts(asked, data, protected, width.shift)
+            gap = _gap(asked, twins, parts, width, out / width.stem / NAME)
             gaps.append(gap)
-            rows.append(_row(data, protected, width, gap, out))
+            n = certified(width, twins, parts, gap.at_most, out / width.stem, options.timeout_s, options.jobs)
+            row = _row(data, protected, width, gap, out)
+            rows.append(row.model_copy(update={"boxes": len(parts), "certificates": n}))
             bar(len(rows), len(widths))
     rows = _on_device(options, widths, gaps, rows, output)
     study = Study(
@@ -152,11 +157,9 @@ def _parts(asked: Asked, data: Data, protected: Protected, shift: int) -> list[G
     return [group for a, b in boxes for group in groups(a - shift, b - shift, protected.features, values)]
 
 
-def _gap(asked: Asked, data: Data, protected: Protected, width: Width, path: Path) -> Gap:
+def _gap(asked: Asked, twins: Twins, parts: Sequence[Group], width: Width, path: Path) -> Gap:
     """From where `path` says that an earlier run was ended."""
     options = asked.options
-    twins = Twins(width.network.program, protected.features, _score(asked, width))
-    parts = _parts(asked, data, protected, width.shift)
     said = width.network.ref.sha256, options.engine, str(options.seed), versions()["coverify"]
     file = GapFile(path, question_digest(twins, parts, *said), options.timeout_s)
     known = None if options.fresh else file.read(twins, parts)

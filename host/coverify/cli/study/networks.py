@@ -99,7 +99,7 @@ def float_network(path: Path, data: Pixels, ends: str) -> FloatNetwork:
 
 def quantized(network: FloatNetwork, codes: I64Array, bits: str, schemes: str, folder: Path) -> list[Width]:
     """The networks of every width and scheme, written to `folder`.  Raises BadInput."""
-    wanted = parse_indices(bits, FIXED_BITS[1] + 1, "--bits")
+    wanted = parse_indices(bits, FIXED_BITS[1] + 1, "--bits", FIXED_BITS[0])
     names = schemes.split(",")
     if not set(names) <= {FIXED, AFFINE} or len(set(names)) != len(names):
         raise BadInput(f"--scheme {schemes}: {FIXED}, {AFFINE}, or both with a comma")

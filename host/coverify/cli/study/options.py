@@ -95,7 +95,7 @@ def prepared(options: Options, out: Path) -> tuple[Data, FloatNetwork | None, li
 def _pixels(path: Path, n_input: int | None, models: Sequence[Path]) -> Pixels:
     if n_input is None:
         n_input = read_network(models[0], "tflm").program.n_input
-    return read_pixels(path, n_input)
+    return read_pixels(path, n_input, codes=True)
 
 
 def decided(work: Work, how: How, folder: Path) -> Result:

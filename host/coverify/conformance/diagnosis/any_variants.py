@@ -9,9 +9,11 @@ from functools import partial
 import numpy as np
 
 from coverify.conformance.diagnosis.candidate import Array, Candidate, Run
+from coverify.conformance.diagnosis.successive import Successive
 from tflm_int8 import TflmError
 from tflm_int8.fixedpoint import Rounding
 from tflm_int8.kernels.lookup import Lookup
+from tflm_int8.kernels.memory import Remembering
 from tflm_int8.kernels.movement import Movement
 from tflm_int8.kernels.reshape import Reshape
 from tflm_int8.kernels.softmax import Softmax
@@ -92,7 +94,14 @@ def _memories(kernel: Kernel, output: int) -> Iterator[Candidate]:
         "output-of-previous-sample",
         "the output of the sample before: the operator did not run, or the answer is stale",
         lambda inputs: np.roll(kernel.run(list(inputs))[output], 1, axis=0),
+        skips=1,
     )
+    if out.shape and 1 < out.shape[0] < out.size:
+        yield Candidate(
+            "first-of-batch-everywhere",
+            "the first of the batch is computed for all of it: the input does not move on",
+            _of(kernel, output, lambda y: np.broadcast_to(y[:, :1], y.shape)),
+        )
     for name, value in (("zero", 0), ("least", -128)):
         yield Candidate(
             f"output-all-{name}",
@@ -133,6 +142,8 @@ def _profiles(kernel: Kernel, output: int) -> Iterator[Candidate]:
             other = prepare(Node(node.model, node.op, variant))
         except TflmError:
             continue
+        if isinstance(kernel, Successive) and isinstance(other, Remembering):
+            other = replace(kernel, kernel=other)
         yield Candidate(name, says, partial(_output, other, output))
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from coverify.conformance.diagnosis.candidate import Array, Candidate, I64Array
-from coverify.conformance.diagnosis.rounding import RULES, Scaling, double, scaling
+from coverify.conformance.diagnosis.layer import unchanged
+from coverify.conformance.diagnosis.narrow import cut, saturated
+from coverify.conformance.diagnosis.rounding import RULES, Scaling, double, scaling, shifted
 from tflm_int8.fixedpoint import Multiplier, quantize_multiplier
 from tflm_int8.kernels.add import Add
 from tflm_int8.kernels.broadcasting import aligned
 from tflm_int8.kernels.multiply import Multiply
 from tflm_int8.kernels.reducing import SumReduction
+from tflm_int8.kernels.scales import ratio
 from tflm_int8.program.primitives import Requantize
 
 _LEFT_SHIFT = 20
@@ -26,7 +30,11 @@ def _scaled(scale: Scaling, values: I64Array, m: Multiplier) -> I64Array:
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """One of these operators in the open; `zeros` and `factors` of its inputs (factors: ADD and SUB only)."""
+    """One of these operators in the open; `zeros` and `factors` of its inputs (factors: ADD and SUB only).
+
+    signs: of the two scaled inputs; accumulate: what becomes of the sum or product; early: clamped before the
+    zero point is added, and once more after it.
+    """
 
     kernel: Kernel
     zeros: tuple[int, ...]
@@ -40,11 +48,24 @@ class Arithmetic:
     outer: Scaling = double
     left_shift: int = _LEFT_SHIFT
     wraps: bool = False
+    signs: tuple[int, int] = (1, 1)
+    accumulate: Callable[[I64Array], I64Array] = unchanged
+    early: bool = False
 
     def run(self, inputs: Sequence[Array]) -> I64Array:
         """The operator's inputs → int64 [N, output shape]."""
-        scaled = _scaled(self.outer, self.accumulators(inputs), self.stage) + self.z_out
-        values = ((scaled + 128) & 0xFF) - 128 if self.wraps else np.clip(scaled, self.lo, self.hi)
+        scaled = _scaled(self.outer, self.accumulate(self.accumulators(inputs)), self.stage)
+        if self.early:
+            scaled = np.clip(np.clip(scaled, self.lo, self.hi) + self.z_out, -128, 127)
+        else:
+            scaled = scaled + self.z_out
+        values = (
+            ((scaled + 128) & 0xFF) - 128
+            if self.wraps
+            else scaled
+            if self.early
+            else np.clip(scaled, self.lo, self.hi)
+        )
         shaped: I64Array = values.reshape(len(values), *self.kernel.node.output.shape)
         return shaped
 
@@ -63,7 +84,7 @@ class Arithmetic:
             _scaled(self.inner, t << self.left_shift, m) for t, m in zip(terms, self.factors, strict=True)
         ]
         a, b = aligned(self.kernel.node, pair)
-        total = a + self.sign * b
+        total = self.signs[0] * a + self.sign * self.signs[1] * b
         return total
 
 
@@ -116,6 +137,12 @@ def _roundings(plain: Arithmetic) -> Iterator[tuple[str, str, Arithmetic]]:
             )
         else:
             yield rule.name, rule.says, replace(plain, outer=rule.scale)
+    for name, by in (("plus", 1), ("minus", -1)):
+        yield (
+            f"shift-off-by-{name}-1",
+            f"the shift of the sum or product is off by {by}",
+            replace(plain, outer=shifted(by)),
+        )
 
 
 def _numbers(plain: Arithmetic) -> Iterator[tuple[str, str, Arithmetic]]:
@@ -127,17 +154,77 @@ def _numbers(plain: Arithmetic) -> Iterator[tuple[str, str, Arithmetic]]:
                 f"input {i} without its zero point",
                 replace(plain, zeros=changed),
             )
+            turned = tuple(-z if j == i else z for j, z in enumerate(plain.zeros))
+            yield (
+                f"zero-point-of-input-{i}-sign",
+                f"input {i} plus its zero point, not minus",
+                replace(plain, zeros=turned),
+            )
     if sum(map(bool, plain.zeros)) > 1:
         yield (
             "input-zero-points-missing",
             "both inputs without their zero points",
             replace(plain, zeros=(0,) * len(plain.zeros)),
         )
+        yield (
+            "input-zero-points-sign",
+            "both inputs plus their zero points, not minus",
+            replace(plain, zeros=tuple(-z for z in plain.zeros)),
+        )
     if plain.z_out:
         yield "output-zero-point-missing", "the output's zero point is not added", replace(plain, z_out=0)
+        z = plain.z_out
+        yield "output-zero-point-sign", "the output's zero point is subtracted", replace(plain, z_out=-z)
+        yield "output-zero-point-twice", "the output's zero point is added twice", replace(plain, z_out=2 * z)
+        yield (
+            "clamp-before-and-after-zero-point",
+            "clamped before the zero point is added",
+            replace(plain, early=True),
+        )
     if (plain.lo, plain.hi) != (-128, 127):
         yield "activation-missing", "the fused activation is not applied", replace(plain, lo=-128, hi=127)
     yield "output-wraps", "the result is cut to 8 bits instead of clamped", replace(plain, wraps=True)
+    if not plain.factors:
+        for name, narrow in (("wraps", cut), ("saturates", saturated)):
+            yield (
+                f"accumulator-{name}-int16",
+                f"the sum or product {name} at 16 bits",
+                replace(plain, accumulate=partial(narrow, 16)),
+            )
+    if isinstance(plain.kernel, SumReduction):
+        yield from _reductions(plain, plain.kernel)
+
+
+def _reductions(plain: Arithmetic, kernel: SumReduction) -> Iterator[tuple[str, str, Arithmetic]]:
+    """Of MEAN and SUM: how often the zero point counts, when and how the division comes."""
+    node = kernel.node
+    n = node.input(0).size // node.output.size
+    if n > 1 and plain.zeros[0]:
+        yield (
+            "zero-point-once",
+            "the zero point is subtracted from the sum once, not from every element",
+            replace(plain, accumulate=lambda acc: acc + (n - 1) * plain.zeros[0]),
+        )
+    if n == 1 or node.op.name != "MEAN":
+        return
+    x, out = node.int8(node.input(0)), node.int8(node.output)
+    whole = node.multiplier(ratio(node, (x.scale,), out.scale))
+    direct = quantize_multiplier(float(x.scale) / float(out.scale) / n)
+    yield (
+        "division-in-scale",
+        "the multiplier is that of the scales' ratio over the count",
+        replace(plain, stage=direct),
+    )
+    for name, says, divided in (
+        ("division-first-cut", "cut towards zero", lambda acc: np.sign(acc) * (np.abs(acc) // n)),
+        ("division-first-floored", "rounded down", lambda acc: acc // n),
+        (
+            "division-first-rounded",
+            "rounded halves away from zero",
+            lambda acc: np.sign(acc) * ((np.abs(acc) + n // 2) // n),
+        ),
+    ):
+        yield name, f"the mean is {says} before it is scaled", replace(plain, stage=whole, accumulate=divided)
 
 
 def _operands(plain: Arithmetic) -> Iterator[tuple[str, str, Arithmetic]]:
@@ -159,9 +246,32 @@ def _operands(plain: Arithmetic) -> Iterator[tuple[str, str, Arithmetic]]:
             "the second input is added where it is subtracted, or the other way",
             (replace(plain, sign=-plain.sign)),
         )
-        for bits in (18, 19, 21):
+        yield (
+            "operands-exchanged",
+            "the first input is subtracted from the second, or its sign is turned",
+            replace(plain, signs=(-1, 1), sign=1),
+        )
+        for i in range(2):
+            yield (
+                f"scale-of-input-{i}-for-both",
+                f"both inputs have the scale of input {i}",
+                replace(plain, factors=(plain.factors[i],) * 2),
+            )
+            yield (
+                f"numbers-of-input-{i}-for-both",
+                f"both inputs have the zero point and the scale of input {i}",
+                replace(plain, factors=(plain.factors[i],) * 2, zeros=(plain.zeros[i],) * 2),
+            )
+        for bits in (16, 18, 19, 21):
             yield (
                 f"left-shift-{bits}",
                 f"the inputs are shifted left by {bits}, the output's scale unchanged",
                 (replace(plain, left_shift=bits)),
+            )
+        for bits in (12, 15, 16, 18):
+            shift = plain.stage.shift + _LEFT_SHIFT - bits
+            yield (
+                f"left-shift-{bits}-throughout",
+                f"the inputs are shifted left by {bits}, and the output's scale is made for that",
+                replace(plain, left_shift=bits, stage=Multiplier(plain.stage.value, shift)),
             )

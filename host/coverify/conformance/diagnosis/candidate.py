@@ -17,15 +17,19 @@ Run = Callable[[Sequence[Array]], Array]
 
 @dataclass(frozen=True)
 class Candidate:
-    """A variant of one operator: a short name, what it means, and its outputs."""
+    """A variant of one operator: a short name, what it means, and its outputs.
+
+    skips: the first samples of which it says nothing, as they depend on what was run before.
+    """
 
     name: str
     says: str
     run: Run
+    skips: int = 0
 
 
 class Runs(Protocol):
-    """A kernel, or a changed one."""
+    """A kernel, a changed one, or one that keeps state over sequences (successive.py)."""
 
     def run(self, inputs: list[Array]) -> Sequence[Array]:
         """The operator's inputs, [N, shape] each → its outputs."""

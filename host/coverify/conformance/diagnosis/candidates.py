@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from coverify.conformance.diagnosis.any_variants import any_variants
 from coverify.conformance.diagnosis.arithmetic_variants import arithmetic_variants
-from coverify.conformance.diagnosis.candidate import Candidate
-from coverify.conformance.diagnosis.function_variants import lookup_variants, softmax_variants
+from coverify.conformance.diagnosis.candidate import Array, Candidate
+from coverify.conformance.diagnosis.function_variants import lookup_variants
 from coverify.conformance.diagnosis.layer import layer_of
 from coverify.conformance.diagnosis.layer_variants import layer_variants
 from coverify.conformance.diagnosis.movement_variants import movement_variants
@@ -18,7 +18,9 @@ from coverify.conformance.diagnosis.operand_variants import (
 )
 from coverify.conformance.diagnosis.pool_variants import pool_variants
 from coverify.conformance.diagnosis.resize_variants import bilinear_variants
-from coverify.conformance.diagnosis.transpose_variants import transpose_variants
+from coverify.conformance.diagnosis.softmax_variants import softmax_variants
+from coverify.conformance.diagnosis.state_variants import state_variants
+from coverify.conformance.diagnosis.successive import Successive
 from tflm_int8.kernels.add import Add
 from tflm_int8.kernels.bilinear import ResizeBilinear
 from tflm_int8.kernels.choice import Extreme
@@ -29,12 +31,16 @@ from tflm_int8.kernels.pooling import AveragePool, MaxPool
 from tflm_int8.kernels.prelu import Prelu
 from tflm_int8.kernels.reducing import SumReduction
 from tflm_int8.kernels.softmax import Softmax
-from tflm_int8.kernels.transpose_convolution import TransposeConvolution
 from tflm_int8.operators import Kernel
 
 
-def candidates(kernel: Kernel, output: int = 0) -> Iterator[Candidate]:
-    """All variants of a kernel, lazily; their outputs are those of its output number `output`."""
+def candidates(
+    kernel: Kernel, output: int = 0, tensors: Mapping[int, Array] | None = None
+) -> Iterator[Candidate]:
+    """All variants of a kernel, lazily; their outputs are those of its output number `output`.
+
+    A kernel that keeps state comes as a Successive; tensors: what the device had in each tensor, [N, shape].
+    """
     layer = layer_of(kernel)
     if layer is not None:
         yield from layer_variants(layer, kernel.node.model)
@@ -55,8 +61,8 @@ def candidates(kernel: Kernel, output: int = 0) -> Iterator[Candidate]:
             yield from prelu_variants(kernel)
         case ResizeBilinear():
             yield from bilinear_variants(kernel)
-        case TransposeConvolution():
-            yield from transpose_variants(kernel)
+        case Successive():
+            yield from state_variants(kernel, tensors or {})
     if isinstance(kernel, Add | Extreme | Multiply | Prelu):
         yield from broadcast_variants(kernel)
     yield from any_variants(kernel, output)

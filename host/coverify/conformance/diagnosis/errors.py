@@ -51,6 +51,30 @@ def patterns(axes: tuple[AxisErrors, ...]) -> tuple[str, ...]:
     return tuple(text for text in said if text)
 
 
+def elsewhere(got: I64Array, differs: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> tuple[str, ...]:
+    """What can be said of all elements together: got and differs are [N, output shape]."""
+    said = []
+    flat = differs.reshape(len(differs), -1).any(axis=0)
+    where, size = np.flatnonzero(flat), flat.size
+    first = int(where[0])
+    if first and size - first < size // 2 and differs.ndim > 1:
+        for step in _LOOPS:
+            if first == size - size % step:
+                said.append(
+                    f"only the last {size - first} of {size} elements: what a loop over {step} leaves over"
+                )
+                break
+    if len(where) < size and _never_written(got.reshape(len(got), -1), differs.reshape(len(differs), -1)):
+        said.append("the differing elements are the same for every input: perhaps they are not written")
+    return tuple(said)
+
+
+def _never_written(got: I64Array, differs: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> bool:
+    """Do the places that ever differ hold the same codes in every one of several samples?"""
+    places = differs.any(axis=0)
+    return len(got) > 2 and bool(np.all(got[:, places] == got[0, places]))
+
+
 def _range(axis: str, where: list[int], size: int) -> str:
     """A run of positions at the end: perhaps what a loop over 2, 4, 8 or 16 leaves over."""
     first = where[0]

@@ -1,24 +1,27 @@
 """Which operators are wrong on their own inputs, where, and which variants give exactly the device's bytes?
 
 An operator is judged on the inputs that the *device* gave it: the reference's kernel runs on them, so that an
-operator behind a wrong one is not blamed for it. A variant explains an operator only if it gives the device's
+operator behind a wrong one is not blamed for it; one that keeps state, on those of the whole sequence since a
+reset. A variant explains an operator only if it gives the device's
 byte for every element of every sample.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from coverify.conformance.diagnosis.candidate import Array, Candidate, I64Array
 from coverify.conformance.diagnosis.candidates import candidates
-from coverify.conformance.diagnosis.errors import along_axes, histogram, patterns
+from coverify.conformance.diagnosis.errors import along_axes, elsewhere, histogram, patterns
 from coverify.conformance.diagnosis.steps import steps
+from coverify.conformance.diagnosis.successive import Successive
 from coverify.report import Diagnosis, ErrorMap, Explanation
 from coverify.report.rows import MAX_PICTURE
 from tflm_int8 import Reference, TflmError
+from tflm_int8.kernels.memory import Remembering
 from tflm_int8.operators import Kernel
 
 MAX_NEAREST = 3
@@ -30,7 +33,7 @@ Progress = Callable[[int, int], None]
 class Local:
     """One operator on the device's own inputs: what it should have written and what it wrote, [N, shape].
 
-    output: which of its outputs that is.
+    output: which of its outputs that is; tensors: what the device had in every tensor, [N, shape].
     """
 
     kernel: Kernel
@@ -38,6 +41,7 @@ class Local:
     expected: I64Array
     got: I64Array
     output: int = 0
+    tensors: Mapping[int, Array] = field(default_factory=dict)
 
     @property
     def differs(self) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
@@ -46,23 +50,29 @@ class Local:
         return unequal
 
 
-def wrong_operators(reference: Reference, x: Array, traces: Sequence[Mapping[int, Array]]) -> Iterator[Local]:
+def wrong_operators(
+    reference: Reference, x: Array, traces: Sequence[Mapping[int, Array]], length: int | None = None
+) -> Iterator[Local]:
     """Every operator with an int8 output that differs on its own inputs, in order, and the first such output.
 
-    x: int8 [N, sample shape]; traces: per sample, what the device wrote.
+    x: int8 [N, sample shape]; traces: per sample, what the device wrote; length: where the network keeps
+    state, of the sequences from a reset on that the samples are (None: each is the first after a reset).
     """
     model = reference.model
     written = {t: np.stack([trace[t] for trace in traces]) for t in traces[0]}
     known = {model.inputs[0]: x.reshape(-1, *model.tensors[model.inputs[0]].shape), **written}
-    for kernel in reference.kernels:
+    for one in reference.kernels:
+        kernel: Kernel = Successive(one, length or 1) if isinstance(one, Remembering) else one
         inputs = []
         for i in kernel.node.op.inputs:
             if i >= 0:
                 tensor = model.tensors[i]
-                repeated = (
-                    known[i] if tensor.data is None else np.broadcast_to(tensor.data, (len(x), *tensor.shape))
+                same = tensor.initial
+                inputs.append(
+                    np.broadcast_to(same, (len(x), *tensor.shape))
+                    if same is not None and i not in known
+                    else known[i]
                 )
-                inputs.append(repeated)
         try:
             expected = kernel.run(inputs)
         except TflmError:
@@ -70,7 +80,7 @@ def wrong_operators(reference: Reference, x: Array, traces: Sequence[Mapping[int
         for number, (t, values) in enumerate(zip(kernel.node.op.outputs, expected, strict=True)):
             if model.tensors[t].dtype == "int8" and not np.array_equal(values, known[t]):
                 right, got = values.astype(np.int64), known[t].astype(np.int64)
-                yield Local(kernel, tuple(inputs), right, got, number)
+                yield Local(kernel, tuple(inputs), right, got, number, known)
                 break
 
 
@@ -79,10 +89,14 @@ def diagnose(
     x: Array,
     traces: Sequence[Mapping[int, Array]],
     progress: Progress | None = None,
+    length: int | None = None,
 ) -> tuple[Diagnosis, ...]:
-    """One diagnosis per wrong operator, at most MAX_OPERATORS; () when every operator is right."""
+    """One diagnosis per wrong operator, at most MAX_OPERATORS; () when every operator is right.
+
+    length: as of `wrong_operators`.
+    """
     found: list[Diagnosis] = []
-    for local in wrong_operators(reference, x, traces):
+    for local in wrong_operators(reference, x, traces, length):
         if len(found) == MAX_OPERATORS:
             break
         found.append(explained(local))
@@ -114,7 +128,7 @@ def explained(local: Local) -> Diagnosis:
         steps=steps(local.kernel, [i[sample : sample + 1] for i in local.inputs], where),
         explained_by=exact,
         nearest=nearest,
-        patterns=patterns(axes),
+        patterns=(*patterns(axes), *elsewhere(local.got, differs)),
         histogram=histogram(local.got - local.expected),
         axes=axes,
         map=_map(differs),
@@ -138,7 +152,7 @@ def _matches(local: Local) -> tuple[tuple[Explanation, ...], tuple[Explanation, 
     worst_first = np.argsort(-local.differs.reshape(len(local.got), -1).sum(axis=1), kind="stable")[:1]
     exact, near = [], []
     n_differing = int(local.differs.sum())
-    for candidate in candidates(local.kernel, local.output):
+    for candidate in candidates(local.kernel, local.output, local.tensors):
         if _remaining(candidate, local, worst_first) * 2 > max(1, local.differs[worst_first].sum()):
             continue  # it does not even explain half of the sample that differs most
         left = _remaining(candidate, local, np.arange(len(local.got)))
@@ -153,13 +167,15 @@ def _matches(local: Local) -> tuple[tuple[Explanation, ...], tuple[Explanation, 
 
 def _remaining(candidate: Candidate, local: Local, samples: I64Array) -> int:
     """Elements of these samples that the variant does not give."""
-    rolled = candidate.name == "output-of-previous-sample"
-    chosen = np.arange(len(local.got)) if rolled else samples
+    in_order = candidate.skips > 0 or isinstance(local.kernel, Successive)
+    chosen = np.arange(len(local.got)) if in_order else samples
     try:
-        values = candidate.run([x[chosen] for x in local.inputs])
+        values = candidate.run([x[chosen] for x in local.inputs]).reshape(local.got[chosen].shape)
     except TflmError:
         return local.got[samples].size
-    if rolled:
-        values, got = values[1:], local.got[1:]
-        return int((values != got).sum()) if len(got) else local.got.size
-    return int((values.reshape(local.got[chosen].shape) != local.got[chosen]).sum())
+    unlike = values != local.got[chosen]
+    if not in_order:
+        return int(unlike.sum())
+    if not local.differs[candidate.skips :].any():
+        return local.got.size  # what it does not speak of is all that differs
+    return int(unlike[samples[samples >= candidate.skips]].sum())

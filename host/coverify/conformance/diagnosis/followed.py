@@ -13,12 +13,18 @@ from coverify.conformance.diagnosis.candidate import Array
 from tflm_int8 import PROFILES, Reference, TflmError
 
 
-def followed(reference: Reference, x: Array, traces: Sequence[Mapping[int, Array]]) -> tuple[str, ...]:
+def followed(
+    reference: Reference, x: Array, traces: Sequence[Mapping[int, Array]], length: int | None = None
+) -> tuple[str, ...]:
     """The other profiles that give every byte of `traces` for x (int8 [N, sample shape]).
 
-    A profile that refuses the network is none of them.
+    A profile that refuses the network is none of them. length: of the sequences from a reset on, where it
+    keeps state.
     """
-    return tuple(p for p in PROFILES if p != reference.profile and _gives(p, reference, x, traces))
+    step = length or max(1, len(x))
+    sequences = [(x[i : i + step], traces[i : i + step]) for i in range(0, len(x), step)]
+    others = (p for p in PROFILES if p != reference.profile)
+    return tuple(p for p in others if all(_gives(p, reference, *part) for part in sequences))
 
 
 def _gives(profile: str, reference: Reference, x: Array, traces: Sequence[Mapping[int, Array]]) -> bool:

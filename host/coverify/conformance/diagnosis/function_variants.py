@@ -1,20 +1,18 @@
-"""What may be wrong in functions of one element and in SOFTMAX: floats, zero points, the index."""
+"""What may be wrong in functions of one element: floats, zero points, the index."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from coverify.conformance.diagnosis.candidate import Array, Candidate, I64Array, Run
+from coverify.conformance.diagnosis.rescaling import rescaling_tables
 from tflm_int8.kernels.lookup import Lookup
-from tflm_int8.kernels.softmax import Softmax
 from tflm_int8.node import Node
 
 F64Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 _LEAKY_OPTIONS = 75
-_SOFTMAX_OPTIONS = 9
 CODES = np.arange(-128, 128, dtype=np.int64)
 
 FUNCTIONS: dict[str, Callable[[F64Array], F64Array]] = {
@@ -38,7 +36,7 @@ def lookup_variants(kernel: Lookup) -> Iterator[Candidate]:
     node = kernel.node
     if node.output.dtype != "int8":
         return
-    for name, says, values in (*_tables(kernel), *_real(node)):
+    for name, says, values in (*_tables(kernel), *_real(node), *rescaling_tables(node)):
         yield Candidate(name, says, _by_table(node, values))
 
 
@@ -107,52 +105,3 @@ def _real(node: Node) -> Iterator[tuple[str, str, I64Array]]:
         "computed in floating point and rounded down",
         np.clip(np.floor(real).astype(np.int64) + out.zero_point, -128, 127),
     )
-
-
-def softmax_variants(kernel: Softmax) -> Iterator[Candidate]:
-    """Every variant of an int8 softmax."""
-    node = kernel.node
-    scale = float(node.int8(node.input(0)).scale)
-    beta = node.options(_SOFTMAX_OPTIONS).float32(0)
-
-    def softmax(x: Array, factor: float, axes: tuple[int, ...] = (-1,)) -> F64Array:
-        real = x.astype(np.float64) * factor
-        power = np.exp(real - real.max(axis=axes, keepdims=True))
-        shares: F64Array = power / power.sum(axis=axes, keepdims=True)
-        return shares
-
-    def rounded(shares: F64Array) -> I64Array:
-        return np.clip(half_away(shares * 256) - 128, -128, 127)
-
-    yield Candidate(
-        "float-function",
-        "computed in floating point and rounded to the nearest",
-        lambda inputs: rounded(softmax(inputs[0], scale * beta)),
-    )
-    yield Candidate(
-        "float-function-truncated",
-        "computed in floating point and rounded down",
-        lambda inputs: np.clip(
-            np.floor(softmax(inputs[0], scale * beta) * 256).astype(np.int64) - 128, -128, 127
-        ),
-    )
-    if beta != 1.0 and math.isfinite(beta):
-        yield Candidate(
-            "beta-ignored",
-            "computed in floating point with a beta of 1",
-            lambda inputs: rounded(softmax(inputs[0], scale)),
-        )
-    yield Candidate(
-        "output-zero-point-missing",
-        "128 is not subtracted from the output",
-        lambda inputs: np.clip(kernel.function.apply(inputs[0]).astype(np.int64) + 128, -128, 127),
-    )
-    if node.output.size != kernel.depth:
-        yield Candidate(
-            "rows-ignored", "all rows are taken for one", lambda inputs: _one_row(kernel, inputs[0])
-        )
-
-
-def _one_row(kernel: Softmax, x: Array) -> I64Array:
-    flat = kernel.function.apply(x.reshape(len(x), -1))
-    return flat.reshape(x.shape).astype(np.int64)

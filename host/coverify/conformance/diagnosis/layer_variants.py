@@ -9,9 +9,11 @@ from functools import partial
 import numpy as np
 
 from coverify.conformance.diagnosis.candidate import Candidate, I64Array
-from coverify.conformance.diagnosis.layer import Layer
+from coverify.conformance.diagnosis.channel_variants import wrong_groups, wrong_indices
+from coverify.conformance.diagnosis.layer import Layer, StampedLayer
+from coverify.conformance.diagnosis.narrow import cut, saturated
 from coverify.conformance.diagnosis.rounding import RULES, shifted
-from coverify.conformance.diagnosis.windows import wrong_windows
+from coverify.conformance.diagnosis.windows import wrong_pixels, wrong_windows
 from tflm_int8 import Model
 from tflm_int8.fixedpoint import quantize_multiplier
 
@@ -41,6 +43,11 @@ def _changed(layer: Layer, model: Model) -> Iterator[tuple[str, str, Layer]]:
     yield from _accumulators(layer)
     for name, says, window in wrong_windows(layer.window):
         yield name, says, replace(layer, window=window)
+    if not isinstance(layer, StampedLayer):
+        for name, says, window in wrong_pixels(layer.window):
+            yield name, says, replace(layer, window=window)
+        yield from wrong_groups(layer)
+    yield from wrong_indices(layer)
     yield from _orders(layer)
     yield from _remainders(layer)
     yield from _foreign_weights(layer, model)
@@ -69,7 +76,7 @@ def _scales(layer: Layer) -> Iterator[tuple[str, str, Layer]]:
 def float32_scales(layer: Layer) -> Layer | None:
     """The layer of multipliers from float32 products; None where they are the same ones."""
     node = layer.kernel.node
-    x, w, out = (t.quantization for t in (node.input(0), node.input(1), node.output))
+    x, w, out = (t.quantization for t in (node.input(layer.x), node.input(1), node.output))
     if x is None or w is None or out is None:
         return None
     products = np.float32(x.scale) * w.scales.astype(np.float32)
@@ -94,10 +101,25 @@ def _zero_points(layer: Layer) -> Iterator[tuple[str, str, Layer]]:
             "taps outside the image read the code 0, not the zero point",
             replace(layer, border=0),
         )
+        yield (
+            "padding-with-negated-zero-point",
+            "taps outside the image read minus the zero point",
+            replace(layer, border=-layer.z_in),
+        )
     if layer.z_in != -128:
         yield "padding-with-least", "taps outside the image read −128", replace(layer, border=-128)
     if layer.z_out:
         yield "output-zero-point-missing", "the output's zero point is not added", replace(layer, z_out=0)
+        yield (
+            "output-zero-point-sign",
+            "the output's zero point is subtracted",
+            replace(layer, z_out=-layer.z_out),
+        )
+        yield (
+            "output-zero-point-twice",
+            "the output's zero point is added twice",
+            replace(layer, z_out=2 * layer.z_out),
+        )
     zero = _filter_zero_point(layer)
     if zero:
         yield (
@@ -110,6 +132,13 @@ def _zero_points(layer: Layer) -> Iterator[tuple[str, str, Layer]]:
             "w + zero point instead of w − zero point",
             replace(layer, weights=layer.weights + 2 * zero),
         )
+        product = layer.weights[0].size * zero * layer.z_in
+        if product:
+            yield (
+                "product-of-zero-points-missing",
+                "the product of both zero points is left out of the sum",
+                replace(layer, bias=layer.bias - product),
+            )
 
 
 def _filter_zero_point(layer: Layer) -> int:
@@ -136,12 +165,13 @@ def _wrapped_int8(values: I64Array, _: Layer) -> I64Array:
     return ((values + 128) & 0xFF) - 128
 
 
-def _clamped_before(layer: Layer) -> Layer:
-    """The clamp comes before the zero point is added, and the sum wraps."""
+def _clamped_before(layer: Layer, wraps: bool) -> Layer:
+    """The clamp comes before the zero point is added, and the sum wraps or is clamped to int8."""
     zero = layer.z_out
 
     def finish(values: I64Array, inner: Layer) -> I64Array:
-        return ((np.clip(values - zero, inner.lo, inner.hi) + zero + 128) & 0xFF) - 128
+        early = np.clip(values - zero, inner.lo, inner.hi) + zero
+        return ((early + 128) & 0xFF) - 128 if wraps else np.clip(early, -128, 127)
 
     return replace(layer, finish=finish)
 
@@ -178,16 +208,8 @@ def _limits(layer: Layer) -> Iterator[tuple[str, str, Layer]]:
         replace(layer, finish=_wrapped_int8),
     )
     if layer.z_out:
-        yield "clamp-before-zero-point", "clamped before the zero point is added", _clamped_before(layer)
-
-
-def _saturated(bits: int, acc: I64Array) -> I64Array:
-    return np.clip(acc, -(1 << (bits - 1)), (1 << (bits - 1)) - 1)
-
-
-def _cut(bits: int, acc: I64Array) -> I64Array:
-    half = 1 << (bits - 1)
-    return ((acc + half) & ((1 << bits) - 1)) - half
+        for name, wraps in (("clamp-before-zero-point", True), ("clamp-before-and-after-zero-point", False)):
+            yield name, "clamped before the zero point is added", _clamped_before(layer, wraps)
 
 
 def _accumulators(layer: Layer) -> Iterator[tuple[str, str, Layer]]:
@@ -195,22 +217,28 @@ def _accumulators(layer: Layer) -> Iterator[tuple[str, str, Layer]]:
         yield (
             f"accumulator-saturates-int{bits}",
             f"the accumulator saturates at {bits} bits",
-            replace(layer, accumulate=partial(_saturated, bits)),
+            replace(layer, accumulate=partial(saturated, bits)),
         )
         yield (
             f"accumulator-wraps-int{bits}",
             f"the accumulator wraps at {bits} bits",
-            replace(layer, accumulate=partial(_cut, bits)),
+            replace(layer, accumulate=partial(cut, bits)),
+        )
+    if not isinstance(layer, StampedLayer):
+        yield (
+            "sums-saturate-int16",
+            "the sum saturates at 16 bits after every product",
+            replace(layer, each_sum=partial(saturated, 16)),
         )
     yield (
         "difference-wraps-int8",
         "x − zero point is cut to 8 bits",
-        replace(layer, centred=partial(_cut, 8)),
+        replace(layer, centred=partial(cut, 8)),
     )
     yield (
         "difference-saturates-int8",
         "x − zero point is saturated to 8 bits",
-        replace(layer, centred=partial(_saturated, 8)),
+        replace(layer, centred=partial(saturated, 8)),
     )
     yield (
         "input-unsigned",
@@ -259,7 +287,7 @@ def _orders(layer: Layer) -> Iterator[tuple[str, str, Layer]]:
             "the weights are read with the output channel first",
             replace(layer, weights=by_output),
         )
-    pixels = layer.window.n_pixels
+    pixels = layer.n_pixels
     if pixels > 1 and layer.in_depth > 1:
         yield (
             "input-nchw",
@@ -286,6 +314,13 @@ def _remainders(layer: Layer) -> Iterator[tuple[str, str, Layer]]:
                 (f"the last {depth % step} input channels, left over by a loop over {step}, are not added"),
                 replace(layer, weights=np.where(np.arange(depth) < depth - depth % step, layer.weights, 0)),
             )
+            if layer.z_in:
+                over = layer.weights[..., depth - depth % step :].sum(axis=(1, 2, 3))
+                yield (
+                    f"input-zero-point-missing-remainder-{step}",
+                    f"x instead of x − zero point in the last {depth % step} input channels",
+                    replace(layer, bias=layer.bias + layer.z_in * over),
+                )
         taps = height * width * depth
         if height * width > 1 and taps % step and taps > step:
             kept = np.where(np.arange(taps) < taps - taps % step, layer.weights.reshape(out, -1), 0)

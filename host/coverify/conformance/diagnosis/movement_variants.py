@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from coverify.conformance.diagnosis.candidate import Array, Candidate, Run
 from coverify.conformance.diagnosis.resize_variants import nearest_variants
+from coverify.conformance.diagnosis.slice_variants import slice_variants
 from tflm_int8.kernels.movement import Movement
 
 
@@ -39,6 +41,8 @@ def movement_variants(kernel: Movement, output: int = 0) -> Iterator[Candidate]:
             "the dimensions go where the order says that they come from",
             _inverted(kernel),
         )
+    if name in ("SLICE", "STRIDED_SLICE"):
+        yield from slice_variants(kernel)
     if name in ("CONCATENATION", "PACK") and len(kernel.node.op.inputs) > 1:
         yield Candidate("inputs-reversed", "the inputs are joined in reverse", _reversed(kernel))
         yield Candidate(
@@ -48,6 +52,24 @@ def movement_variants(kernel: Movement, output: int = 0) -> Iterator[Candidate]:
                 len(inputs[0]), *kernel.node.output.shape
             ),
         )
+        yield from _other_axes(kernel)
+
+
+def _other_axes(kernel: Movement) -> Iterator[Candidate]:
+    """The inputs' bytes taken in turns as for a join along another axis."""
+    shape, right = kernel.node.output.shape, _axis(kernel) - 1
+    for axis in range(1, len(shape)):
+        rows = math.prod(shape[:axis])
+        sizes = [kernel.node.input(i).size for i in range(len(kernel.node.op.inputs))]
+        if axis == right or any(size % rows for size in sizes) or rows == math.prod(shape[:right]):
+            continue
+
+        def run(inputs: Sequence[Array], rows: int = rows) -> Array:
+            parts = [x.reshape(len(x), rows, -1) for x in inputs]
+            joined: Array = np.concatenate(parts, axis=2).reshape(len(inputs[0]), *shape)
+            return joined
+
+        yield Candidate(f"joined-along-axis-{axis}", f"the inputs are joined along axis {axis}", run)
 
 
 def _partings(kernel: Movement, output: int) -> Iterator[Candidate]:

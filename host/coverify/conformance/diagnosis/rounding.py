@@ -88,6 +88,15 @@ def _no_left_shift(acc: I64Array, multiplier: I64Array, shift: I64Array) -> I64A
     return double(acc, multiplier, np.minimum(shift, 0))
 
 
+def _narrow(acc: I64Array, multiplier: I64Array, shift: I64Array) -> I64Array:
+    """The multiplier rounded to its 15 upper bits."""
+    return double(acc, np.minimum((multiplier + (1 << 15)) >> 16, (1 << 15) - 1) << 16, shift)
+
+
+def _narrow_cut(acc: I64Array, multiplier: I64Array, shift: I64Array) -> I64Array:
+    return double(acc, (multiplier >> 16) << 16, shift)
+
+
 def _real(acc: I64Array, multiplier: I64Array, shift: I64Array) -> NDArrayF:
     scaled: NDArrayF = acc * (multiplier * np.exp2((shift - 31).astype(np.float64)))
     return scaled
@@ -116,6 +125,8 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule("first-rounding-floored", "the high product is rounded down", _plain_product),
     Rule("first-rounding-missing", "the high product is cut towards zero", _cut_product),
     Rule("left-shift-missing", "a left shift before the high product is left out", _no_left_shift),
+    Rule("multiplier-in-16-bits", "the multiplier is rounded to 16 bits", _narrow),
+    Rule("multiplier-cut-to-16-bits", "the multiplier's lower 16 bits are left out", _narrow_cut),
     Rule(
         "float-requantization", "scaled in float64 and rounded to even (as in float back ends)", _float_even
     ),

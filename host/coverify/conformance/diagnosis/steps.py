@@ -23,7 +23,7 @@ def steps(kernel: Kernel, inputs: Sequence[Array], element: tuple[int, ...]) -> 
     """The steps to the output's `element` for one sample (inputs: [1, shape]); () where none are known."""
     layer = layer_of(kernel)
     if layer is not None:
-        return _layer(layer, inputs[0], element)
+        return _layer(layer, inputs[layer.x], element)
     if isinstance(kernel, AveragePool | MaxPool):
         return _pool(pooling_of(kernel), inputs[0], element)
     if isinstance(kernel, Add | Multiply | SumReduction):

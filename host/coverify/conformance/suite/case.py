@@ -18,7 +18,10 @@ N_VECTORS = 7
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """`shape_class` is the row of the matrix that it belongs to; x: int8 [N, sample shape]."""
+    """`shape_class` is the row of the matrix that it belongs to; x: int8 [N, sample shape].
+
+    Where the model keeps state, x are successive invocations, the first one after a reset.
+    """
 
     op: str
     shape_class: str
@@ -33,14 +36,19 @@ def rng_of(*words: object) -> np.random.Generator:
 
 
 def case(
-    one: OneOp, shape_class: str, name: str, seed: int, directed: NDArray[np.int8] | None = None
+    one: OneOp,
+    shape_class: str,
+    name: str,
+    seed: int,
+    directed: NDArray[np.int8] | None = None,
+    n_vectors: int = N_VECTORS,
 ) -> Case:
     """The case of a model; `directed`: int8 [N, input shape], inputs made for it, put before the others."""
-    model = Model.from_bytes(one.content(), f"{one.name.lower()}-{name}.tflite")
+    model = Model.from_bytes(one.content(), f"{one.name.removeprefix('CUSTOM:').lower()}-{name}.tflite")
     tensor = model.tensors[model.inputs[0]]
     shape = sample_shape(tensor)
     zero = 0 if tensor.quantization is None else tensor.quantization.zero_point
-    x = vectors(shape, N_VECTORS, seed, zero)
+    x = vectors(shape, n_vectors, seed, zero)
     if directed is not None:
         x = np.concatenate([directed.reshape(-1, *shape), x])
     return Case(one.name, shape_class, name, model, x)

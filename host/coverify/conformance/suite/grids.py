@@ -20,6 +20,7 @@ from coverify.conformance.suite.other_grid import (
     row_cases,
     softmax_cases,
 )
+from coverify.conformance.suite.state_grid import buffer_cases, svdf_cases
 
 GRIDS: Final[dict[str, Callable[[str, int], Iterator[Case]]]] = {
     **dict.fromkeys(("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"), layer_cases),
@@ -35,5 +36,7 @@ GRIDS: Final[dict[str, Callable[[str, int], Iterator[Case]]]] = {
     **dict.fromkeys(FUNCTIONS, function_cases),
     **dict.fromkeys(("CONCATENATION", "MEAN", "PAD", "RESHAPE", "TRANSPOSE"), moving_cases),
     **dict.fromkeys(MOVEMENTS, movement_cases),
+    "CUSTOM:CIRCULAR_BUFFER": buffer_cases,
+    "SVDF": svdf_cases,
 }
 """Operator → its cases, a function of the operator and the seed."""

@@ -33,7 +33,8 @@ class TensorSpec:
 class OneOp:
     """An operator on `inputs`; that at `computed` is the model's input, the others constants or variables.
 
-    options_type: its number in the schema's union (0: none); options: field number → scalar.
+    options_type: its number in the schema's union (0: none); options: field number → scalar. A name of
+    CUSTOM:… is that of a custom operator, whose options are bytes.
     """
 
     name: str
@@ -46,6 +47,7 @@ class OneOp:
     computed: int = 0
     more_outputs: Sequence[TensorSpec] = ()
     """Those after `output`; all are the model's outputs."""
+    custom_options: bytes = b""
 
     def content(self) -> bytes:
         """The bytes of the .tflite file (schema version 3)."""
@@ -55,14 +57,18 @@ class OneOp:
         n = len(self.inputs)
         read = [*range(n), self.computed] if self.repeat_input else list(range(n))
         written = int32_vector(list(range(n, len(tensors))))
-        number = _NUMBERS[self.name]
+        custom = self.name.removeprefix("CUSTOM:") if self.name.startswith("CUSTOM:") else None
+        number = _NUMBERS["CUSTOM" if custom is not None else self.name]
         operator: dict[int, Scalar | Part] = {0: ("I", 0), 1: int32_vector(read), 2: written}
         if self.options_type:
             operator |= {3: ("B", self.options_type), 4: Table(dict(self.options or {}))}
+        if self.custom_options:
+            operator |= {5: Numbers(self.custom_options, 1)}
         graph = Table(
             {0: Parts(tables), 1: int32_vector([self.computed]), 2: written, 3: Parts([Table(operator)])}
         )
-        code = Table({0: ("b", min(number, 127)), 2: ("i", 1), 3: ("i", number)})
+        codes: dict[int, Scalar | Part] = {0: ("b", min(number, 127)), 2: ("i", 1), 3: ("i", number)}
+        code = Table(codes if custom is None else codes | {1: Text(custom)})
         root = Table({0: ("I", 3), 1: Parts([code]), 2: Parts([graph]), 4: Parts(buffers)})
         return flatbuffer(root, b"TFL3")
 

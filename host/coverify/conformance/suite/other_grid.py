@@ -88,12 +88,14 @@ def row_cases(op: str, seed: int) -> Iterator[Case]:
 def function_cases(op: str, seed: int) -> Iterator[Case]:
     """Functions of one element: every code, at many scales, and every residue of the size."""
     every = np.arange(-128, 128, dtype=np.int8)[None, None]
-    shapes = [("sizes 1…33", n, 0.03) for n in _SIZES]
-    shapes += [("every code", 256, s) for s in (0.003, 0.01, 0.0235, 0.05, 0.1, 0.3)]
-    for number, (shape_class, n, scale) in enumerate(shapes):
+    shapes = [("sizes 1…33", n, 0.03, 1.0) for n in _SIZES]
+    shapes += [("every code", 256, s, 1.0) for s in (0.003, 0.01, 0.0235, 0.05, 0.1, 0.3)]
+    if op not in ("LOGISTIC", "TANH"):  # whose output has one scale
+        shapes += [("ratios of scales", 256, 0.03, ratio) for ratio in (0.2, 3.0, 20.0)]
+    for number, (shape_class, n, scale, ratio) in enumerate(shapes):
         rng = rng_of(seed, op, number)
         x = TensorSpec((1, n), "int8", (float(np.float32(scale)),), int(rng.integers(-90, 90)))
-        quantization = (float(np.float32(scale * rng.uniform(0.7, 1.6))), int(rng.integers(-90, 90)))
+        quantization = (float(np.float32(scale * ratio * rng.uniform(0.7, 1.6))), int(rng.integers(-90, 90)))
         if op in ("LOGISTIC", "TANH"):
             quantization = (1 / 256, -128) if op == "LOGISTIC" else (1 / 128, 0)
         y = TensorSpec((1, n), "int8", quantization[:1], quantization[1])

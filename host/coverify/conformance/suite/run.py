@@ -1,5 +1,8 @@
 """Run the kernel suite on a device: every case's bytes, one input repeated, what the inputs tell apart.
 
+A case that keeps state is one sequence of invocations from a reset, run three times: the second time shows
+what a reset leaves behind, the third time whether that has a rule.
+
 The matrix has a row per operator and class of shapes. A variant counts as separated by a case when the
 case's inputs make it write another byte than the reference: a device that matches does not have it there.
 """
@@ -14,12 +17,15 @@ from numpy.typing import NDArray
 
 from coverify.conformance.diagnosis.candidates import candidates
 from coverify.conformance.diagnosis.explain import diagnose
+from coverify.conformance.diagnosis.successive import Successive
 from coverify.conformance.stepping import Stepper, Tensors
 from coverify.conformance.suite.case import Case
 from coverify.errors import DeviceRefused
 from coverify.link.client import Client
 from coverify.report import Diagnosis, KernelRow, SeparatedVariant
 from tflm_int8 import Reference, TflmError
+from tflm_int8.kernels.memory import Remembering
+from tflm_int8.operators import Kernel
 
 Failed = Callable[[Case, tuple[Diagnosis, ...]], None]
 
@@ -84,18 +90,34 @@ class Suite:
         except DeviceRefused:
             tally.refused += 1
             return
+        if case.model.stateful:
+            self._run_state(case, reference, trace, stepper, tally)
+            return
         got = [_outputs(stepper, one) for one in case.x]
         again = _outputs(
             stepper, case.x[0]
         )  # after all the others: what an invocation leaves behind would show
         tally.n_bytes += sum(y.nbytes for one in (*got, again) for y in one.values())
         tally.flaky += not _same(again, got[0])
-        _count(reference, case, expected[case.model.outputs[0]], tally)
+        _count(reference, case, trace, tally)
         if not all(_same(one, {o: y[i] for o, y in expected.items()}) for i, one in enumerate(got)):
             self._differs(case, reference, got, tally)
 
+    def _run_state(
+        self, case: Case, reference: Reference, trace: Tensors, stepper: Stepper, tally: Tally
+    ) -> None:
+        rounds = [list(stepper.traces(case.x)) for _ in range(3)]
+        tally.n_bytes += sum(y.nbytes for got in rounds for one in got for y in one.values())
+        tally.flaky += not all(_same(a, b) for a, b in zip(rounds[1], rounds[2], strict=True))
+        _count(reference, case, trace, tally)
+        wanted = [{o: trace[o][i] for o in case.model.outputs} for i in range(len(case.x))]
+        if not all(_same(a, b) for got in rounds[:2] for a, b in zip(got, wanted, strict=True)):
+            self._differs(case, reference, rounds[0] + rounds[1], tally)
+
     def _differs(self, case: Case, reference: Reference, got: list[Tensors], tally: Tally) -> None:
-        found = diagnose(reference, case.x, got)
+        length = len(case.x) if case.model.stateful else None
+        x = np.concatenate([case.x] * (len(got) // len(case.x)))
+        found = diagnose(reference, x, got, length=length)
         names = {e.name for d in found for e in d.explained_by}
         tally.explained_by = names if tally.explained_by is None else tally.explained_by & names
         tally.differing += 1
@@ -115,19 +137,30 @@ def _same(a: Tensors, b: Tensors) -> bool:
     return a.keys() == b.keys() and all(np.array_equal(a[o], b[o]) for o in a)
 
 
-def _count(reference: Reference, case: Case, expected: NDArray[np.generic], tally: Tally) -> None:
-    """Count the variants that the case's inputs tell from the reference."""
-    kernel = reference.kernels[0]
+def _count(reference: Reference, case: Case, expected: Tensors, tally: Tally) -> None:
+    """Count the variants that the case's inputs tell from the reference, in whichever of its outputs."""
+    kernel: Kernel = reference.kernels[0]
+    rounds = 1
+    if isinstance(kernel, Remembering):
+        kernel, rounds = Successive(kernel, len(case.x)), 2  # the second shows what a reset leaves behind
+    x = np.concatenate([case.x] * rounds)
     computed = case.model.inputs[0]
     inputs = []
     for tensor in (case.model.tensors[i] for i in kernel.node.op.inputs if i >= 0):
         if tensor.index == computed:
-            inputs.append(case.x.reshape(-1, *tensor.shape))
-        elif tensor.data is not None:
-            inputs.append(np.broadcast_to(tensor.data, (len(case.x), *tensor.shape)))
-    for candidate in candidates(kernel):
-        try:
-            differs = not np.array_equal(np.asarray(candidate.run(inputs)).reshape(expected.shape), expected)
-        except TflmError:
-            continue
-        tally.separated[candidate.name] = tally.separated.get(candidate.name, 0) + differs
+            inputs.append(x.reshape(-1, *tensor.shape))
+        elif tensor.initial is not None:
+            inputs.append(np.broadcast_to(tensor.initial, (len(x), *tensor.shape)))
+    shown: dict[str, bool] = {}
+    for number, output in enumerate(kernel.node.op.outputs):
+        right = np.concatenate([expected[output]] * rounds)
+        for candidate in candidates(kernel, number):
+            if shown.get(candidate.name):
+                continue
+            try:
+                wrong = np.asarray(candidate.run(inputs)).reshape(right.shape)
+            except TflmError:
+                continue
+            shown[candidate.name] = not np.array_equal(wrong, right)
+    for name, differs in shown.items():
+        tally.separated[name] = tally.separated.get(name, 0) + differs

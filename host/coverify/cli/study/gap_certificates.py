@@ -1,0 +1,94 @@
+"""Certificates of a largest gap: one for each box of copies, about both copies as one network.
+
+Written where a box is few points, or `bab` proves the claim within the time of a query; kept only where the
+checker accepts it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from coverify.cli.evidence import kept
+from coverify.cli.network import FixedPoint, Tflite, read_network
+from coverify.cli.study.networks import Width
+from coverify.files import replace_file
+from coverify.study.gap import few, query_of
+from coverify.study.twin_file import NAMES, gap_relation, twin_npz, twin_tflite
+from coverify.study.twins import Group, Twins
+from coverify.verify.certificate import Certificate
+from coverify.verify.query import I64Array, Verdict
+from coverify.verify.worker import Worker
+from tflm_int8.program.linear import Dense
+from tflm_int8.program.primitives import Affine, Program, Term
+
+
+def certified(
+    width: Width, twins: Twins, parts: Sequence[Group], most: int, folder: Path, timeout_s: float, jobs: int
+) -> int:
+    """How many of the boxes have a certificate, in `folder`, that no gap is above `most`.
+
+    Boxes already certified for this gap are not asked again.
+    """
+    path = _twin(width, twins, folder)
+    if path is None:
+        return 0
+    network, relation = read_network(path, "tflm"), gap_relation(twins.score, most)
+    program = _claim(network.program, relation.c, relation.d)
+    n = 0
+    with Worker(program, jobs=jobs) as worker:
+        for number, group in enumerate(parts):
+            query = query_of(group)
+            said = hashlib.sha256(network.content)
+            for array in (query.lo, query.hi, relation.c, relation.d):
+                said.update(np.ascontiguousarray(array, "<i8").tobytes())
+            file = folder / f"certificate-{number}-{said.hexdigest()[:12]}.zip"
+            if file.is_file():
+                n += 1
+                continue
+            outcome = worker.decide(query, "enumerate" if few(twins, group) else "bab", timeout_s)
+            if outcome.verdict is not Verdict.HOLDS or outcome.argument is None:
+                continue
+            argument, engine = outcome.argument, outcome.engine
+            proof = Certificate(network.content, network.profile, query, argument, engine, relation)
+            n += kept(proof, file) is not None
+    return n
+
+
+def _twin(width: Width, twins: Twins, folder: Path) -> Path | None:
+    """The file of both copies, written; None where the network has no such form."""
+    network, content = width.network, None
+    if isinstance(network, FixedPoint):
+        content = twin_npz(network.network, twins.protected)
+    elif isinstance(network, Tflite):
+        content = twin_tflite(network.reference.model, twins.protected)
+    if content is None:
+        return None
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / NAMES[network.kind]
+    if not path.is_file() or path.read_bytes() != content:
+        replace_file(path, content)
+    return path if _computes_both(path, width, twins) else None
+
+
+def _computes_both(path: Path, width: Width, twins: Twins) -> bool:
+    """Does the file give both copies' outputs on random inputs? It must by its making."""
+    program, rng = width.network.program, np.random.default_rng(0)
+    n = program.n_input + len(twins.protected)
+    points = rng.integers(program.input_lo, program.input_hi + 1, (64, n))
+    both = read_network(path, "tflm").outputs(points)
+    copies = [width.network.outputs(np.stack(side)) for side in zip(*map(twins.split, points), strict=True)]
+    return np.array_equal(both, np.concatenate(copies, axis=1))
+
+
+def _claim(program: Program, c: I64Array, d: I64Array) -> Program:
+    """The program whose label 0 stays exactly where c · y <= d."""
+    rows = np.concatenate([np.zeros((1, c.shape[1]), np.int64), c])
+    end = Affine((Term(program.output, Dense(rows), 0),), np.concatenate([[0], -d]).astype(np.int64))
+    return Program(
+        program.n_input, (*program.steps, end), len(program.steps) + 1,
+        input_lo=program.input_lo, input_hi=program.input_hi,
+    )  # fmt: skip
