@@ -176,11 +176,9 @@ def written(name: str, found: Record, folder: Path) -> None:
 
 
 def differing(name: str, table: str) -> list[str]:
-    """The lines of a table that no page has."""
+    """The lines of a table that its page does not have; none where no page has the table."""
     kept = {key: block for page in PAGES for key, block in blocks(page.read_text("utf-8")).items()}
-    if name not in kept:
-        return [f"{name}: no page has such a table"]
-    known = set(kept[name].splitlines())
+    known = set(kept.get(name, table).splitlines())
     return [f"{name}: {line}" for line in table.splitlines() if line not in known]
 
 
