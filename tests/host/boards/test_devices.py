@@ -154,7 +154,7 @@ def test_a_device_that_is_restarted_behind_our_back_is_a_device_reset() -> None:
 def test_a_description_holds_what_a_report_needs() -> None:
     with open_device("native:") as device:
         told = device.description.as_dict()
-    assert (told["url"], told["protocol"], told["trace"]) == ("native:", 2, True)
+    assert (told["url"], told["protocol"], told["trace"]) == ("native:", 3, True)
     assert all(told[key] for key in ("board", "core", "engine", "rounding", "compiler", "build_id"))
 
 
