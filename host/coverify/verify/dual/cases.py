@@ -116,10 +116,9 @@ class Cases:
         steps = min(steps, FEW_STEPS + len(varying) // 2) if target > -np.inf else FEW_STEPS
         steps = min(steps, max(5, int(WORK / curved.weights.size / len(varying))))
         try:
-            reached = curved.parabolas.lowered(start, steps, curved.scale * target, inherited)
+            reached, centred = curved.parabolas.lowered(start, steps, curved.scale * target, inherited)
         except np.linalg.LinAlgError:
             return None
-        centred = reached.centred or reached
         kept = curved.kept(centred.point, varying, len(nu))
         bound, inputs = reached.bound / curved.scale, curved.inputs(centred)
         split = self._split(curved, centred, varying, boxes)

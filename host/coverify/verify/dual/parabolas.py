@@ -14,7 +14,7 @@ these have not been enough, the second derivatives in E are taken as they are.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -53,17 +53,13 @@ class Point:
 
 @dataclass(frozen=True, eq=False)
 class Reached:
-    """A point, its bound; z [n], a [m], square [m]: the moments of inputs and accumulators there.
-
-    centred: a point from which others are reached, and whose moments say where bounds are loose.
-    """
+    """A point, its bound; z [n], a [m], square [m]: the moments of inputs and accumulators there."""
 
     point: Point
     bound: float
     z: F64Array
     a: F64Array
     square: F64Array
-    centred: Reached | None = None
 
 
 class Parabolas:
@@ -81,8 +77,9 @@ class Parabolas:
             curve = curve * (near / largest)
         return Point(xi, curve, e, height)
 
-    def lowered(self, point: Point, steps: int, target: float, part: bool) -> Reached:
-        """The best of so many Newton steps, or the first below the target.
+    def lowered(self, point: Point, steps: int, target: float, part: bool) -> tuple[Reached, Reached]:
+        """The best of so many Newton steps, or the first below the target; and a centred one, from which
+        others are reached, and whose moments say where bounds are loose.
 
         Gives up where the last steps promise that it will not be reached; part: does it start from what a
         larger part had?  Then it gives up sooner.
@@ -105,15 +102,19 @@ class Parabolas:
                 break
             if part and k >= 5 and (history[-4] - best.bound) * (steps - k) / 6 < best.bound - target:
                 break
-        return replace(best, centred=centred)
+        return best, centred
+
+    def _u(self, point: Point) -> F64Array:
+        """U [m, n] with (E − Wᵀ D W)⁻¹ = E⁻¹ + Uᵀ U."""
+        root = np.sqrt(point.curve)[:, None] * self.weights
+        low = np.linalg.cholesky(np.eye(len(root)) - (root / point.e) @ root.T)
+        u: F64Array = np.linalg.solve(low, root / point.e)
+        return u
 
     def valued(self, point: Point) -> Reached:
         """The bound at a point, in floats."""
         e, xi, curve = point.e, point.xi, point.curve
-        form = self.rest + xi @ self.weights
-        root = np.sqrt(curve)[:, None] * self.weights
-        low = np.linalg.cholesky(np.eye(len(xi)) - (root / e) @ root.T)
-        u = np.linalg.solve(low, root / e)
+        form, u = self.rest + xi @ self.weights, self._u(point)
         seen = u @ form
         z = (form / e + seen @ u) / 2
         spread = point.height * ((self.weights**2) @ (1 / e) + ((self.weights @ u.T) ** 2).sum(axis=1))
@@ -124,11 +125,8 @@ class Parabolas:
     def drawn(self, reached: Reached, count: int) -> F64Array:
         """Corners of |z| <= 1 for draws with the moments that the bound rests on: [count, n]."""
         point, rng = reached.point, np.random.default_rng(0)
-        root = np.sqrt(point.curve)[:, None] * self.weights
-        low = np.linalg.cholesky(np.eye(len(point.xi)) - (root / point.e) @ root.T)
-        u = np.linalg.solve(low, root / point.e)
         noise = rng.standard_normal((count, len(point.e))) / np.sqrt(point.e)
-        noise += rng.standard_normal((count, len(point.xi))) @ u
+        noise += rng.standard_normal((count, len(point.xi))) @ self._u(point)
         noise[0] = 0
         corners: F64Array = np.where(reached.z + np.sqrt(point.height) * noise > 0, 1.0, -1.0)
         return corners
@@ -169,10 +167,7 @@ class Parabolas:
     def _direction(self, point: Point, whole: bool) -> tuple[F64Array, float]:
         """Newton's, of (e, xi, curve) in a row."""
         w, e, height = self.weights, point.e, point.height
-        m = len(w)
-        root = np.sqrt(point.curve)[:, None] * w
-        low = np.linalg.cholesky(np.eye(m) - (root / e) @ root.T)
-        u = np.linalg.solve(low, root / e)
+        m, u = len(w), self._u(point)
         uw = u @ w.T
         cw = w.T / e[:, None] + u.T @ uw
         k = (w / e) @ w.T + uw.T @ uw

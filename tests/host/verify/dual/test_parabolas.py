@@ -91,7 +91,7 @@ def test_a_bound_is_lowered_and_no_input_exceeds_it(seed, part):
     chords = parabolas.stairs.chords()
     ends_of_form = np.abs(parabolas.rest + chords @ parabolas.weights) / 2 + 1.0
     start = parabolas.inside(chords, np.full(len(chords), 0.1), ends_of_form, 0.1, 0.8)  # hardly a curve
-    reached = curved.parabolas.lowered(start, 40, -np.inf, part)
+    reached, _ = curved.parabolas.lowered(start, 40, -np.inf, part)
     assert reached.bound < curved.parabolas.valued(start).bound
     x = rng.integers(-4, 5, (20_000, n))
     assert (stairs(x @ weights.T) @ nu).max() <= reached.bound / curved.scale + 1e-6
