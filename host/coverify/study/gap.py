@@ -8,7 +8,6 @@ unless a query was UNKNOWN. A HOLDS that is not proof-grade does not count.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from coverify.study.splitting import Split, fixed, split
 from coverify.study.twins import Group, Twins
 from coverify.verify.bounds import wire_bounds
 from coverify.verify.deadline import Deadline, OutOfTime
+from coverify.verify.engines.enumerate import points
 from coverify.verify.errors import CannotDecide
 from coverify.verify.problem import Problem
 from coverify.verify.query import I64Array, Outcome, Robustness, Verdict
@@ -78,7 +78,8 @@ def largest(
     for number, group in enumerate(parts[now.done :], now.done + 1):
         start = time.monotonic()
         if few(twins, group):
-            found, at = _greatest(twins, group, _all_points(group))
+            query = query_of(group)
+            found, at = _greatest(twins, group, points(query, 0, query.n_points))
             best, point = (found, at) if found > best else (best, point)
             most, time_s = max(most, found), time_s + time.monotonic() - start
             told(Progress(number, best, most, point, queries, time_s))
@@ -116,22 +117,8 @@ def _start(twins: Twins, parts: Sequence[Group], seed: int) -> Progress:
 
 def few(twins: Twins, group: Group) -> bool:
     """Has the group so few points that all are run?"""
-    n = math.prod(
-        int(b) - int(a) + 1
-        for lo, hi in ((group.lo, group.hi), (group.other_lo, group.other_hi))
-        for a, b in zip(lo, hi, strict=True)
-    )
+    n = query_of(group).n_points
     return n <= MAX_POINTS and n * 2 * sum(twins.program.sizes()) <= MAX_VALUES
-
-
-def _all_points(group: Group) -> I64Array:
-    """Every [x, p] of the group, int64 [N, n]."""
-    lo = np.concatenate([group.lo, group.other_lo])
-    widths = np.concatenate([group.hi, group.other_hi]) - lo + 1
-    n = int(widths.prod())
-    strides = n // np.cumprod(widths)  # the last feature moves fastest
-    every: I64Array = lo + np.arange(n)[:, None] // strides % widths
-    return every
 
 
 def _halved(twins: Twins, group: Group, best: int, split_s: float) -> Split | None:
@@ -165,9 +152,9 @@ def _better(twins: Twins, found: I64Array, best: int, point: I64Array) -> tuple[
     return (gap, found) if gap > best else (best, point)
 
 
-def _gaps(twins: Twins, points: I64Array) -> I64Array:
+def _gaps(twins: Twins, x: I64Array) -> I64Array:
     program = twins.claim(0)
-    largest_of: I64Array = run(program, points)[program.output][:, 1:].max(axis=1)
+    largest_of: I64Array = run(program, x)[program.output][:, 1:].max(axis=1)
     return largest_of
 
 
@@ -180,8 +167,8 @@ def _sampled(twins: Twins, group: Group, rng: np.random.Generator) -> tuple[int,
     return _greatest(twins, group, np.concatenate([inside, corners]))
 
 
-def _greatest(twins: Twins, group: Group, points: I64Array) -> tuple[int, I64Array]:
+def _greatest(twins: Twins, group: Group, x: I64Array) -> tuple[int, I64Array]:
     """The largest gap of these points, and the point."""
     problem = Problem(twins.claim(0), query_of(group))
-    found = np.concatenate([_gaps(twins, part) for part in problem.batches(points)])
-    return int(found.max()), points[int(found.argmax())]
+    found = np.concatenate([_gaps(twins, part) for part in problem.batches(x)])
+    return int(found.max()), x[int(found.argmax())]

@@ -20,10 +20,11 @@ from coverify.study.gap import few, query_of
 from coverify.study.twin_file import NAMES, gap_relation, twin_npz, twin_tflite
 from coverify.study.twins import Group, Twins
 from coverify.verify.certificate import Certificate
-from coverify.verify.query import I64Array, Verdict
+from coverify.verify.property.appended import appended
+from coverify.verify.property.formula import AllOf
+from coverify.verify.property.formula import relation as at_most
+from coverify.verify.query import Verdict
 from coverify.verify.worker import Worker
-from tflm_int8.program.linear import Dense
-from tflm_int8.program.primitives import Affine, Program, Term
 
 
 def certified(
@@ -37,7 +38,9 @@ def certified(
     if path is None:
         return 0
     network, relation = read_network(path, "tflm"), gap_relation(twins.score, most)
-    program = _claim(network.program, relation.c, relation.d)
+    claims = zip(relation.c.tolist(), relation.d.tolist(), strict=True)
+    wanted = AllOf(tuple(at_most(dict(enumerate(row)), end) for row, end in claims))
+    program = appended(network.program, wanted)
     n = 0
     with Worker(program, jobs=jobs) as worker:
         for number, group in enumerate(parts):
@@ -82,13 +85,3 @@ def _computes_both(path: Path, width: Width, twins: Twins) -> bool:
     both = read_network(path, "tflm").outputs(points)
     copies = [width.network.outputs(np.stack(side)) for side in zip(*map(twins.split, points), strict=True)]
     return np.array_equal(both, np.concatenate(copies, axis=1))
-
-
-def _claim(program: Program, c: I64Array, d: I64Array) -> Program:
-    """The program whose label 0 stays exactly where c · y <= d."""
-    rows = np.concatenate([np.zeros((1, c.shape[1]), np.int64), c])
-    end = Affine((Term(program.output, Dense(rows), 0),), np.concatenate([[0], -d]).astype(np.int64))
-    return Program(
-        program.n_input, (*program.steps, end), len(program.steps) + 1,
-        input_lo=program.input_lo, input_hi=program.input_hi,
-    )  # fmt: skip
