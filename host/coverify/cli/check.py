@@ -171,8 +171,8 @@ def _message(rows: list[QueryRow], n: int, known: bool) -> str:
     if len(rows) > 1 and radii:
         found = (f"{k} input{'s' if k > 1 else ''} of radius {eps}" for eps, k in sorted(radii.items()))
         lines[0] += f"; labels of {', '.join(found)}"
-    if any(_proved(row) and row.label is None for row in rows):
-        lines[0] += f"; {sum(_proved(row) and row.label is None for row in rows)} of relations of the outputs"
+    if relations := sum(_proved(row) and row.label is None for row in rows):
+        lines[0] += f"; {relations} of relations of the outputs"
     left = _MESSAGE
     ordered = sorted((row for row in rows if not (known and _proved(row))), key=_proved)
     for number, row in enumerate(ordered):

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coverify.conformance.compare import MAX_RESETS, Comparison, Progress, first_differing
-from coverify.conformance.stepping import Digests, Stepper, Tensors
+from coverify.conformance.stepping import Digests, Stepper, Tensors, successive
 from coverify.conformance.vectors import Samples
 from coverify.errors import DeviceReset, StateLost
-from coverify.link.checks import SentInput, inputs_digest
+from coverify.link.checks import SentInput
 from coverify.link.requests import TENSOR_DIGEST_SIZE
 from tflm_int8 import Reference
 from tflm_int8.kernels.memory import Remembering
@@ -136,10 +136,8 @@ class Sequences:
         if not any(isinstance(one, SentInput) for one in asked):
             yield from stepper.digests(zip(asked, self._x(part), strict=True), successive=True)
             return
-        before: bytes | None = None
-        for x in self._x(part):
+        for x, before in successive(self._x(part)):
             yield stepper.digests_of(x, before)
-            before = inputs_digest([x.tobytes()], before)
 
     def _survived(self, work: Callable[[], T]) -> T:
         """What `work` gives; it is done again when the device restarts or has lost its place meanwhile."""

@@ -34,6 +34,14 @@ class Digests:
     cycles: tuple[int, ...]
 
 
+def successive(x: NDArray[np.int8]) -> Iterator[tuple[NDArray[np.int8], bytes | None]]:
+    """Each of successive inputs, and the inputs digest of the invocation that it follows (None: a reset)."""
+    before: bytes | None = None
+    for one in x:
+        yield one, before
+        before = inputs_digest([one.tobytes()], before)
+
+
 class Runner(Protocol):
     """What a comparison needs of a device; `tensors` are those that it can show, None for all."""
 
@@ -165,10 +173,8 @@ class Stepper:
 
     def traces(self, x: NDArray[np.int8]) -> Iterator[Tensors]:
         """As `trace`, of successive invocations on int8 [N, sample shape], the first one after a reset."""
-        before: bytes | None = None
-        for one in x:
+        for one, before in successive(x):
             yield self.trace(one, before)
-            before = inputs_digest([one.tobytes()], before)
 
     def _steps(self, first: int) -> Tensors:
         """What operators from `first` on write; it may be the one that was just run."""
@@ -185,10 +191,8 @@ class Stepper:
 
     def runs(self, x: NDArray[np.int8]) -> Iterator[NDArray[Any]]:
         """As `run`, of successive invocations on int8 [N, sample shape], the first one after a reset."""
-        before: bytes | None = None
-        for one in x:
+        for one, before in successive(x):
             yield self.run(one, before)
-            before = inputs_digest([one.tobytes()], before)
 
     def run(self, x: NDArray[np.int8], before: bytes | None = None) -> NDArray[Any]:
         """One sample through the whole network at once → the first output, in its shape."""

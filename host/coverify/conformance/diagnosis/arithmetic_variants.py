@@ -56,16 +56,11 @@ class Arithmetic:
         """The operator's inputs → int64 [N, output shape]."""
         scaled = _scaled(self.outer, self.accumulate(self.accumulators(inputs)), self.stage)
         if self.early:
-            scaled = np.clip(np.clip(scaled, self.lo, self.hi) + self.z_out, -128, 127)
+            values = np.clip(np.clip(scaled, self.lo, self.hi) + self.z_out, -128, 127)
+        elif self.wraps:
+            values = ((scaled + self.z_out + 128) & 0xFF) - 128
         else:
-            scaled = scaled + self.z_out
-        values = (
-            ((scaled + 128) & 0xFF) - 128
-            if self.wraps
-            else scaled
-            if self.early
-            else np.clip(scaled, self.lo, self.hi)
-        )
+            values = np.clip(scaled + self.z_out, self.lo, self.hi)
         shaped: I64Array = values.reshape(len(values), *self.kernel.node.output.shape)
         return shaped
 

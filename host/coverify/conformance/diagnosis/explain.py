@@ -50,6 +50,18 @@ class Local:
         return unequal
 
 
+def inputs_of(kernel: Kernel, known: Mapping[int, Array], n: int) -> list[Array]:
+    """An operator's inputs, [n, shape] each: what is known of a tensor, else what the file has."""
+    found = []
+    for i in (i for i in kernel.node.op.inputs if i >= 0):
+        tensor = kernel.node.model.tensors[i]
+        if i in known or tensor.initial is None:
+            found.append(known[i])
+        else:
+            found.append(np.broadcast_to(tensor.initial, (n, *tensor.shape)))
+    return found
+
+
 def wrong_operators(
     reference: Reference, x: Array, traces: Sequence[Mapping[int, Array]], length: int | None = None
 ) -> Iterator[Local]:
@@ -63,16 +75,7 @@ def wrong_operators(
     known = {model.inputs[0]: x.reshape(-1, *model.tensors[model.inputs[0]].shape), **written}
     for one in reference.kernels:
         kernel: Kernel = Successive(one, length or 1) if isinstance(one, Remembering) else one
-        inputs = []
-        for i in kernel.node.op.inputs:
-            if i >= 0:
-                tensor = model.tensors[i]
-                same = tensor.initial
-                inputs.append(
-                    np.broadcast_to(same, (len(x), *tensor.shape))
-                    if same is not None and i not in known
-                    else known[i]
-                )
+        inputs = inputs_of(kernel, known, len(x))
         try:
             expected = kernel.run(inputs)
         except TflmError:

@@ -7,13 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from coverify.conformance.diagnosis.candidate import Array, Candidate, I64Array, Run
-from coverify.conformance.diagnosis.rescaling import rescaling_tables
+from coverify.conformance.diagnosis.rescaling import CODES, LEAKY_OPTIONS, rescaling_tables
 from tflm_int8.kernels.lookup import Lookup
 from tflm_int8.node import Node
 
 F64Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
-_LEAKY_OPTIONS = 75
-CODES = np.arange(-128, 128, dtype=np.int64)
 
 FUNCTIONS: dict[str, Callable[[F64Array], F64Array]] = {
     "HARD_SWISH": lambda r: r * np.clip(r + 3, 0, 6) / 6,
@@ -82,7 +80,7 @@ def _real(node: Node) -> Iterator[tuple[str, str, I64Array]]:
     function = FUNCTIONS.get(node.op.name)
     x, out = node.int8(node.input(0)), node.int8(node.output)
     if node.op.name == "LEAKY_RELU":
-        alpha = node.options(_LEAKY_OPTIONS).float32(0)
+        alpha = node.options(LEAKY_OPTIONS).float32(0)
 
         def function(r: F64Array) -> F64Array:
             return np.where(r < 0, r * alpha, r)

@@ -18,7 +18,7 @@ from tflm_int8.kernels.scales import ratio
 from tflm_int8.node import Node
 
 CODES = np.arange(-128, 128, dtype=np.int64)
-_LEAKY_OPTIONS = 75
+LEAKY_OPTIONS = 75
 _IDENTITY = Multiplier(1 << 30, 1)
 
 
@@ -60,7 +60,7 @@ def _rescaling(node: Node) -> Rescaling | None:
     if node.op.name == "RELU":
         return replace(plain, lo=out.zero_point)
     if node.op.name == "LEAKY_RELU":
-        alpha = node.options(_LEAKY_OPTIONS).float32(0)
+        alpha = node.options(LEAKY_OPTIONS).float32(0)
         slope = ratio(node, (x.scale, alpha), out.scale)
         return replace(
             plain, below=node.multiplier(abs(slope)), sign=-1 if math.copysign(1, slope) < 0 else 1

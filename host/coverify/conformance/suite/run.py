@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coverify.conformance.diagnosis.candidates import candidates
-from coverify.conformance.diagnosis.explain import diagnose
+from coverify.conformance.diagnosis.explain import diagnose, inputs_of
 from coverify.conformance.diagnosis.successive import Successive
 from coverify.conformance.stepping import Stepper, Tensors
 from coverify.conformance.suite.case import Case
@@ -145,12 +145,8 @@ def _count(reference: Reference, case: Case, expected: Tensors, tally: Tally) ->
         kernel, rounds = Successive(kernel, len(case.x)), 2  # the second shows what a reset leaves behind
     x = np.concatenate([case.x] * rounds)
     computed = case.model.inputs[0]
-    inputs = []
-    for tensor in (case.model.tensors[i] for i in kernel.node.op.inputs if i >= 0):
-        if tensor.index == computed:
-            inputs.append(x.reshape(-1, *tensor.shape))
-        elif tensor.initial is not None:
-            inputs.append(np.broadcast_to(tensor.initial, (len(x), *tensor.shape)))
+    known = {computed: x.reshape(-1, *case.model.tensors[computed].shape)}
+    inputs = inputs_of(kernel, known, len(x))
     shown: dict[str, bool] = {}
     for number, output in enumerate(kernel.node.op.outputs):
         right = np.concatenate([expected[output]] * rounds)
