@@ -49,6 +49,8 @@ enum cv_status k_check_variables(struct k_load *l, const struct k_op *op)
 
 void k_state_reset(const struct k_graph *g)
 {
+    if (g->n_kept == 0)
+        return;
     for (uint32_t i = 0; i < g->n_tensors; i++) {
         const struct k_tensor *t = &g->tensors[i];
         if (t->keeper == K_NEVER || t->data == NULL)
