@@ -209,6 +209,7 @@ MUTANTS += tuple(Mutant(*words, net="state") for words in (
     ("filters-interleaved", "SVDF", "op_svdf.c",
      "for (uint32_t f = unit * p->rank; f < (unit + 1u) * p->rank; f++)",
      "for (uint32_t f = unit; f < p->n_filters; f += p->n_filters / p->rank)"),
+    # the plan of the arena then has tensor 13, the output, where the first SVDF's state (7) begins
     ("state-overwritten-by-tensor-13", "SVDF", "state.c",
      "t->first = -1;\n    t->last = K_FOREVER;", "t->first = -1;\n    t->last = (int32_t)l->op;"),
     ("state-shifted-backwards", "CUSTOM:CIRCULAR_BUFFER", "op_circular_buffer.c",

@@ -10,7 +10,7 @@ import os
 import random
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -80,6 +80,21 @@ def checks(client: Client, seed: int) -> list[Checked]:
     return list(client.check(asked))
 
 
+def one_fault_at_each(
+    places: range,
+    line: FaultyLine,
+    direction: str,
+    name: str,
+    answer: Callable[[int], object],
+    expected: Sequence[object],
+) -> None:
+    """One fault at each of these bytes of what goes that way; expected: the answers, in turn."""
+    for at in places:
+        line.arm(direction, once(at, name))
+        with old_requests_may_break_the_link(name):
+            assert answer(at) == expected[at % len(expected)], f"byte {at}"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("direction", ["write", "read"])
@@ -96,11 +111,11 @@ def test_one_fault_at_any_byte_changes_no_answer(
     n_bytes = line.ways[direction].n
     assert n_bytes > 100
     assert expected[0] != expected[1]
-    for at in range(n_bytes):
-        line.arm(direction, once(at, name))
-        with old_requests_may_break_the_link(name):
-            got = exchange(client, samples[at % 2])
-            assert [run.outputs for run in got] == expected[at % 2], f"byte {at}"
+
+    def outputs(at: int) -> object:
+        return [run.outputs for run in exchange(client, samples[at % 2])]
+
+    one_fault_at_each(range(n_bytes), line, direction, name, outputs, expected)
 
 
 @pytest.mark.slow
@@ -118,10 +133,7 @@ def test_one_fault_at_any_byte_of_requests_under_way_together_changes_no_answer(
     n_bytes = line.ways[direction].n
     assert n_bytes > 100
     assert expected[0] != expected[1]
-    for at in range(n_bytes):
-        line.arm(direction, once(at, name))
-        with old_requests_may_break_the_link(name):
-            assert checks(client, 1 + at % 2) == expected[at % 2], f"byte {at}"
+    one_fault_at_each(range(n_bytes), line, direction, name, lambda at: checks(client, 1 + at % 2), expected)
 
 
 @pytest.mark.parametrize("name", [LOST, "garbage", "cut", "swapped"])
@@ -233,10 +245,7 @@ def test_one_fault_at_any_byte_of_successive_invocations_changes_no_answer(
     line.arm(direction, nothing)
     assert successive(stepper) == expected
     n_bytes = line.ways[direction].n
-    for at in range(0, n_bytes, 13):
-        line.arm(direction, once(at, name))
-        with old_requests_may_break_the_link(name):
-            assert successive(stepper) == expected, f"byte {at}"
+    one_fault_at_each(range(0, n_bytes, 13), line, direction, name, lambda _: successive(stepper), [expected])
     line.arm_both(nothing)
 
 
