@@ -153,11 +153,12 @@ class Journal:
         if differences:
             raise JournalDiffers(self.path, differences)
 
-    def entries(self) -> Iterator[Entry]:
-        """Every answer, the oldest first.  Raises JournalDamaged."""
+    def entries(self, skip: int = 0) -> Iterator[Entry]:
+        """Every answer, the oldest first, without the first `skip`.  Raises JournalDamaged."""
         with _checked(self.path):
             columns = "sample, eps, step, verdict, timeout_s, query, row, files, digest"
-            for row in self._connection.execute(f"SELECT {columns} FROM answers ORDER BY number"):
+            wanted = f"SELECT {columns} FROM answers ORDER BY number LIMIT -1 OFFSET ?"
+            for row in self._connection.execute(wanted, (skip,)):
                 yield self._entry(row)
 
     def _entry(self, columns: tuple[object, ...]) -> Entry:

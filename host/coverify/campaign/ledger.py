@@ -41,8 +41,10 @@ class Ledger:
         self._journal, self._folder = journal, folder
         self._known: dict[int, dict[tuple[int, int, Step], Entry]] = {}
         self._named: set[str] = set()
+        self._n_read = 0
         bare = []
         for entry in journal.entries():
+            self._n_read += 1
             self._named.update(entry.files)
             if entry.decided and not (folder is None or entry.intact(folder)):
                 bare.append(entry)
@@ -61,8 +63,17 @@ class Ledger:
     def record(self, entry: Entry) -> None:
         """A new answer, whose files are there.  Raises JournalUnwritable."""
         self._journal.record(entry)
+        self._take(entry)
+
+    def catch_up(self) -> None:
+        """Take in what was committed and not kept here: Ctrl-C may fall between the two."""
+        for entry in self._journal.entries(skip=self._n_read):
+            self._take(entry)
+
+    def _take(self, entry: Entry) -> None:
         self._named.update(entry.files)
         self._keep(entry)
+        self._n_read += 1  # last: an answer that is taken twice is the same answer
 
     def answer(self, question: Question, query: str) -> Entry | None:
         """What is known of this very query (its digest is `query`): decided, or tried by the same step."""
@@ -91,6 +102,7 @@ class Ledger:
         """Remove evidence that was written since the campaign started and that no answer names: its process
         ended before the answer was committed.
         """
+        self.catch_up()
         if self._folder is None:
             return
         for path in [*self._folder.glob("*.zip"), *self._folder.glob("*.npz")]:

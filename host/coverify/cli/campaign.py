@@ -144,6 +144,8 @@ def carry_out(work: Work, how: How, output: Output) -> Result:
             with campaign.pool() as pool:
                 run(campaign.inquiries, asking, ledger, pool, told)
         except KeyboardInterrupt:
+            ledger.catch_up()
+            campaign.recall()
             raise Interrupted(campaign.result()) from None
         finally:
             ledger.sweep()
@@ -163,10 +165,13 @@ class _Campaign:
         if work.limit is None:
             self.inquiries = [Single(question) for question in work.questions()]
             return
-        for i in work.indices:
-            search = RadiusSearch(i, work.limit)
-            search.recall(entry for entry in ledger.of_input(i) if self._same(entry))
-            self._searches.append(search)
+        self._searches.extend(RadiusSearch(i, work.limit) for i in work.indices)
+        self.recall()
+
+    def recall(self) -> None:
+        """Let every search know what the journal has of its input."""
+        for search in self._searches:
+            search.recall(entry for entry in self._ledger.of_input(search.index) if self._same(entry))
 
     def _same(self, entry: Entry) -> bool:
         return entry.query == query_digest(self._work.asked(Question(entry.index, entry.eps)))

@@ -206,3 +206,18 @@ def test_evidence_whose_answer_was_never_committed_is_removed_and_nothing_else(t
     assert known(tmp_path) == []
     names = sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith("journal"))
     assert names == ["data.zip", "notes.txt", "witness-7-eps1.zip"]
+
+
+def test_an_answer_that_was_committed_and_not_taken_in_is_caught_up_with_and_keeps_its_evidence(tmp_path):
+    name = "witness-5-eps1.zip"
+    with Journal.open(tmp_path, WHAT) as journal:
+        ledger = Ledger(journal, tmp_path, 60.0)
+        ledger.record(entry(4))
+        (tmp_path / name).write_bytes(b"w")
+        journal.record(entry(5, files={name: hashlib.sha256(b"w").hexdigest()}))  # Ctrl-C falls here
+        ledger.sweep()
+        assert [one.index for one in ledger] == [4, 5]
+        assert (tmp_path / name).is_file()
+        ledger.catch_up()
+        ledger.record(entry(6))
+        assert [one.index for one in ledger] == [4, 5, 6] == [one.index for one in journal.entries()]

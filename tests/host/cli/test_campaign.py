@@ -103,6 +103,45 @@ def test_ctrl_c_ends_at_once_and_says_what_is_known(tmp_path):
     assert "UNKNOWN" not in {verdict for _, _, verdict, _ in known}
 
 
+INTERRUPTED_AFTER_COMMIT = """
+import sys
+from coverify.campaign.journal import Journal
+from coverify.__main__ import main
+
+commit, number = Journal.record, int(sys.argv.pop(1))
+
+def commit_and_stop(journal, entry):
+    global number
+    commit(journal, entry)
+    number -= 1
+    if number == 0:
+        raise KeyboardInterrupt
+
+Journal.record = commit_and_stop
+main()
+"""
+
+
+@pytest.mark.parametrize("radius", [False, True])
+def test_ctrl_c_right_after_a_commit_leaves_the_answer_in_the_result_and_its_evidence(tmp_path, radius):
+    question = ("--radius", 8, "--index", 19) if radius else ("--eps", 6, "--index", "0-9")
+    command = ("verify", MLP, "--inputs", MLP_X, *question, "--jobs", 1, "--out", tmp_path)
+    arguments = [sys.executable, "-c", INTERRUPTED_AFTER_COMMIT, "1" if radius else "4", *map(str, command)]
+    done = subprocess.run(arguments, check=False, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 130, done.stderr
+    known = answers(tmp_path)
+    said = json.loads((tmp_path / "verify.json").read_text())
+    if radius:
+        (row,), ((_, eps, verdict, _),) = said["radii"], known
+        assert (verdict, row["queries"], row["attacked"]) == ("VIOLATED", 1, eps)
+    else:
+        assert [(q["index"], q["verdict"]) for q in said["queries"]] == sorted((i, v) for i, _, v, _ in known)
+        assert len(known) == 4
+    rows = said["radii"] if radius else said["queries"]
+    named = {row.get(kind) for row in rows for kind in ("witness", "certificate")} - {None}
+    assert {path.name for path in tmp_path.glob("*.zip")} == named
+
+
 def test_a_second_campaign_in_the_folder_waits_for_nobody(tmp_path):
     with started(*QUERIES, "--out", tmp_path, "--jobs", 1) as process:
         wait_for(tmp_path, 1, process)
