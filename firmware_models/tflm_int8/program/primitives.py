@@ -29,6 +29,8 @@ IndexArray = NDArray[np.int64]
 
 MAX_STAIRS: Final = (1 << 12) - 1
 """Stairs of a rule whose edges are listed: outputs of up to 12 bits; wider rules are only run and bounded."""
+_BISECTED_AT_ONCE: Final = 1 << 16
+"""Edges, so that what is bisected stays in the processor's cache."""
 
 
 class LinearMap(Protocol):
@@ -371,17 +373,18 @@ def thresholds(rule: Rule) -> I64Array:
     if rule.hi - rule.lo > MAX_STAIRS:
         raise ValueError(f"{rule.hi - rule.lo} stairs are more than {MAX_STAIRS}")
     first, last = rule.domain()
-    n_stairs = rule.hi - rule.lo
-    wanted = np.arange(rule.lo + 1, rule.hi + 1, dtype=np.int64)
-    edges = np.empty((rule.n_channels, n_stairs), np.int64)
-    for c in range(rule.n_channels):
-        channel = np.full(n_stairs, c, np.int64)
-        low = np.full(n_stairs, first[c])
-        high = np.full(n_stairs, last[c] + 1)
+    wanted = np.arange(rule.lo + 1, rule.hi + 1, dtype=np.int64)[:, None]
+    edges = np.empty((rule.n_channels, len(wanted)), np.int64)
+    at_once = max(1, _BISECTED_AT_ONCE // max(1, len(wanted)))
+    for start in range(0, rule.n_channels, at_once):
+        channel = np.arange(start, min(start + at_once, rule.n_channels))
+        greatest = last[channel]
+        low = np.repeat(first[channel][None, :], len(wanted), axis=0)
+        high = np.repeat(greatest[None, :] + 1, len(wanted), axis=0)
         while np.any(low < high):
             middle = (low + high) >> 1
-            reached = (middle <= last[c]) & (rule.apply(np.minimum(middle, last[c]), channel) >= wanted)
+            reached = (middle <= greatest) & (rule.apply(np.minimum(middle, greatest), channel) >= wanted)
             high = np.where(reached, middle, high)
             low = np.where(reached, low, np.minimum(middle + 1, high))
-        edges[c] = np.where(low > last[c], max(INT32_MAX, int(last[c])) + 1, low)
+        edges[channel] = np.where(low > greatest, np.maximum(INT32_MAX, greatest) + 1, low).T
     return edges
