@@ -132,6 +132,7 @@ def query_evidence(query: Query) -> str:
         f"class {query.label} becomes {query.predicted}" if query.predicted is not None else "",
         f"witness {query.witness}" if query.witness else "",
         f"certificate {query.certificate}" if query.certificate else "",
+        f"certificate {query.certificate_against}" if query.certificate_against else "",
         f"replay {query.replay}" if query.replay else "",
         query.proof or "",
         query.note or "",

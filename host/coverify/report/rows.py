@@ -184,6 +184,8 @@ class Query(Row):
     time_s: Seconds
     witness: Text | None = None
     certificate: Text | None = None
+    certificate_against: Text | None = None
+    """That of the other network, or profile, where two are compared: both have the same class on one box."""
     label: Int64 | None = None
     """The class that the property wants kept."""
     predicted: Int64 | None = None

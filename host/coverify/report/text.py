@@ -169,7 +169,10 @@ def _queries(result: Result, console: Console) -> None:
         return
     filled = table("Queries", "query", "verdict", "engine", "time", "label", "evidence")
     for row in rows[:MAX_LINES]:
-        evidence = base_name(row.witness or row.certificate or "") or plain(row.note or row.proof or "–", 70)
+        files = (row.witness, row.certificate, row.certificate_against)
+        evidence = ", ".join(base_name(name) for name in files if name) or plain(
+            row.note or row.proof or "–", 70
+        )
         filled.add_row(
             cell(query_name(row, with_property=row.index is None)),
             _verdict(row.verdict),

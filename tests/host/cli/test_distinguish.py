@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from command import coverify
+from coverify.check import check
 from coverify.verify.equivalence.distinction import Computed, Distinction
 from fixed_point_networks import layers_of
 from oracle import NETWORKS, Tflm
@@ -110,6 +111,21 @@ def test_two_networks_are_compared_within_a_radius_and_replayed(tmp_path):
     assert found and done.code == 1
     replayed = coverify("replay", *found, "--device", "native:", "--json", "-")
     assert replayed.code == 0 and "every byte as expected" in replayed.result["replays"][0]["note"]
+
+
+def test_two_profiles_that_keep_one_class_leave_a_certificate_each(tmp_path):
+    asked = (MLP, "--against", "tflm-single-rounding", "--inputs", NETWORKS / "digits_mlp.npz", "--index", 0)
+    done = distinguish(*asked, "--question", "class", "--eps", 2, "--out", tmp_path)
+    assert done.code == 0
+    (row,) = done.result["queries"]
+    first, second = (check(tmp_path / row[name]) for name in ("certificate", "certificate_against"))
+    assert (first.model, first.label) == (second.model, second.label) == (first.model, row["label"])
+    assert (first.profile, second.profile) == ("tflm", "tflm-single-rounding")
+    for end, by in (("lo", -2), ("hi", 2)):
+        box = np.clip(np.load(NETWORKS / "digits_mlp.npz")["x"][0].reshape(-1).astype(int) + by, -128, 127)
+        assert np.array_equal(getattr(first, end), box) and np.array_equal(getattr(second, end), box)
+    done = distinguish(*asked, "--question", "output", "--tolerance", 255, "--eps", 0, "--out", tmp_path)
+    assert "certificate" not in done.result["queries"][0]
 
 
 def test_fixed_point_networks_are_compared_as_well(tmp_path):

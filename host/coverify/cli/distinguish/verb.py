@@ -10,6 +10,7 @@ import numpy as np
 import typer
 
 from coverify.cli.campaign import CORES
+from coverify.cli.distinguish.certificates import class_certificates
 from coverify.cli.distinguish.operator import of_operator
 from coverify.cli.network import Codes, Network, Tflite, read_network
 from coverify.cli.outcome import (
@@ -31,7 +32,7 @@ from coverify.report.verdict import Verdict, worst
 from coverify.verify.bounds import wire_bounds
 from coverify.verify.engines.packages import PACKAGES
 from coverify.verify.equivalence.claim import Question
-from coverify.verify.equivalence.decide import Decider, names
+from coverify.verify.equivalence.decide import Decider, Kept, names
 from coverify.verify.equivalence.distinction import Computed, Distinction
 from coverify.verify.equivalence.separation import table
 from coverify.verify.equivalence.sides import Pair, Side
@@ -195,7 +196,10 @@ def _decided(task: _Task, timeout: float, jobs: int, output: Output) -> Result:
         decider = Decider(pair, worker, task.given)
         for i, region in regions:
             outcome = decider.decide(region, task.engine, timeout, task.seed)
-            rows.append(_row(task, i, outcome))
+            row = _row(task, i, outcome)
+            if row.verdict == "HOLDS" and task.question is Question.CLASS and task.out is not None:
+                row = _certified(task, row, decider.each_keeps(region, timeout, task.seed), task.out)
+            rows.append(row)
             bar(len(rows), len(regions))
     verdicts: list[Verdict] = [row.verdict for row in rows]
     return Result(
@@ -253,6 +257,17 @@ def _row(task: _Task, i: int | None, outcome: Outcome) -> QueryRow:
         proof=outcome.proof or None,
         picture=picture,
     )
+
+
+def _certified(task: _Task, row: QueryRow, keeps: Kept | None, out: Path) -> QueryRow:
+    """The row with the certificates of both networks, where each keeps one class and the checker sees it."""
+    name = "certificate" if row.index is None else f"certificate-{row.index}-eps{row.eps}"
+    paths = [out / f"{name}.zip", out / f"{name}-against.zip"]
+    if keeps is None or not class_certificates(keeps, task.networks, paths):
+        return row
+    first, second = (path.name for path in paths)
+    files = {"certificate": first, "certificate_against": second, "label": keeps.region.label}
+    return row.model_copy(update=files)
 
 
 def _distinction(task: _Task, outcome: Outcome) -> Distinction:

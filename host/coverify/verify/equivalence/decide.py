@@ -1,8 +1,9 @@
 """In which order is it decided whether two networks can be told apart on a region?
 
-One program (equal steps merged); a short search; bounds of the difference, which may merge the rest; where
-the class is asked, whether each keeps the base input's class by itself; then the engines on the product; the
-search again for the time that is left. The first answer that stands by itself ends it.
+One program (equal steps merged); where the class is asked, a short look whether each keeps the base input's
+class by itself; a short search; bounds of the difference, which may merge the rest; a longer look at the
+classes; then the engines on the product; the search again for the time that is left. The first answer that
+stands by itself ends it.
 """
 
 from __future__ import annotations
@@ -51,6 +52,18 @@ def names() -> tuple[str, ...]:
     return (AUTO, *OWN, *ENGINES)
 
 
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """The region with the class that both networks keep there, and a HOLDS of each with its argument."""
+
+    region: Robustness
+    proofs: tuple[Outcome, Outcome]
+
+    def on(self, region: Robustness) -> bool:
+        """Is it about this box?"""
+        return np.array_equal(self.region.lo, region.lo) and np.array_equal(self.region.hi, region.hi)
+
+
 @dataclass(eq=False)
 class Decider:
     """One pair and the worker that runs the engines; `given`: int64 [m, n], inputs to start a search from."""
@@ -59,6 +72,7 @@ class Decider:
     worker: Worker
     given: I64Array
     _one: Joint | None = field(default=None, init=False)
+    kept: Kept | None = field(default=None, init=False)
 
     def decide(self, region: Robustness, engine: str, timeout_s: float, seed: int) -> Outcome:
         """HOLDS: no input of the region tells the two apart; VIOLATED: with one that does, run on both.
@@ -71,6 +85,15 @@ class Decider:
         task = _Task(self, dataclasses.replace(region, label=0), deadline, seed)
         outcome = task.auto() if engine == AUTO else task.by(engine, deadline)
         return dataclasses.replace(self._confirmed(region, outcome), time_s=time.monotonic() - start)
+
+    def each_keeps(self, region: Robustness, timeout_s: float, seed: int) -> Kept | None:
+        """The one class that each of the two keeps on the region, where that is seen; not proved again where
+        `decide` has just done so.
+        """
+        if self.kept is None or not self.kept.on(region):
+            deadline = Deadline.in_s(timeout_s)
+            _Task(self, dataclasses.replace(region, label=0), deadline, seed).by(CLASSES, deadline)
+        return self.kept if self.kept is not None and self.kept.on(region) else None
 
     def structure(self, deadline: Deadline) -> Joint:
         """The product without a look at a region, made once."""
@@ -121,6 +144,8 @@ class _Task:
         yield STRUCTURE, self.deadline
         if self.region.n_points <= SMALL:
             yield "enumerate", self.deadline
+        if self.pair.question is Question.CLASS:
+            yield CLASSES, Deadline.in_s(min(2.0, 0.1 * self.deadline.remaining))
         yield SEARCH, Deadline.in_s(min(3.0, 0.1 * self.deadline.remaining))
         yield DIFFERENCE, self.deadline.share(0.5)
         yield SEARCH, self.deadline.share(0.3)
@@ -207,6 +232,7 @@ class _Task:
         labels = [int(y.argmax(axis=1)[0]) for y in outputs]
         if labels[0] != labels[1]:
             return Outcome.violated(CLASSES, self.region.x0)
+        proofs = list[Outcome]()
         for side in (self.pair.first, self.pair.second):
             self.decider.worker.program = side.program
             query = dataclasses.replace(self.region, label=labels[0])
@@ -217,6 +243,8 @@ class _Task:
                 return Outcome.violated(CLASSES, x)
             if said.verdict is not Verdict.HOLDS or not said.sound:
                 return Outcome.unknown(CLASSES, f"the class of {side.name} may change on the region")
+            proofs.append(said)
+        self.decider.kept = Kept(dataclasses.replace(self.region, label=labels[0]), (proofs[0], proofs[1]))
         return Outcome.holds(CLASSES, proof="both keep one class", label=labels[0])
 
     def _robust(self, query: Robustness, deadline: Deadline) -> Outcome:
