@@ -1,8 +1,8 @@
 """In which order does `auto` ask the engines? The cheap ones first, one by one; then the solvers race.
 
-Enumeration where the box is small; bounds, a short attack, branch and bound; then a longer attack,
-enumeration of what is still countable and every exact solver that is installed, several at once. The first
-sound verdict ends it.
+Enumeration where the box is small; bounds, a glance of branch and bound, a short attack, branch and bound for
+longer; then a longer attack, enumeration of what is still countable and every exact solver that is installed,
+several at once. The first sound verdict ends it.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ SMALL = 20_000
 QUICK_S = 2.0
 """The first attack takes no longer: most counterexamples are found in its first rounds, or not so soon. The
 first bounds take no longer than twice that: on large networks they seldom prove anything."""
+
+GLANCE_S = 1.0
+"""The first branch and bound takes no longer: most of what it proves is proved by then."""
 
 RACERS = ("bab", "attack", "bitwuzla", "cpsat", "z3", "boolector", "milp")
 """The engines that race, the strongest first; of milp only counterexamples count."""
@@ -50,7 +53,8 @@ def stages(query: Robustness) -> tuple[Stage, ...]:
     """The engines that are asked one by one, in order."""
     if query.n_points <= SMALL:
         return (Stage("enumerate"),)
-    return (Stage("interval", 0.3, 2 * QUICK_S), Stage("attack", 0.15, QUICK_S), Stage("bab", 0.4))
+    first = Stage("interval", 0.3, 2 * QUICK_S), Stage("bab", 0.1, GLANCE_S)
+    return (*first, Stage("attack", 0.15, QUICK_S), Stage("bab", 0.4))
 
 
 def racers(query: Robustness) -> tuple[str, ...]:
