@@ -19,7 +19,8 @@ setup: $(READY) ## Make the virtual environment .venv with the command .venv/bin
 
 $(READY): pyproject.toml
 	@device_harness/tools.sh venv "$(PYTHON)" $(VENV)
-	@$(PIP) --editable '.[oracle,litert,solvers,cluster,test,check]' \
+	@$(PIP) --editable '.[oracle,litert,solvers,cluster,tflm-headers,test,check]' \
+	|| $(PIP) --editable '.[oracle,litert,solvers,cluster,test,check]' \
 	|| { echo "make: the optional solvers or LiteRT cannot be installed here; their tests will be skipped"; \
 	  $(PIP) --editable '.[oracle,test,check]'; }
 	@touch $@
@@ -38,6 +39,7 @@ demo: setup ## The whole loop on an emulated Cortex-M4, with an HTML report at t
 
 test: setup ## All tests
 	@device_harness/tools.sh cross || true
+	@device_harness/tools.sh headers || true
 	@device_harness/tools.sh ser2net || true
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist worksteal
 
@@ -59,6 +61,7 @@ fuzz: setup ## The long form of the differential tests (COVERIFY_FUZZ_CASES=…,
 	@COVERIFY_FUZZ_SESSIONS=$${COVERIFY_FUZZ_SESSIONS:-50000} $(BIN)/python -m pytest tests/device_harness/test_fuzz_session.py
 	@! command -v clang >/dev/null || \
 	  $(MAKE) --no-print-directory -C tests/device_harness -f fuzz.mk BUILD=$(CURDIR)/build/fuzz-session SECONDS=300
+	@! device_harness/tools.sh headers || $(BIN)/python tests/fuzz/reference_kernels.py
 	@$(BIN)/python tests/fuzz/files.py --files $${COVERIFY_FUZZ_FILES:-100000} --jobs $$(nproc)
 	@$(BIN)/python tests/fuzz/certificates.py --mutations $${COVERIFY_FUZZ_MUTATIONS:-100000}
 	@$(BIN)/python tests/fuzz/cases.py --networks $${COVERIFY_FUZZ_CASES:-3000}

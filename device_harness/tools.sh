@@ -2,6 +2,8 @@
 # What the project needs from the system, installed when it is missing.
 #
 #   tools.sh cross             arm-none-eabi-gcc, newlib and qemu-system-arm; exit 1 when they cannot be had
+#   tools.sh headers           gemmlowp's headers and the C++ library's for arm-none-eabi-g++, for tests of
+#                              TFLite's kernels on a core; exit 1 when they cannot be had
 #   tools.sh ser2net           ser2net, for the tests of network lines; exit 1 when it cannot be had
 #   tools.sh venv PYTHON DIR   a virtual environment in DIR
 #
@@ -47,6 +49,18 @@ TEXT
     return 1
 }
 
+headers_present() {
+    [ -f /usr/include/gemmlowp/fixedpoint/fixedpoint.h ] &&
+        echo '#include <algorithm>' |
+        arm-none-eabi-g++ -mcpu=cortex-m4 -mthumb -fsyntax-only -xc++ - >/dev/null 2>&1
+}
+
+headers() {
+    headers_present && return 0
+    command -v arm-none-eabi-g++ >/dev/null 2>&1 || return 1
+    apt_install libgemmlowp-dev libstdc++-arm-none-eabi-dev && headers_present
+}
+
 ser2net_present() {
     PATH="$PATH:/usr/sbin:/usr/local/sbin" command -v ser2net >/dev/null 2>&1
 }
@@ -65,10 +79,11 @@ venv() {
 
 case "${1:-}" in
     cross) cross ;;
+    headers) headers ;;
     ser2net) ser2net_present || { apt_install ser2net && ser2net_present; } ;;
     venv) venv "$2" "$3" ;;
     *)
-        sed -n '2,9p' "$0" >&2
+        sed -n '2,11p' "$0" >&2
         exit 2
         ;;
 esac

@@ -5,7 +5,6 @@ That is the host library in the package xmos-ai-tools, a fork whose namespace is
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -15,6 +14,7 @@ import pytest
 
 import random_movement
 import random_state
+import reference_kernels
 from coverify.boards.device import open_device
 from coverify.conformance.compare import Comparison, compare
 from coverify.conformance.diagnosis.explain import diagnose
@@ -27,30 +27,36 @@ from coverify.errors import DeviceRefused
 from model_builder import Builder
 from mutants import HARNESS, layers
 from oracle import NETWORKS, shared
+from reference_kernels import GEMMLOWP
 from tflm_int8 import Model, Reference, TflmError, sample_shape
 
-GEMMLOWP = Path("/usr/include/gemmlowp")
+
+def headers() -> Path:
+    """The folder of the package's headers; the test is skipped where there are none."""
+    found = reference_kernels.headers()
+    if found is None:
+        pytest.skip("xmos-ai-tools is not installed (pip install --no-deps xmos-ai-tools)")
+    return found
 
 
 @pytest.fixture(scope="module")
 def firmware(tmp_path_factory):
     """The native port with ENGINE=tflm."""
-    spec = importlib.util.find_spec("xmos_ai_tools")
-    if spec is None or not spec.submodule_search_locations:
-        pytest.skip("xmos-ai-tools is not installed (pip install --no-deps xmos-ai-tools)")
+    include = headers()
     if not GEMMLOWP.is_dir():
         pytest.skip("gemmlowp's headers are not installed (Debian: libgemmlowp-dev)")
     if shutil.which("g++") is None:
         pytest.skip("g++ is not installed")
-    package, build = Path(spec.submodule_search_locations[0]), tmp_path_factory.mktemp("tflm")
-    library = next((package / "xinterpreters/libs/linux").glob("xtflm_python.so.*"))
+    build = tmp_path_factory.mktemp("tflm")
+    library = next((include.parent.parent / "xinterpreters/libs/linux").glob("xtflm_python.so.*"))
     variables = {
         "PORT": "native",
         "ENGINE": "tflm",
         "BUILD": build,
         "TFLM_LIB": library,
-        "TFLM_INCLUDE": f"{package / 'runtime/include'} {GEMMLOWP}",
+        "TFLM_INCLUDE": f"{include} {GEMMLOWP}",
         "TFLM_FLAGS": "-DCV_TFLM_NAMESPACE=tflite_micro",
+        "flags": "-O0",  # half the time; the kernels are in the library
     }
     command = ["make", "-s", "-C", str(HARNESS), *(f"{k}={v}" for k, v in variables.items())]
     subprocess.run(command, check=True)
@@ -126,20 +132,24 @@ def test_a_damaged_file_is_refused_before_tflm_sees_it(tflm):
 
 def test_the_kernel_suite_finds_that_this_library_takes_one_scale_for_all_channels_of_a_dense_layer(tflm):
     """A defect of a library that is shipped: FULLY_CONNECTED per channel uses the first channel's scale."""
-    cases = list(GRIDS["FULLY_CONNECTED"]("FULLY_CONNECTED", 0))[::4]
+    cases = list(GRIDS["FULLY_CONNECTED"]("FULLY_CONNECTED", 0))[::8]
     suite = Suite(tflm.client)
     suite.run(cases)
     wrong = [row for row in suite.rows if row.differing]
     assert wrong
     assert all("per-tensor-scale-first" in row.explained_by for row in wrong)
     right = Suite(tflm.client)
-    right.run([case for case in GRIDS["CONV_2D"]("CONV_2D", 0)][::9])
+    right.run([case for case in GRIDS["CONV_2D"]("CONV_2D", 0)][::18])
     assert not any(row.differing or row.refused for row in right.rows)
 
 
 @pytest.mark.parametrize("name", ["SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM"])
 def test_an_operator_that_keeps_state_goes_on_and_is_reset(tflm, name):
     """Sequences of five invocations, the last one shorter."""
+    if "IsVariableTensor" in (headers() / "tensorflow/lite/core/c/common.h").read_text("utf-8"):
+        pytest.skip(
+            "the fork's kernels that keep state call a function that its MicroInterpreter leaves NULL"
+        )
     matched = 0
     for seed in range(12):
         model = Model.from_bytes(random_state.one_op(name, seed), f"{name}-{seed}.tflite")
