@@ -17,8 +17,11 @@ import fixed_point_networks
 from coverify.check import Rejected, check
 from coverify.check.certificate import MAX_MEMBERS
 from coverify.check.certificate import network as read_network
+from coverify.check.model import Table
 from model_builder import Builder
 from oracle import ROOT
+from tflm_int8 import Model
+from tflm_int8.errors import MalformedModel
 
 spec = importlib.util.spec_from_file_location("certificates", ROOT / "tests" / "fuzz" / "certificates.py")
 fuzz = importlib.util.module_from_spec(spec)
@@ -350,6 +353,23 @@ def test_an_operator_that_reads_a_constant_for_its_input_is_refused():
     assert x != y
     with pytest.raises(Rejected, match="constants alone"):
         read_network(b.finish(y), "tflm")
+
+
+def test_a_reshape_whose_options_have_their_type_outside_the_file_is_refused_as_by_the_reference():
+    b = Builder()
+    x = b.input((1, 2), 0.05, 0)
+    y = b.activation((2, 1), 0.05, 0)
+    b.op("RESHAPE", [x], y, 17)
+    content = bytearray(b.finish(y))
+    read_network(bytes(content), "tflm")
+    model = Table(content, struct.unpack_from("<I", content)[0])
+    operator = model.get(2, "[T")[0].get(3, "[T")[0].at
+    slot = operator - struct.unpack_from("<i", content, operator)[0] + 4 + 2 * 3
+    struct.pack_into("<H", content, slot, 0xFFFF)
+    with pytest.raises(MalformedModel, match="outside the file"):
+        Model.from_bytes(bytes(content), "outside")
+    with pytest.raises(struct.error):
+        read_network(bytes(content), "tflm")
 
 
 def test_constants_that_many_tensors_share_are_not_copied_for_each():
