@@ -114,8 +114,8 @@ class Reader:
         ins, out = [self.tensors[i] if i >= 0 else None for i in inputs], self.tensors[at]
         need(out.wire < 0 == len(out.raw) and not self.softmax, "a tensor is written twice or late")
         need(all(t is None or t.wire >= 0 or len(t.raw) for t in ins), "an operand is not written")
-        kind, custom = op.get(3, "B"), op.get(5, "[B")  # read even where they say nothing, as TFLM does
-        need(not slots or (kind == union and not len(custom)), "an operator's options")
+        # both are read even where they say nothing, as by TFLM: they may lie outside the file
+        need((op.get(3, "B") == union) & (len(op.get(5, "[B")) == 0) or not slots, "an operator's options")
         self.afford(sum(t.size for t in (*ins, out) if t is not None))
         method(self, ins, out, *(o.get(int(s[0]), s[1].lower(), int(s[1].isupper())) for s in slots.split()))
 
