@@ -39,7 +39,7 @@ def test_the_suite_tells_every_variant_from_the_kernel_at_some_scale(op):
         for name, table in found.items():
             shown[name] = shown.get(name, False) or not np.array_equal(table, right)
     assert [name for name, differs in shown.items() if not differs] == []
-    assert len(shown) >= 5
+    assert len(shown) >= 4
 
 
 def test_the_variants_are_among_those_that_a_diagnosis_tries():
