@@ -152,12 +152,13 @@ CMSIS_NN_2026_08: Final = Profile(
         {
             "CONV_2D": replace(_CMSIS, form=Form.BIASED_GROUPS),
             **_of(replace(_CMSIS, scales=Scales.FLOAT32), "BATCH_MATMUL FULLY_CONNECTED"),
+            "SVDF": replace(_FLOAT32, form=Form.WIDE_STATE, types=frozenset({"int8", "int16", "int32"})),
             "TRANSPOSE": replace(_CMSIS, form=Form.FOUR_MOVED),
             "TRANSPOSE_CONV": replace(_CMSIS, form=Form.UNACTIVATED),
         },
     ),
     refused=MappingProxyType(
-        _because("CMSIS-NN's own kernel was not checked", "SVDF UNIDIRECTIONAL_SEQUENCE_LSTM")
+        _because("CMSIS-NN's kernel keeps nothing between invocations", "UNIDIRECTIONAL_SEQUENCE_LSTM")
     ),
 )
 

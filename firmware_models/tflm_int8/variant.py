@@ -43,6 +43,8 @@ class Form(Enum):
     """As TFLM's, but tensors of more than four dimensions are refused."""
     FOUR_MOVED = "up to four dimensions in another order"
     """The same, and an order that leaves an even number of dimensions as they are is refused."""
+    WIDE_STATE = "state of int16"
+    """As TFLM's, but a state of int8 is refused: CMSIS-NN neither saturates it nor heeds its zero point."""
     UNACTIVATED = "without its activation"
     """As TFLM's, but a fused activation is ignored, and shapes are refused on which CMSIS-NN's kernel leaves
     its buffers or a part of its output unwritten."""

@@ -31,6 +31,10 @@ class Inputs:
     def __len__(self) -> int:
         return len(self.x)
 
+    def first(self, n: int | None) -> Inputs:
+        """The first n of them; None: all."""
+        return Inputs(self.x[:n], None if self.y is None else self.y[:n])
+
 
 def read_inputs(
     path: Path | str,

@@ -17,6 +17,7 @@ from coverify.conformance.diagnosis.explain import diagnose
 from coverify.conformance.sequences import Sequences
 from coverify.conformance.stepping import Stepper
 from coverify.conformance.vectors import Samples, vectors
+from coverify.errors import LinkError
 from coverify.report import Diagnosis
 from mutants import MUTANTS, NETS, Mutant, Workshop, mutated
 from tflm_int8 import Model, Reference, sample_shape
@@ -96,6 +97,18 @@ def test_a_seeded_defect_is_named_on_an_emulated_core(mutant, tmp_path):
     command = ["make", "-s", "-C", str(source), "PORT=mps2", "MACHINE=an386", f"BUILD={tmp_path}"]
     subprocess.run(command, check=True)
     assert_named(mutant, traced("qemu:mps2-an386", tmp_path / "coverify-an386.elf"))
+
+
+def test_a_native_device_that_hangs_says_in_which_operator(workshop, tmp_path, monkeypatch):
+    """The watchdog counts the process's own time, so that a busy host does not trip it."""
+    monkeypatch.setenv("COVERIFY_WATCHDOG_S", "1")
+    hangs = Mutant("?", "ADD", "sum.c", "y[i] = sum(p,", "for (volatile int w = 1; w;) y[i] = sum(p,")
+    at = next(op.index for op in MODEL.operators if op.name == "ADD")
+    with (
+        open_device("native:", firmware=workshop.build(hangs, tmp_path)) as device,
+        pytest.raises(LinkError, match=f"SIGVTALRM.*at operator {at:04}"),
+    ):
+        Stepper(device.client, MODEL).run(samples()[0])
 
 
 def test_a_defect_that_no_variant_describes_is_said_to_be_unexplained(workshop, tmp_path):

@@ -2,7 +2,8 @@
  *
  * Prints "pty PATH" on stdout, then serves until its stdin ends (so it dies with its parent) or SIGTERM or
  * SIGINT comes. Hosts may open, close and reopen the path: the process keeps the slave side open itself.
- * A cycle counter is not offered: a host process has no core of its own.
+ * A cycle counter is not offered: a host process has no core of its own. An operator that takes more than 25 s
+ * of processor time (COVERIFY_WATCHDOG_S, in the environment, says otherwise) ends it, with a word on stderr.
  */
 #define _XOPEN_SOURCE 700
 #define _DEFAULT_SOURCE
@@ -13,6 +14,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/time.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -21,9 +23,11 @@
 
 #define MODEL_CAPACITY (16u << 20)
 #define ARENA_CAPACITY (64u << 20)
+#define WATCHDOG_S 25
 
 struct port {
     int master; /* non-blocking */
+    long watchdog_s;
 };
 
 static volatile sig_atomic_t stop;
@@ -35,6 +39,19 @@ static void on_signal(int number)
 {
     (void)number;
     stop = 1;
+}
+
+/* Only what may be called in a signal's handler. */
+static void on_hang(int number)
+{
+    char said[] = "watchdog: too long without a sign of life; it was at operator     ";
+    uint32_t rest = session.next_op < 10000u ? session.next_op : 9999u;
+    for (size_t at = sizeof said - 2u; at >= sizeof said - 5u; at--, rest /= 10u)
+        said[at] = (char)('0' + rest % 10u);
+    ssize_t ignored = write(STDERR_FILENO, said, sizeof said - 1u);
+    (void)ignored;
+    signal(number, SIG_DFL);
+    raise(number);
 }
 
 static _Noreturn void fail(const char *what)
@@ -116,12 +133,31 @@ static int open_terminal(void)
     return master;
 }
 
+/* Processor time, not time: a host may let it wait. */
+static void port_alive(void *context)
+{
+    const struct port *port = context;
+    struct itimerval timer = {{0, 0}, {port->watchdog_s, 0}};
+    if (setitimer(ITIMER_VIRTUAL, &timer, NULL) != 0)
+        fail("setitimer");
+}
+
+static long watchdog_seconds(void)
+{
+    const char *given = getenv("COVERIFY_WATCHDOG_S");
+    long seconds = given != NULL ? strtol(given, NULL, 10) : WATCHDOG_S;
+    return seconds > 0 ? seconds : WATCHDOG_S;
+}
+
 static void catch_signals(void)
 {
     struct sigaction action = {0};
     action.sa_handler = on_signal;
     sigemptyset(&action.sa_mask);
     if (sigaction(SIGTERM, &action, NULL) != 0 || sigaction(SIGINT, &action, NULL) != 0)
+        fail("sigaction");
+    action.sa_handler = on_hang;
+    if (sigaction(SIGVTALRM, &action, NULL) != 0)
         fail("sigaction");
 }
 
@@ -134,6 +170,7 @@ int main(void)
         .read = port_read,
         .write = port_write,
         .idle = port_idle,
+        .alive = port_alive,
         .port = &port,
         .model = model_memory,
         .model_capacity = MODEL_CAPACITY,
@@ -142,6 +179,7 @@ int main(void)
         .engine = &cv_engine_linked,
     };
     catch_signals();
+    port.watchdog_s = watchdog_seconds();
     port.master = open_terminal();
     printf("pty %s\n", ptsname(port.master));
     fflush(stdout);

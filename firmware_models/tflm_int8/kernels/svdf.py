@@ -23,6 +23,7 @@ from tflm_int8.kernels.scales import ratio
 from tflm_int8.model import Quantization, Tensor
 from tflm_int8.node import Node
 from tflm_int8.program.primitives import Requantize
+from tflm_int8.variant import Form
 
 Array = NDArray[Any]
 
@@ -147,7 +148,13 @@ def _quantizations(node: Node) -> tuple[Quantization, Quantization, Quantization
     state = node.input(4)
     if not state.variable or state.dtype != node.input(2).dtype:
         node.refuse(f"the state is {state.dtype}, its weights {node.input(2).dtype}; one variable is needed")
-    return node.int8(node.input(0)), node.quantized(state, "int8", "int16"), node.int8(node.output)
+    kept = node.quantized(state, "int8", "int16")
+    if node.variant.form is Form.WIDE_STATE and (state.dtype != "int16" or kept.zero_point != 0):
+        node.refuse(
+            f"a state of {state.dtype}, zero point {kept.zero_point}: CMSIS-NN ignores the zero point and "
+            "does not saturate int8"
+        )
+    return node.int8(node.input(0)), kept, node.int8(node.output)
 
 
 def _check_shapes(node: Node, features: I64Array, times: I64Array, rank: int) -> None:

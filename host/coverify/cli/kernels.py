@@ -137,7 +137,7 @@ def _kernels(plan: _Plan, url: str, wire_log: Path | None, output: Output) -> Re
                 bar(i + 1, len(plan.cases))
     except (LinkError, DeviceFault, DeviceRefused) as error:
         verdict, message = verdict_of(error), str(error)
-    rows = suite.rows if suite is not None else ()
+    rows, refusals = (suite.rows, suite.refusals) if suite is not None else ((), ())
     return Result(
         verb="kernels",
         verdict=verdict or verdict_of_rows(rows),
@@ -147,7 +147,7 @@ def _kernels(plan: _Plan, url: str, wire_log: Path | None, output: Output) -> Re
         bytes_compared=sum(r.bytes for r in rows),
         kernels=rows,
         diagnoses=tuple(found),
-        not_covered=(*plan.refused, *_never_separated(rows), *device_limits(url)),
+        not_covered=(*plan.refused, *refusals, *_never_separated(rows), *device_limits(url)),
         versions=versions(),
         seed=plan.seed,
     )

@@ -46,6 +46,7 @@ def run(
     quantize: Annotated[
         bool, typer.Option(help="x is real-valued: quantize it with the model's scale.")
     ] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="Take only the first N of --inputs.")] = None,
     profile: ProfileOption = "tflm",
     json: JsonOption = None,
     wire_log: WireLogOption = None,
@@ -67,7 +68,7 @@ def run(
         reference = Reference(net, profile)
         quantization = reference.input.quantization
         pair = (float(quantization.scale), quantization.zero_point) if quantization is not None else None
-        data = read_inputs(inputs, sample_shape(reference.input), pair, quantize=quantize)
+        data = read_inputs(inputs, sample_shape(reference.input), pair, quantize=quantize).first(limit)
         _check_labels(inputs, data.y, reference.output.size)
         arrays, device, oracle = _run_on(on, reference, data.x, trace, wire_log, output)
         y = arrays.pop(net.outputs[0]) if not trace else arrays[net.outputs[0]]

@@ -239,9 +239,23 @@ def test_tflite_rescales_where_tflm_ignores_the_outputs_quantization(
     assert not np.array_equal(Reference(model, "tflm").run(codes[None]), expected)
 
 
+def test_a_state_that_cmsis_nn_does_not_saturate_is_refused_and_one_of_int16_is_not():
+    """Held to TFLM with CMSIS-NN on three cores: docs/tflm.md."""
+    refused = {}
+    for seed in range(12):
+        model = Model.from_bytes(CASES_OF["SVDF"][0].model(seed))
+        state = model.tensors[model.operators[0].inputs[4]].dtype
+        try:
+            Reference(model, "cmsis-nn-2026-08")
+            refused.setdefault(state, set()).add(False)
+        except UnsupportedOp as refusal:
+            refused.setdefault(state, set()).add("does not saturate" in str(refusal))
+    assert refused == {"int16": {False}, "int8": {True}}
+
+
 @pytest.mark.parametrize("profile", [p for p in PROFILES if "ref" in p or "cmsis" in p])
 def test_an_operator_that_a_profile_does_not_vouch_for_is_refused_with_both_names(profile):
-    by_operator = {"cmsis-nn-2026-08": CASES_OF["SVDF"][0].model(1)}
+    by_operator = {"cmsis-nn-2026-08": CASES_OF["UNIDIRECTIONAL_SEQUENCE_LSTM"][0].model(1)}
     content = by_operator.get(profile) or random_movement.one_op("SUM" if "ref" in profile else "PAD", 1)
     with pytest.raises(NotInProfile, match=profile) as caught:
         Reference(Model.from_bytes(content), profile)

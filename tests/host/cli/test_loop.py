@@ -74,6 +74,15 @@ def test_a_witness_breaks_the_property_in_tflms_own_interpreter(tmp_path):
     assert int(tflm.run(x.reshape(1, 64)).argmax()) != label
 
 
+def test_run_takes_the_first_inputs_and_their_labels(tmp_path):
+    done = coverify("run", CNN, "--inputs", CNN_X, "--limit", 3, "-o", tmp_path / "y.npz", "--json", "-")
+    with np.load(tmp_path / "y.npz", allow_pickle=False) as got, np.load(CNN_X, allow_pickle=False) as given:
+        right = sum(Tflm(CNN.read_bytes()).run(x[None])[0].argmax() == y for x, y in zip(
+            given["x"][:3], given["y"][:3], strict=True))  # fmt: skip
+        assert len(got["y"]) == done.result["samples"] == 3
+    assert f"{right} of 3 labels right" in done.result["message"]
+
+
 @pytest.mark.parametrize("on", ["reference", "tflm", "tflite", "native:"])
 def test_run_gives_the_same_tensors_everywhere(tmp_path, on):
     if on == "tflite":

@@ -11,7 +11,7 @@ from coverify.conformance.diagnosis.rounding import RULES
 from coverify.conformance.suite.edges import edge_biases, separating
 from coverify.conformance.suite.grids import GRIDS
 from coverify.conformance.suite.run import Suite
-from mutants import MUTANTS, Workshop
+from mutants import MUTANTS, Mutant, Workshop
 from oracle import Tflm
 from tflm_int8 import Reference
 
@@ -116,6 +116,59 @@ def workshop(tmp_path_factory):
     if shutil.which("gcc") is None:
         pytest.skip("gcc is not installed")
     return Workshop(tmp_path_factory.mktemp("objects"))
+
+
+ONLY_IN = {
+    "1x1, strides": ("stride-ignored", "CONV_2D", "op_conv_2d.c", "k_axis_position(&p->x, at_x, fx)",
+                     "(p->x.filter == 1 ? at_x : k_axis_position(&p->x, at_x, fx))"),
+    "batches": ("first-of-batch-everywhere", "AVERAGE_POOL_2D", "op_average_pool_2d.c",
+                "image += p->y.in * p->x.in * p->depth", "image += 0"),
+    "long sums": ("accumulator-wraps-int16", "AVERAGE_POOL_2D", "op_average_pool_2d.c",
+                  "    int32_t sum = 0;\n", "    int16_t sum = 0;\n"),
+    "masks": ("begin-ignored-axis-1", "STRIDED_SLICE", "op_strided_slice.c",
+              "first = stride > 0 ? 0 : size - 1;", "first = 0;"),
+    "made against a rounded multiplier": (
+        "division-in-scale", "MEAN", "op_mean.c", "((int64_t)p->multiplier << bits) / n)",
+        "(((int64_t)p->multiplier << bits) + n / 2) / n)"),
+    "left shift": ("left-shift-18-throughout", "ADD", "sum.c", "#define LEFT_SHIFT 20",
+                   "#define LEFT_SHIFT 18"),
+    "next to half steps": ("one-newton-step-less", "LOGISTIC", "exponential.c",
+                           "for (int i = 0; i < 3; i++)", "for (int i = 0; i < 2; i++)"),
+}  # fmt: skip
+"""Class of shapes → a defect that no other class shows; the first words of a Mutant."""
+
+
+@pytest.mark.parametrize("shape_class", ONLY_IN)
+def test_a_defect_that_one_class_of_shapes_alone_shows_is_found_and_named(workshop, tmp_path, shape_class):
+    mutant = Mutant(*ONLY_IN[shape_class])
+    cases = [c for c in GRIDS[mutant.op](mutant.op, SEED) if c.shape_class == shape_class]
+    told = []
+    with open_device("native:", firmware=workshop.build(mutant, tmp_path)) as device:
+        Suite(device.client, lambda _, found: told.extend(found)).run(cases)
+    names = {e.name for d in told for e in d.explained_by}
+    assert mutant.variant in names, [(d.op, [e.name for e in d.nearest]) for d in told]
+
+
+@pytest.mark.parametrize("shape_class", [c for c in ONLY_IN if c != "left shift"])
+def test_tflm_computes_such_cases_as_the_reference_does(shape_class):
+    op = ONLY_IN[shape_class][1]
+    cases = [c for c in GRIDS[op](op, SEED) if c.shape_class in (shape_class, "axes")]
+    for case in cases[:: 1 + len(cases) // 12]:
+        oracle, shape = Tflm(case.model.content), case.model.tensors[case.model.inputs[0]].shape
+        for x, y in zip(case.x[:2], Reference(case.model).run(case.x[:2]), strict=True):
+            assert np.array_equal(oracle.run(x.reshape(shape)).reshape(y.shape), y), case.model.name
+
+
+def test_what_a_device_refuses_of_the_suite_is_said_with_its_words(workshop, tmp_path):
+    old = "first = stride > 0 ? 0 : size - 1;"
+    mutant = Mutant("?", "STRIDED_SLICE", "op_strided_slice.c", old, old.replace("0 :", "1 :"))
+    cases = [c for c in GRIDS["STRIDED_SLICE"]("STRIDED_SLICE", SEED) if "begins-1" in c.model.name]
+    with open_device("native:", firmware=workshop.build(mutant, tmp_path)) as device:
+        suite = Suite(device.client)
+        suite.run(cases)
+    assert suite.rows[0].refused == len(cases) == 1
+    assert "1 cases that the device refused" in suite.refusals[0]
+    assert "op 0 STRIDED_SLICE: an axis keeps nothing" in suite.refusals[0]
 
 
 @pytest.mark.parametrize("mutant", [m for m in MUTANTS if m.variant in FOUND], ids=lambda m: m.name)

@@ -261,7 +261,7 @@ def test_a_campaign_with_state_under_random_faults_ends_with_the_right_verdict_o
     client.hello()
     quick.boot = client.boot
     stepper, finished = Stepper(client, STATEFUL), 0
-    for seed in range(2):
+    for seed in range(FIRST_SEED, FIRST_SEED + 2):
         line.arm_both(at_random(rate, seed))
         sequences = Sequences(Comparison(STATEFUL), STATE, stepper, SEQUENCES, 6)
         try:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from coverify.conformance.diagnosis.candidate import Array, Candidate, I64Array, Run
+from coverify.conformance.diagnosis.curve_variants import curve_tables
 from coverify.conformance.diagnosis.rescaling import CODES, LEAKY_OPTIONS, rescaling_tables
 from tflm_int8.kernels.lookup import Lookup
 from tflm_int8.node import Node
@@ -34,7 +35,7 @@ def lookup_variants(kernel: Lookup) -> Iterator[Candidate]:
     node = kernel.node
     if node.output.dtype != "int8":
         return
-    for name, says, values in (*_tables(kernel), *_real(node), *rescaling_tables(node)):
+    for name, says, values in (*_tables(kernel), *_real(node), *rescaling_tables(node), *curve_tables(node)):
         yield Candidate(name, says, _by_table(node, values))
 
 

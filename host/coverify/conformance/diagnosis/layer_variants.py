@@ -120,7 +120,24 @@ def _zero_points(layer: Layer) -> Iterator[tuple[str, str, Layer]]:
             "the output's zero point is added twice",
             replace(layer, z_out=2 * layer.z_out),
         )
+    if layer.z_in != layer.z_out:
+        yield (
+            "output-zero-point-of-input",
+            "the input's zero point is added to the output",
+            replace(layer, z_out=layer.z_in),
+        )
+        yield (
+            "input-zero-point-of-output",
+            "the output's zero point is subtracted from the input",
+            replace(layer, z_in=layer.z_out, border=layer.z_out),
+        )
     zero = _filter_zero_point(layer)
+    if zero and zero != layer.z_in:
+        yield (
+            "input-zero-point-of-filter",
+            "the filter's zero point is subtracted from the input, too",
+            replace(layer, z_in=zero, border=zero),
+        )
     if zero:
         yield (
             "filter-zero-point-missing",

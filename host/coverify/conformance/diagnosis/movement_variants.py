@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -21,12 +20,19 @@ def movement_variants(kernel: Movement, output: int = 0) -> Iterator[Candidate]:
         yield from nearest_variants(kernel)
     if len(kernel.node.op.outputs) > 1:
         yield from _partings(kernel, output)
-    if name == "PAD":
-        for fill, says in ((0, "the code 0"), (-128, "the code −128")):
-            if fill != kernel.fill:
+    if name in ("PAD", "PADV2"):
+        quantization = kernel.node.output.quantization
+        point = 0 if quantization is None else quantization.zero_point
+        wanted = "the zero point" if name == "PAD" else "the given value"
+        for what, fill, says in (
+            ("zero", 0, "the code 0"),
+            ("least", -128, "the code −128"),
+            ("zero-point", point, "the zero point"),
+        ):
+            if name == "PADV2" or fill != kernel.fill:
                 yield Candidate(
-                    f"padding-with-{'zero' if fill == 0 else 'least'}",
-                    f"the border holds {says}, not the zero point",
+                    f"padding-with-{what}",
+                    f"the border holds {says}, not {wanted}",
                     _filled(kernel, fill),
                 )
         yield Candidate("padding-swapped", "the widths before and after are exchanged", _turned(kernel))
@@ -102,8 +108,13 @@ def _partings(kernel: Movement, output: int) -> Iterator[Candidate]:
 
 
 def _filled(kernel: Movement, fill: int) -> Run:
-    other = replace(kernel, fill=fill)
-    return lambda inputs: other.run(list(inputs))[0]
+    """A PAD or PADV2 with another border."""
+
+    def run(inputs: Sequence[Array]) -> Array:
+        widths = [(0, 0), *inputs[1][0].tolist()]
+        return np.pad(inputs[0], widths, constant_values=fill)
+
+    return run
 
 
 def _turned(kernel: Movement) -> Run:

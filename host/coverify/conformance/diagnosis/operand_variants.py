@@ -82,6 +82,7 @@ class OpenPrelu:
     z_out: int
     scale: Scaling
     turned: bool = False
+    threshold: int = 0
 
     def run(self, inputs: Sequence[Array]) -> I64Array:
         """int8 [N, shape], slopes int8 [N, shape] → int64 [N, output shape]."""
@@ -92,7 +93,7 @@ class OpenPrelu:
             self.scale(v.reshape(-1, 1), np.array([m.value]), np.array([m.shift])).reshape(v.shape)
             for v, m in products
         ]
-        scaled: I64Array = np.where((value >= 0) != self.turned, sides[0], sides[1])
+        scaled: I64Array = np.where((value >= self.threshold) != self.turned, sides[0], sides[1])
         return np.clip(scaled + self.z_out, -128, 127)
 
 
@@ -117,6 +118,10 @@ def prelu_variants(kernel: Prelu) -> Iterator[Candidate]:
             replace(plain, above=plain.below, below=plain.above),
         ),
         "sides-exchanged": ("the slope is applied above zero", replace(plain, turned=True)),
+        "threshold-at-code-zero": (
+            "the slope is applied below the code 0, not the zero point",
+            replace(plain, threshold=-x.zero_point),
+        ),
         "zero-point-of-input-0-missing": ("x without its zero point", replace(plain, z_in=0)),
         "zero-point-of-input-1-missing": ("the slope without its zero point", replace(plain, z_alpha=0)),
         "output-zero-point-missing": ("the output's zero point is not added", replace(plain, z_out=0)),

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from coverify.conformance.diagnosis.candidate import Array, Candidate, I64Array
+from coverify.conformance.diagnosis.layer import unchanged
+from coverify.conformance.diagnosis.narrow import cut, saturated
 from coverify.conformance.diagnosis.windows import wrong_pixels, wrong_windows
 from tflm_int8.geometry import Axis, Window2D
 from tflm_int8.kernels.pooling import AveragePool, MaxPool
@@ -19,7 +22,7 @@ Division = Callable[[I64Array, I64Array], I64Array]
 class Pooling:
     """A pool in the open. border: the code of a tap outside the image; counted: the taps that count at each
     position, where these are not those inside; kept: the taps of the window, where not all; taps: what they
-    read, where that is not what the window's do.
+    read, where that is not what the window's do; total: what becomes of a sum.
     """
 
     kernel: AveragePool | MaxPool
@@ -31,6 +34,7 @@ class Pooling:
     kept: tuple[int, ...] | None = None
     taps: I64Array | None = None
     divide: Division | None = None
+    total: Callable[[I64Array], I64Array] = unchanged
 
     def run(self, inputs: Sequence[Array]) -> I64Array:
         """int8 [N, batch, h, w, c] → int64 [N, output shape]."""
@@ -45,7 +49,7 @@ class Pooling:
         else:
             inside = (taps < self.window.n_pixels).sum(axis=1)
             count = np.maximum(inside, 1) if self.counted is None else self.counted
-            pooled = self.divide(under.sum(axis=2), count[:, None])
+            pooled = self.divide(self.total(under.sum(axis=2)), count[:, None])
         clamped: I64Array = np.clip(pooled, self.lo, self.hi).reshape(len(x), *self.kernel.node.output.shape)
         return clamped
 
@@ -97,6 +101,9 @@ def _averages(pool: Pooling) -> Iterator[tuple[str, str, Pooling]]:
         if name == "average-is-maximum":
             wrong = replace(pool, divide=None, border=-128)
         yield name, says, wrong
+    for name, narrow in (("wraps", cut), ("saturates", saturated)):
+        says = f"the sum {name} at 16 bits"
+        yield f"accumulator-{name}-int16", says, replace(pool, total=partial(narrow, 16))
     yield (
         "average-counts-padding",
         "taps outside the image count as zeros of the code",

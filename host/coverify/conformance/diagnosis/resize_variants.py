@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from coverify.conformance.diagnosis.candidate import Array, Candidate, I64Array, Run, first_output
-from tflm_int8.kernels.bilinear import ResizeBilinear, interpolation
+from tflm_int8.kernels.bilinear import Interpolation, ResizeBilinear, interpolation
 from tflm_int8.kernels.movement import Movement
 from tflm_int8.kernels.spreading import nearest
 
@@ -50,13 +50,33 @@ def bilinear_variants(kernel: ResizeBilinear) -> Iterator[Candidate]:
     node, (options, field) = kernel.node, _BILINEAR
     x, out = node.input(0).shape, node.output.shape
     align, half = (bool(node.option(options, field + i, "<B")) for i in (0, 1))
-    for name, says, a, h in _modes(align, half):
-        axes = [interpolation(x[i], out[i], a, h) for i in (1, 2)]
-        if all(axis.positions.max() < x[i] for i, axis in enumerate(axes, 1)):
-            wrong = replace(kernel, rows=axes[0], columns=axes[1])
-            yield Candidate(name, says, first_output(wrong))
+    modes = [
+        (name, says, tuple(interpolation(x[i], out[i], a, h) for i in (1, 2)))
+        for name, says, a, h in _modes(align, half)
+    ]
+    floored = tuple(_floored_scale(x[i], out[i], align, half) for i in (1, 2))
+    modes.append(("scale-floored", "the ratio of the sizes is rounded down, not to nearest", floored))
+    for name, says, (rows, columns) in modes:
+        for suffix, tall, wide in (
+            ("", rows, columns),
+            ("-height", rows, kernel.columns),
+            ("-width", kernel.rows, columns),
+        ):
+            if tall.positions.max() < x[1] and wide.positions.max() < x[2]:
+                wrong = replace(kernel, rows=tall, columns=wide)
+                yield Candidate(name + suffix, says, first_output(wrong))
     for name, (says, rounded) in _ROUNDINGS.items():
         yield Candidate(name, says, _rounded(kernel, rounded))
+
+
+def _floored_scale(size: int, out: int, align: bool, half: bool) -> Interpolation:
+    """One axis as the kernel's, its scale of ten bits rounded down."""
+    scale = 1024 * (size - 1) // (out - 1) if align and out > 1 else 1024 * size // out
+    at = np.arange(out, dtype=np.int64) * scale + (scale // 2 - 512 if half else 0)
+    low = np.maximum(at, 0) // 1024
+    high = np.clip(-(-at // 1024), 0, size - 1)
+    part = np.where(low == high, 0, at - 1024 * low)
+    return Interpolation(np.stack([low, high], 1), np.stack([1024 - part, part], 1))
 
 
 def _rounded(kernel: ResizeBilinear, rounded: Callable[[I64Array], I64Array]) -> Run:
@@ -73,7 +93,11 @@ def nearest_variants(kernel: Movement) -> Iterator[Candidate]:
     x, out = node.input(0).shape, node.output.shape
     align, half = (bool(node.option(options, field + i, "<B")) for i in (0, 1))
     for name, says, a, h in _modes(align, half):
-        yield Candidate(name, says, _taken(*(nearest(x[i], out[i], a, h) for i in (1, 2))))
+        wrong = [nearest(x[i], out[i], a, h) for i in (1, 2)]
+        right = [nearest(x[i], out[i], align, half) for i in (1, 2)]
+        yield Candidate(name, says, _taken(*wrong))
+        yield Candidate(f"{name}-height", f"on the height: {says}", _taken(wrong[0], right[1]))
+        yield Candidate(f"{name}-width", f"on the width: {says}", _taken(right[0], wrong[1]))
     name, says = (
         ("position-floored", "a position is rounded down where the nearest is wanted")
         if align

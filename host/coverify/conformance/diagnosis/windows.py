@@ -85,6 +85,28 @@ class PixelWindow(Window2D):
         return np.where(outside, self.n_pixels, pixel).reshape(self.n_positions, -1)
 
 
+@dataclass(frozen=True)
+class TapWindow(Window2D):
+    """A window that reads these rows and columns: int64 [out, kernel] each, -1 for outside."""
+
+    read_rows: NDArray[np.int64]
+    read_columns: NDArray[np.int64]
+
+    @cached_property
+    def taps(self) -> NDArray[np.int64]:
+        """int64 [positions, kernel_h * kernel_w], as Window2D's."""
+        row, column = self.read_rows[:, None, :, None], self.read_columns[None, :, None, :]
+        pixel = np.where((row >= 0) & (column >= 0), row * self.columns.size + column, self.n_pixels)
+        return pixel.reshape(self.n_positions, -1)
+
+
+def _until_outside(axis: Axis) -> NDArray[np.int64]:
+    """The positions under the taps, those from the first outside the image on read as outside."""
+    pixels = axis.pixels()
+    pixels[np.logical_or.accumulate(pixels < 0, axis=1)] = -1
+    return pixels
+
+
 def _positions(axis: Axis) -> NDArray[np.int64]:
     """int64 [out, kernel], unlike `pixels` also outside the image."""
     starts: NDArray[np.int64] = np.arange(axis.out)[:, None] * axis.stride - axis.before
@@ -123,6 +145,17 @@ def wrong_pixels(window: Window2D) -> Iterator[tuple[str, str, Window2D]]:
             "a row is taken to be as long as the image is high",
             rectangle(0, 0, height, width, height),
         )
+    for what, rows, columns in (
+        ("row", _until_outside(window.rows), window.columns.pixels()),
+        ("column", window.rows.pixels(), _until_outside(window.columns)),
+    ):
+        ended = TapWindow(window.rows, window.columns, rows, columns)
+        if not np.array_equal(ended.taps, window.taps):
+            yield (
+                f"{what}s-end-at-first-outside",
+                f"no {what} of the window is read after one outside the image (break for continue)",
+                ended,
+            )
     for name, says, wraps in (
         (
             "column-not-checked",

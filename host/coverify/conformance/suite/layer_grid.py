@@ -86,6 +86,11 @@ def _conv() -> Iterator[tuple[str, Shape]]:
     for image, kernel in product(((1, 9), (9, 1), (1, 1), (1, 17)), ((1, 1), (3, 3), (1, 3))):
         yield "height or width 1", replace(plain, image=image, kernel=kernel, depth=4)
     yield from _settings(replace(plain, kernel=(3, 3), depth=4, out=6))
+    for stride, same in product(((2, 2), (1, 2), (2, 1)), (True, False)):
+        yield "1x1, strides", replace(plain, stride=stride, same=same, image=(7, 6), depth=4)
+    for kernel, batches in product(((1, 1), (3, 3)), (2, 3)):
+        yield "batches", replace(plain, batches=batches, kernel=kernel)
+    yield "batches", replace(plain, batches=2, kernel=(3, 3), stride=(2, 2), same=False, image=(7, 6))
 
 
 def _depthwise() -> Iterator[tuple[str, Shape]]:
@@ -108,6 +113,8 @@ def _depthwise() -> Iterator[tuple[str, Shape]]:
     for image in ((1, 9), (9, 1), (1, 1), (1, 17)):
         yield "height or width 1", replace(plain, image=image, depth=4, out=4)
     yield from _settings(replace(plain, depth=6, out=6))
+    for batches, stride in product((2, 3), ((1, 1), (2, 2))):
+        yield "batches", replace(plain, batches=batches, stride=stride, same=stride == (1, 1), image=(7, 6))
 
 
 def _dense() -> Iterator[tuple[str, Shape]]:
@@ -140,7 +147,7 @@ def _settings(plain: Shape) -> Iterator[tuple[str, Shape]]:
 
 def _case(shape_class: str, shape: Shape, seed: int, number: int) -> Case:
     rng = rng_of(seed, shape.op, shape.name)
-    x_shape = (shape.batches, shape.depth) if _is_dense(shape) else (1, *shape.image, shape.depth)
+    x_shape = (shape.batches, *(() if _is_dense(shape) else shape.image), shape.depth)
     directed = rng.integers(-128, 128, x_shape).astype(np.int8)
     weights = _weights(shape, rng)
     numbers = _Numbers.of(shape, weights, rng)
@@ -238,7 +245,7 @@ def _one_op(shape: Shape, x_shape: tuple[int, ...], weights: NDArray[np.int8], n
     if _is_dense(shape):
         y = TensorSpec((shape.batches, shape.out), "int8", (n.s_out,), n.z_out)
         return OneOp(shape.op, inputs, y, 8, {0: ("b", shape.activation)})
-    y = TensorSpec((1, *_out(shape), shape.out), "int8", (n.s_out,), n.z_out)
+    y = TensorSpec((shape.batches, *_out(shape), shape.out), "int8", (n.s_out,), n.z_out)
     return OneOp(shape.op, inputs, y, 1 if shape.op == "CONV_2D" else 2, _options(shape))
 
 

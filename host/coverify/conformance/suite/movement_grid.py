@@ -14,6 +14,7 @@ import numpy as np
 from coverify.conformance.suite.case import Case, case, rng_of
 from coverify.conformance.suite.flatbuffer import Scalar
 from coverify.conformance.suite.model_file import OneOp, TensorSpec
+from coverify.conformance.suite.slice_grid import masked_slices
 
 _DEPTHS = (1, 2, 3, 4, 5, 7, 8, 9, 16, 17)
 _HEIGHTS = (1, 2, 5)
@@ -27,6 +28,8 @@ def movement_cases(op: str, seed: int) -> Iterator[Case]:
         scale, zero = float(np.float32(rng.uniform(0.01, 0.2))), int(rng.integers(-90, 90))
         x = TensorSpec((1, height, 3, depth), "int8", (scale,), zero)
         yield case(MOVEMENTS[op](op, x, rng), f"height {height}", str(number), seed)
+    if op == "STRIDED_SLICE":
+        yield from masked_slices(op, seed)
 
 
 def _like(x: TensorSpec, shape: tuple[int, ...]) -> TensorSpec:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import product
 
 import numpy as np
 
 from coverify.conformance.suite.case import Case, case, rng_of
+from coverify.conformance.suite.mean_grid import axes_cases, rounded_mean_cases
 from coverify.conformance.suite.model_file import OneOp, TensorSpec
 
 _SIZES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 33)
@@ -35,14 +37,17 @@ def pool_cases(op: str, seed: int) -> Iterator[Case]:
     for image in ((1, 9), (9, 1), (1, 1)):
         shapes.append(("height or width 1", image, 4, (1, 1) if image == (1, 1) else (2, 2), (1, 1), True, 0))
     shapes += [("activations", (5, 5), 3, (2, 2), (2, 2), True, a) for a in (1, 2, 3)]
+    shapes += [("long sums", (17, 16), 2, (17, 16), (1, 1), False, 0)]  # 272 x 128 > 2^15
+    shapes += [("batches", (5, 4), 3, (2, 2), stride, False, 0) for stride in ((1, 1), (2, 2))]
     for number, (shape_class, image, depth, kernel, stride, same, activation) in enumerate(shapes):
+        batches = 2 if shape_class == "batches" else 1
         out = tuple(
             -(-n // s) if same else (n - k) // s + 1 for n, k, s in zip(image, kernel, stride, strict=True)
         )
         rng = rng_of(seed, op, number)
         scale, zero = float(np.float32(rng.uniform(0.02, 0.1))), int(rng.integers(-60, 60))
-        x = TensorSpec((1, *image, depth), "int8", (scale,), zero)
-        y = TensorSpec((1, *out, depth), "int8", (scale,), zero)
+        x = TensorSpec((batches, *image, depth), "int8", (scale,), zero)
+        y = TensorSpec((batches, *out, depth), "int8", (scale,), zero)
         options = {
             0: ("b", 0 if same else 1), 1: ("i", stride[1]), 2: ("i", stride[0]), 3: ("i", kernel[1]),
             4: ("i", kernel[0]), 5: ("b", activation),
@@ -92,9 +97,11 @@ def function_cases(op: str, seed: int) -> Iterator[Case]:
     shapes += [("every code", 256, s, 1.0) for s in (0.003, 0.01, 0.0235, 0.05, 0.1, 0.3)]
     if op not in ("LOGISTIC", "TANH"):  # whose output has one scale
         shapes += [("ratios of scales", 256, 0.03, ratio) for ratio in (0.2, 3.0, 20.0)]
+    shapes += [("next to half steps", 256, s, 1.0) for s in _half_step_scales(op)]
     for number, (shape_class, n, scale, ratio) in enumerate(shapes):
         rng = rng_of(seed, op, number)
-        x = TensorSpec((1, n), "int8", (float(np.float32(scale)),), int(rng.integers(-90, 90)))
+        zero = 0 if shape_class == "next to half steps" else int(rng.integers(-90, 90))
+        x = TensorSpec((1, n), "int8", (float(np.float32(scale)),), zero)
         quantization = (float(np.float32(scale * ratio * rng.uniform(0.7, 1.6))), int(rng.integers(-90, 90)))
         if op in ("LOGISTIC", "TANH"):
             quantization = (1 / 256, -128) if op == "LOGISTIC" else (1 / 128, 0)
@@ -102,6 +109,19 @@ def function_cases(op: str, seed: int) -> Iterator[Case]:
         options = {0: ("f", 0.3)} if op == "LEAKY_RELU" else {}
         one = OneOp(op, [x], y, FUNCTIONS[op], options)
         yield case(one, shape_class, str(number), seed, every if n == 256 else None)
+
+
+def _half_step_scales(op: str) -> Iterator[float]:
+    """Of LOGISTIC's and TANH's input: such that some code's value comes to lie on a half step of the output.
+
+    There the last bits of an approximation show, as those of a reciprocal that is one Newton step short.
+    """
+    if op not in ("LOGISTIC", "TANH"):
+        return
+    steps = 256 if op == "LOGISTIC" else 128
+    for part, code in product((0.55, 0.62, 0.7, 0.8, 0.9, 0.97), (3, 20, 77, 127)):
+        y = (math.floor(part * steps) + 0.5) / steps
+        yield (math.log(y / (1 - y)) if op == "LOGISTIC" else math.atanh(y)) / code
 
 
 def moving_cases(op: str, seed: int) -> Iterator[Case]:
@@ -118,6 +138,9 @@ def moving_cases(op: str, seed: int) -> Iterator[Case]:
         for rank, turned in product((1, 2, 3, 4, 5), (False, True)):
             one = _of_rank(op, (2, 3, 4, 2, 3)[:rank], turned)
             yield case(one, f"dimensions {rank}", f"rank-{rank}-{int(turned)}", seed)
+    if op == "MEAN":
+        yield from axes_cases(op, seed)
+        yield from rounded_mean_cases(op, seed)
 
 
 def _of_rank(op: str, shape: tuple[int, ...], turned: bool) -> OneOp:

@@ -68,6 +68,13 @@ class Suite:
         """`failed` is told of every case that differs, with its diagnosis; `profile`: whose is right."""
         self._client, self._failed, self._profile = client, failed, profile
         self._tallies: dict[tuple[str, str], Tally] = {}
+        self._refusals: dict[str, tuple[int, str]] = {}
+
+    @property
+    def refusals(self) -> tuple[str, ...]:
+        """A line per operator of which the device refused cases: how many, and what it said to the first."""
+        said = self._refusals.items()
+        return tuple(f"{op}: {n} cases that the device refused, the first so: {why}" for op, (n, why) in said)
 
     @property
     def rows(self) -> tuple[KernelRow, ...]:
@@ -87,8 +94,10 @@ class Suite:
         expected = {o: trace[o] for o in case.model.outputs}
         try:
             stepper = Stepper(self._client, case.model)
-        except DeviceRefused:
+        except DeviceRefused as refusal:
             tally.refused += 1
+            n, first = self._refusals.get(case.op, (0, f"{case.model.name}: {refusal}"))
+            self._refusals[case.op] = n + 1, first
             return
         if case.model.stateful:
             self._run_state(case, reference, trace, stepper, tally)
