@@ -2,8 +2,9 @@
 
 The stairs next to the input bend the wrong way for a linear bound at a clamp: at the lower one where their
 coefficient is positive, at the upper one where it is negative. There they are cut in two cases, and all 2^m
-combinations are bounded by squares.py, in floats: that is where parabolas.py starts from. What multipliers
-the steps above have stays as the caller gives it.
+combinations are bounded by squares.py, in floats: that is where parabolas.py starts from. Multipliers of
+the stairs above are free too, where these read sums of one another up to the logits (above.py); others stay
+as the caller gives them.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from coverify.verify.dual.above import Layer
 from coverify.verify.dual.curved import Curved, least_d
 from coverify.verify.dual.descent import Rows, evaluate
 from coverify.verify.dual.levels import Levels
@@ -20,7 +22,7 @@ from coverify.verify.dual.relaxation import BoolArray, Boxes, F64Array, Pass, Pi
 from coverify.verify.dual.squares import SCALE, Form, Parts, minimised
 from coverify.verify.dual.tree import Bounded, Squares, Warm
 from coverify.verify.query import I64Array
-from tflm_int8.program.primitives import Affine, Staircase
+from tflm_int8.program.primitives import Affine, Max, Select, Staircase, Step, Table
 
 MAX_STAIRS = 400
 """Stairs of one form that vary; beyond, the matrices are too large to be worth it."""
@@ -31,6 +33,8 @@ STEPS = 40
 """Newton steps on the parabolas of one part; fewer for few stairs, where a division is as quick."""
 WORK = 6e8
 """Multiplications of one kind in all of them, for wide layers."""
+MANY_STEPS = 60
+"""The same where multipliers of several layers are free."""
 FEW_STEPS = 10
 """For one of many rows, none of which has a target."""
 
@@ -40,7 +44,7 @@ class Bound:
     """A row's bound in units of `unit`, exact where there is evidence, else a guess.
 
     inputs: [N, n], at which it is likely to be reached; split: where the cases are least decided, (wire,
-    element, last value of the lower case).
+    element, last value of the lower case); multipliers: those above, by wire.
     """
 
     bound: float
@@ -49,6 +53,7 @@ class Bound:
     inputs: F64Array
     split: tuple[int, int, int] | None
     warm: Warm
+    multipliers: dict[int, F64Array]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +76,7 @@ class Cases:
         affine = relaxation.steps[step.source - 1]
         assert isinstance(affine, Affine)
         self.stairs, self.affine = step, affine
+        self.chain = _chain(relaxation, wire)
 
     @staticmethod
     def of(relaxation: Relaxation, natural: Boxes) -> Cases | None:
@@ -89,31 +95,35 @@ class Cases:
 
     def bound(
         self, rows: Rows, boxes: Boxes, multipliers: dict[int, F64Array], target: float,
-        warm: Warm | None = None, steps: int = STEPS,
+        warm: Warm | None = None, held: tuple[int, int] | None = None,
     ) -> Bound | None:  # fmt: skip
         """The bound of one row with parabolas; None where it does not apply.  boxes: those of one part.
 
         target: the search ends below this bound; one of 0 or more is then a guess, unless the target is −∞.
-        All in units of 1.
+        held: (wire, element) of a multiplier that stays. All in units of 1.
         """
         pieces = self.relaxation.pieces(boxes, self.natural, False)
         bare, nu = self._above(rows, boxes, pieces, multipliers)
         size = float(np.abs(nu) @ np.abs(boxes[self.wire]).max(axis=0)[0])
         grain = 2.0 ** np.floor(np.log2(GRAIN / max(size, 1e-9)))
-        multipliers = {w: np.rint(v * grain) / grain for w, v in multipliers.items()}
+        multipliers = {w: np.rint(v * grain) / grain for w, v in bare.multipliers.items() if w > self.wire}
         bare, nu = self._above(rows, boxes, pieces, multipliers)
         varying = np.flatnonzero(
-            ((boxes[self.wire][1] > boxes[self.wire][0])[0] & (nu != 0)) | self._narrowed(boxes)
+            ((boxes[self.wire][1] > boxes[self.wire][0])[0] & (bool(self.chain) | (nu != 0)))
+            | self._narrowed(boxes)
         )
         if not 0 < len(varying) <= MAX_STAIRS:
             return None
-        curved = self._curved(bare, nu, varying, boxes)
+        curved = self._curved(bare, nu, varying, boxes, held)
         inherited = warm is not None and bool(np.isfinite(warm.xi[varying]).all())
         if warm is not None and inherited:
             start = curved.warm(warm, varying)
         else:
             start = self._start(bare, pieces[self.wire], nu, varying, boxes, curved, target)
-        steps = min(steps, FEW_STEPS + len(varying) // 2) if target > -np.inf else FEW_STEPS
+        most = min(STEPS, FEW_STEPS + len(varying) // 2)
+        if len(curved.parabolas.above.layers) > 1:
+            most = MANY_STEPS
+        steps = most if target > -np.inf else FEW_STEPS
         steps = min(steps, max(5, int(WORK / curved.weights.size / len(varying))))
         try:
             reached, centred = curved.parabolas.lowered(start, steps, curved.scale * target, inherited)
@@ -123,12 +133,14 @@ class Cases:
         bound, inputs = reached.bound / curved.scale, curved.inputs(centred)
         split = self._split(curved, centred, varying, boxes)
         if bound >= 0 > target > -np.inf:
-            return Bound(bound, 1, None, inputs, split, kept)
+            above = _moved(multipliers, curved, centred.point, grain)
+            return Bound(bound, 1, None, inputs, split, kept, above)
+        multipliers = _moved(multipliers, curved, reached.point, grain)
         found = self._exact(rows, boxes, multipliers, varying, curved, reached.point)
         if found is None:
             return None
         total, unit, evidence = found
-        return Bound(total, unit, evidence, inputs, split, kept)
+        return Bound(total, unit, evidence, inputs, split, kept, multipliers)
 
     def _above(
         self, rows: Rows, boxes: Boxes, pieces: dict[int, Pieces], multipliers: dict[int, F64Array]
@@ -145,16 +157,52 @@ class Cases:
         cut: BoolArray = ((lo > least) | (hi < most))[0]
         return cut
 
-    def _curved(self, bare: Pass, nu: F64Array, varying: I64Array, boxes: Boxes) -> Curved:
+    def _curved(
+        self, bare: Pass, nu: F64Array, varying: I64Array, boxes: Boxes, held: tuple[int, int] | None
+    ) -> Curved:
         """The form with parabolas."""
-        weights, bias = self._accumulators(varying)
+        weights, bias = self._accumulators(self.affine, varying)
         p = self.relaxation.stairs(self.wire, boxes, self.natural, True, every=True)
         levels = Levels(nu[varying], *(x[0, varying].astype(np.int64) for x in (p.value, p.first, p.last)))
         x_lo, x_hi = (end[0].astype(np.float64) for end in boxes[0])
         g = bare.asked[0][0] if 0 in bare.asked else np.zeros(len(x_lo))
         own = (nu[varying, None] * p.value[0, varying]).max(axis=1).sum()
         constant = float(bare.bound[0] - np.maximum(g * x_lo, g * x_hi).sum() - own)
-        return Curved.of(levels, weights, bias, g, constant, x_lo, x_hi)
+        layers = self._layers(bare, varying, boxes, held)
+        return Curved.of(levels, weights, bias, g, constant, x_lo, x_hi, layers)
+
+    def _layers(
+        self, bare: Pass, varying: I64Array, boxes: Boxes, held: tuple[int, int] | None
+    ) -> list[Layer]:
+        """The stairs above whose multipliers may move, from the lowest on."""
+        layers, below, elements = list[Layer](), self.wire, varying
+        for wire in self.chain:
+            if wire not in bare.asked:
+                break
+            stairs = self.relaxation.steps[wire - 1]
+            assert isinstance(stairs, Staircase)
+            affine = self.relaxation.steps[stairs.source - 1]
+            assert isinstance(affine, Affine)
+            (lo, hi), (a_lo, a_hi) = boxes[wire], boxes[stairs.source]
+            least, most = self.natural[stairs.source]
+            nu = bare.asked[wire][0]
+            free = ((hi > lo) | (a_lo > least) | (a_hi < most))[0]
+            if wire == self.relaxation.logits:
+                free &= nu != 0
+            if held is not None and held[0] == wire:
+                free[held[1]] = False
+            own = np.flatnonzero(free)
+            if not 0 < len(own) <= MAX_STAIRS:
+                break
+            p = self.relaxation.stairs(wire, boxes, self.natural, False)
+            weights, constant = self._accumulators(affine, own)
+            rest = np.setdiff1d(np.arange(weights.shape[1]), elements)
+            constant = constant + weights[:, rest] @ boxes[below][0][0, rest]
+            ends = (p.value[0, own], p.first[0, own], p.last[0, own])
+            mu = bare.multipliers[wire][0, own]
+            layers.append(Layer(wire, own, nu[own], *ends, mu, constant, weights[:, elements]))
+            below, elements = wire, own
+        return layers
 
     def _start(
         self, bare: Pass, pieces: Pieces, nu: F64Array, varying: I64Array, boxes: Boxes, curved: Curved,
@@ -173,7 +221,7 @@ class Cases:
     ) -> tuple[Parts, I64Array]:
         """The form in parts, whole stairs first, then lower, then upper cases; and their elements."""
         varying = np.concatenate([whole, cut.elements])
-        weights, bias = self._accumulators(varying)
+        weights, bias = self._accumulators(self.affine, varying)
         m, n = len(cut.elements), len(whole)
         order = np.concatenate([np.arange(n + m), np.arange(n, n + m)])
         lower, upper = (self._pieces(at) for at in (cut.lower, cut.upper))
@@ -207,16 +255,16 @@ class Cases:
     def _pieces(self, boxes: Boxes) -> Pieces:
         return self.relaxation.stairs(self.wire, boxes, self.natural, False)
 
-    def _accumulators(self, elements: I64Array) -> tuple[F64Array, F64Array]:
-        """Weights on the input [k, n] and constants [k] of some accumulators."""
-        one = np.zeros((len(elements), len(self.affine.bias)))
+    def _accumulators(self, affine: Affine, elements: I64Array) -> tuple[F64Array, F64Array]:
+        """Weights on one source [k, n] and constants [k] of some accumulators."""
+        one = np.zeros((len(elements), len(affine.bias)))
         one[np.arange(len(elements)), elements] = 1.0
-        bias = self.affine.bias[elements].astype(np.float64)
-        weights = np.zeros((len(elements), self.relaxation.program.n_input))
-        for term in self.affine.terms:
+        bias = affine.bias[elements].astype(np.float64)
+        weights: F64Array | float = 0.0
+        for term in affine.terms:
             part = term.map.transposed(one)
             weights, bias = weights + part, bias - term.offset * part.sum(axis=1)
-        return weights, bias
+        return np.asarray(weights), bias
 
     def _exact(
         self, rows: Rows, boxes: Boxes, multipliers: dict[int, F64Array], varying: I64Array, curved: Curved,
@@ -272,18 +320,65 @@ class Cases:
     def _split(
         self, curved: Curved, reached: Reached, varying: I64Array, boxes: Boxes
     ) -> tuple[int, int, int] | None:
-        """The stair whose bound lies furthest above its value at the mean, at the edge next to that."""
-        lo, hi = (end[0, varying] for end in boxes[self.stairs.source])
-        edges = self.relaxation.edges[self.wire][self.stairs.channel[varying], 1:-1]
-        inside = (edges > lo[:, None]) & (edges <= hi[:, None])
-        mean = curved.accumulators(reached)
-        loose = np.where(inside.any(axis=1), curved.looseness(reached), -np.inf)
-        k = int(loose.argmax())
-        if loose[k] <= 0:
-            return None
-        own = edges[k, inside[k]]
-        edge = int(own[np.abs(own - mean[k]).argmin()])
-        return self.stairs.source, int(varying[k]), edge - 1
+        """The stair whose bound lies furthest above its value at the mean, at the edge next to that.
+
+        Never one of the logits: of theirs, only clamps are worth a division (branching.py).
+        """
+        best, found = 0.0, None
+        for wire, elements, mean, loose in curved.looseness(reached, self.wire, varying):
+            step = self.relaxation.steps[wire - 1]
+            if wire == self.relaxation.logits or not isinstance(step, Staircase):
+                continue
+            lo, hi = (end[0, elements] for end in boxes[step.source])
+            edges = self.relaxation.edges[wire][step.channel[elements], 1:-1]
+            inside = (edges > lo[:, None]) & (edges <= hi[:, None])
+            loose = np.where(inside.any(axis=1), loose, -np.inf)
+            k = int(loose.argmax())
+            if loose[k] > best:
+                own = edges[k, inside[k]]
+                edge = int(own[np.abs(own - mean[k]).argmin()])
+                best, found = float(loose[k]), (step.source, int(elements[k]), edge - 1)
+        return found
+
+
+def _chain(relaxation: Relaxation, wire: int) -> tuple[int, ...]:
+    """The stairs from above `wire` to the logits, where each reads sums of those below and nothing else."""
+    found = list[int]()
+    while wire < relaxation.logits:
+        affine, stairs = (_reader(relaxation, k) for k in (wire, wire + 1))
+        if (affine, stairs) != (wire + 1, wire + 2):
+            break
+        one, two = relaxation.steps[wire], relaxation.steps[wire + 1]
+        if not isinstance(one, Affine) or len(one.terms) != 1 or not isinstance(two, Staircase):
+            break
+        wire += 2
+        found.append(wire)
+    return tuple(found)
+
+
+def _reader(relaxation: Relaxation, wire: int) -> int:
+    """The wire whose step alone reads this one; 0 where there are several, or none."""
+    readers = [k for k, step in enumerate(relaxation.steps, 1) if wire in _sources(step)]
+    return readers[0] if len(readers) == 1 else 0
+
+
+def _sources(step: Step) -> list[int]:
+    match step:
+        case Affine():
+            return [term.source for term in step.terms]
+        case Staircase() | Table() | Max() | Select():
+            return [step.source]
+    raise AssertionError  # no other has a dual bound
+
+
+def _moved(
+    multipliers: dict[int, F64Array], curved: Curved, point: Point, grain: float
+) -> dict[int, F64Array]:
+    """The multipliers above, with those of a point, rounded."""
+    moved = {wire: values.copy() for wire, values in multipliers.items()}
+    for wire, elements, values in curved.parabolas.above.multipliers(point.mu):
+        moved[wire][0, elements] = np.rint(values * grain) / grain
+    return moved
 
 
 def _target(rows: Rows, logits: int, unit: int) -> tuple[int, int, int, int]:

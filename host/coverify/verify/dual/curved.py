@@ -4,10 +4,12 @@ units and back, and to the integers of a proof (docs/certificates.md).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from coverify.verify.dual.above import REACH, Above, Layer, at
 from coverify.verify.dual.levels import SHIFT, Levels, Smooth
 from coverify.verify.dual.parabolas import Parabolas, Point, Reached
 from coverify.verify.dual.relaxation import F64Array
@@ -17,12 +19,8 @@ from coverify.verify.query import I64Array
 
 SIZE = 450.0
 """What the form's slopes on the input come to, in the units of the method."""
-REACH = 14.0
-"""How far accumulators reach, in its units."""
 SAMPLES = 24
 """Inputs that are tried for each bound."""
-HEIGHT = 0.2
-"""Of the barrier, at first."""
 INSIDE, WITHIN = 0.8, 0.99
 """How near to the end of positive matrices a search starts, and that of a part."""
 FAR = 2.0**27
@@ -57,17 +55,20 @@ class Curved:
     @staticmethod
     def of(
         levels: Levels, weights: F64Array, bias: F64Array, g: F64Array, constant: float,
-        lo: F64Array, hi: F64Array,
+        lo: F64Array, hi: F64Array, above: Sequence[Layer] = (),
     ) -> Curved:  # fmt: skip
-        """constant: the form without the stairs and the input; lo, hi [n]: the input's box."""
+        """constant: the form without the stairs and the input; lo, hi [n]: the input's box; above: stairs
+        whose multipliers are searched for too.
+        """
         middle, radius = (lo + hi) / 2, (hi - lo) / 2
         centre = np.rint(weights @ middle + bias)
         reach = np.maximum(np.abs(weights) @ radius, 1.0) / REACH
         one = Smooth(levels, centre, reach, 1.0)
         own = weights * radius / reach[:, None]
         scale = SIZE / max(float(np.abs(one.chords() @ own + g * radius).sum()) / 2, 1e-9)
-        constant = scale * (constant + float(g @ middle))
-        parabolas = Parabolas(Smooth(levels, centre, reach, scale), own, scale * g * radius, constant)
+        stairs, upper = Smooth(levels, centre, reach, scale), Above.of(above, len(weights), scale)
+        constant = scale * (constant + float(g @ middle)) - upper.greatest(upper.mu)
+        parabolas = Parabolas(stairs, upper, own, scale * g * radius, constant)
         return Curved(levels, weights, bias, g, middle, radius, centre, reach, scale, parabolas)
 
     def start(self, parts: Parts, found: Found, gain: F64Array, at: I64Array) -> Point:
@@ -82,7 +83,7 @@ class Curved:
         xi[k] = (found.xi[up] + found.xi[low]) / 2 + (rise + slope * self.centre[k]) * slope / (2 * d)
         curve = curve / self.reach**2
         curve[k] = slope**2 / (4 * d)
-        return self._inside(xi, curve, found.t * self.radius / 2, HEIGHT, INSIDE)
+        return self._inside(xi, curve, found.t * self.radius / 2, self.parabolas.path.height, INSIDE)
 
     def warm(self, warm: Warm, varying: I64Array) -> Point:
         """From what a larger part had."""
@@ -114,22 +115,25 @@ class Curved:
         near: F64Array = self.middle + self.radius * self.parabolas.drawn(reached, SAMPLES)
         return near
 
-    def accumulators(self, reached: Reached) -> F64Array:
-        """At the mean: [m]."""
-        a: F64Array = self.centre + self.reach * reached.a
-        return a
-
-    def looseness(self, reached: Reached) -> F64Array:
-        """How far the bounds of the stairs lie above their values at the mean: [m]."""
-        point, stairs = reached.point, self.parabolas.stairs
-        above = stairs.greatest(point.xi, point.curve) + point.xi * reached.a + point.curve * reached.square
-        at = np.clip((stairs.first <= reached.a[:, None]).sum(axis=1) - 1, 0, None)
-        gap: F64Array = above - stairs.value[np.arange(len(at)), at]
-        return gap
+    def looseness(
+        self, reached: Reached, wire: int, elements: I64Array
+    ) -> list[tuple[int, I64Array, F64Array, F64Array]]:
+        """Of this wire, the first layer's, and of those above: (wire, elements, accumulators at the mean, how
+        far the bounds lie above the stairs' values there).
+        """
+        point, stairs, nu = reached.point, self.parabolas.stairs, self.parabolas.nu(reached.point.mu)
+        above = (
+            stairs.greatest(nu, point.xi, point.curve) + point.xi * reached.a + point.curve * reached.square
+        )
+        y = at(stairs.first, stairs.value, reached.a)
+        found = [(wire, elements, self.centre + self.reach * reached.a, above - nu * y)]
+        return found + self.parabolas.above.looseness(point.mu, y)
 
     def unit(self, point: Point) -> int:
         """What 1 is in integers: a power of two for which no number of the exact bound becomes too large."""
-        ends = np.abs(self.parabolas.constant) + np.abs(self.parabolas.stairs.value).max(axis=1).sum()
+        nu = self.parabolas.nu(point.mu)
+        gains = np.abs(nu[:, None] * self.parabolas.stairs.value).max(axis=1).sum()
+        ends = np.abs(self.parabolas.constant) + gains
         size = 4 * max(2 * float(point.e.sum()), float(ends)) / self.scale * 2.0**SCALE
         return int(2.0 ** np.clip(np.floor(np.log2(_ROOM / max(size, 1e-9))), 0, 24))
 

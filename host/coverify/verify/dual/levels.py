@@ -57,12 +57,12 @@ class Levels:
 
 
 class Smooth:
-    """The same in floats: accumulators as (a − centre) / unit, [m] each; nu · y times `scale`."""
+    """The same in floats: accumulators as (a − centre) / unit, [m] each; nu times `scale`, [m]: at first."""
 
     def __init__(self, levels: Levels, centre: F64Array, unit: F64Array, scale: float) -> None:
         ends = (levels.first, levels.last)
         self.first, self.last = ((end - centre[:, None]) / unit[:, None] for end in ends)
-        self.value = scale * levels.nu[:, None] * levels.value
+        self.nu, self.value = scale * levels.nu, levels.value.astype(np.float64)
         n = self.value.shape[1]
         spread = np.linspace(0, n - 1, min(n, DENSE)).astype(np.int64)
         self._some = np.unique(np.concatenate([spread, [min(1, n - 1), max(n - 2, 0)]]))
@@ -74,38 +74,55 @@ class Smooth:
     def chords(self) -> F64Array:
         """From the first value to the last, [m]."""
         run = np.maximum(self.last[:, -1] - self.first[:, 0], 1e-9)
-        chords: F64Array = (self.value[:, -1] - self.value[:, 0]) / run
+        chords: F64Array = self.nu * (self.value[:, -1] - self.value[:, 0]) / run
         return chords
 
-    def greatest(self, xi: F64Array, curve: F64Array) -> F64Array:
+    def greatest(self, nu: F64Array, xi: F64Array, curve: F64Array) -> F64Array:
         """max over a of nu · y − xi · a − curve · a², [m]."""
-        best: F64Array = self._gains(xi, curve, np.arange(self.value.shape[1])[None])[0].max(axis=1)
+        best: F64Array = self._gains(nu, xi, curve, np.arange(self.value.shape[1])[None])[0].max(axis=1)
         return best
 
-    def smoothed(self, xi: F64Array, curve: F64Array, heat: float) -> tuple[F64Array, F64Array]:
-        """heat · log Σ exp(gain / heat) over the maximum's candidates, [m], and the moments 1..4 of a
-        where they weigh in, [4, m].
+    def smoothed(
+        self, nu: F64Array, xi: F64Array, curve: F64Array, heat: float
+    ) -> tuple[F64Array, F64Array, F64Array]:
+        """heat · log Σ exp(gain / heat) over the maximum's candidates, [m]; where they weigh in, the means of
+        a, a² and y, [3, m]; and the covariances of a and a, a and a², a² and a², a and y, a² and y, y and y,
+        [6, m], to which a vertex adds how it moves.
         """
         at = self._some[None]
         if self.value.shape[1] > len(self._some):
             beside = np.clip(
-                (self._slope - xi) / (2 * np.maximum(curve, 1e-9)), self.first[:, 0], self.last[:, -1]
+                (nu * self._slope - xi) / (2 * np.maximum(curve, 1e-9)), self.first[:, 0], self.last[:, -1]
             )
             near = (self.first <= beside[:, None]).sum(axis=1)[:, None] + np.arange(-2, 1)
             near = np.clip(near, 0, self.value.shape[1] - 1)
             at = np.concatenate([np.repeat(at, len(xi), axis=0), near], axis=1)
-        gain, a = self._gains(xi, curve, at)
+        gain, a, y, first, last = self._gains(nu, xi, curve, at)
         top = gain.max(axis=1, keepdims=True)
         weight = np.exp((gain - top) / heat)
         total = weight.sum(axis=1, keepdims=True)
         weight /= total
-        moments = np.stack([(weight * a**k).sum(axis=1) for k in range(1, 5)])
-        return top[:, 0] + heat * np.log(total[:, 0]), moments
+        level = (gain.shape[1] // 3) * 2
+        inside = (a[:, level:] > first) & (a[:, level:] < last)
+        bend = heat * (weight[:, level:] * inside) / (2 * np.maximum(curve, 1e-9))[:, None]
+        at_vertex = a[:, level:]
+        square = a * a
+        means = np.stack([(weight * x).sum(axis=1) for x in (a, square, y)])
+        a, square, y = (x - mean[:, None] for x, mean in zip((a, square, y), means, strict=True))
+        pairs = ((a, a), (a, square), (square, square), (a, y), (square, y), (y, y))
+        both = np.stack([(weight * one * other).sum(axis=1) for one, other in pairs])
+        both[:3] += np.stack([(bend * x).sum(axis=1) for x in (1.0, 2 * at_vertex, 4 * at_vertex**2)])
+        return top[:, 0] + heat * np.log(total[:, 0]), means, both
 
-    def _gains(self, xi: F64Array, curve: F64Array, at: I64Array) -> tuple[F64Array, F64Array]:
-        """The gains at both ends and beside the vertex of these levels [1 or m, l], and the a: [m, 3 l]."""
+    def _gains(
+        self, nu: F64Array, xi: F64Array, curve: F64Array, at: I64Array
+    ) -> tuple[F64Array, F64Array, F64Array, F64Array, F64Array]:
+        """The gains at both ends and beside the vertex of these levels [1 or m, l], a and y: [m, 3 l]; the
+        levels' ends [m, l].
+        """
         at = np.broadcast_to(at, (len(xi), at.shape[1]))
         first, last, value = (np.take_along_axis(x, at, axis=1) for x in (self.first, self.last, self.value))
         vertex = np.clip((-xi / (2 * np.maximum(curve, 1e-9)))[:, None], first, last)
         a = np.concatenate([first, last, vertex], axis=1)
-        return np.tile(value, 3) - xi[:, None] * a - curve[:, None] * a * a, a
+        y = np.tile(value, 3)
+        return nu[:, None] * y - xi[:, None] * a - curve[:, None] * a * a, a, y, first, last

@@ -1,0 +1,163 @@
+"""The multipliers of the stairs above the first layer, as variables of the search for parabolas.
+
+A bound is the sum of what every layer of stairs adds, max over b of (nu · y(b) − mu · b). A layer's nu are
+linear in the multipliers of the next one, b being linear in y: so the sum is convex in all of them together,
+and which multiplier is best is not seen before the layers below it have their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from coverify.verify.dual.relaxation import F64Array
+from coverify.verify.query import I64Array
+
+REACH = 14.0
+"""How far accumulators reach, in the units of the search."""
+
+FLAT = 1e-3
+"""A little more for second derivatives, of what they can be: where one level is all that counts there are
+none, and a step would have no end.
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """Stairs of one wire whose multipliers are free: elements [k], nu [k], value, first, last [k, levels].
+
+    mu [k]: the multipliers; constant [k]: what of their accumulators does not depend on the stairs below;
+    weights [k, j]: on those of the layer below (the first layer's, if it is the lowest) that have variables.
+    """
+
+    wire: int
+    elements: I64Array
+    nu: F64Array
+    value: F64Array
+    first: F64Array
+    last: F64Array
+    mu: F64Array
+    constant: F64Array
+    weights: F64Array
+
+
+def at(first: F64Array, value: F64Array, a: F64Array) -> F64Array:
+    """The stairs' values [k] at these accumulators [k]; first, value: [k, levels]."""
+    level = np.clip((first <= a[:, None]).sum(axis=1) - 1, 0, None)
+    y: F64Array = value[np.arange(len(level)), level]
+    return y
+
+
+@dataclass(frozen=True, eq=False)
+class Above:
+    """Layers from the lowest to the highest, in the units of the search.
+
+    mu [q]: where it starts; per [q, m]: by how much a multiplier changes nu of the first layer's m stairs;
+    tilt [q]: the derivative of the constant; centre, reach [q]: of their accumulators, which are
+    (b − centre) / reach; scale: what the form is multiplied by.
+    """
+
+    layers: tuple[Layer, ...]
+    mu: F64Array
+    per: F64Array
+    tilt: F64Array
+    centre: F64Array
+    reach: F64Array
+    scale: float
+
+    @staticmethod
+    def of(layers: Sequence[Layer], m: int, scale: float) -> Above:
+        """The layers as they are, over m stairs of the first one."""
+        own, none = list[Layer](), np.zeros(0)
+        centres, reaches = [none], [none]
+        for layer in layers:
+            low, high = layer.first[:, 0], layer.last[:, -1]
+            centre, reach = (low + high) / 2, np.maximum(high - low, 1.0) / (2 * REACH)
+            first, last = ((end - centre[:, None]) / reach[:, None] for end in (layer.first, layer.last))
+            own.append(
+                replace(
+                    layer, nu=scale * layer.nu, first=first, last=last, mu=scale * layer.mu * reach,
+                    constant=(layer.constant - centre) / reach, weights=layer.weights / reach[:, None],
+                )
+            )  # fmt: skip
+            centres.append(centre)
+            reaches.append(reach)
+        mu = np.concatenate([none, *(layer.mu for layer in own)])
+        tilt = np.concatenate([none, *(layer.constant for layer in own)])
+        per = np.zeros((len(mu), m))
+        if own:
+            per[: len(own[0].mu)] = own[0].weights
+        return Above(tuple(own), mu, per, tilt, np.concatenate(centres), np.concatenate(reaches), scale)
+
+    def multipliers(self, mu: F64Array) -> list[tuple[int, I64Array, F64Array]]:
+        """(wire, elements, multipliers) of every layer, of accumulators and the form as they are."""
+        parts = self._parts(mu / (self.scale * self.reach))
+        return [(layer.wire, layer.elements, own) for layer, own in zip(self.layers, parts, strict=True)]
+
+    def greatest(self, mu: F64Array) -> float:
+        """What the layers add."""
+        return sum(float(gain.max(axis=1).sum()) for gain, *_ in self._gains(mu))
+
+    def smoothed(self, mu: F64Array, heat: float) -> tuple[float, F64Array, F64Array]:
+        """The same with heat · log Σ exp(gain / heat) for maxima, its derivatives [q], and second ones."""
+        total, slope, curve = 0.0, np.zeros(len(mu)), np.zeros((len(mu), len(mu)))
+        start = 0
+        for n, (gain, y, b) in enumerate(self._gains(mu)):
+            top = gain.max(axis=1, keepdims=True)
+            weight = np.exp((gain - top) / heat)
+            sums = weight.sum(axis=1, keepdims=True)
+            weight /= sums
+            total += float((top + heat * np.log(sums)).sum())
+            end = start + len(gain)
+            own, upper = np.arange(start, end), np.arange(end, len(mu))
+            mean_y, mean_b = (weight * y).sum(axis=1), (weight * b).sum(axis=1)
+            y, b = y - mean_y[:, None], b - mean_b[:, None]
+            slope[own] -= mean_b
+            curve[own, own] += (weight * b * b).sum(axis=1) / heat + FLAT * REACH**2 / heat
+            if len(upper):
+                up = self.layers[n + 1].weights
+                upper = upper[: len(up)]
+                slope[upper] += up @ mean_y
+                curve[np.ix_(upper, upper)] += (up * (weight * y * y).sum(axis=1)) @ up.T / heat
+                both = up * (weight * y * b).sum(axis=1) / heat
+                curve[np.ix_(upper, own)] -= both
+                curve[np.ix_(own, upper)] -= both.T
+            start = end
+        return total, slope, curve
+
+    def looseness(self, mu: F64Array, y: F64Array) -> list[tuple[int, I64Array, F64Array, F64Array]]:
+        """Of every layer (wire, elements, accumulators b, how far the bounds lie above the stairs' values
+        there); y [m]: the first layer's.
+        """
+        found, parts = [], self._parts(mu)
+        units = zip(self._parts(self.tilt), self._parts(self.centre), self._parts(self.reach), strict=True)
+        gains = (gain.max(axis=1) for gain, *_ in self._gains(mu))
+        rows = zip(self.layers, parts, gains, units, strict=True)
+        for k, (layer, own, most, (tilt, centre, reach)) in enumerate(rows):
+            b = tilt + layer.weights @ y
+            y = at(layer.first, layer.value, b)
+            loose = most + own * b - self._nu(k, parts) * y
+            found.append((layer.wire, layer.elements, centre + reach * b, loose))
+        return found
+
+    def _parts(self, mu: F64Array) -> list[F64Array]:
+        return np.split(mu, np.cumsum([len(layer.mu) for layer in self.layers])[:-1]) if self.layers else []
+
+    def _nu(self, k: int, parts: list[F64Array]) -> F64Array:
+        """The coefficients on the stairs of layer k."""
+        if k + 1 == len(parts):
+            return self.layers[k].nu
+        upper = self.layers[k + 1]
+        nu: F64Array = self.layers[k].nu + (parts[k + 1] - upper.mu) @ upper.weights
+        return nu
+
+    def _gains(self, mu: F64Array) -> list[tuple[F64Array, F64Array, F64Array]]:
+        """Per layer nu · y − mu · b at both ends of every level, y and b there: [k, 2 levels] each."""
+        found, parts = [], self._parts(mu)
+        for k, (layer, own) in enumerate(zip(self.layers, parts, strict=True)):
+            nu = self._nu(k, parts)
+            b, y = np.concatenate([layer.first, layer.last], axis=1), np.tile(layer.value, 2)
+            found.append((nu[:, None] * y - own[:, None] * b, y, b))
+        return found
