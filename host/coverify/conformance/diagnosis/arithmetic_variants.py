@@ -21,6 +21,7 @@ from tflm_int8.kernels.scales import ratio
 from tflm_int8.program.primitives import Requantize
 
 _LEFT_SHIFT = 20
+_CODES = np.arange(-128, 128, dtype=np.int64)
 Kernel = Add | Multiply | SumReduction
 
 
@@ -70,14 +71,16 @@ class Arithmetic:
             axes = tuple(axis + 1 for axis in self.kernel.axes)
             total: I64Array = (inputs[0].astype(np.int64) - self.zeros[0]).sum(axis=axes)
             return total
-        terms = [x.astype(np.int64) - z for x, z in zip(inputs, self.zeros, strict=True)]
         if isinstance(self.kernel, Multiply):
+            terms = [x.astype(np.int64) - z for x, z in zip(inputs, self.zeros, strict=True)]
             a, b = aligned(self.kernel.node, terms)
             product: I64Array = a * b
             return product
-        pair = [
-            _scaled(self.inner, t << self.left_shift, m) for t, m in zip(terms, self.factors, strict=True)
+        tables = [
+            _scaled(self.inner, (_CODES - z) << self.left_shift, m)
+            for z, m in zip(self.zeros, self.factors, strict=True)
         ]
+        pair = [table[x.astype(np.int64) + 128] for table, x in zip(tables, inputs, strict=True)]
         a, b = aligned(self.kernel.node, pair)
         total = self.signs[0] * a + self.sign * self.signs[1] * b
         return total
