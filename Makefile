@@ -10,7 +10,7 @@ DEMO   := build/demo
 C_SOURCES = $(shell find device_harness tests/device_harness -name '*.[ch]')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup oracles tools demo test check format fuzz counts figures bench networks clean
+.PHONY: help setup oracles tools demo test lint check format fuzz counts figures bench networks clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,12 +43,14 @@ test: setup ## All tests
 	@device_harness/tools.sh ser2net || true
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist worksteal
 
-check: setup ## Format, lint, types, C warnings and sanitizers, fast tests: what CI runs first
+lint: setup ## Format, lint, types, C warnings and sanitizers
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/clang-format --dry-run --Werror $(C_SOURCES)
 	@$(BIN)/mypy
 	@$(MAKE) --no-print-directory -C device_harness PORT=native BUILD=$(CURDIR)/build/check SAN=1
+
+check: lint ## The same, and the fast tests: before a commit
 	@$(BIN)/python -m pytest -m 'not slow and not cross' -x
 
 format: setup ## Format the sources

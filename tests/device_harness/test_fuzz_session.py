@@ -17,7 +17,7 @@ ENVIRONMENT = {**os.environ, "COVERIFY_FUZZ_MODEL": str(NETWORKS / "digits_mlp.t
 
 
 def test_the_session_survives_generated_requests_and_answers_each_as_protocol_h_says(driver):
-    count = int(os.environ.get("COVERIFY_FUZZ_SESSIONS", "1500"))
+    count = int(os.environ.get("COVERIFY_FUZZ_SESSIONS", "700"))
     done = subprocess.run(
         [driver("fuzz_session.c"), "0", str(count)],
         env=ENVIRONMENT, capture_output=True, timeout=60 + count, check=False,
@@ -32,7 +32,7 @@ def test_libfuzzer_finds_nothing_in_the_session_in_a_short_run(tmp_path):
         pytest.skip("clang is not installed")
     done = subprocess.run(
         ["make", "-s", "-C", str(ROOT / "tests/device_harness"), "-f", "fuzz.mk", f"BUILD={tmp_path}",
-         "SECONDS=5"],
+         "SECONDS=3"],
         env=ENVIRONMENT, capture_output=True, timeout=300, check=False,
     )  # fmt: skip
     said = (done.stdout + done.stderr).decode(errors="replace")

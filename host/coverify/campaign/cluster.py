@@ -34,7 +34,8 @@ from coverify.verify.query import Outcome, Robustness
 from coverify.verify.worker import Worker
 from tflm_int8.program.primitives import Program
 
-CONNECT_S: Final = 30.0
+CONNECT_S: Final = 10.0
+WORKERS_S: Final = 30.0
 _AHEAD: Final = 2
 """Tasks under way per thread of the cluster: one at work, one that waits there."""
 _LOOK_EVERY_S: Final = 2.0
@@ -106,7 +107,7 @@ def _client(address: str) -> Iterator[Any]:
             else:
                 there = address
             client = stack.enter_context(dask.Client(there, timeout=CONNECT_S, set_as_default=False))
-            client.wait_for_workers(1, timeout=CONNECT_S)
+            client.wait_for_workers(1, timeout=WORKERS_S)
         except (OSError, TimeoutError, ValueError, ImportError) as err:
             raise ClusterError(f"--cluster {address}: no cluster there, or it has no workers: {err}") from err
         yield client

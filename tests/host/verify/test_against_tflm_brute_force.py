@@ -23,7 +23,7 @@ from tflm_int8 import Model, UnsupportedOp, lower
 
 IN_PROCESS = [name for name in ENGINES if name not in PACKAGES or name == "z3"]
 """The other solvers run in processes of their own: test_solvers.py."""
-CASES = int(os.environ.get("COVERIFY_FUZZ_CASES", "60"))
+CASES = int(os.environ.get("COVERIFY_FUZZ_CASES", "40"))
 MAX_POINTS = 750
 
 
