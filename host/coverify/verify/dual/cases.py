@@ -22,7 +22,7 @@ from coverify.verify.dual.relaxation import BoolArray, Boxes, F64Array, Pass, Pi
 from coverify.verify.dual.squares import SCALE, Form, Parts, minimised
 from coverify.verify.dual.tree import Bounded, Squares, Warm
 from coverify.verify.query import I64Array
-from tflm_int8.program.primitives import Affine, Max, Select, Staircase, Step, Table
+from tflm_int8.program.primitives import Affine, Staircase, sources
 
 MAX_STAIRS = 400
 """Stairs of one form that vary; beyond, the matrices are too large to be worth it."""
@@ -358,17 +358,8 @@ def _chain(relaxation: Relaxation, wire: int) -> tuple[int, ...]:
 
 def _reader(relaxation: Relaxation, wire: int) -> int:
     """The wire whose step alone reads this one; 0 where there are several, or none."""
-    readers = [k for k, step in enumerate(relaxation.steps, 1) if wire in _sources(step)]
+    readers = [k for k, step in enumerate(relaxation.steps, 1) if wire in sources(step)]
     return readers[0] if len(readers) == 1 else 0
-
-
-def _sources(step: Step) -> list[int]:
-    match step:
-        case Affine():
-            return [term.source for term in step.terms]
-        case Staircase() | Table() | Max() | Select():
-            return [step.source]
-    raise AssertionError  # no other has a dual bound
 
 
 def _moved(
