@@ -11,6 +11,7 @@ import numpy as np
 from coverify.conformance.diagnosis.candidate import Array, Candidate, I64Array
 from coverify.conformance.diagnosis.layer import unchanged
 from coverify.conformance.diagnosis.narrow import cut, saturated
+from coverify.conformance.diagnosis.rescaling import CODES
 from coverify.conformance.diagnosis.rounding import RULES, Scaling, double, scaling, shifted
 from tflm_int8.fixedpoint import Multiplier, quantize_multiplier
 from tflm_int8.kernels.add import Add
@@ -21,7 +22,6 @@ from tflm_int8.kernels.scales import ratio
 from tflm_int8.program.primitives import Requantize
 
 _LEFT_SHIFT = 20
-_CODES = np.arange(-128, 128, dtype=np.int64)
 Kernel = Add | Multiply | SumReduction
 
 
@@ -77,7 +77,7 @@ class Arithmetic:
             product: I64Array = a * b
             return product
         tables = [
-            _scaled(self.inner, (_CODES - z) << self.left_shift, m)
+            _scaled(self.inner, (CODES - z) << self.left_shift, m)
             for z, m in zip(self.zeros, self.factors, strict=True)
         ]
         pair = [table[x.astype(np.int64) + 128] for table, x in zip(tables, inputs, strict=True)]

@@ -15,6 +15,7 @@ import numpy as np
 
 from coverify.conformance.diagnosis.candidate import I64Array
 from coverify.conformance.diagnosis.narrow import cut, saturated
+from coverify.conformance.diagnosis.rescaling import CODES
 from coverify.conformance.diagnosis.rounding import double, scaling
 from tflm_int8.fixedpoint import INT32_MAX, Multiplier, quantize_multiplier, rounding_divide_by_pot, srdhm
 from tflm_int8.kernels.scales import ratio
@@ -22,7 +23,6 @@ from tflm_int8.kernels.softmax import exp_on_negative_values
 from tflm_int8.node import Node
 from tflm_int8.variant import Form
 
-_CODES = np.arange(-128, 128, dtype=np.int64)
 _INTEGER_BITS, _NEWTON_STEPS = 4, 3
 Shift = Callable[[I64Array, int], I64Array]
 Limit = Callable[[I64Array], I64Array]
@@ -73,7 +73,7 @@ class Sigmoid:
 
     def table(self) -> I64Array:
         """int64 [256]: the outputs of all codes."""
-        x = _CODES - self.zero
+        x = CODES - self.zero
         inside = np.abs(x) < self.radius
         values = np.where(x < self.least_at_radius - self.radius, -128, 127)
         values[inside] = np.clip(self._codes(x[inside]), -128, 127)
@@ -167,7 +167,7 @@ def _swishes(node: Node) -> Tables:
     if not (-15 <= output.shift <= 0 and -15 <= gate.shift <= 16) or scaling(node.variant.rounding) != double:
         return  # shifts beyond int16, where TFLM's mask wraps
     wide, cuts = partial(saturated, 16), partial(cut, 16)
-    plain = Swish((_CODES - x.zero_point) * 128, output, gate, out.zero_point)
+    plain = Swish((CODES - x.zero_point) * 128, output, gate, out.zero_point)
     for name, says, wrong in (
         (
             "gate-wraps",
