@@ -11,7 +11,7 @@ import numpy as np
 
 from coverify.campaign.inquiry import Question
 from coverify.cli.campaign import Work, identity_of, unanswered
-from coverify.cli.evidence import kept
+from coverify.cli.evidence import proved
 from coverify.cli.network import Codes, Network, Samples, labels_of, read_network
 from coverify.cli.outcome import versions
 from coverify.cli.samples import parse_indices
@@ -19,7 +19,6 @@ from coverify.errors import BadInput
 from coverify.report import Query as QueryRow
 from coverify.report.rows import MAX_ROWS, ReasonRow
 from coverify.verify.breach import Breach
-from coverify.verify.certificate import Certificate, certifiable
 from coverify.verify.deadline import Deadline, OutOfTime
 from coverify.verify.errors import BadQuery, CannotDecide
 from coverify.verify.explanation import Explanation, explain
@@ -249,15 +248,13 @@ def _certificate(
     """The file that proves that the class stays, or that relations hold, on a box; None for what the checker
     does not read.
     """
-    network = task.network
-    if task.out is None or outcome.argument is None or not certifiable(network.profile):
+    if task.out is None:
         return None
     relation = None if asked.stays else asked.relation()
     if not asked.stays and relation is None:
         return None
-    content, profile, engine = network.content, network.profile, outcome.engine
-    certificate = Certificate(content, profile, asked.query, outcome.argument, engine, relation)
-    return kept(certificate, task.out / f"certificate-{task.name(question)}.zip")
+    path = task.out / f"certificate-{task.name(question)}.zip"
+    return proved(task.network, asked.query, outcome, path, relation)
 
 
 def _witness(

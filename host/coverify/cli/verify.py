@@ -11,7 +11,7 @@ import typer
 
 from coverify.campaign.ledger import Retry
 from coverify.cli.campaign import CORES, How, Work, carry_out, identity_of, unanswered
-from coverify.cli.evidence import kept
+from coverify.cli.evidence import proved
 from coverify.cli.export import exported
 from coverify.cli.network import Codes, Network, Samples, labels_of, read_network
 from coverify.cli.outcome import (
@@ -27,7 +27,6 @@ from coverify.cli.samples import parse_indices
 from coverify.errors import BadInput
 from coverify.report import Query as QueryRow
 from coverify.report import Result
-from coverify.verify.certificate import Certificate, certifiable
 from coverify.verify.engines import ENGINES
 from coverify.verify.property.claim import stays
 from coverify.verify.property.question import Question
@@ -298,12 +297,9 @@ def _row(task: _Task, i: int, outcome: Outcome, out: Path | None, seed: int) -> 
 
 def _certificate(task: _Task, i: int, outcome: Outcome, out: Path | None) -> str | None:
     """The file that proves a HOLDS, where the engine argues for it and the checker reads such networks."""
-    network = task.network
-    if out is None or outcome.argument is None or not certifiable(network.profile):
+    if out is None:
         return None
-    argument = outcome.argument
-    certificate = Certificate(network.content, network.profile, task.query(i), argument, outcome.engine)
-    return kept(certificate, out / f"certificate-{i}-eps{task.eps}.zip")
+    return proved(task.network, task.query(i), outcome, out / f"certificate-{i}-eps{task.eps}.zip")
 
 
 def _witness(task: _Task, i: int, outcome: Outcome, x: Codes, predicted: int, seed: int) -> Witness:

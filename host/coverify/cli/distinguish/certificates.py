@@ -5,21 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from coverify.cli.evidence import kept
+from coverify.cli.evidence import proved
 from coverify.cli.network import Network
-from coverify.verify.certificate import Certificate, certifiable
 from coverify.verify.equivalence.decide import Kept
 
 
 def class_certificates(keeps: Kept, networks: Sequence[Network], paths: Sequence[Path]) -> bool:
     """Write one file for each network; False, and no file, where the checker cannot read one of them."""
     for network, proof, path in zip(networks, keeps.proofs, paths, strict=True):
-        argument, engine = proof.argument, proof.engine
-        if argument is not None and certifiable(network.profile):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if kept(Certificate(network.content, network.profile, keeps.region, argument, engine), path):
-                continue
-        for each in paths:
-            each.unlink(missing_ok=True)
-        return False
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if proved(network, keeps.region, proof, path) is None:
+            for each in paths:
+                each.unlink(missing_ok=True)
+            return False
     return True

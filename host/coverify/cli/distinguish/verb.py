@@ -198,7 +198,9 @@ def _decided(task: _Task, timeout: float, jobs: int, output: Output) -> Result:
             outcome = decider.decide(region, task.engine, timeout, task.seed)
             row = _row(task, i, outcome)
             if row.verdict == "HOLDS" and task.question is Question.CLASS and task.out is not None:
-                row = _certified(task, row, decider.each_keeps(region, timeout, task.seed), task.out)
+                row = _certified(
+                    task, row, decider.each_keeps(region, timeout - outcome.time_s, task.seed), task.out
+                )
             rows.append(row)
             bar(len(rows), len(regions))
     verdicts: list[Verdict] = [row.verdict for row in rows]

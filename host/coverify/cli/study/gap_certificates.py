@@ -12,14 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from coverify.cli.evidence import kept
+from coverify.cli.evidence import proved
 from coverify.cli.network import FixedPoint, Tflite, read_network
 from coverify.cli.study.networks import Width
 from coverify.files import replace_file
 from coverify.study.gap import few, query_of
 from coverify.study.twin_file import NAMES, gap_relation, twin_npz, twin_tflite
 from coverify.study.twins import Group, Twins
-from coverify.verify.certificate import Certificate
 from coverify.verify.property.appended import appended
 from coverify.verify.property.formula import AllOf
 from coverify.verify.property.formula import relation as at_most
@@ -53,11 +52,8 @@ def certified(
                 n += 1
                 continue
             outcome = worker.decide(query, "enumerate" if few(twins, group) else "bab", timeout_s)
-            if outcome.verdict is not Verdict.HOLDS or outcome.argument is None:
-                continue
-            argument, engine = outcome.argument, outcome.engine
-            proof = Certificate(network.content, network.profile, query, argument, engine, relation)
-            n += kept(proof, file) is not None
+            if outcome.verdict is Verdict.HOLDS:
+                n += proved(network, query, outcome, file, relation) is not None
     return n
 
 
