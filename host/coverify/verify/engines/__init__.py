@@ -12,8 +12,9 @@ from collections.abc import Callable
 
 from coverify.verify.cardinality import VARIANTS
 from coverify.verify.deadline import Deadline, OutOfTime
-from coverify.verify.engines import attack, bab, dual, enumerate, eqv, few, interval
+from coverify.verify.engines import attack, bab, dual, enumerate, few, interval
 from coverify.verify.engines.cardinality import Cardinality
+from coverify.verify.engines.eqv import STAGES, Eqv
 from coverify.verify.engines.linear import LinearSolver
 from coverify.verify.engines.packages import require
 from coverify.verify.engines.smt import Smt
@@ -38,7 +39,7 @@ ENGINES: dict[str, Engine] = {
     "milp": LinearSolver("milp"),
     "marabou": LinearSolver("marabou"),
     "cardinality": Cardinality(),
-    "eqv": eqv.decide,
+    "eqv": Eqv(),
 }
 """By name, cheap and small first."""
 
@@ -68,7 +69,10 @@ def base_of(name: str) -> str:
 
 
 def found(name: str) -> Engine:
-    """The engine of a name, also with an encoding (z3:balanced, cardinality:pb).  Raises BadQuery."""
+    """The engine of a name, also with an encoding (z3:balanced, cardinality:pb) or, of eqv, one stage alone.
+
+    Raises BadQuery.
+    """
     engine, _, encoding = name.partition(":")
     if engine not in ENGINES:
         raise BadQuery(f"unknown engine {engine!r}; there are: auto, {', '.join(ENGINES)}")
@@ -83,8 +87,10 @@ def found(name: str) -> Engine:
             known, made = tuple(ENCODINGS), Smt(engine, encoding)
         case Cardinality():
             known, made = VARIANTS, Cardinality(encoding)
+        case Eqv():
+            known, made = STAGES, Eqv((encoding,))
         case _:
-            raise BadQuery(f"engine {engine} has no encodings; z3, bitwuzla, boolector and cardinality have")
+            raise BadQuery(f"engine {engine} has no parts; z3, bitwuzla, boolector, cardinality and eqv have")
     if encoding not in known:
         raise BadQuery(f"unknown encoding {encoding!r}; there are: {', '.join(known)}")
     return made

@@ -1,14 +1,16 @@
-"""Decide as Huang et al. (2024) do: HOLDS, VIOLATED or UNKNOWN; evidence `stage` says which stage decided.
+"""Decide as Huang et al. (2024) do: HOLDS, VIOLATED or UNKNOWN, by the first of three stages that can.
 
 (1) a gradient attack (eqv/signs.py), (2) interval analysis with clip as two ReLUs (eqv/intervals.py), (3) an
 integer program for each rival left, on HiGHS, with those intervals and nothing tighter. Side by side with
 `milp` and `auto` it shows what the rest brings. A HOLDS of the second stage is exact; one of the third rests
-on floating point.
+on floating point. The outcome's engine names the stage that decided (eqv:attack, eqv:intervals, eqv:program),
+and so is a stage asked for alone; the program's intervals are asked before it then, too.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -24,23 +26,40 @@ from coverify.verify.rivals import Answer, Question
 from tflm_int8.program.concrete import OutsideDomain
 from tflm_int8.program.primitives import Softmax
 
-ATTACK, INTERVALS, PROGRAM = "gradient attack", "interval analysis", "integer program"
+ATTACK, INTERVALS, PROGRAM = "attack", "intervals", "program"
+STAGES: Final = (ATTACK, INTERVALS, PROGRAM)
 ATTACK_SHARE: Final = 0.2
-"""Of the time, what the attack takes at most."""
+"""Of the time, what the attack takes at most where others follow it."""
 
 
-def decide(problem: Problem, deadline: Deadline, seed: int) -> Outcome:
-    """HOLDS, VIOLATED or UNKNOWN; CannotDecide, OutOfTime."""
-    query, program = problem.query, problem.program
-    boxes = two_relu_bounds(program, query.lo, query.hi, deadline)
-    witness = _attacked(problem, boxes, deadline.share(ATTACK_SHARE), seed)
-    if witness is not None:
-        return Outcome.violated("eqv", witness, stage=ATTACK)
-    last = decision(program, _int8_logits(problem, boxes), deadline)
-    rivals = _open(query.label, boxes[last.wire], last)
-    if not rivals:
-        return Outcome.holds("eqv", stage=INTERVALS, proof="integer bounds")
-    return _by_program(problem, boxes, last, rivals, deadline, seed)
+@dataclass(frozen=True)
+class Eqv:
+    """The stages that are asked, in the order of STAGES."""
+
+    stages: tuple[str, ...] = STAGES
+
+    def __call__(self, problem: Problem, deadline: Deadline, seed: int) -> Outcome:
+        """HOLDS, VIOLATED or UNKNOWN; CannotDecide, OutOfTime."""
+        query, program = problem.query, problem.program
+        boxes = two_relu_bounds(program, query.lo, query.hi, deadline)
+        if ATTACK in self.stages:
+            part = deadline if self.stages == (ATTACK,) else deadline.share(ATTACK_SHARE)
+            witness = _attacked(problem, boxes, part, seed)
+            if witness is not None:
+                return Outcome.violated(_of(ATTACK), witness)
+            if self.stages == (ATTACK,):
+                return Outcome.unknown(_of(ATTACK), "the attack finds nothing")
+        last = decision(program, _int8_logits(problem, boxes), deadline)
+        rivals = _open(query.label, boxes[last.wire], last)
+        if not rivals:
+            return Outcome.holds(_of(INTERVALS), proof="integer bounds")
+        if PROGRAM not in self.stages:
+            return Outcome.unknown(_of(INTERVALS), f"intervals leave {len(rivals)} rival labels open")
+        return _by_program(problem, boxes, last, rivals, deadline, seed)
+
+
+def _of(stage: str) -> str:
+    return f"eqv:{stage}"
 
 
 def _attacked(problem: Problem, boxes: list[Box], deadline: Deadline, seed: int) -> I64Array | None:
@@ -88,8 +107,8 @@ def _by_program(
         except OutOfTime:
             answer = Answer.OPEN
         if isinstance(answer, np.ndarray):
-            return Outcome.violated("eqv", answer, stage=PROGRAM, rival=rival)
+            return Outcome.violated(_of(PROGRAM), answer, rival=rival)
         n_open += answer is not Answer.NO
     if n_open:
-        return Outcome.unknown("eqv", f"the integer program leaves {n_open} rival labels open", stage=PROGRAM)
-    return Outcome.holds("eqv", stage=PROGRAM, calls=len(rivals))
+        return Outcome.unknown(_of(PROGRAM), f"the integer program leaves {n_open} rival labels open")
+    return Outcome.holds(_of(PROGRAM), calls=len(rivals))

@@ -6,31 +6,47 @@ import numpy as np
 import pytest
 
 from coverify.verify.deadline import Deadline
-from coverify.verify.engines import eqv, solve
+from coverify.verify.engines import eqv, found, solve
 from coverify.verify.engines.packages import usable
+from coverify.verify.errors import BadQuery
 from coverify.verify.query import Verdict
 from verify_cases import pixels
 
 pytestmark = pytest.mark.skipif(not usable("eqv"), reason="highspy is not installed")
 
 
-def decided(seeds):
+ATTACK, INTERVALS, PROGRAM = "eqv:attack", "eqv:intervals", "eqv:program"
+
+
+def decided(seeds, engine="eqv"):
     for seed in seeds:
         case = pixels(seed)
-        yield case, solve("eqv", case.problem, Deadline.in_s(60))
+        yield case, solve(engine, case.problem, Deadline.in_s(60))
 
 
 def test_it_says_which_stage_decided_and_only_interval_analysis_is_proof_grade():
     stages = set()
     for case, outcome in decided(range(25)):
         assert outcome.verdict is (Verdict.HOLDS if case.holds else Verdict.VIOLATED), case.name
-        stage = outcome.evidence["stage"]
-        stages.add((outcome.verdict.value, stage))
+        stages.add((outcome.verdict.value, outcome.engine))
         if case.holds:
-            assert outcome.sound is (stage == eqv.INTERVALS)
-    assert stages == {
-        ("HOLDS", eqv.INTERVALS), ("HOLDS", eqv.PROGRAM), ("VIOLATED", eqv.ATTACK),
-    }  # fmt: skip
+            assert outcome.sound is (outcome.engine == INTERVALS)
+    assert stages == {("HOLDS", INTERVALS), ("HOLDS", PROGRAM), ("VIOLATED", ATTACK)}
+
+
+def test_a_stage_alone_decides_what_it_can_and_leaves_the_rest():
+    """The attack no proof, the intervals no counterexample, the program (with its intervals) all of these."""
+    answers = {}
+    for engine in (ATTACK, INTERVALS, PROGRAM):
+        answers[engine] = set()
+        for case, outcome in decided(range(25), engine):
+            answers[engine].add((case.holds, outcome.verdict.value))
+            assert outcome.engine == engine or engine == PROGRAM
+    assert answers[ATTACK] == {(False, "VIOLATED"), (True, "UNKNOWN")}
+    assert answers[INTERVALS] == {(False, "UNKNOWN"), (True, "UNKNOWN"), (True, "HOLDS")}
+    assert answers[PROGRAM] == {(False, "VIOLATED"), (True, "HOLDS")}
+    with pytest.raises(BadQuery, match="there are: attack, intervals, program"):
+        found("eqv:milp")
 
 
 def test_the_integer_program_finds_what_an_attack_that_finds_nothing_leaves(monkeypatch):
@@ -40,6 +56,6 @@ def test_the_integer_program_finds_what_an_attack_that_finds_nothing_leaves(monk
         assert outcome.verdict is (Verdict.HOLDS if case.holds else Verdict.VIOLATED), case.name
         if not case.holds:
             n_violated += 1
-            assert outcome.evidence["stage"] == eqv.PROGRAM
+            assert outcome.engine == PROGRAM
             assert case.problem.breaks(outcome.witness.astype(np.int64))
     assert n_violated > 4
