@@ -43,6 +43,9 @@ _OPTIONS = {
     "MAX_POOL_2D": (5, {}),
     "RESHAPE": (17, {}),
     "SOFTMAX": (9, {}),
+    "SHAPE": (55, {"OutType": (0, "<b", 0)}),
+    "STRIDED_SLICE": (32, {"ShrinkAxisMask": (4, "<i", 0)}),
+    "PACK": (59, {"ValuesCount": (0, "<i", 0), "Axis": (1, "<i", 0)}),
 }
 _POOL = {
     "Padding": (0, "<b", 0),

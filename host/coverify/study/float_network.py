@@ -1,15 +1,13 @@
 """Which float network does a file hold? Dense layers with ReLU between them, read as untrusted data.
 
 Two forms. `.npz`: float arrays `w{i}` (out x in) and `b{i}` (out), ReLU after every layer but the last.
-`.tflite` in float32: FULLY_CONNECTED and CONV_2D (unrolled, see unrolled_convolution.py), ReLU after every
-layer but the last, RESHAPE; a SOFTMAX at the end is left out, because it keeps the order of
-the classes. Its inputs are codes 0..255 that stand for lo + code · (hi − lo) / 255: `taking` folds that range
-into the first layer, so that everything behind it sees the codes. Anything else is a BadFloatNetwork.
+`.tflite` in float32: see float_tflite.py. Its inputs are codes 0..255 that stand for lo + code · (hi − lo) /
+255: `taking` folds that range into the first layer, so that everything behind it sees the codes. Anything else
+is a BadFloatNetwork.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -19,10 +17,8 @@ from numpy.typing import NDArray
 
 from coverify.npy import BadArray, opened_zip, parse_npy, read_member
 from coverify.study.errors import BadFloatNetwork
-from coverify.study.unrolled_convolution import unrolled
+from coverify.study.float_tflite import dense_layers
 from tflm_int8 import Model
-from tflm_int8.flatbuffer import Damaged
-from tflm_int8.model import Operator
 
 F64Array = NDArray[np.float64]
 MAX_BYTES: Final = 64 << 20
@@ -30,7 +26,6 @@ MAX_LAYERS: Final = 64
 MAX_CELLS: Final = 1 << 24
 """Most weights of one layer, unrolled."""
 TOP_CODE: Final = 255
-_NONE, _RELU = 0, 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +78,10 @@ class FloatNetwork:
     @staticmethod
     def read(path: Path) -> FloatNetwork:
         """The network in a file that may be anything.  Raises BadFloatNetwork, TflmError."""
-        layers = _from_npz(path) if path.suffix.lower() == ".npz" else _from_tflite(Model.read(path))
+        if path.suffix.lower() == ".npz":
+            layers = _from_npz(path)
+        else:
+            layers = [FloatLayer(*pair) for pair in dense_layers(Model.read(path), MAX_CELLS)]
         return FloatNetwork(path.name, _checked(path.name, layers))
 
 
@@ -139,68 +137,3 @@ def _checked(name: str, layers: list[FloatLayer]) -> tuple[FloatLayer, ...]:
             raise BadFloatNetwork(name, f"layer {i} holds values beyond ±1e6")
         size = n_out
     return tuple(layers)
-
-
-def _from_tflite(model: Model) -> list[FloatLayer]:
-    """The layers of a float32 .tflite file, in order."""
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise BadFloatNetwork(model.name, "one input and one output are needed")
-    layers: list[FloatLayer] = []
-    current, rectified = model.inputs[0], True
-    for op in model.operators:
-        if not op.inputs or op.inputs[0] != current or len(op.outputs) != 1:
-            raise BadFloatNetwork(model.name, f"op {op.index} {op.name} is not the next of a chain")
-        if op.name in ("FULLY_CONNECTED", "CONV_2D"):
-            if not rectified:
-                raise BadFloatNetwork(model.name, f"there is no ReLU before op {op.index} {op.name}")
-            layer, rectified = _layer(model, op)
-            layers.append(layer)
-        elif op.name == "RELU" and layers and not rectified:
-            rectified = True
-        elif op.name == "SOFTMAX" and op.index == len(model.operators) - 1:
-            if not _keeps_order(model, op):
-                raise BadFloatNetwork(
-                    model.name, f"op {op.index} SOFTMAX: it must be of one row, its beta > 0"
-                )
-        elif op.name != "RESHAPE":
-            raise BadFloatNetwork(model.name, f"op {op.index} {op.name} is not read here")
-        current = op.outputs[0]
-    if current != model.outputs[0] or rectified:
-        raise BadFloatNetwork(model.name, "its output must be that of a layer without ReLU (or a softmax)")
-    return layers
-
-
-def _keeps_order(model: Model, op: Operator) -> bool:
-    """Does a softmax keep the order of its inputs?"""
-    shape = model.tensors[op.inputs[0]].shape
-    beta = op.options.float32(0) if op.options is not None else 0.0
-    return bool(shape) and math.prod(shape) == shape[-1] and beta > 0
-
-
-def _layer(model: Model, op: Operator) -> tuple[FloatLayer, bool]:
-    """A dense layer, or a convolution as one, and whether a ReLU is fused into it."""
-    tensors = [model.tensors[t] if t >= 0 else None for t in (*op.inputs, -1)[:3]]
-    weights, bias = tensors[1], tensors[2]
-    if weights is None or weights.data is None or weights.dtype != "float32" or op.options is None:
-        raise BadFloatNetwork(model.name, f"op {op.index} {op.name} lacks float32 weights or options")
-    matrix = weights.data.astype(np.float64)
-    values = np.zeros(len(matrix))
-    if bias is not None:
-        if bias.data is None or bias.dtype != "float32":
-            raise BadFloatNetwork(model.name, f"op {op.index} {op.name}: its bias is no float32 constant")
-        values = bias.data.astype(np.float64)
-    try:
-        if op.name == "CONV_2D":
-            shapes = model.tensors[op.inputs[0]].shape, model.tensors[op.outputs[0]].shape
-            matrix, values = unrolled(matrix, values, *shapes, op.options, MAX_CELLS)
-            activation = op.options.integer(3, "<b")
-        else:
-            rows = math.prod(model.tensors[op.outputs[0]].shape) // max(len(matrix), 1)
-            if rows != 1 or math.prod(model.tensors[op.inputs[0]].shape) != matrix.shape[-1]:
-                raise ValueError("more than one row is not read")
-            activation = op.options.integer(0, "<b")
-    except (Damaged, ValueError) as err:
-        raise BadFloatNetwork(model.name, f"op {op.index} {op.name}: {err}") from err
-    if matrix.ndim != 2 or values.ndim != 1 or activation not in (_NONE, _RELU):
-        raise BadFloatNetwork(model.name, f"op {op.index} {op.name}: fused activation {activation}")
-    return FloatLayer(matrix, values), activation == _RELU

@@ -86,3 +86,39 @@ def test_a_convolution_whose_declared_output_is_another_is_refused(y_shape, padd
     (tmp_path / "net.tflite").write_bytes(convolution(y_shape, padding))
     with pytest.raises(BadFloatNetwork):
         FloatNetwork.read(tmp_path / "net.tflite")
+
+
+def pooled(size: tuple[int, int], stride: tuple[int, int], activation: int = 0) -> bytes:
+    """4 x 6 pixels, an average pool, a dense layer of ones."""
+    b = Builder()
+    x = b.input((1, 4, 6, 1), dtype="float32")
+    shape = (1, (4 - size[0]) // stride[0] + 1, (6 - size[1]) // stride[1] + 1, 1)
+    y = b.op(
+        "AVERAGE_POOL_2D", [x], b.tensor(shape, "float32"), 5, Padding=1, StrideH=stride[0],
+        StrideW=stride[1], FilterHeight=size[0], FilterWidth=size[1],
+        FusedActivationFunction=activation,
+    )  # fmt: skip
+    n = int(np.prod(shape))
+    w = b.tensor((1, n), "float32", data=np.ones((1, n), np.float32))
+    z = b.tensor((1, 1), "float32")
+    b.op("FULLY_CONNECTED", [b.op("RESHAPE", [y], b.tensor((1, n), "float32"), 17), w], z, 8)
+    return b.finish(z)
+
+
+def test_an_average_becomes_part_of_the_layer_behind_it(tmp_path):
+    (tmp_path / "net.tflite").write_bytes(pooled((2, 2), (2, 2)))
+    assert FloatNetwork.read(tmp_path / "net.tflite").layers[0].weights.tolist() == [[0.25] * 24]
+
+
+@pytest.mark.parametrize(
+    ("size", "stride", "activation", "why"),
+    [
+        ((3, 3), (3, 3), 0, "not exact in binary"),
+        ((2, 2), (1, 1), 0, "overlap"),
+        ((2, 2), (2, 2), 1, "fused activation 1"),
+    ],
+)
+def test_an_average_that_is_not_exact_is_refused(size, stride, activation, why, tmp_path):
+    (tmp_path / "net.tflite").write_bytes(pooled(size, stride, activation))
+    with pytest.raises(BadFloatNetwork, match=why):
+        FloatNetwork.read(tmp_path / "net.tflite")

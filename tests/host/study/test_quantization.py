@@ -121,6 +121,33 @@ def test_a_float_convolution_is_unrolled_as_tflite_runs_it(padding, stride):
     _compare(twin(Model.from_bytes(b.finish(z), "conv")), tflite_runtime)
 
 
+@pytest.mark.parametrize("pool", [(2, 2), (1, 4)])
+@pytest.mark.parametrize("multiplier", [1, 2])
+def test_what_keras_makes_of_depthwise_pooling_and_flatten_is_read_as_tflite_runs_it(multiplier, pool):
+    tflite_runtime = pytest.importorskip("tflite_runtime.interpreter")
+    rng = np.random.default_rng(8)
+    b = Builder()
+    x = b.input((1, 8, 8, 2), scale=0.01)
+    c = 2 * multiplier
+    y = b.depthwise(
+        x, rng.integers(-90, 90, (1, 3, 3, c)), rng.integers(-300, 300, c), 0.02, 0.05, -128,
+        padding=0, activation=1,
+    )  # fmt: skip
+    y = b.pool(y, "AVERAGE", pool, stride=pool)
+    y = b.conv(
+        y, rng.integers(-90, 90, (3, 2, 2, c)), rng.integers(-300, 300, 3), 0.02, 0.05, -128,
+        padding=1, activation=1,
+    )  # fmt: skip
+    n = int(np.prod(b.tensors[y].shape))
+    whole = b.op("SHAPE", [y], b.tensor((4,), "int32"), 55, OutType=2)
+    ends = [b.integers([v]) for v in (0, 1, 1)]
+    first = b.op("STRIDED_SLICE", [whole, *ends], b.tensor((), "int32"), 32, ShrinkAxisMask=1)
+    rows = b.op("PACK", [first, b.integers(n)], b.tensor((2,), "int32"), 59, ValuesCount=2, Axis=0)
+    flat = b.op("RESHAPE", [y, rows], b.like(y, (1, n)), 17)
+    z = b.fully_connected(flat, rng.integers(-90, 90, (4, n)), rng.integers(-9, 9, 4), 0.01, 0.1, 0)
+    _compare(twin(Model.from_bytes(b.finish(z), "keras")), tflite_runtime)
+
+
 def _compare(content: bytes, tflite_runtime) -> None:
     """The layers that are read, against the float interpreter."""
     with tempfile.TemporaryDirectory() as folder:

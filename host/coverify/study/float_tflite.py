@@ -1,0 +1,138 @@
+"""Which dense layers is a float32 .tflite file? A chain of operators; anything else is a BadFloatNetwork.
+
+FULLY_CONNECTED, CONV_2D and DEPTHWISE_CONV_2D (unrolled, see unrolled_window.py), ReLU after every one but
+the last; AVERAGE_POOL_2D between them, made part of the next layer where that is exact; RESHAPE, whose shape
+may be computed by SHAPE, STRIDED_SLICE and PACK, as converters write it. A SOFTMAX at the end is left out,
+because it keeps the order of the classes.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coverify.study.errors import BadFloatNetwork
+from coverify.study.unrolled_window import Window, averages, unrolled
+from tflm_int8 import Model
+from tflm_int8.flatbuffer import Damaged
+from tflm_int8.model import Operator, Tensor
+
+F64Array = NDArray[np.float64]
+Pair = tuple[F64Array, F64Array]
+"""Weights [n_out, n_in] and bias [n_out]."""
+_NONE, _RELU = 0, 1
+_LAYERS = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D")
+_OF_SHAPES = ("SHAPE", "STRIDED_SLICE", "PACK")
+
+
+def dense_layers(model: Model, max_cells: int) -> list[Pair]:
+    """The layers in order, none of more than max_cells weights.  Raises BadFloatNetwork."""
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise BadFloatNetwork(model.name, "one input and one output are needed")
+    return _Chain(model, max_cells).layers()
+
+
+class _Chain:
+    """One file being read. `current`: the tensor that the next operator must read; `averaged`: what the next
+    layer's inputs are, of `current`'s values, where pooling lies between; `rectified`: are these a ReLU's?
+    """
+
+    def __init__(self, model: Model, max_cells: int) -> None:
+        self._model, self._max_cells = model, max_cells
+        self._found: list[Pair] = []
+        self._current, self._rectified = model.inputs[0], True
+        self._averaged: F64Array | None = None
+
+    def layers(self) -> list[Pair]:
+        for op in self._model.operators:
+            if not self._of_a_shape(op):
+                self._follow(op)
+        if self._current != self._model.outputs[0] or self._rectified or self._averaged is not None:
+            raise self._bad("its output must be that of a layer without ReLU (or a softmax)")
+        return self._found
+
+    def _of_a_shape(self, op: Operator) -> bool:
+        """Does it only work out a shape? Nothing else of a chain reads int32."""
+        outputs = [self._model.tensors[t] for t in op.outputs]
+        return op.name in _OF_SHAPES and all(tensor.dtype == "int32" for tensor in outputs)
+
+    def _follow(self, op: Operator) -> None:
+        if not op.inputs or op.inputs[0] != self._current or len(op.outputs) != 1:
+            raise self._bad(f"op {op.index} {op.name} is not the next of a chain")
+        if op.name in _LAYERS or op.name == "AVERAGE_POOL_2D":
+            if not self._rectified:
+                raise self._bad(f"there is no ReLU before op {op.index} {op.name}")
+            try:
+                self._pool(op) if op.name == "AVERAGE_POOL_2D" else self._layer(op)
+            except (Damaged, ValueError) as err:
+                raise self._bad(f"op {op.index} {op.name}: {err}") from err
+        elif op.name == "RELU" and self._found and not self._rectified:
+            self._rectified = True
+        elif op.name == "SOFTMAX" and op.index == len(self._model.operators) - 1:
+            if not self._keeps_order(op):
+                raise self._bad(f"op {op.index} SOFTMAX: it must be of one row, its beta > 0")
+        elif op.name != "RESHAPE":
+            raise self._bad(f"op {op.index} {op.name} is not read here")
+        self._current = op.outputs[0]
+
+    def _bad(self, why: str) -> BadFloatNetwork:
+        return BadFloatNetwork(self._model.name, why)
+
+    def _shapes(self, op: Operator) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Of what an operator reads and writes."""
+        tensors = self._model.tensors
+        return tensors[op.inputs[0]].shape, tensors[op.outputs[0]].shape
+
+    def _keeps_order(self, op: Operator) -> bool:
+        """Does a softmax keep the order of its inputs?"""
+        shape, _ = self._shapes(op)
+        beta = op.options.float32(0) if op.options is not None else 0.0
+        return bool(shape) and math.prod(shape) == shape[-1] and beta > 0
+
+    def _pool(self, op: Operator) -> None:
+        """Raises ValueError, Damaged."""
+        if op.options is None or self._averaged is not None:
+            raise ValueError("its options are missing, or it follows another one")
+        window = Window.of_pool(op.options)
+        if window.activation != _NONE:
+            raise ValueError(f"fused activation {window.activation}")
+        self._averaged = averages(window, *self._shapes(op), self._max_cells)
+
+    def _layer(self, op: Operator) -> None:
+        """A dense layer, or a convolution as one.  Raises ValueError, Damaged."""
+        tensors = [self._model.tensors[t] if t >= 0 else None for t in (*op.inputs, -1)[:3]]
+        weights, bias = tensors[1], tensors[2]
+        if weights is None or weights.data is None or weights.dtype != "float32" or op.options is None:
+            raise ValueError("it lacks float32 weights or options")
+        matrix = weights.data.astype(np.float64)
+        x_shape, y_shape = self._shapes(op)
+        if op.name == "FULLY_CONNECTED":
+            rows = math.prod(y_shape) // max(len(matrix), 1)
+            if matrix.ndim != 2 or rows != 1 or math.prod(x_shape) != matrix.shape[-1]:
+                raise ValueError("more than one row is not read")
+            activation, channels = op.options.integer(0, "<b"), len(matrix)
+        else:
+            depthwise = op.name == "DEPTHWISE_CONV_2D"
+            window = Window.of_depthwise(op.options) if depthwise else Window.of_convolution(op.options)
+            if matrix.ndim == 4 and depthwise:
+                matrix = matrix.transpose(3, 1, 2, 0)
+            activation, channels = window.activation, len(matrix)
+            matrix = unrolled(matrix, window, x_shape, y_shape, self._max_cells)
+        if activation not in (_NONE, _RELU):
+            raise ValueError(f"fused activation {activation}")
+        values = np.tile(_bias(bias, channels), len(matrix) // channels)
+        if self._averaged is not None:
+            matrix = matrix @ self._averaged  # one product for each weight: exact
+        self._averaged, self._rectified = None, activation == _RELU
+        self._found.append((matrix, values))
+
+
+def _bias(tensor: Tensor | None, channels: int) -> F64Array:
+    """float64 [channels].  Raises ValueError."""
+    if tensor is None:
+        return np.zeros(channels)
+    if tensor.data is None or tensor.dtype != "float32" or tensor.data.shape != (channels,):
+        raise ValueError("its bias is no float32 constant of one number for each channel")
+    return tensor.data.astype(np.float64)
