@@ -84,7 +84,8 @@ def bits(found: Mapping[str, Mapping[str, Any]]) -> str:
                 if row.scheme == scheme
             }
             lost = [
-                f"input {c.index}: robust at {c.robust_bits}, broken at {c.broken_bits}"
+                f"input {c.index}: robust at {c.robust_bits}, "
+                f"{'broken' if c.witness else 'wrong'} at {c.broken_bits}"
                 + (f" ({c.on_device} on the device)" if c.on_device else "")
                 for c in study.changes
                 if c.scheme == scheme and c.lost

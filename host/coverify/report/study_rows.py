@@ -55,7 +55,10 @@ class WidthRow(Row):
 
 
 class ChangeRow(Row):
-    """Input `index` is robust in one network and broken, by a witness, in its neighbour of another width."""
+    """Input `index` is robust in one network and not in its neighbour of another width.
+
+    There a witness breaks it, or, where there is no witness, the input is misclassified as it is.
+    """
 
     index: Count
     scheme: Text
@@ -63,10 +66,10 @@ class ChangeRow(Row):
     broken_bits: Count
     label: Count
     predicted: Count
-    """The class that the witness gets where it works."""
-    witness: Text
+    """The class that the witness (or the input) gets where it works."""
+    witness: Text | None = None
     on_device: Verdict | None = None
-    """CONFIRMED: on the device the witness breaks the one network and not the other."""
+    """CONFIRMED: on the device the witness (or the input) breaks the one network and not the other."""
 
     @property
     def lost(self) -> bool:
@@ -82,6 +85,8 @@ class CarriedRow(Row):
     to_bits: Count
     tried: Count
     breaking: Count
+    failing: Annotated[tuple[Count, ...], Field(max_length=MAX_ROWS)] = ()
+    """The inputs whose counterexample stops working there."""
     on_device: Count | None = None
     """How many of `tried` got the same class on the device as in the reference, at both widths."""
 

@@ -57,14 +57,15 @@ def _changes(study: Study, console: Console) -> None:
         return
     lost = sum(row.lost for row in rows)
     table = aligned(
-        f"Neighbouring widths: {plural(lost, 'time')} robust and broken with more bits, "
-        f"{plural(len(rows) - lost, 'time')} with fewer",
-        "network", "input", "robust at", "broken at", "class", "on the device",
+        f"Neighbouring widths: {plural(lost, 'time')} robust, and not with more bits, "
+        f"{plural(len(rows) - lost, 'time')} not with fewer",
+        "network", "input", "robust at", "not at", "class", "by", "on the device",
     )  # fmt: skip
     for row in rows[:MAX_LINES]:
         became = f"{row.label} → {row.predicted}"
         bits = (row.index, row.robust_bits, row.broken_bits)
-        table.add_row(plain(row.scheme), *map(str, bits), became, row.on_device or "–")
+        by = "itself" if row.witness is None else "witness"
+        table.add_row(plain(row.scheme), *map(str, bits), became, by, row.on_device or "–")
     show_aligned(table, console)
     if len(rows) > MAX_LINES:
         console.print(Text(f"… and {len(rows) - MAX_LINES} more", style="dim"))

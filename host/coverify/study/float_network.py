@@ -2,8 +2,8 @@
 
 Two forms. `.npz`: float arrays `w{i}` (out x in) and `b{i}` (out), ReLU after every layer but the last.
 `.tflite` in float32: see float_tflite.py. Its inputs are codes 0..255 that stand for lo + code · (hi − lo) /
-255: `taking` folds that range into the first layer, so that everything behind it sees the codes. Anything else
-is a BadFloatNetwork.
+255: `taking` folds that range into the first layer, so that everything behind it sees the codes. Anything
+else is a BadFloatNetwork.
 """
 
 from __future__ import annotations

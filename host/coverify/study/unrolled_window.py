@@ -20,7 +20,7 @@ _SAME, _VALID = 0, 1
 
 @dataclass(frozen=True)
 class Window:
-    """How a window moves: strides by rows, columns; padding, activation: TFLite's numbers; size: of a pool."""
+    """How a window moves: strides: rows, columns; padding, activation: as in TFLite; size: of a pool."""
 
     padding: int
     strides: tuple[int, int]

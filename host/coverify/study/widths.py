@@ -1,7 +1,8 @@
 """What changes from one width of a network to the next? Verdicts by input and width, compared.
 
-More bits need not mean more robust: `changes` lists every input that is robust at one width and broken at a
-neighbouring one, `carried` how many counterexamples of a width still work at another.
+More bits need not mean more robust: `changes` lists every input that is robust at one width and broken (or
+misclassified as it is) at a neighbouring one, `carried` how many counterexamples of a width still work at
+another.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class Standing(Enum):
 
 @dataclass(frozen=True)
 class Change:
-    """Input `index` is robust at one width and broken at a neighbouring one (numbers of widths)."""
+    """Input `index` is robust at one width, broken or wrong at a neighbouring one (numbers of widths)."""
 
     index: int
     robust: int
@@ -56,18 +57,16 @@ class Carried:
 
 
 def changes(standings: Sequence[Mapping[int, Standing]]) -> list[Change]:
-    """Every robust input that a neighbouring width breaks; standings: one mapping per width, fewest bits
-    first.
+    """Every robust input that is not at a neighbouring width; standings: one mapping per width, fewest bits
+    first. What is open is no change.
     """
     found = []
     for first in range(len(standings) - 1):
         pair = first, first + 1
         for index in sorted(standings[first].keys() & standings[first + 1].keys()):
             for robust, broken in (pair, pair[::-1]):
-                if (standings[robust][index], standings[broken][index]) == (
-                    Standing.ROBUST,
-                    Standing.BROKEN,
-                ):
+                lost = standings[broken][index] in (Standing.BROKEN, Standing.WRONG)
+                if standings[robust][index] is Standing.ROBUST and lost:
                     found.append(Change(index, robust, broken))
     return found
 

@@ -100,10 +100,14 @@ def test_the_changes_between_neighbouring_widths_are_those_of_brute_force(done, 
     for scheme in ("fixed", "affine"):
         for a, b in ((3, 4), (4, 5), (4, 3), (5, 4)):
             for i in range(N):
-                if (truth[scheme, a][i], truth[scheme, b][i]) == ("robust", "broken"):
+                if truth[scheme, a][i] == "robust" != truth[scheme, b][i]:
                     want.add((scheme, i, a, b))
     rows = done.result["study"]["changes"]
     assert want == {(r["scheme"], r["index"], r["robust_bits"], r["broken_bits"]) for r in rows}
+    for r in rows:
+        wrong = truth[r["scheme"], r["broken_bits"]][r["index"]] == "wrong"
+        assert (r.get("witness") is None) is wrong
+    assert {r.get("witness") is None for r in rows} == {True, False}, "choose another network"
     assert any(robust < broken for _, _, robust, broken in want), (
         "no case that is not monotone: choose another"
     )
@@ -125,12 +129,15 @@ def test_counterexamples_are_carried_to_other_widths_as_the_networks_say(done, f
             i for i in range(N)
             if truth[scheme, first][i] == "broken" and truth[scheme, second][i] != "wrong"
         ]  # fmt: skip
-        breaking = 0
+        breaking, failing = 0, []
         for i in tried:
             kept = Witness.read(folder / "run" / f"{scheme}-b{first}" / f"witness-{i}-eps{EPS}.zip")
             x = kept.x.reshape(1, -1).astype(int) + (128 if scheme == "affine" else 0)
             breaking += classes(folder, scheme, second, x)[0] != data["y"][i]
+            if classes(folder, scheme, second, x)[0] == data["y"][i]:
+                failing.append(i)
         assert (row["tried"], row["breaking"]) == (len(tried), breaking)
+        assert row.get("failing", []) == failing
 
 
 def test_the_plot_and_the_report_are_written(done, folder):

@@ -164,7 +164,8 @@ def _changes(data: Data, group: Sequence[Answered]) -> list[ChangeRow]:
     rows = []
     for change in changes([answer.standings for answer in group]):
         robust, broken = group[change.robust], group[change.broken]
-        predicted = broken.width.classes(broken.witnesses[change.index][None])[0]
+        x = broken.witnesses.get(change.index, data.pixels[change.index])
+        predicted = broken.width.classes(x[None])[0]
         rows.append(
             ChangeRow(
                 index=change.index,
@@ -173,7 +174,7 @@ def _changes(data: Data, group: Sequence[Answered]) -> list[ChangeRow]:
                 broken_bits=broken.width.bits,
                 label=int(data.labels[change.index]),
                 predicted=int(predicted),
-                witness=broken.files[change.index],
+                witness=broken.files.get(change.index),
             )
         )
     return rows
@@ -194,6 +195,7 @@ def _carried_row(group: Sequence[Answered], found: Carried) -> CarriedRow:
         to_bits=second.bits,
         tried=found.tried,
         breaking=found.breaking,
+        failing=found.failing,
     )
 
 
@@ -205,12 +207,13 @@ def _on_device(
     if asked.options.device is None or not deployed:
         return study, False
     trials = []
+    wrong = {(row.scheme, row.broken_bits, row.index) for row in study.changes if row.witness is None}
     for group in by_scheme(deployed).values():
-        keys = [(a.width.scheme, a.width.bits, i) for a in group for i in sorted(a.witnesses)]
-        if not keys:
-            continue
-        xs = np.array([a.witnesses[i] for a in group for i in sorted(a.witnesses)]).reshape(len(keys), -1)
-        trials += [Trial(answer.width, keys, xs) for answer in group]
+        points = {(a.width.scheme, a.width.bits, i): x for a in group for i, x in sorted(a.witnesses.items())}
+        points |= {key: data.pixels[key[2]] for key in sorted(wrong) if key[0] == group[0].width.scheme}
+        if points:
+            xs = np.stack(list(points.values()))
+            trials += [Trial(answer.width, list(points), xs) for answer in group]
     said = agreed(asked.options.device, trials, output)
     note_own(deployed, said, asked.options.folder(output))
 
@@ -235,8 +238,8 @@ def _on_device(
         return row.model_copy(update={"on_device": n})
 
     found = {"changes": tuple(map(change, study.changes)), "carried": tuple(map(carry, study.carried))}
-    wrong = any(not all(by_key.values()) for by_key in said.values())
-    return study.model_copy(update=found), wrong
+    contradicted = any(not all(by_key.values()) for by_key in said.values())
+    return study.model_copy(update=found), contradicted
 
 
 def note_own(
@@ -254,7 +257,7 @@ def _message(study: Study, n_open: int, contradicted: bool) -> str:
     if contradicted:
         return "the device computes other outputs than the reference on some witness"
     lost = sum(row.lost for row in study.changes)
-    said = f"{plural(len(study.widths), 'network')}; {plural(lost, 'time')} robust and broken with more bits"
+    said = f"{plural(len(study.widths), 'network')}; {plural(lost, 'time')} robust, and not with more bits"
     return said + (f"; {plural(n_open, 'open query', 'open queries')}" if n_open else "")
 
 
