@@ -41,7 +41,7 @@ BUILD = ROOT / "build"
 Record = dict[str, Any]
 NETWORKS = {
     "transfer-digits": "digits 64-16-10", "transfer-mnist": "MNIST 784-32-10",
-    "transfer-mnist-64-32": "MNIST 784-64-32-10", "digits": "digits 64-16-10", "mnist": "MNIST 784-32-10",
+    "transfer-mnist-64-32": "MNIST 784-64-32-10", "transfer-cancer": "breast cancer 30-10-2", "digits": "digits 64-16-10", "mnist": "MNIST 784-32-10",
     "qvip-100": "QVIP 784-100-10", "qvip-64": "QVIP 784-64-32-10", "diabetes": "diabetes 10-8-2",
 }  # fmt: skip
 LAYERS = {
@@ -140,6 +140,14 @@ FIGURES: dict[str, Figure] = {
         (*STUDY, "--only", "transfer-digits", "--inputs", "50"),
         _studies("transfer-digits"),
         lambda found: {"transfer": studies.transfer(found["transfer-digits"])},
+    ),
+    "transfer-cancer": Figure(
+        (*STUDY, "--only", "transfer-cancer", "--inputs", "60"),
+        _studies("transfer-cancer"),
+        lambda found: {
+            "transfer-cancer": studies.transfer(found["transfer-cancer"]),
+            "transfer-examples": studies.examples(found["transfer-cancer"]),
+        },
     ),
     "transfer-mnist": Figure(
         (*STUDY, "--only", "transfer-mnist,transfer-mnist-64-32", "--inputs", "10"),

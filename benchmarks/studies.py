@@ -2,7 +2,7 @@
 """How many bits does it take, and what is a float verdict worth?  The studies of docs/studies.md, each figure
 from one command.
 
-Networks: an MLP of the digits that scikit-learn ships (64-16-10), MLPs of MNIST (784-32-10, 784-64-32-10;
+Networks: an MLP of the digits that scikit-learn ships (64-16-10), of its breast cancer data (30-10-2), MLPs of MNIST (784-32-10, 784-64-32-10;
 trained on 9,000 test images in ../shared/data/mnist, judged on the other 1,000: the training set is not at
 hand), and the published fixed-point networks in ../shared/data/qnn as they are. Trained by scikit-learn,
 seeded; input codes are pixels 0..255. Results and reports go to build/studies/NAME; a study that was ended
@@ -28,7 +28,7 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from sklearn.datasets import load_diabetes, load_digits
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
@@ -75,14 +75,24 @@ def published(*names: str) -> Callable[[Path], Case]:
 
 def diabetes(folder: Path) -> Case:
     """10-8-2 on the diabetes data of scikit-learn: is the disease's progress above the median? Feature 1 is
-    the patient's sex. Features are mapped from their least to their greatest value onto codes 0..255.
+    the patient's sex.
     """
     data = load_diabetes()
-    low, high = data.data.min(axis=0), data.data.max(axis=0)
-    x = np.rint((data.data - low) / (high - low) * 255).astype(np.uint8)
-    y = (data.target > np.median(data.target)).astype(np.int64)
+    return tabular(folder, data.data, data.target > np.median(data.target), 300, 8, 0)
+
+
+def cancer(folder: Path) -> Case:
+    """30-10-2 on the breast cancer data of scikit-learn: is the tumour benign?"""
+    data = load_breast_cancer()
+    return tabular(folder, data.data, data.target, 300, 10, 6)
+
+
+def tabular(folder: Path, x: np.ndarray, y: np.ndarray, n: int, hidden: int, eps: int) -> Case:
+    """Trained on n rows; features are mapped from their least to their greatest value onto codes 0..255."""
+    low, high = x.min(axis=0), x.max(axis=0)
+    codes = np.rint((x - low) / (high - low) * 255).astype(np.uint8)
     order = np.random.default_rng(0).permutation(len(x))
-    return trained(folder, x[order], y[order], 300, (8,), 0)
+    return trained(folder, codes[order], y[order].astype(np.int64), n, (hidden,), eps)
 
 
 CASES = {
@@ -91,6 +101,7 @@ CASES = {
     "diabetes": diabetes,
     "qvip-100": published(*(f"qvip_mnist_784-100-10_q{bits}" for bits in (4, 8, 10))),
     "qvip-64": published(*(f"qvip_mnist_784-64-32-10_q{bits}" for bits in (4, 6, 8))),
+    "transfer-cancer": cancer,
     "transfer-digits": wider(digits, 16),
     "transfer-mnist": wider(mnist, 4),
     "transfer-mnist-64-32": mnist_deeper,

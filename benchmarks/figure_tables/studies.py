@@ -1,4 +1,4 @@
-"""Tables of what `coverify study` found. A record: a result's `study`, without examples."""
+"""Tables of what `coverify study` found. A record: a result's `study`, of its examples the last of each kind."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from coverify.report import Study, WidthRow, read_result
+from coverify.report import ExampleRow, Study, WidthRow, read_result
 from coverify.report.study_text import gap_text
 from figure_tables.pages import ends, markdown
 
+OF_FLOAT = ("false vulnerable", "float counterexample fails")
+"""Kinds of examples that a counterexample of the float network shows."""
 BITS_COLUMNS = (4, 5, 6, 7, 8, 9, 10)
 
 
@@ -18,7 +20,8 @@ def record(folder: Path) -> dict[str, Any] | None:
     for path in sorted(folder.glob("study-*.json")):
         study = read_result(path).study
         if study is not None:
-            kept = study.model_copy(update={"examples": (), "carried": ()})
+            last = {(row.kind, row.scheme): row for row in study.examples}
+            kept = study.model_copy(update={"examples": tuple(last.values()), "carried": ()})
             return kept.model_dump(mode="json", exclude_defaults=True)
     return None
 
@@ -42,6 +45,22 @@ def transfer(found: Mapping[str, Any]) -> str:
             f"{row.to_float_breaking} of {row.to_float}", same,
         ])  # fmt: skip
     return _real(study) + markdown(head, rows)
+
+
+def examples(found: Mapping[str, Any]) -> str:
+    """One case of every kind and scheme: that of the most bits."""
+    rows = [
+        [row.kind, f"{row.scheme} {row.bits}", row.index, f"{row.label} → {row.predicted}",
+         _by(row), row.on_device or "–"]
+        for row in sorted(study_of(found).examples, key=lambda row: (row.kind, row.scheme))
+    ]  # fmt: skip
+    return markdown(("what", "network", "input", "class", "by", "on the device"), rows)
+
+
+def _by(row: ExampleRow) -> str:
+    if row.witness is None:
+        return "the input itself"
+    return f"the {'float' if row.kind in OF_FLOAT else 'quantized'} network's counterexample"
 
 
 def _real(study: Study) -> str:
