@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Every table and figure of docs/studies.md, docs/repair.md and the cardinality section, from one command.
+"""Every table and figure of docs/studies.md, docs/repair.md, cardinality and eqv, from one command.
 
     python benchmarks/figures.py              # run what is missing, compare with the pages
     python benchmarks/figures.py --write      # … and write pages and docs/figures
     python benchmarks/figures.py --only bits --inputs 3 --timeout 2      # a quick look, other numbers
 
-Runs studies.py, repair.py and verbine.py with the numbers of inputs and limits below (about three hours of
-processor time in all); each goes on where it was ended, and what is finished is not run again. Records (one
-JSON for each figure) go to build/figures, and with --write to docs/figures, from which
+Runs studies.py, repair.py, verbine.py and eqv.py with the numbers of inputs and limits below (about three
+hours of processor time in all); each goes on where it was ended, and what is finished is not run again.
+Records (one JSON for each figure) go to build/figures, and with --write to docs/figures, from which
 tests/benchmarks/test_figures.py makes the tables again. Without --write every cell that differs from the
 page's is printed: verdicts that a time limit decides, and times, differ between machines. `--no-run` only
 collects. Exits with 1 where cells differ.
@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path += [str(ROOT / part) for part in ("firmware_models", "host", "benchmarks", "tests")]
 
 from figure_tables import low_bits as cardinality
-from figure_tables import repairs, studies
+from figure_tables import repairs, stages, studies
 from figure_tables.pages import PAGES, blocks, replaced
 from side_by_side.queries import DATA
 from side_by_side.runs import Store
@@ -41,7 +41,7 @@ BUILD = ROOT / "build"
 Record = dict[str, Any]
 NETWORKS = {
     "transfer-digits": "digits 64-16-10", "transfer-mnist": "MNIST 784-32-10",
-    "transfer-mnist-64-32": "MNIST 784-64-32-10", "transfer-cancer": "breast cancer 30-10-2", "digits": "digits 64-16-10", "mnist": "MNIST 784-32-10",
+    "transfer-mnist-64-32": "MNIST 784-64-32-10", "digits": "digits 64-16-10", "mnist": "MNIST 784-32-10",
     "qvip-100": "QVIP 784-100-10", "qvip-64": "QVIP 784-64-32-10", "diabetes": "diabetes 10-8-2",
 }  # fmt: skip
 LAYERS = {
@@ -101,7 +101,12 @@ def _repairs(build: Path) -> Record | None:
 
 def _repair_tables(found: Record) -> dict[str, str]:
     tables = {"repair-pairs": repairs.pairs(found, PAIRS)}
-    for name, key in (("repair-kws", "kws-3bit/op11"), ("repair-conv", "mnist_conv-3bit/op1")):
+    for name, key in (
+        ("repair-kws", "kws-3bit/op11"),
+        ("repair-mnist", "mnist_mlp-3bit/op2"),
+        ("repair-digits-conv", "digits_cnn-3bit/op3"),
+        ("repair-conv", "mnist_conv-3bit/op1"),
+    ):
         both = [found[f"{key}-{method}"] for method in ("lattice", "paper") if f"{key}-{method}" in found]
         if len(both) == 2 and all("grid" in one for one in both):
             for measure in ("accuracy", "fidelity"):
@@ -132,6 +137,13 @@ def _cardinality(build: Path) -> Record | None:
         arrays = dict(np.load(build / "low-bits" / f"mnist_{name.split()[0]}bit.npz"))
         accuracy[name] = float((outputs(arrays, x[held]).argmax(axis=1) == y[held]).mean())
     return cardinality.record(by_network, accuracy)
+
+
+def _stages(build: Path) -> Record | None:
+    path = build / "eqv-bench.jsonl"
+    runs = list(Store(path, resume=True).runs.values()) if path.is_file() else []
+    limit_s = max((run.limit_s for run in runs), default=0.0)
+    return stages.record([run for run in runs if run.limit_s == limit_s]) if runs else None
 
 
 STUDY = ("studies.py", "--timeout", "10")
@@ -169,6 +181,11 @@ FIGURES: dict[str, Figure] = {
         ("verbine.py", "--images", "20", "--limit", "10", "--resume"),
         _cardinality,
         lambda found: {"cardinality": cardinality.table(found)},
+    ),
+    "eqv": Figure(
+        ("eqv.py", "--images", "10", "--limit", "10", "--resume"),
+        _stages,
+        lambda found: {"eqv": stages.table(found)},
     ),
 }
 PLOT = "cardinality.svg"

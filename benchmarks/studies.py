@@ -2,12 +2,12 @@
 """How many bits does it take, and what is a float verdict worth?  The studies of docs/studies.md, each figure
 from one command.
 
-Networks: an MLP of the digits that scikit-learn ships (64-16-10), of its breast cancer data (30-10-2), MLPs of MNIST (784-32-10, 784-64-32-10;
-trained on 9,000 test images in ../shared/data/mnist, judged on the other 1,000: the training set is not at
-hand), and the published fixed-point networks in ../shared/data/qnn as they are. Trained by scikit-learn,
-seeded; input codes are pixels 0..255. Results and reports go to build/studies/NAME; a study that was ended
-goes on. What is absent is skipped, with a word. Options: `--only digits,mnist,qvip-100`, `--timeout 20`,
-`--inputs 20`.
+Networks: MLPs of scikit-learn's digits (64-16-10) and breast cancer data (30-10-2), of MNIST (784-32-10,
+784-64-32-10; trained on 9,000 test images in ../shared/data/mnist, judged on the other 1,000: the training
+set is not at hand), and the published fixed-point networks in ../shared/data/qnn as they are. Trained by
+scikit-learn, seeded; input codes are pixels 0..255. Results and reports go to build/studies/NAME; a study
+that was ended goes on. What is absent is skipped, with a word. Options: `--only digits,mnist,qvip-100`,
+`--timeout 20`, `--inputs 20`.
 """
 # ruff: noqa: E402  (the number of threads must be set before the imports)
 

@@ -1,4 +1,4 @@
-"""Tables of what `coverify study` found. A record: a result's `study`, of its examples the last of each kind."""
+"""Tables of what `coverify study` found. A record: a result's `study`, the last of each kind of examples."""
 
 from __future__ import annotations
 

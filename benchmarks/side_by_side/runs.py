@@ -35,7 +35,8 @@ class Run:
 
     sha256: of the network's file; limit_s: wall time allowed; sound: the verdict is proof-grade; cpu_s:
     processor time of the engine's processes; wall_s: time as it says itself; checked_s: processor time to
-    write and check the certificate, None where there is none.
+    write and check the certificate, None where there is none; by: the engine (of auto) or stage that
+    answered.
     """
 
     network: str
@@ -50,6 +51,7 @@ class Run:
     wall_s: float
     checked_s: float | None
     note: str
+    by: str = ""
 
     @property
     def key(self) -> Key:
@@ -99,6 +101,7 @@ def ask(worker: Worker, one: Asked, engine: str, limit_s: float) -> Run:
     return Run(
         one.subject.name, network.ref.sha256, one.index, one.query.eps, engine, limit_s, outcome.verdict.name,
         outcome.sound, round(cpu_s, 4), round(outcome.time_s, 4), checked_s, outcome.note[:200],
+        outcome.engine,
     )  # fmt: skip
 
 

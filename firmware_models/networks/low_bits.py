@@ -4,10 +4,12 @@ The scheme of VerBiNe (Kiss, Kovásznai): Q(x, bw) = round(2**(bw−1) x) / 2**(
 two's complement, for weights and activations alike (weights of 1 bit are ±1: binarized), with straight-
 through gradients. Everything is trained as the integers that it will be, w = Q·2**(bw−1), layer by layer
 a -> clip((w·a + b + half) >> shift, lo, hi), so that the file written is what was trained. Inputs are
-gray levels 0..255 of MNIST's images at half their width and height. Needs numpy only; a seed fixes the
-network on one machine.
+gray levels 0..255 of MNIST's images at half their width and height, or a file's own. Needs numpy only; a seed
+fixes the network on one machine.
 
     python firmware_models/networks/low_bits.py --bits 1,2,3,4 --out build/low-bits
+    python firmware_models/networks/low_bits.py --data mine.npz --hidden 16,8 --bits 2 --out build/low-bits
+    coverify verify build/low-bits/mine_2bit.npz --inputs mine.npz --index 0 --eps 3 --engine cardinality
 """
 
 from __future__ import annotations
@@ -179,31 +181,71 @@ def mnist(folder: Path = MNIST) -> tuple[I64Array, I64Array]:
     return x, np.frombuffer(labels, np.uint8, offset=8).astype(np.int64)
 
 
-def make(bits: int, folder: Path, x: I64Array, y: I64Array) -> tuple[Path, float]:
-    """Train on all but the first HELD_OUT images; the file written, and the accuracy on those."""
-    layers = train(x[HELD_OUT:], y[HELD_OUT:], bits)
+def own(path: Path) -> tuple[I64Array, I64Array]:
+    """x: codes 0..255, int64 [N, n], and y: classes from 0, int64 [N], of a file.  OSError, ValueError."""
+    with np.load(path, allow_pickle=False) as file:
+        if not {"x", "y"} <= set(file.files):
+            raise ValueError(f"{path}: it must hold x and y")
+        x, y = file["x"], file["y"]
+    if x.dtype.kind not in "iu" or y.dtype.kind not in "iu" or y.ndim != 1 or not 2 <= len(y) == len(x):
+        raise ValueError(f"{path}: x and y must be integers, one y for each of at least two x")
+    if x.size == 0 or x.min() < 0 or x.max() > 255 or y.min() < 0 or y.max() > 999:
+        raise ValueError(f"{path}: x must be codes 0..255, y classes 0..999")
+    return x.reshape(len(x), -1).astype(np.int64), y.astype(np.int64)
+
+
+def make(
+    bits: int,
+    folder: Path,
+    x: I64Array,
+    y: I64Array,
+    name: str = "mnist",
+    held_out: int = HELD_OUT,
+    hidden: tuple[int, ...] = HIDDEN,
+    seed: int = 0,
+    epochs: int = EPOCHS,
+) -> tuple[Path, float]:
+    """Train on all but the first held_out inputs; the file written, and the accuracy on those."""
+    layers = train(x[held_out:], y[held_out:], bits, hidden, seed, epochs)
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"mnist_{bits}bit.npz"
+    path = folder / f"{name}_{bits}bit.npz"
     np.savez_compressed(path, **exported(layers))
-    return path, float((classes(layers, x[:HELD_OUT]) == y[:HELD_OUT]).mean())
+    return path, float((classes(layers, x[:held_out]) == y[:held_out]).mean())
 
 
 def main() -> int:
-    """Make the networks asked for; 1 where MNIST's files are not there."""
-    parser = argparse.ArgumentParser(description="Train networks of few bits on MNIST.")
-    parser.add_argument("--bits", default="1,2,3,4", help="which, separated by commas (1,2,3,4)")
+    """Make the networks asked for; 1 where the data are not there, or are none."""
+    parser = argparse.ArgumentParser(description="Train networks of 1 to 8 bits on MNIST or a file's data.")
+    parser.add_argument("--bits", type=numbers, default=(1, 2, 3, 4), help="with commas (1,2,3,4)")
+    parser.add_argument(
+        "--data", type=Path, metavar="NPZ", help="x (codes 0..255), y; the first fifth is held out"
+    )
+    parser.add_argument("--hidden", type=numbers, default=HIDDEN, help="neurons of the hidden layers (32,16)")
+    parser.add_argument("--epochs", type=int, default=EPOCHS, help=f"({EPOCHS})")
+    parser.add_argument("--seed", type=int, default=0, help="(0)")
     parser.add_argument("--out", type=Path, default=Path("build/low-bits"), help="folder (build/low-bits)")
     parser.add_argument("--mnist", type=Path, default=MNIST, help=f"the two IDX files' folder ({MNIST})")
     options = parser.parse_args()
+    if not all(1 <= bits <= 8 for bits in options.bits):
+        parser.error("--bits: 1 to 8")
     try:
-        x, y = mnist(options.mnist)
-    except OSError as error:
+        x, y = mnist(options.mnist) if options.data is None else own(options.data)
+    except (OSError, ValueError) as error:
         sys.stderr.write(f"low_bits.py: {error}\n")
         return 1
-    for bits in map(int, options.bits.split(",")):
-        path, accuracy = make(bits, options.out, x, y)
-        print(f"{path}: {path.stat().st_size} bytes, {accuracy:.2%} of {HELD_OUT} images", flush=True)
+    name, n = ("mnist", HELD_OUT) if options.data is None else (options.data.stem, max(1, len(x) // 5))
+    for bits in options.bits:
+        path, accuracy = make(bits, options.out, x, y, name, n, options.hidden, options.seed, options.epochs)
+        print(f"{path}: {path.stat().st_size} bytes, {accuracy:.2%} of {n} inputs held out", flush=True)
     return 0
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """Whole numbers above 0, separated by commas.  Raises ValueError."""
+    found = tuple(int(part) for part in text.split(","))
+    if min(found) < 1:
+        raise ValueError(text)
+    return found
 
 
 if __name__ == "__main__":

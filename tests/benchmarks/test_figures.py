@@ -14,7 +14,7 @@ from oracle import ROOT
 sys.path.append(str(ROOT / "benchmarks"))
 
 import figures
-from figure_tables import low_bits, pages, repairs, studies
+from figure_tables import low_bits, pages, repairs, stages, studies
 from side_by_side.runs import Run
 
 RECORDS = sorted((ROOT / "docs" / "figures").glob("*.json"))
@@ -68,6 +68,20 @@ def test_open_queries_are_not_decided_and_times_are_means_of_all() -> None:
     )
     heights = [float(y) for y in re.findall(r'cy="([\d.]+)"', low_bits.svg(record))]
     assert heights[:2] == [78.0, 124.0]  # 2 and 1 of 3, between 170 (none) and 32 (all)
+
+
+def test_a_query_counts_for_the_stage_that_decided_it_and_wrong_proofs_are_counted() -> None:
+    def run(index: int, engine: str, verdict: str, sound: bool, by: str) -> Run:
+        return Run("net", "ab", index, 1, engine, 9.0, verdict, sound, 1.0 + index, 1.0, None, "", by)
+
+    runs = [
+        run(0, "eqv", "VIOLATED", True, "eqv:attack"), run(0, "auto", "VIOLATED", True, "attack"),
+        run(1, "eqv", "HOLDS", False, "eqv:program"), run(1, "auto", "VIOLATED", True, "bab"),
+        run(2, "eqv", "UNKNOWN", False, "eqv:program"), run(2, "auto", "HOLDS", True, "bab"),
+        run(3, "eqv", "HOLDS", True, "eqv:intervals"), run(3, "auto", "UNKNOWN", False, "auto"),
+    ]  # fmt: skip
+    row = "| net | 1 | 4 | 1 | 1 | 1 | 1 | 1 | 2.50 s | 1 | 2 | 1 | 2.50 s |"
+    assert stages.table(stages.record(runs)).splitlines()[-1] == row
 
 
 def test_an_open_query_makes_robust_accuracy_a_range() -> None:

@@ -65,3 +65,32 @@ def test_halving_is_the_mean_of_two_by_two_pixels_with_halves_up():
     image[0, 2:4, 26:28] = 255
     small = low_bits.halved(image.reshape(1, 784)).reshape(14, 14)
     assert (small[0, 0], small[1, 13], small.sum()) == (1, 255, 256)
+
+
+def test_a_file_s_own_data_are_trained_on_but_for_the_fifth_that_is_held_out(tmp_path, monkeypatch, capsys):
+    x, y = blobs(200)
+    np.savez(tmp_path / "mine.npz", x=x.reshape(200, 3, 4).astype(np.uint8), y=y)
+    asked = ["low_bits.py", "--data", str(tmp_path / "mine.npz"), "--hidden", "6", "--bits", "2"]
+    monkeypatch.setattr(sys, "argv", [*asked, "--epochs", "3", "--seed", "4", "--out", str(tmp_path)])
+    assert low_bits.main() == 0
+    found = dict(np.load(tmp_path / "mine_2bit.npz"))
+    alone = low_bits.exported(low_bits.train(x[40:], y[40:], 2, hidden=(6,), seed=4, epochs=3))
+    assert all(np.array_equal(found[name], alone[name]) for name in alone)
+    right = (outputs(found, x[:40]).argmax(axis=1) == y[:40]).mean()
+    assert f"{right:.2%} of 40 inputs" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"x": np.ones((4, 2), np.int64)},
+        {"x": np.ones((4, 2)), "y": np.zeros(4, np.int64)},
+        {"x": np.full((4, 2), 256), "y": np.zeros(4, np.int64)},
+        {"x": np.full((4, 2), 1), "y": np.full(4, -1)},
+        {"x": np.full((4, 2), 1), "y": np.zeros(3, np.int64)},
+    ],
+)
+def test_data_that_are_no_codes_and_classes_are_refused(arrays, tmp_path):
+    np.savez(tmp_path / "mine.npz", **arrays)
+    with pytest.raises(ValueError, match=r"mine\.npz"):
+        low_bits.own(tmp_path / "mine.npz")
