@@ -85,7 +85,13 @@ def verify(
     index: Annotated[
         str | None, typer.Option(help="Which inputs: numbers and ranges, as 0,3,10-19. Default: all.")
     ] = None,
-    engine: Annotated[str, typer.Option(help=f"{AUTO}, {', '.join(ENGINES)}.")] = AUTO,
+    engine: Annotated[
+        str,
+        typer.Option(
+            help=f"{AUTO}, {', '.join(ENGINES)}. One way of an engine: cardinality:minicard, :cadical or :pb; "
+            "one stage: eqv:attack, :intervals or :program."
+        ),
+    ] = AUTO,
     encoding: Annotated[
         str, typer.Option(help=f"How SMT solvers see the network: {', '.join(ENCODINGS)}.")
     ] = ENCODINGS[0],

@@ -5,6 +5,7 @@ Source of the geometry: ComputePadding and ComputeOutSize, TFLite kernels/paddin
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -52,7 +53,7 @@ class Window:
                 raise ValueError(
                     f"its output is {y_shape[k]} where its input gives another number of rows or columns"
                 )
-        if int(np.prod(x_shape)) * int(np.prod(y_shape)) > max_cells:
+        if math.prod(x_shape) * math.prod(y_shape) > max_cells:
             raise ValueError(f"unrolled it has more than {max_cells} weights")
 
     def taps(
@@ -107,7 +108,7 @@ def unrolled(filters: F64Array, window: Window, x_shape: Shape, y_shape: Shape, 
     channels = (outputs // (n_out // groups) * depth)[:, None] + np.arange(depth)
     for (row, column), (i, j), (y, x) in window.taps(size, x_shape, y_shape):
         matrix[row, column, outputs[:, None], y, x, channels] = filters[:, i, j]
-    return matrix.reshape(int(np.prod(y_shape[1:])), -1)
+    return matrix.reshape(math.prod(y_shape[1:]), -1)
 
 
 def averages(window: Window, x_shape: Shape, y_shape: Shape, max_cells: int) -> F64Array:
@@ -124,7 +125,7 @@ def averages(window: Window, x_shape: Shape, y_shape: Shape, max_cells: int) -> 
     channels = np.arange(x_shape[3])
     for (row, column), _, (y, x) in window.taps(window.size, x_shape, y_shape):
         matrix[row, column, channels, y, x, channels] = 1.0
-    flat = matrix.reshape(int(np.prod(y_shape[1:])), -1)
+    flat = matrix.reshape(math.prod(y_shape[1:]), -1)
     counts = flat.sum(axis=1).astype(np.int64)
     if not np.all((counts > 0) & (counts & (counts - 1) == 0)):
         raise ValueError(
