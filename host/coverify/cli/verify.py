@@ -88,8 +88,8 @@ def verify(
     engine: Annotated[
         str,
         typer.Option(
-            help=f"{AUTO}, {', '.join(ENGINES)}. One way of an engine: cardinality:minicard, :cadical or :pb; "
-            "one stage: eqv:attack, :intervals or :program."
+            help=f"{AUTO}, {', '.join(ENGINES)}. One way of an engine: cardinality:minicard, :cadical, :pb; "
+            "one stage: eqv:attack, :intervals, :program."
         ),
     ] = AUTO,
     encoding: Annotated[
