@@ -27,14 +27,17 @@ def inputs(seed: int, reference: Reference) -> np.ndarray:
     return random_state.samples(seed, reference, INVOCATIONS)
 
 
-@pytest.mark.parametrize("name", ["CIRCULAR_BUFFER", "SVDF"])
+@pytest.mark.parametrize("name", ["CIRCULAR_BUFFER", "SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM"])
 def test_successive_invocations_equal_tflm_on_every_tensor(client, name):
     """Twice from a reset on, with invocations from the reset state between; stepped, and by digests."""
-    checked = 0
+    checked = tried = 0
     for seed in range(7000, 7000 + CASES):
         content = random_state.one_op(name, seed)
         model = Model.from_bytes(content)
         reference = Reference(model)
+        if reference.input.dtype != "int8":
+            continue  # refused by name: test_an_lstm_of_other_types_is_refused
+        tried += 1
         x = inputs(seed, reference)
         try:
             reference.run(x)
@@ -55,7 +58,7 @@ def test_successive_invocations_equal_tflm_on_every_tensor(client, name):
         for got, want in zip(stepper.digests(given, successive=True), wanted, strict=True):
             assert got.tensors == {t: tensor_digest(want[t].tobytes()) for t in model.written}
         checked += 1
-    assert checked >= 0.8 * CASES
+    assert checked >= 0.8 * tried >= 0.4 * CASES
 
 
 def test_the_state_is_kept_while_all_other_memory_is_used_again(client):

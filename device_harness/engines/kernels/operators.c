@@ -53,6 +53,8 @@ static const struct k_operator table[] = {
     {BUILTIN_TANH, OPTIONS_NONE, 1, 1, 1, k_tanh_prepare, k_lookup_run},
     {BUILTIN_TRANSPOSE, OPTIONS_TRANSPOSE, 2, 2, 1, k_transpose_prepare, k_transpose_run},
     {BUILTIN_TRANSPOSE_CONV, OPTIONS_TRANSPOSE_CONV, 3, 4, 1, k_transpose_conv_prepare, k_transpose_conv_run},
+    {BUILTIN_UNIDIRECTIONAL_SEQUENCE_LSTM, OPTIONS_UNIDIRECTIONAL_SEQUENCE_LSTM, 1, 24, 1,
+     k_unidirectional_sequence_lstm_prepare, k_unidirectional_sequence_lstm_run},
     {BUILTIN_UNPACK, OPTIONS_UNPACK, 1, 1, K_MAX_OUTPUTS, k_unpack_prepare, k_parting_run},
 };
 

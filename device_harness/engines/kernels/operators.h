@@ -40,6 +40,7 @@ K_DECLARE(sub);
 K_DECLARE(svdf);
 K_DECLARE(transpose);
 K_DECLARE(transpose_conv);
+K_DECLARE(unidirectional_sequence_lstm);
 K_DECLARE_PREPARE(sum_of);
 
 /* Run by k_extreme_run. */

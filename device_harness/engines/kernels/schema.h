@@ -74,6 +74,7 @@ enum schema_add { ADD_ACTIVATION = 0 };
 enum schema_sub { SUB_ACTIVATION = 0 };
 enum schema_mul { MUL_ACTIVATION = 0 };
 enum schema_svdf { SVDF_RANK = 0 };
+enum schema_lstm { LSTM_ACTIVATION = 0, LSTM_CELL_CLIP = 1, LSTM_TIME_MAJOR = 3 };
 enum schema_softmax { SOFTMAX_BETA = 0 };
 enum schema_leaky_relu { LEAKY_RELU_ALPHA = 0 };
 enum schema_concatenation { CONCATENATION_AXIS = 0, CONCATENATION_ACTIVATION = 1 };
@@ -124,6 +125,7 @@ enum schema_builtin {
     BUILTIN_MEAN = 40,
     BUILTIN_SUB = 41,
     BUILTIN_SQUEEZE = 43,
+    BUILTIN_UNIDIRECTIONAL_SEQUENCE_LSTM = 44,
     BUILTIN_STRIDED_SLICE = 45,
     BUILTIN_SPLIT = 49,
     BUILTIN_PRELU = 54,
@@ -173,6 +175,7 @@ enum schema_options_type {
     OPTIONS_SHAPE = 55,
     OPTIONS_PACK = 59,
     OPTIONS_UNPACK = 64,
+    OPTIONS_UNIDIRECTIONAL_SEQUENCE_LSTM = 71,
     OPTIONS_RESIZE_NEAREST_NEIGHBOR = 74,
     OPTIONS_LEAKY_RELU = 75,
     OPTIONS_SPLIT_V = 79,
@@ -186,7 +189,8 @@ enum schema_activation {
     ACTIVATION_NONE = 0,
     ACTIVATION_RELU = 1,
     ACTIVATION_RELU_N1_TO_1 = 2,
-    ACTIVATION_RELU6 = 3
+    ACTIVATION_RELU6 = 3,
+    ACTIVATION_TANH = 4
 };
 
 #endif
