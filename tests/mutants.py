@@ -218,6 +218,17 @@ MUTANTS += tuple(Mutant(*words, net="state") for words in (
     ("state-not-reset", "CUSTOM:CIRCULAR_BUFFER", "kernels.c", "(void)why;\n    k_state_reset(&graph);",
      "(void)why;"),
 ))  # fmt: skip
+LSTM_STEPS = "for (uint32_t t = 0; t < p->times; t++) {"
+MUTANTS += tuple(Mutant(variant, "UNIDIRECTIONAL_SEQUENCE_LSTM", *words, net="lstm") for variant, *words in (
+    ("hidden-state-lost", "op_unidirectional_sequence_lstm.c", LSTM_STEPS,
+     "memset(hidden, p->lstm.z_h, p->lstm.n_units);\n        " + LSTM_STEPS),
+    ("gates-exchanged-input-forget", "lstm_cell.c", "hidden, &gates[gate])",
+     "hidden, &gates[gate < 2u ? 1u - gate : gate])"),
+    ("hidden-zero-point-missing", "lstm_cell.c", "p->z_h, &of_hidden", "0, &of_hidden"),
+    ("cell-shift-plus-1", "lstm_cell.c", "tanh_argument(c, p->cell_left)",
+     "tanh_argument(c, p->cell_left + 1)"),
+    ("clip-missing", "lstm_cell.c", "if (p->clip > 0)", "if (p->clip > INT16_MAX)"),
+))  # fmt: skip
 
 
 def mutated(mutant: Mutant, folder: Path) -> Path:
@@ -399,4 +410,26 @@ def state() -> bytes:
     return b.finish(y)
 
 
-NETS = {"branches": branches, "images": images, "layers": layers, "state": state}
+def lstm() -> bytes:
+    """Two LSTMs in a row, three steps an invocation, the first of two batches with a clipped cell."""
+    rng = np.random.default_rng(34)
+    b = Builder()
+    y = b.input((2, 3, 5), 0.04, -9)
+    for units, clip in ((6, 0.5), (4, 0.0)):
+        n_in, scale = b.tensors[y].shape[2], b.tensors[y].scales[0]
+        inputs = [y] + [-1] * 23
+        for first, of, depth in ((1, scale, n_in), (5, 0.008, units)):
+            for gate in range(4):
+                s = float(np.float32(2 / (of * 70 * 74 * np.sqrt(depth))))
+                inputs[first + gate] = b.constant(rng.integers(-127, 128, (units, depth)), s, 0)
+                if first == 1:
+                    biases = (rng.normal(0, 1, units) / (s * of)).astype(np.int32)
+                    inputs[12 + gate] = b.tensor((units,), "int32", [s * of], [0], data=biases)
+        inputs[18] = b.variable((2, units), 0.008, 5)
+        inputs[19] = b.variable((2, units), 2.0**-12, 0, "int16")
+        out = b.activation((2, 3, units), 0.008, 5)
+        y = b.op("UNIDIRECTIONAL_SEQUENCE_LSTM", inputs, out, 71, FusedActivationFunction=4, CellClip=clip)
+    return b.finish(y)
+
+
+NETS = {"branches": branches, "images": images, "layers": layers, "lstm": lstm, "state": state}

@@ -24,7 +24,7 @@ from tflm_int8 import Model, Reference, sample_shape
 
 MODELS = {name: Model.from_bytes(net(), f"{name}.tflite") for name, net in NETS.items()}
 MODEL = MODELS["layers"]
-LENGTHS = {"state": 8}
+LENGTH = 8
 """Of sequences from a reset on, where a network keeps state."""
 ON_A_CORE = ("CONV_2D-padding-swapped", "CONV_2D-bias-missing")
 
@@ -51,13 +51,13 @@ def compared(stepper: Stepper, model: Model) -> tuple[Comparison, list]:
     if not reference.stateful:
         compare(comparison, reference, stepper, x)
         return comparison, [stepper.trace(one) for one in x]
-    sequences = Sequences(comparison, reference, stepper, Samples(x, len(x)), LENGTHS["state"])
+    sequences = Sequences(comparison, reference, stepper, Samples(x, len(x)), LENGTH)
     sequences.compare()
     return comparison, sequences.traced
 
 
 def diagnosed(model: Model, traces: list) -> tuple[Diagnosis, ...]:
-    length = next((LENGTHS.get(name) for name in MODELS if MODELS[name] is model), None)
+    length = LENGTH if model.stateful else None
     return diagnose(Reference(model), samples(model), traces, length=length)
 
 
@@ -142,10 +142,8 @@ def test_a_device_that_does_not_reset_is_a_mismatch_by_digests_too_the_same_each
     x = samples(model)
     with open_device("native:", firmware=workshop.build(mutant, tmp_path)) as device:
         stepper = Stepper(device.client, model)
-        sequences = Sequences(
-            Comparison(model), Reference(model), stepper, Samples(x, len(x)), LENGTHS["state"]
-        )
+        sequences = Sequences(Comparison(model), Reference(model), stepper, Samples(x, len(x)), LENGTH)
         sequences.compare_digests()
     assert sequences.comparison.verdict == "MISMATCH"
     first = sequences.comparison.mismatches[0]
-    assert (first.sample, first.repeated) == (LENGTHS["state"], True)
+    assert (first.sample, first.repeated) == (LENGTH, True)

@@ -131,10 +131,13 @@ class Lstm(Remembering):
         i, f, g, o = (at[:, k : k + cell.shape[1]] for k in range(0, at.shape[1], cell.shape[1]))
         kept = staged(self.node, _sigmoid()[f] * cell, self.forget_cell)
         added = staged(self.node, _sigmoid()[i] * _tanh()[g], self.input_cell)
-        cell = np.clip(kept + added, INT16_MIN, INT16_MAX)
+        cell = self._summed(kept, added)
         if self.clip:
             cell = np.clip(cell, -self.clip, self.clip)
         return staged(self.node, self.cell_tanh[cell - INT16_MIN] * _sigmoid()[o], self.output), cell
+
+    def _summed(self, kept: I64Array, added: I64Array) -> I64Array:
+        return np.clip(kept + added, INT16_MIN, INT16_MAX)
 
 
 @cache
@@ -184,7 +187,7 @@ def prepare(node: Node) -> Lstm:
             (int(limits.min), int(limits.max)),
         ),
         clip,
-        _cell_tanh(node, cell.scale),
+        tanh_of_cell(node, float(cell.scale)),
         time_major,
     )
 
@@ -270,9 +273,9 @@ def _product(
     return Requantize(value, shift, node.variant.rounding, zero_point, *limits)
 
 
-def _cell_tanh(node: Node, scale: np.float32) -> I64Array:
-    """tanh of the cell state at the power of two nearest to its scale."""
-    exact = math.log2(float(scale))
+def tanh_of_cell(node: Node, scale: float) -> I64Array:
+    """tanh of every cell state at the power of two nearest to its scale: int64 [65536], as Lstm.cell_tanh."""
+    exact = math.log2(scale)
     power = math.floor(exact + 0.5)
     left = 12 + power
     if abs(exact - power) > 0.4999 or not -30 <= left <= 14:

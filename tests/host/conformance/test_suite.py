@@ -54,7 +54,7 @@ OPTIONS_OF = {
     "MEAN": "Reducer", "SUM": "Reducer", "REDUCE_MAX": "Reducer", "REDUCE_MIN": "Reducer",
     "SPLIT_V": "SplitV",
     "BATCH_TO_SPACE_ND": "BatchToSpaceND", "SPACE_TO_BATCH_ND": "SpaceToBatchND", "REVERSE_V2": "ReverseV2",
-    "SVDF": "SVDF",
+    "SVDF": "SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM": "UnidirectionalSequenceLSTM",
 }  # fmt: skip
 
 

@@ -108,15 +108,16 @@ def _memories(kernel: Kernel, output: int) -> Iterator[Candidate]:
             f"the code {value} everywhere: the output was not written",
             partial(_filled, out.shape, value),
         )
-    for i, index in enumerate(kernel.node.op.inputs):
-        if index < 0 or isinstance(kernel, Reshape):
+    given = [i for i, index in enumerate(kernel.node.op.inputs) if index >= 0]
+    for at, i in enumerate(given):
+        if isinstance(kernel, Reshape):
             continue
-        tensor = kernel.node.model.tensors[index]
+        tensor = kernel.node.model.tensors[kernel.node.op.inputs[i]]
         if tensor.dtype == out.dtype and tensor.size == out.size:
             yield Candidate(
                 f"copy-of-input-{i}",
                 f"the bytes of input {i}, unchanged",
-                partial(_copied, out.shape, i),
+                partial(_copied, out.shape, at),
             )
 
 

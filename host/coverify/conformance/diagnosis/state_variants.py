@@ -9,10 +9,12 @@ from functools import partial
 import numpy as np
 
 from coverify.conformance.diagnosis.candidate import Array, Candidate, I64Array, Run
+from coverify.conformance.diagnosis.lstm_variants import lstm_variants
 from coverify.conformance.diagnosis.successive import Successive
 from tflm_int8 import TflmError
 from tflm_int8.fixedpoint import Rounding
 from tflm_int8.kernels.circular_buffer import CircularBuffer
+from tflm_int8.kernels.lstm import Lstm
 from tflm_int8.kernels.memory import Memory, Remembering
 from tflm_int8.kernels.requantize import to_output
 from tflm_int8.kernels.svdf import Svdf
@@ -28,6 +30,8 @@ def state_variants(whole: Successive, tensors: Mapping[int, Array]) -> Iterator[
     match whole.kernel:
         case Svdf():
             yield from _svdf(whole, whole.kernel)
+        case Lstm():
+            yield from lstm_variants(whole, whole.kernel)
         case CircularBuffer():
             yield _changed(
                 whole,

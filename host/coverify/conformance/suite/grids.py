@@ -10,6 +10,7 @@ from coverify.conformance.suite.case import Case
 from coverify.conformance.suite.choosing_grid import PAIRED, REDUCED, paired_cases, reduced_cases
 from coverify.conformance.suite.image_grid import BLOCKS, block_cases, resized_cases, transposed_cases
 from coverify.conformance.suite.layer_grid import layer_cases
+from coverify.conformance.suite.lstm_grid import lstm_cases
 from coverify.conformance.suite.movement_grid import MOVEMENTS, movement_cases
 from coverify.conformance.suite.other_grid import (
     FUNCTIONS,
@@ -38,5 +39,6 @@ GRIDS: Final[dict[str, Callable[[str, int], Iterator[Case]]]] = {
     **dict.fromkeys(MOVEMENTS, movement_cases),
     "CUSTOM:CIRCULAR_BUFFER": buffer_cases,
     "SVDF": svdf_cases,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": lstm_cases,
 }
 """Operator → its cases, a function of the operator and the seed."""

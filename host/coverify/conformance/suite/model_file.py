@@ -48,6 +48,8 @@ class OneOp:
     more_outputs: Sequence[TensorSpec] = ()
     """Those after `output`; all are the model's outputs."""
     custom_options: bytes = b""
+    operands: Sequence[int] = ()
+    """What the operator reads, as numbers of `inputs`; -1: one that is left out. Empty: all, in order."""
 
     def content(self) -> bytes:
         """The bytes of the .tflite file (schema version 3)."""
@@ -55,7 +57,7 @@ class OneOp:
         buffers: list[Part] = [Table({})]
         tables = [tensor_table(spec, f"t{i}", buffers) for i, spec in enumerate(tensors)]
         n = len(self.inputs)
-        read = [*range(n), self.computed] if self.repeat_input else list(range(n))
+        read = [*(self.operands or range(n)), *[self.computed] * self.repeat_input]
         written = int32_vector(list(range(n, len(tensors))))
         custom = self.name.removeprefix("CUSTOM:") if self.name.startswith("CUSTOM:") else None
         number = _NUMBERS["CUSTOM" if custom is not None else self.name]
