@@ -21,7 +21,7 @@ from random_graphs import network
 
 SEED = 20_261_121
 ONE_OP_SEED = 6
-STATEFUL = ("CIRCULAR_BUFFER", "SVDF")
+STATEFUL = ("CIRCULAR_BUFFER", "SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM")
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def around_the_layers() -> list[bytes]:
     )  # fmt: skip
     models = [random_elementwise.one_op(name, ONE_OP_SEED) for name in unary]
     models += [random_movement.one_op(name, ONE_OP_SEED) for name in moving]
-    return models + [random_state.one_op(name, seed) for name in STATEFUL for seed in (6, 9)]
+    return models + [random_state.one_op(name, seed) for name in STATEFUL for seed in (7, 9)]
 
 
 def mutated(rng: random.Random, model: bytes) -> bytes:
@@ -128,8 +128,12 @@ def test_thousands_of_mutated_models_leave_the_engine_alive(reader):
     assert sum(status == Status.UNSUPPORTED for status, _, _ in answers) > 50
 
 
-def test_every_word_of_a_model_set_to_extremes_leaves_the_engine_alive(reader):
-    model = network(3)
+@pytest.mark.parametrize(
+    "model",
+    [network(3), random_state.one_op("UNIDIRECTIONAL_SEQUENCE_LSTM", 11)],
+    ids=["layers", "LSTM"],
+)
+def test_every_word_of_a_model_set_to_extremes_leaves_the_engine_alive(reader, model):
     extremes = (0, 1, 0xFFFFFFFF, 0x7FFFFFFF, 0x80000000)
     models = [
         model[:at] + struct.pack("<I", value) + model[at + 4 :]
