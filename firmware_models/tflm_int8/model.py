@@ -86,7 +86,9 @@ class Tensor:
 
     @property
     def n_bytes(self) -> int:
-        """The number of bytes in the device's memory; two int4 share one."""
+        """The number of bytes in the device's memory; two int4 share one, a handle has none."""
+        if self.dtype == "resource":
+            return 0
         return (self.size + 1) // 2 if self.dtype == "int4" else self.size * np.dtype(self.dtype).itemsize
 
     @property

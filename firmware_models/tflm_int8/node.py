@@ -72,12 +72,12 @@ class Node:
         except Damaged as error:
             raise MalformedModel(self.model.name, f"op {self.op.index}: {error}") from error
 
-    def option_list(self, union_type: int, slot: int) -> tuple[int, ...]:
-        """One option that is a list of int32; empty when it, or the whole table, is absent."""
+    def option_list(self, union_type: int, slot: int, dtype: str = "<i4") -> tuple[int, ...]:
+        """One option that is a list of integers, or a string; empty when it, or the table, is absent."""
         if self.op.options is None:
             return ()
         try:
-            return tuple(self.options(union_type).array(slot, "<i4").tolist())
+            return tuple(self.options(union_type).array(slot, dtype).tolist())
         except Damaged as error:
             raise MalformedModel(self.model.name, f"op {self.op.index}: {error}") from error
 

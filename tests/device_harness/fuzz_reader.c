@@ -27,7 +27,8 @@ static enum cv_status run(const struct cv_model_facts *facts, struct cv_refusal 
         enum cv_status status = cv_engine_linked.run(op, why);
         if (status != CV_OK)
             return status;
-        if (!cv_engine_linked.tensor(cv_engine_linked.op_output(op, 0), &span))
+        if (cv_engine_linked.op_n_outputs(op) > 0 &&
+            !cv_engine_linked.tensor(cv_engine_linked.op_output(op, 0), &span))
             abort();
     }
     for (uint32_t i = 0; i < facts->n_outputs; i++)

@@ -21,7 +21,7 @@ from random_graphs import network
 
 SEED = 20_261_121
 ONE_OP_SEED = 6
-STATEFUL = ("CIRCULAR_BUFFER", "SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM")
+STATEFUL = ("CIRCULAR_BUFFER", "SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM", "variables")
 
 
 @pytest.fixture(scope="module")
@@ -130,8 +130,12 @@ def test_thousands_of_mutated_models_leave_the_engine_alive(reader):
 
 @pytest.mark.parametrize(
     "model",
-    [network(3), random_state.one_op("UNIDIRECTIONAL_SEQUENCE_LSTM", 11)],
-    ids=["layers", "LSTM"],
+    [
+        network(3),
+        random_state.one_op("UNIDIRECTIONAL_SEQUENCE_LSTM", 11),
+        random_state.one_op("variables", 7),
+    ],
+    ids=["layers", "LSTM", "variables"],
 )
 def test_every_word_of_a_model_set_to_extremes_leaves_the_engine_alive(reader, model):
     extremes = (0, 1, 0xFFFFFFFF, 0x7FFFFFFF, 0x80000000)
@@ -199,6 +203,18 @@ def test_a_tensor_that_is_read_before_it_is_written_is_refused(reader):
         Status.BAD_MODEL,
         f"op 0 ADD: tensor {later}: is read before it is written",
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("CONCATENATION", (10, {"Axis": 1})), ("PACK", (59, {"ValuesCount": 2, "Axis": 1}))]
+)
+def test_a_tensor_left_out_of_those_that_are_joined_is_refused(reader, name, options):
+    """Found by mutation: it was read as the tensor number 2^32 - 1."""
+    b = Builder()
+    x = b.input((1, 4), 0.5, 0)
+    shape = (1, 8) if name == "CONCATENATION" else (1, 2, 4)
+    y = b.op(name, [x, -1], b.like(x, shape), options[0], **options[1])
+    assert reader([b.finish(y)]) == [(Status.BAD_MODEL, 0, f"op 0 {name}: lacks its input 1")]
 
 
 def test_more_multiplications_than_a_run_should_take_are_refused(reader):

@@ -27,7 +27,7 @@ def inputs(seed: int, reference: Reference) -> np.ndarray:
     return random_state.samples(seed, reference, INVOCATIONS)
 
 
-@pytest.mark.parametrize("name", ["CIRCULAR_BUFFER", "SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM"])
+@pytest.mark.parametrize("name", ["CIRCULAR_BUFFER", "SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM", "variables"])
 def test_successive_invocations_equal_tflm_on_every_tensor(client, name):
     """Twice from a reset on, with invocations from the reset state between; stepped, and by digests."""
     checked = tried = 0

@@ -24,7 +24,7 @@
 #define K_NONE 0xFFFFFFFFu             /* no such tensor: an optional input that is left out */
 
 /* TensorType of the .tflite schema, as far as it is named here. */
-enum k_type { K_FLOAT32 = 0, K_INT32 = 2, K_INT16 = 7, K_INT8 = 9 };
+enum k_type { K_FLOAT32 = 0, K_INT32 = 2, K_UINT8 = 3, K_INT16 = 7, K_INT8 = 9, K_RESOURCE = 13 };
 
 struct k_tensor {
     uint8_t type;
@@ -49,6 +49,7 @@ struct k_tensor {
 #define K_FOREVER INT32_MAX
 
 struct k_operator;
+struct k_resource;
 
 struct k_op {
     const struct k_operator *kind;
@@ -56,7 +57,7 @@ struct k_op {
     uint32_t *inputs; /* n_inputs tensor indices or K_NONE */
     uint32_t n_outputs;
     uint32_t *outputs;       /* n_outputs tensor indices */
-    uint32_t output;         /* the first of them */
+    uint32_t output;         /* the first of them; K_NONE: there is none */
     struct fb_table options; /* at = 0: absent */
     struct fb_vector custom; /* options of a custom operator: bytes */
     void *plan;              /* what `prepare` left for `run` */
@@ -68,8 +69,9 @@ struct k_graph {
     uint32_t n_tensors;
     struct k_op *ops;
     uint32_t n_ops;
-    uint32_t n_written; /* outputs of all operators */
-    uint32_t n_kept;    /* variables that operators keep */
+    uint32_t n_written;           /* outputs of all operators */
+    uint32_t n_kept;              /* variables that operators keep */
+    struct k_resource *resources; /* variables that have a name: resource.h */
     uint32_t inputs[K_MAX_ENDS];
     uint32_t n_inputs;
     uint32_t outputs[K_MAX_ENDS];

@@ -28,6 +28,8 @@ enum cv_status k_joining_check(struct k_load *l, const struct k_op *op, bool qua
 {
     enum cv_status status = CV_OK;
     for (uint32_t i = 0; status == CV_OK && i < op->n_inputs; i++) {
+        if (op->inputs[i] == K_NONE)
+            return k_refuse_number(l, CV_BAD_MODEL, "lacks its input", i);
         status = k_check_moved(l, op->inputs[i], op->output);
         if (status == CV_OK && quantized && l->graph->tensors[op->output].type == K_INT8)
             status = check_alike(l, op->inputs[i], op->output);

@@ -7,6 +7,7 @@
 #include "model.h"
 #include "plan.h"
 #include "refuse.h"
+#include "resource.h"
 #include "state.h"
 
 #define ALIGN 16u
@@ -40,6 +41,7 @@ static enum cv_status load(const uint8_t *model, uint32_t size, uint8_t *arena, 
     if (status != CV_OK)
         return status;
     k_state_reset(&graph);
+    k_resources_reset(&graph);
     facts->n_operators = graph.n_ops;
     facts->n_tensors = graph.n_tensors;
     facts->arena_used = l.used;
@@ -94,6 +96,7 @@ static enum cv_status reset(struct cv_refusal *why)
 {
     (void)why;
     k_state_reset(&graph);
+    k_resources_reset(&graph);
     return CV_OK;
 }
 

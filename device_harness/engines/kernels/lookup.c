@@ -9,9 +9,13 @@
 
 enum cv_status k_lookup_prepare(struct k_load *l, struct k_op *op, struct k_lookup **table)
 {
+    enum cv_status status = k_check_int8(l, op->output);
+    return status == CV_OK ? k_lookup_prepare_any(l, op, table) : status;
+}
+
+enum cv_status k_lookup_prepare_any(struct k_load *l, struct k_op *op, struct k_lookup **table)
+{
     enum cv_status status = k_check_int8(l, op->inputs[0]);
-    if (status == CV_OK)
-        status = k_check_int8(l, op->output);
     if (status == CV_OK)
         status = k_check_same_shape(l, op->inputs[0], op->output);
     if (status == CV_OK)

@@ -15,6 +15,9 @@ struct k_lookup {
 /* Checks that input and output are INT8 of one shape; allocates the table and sets op->plan to it. */
 enum cv_status k_lookup_prepare(struct k_load *l, struct k_op *op, struct k_lookup **table);
 
+/* The same, but the output, of elements of one byte, is the caller's to check. */
+enum cv_status k_lookup_prepare_any(struct k_load *l, struct k_op *op, struct k_lookup **table);
+
 /* x * multiplier * 2^(shift - 31); refuses an x whose left shift leaves int32. */
 enum cv_status k_lookup_scaled(struct k_load *l, int32_t x, int32_t multiplier, int32_t shift, int32_t *y);
 

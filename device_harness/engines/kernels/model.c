@@ -5,6 +5,7 @@
 
 #include "operators.h"
 #include "refuse.h"
+#include "resource.h"
 #include "schema.h"
 #include "state.h"
 
@@ -36,8 +37,8 @@ static enum cv_status open_model(struct k_load *l, struct parts *parts)
         return refuse_file(l);
     if (version != SCHEMA_VERSION)
         return k_refuse_number(l, CV_UNSUPPORTED, "schema version", version);
-    if (subgraphs.n != 1)
-        return k_refuse_number(l, CV_UNSUPPORTED, "one subgraph is supported; this model has", subgraphs.n);
+    if (subgraphs.n == 0)
+        return k_refuse(l, CV_BAD_MODEL, "a model without a subgraph");
     struct fb_table graph = fb_vector_table(fb, subgraphs, 0);
     parts->tensors = fb_vector(fb, graph, GRAPH_TENSORS, 4);
     parts->inputs = fb_vector(fb, graph, GRAPH_INPUTS, 4);
@@ -184,6 +185,17 @@ static enum cv_status check_inputs(struct k_load *l)
     return CV_OK;
 }
 
+uint32_t k_model_builtin(struct fb_reader *fb, struct fb_vector codes, struct fb_table op)
+{
+    uint32_t code = fb_u32(fb, op, OPERATOR_CODE, 0);
+    if (code >= codes.n)
+        return K_NONE;
+    struct fb_table entry = fb_vector_table(fb, codes, code);
+    uint32_t deprecated = fb_u8(fb, entry, CODE_DEPRECATED_BUILTIN, 0);
+    uint32_t builtin = fb_u32(fb, entry, CODE_BUILTIN, 0);
+    return deprecated > builtin ? deprecated : builtin;
+}
+
 static enum cv_status find_kind(struct k_load *l, const struct parts *parts, struct fb_table table,
                                 struct k_op *op)
 {
@@ -193,13 +205,10 @@ static enum cv_status find_kind(struct k_load *l, const struct parts *parts, str
         return refuse_file(l);
     if (code >= parts->codes.n)
         return k_refuse(l, CV_BAD_MODEL, "no such operator code");
-    struct fb_table entry = fb_vector_table(fb, parts->codes, code);
-    uint32_t deprecated = fb_u8(fb, entry, CODE_DEPRECATED_BUILTIN, 0);
-    uint32_t builtin = fb_u32(fb, entry, CODE_BUILTIN, 0);
-    struct fb_vector custom = fb_vector(fb, entry, CODE_CUSTOM, 1);
+    struct fb_vector custom = fb_vector(fb, fb_vector_table(fb, parts->codes, code), CODE_CUSTOM, 1);
+    uint32_t builtin = k_model_builtin(fb, parts->codes, table);
     if (fb->bad)
         return refuse_file(l);
-    builtin = deprecated > builtin ? deprecated : builtin;
     op->kind = builtin == BUILTIN_CUSTOM ? k_operator_find_custom(fb->data + custom.at, custom.n)
                                          : k_operator_find(builtin);
     return op->kind == NULL ? k_refuse_operator(l, builtin, custom) : CV_OK;
@@ -251,7 +260,7 @@ static enum cv_status read_op_output(struct k_load *l, uint32_t tensor)
 static enum cv_status read_op_outputs(struct k_load *l, struct fb_vector outputs, struct k_op *op)
 {
     enum cv_status status = CV_OK;
-    if (outputs.n == 0 || outputs.n > op->kind->max_outputs)
+    if ((outputs.n == 0 && op->kind->max_outputs > 0) || outputs.n > op->kind->max_outputs)
         return k_refuse_number(l, CV_BAD_MODEL, "outputs:", outputs.n);
     op->n_outputs = outputs.n;
     op->outputs = k_alloc(l, (uint64_t)outputs.n * sizeof *op->outputs);
@@ -261,7 +270,7 @@ static enum cv_status read_op_outputs(struct k_load *l, struct fb_vector outputs
         op->outputs[i] = (uint32_t)fb_vector_i32(&l->graph->file, outputs, i);
         status = read_op_output(l, op->outputs[i]);
     }
-    op->output = op->outputs[0];
+    op->output = outputs.n > 0 ? op->outputs[0] : K_NONE;
     l->graph->n_written += outputs.n;
     return status;
 }
@@ -326,6 +335,8 @@ enum cv_status k_model_read(struct k_load *l, const uint8_t *model, uint32_t siz
         status = read_inputs(l, parts.inputs);
     if (status == CV_OK)
         status = read_operators(l, &parts);
+    if (status == CV_OK)
+        status = k_resources_check(l);
     if (status == CV_OK)
         status = check_inputs(l);
     if (status == CV_OK)

@@ -1,4 +1,4 @@
-/* QUANTIZE, int8 to int8: from one scale and zero point to another.
+/* QUANTIZE, int8 to int8 or uint8: from one scale and zero point to another.
  *
  * Source: TFLM quantize_common.cc, reference/requantize.h.
  */
@@ -7,10 +7,20 @@
 #include "operators.h"
 #include "quantize.h"
 
+/* The code of the output whose byte is the table's entry: those of UINT8 are 128 more. */
+static int8_t to_byte(int32_t y, bool is_unsigned)
+{
+    int8_t code = k_clamp(is_unsigned ? y - 128 : y, INT8_MIN, INT8_MAX);
+    return is_unsigned ? (int8_t)(code ^ -128) : code;
+}
+
 enum cv_status k_quantize_prepare(struct k_load *l, struct k_op *op)
 {
     struct k_lookup *table = NULL;
-    enum cv_status status = k_lookup_prepare(l, op, &table);
+    bool is_unsigned = l->graph->tensors[op->output].type == K_UINT8;
+    enum cv_status status = is_unsigned ? k_check_uint8(l, op->output) : k_check_int8(l, op->output);
+    if (status == CV_OK)
+        status = k_lookup_prepare_any(l, op, &table);
     if (status != CV_OK)
         return status;
     int32_t z_in = k_zero_point(l->graph, op->inputs[0]);
@@ -22,7 +32,7 @@ enum cv_status k_quantize_prepare(struct k_load *l, struct k_op *op)
     for (int32_t x = INT8_MIN; status == CV_OK && x <= INT8_MAX; x++) {
         int32_t scaled = 0;
         status = k_lookup_scaled(l, x - z_in, multiplier, shift, &scaled);
-        table->values[x + 128] = k_clamp(k_wrap_add(scaled, z_out), INT8_MIN, INT8_MAX);
+        table->values[x + 128] = to_byte(k_wrap_add(scaled, z_out), is_unsigned);
     }
     return status;
 }

@@ -11,7 +11,10 @@
 static const struct k_operator table[] = {
     /* operator, options, fewest and most inputs, most outputs, prepare, run */
     {BUILTIN_ADD, OPTIONS_ADD, 2, 2, 1, k_add_prepare, k_add_run},
+    {BUILTIN_ASSIGN_VARIABLE, OPTIONS_ASSIGN_VARIABLE, 2, 2, 0, k_assign_variable_prepare,
+     k_assign_variable_run},
     {BUILTIN_AVERAGE_POOL_2D, OPTIONS_POOL_2D, 1, 1, 1, k_average_pool_2d_prepare, k_average_pool_2d_run},
+    {BUILTIN_CALL_ONCE, OPTIONS_CALL_ONCE, 0, 0, 0, k_call_once_prepare, k_var_handle_run},
     {BUILTIN_CONCATENATION, OPTIONS_CONCATENATION, 1, 10, 1, k_concatenation_prepare, k_concatenation_run},
     {BUILTIN_CONV_2D, OPTIONS_CONV_2D, 2, 3, 1, k_conv_2d_prepare, k_conv_2d_run},
     {BUILTIN_DEPTHWISE_CONV_2D, OPTIONS_DEPTHWISE_CONV_2D, 2, 3, 1, k_depthwise_conv_2d_prepare,
@@ -33,6 +36,7 @@ static const struct k_operator table[] = {
     {BUILTIN_PADV2, OPTIONS_PADV2, 3, 3, 1, k_pad_prepare, k_pad_run},
     {BUILTIN_PRELU, OPTIONS_NONE, 2, 2, 1, k_prelu_prepare, k_prelu_run},
     {BUILTIN_QUANTIZE, OPTIONS_QUANTIZE, 1, 1, 1, k_quantize_prepare, k_lookup_run},
+    {BUILTIN_READ_VARIABLE, OPTIONS_READ_VARIABLE, 1, 1, 1, k_read_variable_prepare, k_read_variable_run},
     {BUILTIN_RELU, OPTIONS_NONE, 1, 1, 1, k_relu_prepare, k_lookup_run},
     {BUILTIN_RELU6, OPTIONS_NONE, 1, 1, 1, k_relu6_prepare, k_lookup_run},
     {BUILTIN_RESHAPE, OPTIONS_RESHAPE, 1, 2, 1, k_reshape_prepare, k_reshape_run},
@@ -56,6 +60,7 @@ static const struct k_operator table[] = {
     {BUILTIN_UNIDIRECTIONAL_SEQUENCE_LSTM, OPTIONS_UNIDIRECTIONAL_SEQUENCE_LSTM, 1, 24, 1,
      k_unidirectional_sequence_lstm_prepare, k_unidirectional_sequence_lstm_run},
     {BUILTIN_UNPACK, OPTIONS_UNPACK, 1, 1, K_MAX_OUTPUTS, k_unpack_prepare, k_parting_run},
+    {BUILTIN_VAR_HANDLE, OPTIONS_VAR_HANDLE, 0, 0, 1, k_var_handle_prepare, k_var_handle_run},
 };
 
 static const struct k_operator circular_buffer = {

@@ -16,6 +16,7 @@ const struct k_operator *k_operator_find_custom(const uint8_t *name, uint32_t n)
     enum cv_status k_##name##_run(const struct k_graph *g, const struct k_op *op)
 
 K_DECLARE(add);
+K_DECLARE(assign_variable);
 K_DECLARE(average_pool_2d);
 K_DECLARE(circular_buffer);
 K_DECLARE(concatenation);
@@ -29,6 +30,7 @@ K_DECLARE(mul);
 K_DECLARE(pack);
 K_DECLARE(pad);
 K_DECLARE(prelu);
+K_DECLARE(read_variable);
 K_DECLARE(reshape);
 K_DECLARE(resize_bilinear);
 K_DECLARE(resize_nearest_neighbor);
@@ -41,7 +43,11 @@ K_DECLARE(svdf);
 K_DECLARE(transpose);
 K_DECLARE(transpose_conv);
 K_DECLARE(unidirectional_sequence_lstm);
+K_DECLARE(var_handle);
 K_DECLARE_PREPARE(sum_of);
+
+/* Run by k_var_handle_run: there is nothing to do. */
+K_DECLARE_PREPARE(call_once);
 
 /* Run by k_extreme_run. */
 K_DECLARE_PREPARE(maximum);

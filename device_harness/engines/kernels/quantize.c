@@ -125,6 +125,20 @@ static enum cv_status check_type(struct k_load *l, uint32_t tensor, enum k_type 
     return CV_OK;
 }
 
+/* Of that type and of known size, with one scale, which is usable, and one zero point, which may be any. */
+static enum cv_status check_one_scale(struct k_load *l, uint32_t tensor, enum k_type type)
+{
+    const struct k_tensor *t = &l->graph->tensors[tensor];
+    enum cv_status status = check_type(l, tensor, type);
+    if (status != CV_OK)
+        return status;
+    if (t->scales.n != 1 || t->zero_points.n != 1)
+        return k_refuse_tensor(l, CV_UNSUPPORTED, tensor, "needs one scale and one zero point");
+    if (!is_usable_scale(k_scale(l->graph, tensor)))
+        return k_refuse_tensor(l, CV_BAD_MODEL, tensor, "its scale is not a positive number");
+    return CV_OK;
+}
+
 enum cv_status k_check_int8(struct k_load *l, uint32_t tensor)
 {
     return k_check_quantized(l, tensor, false);
@@ -132,17 +146,18 @@ enum cv_status k_check_int8(struct k_load *l, uint32_t tensor)
 
 enum cv_status k_check_quantized(struct k_load *l, uint32_t tensor, bool wide)
 {
-    const struct k_tensor *t = &l->graph->tensors[tensor];
-    enum cv_status status = check_type(l, tensor, wide ? K_INT16 : K_INT8);
-    if (status != CV_OK)
-        return status;
-    if (t->scales.n != 1 || t->zero_points.n != 1)
-        return k_refuse_tensor(l, CV_UNSUPPORTED, tensor, "needs one scale and one zero point");
-    if (!is_usable_scale(k_scale(l->graph, tensor)))
-        return k_refuse_tensor(l, CV_BAD_MODEL, tensor, "its scale is not a positive number");
-    if (!zero_point_is_within(l->graph, t, wide ? 32768u : 128u))
+    enum cv_status status = check_one_scale(l, tensor, wide ? K_INT16 : K_INT8);
+    if (status == CV_OK && !zero_point_is_within(l->graph, &l->graph->tensors[tensor], wide ? 32768u : 128u))
         return k_refuse_tensor(l, CV_BAD_MODEL, tensor, "its zero point is not of its type");
-    return CV_OK;
+    return status;
+}
+
+enum cv_status k_check_uint8(struct k_load *l, uint32_t tensor)
+{
+    enum cv_status status = check_one_scale(l, tensor, K_UINT8);
+    if (status == CV_OK && fb_vector_u64(&l->graph->file, l->graph->tensors[tensor].zero_points, 0) > 255u)
+        return k_refuse_tensor(l, CV_BAD_MODEL, tensor, "its zero point is not of its type");
+    return status;
 }
 
 enum cv_status k_check_filter(struct k_load *l, uint32_t tensor, uint32_t rank, uint32_t dimension)

@@ -41,6 +41,9 @@ enum cv_status k_check_int8(struct k_load *l, uint32_t tensor);
  * its zero point is of that type. */
 enum cv_status k_check_quantized(struct k_load *l, uint32_t tensor, bool wide);
 
+/* The same of UINT8. */
+enum cv_status k_check_uint8(struct k_load *l, uint32_t tensor);
+
 /* A constant INT8 filter of that rank with 1 scale, or n scales along `dimension`, n = its size there. */
 enum cv_status k_check_filter(struct k_load *l, uint32_t tensor, uint32_t rank, uint32_t dimension);
 

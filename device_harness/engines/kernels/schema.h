@@ -75,6 +75,8 @@ enum schema_sub { SUB_ACTIVATION = 0 };
 enum schema_mul { MUL_ACTIVATION = 0 };
 enum schema_svdf { SVDF_RANK = 0 };
 enum schema_lstm { LSTM_ACTIVATION = 0, LSTM_CELL_CLIP = 1, LSTM_TIME_MAJOR = 3 };
+enum schema_call_once { CALL_ONCE_SUBGRAPH = 0 };
+enum schema_var_handle { VAR_HANDLE_CONTAINER = 0, VAR_HANDLE_SHARED_NAME = 1 };
 enum schema_softmax { SOFTMAX_BETA = 0 };
 enum schema_leaky_relu { LEAKY_RELU_ALPHA = 0 };
 enum schema_concatenation { CONCATENATION_AXIS = 0, CONCATENATION_ACTIVATION = 1 };
@@ -143,7 +145,11 @@ enum schema_builtin {
     BUILTIN_LEAKY_RELU = 98,
     BUILTIN_SPLIT_V = 102,
     BUILTIN_QUANTIZE = 114,
-    BUILTIN_HARD_SWISH = 117
+    BUILTIN_HARD_SWISH = 117,
+    BUILTIN_CALL_ONCE = 129,
+    BUILTIN_VAR_HANDLE = 142,
+    BUILTIN_READ_VARIABLE = 143,
+    BUILTIN_ASSIGN_VARIABLE = 144
 };
 
 enum schema_options_type {
@@ -180,7 +186,11 @@ enum schema_options_type {
     OPTIONS_LEAKY_RELU = 75,
     OPTIONS_SPLIT_V = 79,
     OPTIONS_QUANTIZE = 89,
-    OPTIONS_HARD_SWISH = 91
+    OPTIONS_HARD_SWISH = 91,
+    OPTIONS_CALL_ONCE = 103,
+    OPTIONS_VAR_HANDLE = 111,
+    OPTIONS_READ_VARIABLE = 112,
+    OPTIONS_ASSIGN_VARIABLE = 113
 };
 
 enum schema_padding { PADDING_SAME = 0, PADDING_VALID = 1 };

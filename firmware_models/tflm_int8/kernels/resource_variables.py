@@ -24,6 +24,7 @@ from tflm_int8.node import Node
 Array = NDArray[Any]
 
 _CALL_ONCE_OPTIONS = 103
+_VAR_HANDLE_OPTIONS = 111
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,10 @@ def prepare_handle(node: Node) -> Inert:
     node.arity(range(1))
     if node.output.dtype != "resource" or node.output.size != 1:
         node.refuse(f"the handle is {node.output.dtype} {list(node.output.shape)}")
+    if node.option_list(_VAR_HANDLE_OPTIONS, 0, "<u1"):
+        node.refuse("its variable is in a container")
+    if b"\0" in node.model.variables.get(node.output.index, b""):
+        node.refuse("its variable's name has a zero byte")
     return Inert(node)
 
 

@@ -83,8 +83,7 @@ class Comparison:
 
     def __post_init__(self) -> None:
         """A tally for every tensor that an operator writes."""
-        written = (o for op in self.model.operators for o in op.outputs)
-        self.tallies = {o: Tally() for o in written if self.only is None or o in self.only}
+        self.tallies = {o: Tally() for o in self.model.written if self.only is None or o in self.only}
 
     @property
     def bytes_compared(self) -> int:
@@ -284,8 +283,9 @@ def _digests(stepper: Stepper, asked: list[Given], x: NDArray[np.int8]) -> Itera
 
 def first_differing(model: Model, expected: Tensors, got: Digests) -> int | None:
     """The first operator that wrote a tensor whose digest differs."""
+    values = frozenset(model.written)
     for op in model.operators:
-        for tensor in op.outputs:
+        for tensor in (o for o in op.outputs if o in values):
             if got.tensors[tensor] != tensor_digest(little_endian(expected[tensor])):
                 return op.index
     return None

@@ -147,10 +147,12 @@ class Stepper:
 
     def _digests(self, answers: list[Checked], inputs: bytes) -> Digests:
         tensors: dict[int, bytes] = {}
+        values = frozenset(self.model.written)
         for answer in answers:
             self._require(answer, inputs)
             for op, digests in zip(self.model.operators[answer.first :], answer.digests, strict=False):
-                tensors.update(zip(op.outputs, digests, strict=True))
+                pairs = zip(op.outputs, digests, strict=True)
+                tensors.update((o, digest) for o, digest in pairs if o in values)
         return Digests(tensors, tuple(c for answer in answers for c in answer.cycles))
 
     def _require(self, answer: Checked, inputs: bytes) -> None:

@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 
 from coverify.conformance.diagnosis.candidate import Array, Candidate, Run
+from coverify.conformance.diagnosis.recalled import Recalled
 from coverify.conformance.diagnosis.successive import Successive
 from tflm_int8 import TflmError
 from tflm_int8.fixedpoint import Rounding
@@ -27,7 +28,7 @@ def any_variants(kernel: Kernel, output: int = 0) -> Iterator[Candidate]:
     """Variants that make sense for one output of every operator."""
     yield from _orders(kernel, output)
     yield from _memories(kernel, output)
-    if not isinstance(kernel, Movement | Reshape):
+    if not isinstance(kernel, Movement | Recalled | Reshape):
         yield from _profiles(kernel, output)
 
 

@@ -17,6 +17,7 @@ from coverify.conformance.diagnosis.operand_variants import (
     prelu_variants,
 )
 from coverify.conformance.diagnosis.pool_variants import pool_variants
+from coverify.conformance.diagnosis.recalled import Recalled, recalled_variants
 from coverify.conformance.diagnosis.resize_variants import bilinear_variants
 from coverify.conformance.diagnosis.softmax_variants import softmax_variants
 from coverify.conformance.diagnosis.state_variants import state_variants
@@ -61,6 +62,8 @@ def candidates(
             yield from prelu_variants(kernel)
         case ResizeBilinear():
             yield from bilinear_variants(kernel)
+        case Recalled():
+            yield from recalled_variants(kernel)
         case Successive():
             yield from state_variants(kernel, tensors or {})
     if isinstance(kernel, Add | Extreme | Multiply | Prelu):

@@ -16,12 +16,14 @@ import numpy as np
 from coverify.conformance.diagnosis.candidate import Array, Candidate, I64Array
 from coverify.conformance.diagnosis.candidates import candidates
 from coverify.conformance.diagnosis.errors import along_axes, elsewhere, histogram, patterns
+from coverify.conformance.diagnosis.recalled import Recalled, recalled
 from coverify.conformance.diagnosis.steps import steps
 from coverify.conformance.diagnosis.successive import Successive
 from coverify.report import Diagnosis, ErrorMap, Explanation
 from coverify.report.rows import MAX_PICTURE
 from tflm_int8 import Reference, TflmError
 from tflm_int8.kernels.memory import Remembering
+from tflm_int8.kernels.resource_variables import Variable
 from tflm_int8.operators import Kernel
 
 MAX_NEAREST = 3
@@ -55,7 +57,9 @@ def inputs_of(kernel: Kernel, known: Mapping[int, Array], n: int) -> list[Array]
     found = []
     for i in (i for i in kernel.node.op.inputs if i >= 0):
         tensor = kernel.node.model.tensors[i]
-        if i in known or tensor.initial is None:
+        if tensor.dtype == "resource":  # the handle of a variable has no value
+            found.append(np.zeros((n, *tensor.shape), np.int8))
+        elif i in known or tensor.initial is None:
             found.append(known[i])
         else:
             found.append(np.broadcast_to(tensor.initial, (n, *tensor.shape)))
@@ -74,7 +78,7 @@ def wrong_operators(
     written = {t: np.stack([trace[t] for trace in traces]) for t in traces[0]}
     known = {model.inputs[0]: x.reshape(-1, *model.tensors[model.inputs[0]].shape), **written}
     for one in reference.kernels:
-        kernel: Kernel = Successive(one, length or 1) if isinstance(one, Remembering) else one
+        kernel = _over_samples(one, known, len(x), length or 1)
         inputs = inputs_of(kernel, known, len(x))
         try:
             expected = kernel.run(inputs)
@@ -85,6 +89,13 @@ def wrong_operators(
                 right, got = values.astype(np.int64), known[t].astype(np.int64)
                 yield Local(kernel, tuple(inputs), right, got, number, known)
                 break
+
+
+def _over_samples(one: Kernel, known: Mapping[int, Array], n: int, length: int) -> Kernel:
+    """A kernel as a function of all samples, in sequences of `length` where it keeps state."""
+    if isinstance(one, Variable) and one.node.op.outputs:
+        return recalled(one, known, n, length)
+    return Successive(one, length) if isinstance(one, Remembering) else one
 
 
 def diagnose(
@@ -170,7 +181,7 @@ def _matches(local: Local) -> tuple[tuple[Explanation, ...], tuple[Explanation, 
 
 def _remaining(candidate: Candidate, local: Local, samples: I64Array) -> int:
     """Elements of these samples that the variant does not give."""
-    in_order = candidate.skips > 0 or isinstance(local.kernel, Successive)
+    in_order = candidate.skips > 0 or isinstance(local.kernel, Recalled | Successive)
     chosen = np.arange(len(local.got)) if in_order else samples
     try:
         values = candidate.run([x[chosen] for x in local.inputs]).reshape(local.got[chosen].shape)
