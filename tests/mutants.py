@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from flatbuffers import flexbuffers
 
+import random_state
 from model_builder import Builder
 
 HARNESS = Path(__file__).resolve().parent.parent / "device_harness"
@@ -229,6 +230,13 @@ MUTANTS += tuple(Mutant(variant, "UNIDIRECTIONAL_SEQUENCE_LSTM", *words, net="ls
      "tanh_argument(c, p->cell_left + 1)"),
     ("clip-missing", "lstm_cell.c", "if (p->clip > 0)", "if (p->clip > INT16_MAX)"),
 ))  # fmt: skip
+MUTANTS += tuple(Mutant(variant, "READ_VARIABLE", *words, net="variables") for variant, *words in (
+    ("state-lost", "op_assign_variable.c", "memcpy(r->data, k_read(g, op->inputs[1]), r->n_bytes);",
+     "(void)r;"),
+    ("state-not-reset", "kernels.c", "(void)why;\n    k_state_reset(&graph);\n    k_resources_reset(&graph);",
+     "(void)why;"),
+    ("state-starts-at-code-0", "resource.c", "memset(r->data, r->zero,", "memset(r->data, 0,"),
+))  # fmt: skip
 
 
 def mutated(mutant: Mutant, folder: Path) -> Path:
@@ -432,4 +440,16 @@ def lstm() -> bytes:
     return b.finish(y)
 
 
-NETS = {"branches": branches, "images": images, "layers": layers, "lstm": lstm, "state": state}
+def variables() -> bytes:
+    """Two windows over time in variables that begin with the zero point -57, as CALL_ONCE says too."""
+    return random_state.one_op("variables", 1)
+
+
+NETS = {
+    "branches": branches,
+    "images": images,
+    "layers": layers,
+    "lstm": lstm,
+    "state": state,
+    "variables": variables,
+}

@@ -73,6 +73,16 @@ def test_a_requantization_and_floats_behind_it_agree_on_every_code(client):
         assert equal_or_refused(client, b.finish(len(b.tensors) - 1), seed), seed
 
 
+def test_a_requantization_to_uint8_agrees_on_every_code(client):
+    for seed in range(20):
+        rng = random_elementwise.np.random.default_rng([seed, 62])
+        b = Builder()
+        x = b.input((1, 256), random_elementwise.scale(rng), random_elementwise.zero_point(rng))
+        scale = float(random_elementwise.np.float32(b.tensors[x].scales[0] * 2.0 ** rng.uniform(-2, 2)))
+        y = b.tensor((1, 256), "uint8", [scale], [int(rng.integers(0, 256))])
+        assert equal_or_refused(client, b.finish(b.op("QUANTIZE", [x], y)), seed), seed
+
+
 def test_a_sigmoid_agrees_where_its_radius_vanishes(client):
     """Input scales of 8 and above leave no element inside the radius of 16; below, one, three, …"""
     for name in ("LOGISTIC", "TANH"):

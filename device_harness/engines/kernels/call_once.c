@@ -55,10 +55,12 @@ static const struct k_resource *named_in(const struct k_graph *g, struct fb_read
 
 static bool is_start(const struct fb_reader *fb, struct fb_vector data, const struct k_resource *r)
 {
+    if (data.n != r->n_bytes)
+        return false;
     for (uint32_t i = 0; i < data.n; i++)
         if (fb->data[data.at + i] != r->zero)
             return false;
-    return data.n == r->n_bytes;
+    return true;
 }
 
 static enum cv_status check_assignment(struct k_load *l, const struct part *p, struct fb_table op)

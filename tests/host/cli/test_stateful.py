@@ -8,7 +8,7 @@ import pytest
 
 from command import coverify
 from model_builder import Builder
-from mutants import state
+from mutants import state, variables
 from oracle import NETWORKS, Tflm
 
 
@@ -64,6 +64,16 @@ def test_conform_compares_sequences_of_invocations_on_a_device(network, inputs, 
     assert (done.code, done.result["verdict"], done.result["samples"]) == (0, "MATCH", 40), done
     assert any("more than 9 invocations without a reset" in gap for gap in done.result["not_covered"])
     assert done.result["oracle"]["name"] == "tflite-micro"
+
+
+@pytest.mark.parametrize("verb", [("conform",), ("conform", "--full"), ("diagnose",)], ids=" ".join)
+def test_a_network_of_resource_variables_is_compared_and_their_handles_are_left_out(tmp_path, verb):
+    (tmp_path / "variables.tflite").write_bytes(variables())
+    asked = (verb[0], tmp_path / "variables.tflite", "--device", "native:", *verb[1:])
+    done = coverify(*asked, "--vectors", 12, "--sequence", 5, "--json", "-")
+    assert (done.code, done.result["verdict"], done.result["samples"]) == (0, "MATCH", 12), done
+    names = {row["op"] for row in done.result["tensors"]}
+    assert "READ_VARIABLE" in names and "VAR_HANDLE" not in names
 
 
 def test_what_to_try_next_is_found_on_the_sequence_up_to_the_first_difference(tmp_path):
