@@ -79,10 +79,8 @@ static bool run_unit(const struct k_lstm *p, uint32_t unit, const int8_t *x, con
     int32_t h = k_wide_tanh(tanh_argument(c, p->cell_left)) * k_wide_logistic(gates[K_OUTPUT_GATE]);
     if (!scaled(h, &p->output, &h))
         return false;
-    h = h < 2 * INT16_MIN   ? 2 * INT16_MIN
-        : h > 2 * INT16_MAX ? 2 * INT16_MAX
-                            : h; /* so that z_h can be added */
-    *next = k_clamp(h + p->z_h, INT8_MIN, INT8_MAX);
+    int64_t code = (int64_t)h + p->z_h;
+    *next = (int8_t)(code < INT8_MIN ? INT8_MIN : code > INT8_MAX ? INT8_MAX : code);
     return true;
 }
 

@@ -42,7 +42,7 @@ struct k_lstm {
     int32_t cell_left; /* a cell times 3 * 2^cell_left (negative: halves rounded up) is tanh's argument */
 };
 
-/* One step: x[n_in] and hidden[n_units] -> next[n_units], which overlaps neither; cell: INT16, n_units, updated.
+/* One step: x[n_in] and hidden[n_units] -> next[n_units], which overlaps neither; cell: INT16[n_units].
  * Needs that no sum of products leaves int32. false: a left shift of a multiplier left int32. */
 bool k_lstm_step(const struct k_lstm *p, const int8_t *x, const int8_t *hidden, uint8_t *cell, int8_t *next);
 

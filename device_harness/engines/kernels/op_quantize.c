@@ -7,11 +7,13 @@
 #include "operators.h"
 #include "quantize.h"
 
-/* The code of the output whose byte is the table's entry: those of UINT8 are 128 more. */
+/* The byte of a code, clamped to its type. */
 static int8_t to_byte(int32_t y, bool is_unsigned)
 {
-    int8_t code = k_clamp(is_unsigned ? y - 128 : y, INT8_MIN, INT8_MAX);
-    return is_unsigned ? (int8_t)(code ^ -128) : code;
+    if (!is_unsigned)
+        return k_clamp(y, INT8_MIN, INT8_MAX);
+    int32_t code = y < 0 ? 0 : y > UINT8_MAX ? UINT8_MAX : y;
+    return (int8_t)(code > INT8_MAX ? code - 256 : code);
 }
 
 enum cv_status k_quantize_prepare(struct k_load *l, struct k_op *op)
