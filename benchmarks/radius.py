@@ -63,6 +63,8 @@ class Processor(Deadline):
 
 NETWORKS = "784-100-10_q4,784-100-10_q8,784-100-10_q10,784-64-32-10_q4,784-64-32-10_q6,784-64-32-10_q8"
 SHORT_S = {"bab": 2.0, "attack": 0.7}
+LAST = 0.85
+"""Of what is left of an image's time, what goes to the radius below the one that is broken."""
 
 
 @dataclass
@@ -117,7 +119,7 @@ class Radius:
                 return
         while not self.closed and self.left > 0.1:
             from_above = self.broken <= self.most
-            if not self.ask(self.broken - 1 if from_above else self.held + 1, "bab", self.left * 0.7):
+            if not self.ask(self.broken - 1 if from_above else self.held + 1, "bab", self.left * LAST):
                 if not self.closed:
                     self.ask(self.held + 1, "bab", self.left)
                 return

@@ -9,8 +9,8 @@ inverse and l the form's coefficients on z. Each stair is maximised over all its
 that all stairs want at once has its price: an accumulator that sits beside two edges has a large square.
 nu depends on multipliers mu of the stairs above, which add maxima of their own (above.py). The function is
 convex in (E, xi, D, mu); a Newton method on it, smoothed and with a logarithmic barrier, proposes them, in
-floats. By Woodbury's identity what is inverted is small, one row per stair, in the first steps; when these
-have not been enough, the second derivatives in E are taken as they are.
+floats. What is inverted is small, one row per stair (woodbury.py); when the first steps have not been enough,
+the second derivatives in E are taken as they are (newton.py).
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from coverify.verify.dual import newton
 from coverify.verify.dual.above import Above
 from coverify.verify.dual.levels import Smooth
 from coverify.verify.dual.relaxation import F64Array
+from coverify.verify.dual.woodbury import Woodbury
 
 ROUGH = 6
 """So many steps have only a part of the second derivatives in E: what is easy is quicker so."""
-MOST_INPUTS = 1200
-"""With more, that is all that is done."""
 GAP = 1.5
 """Where the barrier and the smoothing leave less than this, of about 450, the search ends."""
 CENTRED = 0.02
@@ -104,13 +104,14 @@ class Parabolas:
         Gives up where the last steps promise that it will not be reached; part: does it start from what a
         larger part had?  Then it gives up sooner.
         """
-        best = centred = self.valued(point)
+        inverse = self._inverse(point)
+        best = centred = self._reached(point, inverse)
         history, at_height = [best.bound], 0
         for k in range(steps):
             if best.bound < target or point.height * (len(point.e) + self.path.heat * len(point.xi)) < GAP:
                 break
-            new, decrement = self._stepped(point, part or k >= ROUGH)
-            at = self.valued(new)
+            new, inverse, decrement = self._stepped(point, inverse, part or k >= ROUGH)
+            at = self._reached(new, inverse)
             best = at if at.bound < best.bound else best
             history.append(best.bound)
             at_height, height = at_height + 1, point.height
@@ -131,81 +132,75 @@ class Parabolas:
         nu: F64Array = self.stairs.nu + (mu - self.above.mu) @ self.above.per
         return nu
 
-    def _u(self, point: Point) -> F64Array:
-        """U [m, n] with (E − Wᵀ D W)⁻¹ = E⁻¹ + Uᵀ U."""
-        root = np.sqrt(point.curve)[:, None] * self.weights
-        low = np.linalg.cholesky(np.eye(len(root)) - (root / point.e) @ root.T)
-        u: F64Array = np.linalg.solve(low, root / point.e)
-        return u
-
     def valued(self, point: Point) -> Reached:
         """The bound at a point, in floats."""
-        e, xi, curve = point.e, point.xi, point.curve
-        form, u = self.rest + xi @ self.weights, self._u(point)
-        seen = u @ form
-        z = (form / e + seen @ u) / 2
-        spread = point.height * ((self.weights**2) @ (1 / e) + ((self.weights @ u.T) ** 2).sum(axis=1))
-        bound = self.stairs.greatest(self.nu(point.mu), xi, curve).sum() + self.above.greatest(point.mu)
-        bound += self.above.tilt @ (point.mu - self.above.mu)
-        bound += e.sum() + (form @ (form / e) + seen @ seen) / 4
+        return self._reached(point, self._inverse(point))
+
+    def _inverse(self, point: Point) -> Woodbury:
+        return Woodbury(self.weights, point.curve, point.e)
+
+    def _reached(self, point: Point, inverse: Woodbury) -> Reached:
+        form = self.rest + point.xi @ self.weights
+        z = inverse.times(form) / 2
+        bound = self.stairs.greatest(self.nu(point.mu), point.xi, point.curve).sum()
+        bound += self.above.greatest(point.mu) + self.above.tilt @ (point.mu - self.above.mu)
+        bound += point.e.sum() + form @ z / 2
         a = self.weights @ z
+        spread = point.height * inverse.rows.diagonal()
         return Reached(point, float(bound) + self.constant, z, a, a * a + spread)
 
     def drawn(self, reached: Reached, count: int) -> F64Array:
         """Corners of |z| <= 1 for draws with the moments that the bound rests on: [count, n]."""
         point, rng = reached.point, np.random.default_rng(0)
         noise = rng.standard_normal((count, len(point.e))) / np.sqrt(point.e)
-        noise += rng.standard_normal((count, len(point.xi))) @ self._u(point)
+        noise += rng.standard_normal((count, len(point.xi))) @ self._inverse(point).u
         noise[0] = 0
         corners: F64Array = np.where(reached.z + np.sqrt(point.height) * noise > 0, 1.0, -1.0)
         return corners
 
-    def _value(self, point: Point) -> tuple[float, float]:
-        """What is descended on, infinite where it is not defined; how far the matrix is from its end."""
-        e, xi, curve = point.e, point.xi, point.curve
-        if min(float(e.min()), float(curve.min())) <= 0:
-            return np.inf, 0.0
-        form = self.rest + xi @ self.weights
-        root = np.sqrt(curve)[:, None] * self.weights
+    def _value(self, point: Point) -> tuple[float, Woodbury | None]:
+        """What is descended on, infinite where it is not defined, and the inverse."""
+        if min(float(point.e.min()), float(point.curve.min())) <= 0:
+            return np.inf, None
         try:
-            low = np.linalg.cholesky(np.eye(len(xi)) - (root / e) @ root.T)
+            inverse = self._inverse(point)
         except np.linalg.LinAlgError:
-            return np.inf, 0.0
-        seen = np.linalg.solve(low, root @ (form / e))
-        heat = self.path.heat * point.height
+            return np.inf, None
+        return self._smoothed(point, inverse), inverse
+
+    def _smoothed(self, point: Point, inverse: Woodbury) -> float:
+        xi, curve, heat = point.xi, point.curve, self.path.heat * point.height
+        square = inverse.square_of(self.rest + xi @ self.weights)
         smooth, *_ = self.stairs.smoothed(self.nu(point.mu), xi, curve, heat)
         above, *_ = self.above.smoothed(point.mu, heat)
         above += float(self.above.tilt @ (point.mu - self.above.mu))
-        logs = np.log(e).sum() + 2 * np.log(low.diagonal()).sum() + np.log(curve).sum()
-        value = above + smooth.sum() + e.sum() + (form @ (form / e) + seen @ seen) / 4 - point.height * logs
-        return float(value), float(low.diagonal().min())
+        logs = inverse.logs + np.log(curve).sum()
+        return float(above + smooth.sum() + point.e.sum() + square / 4 - point.height * logs)
 
-    def _stepped(self, point: Point, whole: bool) -> tuple[Point, float]:
-        """One damped Newton step, and its decrement; whole: with all second derivatives."""
-        direction, decrement = self._direction(point, whole and len(point.e) <= MOST_INPUTS)
+    def _stepped(self, point: Point, inverse: Woodbury, whole: bool) -> tuple[Point, Woodbury, float]:
+        """One damped Newton step, the inverse there, its decrement; whole: with all second derivatives."""
+        direction, decrement = self._direction(point, inverse, whole)
         n, m = len(point.e), len(point.xi)
         de, dxi, dcurve, dmu = np.split(direction, [n, n + m, n + 2 * m])
-        before, near = self._value(point)
+        before = self._smoothed(point, inverse)
         shrinks = np.minimum(de / point.e, 0).min(), np.minimum(dcurve / point.curve, 0).min()
         step = min(1.0, -0.95 / min(-1e-9, *shrinks))
         while step > 1e-5:
             moved = (point.xi + step * dxi, point.curve + step * dcurve, point.e + step * de)
             new = Point(*moved, point.mu + step * dmu, point.height)
-            value, low = self._value(new)
-            if value < before - 0.05 * step * decrement and low > NEARER * near:
-                return new, decrement
+            value, at = self._value(new)
+            lower = value < before - 0.05 * step * max(decrement, 0.0)
+            if lower and at is not None and at.edge > NEARER * inverse.edge:
+                return new, at, decrement
             step *= 0.5
-        return point, decrement
+        return point, inverse, decrement
 
-    def _direction(self, point: Point, whole: bool) -> tuple[F64Array, float]:
+    def _direction(self, point: Point, inverse: Woodbury, whole: bool) -> tuple[F64Array, float]:
         """Newton's, of (e, xi, curve, mu) in a row."""
         w, e, height = self.weights, point.e, point.height
-        m, q, u = len(w), len(point.mu), self._u(point)
-        uw = u @ w.T
-        cw = w.T / e[:, None] + u.T @ uw
-        k = (w / e) @ w.T + uw.T @ uw
-        form = self.rest + point.xi @ w
-        z = (form / e + (u @ form) @ u) / 2
+        m, q, u = len(w), len(point.mu), inverse.u
+        cw, k = inverse.columns, inverse.rows
+        z = inverse.times(self.rest + point.xi @ w) / 2
         a = w @ z
         heat = self.path.heat * height
         _, means, both = self.stairs.smoothed(self.nu(point.mu), point.xi, point.curve, heat)
@@ -223,46 +218,5 @@ class Parabolas:
         h[at, m + at] += both[1] / heat
         h[m + at, at] += both[1] / heat
         h[m + at, m + at] += both[2] / heat + height / point.curve**2
-        both = (_whole if whole else _rough)(u, e, z, height, np.hstack([across, slope_e[:, None]]))
-        h -= across.T @ both[:, :-1]
-        right = slope - across.T @ both[:, -1]
-        size = 1 / np.sqrt(np.maximum(h.diagonal(), 1e-12))
-        h *= size[:, None]
-        h *= size
-        h[np.arange(2 * m + q), np.arange(2 * m + q)] += 1e-8
-        rest = -size * np.linalg.solve(h, size * right)
-        de = -(both[:, -1] + both[:, :-1] @ rest)
+        de, rest = newton.direction(inverse, z, height, across, h, slope_e, slope, whole)
         return np.concatenate([de, rest]), float(-(slope @ rest + slope_e @ de))
-
-
-def _rough(u: F64Array, e: F64Array, z: F64Array, height: float, right: F64Array) -> F64Array:
-    """Solved for the second derivatives in e, (2 z zᵀ + height M)∘M with M = E⁻¹ + UᵀU: [n, k].
-
-    They are a diagonal, something of rank m, and height · (UᵀU)∘(UᵀU), for which its rows' sums stand: more
-    than it, and diagonal too.
-    """
-    own, sums = (u * u).sum(axis=0), ((u @ u.T @ u) * u).sum(axis=0)
-    diagonal = 2 * z * z / e + height * (1 / e**2 + 2 * own / e + sums)
-    v = np.sqrt(2) * z[:, None] * u.T
-    inner = np.eye(len(u)) + v.T @ (v / diagonal[:, None])
-    y: F64Array = right / diagonal[:, None]
-    y -= (v / diagonal[:, None]) @ np.linalg.solve(inner, v.T @ y)
-    return y
-
-
-def _whole(u: F64Array, e: F64Array, z: F64Array, height: float, right: F64Array) -> F64Array:
-    """The same without leaving anything out, in single precision: a direction need not be exact."""
-    single, at = np.float32, np.arange(len(e))
-    small = u.astype(single)
-    m = small.T @ small
-    m[at, at] += (1 / e).astype(single)
-    h = np.multiply.outer(2 * z.astype(single), z.astype(single))
-    h += single(height) * m
-    h *= m
-    size = 1 / np.sqrt(h.diagonal())
-    h *= size
-    h *= size[:, None]
-    h[at, at] += single(1e-6)
-    y = np.linalg.solve(h, (right * size[:, None]).astype(single))
-    found: F64Array = (y * size[:, None]).astype(np.float64)
-    return found

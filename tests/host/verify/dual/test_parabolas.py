@@ -8,7 +8,6 @@ import pytest
 from coverify.check.steps import Pieces, Rejected
 from coverify.verify.dual.curved import Curved
 from coverify.verify.dual.levels import SHIFT, Levels
-from coverify.verify.dual.parabolas import _rough, _whole
 
 
 def random_stairs(seed: int) -> tuple[Levels, np.ndarray, np.ndarray]:
@@ -95,16 +94,3 @@ def test_a_bound_is_lowered_and_no_input_exceeds_it(seed, part):
     assert reached.bound < curved.parabolas.valued(start).bound
     x = rng.integers(-4, 5, (20_000, n))
     assert (stairs(x @ weights.T) @ nu).max() <= reached.bound / curved.scale + 1e-6
-
-
-def test_both_directions_are_those_of_the_second_derivatives_in_e():
-    rng = np.random.default_rng(3)
-    u, e, z = 0.3 * rng.standard_normal((4, 30)), rng.uniform(0.5, 2, 30), rng.uniform(-1, 1, 30)
-    m = np.diag(1 / e) + u.T @ u
-    h = (2 * np.outer(z, z) + 0.1 * m) * m
-    right = rng.standard_normal((30, 3))
-    np.testing.assert_allclose(h @ _whole(u, e, z, 0.1, right), right, atol=1e-3)
-    rough = _rough(u, e, z, 0.1, right)
-    more = 0.1 * (np.diag(((u.T @ u) ** 2).sum(axis=1)) - (u.T @ u) ** 2)
-    np.testing.assert_allclose((h + more) @ rough, right, atol=1e-9)
-    assert np.linalg.eigvalsh(more)[0] > -1e-12  # never less than they are

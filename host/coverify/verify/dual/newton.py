@@ -1,0 +1,102 @@
+"""Newton's direction where the second derivatives are a large block, in e, and a small one, in the rest.
+
+The large block is (2 z zᵀ + height · C) ∘ C, C = E⁻¹ + UᵀU of n inputs. Of it a diagonal and something of
+rank m are inverted at once, and conjugate gradients on all variables together lead from there to the
+direction for the block as it is, in some five to ten products with it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from coverify.verify.dual.relaxation import F64Array
+from coverify.verify.dual.woodbury import Woodbury
+
+MOST_INPUTS = 1200
+"""With more, the first direction is all that is done."""
+PRODUCTS = 24
+"""With the large block, at most."""
+RESIDUE = 1e-2
+"""So small a part of the first residue's square, as the first block weighs it, ends them."""
+_EASED = 1e-8
+"""Added to the small block's diagonal, scaled to 1."""
+
+
+class _Rough:
+    """The large block with the rows' sums of height · (UᵀU)∘(UᵀU) for itself: a diagonal, and more."""
+
+    def __init__(self, inverse: Woodbury, z: F64Array, height: float) -> None:
+        e, u = inverse.e, inverse.u
+        own, sums = (u * u).sum(axis=0), ((u @ u.T @ u) * u).sum(axis=0)
+        size = 1 / np.sqrt(2 * z * z / e + height * (1 / e**2 + 2 * own / e + sums))
+        v = u * (np.sqrt(2) * z * size)
+        v = np.linalg.inv(np.linalg.cholesky(np.eye(len(v)) + v @ v.T)) @ v
+        self.v, self.size = v.astype(np.float32), size.astype(np.float32)
+
+    def solved(self, right: F64Array) -> F64Array:
+        """Its inverse times [n, k]."""
+        size = self.size[:, None]
+        scaled = right * size
+        found: F64Array = (scaled - self.v.T @ (self.v @ scaled)) * size
+        return found
+
+
+def _large(inverse: Woodbury, z: F64Array, height: float) -> F64Array:
+    """The large block in single precision: a direction need not be exact."""
+    single = np.float32
+    u, at = inverse.u.astype(single), np.arange(len(z))
+    c = u.T @ u
+    c[at, at] += (1 / inverse.e).astype(single)
+    block: F64Array = np.multiply.outer(2 * z.astype(single), z.astype(single))
+    block += single(height) * c
+    block *= c
+    return block
+
+
+def direction(
+    inverse: Woodbury, z: F64Array, height: float, across: F64Array, small: F64Array,
+    slope_e: F64Array, slope: F64Array, whole: bool,
+) -> tuple[F64Array, F64Array]:  # fmt: skip
+    """The steps in e [n] and in the rest [r] for their slopes; across [n, r], small [r, r]: the other blocks.
+
+    whole: with all of the large block.
+    """
+    rough = _Rough(inverse, z, height)
+    across = across.astype(np.float32)
+    solved = rough.solved(across)
+    left = small - (across.T @ solved).astype(np.float64)
+    size = 1 / np.sqrt(np.maximum(left.diagonal(), 1e-12))
+    left *= size[:, None]
+    left *= size
+    left[np.arange(len(left)), np.arange(len(left))] += _EASED
+    lesser = (np.linalg.inv(left) * size[:, None] * size).astype(np.float32)
+
+    def first(r_e: F64Array, r: F64Array) -> tuple[F64Array, F64Array]:
+        r_e, r = r_e.astype(np.float32), r.astype(np.float32)
+        rest = lesser @ (r - solved.T @ r_e)
+        return rough.solved(r_e[:, None])[:, 0] - solved @ rest, rest
+
+    r_e, r = -slope_e, -slope
+    y_e, y = first(r_e, r)
+    if not whole or len(z) > MOST_INPUTS:
+        return y_e, y
+    large = _large(inverse, z, height)
+    found_e, found = np.zeros_like(y_e), np.zeros_like(y)
+    p_e, p, weight = y_e, y, r_e @ y_e + r @ y
+    enough = RESIDUE * weight
+    for _ in range(PRODUCTS):
+        single_e, single = p_e.astype(np.float32), p.astype(np.float32)
+        q_e = large @ single_e + across @ single
+        q = across.T @ single_e + small @ p
+        bend = p_e @ q_e + p @ q
+        if bend <= 0:
+            break
+        step = weight / bend
+        found_e, found = found_e + step * p_e, found + step * p
+        r_e, r = r_e - step * q_e, r - step * q
+        y_e, y = first(r_e, r)
+        weight, before = r_e @ y_e + r @ y, weight
+        if weight <= enough:
+            break
+        p_e, p = y_e + weight / before * p_e, y + weight / before * p
+    return found_e, found

@@ -1,0 +1,70 @@
+"""The inverse C of E − Wᵀ D W, E a diagonal of many inputs, D one of few stairs: a small one will do."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from coverify.verify.dual.relaxation import F64Array
+
+
+class Woodbury:
+    """C = E⁻¹ + Uᵀ U, by Woodbury's identity, of weights W [m, n], curve [m] and e [n], all positive.
+
+    LinAlgError where the matrix is not positive definite.
+    """
+
+    def __init__(self, weights: F64Array, curve: F64Array, e: F64Array) -> None:
+        self.e, self.over = e, weights / e
+        self._square = self.over @ weights.T
+        root = np.sqrt(curve)
+        low = np.linalg.cholesky(np.eye(len(root)) - root[:, None] * self._square * root)
+        self.edge = float(low.diagonal().min())
+        """How far the matrix is from where it is not positive definite."""
+        self.logs = float(np.log(e).sum() + 2 * np.log(low.diagonal()).sum())
+        """The logarithm of its determinant."""
+        self._root, self._low = root, low
+
+    def square_of(self, linear: F64Array) -> float:
+        """lᵀ C l of a vector [n]."""
+        seen = np.linalg.solve(self._low, self._root * (self.over @ linear))
+        return float(linear @ (linear / self.e) + seen @ seen)
+
+    def times(self, linear: F64Array) -> F64Array:
+        """C l, [n]."""
+        seen = self._small @ (self.over @ linear)
+        product: F64Array = linear / self.e + (seen @ self._small) @ self.over
+        return product
+
+    @cached_property
+    def _small(self) -> F64Array:
+        """What makes U of W E⁻¹, [m, m]."""
+        small: F64Array = np.linalg.inv(self._low) * self._root
+        return small
+
+    @cached_property
+    def u(self) -> F64Array:
+        """U, [m, n]."""
+        u: F64Array = self._small @ self.over
+        return u
+
+    @cached_property
+    def _seen(self) -> F64Array:
+        """U Wᵀ, [m, m]."""
+        seen: F64Array = self._small @ self._square
+        return seen
+
+    @cached_property
+    def rows(self) -> F64Array:
+        """W C Wᵀ, [m, m]."""
+        rows: F64Array = self._square + self._seen.T @ self._seen
+        return rows
+
+    @cached_property
+    def columns(self) -> F64Array:
+        """C Wᵀ, [n, m]."""
+        mixed = self._small.T @ self._seen
+        mixed[np.arange(len(mixed)), np.arange(len(mixed))] += 1.0
+        columns: F64Array = self.over.T @ mixed
+        return columns
