@@ -35,6 +35,8 @@ WORK = 6e8
 """Multiplications of one kind in all of them, for wide layers."""
 MANY_STEPS = 60
 """The same where multipliers of several layers are free."""
+SHARE = 0.15
+"""So much of an accumulator's box must lie on either side of a clamp for a division there."""
 FEW_STEPS = 10
 """For one of many rows, none of which has a target."""
 
@@ -320,7 +322,8 @@ class Cases:
     def _split(
         self, curved: Curved, reached: Reached, varying: I64Array, boxes: Boxes
     ) -> tuple[int, int, int] | None:
-        """The stair whose bound lies furthest above its value at the mean, at the edge next to that.
+        """The stair whose bound lies furthest above its value at the mean: at a clamp with something on
+        either side, or at the edge next to the mean.
 
         Never one of the logits: of theirs, only clamps are worth a division (branching.py).
         """
@@ -335,10 +338,17 @@ class Cases:
             loose = np.where(inside.any(axis=1), loose, -np.inf)
             k = int(loose.argmax())
             if loose[k] > best:
-                own = edges[k, inside[k]]
-                edge = int(own[np.abs(own - mean[k]).argmin()])
+                edge = _edge(edges[k, inside[k]], edges[k, [0, -1]], int(lo[k]), int(hi[k]), float(mean[k]))
                 best, found = float(loose[k]), (step.source, int(elements[k]), edge - 1)
         return found
+
+
+def _edge(edges: I64Array, clamps: I64Array, lo: int, hi: int, mean: float) -> int:
+    """Where a stair is divided, of its edges within lo..hi."""
+    clamp = int(clamps[np.abs(clamps - mean).argmin()])
+    if clamp in edges and SHARE * (hi - lo) < min(clamp - lo, hi - clamp):
+        return clamp
+    return int(edges[np.abs(edges - mean).argmin()])
 
 
 def _chain(relaxation: Relaxation, wire: int) -> tuple[int, ...]:
