@@ -20,7 +20,7 @@ from dataclasses import replace
 import numpy as np
 
 from coverify.check.squares import greatest
-from coverify.check.steps import CELLS, Ints, Linear, Network, Pieces, dot, exact, need, small, wide
+from coverify.check.steps import CELLS, Ints, Linear, Network, Pieces, dot, exact, need, paired, small, wide
 
 ROW, TIGHTEN, SPLIT, CLOSE = range(4)
 Fact = tuple[int, int, int, int]  # wire, element, sign, end: sign · value <= end
@@ -42,7 +42,8 @@ class Proof:
         fit = all(0 < k <= len(net.steps) and len(v) == len(self.bounds) for k, v in self.xi.items())
         need(fit, "multipliers of no step, or not a row for each bound")
         claim = Linear((len(net.steps),), c[None], np.arange(c.shape[1])[None, None], -d - 1)
-        self.net, self.c = replace(net, steps=(*net.steps, claim)), c
+        steps = (paired(step, (None, *net.steps)[step.sources[0]], box) for step in net.steps)
+        self.net, self.c = replace(net, steps=(*steps, claim)), c
         self.root = self.net.boxes(box)
 
     def products(self, script: Ints) -> int:

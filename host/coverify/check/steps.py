@@ -9,7 +9,7 @@ is bounded before it is taken (`exact`).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -109,18 +109,21 @@ class Scalar:
     """A step whose every y[i] is bounded by functions of one element a = source[pick[i]].
 
     For any multipliers xi: nu · y <= Σ max over a of (nu · y(a) − xi · a) + Σ xi · a. `corners`: pick [n],
-    the a [n, k] among which the maximum is, and bounds of y there, up and down [n, k].
+    the a [n, k] among which the maximum is, and bounds of y there, up and down [n, k]. Of two `copies`, the a
+    of y[i] and y[i + n / 2] belong together, and the maximum is that of the sum of both.
     """
 
     sources: tuple[int]
     corners: Callable[[list[Ints]], tuple[Ints, Ints, Ints, Ints]]
+    copies = 1
 
     def back(self, nu: Ints, xi: Ints, boxes: list[Ints]) -> tuple[Ints, list[Ints]]:
         need(xi.shape == nu.shape, "multipliers of the wrong shape")
         pick, a, up, down = self.corners(boxes)
         exact((nu, np.maximum(up, -down).max(axis=1)), (xi, np.abs(a).max(axis=1) + 1))
         each = zip(nu[:, :, None], xi[:, :, None], strict=True)
-        total = [(np.maximum(v * up, v * down) - slope * a).max(axis=1).sum() for v, slope in each]
+        gains = (np.split(np.maximum(v * up, v * down) - slope * a, self.copies) for v, slope in each)
+        total = [np.sum(gain, axis=0).max(axis=1).sum() for gain in gains]
         out = np.zeros((boxes[self.sources[0]].shape[1], len(nu)), np.int64)
         np.add.at(out, pick, xi.T)
         return np.array(total, np.int64), [out.T]
@@ -128,13 +131,18 @@ class Scalar:
 
 @dataclass(frozen=True, eq=False)
 class Pieces(Scalar):
-    """y[i] = values[piece(a[i], channel[i])], a piece's number not falling as a grows: stairs, or a table."""
+    """y[i] = values[piece(a[i], channel[i])], a piece's number not falling as a grows: stairs, or a table.
+
+    Of two copies, both halves of a − offset are equal.
+    """
 
     sources: tuple[int]
     piece: Callable[[Ints, Ints], Ints]
     values: Ints
     channel: Ints
-    cost = property(lambda self: 2 * self.channel.size * self.values.size)
+    copies: int = 1
+    offset: Any = None
+    cost = property(lambda self: 2 * self.copies**2 * self.channel.size * self.values.size)
 
     @cached_property
     def starts(self) -> Ints:
@@ -158,19 +166,24 @@ class Pieces(Scalar):
         return np.stack([y.min(axis=-1), y.max(axis=-1)])
 
     def corners(self, boxes: list[Ints]) -> tuple[Ints, Ints, Ints, Ints]:
-        """Both ends of every piece."""
+        """Both ends of every piece; of two copies those of either, moved to where both boxes are."""
         box, channel = boxes[self.sources[0]], self.channel[:, None]
         p = self.reached(box)
         a = np.concatenate([self.starts[channel, p], self.starts[channel, p + 1] - 1], axis=1)
-        y = self.values[np.concatenate([p, p], axis=1)]
-        return np.arange(len(p)), np.clip(a, *box[:, :, None]), y, y
+        a, y = np.clip(a, *box[:, :, None]), self.values[np.concatenate([p, p], axis=1)]
+        if self.copies == 2:
+            t, low, high = (np.split(v - self.offset, 2) for v in (a, *box[:, :, None]))
+            a = np.tile(np.clip(np.hstack(t), np.maximum(*low), np.minimum(*high)), (2, 1)) + self.offset
+            y = self.values[self.piece(a.T, self.channel).T]
+        return np.arange(len(p)), a, y, y
 
     def eased(self, nu: Ints, xi: Ints, boxes: list[Ints], centre: Ints, curve: Ints) -> Ints:
         """The constant of `back`, for one row nu, xi, less curve · (a − centre)² / 2^24 where a curve is > 0.
 
         On a piece the maximum lies at an end or beside the vertex; each is rounded upwards.
         """
-        (_, a, y, _), z, k = self.corners(boxes), small(centre)[:, None], curve[:, None]
+        plain = self if self.copies == 1 else replace(self, copies=1)
+        (_, a, y, _), z, k = plain.corners(boxes), small(centre)[:, None], curve[:, None]
         need(size(xi) < 2**37, "a multiplier beside a parabola is too large")
         first, last = np.split(a, 2, axis=1)
         vertex = z + (-xi.T << 23) // np.maximum(k, 1)
@@ -179,6 +192,20 @@ class Pieces(Scalar):
         need(size(bend) < 2**30, "a parabola far from its stair")
         exact((k[:, None], bend[:, None] ** 2))
         return (nu.T * np.tile(y, 2) - xi.T * a - (k * bend**2 >> 24)).max(axis=1).sum(keepdims=True)
+
+
+def paired(step: Any, source: Any, box: Ints) -> Any:
+    """These stairs as two copies, if their sums of the input differ by constants as some of it is fixed.
+
+    Then so do the least sums, from which each is counted.
+    """
+    free, known = box[0] < box[1], isinstance(step, Pieces) and isinstance(source, Linear)
+    n = source.bias.size if known and source.sources == (0,) and not np.all(free) else 1
+    if n % 2 or n * source.cost > 64 * CELLS:
+        return step
+    (forms,) = source.back(np.eye(n, dtype=np.int64), None, [box])[1]
+    copies = 1 + np.array_equal(*np.split(forms[:, free], 2))
+    return replace(step, copies=copies, offset=source.interval([box])[0][:, None])
 
 
 def stairs(source: int, rule: Callable[[Ints, Ints], Ints], lo: int, hi: int, channel: Ints) -> Pieces:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from coverify.verify.dual.pairs import Pairs, Points
 from coverify.verify.errors import CannotDecide
 from coverify.verify.few_changes import FewChanges
 from coverify.verify.query import I64Array
@@ -61,6 +62,13 @@ class Pieces:
     full: F64Array
 
 
+@dataclass(frozen=True, eq=False)
+class Together(Pieces):
+    """Of stairs that are bounded two by two: at these points."""
+
+    points: Points
+
+
 @dataclass(eq=False)
 class Pass:
     """One evaluation: every row's bound, and where the maxima are taken.
@@ -83,6 +91,7 @@ class Relaxation:
     def __init__(self, program: Program, logits: int) -> None:
         self.program, self.logits = program, logits
         self.few: FewChanges | None = None
+        self.pairs: dict[int, Pairs] = {}
         self.steps = program.steps[:logits]
         self.edges: dict[int, I64Array] = {}
         self.uniform: dict[int, bool] = {}
@@ -109,17 +118,26 @@ class Relaxation:
             k + 1 for k, s in enumerate(self.steps) if isinstance(s, Staircase | Table | Max)
         )
 
+    def pair(self, lo: I64Array, hi: I64Array) -> None:
+        """Look for stairs that move together on inputs lo..hi, the box of the query: int64 [n_input]."""
+        found = {wire: Pairs.of(self.steps, wire, lo, hi) for wire in self.scalars}
+        self.pairs = {wire: pairs for wire, pairs in found.items() if pairs is not None}
+
     def pieces(self, boxes: Boxes, natural: Boxes, exact: bool) -> dict[int, Pieces]:
         """The pieces of every stair and table; not `exact`: stairs between the ends may be left out (a
         guess).
 
         natural: the boxes before anything was cut or tightened.
         """
-        found = {}
+        found = dict[int, Pieces]()
         for wire in self.scalars:
             step = self.steps[wire - 1]
             if isinstance(step, Staircase):
-                found[wire] = self.stairs(wire, boxes, natural, exact)
+                p = found[wire] = self.stairs(wire, boxes, natural, exact)
+                if wire in self.pairs:
+                    points = self.pairs[wire].points(step, self.edges[wire], *boxes[step.source], exact)
+                    ends = p.rising, p.falling, p.scale, p.full
+                    found[wire] = Together(p.value, p.first, p.last, *ends, points)
             elif isinstance(step, Table):
                 found[wire] = _entries(step, *boxes[step.source])
         return found
@@ -349,6 +367,8 @@ class Relaxation:
 
 def _greatest(nu: F64Array, xi: F64Array, p: Pieces) -> tuple[F64Array, F64Array, F64Array]:
     """The greatest nu · y − xi · a over the pieces, its a and its y: float64 like nu."""
+    if isinstance(p, Together):
+        return p.points.greatest(nu, xi)
     n_pieces = p.value.shape[2]
     if n_pieces > FEW:
         parts = zip(*(_greatest_of_many(nu, xi, p, rows) for rows in _chunks(nu, n_pieces)), strict=True)

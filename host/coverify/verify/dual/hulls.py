@@ -1,0 +1,132 @@
+"""Which multipliers bound a sum of functions, each of one linear form of the input? A linear program's.
+
+A function is the gain of a pair of stairs over its box (pairs.py); in its place the program has the least
+concave function above it. HiGHS computes in floating point: its multipliers are proposals.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from coverify.verify.dual.relaxation import F64Array
+from coverify.verify.errors import CannotDecide
+from coverify.verify.query import I64Array
+
+PENALTY = 64.0
+"""What a form may not cost less to miss, relative to the steepest function: where no input is left, multipliers
+grow up to that.
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """A function of sum `element`: gain at the places `at`, ascending, float64 [points] each."""
+
+    element: int
+    at: F64Array
+    gain: F64Array
+
+    @staticmethod
+    def of(element: int, at: F64Array, gain: F64Array) -> Curve:
+        """Of points in any order, also repeated ones."""
+        places, first = np.unique(at, return_index=True)
+        return Curve(element, places, gain[first])
+
+    @cached_property
+    def corners(self) -> I64Array:
+        """Of the least concave function above: the numbers of its points."""
+        kept = list[int]()
+        for i in range(len(self.at)):
+            while len(kept) > 1 and self._below(kept[-2], kept[-1], i):
+                kept.pop()
+            kept.append(i)
+        return np.array(kept, np.int64)
+
+    def _below(self, i: int, j: int, k: int) -> bool:
+        """Does point j not rise above the line from i to k?"""
+        (a, b, c), (u, v, w) = self.at[[i, j, k]], self.gain[[i, j, k]]
+        return bool((v - u) * (c - a) <= (w - u) * (b - a))
+
+    def least(self, a: float) -> float:
+        """The function's own value near a, as far as its points say."""
+        i = int(np.abs(self.at - a).argmin())
+        return float(self.gain[i]) if self.at[i] == np.rint(a) else float(np.interp(a, self.at, self.gain))
+
+    def above(self, a: float) -> float:
+        """The concave function's value."""
+        return float(np.interp(a, self.at[self.corners], self.gain[self.corners]))
+
+
+def best_multipliers(
+    curves: list[Curve], forms: F64Array, constant: F64Array, lo: I64Array, hi: I64Array
+) -> tuple[F64Array, F64Array, F64Array]:
+    """Per curve its multiplier, and the value of its sum where the program has its maximum; and the inputs there.
+
+    forms [sums, n], constant [sums]: sum = forms · x + constant, lo <= x <= hi.  Raises CannotDecide.
+    """
+    n, m = len(lo), len(curves)
+    unit = np.maximum([max(float(c.at[-1] - c.at[0]), 1.0) for c in curves], 1.0)
+    size = max(*(float(np.ptp(c.gain)) for c in curves), 1.0)
+    which = np.array([c.element for c in curves])
+    places, rows, ends = list[Any](), list[Any](), list[float]()
+    for k, c in enumerate(curves):  # gain <= value + slope · (sum − at), in units of `size` and `unit`
+        for i, j in zip(c.corners[:-1], c.corners[1:], strict=True):
+            slope = (c.gain[j] - c.gain[i]) / (c.at[j] - c.at[i]) * unit[k] / size
+            places.append((n + k, n + m + k))
+            rows.append((-slope, 1.0))
+            ends.append(c.gain[i] / size - slope * (c.at[i] / unit[k]))
+    equal = np.concatenate(
+        [-forms[which] / unit[:, None], np.eye(m), np.zeros((m, m)), np.eye(m), -np.eye(m)], 1
+    )
+    matrix = np.zeros((m + len(rows), n + 4 * m))
+    matrix[:m] = equal
+    for r, (place, values) in enumerate(zip(places, rows, strict=True), m):
+        matrix[r, place] = values
+    steepest = max([1.0, *(abs(values[0]) for values in rows)])
+    infinite = np.inf
+    cost = np.concatenate([np.zeros(n + m), np.ones(m), np.full(2 * m, -PENALTY * steepest)])
+    least = [
+        lo,
+        [c.at[0] / u for c, u in zip(curves, unit, strict=True)],
+        np.full(m, -infinite),
+        np.zeros(2 * m),
+    ]
+    most = [hi, [c.at[-1] / u for c, u in zip(curves, unit, strict=True)]]
+    most += [np.array([c.gain.max() / size for c in curves]), np.full(2 * m, infinite)]
+    middle = constant[which] / unit
+    below = np.concatenate([middle, np.full(len(rows), -infinite)])
+    values, duals = _solved(
+        matrix, cost, (below, np.concatenate([middle, ends])), tuple(map(np.concatenate, (least, most)))
+    )
+    return duals[:m] * size / unit, values[n : n + m] * unit, values[:n]
+
+
+def _solved(
+    matrix: F64Array, cost: F64Array, rows: tuple[F64Array, F64Array], columns: tuple[F64Array, F64Array]
+) -> tuple[F64Array, F64Array]:
+    """The greatest cost · columns: its columns, and the duals of the rows."""
+    api: Any = import_module("highspy")
+    program = api.HighsLp()
+    program.num_row_, program.num_col_ = matrix.shape
+    program.sense_ = api.ObjSense.kMaximize
+    program.col_cost_ = cost
+    program.col_lower_, program.col_upper_ = columns
+    program.row_lower_, program.row_upper_ = rows
+    at, column = np.nonzero(matrix)
+    program.a_matrix_.format_ = api.MatrixFormat.kRowwise
+    program.a_matrix_.start_ = np.concatenate([[0], np.cumsum(np.bincount(at, minlength=len(matrix)))])
+    program.a_matrix_.index_, program.a_matrix_.value_ = column, matrix[at, column]
+    solver = api.Highs()
+    for option, setting in (("output_flag", False), ("threads", 1), ("solver", "simplex")):
+        solver.setOptionValue(option, setting)
+    solver.passModel(program)
+    solver.run()
+    if solver.getModelStatus() != api.HighsModelStatus.kOptimal:
+        raise CannotDecide(f"HiGHS says {solver.modelStatusToString(solver.getModelStatus())}")
+    solution = solver.getSolution()
+    return np.array(solution.col_value), np.array(solution.row_dual)
