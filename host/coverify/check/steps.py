@@ -204,7 +204,7 @@ def paired(step: Any, source: Any, box: Ints) -> Any:
     if n % 2 or n * source.cost > 64 * CELLS:
         return step
     (forms,) = source.back(np.eye(n, dtype=np.int64), None, [box])[1]
-    copies = 1 + np.array_equal(*np.split(forms[:, free], 2))
+    copies = 1 + (not np.any(np.subtract(*np.split(forms[:, free], 2))))
     return replace(step, copies=copies, offset=source.interval([box])[0][:, None])
 
 

@@ -1,5 +1,6 @@
-"""How far apart can the scores of two copies be? Splitting, then bisection on exact queries: both bounds.
+"""How far apart can the scores of two copies be? Both bounds.
 
+A climb and a proof by cases meet where they can (closing.py); else splitting, then bisection on exact queries.
 A group of few points is run as a whole instead.
 
 `at_least` is the gap of a pair that was run; `at_most` is proved for every pair of the groups. They meet
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from coverify.study.closing import closed
 from coverify.study.splitting import Split, fixed, split
 from coverify.study.twins import Group, Twins
 from coverify.verify.bounds import wire_bounds
@@ -69,7 +71,8 @@ def largest(
     known: Progress | None = None,
     told: Callable[[Progress], None] = lambda progress: None,
 ) -> Gap:
-    """The largest gap over all groups, of which there is at least one; split_s: for splitting each.
+    """The largest gap over all groups, of which there is at least one; split_s: for each group, for what
+    comes before queries (closing, splitting).
 
     known: where an earlier call was ended; told: hears of every group that is done.
     """
@@ -85,7 +88,11 @@ def largest(
             told(Progress(number, best, most, point, queries, time_s))
             continue
         top = _bound(twins, group)
-        halved = _halved(twins, group, best, split_s)
+        if top > best:
+            ends = closed(twins, query_of(group), best, point, seed, Deadline.in_s(split_s))
+            best, point, queries = ends.best, ends.point, queries + ends.queries
+            top = top if ends.top is None else min(top, ends.top)
+        halved = _halved(twins, group, best, split_s) if top > best else None
         if halved is not None:
             top = min(top, halved.top)
             best, point = halved.best, point if halved.point is None else halved.point

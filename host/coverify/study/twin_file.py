@@ -16,11 +16,16 @@ from numpy.typing import NDArray
 
 from coverify.study.dense_file import DenseInt8, dense_file
 from coverify.study.fixed_scheme import npz_bytes
+from coverify.study.twins import Twins, doubled
 from coverify.verify.certificate import Relation
 from coverify.verify.fixed_point import FixedPointNetwork
+from coverify.verify.property.appended import appended
+from coverify.verify.property.formula import AllOf
+from coverify.verify.property.formula import relation as at_most
 from coverify.verify.query import I64Array
 from tflm_int8 import Model
 from tflm_int8.model import Operator, Tensor
+from tflm_int8.program.primitives import Program
 
 NAMES = {"npz": "twin.npz", "tflite": "twin.tflite"}
 
@@ -29,7 +34,7 @@ def twin_npz(network: FixedPointNetwork, protected: Sequence[int]) -> bytes:
     """The file of both copies of a fixed-point network."""
     arrays: dict[str, NDArray[Any]] = {"n_layers": np.array(len(network.layers), np.int32)}
     for i, layer in enumerate(network.layers):
-        arrays[f"w{i}"] = _doubled(layer.weights, protected if i == 0 else None)
+        arrays[f"w{i}"] = doubled(layer.weights, protected if i == 0 else None)
         arrays[f"b{i}"] = np.concatenate([layer.bias, layer.bias])
         for name, value in (("shift", layer.shift), ("lo", layer.lo), ("hi", layer.hi)):
             arrays[f"{name}{i}"] = np.array(value, np.int32)
@@ -44,7 +49,7 @@ def twin_tflite(model: Model, protected: Sequence[int]) -> bytes | None:
         layer = _dense(model, op) if op.name == "FULLY_CONNECTED" and op.inputs[0] == current else None
         if layer is None:
             return None
-        weights = _doubled(layer.weights, protected if not layers else None)
+        weights = doubled(layer.weights, protected if not layers else None)
         bias = np.concatenate([layer.bias, layer.bias])
         ends = layer.activation, layer.out_scale, layer.out_zero_point
         layers.append(DenseInt8(weights.astype(np.int8), bias, layer.scale, *ends))
@@ -55,23 +60,32 @@ def twin_tflite(model: Model, protected: Sequence[int]) -> bytes | None:
     return dense_file(layers, float(first.scale), first.zero_point)
 
 
+def gap_relations(twins: Twins, most: int) -> list[Relation]:
+    """Relations of both copies' outputs, each of which says that no gap is above `most`: those first that are
+    proved or refuted sooner.
+
+    Of a score that is one output less another, no gap is above 2 d where none of either output is above d, and
+    roundings do not add up in what one output says. The converse holds where the outputs are opposite.
+    """
+    found = [gap_relation(twins.score, most)]
+    outputs = np.flatnonzero(twins.score)
+    if len(outputs) == 2 and np.all(np.abs(twins.score[outputs]) == 1) and most % 2 == 0:
+        one = np.eye(len(twins.score), dtype=np.int64)[outputs]
+        rows = np.concatenate([-one, one], axis=1)
+        found.insert(0, Relation(np.concatenate([rows, -rows]), np.full(2 * len(rows), most // 2)))
+    return found
+
+
+def claimed(both: Program, relation: Relation) -> Program:
+    """The program whose label 0 stays where the outputs of `both` keep the relation."""
+    rows = zip(relation.c.tolist(), relation.d.tolist(), strict=True)
+    return appended(both, AllOf(tuple(at_most(dict(enumerate(row)), end) for row, end in rows)))
+
+
 def gap_relation(score: I64Array, most: int) -> Relation:
     """|score of the second copy − score of the first| <= most, of the outputs of both."""
     row = np.concatenate([-score, score])
     return Relation(np.stack([row, -row]), np.array([most, most], np.int64))
-
-
-def _doubled(weights: NDArray[Any], protected: Sequence[int] | None) -> NDArray[Any]:
-    """Both copies' weights as one matrix; protected: the features that the second copy reads from the end."""
-    n_out, n_in = weights.shape
-    if protected is None:
-        return np.kron(np.eye(2, dtype=weights.dtype), weights)
-    places = list(protected)
-    both = np.zeros((2 * n_out, n_in + len(places)), weights.dtype)
-    both[:n_out, :n_in] = both[n_out:, :n_in] = weights
-    both[n_out:, places] = 0
-    both[n_out:, n_in:] = weights[:, places]
-    return both
 
 
 def _dense(model: Model, op: Operator) -> DenseInt8 | None:

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from coverify.verify.equivalence.product import moved_to
 from coverify.verify.query import I64Array
 from tflm_int8.program.concrete import run
 from tflm_int8.program.linear import Dense
-from tflm_int8.program.primitives import Affine, Program, Select, Step, Term
+from tflm_int8.program.primitives import Affine, Program, Select, Staircase, Step, Term
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +37,25 @@ class Twins:
         terms = (Term(outputs[1], Dense(rows), 0), Term(outputs[0], Dense(-rows), 0))
         end = Affine(terms, np.array([0, -most, -most], np.int64))
         return replace(joint, steps=(*joint.steps, end), output=len(joint.steps) + 1)
+
+    def side_by_side(self) -> Program | None:
+        """Both copies as one chain of layers, as in the file of both (twin_file.py): input [x, p], output that
+        of the first copy, then that of the second.  None unless it is a chain of dense layers and stairs.
+        """
+        steps = list[Step]()
+        for number, step in enumerate(self.program.steps):
+            match step:
+                case Affine((Term(source, Dense(weights), offset),), bias) if source == number:
+                    both = doubled(weights, None if number else self.protected)
+                    steps.append(Affine((Term(source, Dense(both), offset),), np.tile(bias, 2)))
+                case Staircase(source, _, channel) if source == number:
+                    steps.append(replace(step, channel=np.tile(channel, 2)))
+                case _:
+                    return None
+        if self.program.output != len(steps) or not isinstance(self.program.steps[0], Affine):
+            return None
+        n_input = self.program.n_input + len(self.protected)
+        return replace(self.program, n_input=n_input, steps=tuple(steps), tensors={}, operators=())
 
     def _both(self) -> tuple[Program, tuple[int, int]]:
         """Both copies, and the wires of their outputs."""
@@ -70,6 +91,19 @@ class Twins:
         first, second = point[:n].copy(), point[:n].copy()
         second[list(self.protected)] = point[n:]
         return first, second
+
+
+def doubled(weights: NDArray[Any], protected: Sequence[int] | None) -> NDArray[Any]:
+    """Both copies' weights as one matrix; protected: the features that the second copy reads from the end."""
+    n_out, n_in = weights.shape
+    if protected is None:
+        return np.kron(np.eye(2, dtype=weights.dtype), weights)
+    places = list(protected)
+    both = np.zeros((2 * n_out, n_in + len(places)), weights.dtype)
+    both[:n_out, :n_in] = both[n_out:, :n_in] = weights
+    both[n_out:, places] = 0
+    both[n_out:, n_in:] = weights[:, places]
+    return both
 
 
 @dataclass(frozen=True, eq=False)

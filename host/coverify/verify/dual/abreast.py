@@ -2,9 +2,9 @@
 
 For networks of one hidden layer, written as one network that holds both copies. Where the protected features
 are fixed, the sums of both copies differ by constants (pairs.py). A part of the box is divided where output
-stairs are clamped to the relation's favour, then where pairs bend. Elsewhere multipliers are those of a linear
-program over the hulls of the pairs (HiGHS), of which nothing is believed: a bound is evaluated in exact
-integers, whatever the multipliers are, and is one that a certificate may hold.
+stairs are clamped to the relation's favour, then where pairs bend. Elsewhere multipliers are those of a
+linear program over the hulls of the pairs (HiGHS), of which nothing is believed: a bound is evaluated in
+exact integers, whatever the multipliers are, and is one that a certificate may hold.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ import numpy as np
 from coverify.verify.bounds import wire_bounds
 from coverify.verify.deadline import Deadline, OutOfTime
 from coverify.verify.decision import decision
-from coverify.verify.dual.claim import Claims, Rival
+from coverify.verify.dual.claim import Claims, Point, Rival
 from coverify.verify.dual.descent import Rows, evaluate
-from coverify.verify.dual.hulls import Curve, best_multipliers
+from coverify.verify.dual.hulls import Curve, Hulls
+from coverify.verify.dual.pairs import forms
 from coverify.verify.dual.prover import rivals_left
-from coverify.verify.dual.relaxation import Boxes, F64Array, Relaxation
+from coverify.verify.dual.relaxation import Boxes, F64Array, Pass, Relaxation, Together
+from coverify.verify.dual.search import Counterexample
 from coverify.verify.dual.tree import Bounded, Node, Script
 from coverify.verify.errors import CannotDecide
 from coverify.verify.problem import Problem
@@ -36,17 +38,8 @@ MOST = 20_000
 
 
 @dataclass(frozen=True, eq=False)
-class Places:
-    """Where a linear program has its maximum: curves, the value of the sum of each, the inputs."""
-
-    curves: list[Curve]
-    sums: F64Array
-    inputs: F64Array
-
-
-@dataclass(frozen=True, eq=False)
 class Found:
-    """excess: by so much is a row above its bound at most, 0 where all are proved; then there is an argument."""
+    """excess: by so much is a row above its bound at most, 0 where all are proved: with an argument."""
 
     excess: int
     argument: Argument | None
@@ -78,29 +71,27 @@ class Abreast:
         self.rivals = rivals_left(problem.query.label, boxes[-1], last)
         first = steps[0]
         assert isinstance(first, Affine)
-        self.forms = sum(t.map.transposed(np.eye(len(first.bias))) for t in first.terms)
-        offsets = [np.full(t.map.n_in, t.offset, np.int64) for t in first.terms]
-        self.constant = first.bias - sum(t.map.apply(at) for t, at in zip(first.terms, offsets, strict=True))
+        self.forms, self.constant = forms(first)
         self.nodes = 0
 
     def proved(self) -> Found:
-        """All rows, or how far above they may be when the time is over."""
+        """All rows, or how far above they may be when the time is over.  Raises Counterexample."""
         script, excess = Script(), 0
-        for rival in self.rivals:
-            left = self._row(rival, script)
-            excess = max(excess, left)
+        for number, rival in enumerate(self.rivals):
+            until = self.deadline.share(1 / (len(self.rivals) - number))
+            excess = max(excess, self._row(rival, script, until))
         if excess:
             return Found(excess, None, self.nodes)
         sizes = {w: len(self.boxes[w][0]) for w in self.relaxation.scalars}
         return Found(0, Argument("bounds", script.arrays(sizes)), self.nodes)
 
-    def _row(self, rival: Rival, script: Script) -> int:
+    def _row(self, rival: Rival, script: Script, until: Deadline) -> int:
         """0, and the proof in the script; else by how much the row may be above its bound."""
         boxes = self.claims.settled(list(self.boxes), rival, self.relaxation.logits)
         root = Node(rival, boxes, bound=float(self.boxes[-1][1][rival.rival] * UNIT))
         number, waiting = count(), [(-root.bound, 0, root)]
         try:
-            self._bound(root)
+            self._bound(root, until)
             while waiting:
                 node = heapq.heappop(waiting)[2]
                 if node.boxes is None or node.closed is not None:
@@ -109,7 +100,7 @@ class Abreast:
                     raise OutOfTime
                 try:
                     for part in self._divided(node):
-                        self._bound(part)
+                        self._bound(part, until)
                         heapq.heappush(waiting, (-part.bound, next(number) + 1, part))
                 except OutOfTime:
                     heapq.heappush(waiting, (-node.bound, next(number) + 1, node))
@@ -120,9 +111,9 @@ class Abreast:
         script.add(root)
         return 0
 
-    def _bound(self, node: Node) -> None:
+    def _bound(self, node: Node, until: Deadline) -> None:
         """Close a part, or say where to divide it.  Raises OutOfTime."""
-        self.deadline.check()
+        until.check()
         self.nodes += 1
         if node.boxes is None:
             return
@@ -134,7 +125,7 @@ class Abreast:
         node.split = self._clamp(node, nu[0])
         if node.split is not None:
             return
-        xi, places = self._multipliers(boxes, nu)
+        xi, hulls = self._multipliers(boxes, nu)
         pieces = self.relaxation.pieces(boxes, boxes, True)
         done = evaluate(self.relaxation, rows, boxes, pieces, xi, exact=True)
         node.bound = min(node.bound, float(done.bound[0]))
@@ -142,7 +133,15 @@ class Abreast:
             target = np.array([[self.relaxation.logits, 0, 1, 0, UNIT]])
             node.closed = Bounded(target, done.multipliers)
             return
-        node.split = self._looser(node, nu[0], places)
+        node.split = self._looser(node, done, hulls, self._seen(hulls.inputs))
+
+    def _seen(self, inputs: F64Array) -> I64Array:
+        """The inputs at which the program has its maximum, rounded and run.  Raises Counterexample."""
+        x = np.clip(np.rint(inputs).astype(np.int64), *self.boxes[0])
+        witness = self.problem.first_violation(x[None])
+        if witness is not None:
+            raise Counterexample(witness)
+        return x
 
     def _asked(self, wire: int, nu: F64Array) -> F64Array:
         """What an affine step asks of its source, which is a single wire."""
@@ -151,7 +150,7 @@ class Abreast:
         return sum((term.map.transposed(nu) for term in step.terms), np.zeros(1))
 
     def _clamp(self, node: Node, nu: F64Array) -> tuple[int, int, int] | None:
-        """Where an output is clamped to its row's favour: below where it counts for the row, above where against."""
+        """Where an output is clamped to its row's favour: below where it counts for it, else above."""
         step = self.relaxation.steps[3]
         assert isinstance(step, Staircase) and node.boxes is not None
         lo, hi = node.boxes[3]
@@ -162,76 +161,72 @@ class Abreast:
                 return 3, int(e), edge - 1
         return None
 
-    def _multipliers(self, boxes: Boxes, nu: F64Array) -> tuple[dict[int, F64Array], Places]:
+    def _multipliers(self, boxes: Boxes, nu: F64Array) -> tuple[dict[int, F64Array], Hulls]:
         """Output stairs at their slope, pairs as a linear program says; integers."""
         pieces = self.relaxation.pieces(boxes, boxes, False)
         lo, hi = boxes[4]
         outputs = np.rint(np.where(hi > lo, nu * pieces[4].full, 0.0))
         inner = self._asked(3, outputs)
-        points = pieces[2].points
-        assert points is not None
-        curves = [Curve.of(*curve) for curve in points.gains(inner[0])]
-        found, sums, inputs = best_multipliers(curves, self.forms, self.constant, *self.boxes[0])
+        pairs = pieces[2]
+        assert isinstance(pairs, Together)
+        curves = [Curve.of(*curve) for curve in pairs.points.gains(inner[0])]
+        hulls = Hulls.of(curves, self.forms, self.constant, *self.boxes[0])
         xi = np.zeros_like(inner)
-        for curve, value in zip(curves, found, strict=True):
-            xi[0, curve.element] = np.rint(value)
-        return {4: outputs, 2: xi}, Places(curves, sums, inputs)
+        xi[0, : len(curves)] = np.rint(hulls.multipliers)
+        return {4: outputs, 2: xi}, hulls
 
-    def _looser(self, node: Node, nu: F64Array, places: Places) -> tuple[int, int, int]:
-        """Where a part is divided: at a bend of the pair whose hull is furthest above it, else at a stair of a
-        pair, at one of an output, or at an input.  Raises CannotDecide: it is a single input.
+    def _looser(self, node: Node, done: Pass, hulls: Hulls, x: I64Array) -> tuple[int, int, int]:
+        """Where a part is divided: at a bend of the pair whose hull is furthest above it, else at a stair where
+        the bound is furthest above what the network does on x, else at an input.
+
+        Raises CannotDecide: it is a single input.
         """
         assert node.boxes is not None
-        step = self.relaxation.steps[1]
-        assert isinstance(step, Staircase)
-        low, high = (end[0] for end in self.pairs.common(*(end[None] for end in node.boxes[1])))
-        bends = self.pairs.bends(self.relaxation.edges[2][step.channel, 1:-1])
-        best, choice = [0.0, 0.0], list[tuple[int, int, int] | None]([None, None])
-        for curve, at in zip(places.curves, places.sums, strict=True):
-            e = curve.element
-            gap = curve.above(at) - curve.least(at)
-            inside = bends[e][(low[e] < bends[e]) & (bends[e] <= high[e])]
-            kind = 0 if len(inside) else 1
-            if not len(inside):
-                inside = self._edges(e, int(low[e]), int(high[e]))
-            if len(inside) and gap > best[kind]:
-                best[kind] = gap
-                choice[kind] = 1, e, int(inside[np.abs(inside - at).argmin()]) - 1
-        for one in choice:
-            if one is not None:
-                return one
-        return self._outer(node, nu, places)
-
-    def _edges(self, e: int, low: int, high: int) -> I64Array:
-        """Where the stairs of a pair rise, above low and up to high: first values."""
-        step = self.relaxation.steps[1]
-        assert isinstance(step, Staircase)
-        found = []
-        for i in {e, int(self.pairs.partner[e])}:
-            inner = (
-                self.relaxation.edges[2][step.channel[i], 1:-1] - self.pairs.offset[i] + self.pairs.offset[e]
-            )
-            found.append(inner[(low < inner) & (inner <= high)])
-        return np.concatenate(found)
-
-    def _outer(self, node: Node, nu: F64Array, places: Places) -> tuple[int, int, int]:
-        """At a stair of an output near where the bound is reached, else at the widest input."""
-        assert node.boxes is not None
-        step = self.relaxation.steps[3]
-        assert isinstance(step, Staircase)
-        x = np.clip(np.rint(places.inputs).astype(np.int64), *node.boxes[0])
-        at = self.problem.wires(x[None])[3][0]
-        lo, hi = node.boxes[3]
-        for e in np.flatnonzero(nu):
-            inner = self.relaxation.edges[4][step.channel[e], 1:-1]
-            inside = inner[(lo[e] < inner) & (inner <= hi[e])]
-            if len(inside):
-                return 3, int(e), int(inside[np.abs(inside - at[e]).argmin()]) - 1
+        best, choice = 0.0, None
+        for curve, at in zip(hulls.curves, hulls.sums.tolist(), strict=True):
+            edges = self._rises(node.boxes, curve.element, bends=True)
+            gap = curve.gap(at)
+            if len(edges) and gap > best:
+                best, choice = gap, (1, curve.element, _nearest(edges, at) - 1)
+        if choice is not None:
+            return choice
+        wires = self.problem.wires(x[None])
+        for wire in (2, 4):
+            nu, xi, at = done.asked[wire][0], done.multipliers[wire][0], wires[wire - 1][0]
+            gaps = nu * (done.value[wire][0] - wires[wire][0]) - xi * (done.at[wire][0] - at)
+            gaps = gaps + gaps[self.pairs.partner] if wire == 2 else gaps
+            for e in range(len(gaps) // 2 if wire == 2 else len(gaps)):
+                edges = self._rises(node.boxes, e) if wire == 2 else self._within(4, e, *node.boxes[3])
+                if len(edges) and gaps[e] > best:
+                    best, choice = float(gaps[e]), (wire - 1, e, _nearest(edges, at[e]) - 1)
+        if choice is not None:
+            return choice
         lo, hi = node.boxes[0]
         e = int((hi - lo).argmax())
         if lo[e] == hi[e]:
             raise CannotDecide("a part of the box cannot be divided further")
         return 0, e, int(lo[e] + hi[e]) >> 1
+
+    def _rises(self, boxes: Point, e: int, bends: bool = False) -> I64Array:
+        """The values of a pair's first sum from which one of its stairs is higher; `bends`: of the lowest and
+        the highest stair.
+        """
+        p = int(self.pairs.partner[e])
+        low, high = (end[0] for end in self.pairs.common(boxes[1][0][None], boxes[1][1][None]))
+        kept = [0, -1] if bends else slice(None)
+        found = [self._within(2, i, low, high, kept) - self.pairs.offset[i] for i in (e, p)]
+        both: I64Array = np.concatenate(found) + self.pairs.offset[e]
+        return both
+
+    def _within(
+        self, wire: int, e: int, lo: I64Array, hi: I64Array, kept: slice | list[int] = slice(None)
+    ) -> I64Array:
+        """The sums of element e from which its stairs are higher, all or those kept, above lo and up to hi."""
+        step = self.relaxation.steps[wire - 1]
+        assert isinstance(step, Staircase)
+        inner: I64Array = self.relaxation.edges[wire][step.channel[e], 1:-1][kept]
+        inside: I64Array = inner[(lo[e] < inner) & (inner <= hi[e])]
+        return inside
 
     def _divided(self, node: Node) -> list[Node]:
         """Both parts of an open one."""
@@ -247,3 +242,7 @@ class Abreast:
             parts.append(Node(node.rival, settled, bound=node.bound, depth=node.depth + 1))
         node.parts = tuple(parts)
         return parts
+
+
+def _nearest(values: I64Array, at: float) -> int:
+    return int(values[np.abs(values - at).argmin()])

@@ -18,8 +18,8 @@ from coverify.verify.errors import CannotDecide
 from coverify.verify.query import I64Array
 
 PENALTY = 64.0
-"""What a form may not cost less to miss, relative to the steepest function: where no input is left, multipliers
-grow up to that.
+"""The cost of missing a form, relative to the steepest function: where no input is left, multipliers grow up
+to that.
 """
 
 
@@ -52,23 +52,31 @@ class Curve:
         (a, b, c), (u, v, w) = self.at[[i, j, k]], self.gain[[i, j, k]]
         return bool((v - u) * (c - a) <= (w - u) * (b - a))
 
-    def least(self, a: float) -> float:
-        """The function's own value near a, as far as its points say."""
-        i = int(np.abs(self.at - a).argmin())
-        return float(self.gain[i]) if self.at[i] == np.rint(a) else float(np.interp(a, self.at, self.gain))
 
-    def above(self, a: float) -> float:
-        """The concave function's value."""
-        return float(np.interp(a, self.at[self.corners], self.gain[self.corners]))
+    def gap(self, a: float) -> float:
+        """How far the concave function is above the gain at a, between points as on a line."""
+        above = np.interp(a, self.at[self.corners], self.gain[self.corners])
+        return float(above - np.interp(a, self.at, self.gain))
 
 
-def best_multipliers(
-    curves: list[Curve], forms: F64Array, constant: F64Array, lo: I64Array, hi: I64Array
-) -> tuple[F64Array, F64Array, F64Array]:
-    """Per curve its multiplier, and the value of its sum where the program has its maximum; and the inputs there.
-
-    forms [sums, n], constant [sums]: sum = forms · x + constant, lo <= x <= hi.  Raises CannotDecide.
+@dataclass(frozen=True, eq=False)
+class Hulls:
+    """The program's answer for `curves`: multipliers, and the sums where it has its maximum, float64
+    [curves]; inputs: float64 [n], there.
     """
+
+    curves: list[Curve]
+    multipliers: F64Array
+    sums: F64Array
+    inputs: F64Array
+
+    @staticmethod
+    def of(curves: list[Curve], forms: I64Array, constant: I64Array, lo: I64Array, hi: I64Array) -> Hulls:
+        """sum = forms · x + constant, [sums, n] and [sums], on inputs lo..hi.  Raises CannotDecide."""
+        return _hulls(curves, forms, constant, lo, hi)
+
+
+def _hulls(curves: list[Curve], forms: I64Array, constant: I64Array, lo: I64Array, hi: I64Array) -> Hulls:
     n, m = len(lo), len(curves)
     unit = np.maximum([max(float(c.at[-1] - c.at[0]), 1.0) for c in curves], 1.0)
     size = max(*(float(np.ptp(c.gain)) for c in curves), 1.0)
@@ -88,22 +96,14 @@ def best_multipliers(
     for r, (place, values) in enumerate(zip(places, rows, strict=True), m):
         matrix[r, place] = values
     steepest = max([1.0, *(abs(values[0]) for values in rows)])
-    infinite = np.inf
     cost = np.concatenate([np.zeros(n + m), np.ones(m), np.full(2 * m, -PENALTY * steepest)])
-    least = [
-        lo,
-        [c.at[0] / u for c, u in zip(curves, unit, strict=True)],
-        np.full(m, -infinite),
-        np.zeros(2 * m),
-    ]
-    most = [hi, [c.at[-1] / u for c, u in zip(curves, unit, strict=True)]]
-    most += [np.array([c.gain.max() / size for c in curves]), np.full(2 * m, infinite)]
+    ends_at = np.array([[c.at[0], c.at[-1], c.gain.max()] for c in curves]).T
+    least = np.concatenate([lo, ends_at[0] / unit, np.full(m, -np.inf), np.zeros(2 * m)])
+    most = np.concatenate([hi, ends_at[1] / unit, ends_at[2] / size, np.full(2 * m, np.inf)])
     middle = constant[which] / unit
-    below = np.concatenate([middle, np.full(len(rows), -infinite)])
-    values, duals = _solved(
-        matrix, cost, (below, np.concatenate([middle, ends])), tuple(map(np.concatenate, (least, most)))
-    )
-    return duals[:m] * size / unit, values[n : n + m] * unit, values[:n]
+    below = np.concatenate([middle, np.full(len(rows), -np.inf)])
+    values, duals = _solved(matrix, cost, (below, np.concatenate([middle, ends])), (least, most))
+    return Hulls(curves, duals[:m] * size / unit, values[n : n + m] * unit, values[:n])
 
 
 def _solved(

@@ -119,7 +119,7 @@ class Relaxation:
         )
 
     def pair(self, lo: I64Array, hi: I64Array) -> None:
-        """Look for stairs that move together on inputs lo..hi, the box of the query: int64 [n_input]."""
+        """Bound stairs two by two where they move together on inputs lo..hi, the query's: int64 [n_input]."""
         found = {wire: Pairs.of(self.steps, wire, lo, hi) for wire in self.scalars}
         self.pairs = {wire: pairs for wire, pairs in found.items() if pairs is not None}
 
@@ -136,8 +136,7 @@ class Relaxation:
                 p = found[wire] = self.stairs(wire, boxes, natural, exact)
                 if wire in self.pairs:
                     points = self.pairs[wire].points(step, self.edges[wire], *boxes[step.source], exact)
-                    ends = p.rising, p.falling, p.scale, p.full
-                    found[wire] = Together(p.value, p.first, p.last, *ends, points)
+                    found[wire] = Together(**vars(p), points=points)
             elif isinstance(step, Table):
                 found[wire] = _entries(step, *boxes[step.source])
         return found
