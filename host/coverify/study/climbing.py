@@ -8,6 +8,7 @@ favour. Proves nothing; the gap that is returned was run.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,8 @@ from tflm_int8.program.concrete import run
 from tflm_int8.program.primitives import Staircase
 
 F64Array = NDArray[np.float64]
-PAIRS = 256
-ROUNDS = 1500
+PAIRS = 128
+ROUNDS = 1200
 HOT, COLD = 0.06, 0.004
 """The temperature, relative to the greatest height: at first and at last."""
 STEP = 8
@@ -50,19 +51,32 @@ class Climb:
         sign = np.where(np.arange(PAIRS) % 2, 1, -1)
         gap, height = self._heights(x, sign)
         found, at = int(gap.max()), x[gap.argmax()].copy()
+        whole = deadline.remaining
         for k in range(rounds if len(free) else 0):
-            if not deadline.remaining:
+            left = deadline.remaining
+            if not left:
                 break
             moved = self._moved(x, free, rng)
             gap, now = self._heights(moved, sign)
             if gap.max() > found:
                 found, at = int(gap.max()), moved[gap.argmax()].copy()
-            heat = max(1.0, float(height.max())) * HOT * (COLD / HOT) ** (k / rounds)
+            cooled = max(k / rounds, 0.0 if whole == np.inf else 1 - left / whole)
+            heat = max(1.0, float(height.max())) * HOT * (COLD / HOT) ** cooled
             taken = rng.random(PAIRS) < np.exp(np.minimum(0.0, (now - height) / heat))
             x[taken], height[taken] = moved[taken], now[taken]
             if k % EVERY == EVERY - 1:
                 self._again(x, height, sign)
         return found, at
+
+    @cached_property
+    def _unrounded(self) -> tuple[int, F64Array] | None:
+        """The wire of the last sums, and the score's weights of them, where the last step is stairs."""
+        program, last = self.twins.program, self.twins.program.steps[-1]
+        if not isinstance(last, Staircase) or program.output != len(program.steps):
+            return None
+        inner = edges_of(last.rule)[last.channel]
+        slope = (inner.shape[1] - 1) / np.maximum(inner[:, -1] - inner[:, 0], 1)
+        return last.source, slope * self.twins.score
 
     def _moved(self, x: I64Array, free: I64Array, rng: np.random.Generator) -> I64Array:
         """One feature by a small step or to anywhere; in half of the pairs another one by a small step."""
@@ -83,11 +97,9 @@ class Climb:
         wires = run(program, np.concatenate([x[:, :n], second]))
         rise = _between(wires[program.output] @ self.twins.score).astype(np.int64)
         height = rise.astype(np.float64)
-        last = program.steps[-1]
-        if isinstance(last, Staircase) and program.output == len(program.steps):
-            inner = edges_of(last.rule)[last.channel]
-            slope = (inner.shape[1] - 1) / np.maximum(inner[:, -1] - inner[:, 0], 1)
-            height = (height + _between(wires[last.source] @ (slope * self.twins.score))) / 2
+        if self._unrounded is not None:
+            source, weights = self._unrounded
+            height = (height + _between(wires[source] @ weights)) / 2
         return np.abs(rise), sign * height
 
     @staticmethod

@@ -16,8 +16,7 @@ from coverify.study.twins import Twins
 from coverify.verify.deadline import Deadline, OutOfTime
 from coverify.verify.dual.abreast import Abreast
 from coverify.verify.dual.search import Counterexample
-from coverify.verify.engines.packages import usable
-from coverify.verify.errors import BadQuery, CannotDecide
+from coverify.verify.errors import BadQuery, CannotDecide, MissingPackage
 from coverify.verify.problem import Problem
 from coverify.verify.query import I64Array, Robustness
 
@@ -47,7 +46,7 @@ def closed(
     while deadline.remaining:
         try:
             met = asked and _asked(twins, query, ends, until)
-        except (CannotDecide, BadQuery):  # not a network for such proofs
+        except (CannotDecide, BadQuery, MissingPackage):  # not a network for such proofs
             met = asked = False
         if ends.top == ends.best or (until is deadline and not met):
             break
@@ -59,10 +58,11 @@ def closed(
 
 
 def _asked(twins: Twins, query: Robustness, ends: Ends, deadline: Deadline) -> bool:
-    """Ask for a proof; was a pair of a larger gap met instead?  Raises CannotDecide, BadQuery."""
+    """Ask for a proof; was a pair of a larger gap met instead?  Raises CannotDecide, BadQuery,
+    MissingPackage."""
     both = twins.side_by_side()
-    if both is None or not usable("milp"):
-        raise CannotDecide("no chain of dense layers, or no HiGHS")
+    if both is None:
+        raise CannotDecide("no chain of dense layers")
     relations = gap_relations(twins, ends.best)
     for number, relation in enumerate(relations, 1):
         ends.queries += 1

@@ -1,7 +1,7 @@
 """How far apart can the scores of two copies be? Both bounds.
 
-A climb and a proof by cases meet where they can (closing.py); else splitting, then bisection on exact queries.
-A group of few points is run as a whole instead.
+A climb and a proof by cases meet where they can (closing.py); else splitting, then bisection on exact
+queries. A group of few points is run as a whole instead.
 
 `at_least` is the gap of a pair that was run; `at_most` is proved for every pair of the groups. They meet
 unless a query was UNKNOWN. A HOLDS that is not proof-grade does not count.

@@ -64,8 +64,8 @@ def gap_relations(twins: Twins, most: int) -> list[Relation]:
     """Relations of both copies' outputs, each of which says that no gap is above `most`: those first that are
     proved or refuted sooner.
 
-    Of a score that is one output less another, no gap is above 2 d where none of either output is above d, and
-    roundings do not add up in what one output says. The converse holds where the outputs are opposite.
+    Of a score that is one output less another, no gap is above 2 d where none of either output is above d,
+    and roundings do not add up in what one output says. The converse holds where the outputs are opposite.
     """
     found = [gap_relation(twins.score, most)]
     outputs = np.flatnonzero(twins.score)

@@ -39,8 +39,10 @@ class Twins:
         return replace(joint, steps=(*joint.steps, end), output=len(joint.steps) + 1)
 
     def side_by_side(self) -> Program | None:
-        """Both copies as one chain of layers, as in the file of both (twin_file.py): input [x, p], output that
-        of the first copy, then that of the second.  None unless it is a chain of dense layers and stairs.
+        """Both copies as one chain of layers, as in the file of both (twin_file.py): input [x, p], output
+        that of the first copy, then that of the second.
+
+        None unless it is a chain of dense layers and stairs.
         """
         steps = list[Step]()
         for number, step in enumerate(self.program.steps):

@@ -1,7 +1,7 @@
 """Certificates of a largest gap: one for each box of copies, about both copies as one network.
 
-Written where a box is few points, or `bab` proves the claim within the time of a query; kept only where the
-checker accepts it.
+Written where a box is few points, or the claim is proved by cases within the time of a query; kept only where
+the checker accepts it.
 """
 
 from __future__ import annotations
@@ -13,16 +13,19 @@ from pathlib import Path
 import numpy as np
 
 from coverify.cli.evidence import proved
-from coverify.cli.network import FixedPoint, Tflite, read_network
+from coverify.cli.network import FixedPoint, Network, Tflite, read_network
 from coverify.cli.study.networks import Width
 from coverify.files import replace_file
 from coverify.study.gap import few, query_of
-from coverify.study.twin_file import NAMES, gap_relation, twin_npz, twin_tflite
+from coverify.study.twin_file import NAMES, claimed, gap_relations, twin_npz, twin_tflite
 from coverify.study.twins import Group, Twins
-from coverify.verify.property.appended import appended
-from coverify.verify.property.formula import AllOf
-from coverify.verify.property.formula import relation as at_most
-from coverify.verify.query import Verdict
+from coverify.verify.certificate import Relation
+from coverify.verify.deadline import Deadline, OutOfTime
+from coverify.verify.dual.abreast import Abreast
+from coverify.verify.dual.search import Counterexample
+from coverify.verify.errors import CannotDecide, MissingPackage
+from coverify.verify.problem import Problem
+from coverify.verify.query import Outcome, Robustness, Verdict
 from coverify.verify.worker import Worker
 
 
@@ -36,25 +39,41 @@ def certified(
     path = _twin(width, twins, folder)
     if path is None:
         return 0
-    network, relation = read_network(path, "tflm"), gap_relation(twins.score, most)
-    claims = zip(relation.c.tolist(), relation.d.tolist(), strict=True)
-    wanted = AllOf(tuple(at_most(dict(enumerate(row)), end) for row, end in claims))
-    program = appended(network.program, wanted)
+    network, relations = read_network(path, "tflm"), gap_relations(twins, most)
     n = 0
-    with Worker(program, jobs=jobs) as worker:
+    with Worker(claimed(network.program, relations[-1]), jobs=jobs) as worker:
         for number, group in enumerate(parts):
             query = query_of(group)
             said = hashlib.sha256(network.content)
-            for array in (query.lo, query.hi, relation.c, relation.d):
+            for array in (query.lo, query.hi, relations[-1].c, relations[-1].d):
                 said.update(np.ascontiguousarray(array, "<i8").tobytes())
             file = folder / f"certificate-{number}-{said.hexdigest()[:12]}.zip"
             if file.is_file():
                 n += 1
                 continue
-            outcome = worker.decide(query, "enumerate" if few(twins, group) else "bab", timeout_s)
-            if outcome.verdict is Verdict.HOLDS:
-                n += proved(network, query, outcome, file, relation) is not None
+            found = None if few(twins, group) else _abreast(network, query, relations, timeout_s)
+            if found is None:
+                outcome = worker.decide(query, "enumerate" if few(twins, group) else "bab", timeout_s)
+                found = relations[-1], outcome
+            if found[1].verdict is Verdict.HOLDS:
+                n += proved(network, query, found[1], file, found[0]) is not None
     return n
+
+
+def _abreast(
+    network: Network, query: Robustness, relations: Sequence[Relation], timeout_s: float
+) -> tuple[Relation, Outcome] | None:
+    """The first relation that is proved with stairs two by two, and that."""
+    for number, relation in enumerate(relations):
+        deadline = Deadline.in_s(timeout_s / (len(relations) - number))
+        try:
+            found = Abreast(Problem(claimed(network.program, relation), query), deadline).proved()
+        except (CannotDecide, Counterexample, OutOfTime, MissingPackage):
+            continue
+        if found.argument is not None:
+            holds = Outcome.holds("abreast", parts=found.parts).with_argument(found.argument)
+            return relation, holds
+    return None
 
 
 def _twin(width: Width, twins: Twins, folder: Path) -> Path | None:

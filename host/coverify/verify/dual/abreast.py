@@ -26,6 +26,7 @@ from coverify.verify.dual.prover import rivals_left
 from coverify.verify.dual.relaxation import Boxes, F64Array, Pass, Relaxation, Together
 from coverify.verify.dual.search import Counterexample
 from coverify.verify.dual.tree import Bounded, Node, Script
+from coverify.verify.engines.packages import require
 from coverify.verify.errors import CannotDecide
 from coverify.verify.problem import Problem
 from coverify.verify.query import Argument, I64Array
@@ -33,6 +34,8 @@ from tflm_int8.program.primitives import Affine, Staircase
 
 UNIT = 1 << 22
 """What 1 is in a row's form."""
+FEW = 4096.0
+"""A part of so few inputs is divided at inputs rather than at stairs."""
 MOST = 20_000
 """Parts of a proof: beyond, a certificate is of no use."""
 
@@ -49,10 +52,11 @@ class Found:
 class Abreast:
     """A program whose output is [0, rows of a relation] (property/appended.py), on a box.
 
-    Raises CannotDecide: not a network of this form, or without pairs on this box.
+    Raises CannotDecide: not a network of this form, or without pairs on this box; MissingPackage: HiGHS.
     """
 
     def __init__(self, problem: Problem, deadline: Deadline) -> None:
+        require("milp")
         steps = problem.program.steps
         kinds = (Affine, Staircase, Affine, Staircase, Affine)
         chain = [isinstance(step, kind) for step, kind in zip(steps, kinds, strict=False)]
@@ -170,14 +174,14 @@ class Abreast:
         pairs = pieces[2]
         assert isinstance(pairs, Together)
         curves = [Curve.of(*curve) for curve in pairs.points.gains(inner[0])]
-        hulls = Hulls.of(curves, self.forms, self.constant, *self.boxes[0])
+        hulls = Hulls.of(curves, self.forms, self.constant, *(end[0] for end in boxes[0]))
         xi = np.zeros_like(inner)
         xi[0, : len(curves)] = np.rint(hulls.multipliers)
         return {4: outputs, 2: xi}, hulls
 
     def _looser(self, node: Node, done: Pass, hulls: Hulls, x: I64Array) -> tuple[int, int, int]:
-        """Where a part is divided: at a bend of the pair whose hull is furthest above it, else at a stair where
-        the bound is furthest above what the network does on x, else at an input.
+        """Where a part is divided: at a bend of the pair whose hull is furthest above it, else at a stair
+        where the bound is furthest above what the network does on x, else at an input.
 
         Raises CannotDecide: it is a single input.
         """
@@ -188,6 +192,8 @@ class Abreast:
             gap = curve.gap(at)
             if len(edges) and gap > best:
                 best, choice = gap, (1, curve.element, _nearest(edges, at) - 1)
+        if choice is None and np.prod(node.boxes[0][1] - node.boxes[0][0] + 1.0) <= FEW:
+            choice = self._input(node)
         if choice is not None:
             return choice
         wires = self.problem.wires(x[None])
@@ -199,13 +205,17 @@ class Abreast:
                 edges = self._rises(node.boxes, e) if wire == 2 else self._within(4, e, *node.boxes[3])
                 if len(edges) and gaps[e] > best:
                     best, choice = float(gaps[e]), (wire - 1, e, _nearest(edges, at[e]) - 1)
-        if choice is not None:
-            return choice
+        choice = choice or self._input(node)
+        if choice is None:
+            raise CannotDecide("a part of the box cannot be divided further")
+        return choice
+
+    def _input(self, node: Node) -> tuple[int, int, int] | None:
+        """At the middle of the widest input; None: there is a single one."""
+        assert node.boxes is not None
         lo, hi = node.boxes[0]
         e = int((hi - lo).argmax())
-        if lo[e] == hi[e]:
-            raise CannotDecide("a part of the box cannot be divided further")
-        return 0, e, int(lo[e] + hi[e]) >> 1
+        return (0, e, int(lo[e] + hi[e]) >> 1) if hi[e] > lo[e] else None
 
     def _rises(self, boxes: Point, e: int, bends: bool = False) -> I64Array:
         """The values of a pair's first sum from which one of its stairs is higher; `bends`: of the lowest and
@@ -221,7 +231,7 @@ class Abreast:
     def _within(
         self, wire: int, e: int, lo: I64Array, hi: I64Array, kept: slice | list[int] = slice(None)
     ) -> I64Array:
-        """The sums of element e from which its stairs are higher, all or those kept, above lo and up to hi."""
+        """The sums of element e from which its stairs are higher (all, or those kept) above lo, up to hi."""
         step = self.relaxation.steps[wire - 1]
         assert isinstance(step, Staircase)
         inner: I64Array = self.relaxation.edges[wire][step.channel[e], 1:-1][kept]

@@ -52,7 +52,6 @@ class Curve:
         (a, b, c), (u, v, w) = self.at[[i, j, k]], self.gain[[i, j, k]]
         return bool((v - u) * (c - a) <= (w - u) * (b - a))
 
-
     def gap(self, a: float) -> float:
         """How far the concave function is above the gain at a, between points as on a line."""
         above = np.interp(a, self.at[self.corners], self.gain[self.corners])
