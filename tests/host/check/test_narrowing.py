@@ -15,6 +15,9 @@ from coverify.check import Rejected
 from coverify.check.certificate import network as read_network
 from coverify.check.proof import Proof
 from coverify.check.steps import Network
+from coverify.study.twin_file import twin_npz
+from coverify.verify.fixed_point import FixedPointNetwork
+from fixed_point_networks import content, layers_of
 from oracle import ROOT
 
 spec = importlib.util.spec_from_file_location("certificates", ROOT / "tests" / "fuzz" / "certificates.py")
@@ -33,10 +36,26 @@ def random_network(rng: np.random.Generator) -> Network | None:
     return net if net.steps else None
 
 
-def proof_and_wires(rng: np.random.Generator, net: Network) -> tuple[Proof, list[np.ndarray]]:
-    """A random relation with bounds of random forms; each wire's values [n] at all inputs [N]."""
+def two_copies(rng: np.random.Generator) -> Network:
+    """Of a network of two or three features, the second reading its first feature from the end."""
+    n, m = int(rng.integers(2, 4)), int(rng.integers(1, 4))
+    weights, outer = rng.integers(-9, 10, (m, n)), rng.integers(-9, 10, (2, m))
+    biases = [rng.integers(-40, 90, m) - weights @ np.full(n, 128), rng.integers(-20, 20, 2)]
+    found = layers_of([weights, outer], biases, [int(rng.integers(0, 4)), 1], [(0, 15), (-15, 15)])
+    both = twin_npz(FixedPointNetwork.from_bytes(content(found)), (0,))
+    return read_network(both, "fixed-point")
+
+
+def proof_and_wires(
+    rng: np.random.Generator, net: Network, fixed: tuple[int, ...] = (), reach: int = 30
+) -> tuple[Proof, list[np.ndarray]]:
+    """A random relation with bounds of random forms; each wire's values [n] at all inputs [N].
+
+    fixed: inputs of one value; the others have at most `reach` each.
+    """
     lo = np.array([rng.integers(a, b + 1) for a, b in net.domain.T])
-    hi = np.minimum(lo + rng.integers(0, 30, len(lo)), net.domain[1])
+    hi = np.minimum(lo + rng.integers(0, reach, len(lo)), net.domain[1])
+    hi[list(fixed)] = lo[list(fixed)]
     x = np.array(list(itertools.product(*(range(a, b + 1) for a, b in zip(lo, hi, strict=True)))))
     wires = [box[0] for box in net.boxes(np.stack([x, x]))]
     n = wires[-1].shape[1]
@@ -96,3 +115,22 @@ def test_boxes_and_bounds_leave_out_no_input_that_fails_the_row_and_keeps_the_fa
     proof, wires = proof_and_wires(rng, net)
     for _ in range(3):
         assert lost(rng, proof, wires) <= 0
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_nor_does_a_bound_of_two_copies_whose_stairs_are_bounded_together(seed):
+    rng = np.random.default_rng([seed, 6])
+    net = two_copies(rng)
+    proof, wires = proof_and_wires(rng, net, (0, net.domain.shape[1] - 1))
+    assert proof.net.steps[1].copies == 2
+    for _ in range(6):
+        assert lost(rng, proof, wires) <= 0
+
+
+def test_stairs_are_bounded_together_only_where_their_sums_differ_by_constants():
+    rng = np.random.default_rng(7)
+    net = two_copies(rng)
+    last = net.domain.shape[1] - 1
+    for fixed in ((), (0,), (last,)):
+        steps = proof_and_wires(rng, net, fixed, reach=4)[0].net.steps
+        assert [getattr(step, "copies", 1) for step in steps] == [1] * 5

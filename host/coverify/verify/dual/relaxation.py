@@ -64,9 +64,8 @@ class Pieces:
 
 @dataclass(frozen=True, eq=False)
 class Together(Pieces):
-    """Of stairs that are bounded two by two: at these points."""
-
     points: Points
+    """Where two stairs at a time have their maximum."""
 
 
 @dataclass(eq=False)
@@ -120,8 +119,8 @@ class Relaxation:
 
     def pair(self, lo: I64Array, hi: I64Array) -> None:
         """Bound stairs two by two where they move together on inputs lo..hi, the query's: int64 [n_input]."""
-        found = {wire: Pairs.of(self.steps, wire, lo, hi) for wire in self.scalars}
-        self.pairs = {wire: pairs for wire, pairs in found.items() if pairs is not None}
+        found = ((wire, Pairs.of(self.steps, wire, lo, hi)) for wire in self.scalars)
+        self.pairs = {wire: pairs for wire, pairs in found if pairs is not None}
 
     def pieces(self, boxes: Boxes, natural: Boxes, exact: bool) -> dict[int, Pieces]:
         """The pieces of every stair and table; not `exact`: stairs between the ends may be left out (a
@@ -133,10 +132,10 @@ class Relaxation:
         for wire in self.scalars:
             step = self.steps[wire - 1]
             if isinstance(step, Staircase):
-                p = found[wire] = self.stairs(wire, boxes, natural, exact)
+                found[wire] = self.stairs(wire, boxes, natural, exact)
                 if wire in self.pairs:
                     points = self.pairs[wire].points(step, self.edges[wire], *boxes[step.source], exact)
-                    found[wire] = Together(**vars(p), points=points)
+                    found[wire] = Together(**vars(found[wire]), points=points)
             elif isinstance(step, Table):
                 found[wire] = _entries(step, *boxes[step.source])
         return found
