@@ -20,9 +20,11 @@ from coverify.verify.errors import BadQuery, CannotDecide, MissingPackage
 from coverify.verify.problem import Problem
 from coverify.verify.query import I64Array, Robustness
 
-FIRST = 0.2
+FIRST = 0.25
 """Of the time: what the first proof may take, before there was a climb."""
-SHARE = 0.6
+CLIMB = 0.3
+"""Of the time that is left: what a climb may take."""
+SHARE = 0.8
 """Of the time that is left: what a relation may take where another is there to be tried."""
 
 
@@ -51,7 +53,7 @@ def closed(
         if ends.top == ends.best or (until is deadline and not met):
             break
         until = deadline
-        found, at = Climb(twins, query.lo, query.hi).best(ends.point, seed, deadline.share(0.5))
+        found, at = Climb(twins, query.lo, query.hi).best(ends.point, seed, deadline.share(CLIMB))
         if found > ends.best:
             ends.best, ends.point = found, at
     return ends

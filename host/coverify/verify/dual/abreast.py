@@ -81,8 +81,8 @@ class Abreast:
     def proved(self) -> Found:
         """All rows, or how far above they may be when the time is over.  Raises Counterexample."""
         script, excess = Script(), 0
-        for number, rival in enumerate(self.rivals):
-            until = self.deadline.share(1 / (len(self.rivals) - number))
+        for number, rival in enumerate(self.rivals, 1):
+            until = self.deadline.share(0.5) if number < len(self.rivals) else self.deadline
             excess = max(excess, self._row(rival, script, until))
         if excess:
             return Found(excess, None, self.nodes)
