@@ -64,8 +64,9 @@ class Pieces:
 
 @dataclass(frozen=True, eq=False)
 class Together(Pieces):
+    """points: where two stairs at a time have their maximum."""
+
     points: Points
-    """Where two stairs at a time have their maximum."""
 
 
 @dataclass(eq=False)
@@ -119,8 +120,8 @@ class Relaxation:
 
     def pair(self, lo: I64Array, hi: I64Array) -> None:
         """Bound stairs two by two where they move together on inputs lo..hi, the query's: int64 [n_input]."""
-        found = ((wire, Pairs.of(self.steps, wire, lo, hi)) for wire in self.scalars)
-        self.pairs = {wire: pairs for wire, pairs in found if pairs is not None}
+        found = {wire: Pairs.of(self.steps, wire, lo, hi) for wire in self.scalars}
+        self.pairs = {wire: pairs for wire, pairs in found.items() if pairs}
 
     def pieces(self, boxes: Boxes, natural: Boxes, exact: bool) -> dict[int, Pieces]:
         """The pieces of every stair and table; not `exact`: stairs between the ends may be left out (a
@@ -129,8 +130,7 @@ class Relaxation:
         natural: the boxes before anything was cut or tightened.
         """
         found = dict[int, Pieces]()
-        for wire in self.scalars:
-            step = self.steps[wire - 1]
+        for wire, step in ((wire, self.steps[wire - 1]) for wire in self.scalars):
             if isinstance(step, Staircase):
                 found[wire] = self.stairs(wire, boxes, natural, exact)
                 if wire in self.pairs:
