@@ -20,7 +20,7 @@ from coverify.verify.deadline import Deadline, OutOfTime
 from coverify.verify.decision import decision
 from coverify.verify.dual.claim import Claims, Point, Rival
 from coverify.verify.dual.descent import Rows, evaluate
-from coverify.verify.dual.hulls import Curve, Hulls
+from coverify.verify.dual.hulls import Curve, Hulls, hulls_of
 from coverify.verify.dual.pairs import forms
 from coverify.verify.dual.prover import rivals_left
 from coverify.verify.dual.relaxation import Boxes, F64Array, Pass, Relaxation, Together
@@ -174,7 +174,7 @@ class Abreast:
         pairs = pieces[2]
         assert isinstance(pairs, Together)
         curves = [Curve.of(*curve) for curve in pairs.points.gains(inner[0])]
-        hulls = Hulls.of(curves, self.forms, self.constant, *(end[0] for end in boxes[0]))
+        hulls = hulls_of(curves, self.forms, self.constant, *(end[0] for end in boxes[0]))
         xi = np.zeros_like(inner)
         xi[0, : len(curves)] = np.rint(hulls.multipliers)
         return {4: outputs, 2: xi}, hulls

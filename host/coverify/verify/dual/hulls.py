@@ -69,13 +69,9 @@ class Hulls:
     sums: F64Array
     inputs: F64Array
 
-    @staticmethod
-    def of(curves: list[Curve], forms: I64Array, constant: I64Array, lo: I64Array, hi: I64Array) -> Hulls:
-        """sum = forms · x + constant, [sums, n] and [sums], on inputs lo..hi.  Raises CannotDecide."""
-        return _hulls(curves, forms, constant, lo, hi)
 
-
-def _hulls(curves: list[Curve], forms: I64Array, constant: I64Array, lo: I64Array, hi: I64Array) -> Hulls:
+def hulls_of(curves: list[Curve], forms: I64Array, constant: I64Array, lo: I64Array, hi: I64Array) -> Hulls:
+    """sum = forms · x + constant, [sums, n] and [sums], on inputs lo..hi.  Raises CannotDecide."""
     n, m = len(lo), len(curves)
     unit = np.maximum([max(float(c.at[-1] - c.at[0]), 1.0) for c in curves], 1.0)
     size = max(*(float(np.ptp(c.gain)) for c in curves), 1.0)
