@@ -6,8 +6,11 @@ concave function above it. HiGHS computes in floating point: its multipliers are
 
 from __future__ import annotations
 
+import ctypes
+import os
+import sys
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import import_module
 from typing import Any
 
@@ -101,11 +104,28 @@ def hulls_of(curves: list[Curve], forms: I64Array, constant: I64Array, lo: I64Ar
     return Hulls(curves, duals[:m] * size / unit, values[n : n + m] * unit, values[:n])
 
 
+@cache
+def _highs() -> Any:
+    """HiGHS, whose first solver in a process writes its name to the standard output, where results go."""
+    api: Any = import_module("highspy")
+    sys.stdout.flush()
+    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 1)
+        api.Highs()
+        ctypes.CDLL(None).fflush(None)
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)
+    return api
+
+
 def _solved(
     matrix: F64Array, cost: F64Array, rows: tuple[F64Array, F64Array], columns: tuple[F64Array, F64Array]
 ) -> tuple[F64Array, F64Array]:
     """The greatest cost · columns: its columns, and the duals of the rows."""
-    api: Any = import_module("highspy")
+    api = _highs()
     program = api.HighsLp()
     program.num_row_, program.num_col_ = matrix.shape
     program.sense_ = api.ObjSense.kMaximize

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -111,3 +113,14 @@ def test_only_copies_that_differ_in_fixed_features_are_bounded_two_by_two():
     assert Pairs.of(program.steps, 2, query.lo, wide) is None
     with pytest.raises(CannotDecide):
         Abreast(Problem(program, Robustness(query.x0, 0, 255, query.lo, wide)), Deadline.in_s(1))
+
+
+def test_nothing_is_written_to_the_standard_output():
+    code = (
+        "import numpy as np; from coverify.verify.dual.hulls import Curve, hulls_of\n"
+        "curve = Curve.of(0, np.array([0.0, 1.0, 2.0]), np.array([0.0, 2.0, 3.0]))\n"
+        "one = np.ones((1, 1), np.int64)\n"
+        "hulls_of([curve], one, one[0], 0 * one[0], one[0]); print('end')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert done.stdout == "end\n"
