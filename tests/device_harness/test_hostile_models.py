@@ -217,6 +217,19 @@ def test_a_tensor_left_out_of_those_that_are_joined_is_refused(reader, name, opt
     assert reader([b.finish(y)]) == [(Status.BAD_MODEL, 0, f"op 0 {name}: lacks its input 1")]
 
 
+def test_a_bias_of_more_bytes_than_a_tensor_may_have_is_refused(reader):
+    """A 64 MiB file with one number for 2^26 + 1 units: it was read beyond its end."""
+    b, n = Builder(), (1 << 26) + 1
+    inputs = [b.input((1, 1, 1), 0.05, 0)] + [-1] * 23
+    inputs[1:9] = [b.constant(np.zeros((n, 1), np.int8), 0.01, 0)] * 8
+    inputs[12:16] = [b.tensor((n,), "int32", [0.0005], [0], data=np.zeros(1, np.int32))] * 4
+    inputs[18], inputs[19] = b.variable((1, n), 0.008, 0), b.variable((1, n), 2.0**-12, 0, "int16")
+    y = b.activation((1, 1, n), 0.008, 0)
+    y = b.op("UNIDIRECTIONAL_SEQUENCE_LSTM", inputs, y, 71, FusedActivationFunction=4)
+    why = "op 0 UNIDIRECTIONAL_SEQUENCE_LSTM: tensor 2: the bias has not one number per unit"
+    assert reader([b.finish(y)]) == [(Status.UNSUPPORTED, 0, why)]
+
+
 def test_more_multiplications_than_a_run_should_take_are_refused(reader):
     b = Builder()
     x = b.input((1, 512, 512, 1), 0.5, 0)

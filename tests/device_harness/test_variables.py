@@ -5,6 +5,7 @@ Their bytes are held to TFLM's by test_state.py, on random windows over time in 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 from coverify.errors import DeviceRefused
 from coverify.link.requests import Status
 from model_builder import Builder
+from oracle import Tflm
 from tflm_int8 import Model, Reference, TflmError
 
 
@@ -91,3 +93,78 @@ def test_what_the_reference_refuses_is_refused_with_its_reason(client, window, s
         client.ensure_model(window.content())
     assert refused.value.status == status
     assert why in str(refused.value)
+
+
+def named(graph: Builder, name: str, handle: int | None = None) -> int:
+    """A VAR_HANDLE that writes `handle`, or a tensor of its own."""
+    output = graph.tensor((), "resource") if handle is None else handle
+    return graph.op("VAR_HANDLE", [], output, 111, SharedName=name)
+
+
+def contained(graph: Builder) -> int:
+    return graph.op("VAR_HANDLE", [], graph.tensor((), "resource"), 111, SharedName="v", Container="c")
+
+
+def given(graph: Builder) -> int:
+    graph.inputs.append(graph.tensor((), "resource"))
+    return graph.inputs[-1]
+
+
+NO_HANDLE, TWO = (
+    "its subgraph assigns by what is no handle",
+    "its subgraph has a handle that is none, or of two",
+)
+HANDLES: list[tuple[Callable[[Builder], int], str, bool]] = [
+    (lambda g: g.tensor((), "int32", data=np.array(0, np.int32)), NO_HANDLE, True),
+    (lambda g: named(g, "v\0w"), "a variable's name with a zero byte", True),
+    (lambda g: named(g, "v", named(g, "u")), TWO, True),
+    (lambda g: named(g, "v", g.variable((), 1.0, 0, "int32")), TWO, False),
+    (contained, "a variable in a container", False),
+    (given, NO_HANDLE, False),
+    (lambda g: -1, NO_HANDLE, False),
+]
+
+
+@pytest.mark.parametrize(("handle", "why", "tflm_runs"), HANDLES)
+def test_a_handle_of_call_once_that_may_be_of_another_variable_is_refused(client, handle, why, tflm_runs):
+    """The number of a variable, half a name, the last of two: TFLM assigns 50, not the 7 of the start."""
+    b, init = Builder(), Builder()
+    x = b.input((1, 3), 0.5, 7)
+    b.op("CALL_ONCE", [], [], 103, InitSubgraphIndex=1)
+    variable = named(b, "v")
+    kept = b.op("READ_VARIABLE", [variable], b.activation((1, 3), 0.5, 7), 112)
+    b.op("ASSIGN_VARIABLE", [variable, x], [], 113)
+    value = init.constant(np.full((1, 3), 50), 0.5, 7)
+    init.op("ASSIGN_VARIABLE", [handle(init), value], [], 113)
+    b.subgraphs.append(init)
+    content = b.finish(b.op("QUANTIZE", [kept], b.activation((1, 3), 0.5, 7)))
+    with pytest.raises(TflmError):
+        Reference(Model.from_bytes(content))
+    with pytest.raises(DeviceRefused, match=f"op 0 CALL_ONCE: {why}") as refused:
+        client.ensure_model(content)
+    assert refused.value.status == UNSUPPORTED
+    if tflm_runs:
+        assert Tflm(content).run(np.zeros((1, 3), np.int8)).tolist() == [[50, 50, 50]]
+
+
+def test_a_negative_zero_is_another_value_than_zero_bytes(client):
+    """Of a float variable: TFLM reads -0.0 after the start and 0.0 after a reset."""
+    b, init = Builder(), Builder()
+    x = b.input((1, 3), 0.5, 7)
+    b.op("CALL_ONCE", [], [], 103, InitSubgraphIndex=1)
+    variable = named(b, "v")
+    kept = b.op("READ_VARIABLE", [variable], b.tensor((1, 3), "float32"), 112)
+    new = b.op("DEQUANTIZE", [x], b.tensor((1, 3), "float32"))
+    b.op("ASSIGN_VARIABLE", [variable, new], [], 113)
+    value = init.tensor((1, 3), "float32", data=np.full((1, 3), -0.0, np.float32))
+    init.op("ASSIGN_VARIABLE", [named(init, "v"), value], [], 113)
+    b.subgraphs.append(init)
+    content = b.finish(kept)
+    with pytest.raises(TflmError, match="it assigns another value"):
+        Reference(Model.from_bytes(content))
+    with pytest.raises(DeviceRefused, match="op 0 CALL_ONCE: it assigns another value"):
+        client.ensure_model(content)
+    tflm, one = Tflm(content), np.zeros((1, 3), np.int8)
+    assert np.signbit(tflm.run(one)).all()
+    tflm.reset()
+    assert not np.signbit(tflm.run(one)).any()

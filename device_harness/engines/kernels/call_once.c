@@ -39,18 +39,30 @@ static uint32_t end_of(struct fb_reader *fb, struct fb_table op, uint32_t field,
     return i < ends.n ? (uint32_t)fb_vector_i32(fb, ends, i) : K_NONE;
 }
 
-/* The variable that the subgraph's own VAR_HANDLE of that output names; NULL: none that the network uses. */
-static const struct k_resource *named_in(const struct k_graph *g, struct fb_reader *fb, const struct part *p,
-                                         uint32_t handle)
+/* The first VAR_HANDLE of the subgraph that writes that tensor; the number of its operators: none. */
+static uint32_t find_handle(struct fb_reader *fb, const struct part *p, uint32_t tensor)
 {
-    for (uint32_t i = 0; i < p->operators.n; i++) {
+    uint32_t i = 0;
+    for (; i < p->operators.n; i++) {
         struct fb_table op = fb_vector_table(fb, p->operators, i);
         if (k_model_builtin(fb, p->codes, op) == BUILTIN_VAR_HANDLE &&
-            end_of(fb, op, OPERATOR_OUTPUTS, 0) == handle)
-            return k_resource_named(
-                g, fb_vector(fb, fb_table(fb, op, OPERATOR_OPTIONS), VAR_HANDLE_SHARED_NAME, 1));
+            end_of(fb, op, OPERATOR_OUTPUTS, 0) == tensor)
+            break;
     }
-    return NULL;
+    return i;
+}
+
+/* A handle has one VAR_HANDLE: TFLM takes what the last one that ran has written, over a constant, too. */
+static enum cv_status check_handle(struct k_load *l, const struct part *p, uint32_t i)
+{
+    struct fb_reader *fb = &l->graph->file;
+    struct fb_table op = fb_vector_table(fb, p->operators, i);
+    uint32_t handle = end_of(fb, op, OPERATOR_OUTPUTS, 0);
+    struct fb_vector name = {0, 0};
+    if (handle >= p->tensors.n || find_handle(fb, p, handle) != i ||
+        fb_u8(fb, fb_vector_table(fb, p->tensors, handle), TENSOR_TYPE, 0) != K_RESOURCE)
+        return k_refuse(l, CV_UNSUPPORTED, "its subgraph has a handle that is none, or of two variables");
+    return k_resource_name(l, fb_table(fb, op, OPERATOR_OPTIONS), &name);
 }
 
 static bool is_start(const struct fb_reader *fb, struct fb_vector data, const struct k_resource *r)
@@ -76,8 +88,12 @@ static enum cv_status check_assignment(struct k_load *l, const struct part *p, s
         data = fb_vector(fb, fb_vector_table(fb, p->buffers, buffer), BUFFER_DATA, 1);
     if (data.n == 0)
         return k_refuse(l, CV_UNSUPPORTED, "its subgraph has an operator that assigns no constant");
-    const struct k_resource *r = named_in(l->graph, fb, p, end_of(fb, op, OPERATOR_INPUTS, 0));
-    if (r == NULL || r->n_bytes == 0)
+    uint32_t handle = find_handle(fb, p, end_of(fb, op, OPERATOR_INPUTS, 0));
+    if (handle == p->operators.n)
+        return k_refuse(l, CV_UNSUPPORTED, "its subgraph assigns by what is no handle of a variable");
+    struct fb_table named = fb_table(fb, fb_vector_table(fb, p->operators, handle), OPERATOR_OPTIONS);
+    const struct k_resource *r = k_resource_named(l->graph, fb_vector(fb, named, VAR_HANDLE_SHARED_NAME, 1));
+    if (r == NULL || r->n_bytes == 0) /* the network does not use it */
         return CV_OK;
     if (fb_u8(fb, tensor, TENSOR_TYPE, 0) != r->type || !is_start(fb, data, r))
         return k_refuse(l, CV_UNSUPPORTED, "it assigns another value than a variable holds after a reset");
@@ -91,8 +107,8 @@ enum cv_status k_call_once_check(struct k_load *l, const struct k_op *op)
     enum cv_status status = open_part(l, op, &part);
     for (uint32_t i = 0; status == CV_OK && i < part.operators.n; i++) {
         struct fb_table one = fb_vector_table(fb, part.operators, i);
-        if (k_model_builtin(fb, part.codes, one) != BUILTIN_VAR_HANDLE)
-            status = check_assignment(l, &part, one);
+        bool is_handle = k_model_builtin(fb, part.codes, one) == BUILTIN_VAR_HANDLE;
+        status = is_handle ? check_handle(l, &part, i) : check_assignment(l, &part, one);
     }
     if (status == CV_OK && fb->bad)
         return k_refuse(l, CV_BAD_MODEL, "an offset or a length of its subgraph points outside the file");

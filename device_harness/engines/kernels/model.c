@@ -84,11 +84,11 @@ static void read_shape(struct fb_reader *fb, struct fb_vector shape, struct k_te
         else
             n *= (uint64_t)t->dims[i]; /* <= 2^28 * 2^31 */
     }
-    if (n > K_MAX_TENSOR_BYTES)
+    uint32_t width = type_bytes(t->type);
+    if (n > K_MAX_TENSOR_BYTES || n * width > K_MAX_TENSOR_BYTES)
         n = 0;
     t->n_elements = (uint32_t)n;
-    n *= type_bytes(t->type);
-    t->n_bytes = n > K_MAX_TENSOR_BYTES ? 0 : (uint32_t)n;
+    t->n_bytes = (uint32_t)n * width;
 }
 
 static enum cv_status read_constant(struct k_load *l, struct fb_table buffer, uint32_t index)

@@ -9,6 +9,17 @@
 #include "refuse.h"
 #include "schema.h"
 
+enum cv_status k_resource_name(struct k_load *l, struct fb_table options, struct fb_vector *name)
+{
+    struct fb_reader *fb = &l->graph->file;
+    *name = fb_vector(fb, options, VAR_HANDLE_SHARED_NAME, 1);
+    if (fb_vector(fb, options, VAR_HANDLE_CONTAINER, 1).n > 0)
+        return k_refuse(l, CV_UNSUPPORTED, "a variable in a container");
+    if (memchr(fb->data + name->at, 0, name->n) != NULL)
+        return k_refuse(l, CV_UNSUPPORTED, "a variable's name with a zero byte");
+    return CV_OK;
+}
+
 struct k_resource *k_resource_named(const struct k_graph *g, struct fb_vector name)
 {
     for (struct k_resource *r = g->resources; r != NULL; r = r->next)

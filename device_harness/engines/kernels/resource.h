@@ -21,7 +21,10 @@ struct k_resource {
     struct k_resource *next;
 };
 
-/* The variable of a VAR_HANDLE's options; `made` if there was none, in the arena. NULL: none. */
+/* The name in a VAR_HANDLE's options; refuses a container, and a zero byte, where TFLM's name ends. */
+enum cv_status k_resource_name(struct k_load *l, struct fb_table options, struct fb_vector *name);
+
+/* The variable of that name; `made` if there was none, in the arena. NULL: none. */
 struct k_resource *k_resource_named(const struct k_graph *g, struct fb_vector name);
 struct k_resource *k_resource_made(struct k_load *l, struct fb_vector name);
 

@@ -66,14 +66,22 @@ class Variable(Remembering):
 
 def prepare_handle(node: Node) -> Inert:
     """Check a VAR_HANDLE."""
+    why = _no_handle(node)
+    if why:
+        node.refuse(why)
+    return Inert(node)
+
+
+def _no_handle(node: Node) -> str:
+    """Why a VAR_HANDLE is refused; "": it is not."""
     node.arity(range(1))
     if node.output.dtype != "resource" or node.output.size != 1:
-        node.refuse(f"the handle is {node.output.dtype} {list(node.output.shape)}")
+        return f"the handle is {node.output.dtype} {list(node.output.shape)}"
     if node.option_list(_VAR_HANDLE_OPTIONS, 0, "<u1"):
-        node.refuse("its variable is in a container")
-    if b"\0" in node.model.variables.get(node.output.index, b""):
-        node.refuse("its variable's name has a zero byte")
-    return Inert(node)
+        return "its variable is in a container"
+    if b"\0" in node.model.variables.get(node.output.index, b""):  # where TFLM's name ends
+        return "its variable's name has a zero byte"
+    return ""
 
 
 def prepare_read(node: Node) -> Variable:
@@ -99,6 +107,8 @@ def prepare_call_once(node: Node) -> Inert:
     for op in graph.operators:
         if op.name != "VAR_HANDLE":
             _check_assignment(node, graph, op)
+        elif why := _no_handle(Node(graph, op, node.variant)):
+            node.refuse(f"of its subgraph's handle {op.outputs[0]}: {why}")
     return Inert(node)
 
 
@@ -107,11 +117,14 @@ def _check_assignment(node: Node, graph: Model, op: Operator) -> None:
     value = graph.tensors[op.inputs[1]] if op.name == "ASSIGN_VARIABLE" and len(op.inputs) == 2 else None
     if value is None or value.data is None:
         node.refuse(f"its subgraph has an operator {op.name} that assigns no constant")
-    assigned = node.model.assigned.get(graph.variables.get(op.inputs[0], b""))
+    if op.inputs[0] not in graph.variables:
+        node.refuse(f"its subgraph assigns by tensor {op.inputs[0]}, which is no handle of a variable")
+    assigned = node.model.assigned.get(graph.variables[op.inputs[0]])
     if assigned is None:
         return
+    start = np.full(value.size, _zero(node, assigned), value.data.dtype)  # its bytes: -0.0 is not 0.0
     same = value.dtype == assigned.dtype and value.size == assigned.size
-    if not same or np.any(value.data != _zero(node, assigned)):
+    if not same or value.data.tobytes() != start.tobytes():
         node.refuse("it assigns another value than a variable holds after a reset")
 
 
