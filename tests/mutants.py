@@ -237,6 +237,11 @@ MUTANTS += tuple(Mutant(variant, "READ_VARIABLE", *words, net="variables") for v
      "(void)why;"),
     ("state-starts-at-code-0", "resource.c", "memset(r->data, r->zero,", "memset(r->data, 0,"),
 ))  # fmt: skip
+MUTANTS += tuple(Mutant(variant, "QUANTIZE", "op_quantize.c", *words, net="unsigned") for variant, *words in (
+    ("output-signed", "code > INT8_MAX ? code - 256 : code", "code - 128"),
+    ("output-off-by-plus-1", "y < 0 ? 0 : y > UINT8_MAX ? UINT8_MAX : y;",
+     "y < 0 ? 1 : y >= UINT8_MAX ? UINT8_MAX : y + 1;"),
+))  # fmt: skip
 
 
 def mutated(mutant: Mutant, folder: Path) -> Path:
@@ -445,11 +450,19 @@ def variables() -> bytes:
     return random_state.one_op("variables", 1)
 
 
+def unsigned() -> bytes:
+    """int8 to uint8, as networks for spoken words end."""
+    b = Builder()
+    x = b.input((1, 16), 0.5, 7)
+    return b.finish(b.op("QUANTIZE", [x], b.tensor((1, 16), "uint8", [0.31], [131])))
+
+
 NETS = {
     "branches": branches,
     "images": images,
     "layers": layers,
     "lstm": lstm,
     "state": state,
+    "unsigned": unsigned,
     "variables": variables,
 }

@@ -66,27 +66,28 @@ def _orders(kernel: Kernel, output: int) -> Iterator[Candidate]:
             "height and width of the output are exchanged",
             _of(kernel, output, lambda y: np.swapaxes(y, -3, -2).reshape(y.shape)),
         )
+    least, most = _limits(_written(kernel, output))
+    says = "uint8 (128 more)" if least < 0 else "int8 (128 less)"
     yield Candidate(
-        "output-unsigned",
-        "the output's codes are those of uint8 (128 more)",
-        _of(
-            kernel,
-            output,
-            lambda y: (
-                ((y.astype(np.int64) & 0xFF) ^ 0x80) - 256 * (((y.astype(np.int64) & 0xFF) ^ 0x80) > 127)
-            ),
-        ),
+        "output-unsigned" if least < 0 else "output-signed",
+        f"the output's codes are those of {says}",
+        _of(kernel, output, lambda y: ((y.astype(np.int64) - least) ^ 0x80) + least),
     )
-    yield Candidate(
-        "output-off-by-plus-1", "every element is one more", _of(kernel, output, partial(_plus, by=1))
-    )
-    yield Candidate(
-        "output-off-by-minus-1", "every element is one less", _of(kernel, output, partial(_plus, by=-1))
-    )
+    for by, word in ((1, "plus"), (-1, "minus")):
+        yield Candidate(
+            f"output-off-by-{word}-1",
+            f"every element is one {'more' if by > 0 else 'less'}",
+            _of(kernel, output, partial(_plus, by=by, least=least, most=most)),
+        )
 
 
-def _plus(y: Array, by: int) -> Array:
-    return np.clip(y.astype(np.int64) + by, -128, 127)
+def _plus(y: Array, by: int, least: int, most: int) -> Array:
+    return np.clip(y.astype(np.int64) + by, least, most)
+
+
+def _limits(out: Tensor) -> tuple[int, int]:
+    """Least and greatest code of a tensor of one byte per element."""
+    return (0, 255) if out.dtype == "uint8" else (-128, 127)
 
 
 def _memories(kernel: Kernel, output: int) -> Iterator[Candidate]:
@@ -103,7 +104,7 @@ def _memories(kernel: Kernel, output: int) -> Iterator[Candidate]:
             "the first of the batch is computed for all of it: the input does not move on",
             _of(kernel, output, lambda y: np.broadcast_to(y[:, :1], y.shape)),
         )
-    for name, value in (("zero", 0), ("least", -128)):
+    for name, value in (("zero", 0), ("least", -128))[: 1 if out.dtype == "uint8" else 2]:
         yield Candidate(
             f"output-all-{name}",
             f"the code {value} everywhere: the output was not written",

@@ -69,7 +69,7 @@ def inputs_of(kernel: Kernel, known: Mapping[int, Array], n: int) -> list[Array]
 def wrong_operators(
     reference: Reference, x: Array, traces: Sequence[Mapping[int, Array]], length: int | None = None
 ) -> Iterator[Local]:
-    """Every operator with an int8 output that differs on its own inputs, in order, and the first such output.
+    """Every operator with an output of int8 or uint8 that differs on its own inputs, in order: the first one.
 
     x: int8 [N, sample shape]; traces: per sample, what the device wrote; length: where the network keeps
     state, of the sequences from a reset on that the samples are (None: each is the first after a reset).
@@ -85,7 +85,7 @@ def wrong_operators(
         except TflmError:
             continue  # on inputs that only a wrong device gives, the reference need not be defined
         for number, (t, values) in enumerate(zip(kernel.node.op.outputs, expected, strict=True)):
-            if model.tensors[t].dtype == "int8" and not np.array_equal(values, known[t]):
+            if model.tensors[t].dtype in ("int8", "uint8") and not np.array_equal(values, known[t]):
                 right, got = values.astype(np.int64), known[t].astype(np.int64)
                 yield Local(kernel, tuple(inputs), right, got, number, known)
                 break
