@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from coverify.cli.distinguish.operator import differing_accumulators
 from coverify.conformance.diagnosis import curve_variants
 from coverify.conformance.diagnosis.candidates import candidates
 from coverify.conformance.suite.grids import GRIDS
+from coverify.conformance.suite.rivals_grid import rival_cases
 from tflm_int8 import Reference
 
 OPERATORS = ("LOGISTIC", "TANH", "HARD_SWISH")
@@ -46,3 +48,14 @@ def test_the_variants_are_among_those_that_a_diagnosis_tries():
     case = next(iter(GRIDS["TANH"]("TANH", 0)))
     names = {c.name for c in candidates(Reference(case.model).kernels[0])}
     assert {"one-newton-step-less", "last-shift-ties-up", "radius-exclusive"} <= names
+
+
+@pytest.mark.parametrize("op", ("LOGISTIC", "TANH"))
+def test_scales_that_separate_profiles_have_variants_or_none(op):
+    """Such inputs have scales of any size; beyond 8 the integer steps do not exist."""
+    kernels = [
+        Reference(case.model).kernels[0] for case in rival_cases(op, "tflm", 0, differing_accumulators)
+    ]
+    assert kernels
+    found = {float(k.node.int8(k.node.input(0)).scale): len(list(candidates(k))) for k in kernels}
+    assert min(found.values()) > 0

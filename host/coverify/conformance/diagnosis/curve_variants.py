@@ -102,9 +102,9 @@ class Sigmoid:
 
 def _sigmoids(node: Node) -> Tables:
     quantization = node.int8(node.input(0))
-    scale = quantize_multiplier(float(quantization.scale) * (1 << 27))
-    if not 0 <= scale.shift <= 30:
+    if not 0.5 <= float(quantization.scale) * (1 << 27) < 1 << 30:  # left shifts of 0 to 30 bits
         return
+    scale = quantize_multiplier(float(quantization.scale) * (1 << 27))
     plain = Sigmoid(quantization.zero_point, scale, node.op.name == "TANH", (15 << 27) >> scale.shift)
     for name, steps in (("one-newton-step-less", 2), ("two-newton-steps-less", 1)):
         says = f"the reciprocal is found by {steps} Newton steps, not {_NEWTON_STEPS}"
