@@ -100,9 +100,9 @@ class Abreast:
                 node = heapq.heappop(waiting)[2]
                 if node.boxes is None or node.closed is not None:
                     continue
-                if self.nodes >= MOST:
-                    raise OutOfTime
                 try:
+                    if self.nodes >= MOST:
+                        raise OutOfTime
                     for part in self._divided(node):
                         self._bound(part, until)
                         heapq.heappush(waiting, (-part.bound, next(number) + 1, part))

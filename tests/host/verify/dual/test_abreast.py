@@ -14,6 +14,7 @@ from coverify.study.twin_file import claimed, gap_relation, gap_relations, twin_
 from coverify.study.twins import Twins
 from coverify.verify.certificate import Certificate, Relation
 from coverify.verify.deadline import Deadline
+from coverify.verify.dual import abreast
 from coverify.verify.dual.abreast import Abreast
 from coverify.verify.dual.pairs import Pairs
 from coverify.verify.dual.search import Counterexample
@@ -103,6 +104,18 @@ def test_an_unfinished_proof_says_how_far_the_relation_can_be_exceeded(seed):
     low = gap_relation(score, 0)
     unfinished = Abreast(Problem(claimed(twin(found).program, low), query), Deadline.in_s(0)).proved()
     assert unfinished.excess >= most
+
+
+@pytest.mark.parametrize("parts", range(1, 10))
+def test_a_proof_of_too_many_parts_forgets_none_of_them(parts, monkeypatch):
+    """Wherever it ends, the excess covers the largest gap: the part that was next is among what is open."""
+    arrays, found, query = network(6, opposite=True)
+    first, second = copies(arrays, query)
+    gap = int(np.abs(second - first)[:, 1].max())
+    problem = Problem(claimed(twin(found).program, gap_relation(np.array([0, 1]), 0)), query)
+    monkeypatch.setattr(Problem, "first_violation", lambda *_: None)  # else it ends at a pair that is met
+    monkeypatch.setattr(abreast, "MOST", parts)
+    assert Abreast(problem, Deadline.in_s(20)).proved().excess >= gap
 
 
 def test_only_copies_that_differ_in_fixed_features_are_bounded_two_by_two():
