@@ -8,10 +8,10 @@ from typing import Any
 from side_by_side.runs import Run
 from side_by_side.tables import truths
 
+from coverify.verify.engines.eqv import STAGES
 from figure_tables.pages import markdown
 
 EQV, DEFAULT = "eqv", "auto"
-STAGES = ("attack", "intervals", "program")
 
 
 def record(runs: Sequence[Run]) -> dict[str, Any]:

@@ -51,12 +51,14 @@ def certified(
             if file.is_file():
                 n += 1
                 continue
-            found = None if few(twins, group) else _abreast(network, query, relations, timeout_s)
+            small = few(twins, group)
+            found = None if small else _abreast(network, query, relations, timeout_s)
             if found is None:
-                outcome = worker.decide(query, "enumerate" if few(twins, group) else "bab", timeout_s)
+                outcome = worker.decide(query, "enumerate" if small else "bab", timeout_s)
                 found = relations[-1], outcome
-            if found[1].verdict is Verdict.HOLDS:
-                n += proved(network, query, found[1], file, found[0]) is not None
+            relation, outcome = found
+            if outcome.verdict is Verdict.HOLDS:
+                n += proved(network, query, outcome, file, relation) is not None
     return n
 
 

@@ -113,7 +113,7 @@ def _highs() -> Any:
     try:
         os.dup2(nowhere, 1)
         api.Highs()
-        ctypes.CDLL(None).fflush(None)
+        ctypes.CDLL(None if os.name == "posix" else "ucrtbase").fflush(None)
     finally:
         os.dup2(kept, 1)
         os.close(kept)
