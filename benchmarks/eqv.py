@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / part) for part in ("firmware_models", "host", "benchmarks")]
 
 from figure_tables import stages
+from side_by_side.options import add_run_options
 from side_by_side.queries import DATA, SUBJECTS, asked
 from side_by_side.runs import Contradiction, Run, Store
 from verify import compare, usable
@@ -42,11 +43,7 @@ def parser() -> argparse.ArgumentParser:
     """The options."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     options.add_argument("--networks", default=NETWORKS, help=f"of {', '.join(SUBJECTS)} ({NETWORKS})")
-    options.add_argument("--images", type=int, default=3, help="images of a network (3)")
-    options.add_argument("--limit", type=float, default=6.0, help="seconds for one query (6)")
-    options.add_argument("--resume", action="store_true", help="keep what the last run has answered already")
-    folder = ROOT / "build"
-    options.add_argument("--out", type=Path, default=folder, metavar="FOLDER", help=f"({folder})")
+    add_run_options(options, ROOT / "build")
     return options
 
 

@@ -36,6 +36,7 @@ sys.path[:0] = [
 
 import low_bits
 from figure_tables import low_bits as figure
+from side_by_side.options import add_run_options
 from side_by_side.queries import DATA, Inputs, Subject, asked
 from side_by_side.runs import Contradiction, Run, Store
 from side_by_side.tables import by_radius, summary
@@ -55,11 +56,7 @@ def parser() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     options.add_argument("--engines", default=ENGINES, help=f"engines of coverify verify ({ENGINES})")
     options.add_argument("--bits", default="1,2,3,4", help="of weights and activations (1,2,3,4)")
-    options.add_argument("--images", type=int, default=3, help="images of a network (3)")
-    options.add_argument("--limit", type=float, default=6.0, help="seconds for one query (6)")
-    options.add_argument("--resume", action="store_true", help="keep what the last run has answered already")
-    folder = ROOT / "build"
-    options.add_argument("--out", type=Path, default=folder, metavar="FOLDER", help=f"({folder})")
+    add_run_options(options, ROOT / "build")
     return options
 
 
