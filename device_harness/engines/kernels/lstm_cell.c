@@ -7,11 +7,6 @@
 #include "fixedpoint.h"
 #include "wide_sigmoid.h"
 
-static int32_t clamp16(int32_t x)
-{
-    return x < INT16_MIN ? INT16_MIN : x > INT16_MAX ? INT16_MAX : x;
-}
-
 /* false: x times its left shift leaves int32, which TFLM leaves undefined. */
 static bool scaled(int32_t x, const struct k_scaling *s, int32_t *y)
 {
@@ -29,7 +24,7 @@ static bool weighted(const struct k_lstm_dense *d, uint32_t unit, const int8_t *
     for (uint32_t i = 0; i < n; i++)
         acc += (w[i] - d->z_w) * (x[i] - z_x);
     bool fits = scaled(acc, &d->to_gate, part);
-    *part = clamp16(*part);
+    *part = k_clamp16(*part);
     return fits;
 }
 
@@ -40,7 +35,7 @@ static bool run_gate(const struct k_lstm *p, enum k_lstm_gate gate, uint32_t uni
     int32_t of_hidden = 0;
     bool fits = weighted(&p->input[gate], unit, x, p->n_in, p->z_x, &of_input) &&
                 weighted(&p->recurrent[gate], unit, hidden, p->n_units, p->z_h, &of_hidden);
-    *value = 3 * clamp16(of_input + of_hidden); /* as wide_sigmoid.h wants it */
+    *value = 3 * k_clamp16(of_input + of_hidden); /* as wide_sigmoid.h wants it */
     return fits;
 }
 
@@ -58,7 +53,7 @@ static bool update_cell(const struct k_lstm *p, const int32_t gates[K_LSTM_GATES
         !scaled(k_wide_logistic(gates[K_INPUT_GATE]) * k_wide_tanh(gates[K_CELL_GATE]), &p->input_cell,
                 &added))
         return false;
-    *c = clamp16(clamp16(kept) + clamp16(added));
+    *c = k_clamp16(k_clamp16(kept) + k_clamp16(added));
     if (p->clip > 0)
         *c = *c < -p->clip ? -p->clip : *c > p->clip ? p->clip : *c;
     return true;

@@ -10,8 +10,7 @@
 static enum cv_status set_start(struct k_load *l, uint32_t tensor, struct k_resource *r)
 {
     const struct k_tensor *t = &l->graph->tensors[tensor];
-    bool is_quantized = t->scales.n > 0 && t->zero_points.n > 0;
-    uint64_t zero = is_quantized ? fb_vector_u64(&l->graph->file, t->zero_points, 0) : 0;
+    uint64_t zero = k_is_quantized(t) ? fb_vector_u64(&l->graph->file, t->zero_points, 0) : 0;
     if (zero != 0 && (t->type != K_INT8 || zero + 128u >= 256u))
         return k_refuse_tensor(l, CV_UNSUPPORTED, tensor, "is a variable with this zero point");
     r->zero = (uint8_t)(zero & 0xFFu);

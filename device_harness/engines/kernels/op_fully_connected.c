@@ -44,7 +44,7 @@ static enum cv_status check_bias_scale(struct k_load *l, const struct k_op *op)
     if (bias == K_NONE || g->tensors[op->inputs[1]].scales.n > 1)
         return CV_OK;
     double product = (double)k_scale(g, op->inputs[0]) * (double)k_scale(g, op->inputs[1]);
-    bool has_scale = g->tensors[bias].scales.n > 0 && g->tensors[bias].zero_points.n > 0;
+    bool has_scale = k_is_quantized(&g->tensors[bias]);
     double difference = product - (has_scale ? (double)k_scale(g, bias) : 0.0);
     double limit = 0.02 * (double)k_scale(g, op->output);
     if (!(difference <= limit && difference >= -limit))

@@ -22,11 +22,6 @@ static enum cv_status prepare_factor(struct k_load *l, double real, struct facto
     return status;
 }
 
-static int32_t saturated(int32_t x)
-{
-    return x < INT16_MIN ? INT16_MIN : x > INT16_MAX ? INT16_MAX : x;
-}
-
 /* As stored in an int16. */
 static int32_t wrapped(int32_t x)
 {
@@ -53,11 +48,11 @@ static int32_t gate(int32_t value, const struct factor *f)
 {
     if (f->shift <= 0)
         return round_shr(high_product(value, f->multiplier), -f->shift);
-    int32_t shifted = f->shift > 16 ? saturated(value == 0  ? 0
+    int32_t shifted = f->shift > 16 ? k_clamp16(value == 0  ? 0
                                                 : value < 0 ? INT32_MIN
                                                             : INT32_MAX)
-                                    : saturated(value * (1 << (f->shift - 1)));
-    return saturated(2 * high_product(shifted, f->multiplier));
+                                    : k_clamp16(value * (1 << (f->shift - 1)));
+    return k_clamp16(2 * high_product(shifted, f->multiplier));
 }
 
 static int8_t hard_swish(int32_t centred, const struct factor *reluish, const struct factor *output,

@@ -91,7 +91,7 @@ static enum cv_status check_shapes(struct k_load *l, const struct k_op *op, stru
 static enum cv_status check_bias_scale(struct k_load *l, const struct k_op *op, double product)
 {
     const struct k_tensor *bias = &l->graph->tensors[op->inputs[BIAS]];
-    bool has_scale = bias->scales.n > 0 && bias->zero_points.n > 0;
+    bool has_scale = k_is_quantized(bias);
     double difference = (has_scale ? (double)k_scale(l->graph, op->inputs[BIAS]) : 0.0) - product;
     if (!(difference < 1e-5 && difference > -1e-5))
         return k_refuse_tensor(l, CV_UNSUPPORTED, op->inputs[BIAS],

@@ -94,6 +94,11 @@ float k_scale(const struct k_graph *g, uint32_t tensor)
     return fb_vector_f32(&g->file, g->tensors[tensor].scales, 0);
 }
 
+bool k_is_quantized(const struct k_tensor *t)
+{
+    return t->scales.n > 0 && t->zero_points.n > 0;
+}
+
 int32_t k_zero_point(const struct k_graph *g, uint32_t tensor)
 {
     return cv_as_i32((uint32_t)(fb_vector_u64(&g->file, g->tensors[tensor].zero_points, 0) & 0xFFFFFFFFu));

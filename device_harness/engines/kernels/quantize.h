@@ -34,6 +34,9 @@ enum cv_status k_activation_limits(struct k_load *l, uint8_t activation, uint32_
 float k_scale(const struct k_graph *g, uint32_t tensor);
 int32_t k_zero_point(const struct k_graph *g, uint32_t tensor);
 
+/* Has it a scale and a zero point? */
+bool k_is_quantized(const struct k_tensor *t);
+
 /* INT8, of known size, and quantized per tensor with a finite positive scale and an int8 zero point. */
 enum cv_status k_check_int8(struct k_load *l, uint32_t tensor);
 

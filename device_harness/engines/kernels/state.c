@@ -6,11 +6,6 @@
 #include "quantize.h"
 #include "refuse.h"
 
-static bool is_quantized(const struct k_tensor *t)
-{
-    return t->scales.n > 0 && t->zero_points.n > 0;
-}
-
 enum cv_status k_keep(struct k_load *l, uint32_t tensor)
 {
     struct k_tensor *t = &l->graph->tensors[tensor];
@@ -18,7 +13,7 @@ enum cv_status k_keep(struct k_load *l, uint32_t tensor)
         return k_refuse_tensor(l, CV_UNSUPPORTED, tensor, "is no variable of known size");
     if (t->keeper != K_NEVER)
         return k_refuse_tensor(l, CV_UNSUPPORTED, tensor, "is a variable that another operator keeps");
-    if (is_quantized(t) && (k_zero_point(l->graph, tensor) < -128 || k_zero_point(l->graph, tensor) > 127))
+    if (k_is_quantized(t) && (k_zero_point(l->graph, tensor) < -128 || k_zero_point(l->graph, tensor) > 127))
         return k_refuse_tensor(l, CV_UNSUPPORTED, tensor, "is a variable whose zero is no int8");
     t->is_shown = t->first == (int32_t)l->op;
     t->keeper = (int32_t)l->op;
@@ -55,7 +50,7 @@ void k_state_reset(const struct k_graph *g)
         const struct k_tensor *t = &g->tensors[i];
         if (t->keeper == K_NEVER || t->data == NULL)
             continue;
-        int32_t zero = t->type == K_INT8 && is_quantized(t) ? k_zero_point(g, i) : 0;
+        int32_t zero = t->type == K_INT8 && k_is_quantized(t) ? k_zero_point(g, i) : 0;
         memset(t->data, zero & 0xFF, t->n_bytes);
     }
 }
