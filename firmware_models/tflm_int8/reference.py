@@ -53,6 +53,7 @@ class Reference:
         check_products()
         table = profile_named(profile)
         self.model, self.profile = model, profile
+        _check_ends(model)
         n_values = sum(t.size for t in model.tensors if t.data is None)
         if n_values > MAX_ACTIVATIONS:
             raise UnsupportedModel(model.name, f"{n_values} activations; at most {MAX_ACTIVATIONS} are run")
@@ -155,6 +156,16 @@ class Reference:
         if len({len(a) for a in checked}) > 1:
             raise BadTensor("the inputs have different numbers of samples")
         return checked
+
+
+def _check_ends(model: Model) -> None:
+    """Refuse a handle of a variable, which has no value, as an input or output of the whole network."""
+    for what, ends in (("input", model.inputs), ("output", model.outputs)):
+        for ordinal, i in enumerate(ends):
+            if model.tensors[i].dtype == "resource":
+                raise UnsupportedModel(
+                    model.name, f"its {what} {ordinal} is the handle of a variable, which has no value"
+                )
 
 
 def _check_variables(kernels: Sequence[Kernel]) -> None:

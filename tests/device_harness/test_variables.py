@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from coverify.conformance.oracles import Oracle, OracleError
 from coverify.errors import DeviceRefused
 from coverify.link.requests import Status
 from model_builder import Builder
 from oracle import Tflm
-from tflm_int8 import Model, Reference, TflmError
+from tflm_int8 import Model, Reference, TflmError, UnsupportedModel
 
 
 @dataclass
@@ -34,7 +35,7 @@ class Window:
     read_shape: tuple[int, ...] = (1, 3)
     read_dtype: str = "int8"
     container: str = ""
-    name: str = "v"
+    name: str | None = "v"
     by_handle: bool = True
 
     def content(self) -> bytes:
@@ -59,7 +60,8 @@ class Window:
 
     def handle(self, b: Builder) -> int:
         """A VAR_HANDLE's output."""
-        named = {"SharedName": self.name} | ({"Container": self.container} if self.container else {})
+        named = {} if self.name is None else {"SharedName": self.name}
+        named |= {"Container": self.container} if self.container else {}
         return b.op("VAR_HANDLE", [], b.tensor((), "resource"), 111, **named)
 
 
@@ -70,6 +72,7 @@ REFUSED = [
     (Window(read_dtype="int16"), UNSUPPORTED, "op 2 ASSIGN_VARIABLE: tensor 0: has not the type or the size"),
     (Window(by_handle=False), UNSUPPORTED, "op 1 READ_VARIABLE: tensor 0: is no handle of a variable"),
     (Window(container="c"), UNSUPPORTED, "op 0 VAR_HANDLE: a variable in a container"),
+    (Window(name=None), UNSUPPORTED, "op 0 VAR_HANDLE: a variable without a name"),
     (Window(name="v\0w"), UNSUPPORTED, "op 0 VAR_HANDLE: a variable's name with a zero byte"),
     (
         Window(once=8),
@@ -93,6 +96,34 @@ def test_what_the_reference_refuses_is_refused_with_its_reason(client, window, s
         client.ensure_model(window.content())
     assert refused.value.status == status
     assert why in str(refused.value)
+
+
+@pytest.mark.parametrize("options", [[{}, {}], [{"SharedName": "v"}, {"SharedName": "v", "Container": ""}]])
+def test_where_tflm_follows_a_null_pointer_the_model_is_refused(client, options):
+    """Two handles without a name; an empty container after none: strcmp of what is not there."""
+    b = Builder()
+    x = b.input((1, 3), 0.5, 7)
+    handles = [b.op("VAR_HANDLE", [], b.tensor((), "resource"), 111, **given) for given in options]
+    kept = b.op("READ_VARIABLE", [handles[0]], b.activation((1, 3), 0.5, 7), 112)
+    b.op("ASSIGN_VARIABLE", [handles[1], x], [], 113)
+    model = Model.from_bytes(b.finish(b.op("QUANTIZE", [kept], b.activation((1, 3), 0.6, 7))))
+    with pytest.raises(OracleError, match="died"):
+        Oracle("tflm", model)
+    with pytest.raises(TflmError, match=r"no name|an earlier handle has none"):
+        Reference(model)
+    with pytest.raises(DeviceRefused, match=r"VAR_HANDLE: (a variable without a name|an empty container)"):
+        client.ensure_model(model.content)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_handle_as_output_of_the_network_has_no_value_and_is_refused(first):
+    b = Builder()
+    x = b.input((1, 2), 0.5, 0)
+    handle = named(b, "v")
+    y = b.op("RESHAPE", [x, b.integers([2])], b.like(x, (2,)))
+    model = Model.from_bytes(b.finish(*([handle, y] if first else [y, handle])))
+    with pytest.raises(UnsupportedModel, match=f"its output {0 if first else 1} is the handle of a variable"):
+        Reference(model)
 
 
 def named(graph: Builder, name: str, handle: int | None = None) -> int:

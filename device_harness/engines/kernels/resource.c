@@ -13,6 +13,8 @@ enum cv_status k_resource_name(struct k_load *l, struct fb_table options, struct
 {
     struct fb_reader *fb = &l->graph->file;
     *name = fb_vector(fb, options, VAR_HANDLE_SHARED_NAME, 1);
+    if (!fb->bad && name->at == 0)
+        return k_refuse(l, CV_UNSUPPORTED, "a variable without a name");
     if (fb_vector(fb, options, VAR_HANDLE_CONTAINER, 1).n > 0)
         return k_refuse(l, CV_UNSUPPORTED, "a variable in a container");
     if (memchr(fb->data + name->at, 0, name->n) != NULL)

@@ -12,7 +12,8 @@
 
 struct k_resource {
     struct fb_vector name;
-    uint32_t user; /* the first operator that reads or assigns it */
+    bool has_container; /* its first handle has one, which is empty */
+    uint32_t user;      /* the first operator that reads or assigns it */
     uint8_t type;
     bool is_assigned;
     uint8_t zero;     /* of every byte after a reset */
@@ -21,7 +22,7 @@ struct k_resource {
     struct k_resource *next;
 };
 
-/* The name in a VAR_HANDLE's options; refuses a container, and a zero byte, where TFLM's name ends. */
+/* The name in a VAR_HANDLE's options; refuses none, a container, and a zero byte, where TFLM's name ends. */
 enum cv_status k_resource_name(struct k_load *l, struct fb_table options, struct fb_vector *name);
 
 /* The variable of that name; `made` if there was none, in the arena. NULL: none. */

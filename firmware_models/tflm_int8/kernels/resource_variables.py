@@ -25,6 +25,8 @@ Array = NDArray[Any]
 
 _CALL_ONCE_OPTIONS = 103
 _VAR_HANDLE_OPTIONS = 111
+_CONTAINER, _NAME = 0, 1
+"""Slots of a VAR_HANDLE's options."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +79,21 @@ def _no_handle(node: Node) -> str:
     node.arity(range(1))
     if node.output.dtype != "resource" or node.output.size != 1:
         return f"the handle is {node.output.dtype} {list(node.output.shape)}"
-    if node.option_list(_VAR_HANDLE_OPTIONS, 0, "<u1"):
+    if node.option_list(_VAR_HANDLE_OPTIONS, _CONTAINER, "<u1"):
         return "its variable is in a container"
+    if not _has(node.op, _NAME):  # TFLM would compare with what is behind a null pointer
+        return "its variable has no name"
     if b"\0" in node.model.variables.get(node.output.index, b""):  # where TFLM's name ends
         return "its variable's name has a zero byte"
+    earlier = [op for op in node.model.operators[: node.op.index] if op.name == "VAR_HANDLE"]
+    if _has(node.op, _CONTAINER) and not all(_has(op, _CONTAINER) for op in earlier):
+        return "its container is empty, and an earlier handle has none"  # a null pointer likewise
     return ""
+
+
+def _has(op: Operator, slot: int) -> bool:
+    """Whether a VAR_HANDLE has the option."""
+    return op.options is not None and op.options.has(slot)
 
 
 def prepare_read(node: Node) -> Variable:
