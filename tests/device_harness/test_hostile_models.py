@@ -10,8 +10,10 @@ import subprocess
 import numpy as np
 import pytest
 
+import mixed_inputs
 import random_elementwise
 import random_movement
+import random_operands
 import random_state
 from coverify.errors import DeviceRefused
 from coverify.link.requests import Status
@@ -21,6 +23,7 @@ from random_graphs import network
 
 SEED = 20_261_121
 ONE_OP_SEED = 6
+WIDE_SEED = 7
 STATEFUL = ("CIRCULAR_BUFFER", "SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM", "variables")
 
 
@@ -48,7 +51,7 @@ def small_models() -> list[bytes]:
 
 
 def around_the_layers() -> list[bytes]:
-    """A model of every operator around the layers, with an int8 input."""
+    """A model of every operator around the layers, and of layers and inputs of other types than int8."""
     unary = (
         "HARD_SWISH",
         "LEAKY_RELU",
@@ -67,6 +70,9 @@ def around_the_layers() -> list[bytes]:
     )  # fmt: skip
     models = [random_elementwise.one_op(name, ONE_OP_SEED) for name in unary]
     models += [random_movement.one_op(name, ONE_OP_SEED) for name in moving]
+    wide = ("ADD_INT16", "CONV_2D_INT16", "DEPTHWISE_CONV_2D_INT16", "LEAKY_RELU_INT16")
+    models += [random_elementwise.one_op(name, WIDE_SEED) for name in wide]
+    models += [random_operands.one_op("TRANSPOSE_CONV any", seed) for seed in (4, WIDE_SEED)]
     return models + [random_state.one_op(name, seed) for name in STATEFUL for seed in (7, 9)]
 
 
@@ -120,7 +126,7 @@ def test_a_model_cut_at_any_byte_is_refused_or_still_whole(reader):
 
 def test_thousands_of_mutated_models_leave_the_engine_alive(reader):
     rng = random.Random(SEED)
-    base = small_models()
+    base = [*small_models(), mixed_inputs.content()]
     answers = reader([mutated(rng, rng.choice(base)) for _ in range(20_000)])
     allowed = {Status.OK, Status.BAD_MODEL, Status.UNSUPPORTED, Status.NO_ARENA, Status.ENGINE}
     assert {status for status, _, _ in answers} <= allowed

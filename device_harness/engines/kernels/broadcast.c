@@ -38,16 +38,19 @@ static bool go_together(const struct k_tensor *a, const struct k_tensor *b, cons
 
 enum cv_status k_broadcast_prepare(struct k_load *l, const struct k_op *op, struct k_grid *grid)
 {
-    const struct k_tensor *a = &l->graph->tensors[op->inputs[0]];
-    const struct k_tensor *b = &l->graph->tensors[op->inputs[1]];
-    const struct k_tensor *out = &l->graph->tensors[op->output];
     enum cv_status status = k_check_int8(l, op->inputs[0]);
     if (status == CV_OK)
         status = k_check_int8(l, op->inputs[1]);
     if (status == CV_OK)
         status = k_check_int8(l, op->output);
-    if (status != CV_OK)
-        return status;
+    return status == CV_OK ? k_broadcast_grid(l, op, grid) : status;
+}
+
+enum cv_status k_broadcast_grid(struct k_load *l, const struct k_op *op, struct k_grid *grid)
+{
+    const struct k_tensor *a = &l->graph->tensors[op->inputs[0]];
+    const struct k_tensor *b = &l->graph->tensors[op->inputs[1]];
+    const struct k_tensor *out = &l->graph->tensors[op->output];
     if (!go_together(a, b, out))
         return k_refuse(l, CV_BAD_MODEL, "the shapes of inputs and output do not go together");
     grid->rank = out->rank;

@@ -4,8 +4,11 @@
 
 #include "grid.h"
 
-/* Checks both inputs and the output (INT8, shapes that go together) and fills the grid over the output with
+/* Checks both inputs and the output, of known size, for shapes that go together, and fills the grid over the output with
  * the strides of input 0 and input 1. Counts the elements as multiplications. */
+enum cv_status k_broadcast_grid(struct k_load *l, const struct k_op *op, struct k_grid *grid);
+
+/* The same, and that all are INT8. */
 enum cv_status k_broadcast_prepare(struct k_load *l, const struct k_op *op, struct k_grid *grid);
 
 #endif

@@ -4,17 +4,19 @@
  */
 #include "convolution.h"
 
+#include "elements.h"
 #include "fixedpoint.h"
 #include "refuse.h"
 
 static enum cv_status check(struct k_load *l, const struct k_op *op,
                             const struct k_convolution_layout *layout)
 {
-    enum cv_status status = k_check_int8(l, op->inputs[0]);
+    bool is_wide = l->graph->tensors[op->output].type == K_INT16;
+    enum cv_status status = k_check_activations(l, op->inputs[0], is_wide);
     if (status == CV_OK)
         status = k_check_filter(l, op->inputs[1], 4, layout->channel_dimension);
     if (status == CV_OK)
-        status = k_check_int8(l, op->output);
+        status = k_check_activations(l, op->output, is_wide);
     if (status == CV_OK)
         status = k_check_images(l, op->inputs[0], op->output);
     if (status == CV_OK && op->options.at == 0)
@@ -71,7 +73,10 @@ static enum cv_status prepare_numbers(struct k_load *l, const struct k_op *op,
                               .taps = taps,
                               .channel_stride = by_channel ? taps : 1,
                               .tap_stride = by_channel ? 1 : (uint32_t)p->out_depth};
-    return k_channels(l, op, &filter, &p->channels);
+    p->channel_stride = (int32_t)filter.channel_stride;
+    p->tap_stride = (int32_t)filter.tap_stride;
+    return g->tensors[op->output].type == K_INT16 ? k_wide_channels(l, op, &filter, false, &p->wide)
+                                                  : k_channels(l, op, &filter, &p->channels);
 }
 
 enum cv_status k_convolution_prepare(struct k_load *l, struct k_op *op,
@@ -101,11 +106,50 @@ static void run_pixel(const struct k_convolution *p, k_accumulate *accumulate, c
     }
 }
 
+/* k_wide_channels has proven |acc| < 2^47 for every partial sum. */
+static int64_t accumulate_wide(const struct k_convolution *p, const int8_t *image, int32_t at_y, int32_t at_x,
+                               int32_t channel)
+{
+    const int8_t *w = p->weights + channel * p->channel_stride;
+    int32_t group = channel / p->filters_per_group * p->group_depth;
+    int64_t acc = 0;
+    for (int32_t tap = 0; tap < p->y.filter * p->x.filter; tap++) {
+        int32_t y = k_axis_position(&p->y, at_y, tap / p->x.filter);
+        int32_t x = k_axis_position(&p->x, at_x, tap % p->x.filter);
+        if (y < 0 || y >= p->y.in || x < 0 || x >= p->x.in)
+            continue;
+        uint32_t from = (uint32_t)((y * p->x.in + x) * p->in_depth + group);
+        for (int32_t i = 0; i < p->group_depth; i++)
+            acc += w[(tap * p->group_depth + i) * p->tap_stride] * k_load_i16(image, from + (uint32_t)i);
+    }
+    return acc;
+}
+
+static enum cv_status run_wide(const struct k_graph *g, const struct k_op *op)
+{
+    const struct k_convolution *p = op->plan;
+    const int8_t *image = k_read(g, op->inputs[0]);
+    int8_t *out = k_write(g, op->output);
+    uint32_t n = 0;
+    for (int32_t b = 0; b < p->batches; b++, image += 2 * p->y.in * p->x.in * p->in_depth)
+        for (int32_t at = 0; at < p->y.out * p->x.out; at++)
+            for (int32_t c = 0; c < p->out_depth; c++) {
+                int64_t acc = accumulate_wide(p, image, at / p->x.out, at % p->x.out, c);
+                int32_t y;
+                if (!k_wide_output(&p->wide[c], acc, &p->limits, &y))
+                    return CV_ENGINE;
+                k_store_i16(out, n++, y);
+            }
+    return CV_OK;
+}
+
 enum cv_status k_convolution_run(const struct k_graph *g, const struct k_op *op, k_accumulate *accumulate)
 {
     const struct k_convolution *p = op->plan;
     const int8_t *image = k_read(g, op->inputs[0]);
     int8_t *out = k_write(g, op->output);
+    if (p->wide != NULL)
+        return run_wide(g, op);
     for (int32_t b = 0; b < p->batches; b++, image += p->y.in * p->x.in * p->in_depth)
         for (int32_t y = 0; y < p->y.out; y++)
             for (int32_t x = 0; x < p->x.out; x++, out += p->out_depth)

@@ -24,7 +24,18 @@
 #define K_NONE 0xFFFFFFFFu             /* no such tensor: an optional input that is left out */
 
 /* TensorType of the .tflite schema, as far as it is named here. */
-enum k_type { K_FLOAT32 = 0, K_INT32 = 2, K_UINT8 = 3, K_INT16 = 7, K_INT8 = 9, K_RESOURCE = 13 };
+enum k_type {
+    K_FLOAT32 = 0,
+    K_INT32 = 2,
+    K_UINT8 = 3,
+    K_INT64 = 4,
+    K_BOOL = 6,
+    K_INT16 = 7,
+    K_INT8 = 9,
+    K_UINT64 = 12,
+    K_RESOURCE = 13,
+    K_UINT32 = 15
+};
 
 struct k_tensor {
     uint8_t type;

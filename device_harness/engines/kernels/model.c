@@ -154,6 +154,7 @@ static enum cv_status read_inputs(struct k_load *l, struct fb_vector inputs)
             return k_refuse_tensor(l, CV_BAD_MODEL, tensor, "is a variable and a model input");
         g->inputs[i] = tensor;
         g->tensors[tensor].first = -1;
+        g->tensors[tensor].last = -1; /* nobody may read it, and still it is written with the others */
     }
     return CV_OK;
 }
@@ -166,10 +167,18 @@ static enum cv_status read_outputs(struct k_load *l, struct fb_vector outputs)
         uint32_t tensor = (uint32_t)fb_vector_i32(&g->file, outputs, i);
         if (tensor >= g->n_tensors || g->tensors[tensor].first == K_NEVER)
             return k_refuse_number(l, CV_BAD_MODEL, "nothing computes model output", i);
+        if (g->tensors[tensor].type == K_RESOURCE)
+            return k_refuse_tensor(l, CV_UNSUPPORTED, tensor, "a handle of a variable as model output");
         g->outputs[i] = tensor;
         g->tensors[tensor].last = K_FOREVER;
     }
     return CV_OK;
+}
+
+static bool may_be_input(uint8_t type)
+{
+    return type == K_INT8 || type == K_UINT8 || type == K_INT16 || type == K_INT32 || type == K_BOOL ||
+           type == K_FLOAT32;
 }
 
 /* Checked here because every input is written by the host: an op that reads it checks it as well. */
@@ -177,8 +186,8 @@ static enum cv_status check_inputs(struct k_load *l)
 {
     for (uint32_t i = 0; i < l->graph->n_inputs; i++) {
         const struct k_tensor *t = &l->graph->tensors[l->graph->inputs[i]];
-        if (t->type != K_INT8)
-            return k_refuse_tensor(l, CV_UNSUPPORTED, l->graph->inputs[i], "a model input that is not INT8");
+        if (!may_be_input(t->type))
+            return k_refuse_tensor(l, CV_UNSUPPORTED, l->graph->inputs[i], "a model input of this type");
         if (t->n_bytes == 0)
             return k_refuse_tensor(l, CV_UNSUPPORTED, l->graph->inputs[i], "dynamic, empty or too large");
     }

@@ -1,4 +1,4 @@
-/* ADD, int8, with broadcasting: see sum.h. */
+/* ADD, int8 or int16, with broadcasting: see sum.h. */
 #include "operators.h"
 #include "schema.h"
 #include "sum.h"

@@ -1,4 +1,4 @@
-/* CONV_2D, int8, also grouped: groups = input channels / filter's input channels. See convolution.h.
+/* CONV_2D, int8 or int16, also grouped: groups = input channels / filter's input channels. See convolution.h.
  *
  * Filter: output channels x height x width x channels of one group.
  */
@@ -23,6 +23,10 @@ enum cv_status k_conv_2d_prepare(struct k_load *l, struct k_op *op)
     enum cv_status status = k_convolution_prepare(l, op, &layout, &p);
     if (status != CV_OK)
         return status;
+    bool has_bias = op->n_inputs > 2 && op->inputs[2] != K_NONE;
+    if (p->wide != NULL && !has_bias &&
+        fb_u8(&l->graph->file, op->options, CONV_BIAS_TYPE, K_FLOAT32) == K_INT32)
+        return k_refuse(l, CV_UNSUPPORTED, "INT16 with sums of INT32");
     p->group_depth = l->graph->tensors[op->inputs[1]].dims[3];
     if (p->in_depth % p->group_depth != 0)
         return k_refuse(l, CV_BAD_MODEL, "the input's channels are not a multiple of the filter's");

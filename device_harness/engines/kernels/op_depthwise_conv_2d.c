@@ -1,4 +1,5 @@
-/* DEPTHWISE_CONV_2D, int8: output channel c = i * multiplier + m sees input channel i only. See convolution.h.
+/* DEPTHWISE_CONV_2D, int8 or int16: output channel c = i * multiplier + m sees input channel i only.
+ * See convolution.h.
  *
  * Filter: 1 x height x width x output channels. The multiplier is output channels / input channels; an option
  * that says otherwise is refused.

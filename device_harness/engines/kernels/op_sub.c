@@ -1,4 +1,4 @@
-/* SUB, int8, with broadcasting: see sum.h. */
+/* SUB, int8 or int16, with broadcasting: see sum.h. */
 #include "operators.h"
 #include "schema.h"
 #include "sum.h"

@@ -1,4 +1,4 @@
-/* TRANSPOSE_CONV, int8: the convolution on the output's axes, read backwards. Inputs: output shape, filter,
+/* TRANSPOSE_CONV, int8 or int16: the convolution on the output's axes, read backwards. Inputs: output shape, filter,
  * input, bias.
  *
  * The first input is not read, as in TFLM: the output's declared shape rules. Every output pixel adds up the
@@ -7,11 +7,13 @@
  * Source: TFLM transpose_conv.cc, reference/integer_ops/transpose_conv.h, kernels/padding.h.
  */
 #include "channels.h"
+#include "elements.h"
 #include "fixedpoint.h"
 #include "operators.h"
 #include "quantize.h"
 #include "refuse.h"
 #include "schema.h"
+#include "wide_channels.h"
 #include "window.h"
 
 #define MAX_REACH ((int64_t)1 << 29)
@@ -26,7 +28,8 @@ struct axis {
 
 struct plan {
     const int8_t *weights;
-    struct k_channel *channels;
+    struct k_channel *channels;  /* of int8 */
+    struct k_wide_channel *wide; /* of int16; NULL: int8 */
     struct axis y;
     struct axis x;
     int32_t in_depth;
@@ -93,16 +96,20 @@ static enum cv_status prepare_numbers(struct k_load *l, const struct k_op *op, s
     if (status == CV_OK)
         status = k_activation_limits(l, fb_u8(&l->graph->file, op->options, TRANSPOSE_CONV_ACTIVATION, 0),
                                      op->output, &p->limits);
-    return status == CV_OK ? k_channels(l, &layer, &filter, &p->channels) : status;
+    if (status != CV_OK)
+        return status;
+    return g->tensors[op->output].type == K_INT16 ? k_wide_channels(l, &layer, &filter, true, &p->wide)
+                                                  : k_channels(l, &layer, &filter, &p->channels);
 }
 
 enum cv_status k_transpose_conv_prepare(struct k_load *l, struct k_op *op)
 {
-    enum cv_status status = k_check_int8(l, op->inputs[2]);
+    bool is_wide = l->graph->tensors[op->output].type == K_INT16;
+    enum cv_status status = k_check_activations(l, op->inputs[2], is_wide);
     if (status == CV_OK)
         status = k_check_filter(l, op->inputs[1], 4, 0);
     if (status == CV_OK)
-        status = k_check_int8(l, op->output);
+        status = k_check_activations(l, op->output, is_wide);
     if (status == CV_OK)
         status = k_check_images(l, op->inputs[2], op->output);
     if (status == CV_OK && op->options.at == 0)
@@ -158,12 +165,49 @@ static void run_pixel(const struct plan *p, const int8_t *image, int32_t at_y, i
     }
 }
 
+/* Likewise below 2^47. */
+static int64_t accumulate_wide(const struct plan *p, const int8_t *image, int32_t at_y, int32_t at_x,
+                               int32_t channel)
+{
+    const int8_t *w = p->weights + channel * p->y.filter * p->x.filter * p->in_depth;
+    int64_t acc = 0;
+    for (int32_t tap = 0; tap < p->y.filter * p->x.filter; tap++, w += p->in_depth) {
+        int32_t y = source(&p->y, at_y, tap / p->x.filter);
+        int32_t x = source(&p->x, at_x, tap % p->x.filter);
+        uint32_t from = (uint32_t)((y * p->x.in + x) * p->in_depth);
+        for (int32_t i = 0; y >= 0 && x >= 0 && i < p->in_depth; i++)
+            acc += w[i] * k_load_i16(image, from + (uint32_t)i);
+    }
+    return acc;
+}
+
+static enum cv_status run_wide(const struct k_graph *g, const struct k_op *op)
+{
+    const struct plan *p = op->plan;
+    const struct k_tensor *t = &g->tensors[op->output];
+    const int8_t *image = k_read(g, op->inputs[2]);
+    int8_t *out = k_write(g, op->output);
+    uint32_t n = 0;
+    for (int32_t b = 0; b < t->dims[0]; b++, image += 2 * p->y.in * p->x.in * p->in_depth)
+        for (int32_t at = 0; at < p->y.out * p->x.out; at++)
+            for (int32_t c = 0; c < t->dims[3]; c++) {
+                int64_t acc = accumulate_wide(p, image, at / p->x.out, at % p->x.out, c);
+                int32_t y;
+                if (!k_wide_output(&p->wide[c], acc, &p->limits, &y))
+                    return CV_ENGINE;
+                k_store_i16(out, n++, y);
+            }
+    return CV_OK;
+}
+
 enum cv_status k_transpose_conv_run(const struct k_graph *g, const struct k_op *op)
 {
     const struct plan *p = op->plan;
     const struct k_tensor *t = &g->tensors[op->output];
     const int8_t *image = k_read(g, op->inputs[2]);
     int8_t *out = k_write(g, op->output);
+    if (p->wide != NULL)
+        return run_wide(g, op);
     for (int32_t b = 0; b < t->dims[0]; b++, image += p->y.in * p->x.in * p->in_depth)
         for (int32_t y = 0; y < p->y.out; y++)
             for (int32_t x = 0; x < p->x.out; x++, out += t->dims[3])

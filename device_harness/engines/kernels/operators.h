@@ -24,12 +24,14 @@ K_DECLARE(conv_2d);
 K_DECLARE(depthwise_conv_2d);
 K_DECLARE(dequantize);
 K_DECLARE(fully_connected);
+K_DECLARE(leaky_relu);
 K_DECLARE(max_pool_2d);
 K_DECLARE(mean);
 K_DECLARE(mul);
 K_DECLARE(pack);
 K_DECLARE(pad);
 K_DECLARE(prelu);
+K_DECLARE(quantize);
 K_DECLARE(read_variable);
 K_DECLARE(reshape);
 K_DECLARE(resize_bilinear);
@@ -60,9 +62,7 @@ K_DECLARE_PREPARE(unpack);
 
 /* Run by k_lookup_run. */
 K_DECLARE_PREPARE(hard_swish);
-K_DECLARE_PREPARE(leaky_relu);
 K_DECLARE_PREPARE(logistic);
-K_DECLARE_PREPARE(quantize);
 K_DECLARE_PREPARE(relu);
 K_DECLARE_PREPARE(relu6);
 K_DECLARE_PREPARE(tanh);

@@ -67,8 +67,11 @@ enum cv_status k_activation_limits(struct k_load *l, uint8_t activation, uint32_
 {
     float scale = k_scale(l->graph, output);
     int32_t zero = k_zero_point(l->graph, output);
-    limits->lo = INT8_MIN;
-    limits->hi = INT8_MAX;
+    bool is_wide = l->graph->tensors[output].type == K_INT16;
+    const int32_t least = is_wide ? INT16_MIN : INT8_MIN;
+    const int32_t most = is_wide ? INT16_MAX : INT8_MAX;
+    limits->lo = least;
+    limits->hi = most;
     if (activation == ACTIVATION_NONE)
         return CV_OK;
     if (activation != ACTIVATION_RELU && activation != ACTIVATION_RELU6 &&
@@ -84,8 +87,8 @@ enum cv_status k_activation_limits(struct k_load *l, uint8_t activation, uint32_
     float top = activation == ACTIVATION_RELU_N1_TO_1 ? 1.0f : 6.0f;
     int32_t lo = zero - round_f32(bottom / scale);
     int32_t hi = zero + round_f32(top / scale);
-    limits->lo = lo > INT8_MIN ? lo : INT8_MIN;
-    limits->hi = hi < INT8_MAX ? hi : INT8_MAX;
+    limits->lo = lo > least ? lo : least;
+    limits->hi = hi < most ? hi : most;
     return CV_OK;
 }
 
@@ -115,7 +118,7 @@ static bool is_int8_zero_point(const struct k_graph *g, const struct k_tensor *t
     return zero_point_is_within(g, t, 128u);
 }
 
-static enum cv_status check_type(struct k_load *l, uint32_t tensor, enum k_type type)
+enum cv_status k_check_type(struct k_load *l, uint32_t tensor, enum k_type type)
 {
     const struct k_tensor *t = &l->graph->tensors[tensor];
     if (t->type != type) {
@@ -134,7 +137,7 @@ static enum cv_status check_type(struct k_load *l, uint32_t tensor, enum k_type 
 static enum cv_status check_one_scale(struct k_load *l, uint32_t tensor, enum k_type type)
 {
     const struct k_tensor *t = &l->graph->tensors[tensor];
-    enum cv_status status = check_type(l, tensor, type);
+    enum cv_status status = k_check_type(l, tensor, type);
     if (status != CV_OK)
         return status;
     if (t->scales.n != 1 || t->zero_points.n != 1)
@@ -157,6 +160,22 @@ enum cv_status k_check_quantized(struct k_load *l, uint32_t tensor, bool wide)
     return status;
 }
 
+enum cv_status k_check_activations(struct k_load *l, uint32_t tensor, bool wide)
+{
+    enum cv_status status = k_check_quantized(l, tensor, wide);
+    if (status == CV_OK && wide && k_zero_point(l->graph, tensor) != 0)
+        return k_refuse_tensor(l, CV_UNSUPPORTED, tensor, "INT16 with a zero point that is not 0");
+    return status;
+}
+
+enum cv_status k_check_quantized32(struct k_load *l, uint32_t tensor)
+{
+    enum cv_status status = check_one_scale(l, tensor, K_INT32);
+    if (status == CV_OK && !zero_point_is_within(l->graph, &l->graph->tensors[tensor], 0x80000000u))
+        return k_refuse_tensor(l, CV_BAD_MODEL, tensor, "its zero point is not of its type");
+    return status;
+}
+
 enum cv_status k_check_uint8(struct k_load *l, uint32_t tensor)
 {
     enum cv_status status = check_one_scale(l, tensor, K_UINT8);
@@ -168,7 +187,7 @@ enum cv_status k_check_uint8(struct k_load *l, uint32_t tensor)
 enum cv_status k_check_filter(struct k_load *l, uint32_t tensor, uint32_t rank, uint32_t dimension)
 {
     const struct k_tensor *t = &l->graph->tensors[tensor];
-    enum cv_status status = check_type(l, tensor, K_INT8);
+    enum cv_status status = k_check_type(l, tensor, K_INT8);
     if (status != CV_OK)
         return status;
     if (t->constant == NULL)

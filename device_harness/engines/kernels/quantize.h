@@ -21,11 +21,11 @@ bool k_rounds_to_one(double real);
 int32_t k_code_of(float real, float scale, int32_t zero_point);
 
 struct k_limits {
-    int32_t lo; /* within int8, lo <= hi */
+    int32_t lo; /* within the output's type, lo <= hi */
     int32_t hi;
 };
 
-/* Limits of a fused activation on an int8 output. Needs k_check_int8(output) passed.
+/* Limits of a fused activation on an int8 or int16 output. Needs k_check_quantized(output) passed.
  * Source: CalculateActivationRangeQuantized; the division is float32. */
 enum cv_status k_activation_limits(struct k_load *l, uint8_t activation, uint32_t output,
                                    struct k_limits *limits);
@@ -33,6 +33,9 @@ enum cv_status k_activation_limits(struct k_load *l, uint8_t activation, uint32_
 /* The one scale and zero point of a tensor that k_check_int8 has passed. */
 float k_scale(const struct k_graph *g, uint32_t tensor);
 int32_t k_zero_point(const struct k_graph *g, uint32_t tensor);
+
+/* Of that type and of known size. */
+enum cv_status k_check_type(struct k_load *l, uint32_t tensor, enum k_type type);
 
 /* Has it a scale and a zero point? */
 bool k_is_quantized(const struct k_tensor *t);
@@ -43,6 +46,12 @@ enum cv_status k_check_int8(struct k_load *l, uint32_t tensor);
 /* Of known size, quantized per tensor with a finite positive scale; its type is INT8, or INT16 where `wide`, and
  * its zero point is of that type. */
 enum cv_status k_check_quantized(struct k_load *l, uint32_t tensor, bool wide);
+
+/* The same, and the zero point of an INT16 is 0, as TFLM's kernels of such activations demand it. */
+enum cv_status k_check_activations(struct k_load *l, uint32_t tensor, bool wide);
+
+/* INT32 with one scale, and a zero point of its type. */
+enum cv_status k_check_quantized32(struct k_load *l, uint32_t tensor);
 
 /* The same of UINT8. */
 enum cv_status k_check_uint8(struct k_load *l, uint32_t tensor);

@@ -47,7 +47,8 @@ enum schema_conv {
     CONV_STRIDE_H = 2,
     CONV_ACTIVATION = 3,
     CONV_DILATION_W = 4,
-    CONV_DILATION_H = 5
+    CONV_DILATION_H = 5,
+    CONV_BIAS_TYPE = 6
 };
 
 enum schema_depthwise {

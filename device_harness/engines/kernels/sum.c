@@ -1,15 +1,17 @@
-/* ADD and SUB, int8: see sum.h.
+/* ADD and SUB, int8 or int16: see sum.h.
  *
  * Source: TFLM add_common.cc, sub_common.cc, reference/integer_ops/add.h, reference/sub.h.
  */
 #include "sum.h"
 
 #include "broadcast.h"
+#include "elements.h"
 #include "fixedpoint.h"
 #include "quantize.h"
 #include "refuse.h"
 
 #define LEFT_SHIFT 20
+#define WIDE_LEFT_SHIFT 15
 
 struct term {
     int32_t zero_point;
@@ -19,6 +21,7 @@ struct term {
 
 struct plan {
     struct k_grid grid;
+    int32_t left_shift;
     struct term a;
     struct term b;
     int32_t sign;
@@ -43,7 +46,7 @@ static enum cv_status prepare_scales(struct k_load *l, const struct k_op *op, st
     float s_a = k_scale(g, op->inputs[0]);
     float s_b = k_scale(g, op->inputs[1]);
     double twice = 2.0 * (double)(s_a > s_b ? s_a : s_b);
-    double s_out = (double)(1 << LEFT_SHIFT) * (double)k_scale(g, op->output);
+    double s_out = (double)(1 << p->left_shift) * (double)k_scale(g, op->output);
     p->a.zero_point = k_zero_point(g, op->inputs[0]);
     p->b.zero_point = k_zero_point(g, op->inputs[1]);
     p->z_out = k_zero_point(g, op->output);
@@ -62,7 +65,14 @@ enum cv_status k_sum_prepare(struct k_load *l, struct k_op *op, int32_t sign, ui
         return CV_NO_ARENA;
     op->plan = p;
     p->sign = sign;
-    enum cv_status status = k_broadcast_prepare(l, op, &p->grid);
+    bool is_wide = l->graph->tensors[op->output].type == K_INT16;
+    p->left_shift = is_wide ? WIDE_LEFT_SHIFT : LEFT_SHIFT;
+    uint32_t operands[] = {op->inputs[0], op->inputs[1], op->output};
+    enum cv_status status = CV_OK;
+    for (uint32_t i = 0; status == CV_OK && i < sizeof operands / sizeof operands[0]; i++)
+        status = k_check_activations(l, operands[i], is_wide);
+    if (status == CV_OK)
+        status = k_broadcast_grid(l, op, &p->grid);
     if (status == CV_OK)
         status = prepare_scales(l, op, p);
     if (status == CV_OK)
@@ -71,17 +81,17 @@ enum cv_status k_sum_prepare(struct k_load *l, struct k_op *op, int32_t sign, ui
     return status;
 }
 
-/* |x - z| * 2^20 <= 255 * 2^20 < 2^28, and the multiplier is at most a half. */
-static int32_t scaled(const struct term *t, int8_t x)
+/* |x - z| * 2^20 <= 255 * 2^20 < 2^28, or 2^15 * 2^15 = 2^30, and the multiplier is at most a half. */
+static int32_t scaled(const struct term *t, int32_t x, int32_t left_shift)
 {
-    return k_requantize((x - t->zero_point) * (1 << LEFT_SHIFT), t->multiplier, t->shift);
+    return k_requantize((x - t->zero_point) * (1 << left_shift), t->multiplier, t->shift);
 }
 
-static int8_t sum(const struct plan *p, int8_t a, int8_t b)
+static int32_t sum(const struct plan *p, int32_t a, int32_t b)
 {
-    int32_t raw = scaled(&p->a, a) + p->sign * scaled(&p->b, b); /* < 2^28 */
+    int32_t raw = scaled(&p->a, a, p->left_shift) + p->sign * scaled(&p->b, b, p->left_shift); /* <= 2^30 */
     int32_t y = k_requantize(raw, p->multiplier, p->shift) + p->z_out;
-    return k_clamp(y, p->limits.lo, p->limits.hi);
+    return y < p->limits.lo ? p->limits.lo : y > p->limits.hi ? p->limits.hi : y;
 }
 
 enum cv_status k_sum_run(const struct k_graph *g, const struct k_op *op)
@@ -91,7 +101,14 @@ enum cv_status k_sum_run(const struct k_graph *g, const struct k_op *op)
     const int8_t *b = k_read(g, op->inputs[1]);
     int8_t *y = k_write(g, op->output);
     struct k_position at = {{0}, {0, 0}};
-    for (uint32_t i = 0; i < g->tensors[op->output].n_elements; i++, k_grid_advance(&p->grid, &at))
-        y[i] = sum(p, a[at.offset[0]], b[at.offset[1]]);
+    bool is_wide = p->left_shift == WIDE_LEFT_SHIFT;
+    for (uint32_t i = 0; i < g->tensors[op->output].n_elements; i++, k_grid_advance(&p->grid, &at)) {
+        uint32_t from_a = (uint32_t)at.offset[0];
+        uint32_t from_b = (uint32_t)at.offset[1];
+        if (is_wide)
+            k_store_i16(y, i, sum(p, k_load_i16(a, from_a), k_load_i16(b, from_b)));
+        else
+            y[i] = (int8_t)sum(p, a[from_a], b[from_b]);
+    }
     return CV_OK;
 }

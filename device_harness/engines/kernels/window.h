@@ -24,7 +24,7 @@ struct k_axis {
  * fit int32. */
 enum cv_status k_axis_prepare(struct k_load *l, uint8_t padding, struct k_axis *axis);
 
-/* Checks rank 4 and equal batch of two INT8 tensors that k_check_int8 has passed. */
+/* Checks rank 4 and equal batch of two tensors that k_check_activations has passed. */
 enum cv_status k_check_images(struct k_load *l, uint32_t input, uint32_t output);
 
 /* Where tap `tap` of output position `at` reads: below 0 or >= in: outside the image. */
