@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coverify.conformance.batch import Array, Sample, data_of, sample_of
 from coverify.conformance.stepping import Tensors
 from coverify.errors import BadAnswer, BadInput
 from coverify.link.mlperf_tiny import MlperfTiny
@@ -28,18 +29,29 @@ NOT_COVERED = (
 _NUMBER = re.compile(r"[01]\.\d{3,9}")
 
 
+def check_network(model: Model) -> None:
+    """Refuse, before a device is opened, a network that these commands cannot feed: UnsupportedModel."""
+    if model.stateful:
+        raise UnsupportedModel(
+            model.name, "it keeps state between invocations, and MLPerf Tiny's commands have no reset"
+        )
+    types = [model.tensors[i].dtype for i in model.inputs]
+    if types != ["int8"]:
+        raise UnsupportedModel(
+            model.name, f"its inputs are {', '.join(types)}; MLPerf Tiny's commands bring one int8 input"
+        )
+
+
 class ForeignRunner:
     """A device that shows its outputs only; `trace` and `run` as Stepper has them."""
 
     def __init__(self, device: MlperfTiny, model: Model) -> None:
         """`device` has been greeted. BadInput when its printed results do not tell the output's bytes.
 
-        UnsupportedModel when the network keeps state, which nothing in these commands brings back.
+        UnsupportedModel when the network keeps state, which nothing in these commands brings back, or has
+        other inputs than one of int8.
         """
-        if model.stateful:
-            raise UnsupportedModel(
-                model.name, "it keeps state between invocations, and MLPerf Tiny's commands have no reset"
-            )
+        check_network(model)
         self.device, self.model = device, model
         self.tensors: tuple[int, ...] | None = (model.outputs[0],)
         self._output = model.outputs[0]
@@ -53,13 +65,13 @@ class ForeignRunner:
                 f"{model.name}: three digits tell an output only at scale 1/256 and zero point -128"
             )
 
-    def trace(self, x: NDArray[np.int8]) -> Tensors:
+    def trace(self, x: Sample | Array) -> Tensors:
         """One sample → the output tensor, alone."""
         return {self._output: self.run(x)}
 
-    def run(self, x: NDArray[np.int8]) -> NDArray[Any]:
+    def run(self, x: Sample | Array) -> NDArray[Any]:
         """One sample, int8 → the first output, in its shape."""
-        data = x.tobytes()
+        (data,) = data_of(sample_of(x))
         if self.device.model in IMAGES:
             data = bytes(byte ^ 0x80 for byte in data)
         shape = self.model.tensors[self._output].shape

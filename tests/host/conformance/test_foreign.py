@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from coverify.link.deadline import Deadline
 from coverify.link.mlperf_tiny import MlperfTiny
 from coverify.link.pace import Pace
 from coverify.replay import Claim, replay
+from model_builder import Builder
 from oracle import NETWORKS, ROOT
 from tflm_int8 import Model, Reference
 
@@ -107,15 +108,25 @@ def firmware(tmp_path_factory) -> Path:
     for tool in ("make", "arm-none-eabi-gcc", PROGRAM):
         if shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed")
-    folder = tmp_path_factory.mktemp("mlperf")
+    return image(tmp_path_factory.mktemp("mlperf"), NETWORKS / "digits_cnn.tflite")
+
+
+def image(folder: Path, network: Path) -> Path:
+    """The program with this network in it; the folder keeps the objects of them all."""
     command = ["make", "-s", "-C", str(ROOT / "device_harness"), "PORT=mps2", "MACHINE=an386"]
-    command += [f"MLPERF_TINY={NETWORKS / 'digits_cnn.tflite'}", f"BUILD={folder}"]
+    command += [f"MLPERF_TINY={network}", f"BUILD={folder}"]
     subprocess.run(command, check=True, timeout=300)
-    return folder / "coverify-an386.elf"
+    return shutil.copy(folder / "coverify-an386.elf", folder / f"{network.stem}.elf")
 
 
 @pytest.fixture
 def device(firmware) -> Iterator[MlperfTiny]:
+    with running(firmware) as device:
+        yield device
+
+
+@contextmanager
+def running(firmware: Path) -> Iterator[MlperfTiny]:
     process = QemuProcess("mps2-an386", firmware, Deadline.in_s(30))
     try:
         process.go(Deadline.in_s(10))
@@ -159,6 +170,21 @@ class TestOnAnEmulatedCore:
         done = replay(claim, REFERENCE, ForeignRunner(device, MODEL))
         assert done.verdict == "CONFIRMED"
         assert [row.tensor for row in done.tensors] == [MODEL.outputs[0]]
+
+    def test_every_inference_of_a_network_that_keeps_state_starts_from_the_reset_state(
+        self, firmware, tmp_path
+    ):
+        b = Builder()
+        x = b.input((1, 4), 1 / 256, -128)
+        handle = b.op("VAR_HANDLE", [], b.tensor((), "resource"), 111, SharedName="v")
+        last = b.op("READ_VARIABLE", [handle], b.like(x, (1, 4)), 112)
+        b.op("ASSIGN_VARIABLE", [handle, x], [], 113)
+        y = b.op("MAXIMUM", [x, last], b.like(x, (1, 4)))
+        (tmp_path / "state.tflite").write_bytes(b.finish(y))
+        samples = np.array([[100, -5, 7, 0], [-100, 50, 6, 1]], np.int8)
+        with running(image(firmware.parent, tmp_path / "state.tflite")) as device:
+            got = [[output_code(text) for text in device.infer(one.tobytes())] for one in samples]
+        assert got == samples.tolist(), "not the maximum of both"
 
     def test_errors_of_the_protocol_are_link_errors_and_the_device_goes_on(self, device):
         for wrong in ("nonsense", "db load 65", "db 00", "infer 1 0", "infer", "db zz"):
