@@ -22,6 +22,7 @@ from coverify.conformance.diagnosis.resize_variants import bilinear_variants
 from coverify.conformance.diagnosis.softmax_variants import softmax_variants
 from coverify.conformance.diagnosis.state_variants import state_variants
 from coverify.conformance.diagnosis.successive import Successive
+from coverify.conformance.diagnosis.wide_variants import wide_layer_of, wide_variants
 from tflm_int8.kernels.add import Add
 from tflm_int8.kernels.bilinear import ResizeBilinear
 from tflm_int8.kernels.choice import Extreme
@@ -45,6 +46,9 @@ def candidates(
     layer = layer_of(kernel)
     if layer is not None:
         yield from layer_variants(layer, kernel.node.model)
+    wide = wide_layer_of(kernel)
+    if wide is not None:
+        yield from wide_variants(wide)
     match kernel:
         case AveragePool() | MaxPool():
             yield from pool_variants(kernel)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from coverify.conformance.batch import Batch, Given
 from coverify.conformance.diagnosis.candidate import Array, Candidate, I64Array
 from coverify.conformance.diagnosis.candidates import candidates
 from coverify.conformance.diagnosis.errors import along_axes, elsewhere, histogram, patterns
@@ -21,13 +22,14 @@ from coverify.conformance.diagnosis.steps import steps
 from coverify.conformance.diagnosis.successive import Successive
 from coverify.report import Diagnosis, ErrorMap, Explanation
 from coverify.report.rows import MAX_PICTURE
-from tflm_int8 import Reference, TflmError
+from tflm_int8 import Model, Reference, TflmError
 from tflm_int8.kernels.memory import Remembering
 from tflm_int8.kernels.resource_variables import Variable
 from tflm_int8.operators import Kernel
 
 MAX_NEAREST = 3
 MAX_OPERATORS = 8
+_JUDGED = ("bool", "int8", "int16", "int32", "uint8")
 Progress = Callable[[int, int], None]
 
 
@@ -66,17 +68,23 @@ def inputs_of(kernel: Kernel, known: Mapping[int, Array], n: int) -> list[Array]
     return found
 
 
-def wrong_operators(
-    reference: Reference, x: Array, traces: Sequence[Mapping[int, Array]], length: int | None = None
-) -> Iterator[Local]:
-    """Every operator with an output of int8 or uint8 that differs on its own inputs, in order: the first one.
+def inputs_by_tensor(model: Model, x: Batch) -> dict[int, Array]:
+    """The values of the model's inputs, [N, shape] each."""
+    pairs = zip(model.inputs, x.arrays, strict=True)
+    return {i: values.reshape(-1, *model.tensors[i].shape) for i, values in pairs}
 
-    x: int8 [N, sample shape]; traces: per sample, what the device wrote; length: where the network keeps
+
+def wrong_operators(
+    reference: Reference, x: Given, traces: Sequence[Mapping[int, Array]], length: int | None = None
+) -> Iterator[Local]:
+    """Every operator with an output of integers that differs on its own inputs, in order: the first one.
+
+    x: N samples; traces: per sample, what the device wrote; length: where the network keeps
     state, of the sequences from a reset on that the samples are (None: each is the first after a reset).
     """
     model = reference.model
     written = {t: np.stack([trace[t] for trace in traces]) for t in traces[0]}
-    known = {model.inputs[0]: x.reshape(-1, *model.tensors[model.inputs[0]].shape), **written}
+    known = {**inputs_by_tensor(model, Batch.of(x)), **written}
     for one in reference.kernels:
         kernel = _over_samples(one, known, len(x), length or 1)
         inputs = inputs_of(kernel, known, len(x))
@@ -85,7 +93,7 @@ def wrong_operators(
         except TflmError:
             continue  # on inputs that only a wrong device gives, the reference need not be defined
         for number, (t, values) in enumerate(zip(kernel.node.op.outputs, expected, strict=True)):
-            if model.tensors[t].dtype in ("int8", "uint8") and not np.array_equal(values, known[t]):
+            if model.tensors[t].dtype in _JUDGED and not np.array_equal(values, known[t]):
                 right, got = values.astype(np.int64), known[t].astype(np.int64)
                 yield Local(kernel, tuple(inputs), right, got, number, known)
                 break
@@ -100,7 +108,7 @@ def _over_samples(one: Kernel, known: Mapping[int, Array], n: int, length: int) 
 
 def diagnose(
     reference: Reference,
-    x: Array,
+    x: Given,
     traces: Sequence[Mapping[int, Array]],
     progress: Progress | None = None,
     length: int | None = None,

@@ -9,27 +9,29 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from coverify.conformance.batch import Batch, Given
 from coverify.conformance.diagnosis.candidate import Array
 from tflm_int8 import PROFILES, Reference, TflmError
 
 
 def followed(
-    reference: Reference, x: Array, traces: Sequence[Mapping[int, Array]], length: int | None = None
+    reference: Reference, x: Given, traces: Sequence[Mapping[int, Array]], length: int | None = None
 ) -> tuple[str, ...]:
-    """The other profiles that give every byte of `traces` for x (int8 [N, sample shape]).
+    """The other profiles that give every byte of `traces` for the N samples x.
 
     A profile that refuses the network is none of them. length: of the sequences from a reset on, where it
     keeps state.
     """
     step = length or max(1, len(x))
-    sequences = [(x[i : i + step], traces[i : i + step]) for i in range(0, len(x), step)]
+    batch = Batch.of(x)
+    sequences = [(batch[i : i + step], traces[i : i + step]) for i in range(0, len(x), step)]
     others = (p for p in PROFILES if p != reference.profile)
     return tuple(p for p in others if all(_gives(p, reference, *part) for part in sequences))
 
 
-def _gives(profile: str, reference: Reference, x: Array, traces: Sequence[Mapping[int, Array]]) -> bool:
+def _gives(profile: str, reference: Reference, x: Batch, traces: Sequence[Mapping[int, Array]]) -> bool:
     try:
-        expected = Reference(reference.model, profile).trace(x)
+        expected = Reference(reference.model, profile).trace(*x.arrays)
     except TflmError:
         return False
     return all(

@@ -6,7 +6,7 @@ Slower than `tflm_int8`'s kernels and written apart from them: every part can be
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -15,8 +15,9 @@ from coverify.conformance.diagnosis.rounding import Scaling, double, scaling
 from tflm_int8.geometry import Axis, Window2D
 from tflm_int8.kernels.convolution import Convolution2D
 from tflm_int8.kernels.fully_connected import FullyConnected
+from tflm_int8.kernels.requantize import RequantizeWide
 from tflm_int8.kernels.transpose_convolution import TransposeConvolution
-from tflm_int8.program.primitives import Requantize
+from tflm_int8.program.primitives import Requantize, RequantizeReal
 from tflm_int8.variant import Form
 
 _CHUNK = 1 << 22
@@ -162,11 +163,20 @@ def _stamped(axis: Axis, tap: int, size: int) -> tuple[I64Array, I64Array]:
 
 
 def layer_of(kernel: object) -> Layer | None:
-    """The layer that a kernel is; None for one that is none, or not of int8."""
+    """The layer that a kernel is; None for one that is none, or has sums of 64 bits."""
+    layer = in_the_open(kernel, Requantize)
+    stage = None if layer is None else layer.kernel.requantize
+    return replace(layer, scale=scaling(stage.rounding)) if layer and isinstance(stage, Requantize) else None
+
+
+def in_the_open(kernel: object, kind: type[Requantize] | type[RequantizeWide]) -> Layer | None:
+    """The layer of a kernel with this kind of output stage, whose scaling is the caller's to say."""
     if not isinstance(kernel, Convolution2D | FullyConnected | TransposeConvolution):
         return None
     stage = kernel.requantize
-    if not isinstance(stage, Requantize) or kernel.node.variant.form is not Form.FIXED_POINT:
+    if isinstance(stage, RequantizeReal) or not isinstance(stage, kind):
+        return None
+    if kernel.node.variant.form is not Form.FIXED_POINT:
         return None
     make = Layer
     if isinstance(kernel, Convolution2D):
@@ -188,9 +198,8 @@ def layer_of(kernel: object) -> Layer | None:
         multiplier=stage.multiplier,
         shift=stage.shift,
         z_in=kernel.input_zero_point,
-        z_out=stage.zero_point,
+        z_out=stage.zero_point if isinstance(stage, Requantize) else 0,
         lo=stage.lo,
         hi=stage.hi,
         border=kernel.input_zero_point,
-        scale=scaling(stage.rounding),
     )

@@ -10,6 +10,7 @@ from coverify.conformance.diagnosis.arithmetic_variants import Arithmetic, arith
 from coverify.conformance.diagnosis.candidate import Array
 from coverify.conformance.diagnosis.layer import Layer, layer_of
 from coverify.conformance.diagnosis.pool_variants import Pooling, pooling_of
+from coverify.conformance.diagnosis.wide_variants import wide_layer_of
 from coverify.report import Stage
 from tflm_int8.fixedpoint import srdhm
 from tflm_int8.kernels.add import Add
@@ -24,6 +25,9 @@ def steps(kernel: Kernel, inputs: Sequence[Array], element: tuple[int, ...]) -> 
     layer = layer_of(kernel)
     if layer is not None:
         return _layer(layer, inputs[layer.x], element)
+    wide = wide_layer_of(kernel)
+    if wide is not None:
+        return _wide(wide, inputs[wide.x], element)
     if isinstance(kernel, AveragePool | MaxPool):
         return _pool(pooling_of(kernel), inputs[0], element)
     if isinstance(kernel, Add | Multiply | SumReduction):
@@ -60,6 +64,24 @@ def _layer(layer: Layer, x: Array, element: tuple[int, ...]) -> tuple[Stage, ...
         Stage(name="accumulator", value=acc),
     ]
     return (*first, *_stage(acc, m, s, layer.z_out, layer.lo, layer.hi, rounded))
+
+
+def _wide(layer: Layer, x: Array, element: tuple[int, ...]) -> tuple[Stage, ...]:
+    at, channel = (0, *element), element[-1]
+    acc = int(layer.accumulators(x)[at])
+    m, s, bias = layer.multiplier[[channel]], layer.shift[[channel]], int(layer.bias[channel])
+    rounded = int(layer.scale(np.array([acc]), m, s)[0])
+    return (
+        Stage(name="sum of products", value=acc - bias),
+        Stage(name="bias", value=bias),
+        Stage(name="accumulator", value=acc),
+        Stage(name="multiplier's upper half", value=int(m[0]) >> 16),
+        Stage(name="shift", value=int(s[0])),
+        Stage(name="rounded", value=rounded),
+        Stage(name="lower bound", value=layer.lo),
+        Stage(name="upper bound", value=layer.hi),
+        Stage(name="clamped", value=min(max(rounded, layer.lo), layer.hi)),
+    )
 
 
 def _pool(pool: Pooling, x: Array, element: tuple[int, ...]) -> tuple[Stage, ...]:
