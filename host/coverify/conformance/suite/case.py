@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from coverify.conformance.ranges import elements_of, shapes_of
 from coverify.conformance.suite.model_file import OneOp
-from coverify.conformance.vectors import vectors
+from coverify.conformance.vectors import generated
 from tflm_int8 import Model, sample_shape
 
 N_VECTORS = 7
@@ -18,7 +20,7 @@ N_VECTORS = 7
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """`shape_class` is the row of the matrix that it belongs to; x: int8 [N, sample shape].
+    """`shape_class` is the row of the matrix that it belongs to; x: [N, sample shape] of the only input.
 
     Where the model keeps state, x are successive invocations, the first one after a reset.
     """
@@ -27,7 +29,7 @@ class Case:
     shape_class: str
     name: str
     model: Model
-    x: NDArray[np.int8]
+    x: NDArray[Any]
 
 
 def rng_of(*words: object) -> np.random.Generator:
@@ -45,10 +47,8 @@ def case(
 ) -> Case:
     """The case of a model; `directed`: int8 [N, input shape], inputs made for it, put before the others."""
     model = Model.from_bytes(one.content(), f"{one.name.removeprefix('CUSTOM:').lower()}-{name}.tflite")
-    tensor = model.tensors[model.inputs[0]]
-    shape = sample_shape(tensor)
-    zero = 0 if tensor.quantization is None else tensor.quantization.zero_point
-    x = vectors(shape, n_vectors, seed, zero)
+    shape = sample_shape(model.tensors[model.inputs[0]])
+    (x,) = generated(elements_of(model), shapes_of(model), n_vectors, seed).arrays
     if directed is not None:
         x = np.concatenate([directed.reshape(-1, *shape), x])
     return Case(one.name, shape_class, name, model, x)

@@ -22,11 +22,32 @@ from coverify.conformance.suite.other_grid import (
     softmax_cases,
 )
 from coverify.conformance.suite.state_grid import buffer_cases, svdf_cases
+from coverify.conformance.suite.wide_grid import (
+    quantize_cases,
+    wide_arithmetic_cases,
+    wide_function_cases,
+    wide_window_cases,
+)
 
-GRIDS: Final[dict[str, Callable[[str, int], Iterator[Case]]]] = {
-    **dict.fromkeys(("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"), layer_cases),
+Grid = Callable[[str, int], Iterator[Case]]
+
+
+def _both(first: Grid, second: Grid) -> Grid:
+    """The cases of the one and then those of the other."""
+
+    def cases(op: str, seed: int) -> Iterator[Case]:
+        yield from first(op, seed)
+        yield from second(op, seed)
+
+    return cases
+
+
+GRIDS: Final[dict[str, Grid]] = {
+    **dict.fromkeys(("CONV_2D", "DEPTHWISE_CONV_2D"), _both(layer_cases, wide_window_cases)),
+    "FULLY_CONNECTED": layer_cases,
     **dict.fromkeys(("AVERAGE_POOL_2D", "MAX_POOL_2D"), pool_cases),
-    **dict.fromkeys(("ADD", "MUL", "SUB"), arithmetic_cases),
+    **dict.fromkeys(("ADD", "SUB"), _both(arithmetic_cases, wide_arithmetic_cases)),
+    "MUL": arithmetic_cases,
     "SOFTMAX": softmax_cases,
     "TRANSPOSE_CONV": transposed_cases,
     **dict.fromkeys(("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"), resized_cases),
@@ -35,6 +56,8 @@ GRIDS: Final[dict[str, Callable[[str, int], Iterator[Case]]]] = {
     **dict.fromkeys(REDUCED, reduced_cases),
     **dict.fromkeys(ROWS, row_cases),
     **dict.fromkeys(FUNCTIONS, function_cases),
+    "LEAKY_RELU": _both(function_cases, wide_function_cases),
+    "QUANTIZE": _both(function_cases, quantize_cases),
     **dict.fromkeys(("CONCATENATION", "MEAN", "PAD", "RESHAPE", "TRANSPOSE"), moving_cases),
     **dict.fromkeys(MOVEMENTS, movement_cases),
     "CUSTOM:CIRCULAR_BUFFER": buffer_cases,

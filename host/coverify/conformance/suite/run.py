@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from coverify.conformance.batch import Batch
 from coverify.conformance.diagnosis.candidates import candidates
-from coverify.conformance.diagnosis.explain import diagnose, inputs_of
+from coverify.conformance.diagnosis.explain import diagnose, inputs_by_tensor, inputs_of
 from coverify.conformance.diagnosis.successive import Successive
 from coverify.conformance.stepping import Stepper, Tensors
 from coverify.conformance.suite.case import Case
@@ -153,8 +154,7 @@ def _count(reference: Reference, case: Case, expected: Tensors, tally: Tally) ->
     if isinstance(kernel, Remembering):
         kernel, rounds = Successive(kernel, len(case.x)), 2  # the second shows what a reset leaves behind
     x = np.concatenate([case.x] * rounds)
-    computed = case.model.inputs[0]
-    known = {computed: x.reshape(-1, *case.model.tensors[computed].shape)}
+    known = inputs_by_tensor(case.model, Batch.of(x))
     inputs = inputs_of(kernel, known, len(x))
     shown: dict[str, bool] = {}
     for number, output in enumerate(kernel.node.op.outputs):
