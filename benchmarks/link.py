@@ -29,7 +29,7 @@ from coverify.boards.device import open_device
 from coverify.boards.native import NativeProcess
 from coverify.conformance.compare import Comparison, compare_digests
 from coverify.conformance.stepping import Stepper
-from coverify.conformance.vectors import Samples, vectors
+from coverify.conformance.vectors import Samples, int8_element, vectors
 from coverify.errors import DeviceRefused
 from coverify.link.client import Client
 from coverify.link.deadline import Deadline
@@ -91,7 +91,7 @@ def pace(path: Path, n: int) -> dict[str, float | str]:
         stepper = Stepper(device.client, model)
         comparison = Comparison(model)
         start = time.monotonic()
-        compare_digests(comparison, reference, stepper, Samples(x, 0, 1, 0))
+        compare_digests(comparison, reference, stepper, Samples(x, 0, 1, (int8_element(0),)))
         wall_s = time.monotonic() - start
         core_s = sum(comparison.cycles.values()) / device.hello.clock_hz
         counter = device.hello.counter

@@ -23,9 +23,8 @@ struct check {
     uint32_t first;
     uint32_t n;
     uint8_t source;
-    uint8_t zero;
     const uint8_t *before; /* what it follows; NULL: a reset */
-    const uint8_t *rest;   /* a vector's seed and number, or the inputs' bytes */
+    const uint8_t *rest;   /* a vector's seed, number and elements, or the inputs' bytes */
     uint32_t n_rest;
 };
 
@@ -39,11 +38,30 @@ static uint32_t input_bytes(const struct cv_session *s)
     return sum;
 }
 
+/* The element of a model input of that many bytes, in the rest of a request for a vector. */
+static bool read_element(const uint8_t *rest, uint32_t ordinal, uint32_t n, struct cv_element *e)
+{
+    return cv_element_read(rest + VECTOR_BYTES + ordinal * CV_ELEMENT_BYTES, n, e);
+}
+
+static bool vector_is_right(const struct cv_session *s, const struct check *c)
+{
+    const struct cv_engine *e = s->board->engine;
+    struct cv_element element;
+    bool good = c->n_rest == VECTOR_BYTES + s->facts.n_inputs * CV_ELEMENT_BYTES;
+    for (uint32_t i = 0; good && i < s->facts.n_inputs; i++) {
+        struct cv_span span = {NULL, 0};
+        (void)e->tensor(e->input(i), &span);
+        good = read_element(c->rest, i, span.n, &element);
+    }
+    return good;
+}
+
 static bool rest_is_right(const struct cv_session *s, const struct check *c)
 {
     switch (c->source) {
     case SOURCE_SENT: return c->n_rest == 0;
-    case SOURCE_VECTOR: return c->n_rest == VECTOR_BYTES;
+    case SOURCE_VECTOR: return vector_is_right(s, c);
     case SOURCE_INLINE: return c->n_rest == input_bytes(s);
     case SOURCE_GOES_ON: return c->n_rest == 0 && c->before == NULL;
     default: return false;
@@ -52,14 +70,13 @@ static bool rest_is_right(const struct cv_session *s, const struct check *c)
 
 static bool parse(const struct cv_session *s, const uint8_t *p, uint32_t n, struct check *c)
 {
-    if (n < HEADER || p[14] > 1 || p[15] != 0 || n < HEADER + p[14] * CV_DIGEST_BYTES)
+    if (n < HEADER || p[13] != 0 || p[14] > 1 || p[15] != 0 || n < HEADER + p[14] * CV_DIGEST_BYTES)
         return false;
     uint32_t n_head = HEADER + p[14] * CV_DIGEST_BYTES;
     c->id = cv_load_u32(p);
     c->first = cv_load_u32(p + 4);
     c->n = cv_load_u32(p + 8);
     c->source = p[12];
-    c->zero = p[13];
     c->before = p[14] == 1 ? p + HEADER : NULL;
     c->rest = p + n_head;
     c->n_rest = n - n_head;
@@ -86,7 +103,8 @@ static void give_inputs(const struct cv_session *s, const struct check *c)
     const struct cv_engine *e = s->board->engine;
     const uint8_t *from = c->rest;
     struct cv_span span;
-    struct cv_vector v = {0, 0, c->zero};
+    struct cv_vector v = {0, 0};
+    struct cv_element element;
     if (c->source == SOURCE_VECTOR) {
         v.seed = cv_load_u64(c->rest);
         v.number = cv_load_u32(c->rest + 8);
@@ -94,8 +112,8 @@ static void give_inputs(const struct cv_session *s, const struct check *c)
     for (uint32_t i = 0; i < s->facts.n_inputs; i++) {
         if (!e->tensor(e->input(i), &span))
             continue;
-        if (c->source == SOURCE_VECTOR)
-            cv_vector_fill(&v, i, span.data, span.n);
+        if (c->source == SOURCE_VECTOR && read_element(c->rest, i, span.n, &element))
+            cv_vector_fill(&v, &element, i, span.data, span.n);
         for (uint32_t k = 0; c->source == SOURCE_INLINE && k < span.n; k++)
             span.data[k] = *from++;
     }

@@ -1,4 +1,4 @@
-/* coverify link protocol, version 3: what the two ends of the serial line say to each other.
+/* coverify link protocol, version 4: what the two ends of the serial line say to each other.
  *
  * The host asks, the device answers; the device never speaks first, save for FAULT after a crash.
  * Every request is idempotent: the host may send it again (same seq) when an answer is late, and gets
@@ -28,6 +28,10 @@
  *                                                                             +-+
  *      MODEL_BEGIN is legal in every state. A request that is illegal in the present state is answered
  *      CV_BAD_STATE and changes nothing. HELLO is legal in every state and changes nothing but `boot`.
+ *
+ * A network's inputs are those of its file, in their order there. The bytes of an input are its elements in row-major
+ * order, little-endian, an int8, uint8 or bool in one byte, an int16 in two, an int32 or float32 in four; the bytes of
+ * all inputs are those of the first, then those of the second, and so on, with nothing between them.
  *
  * A network may keep state between invocations, so every invocation says what it comes after. `follows` 0: the
  * state is that after the load (the engine is reset first), so that it means the same whatever came before.
@@ -75,24 +79,29 @@
  * READ         request: u32 id | u32 tensor | u32 offset | u32 n.  id: of the invocation.   body: u32 tensor | u32 offset | n bytes.
  *              Legal for the model's outputs in DONE, for the outputs of the op just run in STEPPING (and
  *              in the DONE that the last STEP led to). CV_RANGE when the tensor has fewer bytes.
- * CHECK        request: u32 id | u32 first op | u32 n ops | u8 source | u8 zero | u8 follows | u8 0 |
+ * CHECK        request: u32 id | u32 first op | u32 n ops | u8 source | u8 0 | u8 follows | u8 0 |
  *              if follows: u8 before[16] | source's bytes.
  *              Gives the model its inputs, runs operators 0 ... first + n - 1 and answers with digests of what
  *              the last n of them wrote, each taken right after its operator: the first 16 bytes of SHA-256
  *              (FIPS 180-4) over the tensor's bytes. source 0: inputs are those sent by INPUT (none may be
- *              missing), no bytes; 1: vectors, u64 seed | u32 number; 2: the bytes of all inputs, one after
- *              the other; 3: no bytes, the invocation `id` goes on, whose next op must be `first` (else
- *              CV_NOT_NEXT) and `follows` 0. Legal whenever a model is loaded; sources 1 and 2 without `follows`
- *              mean the same whatever came before, others are refused out of their order, so several may be
- *              outstanding. Afterwards it is as if `id` had been stepped to that op.
+ *              missing), no bytes; 1: vectors, u64 seed | u32 number | per input: u8 width | u8 bits | u8 kind |
+ *              i8 exponent | u32 least | u32 zero; 2: the bytes of all inputs, one after the other; 3: no bytes,
+ *              the invocation `id` goes on, whose next op must be `first` (else CV_NOT_NEXT) and `follows` 0.
+ *              Legal whenever a model is loaded; sources 1 and 2 without `follows` mean the same whatever came
+ *              before, others are refused out of their order, so several may be outstanding. Afterwards it is as
+ *              if `id` had been stepped to that op.
  *              body: u32 id | u32 operators executed | u64 cycles of them all | u8 inputs digest[16], as INVOKE |
  *                    per op: u32 cycles (0xFFFFFFFF: that or more) | per output: u8 digest[16]
  *              CV_RANGE: no such ops; or detail = how many from `first` on have their digests in one answer.
- * VECTORS      byte j of input ordinal i of vector k under seed s, z the `zero` of the request:
- *              k = 0: 0x80.  k = 1: 0x7F.  k = 2: z.  k = 3: 0x80 for even j, 0x7F for odd j.  k >= 4: byte
- *              j % 8, the least significant being 0, of M(b + (j / 8 + 1) * 0x9E3779B97F4A7C15), where
- *              b = M(M(M(s) + k) + i), all modulo 2^64, and M(x) is: x ^= x >> 30; x *= 0xBF58476D1CE4E5B9;
- *              x ^= x >> 27; x *= 0x94D049BB133111EB; x ^= x >> 31.
+ * VECTORS      element e of input ordinal i of vector k under seed s has `width` w bytes (1, 2 or 4, and w must divide the
+ *              input's bytes) and 2^`bits` values (bits <= 8 w), from l = `least` to g = l + 2^bits - 1. Modulo 2^(8 w)
+ *              it is, k = 0: l.  k = 1: g.  k = 2: `zero`.  k = 3: l for even e, g for odd e.  k >= 4:
+ *              l + ((r - l) mod 2^bits), where r are w bytes of a stream from byte w e on, the first one the least
+ *              significant. Byte j of the stream is byte j % 8, the least significant being 0, of
+ *              M(b + (j / 8 + 1) * 0x9E3779B97F4A7C15), where b = M(M(M(s) + k) + i), all modulo 2^64, and
+ *              M(x) is: x ^= x >> 30; x *= 0xBF58476D1CE4E5B9; x ^= x >> 27; x *= 0x94D049BB133111EB; x ^= x >> 31.
+ *              kind 0: an integer, exponent 0. kind 1: a binary32, w = 4, bits <= 24: the element, read as an int32
+ *              of magnitude at most 2^24, times 2^exponent (-100 <= exponent <= 100); there is no negative zero.
  * USAGE        request: empty. Legal in every state.  body: u32 arena bytes used (0: no model) |
  *                    u32 most bytes of stack ever used | u32 bytes of stack (0 and 0: not measured)
  * FAULT        device only, seq 0, no answer preamble:  u32 boot | u32 exception number |
@@ -105,7 +114,7 @@
 #ifndef COVERIFY_PROTOCOL_H
 #define COVERIFY_PROTOCOL_H
 
-#define CV_PROTOCOL_VERSION 3u
+#define CV_PROTOCOL_VERSION 4u
 #ifndef CV_MAX_PAYLOAD
 #define CV_MAX_PAYLOAD 4096u /* a port with little RAM has less, at least 256 */
 #endif

@@ -52,7 +52,7 @@ class Follower:
         return found
 
     def _check(self, name: str, reference: Reference, side: Computed) -> None:
-        if self.distinction.x.size != reference.input.size:
+        if len(reference.model.inputs) != 1 or self.distinction.x.size != reference.input.size:
             raise BadInput(f"{name}: its input has {self.distinction.x.size} values: another network's")
         trace = {t: values[0] for t, values in reference.trace(self.x(reference)[None]).items()}
         known = set(trace) == set(side.tensors)

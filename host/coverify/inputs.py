@@ -1,14 +1,17 @@
 """Which inputs does an `.npz` file hold? Read as untrusted data: no pickles, bounded sizes, one clear error.
 
-The contract: `x` int8, N × the input's shape without its batch dimension, and optionally `y`, N integer
-labels. With `quantize`, x may be uint8 or float and is mapped by the input's scale and zero point (for uint8:
-the value itself counts as the real value) as TFLM's QUANTIZE does it. A fixed-point network takes x as uint8.
+The contract: `x` in the input's type, N × the input's shape without its batch dimension, and optionally `y`,
+N integer labels; of a network with several inputs `x0`, `x1`, …, in the order of the model's inputs. With
+`quantize`, an x may be uint8 or float and is mapped by the input's scale and zero point (for uint8: the value
+itself counts as the real value) as TFLM's QUANTIZE does it. A fixed-point network takes x as uint8.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +21,6 @@ from coverify.npy import BadArray, opened_zip, parse_npy, read_member
 
 MAX_BYTES = 1 << 30
 """Largest array that is read, in bytes, unpacked."""
-AS_INT8 = "codes are stored as x.astype(numpy.int8)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,28 +38,72 @@ class Inputs:
         return Inputs(self.x[:n], None if self.y is None else self.y[:n])
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What a network's input takes: its type, its shape without the batch dimension; (scale, zero point)."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    quantization: tuple[float, int] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class ManyInputs:
+    """x: of every input [N, *shape], in its type; y: int64 [N], or None where the file has no labels."""
+
+    x: tuple[NDArray[Any], ...]
+    y: NDArray[np.int64] | None
+
+
+def read_all(path: Path | str, wanted: Sequence[Wanted], quantize: bool = False) -> ManyInputs:
+    """The samples in a file, for a network with these inputs.  Raises BadInput."""
+    path = Path(path)
+    names = names_of(len(wanted))
+    arrays = _arrays(path, (*names, "y"))
+    missing = [name for name in names if name not in arrays]
+    if missing:
+        more = f": the network has {len(names)} inputs, {', '.join(names)}" if len(names) > 1 else ""
+        raise BadInput(f"{path}: there is no array {missing[0]}{more}")
+    x = tuple(
+        _checked(path, name, arrays[name], one, quantize) for name, one in zip(names, wanted, strict=True)
+    )
+    counts = [len(one) for one in x]
+    if len(set(counts)) > 1:
+        said = ", ".join(f"{name}: {n}" for name, n in zip(names, counts, strict=True))
+        raise BadInput(f"{path}: the inputs have different numbers of samples ({said})")
+    y = arrays.get("y")
+    return ManyInputs(x, None if y is None else _labels(path, y, counts[0]))
+
+
+def names_of(n_inputs: int) -> tuple[str, ...]:
+    """What the arrays of a network's inputs are called: x, or x0, x1, …"""
+    return ("x",) if n_inputs == 1 else tuple(f"x{i}" for i in range(n_inputs))
+
+
+def _checked(path: Path, name: str, x: NDArray[np.generic], wanted: Wanted, quantize: bool) -> NDArray[Any]:
+    codes = _codes(path, x, wanted, quantize, name)
+    if not codes.size:
+        raise BadInput(f"{path}: {name} holds no samples")
+    shape = wanted.shape
+    if codes.ndim != len(shape) + 1 or codes.shape[1:] != shape:
+        said = " x ".join(map(str, ("N", *shape)))
+        raise BadInput(f"{path}: {name} is {' x '.join(map(str, codes.shape))}, the network wants {said}")
+    return codes
+
+
 def read_inputs(
     path: Path | str,
     shape: tuple[int, ...],
     quantization: tuple[float, int] | None = None,
     quantize: bool = False,
 ) -> Inputs:
-    """The inputs in a file, for a network whose input has `shape` (without the batch dimension).
+    """The int8 inputs in a file, for a network whose only input has `shape` (without the batch dimension).
 
     quantization: (scale, zero point) of the input tensor, needed with quantize.  Raises BadInput.
     """
     path = Path(path)
-    arrays = _arrays(path)
-    if "x" not in arrays:
-        raise BadInput(f"{path}: there is no array x")
-    x = _codes(path, arrays["x"], quantization, quantize)
-    if not len(x.reshape(-1)):
-        raise BadInput(f"{path}: x holds no samples")
-    if x.ndim != len(shape) + 1 or x.shape[1:] != shape:
-        wanted = " x ".join(map(str, ("N", *shape)))
-        raise BadInput(f"{path}: x is {' x '.join(map(str, x.shape))}, the network wants {wanted}")
-    y = arrays.get("y")
-    return Inputs(x, None if y is None else _labels(path, y, len(x)))
+    found = read_all(path, [Wanted("int8", shape, quantization)], quantize)
+    return Inputs(found.x[0], found.y)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,14 +158,14 @@ def read_flat(path: Path | str) -> tuple[NDArray[np.generic], NDArray[np.int64] 
     return x.reshape(len(x), -1), None if y is None else _labels(path, y, len(x))
 
 
-def _arrays(path: Path) -> dict[str, NDArray[np.generic]]:
-    """The arrays x and y, where the file has them."""
+def _arrays(path: Path, wanted: Sequence[str] = ("x", "y")) -> dict[str, NDArray[np.generic]]:
+    """The arrays of these names, where the file has them."""
     try:
         with opened_zip(path, MAX_BYTES) as archive:
             names = {info.filename: info for info in archive.infolist()}
             return {
                 name: parse_npy(read_member(archive, names[f"{name}.npy"], MAX_BYTES))
-                for name in ("x", "y")
+                for name in wanted
                 if f"{name}.npy" in names
             }
     except OSError as err:
@@ -129,28 +175,41 @@ def _arrays(path: Path) -> dict[str, NDArray[np.generic]]:
 
 
 def _codes(
-    path: Path, x: NDArray[np.generic], quantization: tuple[float, int] | None, quantize: bool
-) -> NDArray[np.int8]:
-    """x as int8 codes."""
-    if x.dtype == np.int8:
-        return x.astype(np.int8)
+    path: Path, x: NDArray[np.generic], wanted: Wanted, quantize: bool, name: str = "x"
+) -> NDArray[Any]:
+    """x in the input's type."""
+    if x.dtype == wanted.dtype:
+        return _values(path, name, x)
+    what = "values" if wanted.dtype in ("float32", "bool") else "codes"
+    how = f"{what} are stored as {name}.astype(numpy.{wanted.dtype})"
     if not quantize:
         raise BadInput(
-            f"{path}: x is {x.dtype}, it must hold the input's int8 codes "
-            f"({'coverify run --quantize takes uint8 and float' if _quantizable(x) else AS_INT8})"
+            f"{path}: {name} is {x.dtype}, it must hold the input's {wanted.dtype} {what} "
+            f"({'coverify run --quantize takes uint8 and float' if _quantizable(x) else how})"
         )
-    if not _quantizable(x):
-        raise BadInput(f"{path}: x is {x.dtype}; only uint8 and float can be quantized ({AS_INT8})")
-    if quantization is None:
-        raise BadInput(f"{path}: the network's input has no scale to quantize x with")
+    if not _quantizable(x) or wanted.dtype not in ("int8", "uint8", "int16"):
+        raise BadInput(
+            f"{path}: {name} is {x.dtype}; only uint8 and float can be quantized, to int8, uint8 or int16 "
+            f"({how})"
+        )
+    if wanted.quantization is None:
+        raise BadInput(f"{path}: the network's input has no scale to quantize {name} with")
     real = x.astype(np.float32)
     if not np.all(np.isfinite(real)):
-        raise BadInput(f"{path}: x holds values that are not finite")
-    scale, zero_point = np.float32(quantization[0]), quantization[1]
+        raise BadInput(f"{path}: {name} holds values that are not finite")
+    scale, zero_point = np.float32(wanted.quantization[0]), wanted.quantization[1]
     ratio = (real / scale).astype(np.float64)
     rounded = np.trunc(ratio + np.copysign(0.5, ratio)) + zero_point
-    codes: NDArray[np.int8] = np.clip(rounded, -128, 127).astype(np.int8)
+    limits = np.iinfo(wanted.dtype)
+    codes: NDArray[Any] = np.clip(rounded, limits.min, limits.max).astype(wanted.dtype)
     return codes
+
+
+def _values(path: Path, name: str, x: NDArray[Any]) -> NDArray[Any]:
+    """x itself; of bool only bytes 0 and 1 are values."""
+    if x.dtype == np.bool_ and np.any(x.view(np.uint8) > 1):
+        raise BadInput(f"{path}: {name} is bool, but holds other bytes than 0 and 1")
+    return x
 
 
 def _quantizable(x: NDArray[np.generic]) -> bool:

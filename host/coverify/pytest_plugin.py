@@ -191,21 +191,20 @@ class Conformance:
     ) -> Comparison:
         """Every byte of every tensor; fails the test unless all are equal.
 
-        x: int8 [N, sample shape], or None for `vectors` generated inputs. Raises LinkError, DeviceFault, ….
+        x: [N, sample shape] in the input's type (several inputs: a list of them), or None for `vectors`
+        generated samples. Raises LinkError, DeviceFault, ….
         """
-        from coverify.conformance import vectors as generated
+        from coverify.conformance.batch import Batch
         from coverify.conformance.compare import Comparison, compare
+        from coverify.conformance.ranges import check_inputs, vectors_of
         from coverify.conformance.sequences import Sequences, default_length
         from coverify.conformance.stepping import Stepper
         from coverify.conformance.vectors import Samples
-        from tflm_int8 import sample_shape
 
         expected = _reference(model)
+        check_inputs(expected.model)
         used = self.seed if seed is None else seed
-        if x is None:
-            quantization = expected.input.quantization
-            zero = quantization.zero_point if quantization is not None else 0
-            x = generated.vectors(sample_shape(expected.input), vectors, used, zero)
+        x = vectors_of(expected, vectors, used).batch if x is None else Batch.of(x)
         self._record(expected, used)
         comparison = Comparison(expected.model)
         stepper = Stepper(self.device.client, expected.model)

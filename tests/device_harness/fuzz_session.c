@@ -164,6 +164,23 @@ static uint32_t pick(uint32_t below)
     return (uint32_t)(state >> 33) % below;
 }
 
+/* The rest of a CHECK for a vector, of an element that is mostly one. */
+static uint32_t make_vector(uint8_t *to)
+{
+    static const uint8_t widths[] = {1, 2, 4, 3};
+    for (uint32_t i = 0; i < 16u; i++)
+        to[i] = (uint8_t)(i % 4u == 0 ? pick(4) : 0u);
+    to[12] = 1; /* source */
+    memset(to + 16, (int)pick(256), 12);
+    to[28] = widths[pick(4)];
+    to[29] = (uint8_t)pick(34);
+    to[30] = (uint8_t)pick(3);
+    to[31] = (uint8_t)(to[30] == 0 && pick(8) != 0 ? 0u : pick(256));
+    cv_store_u32(to + 32, pick(2) == 0 ? 0xFFFFFF80u << pick(18) : pick(1u << 26));
+    cv_store_u32(to + 36, pick(1u << 25));
+    return 40;
+}
+
 /* A field that a request may have: mostly small, sometimes an edge. */
 static uint32_t field(void)
 {
@@ -174,6 +191,8 @@ static uint32_t field(void)
 
 static uint32_t make_payload(uint8_t *to)
 {
+    if (pick(10) == 0)
+        return make_vector(to);
     uint32_t n = pick(8) == 0 ? pick(120) : 4u * pick(8);
     for (uint32_t i = 0; i + 4 <= n; i += 4)
         cv_store_u32(to + i, field());

@@ -54,7 +54,7 @@ def test_the_first_proposal_becomes_the_boot_nonce_and_stays(raw):
 def test_hello_tells_who_is_there(raw):
     _, _, body = raw.ask(HELLO, struct.pack("<I", 5))
     version, window, payload, model, arena, features, clock_hz = struct.unpack_from("<HHIIIII", body)
-    assert (version, window, payload, features, clock_hz) == (3, WINDOW, 4096, 1 | 4, 0)
+    assert (version, window, payload, features, clock_hz) == (4, WINDOW, 4096, 1 | 4, 0)
     assert model >= 2 << 20 and arena >= 8 << 20
     assert body[24:56] == bytes(32)
     strings, rest = [], body[56:]

@@ -12,12 +12,14 @@ from pathlib import Path
 
 import pytest
 
+import mixed_inputs
 import random_movement
 import random_state
 import reference_kernels
 from coverify.boards.device import open_device
-from coverify.conformance.compare import Comparison, compare
+from coverify.conformance.compare import Comparison, compare_digests
 from coverify.conformance.diagnosis.explain import diagnose
+from coverify.conformance.ranges import vectors_of
 from coverify.conformance.sequences import Sequences
 from coverify.conformance.stepping import Stepper
 from coverify.conformance.suite.grids import GRIDS
@@ -77,8 +79,9 @@ def tflm(firmware):
 
 def conforms(device, model: Model) -> None:
     reference, comparison = Reference(model), Comparison(model)
-    x = vectors(sample_shape(reference.input), 6, 0, 0)
-    compare(comparison, reference, Stepper(device.client, model), x)
+    made = vectors_of(reference, 6, 0)
+    samples = Samples(made.batch, 0, 0, made.elements)
+    compare_digests(comparison, reference, Stepper(device.client, model), samples)
     assert comparison.verdict == "MATCH", comparison.mismatches[:1]
     assert comparison.samples == 6
 
@@ -98,6 +101,12 @@ def test_a_network_with_scales_per_channel_in_a_dense_layer_is_diagnosed(tflm):
     found = diagnose(Reference(model), x, [stepper.trace(one) for one in x])
     assert [d.op for d in found] == ["FULLY_CONNECTED"]
     assert "per-tensor-scale-first" in [e.name for e in found[0].explained_by]
+
+
+def test_several_inputs_of_several_types_are_brought_to_it(tflm):
+    conforms(tflm, Model.from_bytes(mixed_inputs.content()))
+    conforms(tflm, Model.from_bytes(mixed_inputs.added("int16", (0.5, 0.5, 1.0))))
+    conforms(tflm, Model.from_bytes(mixed_inputs.added("int32")))
 
 
 @pytest.mark.parametrize(

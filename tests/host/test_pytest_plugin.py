@@ -5,6 +5,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
+import mixed_inputs
 from coverify.boards.native import NativeProcess
 from coverify.link.deadline import Deadline
 from mutants import MUTANTS, Workshop, layers
@@ -59,6 +60,20 @@ def test_a_network_conforms_and_the_junit_file_says_what_was_tested(session, pyt
     assert said["nn_seed"] == "5"
     assert len(said["nn_firmware"]) == 16
     assert said["nn_oracle"].startswith("tflite-micro")
+
+
+def test_a_network_with_several_inputs_takes_generated_samples_or_a_list_of_arrays(session, tmp_path):
+    (tmp_path / "sum.tflite").write_bytes(mixed_inputs.added("int8"))
+    source = f"""
+        import numpy as np
+
+        def test_conforms(conformance):
+            model = {str(tmp_path / "sum.tflite")!r}
+            assert conformance(model, vectors=5).samples == 5
+            x0, x1 = np.zeros((3, 4), np.int8), np.ones((3, 1, 4), np.int8)
+            assert conformance(model, [x0, x1]).samples == 3
+    """
+    session(source, "--nn-device", "native:").assert_outcomes(passed=1)
 
 
 def test_a_mismatch_fails_and_names_operator_and_variant(session, tmp_path):

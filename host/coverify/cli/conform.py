@@ -9,7 +9,6 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from numpy.typing import NDArray
 
 from coverify.boards.device import open_foreign
 from coverify.cli.devices import (
@@ -34,10 +33,20 @@ from coverify.cli.outcome import (
     verdict_of,
     versions,
 )
-from coverify.cli.samples import SequenceOption, beyond_sequence, reference_of, samples_of, sequence_of
+from coverify.cli.samples import (
+    Chosen,
+    InputsOption,
+    Int32BitsOption,
+    SequenceOption,
+    beyond_sequence,
+    reference_of,
+    samples_of,
+    sequence_of,
+)
+from coverify.conformance.batch import Batch, Given
 from coverify.conformance.compare import Comparison, compare, compare_digests
 from coverify.conformance.diagnosis.followed import followed
-from coverify.conformance.foreign import ForeignRunner
+from coverify.conformance.foreign import ForeignRunner, check_network
 from coverify.conformance.oracles import (
     OF_PROFILE,
     Oracle,
@@ -61,15 +70,14 @@ from tflm_int8 import Model, Reference
 def conform(
     model: Annotated[Path, typer.Argument(help="The .tflite file.", show_default=False)],
     device: DeviceOption,
-    inputs: Annotated[
-        Path | None, typer.Option(help=".npz with x (int8, N x the input's shape without its batch of 1).")
-    ] = None,
+    inputs: InputsOption = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Take only the first N of --inputs.")] = None,
     vectors_: Annotated[
         int | None,
         typer.Option("--vectors", min=0, max=1_000_000, help="Generated inputs: corners, then random ones."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the generated inputs.")] = 0,
+    int32_bits: Int32BitsOption = None,
     oracle: Annotated[
         str, typer.Option(help="Check the reference against its profile's interpreter: auto, tflm or none.")
     ] = "auto",
@@ -96,16 +104,14 @@ def conform(
         net = Model.read(model)
         reference = reference_of(net, profile)
         length = sequence_of(reference, sequence)
-        samples = samples_of(reference, inputs, limit, vectors_, seed)
-        checked = check_reference(reference, oracle, samples.x, output)
-        return _conform(reference, samples, length, device, wire_log, output, checked, full)
+        chosen = samples_of(reference, inputs, limit, vectors_, seed, int32_bits)
+        checked = check_reference(reference, oracle, chosen.samples.batch, output)
+        return _conform(reference, chosen, length, device, wire_log, output, checked, full)
 
     run_verb("conform", output, body)
 
 
-def check_reference(
-    reference: Reference, oracle: str, x: NDArray[np.int8], output: Output
-) -> OracleRow | None:
+def check_reference(reference: Reference, oracle: str, x: Given, output: Output) -> OracleRow | None:
     """Hold the reference against its profile's interpreter on the same samples; None when not done."""
     if oracle not in ("auto", "tflm", "none"):
         raise BadInput(f"--oracle {oracle}: auto, tflm or none")
@@ -115,7 +121,7 @@ def check_reference(
     if name is None or oracle == "none" or (oracle == "auto" and not available(name)):
         return None
     try:
-        return _checked_by(name, reference, x, output)
+        return _checked_by(name, reference, Batch.of(x), output)
     except OracleError as error:
         if oracle == "tflm":
             raise
@@ -123,12 +129,13 @@ def check_reference(
         return None
 
 
-def _checked_by(name: OracleName, reference: Reference, x: NDArray[np.int8], output: Output) -> OracleRow:
+def _checked_by(name: OracleName, reference: Reference, x: Batch, output: Output) -> OracleRow:
     with progress_bar(output) as progress, Oracle(name, reference.model) as interpreter:
         bar = Bar(progress, package(name))
         for start in range(0, len(x), 64):
             batch = x[start : start + 64]
-            expected, ours = interpreter.trace(batch), reference.trace(batch)
+            ours = reference.trace(*batch.arrays)  # first: it refuses what is undefined in an interpreter
+            expected = interpreter.trace(batch)
             for tensor, values in ours.items():
                 if not np.array_equal(values, expected[tensor]):
                     raise CoverifyError(
@@ -141,7 +148,7 @@ def _checked_by(name: OracleName, reference: Reference, x: NDArray[np.int8], out
 
 def _conform(
     reference: Reference,
-    samples: Samples,
+    chosen: Chosen,
     length: int | None,
     url: str,
     wire_log: Path | None,
@@ -149,7 +156,10 @@ def _conform(
     oracle: OracleRow | None,
     full: bool,
 ) -> Result:
+    samples = chosen.samples
     foreign = is_foreign(url)
+    if foreign:
+        check_network(reference.model)
     comparison = Comparison(reference.model, reference.model.outputs[:1] if foreign else None)
     message, verdict, hint = None, None, list[str]()
     rows: list[DeviceRow] = []
@@ -176,6 +186,7 @@ def _conform(
         mismatches=tuple(comparison.mismatches),
         not_covered=(
             *_not_covered(len(samples), comparison, url, oracle),
+            *chosen.left_out,
             *beyond_sequence(reference, length),
         ),
         versions=versions("tflite-micro"),
@@ -211,11 +222,11 @@ def compare_with(
                 sequences = Sequences(comparison, reference, stepper, samples, length, bar)
                 (sequences.compare if in_full else sequences.compare_digests)()
             elif in_full:
-                compare(comparison, reference, stepper, samples.x, bar)
+                compare(comparison, reference, stepper, samples.batch, bar)
             else:
                 compare_digests(comparison, reference, stepper, samples, bar)
         if hint is not None and comparison.verdict == "MISMATCH":
-            hint += next_step(comparison, reference, stepper, samples.x, length)
+            hint += next_step(comparison, reference, stepper, samples.batch, length)
         rows[0] = with_usage(rows[0], device)
 
 
@@ -232,11 +243,11 @@ def _compare_foreign(
         rows.append(DeviceRow(url=url, board=device.name))
         runner = ForeignRunner(device, reference.model)
         with progress_bar(output) as progress:
-            compare(comparison, reference, runner, samples.x, Bar(progress, "samples"))
+            compare(comparison, reference, runner, samples.batch, Bar(progress, "samples"))
 
 
 def next_step(
-    comparison: Comparison, reference: Reference, stepper: Stepper, x: NDArray[np.int8], length: int | None
+    comparison: Comparison, reference: Reference, stepper: Stepper, x: Batch, length: int | None
 ) -> Iterator[str]:
     """What to try: another profile, if one gives every byte of the first differing sample, or, with sequences
     of `length`, of its sequence up to it; else diagnose.

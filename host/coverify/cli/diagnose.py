@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import numpy as np
 import typer
-from numpy.typing import NDArray
 
 from coverify.cli.devices import DeviceOption, WireLogOption, device_limits, device_row, load, opened
 from coverify.cli.outcome import (
@@ -22,13 +20,22 @@ from coverify.cli.outcome import (
     verdict_of,
     versions,
 )
-from coverify.cli.samples import SequenceOption, beyond_sequence, reference_of, samples_of, sequence_of
+from coverify.cli.samples import (
+    Chosen,
+    InputsOption,
+    Int32BitsOption,
+    SequenceOption,
+    beyond_sequence,
+    reference_of,
+    samples_of,
+    sequence_of,
+)
+from coverify.conformance.batch import Array, Batch, Sample, alone
 from coverify.conformance.compare import Comparison
 from coverify.conformance.diagnosis.explain import diagnose
 from coverify.conformance.diagnosis.followed import followed
 from coverify.conformance.sequences import Sequences
 from coverify.conformance.stepping import Stepper, Tensors
-from coverify.conformance.vectors import Samples
 from coverify.errors import DeviceFault, DeviceRefused, LinkError
 from coverify.report import Device as DeviceRow
 from coverify.report import Diagnosis, Result
@@ -41,15 +48,14 @@ _ASKED_AGAIN = 3
 def diagnose_verb(
     model: Annotated[Path, typer.Argument(help="The .tflite file.", show_default=False)],
     device: DeviceOption,
-    inputs: Annotated[
-        Path | None, typer.Option(help=".npz with x (int8, N x the input's shape without its batch of 1).")
-    ] = None,
+    inputs: InputsOption = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Take only the first N of --inputs.")] = None,
     vectors_: Annotated[
         int | None,
         typer.Option("--vectors", min=0, max=4096, help="Generated inputs: corners, then random ones."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the generated inputs.")] = 0,
+    int32_bits: Int32BitsOption = None,
     profile: ProfileOption = "tflm",
     sequence: SequenceOption = None,
     out: OutOption = None,
@@ -68,22 +74,23 @@ def diagnose_verb(
     def body() -> Result:
         reference = reference_of(Model.read(model), profile)
         length = sequence_of(reference, sequence)
-        samples = samples_of(reference, inputs, limit, vectors_, seed)
-        return _diagnose(reference, samples, length, device, wire_log, output)
+        chosen = samples_of(reference, inputs, limit, vectors_, seed, int32_bits)
+        return _diagnose(reference, chosen, length, device, wire_log, output)
 
     run_verb("diagnose", output, body)
 
 
 def _diagnose(
     reference: Reference,
-    samples: Samples,
+    chosen: Chosen,
     length: int | None,
     url: str,
     wire_log: Path | None,
     output: Output,
 ) -> Result:
     comparison, traces = Comparison(reference.model), list[Tensors]()
-    x = samples.x
+    samples = chosen.samples
+    x = samples.batch
     row: DeviceRow | None = None
     message, verdict = None, None
     try:
@@ -115,6 +122,7 @@ def _diagnose(
         not_covered=(
             f"inputs other than the {comparison.samples} that were run",
             "defects of two kinds in one operator: a variant changes one thing",
+            *chosen.left_out,
             *beyond_sequence(reference, length),
             *device_limits(url),
         ),
@@ -127,16 +135,16 @@ def _trace(
     comparison: Comparison,
     reference: Reference,
     stepper: Stepper,
-    x: NDArray[np.int8],
+    x: Batch,
     traces: list[Tensors],
     bar: Bar,
 ) -> None:
     """Every tensor of every sample from the device; the first differing ones are asked for again."""
     for i, one in enumerate(x):
         got = stepper.trace(one)
-        expected: dict[int, NDArray[Any]] = {t: v[0] for t, v in reference.trace(one[None]).items()}
+        expected: dict[int, Array] = {t: v[0] for t, v in reference.trace(*alone(one).arrays).items()}
 
-        def again(sample: NDArray[np.int8] = one, first: Tensors = got) -> Tensors:
+        def again(sample: Sample = one, first: Tensors = got) -> Tensors:
             return stepper.trace(sample) if comparison.differing_samples <= _ASKED_AGAIN else first
 
         comparison.add(i, expected, got, again)

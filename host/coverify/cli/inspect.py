@@ -12,6 +12,7 @@ import typer
 
 from coverify.cli.outcome import JsonOption, OutOption, Output, ProfileOption, model_ref, run_verb, versions
 from coverify.files import replace_file
+from coverify.inputs import names_of
 from coverify.report import OperatorRow, Result
 from coverify.verify.accumulators import Accumulator, Overflow, accumulators
 from coverify.verify.deadline import Deadline, OutOfTime
@@ -133,9 +134,13 @@ def _row(
 def _summary(net: Model) -> str:
     activations = sum(t.size for t in net.tensors if t.data is None)
     constants = sum(t.data.nbytes for t in net.tensors if t.data is not None)
-    x, y = net.tensors[net.inputs[0]], net.tensors[net.outputs[0]]
+    y = net.tensors[net.outputs[0]]
+    inputs = (f"input {_described(net.tensors[i])}" for i in net.inputs)
+    if len(net.inputs) > 1:
+        named = zip(names_of(len(net.inputs)), net.inputs, strict=True)
+        inputs = (f"input {name} {_described(net.tensors[i])}" for name, i in named)
     return (
-        f"{len(net.operators)} operators; input {_described(x)}; output {_described(y)}; "
+        f"{len(net.operators)} operators; {'; '.join(inputs)}; output {_described(y)}; "
         f"{len(net.content)} bytes, {constants} of constants; {activations} activations"
     )
 

@@ -99,6 +99,8 @@ def _read(path: Path) -> _Job:
     if witness.kind != "tflite":
         raise NotReplayable(path.name, witness.model_name)
     net = Model.from_bytes(witness.model, witness.model_name)
+    if len(net.inputs) != 1:
+        raise BadInput(f"{path}: its network has {len(net.inputs)} inputs, a witness is about one")
     shape = net.tensors[net.inputs[0]].shape
     for name, array in (("input", witness.x), ("x0", witness.x0)):
         if array.size != net.tensors[net.inputs[0]].size:

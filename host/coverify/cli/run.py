@@ -23,10 +23,11 @@ from coverify.cli.outcome import (
     run_verb,
     versions,
 )
+from coverify.cli.samples import given_of, reference_of
+from coverify.conformance.batch import Batch
 from coverify.conformance.oracles import Oracle, OracleName, version
 from coverify.errors import BadInput, BoardError
 from coverify.files import replace_file
-from coverify.inputs import read_inputs
 from coverify.report import Device as DeviceRow
 from coverify.report import Oracle as OracleRow
 from coverify.report import Result
@@ -37,7 +38,13 @@ Arrays = dict[int, NDArray[Any]]
 
 def run(
     model: Annotated[Path, typer.Argument(help="The .tflite file.", show_default=False)],
-    inputs: Annotated[Path, typer.Option(help=".npz with x (int8, N x the input's shape without batch).")],
+    inputs: Annotated[
+        Path,
+        typer.Option(
+            help=".npz with x: N x the input's shape without its batch of 1, in the input's type; of a "
+            "network with several inputs x0, x1, …"
+        ),
+    ],
     output_file: Annotated[Path, typer.Option("--output", "-o", metavar="OUT.npz", help="Where y goes.")],
     on: Annotated[
         str, typer.Option(help="reference, tflm, tflite (BUILTIN_REF), or a device (see: coverify boards).")
@@ -65,19 +72,18 @@ def run(
         if not output_file.parent.is_dir():  # said before the device runs for an hour, not after
             raise BadInput(f"{output_file}: there is no folder {output_file.parent}")
         net = Model.read(model)
-        reference = Reference(net, profile)
-        quantization = reference.input.quantization
-        pair = (float(quantization.scale), quantization.zero_point) if quantization is not None else None
-        data = read_inputs(inputs, sample_shape(reference.input), pair, quantize=quantize).first(limit)
-        _check_labels(inputs, data.y, reference.output.size)
-        arrays, device, oracle = _run_on(on, reference, data.x, trace, wire_log, output)
+        reference = reference_of(net, profile)
+        data = given_of(reference, inputs, quantize)
+        x, labels = Batch(data.x)[:limit], None if data.y is None else data.y[:limit]
+        _check_labels(inputs, labels, reference.output.size)
+        arrays, device, oracle = _run_on(on, reference, x, trace, wire_log, output)
         y = arrays.pop(net.outputs[0]) if not trace else arrays[net.outputs[0]]
-        y = y.reshape(len(data.x), *sample_shape(reference.output))
+        y = y.reshape(len(x), *sample_shape(reference.output))
         _write(output_file, y, arrays if trace else {})
         return Result(
             verb="run",
             verdict="OK",
-            message=_message(output_file, on, y, data.y),
+            message=_message(output_file, on, y, labels),
             model=model_ref(net),
             device=device,
             profile=profile if on == "reference" else None,
@@ -100,12 +106,12 @@ def _check_labels(path: Path, y: NDArray[np.int64] | None, n_classes: int) -> No
 
 
 def _run_on(
-    on: str, reference: Reference, x: NDArray[np.int8], trace: bool, wire_log: Path | None, output: Output
+    on: str, reference: Reference, x: Batch, trace: bool, wire_log: Path | None, output: Output
 ) -> tuple[Arrays, DeviceRow | None, OracleRow | None]:
-    """Tensor index → int8 [N, tensor shape]: all tensors with `trace`, else at least the output."""
+    """Tensor index → [N, tensor shape]: all tensors with `trace`, else at least the output."""
     last = reference.model.outputs[0]
     if on == "reference":
-        return (reference.trace(x) if trace else {last: reference.run(x)}), None, None
+        return (reference.trace(*x.arrays) if trace else {last: reference.run(*x.arrays)}), None, None
     names: dict[str, OracleName] = {"tflm": "tflm", "tflite": "tflite"}
     if on in names:
         with Oracle(names[on], reference.model) as oracle:

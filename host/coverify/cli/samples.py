@@ -1,20 +1,21 @@
-"""Which network and which inputs do verbs compare? The reference of a file with one input; its samples, and
-which of them; the sequences of a network that keeps state.
+"""Which network and which inputs do verbs compare? The reference of a file whose inputs can be sent; its
+samples, and which of them; the sequences of a network that keeps state.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
-from numpy.typing import NDArray
 
+from coverify.conformance.batch import Batch
+from coverify.conformance.ranges import check_inputs, vectors_of
 from coverify.conformance.sequences import default_length, reach_of
-from coverify.conformance.vectors import Samples, vectors
+from coverify.conformance.vectors import Samples
 from coverify.errors import BadInput
-from coverify.inputs import read_inputs
+from coverify.inputs import ManyInputs, Wanted, read_all
 from tflm_int8 import Model, Reference, sample_shape
 
 DEFAULT_VECTORS = 32
@@ -30,12 +31,40 @@ SequenceOption = Annotated[
 ]
 
 
+InputsOption = Annotated[
+    Path | None,
+    typer.Option(
+        help=".npz with x: N x the input's shape without its batch of 1, in the input's type; of a network "
+        "with several inputs x0, x1, … (coverify inspect names them)."
+    ),
+]
+Int32BitsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--int32-bits",
+        min=1,
+        max=32,
+        help="Generated int32 inputs have so many bits. Default: as many as the network is defined for.",
+    ),
+]
+
+
 def reference_of(net: Model, profile: str) -> Reference:
-    """The reference of a network with one input.  Raises BadInput, TflmError."""
+    """The reference of a network whose inputs can be sent to a device.  Raises TflmError."""
     reference = Reference(net, profile)
-    if len(net.inputs) != 1:
-        raise BadInput(f"{net.name} has {len(net.inputs)} inputs; one is supported")
+    check_inputs(net)
     return reference
+
+
+def given_of(reference: Reference, path: Path, quantize: bool = False) -> ManyInputs:
+    """The samples in a file.  Raises BadInput."""
+    wanted = []
+    for i in reference.model.inputs:
+        tensor = reference.model.tensors[i]
+        q = tensor.quantization
+        pair = (float(q.scale), q.zero_point) if q is not None else None
+        wanted.append(Wanted(tensor.dtype, sample_shape(tensor), pair))
+    return read_all(path, wanted, quantize)
 
 
 def sequence_of(reference: Reference, asked: int | None) -> int | None:
@@ -62,26 +91,40 @@ def beyond_sequence(reference: Reference, length: int | None) -> tuple[str, ...]
     return (said + short,)
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """The samples of a comparison, and what of the inputs' types the generated ones leave out, in words."""
+
+    samples: Samples
+    left_out: tuple[str, ...]
+
+
 def samples_of(
-    reference: Reference, inputs: Path | None, limit: int | None, n_vectors: int | None, seed: int
-) -> Samples:
+    reference: Reference,
+    inputs: Path | None,
+    limit: int | None,
+    n_vectors: int | None,
+    seed: int,
+    int32_bits: int | None = None,
+) -> Chosen:
     """The file's first `limit`, then generated ones (32 where nothing is said).  Raises BadInput."""
     if limit is not None and inputs is None:
         raise BadInput("--limit is about --inputs, which is not given; --vectors N generates N inputs")
-    shape = sample_shape(reference.input)
+    if int32_bits is not None and "int32" not in (
+        reference.model.tensors[i].dtype for i in reference.model.inputs
+    ):
+        raise BadInput(f"--int32-bits is about int32 inputs, which {reference.model.name} has not")
     parts = []
     if inputs is not None:
-        parts.append(read_inputs(inputs, shape, None, quantize=False).x[:limit])
+        parts.append(Batch(given_of(reference, inputs).x)[:limit])
     if n_vectors is None:
         twice = 2 * default_length(reference) if reference.stateful else 0
         n_vectors = 0 if parts else max(DEFAULT_VECTORS, twice)
-    quantization = reference.input.quantization
-    zero_point = quantization.zero_point if quantization is not None else 0
-    parts.append(vectors(shape, n_vectors, seed, zero_point))
-    x: NDArray[np.int8] = np.concatenate(parts)
+    made = vectors_of(reference, n_vectors, seed, int32_bits)
+    x = Batch.joined([*parts, made.batch])
     if not len(x):
         raise BadInput("there is nothing to compare: no --inputs and --vectors 0")
-    return Samples(x, len(x) - n_vectors, seed, zero_point)
+    return Chosen(Samples(x, len(x) - n_vectors, seed, made.elements), made.left_out)
 
 
 def parse_indices(text: str | None, n: int, option: str = "--index", least: int = 0) -> list[int]:

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coverify.conformance.batch import Batch, Sample, little_endian
+from coverify.conformance.batch import Given as GivenSamples
 from coverify.conformance.stepping import Digests, Runner, Stepper, Tensors
 from coverify.conformance.vectors import Samples
 from coverify.errors import DeviceReset
@@ -189,15 +191,16 @@ def compare(
     comparison: Comparison,
     reference: Reference,
     stepper: Runner,
-    x: NDArray[np.int8],
+    x: GivenSamples,
     progress: Progress | None = None,
 ) -> None:
-    """Run x, int8 [N, sample shape], on both and fill `comparison`.  Raises what the link raises.
+    """Run N samples on both and fill `comparison`.  Raises what the link raises.
 
     Every byte of every tensor comes home.
     """
-    for start, trace in _traces(reference, x):
-        for i, one in enumerate(x[start : start + _BATCH]):
+    batch = Batch.of(x)
+    for start, trace in _traces(reference, batch):
+        for i, one in enumerate(batch[start : start + _BATCH]):
             expected = {t: values[i] for t, values in trace.items()}
             again = partial(_over_resets, comparison, stepper, partial(stepper.trace, one))
             comparison.add(start + i, expected, again(), again)
@@ -216,15 +219,18 @@ def _over_resets(comparison: Comparison, stepper: Runner, fetch: Callable[[], Te
     return fetch()
 
 
-def _traces(reference: Reference, x: NDArray[np.int8]) -> Iterator[tuple[int, Mapping[int, NDArray[Any]]]]:
+def _traces(reference: Reference, x: Batch) -> Iterator[tuple[int, Mapping[int, NDArray[Any]]]]:
     """(start, trace of the batch that starts there); the next one is worked on while the device works too."""
     starts = range(0, len(x), _BATCH)
     with ThreadPoolExecutor(1, "reference") as worker:
-        ahead = deque(worker.submit(reference.trace, x[start : start + _BATCH]) for start in starts[:1])
+        ahead = deque(
+            worker.submit(reference.trace, *x[start : start + _BATCH].arrays) for start in starts[:1]
+        )
         for start in starts:
             trace = ahead.popleft().result()
             if start + _BATCH < len(x):
-                ahead.append(worker.submit(reference.trace, x[start + _BATCH : start + 2 * _BATCH]))
+                after = x[start + _BATCH : start + 2 * _BATCH]
+                ahead.append(worker.submit(reference.trace, *after.arrays))
             yield start, trace
 
 
@@ -236,7 +242,8 @@ def compare_digests(
     progress: Progress | None = None,
 ) -> None:
     """As `compare`, but a digest per tensor comes home, and bytes only from the first that differs on."""
-    for start, trace in _traces(reference, samples.x):
+    batch = samples.batch
+    for start, trace in _traces(reference, batch):
         numbers = range(start, min(start + _BATCH, len(samples)))
         suspects = []
         for i, got in _digests_over_resets(comparison, stepper, samples, numbers):
@@ -251,7 +258,7 @@ def compare_digests(
                 progress(i + 1, len(samples))
         for i, expected, op in suspects:
             given = samples.request(i, stepper.max_payload)
-            fetch = partial(_fetch, stepper, op, given, samples.x[i], expected)
+            fetch = partial(_fetch, stepper, op, given, batch[i], expected)
             again = partial(_over_resets, comparison, stepper, fetch)
             comparison.add(i, expected, again(), again, suspected=True)
 
@@ -264,7 +271,7 @@ def _digests_over_resets(
     while len(numbers):
         try:
             asked = [samples.request(i, stepper.max_payload) for i in numbers]
-            for got in _digests(stepper, asked, samples.x[numbers.start : numbers.stop]):
+            for got in _digests(stepper, asked, samples.batch[numbers.start : numbers.stop]):
                 yield numbers.start, got
                 numbers, in_vain = numbers[1:], 0
         except DeviceReset:
@@ -274,7 +281,7 @@ def _digests_over_resets(
             stepper.resume()
 
 
-def _digests(stepper: Stepper, asked: list[Given], x: NDArray[np.int8]) -> Iterator[Digests]:
+def _digests(stepper: Stepper, asked: list[Given], x: Batch) -> Iterator[Digests]:
     """Digests of each sample, in order. Those that do not fit into a request come first, if any."""
     sent = sum(isinstance(one, SentInput) for one in asked)
     yield from (stepper.digests_of(one) for one in x[:sent])
@@ -291,11 +298,6 @@ def first_differing(model: Model, expected: Tensors, got: Digests) -> int | None
     return None
 
 
-def little_endian(values: NDArray[Any]) -> bytes:
-    """A tensor's bytes as they are in a .tflite file and on the device."""
-    return values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes()
-
-
-def _fetch(stepper: Stepper, op: int, given: Given, x: NDArray[np.int8], expected: Tensors) -> Tensors:
+def _fetch(stepper: Stepper, op: int, given: Given, x: Sample, expected: Tensors) -> Tensors:
     """All tensors of a sample: up to `op` the digests have proved what is expected."""
     return {**expected, **stepper.trace_from(op, given, x)}

@@ -20,6 +20,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from coverify.conformance.batch import Batch, Given, Sample
 from coverify.errors import CoverifyError
 from coverify.interrupts import deaf_children
 from tflm_int8 import Model
@@ -93,13 +94,13 @@ class Oracle:
         self._child.terminate()
         self._child.join()
 
-    def trace(self, x: NDArray[Any]) -> Trace:
-        """[N, sample shape], of the input's type → every tensor that an operator wrote: [N, tensor shape].
+    def trace(self, x: Given) -> Trace:
+        """N samples, each input of its type → every tensor that an operator wrote: [N, tensor shape].
 
         Every call starts from the reset state; the samples are successive invocations (see Reference.trace).
         """
-        shape = self.model.tensors[self.model.inputs[0]].shape
-        self._pipe.send(x.reshape(-1, *shape))
+        pairs = zip(Batch.of(x).arrays, self.model.inputs, strict=True)
+        self._pipe.send([array.reshape(-1, *self.model.tensors[i].shape) for array, i in pairs])
         answer: Trace = self._answer()
         return answer
 
@@ -138,9 +139,9 @@ def _serve(
         run, reset = _tflm(content, written, arena_bytes) if tflm else _lite(name, content, written)
         pipe.send(("ready", None))
         while True:
-            x = pipe.recv()
+            arrays = pipe.recv()
             reset()
-            traces = [run(one) for one in x]
+            traces = [run(one) for one in zip(*arrays, strict=True)]
             pipe.send(("trace", {t: np.stack([trace[t] for trace in traces]) for t in written}))
     except (EOFError, ConnectionError, KeyboardInterrupt):
         return
@@ -148,7 +149,7 @@ def _serve(
         pipe.send(("error", f"{type(error).__name__}: {error}"[:500]))
 
 
-Run = Callable[[NDArray[Any]], Trace]
+Run = Callable[[Sample], Trace]
 Reset = Callable[[], object]
 
 
@@ -161,8 +162,9 @@ def _tflm(content: bytes, written: list[int], arena_bytes: int) -> tuple[Run, Re
         intrepreter_config=runtime.InterpreterConfig.kPreserveAllTensors,
     )
 
-    def run(x: NDArray[Any]) -> Trace:
-        interpreter.set_input(x, 0)
+    def run(x: Sample) -> Trace:
+        for ordinal, array in enumerate(x):
+            interpreter.set_input(array, ordinal)
         interpreter.invoke()
         return {t: interpreter.GetTensor(t, 0)["tensor_data"] for t in written}
 
@@ -177,10 +179,11 @@ def _lite(name: OracleName, content: bytes, written: list[int]) -> tuple[Run, Re
         experimental_preserve_all_tensors=True,
     )
     interpreter.allocate_tensors()
-    first = interpreter.get_input_details()[0]["index"]
+    inputs = [detail["index"] for detail in interpreter.get_input_details()]
 
-    def run(x: NDArray[Any]) -> Trace:
-        interpreter.set_tensor(first, x)
+    def run(x: Sample) -> Trace:
+        for index, array in zip(inputs, x, strict=True):
+            interpreter.set_tensor(index, array)
         interpreter.invoke()
         return {t: interpreter.get_tensor(t).copy() for t in written}
 

@@ -11,9 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
+from coverify.conformance.batch import Batch
 from coverify.conformance.compare import MAX_RESETS, Comparison, Progress, first_differing
 from coverify.conformance.stepping import Digests, Stepper, Tensors, successive
 from coverify.conformance.vectors import Samples
@@ -93,11 +91,11 @@ class Sequences:
             self.progress(part.stop, len(self.samples))
 
     def _expected(self, part: range) -> list[Tensors]:
-        trace = self.reference.trace(self._x(part))
+        trace = self.reference.trace(*self._x(part).arrays)
         return [{t: values[i] for t, values in trace.items()} for i in range(len(part))]
 
-    def _x(self, part: range) -> NDArray[np.int8]:
-        return self.samples.x[part.start : part.stop]
+    def _x(self, part: range) -> Batch:
+        return self.samples.batch[part.start : part.stop]
 
     def _judge(self, part: range, expected: list[Tensors], got: list[Tensors], suspects: set[int]) -> None:
         """Add a sequence whose bytes came; suspects: samples of which a digest differed before."""

@@ -15,6 +15,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from coverify.conformance.batch import Array, Batch, Sample, data_of, sample_of
+from coverify.conformance.batch import Given as GivenSamples
 from coverify.errors import BadAnswer, DeviceReset
 from coverify.link.checks import Checked, CheckInput, Given, GoOn, SentInput, groups, inputs_digest
 from coverify.link.client import Client, Progress
@@ -34,12 +36,12 @@ class Digests:
     cycles: tuple[int, ...]
 
 
-def successive(x: NDArray[np.int8]) -> Iterator[tuple[NDArray[np.int8], bytes | None]]:
-    """Each of successive inputs, and the inputs digest of the invocation that it follows (None: a reset)."""
+def successive(x: GivenSamples) -> Iterator[tuple[Sample, bytes | None]]:
+    """Each of successive samples, and the inputs digest of the invocation that it follows (None: a reset)."""
     before: bytes | None = None
-    for one in x:
+    for one in Batch.of(x):
         yield one, before
-        before = inputs_digest([one.tobytes()], before)
+        before = inputs_digest(data_of(one), before)
 
 
 class Runner(Protocol):
@@ -47,10 +49,10 @@ class Runner(Protocol):
 
     tensors: tuple[int, ...] | None
 
-    def trace(self, x: NDArray[np.int8]) -> Tensors:
+    def trace(self, x: Sample | Array) -> Tensors:
         """One sample → its tensors."""
 
-    def run(self, x: NDArray[np.int8]) -> NDArray[Any]:
+    def run(self, x: Sample | Array) -> NDArray[Any]:
         """One sample → the first output."""
 
     def resume(self) -> None:
@@ -106,9 +108,9 @@ class Stepper:
             raise BadAnswer(f"the device understands the model as {said}, it is {ours}")
 
     def digests(
-        self, given: Iterable[tuple[Given, NDArray[np.int8]]], *, successive: bool = False
+        self, given: Iterable[tuple[Given, Sample | Array]], *, successive: bool = False
     ) -> Iterator[Digests]:
-        """For each input (and the values that it stands for) the digests of every tensor.
+        """For each sample (as it is given, and its values) the digests of every tensor.
 
         Several are under way at once, so they must not be SentInput: `digests_of` is for those. successive:
         the first one from the reset state, each other one after the one before it.
@@ -119,7 +121,7 @@ class Stepper:
         def asked() -> Iterator[tuple[CheckInput, int, tuple[int, ...]]]:
             before: bytes | None = None
             for one, x in given:
-                waiting.append(inputs_digest([x.tobytes()], before))
+                waiting.append(inputs_digest(data_of(sample_of(x)), before))
                 yield from self._parts(replace(one, before=before), runs)
                 before = waiting[-1] if successive else None
 
@@ -135,15 +137,20 @@ class Stepper:
         for first, n in runs:
             yield GoOn() if first > 0 and self.model.stateful else one, first, n
 
-    def digests_of(self, x: NDArray[np.int8], before: bytes | None = None) -> Digests:
-        """The digests of every tensor for an input that has to be sent by itself."""
+    def digests_of(self, x: Sample | Array, before: bytes | None = None) -> Digests:
+        """The digests of every tensor for a sample that has to be sent by itself."""
         runs = groups([len(op.outputs) for op in self.model.operators], self.max_payload)
         answers: list[Checked] = []
         for part in self._parts(SentInput(before), runs):
             if isinstance(part[0], SentInput):
-                self.client.set_input(0, x.tobytes())
+                self._send(x)
             answers += self.client.check([part])
-        return self._digests(answers, inputs_digest([x.tobytes()], before))
+        return self._digests(answers, inputs_digest(data_of(sample_of(x)), before))
+
+    def _send(self, x: Sample | Array) -> None:
+        """All bytes of all inputs."""
+        for ordinal, data in enumerate(data_of(sample_of(x))):
+            self.client.set_input(ordinal, data)
 
     def _digests(self, answers: list[Checked], inputs: bytes) -> Digests:
         tensors: dict[int, bytes] = {}
@@ -159,22 +166,22 @@ class Stepper:
         if answer.inputs != inputs:
             raise BadAnswer("the device ran on another input than the one that it was given")
 
-    def trace_from(self, op: int, given: Given, x: NDArray[np.int8]) -> Tensors:
+    def trace_from(self, op: int, given: Given, x: Sample | Array) -> Tensors:
         """One sample: every tensor that operator `op` and those after it write."""
         if isinstance(given, SentInput):
-            self.client.set_input(0, x.tobytes())
+            self._send(x)
         (answer,) = self.client.check([(given, op, (len(self.model.operators[op].outputs),))])
-        self._require(answer, inputs_digest([x.tobytes()]))
+        self._require(answer, inputs_digest(data_of(sample_of(x))))
         return self._steps(op)
 
-    def trace(self, x: NDArray[np.int8], before: bytes | None = None) -> Tensors:
-        """One sample, int8 of the input's size → every tensor that an operator wrote, in its shape."""
-        self.client.set_input(0, x.tobytes())
+    def trace(self, x: Sample | Array, before: bytes | None = None) -> Tensors:
+        """One sample, each input of its type and size → every tensor that an operator wrote, in its shape."""
+        self._send(x)
         self.client.invoke(stepped=True, before=before)
         return self._steps(0)
 
-    def traces(self, x: NDArray[np.int8]) -> Iterator[Tensors]:
-        """As `trace`, of successive invocations on int8 [N, sample shape], the first one after a reset."""
+    def traces(self, x: GivenSamples) -> Iterator[Tensors]:
+        """As `trace`, of successive invocations on N samples, the first one after a reset."""
         for one, before in successive(x):
             yield self.trace(one, before)
 
@@ -191,14 +198,14 @@ class Stepper:
                 tensors[output.tensor] = self._array(output.tensor, output.data)
         return tensors
 
-    def runs(self, x: NDArray[np.int8]) -> Iterator[NDArray[Any]]:
-        """As `run`, of successive invocations on int8 [N, sample shape], the first one after a reset."""
+    def runs(self, x: GivenSamples) -> Iterator[NDArray[Any]]:
+        """As `run`, of successive invocations on N samples, the first one after a reset."""
         for one, before in successive(x):
             yield self.run(one, before)
 
-    def run(self, x: NDArray[np.int8], before: bytes | None = None) -> NDArray[Any]:
+    def run(self, x: Sample | Array, before: bytes | None = None) -> NDArray[Any]:
         """One sample through the whole network at once → the first output, in its shape."""
-        self.client.set_input(0, x.tobytes())
+        self._send(x)
         self.client.invoke(before=before)
         output = self.model.outputs[0]
         tensor = self.model.tensors[output]

@@ -2,7 +2,7 @@
 
 An input is named (a vector that the device generates itself), carried in the request, or was sent before. An
 invocation starts from the reset state, or follows another one, which it names by its inputs' digest.
-Layout: device_harness/agent/protocol.h, version 3.
+Layout: device_harness/agent/protocol.h, version 4.
 """
 
 from __future__ import annotations
@@ -48,18 +48,43 @@ def groups(outputs: Sequence[int], max_payload: int) -> list[tuple[int, tuple[in
 
 
 @dataclass(frozen=True)
+class Element:
+    """What the device makes a model input of: 2**bits values of `width` bytes from `least` on.
+
+    zero: the one of vector 2; exponent: None for integers, else a value v stands for the float32
+    v * 2**exponent.
+    """
+
+    width: int
+    bits: int
+    least: int
+    zero: int = 0
+    exponent: int | None = None
+
+    @property
+    def greatest(self) -> int:
+        """The last of the values."""
+        return self.least + (1 << self.bits) - 1
+
+    def data(self) -> bytes:
+        """u8 width, u8 bits, u8 kind, i8 exponent, u32 least, u32 zero."""
+        kind = self.exponent is not None
+        return struct.pack("<BBBbii", self.width, self.bits, kind, self.exponent or 0, self.least, self.zero)
+
+
+@dataclass(frozen=True)
 class VectorInput:
-    """CHECK's source 1: the device makes vector `number` of `seed`; `zero` is the input's zero point."""
+    """CHECK's source 1: the device makes vector `number` of `seed`, of an element for every model input."""
 
     source: ClassVar[int] = 1
     seed: int
     number: int
-    zero: int
+    elements: tuple[Element, ...]
     before: bytes | None = None
 
     def data(self) -> bytes:
-        """u64 seed, u32 number."""
-        return struct.pack("<QI", self.seed, self.number)
+        """u64 seed, u32 number, the elements."""
+        return struct.pack("<QI", self.seed, self.number) + b"".join(e.data() for e in self.elements)
 
 
 @dataclass(frozen=True)
@@ -67,7 +92,6 @@ class InlineInput:
     """CHECK's source 2: the bytes of all inputs, one after the other."""
 
     source: ClassVar[int] = 2
-    zero: ClassVar[int] = 0
     bytes_: bytes = field(repr=False)
     before: bytes | None = None
 
@@ -81,7 +105,6 @@ class SentInput:
     """CHECK's source 0: what INPUT has brought."""
 
     source: ClassVar[int] = 0
-    zero: ClassVar[int] = 0
     before: bytes | None = None
 
     def data(self) -> bytes:
@@ -94,7 +117,6 @@ class GoOn:
     """CHECK's source 3: the last CHECK's invocation goes on where it stopped."""
 
     source: ClassVar[int] = 3
-    zero: ClassVar[int] = 0
     before: ClassVar[bytes | None] = None
 
     def data(self) -> bytes:
@@ -137,7 +159,7 @@ class Check(Request[Checked]):
     given: CheckInput
 
     def payload(self) -> bytes:
-        """u32 id, u32 first, u32 n, u8 source, u8 zero, u8 follows, u8 0, before, the source's bytes."""
+        """u32 id, u32 first, u32 n, u8 source, u8 0, u8 follows, u8 0, before, the source's bytes."""
         given, before = self.given, self.given.before
         head = struct.pack(
             "<IIIBBBB",
@@ -145,7 +167,7 @@ class Check(Request[Checked]):
             self.first,
             len(self.outputs),
             given.source,
-            given.zero & 0xFF,
+            0,
             before is not None,
             0,
         )

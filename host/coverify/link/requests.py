@@ -3,7 +3,7 @@
 A request encodes itself and decodes the body of its own answer. A device may lie: every field is checked
 against the request and against the bounds of the protocol, and an answer that does not fit is a BadAnswer
 that names the field. Nothing is allocated from a size that a device claims.
-Layout: device_harness/agent/protocol.h, version 3.
+Layout: device_harness/agent/protocol.h, version 4.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from coverify.errors import BadAnswer, DeviceFault, DeviceRefused, FaultRegister
 from coverify.link.body import Body
 from coverify.link.frames import MAX_PAYLOAD
 
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 ANSWER = 0x80
 FAULT = 0xFE
 DIGEST_SIZE = 32

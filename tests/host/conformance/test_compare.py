@@ -18,7 +18,8 @@ class Scripted:
     def __init__(self, spoil):
         self.spoil, self.n = spoil, 0
 
-    def trace(self, x):
+    def trace(self, sample):
+        (x,) = sample
         tensors = {t: v[0].copy() for t, v in REFERENCE.trace(x[None]).items()}
         self.spoil(self.n, tensors)
         self.n += 1

@@ -11,7 +11,7 @@ import pytest
 from coverify.boards.device import open_device
 from coverify.conformance.compare import Comparison, compare, compare_digests
 from coverify.conformance.stepping import Digests, Stepper
-from coverify.conformance.vectors import Samples, vectors
+from coverify.conformance.vectors import Samples, int8_element, vectors
 from coverify.link.checks import InlineInput, SentInput, VectorInput
 from oracle import NETWORKS
 from tflm_int8 import Model, Reference, sample_shape
@@ -21,7 +21,7 @@ REFERENCE = Reference(MODEL)
 SHAPE = sample_shape(REFERENCE.input)
 GIVEN = np.load(NETWORKS / "digits_cnn.npz", allow_pickle=False)["x"][:70]
 X = np.concatenate([GIVEN, vectors(SHAPE, 10, 3, -5)])
-SAMPLES = Samples(X, len(GIVEN), 3, -5)
+SAMPLES = Samples(X, len(GIVEN), 3, (int8_element(-5),))
 ALL_BYTES = sum(MODEL.tensors[t].size for op in MODEL.operators for t in op.outputs)
 
 
@@ -40,12 +40,13 @@ class Scripted:
         return tensors
 
     def digests(self, given):
-        for _, x in given:
+        for _, (x,) in given:
             tensors = self.tensors(x, False)
             short = {t: hashlib.sha256(v.tobytes()).digest()[:16] for t, v in tensors.items()}
             yield Digests(short, ())
 
-    def trace_from(self, op, given, x):
+    def trace_from(self, op, given, sample):
+        (x,) = sample
         self.fetched.append(op)
         wanted = {t for o in MODEL.operators[op:] for t in o.outputs}
         return {t: v for t, v in self.tensors(x, True).items() if t in wanted}
@@ -103,7 +104,7 @@ def test_a_sample_takes_the_fewest_bytes_that_its_kind_allows():
     assert SAMPLES.request(0, 4096) == InlineInput(GIVEN[0].tobytes())
     assert SAMPLES.request(0, 79) == SentInput()
     assert SAMPLES.request(0, 80) == InlineInput(GIVEN[0].tobytes())
-    assert SAMPLES.request(71, 80) == VectorInput(3, 1, -5)
+    assert SAMPLES.request(71, 80) == VectorInput(3, 1, (int8_element(-5),))
 
 
 def need_host_tools() -> None:

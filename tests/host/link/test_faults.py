@@ -23,7 +23,7 @@ from coverify.boards.native import NativeProcess
 from coverify.conformance.compare import Comparison, compare, compare_digests
 from coverify.conformance.sequences import Sequences
 from coverify.conformance.stepping import Stepper
-from coverify.conformance.vectors import Samples, vectors
+from coverify.conformance.vectors import Samples, int8_element, vectors
 from coverify.errors import LinkError
 from coverify.link.checks import Checked, VectorInput, tensor_digest
 from coverify.link.client import Client, OperatorRun
@@ -76,7 +76,7 @@ def old_requests_may_break_the_link(fault: str) -> Iterator[None]:
 
 def checks(client: Client, seed: int) -> list[Checked]:
     """Three CHECKs, under way together."""
-    asked = ((VectorInput(seed, number, 0), 0, (1, 1)) for number in range(3, 6))
+    asked = ((VectorInput(seed, number, (int8_element(0),)), 0, (1, 1)) for number in range(3, 6))
     return list(client.check(asked))
 
 
@@ -162,8 +162,8 @@ def test_a_fault_somewhere_in_an_upload_changes_no_answer(
 MODEL = Model.read(NETWORKS / "digits_mlp.tflite")
 REFERENCE = Reference(MODEL)
 SHAPE = MODEL.tensors[MODEL.inputs[0]].shape[1:]
-SAMPLES = Samples(vectors(SHAPE, 12, 9, 0), 0, 9, 0)
-MORE = Samples(vectors(SHAPE, 40, 9, 0), 0, 9, 0)
+SAMPLES = Samples(vectors(SHAPE, 12, 9, 0), 0, 9, (int8_element(0),))
+MORE = Samples(vectors(SHAPE, 40, 9, 0), 0, 9, (int8_element(0),))
 
 
 def campaign(client: Client, model: Model, full: bool, samples: Samples = SAMPLES) -> Comparison:
@@ -222,7 +222,7 @@ def test_a_campaign_under_random_faults_ends_with_the_right_verdict_or_a_link_er
 STATEFUL = Model.from_bytes(state(), "state.tflite")
 STATE = Reference(STATEFUL)
 STATE_SHAPE = sample_shape(STATE.input)
-SEQUENCES = Samples(vectors(STATE_SHAPE, 18, 9, -5), 0, 9, -5)
+SEQUENCES = Samples(vectors(STATE_SHAPE, 18, 9, -5), 0, 9, (int8_element(-5),))
 
 
 def successive(stepper: Stepper) -> list[dict[int, bytes]]:

@@ -336,7 +336,7 @@ class Run:
         """The device, the comparison, and what is wrong with them."""
         comparison, rows = Comparison(reference.model), list[Device]()
         failed: tuple[Verdict, str] | None = None
-        samples = Samples(x, len(x), self.asked.seed, 0)
+        samples = Samples(x, len(x), self.asked.seed)
         try:
             compare_with(comparison, reference, samples, url, None, self.output, False, rows)
             if comparison.verdict != "MATCH":

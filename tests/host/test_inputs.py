@@ -1,0 +1,53 @@
+"""The arrays of an .npz file: one per input of the network, each in the input's own type."""
+
+import numpy as np
+import pytest
+
+from coverify.errors import BadInput
+from coverify.inputs import Wanted, read_all
+
+PAIR = [Wanted("int16", (3,), (0.5, 0)), Wanted("bool", ())]
+
+
+@pytest.fixture
+def file(tmp_path):
+    def written(**arrays):
+        np.savez(tmp_path / "x.npz", **arrays)
+        return tmp_path / "x.npz"
+
+    return written
+
+
+def test_several_inputs_are_numbered_arrays_in_their_own_types(file):
+    x0, x1 = np.arange(6, dtype=np.int16).reshape(2, 3), np.array([True, False])
+    found = read_all(file(x0=x0, x1=x1, y=np.array([1, 0])), PAIR)
+    np.testing.assert_array_equal(found.x[0], x0)
+    np.testing.assert_array_equal(found.x[1], x1)
+    assert [x.dtype.name for x in found.x] == ["int16", "bool"]
+    assert found.y.tolist() == [1, 0]
+
+
+WIDE, FLAGS = np.zeros((2, 3), np.int16), np.zeros(2, bool)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "said"),
+    [
+        ({"x": WIDE}, "there is no array x0: the network has 2 inputs, x0, x1"),
+        ({"x0": WIDE}, "there is no array x1"),
+        ({"x0": WIDE.astype(np.int8), "x1": FLAGS}, "x0 is int8, it must hold the input's int16"),
+        ({"x0": np.zeros((2, 4), np.int16), "x1": FLAGS}, "x0 is 2 x 4, the network wants N x 3"),
+        ({"x0": WIDE, "x1": np.zeros(3, bool)}, "different numbers of samples"),
+        ({"x0": WIDE, "x1": np.zeros(2, np.int8)}, "x1 is int8"),
+        ({"x0": WIDE, "x1": np.array([0, 2], np.uint8).view(bool)}, "other bytes than 0 and 1"),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_the_name_of_its_array(file, arrays, said):
+    with pytest.raises(BadInput, match=said):
+        read_all(file(**arrays), PAIR)
+
+
+def test_real_numbers_are_quantized_to_the_inputs_type(file):
+    x0 = np.array([[0.25, -0.25, 1e9], [-1e9, 1.24, 1.26]], np.float32)
+    found = read_all(file(x0=x0, x1=np.zeros(2, bool)), PAIR, quantize=True)
+    assert found.x[0].tolist() == [[1, -1, 32767], [-32768, 2, 3]]
