@@ -115,7 +115,7 @@ static void db_data(const char *hex)
 static bool run_once(const uint8_t *kept)
 {
     struct cv_refusal why = {0, {0, {0}}};
-    memcpy(input.data, kept, input.n); /* an inference may use its input up */
+    memcpy(input.data, kept, input.n);       /* an inference may use its input up */
     if (board->engine->reset(&why) != CV_OK) /* the commands have none: every inference is the first one */
         return false;
     for (uint32_t op = 0; op < n_operators; op++)
@@ -192,7 +192,8 @@ static void load(void)
     const struct cv_engine *e = board->engine;
     enum cv_status status = e->load(mt_model, (uint32_t)(mt_model_end - mt_model), board->arena,
                                     board->arena_capacity, &facts, &why);
-    if (status != CV_OK || facts.n_inputs != 1 || !e->tensor(e->input(0), &input) || !e->tensor(e->output(0), &output))
+    if (status != CV_OK || facts.n_inputs != 1 || !e->tensor(e->input(0), &input) ||
+        !e->tensor(e->output(0), &output))
         for (;;)
             ; /* an image with a network that it cannot run says nothing */
     n_operators = facts.n_operators;
