@@ -63,7 +63,7 @@ def preamble(boot: int, status: int = 0, state: int = 0, detail: int = 0xFFFFFFF
 
 
 def hello_body(
-    version: int = 3, window: int = 1, most: int = 4096, arena: int = 65536, board: bytes = b"scripted"
+    version: int = 4, window: int = 1, most: int = 4096, arena: int = 65536, board: bytes = b"scripted"
 ) -> bytes:
     texts = (board, b"none", b"script", b"none", b"none", b"0", b"")
     head = struct.pack("<HHIIIII", version, window, most, 1 << 20, arena, 3, 0) + bytes(32)
