@@ -27,6 +27,8 @@ _TYPES = {
     "int64": tflite.TensorType.INT64,
     "resource": tflite.TensorType.RESOURCE,
     "uint8": tflite.TensorType.UINT8,
+    "uint32": tflite.TensorType.UINT32,
+    "uint64": tflite.TensorType.UINT64,
 }
 
 

@@ -17,6 +17,7 @@ import random_elementwise
 import random_graphs
 import random_movement
 import random_operands
+import random_signal
 import random_state
 from tflm_int8 import Model, Reference, sample_shape
 from tflm_int8.operators import OPERATORS
@@ -36,7 +37,7 @@ class Case:
     def inputs(self, reference: Reference, seed: int, n: int) -> np.ndarray:
         """Random values and extremes of the input's type, [n, sample shape]; none that is undefined."""
         x, shape = reference.input, sample_shape(reference.input)
-        if self.table in (random_operands, random_state):
+        if self.table in (random_operands, random_signal, random_state):
             return self.table.samples(seed, reference, n).reshape(n, *shape)
         if x.dtype != "int8":
             return random_movement.values(np.random.default_rng([seed, 41]), (n, *shape), x.dtype)
@@ -55,7 +56,15 @@ def _operators(case: Case) -> set[str]:
 
 
 def _entries() -> Iterator[tuple[str, Case]]:
-    for table in (random_graphs, random_elementwise, random_movement, random_operands, random_state):
+    tables = (
+        random_graphs,
+        random_elementwise,
+        random_movement,
+        random_operands,
+        random_signal,
+        random_state,
+    )
+    for table in tables:
         for key in table.ONE_OP:
             for operator in sorted(_operators(Case(key, table))):
                 yield operator, Case(key, table)

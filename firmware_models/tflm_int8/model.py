@@ -36,7 +36,9 @@ _TYPES: dict[int, str] = {
     0: "float32", 1: "float16", 2: "int32", 3: "uint8", 4: "int64", 6: "bool", 7: "int16", 9: "int8",
     10: "float64", 12: "uint64", 13: "resource", 15: "uint32", 16: "uint16", 17: "int4",
 }  # fmt: skip
-STATEFUL_OPERATORS = frozenset({"ASSIGN_VARIABLE", "CUSTOM:CIRCULAR_BUFFER"})
+STATEFUL_OPERATORS = frozenset(
+    {"ASSIGN_VARIABLE", "CUSTOM:CIRCULAR_BUFFER", "CUSTOM:SignalFilterBankSpectralSubtraction"}
+)
 """Operators that remember by themselves; the others do so in variable tensors."""
 
 

@@ -49,6 +49,7 @@ from tflm_int8.kernels import (
     svdf,
     transpose_convolution,
 )
+from tflm_int8.kernels.signal import filter_bank, transform, window
 from tflm_int8.node import Node
 
 
@@ -79,6 +80,7 @@ _COMPARED: Final = "int32, int64, float32: a difference of such operands can lea
 _POSITIONS: Final = "computed positions: the values say which elements are read"
 _SHAPES: Final = "all: it computes shapes, which are constants in practice"
 _UNROLLED: Final = "all: it is not unrolled over the time steps"
+_SIGNAL: Final = "all: signal processing before a network, which is run and bounded by its types"
 _SIZE: Final = "large ones: more index entries than solvers could use"
 
 
@@ -111,6 +113,18 @@ OPERATORS: Final[dict[str, Row]] = {
     "CONV_2D": Row(convolution.prepare_conv, ("Affine", "Staircase")),
     "CUMSUM": Row(accumulating.prepare_cumsum, ("Affine", "Staircase", "Exact"), exact=_SIZE),
     "CUSTOM:CIRCULAR_BUFFER": Row(circular_buffer.prepare, ("Affine",)),
+    "CUSTOM:SignalEnergy": Row(transform.prepare_energy, ("Exact",), exact=_SIGNAL),
+    "CUSTOM:SignalFftAutoScale": Row(transform.prepare_auto_scale, ("Exact",), exact=_SIGNAL),
+    "CUSTOM:SignalFilterBank": Row(filter_bank.prepare_bank, ("Exact",), exact=_SIGNAL),
+    "CUSTOM:SignalFilterBankLog": Row(filter_bank.prepare_log, ("Exact",), exact=_SIGNAL),
+    "CUSTOM:SignalFilterBankSpectralSubtraction": Row(
+        filter_bank.prepare_subtraction, ("Exact",), exact=_SIGNAL
+    ),
+    "CUSTOM:SignalFilterBankSquareRoot": Row(filter_bank.prepare_square_root, ("Exact",), exact=_SIGNAL),
+    "CUSTOM:SignalIrfft": Row(transform.prepare_irfft, ("Exact",), exact=_SIGNAL),
+    "CUSTOM:SignalPCAN": Row(filter_bank.prepare_gain, ("Exact",), exact=_SIGNAL),
+    "CUSTOM:SignalRfft": Row(transform.prepare_rfft, ("Exact",), exact=_SIGNAL),
+    "CUSTOM:SignalWindow": Row(window.prepare, ("Exact",), exact=_SIGNAL),
     "DEPTHWISE_CONV_2D": Row(convolution.prepare_depthwise, ("Affine", "Staircase")),
     "DEPTH_TO_SPACE": Row(permuting.prepare_depth_to_space, ("Select",)),
     "DEQUANTIZE": Row(quantize.prepare_dequantize, ("Table", "Exact"), exact=f"int16 → {_PATTERNS}"),

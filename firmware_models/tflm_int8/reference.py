@@ -20,6 +20,7 @@ from tflm_int8.model import Model, Operator, Tensor
 from tflm_int8.node import Node
 from tflm_int8.operators import Kernel, prepare
 from tflm_int8.profiles import profile_named
+from tflm_int8.unwritten import unwritten
 from tflm_int8.variant import Profile
 
 Array = NDArray[Any]
@@ -61,6 +62,7 @@ class Reference:
             prepare(node_of(model, op, table, may_overflow)) for op in model.operators
         )
         _check_variables(self.kernels)
+        self.unwritten = unwritten(self.kernels)
         remembering = [kernel for kernel in self.kernels if isinstance(kernel, Remembering)]
         self._memory: Memory = {key: v for kernel in remembering for key, v in kernel.initial().items()}
         self._shares = any(kernel.shared for kernel in remembering)

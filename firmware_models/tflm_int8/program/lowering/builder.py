@@ -27,24 +27,25 @@ _RANGES: Final[dict[str, tuple[int, int]]] = {
     "int4": (-8, 7),
     "int8": (-128, 127),
     "uint32": (INT32_MIN, INT32_MAX),
+    "uint64": (-(1 << 63), (1 << 63) - 1),
     "uint8": (0, 255),
 }
 """Element type → least and greatest integer on its wires."""
+_PATTERNS: Final = {"float32": "int32", "uint32": "int32", "uint64": "int64"}
+"""Element type → the integers that its bit patterns are read as."""
 
 
 def integers(values: NDArray[Any]) -> I64Array:
     """A tensor's values [N, …] as its wire carries them: int64 [N, elements]."""
     flat = np.ascontiguousarray(values).reshape(len(values), -1)
-    return (flat.view(np.int32) if flat.dtype in (np.float32, np.uint32) else flat).astype(np.int64)
+    return flat.view(_PATTERNS.get(flat.dtype.name, flat.dtype)).astype(np.int64)
 
 
 def values(wire: I64Array, tensor: Tensor) -> NDArray[Any]:
     """The inverse of `integers`: int64 [N, elements] → [N, tensor shape] of the tensor's type."""
     shaped = wire.reshape(len(wire), *tensor.shape)
-    if tensor.dtype in ("float32", "uint32"):
-        patterns: NDArray[Any] = shaped.astype(np.int32).view(tensor.dtype)
-        return patterns
-    return shaped.astype(tensor.dtype)
+    patterns: NDArray[Any] = shaped.astype(_PATTERNS.get(tensor.dtype, tensor.dtype))
+    return patterns.view(tensor.dtype)
 
 
 @dataclass(frozen=True)

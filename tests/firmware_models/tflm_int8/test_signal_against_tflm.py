@@ -1,0 +1,257 @@
+"""The signal library's operators: one by one and as a preprocessor, equal to TFLM's; what is refused."""
+
+import os
+
+import numpy as np
+import pytest
+from flatbuffers import flexbuffers
+
+import random_signal
+from model_builder import Builder
+from oracle import Tflm
+from tflm_int8 import AccumulatorOverflow, Model, Reference, UnsupportedOp
+from tflm_int8.flatbuffer import Damaged
+from tflm_int8.flexbuffer import Options
+from tflm_int8.kernels.signal.fixed_fft import MAX_LENGTH, RealTransform, factors
+
+CASES = int(os.environ.get("COVERIFY_FUZZ_CASES", "30"))
+
+
+def assert_equals_tflm(content: bytes, x: np.ndarray) -> Reference:
+    """Every tensor of successive invocations, twice, with a reset between; but for what nobody writes."""
+    reference, tflm = Reference(Model.from_bytes(content)), Tflm(content)
+    trace = reference.trace(x)
+    for _ in range(2):
+        for i, one in enumerate(x):
+            tflm.run(one.reshape(reference.input.shape))
+            for tensor, values in trace.items():
+                expected = np.asarray(tflm.tensor(tensor))
+                assert expected.dtype == values.dtype
+                written = ~reference.unwritten.get(tensor, np.zeros(values[i].shape, bool))
+                message = f"sample {i}, tensor {tensor}"
+                np.testing.assert_array_equal(values[i][written], expected[written], message)
+        tflm.reset()
+    return reference
+
+
+@pytest.mark.parametrize("name", random_signal.ONE_OP)
+def test_one_random_operator_equals_tflm(name):
+    checked = 0
+    for seed in range(CASES):
+        content = random_signal.one_op(name, seed)
+        reference = Reference(Model.from_bytes(content, f"{name}-{seed}"))
+        x = random_signal.samples(seed, reference, 5)
+        try:
+            reference.run(x)
+        except AccumulatorOverflow:
+            continue
+        assert_equals_tflm(content, x)
+        checked += 1
+    assert checked >= 0.8 * CASES
+
+
+def signal(b: Builder, name: str, inputs, output, **options) -> int:
+    return b.op(f"CUSTOM:Signal{name}", inputs, output, custom=bytes(flexbuffers.Dumps(options)))
+
+
+def gains() -> np.ndarray:
+    """A gain that falls with the noise, in straight lines from one power of two to the next."""
+    ends = 32600 / (1 + 2.0 ** np.arange(34) / 2**13) ** 0.95
+    table = np.zeros(125)
+    table[:2] = ends[0]
+    table[2::4], table[3::4] = ends[1:32], np.diff(ends)[1:32]
+    return np.round(table)
+
+
+def preprocessor(n: int = 60, length: int = 64, channels: int = 5) -> bytes:
+    """All nine operators as an example of TFLM chains them: a frame of int16 → features of int8."""
+    rng, b, bins = np.random.default_rng(1), Builder(), length // 2 + 1
+    x = b.tensor((1, n), "int16")
+    b.inputs.append(x)
+    bell = np.round(4095 * np.hanning(n + 2)[1:-1]).astype(np.int16)
+    y = signal(b, "Window", [x, b.integers(bell, "int16")], b.tensor((1, n), "int16"), shift=12)
+    y = b.op("RESHAPE", [y, b.integers([n])], b.tensor((n,), "int16"), 17)
+    scaled, bits = b.tensor((n,), "int16"), b.tensor((), "int32")
+    b.op("CUSTOM:SignalFftAutoScale", [y], [scaled, bits])
+    y = signal(b, "Rfft", [scaled], b.tensor((2 * bins,), "int16"), T=7, fft_length=length)
+    y = signal(b, "Energy", [y], b.tensor((bins,), "uint32"), start_index=2, end_index=bins - 3)
+    y = b.op("CAST", [y], b.tensor((bins,), "int32"), 37)
+    y = b.op(
+        "STRIDED_SLICE", [y, *(b.integers([v]) for v in (2, bins - 3, 1))], b.tensor((bins - 5,), "int32"), 32
+    )
+    parts = [b.integers([0] * 2), y, b.integers([0] * 3)]
+    y = b.op("CONCATENATION", parts, b.tensor((bins,), "int32"), 10, Axis=0)
+    y = b.op("CAST", [y], b.tensor((bins,), "uint32"), 37)
+    widths = np.full(channels + 1, 4)
+    weights = rng.integers(0, 4097, 4 * (channels + 1))
+    firsts = 2 + 4 * np.arange(channels + 1)
+    operands = [
+        b.integers(v, "int16") for v in (weights, 4096 - weights, firsts, 4 * np.arange(channels + 1), widths)
+    ]
+    y = signal(b, "FilterBank", [y, *operands], b.tensor((channels,), "uint64"), num_channels=channels)
+    y = b.op("CUSTOM:SignalFilterBankSquareRoot", [y, bits], b.tensor((channels,), "uint32"))
+    signals, noise = b.tensor((channels,), "uint32"), b.tensor((channels,), "uint32")
+    signal(
+        b, "FilterBankSpectralSubtraction", [y], [signals, noise], alternate_one_minus_smoothing=15401,
+        alternate_smoothing=983, clamping=False, min_signal_remaining=819, num_channels=channels,
+        one_minus_smoothing=15974, smoothing=410, smoothing_bits=10, spectral_subtraction_bits=14,
+    )  # fmt: skip
+    y = signal(
+        b, "PCAN", [signals, noise, b.integers(gains(), "int16")],
+        b.tensor((channels,), "uint32"), snr_shift=6,
+    )  # fmt: skip
+    y = signal(
+        b, "FilterBankLog", [y], b.tensor((channels,), "int16"), input_correction_bits=3, output_scale=64
+    )
+    y = b.op("CAST", [y], b.tensor((channels,), "int32"), 37)
+    for name, operand, union in (
+        ("MUL", 256, 21), ("ADD", 333, 11), ("DIV", 666, 29), ("ADD", -128, 11), ("MINIMUM", 127, 39),
+        ("MAXIMUM", -128, 39),
+    ):  # fmt: skip
+        y = b.op(name, [y, b.integers(operand)], b.tensor((channels,), "int32"), union)
+    return b.finish(b.op("CAST", [y], b.tensor((channels,), "int8"), 37))
+
+
+def frames(n_frames: int, n: int) -> np.ndarray:
+    """Silence, noise of any loudness, tones, full scale, ramps: [n_frames, n] of int16."""
+    rng, t = np.random.default_rng(7), np.arange(n)
+    kinds = (
+        lambda: rng.integers(-(1 << 15), 1 << 15, n),
+        lambda: rng.normal(0, 10.0 ** rng.uniform(0, 4), n),
+        lambda: 20000 * np.sin(t * rng.uniform(0, 3.1)) + rng.normal(0, 50, n),
+        lambda: rng.choice([-(1 << 15), (1 << 15) - 1], n),
+        lambda: np.zeros(n),
+        lambda: np.cumsum(rng.normal(0, 100, n)),
+    )
+    return np.array([np.clip(kinds[i % 6](), -(1 << 15), (1 << 15) - 1) for i in range(n_frames)]).astype(
+        np.int16
+    )
+
+
+def test_a_preprocessor_equals_tflm_frame_after_frame():
+    for n, length in ((60, 64), (400, 500)):
+        x = frames(150, n)
+        reference = assert_equals_tflm(preprocessor(n, length), x)
+        assert len(np.unique(reference.run(x))) > 20
+        assert reference.stateful
+
+
+def test_the_order_in_which_the_least_int16_comes_decides_the_scale():
+    """TFLM negates −32768 in 16 bits, which makes it the maximum so far, below all others."""
+    b = Builder()
+    x = b.tensor((4,), "int16")
+    b.inputs.append(x)
+    y, bits = b.tensor((4,), "int16"), b.tensor((), "int32")
+    content = b.finish(b.op("CUSTOM:SignalFftAutoScale", [x], [y, bits]))
+    least = -(1 << 15)
+    rows = [
+        [5, 9, least, -3], [least, -3, 0, 0], [least, 40, -300, 2], [5, least, -7, -9], [least] * 4,
+        [least, least, -1, least], [0, 0, 0, 0], [32767, least, 1, 0], [-32767, 0, 0, 0], [1, 0, 0, -1],
+    ]  # fmt: skip
+    assert_equals_tflm(content, np.array(rows, np.int16))
+
+
+def test_roots_next_to_squares_and_to_the_ends_of_32_and_64_bits_equal_tflm():
+    rng = np.random.default_rng(2)
+    roots = [0, 1, 2, 3, 46340, 65534, 65535, 65536, 65537, (1 << 31) - 1, (1 << 32) - 2, (1 << 32) - 1]
+    roots += [int(v) for v in (2.0 ** rng.uniform(0, 32, 40))]
+    ends = [v * v + d for v in roots for d in (-1, 0, 1, v - 1, v, v + 1, 2 * v)]
+    values = np.array([v for v in [*ends, (1 << 64) - 1] if 0 <= v < 1 << 64], np.uint64)
+    b = Builder()
+    x = b.tensor(values.shape, "uint64")
+    b.inputs.append(x)
+    y = b.op("CUSTOM:SignalFilterBankSquareRoot", [x, b.integers(0)], b.tensor(values.shape, "uint32"))
+    assert_equals_tflm(b.finish(y), values[None])
+
+
+def test_every_length_of_radices_2_4_and_5_has_twiddle_factors_that_no_c_library_decides():
+    lengths = [n for n in range(4, MAX_LENGTH + 1, 2) if factors(n // 2)]
+    assert len(lengths) > 40
+    assert all(RealTransform.of(n) and RealTransform.of(n, inverse=True) for n in lengths)
+    assert RealTransform.of(2 * MAX_LENGTH) is None
+
+
+def one(name: str, dtype: str, n: int, out: str, n_out: int, *, raw: bytes | None = None, **options) -> bytes:
+    b = Builder()
+    x = b.tensor((n,), dtype)
+    b.inputs.append(x)
+    custom = bytes(flexbuffers.Dumps(options)) if raw is None else raw
+    return b.finish(b.op(f"CUSTOM:Signal{name}", [x], b.tensor((n_out,), out), custom=custom))
+
+
+def test_what_nobody_defines_is_refused():
+    log = {"input_correction_bits": 3, "output_scale": 1600}
+    for content, why in (
+        (one("Rfft", "int16", 12, "int16", 14, T=7, fft_length=12), "a transform of 12 points"),
+        (one("Rfft", "int16", 14, "int16", 16, T=7, fft_length=14), "a transform of 14 points"),
+        (one("Rfft", "int16", 7, "int16", 9, T=7, fft_length=7), "a transform of 7 points"),
+        (one("Rfft", "int16", 2, "int16", 4, T=7, fft_length=2), "fft_length is 2"),
+        (one("Rfft", "int16", 9, "int16", 10, T=7, fft_length=8), "8 points of"),
+        (one("Rfft", "int16", 8, "int16", 12, T=7, fft_length=8), "8 points of"),
+        (one("Rfft", "int16", 8, "int16", 10, T=2, fft_length=8), "its option T is 2"),
+        (one("Rfft", "int16", 8, "int16", 10, T=7, fft_len=8), "not T and fft_length"),
+        (one("Rfft", "int32", 8, "int32", 10, T=7, fft_length=8), "int16 is needed"),
+        (one("Irfft", "int16", 8, "int16", 8, T=7, fft_length=8), "8 points of"),
+        (one("Energy", "int16", 8, "uint32", 4, start_index=0, end_index=5), "end_index is 5"),
+        (one("Energy", "int16", 8, "uint32", 4, start_index=3, end_index=2), "start_index is 3"),
+        (one("Energy", "int16", 8, "uint32", 4, end_index=4), "start_index: .*has 1 elements"),
+        (one("FilterBankLog", "uint32", 4, "int16", 4, **{**log, "input_correction_bits": 32}), "is 32"),
+        (one("FilterBankLog", "uint32", 4, "int16", 5, **log), "not the same"),
+        (one("FilterBankLog", "uint32", 4, "int16", 4, raw=b"\1\2"), "not a FlexBuffer"),
+    ):
+        with pytest.raises(UnsupportedOp, match=why):
+            Reference(Model.from_bytes(content))
+
+
+def test_an_energy_that_leaves_int32_is_refused_when_it_occurs():
+    reference = Reference(
+        Model.from_bytes(one("Energy", "int16", 2, "uint32", 1, start_index=0, end_index=1))
+    )
+    least = -(1 << 15)
+    assert reference.run(np.array([[least, least + 1]], np.int16)) == [[(1 << 30) + ((1 << 15) - 1) ** 2]]
+    with pytest.raises(AccumulatorOverflow, match="an energy leaves int32"):
+        reference.run(np.array([[least, least]], np.int16))
+
+
+def partial_energy(*, cut: bool, then: str = "") -> bytes:
+    """The energies 1..3 of four numbers; cut: to those; then: an operator on what is left."""
+    b = Builder()
+    x = b.tensor((8,), "int16")
+    b.inputs.append(x)
+    y = signal(b, "Energy", [x], b.tensor((4,), "uint32"), start_index=1, end_index=3)
+    y, n = b.op("CAST", [y], b.tensor((4,), "int32"), 37), 4
+    if cut:
+        y, n = b.op("SLICE", [y, b.integers([1]), b.integers([2])], b.tensor((2,), "int32")), 2
+    if then:
+        y = b.op(then, [y, b.integers(0)], b.tensor((n,), "int32"), 11 if then == "ADD" else 39)
+    return b.finish(y)
+
+
+def test_elements_that_nobody_writes_reach_no_operator_and_no_output():
+    x = np.arange(8, dtype=np.int16)[None]
+    for then in ("", "ADD", "MAXIMUM"):
+        assert_equals_tflm(partial_energy(cut=True, then=then), x)
+        with pytest.raises(UnsupportedOp, match="that no operator writes"):
+            Reference(Model.from_bytes(partial_energy(cut=False, then=then)))
+
+
+def test_options_are_read_as_tflm_reads_them_and_never_outside_their_bytes():
+    rng = np.random.default_rng(3)
+    for value in (0, 1, -1, 127, 128, -129, 40000, -(1 << 31), (1 << 31) - 1, (1 << 40) + 5):
+        options = Options(bytes(flexbuffers.Dumps({"a": value, "b": True})))
+        assert options.integer(0) == int(np.int64(value).astype(np.int32))
+        assert options.boolean(1)
+        assert options.keys() == [b"a", b"b"]
+    good = bytes(flexbuffers.Dumps({"T": 7, "fft_length": 512}))
+    for _ in range(3000):
+        raw = bytearray(good)
+        for _ in range(int(rng.integers(1, 4))):
+            raw[int(rng.integers(0, len(raw)))] = int(rng.integers(0, 256))
+        try:
+            options = Options(
+                bytes(raw[: int(rng.integers(0, len(raw) + 1))]) if rng.random() < 0.2 else bytes(raw)
+            )
+            assert -(1 << 31) <= options.integer(1) < 1 << 31
+            options.keys()
+        except Damaged:
+            continue
