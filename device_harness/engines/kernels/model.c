@@ -245,7 +245,7 @@ static enum cv_status read_op_inputs(struct k_load *l, struct fb_vector inputs, 
         if (t->is_sparse)
             return k_refuse_tensor(l, CV_UNSUPPORTED, (uint32_t)tensor, "sparse");
         op->inputs[i] = (uint32_t)tensor;
-        if (!t->is_variable) /* a variable lives for ever: state.h */
+        if (!t->is_variable && t->keeper == K_NEVER) /* what is kept lives for ever: state.h */
             t->last = (int32_t)l->op;
     }
     return CV_OK;

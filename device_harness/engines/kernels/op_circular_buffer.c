@@ -1,60 +1,20 @@
 /* CIRCULAR_BUFFER, TFLM's custom operator: the last inputs, the newest at the end; its output is what it keeps.
  *
  * A period of more than one invocation, at which TFLM ends an invocation early, is refused.
- * Source: TFLM circular_buffer.cc, circular_buffer_common.cc; the options are a FlexBuffer (flexbuffers.h), of
- * whose vector the first element is cycles_max (FlexbufferWrapper::ElementAsInt32).
+ * Source: TFLM circular_buffer.cc, circular_buffer_common.cc.
  */
 #include <string.h>
 
+#include "flexbuffer.h"
 #include "operators.h"
 #include "quantize.h"
 #include "refuse.h"
 #include "state.h"
 
-#define MAX_OPTIONS 4096u
-
 struct plan {
     uint32_t slot; /* bytes of one input */
     uint32_t kept; /* bytes of all slots but one */
 };
-
-static int64_t load_signed(const uint8_t *p, uint32_t n)
-{
-    uint64_t x = 0;
-    for (uint32_t i = 0; i < n; i++)
-        x |= (uint64_t)p[i] << (8u * i);
-    uint64_t sign = (uint64_t)1 << (8u * n - 1u);
-    return (x & sign) == 0 ? (int64_t)x : -(int64_t)(~x & (sign - 1u)) - 1;
-}
-
-static uint64_t load_unsigned(const uint8_t *p, uint32_t n)
-{
-    uint64_t x = 0;
-    for (uint32_t i = 0; i < n; i++)
-        x |= (uint64_t)p[i] << (8u * i);
-    return x;
-}
-
-/* The option cycles_max; 0: there is none. */
-static enum cv_status read_period(struct k_load *l, struct fb_vector options, int64_t *period)
-{
-    const uint8_t *p = l->graph->file.data + options.at;
-    *period = 0;
-    if (options.n == 0)
-        return CV_OK;
-    uint32_t width = p[options.n - 1u];
-    uint32_t kind = options.n > 1 ? p[options.n - 2u] : 0;
-    bool known = width == 1 || width == 2 || width == 4 || width == 8;
-    if (!known || options.n > MAX_OPTIONS || options.n < 2u + width)
-        return k_refuse(l, CV_UNSUPPORTED, "its options are not a FlexBuffer");
-    uint32_t vector = options.n - 2u - width;
-    uint64_t back = load_unsigned(p + vector, width);
-    uint32_t size = 1u << (kind & 3u);
-    if (back > vector || size > options.n || vector - back > options.n - size)
-        return k_refuse(l, CV_UNSUPPORTED, "its options are not a FlexBuffer");
-    *period = load_signed(p + (vector - back), size);
-    return CV_OK;
-}
 
 static enum cv_status check_shapes(struct k_load *l, const struct k_tensor *in, const struct k_tensor *out)
 {
@@ -66,8 +26,11 @@ static enum cv_status check_shapes(struct k_load *l, const struct k_tensor *in, 
 
 static enum cv_status check_period(struct k_load *l, const struct k_op *op, int32_t n_slots)
 {
-    int64_t period = 0;
-    enum cv_status status = read_period(l, op->custom, &period);
+    struct k_options options;
+    int32_t period = 0; /* the option cycles_max; 0: there is none */
+    enum cv_status status = op->custom.n == 0 ? CV_OK : k_options_open(l, op, &options);
+    if (status == CV_OK && op->custom.n > 0)
+        status = k_option(l, &options, 0, INT32_MIN, INT32_MAX, &period);
     if (status != CV_OK)
         return status;
     if (period < 1)

@@ -1,9 +1,10 @@
-/* MUL, int8, with broadcasting: y = requantize((a - z_a)(b - z_b)) + z_y.
+/* MUL with broadcasting: int8, y = requantize((a - z_a)(b - z_b)) + z_y; or int32 (integers.h).
  *
  * Source: TFLM mul_common.cc, reference/integer_ops/mul.h.
  */
 #include "broadcast.h"
 #include "fixedpoint.h"
+#include "integers.h"
 #include "operators.h"
 #include "quantize.h"
 #include "refuse.h"
@@ -37,6 +38,8 @@ static enum cv_status prepare_scales(struct k_load *l, const struct k_op *op, st
 
 enum cv_status k_mul_prepare(struct k_load *l, struct k_op *op)
 {
+    if (k_writes_integers(l->graph, op))
+        return k_integers_prepare(l, op, K_PRODUCT, MUL_ACTIVATION);
     struct plan *p = k_alloc(l, sizeof *p);
     if (p == NULL)
         return CV_NO_ARENA;
@@ -52,6 +55,8 @@ enum cv_status k_mul_prepare(struct k_load *l, struct k_op *op)
 
 enum cv_status k_mul_run(const struct k_graph *g, const struct k_op *op)
 {
+    if (k_writes_integers(g, op))
+        return k_integers_run(g, op);
     const struct plan *p = op->plan;
     const int8_t *a = k_read(g, op->inputs[0]);
     const int8_t *b = k_read(g, op->inputs[1]);

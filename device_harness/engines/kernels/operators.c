@@ -15,11 +15,13 @@ static const struct k_operator table[] = {
      k_assign_variable_run},
     {BUILTIN_AVERAGE_POOL_2D, OPTIONS_POOL_2D, 1, 1, 1, k_average_pool_2d_prepare, k_average_pool_2d_run},
     {BUILTIN_CALL_ONCE, OPTIONS_CALL_ONCE, 0, 0, 0, k_call_once_prepare, k_var_handle_run},
+    {BUILTIN_CAST, OPTIONS_CAST, 1, 1, 1, k_cast_prepare, k_cast_run},
     {BUILTIN_CONCATENATION, OPTIONS_CONCATENATION, 1, 10, 1, k_concatenation_prepare, k_concatenation_run},
     {BUILTIN_CONV_2D, OPTIONS_CONV_2D, 2, 3, 1, k_conv_2d_prepare, k_conv_2d_run},
     {BUILTIN_DEPTHWISE_CONV_2D, OPTIONS_DEPTHWISE_CONV_2D, 2, 3, 1, k_depthwise_conv_2d_prepare,
      k_depthwise_conv_2d_run},
     {BUILTIN_DEQUANTIZE, OPTIONS_DEQUANTIZE, 1, 1, 1, k_dequantize_prepare, k_dequantize_run},
+    {BUILTIN_DIV, OPTIONS_DIV, 2, 2, 1, k_div_prepare, k_div_run},
     {BUILTIN_EXPAND_DIMS, OPTIONS_EXPAND_DIMS, 2, 2, 1, k_reshape_prepare, k_reshape_run},
     {BUILTIN_FULLY_CONNECTED, OPTIONS_FULLY_CONNECTED, 2, 3, 1, k_fully_connected_prepare,
      k_fully_connected_run},
@@ -63,16 +65,30 @@ static const struct k_operator table[] = {
     {BUILTIN_VAR_HANDLE, OPTIONS_VAR_HANDLE, 0, 0, 1, k_var_handle_prepare, k_var_handle_run},
 };
 
-static const struct k_operator circular_buffer = {
-    BUILTIN_CUSTOM, OPTIONS_NONE, 1, 1, 1, k_circular_buffer_prepare, k_circular_buffer_run,
-};
-
-/* Custom operators have no number; the name is TFLM's. */
+/* Custom operators have no number; the names are TFLM's. */
 static const struct {
     const char *name;
-    const struct k_operator *kind;
+    struct k_operator kind;
 } custom_table[] = {
-    {"CIRCULAR_BUFFER", &circular_buffer},
+    {"CIRCULAR_BUFFER",
+     {BUILTIN_CUSTOM, OPTIONS_NONE, 1, 1, 1, k_circular_buffer_prepare, k_circular_buffer_run}},
+    {"SignalEnergy", {BUILTIN_CUSTOM, OPTIONS_NONE, 1, 1, 1, k_signal_energy_prepare, k_signal_energy_run}},
+    {"SignalFftAutoScale",
+     {BUILTIN_CUSTOM, OPTIONS_NONE, 1, 1, 2, k_signal_fft_auto_scale_prepare, k_signal_fft_auto_scale_run}},
+    {"SignalFilterBank",
+     {BUILTIN_CUSTOM, OPTIONS_NONE, 6, 6, 1, k_signal_filter_bank_prepare, k_signal_filter_bank_run}},
+    {"SignalFilterBankLog",
+     {BUILTIN_CUSTOM, OPTIONS_NONE, 1, 1, 1, k_signal_filter_bank_log_prepare, k_signal_filter_bank_log_run}},
+    {"SignalFilterBankSpectralSubtraction",
+     {BUILTIN_CUSTOM, OPTIONS_NONE, 1, 1, 2, k_signal_filter_bank_spectral_subtraction_prepare,
+      k_signal_filter_bank_spectral_subtraction_run}},
+    {"SignalFilterBankSquareRoot",
+     {BUILTIN_CUSTOM, OPTIONS_NONE, 2, 2, 1, k_signal_filter_bank_square_root_prepare,
+      k_signal_filter_bank_square_root_run}},
+    {"SignalIrfft", {BUILTIN_CUSTOM, OPTIONS_NONE, 1, 1, 1, k_signal_irfft_prepare, k_signal_rfft_run}},
+    {"SignalPCAN", {BUILTIN_CUSTOM, OPTIONS_NONE, 3, 3, 1, k_signal_pcan_prepare, k_signal_pcan_run}},
+    {"SignalRfft", {BUILTIN_CUSTOM, OPTIONS_NONE, 1, 1, 1, k_signal_rfft_prepare, k_signal_rfft_run}},
+    {"SignalWindow", {BUILTIN_CUSTOM, OPTIONS_NONE, 2, 2, 1, k_signal_window_prepare, k_signal_window_run}},
 };
 
 const struct k_operator *k_operator_find(uint32_t builtin)
@@ -87,6 +103,6 @@ const struct k_operator *k_operator_find_custom(const uint8_t *name, uint32_t n)
 {
     for (uint32_t i = 0; i < sizeof custom_table / sizeof custom_table[0]; i++)
         if (n == strlen(custom_table[i].name) && memcmp(name, custom_table[i].name, n) == 0)
-            return custom_table[i].kind;
+            return &custom_table[i].kind;
     return NULL;
 }

@@ -18,11 +18,13 @@ const struct k_operator *k_operator_find_custom(const uint8_t *name, uint32_t n)
 K_DECLARE(add);
 K_DECLARE(assign_variable);
 K_DECLARE(average_pool_2d);
+K_DECLARE(cast);
 K_DECLARE(circular_buffer);
 K_DECLARE(concatenation);
 K_DECLARE(conv_2d);
 K_DECLARE(depthwise_conv_2d);
 K_DECLARE(dequantize);
+K_DECLARE(div);
 K_DECLARE(fully_connected);
 K_DECLARE(leaky_relu);
 K_DECLARE(max_pool_2d);
@@ -37,6 +39,15 @@ K_DECLARE(reshape);
 K_DECLARE(resize_bilinear);
 K_DECLARE(resize_nearest_neighbor);
 K_DECLARE(shape);
+K_DECLARE(signal_energy);
+K_DECLARE(signal_fft_auto_scale);
+K_DECLARE(signal_filter_bank);
+K_DECLARE(signal_filter_bank_log);
+K_DECLARE(signal_filter_bank_spectral_subtraction);
+K_DECLARE(signal_filter_bank_square_root);
+K_DECLARE(signal_pcan);
+K_DECLARE(signal_rfft);
+K_DECLARE(signal_window);
 K_DECLARE(slice);
 K_DECLARE(softmax);
 K_DECLARE(strided_slice);
@@ -50,6 +61,9 @@ K_DECLARE_PREPARE(sum_of);
 
 /* Run by k_var_handle_run: there is nothing to do. */
 K_DECLARE_PREPARE(call_once);
+
+/* Run by k_signal_rfft_run. */
+K_DECLARE_PREPARE(signal_irfft);
 
 /* Run by k_extreme_run. */
 K_DECLARE_PREPARE(maximum);

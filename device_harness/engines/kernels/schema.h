@@ -73,6 +73,7 @@ enum schema_pool {
 enum schema_fully_connected { DENSE_ACTIVATION = 0, DENSE_WEIGHTS_FORMAT = 1 };
 enum schema_add { ADD_ACTIVATION = 0 };
 enum schema_sub { SUB_ACTIVATION = 0 };
+enum schema_div { DIV_ACTIVATION = 0 };
 enum schema_mul { MUL_ACTIVATION = 0 };
 enum schema_svdf { SVDF_RANK = 0 };
 enum schema_lstm { LSTM_ACTIVATION = 0, LSTM_CELL_CLIP = 1, LSTM_TIME_MAJOR = 3 };
@@ -127,10 +128,12 @@ enum schema_builtin {
     BUILTIN_TRANSPOSE = 39,
     BUILTIN_MEAN = 40,
     BUILTIN_SUB = 41,
+    BUILTIN_DIV = 42,
     BUILTIN_SQUEEZE = 43,
     BUILTIN_UNIDIRECTIONAL_SEQUENCE_LSTM = 44,
     BUILTIN_STRIDED_SLICE = 45,
     BUILTIN_SPLIT = 49,
+    BUILTIN_CAST = 53,
     BUILTIN_PRELU = 54,
     BUILTIN_MAXIMUM = 55,
     BUILTIN_MINIMUM = 57,
@@ -170,9 +173,11 @@ enum schema_options_type {
     OPTIONS_TRANSPOSE = 26,
     OPTIONS_REDUCER = 27,
     OPTIONS_SUB = 28,
+    OPTIONS_DIV = 29,
     OPTIONS_SQUEEZE = 30,
     OPTIONS_STRIDED_SLICE = 32,
     OPTIONS_SPLIT = 35,
+    OPTIONS_CAST = 37,
     OPTIONS_DEQUANTIZE = 38,
     OPTIONS_MAXIMUM_MINIMUM = 39,
     OPTIONS_PADV2 = 43,

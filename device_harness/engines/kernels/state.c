@@ -6,6 +6,24 @@
 #include "quantize.h"
 #include "refuse.h"
 
+static void mark_kept(struct k_load *l, struct k_tensor *t)
+{
+    t->is_shown = t->first == (int32_t)l->op;
+    t->keeper = (int32_t)l->op;
+    t->first = -1;
+    t->last = K_FOREVER;
+    l->graph->n_kept++;
+}
+
+enum cv_status k_keep_output(struct k_load *l, uint32_t tensor)
+{
+    struct k_tensor *t = &l->graph->tensors[tensor];
+    if (t->is_variable)
+        return k_refuse_tensor(l, CV_UNSUPPORTED, tensor, "is a variable");
+    mark_kept(l, t);
+    return CV_OK;
+}
+
 enum cv_status k_keep(struct k_load *l, uint32_t tensor)
 {
     struct k_tensor *t = &l->graph->tensors[tensor];
@@ -15,11 +33,7 @@ enum cv_status k_keep(struct k_load *l, uint32_t tensor)
         return k_refuse_tensor(l, CV_UNSUPPORTED, tensor, "is a variable that another operator keeps");
     if (k_is_quantized(t) && (k_zero_point(l->graph, tensor) < -128 || k_zero_point(l->graph, tensor) > 127))
         return k_refuse_tensor(l, CV_UNSUPPORTED, tensor, "is a variable whose zero is no int8");
-    t->is_shown = t->first == (int32_t)l->op;
-    t->keeper = (int32_t)l->op;
-    t->first = -1;
-    t->last = K_FOREVER;
-    l->graph->n_kept++;
+    mark_kept(l, t);
     return CV_OK;
 }
 

@@ -12,6 +12,9 @@
 /* The operator at hand keeps this tensor, which must be a variable of known size that no other one keeps. */
 enum cv_status k_keep(struct k_load *l, uint32_t tensor);
 
+/* The operator at hand keeps this output of its own, which is no variable in the file; others may read it. */
+enum cv_status k_keep_output(struct k_load *l, uint32_t tensor);
+
 /* After `prepare`: the operator touches no variable but its own and those that their keepers have written. */
 enum cv_status k_check_variables(struct k_load *l, const struct k_op *op);
 

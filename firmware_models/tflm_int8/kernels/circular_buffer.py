@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tflm_int8.flatbuffer import Damaged
+from tflm_int8.flexbuffer import Options
 from tflm_int8.kernels.memory import Memory, Remembering
 from tflm_int8.kernels.movement import MAX_ELEMENTS
 from tflm_int8.model import Tensor
@@ -62,19 +64,10 @@ def prepare(node: Node) -> CircularBuffer:
 
 
 def _period(node: Node) -> int:
-    """The option cycles_max, the first element of a FlexBuffer's vector; 0 when there is none.
-
-    Source: flexbuffers.h; FlexbufferWrapper::ElementAsInt32, flatbuffer_utils.cc.
-    """
-    raw = bytes(node.op.custom_options)
-    if not raw:
+    """The option cycles_max; 0 when there is none."""
+    if not node.op.custom_options:
         return 0
-    width, kind = raw[-1], raw[-2] if len(raw) > 1 else 0
-    vector = len(raw) - 2 - width
-    if width not in (1, 2, 4, 8) or vector < 0:
-        node.refuse("its options are not a FlexBuffer")
-    start = vector - int.from_bytes(raw[vector : vector + width], "little")
-    size = 1 << (kind & 3)
-    if not 0 <= start <= len(raw) - size:
-        node.refuse("its options are not a FlexBuffer")
-    return int.from_bytes(raw[start : start + size], "little", signed=True)
+    try:
+        return Options(node.op.custom_options).integer(0)
+    except Damaged as error:
+        node.refuse(f"its options: {error}")

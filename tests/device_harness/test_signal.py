@@ -1,0 +1,45 @@
+"""The signal library's operators on the device: successive invocations equal TFLM's on every tensor."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import random_signal
+from coverify.conformance.stepping import Stepper
+from coverify.errors import DeviceRefused
+from model_builder import Builder
+from oracle import Tflm
+from tflm_int8 import AccumulatorOverflow, Model, Reference
+
+CASES = 40
+INVOCATIONS = 5
+
+
+@pytest.mark.parametrize("name", random_signal.ONE_OP)
+def test_successive_invocations_equal_tflm_on_every_tensor(client, name):
+    checked = 0
+    for seed in range(9000, 9000 + CASES):
+        content = random_signal.one_op(name, seed)
+        reference = Reference(Model.from_bytes(content))
+        x = random_signal.samples(seed, reference, INVOCATIONS)
+        try:
+            reference.run(x)
+        except AccumulatorOverflow:
+            continue
+        if reference.input.dtype == "int8":
+            equals_tflm(client, content, x)
+            checked += 1
+    assert checked >= 0.25 * CASES
+
+
+def equals_tflm(client, content: bytes, x: np.ndarray) -> None:
+    """Every tensor of successive invocations, but for what nobody writes: there, zeros as in the reference."""
+    reference, tflm = Reference(Model.from_bytes(content)), Tflm(content)
+    trace = reference.trace(x)
+    for i, got in enumerate(Stepper(client, reference.model).traces(x)):
+        tflm.run(x[i].reshape(reference.input.shape))
+        for t in reference.model.written:
+            unwritten = reference.unwritten.get(t, np.zeros((), bool))
+            want = np.where(unwritten, trace[t][i], tflm.tensor(t))
+            np.testing.assert_array_equal(got[t], want, f"invocation {i}, tensor {t}")
