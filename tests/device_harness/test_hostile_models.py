@@ -14,12 +14,15 @@ import mixed_inputs
 import random_elementwise
 import random_movement
 import random_operands
+import random_signal
 import random_state
 from coverify.errors import DeviceRefused
 from coverify.link.requests import Status
 from model_builder import Builder
 from oracle import NETWORKS, shared
+from preprocessor import preprocessor
 from random_graphs import network
+from tflm_int8 import Model
 
 SEED = 20_261_121
 ONE_OP_SEED = 6
@@ -47,7 +50,14 @@ def small_models() -> list[bytes]:
     """Files of every operator that are cheap to run."""
     int8 = [path for path in sorted(NETWORKS.glob("*.tflite")) if not path.stem.endswith("_float")]
     networks = [path.read_bytes() for path in int8] + [network(s) for s in range(12)]
-    return networks + around_the_layers()
+    return networks + around_the_layers() + sound()
+
+
+def sound() -> list[bytes]:
+    """A model of every operator of the signal library, with an int8 input, and all of them in one."""
+    models = (random_signal.one_op(name, seed) for name in random_signal.ONE_OP for seed in range(9))
+    narrow = [m for m in models if Model.from_bytes(m).tensors[0].dtype == "int8"]
+    return [*narrow[::3], preprocessor(narrow=True)]
 
 
 def around_the_layers() -> list[bytes]:
@@ -140,8 +150,10 @@ def test_thousands_of_mutated_models_leave_the_engine_alive(reader):
         network(3),
         random_state.one_op("UNIDIRECTIONAL_SEQUENCE_LSTM", 11),
         random_state.one_op("variables", 7),
+        random_signal.one_op("SignalFilterBankSpectralSubtraction", 0),
+        random_signal.one_op("SignalRfft", 0),
     ],
-    ids=["layers", "LSTM", "variables"],
+    ids=["layers", "LSTM", "variables", "spectral subtraction", "transform"],
 )
 def test_every_word_of_a_model_set_to_extremes_leaves_the_engine_alive(reader, model):
     extremes = (0, 1, 0xFFFFFFFF, 0x7FFFFFFF, 0x80000000)

@@ -7,9 +7,8 @@ import pytest
 
 import random_signal
 from coverify.conformance.stepping import Stepper
-from coverify.errors import DeviceRefused
-from model_builder import Builder
 from oracle import Tflm
+from preprocessor import frames, preprocessor
 from tflm_int8 import AccumulatorOverflow, Model, Reference
 
 CASES = 40
@@ -43,3 +42,9 @@ def equals_tflm(client, content: bytes, x: np.ndarray) -> None:
             unwritten = reference.unwritten.get(t, np.zeros((), bool))
             want = np.where(unwritten, trace[t][i], tflm.tensor(t))
             np.testing.assert_array_equal(got[t], want, f"invocation {i}, tensor {t}")
+
+
+def test_a_whole_preprocessor_equals_tflm_frame_after_frame(client):
+    for n, length in ((60, 64), (150, 160)):
+        x = (frames(18, n) >> 8).astype(np.int8)
+        equals_tflm(client, preprocessor(n, length, narrow=True), x)
