@@ -1,4 +1,4 @@
-"""A preprocessor of sound as TFLM's example of speech has one, small, with weights of our own; frames for it."""
+"""A small preprocessor of sound, as an example of TFLM has one, with weights of our own; and frames for it."""
 
 from __future__ import annotations
 

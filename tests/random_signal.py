@@ -180,16 +180,62 @@ def logarithm(rng: Rng, b: Builder) -> int:
     )
 
 
+def delay(rng: Rng, b: Builder) -> int:
+    """Delays shorter and longer than a frame, and none."""
+    shape = tuple(int(v) for v in rng.integers(1, 7, int(rng.integers(1, 4))))
+    x = _input(rng, b, shape, "int16")
+    length = int(rng.integers(0, 3 * shape[-1]))
+    return _output(b, _signal(b, "Delay", [x], b.tensor(shape, "int16"), delay_length=length))
+
+
+def framer(rng: Rng, b: Builder) -> int:
+    """Frames that overlap, after zeros; that touch each other; that leave samples out."""
+    size, hop, n = (int(v) for v in rng.integers(1, (12, 6, 5)))
+    outer = tuple(int(v) for v in rng.integers(1, 4, int(rng.integers(0, 3))))
+    x = _input(rng, b, (*outer, n * hop), "int16")
+    y, valid = b.tensor((*outer, n, size), "int16"), b.tensor((), "bool")
+    prefill = size > hop or (size == hop and bool(rng.integers(0, 2)))
+    _signal(b, "Framer", [x], [y, valid], frame_size=size, frame_step=hop, prefill=prefill)
+    return _output(b, y)
+
+
+def stacker(rng: Rng, b: Builder) -> int:
+    """Frames to the left, or none."""
+    channels, left = (int(v) for v in rng.integers((1, 0), (7, 5)))
+    x = _input(rng, b, (channels,), "int16")
+    y, valid = b.tensor((channels * (left + 1),), "int16"), b.tensor((), "bool")
+    _signal(
+        b, "Stacker", [x], [y, valid], num_channels=channels, stacker_left_context=left,
+        stacker_right_context=0, stacker_step=1,
+    )  # fmt: skip
+    return _output(b, y)
+
+
+def overlap_add(rng: Rng, b: Builder) -> int:
+    """Frames that overlap much, little, or not at all."""
+    n, size = (int(v) for v in rng.integers(1, (5, 10)))
+    hop = int(rng.integers(1, size + 1))
+    outer = tuple(int(v) for v in rng.integers(1, 4, int(rng.integers(0, 3))))
+    x = _input(rng, b, (*outer, n, size), "int16")
+    return _output(
+        b, _signal(b, "OverlapAdd", [x], b.tensor((*outer, n * hop), "int16"), T=7, frame_step=hop)
+    )
+
+
 ONE_OP: dict[str, Callable[[Rng, Builder], int]] = {
+    "SignalDelay": delay,
     "SignalEnergy": energy,
     "SignalFftAutoScale": auto_scale,
     "SignalFilterBank": filter_bank,
     "SignalFilterBankLog": logarithm,
     "SignalFilterBankSpectralSubtraction": subtraction,
     "SignalFilterBankSquareRoot": square_root,
+    "SignalFramer": framer,
     "SignalIrfft": irfft,
+    "SignalOverlapAdd": overlap_add,
     "SignalPCAN": gain,
     "SignalRfft": rfft,
+    "SignalStacker": stacker,
     "SignalWindow": window,
 }
 

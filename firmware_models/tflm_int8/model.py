@@ -37,7 +37,15 @@ _TYPES: dict[int, str] = {
     10: "float64", 12: "uint64", 13: "resource", 15: "uint32", 16: "uint16", 17: "int4",
 }  # fmt: skip
 STATEFUL_OPERATORS = frozenset(
-    {"ASSIGN_VARIABLE", "CUSTOM:CIRCULAR_BUFFER", "CUSTOM:SignalFilterBankSpectralSubtraction"}
+    {
+        "ASSIGN_VARIABLE",
+        "CUSTOM:CIRCULAR_BUFFER",
+        "CUSTOM:SignalDelay",
+        "CUSTOM:SignalFilterBankSpectralSubtraction",
+        "CUSTOM:SignalFramer",
+        "CUSTOM:SignalOverlapAdd",
+        "CUSTOM:SignalStacker",
+    }
 )
 """Operators that remember by themselves; the others do so in variable tensors."""
 

@@ -49,7 +49,7 @@ from tflm_int8.kernels import (
     svdf,
     transpose_convolution,
 )
-from tflm_int8.kernels.signal import filter_bank, transform, window
+from tflm_int8.kernels.signal import filter_bank, streams, transform, window
 from tflm_int8.node import Node
 
 
@@ -113,6 +113,7 @@ OPERATORS: Final[dict[str, Row]] = {
     "CONV_2D": Row(convolution.prepare_conv, ("Affine", "Staircase")),
     "CUMSUM": Row(accumulating.prepare_cumsum, ("Affine", "Staircase", "Exact"), exact=_SIZE),
     "CUSTOM:CIRCULAR_BUFFER": Row(circular_buffer.prepare, ("Affine",)),
+    "CUSTOM:SignalDelay": Row(streams.prepare_delay, ("Exact",), exact=_SIGNAL),
     "CUSTOM:SignalEnergy": Row(transform.prepare_energy, ("Exact",), exact=_SIGNAL),
     "CUSTOM:SignalFftAutoScale": Row(transform.prepare_auto_scale, ("Exact",), exact=_SIGNAL),
     "CUSTOM:SignalFilterBank": Row(filter_bank.prepare_bank, ("Exact",), exact=_SIGNAL),
@@ -121,9 +122,12 @@ OPERATORS: Final[dict[str, Row]] = {
         filter_bank.prepare_subtraction, ("Exact",), exact=_SIGNAL
     ),
     "CUSTOM:SignalFilterBankSquareRoot": Row(filter_bank.prepare_square_root, ("Exact",), exact=_SIGNAL),
+    "CUSTOM:SignalFramer": Row(streams.prepare_framer, ("Exact",), exact=_SIGNAL),
     "CUSTOM:SignalIrfft": Row(transform.prepare_irfft, ("Exact",), exact=_SIGNAL),
+    "CUSTOM:SignalOverlapAdd": Row(streams.prepare_overlap_add, ("Exact",), exact=_SIGNAL),
     "CUSTOM:SignalPCAN": Row(filter_bank.prepare_gain, ("Exact",), exact=_SIGNAL),
     "CUSTOM:SignalRfft": Row(transform.prepare_rfft, ("Exact",), exact=_SIGNAL),
+    "CUSTOM:SignalStacker": Row(streams.prepare_stacker, ("Exact",), exact=_SIGNAL),
     "CUSTOM:SignalWindow": Row(window.prepare, ("Exact",), exact=_SIGNAL),
     "DEPTHWISE_CONV_2D": Row(convolution.prepare_depthwise, ("Affine", "Staircase")),
     "DEPTH_TO_SPACE": Row(permuting.prepare_depth_to_space, ("Select",)),

@@ -33,7 +33,7 @@ def test_successive_invocations_equal_tflm_on_every_tensor(client, name):
 
 
 def equals_tflm(client, content: bytes, x: np.ndarray) -> None:
-    """Every tensor of successive invocations, but for what nobody writes: there, zeros as in the reference."""
+    """Every tensor of successive invocations; where nobody writes, zeros as in the reference."""
     reference, tflm = Reference(Model.from_bytes(content)), Tflm(content)
     trace = reference.trace(x)
     for i, got in enumerate(Stepper(client, reference.model).traces(x)):

@@ -72,6 +72,8 @@ struct k_op {
     struct fb_table options; /* at = 0: absent */
     struct fb_vector custom; /* options of a custom operator: bytes */
     void *plan;              /* what `prepare` left for `run` */
+    int8_t *kept;            /* bytes that it keeps beside tensors (state.h); NULL: none */
+    uint32_t n_kept;
 };
 
 struct k_graph {

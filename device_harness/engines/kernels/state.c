@@ -24,6 +24,15 @@ enum cv_status k_keep_output(struct k_load *l, uint32_t tensor)
     return CV_OK;
 }
 
+enum cv_status k_keep_bytes(struct k_load *l, struct k_op *op, uint64_t n)
+{
+    if (n > K_MAX_TENSOR_BYTES)
+        return k_refuse(l, CV_UNSUPPORTED, "keeps too much");
+    op->kept = k_alloc(l, n);
+    op->n_kept = (uint32_t)n;
+    return op->kept == NULL ? CV_NO_ARENA : CV_OK;
+}
+
 enum cv_status k_keep(struct k_load *l, uint32_t tensor)
 {
     struct k_tensor *t = &l->graph->tensors[tensor];
@@ -58,9 +67,10 @@ enum cv_status k_check_variables(struct k_load *l, const struct k_op *op)
 
 void k_state_reset(const struct k_graph *g)
 {
-    if (g->n_kept == 0)
-        return;
-    for (uint32_t i = 0; i < g->n_tensors; i++) {
+    for (uint32_t i = 0; i < g->n_ops; i++)
+        if (g->ops[i].kept != NULL)
+            memset(g->ops[i].kept, 0, g->ops[i].n_kept);
+    for (uint32_t i = 0; g->n_kept > 0 && i < g->n_tensors; i++) {
         const struct k_tensor *t = &g->tensors[i];
         if (t->keeper == K_NEVER || t->data == NULL)
             continue;

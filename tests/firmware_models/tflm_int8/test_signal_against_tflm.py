@@ -126,6 +126,37 @@ def test_what_nobody_defines_is_refused():
             Reference(Model.from_bytes(content))
 
 
+def streaming(name: str, shape, out, *, valid: bool = True, **options) -> bytes:
+    b = Builder()
+    x = b.tensor(shape, "int16")
+    b.inputs.append(x)
+    outputs = [b.tensor(out, "int16"), *([b.tensor((), "bool")] if valid else [])]
+    return b.finish(signal(b, name, [x], outputs, **options))
+
+
+def test_a_stream_whose_output_is_not_written_in_every_invocation_is_refused():
+    frames = {"frame_size": 5, "frame_step": 3, "prefill": True}
+    stack = {"num_channels": 2, "stacker_left_context": 1, "stacker_right_context": 0, "stacker_step": 1}
+    adds = {"T": 7, "frame_step": 2}
+    for name, shape, out, options, why in (
+        ("Framer", (6,), (2, 5), {**frames, "prefill": False}, "are not all valid"),
+        ("Framer", (6,), (2, 2), {**frames, "frame_size": 2}, "are not all valid"),
+        ("Framer", (7,), (2, 5), frames, "samples → .* frames of 5"),
+        ("Framer", (6,), (2, 6), frames, "samples → .* frames of 5"),
+        ("Stacker", (2,), (4,), {**stack, "stacker_right_context": 1}, "not every output is valid"),
+        ("Stacker", (2,), (4,), {**stack, "stacker_step": 2}, "not every output is valid"),
+        ("Stacker", (2,), (4,), {**stack, "stacker_step": 0}, "not every output is valid"),
+        ("Stacker", (2,), (6,), stack, "2 frames of 2 → 6"),
+        ("Delay", (4,), (4,), {"delay_length": -1}, "delay_length is -1"),
+        ("OverlapAdd", (2, 4), (4,), {**adds, "T": 0}, "its option T is 0"),
+        ("OverlapAdd", (2, 4), (10,), {**adds, "frame_step": 5}, "frame_step is 5"),
+        ("OverlapAdd", (2, 4), (5,), adds, "with a frame every 2"),
+    ):
+        content = streaming(name, shape, out, valid=name in ("Framer", "Stacker"), **options)
+        with pytest.raises(UnsupportedOp, match=why):
+            Reference(Model.from_bytes(content))
+
+
 def test_an_energy_that_leaves_int32_is_refused_when_it_occurs():
     reference = Reference(
         Model.from_bytes(one("Energy", "int16", 2, "uint32", 1, start_index=0, end_index=1))

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from tflm_int8.flatbuffer import Damaged
 from tflm_int8.flexbuffer import Options
 from tflm_int8.model import Tensor
 from tflm_int8.node import Node
+
+_INT16: Final = 7
+"""The option T of operators on int16: its TensorType."""
 
 
 def options(node: Node) -> Options:
@@ -33,6 +38,19 @@ def boolean(node: Node, i: int, name: str) -> bool:
         return options(node).boolean(i)
     except Damaged as error:
         node.refuse(f"its option {name}: {error}")
+
+
+def check_int16_option(node: Node, second: str) -> None:
+    """Refuse other options than T, which must say int16, and `second`: TFLM looks T up by its key."""
+    try:
+        keys = options(node).keys()
+    except Damaged as error:
+        node.refuse(f"its options: {error}")
+    if keys != [b"T", second.encode()]:
+        node.refuse(f"its options are not T and {second}")
+    kind = integer(node, 0, "T", range(1 << 31))
+    if kind != _INT16:
+        node.refuse(f"its option T is {kind}; int16 ({_INT16}) is supported")
 
 
 def check_type(node: Node, tensor: Tensor, dtype: str, rank: int | None = None) -> None:

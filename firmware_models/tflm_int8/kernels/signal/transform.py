@@ -7,22 +7,18 @@ same names, max_abs.cc.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tflm_int8.fixedpoint import I64Array
-from tflm_int8.flatbuffer import Damaged
 from tflm_int8.kernels.signal.fixed_fft import MAX_LENGTH, RealTransform, wrapped
-from tflm_int8.kernels.signal.options import check_same_shape, check_type, integer, options
+from tflm_int8.kernels.signal.options import check_int16_option, check_same_shape, check_type, integer
 from tflm_int8.model import Tensor
 from tflm_int8.node import Node
 
 Array = NDArray[Any]
-
-_INT16: Final = 7
-"""The option T of a transform of int16."""
 
 
 @dataclass(frozen=True)
@@ -112,25 +108,14 @@ def prepare_irfft(node: Node) -> Samples:
 def _transform(node: Node, inverse: bool) -> tuple[Tensor, Tensor, RealTransform]:
     node.arity(range(1, 2))
     x, out = node.input(0), node.output
-    if _keys(node) != [b"T", b"fft_length"]:
-        node.refuse("its options are not T and fft_length")
-    kind = integer(node, 0, "T", range(1 << 31))
+    check_int16_option(node, "fft_length")
     length = integer(node, 1, "fft_length", range(4, MAX_LENGTH + 1))
-    if kind != _INT16:
-        node.refuse(f"its option T is {kind}; int16 ({_INT16}) is supported")
     check_type(node, x, "int16")
     check_type(node, out, "int16")
     transform = RealTransform.of(length, inverse)
     if transform is None or not x.shape:
         node.refuse(f"a transform of {length} points; even products of 2, 4 and 5 are supported")
     return x, out, transform
-
-
-def _keys(node: Node) -> list[bytes]:
-    try:
-        return options(node).keys()
-    except Damaged as error:
-        node.refuse(f"its options: {error}")
 
 
 @dataclass(frozen=True)
