@@ -1,4 +1,4 @@
-"""A small preprocessor of sound, as an example of TFLM has one, with weights of our own; and frames for it."""
+"""A small preprocessor of sound, as an example of TFLM has one, with weights of our own; and frames."""
 
 from __future__ import annotations
 
