@@ -94,6 +94,6 @@ def _firmware_operators() -> set[str]:
         source = build.harness() / "engines" / "kernels" / "operators.c"
         text = source.read_text("utf-8")
         custom = {f"CUSTOM:{name}" for name in re.findall(r'\{"([A-Za-z0-9_]+)",\s*\{BUILTIN_CUSTOM', text)}
-        return custom | set(re.findall(r"\{BUILTIN_([A-Z0-9_]+),", text))
+        return custom | (set(re.findall(r"\{BUILTIN_([A-Z0-9_]+),", text)) - {"CUSTOM"})
     except (CoverifyError, OSError):
         return set()
