@@ -45,13 +45,14 @@ class Tally:
 
     def count(self, expected: NDArray[Any], got: NDArray[Any]) -> bool:
         """Add one sample; True when it differs."""
-        difference = np.abs(codes(expected) - codes(got))
-        largest = int(difference.max(initial=0))
+        a, b = codes(expected), codes(got)
+        wrong = a != b
+        pairs = zip(a[wrong].tolist(), b[wrong].tolist(), strict=True)  # int64 may not hold a difference
         self.n_bytes += expected.nbytes
         self.samples += 1
-        self.differing += largest > 0
-        self.max_abs_diff = max(self.max_abs_diff, largest)
-        return largest > 0
+        self.differing += bool(wrong.any())
+        self.max_abs_diff = max([self.max_abs_diff, *(abs(x - y) for x, y in pairs)])
+        return bool(wrong.any())
 
     def count_equal(self, expected: NDArray[Any]) -> None:
         """Add one sample that is known to be equal."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from coverify.conformance.compare import Comparison, compare
+from coverify.conformance.compare import Comparison, Tally, compare
 from oracle import NETWORKS
 from tflm_int8 import Model, Reference
 
@@ -81,3 +81,11 @@ def test_progress_reaches_the_number_of_samples(n):
     )
     assert seen == [(i + 1, n) for i in range(n)]
     assert comparison.samples == n
+
+
+def test_elements_whose_difference_no_int64_holds_differ():
+    tally = Tally()
+    zeros = np.zeros(2, np.uint64)
+    assert not tally.count(zeros, zeros)
+    assert tally.count(zeros, np.array([0, 1 << 63], np.uint64))
+    assert (tally.samples, tally.differing, tally.max_abs_diff) == (2, 1, 1 << 63)
