@@ -189,6 +189,7 @@ def _conform(
             *_not_covered(len(samples), comparison, url, oracle),
             *chosen.left_out,
             *beyond_sequence(reference, length),
+            *_unwritten(reference),
         ),
         versions=versions("tflite-micro"),
         seed=samples.seed,
@@ -276,6 +277,16 @@ def _first_difference(comparison: Comparison, length: int | None, hint: Sequence
         f"{first.sample}{since}: expected {first.expected}, the device has {first.got}"
     )
     return "; ".join((said, *hint))
+
+
+def _unwritten(reference: Reference) -> tuple[str, ...]:
+    """What of the tensors is TFLM's memory, and so nobody's to compare with it."""
+    n = sum(int(mask.sum()) for mask in reference.unwritten.values())
+    tensors = ", ".join(str(t) for t in reference.unwritten)
+    said = (
+        f"what TFLM has in {n} elements that no operator writes (of tensors {tensors}): here they are zeros"
+    )
+    return (said,) if n else ()
 
 
 def _not_covered(wanted: int, comparison: Comparison, url: str, oracle: OracleRow | None) -> tuple[str, ...]:
