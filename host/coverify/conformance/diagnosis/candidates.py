@@ -69,7 +69,7 @@ def candidates(
         case Recalled():
             yield from recalled_variants(kernel)
         case Successive():
-            yield from state_variants(kernel, tensors or {})
+            yield from state_variants(kernel, tensors or {}, output)
     if isinstance(kernel, Add | Extreme | Multiply | Prelu):
         yield from broadcast_variants(kernel)
     yield from any_variants(kernel, output)

@@ -24,9 +24,12 @@ _SVDF_ACTIVATION = 1
 _SVDF_OPTIONS = 6
 
 
-def state_variants(whole: Successive, tensors: Mapping[int, Array]) -> Iterator[Candidate]:
-    """Variants of an operator that keeps state; tensors: [N, shape], what the device had in each tensor."""
-    yield from _any(whole)
+def state_variants(whole: Successive, tensors: Mapping[int, Array], output: int = 0) -> Iterator[Candidate]:
+    """Variants of an operator that keeps state, of one of its outputs.
+
+    tensors: [N, shape], what the device had in each tensor.
+    """
+    yield from _any(whole, output)
     match whole.kernel:
         case Svdf():
             yield from _svdf(whole, whole.kernel)
@@ -39,36 +42,36 @@ def state_variants(whole: Successive, tensors: Mapping[int, Array]) -> Iterator[
                 "the newest input stands at the front, the oldest at the end",
                 _Flipped(whole.node),
             )
-    yield from _overwritten(whole, tensors)
+    yield from _overwritten(whole, tensors, output)
 
 
-def _any(whole: Successive) -> Iterator[Candidate]:
+def _any(whole: Successive, output: int) -> Iterator[Candidate]:
     yield Candidate(
         "state-not-reset",
         "a sequence goes on from the state that the one before it has left (the first one is not judged)",
-        lambda inputs: whole.walk(inputs, resets=False)[0],
+        lambda inputs: whole.walk(inputs, resets=False)[output],
         skips=whole.length,
     )
     yield Candidate(
         "state-lost",
         "every invocation starts from the reset state",
-        lambda inputs: whole.kernel.run(list(inputs))[0],
+        lambda inputs: whole.kernel.run(list(inputs))[output],
     )
     yield Candidate(
         "state-updated-twice",
         "an invocation takes its input into the state twice",
-        lambda inputs: whole.walk(inputs, steps=2)[0],
+        lambda inputs: whole.walk(inputs, steps=2)[output],
     )
     zeros = {key: np.zeros_like(value) for key, value in whole.kernel.initial().items()}
     if any(np.any(value) for value in whole.kernel.initial().values()):
         yield Candidate(
             "state-starts-at-code-0",
             "a reset writes zero bytes, not the zero point",
-            lambda inputs: whole.walk(inputs, initial=zeros)[0],
+            lambda inputs: whole.walk(inputs, initial=zeros)[output],
         )
 
 
-def _overwritten(whole: Successive, tensors: Mapping[int, Array]) -> Iterator[Candidate]:
+def _overwritten(whole: Successive, tensors: Mapping[int, Array], output: int) -> Iterator[Candidate]:
     """The state shares memory with a tensor, whose bytes stand at its beginning when the operator runs.
 
     A tensor that is written before the operator leaves those of this invocation, else of the one before.
@@ -84,11 +87,13 @@ def _overwritten(whole: Successive, tensors: Mapping[int, Array]) -> Iterator[Ca
             yield Candidate(
                 f"state-overwritten-by-tensor-{tensor}",
                 f"the state's memory is also that of tensor {tensor}",
-                partial(_overwriting, whole, state.index, values, late),
+                partial(_overwriting, whole, output, state.index, values, late),
             )
 
 
-def _overwriting(whole: Successive, state: int, values: Array, late: bool, inputs: Sequence[Array]) -> Array:
+def _overwriting(
+    whole: Successive, output: int, state: int, values: Array, late: bool, inputs: Sequence[Array]
+) -> Array:
     def disturb(i: int, memory: Memory) -> None:
         if late and i % whole.length == 0:
             return  # the reset came after it
@@ -99,7 +104,7 @@ def _overwriting(whole: Successive, state: int, values: Array, late: bool, input
         flat[:n] = written[:n]
         memory[state] = raw
 
-    return whole.walk(inputs, disturb=disturb)[0]
+    return whole.walk(inputs, disturb=disturb)[output]
 
 
 def _changed(whole: Successive, name: str, says: str, kernel: Remembering) -> Candidate:
