@@ -66,7 +66,8 @@ class Reference:
         remembering = [kernel for kernel in self.kernels if isinstance(kernel, Remembering)]
         self._memory: Memory = {key: v for kernel in remembering for key, v in kernel.initial().items()}
         self._shares = any(kernel.shared for kernel in remembering)
-        self._step = max(1, _BATCH_BYTES // (16 * n_values))
+        n_kept = sum(value.size for value in self._memory.values())
+        self._step = max(1, _BATCH_BYTES // (16 * (n_values + n_kept)))
         self._initial: dict[int, Array] = {
             t.index: np.broadcast_to(t.initial, (self._step, *t.shape))
             for t in model.tensors

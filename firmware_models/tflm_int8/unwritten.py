@@ -1,7 +1,7 @@
 """Elements of operators' outputs that no operator writes: what TFLM's arena happens to hold there.
 
-A kernel says of its output which they are (`Unwriting`); where elements are only moved or cast, they are
-followed. A model that computes with one of them, or gives it out, is refused: its result is any. What the
+A kernel says of its output which they are (`Unwriting`); where elements are only moved, or cast between integers,
+they are followed. A model that computes with one of them, or gives it out, is refused: its result is any. What the
 reference says of them (0, and what casts make of it) is not TFLM's.
 """
 
@@ -60,7 +60,7 @@ def _followed(kernel: _Kernel, masks: dict[int, Mask]) -> list[Mask]:
         return []
     inputs = [masks.get(i, np.zeros(node.model.tensors[i].shape, bool)) for i in read]
     match kernel:
-        case Cast():
+        case Cast() if "float32" not in (node.input(0).dtype, node.output.dtype):
             return inputs
         case Movement():
             return _moved(kernel, inputs)

@@ -137,8 +137,8 @@ def _checked_by(name: OracleName, reference: Reference, x: Batch, output: Output
             ours = reference.trace(*batch.arrays)  # first: it refuses what is undefined in an interpreter
             expected = interpreter.trace(batch)
             for tensor, values in ours.items():
-                differs = values != expected[tensor]
-                if np.any(differs & ~reference.unwritten.get(tensor, np.zeros((), bool))):
+                unwritten = reference.unwritten.get(tensor, np.zeros((), bool))
+                if not np.array_equal(np.where(unwritten, expected[tensor], values), expected[tensor]):
                     raise CoverifyError(
                         f"the reference differs from {package(name)} {version(name)} at tensor {tensor} of "
                         f"{reference.model.name}: a defect of coverify; please report it with this model"

@@ -59,7 +59,8 @@ def kernels(
     output = Output(json, out)
 
     def body() -> Result:
-        chosen = [name.upper() for name in op] if op else list(GRIDS)
+        known = {name.upper(): name for name in GRIDS}
+        chosen = [known.get(name.upper(), name) for name in op] if op else list(GRIDS)
         for name in chosen:
             if name not in GRIDS:
                 raise BadInput(f"{name}: the suite has {', '.join(sorted(GRIDS))}")

@@ -176,14 +176,16 @@ def partial_energy(*, cut: bool, then: str = "") -> bytes:
     y, n = b.op("CAST", [y], b.tensor((4,), "int32"), 37), 4
     if cut:
         y, n = b.op("SLICE", [y, b.integers([1]), b.integers([2])], b.tensor((2,), "int32")), 2
-    if then:
+    if then == "CAST":
+        y = b.op("CAST", [y], b.tensor((n,), "float32"), 37)
+    elif then:
         y = b.op(then, [y, b.integers(0)], b.tensor((n,), "int32"), 11 if then == "ADD" else 39)
     return b.finish(y)
 
 
 def test_elements_that_nobody_writes_reach_no_operator_and_no_output():
     x = np.arange(8, dtype=np.int16)[None]
-    for then in ("", "ADD", "MAXIMUM"):
+    for then in ("", "ADD", "CAST", "MAXIMUM"):
         assert_equals_tflm(partial_energy(cut=True, then=then), x)
         with pytest.raises(UnsupportedOp, match="that no operator writes"):
             Reference(Model.from_bytes(partial_energy(cut=False, then=then)))

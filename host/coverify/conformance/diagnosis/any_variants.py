@@ -28,7 +28,8 @@ def any_variants(kernel: Kernel, output: int = 0) -> Iterator[Candidate]:
     """Variants that make sense for one output of every operator."""
     yield from _orders(kernel, output)
     yield from _memories(kernel, output)
-    if not isinstance(kernel, Movement | Recalled | Reshape):
+    custom = kernel.node.op.name.startswith("CUSTOM:")  # no runtime of the profiles has another kernel
+    if not custom and not isinstance(kernel, Movement | Recalled | Reshape):
         yield from _profiles(kernel, output)
 
 
