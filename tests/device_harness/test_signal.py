@@ -11,7 +11,7 @@ from oracle import Tflm
 from preprocessor import frames, preprocessor
 from tflm_int8 import AccumulatorOverflow, Model, Reference
 
-CASES = 40
+CASES = 24
 INVOCATIONS = 5
 
 
