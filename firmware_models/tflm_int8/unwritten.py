@@ -1,8 +1,8 @@
 """Elements of operators' outputs that no operator writes: what TFLM's arena happens to hold there.
 
 A kernel says of its output which they are (`Unwriting`); where elements are only moved, or cast between
-integers, they are followed. A model that computes with one of them, or gives it out, is refused: its result is
-any. What the reference says of them (0, and what casts make of it) is not TFLM's.
+integers, they are followed. A model that computes with one of them, or gives it out, is refused: its result
+is any. What the reference says of them (0, and what casts make of it) is not TFLM's.
 """
 
 from __future__ import annotations
