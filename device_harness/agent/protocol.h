@@ -30,8 +30,9 @@
  *      CV_BAD_STATE and changes nothing. HELLO is legal in every state and changes nothing but `boot`.
  *
  * A network's inputs are those of its file, in their order there. The bytes of an input are its elements in row-major
- * order, little-endian, an int8, uint8 or bool in one byte, an int16 in two, an int32 or float32 in four; the bytes of
- * all inputs are those of the first, then those of the second, and so on, with nothing between them.
+ * order, little-endian, an int8, uint8 or bool in one byte, an int16 in two, an int32, uint32 or float32 in four, a
+ * uint64 in eight; the bytes of all inputs are those of the first, then those of the second, and so on, with nothing
+ * between them.
  *
  * A network may keep state between invocations, so every invocation says what it comes after. `follows` 0: the
  * state is that after the load (the engine is reset first), so that it means the same whatever came before.

@@ -178,7 +178,7 @@ static enum cv_status read_outputs(struct k_load *l, struct fb_vector outputs)
 static bool may_be_input(uint8_t type)
 {
     return type == K_INT8 || type == K_UINT8 || type == K_INT16 || type == K_INT32 || type == K_BOOL ||
-           type == K_FLOAT32;
+           type == K_FLOAT32 || type == K_UINT32 || type == K_UINT64;
 }
 
 /* Checked here because every input is written by the host: an op that reads it checks it as well. */

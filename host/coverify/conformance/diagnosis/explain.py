@@ -29,7 +29,7 @@ from tflm_int8.operators import Kernel
 
 MAX_NEAREST = 3
 MAX_OPERATORS = 8
-_JUDGED = ("bool", "int8", "int16", "int32", "uint8")
+_JUDGED = ("bool", "int8", "int16", "int32", "uint8", "uint32", "uint64")
 Progress = Callable[[int, int], None]
 
 

@@ -21,6 +21,7 @@ from coverify.conformance.suite.other_grid import (
     row_cases,
     softmax_cases,
 )
+from coverify.conformance.suite.signal_grid import SIGNAL, signal_cases
 from coverify.conformance.suite.state_grid import buffer_cases, svdf_cases
 from coverify.conformance.suite.wide_grid import (
     quantize_cases,
@@ -61,6 +62,7 @@ GRIDS: Final[dict[str, Grid]] = {
     **dict.fromkeys(("CONCATENATION", "MEAN", "PAD", "RESHAPE", "TRANSPOSE"), moving_cases),
     **dict.fromkeys(MOVEMENTS, movement_cases),
     "CUSTOM:CIRCULAR_BUFFER": buffer_cases,
+    **dict.fromkeys(SIGNAL, signal_cases),
     "SVDF": svdf_cases,
     "UNIDIRECTIONAL_SEQUENCE_LSTM": lstm_cases,
 }

@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 from coverify.conformance.suite.flatbuffer import Numbers, Part, Parts, Scalar, Table, Text, flatbuffer
 from tflm_int8.builtin_names import BUILTIN_NAMES
 
-_TYPES = {"float32": 0, "int32": 2, "uint8": 3, "int64": 4, "int16": 7, "int8": 9}
+_TYPES = {
+    "float32": 0, "int32": 2, "uint8": 3, "int64": 4, "bool": 6, "int16": 7, "int8": 9, "uint64": 12,
+    "uint32": 15,
+}  # fmt: skip
 _NUMBERS = {name: number for number, name in BUILTIN_NAMES.items()}
 
 
