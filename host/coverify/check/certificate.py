@@ -1,8 +1,8 @@
 """A certificate: what it claims, how its file is read, and when it is accepted.
 
-A .zip with `certificate.json`, the network, the box `lo.npy`, `hi.npy`, for a linear claim `c.npy`, `d.npy`,
-and for evidence "bounds" the proof's arrays (`script.npy`, `rows.npy`, `xi-<wire>.npy`). Accepted means that
-the claim printed is true; what else the file says (who made it) is not part of it.
+A .zip with `certificate.json`, the network, the box `box.npy`, for a linear claim `claim.npy`, and the arrays
+of a proof by bounds (proof.py); without these every input of the box is run. Accepted means that the claim
+printed is true; what else the file says (who made it) is not part of it.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from coverify.check.model import PROFILES, Reader, fixed_point
 from coverify.check.proof import Proof
 from coverify.check.steps import CELLS, Ints, Network, Rejected, dot, need, small, wide
 
-SCHEMA = "coverify-certificate/2"
+SCHEMA = "coverify-certificate/3"
 BUDGET = 10**11  # multiply-adds: some minutes
 MAX_BYTES, MAX_UNPACKED, MAX_MEMBERS = 64 << 20, 256 << 20, 2048
 
@@ -87,34 +87,36 @@ def array(data: bytes) -> Ints:
 
 def _checked(members: dict[str, bytes], budget: int) -> Claim:
     document = json.loads(members.pop("certificate.json"))
+    schema = document["schema"]
+    need(schema == SCHEMA, f"its schema is {str(schema)[:40]!r}; this checker reads {SCHEMA}: prove it anew")
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in members.items()}
-    need((document["schema"], document["files"]) == (SCHEMA, digests), "another schema, or other members")
-    name, profile, label, evidence = (document[key] for key in ("model", "profile", "label", "evidence"))
+    need(document["files"] == digests, "other members than it says")
+    name, profile, label = (document[key] for key in ("model", "profile", "label"))
     net = network(members.pop(name), profile)
     arrays = arrays_of(members)
-    lo, hi = box = np.stack([wide(arrays.pop("lo")), wide(arrays.pop("hi"))])
-    least, most = net.domain
-    need(lo.shape == least.shape, "a box of another form")
+    box, (least, most) = wide(arrays.pop("box")), net.domain
+    need(box.shape == net.domain.shape, "a box of another form")
+    lo, hi = box
     need(np.all((least <= lo) & (lo <= hi) & (hi <= most)), "a box that is empty or beyond the inputs")
     root = net.boxes(box)
-    n = root[-1].shape[1]
+    n, script = root[-1].shape[1], None
     need(label is None or (type(label) is int and 0 <= label < n), "a label that is none")
-    c, d = (wide(arrays.pop("c")), wide(arrays.pop("d"))) if label is None else label_stays(n, label)
-    need(c.ndim == 2 and c.shape == (*d.shape, n), "a claim's form")
-    relation, script = (c, d) if label is None else None, np.zeros((0, 4), np.int64)
-    if evidence == "enumeration":
-        need(not arrays, "arrays that do not belong there")
-        enumerate_box(net, lo, hi, budget, c, d)
-    else:
+    rows = wide(arrays.pop("claim")) if label is None else label_stays(n, label)
+    need(rows.ndim == 2 and rows.shape[1] == n + 1, "a claim's form")
+    if "script" in arrays:
         script = wide(arrays.pop("script")).reshape(-1, 4)
-        need(evidence == "bounds", "another evidence")
         if net.softmax is not None:
             need(label is not None, "bounds of a relation of a softmax's outputs")
-            c, d = label_stays(n, label, *net.softmax.gaps(*root[-1], budget))
-        proof = Proof(net, box, c, d, arrays)
+            rows = label_stays(n, label, *net.softmax.gaps(*root[-1], budget))
+        proof = Proof(net, box, rows, arrays)
         within(proof.products(script), budget)
         proof.run(script)
-    return Claim(digests[name], profile, lo, hi, label, relation, evidence, len(script))
+    else:
+        need(not arrays, "arrays that do not belong there")
+        enumerate_box(net, box, budget, rows)
+    relation = (rows[:, :-1], rows[:, -1]) if label is None else None
+    evidence, steps = ("enumeration", 0) if script is None else ("bounds", len(script))
+    return Claim(digests[name], profile, lo, hi, label, relation, evidence, steps)
 
 
 def network(content: bytes, profile: str) -> Network:
@@ -127,17 +129,17 @@ def network(content: bytes, profile: str) -> Network:
     return Reader(content, profile).network
 
 
-def label_stays(n: int, label: int, least: int = 1, greatest: int = 1) -> tuple[Ints, Ints]:
-    """c, d: the rows x_j − x_label <= d_j that together say that the label is the first greatest of n.
+def label_stays(n: int, label: int, least: int = 1, greatest: int = 1) -> Ints:
+    """[n, n + 1]: the rows (c, d), x_j − x_label <= d_j, that together say that the label is the first greatest.
 
     A later index must push the label out of the ties; an earlier one need only tie with the greatest. Of a
     softmax's inputs x, those tie that are less than `least`..`greatest` below the top.
     """
     need(n * n <= CELLS, "a label of too many")
-    c, d = np.eye(n, dtype=np.int64), np.full(n, least - 1)
-    c[:, label] -= 1
-    d[:label], d[label] = min(least, 1 - greatest) - 1, 0
-    return c, d
+    rows = np.eye(n, n + 1, dtype=np.int64)
+    rows[:, label] -= 1
+    rows[:label, n], rows[label + 1 :, n] = min(least, 1 - greatest) - 1, least - 1
+    return rows
 
 
 def within(products: int, budget: int) -> None:
@@ -145,12 +147,12 @@ def within(products: int, budget: int) -> None:
     need(products <= budget, f"it takes up to {products:.1e} multiply-adds; the budget is {budget:.1e}")
 
 
-def enumerate_box(net: Network, lo: Ints, hi: Ints, budget: int, c: Ints, d: Ints) -> None:
-    """Run every point of the box: do all outputs keep c · y <= d?"""
-    sizes = hi - lo + 1
-    total, cost = math.prod(sizes.tolist()), net.cost + len(lo) + c.size
+def enumerate_box(net: Network, box: Ints, budget: int, rows: Ints) -> None:
+    """Run every point of the box: do all outputs keep the rows of the claim?"""
+    sizes = box[1] - box[0] + 1
+    total, cost = math.prod(sizes.tolist()), net.cost + len(sizes) + rows.size
     within(total * cost, budget)
     batch, radix = max(1, CELLS // cost), np.cumprod(np.append(1, sizes[:-1]))
     for start in range(0, total, batch):
-        x = lo + np.arange(start, min(start + batch, total))[:, None] // radix % sizes
-        need(np.all(dot(net.run(x), c.T) <= d), "an input of the box breaks the claim")
+        x = box[0] + np.arange(start, min(start + batch, total))[:, None] // radix % sizes
+        need(np.all(dot(net.run(x), rows[:, :-1].T) <= rows[:, -1]), "an input of the box breaks the claim")

@@ -8,7 +8,7 @@ at most d_0 + Σ d_k y_k² for every d_0 for which diag(d) − H is positive sem
 
 import numpy as np
 
-from coverify.check.steps import SMALL, Ints, dot, need, size
+from coverify.check.steps import SMALL, Ints, dot, exact, need, size
 
 SCALE = 26
 
@@ -18,16 +18,14 @@ def greatest(forms: Ints, constants: Ints, box: Ints, weights: Ints, d: Ints) ->
     lo, hi = box
     need(np.all(weights >= 1) and size(hi - lo) * size(weights) < SMALL, "weights out of range")
     linear, heavy = 2 * constants + dot(forms, lo + hi), (hi - lo) * weights
-    most = float((forms.astype(float) ** 2 @ heavy.astype(float)).max())  # no sum exceeds it
-    room = int(2.1 * most) + (size(linear) << (SCALE + 1)) + size(d) < 2 * SMALL
-    need(room, "a matrix leaves the range of exact 64-bit arithmetic")
+    exact((forms.astype(float) ** 2, heavy))  # no other sum of products of forms exceeds these
+    need(size(linear) < 2**34 and size(d) < SMALL, "a matrix leaves the range of exact 64-bit arithmetic")
     h = 2 * ((forms * heavy) @ forms.T)
     h[0, 1:] += linear[1:] << (SCALE + 1)
     h[1:, 0] += linear[1:] << (SCALE + 1)
     need(positive(np.diag(d) - h), "a matrix that is not seen to be positive")
-    pairs = zip((hi - lo).tolist(), weights.tolist(), strict=True)
-    rest = (int(linear[0]) << (SCALE + 1)) + sum(r * -(-(4**SCALE) // p) for r, p in pairs)
-    return (int(d[0]) + 2 * rest) >> (SCALE + 4)
+    rest = dot(hi - lo, -(-(4**SCALE) // weights)) + (linear[0] << (SCALE + 1))
+    return (int(d[0]) + 2 * int(rest)) >> (SCALE + 4)
 
 
 def positive(n: Ints) -> bool:

@@ -49,7 +49,7 @@ def wide(values: Ints) -> Ints:
     return values.astype(np.int64)
 
 
-def exact(*products: tuple[Ints, Ints]) -> None:
+def exact(*products: tuple[NDArray[Any], NDArray[Any]]) -> None:
     """Rejected unless the sum of all |a| @ |b| is below 2^61: in floats, whose rounding cannot reach 2^62."""
     most = sum(np.abs(a.astype(float)) @ np.abs(b.astype(float)) for a, b in products)
     need(np.max(most, initial=0) < SMALL, "a sum leaves the range of exact 64-bit arithmetic")
@@ -180,18 +180,18 @@ class Pieces(Scalar):
     def eased(self, nu: Ints, xi: Ints, boxes: list[Ints], centre: Ints, curve: Ints) -> Ints:
         """The constant of `back`, for one row nu, xi, less curve · (a − centre)² / 2^24 where a curve is > 0.
 
-        On a piece the maximum lies at an end or beside the vertex; each is rounded upwards.
+        On a piece the maximum lies at an end or as near to the vertex as can be; each is rounded upwards.
         """
         plain = self if self.copies == 1 else replace(self, copies=1)
         (_, a, y, _), z, k = plain.corners(boxes), small(centre)[:, None], curve[:, None]
         need(size(xi) < 2**37, "a multiplier beside a parabola is too large")
         first, last = np.split(a, 2, axis=1)
-        vertex = z + (-xi.T << 23) // np.maximum(k, 1)
-        a = np.concatenate([a, *(np.clip(v, first, last) for v in (vertex, vertex + 1))], axis=1)
+        vertex = z + ((-xi.T << 24) + k) // np.maximum(2 * k, 1)
+        a, y = np.hstack([a, np.clip(vertex, first, last)]), np.hstack([y, np.split(y, 2, axis=1)[0]])
         bend = np.where(k > 0, a - z, 0)
         need(size(bend) < 2**30, "a parabola far from its stair")
         exact((k[:, None], bend[:, None] ** 2))
-        return (nu.T * np.tile(y, 2) - xi.T * a - (k * bend**2 >> 24)).max(axis=1).sum(keepdims=True)
+        return (nu.T * y - xi.T * a - (k * bend**2 >> 24)).max(axis=1).sum(keepdims=True)
 
 
 def paired(step: Any, source: Any, box: Ints) -> Any:

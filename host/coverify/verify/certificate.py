@@ -1,7 +1,7 @@
 """A proof as one file that `coverify check` accepts: the network, the box, the label, and the evidence.
 
-A `.zip` with `certificate.json` (schema coverify-certificate/2), the network, `lo.npy`, `hi.npy` and the
-proof's arrays; docs/certificates.md says what they mean. Written whole or not at all, and byte for byte the
+A `.zip` with `certificate.json` (schema coverify-certificate/3), the network, the box and the proof's
+arrays; docs/certificates.md says what they mean. Written whole or not at all, and byte for byte the
 same for the same certificate. It is read by coverify.check alone, which shares nothing with this file.
 """
 
@@ -12,6 +12,7 @@ import io
 import json
 import zipfile
 from dataclasses import dataclass
+from enum import IntEnum
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +22,7 @@ from coverify.files import replace_file
 from coverify.verify.dual.tree import Op
 from coverify.verify.query import Argument, I64Array, Robustness
 
-SCHEMA: Final = "coverify-certificate/2"
+SCHEMA: Final = "coverify-certificate/3"
 _TIMESTAMP: Final = (1980, 1, 1, 0, 0, 0)
 _MEMBERS: Final = {
     "tflm": "model.tflite",
@@ -46,29 +47,40 @@ class Relation:
     d: I64Array
 
 
+class Step(IntEnum):
+    """The steps of a certificate's script."""
+
+    TIGHTEN = 0
+    SPLIT = 1
+    CLOSE = 2
+
+
 def normal(argument: Argument, relation: Relation | None, n_input: int) -> dict[str, I64Array]:
-    """The arrays of an argument as the checker reads them, of the network alone: see docs/certificates.md.
+    """The proof's arrays as the checker reads them, of the network alone: see docs/certificates.md.
 
     A closing row (scale 0) is one of the claim's own value there: z[rival], of the wire after the last. For a
-    relation that wire takes the place of the program's last, and row k is rival k + 1.
+    relation that wire takes the place of the program's last, and row k is rival k + 1. Rows of the claim that
+    intervals show are closed as they are.
     """
-    arrays = dict(argument.arrays)
-    if argument.kind == "bounds":
-        own = 0 if relation is None else 1
-        steps, rows, rival = list[tuple[int, ...]](), arrays["rows"].copy(), -1
-        for op, first, second, third in arrays["script"].tolist():
-            if op == Op.RIVAL:
-                rival = first - own
-                steps.append((op, rival, 0, 0))
-            elif op == Op.CLOSE and first >= 0:
-                rows[first] = rows[first, 0] + 1 - own, rival, 1, rows[first, 4], 0
-                steps += [(Op.TIGHTEN, first, 1, 0), (Op.CLOSE, 0, 0, 0)]
-            else:
-                steps.append((op, first, second, third))
-        arrays |= {"script": np.array(steps, np.int64).reshape(-1, 4), "rows": rows}
-        none = {"parabolas": np.zeros((0, 6), np.int64), "weights": np.zeros((0, 2 + n_input), np.int64)}
-        arrays = none | arrays
-    return arrays if relation is None else {**arrays, "c": relation.c, "d": relation.d}
+    if argument.kind != "bounds":
+        return {}
+    own = 0 if relation is None else 1
+    wire, element, sign, scale, m = argument.arrays["rows"].T
+    rows = np.stack([wire, element, sign * scale, m], axis=1)
+    steps, rival = list[tuple[int, ...]](), -1
+    for op, first, second, third in argument.arrays["script"].tolist():
+        if op == Op.RIVAL:
+            steps += [(Step.CLOSE, 0, 0, 0)] * (first - own - rival - 1)
+            rival = first - own
+        elif op == Op.CLOSE:
+            if first >= 0:
+                rows[first] = rows[first, 0] + 1 - own, rival, rows[first, 3], 0
+                steps.append((Step.TIGHTEN, first, 1, 0))
+            steps.append((Step.CLOSE, 0, 0, 0))
+        else:
+            steps.append((Step[Op(op).name], first, second, third))
+    none = {"parabolas": np.zeros((0, 0), np.int64), "weights": np.zeros((0, 3 + n_input), np.int64)}
+    return none | argument.arrays | {"script": np.array(steps, np.int64).reshape(-1, 4), "rows": rows}
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,15 +103,16 @@ class Certificate:
     def to_bytes(self) -> bytes:
         """The file's bytes."""
         name = _MEMBERS[self.profile]
-        proof = normal(self.argument, self.relation, len(self.query.lo))
-        arrays = {"lo": self.query.lo, "hi": self.query.hi, **proof}
+        arrays = normal(self.argument, self.relation, len(self.query.lo))
+        arrays["box"] = np.stack([self.query.lo, self.query.hi])
+        if self.relation is not None:
+            arrays["claim"] = np.column_stack([self.relation.c, self.relation.d])
         members = {name: self.model} | {f"{key}.npy": _npy(value) for key, value in sorted(arrays.items())}
         document = {
             "schema": SCHEMA,
             "model": name,
             "profile": self.profile,
             "label": self.query.label if self.relation is None else None,
-            "evidence": self.argument.kind,
             "made_by": self.engine,
             "files": {key: hashlib.sha256(data).hexdigest() for key, data in members.items()},
         }
@@ -113,7 +126,7 @@ class Certificate:
                     3,
                     0o644 << 16,
                 )
-                archive.writestr(info, data, compresslevel=1 if key.startswith("xi") else 6)
+                archive.writestr(info, data, compresslevel=1 if key.startswith(("xi", "parabolas")) else 6)
         return stream.getvalue()
 
 

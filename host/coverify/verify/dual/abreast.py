@@ -91,8 +91,8 @@ class Abreast:
 
     def _row(self, rival: Rival, script: Script, until: Deadline) -> int:
         """0, and the proof in the script; else by how much the row may be above its bound."""
-        boxes = self.claims.settled(list(self.boxes), rival, self.relaxation.logits)
-        root = Node(rival, boxes, bound=float(self.boxes[-1][1][rival.rival] * UNIT))
+        root = Node(rival, None, bound=float(self.boxes[-1][1][rival.rival] * UNIT))
+        root.boxes = self._settled(root, list(self.boxes), self.relaxation.logits)
         number, waiting = count(), [(-root.bound, 0, root)]
         try:
             self._bound(root, until)
@@ -138,6 +138,9 @@ class Abreast:
             node.closed = Bounded(target, done.multipliers)
             return
         node.split = self._looser(node, done, hulls, self._seen(hulls.inputs))
+
+    def _settled(self, node: Node, boxes: Point, start: int) -> Point | None:
+        return self.claims.settled(boxes, node.rival, node.tightened.append, start)
 
     def _seen(self, inputs: F64Array) -> I64Array:
         """The inputs at which the program has its maximum, rounded and run.  Raises Counterexample."""
@@ -248,8 +251,9 @@ class Abreast:
             (lo if upper else hi)[e] = value + 1 if upper else value
             boxes = list(node.boxes)
             boxes[wire] = lo, hi
-            settled = self.claims.settled(boxes, node.rival, wire)
-            parts.append(Node(node.rival, settled, bound=node.bound, depth=node.depth + 1))
+            part = Node(node.rival, None, bound=node.bound, depth=node.depth + 1)
+            part.boxes = self._settled(part, boxes, wire)
+            parts.append(part)
         node.parts = tuple(parts)
         return parts
 

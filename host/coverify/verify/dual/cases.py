@@ -314,8 +314,8 @@ class Cases:
             if result is None:
                 continue
             bound, d0 = result
-            cases = np.stack([np.full(len(on), self.wire), varying[on], centre[on], curve[on], steps], axis=1)
-            squares = Squares(cases.astype(np.int64), d0, p.astype(np.int64))
+            parabolas = np.stack([centre[on], curve[on], steps])
+            squares = Squares(self.wire, varying[on], parabolas, d0, p.astype(np.int64))
             return bound, unit, Bounded(targets, dict(done.multipliers), squares, bound)
         return None
 

@@ -1,11 +1,13 @@
 """What follows wherever a given rival takes the label? The claim, and the boxes on which it can hold.
 
 On the logits: x_rival − x_label >= rise, a linear inequality, which also narrows the two logits' boxes and,
-where they are stairs, those of their accumulators.
+where they are stairs, those of their accumulators. A proof says so by cuts: beyond one of them the rival
+cannot win, which intervals show.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,10 +15,20 @@ import numpy as np
 from coverify.verify.bounds import Box, step_bounds
 from coverify.verify.dual.relaxation import Relaxation
 from coverify.verify.query import I64Array
-from tflm_int8.program.primitives import Staircase
+from tflm_int8.program.primitives import Affine, Staircase
 
 Point = list[tuple[I64Array, I64Array]]
 """The boxes of one node: (lo, hi) per wire up to the logits, int64 [n] each."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What is left of an element's values: those up to `value`, or (upper) those above it."""
+
+    wire: int
+    element: int
+    value: int
+    upper: bool
 
 
 @dataclass(frozen=True)
@@ -41,9 +53,11 @@ class Claims:
         step = steps[-1] if steps else None
         return step if isinstance(step, Staircase) else None
 
-    def settled(self, boxes: Point, rival: Rival, start: int = 0) -> Point | None:
-        """Intervals anew from the readers of wire `start` on, and what the claim says of the logits; None
-        when a box is empty. `boxes` is changed.
+    def settled(
+        self, boxes: Point, rival: Rival, cut: Callable[[Cut], object], start: int = 0
+    ) -> Point | None:
+        """Intervals anew from the readers of wire `start` on, and what the claim says of the logits: `cut` is
+        told. None when a box is empty. `boxes` is changed.
         """
         for k in range(start, self.relaxation.logits):
             step = self.relaxation.steps[k]
@@ -52,22 +66,31 @@ class Claims:
             if np.any(lo > hi):
                 return None
             boxes[k + 1] = lo, hi
-        return self._claimed(boxes, rival)
+        return self._claimed(boxes, rival, cut)
 
-    def _claimed(self, boxes: Point, rival: Rival) -> Point | None:
+    def _claimed(self, boxes: Point, rival: Rival, cut: Callable[[Cut], object]) -> Point | None:
         lo, hi = (end.copy() for end in boxes[-1])
         j, y = rival.rival, self.label
         lo[j] = max(lo[j], lo[y] + rival.rise)
         hi[y] = min(hi[y], hi[j] - rival.rise)
-        boxes[-1] = lo, hi
+        before, boxes[-1], wire = boxes[-1], (lo, hi), self.relaxation.logits
         if lo[j] > hi[j] or lo[y] > hi[y]:
             return None
         stairs = self.stairs
-        if stairs is None:
-            return boxes
-        edges = self.relaxation.edges[self.relaxation.logits]
-        first, last = (end.copy() for end in boxes[stairs.source])
-        first[j] = max(first[j], edges[stairs.channel[j], lo[j] - stairs.rule.lo])
-        last[y] = min(last[y], edges[stairs.channel[y], hi[y] + 1 - stairs.rule.lo] - 1)
-        boxes[stairs.source] = first, last
-        return None if first[j] > last[j] or first[y] > last[y] else boxes
+        if stairs is not None:
+            wire, edges = stairs.source, self.relaxation.edges[wire]
+            before = boxes[wire]
+            first, last = (end.copy() for end in before)
+            first[j] = max(first[j], edges[stairs.channel[j], lo[j] - stairs.rule.lo])
+            last[y] = min(last[y], edges[stairs.channel[y], hi[y] + 1 - stairs.rule.lo] - 1)
+            boxes[wire] = lo, hi = first, last
+            if lo[j] > hi[j] or lo[y] > hi[y]:
+                return None
+        steps = self.relaxation.steps
+        if stairs is None and steps and isinstance(steps[-1], Affine):
+            return boxes  # the rows of a relation: of these a proof knows the rival's as it is
+        if lo[j] > before[0][j]:
+            cut(Cut(wire, j, int(lo[j]) - 1, upper=True))
+        if hi[y] < before[1][y]:
+            cut(Cut(wire, y, int(hi[y]), upper=False))
+        return boxes

@@ -77,7 +77,11 @@ class Search:
 
     def root(self, rival: Rival) -> Node:
         """The whole box."""
-        return Node(rival, self.claims.settled(list(self.boxes), rival, self.relaxation.logits))
+        node = Node(rival, None)
+        node.boxes = self.claims.settled(
+            list(self.boxes), rival, node.tightened.append, self.relaxation.logits
+        )
+        return node
 
     def bounded(self, nodes: list[Node], rounds: int) -> list[Node]:
         """Bound the parts; those that stay open.  Raises Counterexample."""
@@ -340,7 +344,8 @@ class Search:
         np.maximum.at(lo, element[sign < 0], -bound[sign < 0])
         new = list(node.boxes)
         new[source] = lo, hi
-        node.boxes = None if np.any(lo > hi) else self.claims.settled(new, node.rival, source)
+        cut = node.tightened.append
+        node.boxes = None if np.any(lo > hi) else self.claims.settled(new, node.rival, cut, source)
         return node.boxes is not None
 
     def run(self, roots: list[Node], rounds: int = FIRST_ROUNDS) -> bool:
@@ -383,7 +388,8 @@ class Search:
             assert node.boxes is not None
             node.tightened += new
             node.split = None
-            node.boxes, node.start = self.claims.settled(applied(node.boxes, new), node.rival), {}
+            boxes = applied(node.boxes, new)
+            node.boxes, node.start = self.claims.settled(boxes, node.rival, node.tightened.append), {}
         return roots
 
     def _deepen(self, node: Node, first: bool) -> None:
@@ -416,11 +422,11 @@ class Search:
                 hi[e] = min(hi[e], value)
             boxes = list(node.boxes)
             boxes[wire] = lo, hi
-            settled = None if lo[e] > hi[e] else self.claims.settled(boxes, node.rival, wire)
             start, depth = dict(node.start), node.depth + 1
-            parts.append(
-                Node(node.rival, settled, start, node.bound, depth, warm=node.warm, cases=node.cases)
-            )
+            part = Node(node.rival, None, start, node.bound, depth, warm=node.warm, cases=node.cases)
+            if lo[e] <= hi[e]:
+                part.boxes = self.claims.settled(boxes, node.rival, part.tightened.append, wire)
+            parts.append(part)
         node.parts = tuple(parts)
         node.boxes = None
         return parts

@@ -10,7 +10,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from coverify.verify.dual.claim import Point, Rival
+from coverify.verify.dual.claim import Cut, Point, Rival
 from coverify.verify.dual.relaxation import F64Array
 from coverify.verify.query import I64Array
 
@@ -28,11 +28,13 @@ class Op(IntEnum):
 class Squares:
     """Parabolas under stairs of one row (parabolas.py).
 
-    cases: int64 [m, 5]: wire, element, centre, curve, slope; d0: the d of the sign that is always 1; weights:
-    int64 [n_input].
+    elements: int64 [m], of the wire; parabolas: int64 [3, m]: centres, curves, slopes; d0: the d of the sign
+    that is always 1; weights: int64 [n_input].
     """
 
-    cases: I64Array
+    wire: int
+    elements: I64Array
+    parabolas: I64Array
     d0: int
     weights: I64Array
 
@@ -63,7 +65,7 @@ class Warm:
 class Node:
     """A part of the box on which `rival` may win; boxes None: empty.
 
-    tightened: rows applied one after another; then either `closed` by a row (or by its boxes: None), or
+    tightened: rows and cuts, one after another; then either `closed` by a row (or by its boxes: None), or
     `split` at (wire, element, value) into `parts`. cases: are parabolas worth trying?
     """
 
@@ -72,7 +74,7 @@ class Node:
     start: dict[int, F64Array] = field(default_factory=dict)
     bound: float = np.inf
     depth: int = 0
-    tightened: list[Bounded] = field(default_factory=list)
+    tightened: list[Bounded | Cut] = field(default_factory=list)
     closed: Bounded | None = None
     warm: Warm | None = None
     cases: bool = True
@@ -92,11 +94,21 @@ class Script:
     def add(self, root: Node) -> None:
         """The proof that root.rival never wins; every leaf of the tree is closed."""
         self.steps.append((Op.RIVAL, root.rival.rival, 0, 0))
-        stack = [root]
+        stack: list[Node | None] = [root]
         while stack:
             node = stack.pop()
-            for rows in node.tightened:
-                self.steps.append((Op.TIGHTEN, self._put(rows), len(rows.targets), 0))
+            if node is None:
+                self.steps.append((Op.CLOSE, -1, 0, 0))
+                continue
+            for one in node.tightened:
+                if isinstance(one, Bounded):
+                    self.steps.append((Op.TIGHTEN, self._put(one), len(one.targets), 0))
+                    continue
+                self.steps.append((Op.SPLIT, one.wire, one.element, one.value))
+                if one.upper:
+                    self.steps.append((Op.CLOSE, -1, 0, 0))
+                else:
+                    stack.append(None)  # its part comes after all others of this node
             if node.split is not None:
                 self.steps.append((Op.SPLIT, *node.split))
                 stack += reversed(node.parts)
@@ -124,16 +136,18 @@ class Script:
                 for r in self.rows
             ]
             arrays[f"xi-{wire}"] = np.concatenate(parts).astype(np.int64)
-        return arrays | self._squares()
+        return arrays | self._squares(sizes)
 
-    def _squares(self) -> dict[str, I64Array]:
-        """The rows that have parabolas: (row, parabola) and (row, d0, weights); nothing if none has."""
+    def _squares(self, sizes: dict[int, int]) -> dict[str, I64Array]:
+        """The rows that have parabolas: centres, curves and slopes of all elements of a wire, one after the
+        other; and (row, wire, d0, weights). Nothing if none has.
+        """
         at = np.cumsum([0] + [len(rows.targets) for rows in self.rows])
-        cases, weights = [], []
+        parabolas, weights = [], []
         for row, squares in zip(at.tolist(), (rows.squares for rows in self.rows), strict=False):
             if squares is not None:
-                cases.append(np.insert(squares.cases, 0, row, axis=1))
-                weights.append(np.concatenate([[row, squares.d0], squares.weights]))
-        if not weights:
-            return {}
-        return {"parabolas": np.concatenate(cases), "weights": np.stack(weights)}
+                dense = np.zeros((3, sizes[squares.wire]), np.int64)
+                dense[:, squares.elements] = squares.parabolas
+                parabolas.append(dense.reshape(-1))
+                weights.append(np.concatenate([[row, squares.wire, squares.d0], squares.weights]))
+        return {"parabolas": np.stack(parabolas), "weights": np.stack(weights)} if weights else {}
