@@ -14,8 +14,8 @@ Any multipliers xi and any m >= 0 give valid bounds: nobody need be trusted for 
 parabolas under stairs next to the input (squares.py).
 """
 
-from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +28,7 @@ Fact = tuple[int, int, int, int]  # wire, element, factor, end: factor · value 
 
 class Proof:
     """box [2, n]; claim: [rows, outputs + 1], c and d; arrays: rows [b, 4]: the bounds; xi-<wire>: [b, elements of the wire];
-    for q bounds with parabolas weights [q, 3 + n]: bound, wire, d_0, weights, and parabolas [q, 3 elements]:
+    for q bounds with parabolas weights [q, 3 + n]: bound, wire, d_0, weights; and parabolas [q, 3 elements]:
     centres, curves and slopes of that wire's stairs.
 
     j: the row to show; root: every wire's box, by intervals.
@@ -37,7 +37,8 @@ class Proof:
     def __init__(self, net: Network, box: Ints, claim: Ints, arrays: dict[str, Ints]) -> None:
         forms = (("rows", 4), ("weights", 3 + box.shape[1]))
         self.bounds, self.weights = (wide(arrays.pop(name)).reshape(-1, n) for name, n in forms)
-        self.parabolas = np.split(arrays.pop("parabolas"), 3, axis=1)
+        self.curved = {k: i for i, k in enumerate(self.weights[:, 0].tolist())}
+        self.parabolas = np.stack(np.split(arrays.pop("parabolas"), 3, axis=1))
         self.xi = {int(name.removeprefix("xi-")): values for name, values in arrays.items()}
         fit = all(0 < k <= len(net.steps) and len(v) == len(self.bounds) for k, v in self.xi.items())
         need(fit, "multipliers of no step, or not a row for each bound")
@@ -72,7 +73,7 @@ class Proof:
                     need(op == CLOSE and boxes is None, "a part is not closed")
         need(next(steps, None) is None, "a step beyond the end")
 
-    def narrowed(self, boxes: list[Ints], facts: Iterable[Fact]) -> list[Ints] | None:
+    def narrowed(self, boxes: list[Ints], facts: list[Fact]) -> list[Ints] | None:
         """The boxes where the facts hold, or None where there is no such input."""
         boxes, start = [box.copy() for box in boxes], len(boxes)
         for wire, element, factor, end in facts:
@@ -89,58 +90,62 @@ class Proof:
                 return None
         return boxes
 
-    def shown(self, boxes: list[Ints], first: int, count: int) -> Iterable[Fact]:
-        """The facts that these bounds show of these boxes, so many at a time."""
+    def shown(self, boxes: list[Ints], first: int, count: int) -> list[Fact]:
+        """The facts that these bounds show of these boxes, so many at a time. Parabolas count for a bound that
+        is shown alone.
+        """
         need(first >= 0 and 0 < count <= len(self.bounds) - first, "bounds that do not exist")
-        step = max(1, CELLS // sum(box.size for box in boxes))
-        for at in range(first, first + count, step):
-            rows = self.bounds[at : min(at + step, first + count)]
-            yield from np.column_stack([rows[:, :3], self.upper(boxes, at, len(rows))]).tolist()
+        corners, facts = [step.corners(boxes) for step in self.net.steps], list[Fact]()
+        most = 1 if count == 1 else max(1, CELLS // self.net.cost)
+        for at in range(first, first + count, most):
+            rows = self.bounds[at : min(at + most, first + count)]
+            ends = self.upper(boxes, corners, at, len(rows))
+            facts += np.column_stack([rows[:, :3], ends]).tolist()
+        return facts
 
-    def upper(self, boxes: list[Ints], first: int, count: int) -> Ints:
+    def upper(self, boxes: list[Ints], corners: list[Any], first: int, count: int) -> Ints:
         """An upper bound of each of these forms."""
-        constants, nu = self.walked(boxes, first, count)
-        total = constants + dot(np.maximum(nu[0], 0), boxes[0][1]) + dot(np.minimum(nu[0], 0), boxes[0][0])
-        at = self.weights[:, 0] - first
-        for i in np.flatnonzero((at >= 0) & (at < count)):
-            total[at[i]] = self.over_parabolas(boxes, *self.weights[i, :3].tolist(), i)
-        return total
+        if count == 1 and first in self.curved:
+            return np.array([self.over_parabolas(boxes, corners, first, self.curved[first])])
+        total, form = self.walked(corners, first, count)
+        return total + dot(np.maximum(form, 0), boxes[0][1]) + dot(np.minimum(form, 0), boxes[0][0])
 
-    def walked(self, boxes: list[Ints], first: int, count: int) -> tuple[Ints, list[Ints]]:
-        """Per form a constant, and the coefficients [count, n] that come to each wire, at last the input."""
-        nu, total = [np.zeros((count, box.shape[1]), np.int64) for box in boxes], np.zeros(count, np.int64)
-        for k, (wire, element, factor, m) in enumerate(self.bounds[first : first + count].tolist()):
-            need(m >= 0, "a row's part that is not positive where the row fails")
-            nu[-1][k, self.j] = m
-            nu[wire][k, element] += factor
+    def walked(self, corners: list[Any], first: int, count: int) -> tuple[Ints, Ints]:
+        """Per form a constant, and the coefficients [count, n] that come to the input."""
+        wire, element, factor, m = self.bounds[first : first + count].T
+        need(np.all(m >= 0), "a row's part that is not positive where the row fails")
+        nu, total = [np.zeros((count, box.shape[1]), np.int64) for box in self.root], np.zeros(count, np.int64)
+        nu[-1][:, self.j] = m
+        for k in range(count):
+            nu[wire[k]][k, element[k]] += factor[k]
         for k, step in reversed(list(enumerate(self.net.steps, 1))):
             xi = self.xi.get(k, np.zeros((0, 0)))[first : first + count].astype(np.int64)
-            constant, parts = step.back(nu[k], xi, boxes)
+            constant, parts = step.back(nu[k], xi, corners[k - 1])
             total = small(total + constant)
             for source, part in zip(step.sources, parts, strict=True):
                 nu[source] = small(nu[source] + part)
-        return total, nu
+        return total, nu[0]
 
-    def over_parabolas(self, boxes: list[Ints], k: int, wire: int, d0: int, i: int) -> int:
+    def over_parabolas(self, boxes: list[Ints], corners: list[Any], k: int, i: int) -> int:
         """An upper bound of form k where the parabolas of row i are taken from stairs next to the input.
 
         curve · (a − centre)² / 2^24 leaves the stairs' maximum, and is at most slope · (a − centre) · y −
         d · y² / 2^30 for some y: forms of y and the input are left (squares.py).
         """
+        (_, wire, d0), weights = self.weights[i, :3].tolist(), self.weights[i, 3:]
         stairs = self.net.steps[wire - 1]
         linear = self.net.steps[stairs.sources[0] - 1]
         near = isinstance(stairs, Pieces) and isinstance(linear, Linear) and linear.sources == (0,)
         need(wire > 0 and near, "parabolas of no stairs next to the input")
-        centre, curve, slope = (values[i].astype(np.int64) for values in self.parabolas)
-        on, n = np.flatnonzero(curve), boxes[wire].shape[1]
-        need(len(curve) == n and np.all(curve >= 0) and np.all(slope[on] != 0), "a parabola's form")
-        need(len(on) * max(n, boxes[0].shape[1]) <= 4 * CELLS, "too many parabolas of one bound")
-        total, nu = self.walked(boxes, k, 1)
-        own, xi = nu[wire], self.xi[wire][k : k + 1].astype(np.int64)
-        total = total + stairs.eased(own, xi, boxes, centre, curve) - stairs.back(own, xi, boxes)[0]
+        centre, curve, slope = self.parabolas[:, i].astype(np.int64)
+        on, n = np.flatnonzero(curve), len(curve)
+        need(np.all(curve >= 0) and np.all(slope[on] != 0), "a parabola's form")
+        need(len(on) * max(n, linear.columns.size) <= 4 * CELLS, "too many parabolas of one bound")
+        bent = stairs.bent(boxes, self.xi[wire][k].astype(np.int64), centre, curve)
+        total, form = self.walked([*corners[: wire - 1], bent, *corners[wire:]], k, 1)
         exact((slope, centre))
-        constant, (steps,) = linear.back((on[:, None] == np.arange(n)) * slope, None, boxes)
-        forms = small(2 * np.concatenate([nu[0], steps]))
-        constants = small(2 * small(np.concatenate([total, constant - (slope * centre)[on]])))
+        heights, (lines,) = linear.back((on[:, None] == np.arange(n)) * slope, None, [len(weights)])
+        forms = small(2 * np.concatenate([form, lines]))
+        constants = small(2 * small(np.concatenate([total, heights - (slope * centre)[on]])))
         d = [(s * s << 52) // c for s, c in zip(slope[on].tolist(), curve[on].tolist(), strict=True)]
-        return greatest(forms, constants, boxes[0], self.weights[i, 3:], np.array([d0, *d], np.int64))
+        return greatest(forms, constants, boxes[0], weights, np.array([d0, *d], np.int64))

@@ -3,7 +3,7 @@
 A box is an array [2, n], least and greatest values; N points are N boxes, [2, N, n]. `interval` bounds a
 step's output, and is exact on points. `back` is the heart of a proof: for coefficients nu [R, n] on the
 output y, constants c [R] and coefficients on the sources such that nu · y <= c + Σ coefficients · source
-everywhere in the boxes.
+everywhere in the boxes; of these it is given what the step's `corners` says of them.
 Arithmetic is int64. What is kept is below 2^61 (`small`), so that two such values add up; a sum of products
 is bounded before it is taken (`exact`).
 """
@@ -94,55 +94,54 @@ class Linear:
         centre, radius = self.sums(lo + hi, self.weights), self.sums(hi - lo, np.abs(self.weights))
         return np.stack([centre - radius, centre + radius]) // 2 + self.bias
 
-    def back(self, nu: Ints, xi: Ints | None, boxes: list[Ints]) -> tuple[Ints, list[Ints]]:
+    def corners(self, boxes: list[Ints]) -> list[int]:
+        """How many elements each source has."""
+        return [boxes[s].shape[1] for s in self.sources]
+
+    def back(self, nu: Ints, xi: Any, corners: list[int]) -> tuple[Ints, list[Ints]]:
         """An equation: nu · y = nu · bias + (weightsᵀ nu) · x."""
         exact((nu, self.reach))
         rows = nu.reshape(len(nu), self.columns.shape[1], *self.weights.shape[:2]).swapaxes(1, 2)
-        ends = np.cumsum([boxes[s].shape[1] for s in self.sources])
-        out = np.zeros((len(nu), ends[-1] + 1), np.int64)
-        for total, row in zip(out, rows, strict=True):  # one by one: a row's products may be many
-            np.add.at(total, self.columns, row @ self.weights)
-        return dot(nu, self.bias), np.split(out[:, :-1], ends[:-1], axis=1)
+        out = np.zeros((len(nu), sum(corners) + 1), np.int64)
+        np.add.at(out, (slice(None), self.columns), rows @ self.weights)
+        return dot(nu, self.bias), np.split(out[:, :-1], np.cumsum(corners)[:-1], axis=1)
 
 
 class Scalar:
     """A step whose every y[i] is bounded by functions of one element a = source[pick[i]].
 
-    For any multipliers xi: nu · y <= Σ max over a of (nu · y(a) − xi · a) + Σ xi · a. `corners`: pick [n],
-    the a [n, k] among which the maximum is, and bounds of y there, up and down [n, k]. Of two `copies`, the a
-    of y[i] and y[i + n / 2] belong together, and the maximum is that of the sum of both.
+    For any multipliers xi: nu · y <= Σ max over a of (nu · y(a) − xi · a) + Σ xi · a. `corners`: how many
+    elements the source has, pick [n], the a among which the maximum is, bounds of y there, up and down, and
+    what else is taken from it: [copies, n / copies, k], the maximum being that of the sum of all copies.
     """
 
     sources: tuple[int]
-    corners: Callable[[list[Ints]], tuple[Ints, Ints, Ints, Ints]]
-    copies = 1
+    corners: Callable[[list[Ints]], tuple[Any, ...]]
 
-    def back(self, nu: Ints, xi: Ints, boxes: list[Ints]) -> tuple[Ints, list[Ints]]:
+    def back(self, nu: Ints, xi: Ints, corners: tuple[Any, ...]) -> tuple[Ints, list[Ints]]:
+        n_source, pick, a, up, down, less = corners
         need(xi.shape == nu.shape, "multipliers of the wrong shape")
-        pick, a, up, down = self.corners(boxes)
-        exact((nu, np.maximum(up, -down).max(axis=1)), (xi, np.abs(a).max(axis=1) + 1))
-        each = zip(nu[:, :, None], xi[:, :, None], strict=True)
-        gains = (np.split(np.maximum(v * up, v * down) - slope * a, self.copies) for v, slope in each)
-        total = [np.sum(gain, axis=0).max(axis=1).sum() for gain in gains]
-        out = np.zeros((boxes[self.sources[0]].shape[1], len(nu)), np.int64)
+        exact((nu, np.maximum(up, -down).max(axis=2).ravel()), (xi, np.abs(a).max(axis=2).ravel() + 1))
+        factor, slope = (values.reshape(len(nu), *a.shape[:2], 1) for values in (nu, xi))
+        gain = np.maximum(factor * up, factor * down) - slope * a - less
+        out = np.zeros((n_source, len(nu)), np.int64)
         np.add.at(out, pick, xi.T)
-        return np.array(total, np.int64), [out.T]
+        return gain.sum(axis=1).max(axis=2).sum(axis=1), [out.T]
 
 
 @dataclass(frozen=True, eq=False)
 class Pieces(Scalar):
     """y[i] = values[piece(a[i], channel[i])], a piece's number not falling as a grows: stairs, or a table.
 
-    Of two copies, both halves of a − offset are equal.
+    offset: of two copies, whose a less this are equal.
     """
 
     sources: tuple[int]
     piece: Callable[[Ints, Ints], Ints]
     values: Ints
     channel: Ints
-    copies: int = 1
-    offset: Any = None
-    cost = property(lambda self: 2 * self.copies**2 * self.channel.size * self.values.size)
+    offset: Ints | None = None
+    cost = property(lambda self: (2 if self.offset is None else 8) * self.channel.size * self.values.size)
 
     @cached_property
     def starts(self) -> Ints:
@@ -165,47 +164,50 @@ class Pieces(Scalar):
         y = self.values[self.reached(boxes[self.sources[0]])]
         return np.stack([y.min(axis=-1), y.max(axis=-1)])
 
-    def corners(self, boxes: list[Ints]) -> tuple[Ints, Ints, Ints, Ints]:
-        """Both ends of every piece; of two copies those of either, moved to where both boxes are."""
-        box, channel = boxes[self.sources[0]], self.channel[:, None]
-        p = self.reached(box)
-        a = np.concatenate([self.starts[channel, p], self.starts[channel, p + 1] - 1], axis=1)
-        a, y = np.clip(a, *box[:, :, None]), self.values[np.concatenate([p, p], axis=1)]
-        if self.copies == 2:
+    def ends(self, box: Ints) -> tuple[Ints, Ints]:
+        """Both ends of every piece that a box meets, and its value: [n, 2 pieces], last ends after first ones."""
+        channel, p = self.channel[:, None], self.reached(box)
+        a = np.hstack([self.starts[channel, p], self.starts[channel, p + 1] - 1])
+        return np.clip(a, *box[:, :, None]), self.values[np.hstack([p, p])]
+
+    def corners(self, boxes: list[Ints]) -> tuple[Any, ...]:
+        """The ends; of two copies those of either, moved to where both boxes are."""
+        box, copies = boxes[self.sources[0]], 1
+        a, y = self.ends(box)
+        if self.offset is not None:
             t, low, high = (np.split(v - self.offset, 2) for v in (a, *box[:, :, None]))
             a = np.tile(np.clip(np.hstack(t), np.maximum(*low), np.minimum(*high)), (2, 1)) + self.offset
-            y = self.values[self.piece(a.T, self.channel).T]
-        return np.arange(len(p)), a, y, y
+            y, copies = self.values[self.piece(a.T, self.channel).T], 2
+        n, shape = len(a), (copies, len(a) // copies, -1)
+        return n, np.arange(n), a.reshape(shape), y.reshape(shape), y.reshape(shape), 0
 
-    def eased(self, nu: Ints, xi: Ints, boxes: list[Ints], centre: Ints, curve: Ints) -> Ints:
-        """The constant of `back`, for one row nu, xi, less curve · (a − centre)² / 2^24 where a curve is > 0.
+    def bent(self, boxes: list[Ints], xi: Ints, centre: Ints, curve: Ints) -> tuple[Any, ...]:
+        """Corners for these xi, of one copy, where curve · (a − centre)² / 2^24 is taken if a curve is > 0.
 
         On a piece the maximum lies at an end or as near to the vertex as can be; each is rounded upwards.
         """
-        plain = self if self.copies == 1 else replace(self, copies=1)
-        (_, a, y, _), z, k = plain.corners(boxes), small(centre)[:, None], curve[:, None]
+        (a, y), z, k = self.ends(boxes[self.sources[0]]), small(centre)[:, None], curve[:, None]
         need(size(xi) < 2**37, "a multiplier beside a parabola is too large")
         first, last = np.split(a, 2, axis=1)
-        vertex = z + ((-xi.T << 24) + k) // np.maximum(2 * k, 1)
+        vertex = z + ((-xi[:, None] << 24) + k) // np.maximum(2 * k, 1)
         a, y = np.hstack([a, np.clip(vertex, first, last)]), np.hstack([y, np.split(y, 2, axis=1)[0]])
         bend = np.where(k > 0, a - z, 0)
         need(size(bend) < 2**30, "a parabola far from its stair")
         exact((k[:, None], bend[:, None] ** 2))
-        return (nu.T * y - xi.T * a - (k * bend**2 >> 24)).max(axis=1).sum(keepdims=True)
+        return len(a), np.arange(len(a)), a[None], y[None], y[None], k * bend**2 >> 24
 
 
 def paired(step: Any, source: Any, box: Ints) -> Any:
-    """These stairs as two copies, if their sums of the input differ by constants as some of it is fixed.
+    """These stairs as two copies, if their dense sums of the input differ by constants as some of it is fixed.
 
     Then so do the least sums, from which each is counted.
     """
-    free, known = box[0] < box[1], isinstance(step, Pieces) and isinstance(source, Linear)
-    n = source.bias.size if known and source.sources == (0,) and not np.all(free) else 1
-    if n % 2 or n * source.cost > 64 * CELLS:
+    dense = isinstance(source, Linear) and source.sources == (0,) and source.columns.shape[:2] == (1, 1)
+    if not (dense and isinstance(step, Pieces)) or len(source.bias) % 2 or np.all(box[0] < box[1]):
         return step
-    (forms,) = source.back(np.eye(n, dtype=np.int64), None, [box])[1]
-    copies = 1 + (not np.any(np.subtract(*np.split(forms[:, free], 2))))
-    return replace(step, copies=copies, offset=source.interval([box])[0][:, None])
+    free = np.append(box[0] < box[1], False)[source.columns[0, 0]]
+    same = np.array_equal(*np.split(source.weights[0][:, free], 2))
+    return replace(step, offset=source.interval([box])[0][:, None]) if same else step
 
 
 def stairs(source: int, rule: Callable[[Ints, Ints], Ints], lo: int, hi: int, channel: Ints) -> Pieces:
@@ -225,14 +227,15 @@ class Highest(Scalar):
     def interval(self, boxes: list[Ints]) -> Ints:
         return np.clip(boxes[self.sources[0]][..., self.windows].max(axis=-1), *self.clamp)
 
-    def corners(self, boxes: list[Ints]) -> tuple[Ints, Ints, Ints, Ints]:
+    def corners(self, boxes: list[Ints]) -> tuple[Any, ...]:
         """a: the element of greatest lower end; y is no less, nor more than it or the others' upper ends."""
         lo, hi = boxes[self.sources[0]]
         pick = np.take_along_axis(self.windows, lo[self.windows].argmax(axis=1)[:, None], axis=1)
         others = np.where(self.windows != pick, hi[self.windows], -(2**31)).max(axis=1)[:, None]
         bends = np.concatenate([lo[pick], hi[pick], others, np.tile(self.clamp, (len(pick), 1))], axis=1)
         a = np.clip(bends, lo[pick], hi[pick])
-        return pick[:, 0], a, np.clip(np.maximum(a, others), *self.clamp), np.clip(a, *self.clamp)
+        up, down = (np.clip(y, *self.clamp)[None] for y in (np.maximum(a, others), a))
+        return len(lo), pick[:, 0], a[None], up, down, 0
 
 
 @dataclass(frozen=True, eq=False)
