@@ -169,15 +169,17 @@ def root_bounds(problem: Problem) -> dict[str, bytes]:
     for row in facts(one.relaxation, one.cases, one.boxes, deadline) if one.cases is not None else []:
         script._put(row)
     arrays = script.arrays({w: len(one.boxes[w][0]) for w in one.relaxation.scalars})
+    wire, element, sign, scale, m = arrays["rows"].T
+    arrays["rows"] = np.stack([wire, element, sign * scale, m], axis=1)
     for row, rival in zip(arrays["rows"], rivals, strict=False):  # as the certificate's writer has them
-        row[:] = row[0] + 1, rival, 1, row[4], 0
-    arrays |= {"lo": problem.query.lo.astype(np.int64), "hi": problem.query.hi.astype(np.int64)}
+        row[:] = row[0] + 1, rival, row[3], 0
+    arrays["box"] = np.stack([problem.query.lo, problem.query.hi]).astype(np.int64)
     return {f"{name}.npy": saved(values) for name, values in arrays.items()}
 
 
 def changed(rng: np.random.Generator, parts: dict[str, bytes]) -> str:
     """One to three numbers of the proof, or of its cases; which member it was."""
-    names = [n for n in parts if n.endswith(".npy") and n not in ("lo.npy", "hi.npy")]
+    names = [n for n in parts if n.endswith(".npy") and n != "box.npy"]
     weight = np.array([4.0 if n in ("parabolas.npy", "weights.npy") else 1.0 for n in names])
     name = str(rng.choice(names, p=weight / weight.sum()))
     values = array(parts[name])
@@ -219,26 +221,26 @@ def bounds_are_true(case: Tight, parts: dict[str, bytes]) -> Counter:
     """Bounds over cases that the checker finds in these members, against their forms at every input."""
     said, net = Counter(), read_network(content(case.holds), "fixed-point")
     held = {name[:-4]: array(data) for name, data in parts.items() if name.endswith(".npy")}
-    box, at = np.stack([held["lo"], held["hi"]]), list(case.wires)
+    box, at = held["box"], list(case.wires)
     try:
-        c, d = label_stays(len(at[-1][0]), case.label)
-        proof = Proof(net, box, c, d, {k: v for k, v in held.items() if k in PROOF or k.startswith("xi-")})
+        claim = label_stays(len(at[-1][0]), case.label)
+        proof = Proof(net, box, claim, {k: v for k, v in held.items() if k in PROOF or k.startswith("xi-")})
     except Rejected:
         return said
-    at.append(at[-1] @ c.T - d - 1)
+    at.append(at[-1] @ claim[:, :-1].T - claim[:, -1] - 1)
     for j, k in itertools.product(
-        np.flatnonzero(np.arange(len(c)) != case.label).tolist(), proof.weights[:, 0].tolist()
+        np.flatnonzero(np.arange(len(claim)) != case.label).tolist(), proof.weights[:, 0].tolist()
     ):
         proof.j = j
         try:
-            found = int(proof.upper(proof.root, k, 1)[0])
+            ((wire, element, factor, found),) = proof.shown(proof.root, k, 1)
         except (Rejected, IndexError, ValueError, OverflowError):
             said["bounds: refused"] += 1
             continue
-        wire, element, sign, scale, m = held["rows"][k].tolist()
-        large = scale + m > 2**40
+        m = int(held["rows"][k, 3])
+        large = abs(factor) + m > 2**40
         value, row = (v.astype(object if large else np.int64) for v in (at[wire][:, element], at[-1][:, j]))
-        true = scale * sign * value + m * row
+        true = factor * value + m * row
         said["bounds: " + ("true" if found >= true.max() else "FALSE")] += 1
     return said
 

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Mutates certificates and looks what the checker says of them.
 
-A mutated certificate that is accepted must claim something true. The networks have one or two inputs, so that
-the truth is always known: every input of the claimed box is run through TFLM's reference model, or by the
-definition of fixed-point networks, of which the checker uses nothing.
+A mutated certificate that is accepted must claim something true. The networks have one or two inputs (two
+copies that differ in a fixed input: three), so that the truth is always known: every input of the claimed box
+is run through TFLM's reference model, or by the definition of fixed-point networks, of which the checker uses
+nothing.
 
     python tests/fuzz/certificates.py --mutations 100000
 """
@@ -13,10 +14,12 @@ definition of fixed-point networks, of which the checker uses nothing.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import io
 import itertools
 import json
+import math
 import sys
 import tempfile
 import time
@@ -35,9 +38,13 @@ sys.path[:0] = [str(Path(__file__).resolve().parent.parent)]
 import fixed_point_networks
 import random_graphs
 from coverify.check import Rejected, check
+from coverify.study.twin_file import claimed, gap_relation, twin_npz
 from coverify.verify.certificate import Certificate, Relation
 from coverify.verify.deadline import Deadline
+from coverify.verify.dual.abreast import Abreast
+from coverify.verify.dual.search import Counterexample
 from coverify.verify.engines import solve
+from coverify.verify.errors import CannotDecide
 from coverify.verify.fixed_point import FixedPointNetwork
 from coverify.verify.problem import Problem
 from coverify.verify.query import Robustness, Verdict
@@ -53,6 +60,7 @@ PROFILES = ("tflm", "tflm-single-rounding")
 JSON = "certificate.json"
 TIME_S = 30.0
 """A check that takes longer is a finding."""
+MAX_POINTS = 1 << 20
 
 
 # ---- certificates to mutate: all engines, about small networks ----
@@ -123,11 +131,44 @@ def related(rng: np.random.Generator, program: Program, x: np.ndarray) -> tuple[
     return replace(program, steps=(*program.steps, step), output=len(program.steps) + 1), Relation(c, d)
 
 
+def copies(rng: np.random.Generator) -> list[bytes]:
+    """Certificates of the largest gap between two copies, whose protected input is another in each: of stairs
+    two by two, and of an engine that knows no pairs.
+    """
+    inner, outer = rng.integers(-8, 9, (3, 2)), rng.integers(-8, 9, (2, 3))
+    inner[:, 1] = rng.choice([-9, -5, 5, 9], 3)
+    free, width, codes = int(rng.integers(0, 200)), int(rng.integers(4, 40)), rng.integers(0, 9, 2) + 40
+    middle = np.array([free + width // 2, int(codes.mean())])
+    biases = [rng.integers(0, 60, 3) - inner @ middle, rng.integers(-20, 20, 2)]
+    arrays = fixed_point_networks.layers_of([inner, outer], biases, [2, 3], [(0, 15), (-9, 9)])
+    both = FixedPointNetwork.from_bytes(
+        twin_npz(FixedPointNetwork.from_bytes(fixed_point_networks.content(arrays)), (1,))
+    )
+    lo, hi = np.array([free, *codes]), np.array([free + width, *codes])
+    sides = [[[x, code] for x in range(free, free + width + 1)] for code in codes]
+    first, second = (fixed_point_networks.outputs(arrays, np.array(side)) for side in sides)
+    score = np.array([[-1, 1], [0, 1]][int(rng.integers(2))])
+    relation = gap_relation(score, int(np.abs((second - first) @ score).max()))
+    query = Robustness(lo.astype(np.int16), 0, 255, lo, hi)
+    problem, found = Problem(claimed(both.program, relation), query), []
+    with contextlib.suppress(CannotDecide, Counterexample):
+        found.append(("abreast", Abreast(problem, Deadline.in_s(2)).proved().argument))
+    found.append(("bab", solve("bab", problem, Deadline.in_s(0.3)).argument))
+    return [
+        Certificate(both.content, "fixed-point", query, argument, engine, relation).to_bytes()
+        for engine, argument in found
+        if argument is not None
+    ]
+
+
 def sources(n: int, seed: int = 0) -> list[bytes]:
-    """Certificates about n networks of either kind, with the widest boxes that an engine proves."""
+    """Certificates about n networks of either kind, with the widest boxes that an engine proves, and about
+    as many of two copies.
+    """
     found = []
     for number in range(n):
         rng = np.random.default_rng([seed, number, 77])
+        found += copies(np.random.default_rng([seed, number, 78]))
         for profile in (*PROFILES, "fixed-point"):
             content = fixed_point_network(rng) if profile == "fixed-point" else tflite_network(rng)
             try:
@@ -204,7 +245,7 @@ def edited(rng, parts: dict[str, bytes]) -> None:
     """The document: values of other kinds and of other certificates."""
     document = json.loads(parts[JSON])
     key = str(
-        rng.choice(["label", "label", "label", "evidence", "profile", "profile", "schema", "model", "files"])
+        rng.choice(["label", "label", "label", "made_by", "profile", "profile", "schema", "model", "files"])
     )
     others = [*range(-1, 6), None, True, 1e9, "", [], {}, [[0]], 2**70]
     others += [
@@ -243,9 +284,11 @@ def renamed(rng, parts: dict[str, bytes], other: dict[str, bytes]) -> None:
             "xi-1.npy",
             "xi-2.npy",
             "xi--1.npy",
-            "c.npy",
-            "d.npy",
+            "claim.npy",
             "rows.npy",
+            "parabolas.npy",
+            "weights.npy",
+            "script.npy",
         ]
         parts[str(rng.choice(names))] = parts[a] if kind == 3 else parts.pop(b)
 
@@ -254,7 +297,7 @@ def scripted(rng, parts: dict[str, bytes]) -> None:
     """Steps of the script left out, doubled, exchanged, or of another kind."""
     script = array(parts["script.npy"])
     if not len(script):
-        script = np.array([[0, 0, 0, 0], [3, -1, 0, 0]])
+        script = np.array([[0, 0, 1, 0], [2, 0, 0, 0]])
     at, to = rng.integers(len(script), size=2)
     kind = rng.integers(4)
     if kind == 0:
@@ -269,11 +312,15 @@ def scripted(rng, parts: dict[str, bytes]) -> None:
 
 
 def grown(rng, parts: dict[str, bytes]) -> None:
-    """The box a little wider at one end: a claim that may just be false."""
-    name, sign = ("lo.npy", -1) if rng.random() < 0.5 else ("hi.npy", 1)
-    values = array(parts[name])
-    values[int(rng.integers(len(values)))] += sign * int(rng.choice([1, 1, 1, 2, 3, 5, 10, 30]))
-    parts[name] = saved(values)
+    """The box a little wider at one end, or elsewhere in one input: a claim that may just be false."""
+    box, kind = array(parts["box.npy"]), rng.random()
+    element, by = int(rng.integers(box.shape[1])), int(rng.choice([1, 1, 1, 2, 3, 5, 10, 30]))
+    if kind < 0.8:
+        end = int(rng.integers(2))
+        box[end, element] += by if end else -by
+    else:
+        box[:, element] += by if kind < 0.9 else -by
+    parts["box.npy"] = saved(box)
 
 
 def changed(rng, parts: dict[str, bytes], name: str) -> None:
@@ -360,11 +407,11 @@ def reference(content: bytes, profile: str) -> Reference | None:
 
 
 @lru_cache(maxsize=1 << 12)
-def outputs(content: bytes, profile: str, lo: bytes, hi: bytes) -> np.ndarray | None:
-    """What the network gives on the box (.npy files); None where the reference refuses it."""
-    ranges = [range(a, b + 1) for a, b in zip(array(lo), array(hi), strict=True)]
+def outputs(content: bytes, profile: str, box: bytes) -> np.ndarray | None:
+    """What the network gives on the box (a .npy file); None where the reference refuses it."""
+    ranges = [range(a, b + 1) for a, b in array(box).T]
+    assert math.prod(map(len, ranges)) <= MAX_POINTS
     points = np.array(list(itertools.product(*ranges)))
-    assert len(points) <= 1 << 16
     if profile == "fixed-point":
         arrays = {k[:-4]: array(v) for k, v in members(content).items()}
         return fixed_point_networks.outputs(arrays, points)
@@ -380,11 +427,12 @@ def is_true(data: bytes) -> bool | None:
     """Does the claim hold, by running every point? None: the reference refuses the network."""
     parts = members(data)
     document = json.loads(parts[JSON])
-    y = outputs(parts[document["model"]], document["profile"], parts["lo.npy"], parts["hi.npy"])
+    y = outputs(parts[document["model"]], document["profile"], parts["box.npy"])
     if y is None:
         return None
     if document["label"] is None:
-        return bool(np.all(y @ array(parts["c.npy"]).T <= array(parts["d.npy"]).reshape(-1)))
+        claim = array(parts["claim.npy"])
+        return bool(np.all(y @ claim[:, :-1].T <= claim[:, -1]))
     return bool(np.all(y.argmax(axis=1) == document["label"]))
 
 

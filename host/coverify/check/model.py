@@ -3,13 +3,13 @@ TFLM computes them. What TFLM refuses or leaves undefined is refused, and so is 
 """
 
 import math
-import struct
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from coverify.check.integers import Softmax, multiplier_of, scaled
-from coverify.check.steps import INT32_MAX, Highest, Ints, Linear, Network, Pieces, need, size, stairs
+from coverify.check.steps import INT32_MAX, Highest, Ints, Linear, Network, Pieces, need, size, stairs, sums
 
 PROFILES = {"tflm": False, "tflm-single-rounding": True}  # is a requantization rounded once?
 
@@ -21,30 +21,31 @@ class Table:
     """
 
     def __init__(self, data: bytes, at: int) -> None:
-        self.data, self.at, self.slots = data, at, ()
+        self.data, self.at, self.slots = data, at, list[int]()
         if at:
-            vtable = at - self.read("i", at)
-            n = self.read("H", vtable)
+            vtable = at - self.read("i", at).item()
+            n = self.read("H", vtable).item()
             need(4 <= n <= 4 + 2 * 64 and n % 2 == 0, "a damaged flatbuffer")
-            self.slots = struct.unpack_from(f"<{n // 2 - 2}H", data, vtable + 4)
+            self.slots = self.read("H", vtable + 4, n // 2 - 2).tolist()
 
-    def read(self, kind: str, at: int) -> Any:
-        need(at >= 0, "a position before the file")
-        return struct.unpack_from("<" + kind, self.data, at)[0]
+    def read(self, kind: str, at: int, n: int = 1) -> NDArray[Any]:
+        """n numbers; kind: a letter of numpy's.  Raises ValueError where they are not in the file."""
+        return np.frombuffer(self.data, "<" + kind, n, at)
 
     def get(self, slot: int, kind: str, absent: Any = 0) -> Any:
-        """A field: a number (a letter of `struct`), a table ("T"), a list of either ("[i", "[T")."""
-        at = self.at + self.slots[slot] if self.slots[slot : slot + 1] > (0,) else 0
+        """A field: a number, a table ("T"), a list of either ("[i", "[T")."""
+        at = self.at + self.slots[slot] if any(self.slots[slot : slot + 1]) else 0
         if kind[0] not in "[T":
-            return self.read(kind, at) if at else absent
-        at = at and at + self.read("I", at)
+            return self.read(kind, at).item() if at else absent
+        at = at and at + self.read("I", at).item()
         if kind == "T":
             return Table(self.data, at)
-        n = at and self.read("I", at)
+        n = at and self.read("I", at).item()
         need(n <= (1 << 26 if kind == "[B" else 1 << 12), "a list that is too long")
-        values = np.frombuffer(self.data, "<" + kind[1].replace("T", "I"), n, at + 4)
-        places = zip(range(at + 4, at + 4 + 4 * n, 4), values.tolist(), strict=True)
-        return [Table(self.data, here + offset) for here, offset in places] if kind == "[T" else values
+        values = self.read(kind[1].replace("T", "I"), at + 4, n)
+        if kind != "[T":
+            return values
+        return [Table(self.data, place) for place in (at + 4 + 4 * np.arange(n) + values).tolist()]
 
 
 class Tensor:
@@ -90,7 +91,7 @@ class Reader:
     def __init__(self, data: bytes, profile: str) -> None:
         self.once, self.steps, self.products = PROFILES[profile], list[Any](), 0
         self.softmax: Softmax | None = None
-        model = Table(data, struct.unpack_from("<I", data)[0])
+        model = Table(data, np.frombuffer(data, "<I", 1).item())
         (graph,), codes, blobs = model.get(2, "[T"), model.get(1, "[T"), model.get(4, "[T")
         need(all(b.get(1, "Q") <= 1 for b in blobs), "constants outside the flatbuffer")
         buffers = [b.get(0, "[B") for b in blobs]
@@ -151,9 +152,8 @@ class Reader:
         need(w.type == 9 and len(w.scales) in (1, n), "weights of another type or quantization")
         b = np.zeros(n, np.int64) if bias is None else bias.values().reshape(-1)
         need(len(b) == n and (bias is None or bias.type == 2), "the bias")
-        linear = Linear((x.wire,), weights, columns, np.resize(b, out.size))
-        shift = zx * linear.sums(np.ones(x.size, np.int64), weights)
-        linear = Linear((x.wire,), weights, columns, linear.bias - shift)
+        shift = zx * sums(np.ones(x.size, np.int64), weights, columns)
+        linear = Linear((x.wire,), weights, columns, np.resize(b, out.size) - shift)
         most = size(linear.reach) * max(127 - zx, 128 + zx) + size(b)
         reals = [sx * s / so for s in w.scales] * (n // len(w.scales))
         self.requantize(self.put(linear), out, act, reals, most)

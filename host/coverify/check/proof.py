@@ -8,9 +8,9 @@ boxes, which are intervals, and its steps are about the part of the box that is 
     SPLIT wire element v     divide it: next is the part with value <= v, after that the part with value > v
     CLOSE                    nothing is left of it
 
-Where the script ends nothing is left of any part, or it is no proof. A bound (wire, element, factor, m) is one
-of factor · value + m · z[j], whose second part is >= 0 where row j fails: so factor · value is no more there.
-Any multipliers xi and any m >= 0 give valid bounds: nobody need be trusted for them. A bound may have
+Where the script ends nothing is left of any part, or it is no proof. A bound (wire, element, factor, m) is
+one of factor · value + m · z[j], whose second part is >= 0 where row j fails: so factor · value is no more
+there. Any multipliers xi and any m >= 0 give valid bounds: nobody need be trusted for them. A bound may have
 parabolas under stairs next to the input (squares.py).
 """
 
@@ -27,9 +27,9 @@ Fact = tuple[int, int, int, int]  # wire, element, factor, end: factor · value 
 
 
 class Proof:
-    """box [2, n]; claim: [rows, outputs + 1], c and d; arrays: rows [b, 4]: the bounds; xi-<wire>: [b, elements of the wire];
-    for q bounds with parabolas weights [q, 3 + n]: bound, wire, d_0, weights; and parabolas [q, 3 elements]:
-    centres, curves and slopes of that wire's stairs.
+    """box [2, n]; claim: [rows, outputs + 1], c and d; arrays: rows [b, 4]: the bounds; xi-<wire>: [b,
+    elements of the wire]; for q bounds with parabolas weights [q, 3 + n]: bound, wire, d_0, weights; and
+    parabolas [q, 3 elements]: centres, curves and slopes of that wire's stairs.
 
     j: the row to show; root: every wire's box, by intervals.
     """
@@ -59,19 +59,25 @@ class Proof:
     def run(self, script: Ints) -> None:
         """Rejected unless the script shows every row."""
         steps, end = iter(script.tolist()), [CLOSE, 0, 0, 0]
-        for self.j in range(self.root[-1].shape[1]):
-            parts = [self.narrowed(self.root, [(len(self.root) - 1, self.j, -1, 0)])]
+        most = 16 * CELLS // sum(box.size for box in self.root)
+        for j in range(self.root[-1].shape[1]):
+            parts = [self.failing(j)]
             while parts:
                 boxes, (op, first, second, third) = parts.pop(), next(steps, end)
                 if op == TIGHTEN:
                     parts.append(boxes and self.narrowed(boxes, self.shown(boxes, first, second)))
                 elif op == SPLIT:
-                    need(len(parts) * sum(box.size for box in self.root) < 16 * CELLS, "a tree that is too deep")
+                    need(len(parts) < most, "a tree that is too deep")
                     ends = ((first, second, -1, -third - 1), (first, second, 1, third))
                     parts += [boxes and self.narrowed(boxes, [fact]) for fact in ends]
                 else:
                     need(op == CLOSE and boxes is None, "a part is not closed")
         need(next(steps, None) is None, "a step beyond the end")
+
+    def failing(self, j: int) -> list[Ints] | None:
+        """The root's boxes where row j fails; from here on it is the row to show."""
+        self.j = j
+        return self.narrowed(self.root, [(len(self.root) - 1, j, -1, 0)])
 
     def narrowed(self, boxes: list[Ints], facts: list[Fact]) -> list[Ints] | None:
         """The boxes where the facts hold, or None where there is no such input."""
@@ -91,31 +97,27 @@ class Proof:
         return boxes
 
     def shown(self, boxes: list[Ints], first: int, count: int) -> list[Fact]:
-        """The facts that these bounds show of these boxes, so many at a time. Parabolas count for a bound that
+        """The facts that these bounds show of these boxes, so many at a time; parabolas count where one bound
         is shown alone.
         """
         need(first >= 0 and 0 < count <= len(self.bounds) - first, "bounds that do not exist")
         corners, facts = [step.corners(boxes) for step in self.net.steps], list[Fact]()
-        most = 1 if count == 1 else max(1, CELLS // self.net.cost)
-        for at in range(first, first + count, most):
-            rows = self.bounds[at : min(at + most, first + count)]
-            ends = self.upper(boxes, corners, at, len(rows))
-            facts += np.column_stack([rows[:, :3], ends]).tolist()
-        return facts
-
-    def upper(self, boxes: list[Ints], corners: list[Any], first: int, count: int) -> Ints:
-        """An upper bound of each of these forms."""
         if count == 1 and first in self.curved:
-            return np.array([self.over_parabolas(boxes, corners, first, self.curved[first])])
-        total, form = self.walked(corners, first, count)
-        return total + dot(np.maximum(form, 0), boxes[0][1]) + dot(np.minimum(form, 0), boxes[0][0])
+            return [(*self.bounds[first, :3].tolist(), self.over_parabolas(boxes, corners, first))]
+        most = max(1, CELLS // self.net.cost)
+        for at in range(first, first + count, most):
+            rows = self.bounds[at : min(at + most, first + count), :3]
+            total, form = self.walked(corners, at, len(rows))
+            ends = total + dot(np.maximum(form, 0), boxes[0][1]) + dot(np.minimum(form, 0), boxes[0][0])
+            facts += np.column_stack([rows, ends]).tolist()
+        return facts
 
     def walked(self, corners: list[Any], first: int, count: int) -> tuple[Ints, Ints]:
         """Per form a constant, and the coefficients [count, n] that come to the input."""
         wire, element, factor, m = self.bounds[first : first + count].T
         need(np.all(m >= 0), "a row's part that is not positive where the row fails")
-        nu, total = [np.zeros((count, box.shape[1]), np.int64) for box in self.root], np.zeros(count, np.int64)
-        nu[-1][:, self.j] = m
+        nu = [np.zeros((count, box.shape[1]), np.int64) for box in self.root]
+        total, nu[-1][:, self.j] = np.zeros(count, np.int64), m
         for k in range(count):
             nu[wire[k]][k, element[k]] += factor[k]
         for k, step in reversed(list(enumerate(self.net.steps, 1))):
@@ -126,20 +128,21 @@ class Proof:
                 nu[source] = small(nu[source] + part)
         return total, nu[0]
 
-    def over_parabolas(self, boxes: list[Ints], corners: list[Any], k: int, i: int) -> int:
-        """An upper bound of form k where the parabolas of row i are taken from stairs next to the input.
+    def over_parabolas(self, boxes: list[Ints], corners: list[Any], k: int) -> int:
+        """An upper bound of form k where parabolas are taken from stairs next to the input.
 
         curve · (a − centre)² / 2^24 leaves the stairs' maximum, and is at most slope · (a − centre) · y −
         d · y² / 2^30 for some y: forms of y and the input are left (squares.py).
         """
+        i = self.curved[k]
         (_, wire, d0), weights = self.weights[i, :3].tolist(), self.weights[i, 3:]
         stairs = self.net.steps[wire - 1]
         linear = self.net.steps[stairs.sources[0] - 1]
         near = isinstance(stairs, Pieces) and isinstance(linear, Linear) and linear.sources == (0,)
         need(wire > 0 and near, "parabolas of no stairs next to the input")
         centre, curve, slope = self.parabolas[:, i].astype(np.int64)
-        on, n = np.flatnonzero(curve), len(curve)
-        need(np.all(curve >= 0) and np.all(slope[on] != 0), "a parabola's form")
+        on, n = np.flatnonzero(curve), boxes[wire].shape[1]
+        need(len(curve) == n and np.all(curve >= 0) and np.all(slope[on] != 0), "a parabola's form")
         need(len(on) * max(n, linear.columns.size) <= 4 * CELLS, "too many parabolas of one bound")
         bent = stairs.bent(boxes, self.xi[wire][k].astype(np.int64), centre, curve)
         total, form = self.walked([*corners[: wire - 1], bent, *corners[wire:]], k, 1)

@@ -32,14 +32,10 @@ def positive(n: Ints) -> bool:
     """Is a symmetric matrix seen to be positive semidefinite?
 
     Scaled to 58 bits: with k + 1 rows it is 2^e ((n >> e) − k I) and something positive; of that, RᵀR is
-    taken, for an R that need not be trusted; the rest must be diagonally dominant.
+    taken, for an R that need not be trusted; the rest must be diagonally dominant.  Raises LinAlgError: no.
     """
     e = size(n).bit_length() - 58
     n = n << -e if e <= 0 else (n >> e) - (len(n) - 1) * np.eye(len(n), dtype=np.int64)
-    try:
-        lower = np.linalg.cholesky(n - np.eye(len(n)) * (size(n) * len(n) / 2**26))
-    except np.linalg.LinAlgError:
-        return False
-    r = np.rint(lower).astype(np.int64)
+    r = np.rint(np.linalg.cholesky(n - np.eye(len(n)) * (size(n) * len(n) / 2**26))).astype(np.int64)
     left = n - dot(r, r.T)
     return bool(np.all(2 * left.diagonal() >= dot(np.abs(left), np.ones(len(n), np.int64))))

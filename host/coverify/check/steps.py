@@ -61,6 +61,13 @@ def dot(a: Ints, b: Ints) -> Ints:
     return a @ b
 
 
+def sums(x: Ints, weights: Ints, columns: Ints) -> Ints:
+    """Of a linear step without its bias: [..., n_in] → [..., n]."""
+    padded = np.concatenate([x, np.zeros_like(x[..., :1])], axis=-1)
+    y = padded[..., columns] @ weights.swapaxes(1, 2)
+    return y.swapaxes(-2, -3).reshape(*x.shape[:-1], -1)
+
+
 @dataclass(frozen=True, eq=False)
 class Linear:
     """y[p, g, c] = bias[p, g, c] + Σ_t weights[g, c, t] · x[columns[g, p, t]]: position, group, channel, tap.
@@ -75,23 +82,18 @@ class Linear:
     bias: Ints
     cost = property(lambda self: self.weights.size * self.columns.shape[1] + self.bias.size)
 
-    def sums(self, x: Ints, weights: Ints) -> Ints:
-        """Without bias, [..., n_in] → [..., n]; weights: these or their magnitudes."""
-        padded = np.concatenate([x, np.zeros_like(x[..., :1])], axis=-1)
-        y = padded[..., self.columns] @ weights.swapaxes(1, 2)
-        return y.swapaxes(-2, -3).reshape(*x.shape[:-1], -1)
-
     @cached_property
     def reach(self) -> Ints:
         """Σ|weights| of every row that do not meet the 0."""
         exact((np.abs(self.weights), np.ones(self.weights.shape[2], np.int64)))
-        return self.sums(np.ones(max(self.columns.max(), 0) + 1, np.int64), np.abs(self.weights))
+        return sums(np.ones(max(self.columns.max(), 0) + 1, np.int64), np.abs(self.weights), self.columns)
 
     def interval(self, boxes: list[Ints]) -> Ints:
         """By twice the centre and twice the radius; their sum and difference are even."""
         lo, hi = np.concatenate([boxes[s] for s in self.sources], axis=-1)
         exact((np.array([[max(size(lo + hi), size(hi - lo))]]), self.reach[None]))
-        centre, radius = self.sums(lo + hi, self.weights), self.sums(hi - lo, np.abs(self.weights))
+        centre = sums(lo + hi, self.weights, self.columns)
+        radius = sums(hi - lo, np.abs(self.weights), self.columns)
         return np.stack([centre - radius, centre + radius]) // 2 + self.bias
 
     def corners(self, boxes: list[Ints]) -> list[int]:
@@ -103,7 +105,8 @@ class Linear:
         exact((nu, self.reach))
         rows = nu.reshape(len(nu), self.columns.shape[1], *self.weights.shape[:2]).swapaxes(1, 2)
         out = np.zeros((len(nu), sum(corners) + 1), np.int64)
-        np.add.at(out, (slice(None), self.columns), rows @ self.weights)
+        each: Any = slice(None), self.columns
+        np.add.at(out, each, rows @ self.weights)
         return dot(nu, self.bias), np.split(out[:, :-1], np.cumsum(corners)[:-1], axis=1)
 
 
@@ -114,9 +117,6 @@ class Scalar:
     elements the source has, pick [n], the a among which the maximum is, bounds of y there, up and down, and
     what else is taken from it: [copies, n / copies, k], the maximum being that of the sum of all copies.
     """
-
-    sources: tuple[int]
-    corners: Callable[[list[Ints]], tuple[Any, ...]]
 
     def back(self, nu: Ints, xi: Ints, corners: tuple[Any, ...]) -> tuple[Ints, list[Ints]]:
         n_source, pick, a, up, down, less = corners
@@ -165,7 +165,7 @@ class Pieces(Scalar):
         return np.stack([y.min(axis=-1), y.max(axis=-1)])
 
     def ends(self, box: Ints) -> tuple[Ints, Ints]:
-        """Both ends of every piece that a box meets, and its value: [n, 2 pieces], last ends after first ones."""
+        """Both ends of every piece that a box meets, the last ones last, and its value: [n, 2 pieces]."""
         channel, p = self.channel[:, None], self.reached(box)
         a = np.hstack([self.starts[channel, p], self.starts[channel, p + 1] - 1])
         return np.clip(a, *box[:, :, None]), self.values[np.hstack([p, p])]
@@ -192,13 +192,12 @@ class Pieces(Scalar):
         vertex = z + ((-xi[:, None] << 24) + k) // np.maximum(2 * k, 1)
         a, y = np.hstack([a, np.clip(vertex, first, last)]), np.hstack([y, np.split(y, 2, axis=1)[0]])
         bend = np.where(k > 0, a - z, 0)
-        need(size(bend) < 2**30, "a parabola far from its stair")
-        exact((k[:, None], bend[:, None] ** 2))
+        exact((k[:, None], bend[:, None].astype(float) ** 2))
         return len(a), np.arange(len(a)), a[None], y[None], y[None], k * bend**2 >> 24
 
 
 def paired(step: Any, source: Any, box: Ints) -> Any:
-    """These stairs as two copies, if their dense sums of the input differ by constants as some of it is fixed.
+    """These stairs as two copies, if their dense sums differ by constants as some of the input is fixed.
 
     Then so do the least sums, from which each is counted.
     """
@@ -206,7 +205,7 @@ def paired(step: Any, source: Any, box: Ints) -> Any:
     if not (dense and isinstance(step, Pieces)) or len(source.bias) % 2 or np.all(box[0] < box[1]):
         return step
     free = np.append(box[0] < box[1], False)[source.columns[0, 0]]
-    same = np.array_equal(*np.split(source.weights[0][:, free], 2))
+    same = not np.any(np.subtract(*np.split(source.weights[0][:, free], 2)))
     return replace(step, offset=source.interval([box])[0][:, None]) if same else step
 
 

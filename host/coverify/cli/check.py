@@ -6,9 +6,11 @@ import hashlib
 import math
 import re
 import time
+import zipfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Annotated
 
@@ -207,7 +209,7 @@ def _row(path: Path, budget: int, subject: _Subject) -> QueryRow:
             where = _confirmed(claim, place, subject.samples)
             note = f"{where}: {note}"
     except Rejected as err:
-        note = f"rejected: {err}"
+        note = f"rejected: {err}{_cause(err.__cause__)}"
     return QueryRow(
         index=place.indices[0] if claim and place else None,
         eps=place.reach if claim and place and place.whole else None,
@@ -218,8 +220,19 @@ def _row(path: Path, budget: int, subject: _Subject) -> QueryRow:
         label=label,
         property=_property(claim, place, where)[:_NOTE] if claim else None,
         note=plain_text(note)[:_NOTE],
-        proof=f"certificate by {claim.evidence}, {claim.steps} steps" if claim else None,
+        proof=f"certificate by {claim.evidence}" if claim else None,
     )
+
+
+def _cause(err: BaseException | None) -> str:
+    """What stopped the checker from reading a file; a parser's or numpy's own words tell nobody anything."""
+    if err is None:
+        return ""
+    if isinstance(err, KeyError):
+        return f": there is no {err}"[:200]
+    if isinstance(err, OSError | MemoryError | zipfile.BadZipFile | JSONDecodeError):
+        return f": {err}"[:200]
+    return ": its numbers or parts do not fit together"
 
 
 def _property(claim: Claim, place: Place | None, where: str) -> str:

@@ -80,7 +80,7 @@ def normal(argument: Argument, relation: Relation | None, n_input: int) -> dict[
         else:
             steps.append((Step[Op(op).name], first, second, third))
     none = {"parabolas": np.zeros((0, 0), np.int64), "weights": np.zeros((0, 3 + n_input), np.int64)}
-    return none | argument.arrays | {"script": np.array(steps, np.int64).reshape(-1, 4), "rows": rows}
+    return {**none, **argument.arrays, "script": np.array(steps, np.int64).reshape(-1, 4), "rows": rows}
 
 
 @dataclass(frozen=True, eq=False)

@@ -54,7 +54,7 @@ def test_every_engine_s_certificates_are_accepted_of_labels_and_relations_under_
             check(tmp_path / "c.zip"),
             json.loads(fuzz.members(data)["certificate.json"])["made_by"],
         )
-        seen.add((made_by, claim.evidence, claim.profile, claim.relation is None))
+        seen.add((made_by, claim.evidence.split(",")[0], claim.profile, claim.relation is None))
         assert fuzz.is_true(data) is True
     for profile in ("tflm", "tflm-single-rounding", "fixed-point"):
         assert {seen for seen in seen if seen[2] == profile} >= {

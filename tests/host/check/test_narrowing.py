@@ -66,12 +66,12 @@ def proof_and_wires(
     at = rng.integers(len(wires), size=12)
     element = [rng.integers(wires[k].shape[1]) for k in at]
     scale = rng.choice([1, 1, 16, 256], 12)
-    rows = np.stack([at, element, rng.choice([-1, 1], 12), scale, rng.integers(0, 40, 12)], axis=1)
+    rows = np.stack([at, element, rng.choice([-1, 1], 12) * scale, rng.integers(0, 40, 12)], axis=1)
     spread = int(rng.choice([1, 20, 300]))
     xi = {k: rng.integers(-spread, spread + 1, (12, wire.shape[1])) for k, wire in enumerate(wires[:-1]) if k}
-    none = {"parabolas": np.zeros((0, 6), np.int64), "weights": np.zeros((0, 2 + len(lo)), np.int64)}
+    none = {"parabolas": np.zeros((0, 0), np.int64), "weights": np.zeros((0, 3 + len(lo)), np.int64)}
     arrays = {"rows": rows, **none, **{f"xi-{k}": values for k, values in xi.items()}}
-    return Proof(net, np.stack([lo, hi]), c, d, arrays), wires
+    return Proof(net, np.stack([lo, hi]), np.column_stack([c, d]), arrays), wires
 
 
 def some_facts(rng: np.random.Generator, wires: list[np.ndarray]) -> list[tuple[int, int, int, int]]:
@@ -96,9 +96,12 @@ def lost(rng: np.random.Generator, proof: Proof, wires: list[np.ndarray]) -> int
             return int(left.sum())
         for box, wire in zip(boxes, wires, strict=True):
             assert np.all((box[0] <= wire[left]) & (wire[left] <= box[1]))
-        for k, (at, element, sign, scale, m) in enumerate(proof.bounds.tolist()):
-            form = scale * sign * wires[at][left, element] + m * wires[-1][left, j]
-            assert np.all(form <= proof.upper(boxes, k, 1)[0])
+        for (at, element, factor, m), fact in zip(
+            proof.bounds.tolist(), proof.shown(boxes, 0, 12), strict=True
+        ):
+            form = factor * wires[at][left, element] + m * wires[-1][left, j]
+            assert tuple(fact[:3]) == (at, element, factor)
+            assert np.all(form <= fact[3])
         facts = some_facts(rng, wires)
         for wire, element, sign, end in facts:
             left &= sign * wires[wire][:, element] <= end
@@ -122,7 +125,7 @@ def test_nor_does_a_bound_of_two_copies_whose_stairs_are_bounded_together(seed):
     rng = np.random.default_rng([seed, 6])
     net = two_copies(rng)
     proof, wires = proof_and_wires(rng, net, (0, net.domain.shape[1] - 1))
-    assert proof.net.steps[1].copies == 2
+    assert proof.net.steps[1].offset is not None
     for _ in range(6):
         assert lost(rng, proof, wires) <= 0
 
@@ -133,4 +136,4 @@ def test_stairs_are_bounded_together_only_where_their_sums_differ_by_constants()
     last = net.domain.shape[1] - 1
     for fixed in ((), (0,), (last,)):
         steps = proof_and_wires(rng, net, fixed, reach=4)[0].net.steps
-        assert [getattr(step, "copies", 1) for step in steps] == [1] * 5
+        assert [getattr(step, "offset", None) for step in steps] == [None] * 5

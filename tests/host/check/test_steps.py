@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from coverify.check import Rejected
-from coverify.check.steps import Ints, Linear
+from coverify.check.proof import Proof
+from coverify.check.steps import Ints, Linear, Network
 
 
 def numbers(rng: np.random.Generator, shape, most_bits: int) -> Ints:
@@ -53,7 +54,7 @@ def test_a_linear_step_is_its_definition_or_refused_where_it_leaves_64_bits(seed
         except Rejected:
             seen.add("no interval")
         try:
-            constants, parts = step.back(nu, None, boxes)
+            constants, parts = step.back(nu, None, step.corners(boxes))
         except Rejected:
             seen.add("no form")
             continue
@@ -68,18 +69,18 @@ def test_a_linear_step_is_its_definition_or_refused_where_it_leaves_64_bits(seed
     assert seen == {"interval", "no interval", "form", "no form"}
 
 
-def test_a_convolution_s_products_are_made_for_one_bound_at_a_time():
+def test_bounds_of_a_convolution_are_shown_so_many_at_a_time_that_its_products_fit_into_memory():
     positions, taps, bounds = 4096, 64, 64
-    step = Linear(
-        (0,),
-        np.ones((1, 1, taps), np.int64),
-        np.arange(positions)[None, :, None] + np.arange(taps),
-        np.zeros(positions, np.int64),
-    )
-    boxes = [np.zeros((2, positions + taps), np.int64)]
+    columns = np.arange(positions)[None, :, None] + np.arange(taps)
+    step = Linear((0,), np.ones((1, 1, taps), np.int64), columns, np.zeros(positions, np.int64))
+    net = Network(np.zeros((2, positions + taps), np.int64), (step,))
+    rows = np.tile([1, 0, 1, 0], (bounds, 1))
+    rows[:, 1] = np.arange(bounds)
+    none = {name: np.zeros((0, n), np.int64) for name, n in (("parabolas", 0), ("weights", 0))}
+    proof = Proof(net, net.domain, np.zeros((1, positions + 1), np.int64), {"rows": rows, **none})
     tracemalloc.start()
-    _, (form,) = step.back(np.ones((bounds, positions), np.int64), None, boxes)
+    facts = proof.shown(proof.root, 0, bounds)
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert form[:, 63:4096].min() == form.max() == taps
+    assert facts == [[1, k, 1, 0] for k in range(bounds)]
     assert most < 8 * positions * taps * bounds / 4

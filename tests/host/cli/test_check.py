@@ -102,7 +102,7 @@ def test_where_a_box_lies_is_told_by_what_it_holds_around_an_input():
     samples = Samples("x.npz", np.array([[0, 0, 0], [5, 5, 5], [-128, 127, 9]], np.int8), None)
 
     def place(lo, hi):
-        found = samples.place(Claim("", "tflm", np.array(lo), np.array(hi), 0, None, "bounds", 0))
+        found = samples.place(Claim("", "tflm", np.array(lo), np.array(hi), 0, None, "bounds"))
         return found if isinstance(found, str) else (found.indices, found.reach, found.whole)
 
     assert place([-2, -3, -2], [2, 2, 7]) == ([0], 2, True)
@@ -116,7 +116,7 @@ def test_where_a_box_lies_is_told_by_what_it_holds_around_an_input():
 
 def test_a_relation_is_written_out():
     c, d = np.array([[1, -2, 0], [-1, 0, 3]]), np.array([5, -7])
-    claim = Claim("", "tflm", np.array([0]), np.array([0]), None, (c, d), "bounds", 0)
+    claim = Claim("", "tflm", np.array([0]), np.array([0]), None, (c, d), "bounds")
     assert shown(claim) == "y[0] - 2 y[1] <= 5 and - y[0] + 3 y[2] <= -7 of the outputs y"
 
 
@@ -124,13 +124,13 @@ def test_what_is_no_certificate_is_said_to_be_none_in_a_sentence(verified, tmp_p
     with zipfile.ZipFile(verified) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
     document = json.loads(parts["certificate.json"])
-    del document["files"]["lo.npy"]
+    del document["files"]["box.npy"]
     damaged = {
         "network": NETWORK.read_bytes(),
         "cut": verified.read_bytes()[:-100],
         "without document": zipped({**parts, "certificate.json": None}),
         "document of nothing": zipped({**parts, "certificate.json": b"{}"}),
-        "without box": zipped({**parts, "certificate.json": json.dumps(document).encode(), "lo.npy": None}),
+        "without box": zipped({**parts, "certificate.json": json.dumps(document).encode(), "box.npy": None}),
     }
     for name, data in damaged.items():
         (tmp_path / name).write_bytes(data)
