@@ -104,10 +104,9 @@ class Linear:
         """An equation: nu · y = nu · bias + (weightsᵀ nu) · x."""
         exact((nu, self.reach))
         rows = nu.reshape(len(nu), self.columns.shape[1], *self.weights.shape[:2]).swapaxes(1, 2)
-        out = np.zeros((len(nu), sum(corners) + 1), np.int64)
-        each: Any = slice(None), self.columns
-        np.add.at(out, each, rows @ self.weights)
-        return dot(nu, self.bias), np.split(out[:, :-1], np.cumsum(corners)[:-1], axis=1)
+        out = np.zeros((sum(corners) + 1, len(nu)), np.int64)
+        np.add.at(out, self.columns, np.moveaxis(rows @ self.weights, 0, 3))
+        return dot(nu, self.bias), np.split(out[:-1].T, np.cumsum(corners)[:-1], axis=1)
 
 
 class Scalar:
@@ -178,8 +177,8 @@ class Pieces(Scalar):
             t, low, high = (np.split(v - self.offset, 2) for v in (a, *box[:, :, None]))
             a = np.tile(np.clip(np.hstack(t), np.maximum(*low), np.minimum(*high)), (2, 1)) + self.offset
             y, copies = self.values[self.piece(a.T, self.channel).T], 2
-        n, shape = len(a), (copies, len(a) // copies, -1)
-        return n, np.arange(n), a.reshape(shape), y.reshape(shape), y.reshape(shape), 0
+        a, y = (np.stack(np.split(v, copies)) for v in (a, y))
+        return self.channel.size, np.arange(self.channel.size), a, y, y, 0
 
     def bent(self, boxes: list[Ints], xi: Ints, centre: Ints, curve: Ints) -> tuple[Any, ...]:
         """Corners for these xi, of one copy, where curve · (a − centre)² / 2^24 is taken if a curve is > 0.

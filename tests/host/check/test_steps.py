@@ -83,4 +83,4 @@ def test_bounds_of_a_convolution_are_shown_so_many_at_a_time_that_its_products_f
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert facts == [[1, k, 1, 0] for k in range(bounds)]
-    assert most < 8 * positions * taps * bounds / 4
+    assert most < 8 * positions * taps * bounds / 3
