@@ -67,7 +67,7 @@ class Proof:
                 if op == TIGHTEN:
                     parts.append(boxes and self.narrowed(boxes, self.shown(boxes, first, second)))
                 elif op == SPLIT:
-                    need(len(parts) < most, "a tree that is too deep")
+                    need(sum(part is not None for part in parts) < most, "a tree that is too deep")
                     ends = ((first, second, -1, -third - 1), (first, second, 1, third))
                     parts += [boxes and self.narrowed(boxes, [fact]) for fact in ends]
                 else:
