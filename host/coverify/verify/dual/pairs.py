@@ -18,7 +18,7 @@ from tflm_int8.program.primitives import Affine, Staircase, Step
 F64Array = NDArray[np.float64]
 
 CELLS = 1 << 28
-"""Sums, squared, times inputs: of larger layers no pairs are looked for (as in check/steps.py)."""
+"""Sums, squared, times inputs: of larger layers no pairs are looked for. The checker has dense ones only."""
 _CHUNK = 1 << 18
 """Elements of an array over rows, elements and points."""
 _NEAR = 2
