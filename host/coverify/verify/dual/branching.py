@@ -67,14 +67,17 @@ class Branching:
         return int(inside[np.abs(inside - middle).argmin()]) - 1
 
     def saturated(self, node: Node) -> tuple[int, int, int] | None:
-        """The label's logit at its ceiling or the rival's at its floor is a case of its own."""
+        """A logit at its end is a case of its own: the label's at either one, or the rival's at its floor."""
         logits = self.relaxation.logits
         step = self.relaxation.steps[logits - 1] if logits else None
         assert node.boxes is not None
         if not isinstance(step, Staircase) or step.source == 0:
             return None
         lo, hi = node.boxes[step.source]
-        for e, end in ((self.claims.label, -1), (node.rival.rival, 0)):
+        ends = [(self.claims.label, -1), (self.claims.label, 0), (node.rival.rival, 0)]
+        if node.rival.rise > 0:
+            del ends[1]
+        for e, end in ends:
             edge = int(self.relaxation.edges[logits][step.channel[e], 1:-1][end])
             if lo[e] < edge <= hi[e]:
                 return step.source, e, edge - 1

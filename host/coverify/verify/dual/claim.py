@@ -33,7 +33,9 @@ class Cut:
 
 @dataclass(frozen=True)
 class Rival:
-    """x_rival − x_label >= rise."""
+    """x_rival − x_label >= rise. The label itself stands for its own logit at the floor, where every rival
+    wins that need not rise above it.
+    """
 
     rival: int
     rise: int

@@ -17,6 +17,7 @@ from coverify.verify.dual.branching import Branching
 from coverify.verify.dual.cases import Cases
 from coverify.verify.dual.claim import Claims, Point, Rival
 from coverify.verify.dual.descent import Rows, descend, evaluate
+from coverify.verify.dual.floor import Floor
 from coverify.verify.dual.hunt import Hunt
 from coverify.verify.dual.outer import applied, facts
 from coverify.verify.dual.pair import Pair
@@ -39,6 +40,8 @@ TIGHTENINGS = 4
 WORTH = 0.97
 TIGHTEN_EVERY = 3
 """A part is tightened when its depth is a multiple of this."""
+AFRESH_EVERY = 3
+"""Parts of such depths are bounded anew where there are stairs between those with cases and the logits."""
 PLAIN = 60
 """So many parts are bounded without cases at first: what is easy is quicker so."""
 MOST = 128
@@ -74,6 +77,7 @@ class Search:
         self._branching = Branching(self.problem, self.relaxation, self.claims)
         self._pair = Pair(self.relaxation, self.claims, self.boxes)
         self._hunt = Hunt(self.problem, self.deadline, self.seed)
+        self._floor = Floor(self.relaxation, self.claims, self.boxes)
 
     def root(self, rival: Rival) -> Node:
         """The whole box."""
@@ -87,10 +91,16 @@ class Search:
         """Bound the parts; those that stay open.  Raises Counterexample."""
         live = [node for node in nodes if node.boxes is not None]
         self.nodes += len(nodes)
-        settled = [n for n in live if n.warm is not None and self._inherited(n)]
-        left = [node for node in settled if node.closed is None]
+        settled = [n for n in live if n.warm is not None and self._goes_on(n) and self._inherited(n)]
+        left = [node for node in settled if node.closed is None and node.boxes is not None]
         live = [node for node in live if node not in settled]
         return left + (self._descended(live, rounds) if live else [])
+
+    def _goes_on(self, node: Node) -> bool:
+        """Is a part bounded as its parent was?  With layers in between, some start afresh."""
+        if self._deep and node.depth % AFRESH_EVERY == 0:
+            node.warm = None
+        return node.warm is not None
 
     def _inherited(self, node: Node) -> bool:
         """Bound a part by parabolas as its parent was; is nothing left to do but to divide it?"""
@@ -119,8 +129,7 @@ class Search:
             node.bound = float(done.bound[k])
             node.split = None
             if node.bound < 0:
-                target = np.array([[self.relaxation.logits, 0, 1, 0, UNIT]])
-                node.closed = Bounded(target, {w: v[k : k + 1] for w, v in done.multipliers.items()})
+                self._floor.closed(node, UNIT, {w: v[k : k + 1] for w, v in done.multipliers.items()})
             elif not self._squared(node, rows, k, boxes, done.multipliers):
                 open_.append(k)
         if open_:
@@ -134,7 +143,8 @@ class Search:
         if self.cases is None or not node.cases or self._plain or self._branching.saturated(node) is not None:
             return False
         self.deadline.check()
-        one = Rows({}, rows.claim[k : k + 1], rows.rise[k : k + 1], np.ones(1))
+        base = {w: v[k : k + 1] / UNIT for w, v in rows.base.items()} if self._floor.holds(node) else {}
+        one = Rows(base, rows.claim[k : k + 1], rows.rise[k : k + 1], np.ones(1))
         own: Boxes = [(lo[min(k, len(lo) - 1)][None], hi[min(k, len(hi) - 1)][None]) for lo, hi in boxes]
         above = {w: v[k : k + 1] / UNIT for w, v in multipliers.items()}
         if node.warm is None:
@@ -148,10 +158,12 @@ class Search:
                 node.cases = False
                 return False
             node.bound = min(node.bound, UNIT * found.bound / found.unit)
-            node.split, node.warm = found.split, None if self._deep else found.warm
+            node.split, node.warm = found.split, found.warm
             node.start = node.start | {w: UNIT * v[0] for w, v in found.multipliers.items()}
             return False
-        node.split, node.closed, node.warm = None, found.evidence, None
+        node.split, node.warm = None, None
+        assert found.evidence is not None
+        self._floor.close(node, found.evidence)
         return True
 
     def _untaught(self, above: dict[int, F64Array]) -> dict[int, F64Array]:
@@ -190,13 +202,7 @@ class Search:
         return stacked
 
     def _rows(self, nodes: list[Node]) -> Rows:
-        n = len(self.boxes[-1][0])
-        claim = np.zeros((len(nodes), n))
-        at = np.arange(len(nodes))
-        claim[at, [node.rival.rival for node in nodes]] = 1.0
-        claim[at, self.claims.label] = -1.0
-        rise = np.array([float(node.rival.rise) for node in nodes])
-        return Rows({}, claim, rise, np.full(len(nodes), float(UNIT)))
+        return self._floor.rows(nodes, float(UNIT))
 
     def _start(self, nodes: list[Node], pieces: dict[int, Pieces]) -> dict[int, F64Array]:
         """The inherited multipliers where all nodes have them.
@@ -212,6 +218,8 @@ class Search:
             return start
         p, natural = pieces[logits], self.boxes[step.source]
         for k, node in enumerate(nodes):
+            if self._floor.holds(node):
+                continue
             assert node.boxes is not None
             j, y = node.rival.rival, self.claims.label
             (lo, hi), (first, last) = node.boxes[logits], node.boxes[step.source]
@@ -258,6 +266,8 @@ class Search:
         """Bound the accumulators where the rival wins; was it worth while?  node.boxes may become None."""
         boxes = node.boxes
         assert boxes is not None
+        if self._floor.holds(node):
+            return False
         before = self._width(boxes)
         for wire in self.relaxation.scalars:
             step = self.relaxation.steps[wire - 1]
@@ -357,6 +367,7 @@ class Search:
         if self._closed(roots, rounds):
             return True
         self._plain = False
+        self._floor.part = None
         roots[:] = [self.root(node.rival) for node in roots]
         return self._closed(roots, rounds)
 
@@ -384,12 +395,14 @@ class Search:
     def _narrowed(self, roots: list[Node]) -> list[Node]:
         """The roots with the accumulators beyond the first layer bounded over its cases, whoever wins."""
         new = [] if self.cases is None else facts(self.relaxation, self.cases, self.boxes, self.deadline)
+        self._floor.shared = new
         for node in roots if new else []:
             assert node.boxes is not None
             node.tightened += new
             node.split = None
             boxes = applied(node.boxes, new)
             node.boxes, node.start = self.claims.settled(boxes, node.rival, node.tightened.append), {}
+            node.warm = None
         return roots
 
     def _deepen(self, node: Node, first: bool) -> None:
@@ -413,7 +426,7 @@ class Search:
         if node.split is None or node.boxes is None:
             raise CannotDecide("a part of the box cannot be divided further")
         wire, e, value = node.split
-        parts = []
+        parts, fresh = list[Node](), list[Node]()
         for upper in (False, True):
             lo, hi = (end.copy() for end in node.boxes[wire])
             if upper:
@@ -426,7 +439,8 @@ class Search:
             part = Node(node.rival, None, start, node.bound, depth, warm=node.warm, cases=node.cases)
             if lo[e] <= hi[e]:
                 part.boxes = self.claims.settled(boxes, node.rival, part.tightened.append, wire)
+            fresh += self._floor.taken(part)
             parts.append(part)
         node.parts = tuple(parts)
         node.boxes = None
-        return parts
+        return [part for part in parts if part.same is None] + fresh

@@ -66,7 +66,8 @@ class Node:
     """A part of the box on which `rival` may win; boxes None: empty.
 
     tightened: rows and cuts, one after another; then either `closed` by a row (or by its boxes: None), or
-    `split` at (wire, element, value) into `parts`. cases: are parabolas worth trying?
+    `split` at (wire, element, value) into `parts`. cases: are parabolas worth trying? same: a larger
+    part that is closed for all rivals alike, after the cuts of this one.
     """
 
     rival: Rival
@@ -78,6 +79,7 @@ class Node:
     closed: Bounded | None = None
     warm: Warm | None = None
     cases: bool = True
+    same: Node | None = None
     split: tuple[int, int, int] | None = None
     parts: tuple[Node, ...] = ()
 
@@ -100,7 +102,7 @@ class Script:
             if node is None:
                 self.steps.append((Op.CLOSE, -1, 0, 0))
                 continue
-            for one in node.tightened:
+            for one in node.tightened + (node.same.tightened if node.same else []):
                 if isinstance(one, Bounded):
                     self.steps.append((Op.TIGHTEN, self._put(one), len(one.targets), 0))
                     continue
@@ -109,6 +111,7 @@ class Script:
                     self.steps.append((Op.CLOSE, -1, 0, 0))
                 else:
                     stack.append(None)  # its part comes after all others of this node
+            node = node.same or node
             if node.split is not None:
                 self.steps.append((Op.SPLIT, *node.split))
                 stack += reversed(node.parts)
