@@ -64,7 +64,9 @@ class Processor(Deadline):
 NETWORKS = "784-100-10_q4,784-100-10_q8,784-100-10_q10,784-64-32-10_q4,784-64-32-10_q6,784-64-32-10_q8"
 SHORT_S = {"bab": 2.0, "attack": 0.7}
 LAST = 0.85
-"""Of what is left of an image's time, what goes to the radius below the one that is broken."""
+"""Of what is left of an image's time, what goes to the next radius: see NEAR."""
+NEAR = 3
+"""Once the attacked radius is so near, the one below it is next, else the one above the certified one."""
 
 
 @dataclass
@@ -118,8 +120,8 @@ class Radius:
             if self.left < 0.1:
                 return
         while not self.closed and self.left > 0.1:
-            from_above = self.broken <= self.most
-            if not self.ask(self.broken - 1 if from_above else self.held + 1, "bab", self.left * LAST):
+            far = self.broken - self.held > NEAR or self.broken > self.most
+            if not self.ask(self.held + 1 if far else self.broken - 1, "bab", self.left * LAST):
                 if not self.closed:
                     self.ask(self.held + 1, "bab", self.left)
                 return
