@@ -102,7 +102,9 @@ def test_a_seeded_defect_is_named_on_an_emulated_core(mutant, tmp_path):
 def test_a_native_device_that_hangs_says_in_which_operator(workshop, tmp_path, monkeypatch):
     """The watchdog counts the process's own time, so that a busy host does not trip it."""
     monkeypatch.setenv("COVERIFY_WATCHDOG_S", "1")
-    hangs = Mutant("?", "ADD", "sum.c", "y[i] = sum(p,", "for (volatile int w = 1; w;) y[i] = sum(p,")
+    hangs = Mutant(
+        "?", "ADD", "sum.c", "y[i] = (int8_t)sum(p,", "for (volatile int w = 1; w;) y[i] = (int8_t)sum(p,"
+    )
     at = next(op.index for op in MODEL.operators if op.name == "ADD")
     with (
         open_device("native:", firmware=workshop.build(hangs, tmp_path)) as device,

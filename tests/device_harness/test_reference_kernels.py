@@ -36,14 +36,15 @@ pytestmark = pytest.mark.cross
 
 
 def cases(operator: str, first: int = 0) -> Iterator[tuple[Model, np.ndarray]]:
-    """Random models around one operator with an int8 input, and inputs [SAMPLES, sample shape]."""
+    """Random models around one operator, all int8, and inputs [SAMPLES, sample shape]."""
     if operator == "DEQUANTIZE":
         yield from map(dequantized, range(first, first + 4))
         return
     for seed in range(first, first + 60):
         for case in CASES_OF[operator]:
             model = Model.from_bytes(case.model(seed), f"{case.key}-{seed}.tflite")
-            is_int8 = [model.tensors[i].dtype for i in model.inputs] == ["int8"]
+            results = [i for op in model.operators for i in op.outputs]
+            is_int8 = {model.tensors[i].dtype for i in (*model.inputs, *results)} == {"int8"}
             if not is_int8 or operator not in [op.name for op in model.operators]:
                 continue
             try:

@@ -23,6 +23,7 @@ from coverify.boards.catalog import BUILT_IN
 from coverify.boards.device import Device, open_device
 from coverify.errors import BoardError, DeviceFault, DeviceRefused, DeviceReset, LinkError
 from coverify.link.deadline import Deadline
+from coverify.link.requests import PROTOCOL_VERSION
 from tflm_int8 import Model, Reference
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -154,7 +155,7 @@ def test_a_device_that_is_restarted_behind_our_back_is_a_device_reset() -> None:
 def test_a_description_holds_what_a_report_needs() -> None:
     with open_device("native:") as device:
         told = device.description.as_dict()
-    assert (told["url"], told["protocol"], told["trace"]) == ("native:", 3, True)
+    assert (told["url"], told["protocol"], told["trace"]) == ("native:", PROTOCOL_VERSION, True)
     assert all(told[key] for key in ("board", "core", "engine", "rounding", "compiler", "build_id"))
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from coverify.verify.bounds import Box
 from coverify.verify.equivalence.sameness import same
+from coverify.verify.errors import CannotDecide
 from coverify.verify.query import I64Array
 from tflm_int8.program.linear import Convolution, Dense, Repeated
 from tflm_int8.program.primitives import (
@@ -32,6 +33,8 @@ from tflm_int8.program.primitives import (
 
 _CHUNK = 1 << 21
 """Elements times stairs that are looked at in one piece."""
+MOST = 1 << 61
+"""Elements beyond have differences, or sums of a few of them, that int64 does not hold."""
 _TABLE_SHIFTS = 32
 """So many shifts of a table's argument are looked at one by one."""
 
@@ -51,7 +54,10 @@ def zero(n: int) -> Box:
 
 
 def apart(first: Box, second: Box) -> Box:
-    """What the two boxes alone say."""
+    """What the two boxes alone say.  CannotDecide where differences, or sums of a few, may leave int64."""
+    for box in (first, second):
+        if box.lo.min(initial=0) < -MOST or box.hi.max(initial=0) > MOST:
+            raise CannotDecide("elements of 64 bits have differences that leave int64")
     return Box(second.lo - first.hi, second.hi - first.lo)
 
 
