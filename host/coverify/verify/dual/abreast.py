@@ -19,7 +19,7 @@ from coverify.verify.bounds import wire_bounds
 from coverify.verify.deadline import Deadline, OutOfTime
 from coverify.verify.decision import decision
 from coverify.verify.dual.claim import Claims, Point, Rival
-from coverify.verify.dual.descent import Rows, evaluate
+from coverify.verify.dual.descent import evaluate
 from coverify.verify.dual.hulls import Curve, Hulls, hulls_of
 from coverify.verify.dual.pairs import forms
 from coverify.verify.dual.prover import rivals_left
@@ -121,11 +121,9 @@ class Abreast:
         self.nodes += 1
         if node.boxes is None:
             return
-        claim = np.zeros((1, len(self.boxes[-1][0])))
-        claim[0, node.rival.rival], claim[0, self.claims.label] = 1.0, -1.0
-        rows = Rows({}, claim, np.array([float(node.rival.rise)]), np.array([float(UNIT)]))
+        rows = self.claims.rows([node.rival], len(self.boxes[-1][0]), float(UNIT))
         boxes: Boxes = [(lo[None], hi[None]) for lo, hi in node.boxes]
-        nu = self._asked(5, UNIT * claim)
+        nu = self._asked(5, UNIT * rows.claim)
         node.split = self._clamp(node, nu[0])
         if node.split is not None:
             return

@@ -278,7 +278,7 @@ class Cases:
             {w: v * unit for w, v in rows.base.items()}, rows.claim, rows.rise, np.rint(rows.m * unit)
         )
         integers = {w: np.rint(v * unit) for w, v in multipliers.items() if w > self.wire}
-        m = int(scaled.m[0]) if rows.claim.any() else 0
+        m = int(scaled.m[0]) if rows.claim.any() else 0  # else the search's alone (floor.py)
         targets = np.array([[*_target(rows, self.relaxation.logits, unit), m]])
         pieces = self.relaxation.pieces(boxes, self.natural, True)
         for less in (1e-4, 1e-3, 1e-2):

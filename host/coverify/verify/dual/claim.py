@@ -7,12 +7,13 @@ cannot win, which intervals show.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from coverify.verify.bounds import Box, step_bounds
+from coverify.verify.dual.descent import Rows
 from coverify.verify.dual.relaxation import Relaxation
 from coverify.verify.query import I64Array
 from tflm_int8.program.primitives import Affine, Staircase
@@ -54,6 +55,13 @@ class Claims:
         steps = self.relaxation.steps
         step = steps[-1] if steps else None
         return step if isinstance(step, Staircase) else None
+
+    def rows(self, rivals: Sequence[Rival], n: int, unit: float) -> Rows:
+        """The claims, a row each, times `unit`; n: the logits."""
+        claim = np.zeros((len(rivals), n))
+        claim[np.arange(len(rivals)), [rival.rival for rival in rivals]] = 1.0
+        claim[:, self.label] = -1.0
+        return Rows({}, claim, np.array([float(r.rise) for r in rivals]), np.full(len(rivals), unit))
 
     def settled(
         self, boxes: Point, rival: Rival, cut: Callable[[Cut], object], start: int = 0

@@ -6,7 +6,7 @@ come so low: it is shown once, and stands in every rival's tree.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -40,20 +40,19 @@ class Floor:
         return step.source
 
     def rows(self, nodes: list[Node], unit: float) -> Rows:
-        """What is bounded of these nodes: the claim, or how far the label's accumulator is below its box."""
-        at, y = np.arange(len(nodes)), self.claims.label
-        claim = np.zeros((len(nodes), len(self.boxes[-1][0])))
-        claim[at, [node.rival.rival for node in nodes]] = 1.0
-        claim[at, y] = -1.0
-        rise = np.array([float(node.rival.rise) for node in nodes])
-        base = dict[int, F64Array]()
-        for k, node in enumerate(nodes):
-            if self.holds(node):
-                assert node.boxes is not None
-                own = np.zeros((len(nodes), len(self.boxes[self.wire][0])))
-                base.setdefault(self.wire, own)[k, y] = -unit
-                claim[k], rise[k] = 0.0, -node.boxes[self.wire][1][y]
-        return Rows(base, claim, rise, np.full(len(nodes), unit))
+        """What is bounded of these nodes: the claim, or how far the label's accumulator is below its box.
+
+        The latter has no claim; what m takes from it is its box's upper end.
+        """
+        y, n = self.claims.label, len(self.boxes[-1][0])
+        rows = self.claims.rows([node.rival for node in nodes], n, unit)
+        own = [(k, node.boxes) for k, node in enumerate(nodes) if node.boxes and self.holds(node)]
+        if not own:
+            return rows
+        base = np.zeros((len(nodes), len(self.boxes[self.wire][0])))
+        for k, boxes in own:
+            base[k, y], rows.claim[k], rows.rise[k] = -unit, 0.0, -boxes[self.wire][1][y]
+        return replace(rows, base={self.wire: base})
 
     def close(self, node: Node, evidence: Bounded) -> None:
         """By a bound of the claim, or by one of the label's accumulator, which leaves an empty box."""
@@ -63,8 +62,8 @@ class Floor:
         else:
             node.closed = evidence
 
-    def closed(self, node: Node, unit: int, multipliers: dict[int, F64Array]) -> None:
-        """The same by multipliers [1, n] alone."""
+    def close_by(self, node: Node, unit: int, multipliers: dict[int, F64Array]) -> None:
+        """The same where multipliers [1, n] alone make the bound."""
         target = [self.relaxation.logits, 0, 1, 0, unit]
         if self.holds(node):
             target = [self.wire, self.claims.label, -1, unit, 0]

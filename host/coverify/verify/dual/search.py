@@ -39,9 +39,9 @@ FIRST_ROUNDS = 40
 TIGHTENINGS = 4
 WORTH = 0.97
 TIGHTEN_EVERY = 3
-"""A part is tightened when its depth is a multiple of this."""
-AFRESH_EVERY = 3
-"""Parts of such depths are bounded anew where there are stairs between those with cases and the logits."""
+"""A part is tightened when its depth is a multiple of this, or bounded afresh where there are stairs between
+those that have cases and the logits.
+"""
 PLAIN = 60
 """So many parts are bounded without cases at first: what is easy is quicker so."""
 MOST = 128
@@ -91,16 +91,13 @@ class Search:
         """Bound the parts; those that stay open.  Raises Counterexample."""
         live = [node for node in nodes if node.boxes is not None]
         self.nodes += len(nodes)
-        settled = [n for n in live if n.warm is not None and self._goes_on(n) and self._inherited(n)]
+        for node in live:
+            if self._deep and node.depth % TIGHTEN_EVERY == 0:
+                node.warm = None  # afresh: what a parent had leads nowhere after a while
+        settled = [n for n in live if n.warm is not None and self._inherited(n)]
         left = [node for node in settled if node.closed is None and node.boxes is not None]
         live = [node for node in live if node not in settled]
         return left + (self._descended(live, rounds) if live else [])
-
-    def _goes_on(self, node: Node) -> bool:
-        """Is a part bounded as its parent was?  With layers in between, some start afresh."""
-        if self._deep and node.depth % AFRESH_EVERY == 0:
-            node.warm = None
-        return node.warm is not None
 
     def _inherited(self, node: Node) -> bool:
         """Bound a part by parabolas as its parent was; is nothing left to do but to divide it?"""
@@ -129,7 +126,7 @@ class Search:
             node.bound = float(done.bound[k])
             node.split = None
             if node.bound < 0:
-                self._floor.closed(node, UNIT, {w: v[k : k + 1] for w, v in done.multipliers.items()})
+                self._floor.close_by(node, UNIT, {w: v[k : k + 1] for w, v in done.multipliers.items()})
             elif not self._squared(node, rows, k, boxes, done.multipliers):
                 open_.append(k)
         if open_:
