@@ -13,11 +13,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+
 from coverify.conformance.batch import Batch
 from coverify.conformance.vectors import generated
 from coverify.errors import BadInput
 from coverify.link.checks import Element
-from tflm_int8 import Model, Reference, Tensor, UnsupportedModel, UnsupportedOp, sample_shape
+from tflm_int8 import Model, Quantization, Reference, Tensor, UnsupportedModel, UnsupportedOp, sample_shape
 
 INPUT_TYPES: Final = ("int8", "uint8", "int16", "int32", "bool", "float32")
 MAX_INPUTS: Final = 16
@@ -111,15 +113,17 @@ def _element(model: Model, index: int, int32: tuple[int, int]) -> Element:
 
 def _exponent(model: Model, tensor: Tensor) -> int:
     """e such that ±2**(e + 23) is just beyond every code of the QUANTIZE operators that read the tensor."""
-    reach = 1.0
     readers = [op for op in model.operators if tensor.index in op.inputs]
     written = [model.tensors[op.outputs[0]] for op in readers if op.name == "QUANTIZE" and op.outputs]
-    for output in written:
-        if output.quantization is not None:
-            q, half = output.quantization, 1 << 8 * (1 if output.dtype == "int8" else 2) - 1
-            reach = max(abs(-half - q.zero_point), abs(half - q.zero_point)) * float(q.scale)
-    exponent = math.frexp(reach)[1] - (_FLOAT_BITS - 1)
+    reaches = [_reach(t.dtype, t.quantization) for t in written if t.quantization is not None]
+    exponent = math.frexp(max(reaches, default=1.0))[1] - (_FLOAT_BITS - 1)
     return min(max(exponent, -100), 100)
+
+
+def _reach(dtype: str, q: Quantization) -> float:
+    """How far from 0 the values are that the codes of a type stand for, the first beyond it included."""
+    codes = np.iinfo(dtype)
+    return max(abs(codes.min - q.zero_point), abs(codes.max + 1 - q.zero_point)) * float(q.scale)
 
 
 def _left_out(model: Model, elements: tuple[Element, ...]) -> tuple[str, ...]:

@@ -50,6 +50,18 @@ def test_every_type_has_the_corners_of_its_own_and_floats_reach_beyond_what_thei
     assert int8.dtype == np.int8 and boolean.dtype == bool and float32.dtype == np.float32
 
 
+@pytest.mark.parametrize("scales", [(0.5, 0.01), (0.01, 0.5)])
+def test_floats_reach_beyond_the_widest_of_the_quantize_operators_behind_them(scales):
+    b = Builder()
+    b.inputs = [x := b.tensor((1, 64), "float32")]
+    for scale in scales:
+        b.op("QUANTIZE", [x], b.activation((1, 64), scale, 3))
+    model = Model.from_bytes(b.finish(1, 2))
+    codes = vectors_of(Reference(model), 2, 0).batch.arrays[0] / 0.5 + 3
+    assert codes[0].min() < -128 and codes[1].max() > 127
+    assert np.all(np.abs(codes) < 2 * 256 + 3)
+
+
 @pytest.mark.parametrize(
     ("content", "reach"),
     [
