@@ -23,7 +23,7 @@ from coverify.cli.outcome import (
     run_verb,
     versions,
 )
-from coverify.cli.samples import given_of, reference_of
+from coverify.cli.samples import INPUTS_HELP, given_of, reference_of
 from coverify.conformance.batch import Batch
 from coverify.conformance.oracles import Oracle, OracleName, version
 from coverify.errors import BadInput, BoardError
@@ -38,13 +38,7 @@ Arrays = dict[int, NDArray[Any]]
 
 def run(
     model: Annotated[Path, typer.Argument(help="The .tflite file.", show_default=False)],
-    inputs: Annotated[
-        Path,
-        typer.Option(
-            help=".npz with x: N x the input's shape without its batch of 1, in the input's type; of a "
-            "network with several inputs x0, x1, …"
-        ),
-    ],
+    inputs: Annotated[Path, typer.Option(help=INPUTS_HELP)],
     output_file: Annotated[Path, typer.Option("--output", "-o", metavar="OUT.npz", help="Where y goes.")],
     on: Annotated[
         str, typer.Option(help="reference, tflm, tflite (BUILTIN_REF), or a device (see: coverify boards).")

@@ -31,13 +31,11 @@ SequenceOption = Annotated[
 ]
 
 
-InputsOption = Annotated[
-    Path | None,
-    typer.Option(
-        help=".npz with x: N x the input's shape without its batch of 1, in the input's type; of a network "
-        "with several inputs x0, x1, … (coverify inspect names them)."
-    ),
-]
+INPUTS_HELP = (
+    ".npz with x: N x the input's shape without its batch of 1, in the input's type; of a network "
+    "with several inputs x0, x1, … (coverify inspect names them)."
+)
+InputsOption = Annotated[Path | None, typer.Option(help=INPUTS_HELP)]
 Int32BitsOption = Annotated[
     int | None,
     typer.Option(

@@ -8,10 +8,22 @@ from dataclasses import replace
 import numpy as np
 
 from coverify.conformance.diagnosis.candidate import I64Array
-from coverify.conformance.diagnosis.layer import Layer
+from coverify.conformance.diagnosis.layer import Layer, StampedLayer
+from coverify.conformance.diagnosis.windows import wrong_pixels, wrong_windows
 
 _WIDTHS = (2, 4, 8, 16)
 """Channels that a vectorized loop takes at a time."""
+
+
+def wrong_places(layer: Layer) -> Iterator[tuple[str, str, Layer]]:
+    """Weights that meet other inputs: windows, pixels, groups, channels."""
+    for name, says, window in wrong_windows(layer.window):
+        yield name, says, replace(layer, window=window)
+    if not isinstance(layer, StampedLayer):
+        for name, says, window in wrong_pixels(layer.window):
+            yield name, says, replace(layer, window=window)
+        yield from wrong_groups(layer)
+    yield from wrong_indices(layer)
 
 
 def wrong_groups(layer: Layer) -> Iterator[tuple[str, str, Layer]]:

@@ -9,11 +9,10 @@ from functools import partial
 import numpy as np
 
 from coverify.conformance.diagnosis.candidate import Candidate, I64Array
-from coverify.conformance.diagnosis.channel_variants import wrong_groups, wrong_indices
+from coverify.conformance.diagnosis.channel_variants import wrong_places
 from coverify.conformance.diagnosis.layer import Layer, StampedLayer
 from coverify.conformance.diagnosis.narrow import cut, saturated
 from coverify.conformance.diagnosis.rounding import RULES, shifted
-from coverify.conformance.diagnosis.windows import wrong_pixels, wrong_windows
 from tflm_int8 import Model
 from tflm_int8.fixedpoint import quantize_multiplier
 
@@ -41,13 +40,7 @@ def _changed(layer: Layer, model: Model) -> Iterator[tuple[str, str, Layer]]:
     yield from _biases(layer)
     yield from _limits(layer)
     yield from _accumulators(layer)
-    for name, says, window in wrong_windows(layer.window):
-        yield name, says, replace(layer, window=window)
-    if not isinstance(layer, StampedLayer):
-        for name, says, window in wrong_pixels(layer.window):
-            yield name, says, replace(layer, window=window)
-        yield from wrong_groups(layer)
-    yield from wrong_indices(layer)
+    yield from wrong_places(layer)
     yield from _orders(layer)
     yield from _remainders(layer)
     yield from _foreign_weights(layer, model)

@@ -12,11 +12,10 @@ from functools import partial
 import numpy as np
 
 from coverify.conformance.diagnosis.candidate import Candidate, I64Array
-from coverify.conformance.diagnosis.channel_variants import wrong_groups, wrong_indices
-from coverify.conformance.diagnosis.layer import Layer, StampedLayer, in_the_open
+from coverify.conformance.diagnosis.channel_variants import wrong_places
+from coverify.conformance.diagnosis.layer import Layer, in_the_open
 from coverify.conformance.diagnosis.narrow import cut, saturated
 from coverify.conformance.diagnosis.rounding import Scaling
-from coverify.conformance.diagnosis.windows import wrong_pixels, wrong_windows
 from tflm_int8.fixedpoint import quantize_multiplier
 from tflm_int8.kernels.requantize import RequantizeWide
 
@@ -97,13 +96,7 @@ def _changed(layer: Layer) -> Iterator[tuple[str, str, Layer]]:
         replace(layer, accumulate=partial(saturated, 32)),
     )
     yield "input-low-byte", "the low byte of every input", replace(layer, read=partial(cut, 8))
-    for name, says, window in wrong_windows(layer.window):
-        yield name, says, replace(layer, window=window)
-    if not isinstance(layer, StampedLayer):
-        for name, says, window in wrong_pixels(layer.window):
-            yield name, says, replace(layer, window=window)
-        yield from wrong_groups(layer)
-    yield from wrong_indices(layer)
+    yield from wrong_places(layer)
 
 
 def _effective(layer: Layer) -> list[float]:
