@@ -59,16 +59,22 @@ static inline int32_t k_requantize(int32_t x, int32_t multiplier, int32_t shift)
     return k_round_shr(k_high_mul(k_wrap_shl(x, left), multiplier), right);
 }
 
+/* needs lo <= hi */
+static inline int32_t k_clamp32(int32_t x, int32_t lo, int32_t hi)
+{
+    return x < lo ? lo : x > hi ? hi : x;
+}
+
 /* Within int16. */
 static inline int32_t k_clamp16(int32_t x)
 {
-    return x < INT16_MIN ? INT16_MIN : x > INT16_MAX ? INT16_MAX : x;
+    return k_clamp32(x, INT16_MIN, INT16_MAX);
 }
 
 /* needs lo <= hi, both within int8 */
 static inline int8_t k_clamp(int32_t x, int32_t lo, int32_t hi)
 {
-    return (int8_t)(x < lo ? lo : x > hi ? hi : x);
+    return (int8_t)k_clamp32(x, lo, hi);
 }
 
 #endif

@@ -31,17 +31,12 @@ static int32_t load(const int8_t *p, uint32_t i, uint8_t type)
     }
 }
 
-static int32_t clamp(int32_t y, int32_t lo, int32_t hi)
-{
-    return y < lo ? lo : y > hi ? hi : y;
-}
-
 static void store(int8_t *p, uint32_t i, uint8_t type, int32_t y)
 {
     switch (type) {
     case K_INT16: k_store_i16(p, i, k_clamp16(y)); break;
     case K_INT32: k_store_u32(p, i, (uint32_t)y); break;
-    case K_UINT8: ((uint8_t *)p)[i] = (uint8_t)clamp(y, 0, UINT8_MAX); break;
+    case K_UINT8: ((uint8_t *)p)[i] = (uint8_t)k_clamp32(y, 0, UINT8_MAX); break;
     default: p[i] = k_clamp(y, INT8_MIN, INT8_MAX);
     }
 }

@@ -91,7 +91,7 @@ static int32_t sum(const struct plan *p, int32_t a, int32_t b)
 {
     int32_t raw = scaled(&p->a, a, p->left_shift) + p->sign * scaled(&p->b, b, p->left_shift); /* <= 2^30 */
     int32_t y = k_requantize(raw, p->multiplier, p->shift) + p->z_out;
-    return y < p->limits.lo ? p->limits.lo : y > p->limits.hi ? p->limits.hi : y;
+    return k_clamp32(y, p->limits.lo, p->limits.hi);
 }
 
 enum cv_status k_sum_run(const struct k_graph *g, const struct k_op *op)
