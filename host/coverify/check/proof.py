@@ -50,11 +50,11 @@ class Proof:
 
     def products(self, script: Ints) -> int:
         """At most how many multiply-adds a script takes, as a Python integer."""
-        counts = script[script[:, 0] == TIGHTEN, 2].tolist()
-        passes = 16 + 4 * (len(script) + self.root[-1].shape[1]) + sum(max(n, 0) for n in counts)
-        m = int(np.count_nonzero(self.parabolas[1], axis=1).max(initial=0))
-        squares = m * (self.net.cost + self.root[0].size * m + m * m) + self.weights.size
-        return passes * (self.net.cost + squares + 10_000 * len(self.net.steps))
+        shown = script[script[:, 0] == TIGHTEN, 1:3].tolist()
+        passes = 16 + 4 * (len(script) + self.root[-1].shape[1]) + sum(max(n, 0) for _, n in shown)
+        m, n = int(np.count_nonzero(self.parabolas[1], axis=1).max(initial=0)), self.root[0].size
+        squares = m * (self.net.cost + n * m + m * m) * sum(k in self.curved for k, n in shown if n == 1)
+        return passes * (self.net.cost + 10_000 * len(self.net.steps)) + squares
 
     def run(self, script: Ints) -> None:
         """Rejected unless the script shows every row."""

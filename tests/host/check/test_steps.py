@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from coverify.check import Rejected
-from coverify.check.proof import Proof
+from coverify.check.certificate import network
+from coverify.check.proof import CLOSE, TIGHTEN, Proof
 from coverify.check.steps import Ints, Linear, Network
+from fixed_point_networks import content, layers_of
 
 
 def numbers(rng: np.random.Generator, shape, most_bits: int) -> Ints:
@@ -84,3 +86,24 @@ def test_bounds_of_a_convolution_are_shown_so_many_at_a_time_that_its_products_f
     tracemalloc.stop()
     assert facts == [[1, k, 1, 0] for k in range(bounds)]
     assert most < 8 * positions * taps * bounds / 3
+
+
+def test_only_a_bound_with_parabolas_that_is_shown_alone_is_counted_with_their_matrix():
+    n, m = 50, 20
+    layer = layers_of([np.ones((m, n), int)], [np.zeros(m, int)], [2], [(0, 15)])
+    net = network(content(layer), "fixed-point")
+
+    def products(script: list[list[int]], curves: int) -> int:
+        parabolas = np.repeat([[0, curves, 1]], m, axis=1).reshape(1, -1)
+        weights = np.ones((1, 3 + n), np.int64) * np.array([0, 2, *[1] * (n + 1)])
+        rows, xi = np.array([[2, 0, 1, 0]] * 2), np.zeros((2, m), np.int64)
+        arrays = {"rows": rows, "weights": weights, "parabolas": parabolas, "xi-2": xi}
+        proof = Proof(net, net.domain, np.zeros((1, m + 1), np.int64), arrays)
+        return proof.products(np.array([*script, [CLOSE, 0, 0, 0]]))
+
+    for free in ([[TIGHTEN, 1, 1, 0]] * 9, [[TIGHTEN, 0, 2, 0]]):
+        assert products(free, 1) == products(free, 0)
+    alone = [[TIGHTEN, 0, 1, 0]]
+    matrix = products(alone, 1) - products(alone, 0)
+    assert matrix > m * m * n
+    assert products(3 * alone, 1) - products(3 * alone, 0) == 3 * matrix

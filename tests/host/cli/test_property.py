@@ -158,7 +158,7 @@ def test_a_network_of_one_output_has_ranges_and_monotonicity(tmp_path):
 
 def test_masks_and_few_changes_are_options(tmp_path):
     done = coverify("verify", MLP, "--eps", 2, "--mask", "0-15", "--changes", 2, "--inputs", MLP_X, "--index",
-                    "0", "--explain", "--timeout", 60, "--json", "-")  # fmt: skip
+                    "0", "--explain", "--timeout", 20, "--json", "-")  # fmt: skip
     assert done.code == 0, done
     (row,) = done.result["queries"]
     assert "16 features free, at most 2 features changed" in row["property"]

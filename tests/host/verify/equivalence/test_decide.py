@@ -35,7 +35,7 @@ def test_every_verdict_agrees_with_brute_force(problem_of, question):
         case = cases.case(problem_of(seed), np.random.default_rng([seed, 7]), question)
         seen["brute force", case.holds] += 1
         for engine in ENGINES:
-            limit_s = 0.3 if engine in ("search", "attack") else 2.0
+            limit_s = 0.3 if engine in ("search", "attack") else 1.0
             said = decider(case).decide(case.region, engine, limit_s, seed)
             seen[engine, said.verdict] += 1
             if said.verdict is not Verdict.UNKNOWN and (said.verdict is Verdict.HOLDS) is not case.holds:
