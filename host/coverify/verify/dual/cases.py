@@ -1,10 +1,9 @@
 """How large is a row with parabolas under the stairs of the first layer?
 
-The stairs next to the input bend the wrong way for a linear bound at a clamp: at the lower one where their
-coefficient is positive, at the upper one where it is negative. There they are cut in two cases, and all 2^m
-combinations are bounded by squares.py, in floats: that is where parabolas.py starts from. Multipliers of
-the stairs above are free too, where these read sums of one another up to the logits (above.py); others stay
-as the caller gives them.
+The search for parabolas (parabolas.py) starts from cases of the stairs that bend the wrong way (halves.py),
+or from what a larger part had. Multipliers of the stairs above are free too, where these read sums of one
+another up to the logits (above.py); others stay as the caller gives them. What the search finds, in floats,
+is rounded to a proof in integers; where that loses too much, it goes on.
 """
 
 from __future__ import annotations
@@ -16,10 +15,11 @@ import numpy as np
 from coverify.verify.dual.above import Layer
 from coverify.verify.dual.curved import Curved, least_d
 from coverify.verify.dual.descent import Rows, evaluate
+from coverify.verify.dual.halves import Halves, accumulators
 from coverify.verify.dual.levels import Levels
 from coverify.verify.dual.parabolas import Point, Reached
 from coverify.verify.dual.relaxation import BoolArray, Boxes, F64Array, Pass, Pieces, Relaxation
-from coverify.verify.dual.squares import SCALE, Form, Parts, minimised
+from coverify.verify.dual.squares import SCALE, Form, minimised
 from coverify.verify.dual.tree import Bounded, Squares, Warm
 from coverify.verify.query import I64Array
 from tflm_int8.program.primitives import Affine, Staircase, sources
@@ -28,7 +28,7 @@ MAX_STAIRS = 400
 """Stairs of one form that vary; beyond, the matrices are too large to be worth it."""
 ROUNDS = 24
 GRAIN = 2.0**28
-"""The multipliers above are rounded before the search, so that integers change nothing later."""
+"""The multipliers above are rounded before the search, so that integers change little later."""
 STEPS = 40
 """Newton steps on the parabolas of one part; fewer for few stairs, where a division is as quick."""
 WORK = 6e8
@@ -39,6 +39,13 @@ SHARE = 0.15
 """So much of an accumulator's box must lie on either side of a clamp for a division there."""
 FEW_STEPS = 10
 """For one of many rows, none of which has a target."""
+TRIES, AGAIN = 3, 8
+"""How often a search goes on, and how many steps, where integers lose what it has gained."""
+LESS = (1e-5, 1e-4, 1e-3, 1e-2)
+"""What curves give way for rounding, relative to them."""
+FINER = (4, 1)
+"""Units that are tried, in those for which nothing can become too large."""
+MOST_UNIT = 1 << 24
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,16 +63,6 @@ class Bound:
     split: tuple[int, int, int] | None
     warm: Warm
     multipliers: dict[int, F64Array]
-
-
-@dataclass(frozen=True, eq=False)
-class Cut:
-    """Stairs [m] of a wire, each cut after a value [m], and the boxes of the lower and of the upper cases."""
-
-    elements: I64Array
-    values: I64Array
-    lower: Boxes
-    upper: Boxes
 
 
 class Cases:
@@ -132,17 +129,25 @@ class Cases:
         except np.linalg.LinAlgError:
             return None
         kept = curved.kept(centred.point, varying, len(nu))
-        bound, inputs = reached.bound / curved.scale, curved.inputs(centred)
-        split = self._split(curved, centred, varying, boxes)
-        if bound >= 0 > target > -np.inf:
-            above = _moved(multipliers, curved, centred.point, grain)
-            return Bound(bound, 1, None, inputs, split, kept, above)
-        multipliers = _moved(multipliers, curved, reached.point, grain)
-        found = self._exact(rows, boxes, multipliers, varying, curved, reached.point)
-        if found is None:
-            return None
-        total, unit, evidence = found
-        return Bound(total, unit, evidence, inputs, split, kept, multipliers)
+        inputs, split = curved.inputs(centred), self._split(curved, centred, varying, boxes)
+        for tries in range(TRIES):
+            if reached.bound >= 0 > target > -np.inf:
+                above = _moved(multipliers, curved, centred.point, grain)
+                return Bound(reached.bound / curved.scale, 1, None, inputs, split, kept, above)
+            moved = _moved(multipliers, curved, reached.point, grain)
+            found = self._exact(rows, boxes, moved, varying, curved, reached.point)
+            if found is None:
+                return None
+            total, unit, evidence = found
+            if total < 0 or target == -np.inf or tries == TRIES - 1:
+                break
+            lost = curved.scale * total / unit - reached.bound
+            below = curved.scale * target - 2 * lost
+            try:
+                reached, _ = curved.parabolas.lowered(reached.point, AGAIN, below, True)
+            except np.linalg.LinAlgError:
+                break
+        return Bound(total, unit, evidence, inputs, split, kept, moved)
 
     def _above(
         self, rows: Rows, boxes: Boxes, pieces: dict[int, Pieces], multipliers: dict[int, F64Array]
@@ -163,7 +168,7 @@ class Cases:
         self, bare: Pass, nu: F64Array, varying: I64Array, boxes: Boxes, held: tuple[int, int] | None
     ) -> Curved:
         """The form with parabolas."""
-        weights, bias = self._accumulators(self.affine, varying)
+        weights, bias = accumulators(self.affine, varying)
         p = self.relaxation.stairs(self.wire, boxes, self.natural, True, every=True)
         levels = Levels(nu[varying], *(x[0, varying].astype(np.int64) for x in (p.value, p.first, p.last)))
         x_lo, x_hi = (end[0].astype(np.float64) for end in boxes[0])
@@ -197,7 +202,7 @@ class Cases:
             if not 0 < len(own) <= MAX_STAIRS:
                 break
             p = self.relaxation.stairs(wire, boxes, self.natural, False)
-            weights, constant = self._accumulators(affine, own)
+            weights, constant = accumulators(affine, own)
             rest = np.setdiff1d(np.arange(weights.shape[1]), elements)
             constant = constant + weights[:, rest] @ boxes[below][0][0, rest]
             ends = (p.value[0, own], p.first[0, own], p.last[0, own])
@@ -211,69 +216,29 @@ class Cases:
         target: float,
     ) -> Point:  # fmt: skip
         """From the cases of the stairs that bend the wrong way (squares.py)."""
-        cut = self._cut(nu, varying, boxes)
-        whole = np.setdiff1d(varying, cut.elements)
-        parts, element = self._parts(bare, pieces, nu, whole, cut, boxes)
+        halves = Halves(self.relaxation, self.wire, self.stairs, self.affine, self.natural)
+        parts, element = halves.parts(bare, pieces, nu, varying, boxes)
         found = minimised(parts, ROUNDS, target)
         gain, _ = parts.gain(found.xi)
         return curved.start(parts, found, gain, np.searchsorted(varying, element))
-
-    def _parts(
-        self, bare: Pass, pieces: Pieces, nu: F64Array, whole: I64Array, cut: Cut, boxes: Boxes
-    ) -> tuple[Parts, I64Array]:
-        """The form in parts, whole stairs first, then lower, then upper cases; and their elements."""
-        varying = np.concatenate([whole, cut.elements])
-        weights, bias = self._accumulators(self.affine, varying)
-        m, n = len(cut.elements), len(whole)
-        order = np.concatenate([np.arange(n + m), np.arange(n, n + m)])
-        lower, upper = (self._pieces(at) for at in (cut.lower, cut.upper))
-        element = np.concatenate([varying, cut.elements])
-        table = _Table.of(nu, element, lower, upper, n + m, (self.stairs.rule.lo, self.stairs.rule.hi))
-        own = (nu[varying, None] * pieces.value[0, varying]).max(axis=1).sum()
-        x_lo, x_hi = (end[0].astype(np.float64) for end in boxes[0])
-        g = bare.asked[0][0] if 0 in bare.asked else np.zeros(len(x_lo))
-        constant = float(bare.bound[0] - np.maximum(g * x_lo, g * x_hi).sum() - own)
-        parts = Parts(
-            np.concatenate([np.zeros(n, np.int64), np.tile(np.arange(1, m + 1), 2)]),
-            np.repeat([0.0, -1.0, 1.0], [n, m, m]),
-            weights[order], bias[order], table.xi, table.least, table.most, table.gain,
-            g, constant, x_lo, x_hi,
-        )  # fmt: skip
-        return parts, element
-
-    def _cut(self, nu: F64Array, varying: I64Array, boxes: Boxes) -> Cut:
-        lo, hi = (end[0, varying] for end in boxes[self.stairs.source])
-        edges = self.relaxation.edges[self.wire][self.stairs.channel[varying]]
-        at = np.where(nu[varying] > 0, edges[:, 1], edges[:, -2]) - 1
-        bends = np.flatnonzero((lo <= at) & (at < hi))
-        elements, values = varying[bends], at[bends]
-        lower, upper = list(boxes), list(boxes)
-        (a, b) = boxes[self.stairs.source]
-        below, above = b.copy(), a.copy()
-        below[0, elements], above[0, elements] = values, values + 1
-        lower[self.stairs.source], upper[self.stairs.source] = (a, below), (above, b)
-        return Cut(elements, values, lower, upper)
-
-    def _pieces(self, boxes: Boxes) -> Pieces:
-        return self.relaxation.stairs(self.wire, boxes, self.natural, False)
-
-    def _accumulators(self, affine: Affine, elements: I64Array) -> tuple[F64Array, F64Array]:
-        """Weights on one source [k, n] and constants [k] of some accumulators."""
-        one = np.zeros((len(elements), len(affine.bias)))
-        one[np.arange(len(elements)), elements] = 1.0
-        bias = affine.bias[elements].astype(np.float64)
-        weights: F64Array | float = 0.0
-        for term in affine.terms:
-            part = term.map.transposed(one)
-            weights, bias = weights + part, bias - term.offset * part.sum(axis=1)
-        return np.asarray(weights), bias
 
     def _exact(
         self, rows: Rows, boxes: Boxes, multipliers: dict[int, F64Array], varying: I64Array, curved: Curved,
         point: Point,
     ) -> tuple[int, int, Bounded] | None:  # fmt: skip
         """The bound for rounded numbers, in integers; its unit; the evidence."""
-        unit = curved.unit(point)
+        for finer in FINER:
+            unit = min(finer * curved.unit(point), MOST_UNIT)
+            found = self._rounded(rows, boxes, multipliers, varying, curved, point, unit)
+            if found is not None:
+                return found
+        return None
+
+    def _rounded(
+        self, rows: Rows, boxes: Boxes, multipliers: dict[int, F64Array], varying: I64Array, curved: Curved,
+        point: Point, unit: int,
+    ) -> tuple[int, int, Bounded] | None:  # fmt: skip
+        """The same in this unit; None where a number becomes too large."""
         scaled = Rows(
             {w: v * unit for w, v in rows.base.items()}, rows.claim, rows.rise, np.rint(rows.m * unit)
         )
@@ -281,7 +246,7 @@ class Cases:
         m = int(scaled.m[0]) if rows.claim.any() else 0  # else the search's alone (floor.py)
         targets = np.array([[*_target(rows, self.relaxation.logits, unit), m]])
         pieces = self.relaxation.pieces(boxes, self.natural, True)
-        for less in (1e-4, 1e-3, 1e-2):
+        for less in LESS:
             xi, curve, centre, slope = curved.rounded(point, unit, 1 - less)
             own = np.zeros((1, len(self.stairs.channel)))
             own[0, varying] = xi
@@ -310,7 +275,7 @@ class Cases:
             d = [least_d(s, c) for s, c in zip(steps.tolist(), curve[on].tolist(), strict=True)]
             if max(d) >= 2**60:
                 return None
-            p = np.rint(np.clip(2.0**SCALE / np.maximum(2 * unit * curved.t(point), 1.0), 1, None))
+            p = np.floor(np.clip(2.0**SCALE / np.maximum(2 * unit * curved.t(point), 1.0), 1, None))
             result = form.bound(p.astype(np.int64), np.array(d))
             if result is None:
                 continue
@@ -389,44 +354,3 @@ def _target(rows: Rows, logits: int, unit: int) -> tuple[int, int, int, int]:
         element = int(np.abs(values[0]).argmax())
         return wire, element, int(np.sign(values[0, element])), unit
     return logits, 0, 1, 0
-
-
-@dataclass(frozen=True, eq=False)
-class _Table:
-    """The parts' stairs: value, first, last [P, pieces], nu [P]; multipliers and their range [P]."""
-
-    nu: F64Array
-    value: F64Array
-    first: F64Array
-    last: F64Array
-    xi: F64Array
-    least: F64Array
-    most: F64Array
-
-    @staticmethod
-    def of(
-        nu: F64Array, element: I64Array, lower: Pieces, upper: Pieces, n_lower: int, ends: tuple[int, int]
-    ) -> _Table:
-        """The first n_lower parts from the lower cases, the others from the upper ones.
-
-        A multiplier is the stairs' slope, and free only where a clamp, one of `ends`, bends the other way.
-        """
-        a, b = element[:n_lower], element[n_lower:]
-        both = [(getattr(lower, name)[0][a], getattr(upper, name)[0][b]) for name in Pieces.__annotations__]
-        value, first, last, rising, falling, _, full = (np.concatenate(pair) for pair in both)
-        own = nu[element]
-        rise = value.max(axis=1) - value.min(axis=1)
-        end = np.where(rise > 1, own * full, own * rise / np.maximum(last[:, -1] - first[:, 0], 1))
-        bend = np.where(own > 0, value[:, -1] == ends[1], value[:, 0] == ends[0]) & (rise > 1)
-        xi = np.where(bend, own * np.where(own > 0, rising, falling), end)
-        least = np.where(bend, np.minimum(end, 0), end)
-        most = np.where(bend, np.maximum(end, 0), end)
-        return _Table(own, value, first, last, np.clip(xi, least, most), least, most)
-
-    def gain(self, xi: F64Array) -> tuple[F64Array, F64Array]:
-        """max over a of nu · y(a) − xi · a, and that a: [P] each."""
-        a = np.where(xi[:, None] > 0, self.first, self.last)
-        gain = self.nu[:, None] * self.value - xi[:, None] * a
-        pick = gain.argmax(axis=1)
-        at = np.arange(len(pick))
-        return gain[at, pick], a[at, pick]

@@ -146,7 +146,7 @@ class Curved:
         own = self.scale * self.reach
         exact = point.xi / own * unit
         xi = np.rint(exact)
-        curve = np.rint(np.minimum(point.curve / own / self.reach * unit * share * 2.0**SHIFT, MOST_CURVE))
+        curve = np.floor(np.minimum(point.curve / own / self.reach * unit * share * 2.0**SHIFT, MOST_CURVE))
         beside = np.clip((xi - exact) / np.maximum(2 * curve * 2.0**-SHIFT, 1e-12), -FAR, FAR)
         even = float(point.e.sum()) / 8 / self.scale * unit
         slope = np.clip(np.rint(2 * np.sqrt(curve * 2.0**-SHIFT * even)), 1, MOST_SLOPE)

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from coverify.verify.dual.relaxation import F64Array
+from coverify.verify.dual.relaxation import BoolArray, F64Array
 from coverify.verify.query import I64Array
 
 SHIFT = 24
 """A curve is an integer times 2^-SHIFT."""
 DENSE = 16
-"""So many levels are looked at one by one; of more, the outer ones and those that lie beside the vertex."""
+"""So many levels are looked at one by one; of more, the outer ones and two lines through the others' ends."""
 _ROOM = 2.0**61
 
 
@@ -63,13 +63,12 @@ class Smooth:
         ends = (levels.first, levels.last)
         self.first, self.last = ((end - centre[:, None]) / unit[:, None] for end in ends)
         self.nu, self.value = scale * levels.nu, levels.value.astype(np.float64)
-        n = self.value.shape[1]
-        spread = np.linspace(0, n - 1, min(n, DENSE)).astype(np.int64)
-        self._some = np.unique(np.concatenate([spread, [min(1, n - 1), max(n - 2, 0)]]))
-        inner = slice(1, -1) if n > 3 else slice(0, n)
-        run = self.first[:, inner][:, -1] - self.first[:, inner][:, 0]
-        rise = self.value[:, inner][:, -1] - self.value[:, inner][:, 0]
-        self._slope = rise / np.maximum(run, 1e-9)
+        n = (self.value != self.value[:, -1:]).sum(axis=1)  # the number of the last level
+        self._lines = None
+        if self.value.shape[1] > DENSE:
+            one, none = np.minimum(n, 1), np.zeros_like(n)
+            self._lines = _Lines.of(self.value, self.first, one, n, self.last, none, np.maximum(n - 1, 0))
+        self._outer = np.stack([np.zeros_like(n), n], axis=1)
 
     def chords(self) -> F64Array:
         """From the first value to the last, [m]."""
@@ -89,29 +88,27 @@ class Smooth:
         a, a² and y, [3, m]; and the covariances of a and a, a and a², a² and a², a and y, a² and y, y and y,
         [6, m], to which a vertex adds how it moves.
         """
-        at = self._some[None]
-        if self.value.shape[1] > len(self._some):
-            beside = np.clip(
-                (nu * self._slope - xi) / (2 * np.maximum(curve, 1e-9)), self.first[:, 0], self.last[:, -1]
-            )
-            near = (self.first <= beside[:, None]).sum(axis=1)[:, None] + np.arange(-2, 1)
-            near = np.clip(near, 0, self.value.shape[1] - 1)
-            at = np.concatenate([np.repeat(at, len(xi), axis=0), near], axis=1)
-        gain, a, y, first, last = self._gains(nu, xi, curve, at)
+        every = np.arange(self.value.shape[1])[None]
+        gain, a, y, first, last = self._gains(nu, xi, curve, self._outer if self._lines else every)
+        inside = np.zeros_like(gain)
+        inside[:, -first.shape[1] :] = (a[:, -first.shape[1] :] > first) & (a[:, -first.shape[1] :] < last)
+        rise = np.zeros_like(gain)
+        if self._lines:
+            more = self._lines.gains(nu, xi, curve)
+            own = (gain, a, y, inside, rise)
+            gain, a, y, inside, rise = (np.hstack(x) for x in zip(own, more, strict=True))
         top = gain.max(axis=1, keepdims=True)
         weight = np.exp((gain - top) / heat)
         total = weight.sum(axis=1, keepdims=True)
         weight /= total
-        level = (gain.shape[1] // 3) * 2
-        inside = (a[:, level:] > first) & (a[:, level:] < last)
-        bend = heat * (weight[:, level:] * inside) / (2 * np.maximum(curve, 1e-9))[:, None]
-        at_vertex = a[:, level:]
+        bend = heat * weight * inside / (2 * np.maximum(curve, 1e-9))[:, None]
+        moves = (np.ones_like(a), 2 * a, rise)  # of a, a² and y with a
         square = a * a
         means = np.stack([(weight * x).sum(axis=1) for x in (a, square, y)])
-        a, square, y = (x - mean[:, None] for x, mean in zip((a, square, y), means, strict=True))
-        pairs = ((a, a), (a, square), (square, square), (a, y), (square, y), (y, y))
-        both = np.stack([(weight * one * other).sum(axis=1) for one, other in pairs])
-        both[:3] += np.stack([(bend * x).sum(axis=1) for x in (1.0, 2 * at_vertex, 4 * at_vertex**2)])
+        off = [x - mean[:, None] for x, mean in zip((a, square, y), means, strict=True)]
+        pairs = ((0, 0), (0, 1), (1, 1), (0, 2), (1, 2), (2, 2))
+        each = (weight * off[i] * off[j] + bend * moves[i] * moves[j] for i, j in pairs)
+        both = np.stack([x.sum(axis=1) for x in each])
         return top[:, 0] + heat * np.log(total[:, 0]), means, both
 
     def _gains(
@@ -126,3 +123,38 @@ class Smooth:
         a = np.concatenate([first, last, vertex], axis=1)
         y = np.tile(value, 3)
         return nu[:, None] * y - xi[:, None] * a - curve[:, None] * a * a, a, y, first, last
+
+
+@dataclass(frozen=True, eq=False)
+class _Lines:
+    """Per stair a line through the first ends of its levels, and one through the last ends: [m, 2] each.
+
+    y = value + rise · (a − start) for start <= a <= end. Candidates at single levels would come and go as a
+    vertex passes them, and what is smoothed would jump.
+    """
+
+    start: F64Array
+    end: F64Array
+    value: F64Array
+    rise: F64Array
+
+    @staticmethod
+    def of(
+        value: F64Array, first: F64Array, low: I64Array, high: I64Array, last: F64Array, lo: I64Array,
+        hi: I64Array,
+    ) -> _Lines:  # fmt: skip
+        """first from the levels low to high, last from lo to hi."""
+        k = np.arange(len(value))
+        start, end = np.stack([first[k, low], last[k, lo]], 1), np.stack([first[k, high], last[k, hi]], 1)
+        y, top = np.stack([value[k, low], value[k, lo]], 1), np.stack([value[k, high], value[k, hi]], 1)
+        return _Lines(start, end, y, (top - y) / np.maximum(end - start, 1e-9))
+
+    def gains(
+        self, nu: F64Array, xi: F64Array, curve: F64Array
+    ) -> tuple[F64Array, F64Array, F64Array, BoolArray, F64Array]:
+        """The greatest gains on the lines, where, y there, and does it move with the parabola? the rises."""
+        nu, xi, curve = nu[:, None], xi[:, None], np.maximum(curve, 1e-9)[:, None]
+        a = np.clip((nu * self.rise - xi) / (2 * curve), self.start, self.end)
+        y = self.value + self.rise * (a - self.start)
+        inside = (self.start < a) & (a < self.end)
+        return nu * y - xi * a - curve * a * a, a, y, inside, self.rise

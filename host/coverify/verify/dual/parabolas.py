@@ -50,7 +50,7 @@ class Path:
     settled: float
 
 
-NEAR = Path(0.2, 20.0, 6, 0.3, 100.0)
+NEAR = Path(0.2, 20.0, 8, 0.3, 100.0)
 """Where the start is good: one layer, or a part."""
 FAR = Path(2.0, 3.0, 8, 0.4, 30.0)
 """With free multipliers in several layers the start is far off, and a low barrier would be in the way."""
@@ -78,6 +78,11 @@ class Reached:
     square: F64Array
 
 
+def _promised(before: tuple[float, float], now: tuple[float, float]) -> float:
+    """Where bounds at two heights of the barrier lead to: in a straight line, and they bend upwards."""
+    return now[1] - (before[1] - now[1]) * now[0] / (before[0] - now[0])
+
+
 class Parabolas:
     """weights [m, n] on z; rest [n]: the form's other coefficients on z; constant: what else it is."""
 
@@ -101,30 +106,27 @@ class Parabolas:
         """The best of so many Newton steps, or the first below the target; and a centred one, from which
         others are reached, and whose moments say where bounds are loose.
 
-        Gives up where the last steps promise that it will not be reached; part: does it start from what a
-        larger part had?  Then it gives up sooner.
+        Gives up where two heights of the barrier promise that it will not be reached; part: does it start
+        from what a larger part had?  Then it needs all second derivatives from the first step on.
         """
         inverse = self._inverse(point)
         best = centred = self._reached(point, inverse)
-        history, at_height = [best.bound], 0
+        marks, at_height = list[tuple[float, float]](), 0
         for k in range(steps):
             if best.bound < target or point.height * (len(point.e) + self.path.heat * len(point.xi)) < GAP:
                 break
             new, inverse, decrement = self._stepped(point, inverse, part or k >= ROUGH)
             at = self._reached(new, inverse)
             best = at if at.bound < best.bound else best
-            history.append(best.bound)
             at_height, height = at_height + 1, point.height
-            if decrement < self.path.settled * height or new is point or at_height == self.path.per_height:
+            settled = decrement < self.path.settled * height
+            if settled or new is point or at_height == self.path.per_height:
                 centred = at if height >= CENTRED else centred
+                marks += [(height, at.bound)] if settled else []
                 at_height, height = 0, self.path.lower * height
+                if len(marks) > 1 and new is not point and _promised(*marks[-2:]) > target:
+                    break
             point = replace(new, height=height)
-            if height > NEAR.height:
-                continue
-            if k >= 15 and history[-7] - best.bound < 0.02 * min(best.bound - target, 450.0):
-                break
-            if part and k >= 5 and (history[-4] - best.bound) * (steps - k) / 6 < best.bound - target:
-                break
         return best, centred
 
     def nu(self, mu: F64Array) -> F64Array:
