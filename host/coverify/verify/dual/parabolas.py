@@ -124,7 +124,7 @@ class Parabolas:
                 centred = at if height >= CENTRED else centred
                 marks += [(height, at.bound)] if settled else []
                 at_height, height = 0, self.path.lower * height
-                if len(marks) > 1 and new is not point and _promised(*marks[-2:]) > target:
+                if len(marks) > 1 and new is not point and _promised(*marks[-2:]) > target > -np.inf:
                     break
             point = replace(new, height=height)
         return best, centred

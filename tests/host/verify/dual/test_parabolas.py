@@ -7,7 +7,7 @@ import pytest
 
 from coverify.check.steps import Pieces, Rejected
 from coverify.verify.dual.curved import Curved
-from coverify.verify.dual.levels import SHIFT, Levels
+from coverify.verify.dual.levels import DENSE, SHIFT, Levels, Smooth
 
 
 def random_stairs(seed: int) -> tuple[Levels, np.ndarray, np.ndarray]:
@@ -97,3 +97,40 @@ def test_a_bound_is_lowered_and_no_input_exceeds_it(seed, part):
     assert reached.bound < curved.parabolas.valued(start).bound
     x = rng.integers(-4, 5, (20_000, n))
     assert (stairs(x @ weights.T) @ nu).max() <= reached.bound / curved.scale + 1e-6
+
+
+def many_levels(rng: np.random.Generator, n: int) -> Smooth:
+    """Four stairs of up to n levels with steps of 8, some of few, in boxes that begin and end within one."""
+    own = np.array([n, n, int(rng.integers(2, n)), int(rng.integers(1, 4))])
+    value = np.minimum(np.arange(n), own[:, None] - 1)
+    first, last = 8 * value + rng.integers(0, 3, (4, 1)), 8 * value + 7
+    first[:, 1:], last[:, 0] = 8 * value[:, 1:], last[:, 0] + np.where(own == 1, 0, rng.integers(-3, 1, 4))
+    centre, unit = 4.0 * own, 8.0 * own / 28
+    return Smooth(Levels(rng.integers(-9, 10, 4).astype(float), value, first, last), centre, unit, 1 / n)
+
+
+@pytest.mark.parametrize("n", [DENSE, DENSE + 1, 200])
+@pytest.mark.parametrize("seed", range(8))
+def test_what_is_smoothed_has_no_jumps_and_its_derivatives_are_the_moments(seed, n):
+    rng = np.random.default_rng([seed, 3])
+    smooth, heat = many_levels(rng, n), float(rng.choice([0.05, 1.0]))
+    start = np.stack([smooth.nu, smooth.nu * rng.uniform(-0.5, 2.5, 4) * n / 28, rng.uniform(0.001, 0.05, 4)])
+    move = np.stack([rng.normal(size=4) / 20, rng.normal(size=4), rng.uniform(0, 0.02, 4)])
+    step = 1e-4
+    for t in np.linspace(0, 1, 400):
+        low, middle, high = (start + (t + k * step) * move for k in (-1, 0, 1))
+        (one, means_one, _), (_, (a, square, y), both), (other, means_other, _) = (
+            smooth.smoothed(*at, heat) for at in (low, middle, high)
+        )
+        dnu, dxi, dcurve = move
+        slope = y * dnu - a * dxi - square * dcurve
+        assert np.allclose((other - one) / (2 * step), slope, rtol=1e-3, atol=1e-3)
+        turned = (means_other - means_one) / (2 * step)
+        aa, asq, sqsq, ay, sqy, yy = both / heat
+        expected = [
+            ay * dnu - aa * dxi - asq * dcurve,
+            sqy * dnu - asq * dxi - sqsq * dcurve,
+            yy * dnu - ay * dxi - sqy * dcurve,
+        ]
+        near = np.abs(turned - expected) <= 0.05 * (1 + np.abs(expected))
+        assert near.mean() > 0.7  # but where a vertex comes to the end of its level
