@@ -122,7 +122,7 @@ class Parabolas:
             settled = decrement < self.path.settled * height
             if settled or new is point or at_height == self.path.per_height:
                 centred = at if height >= CENTRED else centred
-                marks += [(height, at.bound)] if settled else []
+                marks += [(height, at.bound)] if settled and height <= NEAR.height else []
                 at_height, height = 0, self.path.lower * height
                 if len(marks) > 1 and new is not point and _promised(*marks[-2:]) > target > -np.inf:
                     break

@@ -433,7 +433,8 @@ class Search:
             boxes = list(node.boxes)
             boxes[wire] = lo, hi
             start, depth = dict(node.start), node.depth + 1
-            part = Node(node.rival, None, start, node.bound, depth, warm=node.warm, cases=node.cases)
+            again = node.cases or depth % TIGHTEN_EVERY == 0
+            part = Node(node.rival, None, start, node.bound, depth, warm=node.warm, cases=again)
             if lo[e] <= hi[e]:
                 part.boxes = self.claims.settled(boxes, node.rival, part.tightened.append, wire)
             fresh += self._floor.taken(part)
