@@ -377,6 +377,23 @@ def test_a_reshape_whose_options_have_their_type_outside_the_file_is_refused_as_
         read_network(bytes(content), "tflm")
 
 
+def test_a_quantized_dimension_outside_the_file_is_refused_as_by_the_reference():
+    b = Builder()
+    x = b.input((1, 3, 3, 2), 1.0, 0)
+    y = b.depthwise(x, np.ones((1, 2, 2, 2), np.int64), np.zeros(2, np.int64), np.ones(2), 4.0, 0)
+    content = bytearray(b.finish(y))
+    read_network(bytes(content), "tflm")
+    model = Table(content, struct.unpack_from("<I", content)[0])
+    quantizations = [t.get(4, "T") for t in model.get(2, "[T")[0].get(0, "[T")]
+    (at,) = (q.at for q in quantizations if q.get(6, "i") == 3)
+    slot = at - struct.unpack_from("<i", content, at)[0] + 4 + 2 * 6
+    struct.pack_into("<H", content, slot, 0xFFF0)
+    with pytest.raises(MalformedModel, match="outside the file"):
+        Model.from_bytes(bytes(content), "outside")
+    with pytest.raises(ValueError, match="buffer"):
+        read_network(bytes(content), "tflm")
+
+
 def test_constants_that_many_tensors_share_are_not_copied_for_each():
     content = shared_constant(n_tensors=3000)
     start = time.process_time()
