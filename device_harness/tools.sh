@@ -5,6 +5,7 @@
 #   tools.sh headers           gemmlowp's headers and the C++ library's for arm-none-eabi-g++, for tests of
 #                              TFLite's kernels on a core; exit 1 when they cannot be had
 #   tools.sh ser2net           ser2net, for the tests of network lines; exit 1 when it cannot be had
+#   tools.sh browser           Chromium, for the tests of the report's page; exit 1 when it cannot be had
 #   tools.sh venv PYTHON DIR   a virtual environment in DIR
 #
 # Packages come from the system's package manager, through sudo when the user is not root. Where there is no
@@ -65,6 +66,11 @@ ser2net_present() {
     PATH="$PATH:/usr/sbin:/usr/local/sbin" command -v ser2net >/dev/null 2>&1
 }
 
+browser_present() {
+    command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 ||
+        command -v google-chrome >/dev/null 2>&1
+}
+
 venv() {
     [ -x "$2/bin/python" ] && "$2/bin/python" -m pip --version >/dev/null 2>&1 && return 0
     if [ -z "$1" ]; then
@@ -81,9 +87,10 @@ case "${1:-}" in
     cross) cross ;;
     headers) headers ;;
     ser2net) ser2net_present || { apt_install ser2net && ser2net_present; } ;;
+    browser) browser_present || { apt_install chromium && browser_present; } ;;
     venv) venv "$2" "$3" ;;
     *)
-        sed -n '2,11p' "$0" >&2
+        sed -n '2,12p' "$0" >&2
         exit 2
         ;;
 esac
