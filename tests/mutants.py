@@ -241,7 +241,7 @@ MUTANTS += tuple(Mutant(variant, "READ_VARIABLE", *words, net="variables") for v
 ))  # fmt: skip
 MUTANTS += tuple(Mutant(variant, "QUANTIZE", "op_quantize.c", *words, net="unsigned") for variant, *words in (
     ("output-signed", "code > INT8_MAX ? code - 256 : code", "code - 128"),
-    ("output-off-by-plus-1", "y < 0 ? 0 : y > UINT8_MAX ? UINT8_MAX : y;",
+    ("output-off-by-plus-1", "k_clamp32(y, 0, UINT8_MAX);",
      "y < 0 ? 1 : y >= UINT8_MAX ? UINT8_MAX : y + 1;"),
 ))  # fmt: skip
 

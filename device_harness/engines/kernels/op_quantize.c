@@ -21,7 +21,7 @@ static int8_t to_byte(int32_t y, bool is_unsigned)
 {
     if (!is_unsigned)
         return k_clamp(y, INT8_MIN, INT8_MAX);
-    int32_t code = y < 0 ? 0 : y > UINT8_MAX ? UINT8_MAX : y;
+    int32_t code = k_clamp32(y, 0, UINT8_MAX);
     return (int8_t)(code > INT8_MAX ? code - 256 : code);
 }
 
