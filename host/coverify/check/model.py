@@ -55,10 +55,11 @@ class Tensor:
         self.shape, self.type, self.wire = tuple(t.get(0, "[i").tolist()), t.get(1, "b"), -1
         self.size, q, buffer = math.prod(self.shape), t.get(4, "T"), t.get(2, "I")
         need(all(n > 0 for n in self.shape) and self.size <= 1 << 24, "a tensor's shape")
-        odd = (t.get(5, "B"), t.get(6, "T").at, q.get(4, "B"), q.get(6, "i") not in range(8))
+        # the dimension, 0..7, is read even where it says nothing, as by the reference
+        need(not any((t.get(5, "B"), t.get(6, "T").at, q.get(4, "B"), q.get(6, "i") >> 3)), "a tensor's kind")
         self.scales, self.zeros = q.get(2, "[f").tolist(), q.get(3, "[q").tolist()
         known = all(0 < s < math.inf for s in self.scales) and all(abs(z) <= 1 << 31 for z in self.zeros)
-        need(known and not any(odd), "a tensor's kind, a scale that is not positive, or a zero point")
+        need(known, "a scale that is not a positive number, or a zero point beyond 32 bits")
         self.raw = buffers[buffer] if buffer else buffers[0][:0]
         whole = len(self.raw) in (0, self.size * {9: 1, 2: 4}.get(self.type, 0))
         need(whole, "a constant of another type or size")

@@ -51,9 +51,9 @@ class Proof:
     def products(self, script: Ints) -> int:
         """At most how many multiply-adds a script takes, as a Python integer."""
         shown = script[script[:, 0] == TIGHTEN, 1:3].tolist()
-        passes = 16 + 4 * (len(script) + self.root[-1].shape[1]) + sum(max(n, 0) for _, n in shown)
+        passes = 16 + 4 * (len(script) + self.root[-1].shape[1]) + sum(max(count, 0) for _, count in shown)
         m, n = int(np.count_nonzero(self.parabolas[1], axis=1).max(initial=0)), self.root[0].size
-        squares = m * (self.net.cost + n * m + m * m) * sum(k in self.curved for k, n in shown if n == 1)
+        squares = m * (self.net.cost + n * m + m * m) * sum(k in self.curved for k, c in shown if c == 1)
         return passes * (self.net.cost + 10_000 * len(self.net.steps)) + squares
 
     def run(self, script: Ints) -> None:
