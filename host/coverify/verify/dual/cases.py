@@ -15,7 +15,7 @@ import numpy as np
 from coverify.verify.dual.above import Layer
 from coverify.verify.dual.curved import Curved, least_d
 from coverify.verify.dual.descent import Rows, evaluate
-from coverify.verify.dual.halves import Halves, accumulators
+from coverify.verify.dual.halves import Halves, accumulators, without
 from coverify.verify.dual.levels import Levels
 from coverify.verify.dual.parabolas import Point, Reached
 from coverify.verify.dual.relaxation import BoolArray, Boxes, F64Array, Pass, Pieces, Relaxation
@@ -43,9 +43,6 @@ TRIES, AGAIN = 3, 8
 """How often a search goes on, and how many steps, where integers lose what it has gained."""
 LESS = (1e-5, 1e-4, 1e-3, 1e-2)
 """What curves give way for rounding, relative to them."""
-FINER = (4, 1)
-"""Units that are tried, in those for which nothing can become too large."""
-MOST_UNIT = 1 << 24
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +72,7 @@ class Cases:
         affine = relaxation.steps[step.source - 1]
         assert isinstance(affine, Affine)
         self.stairs, self.affine = step, affine
+        self.halves = Halves(relaxation, wire, step, affine, natural)
         self.chain = _chain(relaxation, wire)
 
     @staticmethod
@@ -171,12 +169,8 @@ class Cases:
         weights, bias = accumulators(self.affine, varying)
         p = self.relaxation.stairs(self.wire, boxes, self.natural, True, every=True)
         levels = Levels(nu[varying], *(x[0, varying].astype(np.int64) for x in (p.value, p.first, p.last)))
-        x_lo, x_hi = (end[0].astype(np.float64) for end in boxes[0])
-        g = bare.asked[0][0] if 0 in bare.asked else np.zeros(len(x_lo))
-        own = (nu[varying, None] * p.value[0, varying]).max(axis=1).sum()
-        constant = float(bare.bound[0] - np.maximum(g * x_lo, g * x_hi).sum() - own)
         layers = self._layers(bare, varying, boxes, held)
-        return Curved.of(levels, weights, bias, g, constant, x_lo, x_hi, layers)
+        return Curved.of(levels, weights, bias, *without(bare, nu, varying, p, boxes), layers)
 
     def _layers(
         self, bare: Pass, varying: I64Array, boxes: Boxes, held: tuple[int, int] | None
@@ -216,8 +210,7 @@ class Cases:
         target: float,
     ) -> Point:  # fmt: skip
         """From the cases of the stairs that bend the wrong way (squares.py)."""
-        halves = Halves(self.relaxation, self.wire, self.stairs, self.affine, self.natural)
-        parts, element = halves.parts(bare, pieces, nu, varying, boxes)
+        parts, element = self.halves.parts(bare, pieces, nu, varying, boxes)
         found = minimised(parts, ROUNDS, target)
         gain, _ = parts.gain(found.xi)
         return curved.start(parts, found, gain, np.searchsorted(varying, element))
@@ -227,8 +220,7 @@ class Cases:
         point: Point,
     ) -> tuple[int, int, Bounded] | None:  # fmt: skip
         """The bound for rounded numbers, in integers; its unit; the evidence."""
-        for finer in FINER:
-            unit = min(finer * curved.unit(point), MOST_UNIT)
+        for unit in curved.units(point):
             found = self._rounded(rows, boxes, multipliers, varying, curved, point, unit)
             if found is not None:
                 return found

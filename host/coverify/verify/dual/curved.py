@@ -27,6 +27,8 @@ FAR = 2.0**27
 """How far a parabola's centre may lie from the middle of its stair."""
 MOST_CURVE, MOST_SLOPE = 2.0**58, 2.0**28
 """Any are valid; these keep products in int64."""
+MOST_BITS, FINER_BITS = 24, 2
+"""Of a unit; and by how many bits one is worth trying that is finer than what is sure to fit."""
 _ROOM = 2.0**57
 
 
@@ -130,13 +132,16 @@ class Curved:
         found = [(wire, elements, self.centre + self.reach * reached.a, above - nu * y)]
         return found + self.parabolas.above.looseness(point.mu, y)
 
-    def unit(self, point: Point) -> int:
-        """What 1 is in integers: a power of two for which no number of the exact bound becomes too large."""
+    def units(self, point: Point) -> list[int]:
+        """What 1 may be in integers, powers of two, the finest first: for the last one no number of the exact
+        bound becomes too large.
+        """
         nu = self.parabolas.nu(point.mu)
         gains = np.abs(nu[:, None] * self.parabolas.stairs.value).max(axis=1).sum()
         ends = np.abs(self.parabolas.constant) + gains
         size = 4 * max(2 * float(point.e.sum()), float(ends)) / self.scale * 2.0**SCALE
-        return int(2.0 ** np.clip(np.floor(np.log2(_ROOM / max(size, 1e-9))), 0, 24))
+        sure = int(np.clip(np.floor(np.log2(_ROOM / max(size, 1e-9))), 0, MOST_BITS))
+        return [1 << bits for bits in sorted({sure, min(sure + FINER_BITS, MOST_BITS)}, reverse=True)]
 
     def rounded(self, point: Point, unit: int, share: float) -> tuple[I64Array, I64Array, I64Array, I64Array]:
         """xi, curve, centre, slope of the proof, [m] each; share: of the curves, which must leave room.

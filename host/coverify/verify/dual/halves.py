@@ -52,15 +52,11 @@ class Halves:
         )
         element = np.concatenate([varying, cut.elements])
         table = _Table.of(nu, element, lower, upper, n + m, (self.stairs.rule.lo, self.stairs.rule.hi))
-        own = (nu[varying, None] * pieces.value[0, varying]).max(axis=1).sum()
-        x_lo, x_hi = (end[0].astype(np.float64) for end in boxes[0])
-        g = bare.asked[0][0] if 0 in bare.asked else np.zeros(len(x_lo))
-        constant = float(bare.bound[0] - np.maximum(g * x_lo, g * x_hi).sum() - own)
         parts = Parts(
             np.concatenate([np.zeros(n, np.int64), np.tile(np.arange(1, m + 1), 2)]),
             np.repeat([0.0, -1.0, 1.0], [n, m, m]),
             weights[order], bias[order], table.xi, table.least, table.most, table.gain,
-            g, constant, x_lo, x_hi,
+            *without(bare, nu, varying, pieces, boxes),
         )  # fmt: skip
         return parts, element
 
@@ -88,6 +84,16 @@ def accumulators(affine: Affine, elements: I64Array) -> tuple[F64Array, F64Array
         part = term.map.transposed(one)
         weights, bias = weights + part, bias - term.offset * part.sum(axis=1)
     return np.asarray(weights), bias
+
+
+def without(
+    bare: Pass, nu: F64Array, varying: I64Array, pieces: Pieces, boxes: Boxes
+) -> tuple[F64Array, float, F64Array, F64Array]:
+    """What the form is without these stairs: its coefficients on the input [n], its constant; the box."""
+    lo, hi = (end[0].astype(np.float64) for end in boxes[0])
+    g = bare.asked[0][0] if 0 in bare.asked else np.zeros(len(lo))
+    own = (nu[varying, None] * pieces.value[0, varying]).max(axis=1).sum()
+    return g, float(bare.bound[0] - np.maximum(g * lo, g * hi).sum() - own), lo, hi
 
 
 @dataclass(frozen=True, eq=False)

@@ -63,12 +63,11 @@ class Smooth:
         ends = (levels.first, levels.last)
         self.first, self.last = ((end - centre[:, None]) / unit[:, None] for end in ends)
         self.nu, self.value = scale * levels.nu, levels.value.astype(np.float64)
-        n = (self.value != self.value[:, -1:]).sum(axis=1)  # the number of the last level
-        self._lines = None
+        self._alone, self._lines = np.arange(self.value.shape[1])[None], None
         if self.value.shape[1] > DENSE:
-            one, none = np.minimum(n, 1), np.zeros_like(n)
-            self._lines = _Lines.of(self.value, self.first, one, n, self.last, none, np.maximum(n - 1, 0))
-        self._outer = np.stack([np.zeros_like(n), n], axis=1)
+            n = (self.value != self.value[:, -1:]).sum(axis=1)  # the number of the last level
+            self._alone = np.stack([np.zeros_like(n), n], axis=1)
+            self._lines = _Lines.of(self.value, self.first, self.last, n)
 
     def chords(self) -> F64Array:
         """From the first value to the last, [m]."""
@@ -88,10 +87,8 @@ class Smooth:
         a, a² and y, [3, m]; and the covariances of a and a, a and a², a² and a², a and y, a² and y, y and y,
         [6, m], to which a vertex adds how it moves.
         """
-        every = np.arange(self.value.shape[1])[None]
-        gain, a, y, first, last = self._gains(nu, xi, curve, self._outer if self._lines else every)
-        inside = np.zeros_like(gain)
-        inside[:, -first.shape[1] :] = (a[:, -first.shape[1] :] > first) & (a[:, -first.shape[1] :] < last)
+        gain, a, y, first, last = self._gains(nu, xi, curve, self._alone)
+        inside = (np.tile(first, 3) < a) & (a < np.tile(last, 3))
         rise = np.zeros_like(gain)
         if self._lines:
             more = self._lines.gains(nu, xi, curve)
@@ -139,14 +136,11 @@ class _Lines:
     rise: F64Array
 
     @staticmethod
-    def of(
-        value: F64Array, first: F64Array, low: I64Array, high: I64Array, last: F64Array, lo: I64Array,
-        hi: I64Array,
-    ) -> _Lines:  # fmt: skip
-        """first from the levels low to high, last from lo to hi."""
-        k = np.arange(len(value))
-        start, end = np.stack([first[k, low], last[k, lo]], 1), np.stack([first[k, high], last[k, hi]], 1)
-        y, top = np.stack([value[k, low], value[k, lo]], 1), np.stack([value[k, high], value[k, hi]], 1)
+    def of(value: F64Array, first: F64Array, last: F64Array, n: I64Array) -> _Lines:
+        """Of levels 0..n: first ends from level 1 on, as 0 may begin anywhere; last ones up to n − 1."""
+        k, low, high = np.arange(len(n)), np.minimum(n, 1), np.maximum(n - 1, 0)
+        start, end = np.stack([first[k, low], last[:, 0]], 1), np.stack([first[k, n], last[k, high]], 1)
+        y, top = np.stack([value[k, low], value[:, 0]], 1), np.stack([value[k, n], value[k, high]], 1)
         return _Lines(start, end, y, (top - y) / np.maximum(end - start, 1e-9))
 
     def gains(

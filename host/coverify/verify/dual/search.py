@@ -40,7 +40,7 @@ TIGHTENINGS = 4
 WORTH = 0.97
 TIGHTEN_EVERY = 3
 """A part is tightened when its depth is a multiple of this, or bounded afresh where there are stairs between
-those that have cases and the logits.
+those that have cases and the logits; cases that were given up are tried again.
 """
 PLAIN = 60
 """So many parts are bounded without cases at first: what is easy is quicker so."""
