@@ -42,11 +42,11 @@ __attribute__((noinline)) int divide(volatile int n)
     return 7 / (n - n);
 }
 """
-CHOICE = """
-    int8_t first = k_read(g, op->inputs[0])[0];
-    (void)(first == 1 ? dig(0) : first == 2 ? spin(0) : first == 3 ? divide(0) : 0);
-"""
 OVERFLOW, HANG, DIVIDE = 1, 2, 3
+CHOICE = f"""
+    int8_t first = k_read(g, op->inputs[0])[0];
+    (void)(first == {OVERFLOW} ? dig(0) : first == {HANG} ? spin(0) : first == {DIVIDE} ? divide(0) : 0);
+"""
 WATCHDOG_S = 2
 
 pytestmark = pytest.mark.cross

@@ -9,6 +9,7 @@ import sys
 import time
 import tracemalloc
 import zipfile
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -360,38 +361,38 @@ def test_an_operator_that_reads_a_constant_for_its_input_is_refused():
         read_network(b.finish(y), "tflm")
 
 
+def refused_where_a_field_lies_outside(file: bytes, table: Callable[[Table], Table], slot: int) -> None:
+    """By the reference and by the checker; table: of the graph, the one that has the field."""
+    content = bytearray(file)
+    read_network(bytes(content), "tflm")
+    model = Table(content, struct.unpack_from("<I", content)[0])
+    at = table(model.get(2, "[T")[0]).at
+    vtable = at - struct.unpack_from("<i", content, at)[0]
+    struct.pack_into("<H", content, vtable + 4 + 2 * slot, 0xFFFF)
+    with pytest.raises(MalformedModel, match="outside the file"):
+        Model.from_bytes(bytes(content), "outside")
+    with pytest.raises(ValueError, match="buffer"):
+        read_network(bytes(content), "tflm")
+
+
 def test_a_reshape_whose_options_have_their_type_outside_the_file_is_refused_as_by_the_reference():
     b = Builder()
     x = b.input((1, 2), 0.05, 0)
     y = b.activation((2, 1), 0.05, 0)
     b.op("RESHAPE", [x], y, 17)
-    content = bytearray(b.finish(y))
-    read_network(bytes(content), "tflm")
-    model = Table(content, struct.unpack_from("<I", content)[0])
-    operator = model.get(2, "[T")[0].get(3, "[T")[0].at
-    slot = operator - struct.unpack_from("<i", content, operator)[0] + 4 + 2 * 3
-    struct.pack_into("<H", content, slot, 0xFFFF)
-    with pytest.raises(MalformedModel, match="outside the file"):
-        Model.from_bytes(bytes(content), "outside")
-    with pytest.raises(ValueError, match="buffer"):
-        read_network(bytes(content), "tflm")
+    refused_where_a_field_lies_outside(b.finish(y), lambda graph: graph.get(3, "[T")[0], 3)
 
 
 def test_a_quantized_dimension_outside_the_file_is_refused_as_by_the_reference():
     b = Builder()
     x = b.input((1, 3, 3, 2), 1.0, 0)
     y = b.depthwise(x, np.ones((1, 2, 2, 2), np.int64), np.zeros(2, np.int64), np.ones(2), 4.0, 0)
-    content = bytearray(b.finish(y))
-    read_network(bytes(content), "tflm")
-    model = Table(content, struct.unpack_from("<I", content)[0])
-    quantizations = [t.get(4, "T") for t in model.get(2, "[T")[0].get(0, "[T")]
-    (at,) = (q.at for q in quantizations if q.get(6, "i") == 3)
-    slot = at - struct.unpack_from("<i", content, at)[0] + 4 + 2 * 6
-    struct.pack_into("<H", content, slot, 0xFFF0)
-    with pytest.raises(MalformedModel, match="outside the file"):
-        Model.from_bytes(bytes(content), "outside")
-    with pytest.raises(ValueError, match="buffer"):
-        read_network(bytes(content), "tflm")
+
+    def of_the_filter(graph: Table) -> Table:
+        (found,) = (q for q in (t.get(4, "T") for t in graph.get(0, "[T")) if q.get(6, "i") == 3)
+        return found
+
+    refused_where_a_field_lies_outside(b.finish(y), of_the_filter, 6)
 
 
 def test_constants_that_many_tensors_share_are_not_copied_for_each():

@@ -103,8 +103,8 @@ def many_levels(rng: np.random.Generator, n: int) -> Smooth:
     """Four stairs of up to n levels with steps of 8, some of few, in boxes that begin and end within one."""
     own = np.array([n, n, int(rng.integers(2, n)), int(rng.integers(1, 4))])
     value = np.minimum(np.arange(n), own[:, None] - 1)
-    first, last = 8 * value + rng.integers(0, 3, (4, 1)), 8 * value + 7
-    first[:, 1:], last[:, 0] = 8 * value[:, 1:], last[:, 0] + np.where(own == 1, 0, rng.integers(-3, 1, 4))
+    lo, hi = rng.integers(0, 3, (4, 1)), 8 * own[:, None] - 1 - rng.integers(0, 4, (4, 1))
+    first, last = np.maximum(8 * value, lo), np.minimum(8 * value + 7, hi)
     centre, unit = 4.0 * own, 8.0 * own / 28
     return Smooth(Levels(rng.integers(-9, 10, 4).astype(float), value, first, last), centre, unit, 1 / n)
 
@@ -125,6 +125,7 @@ def test_what_is_smoothed_has_no_jumps_and_its_derivatives_are_the_moments(seed,
         dnu, dxi, dcurve = move
         slope = y * dnu - a * dxi - square * dcurve
         assert np.allclose((other - one) / (2 * step), slope, rtol=1e-3, atol=1e-3)
+        assert np.all(one >= smooth.greatest(*low) - 1e-6)  # no level is forgotten
         turned = (means_other - means_one) / (2 * step)
         aa, asq, sqsq, ay, sqy, yy = both / heat
         expected = [
