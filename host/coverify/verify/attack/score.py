@@ -88,6 +88,15 @@ class Score:
                 seed[at[one_left & (below >= 0)], self.label] = -_SATISFIED
         return seed
 
+    def aims(self, j: int, rival: int, label: int) -> tuple[int, int | None]:
+        """What these accumulators aim at: the least of rival j's, and the greatest of the label's; of their
+        difference, and None, where no stairs follow.
+        """
+        if self.edges is None:
+            return int(self.rise[j]), None
+        _, above, below = self._against(j, np.array([rival]), np.array([label]))
+        return rival - int(above[0]), label + int(below[0])
+
     def _against(self, j: int, rival: I64Array, label: I64Array) -> tuple[I64Array, I64Array, I64Array]:
         """The score and its two distances, int64 [N] each."""
         if self.edges is None:

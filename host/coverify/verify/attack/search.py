@@ -5,20 +5,24 @@
 `starts` are points from elsewhere, best first, of any radius: where a bound is greatest, a solver's rounded
 solution, a witness of a larger radius or of a neighbouring query; they are projected into the box. Rounds
 follow one another: many points climb at once (climb.py) towards the rivals that are nearest, the best of them
-are polished one feature at a time (coordinates.py), and the next round starts from random points, random
-corners and shaken best points. The seed fixes everything but the deadline; None says nothing of the query.
+are polished one feature at a time (coordinates.py), dives choose the levels of the first stairs from there
+(dive.py), and the next round starts from random points, random corners and shaken best points. The seed fixes
+everything but the deadline; None says nothing of the query.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from coverify.verify.attack.climb import Rows, Stairs, climb
 from coverify.verify.attack.coordinates import polish
+from coverify.verify.attack.dive import dive
 from coverify.verify.attack.moves import Neighbourhood, neighbourhood
+from coverify.verify.attack.region import Regions
 from coverify.verify.attack.runner import Found, Runner
 from coverify.verify.attack.score import Score
 from coverify.verify.bounds import wire_bounds
@@ -38,6 +42,8 @@ _ELEMENTS = 1 << 17
 """Elements of all wires that a round's rows should hold."""
 _POLISHED = 3
 _POLISH_ROUNDS = 40
+_DIVES = 3
+"""Of a round, at most."""
 _SPREADS, _FOCI = (0.05, 0.1, 0.3), (0.05, 0.1, 0.2)
 """How the stairs are smoothed (see climb.py): each row draws one of each."""
 _SHAKEN = 0.2
@@ -78,6 +84,7 @@ class Attack:
     rng: np.random.Generator
     starts: list[I64Array] = field(default_factory=list, init=False)
     best: dict[int, tuple[I64Array, float]] = field(default_factory=dict, init=False)
+    _dived: set[tuple[int, bytes]] = field(default_factory=set, init=False)
 
     @staticmethod
     def of(problem: Problem, deadline: Deadline, seed: int) -> Attack:
@@ -98,17 +105,40 @@ class Attack:
                 self._note(x, rival, float(self.runner.score.of_rows(wires, np.array([rival]))[0]))
 
     def round(self, number: int) -> None:
-        """Climb and polish once.  Raises Found, OutOfTime, OutsideDomain."""
+        """Climb, polish and dive once.  Raises Found, OutOfTime, OutsideDomain."""
         if not self.best:
             return
         rows = self._rows(number)
         points, scores = climb(self.runner, self.stairs, rows, _STEPS)
         for x, rival, score in zip(points, rows.rival.tolist(), scores.tolist(), strict=True):
             self._note(x, rival, score)
-        for k in np.argsort(-scores, kind="stable")[:_POLISHED].tolist():
-            rival = int(rows.rival[k])
-            x, score = polish(self.near, self.runner, self.stairs, points[k], rival, _POLISH_ROUNDS)
+        polished = [
+            self._polished(points[k], int(rows.rival[k]))
+            for k in np.argsort(-scores, kind="stable")[:_POLISHED].tolist()
+        ]
+        for x, rival, score in polished:
             self._note(x, rival, score)
+        lead = max(self.best, key=lambda j: self.best[j][1])
+        starts = [(lead, self.best[lead][0]), *((rival, x) for x, rival, _ in polished)]
+        self._dive(starts[:_DIVES])
+
+    @cached_property
+    def _regions(self) -> Regions | None:
+        return Regions.of(self.runner)
+
+    def _dive(self, points: list[tuple[int, I64Array]]) -> None:
+        """From these points, (rival, int64 [n]), where that was not done before."""
+        for rival, x in points:
+            if self._regions is None or (rival, x.tobytes()) in self._dived:
+                continue
+            self._dived.add((rival, x.tobytes()))
+            found = dive(self._regions, x, rival, self.rng)
+            if found is not None:
+                self._note(*self._polished(found, rival))
+
+    def _polished(self, x: I64Array, rival: int) -> tuple[I64Array, int, float]:
+        x, score = polish(self.near, self.runner, self.stairs, x, rival, _POLISH_ROUNDS)
+        return x, rival, score
 
     def _note(self, x: I64Array, rival: int, score: float) -> None:
         if rival not in self.best or score > self.best[rival][1]:

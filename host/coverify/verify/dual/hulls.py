@@ -6,18 +6,15 @@ concave function above it. HiGHS computes in floating point: its multipliers are
 
 from __future__ import annotations
 
-import ctypes
-import os
-import sys
 from dataclasses import dataclass
-from functools import cache, cached_property
-from importlib import import_module
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from coverify.verify.dual.relaxation import F64Array
 from coverify.verify.errors import CannotDecide
+from coverify.verify.linear.highs import highs, maximiser
 from coverify.verify.query import I64Array
 
 PENALTY = 64.0
@@ -104,44 +101,13 @@ def hulls_of(curves: list[Curve], forms: I64Array, constant: I64Array, lo: I64Ar
     return Hulls(curves, duals[:m] * size / unit, values[n : n + m] * unit, values[:n])
 
 
-@cache
-def _highs() -> Any:
-    """HiGHS, whose first solver in a process writes its name to the standard output, where results go."""
-    api: Any = import_module("highspy")
-    sys.stdout.flush()
-    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 1)
-        api.Highs()
-        ctypes.CDLL(None if os.name == "posix" else "ucrtbase").fflush(None)
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)
-        os.close(nowhere)
-    return api
-
-
 def _solved(
     matrix: F64Array, cost: F64Array, rows: tuple[F64Array, F64Array], columns: tuple[F64Array, F64Array]
 ) -> tuple[F64Array, F64Array]:
     """The greatest cost · columns: its columns, and the duals of the rows."""
-    api = _highs()
-    program = api.HighsLp()
-    program.num_row_, program.num_col_ = matrix.shape
-    program.sense_ = api.ObjSense.kMaximize
-    program.col_cost_ = cost
-    program.col_lower_, program.col_upper_ = columns
-    program.row_lower_, program.row_upper_ = rows
-    at, column = np.nonzero(matrix)
-    program.a_matrix_.format_ = api.MatrixFormat.kRowwise
-    program.a_matrix_.start_ = np.concatenate([[0], np.cumsum(np.bincount(at, minlength=len(matrix)))])
-    program.a_matrix_.index_, program.a_matrix_.value_ = column, matrix[at, column]
-    solver = api.Highs()
-    for option, setting in (("output_flag", False), ("threads", 1), ("solver", "simplex")):
-        solver.setOptionValue(option, setting)
-    solver.passModel(program)
+    solver = maximiser(matrix, cost, rows, columns)
     solver.run()
-    if solver.getModelStatus() != api.HighsModelStatus.kOptimal:
+    if solver.getModelStatus() != highs().HighsModelStatus.kOptimal:
         raise CannotDecide(f"HiGHS says {solver.modelStatusToString(solver.getModelStatus())}")
     solution = solver.getSolution()
     return np.array(solution.col_value), np.array(solution.row_dual)

@@ -1,0 +1,65 @@
+"""HiGHS for linear programs whose matrix is at hand: floating point, so that its answers are proposals."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+F64Array = NDArray[np.float64]
+
+
+@cache
+def available() -> bool:
+    """Is the package here, as far as one sees without importing it?"""
+    return find_spec("highspy") is not None
+
+
+@cache
+def highs() -> Any:
+    """The package, whose first solver in a process writes its name to the standard output, where results
+    go.  Raises ImportError.
+    """
+    api: Any = import_module("highspy")
+    sys.stdout.flush()
+    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 1)
+        api.Highs()
+        ctypes.CDLL(None if os.name == "posix" else "ucrtbase").fflush(None)
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)
+    return api
+
+
+def maximiser(
+    matrix: F64Array, cost: F64Array, rows: tuple[F64Array, F64Array], columns: tuple[F64Array, F64Array]
+) -> Any:
+    """A solver that has been given the greatest cost · columns, ends (lower, upper) of rows and columns; it
+    has not run yet.
+    """
+    api = highs()
+    program = api.HighsLp()
+    program.num_row_, program.num_col_ = matrix.shape
+    program.sense_ = api.ObjSense.kMaximize
+    program.col_cost_ = cost
+    program.col_lower_, program.col_upper_ = columns
+    program.row_lower_, program.row_upper_ = rows
+    at, column = np.nonzero(matrix)
+    program.a_matrix_.format_ = api.MatrixFormat.kRowwise
+    program.a_matrix_.start_ = np.concatenate([[0], np.cumsum(np.bincount(at, minlength=len(matrix)))])
+    program.a_matrix_.index_, program.a_matrix_.value_ = column, matrix[at, column]
+    solver = api.Highs()
+    for option, setting in (("output_flag", False), ("threads", 1), ("solver", "simplex")):
+        solver.setOptionValue(option, setting)
+    solver.passModel(program)
+    return solver
