@@ -33,6 +33,8 @@ STEPS = 40
 """Newton steps on the parabolas of one part; fewer for few stairs, where a division is as quick."""
 WORK = 6e8
 """Multiplications of one kind in all of them, for wide layers."""
+PART_STEPS = 100
+"""The same on a part, which is lowered with care."""
 MANY_STEPS = 60
 """The same where multipliers of several layers are free."""
 SHARE = 0.15
@@ -120,6 +122,8 @@ class Cases:
         most = min(STEPS, FEW_STEPS + len(varying) // 2)
         if len(curved.parabolas.above.layers) > 1:
             most = MANY_STEPS
+        elif inherited:
+            most = PART_STEPS
         steps = most if target > -np.inf else FEW_STEPS
         steps = min(steps, max(5, int(WORK / curved.weights.size / len(varying))))
         try:

@@ -11,7 +11,7 @@ import numpy as np
 
 from coverify.verify.dual.above import REACH, Above, Layer, at
 from coverify.verify.dual.levels import SHIFT, Levels, Smooth
-from coverify.verify.dual.parabolas import NEAR, Parabolas, Point, Reached
+from coverify.verify.dual.parabolas import NEAR, PART, Parabolas, Point, Reached
 from coverify.verify.dual.relaxation import F64Array
 from coverify.verify.dual.squares import SCALE, Found, Parts
 from coverify.verify.dual.tree import Warm
@@ -89,7 +89,7 @@ class Curved:
 
     def warm(self, warm: Warm, varying: I64Array) -> Point:
         """From what a larger part had."""
-        height = warm.height if len(self.parabolas.above.layers) < 2 else max(warm.height, NEAR.height)
+        height = PART.height if len(self.parabolas.above.layers) < 2 else max(warm.height, NEAR.height)
         return self._inside(warm.xi[varying], warm.curve[varying], warm.e, height, WITHIN)
 
     def _inside(self, xi: F64Array, curve: F64Array, e: F64Array, height: float, near: float) -> Point:

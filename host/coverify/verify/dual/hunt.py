@@ -22,7 +22,7 @@ from coverify.verify.problem import Problem
 from coverify.verify.query import I64Array
 from tflm_int8.program.concrete import OutsideDomain
 
-SHARE = 0.1
+SHARE = 0.15
 """Of the processor's time since the proof began."""
 FIRST_S = 0.05
 """What the first turn is taken to cost."""

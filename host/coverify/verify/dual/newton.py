@@ -89,14 +89,14 @@ def direction(
         q_e = large @ single_e + across @ single
         q = across.T @ single_e + small @ p
         bend = p_e @ q_e + p @ q
-        if bend <= 0:
+        if not 0 < bend < np.inf:
             break
         step = weight / bend
         found_e, found = found_e + step * p_e, found + step * p
         r_e, r = r_e - step * q_e, r - step * q
         y_e, y = first(r_e, r)
         weight, before = r_e @ y_e + r @ y, weight
-        if weight <= enough:
+        if not weight > enough:
             break
         p_e, p = y_e + weight / before * p_e, y + weight / before * p
     return found_e, found

@@ -52,6 +52,8 @@ class Path:
 
 NEAR = Path(0.2, 20.0, 8, 0.3, 100.0)
 """Where the start is good: one layer, or a part."""
+PART = Path(0.05, 20.0, 40, 0.5, 3.0)
+"""For a part, which starts from what a larger one had: the barrier is low at once, and lowered with care."""
 FAR = Path(2.0, 3.0, 8, 0.4, 30.0)
 """With free multipliers in several layers the start is far off, and a low barrier would be in the way."""
 
@@ -110,20 +112,21 @@ class Parabolas:
         from what a larger part had?  Then it needs all second derivatives from the first step on.
         """
         inverse = self._inverse(point)
+        path = PART if part and self.path is NEAR else self.path
         best = centred = self._reached(point, inverse)
         marks, at_height = list[tuple[float, float]](), 0
         for k in range(steps):
-            if best.bound < target or point.height * (len(point.e) + self.path.heat * len(point.xi)) < GAP:
+            if best.bound < target or point.height * (len(point.e) + path.heat * len(point.xi)) < GAP:
                 break
             new, inverse, decrement = self._stepped(point, inverse, part or k >= ROUGH)
             at = self._reached(new, inverse)
             best = at if at.bound < best.bound else best
             at_height, height = at_height + 1, point.height
-            settled = decrement < self.path.settled * height
-            if settled or new is point or at_height == self.path.per_height:
+            settled = decrement < path.settled * height
+            if settled or new is point or at_height == path.per_height:
                 centred = at if height >= CENTRED else centred
                 marks += [(height, at.bound)] if settled and height <= NEAR.height else []
-                at_height, height = 0, self.path.lower * height
+                at_height, height = 0, path.lower * height
                 if len(marks) > 1 and new is not point and _promised(*marks[-2:]) > target > -np.inf:
                     break
             point = replace(new, height=height)
@@ -186,16 +189,25 @@ class Parabolas:
         de, dxi, dcurve, dmu = np.split(direction, [n, n + m, n + 2 * m])
         before = self._smoothed(point, inverse)
         shrinks = np.minimum(de / point.e, 0).min(), np.minimum(dcurve / point.curve, 0).min()
-        step = min(1.0, -0.95 / min(-1e-9, *shrinks))
-        while step > 1e-5:
+        most = -0.95 / min(-1e-9, *shrinks)
+
+        def tried(step: float) -> tuple[float, Point, Woodbury]:
             moved = (point.xi + step * dxi, point.curve + step * dcurve, point.e + step * de)
             new = Point(*moved, point.mu + step * dmu, point.height)
             value, at = self._value(new)
             lower = value < before - 0.05 * step * max(decrement, 0.0)
             if lower and at is not None and at.edge > NEARER * inverse.edge:
-                return new, at, decrement
-            step *= 0.5
-        return point, inverse, decrement
+                return value, new, at
+            return stays
+
+        stays = np.inf, point, inverse
+        step, found = min(1.0, most), stays
+        while step > 1e-5 and found is stays:
+            found, step = tried(step), step / 2
+        step *= 4  # twice what was taken: directions near a centre are short ones
+        while 2 <= step <= most and (longer := tried(step))[0] < found[0]:
+            found, step = longer, 2 * step
+        return found[1], found[2], decrement
 
     def _direction(self, point: Point, inverse: Woodbury, whole: bool) -> tuple[F64Array, float]:
         """Newton's, of (e, xi, curve, mu) in a row."""
