@@ -8,6 +8,7 @@ import pytest
 from coverify.check.steps import Pieces, Rejected
 from coverify.verify.dual.curved import Curved
 from coverify.verify.dual.levels import DENSE, SHIFT, Levels, Smooth
+from coverify.verify.dual.parabolas import NEAR
 
 
 def random_stairs(seed: int) -> tuple[Levels, np.ndarray, np.ndarray]:
@@ -135,3 +136,38 @@ def test_what_is_smoothed_has_no_jumps_and_its_derivatives_are_the_moments(seed,
         ]
         near = np.abs(turned - expected) <= 0.05 * (1 + np.abs(expected))
         assert near.mean() > 0.7  # but where a vertex comes to the end of its level
+
+
+def wide(seed: int, cut: int | None) -> Curved:
+    """Sixty clamped stairs of up to thirty levels over 300 inputs, the first `cut` of them on one side."""
+    rng = np.random.default_rng([seed, 4])
+    m, n, top = 60, 300, 30
+    weights = rng.integers(-9, 10, (m, n)).astype(float)
+    reach = np.abs(weights).sum(axis=1).astype(np.int64) * 4
+    step = int(2 * reach.max()) // (2 * top)
+    lo, hi = -reach, reach.copy()
+    hi[: cut or 0] = step - 1
+    low, high = (np.clip(end // step, 0, top - 1) for end in (lo, hi))
+    value = np.minimum(low[:, None] + np.arange((high - low).max() + 1), high[:, None])
+    first = np.where(value == 0, lo[:, None], np.maximum(step * value, lo[:, None]))
+    last = np.where(value == top - 1, hi[:, None], np.minimum(step * value + step - 1, hi[:, None]))
+    levels = Levels(rng.integers(-9, 10, m).astype(float), value, first, last)
+    ends = (np.full(n, -4.0), np.full(n, 4.0))
+    return Curved.of(levels, weights, np.zeros(m), rng.normal(0, 3, n), 0.0, *ends)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_part_is_bounded_no_worse_than_the_whole(seed):
+    whole = wide(seed, None)
+    parabolas, m = whole.parabolas, 60
+    chords = parabolas.stairs.chords()
+    e = np.abs(parabolas.rest + chords @ parabolas.weights) / 2 + 1.0
+    start = parabolas.inside(chords, np.full(m, 0.1), e, NEAR.height, 0.8)
+    reached, centred = parabolas.lowered(start, 40, -np.inf, False)
+    before, kept = reached.bound / whole.scale, whole.kept(centred.point, np.arange(m), m)
+    for cut in range(1, 7):
+        part = wide(seed, cut)
+        reached, centred = part.parabolas.lowered(part.warm(kept, np.arange(m)), 100, -np.inf, True)
+        bound = reached.bound / part.scale
+        assert bound <= before + 0.3 / part.scale  # of 450
+        before, kept = bound, part.kept(centred.point, np.arange(m), m)
