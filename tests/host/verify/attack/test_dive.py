@@ -1,6 +1,8 @@
-"""The linear program around a point holds that point; dives end in the box, and higher than moves of features."""
+"""The linear program around a point holds it; dives end in the box, and closer than moves of features."""
 
 from __future__ import annotations
+
+import itertools
 
 import numpy as np
 import pytest
@@ -24,7 +26,7 @@ def problem(seed: int, hidden: tuple[int, ...], top: int, n: int, eps: int) -> P
     """Layers of small weights and few wide stairs, around the input of 60 whose label is the clearest."""
     rng = np.random.default_rng([seed, 97])
     sizes = [n, *hidden, 4]
-    weights = [rng.integers(-7, 8, (b, a)) for a, b in zip(sizes[:-1], sizes[1:], strict=True)]
+    weights = [rng.integers(-7, 8, (b, a)) for a, b in itertools.pairwise(sizes)]
     shifts = [int(np.log2(1300 * np.sqrt(n) / top)), *(4 for _ in hidden)]
     biases = [rng.integers(-500, 501, sizes[1]), *(rng.integers(-9, 10, b) for b in sizes[2:])]
     ranges = [*((0, top) for _ in hidden), (-top - 1, top)]
