@@ -3,9 +3,9 @@
 
 For each image: the largest radius whose HOLDS is a certificate, and the smallest whose VIOLATED is a replayed
 input, by bisection with `bab` and `attack` in turns, first with a short limit, then with what is left of the
-image's time; in between, a longer attack on what lies above the certified radius. An image is closed when nothing lies between. Certificates of the largest radius are checked
-apart. Times and limits are of the processor. Skipped, with a word, where ../shared/data is
-absent.
+image's time; in between, a longer attack on what lies above the certified radius. An image is closed when
+nothing lies between. Certificates of the largest radius are checked apart. Times and limits are of the
+processor. Skipped, with a word, where ../shared/data is absent.
 """
 # ruff: noqa: E402  (the number of threads must be set, and the checkout found, before the imports)
 
