@@ -64,7 +64,7 @@ class Processor(Deadline):
 NETWORKS = "784-100-10_q4,784-100-10_q8,784-100-10_q10,784-64-32-10_q4,784-64-32-10_q6,784-64-32-10_q8"
 SHORT_S = {"bab": 2.0, "attack": 0.7}
 PATIENT_S = 5.0
-"""For each radius that stays between, least first, a longer attack, before the rest goes to bounds."""
+"""Once they are NEAR, a longer attack on each radius in between, least first, before the rest goes to bounds."""
 LAST = 0.85
 """Of what is left of an image's time, what goes to the next radius: see NEAR."""
 NEAR = 3
@@ -121,8 +121,9 @@ class Radius:
                 open_.add(eps)
             if self.left < 0.1:
                 return
-        between = range(self.held + 1, self.broken)[:NEAR]
-        any(self.ask(eps, "attack", min(PATIENT_S, self.left)) for eps in between)
+        if self.broken - self.held <= NEAR:
+            between = range(self.held + 1, self.broken)
+            any(self.ask(eps, "attack", min(PATIENT_S, self.left)) for eps in between)
         while not self.closed and self.left > 0.1:
             far = self.broken - self.held > NEAR or self.broken > self.most
             if not self.ask(self.held + 1 if far else self.broken - 1, "bab", self.left * LAST):
