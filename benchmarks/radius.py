@@ -64,7 +64,7 @@ class Processor(Deadline):
 NETWORKS = "784-100-10_q4,784-100-10_q8,784-100-10_q10,784-64-32-10_q4,784-64-32-10_q6,784-64-32-10_q8"
 SHORT_S = {"bab": 2.0, "attack": 0.7}
 PATIENT_S = 5.0
-"""Once they are NEAR, a longer attack on each radius in between, least first, before the rest goes to bounds."""
+"""Once both ends are NEAR, a longer attack on each radius in between, before the rest goes to bounds."""
 LAST = 0.85
 """Of what is left of an image's time, what goes to the next radius: see NEAR."""
 NEAR = 3
