@@ -100,12 +100,11 @@ class Region:
     """The linear program of one region; `values`: the columns of the last solution (inputs, levels of all
     stairs, the score), float64.
 
-    first: the columns of the first stairs' levels which are free; n_inputs: where they start.
+    first: the columns of the first stairs' levels which are free.
     """
 
     solver: Any
     first: I64Array
-    n_inputs: int
     values: F64Array
 
     def solved(self) -> bool:
@@ -177,7 +176,7 @@ class Regions:
         wires = problem.wires(x[None])
         least, most = [self.runner.lo.astype(np.float64)], [self.runner.hi.astype(np.float64)]
         lower, upper = list[F64Array](), list[F64Array]()
-        free = list[I64Array]()
+        free = [np.zeros(0, np.int64)]
         for wire, one in self.strips.items():
             rows = slice(one.columns - n, one.columns - n + one.n)
             ends = one.limits(wires[wire][0], self._margin(one, rows))
@@ -186,18 +185,15 @@ class Regions:
             if np.any(self.matrix[rows, :n]):
                 free.append(one.columns + np.flatnonzero(ends[0] < ends[1]))
         goals, constants, bounds = self._goals(wires, rival)
-        unbounded = np.full(1, np.inf)
+        constant, inf = np.concatenate([self.constant, constants]), np.full(len(bounds), np.inf)
         solver = maximiser(
             np.concatenate([self.matrix, goals]),
-            np.concatenate([np.zeros(self.matrix.shape[1] - 1), np.ones(1)]),
-            (
-                np.concatenate([*lower, bounds]) - np.concatenate([self.constant, constants]),
-                np.concatenate([*upper, np.full(len(bounds), np.inf)])
-                - np.concatenate([self.constant, constants]),
-            ),
-            (np.concatenate([*least, -unbounded]), np.concatenate([*most, unbounded])),
+            np.append(np.zeros(self.matrix.shape[1] - 1), 1.0),
+            (np.concatenate([*lower, bounds]) - constant, np.concatenate([*upper, inf]) - constant),
+            (np.append(np.concatenate(least), -np.inf), np.append(np.concatenate(most), np.inf)),
         )
-        return Region(solver, np.concatenate(free), n, np.zeros(0))
+        solver.setOptionValue("time_limit", min(self.runner.deadline.remaining, 1e9))
+        return Region(solver, np.concatenate(free), np.zeros(0))
 
     def _margin(self, one: Strips, rows: slice) -> F64Array:
         """What rounding the inputs may take: no more of them than rows lie between whole numbers. [n]."""
@@ -230,7 +226,7 @@ def _suited(program: Program, wire: int) -> bool:
     steps = program.steps
     for step in steps[:wire]:
         if isinstance(step, Staircase):
-            if step.rule.hi - step.rule.lo > MAX_STAIRS or not _sums(program, step.source):
+            if not 0 < step.rule.hi - step.rule.lo <= MAX_STAIRS or not _sums(program, step.source):
                 return False
         elif not isinstance(step, Affine) or any(
             term.source and not isinstance(steps[term.source - 1], Staircase) for term in step.terms

@@ -111,3 +111,20 @@ def test_without_highs_the_search_goes_on(monkeypatch):
     monkeypatch.setattr(region, "available", lambda: False)
     assert Regions.of(attack(problem(0, (5,), 7, 12, 20)).runner) is None
     assert search(problem(1, (5,), 7, 12, 100), (), Deadline.never(), 0) is not None
+
+
+@pytest.mark.parametrize(("big", "top"), [(0, 7), (7, 0)])
+def test_networks_whose_stairs_are_constant_are_searched(big, top):
+    rng = np.random.default_rng(0)
+    weights = [rng.integers(-big, big + 1, (5, 12)), rng.integers(-7, 8, (4, 5))]
+    biases = [rng.integers(-99, 100, 5), rng.integers(-9, 10, 4)]
+    arrays = layers_of(weights, biases, [3, 2], [(0, top), (-8, 7)])
+    program = FixedPointNetwork.from_bytes(content(arrays)).program
+    for label in range(4):
+        of = Problem(program, Robustness.around(np.full(12, 99), label, 3, None, 0, 255))
+        try:
+            one = attack(of)
+            one.begin([])
+            one.round(0)
+        except Found as found:
+            assert of.first_violation(found.x[None]) is not None
