@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from coverify.verify.attack.runner import Runner
 from coverify.verify.attack.score import F64Array
 from coverify.verify.bounds import Box
-from coverify.verify.linear.highs import available, highs, maximiser
+from coverify.verify.linear.highs import available, maximiser, solved
 from coverify.verify.query import I64Array
 from tflm_int8.program.primitives import MAX_STAIRS, Affine, Program, Staircase, thresholds
 
@@ -109,8 +109,7 @@ class Region:
 
     def solved(self) -> bool:
         """Solve it as it now is; False where nothing lies in it."""
-        self.solver.run()
-        if self.solver.getModelStatus() != highs().HighsModelStatus.kOptimal:
+        if not solved(self.solver):
             return False
         self.values = np.array(self.solver.getSolution().col_value)
         return True

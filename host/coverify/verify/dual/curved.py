@@ -89,7 +89,7 @@ class Curved:
 
     def warm(self, warm: Warm, varying: I64Array) -> Point:
         """From what a larger part had."""
-        height = PART.height if len(self.parabolas.above.layers) < 2 else max(warm.height, NEAR.height)
+        height = PART.height if self.parabolas.part is PART else max(warm.height, NEAR.height)
         return self._inside(warm.xi[varying], warm.curve[varying], warm.e, height, WITHIN)
 
     def _inside(self, xi: F64Array, curve: F64Array, e: F64Array, height: float, near: float) -> Point:

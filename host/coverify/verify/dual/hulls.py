@@ -14,7 +14,7 @@ import numpy as np
 
 from coverify.verify.dual.relaxation import F64Array
 from coverify.verify.errors import CannotDecide
-from coverify.verify.linear.highs import highs, maximiser
+from coverify.verify.linear.highs import maximiser, solved
 from coverify.verify.query import I64Array
 
 PENALTY = 64.0
@@ -106,8 +106,7 @@ def _solved(
 ) -> tuple[F64Array, F64Array]:
     """The greatest cost · columns: its columns, and the duals of the rows."""
     solver = maximiser(matrix, cost, rows, columns)
-    solver.run()
-    if solver.getModelStatus() != highs().HighsModelStatus.kOptimal:
+    if not solved(solver):
         raise CannotDecide(f"HiGHS says {solver.modelStatusToString(solver.getModelStatus())}")
     solution = solver.getSolution()
     return np.array(solution.col_value), np.array(solution.row_dual)

@@ -92,7 +92,7 @@ class Parabolas:
         self, stairs: Smooth, above: Above, weights: F64Array, rest: F64Array, constant: float
     ) -> None:
         self.stairs, self.above = stairs, above
-        self.path = FAR if len(above.layers) > 1 else NEAR
+        self.path, self.part = (FAR, FAR) if len(above.layers) > 1 else (NEAR, PART)
         self.weights, self.rest, self.constant = weights, rest, constant
 
     def inside(self, xi: F64Array, curve: F64Array, e: F64Array, height: float, near: float) -> Point:
@@ -112,7 +112,7 @@ class Parabolas:
         from what a larger part had?  Then it needs all second derivatives from the first step on.
         """
         inverse = self._inverse(point)
-        path = PART if part and self.path is NEAR else self.path
+        path = self.part if part else self.path
         best = centred = self._reached(point, inverse)
         marks, at_height = list[tuple[float, float]](), 0
         for k in range(steps):

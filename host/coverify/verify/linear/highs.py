@@ -63,3 +63,9 @@ def maximiser(
         solver.setOptionValue(option, setting)
     solver.passModel(program)
     return solver
+
+
+def solved(solver: Any) -> bool:
+    """Run it; is what it has an optimum?"""
+    solver.run()
+    return bool(solver.getModelStatus() == highs().HighsModelStatus.kOptimal)

@@ -72,6 +72,15 @@ def test_what_a_score_aims_at_is_what_it_measures(seed):
             assert most is not None
             score = runner.score.of_rows(wires, np.array([j]))[0]
             assert score == min(values[j] - least, most - values[runner.score.label])
+            if max(abs(least), abs(most)) < 1 << 40:  # else a logit's end, which is no stair
+                rise = int(j > runner.score.label)
+                assert logit(least) - logit(most) >= rise > logit(least - 1) - logit(most)
+                assert rise > logit(least) - logit(most + 1)
+
+
+def logit(acc: int) -> int:
+    """Of the networks of `problem` with stairs up to 7, whose last shift is 4."""
+    return max(-8, min(7, (acc + 8) // 16))
 
 
 def polished(one: Attack, x: np.ndarray, rival: int) -> float:
