@@ -127,6 +127,34 @@ class Above:
             start = end
         return total, slope, curve
 
+    def begins(self, number: int) -> tuple[F64Array, F64Array, F64Array]:
+        """Where the levels of a layer's stairs begin, in the units of the search, [k, levels]; and what an
+        accumulator is there: centre, reach [k].
+        """
+        centre, reach = (self._parts(x)[number] for x in (self.centre, self.reach))
+        return self.layers[number].first, centre, reach
+
+    def sides(
+        self, number: int, mu: F64Array, stairs: I64Array, level: I64Array, heat: float
+    ) -> list[tuple[F64Array, F64Array, F64Array]]:
+        """What some stairs [c] of a layer add, smoothed; its slopes in (mu, nu) of each, [c, 2], and second
+        derivatives, [c, 2, 2]: as they are, with the levels below `level` [c] alone, and with the others.
+        """
+        gain, y, b = (x[stairs] for x in self._gains(mu)[number])
+        below = np.tile(np.arange(gain.shape[1] // 2), 2) < level[:, None]
+        found = []
+        for kept in (below | ~below, below, ~below):
+            own = np.where(kept, gain, -np.inf)
+            top = own.max(axis=1, keepdims=True)
+            weight = np.exp((own - top) / heat)
+            sums = weight.sum(axis=1, keepdims=True)
+            both = np.stack([-b, y], axis=1)
+            mean = (both * (weight / sums)[:, None]).sum(axis=2)
+            off = both - mean[:, :, None]
+            bend = np.einsum("cil,cjl,cl->cij", off, off, weight / sums) / heat
+            found.append(((top + heat * np.log(sums))[:, 0], mean, bend))
+        return found
+
     def looseness(self, mu: F64Array, y: F64Array) -> list[tuple[int, I64Array, F64Array, F64Array]]:
         """Of every layer (wire, elements, accumulators b, how far the bounds lie above the stairs' values
         there); y [m]: the first layer's.

@@ -15,6 +15,7 @@ import numpy as np
 from coverify.verify.dual.above import Layer
 from coverify.verify.dual.curved import Curved, least_d
 from coverify.verify.dual.descent import Rows, evaluate
+from coverify.verify.dual.division import Divisions
 from coverify.verify.dual.halves import Halves, accumulators, without
 from coverify.verify.dual.levels import Levels
 from coverify.verify.dual.parabolas import Point, Reached
@@ -35,7 +36,7 @@ WORK = 6e8
 """Multiplications of one kind in all of them, for wide layers."""
 PART_STEPS = 100
 """The same on a part, which is lowered with care."""
-MANY_STEPS = 60
+MANY_STEPS = 200
 """The same where multipliers of several layers are free."""
 SHARE = 0.15
 """So much of an accumulator's box must lie on either side of a clamp for a division there."""
@@ -131,10 +132,11 @@ class Cases:
         except np.linalg.LinAlgError:
             return None
         kept = curved.kept(centred.point, varying, len(nu))
-        inputs, split = curved.inputs(centred), self._split(curved, centred, varying, boxes)
+        inputs = curved.inputs(centred)
         for tries in range(TRIES):
             if reached.bound >= 0 > target > -np.inf:
                 above = _moved(multipliers, curved, centred.point, grain)
+                split = self._split(curved, centred, varying, boxes)
                 return Bound(reached.bound / curved.scale, 1, None, inputs, split, kept, above)
             moved = _moved(multipliers, curved, reached.point, grain)
             found = self._exact(rows, boxes, moved, varying, curved, reached.point)
@@ -149,6 +151,7 @@ class Cases:
                 reached, _ = curved.parabolas.lowered(reached.point, AGAIN, below, True)
             except np.linalg.LinAlgError:
                 break
+        split = self._split(curved, centred, varying, boxes) if total >= 0 > target > -np.inf else None
         return Bound(total, unit, evidence, inputs, split, kept, moved)
 
     def _above(
@@ -284,24 +287,29 @@ class Cases:
     def _split(
         self, curved: Curved, reached: Reached, varying: I64Array, boxes: Boxes
     ) -> tuple[int, int, int] | None:
-        """The stair whose bound lies furthest above its value at the mean: at a clamp with something on
-        either side, or at the edge next to the mean.
+        """The stair that is best divided: at a clamp with something on either side, or at the edge next to
+        the mean.  Where nothing tells (division.py), the one whose bound lies furthest above its value there.
 
         Never one of the logits: of theirs, only clamps are worth a division (branching.py).
         """
-        best, found = 0.0, None
-        for wire, elements, mean, loose in curved.looseness(reached, self.wire, varying):
+        divisions = Divisions.at(curved.parabolas, reached)
+        best, found = (0.0, 0.0), None
+        layers = curved.looseness(reached, self.wire, varying)
+        for layer, (wire, elements, mean, loose) in enumerate(layers):
             step = self.relaxation.steps[wire - 1]
             if wire == self.relaxation.logits or not isinstance(step, Staircase):
                 continue
             lo, hi = (end[0, elements] for end in boxes[step.source])
             edges = self.relaxation.edges[wire][step.channel[elements], 1:-1]
             inside = (edges > lo[:, None]) & (edges <= hi[:, None])
-            loose = np.where(inside.any(axis=1), loose, -np.inf)
-            k = int(loose.argmax())
-            if loose[k] > best:
-                edge = _edge(edges[k, inside[k]], edges[k, [0, -1]], int(lo[k]), int(hi[k]), float(mean[k]))
-                best, found = float(loose[k]), (step.source, int(elements[k]), edge - 1)
+            stairs = np.flatnonzero(inside.any(axis=1))
+            ends = zip(lo[stairs], hi[stairs], mean[stairs], strict=True)
+            places = zip(stairs, ends, strict=True)
+            edge = np.array([_edge(edges[k, inside[k]], edges[k, [0, -1]], *end) for k, end in places], int)
+            worth = divisions.worth(layer, stairs, curved.level(layer, stairs, edge))
+            for k, at, rank in zip(stairs, edge, zip(worth, loose[stairs], strict=True), strict=True):
+                if rank > best:
+                    best, found = rank, (step.source, int(elements[k]), int(at) - 1)
         return found
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from coverify.verify.dual.above import REACH, Above, Layer, at
 from coverify.verify.dual.levels import SHIFT, Levels, Smooth
-from coverify.verify.dual.parabolas import NEAR, PART, Parabolas, Point, Reached
+from coverify.verify.dual.parabolas import Parabolas, Point, Reached
 from coverify.verify.dual.relaxation import F64Array
 from coverify.verify.dual.squares import SCALE, Found, Parts
 from coverify.verify.dual.tree import Warm
@@ -65,10 +65,10 @@ class Curved:
         middle, radius = (lo + hi) / 2, (hi - lo) / 2
         centre = np.rint(weights @ middle + bias)
         reach = np.maximum(np.abs(weights) @ radius, 1.0) / REACH
-        one = Smooth(levels, centre, reach, 1.0)
+        one = Smooth.of(levels, centre, reach, 1.0)
         own = weights * radius / reach[:, None]
         scale = SIZE / max(float(np.abs(one.chords() @ own + g * radius).sum()) / 2, 1e-9)
-        stairs, upper = Smooth(levels, centre, reach, scale), Above.of(above, len(weights), scale)
+        stairs, upper = Smooth.of(levels, centre, reach, scale), Above.of(above, len(weights), scale)
         constant = scale * (constant + float(g @ middle)) - upper.greatest(upper.mu)
         parabolas = Parabolas(stairs, upper, own, scale * g * radius, constant)
         return Curved(levels, weights, bias, g, middle, radius, centre, reach, scale, parabolas)
@@ -89,7 +89,7 @@ class Curved:
 
     def warm(self, warm: Warm, varying: I64Array) -> Point:
         """From what a larger part had."""
-        height = PART.height if self.parabolas.part is PART else max(warm.height, NEAR.height)
+        height = self.parabolas.part.height
         return self._inside(warm.xi[varying], warm.curve[varying], warm.e, height, WITHIN)
 
     def _inside(self, xi: F64Array, curve: F64Array, e: F64Array, height: float, near: float) -> Point:
@@ -99,12 +99,7 @@ class Curved:
     def kept(self, point: Point, varying: I64Array, n: int) -> Warm:
         """For smaller parts."""
         own = self.scale * self.reach
-        warm = Warm(
-            np.full(n, np.nan),
-            np.full(n, np.nan),
-            point.e / self.scale,
-            point.height,
-        )
+        warm = Warm(np.full(n, np.nan), np.full(n, np.nan), point.e / self.scale)
         warm.xi[varying], warm.curve[varying] = point.xi / own, point.curve / own / self.reach
         return warm
 
@@ -117,6 +112,17 @@ class Curved:
         """Corners of the box that the bound makes likely: [N, n]."""
         near: F64Array = self.middle + self.radius * self.parabolas.drawn(reached, SAMPLES)
         return near
+
+    def level(self, layer: int, stairs: I64Array, edges: I64Array) -> I64Array:
+        """The numbers of the levels that begin at these edges of a layer's stairs: [c]."""
+        if layer == 0:
+            below = self.levels.first[stairs] < edges[:, None]
+        else:
+            first, centre, reach = self.parabolas.above.begins(layer - 1)
+            at = (edges - 0.5 - centre[stairs]) / reach[stairs]
+            below = first[stairs] < at[:, None]
+        level: I64Array = below.sum(axis=1)
+        return level
 
     def looseness(
         self, reached: Reached, wire: int, elements: I64Array

@@ -57,17 +57,31 @@ class Levels:
 
 
 class Smooth:
-    """The same in floats: accumulators as (a − centre) / unit, [m] each; nu times `scale`, [m]: at first."""
+    """The same in floats; nu [m]: at first."""
 
-    def __init__(self, levels: Levels, centre: F64Array, unit: F64Array, scale: float) -> None:
-        ends = (levels.first, levels.last)
-        self.first, self.last = ((end - centre[:, None]) / unit[:, None] for end in ends)
-        self.nu, self.value = scale * levels.nu, levels.value.astype(np.float64)
+    def __init__(self, nu: F64Array, value: F64Array, first: F64Array, last: F64Array) -> None:
+        self.nu, self.value, self.first, self.last = nu, value, first, last
         self._alone, self._lines = np.arange(self.value.shape[1])[None], None
         if self.value.shape[1] > DENSE:
             n = (self.value != self.value[:, -1:]).sum(axis=1)  # the number of the last level
             self._alone = np.stack([np.zeros_like(n), n], axis=1)
             self._lines = _Lines.of(self.value, self.first, self.last, n)
+
+    @staticmethod
+    def of(levels: Levels, centre: F64Array, unit: F64Array, scale: float) -> Smooth:
+        """Accumulators as (a − centre) / unit, [m] each; nu times `scale`."""
+        first, last = ((end - centre[:, None]) / unit[:, None] for end in (levels.first, levels.last))
+        return Smooth(scale * levels.nu, levels.value.astype(np.float64), first, last)
+
+    def sides(self, stairs: I64Array, level: I64Array) -> tuple[Smooth, Smooth, Smooth]:
+        """Some stairs [c] as they are, with the levels below `level` [c] alone, and with the others."""
+        at, level = np.arange(self.value.shape[1])[None], level[:, None]
+        kept = (at + 0 * level, np.minimum(at, level - 1), np.minimum(at + level, at[0, -1]))
+        whole, below, others = (
+            Smooth(self.nu[stairs], *(x[stairs[:, None], k] for x in (self.value, self.first, self.last)))
+            for k in kept
+        )
+        return whole, below, others
 
     def chords(self) -> F64Array:
         """From the first value to the last, [m]."""

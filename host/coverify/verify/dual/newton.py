@@ -7,6 +7,8 @@ direction for the block as it is, in some five to ten products with it.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from coverify.verify.dual.relaxation import F64Array
@@ -18,8 +20,23 @@ PRODUCTS = 24
 """With the large block, at most."""
 RESIDUE = 1e-2
 """So small a part of the first residue's square, as the first block weighs it, ends them."""
-_EASED = 1e-8
-"""Added to the small block's diagonal, scaled to 1."""
+_EASED, _SINGLE = 1e-8, 1e-5
+"""Added to the small block's diagonal, scaled to 1; to the large one's, which is in single precision."""
+
+
+@dataclass(frozen=True, eq=False)
+class Slopes:
+    """The first and second derivatives at a point: `inverse`, z [n] and height say what the large block is;
+    across [n, r], small [r, r]: the others; in_e [n], in_rest [r]: the slopes.
+    """
+
+    inverse: Woodbury
+    z: F64Array
+    height: float
+    across: F64Array
+    small: F64Array
+    in_e: F64Array
+    in_rest: F64Array
 
 
 class _Rough:
@@ -53,34 +70,48 @@ def _large(inverse: Woodbury, z: F64Array, height: float) -> F64Array:
     return block
 
 
-def direction(
-    inverse: Woodbury, z: F64Array, height: float, across: F64Array, small: F64Array,
-    slope_e: F64Array, slope: F64Array, whole: bool,
-) -> tuple[F64Array, F64Array]:  # fmt: skip
-    """The steps in e [n] and in the rest [r] for their slopes; across [n, r], small [r, r]: the other blocks.
-
-    whole: with all of the large block.
-    """
-    rough = _Rough(inverse, z, height)
-    across = across.astype(np.float32)
-    solved = rough.solved(across)
-    left = small - (across.T @ solved).astype(np.float64)
+def _inverse(left: F64Array) -> F64Array:
+    """Of a small matrix, eased.  Raises LinAlgError."""
     size = 1 / np.sqrt(np.maximum(left.diagonal(), 1e-12))
-    left *= size[:, None]
-    left *= size
+    left = left * size[:, None] * size
     left[np.arange(len(left)), np.arange(len(left))] += _EASED
-    lesser = (np.linalg.inv(left) * size[:, None] * size).astype(np.float32)
+    inverse: F64Array = np.linalg.inv(left) * size[:, None] * size
+    return inverse
+
+
+def lesser(at: Slopes) -> F64Array:
+    """The inverse of the second derivatives in the rest, e minimised out: [r, r].  Raises LinAlgError."""
+    across: F64Array = at.across.astype(np.float32)
+    if len(at.z) > MOST_INPUTS:
+        solved = _Rough(at.inverse, at.z, at.height).solved(across)
+    else:
+        large = _large(at.inverse, at.z, at.height)
+        size = 1 / np.sqrt(large.diagonal())
+        large *= size[:, None]
+        large *= size
+        large[np.arange(len(size)), np.arange(len(size))] += _SINGLE
+        solved = np.linalg.solve(large, across * size[:, None]) * size[:, None]
+    return _inverse(at.small - (across.T @ solved).astype(np.float64))
+
+
+def direction(at: Slopes, whole: bool) -> tuple[F64Array, F64Array]:
+    """The steps in e [n] and in the rest [r] for their slopes; whole: with all of the large block."""
+    z, small = at.z, at.small
+    rough = _Rough(at.inverse, z, at.height)
+    across: F64Array = at.across.astype(np.float32)
+    solved = rough.solved(across)
+    lesser = _inverse(small - (across.T @ solved).astype(np.float64)).astype(np.float32)
 
     def first(r_e: F64Array, r: F64Array) -> tuple[F64Array, F64Array]:
         r_e, r = r_e.astype(np.float32), r.astype(np.float32)
         rest = lesser @ (r - solved.T @ r_e)
         return rough.solved(r_e[:, None])[:, 0] - solved @ rest, rest
 
-    r_e, r = -slope_e, -slope
+    r_e, r = -at.in_e, -at.in_rest
     y_e, y = first(r_e, r)
     if not whole or len(z) > MOST_INPUTS:
         return y_e, y
-    large = _large(inverse, z, height)
+    large = _large(at.inverse, z, at.height)
     found_e, found = np.zeros_like(y_e), np.zeros_like(y)
     p_e, p, weight = y_e, y, r_e @ y_e + r @ y
     enough = RESIDUE * weight

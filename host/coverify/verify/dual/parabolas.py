@@ -54,8 +54,8 @@ NEAR = Path(0.2, 20.0, 8, 0.3, 100.0)
 """Where the start is good: one layer, or a part."""
 PART = Path(0.05, 20.0, 40, 0.5, 3.0)
 """For a part, which starts from what a larger one had: the barrier is low at once, and lowered with care."""
-FAR = Path(2.0, 3.0, 8, 0.4, 30.0)
-"""With free multipliers in several layers the start is far off, and a low barrier would be in the way."""
+FAR = Path(0.05, 3.0, 40, 0.5, 3.0)
+"""With free multipliers in several layers, from the start on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +111,7 @@ class Parabolas:
         Gives up where two heights of the barrier promise that it will not be reached; part: does it start
         from what a larger part had?  Then it needs all second derivatives from the first step on.
         """
-        inverse = self._inverse(point)
+        inverse = self.inverse(point)
         path = self.part if part else self.path
         best = centred = self._reached(point, inverse)
         marks, at_height = list[tuple[float, float]](), 0
@@ -139,9 +139,10 @@ class Parabolas:
 
     def valued(self, point: Point) -> Reached:
         """The bound at a point, in floats."""
-        return self._reached(point, self._inverse(point))
+        return self._reached(point, self.inverse(point))
 
-    def _inverse(self, point: Point) -> Woodbury:
+    def inverse(self, point: Point) -> Woodbury:
+        """Raises LinAlgError."""
         return Woodbury(self.weights, point.curve, point.e)
 
     def _reached(self, point: Point, inverse: Woodbury) -> Reached:
@@ -158,7 +159,7 @@ class Parabolas:
         """Corners of |z| <= 1 for draws with the moments that the bound rests on: [count, n]."""
         point, rng = reached.point, np.random.default_rng(0)
         noise = rng.standard_normal((count, len(point.e))) / np.sqrt(point.e)
-        noise += rng.standard_normal((count, len(point.xi))) @ self._inverse(point).u
+        noise += rng.standard_normal((count, len(point.xi))) @ self.inverse(point).u
         noise[0] = 0
         corners: F64Array = np.where(reached.z + np.sqrt(point.height) * noise > 0, 1.0, -1.0)
         return corners
@@ -168,7 +169,7 @@ class Parabolas:
         if min(float(point.e.min()), float(point.curve.min())) <= 0:
             return np.inf, None
         try:
-            inverse = self._inverse(point)
+            inverse = self.inverse(point)
         except np.linalg.LinAlgError:
             return np.inf, None
         return self._smoothed(point, inverse), inverse
@@ -184,9 +185,11 @@ class Parabolas:
 
     def _stepped(self, point: Point, inverse: Woodbury, whole: bool) -> tuple[Point, Woodbury, float]:
         """One damped Newton step, the inverse there, its decrement; whole: with all second derivatives."""
-        direction, decrement = self._direction(point, inverse, whole)
-        n, m = len(point.e), len(point.xi)
-        de, dxi, dcurve, dmu = np.split(direction, [n, n + m, n + 2 * m])
+        at = self.slopes(point, inverse)
+        de, rest = newton.direction(at, whole)
+        decrement = float(-(at.in_rest @ rest + at.in_e @ de))
+        m = len(point.xi)
+        dxi, dcurve, dmu = np.split(rest, [m, 2 * m])
         before = self._smoothed(point, inverse)
         shrinks = np.minimum(de / point.e, 0).min(), np.minimum(dcurve / point.curve, 0).min()
         most = -0.95 / min(-1e-9, *shrinks)
@@ -209,8 +212,8 @@ class Parabolas:
             found, step = longer, 2 * step
         return found[1], found[2], decrement
 
-    def _direction(self, point: Point, inverse: Woodbury, whole: bool) -> tuple[F64Array, float]:
-        """Newton's, of (e, xi, curve, mu) in a row."""
+    def slopes(self, point: Point, inverse: Woodbury) -> newton.Slopes:
+        """The derivatives in e and in (xi, curve, mu)."""
         w, e, height = self.weights, point.e, point.height
         m, q, u = len(w), len(point.mu), inverse.u
         cw, k = inverse.columns, inverse.rows
@@ -232,5 +235,4 @@ class Parabolas:
         h[at, m + at] += both[1] / heat
         h[m + at, at] += both[1] / heat
         h[m + at, m + at] += both[2] / heat + height / point.curve**2
-        de, rest = newton.direction(inverse, z, height, across, h, slope_e, slope, whole)
-        return np.concatenate([de, rest]), float(-(slope @ rest + slope_e @ de))
+        return newton.Slopes(inverse, z, height, across, h, slope_e, slope)

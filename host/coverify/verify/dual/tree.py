@@ -58,7 +58,6 @@ class Warm:
     xi: F64Array
     curve: F64Array
     e: F64Array
-    height: float
 
 
 @dataclass(eq=False)
