@@ -129,7 +129,7 @@ class Scalar:
 
 @dataclass(frozen=True, eq=False)
 class Pieces(Scalar):
-    """y[i] = values[piece(a[i], channel[i])], a piece's number not falling as a grows: stairs, or a table.
+    """y[i] = values[piece(a[i], channel[i])]: stairs, or a table; neither piece nor value falls as a grows.
 
     offset: of two copies, whose a less this are equal.
     """
@@ -152,15 +152,13 @@ class Pieces(Scalar):
         return starts
 
     def reached(self, box: Ints) -> Ints:
-        """[..., n, k]: the pieces that a box meets; the last one fills up where they are fewer."""
-        low, high = self.piece(box[0], self.channel), self.piece(box[1], self.channel)
-        k = int((high - low).max()) + 1
-        need(low.size * k <= CELLS, "too many stairs")
-        return np.minimum(low[..., None] + np.arange(k), high[..., None])
+        """[2, ..., n]: the first and the last piece that a box meets; it meets those in between, too."""
+        low, high = pieces = self.piece(box, self.channel)
+        need(low.size * (int((high - low).max()) + 1) <= CELLS, "too many stairs")
+        return pieces
 
     def interval(self, boxes: list[Ints]) -> Ints:
-        y = self.values[self.reached(boxes[self.sources[0]])]
-        return np.stack([y.min(axis=-1), y.max(axis=-1)])
+        return self.values[self.reached(boxes[self.sources[0]])]
 
     def corners(self, boxes: list[Ints], *parabolas: Ints) -> tuple[Any, ...]:
         """The ends of the pieces that it meets; of two copies those of either, moved to where both boxes are.
@@ -169,7 +167,8 @@ class Pieces(Scalar):
         taken. On a piece the maximum lies at an end or as near to the vertex as can be, each rounded upwards.
         """
         box, channel, copies = boxes[self.sources[0]], self.channel[:, None], 1
-        p, less = self.reached(box), 0 * channel
+        (low, high), less = self.reached(box)[..., None], 0 * channel
+        p = np.minimum(low + np.arange((high - low).max() + 1), high)
         ends = np.clip([self.starts[channel, p], self.starts[channel, p + 1] - 1], *box[:, :, None])
         a, y = np.hstack(ends), self.values[np.hstack([p, p])]
         if parabolas:
@@ -218,12 +217,14 @@ class Highest(Scalar):
         return np.clip(boxes[self.sources[0]][..., self.windows].max(axis=-1), *self.clamp)
 
     def corners(self, boxes: list[Ints]) -> tuple[Any, ...]:
-        """a: the element of greatest lower end; y is no less, nor more than it or the others' upper ends."""
+        """a: the element of greatest lower end; y is no less, nor more than it or the others' upper ends.
+
+        A maximum lies at an end of a or at the clamp: where a exceeds the others, slopes only rise.
+        """
         lo, hi = boxes[self.sources[0]]
         pick = np.take_along_axis(self.windows, lo[self.windows].argmax(axis=1)[:, None], axis=1)
         others = np.where(self.windows != pick, hi[self.windows], -(2**31)).max(axis=1)[:, None]
-        bends = np.concatenate([lo[pick], hi[pick], others, np.tile(self.clamp, (len(pick), 1))], axis=1)
-        a = np.clip(bends, lo[pick], hi[pick])
+        a = np.clip([-(2**31), *self.clamp, 2**31], lo[pick], hi[pick])
         up, down = (np.clip(y, *self.clamp) for y in (np.maximum(a, others), a))
         return len(lo), pick[:, 0], a, up, down, 0, 1
 
