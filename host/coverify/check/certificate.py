@@ -91,19 +91,18 @@ def _checked(members: dict[str, bytes], budget: int) -> Claim:
     arrays = arrays_of(members)
     box, (least, most) = wide(arrays.pop("box")), net.domain
     need(box.shape == net.domain.shape, "a box of another form")
-    lo, hi = box
-    need(np.all((least <= lo) & (lo <= hi) & (hi <= most)), "a box that is empty or beyond the inputs")
-    root = net.boxes(box)
-    n = root[-1].shape[1]
+    need(np.all(np.diff([least, *box, most], axis=0) >= 0), "a box that is empty or beyond the inputs")
+    root, softmax = net.boxes(box), net.softmax if "script" in arrays else None
+    n, ties = root[-1].shape[1], ()
     need(label is None or (type(label) is int and 0 <= label < n), "a label that is none")
-    rows = wide(arrays.pop("claim")) if label is None else label_stays(n, label)
+    if softmax is not None:
+        need(label is not None, "bounds of a relation of a softmax's outputs")
+        ties = softmax.gaps(*root[-1], budget)
+    rows = wide(arrays.pop("claim")) if label is None else label_stays(n, label, *ties)
     need(rows.ndim == 2 and rows.shape[1] == n + 1, "a claim's form")
     evidence = "enumeration"
     if "script" in arrays:
         script = wide(arrays.pop("script")).reshape(-1, 4)
-        if net.softmax is not None:
-            need(label is not None, "bounds of a relation of a softmax's outputs")
-            rows = label_stays(n, label, *net.softmax.gaps(*root[-1], budget))
         proof = Proof(net, box, rows, arrays)
         within(proof.products(script), budget)
         proof.run(script)
@@ -112,7 +111,7 @@ def _checked(members: dict[str, bytes], budget: int) -> Claim:
         need(not arrays, "arrays that do not belong there")
         enumerate_box(net, box, budget, rows)
     relation = (rows[:, :-1], rows[:, -1]) if label is None else None
-    return Claim(digests[name], profile, lo, hi, label, relation, evidence)
+    return Claim(digests[name], profile, box[0], box[1], label, relation, evidence)
 
 
 def network(content: bytes, profile: str) -> Network:

@@ -97,23 +97,22 @@ class Reader:
         need(all(b.get(1, "Q") <= 1 for b in blobs), "constants outside the flatbuffer")
         buffers = [b.get(0, "[B") for b in blobs]
         self.tensors = [Tensor(t, buffers) for t in graph.get(0, "[T")]
-        (first,), (last,) = graph.get(1, "[i"), graph.get(2, "[i")
-        x, y = self.tensors[first], self.tensors[last]
-        need(model.get(0, "i") == 3 and min(first, last) >= 0 == len(x.raw) and x.type == 9, "the input")
+        x, y = (self.tensors[i] for (i,) in (graph.get(1, "[I"), graph.get(2, "[I")))  # −1: beyond any list
+        need(model.get(0, "i") == 3 and len(x.raw) == 0 and x.type == 9, "the input")
         x.wire = 0
         for op in graph.get(3, "[T"):
             code = codes[op.get(0, "I")]
             self.operator(op, max(code.get(0, "b"), code.get(3, "i")))
         need(y.wire == len(self.steps) + (self.softmax is not None) and y.type == 9, "the output")
-        domain = np.outer([-128, 127], np.ones(x.size, np.int64))
-        self.network = Network(domain, tuple(self.steps), self.softmax)
+        self.network = Network(np.tile([[-128], [127]], x.size), tuple(self.steps), self.softmax)
 
     def operator(self, op: Table, builtin: int) -> None:
         need(builtin in OPERATORS, f"the checker does not know the builtin operator {builtin}")
         (method, arity, union, slots), o = OPERATORS[builtin], op.get(4, "T")
         inputs, (at,) = op.get(1, "[i"), op.get(2, "[i")
         need(len(inputs) in arity and inputs[0] >= 0 <= at and min(inputs) >= -1, "an operator's operands")
-        ins, out = [self.tensors[i] if i >= 0 else None for i in inputs], self.tensors[at]
+        ins = [self.tensors[i] if i >= 0 else None for i in [*inputs, -1][: max(arity)]]
+        out = self.tensors[at]
         need(out.wire < 0 == len(out.raw) and not self.softmax, "a tensor is written twice or late")
         need(all(t is None or t.wire >= 0 or len(t.raw) for t in ins), "an operand is not written")
         # both are read even where they say nothing, as by TFLM: they may lie outside the file
@@ -135,21 +134,20 @@ class Reader:
         scale, zero = out.codes
         one, six = (math.floor(float(np.float32(r) / np.float32(scale)) + 0.5) for r in (1, 6))
         lo, hi = {0: (-128, 127), 1: (zero, 127), 2: (zero - one, zero + one), 3: (zero, zero + six)}[act]
-        some = max(lo, -128) <= min(hi, 127) and max(-lo, hi) < INT32_MAX - 128
-        need(some, "an activation that leaves no value, or whose ends leave 32 bits")
+        need(max(-lo, hi) < INT32_MAX - 128, "an activation whose ends leave 32 bits")
         return max(lo, -128), min(hi, 127)
 
     def requantize(self, acc: int, out: Tensor, act: int, reals: list[float], most: int) -> None:
         """The output: accumulators up to ±most times their channel's real, plus the zero point, clamped."""
         m, s = np.array([multiplier_of(real) for real in reals]).T
-        need(most << max(int(s.max()), 0) <= INT32_MAX, "an accumulator may overflow")
+        need(most << max(int(s.max()), 0) <= INT32_MAX, "an accumulator or a scale ratio is too large")
         rule = lambda a, c: scaled(np.clip(a, -most, most), m[c], s[c], self.once) + out.codes[1]  # noqa: E731
         out.wire = self.put(stairs(acc, rule, *self.clamp(act, out), np.arange(out.size) % len(reals)))
 
     def weighted(self, ins: list[Any], out: Tensor, act: int, weights: Ints, columns: Ints) -> None:
         """Sums of products of `weights` [groups, channels, taps] and their staircase."""
-        (x, w, bias), n = [*ins, None][:3], len(weights) * weights.shape[1]
-        (sx, zx), so = x.codes, out.codes[0]
+        x, w, bias = ins
+        (sx, zx), so, n = x.codes, out.codes[0], len(weights) * weights.shape[1]
         need(w.type == 9 and len(w.scales) in (1, n), "weights of another type or quantization")
         b = np.zeros(n, np.int64) if bias is None else bias.values().reshape(-1)
         need(len(b) == n and (bias is None or bias.type == 2), "the bias")
@@ -160,14 +158,13 @@ class Reader:
         self.requantize(self.put(linear), out, act, reals, most)
 
     def dense(self, ins: list[Any], out: Tensor, act: int, shuffled: int) -> None:
-        x, w, *bias = ins
-        one, zero = len(w.scales) == 1, w.zeros[0]
-        weights = w.values() - (zero if one else 0)
+        x, w, bias = ins
+        one, zero, weights = len(w.scales) == 1, w.zeros[0], w.values() - w.zeros[0]
         shapes = out.size == out.shape[-1] == len(weights) and weights.shape[1:] == (x.size,)
         need(shapes and not shuffled, "several rows, or other shapes, or shuffled weights")
         need(-128 <= zero <= 127 if one else not any(w.zeros), "the weights' zero point")
-        if one and bias and bias[0]:
-            given = bias[0].scales[0] if bias[0].scales and bias[0].zeros else 0.0
+        if one and bias is not None:
+            given = bias.scales[0] if bias.scales and bias.zeros else 0.0
             need(abs(x.codes[0] * w.scales[0] - given) / out.codes[0] <= 0.02, "the bias's scale")
         self.weighted(ins, out, act, weights[None], np.arange(x.size)[None, None])
 
@@ -186,25 +183,25 @@ class Reader:
 
     def conv(self, ins: list[Any], out: Tensor, act: int, pad: int, *o: int) -> None:
         """o: strides and dilations of height and width; for DEPTHWISE_CONV_2D the multiplier of channels."""
-        x, (sh, sw, dh, dw, *depthwise), data = ins[0], o, ins[1].values()
-        if depthwise:
-            data = data.transpose(3, 1, 2, 0)
-            need(data.shape[3] == 1 and len(data) == x.shape[-1] * depthwise[0], "the filter")
-        channels, kh, kw, each = data.shape
-        groups = x.shape[-1] // each
-        fit = (x.shape[-1], out.shape[-1]) == (groups * each, channels) and channels % groups == 0
-        need(fit and ins[1].zeros and not any(ins[1].zeros), "the channels, or the weights' zero points")
+        (x, w, _), (sh, sw, dh, dw, *depthwise) = ins, o
+        data = w.values().transpose((3, 1, 2, 0) if depthwise else (0, 1, 2, 3))
+        (channels, kh, kw, each), depth = data.shape, x.shape[-1]
+        groups = depth // each
+        need(not depthwise or (each, channels) == (1, depth * depthwise[0]), "the filter")
+        fit = (depth, out.shape[-1]) == (groups * each, channels) and channels % groups == 0
+        need(fit and w.zeros and not any(w.zeros), "the channels, or the weights' zero points")
         columns = self.columns(x, out, pad, each, (kh, sh, dh), (kw, sw, dw))
         self.weighted(ins, out, act, data.reshape(groups, channels // groups, -1), columns)
 
     def pooled(self, ins: list[Any], out: Tensor, pad: int, sh: int, sw: int, kh: int, kw: int) -> Ints:
-        """[channels, positions, taps]: the element under each tap; −1 outside."""
+        """[channels, positions, taps]: the element under each tap; −1 outside.
+
+        No window lies outside: none is dilated; each begins before the image ends, and ends after it begins.
+        """
         (x,), (sx, zx), (so, zo) = ins, ins[0].codes, out.codes
         same = zx == zo and x.shape[-1:] == out.shape[-1:]
         need(same and abs(np.float32(sx) - np.float32(so)) <= 1e-6, "the quantization or the channels change")
-        columns = self.columns(x, out, pad, 1, (kh, sh, 1), (kw, sw, 1))
-        need(np.all(columns.max(axis=2) >= 0), "a window outside the image")
-        return columns
+        return self.columns(x, out, pad, 1, (kh, sh, 1), (kw, sw, 1))
 
     def average(self, ins: list[Any], out: Tensor, act: int, *o: int) -> None:
         columns = self.pooled(ins, out, *o)
@@ -223,7 +220,7 @@ class Reader:
         """A table for each operand to a common scale, their sum, a staircase; constants go into the bias."""
         twice, bias, wires, n = 2 * max(t.codes[0] for t in ins), np.zeros(out.size, np.int64), [], out.size
         need(np.broadcast_shapes(ins[0].shape, ins[1].shape) == out.shape, "the shapes")
-        one, real = np.ones((1, 1, 1), np.int64), twice / ((1 << 20) * out.codes[0])
+        one = np.ones((1, 1, 1), np.int64)
         for t in ins:
             m, shift = multiplier_of(t.scales[0] / twice)
             values = scaled((np.arange(-128, 128) - t.zeros[0]) << 20, m, np.int64(shift), self.once)
@@ -236,8 +233,7 @@ class Reader:
             wires.append(wire if t.size == n else self.put(Linear((wire,), one, index, 0 * bias)))
         columns = np.arange(n * len(wires)).reshape(-1, n).T[None]
         acc = self.put(Linear(tuple(wires), one.repeat(len(wires), axis=2), columns, bias))
-        need(real < 1.0 and multiplier_of(real)[1] <= 0, "a scale ratio that is not below one")
-        self.requantize(acc, out, act, [real], INT32_MAX)
+        self.requantize(acc, out, act, [twice / ((1 << 20) * out.codes[0])], INT32_MAX)
 
     def reshape(self, ins: list[Any], out: Tensor) -> None:
         need((ins[0].type, ins[0].size) == (out.type, out.size) and ins[0].wire >= 0, "a RESHAPE")
@@ -267,7 +263,6 @@ OPERATORS: dict[int, tuple[Any, tuple[int, ...], int, str]] = {
 def fixed_point(arrays: dict[str, Ints]) -> Network:
     """a → clip((w · a + b + half) >> shift, lo, hi) for each layer, half = 2^shift / 2; inputs 0..255."""
     steps, most, n, layers = list[Any](), 255, arrays["w0"].shape[1], int(arrays["n_layers"].reshape(()))
-    domain = np.outer([0, 255], np.ones(n, np.int64))
     need(len(arrays) == 5 * layers + 1, "a fixed-point network of other arrays")
     for i in range(layers):
         w, b, *numbers = (arrays[f"{name}{i}"] for name in ("w", "b", "shift", "lo", "hi"))
@@ -278,4 +273,4 @@ def fixed_point(arrays: dict[str, Ints]) -> Network:
         need(most * size(linear.reach) + size(b) < 2**30, "an accumulator may overflow")
         n, most, rule = len(b), max(-lo, hi), lambda a, c, s=s: (a + (1 << s >> 1)) >> s
         steps += [linear, stairs(2 * i + 1, rule, lo, hi, np.zeros(n, np.int64))]
-    return Network(domain, tuple(steps))
+    return Network(np.tile([[0], [255]], arrays["w0"].shape[1]), tuple(steps))

@@ -144,7 +144,7 @@ class Proof:
         on, n = np.flatnonzero(curve), boxes[wire].shape[1]
         need(len(curve) == n and np.all(curve >= 0) and np.all(slope[on] != 0), "a parabola's form")
         need(len(on) * max(n, linear.columns.size) <= 4 * CELLS, "too many parabolas of one bound")
-        bent = stairs.bent(boxes, self.xi[wire][k].astype(np.int64), centre, curve)
+        bent = stairs.corners(boxes, self.xi[wire][k].astype(np.int64), centre, curve)
         total, form = self.walked([*corners[: wire - 1], bent, *corners[wire:]], k, 1)
         exact((slope, centre))
         heights, (lines,) = linear.back((on[:, None] == np.arange(n)) * slope, None, [len(weights)])

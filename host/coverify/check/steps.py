@@ -113,24 +113,23 @@ class Scalar:
     """A step whose every y[i] is bounded by functions of one element a = source[pick[i]].
 
     For any multipliers xi: nu · y <= Σ max over a of (nu · y(a) − xi · a) + Σ xi · a. `corners`: how many
-    elements the source has, pick [n], the a among which the maximum is, bounds of y there, up and down, and
-    what else is taken from it: [copies, n / copies, k], the maximum being that of the sum of all copies.
+    elements the source has, pick [n], the a [n, k] among which the maximum is, bounds of y there, up and
+    down, what else is taken from it, and how many copies follow one another: the maximum is of their sum.
     """
 
     def back(self, nu: Ints, xi: Ints, corners: tuple[Any, ...]) -> tuple[Ints, list[Ints]]:
-        n_source, pick, a, up, down, less = corners
+        n_source, pick, a, up, down, less, copies = corners
         need(xi.shape == nu.shape, "multipliers of the wrong shape")
-        exact((nu, np.maximum(up, -down).max(axis=2).ravel()), (xi, np.abs(a).max(axis=2).ravel() + 1))
-        factor, slope = (values.reshape(len(nu), *a.shape[:2], 1) for values in (nu, xi))
-        gain = np.maximum(factor * up, factor * down) - slope * a - less
+        exact((nu, np.maximum(up, -down).max(axis=1)), (xi, np.abs(a).max(axis=1) + 1))
+        gain = np.maximum(nu[..., None] * up, nu[..., None] * down) - xi[..., None] * a - less
         out = np.zeros((n_source, len(nu)), np.int64)
         np.add.at(out, pick, xi.T)
-        return gain.sum(axis=1).max(axis=2).sum(axis=1), [out.T]
+        return gain.reshape(len(nu), copies, -1, a.shape[1]).sum(axis=1).max(axis=2).sum(axis=1), [out.T]
 
 
 @dataclass(frozen=True, eq=False)
 class Pieces(Scalar):
-    """y[i] = values[piece(a[i], channel[i])], a piece's number not falling as a grows: stairs, or a table.
+    """y[i] = values[piece(a[i], channel[i])]: stairs, or a table; neither piece nor value falls as a grows.
 
     offset: of two copies, whose a less this are equal.
     """
@@ -153,46 +152,38 @@ class Pieces(Scalar):
         return starts
 
     def reached(self, box: Ints) -> Ints:
-        """[..., n, k]: the pieces that a box meets; the last one fills up where they are fewer."""
-        low, high = self.piece(box[0], self.channel), self.piece(box[1], self.channel)
-        k = int((high - low).max()) + 1
-        need(low.size * k <= CELLS, "too many stairs")
-        return np.minimum(low[..., None] + np.arange(k), high[..., None])
+        """[2, ..., n]: the first and the last piece that a box meets; it meets those in between, too."""
+        low, high = pieces = self.piece(box, self.channel)
+        need(low.size * (int((high - low).max()) + 1) <= CELLS, "too many stairs")
+        return pieces
 
     def interval(self, boxes: list[Ints]) -> Ints:
-        y = self.values[self.reached(boxes[self.sources[0]])]
-        return np.stack([y.min(axis=-1), y.max(axis=-1)])
+        return self.values[self.reached(boxes[self.sources[0]])]
 
-    def ends(self, box: Ints) -> tuple[Ints, Ints]:
-        """Both ends of every piece that a box meets, the last ones last, and its value: [n, 2 pieces]."""
-        channel, p = self.channel[:, None], self.reached(box)
-        a = np.hstack([self.starts[channel, p], self.starts[channel, p + 1] - 1])
-        return np.clip(a, *box[:, :, None]), self.values[np.hstack([p, p])]
+    def corners(self, boxes: list[Ints], *parabolas: Ints) -> tuple[Any, ...]:
+        """The ends of the pieces that it meets; of two copies those of either, moved to where both boxes are.
 
-    def corners(self, boxes: list[Ints]) -> tuple[Any, ...]:
-        """The ends; of two copies those of either, moved to where both boxes are."""
-        box, copies = boxes[self.sources[0]], 1
-        a, y = self.ends(box)
-        if self.offset is not None:
+        parabolas: xi, centre and curve; then of one copy, for these xi, and curve · (a − centre)² / 2^24 is
+        taken. On a piece the maximum lies at an end or as near to the vertex as can be, each rounded upwards.
+        """
+        box, channel, copies = boxes[self.sources[0]], self.channel[:, None], 1
+        (low, high), less = self.reached(box)[..., None], 0 * channel
+        p = np.minimum(low + np.arange((high - low).max() + 1), high)
+        ends = np.clip([self.starts[channel, p], self.starts[channel, p + 1] - 1], *box[:, :, None])
+        a, y = np.hstack(ends), self.values[np.hstack([p, p])]
+        if parabolas:
+            xi, z, k = (small(values)[:, None] for values in parabolas)
+            need(size(xi) < 2**37, "a multiplier beside a parabola is too large")
+            vertex = np.clip(z + ((-xi << 24) + k) // np.maximum(2 * k, 1), *ends)
+            a, y = np.hstack([a, vertex]), np.hstack([y, self.values[p]])
+            bend = np.where(k > 0, a - z, 0)
+            exact((k[:, None], bend[:, None].astype(float) ** 2))
+            less = k * bend**2 >> 24
+        elif self.offset is not None:
             t, low, high = (np.split(v - self.offset, 2) for v in (a, *box[:, :, None]))
             a = np.tile(np.clip(np.hstack(t), np.maximum(*low), np.minimum(*high)), (2, 1)) + self.offset
             y, copies = self.values[self.piece(a.T, self.channel).T], 2
-        a, y = (np.stack(np.split(v, copies)) for v in (a, y))
-        return self.channel.size, np.arange(self.channel.size), a, y, y, 0
-
-    def bent(self, boxes: list[Ints], xi: Ints, centre: Ints, curve: Ints) -> tuple[Any, ...]:
-        """Corners for these xi, of one copy, where curve · (a − centre)² / 2^24 is taken if a curve is > 0.
-
-        On a piece the maximum lies at an end or as near to the vertex as can be; each is rounded upwards.
-        """
-        (a, y), z, k = self.ends(boxes[self.sources[0]]), small(centre)[:, None], curve[:, None]
-        need(size(xi) < 2**37, "a multiplier beside a parabola is too large")
-        first, last = np.split(a, 2, axis=1)
-        vertex = z + ((-xi[:, None] << 24) + k) // np.maximum(2 * k, 1)
-        a, y = np.hstack([a, np.clip(vertex, first, last)]), np.hstack([y, np.split(y, 2, axis=1)[0]])
-        bend = np.where(k > 0, a - z, 0)
-        exact((k[:, None], bend[:, None].astype(float) ** 2))
-        return len(a), np.arange(len(a)), a[None], y[None], y[None], k * bend**2 >> 24
+        return len(a), np.arange(len(a)), a, y, y, less, copies
 
 
 def paired(step: Any, source: Any, box: Ints) -> Any:
@@ -226,14 +217,16 @@ class Highest(Scalar):
         return np.clip(boxes[self.sources[0]][..., self.windows].max(axis=-1), *self.clamp)
 
     def corners(self, boxes: list[Ints]) -> tuple[Any, ...]:
-        """a: the element of greatest lower end; y is no less, nor more than it or the others' upper ends."""
+        """a: the element of greatest lower end; y is no less, nor more than it or the others' upper ends.
+
+        A maximum lies at an end of a or at the clamp: where a exceeds the others, slopes only rise.
+        """
         lo, hi = boxes[self.sources[0]]
         pick = np.take_along_axis(self.windows, lo[self.windows].argmax(axis=1)[:, None], axis=1)
         others = np.where(self.windows != pick, hi[self.windows], -(2**31)).max(axis=1)[:, None]
-        bends = np.concatenate([lo[pick], hi[pick], others, np.tile(self.clamp, (len(pick), 1))], axis=1)
-        a = np.clip(bends, lo[pick], hi[pick])
-        up, down = (np.clip(y, *self.clamp)[None] for y in (np.maximum(a, others), a))
-        return len(lo), pick[:, 0], a[None], up, down, 0
+        a = np.clip([-(2**31), *self.clamp, 2**31], lo[pick], hi[pick])
+        up, down = (np.clip(y, *self.clamp) for y in (np.maximum(a, others), a))
+        return len(lo), pick[:, 0], a, up, down, 0, 1
 
 
 @dataclass(frozen=True, eq=False)

@@ -57,7 +57,7 @@ def test_the_checker_finds_the_same_maximum(seed):
     _, lo, hi = random_stairs(seed)
     nu, xi, curve, centre = random_parabolas(seed)
     pieces = Pieces((0,), lambda a, channel: stairs(a) + 4, np.arange(-4, 4), np.zeros(3, np.int64))
-    corners = pieces.bent([np.stack([lo, hi])], xi, centre, curve)
+    corners = pieces.corners([np.stack([lo, hi])], xi, centre, curve)
     found, (form,) = pieces.back(nu[None], xi[None], corners)
     assert form.tolist() == [xi.tolist()]
     true = [true_maximum(*map(int, numbers)) for numbers in zip(nu, xi, curve, centre, lo, hi, strict=True)]
@@ -71,7 +71,7 @@ def test_the_checker_refuses_parabolas_whose_arithmetic_would_overflow(xi, centr
     pieces = Pieces((0,), lambda a, channel: stairs(a) + 4, np.arange(-4, 4), np.zeros(1, np.int64))
     numbers = (np.array([n], np.int64) for n in (centre, curve))
     with pytest.raises(Rejected):
-        corners = pieces.bent([np.array([[-60], [60]])], np.array([xi]), *numbers)
+        corners = pieces.corners([np.array([[-60], [60]])], np.array([xi]), *numbers)
         pieces.back(np.array([[1]]), np.array([[xi]]), corners)
 
 
