@@ -36,7 +36,7 @@ WORK = 6e8
 """Multiplications of one kind in all of them, for wide layers."""
 PART_STEPS = 100
 """The same on a part, which is lowered with care."""
-MANY_STEPS = 200
+MANY_STEPS = 60
 """The same where multipliers of several layers are free."""
 SHARE = 0.15
 """So much of an accumulator's box must lie on either side of a clamp for a division there."""
@@ -121,10 +121,10 @@ class Cases:
         else:
             start = self._start(bare, pieces[self.wire], nu, varying, boxes, curved, target)
         most = min(STEPS, FEW_STEPS + len(varying) // 2)
-        if len(curved.parabolas.above.layers) > 1:
-            most = MANY_STEPS
-        elif inherited:
+        if inherited:
             most = PART_STEPS
+        elif len(curved.parabolas.above.layers) > 1:
+            most = MANY_STEPS
         steps = most if target > -np.inf else FEW_STEPS
         steps = min(steps, max(5, int(WORK / curved.weights.size / len(varying))))
         try:

@@ -61,18 +61,25 @@ class Divisions:
 
         layer: 0 for the first one, k for the k-th of those above it.
         """
-        nothing = np.zeros(len(stairs))
+        bound = max(self.reached.bound, 0.0)
+        low, high = np.clip(self.gains(layer, stairs, level), LEAST * bound, bound)
+        worth: F64Array = np.nan_to_num(low * high)
+        return worth
+
+    def gains(self, layer: int, stairs: I64Array, level: I64Array) -> F64Array:
+        """What the levels below these alone, and the others alone, are likely to take from the bound [2, c];
+        NaN where nothing says.
+        """
+        nothing = np.full((2, len(stairs)), np.nan)
         if self.rest is None or not len(stairs):
             return nothing
         of = self._first if layer == 0 else partial(self._above, layer - 1)
-        basis, whole, *sides = of(self.rest.shape[0], stairs, level)
+        basis, whole, *sides = of(len(self.rest), stairs, level)
         response = np.einsum("ikc,jkc->cij", basis, self.rest @ basis)
-        bound = max(self.reached.bound, 0.0)
         try:
-            low, high = (np.clip(_gained(whole, side, response), LEAST * bound, bound) for side in sides)
+            return np.stack([_gained(whole, side, response) for side in sides])
         except np.linalg.LinAlgError:
             return nothing
-        return np.nan_to_num(low * high)
 
     @property
     def _heat(self) -> float:

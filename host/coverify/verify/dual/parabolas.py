@@ -54,8 +54,8 @@ NEAR = Path(0.2, 20.0, 8, 0.3, 100.0)
 """Where the start is good: one layer, or a part."""
 PART = Path(0.05, 20.0, 40, 0.5, 3.0)
 """For a part, which starts from what a larger one had: the barrier is low at once, and lowered with care."""
-FAR = Path(0.05, 3.0, 40, 0.5, 3.0)
-"""With free multipliers in several layers, from the start on."""
+FAR, FAR_PART = Path(0.2, 3.0, 8, 0.4, 30.0), Path(0.05, 3.0, 40, 0.5, 3.0)
+"""The same with free multipliers in several layers. Higher ones would take the start away."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +92,7 @@ class Parabolas:
         self, stairs: Smooth, above: Above, weights: F64Array, rest: F64Array, constant: float
     ) -> None:
         self.stairs, self.above = stairs, above
-        self.path, self.part = (FAR, FAR) if len(above.layers) > 1 else (NEAR, PART)
+        self.path, self.part = (FAR, FAR_PART) if len(above.layers) > 1 else (NEAR, PART)
         self.weights, self.rest, self.constant = weights, rest, constant
 
     def inside(self, xi: F64Array, curve: F64Array, e: F64Array, height: float, near: float) -> Point:

@@ -59,6 +59,19 @@ def test_a_direction_is_the_dense_solution(seed, whole, monkeypatch):
     slope_e, slope = rng.standard_normal(30), rng.standard_normal(3)
     block = large if whole else rough
     dense = np.linalg.solve(np.block([[block, across], [across.T, small]]), -np.concatenate([slope_e, slope]))
-    found = np.concatenate(newton.direction(inverse, z, height, across, small, slope_e, slope, whole))
+    at = newton.Slopes(inverse, z, height, across, small, slope_e, slope)
+    found = np.concatenate(newton.direction(at, whole))
     np.testing.assert_allclose(found, dense, atol=2e-3 * np.abs(dense).max())
     assert np.linalg.eigvalsh(rough - large)[0] > -1e-9  # never less than it
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("wide", [False, True])
+def test_what_is_left_of_the_second_derivatives_is_that_of_dense_matrices(seed, wide, monkeypatch):
+    inverse, _, z, height, across, small, large, rough = problem(seed)
+    if wide:
+        monkeypatch.setattr(newton, "MOST_INPUTS", len(z) - 1)
+    block = rough if wide else large
+    dense = np.linalg.inv(small - across.T @ np.linalg.solve(block, across))
+    at = newton.Slopes(inverse, z, height, across, small, np.zeros(len(z)), np.zeros(len(small)))
+    np.testing.assert_allclose(newton.lesser(at), dense, atol=0.02 * np.abs(dense).max())  # eased

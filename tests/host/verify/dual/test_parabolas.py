@@ -107,7 +107,7 @@ def many_levels(rng: np.random.Generator, n: int) -> Smooth:
     lo, hi = rng.integers(0, 3, (4, 1)), 8 * own[:, None] - 1 - rng.integers(0, 4, (4, 1))
     first, last = np.maximum(8 * value, lo), np.minimum(8 * value + 7, hi)
     centre, unit = 4.0 * own, 8.0 * own / 28
-    return Smooth(Levels(rng.integers(-9, 10, 4).astype(float), value, first, last), centre, unit, 1 / n)
+    return Smooth.of(Levels(rng.integers(-9, 10, 4).astype(float), value, first, last), centre, unit, 1 / n)
 
 
 @pytest.mark.parametrize("n", [DENSE, DENSE + 1, 200])
