@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from coverify.verify.dual.levels import softened
 from coverify.verify.dual.relaxation import F64Array
 from coverify.verify.query import I64Array
 
@@ -105,11 +106,8 @@ class Above:
         total, slope, curve = 0.0, np.zeros(len(mu)), np.zeros((len(mu), len(mu)))
         start = 0
         for n, (gain, y, b) in enumerate(self._gains(mu)):
-            top = gain.max(axis=1, keepdims=True)
-            weight = np.exp((gain - top) / heat)
-            sums = weight.sum(axis=1, keepdims=True)
-            weight /= sums
-            total += float((top + heat * np.log(sums)).sum())
+            found, weight = softened(gain, heat)
+            total += float(found.sum())
             end = start + len(gain)
             own, upper = np.arange(start, end), np.arange(end, len(mu))
             mean_y, mean_b = (weight * y).sum(axis=1), (weight * b).sum(axis=1)
@@ -142,17 +140,12 @@ class Above:
         """
         gain, y, b = (x[stairs] for x in self._gains(mu)[number])
         below = np.tile(np.arange(gain.shape[1] // 2), 2) < level[:, None]
-        found = []
+        both, found = np.stack([-b, y], axis=1), []
         for kept in (below | ~below, below, ~below):
-            own = np.where(kept, gain, -np.inf)
-            top = own.max(axis=1, keepdims=True)
-            weight = np.exp((own - top) / heat)
-            sums = weight.sum(axis=1, keepdims=True)
-            both = np.stack([-b, y], axis=1)
-            mean = (both * (weight / sums)[:, None]).sum(axis=2)
+            value, weight = softened(np.where(kept, gain, -np.inf), heat)
+            mean = (both * weight[:, None]).sum(axis=2)
             off = both - mean[:, :, None]
-            bend = np.einsum("cil,cjl,cl->cij", off, off, weight / sums) / heat
-            found.append(((top + heat * np.log(sums))[:, 0], mean, bend))
+            found.append((value, mean, np.einsum("cil,cjl,cl->cij", off, off, weight) / heat))
         return found
 
     def looseness(self, mu: F64Array, y: F64Array) -> list[tuple[int, I64Array, F64Array, F64Array]]:

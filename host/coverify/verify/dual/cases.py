@@ -292,7 +292,7 @@ class Cases:
 
         Never one of the logits: of theirs, only clamps are worth a division (branching.py).
         """
-        divisions = Divisions.at(curved.parabolas, reached)
+        divisions = Divisions(curved.parabolas, reached)
         best, found = (0.0, 0.0), None
         layers = curved.looseness(reached, self.wire, varying)
         for layer, (wire, elements, mean, loose) in enumerate(layers):
@@ -303,6 +303,8 @@ class Cases:
             edges = self.relaxation.edges[wire][step.channel[elements], 1:-1]
             inside = (edges > lo[:, None]) & (edges <= hi[:, None])
             stairs = np.flatnonzero(inside.any(axis=1))
+            if not len(stairs):
+                continue
             ends = zip(lo[stairs], hi[stairs], mean[stairs], strict=True)
             places = zip(stairs, ends, strict=True)
             edge = np.array([_edge(edges[k, inside[k]], edges[k, [0, -1]], *end) for k, end in places], int)

@@ -11,7 +11,7 @@ stairs). Searches follow for the chosen division alone.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -38,22 +38,16 @@ class Maxima:
 
 @dataclass(frozen=True, eq=False)
 class Divisions:
-    """The point where a search ended; `rest`: the inverse of the second derivatives in (xi, curve, mu), e
-    minimised out; None where these say nothing.
-    """
+    """The point where a search ended."""
 
     parabolas: Parabolas
     reached: Reached
-    rest: F64Array | None
 
-    @staticmethod
-    def at(parabolas: Parabolas, reached: Reached) -> Divisions:
-        """Whose point is inside."""
-        try:
-            rest = newton.lesser(parabolas.slopes(reached.point, parabolas.inverse(reached.point)))
-        except np.linalg.LinAlgError:
-            rest = None
-        return Divisions(parabolas, reached, rest)
+    @cached_property
+    def rest(self) -> F64Array:
+        """The inverse of the second derivatives in (xi, curve, mu), e minimised out.  Raises LinAlgError."""
+        point = self.reached.point
+        return newton.lesser(self.parabolas.slopes(point, self.parabolas.inverse(point)))
 
     def worth(self, layer: int, stairs: I64Array, level: I64Array) -> F64Array:
         """How much dividing each stair [c] below a level [c] is worth: the product of what both sides gain,
@@ -62,34 +56,32 @@ class Divisions:
         layer: 0 for the first one, k for the k-th of those above it.
         """
         bound = max(self.reached.bound, 0.0)
-        low, high = np.clip(self.gains(layer, stairs, level), LEAST * bound, bound)
+        try:
+            low, high = np.clip(self.gains(layer, stairs, level), LEAST * bound, bound)
+        except np.linalg.LinAlgError:
+            return np.zeros(len(stairs))
         worth: F64Array = np.nan_to_num(low * high)
         return worth
 
     def gains(self, layer: int, stairs: I64Array, level: I64Array) -> F64Array:
-        """What the levels below these alone, and the others alone, are likely to take from the bound [2, c];
-        NaN where nothing says.
+        """What the levels below these alone, and the others alone, are likely to take from the bound [2, c].
+
+        Raises LinAlgError.
         """
-        nothing = np.full((2, len(stairs)), np.nan)
-        if self.rest is None or not len(stairs):
-            return nothing
         of = self._first if layer == 0 else partial(self._above, layer - 1)
-        basis, whole, *sides = of(len(self.rest), stairs, level)
+        basis, whole, *sides = of(stairs, level)
         response = np.einsum("ikc,jkc->cij", basis, self.rest @ basis)
-        try:
-            return np.stack([_gained(whole, side, response) for side in sides])
-        except np.linalg.LinAlgError:
-            return nothing
+        return np.stack([_gained(whole, side, response) for side in sides])
 
     @property
     def _heat(self) -> float:
         return self.parabolas.path.heat * self.reached.point.height
 
-    def _first(self, n: int, stairs: I64Array, level: I64Array) -> tuple[F64Array, Maxima, Maxima, Maxima]:
+    def _first(self, stairs: I64Array, level: I64Array) -> tuple[F64Array, Maxima, Maxima, Maxima]:
         """Of the first layer: variables xi, curve and nu of a stair, which mu moves."""
         parabolas, point = self.parabolas, self.reached.point
         m, nu = len(point.xi), parabolas.nu(point.mu)
-        basis = np.zeros((3, n, len(stairs)))
+        basis = np.zeros((3, len(self.rest), len(stairs)))
         each = np.arange(len(stairs))
         basis[0, stairs, each] = basis[1, m + stairs, each] = 1.0
         basis[2, 2 * m :] = parabolas.above.per[:, stairs]
@@ -99,12 +91,12 @@ class Divisions:
         return basis, whole, low, high
 
     def _above(
-        self, number: int, n: int, stairs: I64Array, level: I64Array
+        self, number: int, stairs: I64Array, level: I64Array
     ) -> tuple[F64Array, Maxima, Maxima, Maxima]:
         """Of a layer above it: variables mu and nu of a stair, the latter moved by the next layer's mu."""
         above, m = self.parabolas.above, len(self.reached.point.xi)
         starts = 2 * m + np.cumsum([0, *(len(layer.mu) for layer in above.layers)])
-        basis = np.zeros((2, n, len(stairs)))
+        basis = np.zeros((2, len(self.rest), len(stairs)))
         basis[0, starts[number] + stairs, np.arange(len(stairs))] = 1.0
         if number + 1 < len(above.layers):
             basis[1, starts[number + 1] : starts[number + 2]] = above.layers[number + 1].weights[:, stairs]

@@ -56,6 +56,16 @@ class Levels:
         return best
 
 
+def softened(gain: F64Array, heat: float) -> tuple[F64Array, F64Array]:
+    """heat · log Σ exp(gain / heat) of each row, [m], and how much each gain weighs in it, [m, l]; −∞: not at
+    all.
+    """
+    top = gain.max(axis=1, keepdims=True)
+    weight = np.exp((gain - top) / heat)
+    total = weight.sum(axis=1, keepdims=True)
+    return top[:, 0] + heat * np.log(total[:, 0]), weight / total
+
+
 class Smooth:
     """The same in floats; nu [m]: at first."""
 
@@ -108,10 +118,7 @@ class Smooth:
             more = self._lines.gains(nu, xi, curve)
             own = (gain, a, y, inside, rise)
             gain, a, y, inside, rise = (np.hstack(x) for x in zip(own, more, strict=True))
-        top = gain.max(axis=1, keepdims=True)
-        weight = np.exp((gain - top) / heat)
-        total = weight.sum(axis=1, keepdims=True)
-        weight /= total
+        found, weight = softened(gain, heat)
         bend = heat * weight * inside / (2 * np.maximum(curve, 1e-9))[:, None]
         moves = (np.ones_like(a), 2 * a, rise)  # of a, a² and y with a
         square = a * a
@@ -120,7 +127,7 @@ class Smooth:
         pairs = ((0, 0), (0, 1), (1, 1), (0, 2), (1, 2), (2, 2))
         each = (weight * off[i] * off[j] + bend * moves[i] * moves[j] for i, j in pairs)
         both = np.stack([x.sum(axis=1) for x in each])
-        return top[:, 0] + heat * np.log(total[:, 0]), means, both
+        return found, means, both
 
     def _gains(
         self, nu: F64Array, xi: F64Array, curve: F64Array, at: I64Array

@@ -100,11 +100,11 @@ def direction(at: Slopes, whole: bool) -> tuple[F64Array, F64Array]:
     rough = _Rough(at.inverse, z, at.height)
     across: F64Array = at.across.astype(np.float32)
     solved = rough.solved(across)
-    lesser = _inverse(small - (across.T @ solved).astype(np.float64)).astype(np.float32)
+    left = _inverse(small - (across.T @ solved).astype(np.float64)).astype(np.float32)
 
     def first(r_e: F64Array, r: F64Array) -> tuple[F64Array, F64Array]:
         r_e, r = r_e.astype(np.float32), r.astype(np.float32)
-        rest = lesser @ (r - solved.T @ r_e)
+        rest = left @ (r - solved.T @ r_e)
         return rough.solved(r_e[:, None])[:, 0] - solved @ rest, rest
 
     r_e, r = -at.in_e, -at.in_rest

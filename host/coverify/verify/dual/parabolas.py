@@ -51,11 +51,11 @@ class Path:
 
 
 NEAR = Path(0.2, 20.0, 8, 0.3, 100.0)
-"""Where the start is good: one layer, or a part."""
+"""Where multipliers of the logits at most are free, from the start on."""
 PART = Path(0.05, 20.0, 40, 0.5, 3.0)
 """For a part, which starts from what a larger one had: the barrier is low at once, and lowered with care."""
 FAR, FAR_PART = Path(0.2, 3.0, 8, 0.4, 30.0), Path(0.05, 3.0, 40, 0.5, 3.0)
-"""The same with free multipliers in several layers. Higher ones would take the start away."""
+"""The same two with free multipliers in several layers. Higher ones would take the start away."""
 
 
 @dataclass(frozen=True, eq=False)

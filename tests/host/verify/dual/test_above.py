@@ -6,6 +6,7 @@ import pytest
 from coverify.verify.dual.above import FLAT, REACH, Above, Layer
 from coverify.verify.dual.curved import Curved
 from coverify.verify.dual.levels import Levels
+from stair_levels import levels_between
 
 
 def stairs(a):
@@ -14,11 +15,7 @@ def stairs(a):
 
 def levels(lo, hi):
     """value, first, last of all levels on these boxes."""
-    low, high = stairs(lo), stairs(hi)
-    value = np.minimum(low[:, None] + np.arange((high - low).max() + 1), high[:, None])
-    first = np.where(value == -4, lo[:, None], np.maximum(8 * value, lo[:, None]))
-    last = np.where(value == 3, hi[:, None], np.minimum(8 * value + 7, hi[:, None]))
-    return value, first, last
+    return levels_between(lo, hi, 8, -4, 3)
 
 
 def network(seed):

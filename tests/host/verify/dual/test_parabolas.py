@@ -9,6 +9,7 @@ from coverify.check.steps import Pieces, Rejected
 from coverify.verify.dual.curved import Curved
 from coverify.verify.dual.levels import DENSE, SHIFT, Levels, Smooth
 from coverify.verify.dual.parabolas import NEAR
+from stair_levels import levels_between
 
 
 def random_stairs(seed: int) -> tuple[Levels, np.ndarray, np.ndarray]:
@@ -16,11 +17,7 @@ def random_stairs(seed: int) -> tuple[Levels, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     lo = rng.integers(-60, 40, 3)
     hi = lo + rng.integers(8, 60, 3)
-    low, high = (np.clip(end >> 3, -4, 3) for end in (lo, hi))
-    value = np.minimum(low[:, None] + np.arange((high - low).max() + 1), high[:, None])
-    first = np.where(value == -4, lo[:, None], np.maximum(8 * value, lo[:, None]))
-    last = np.where(value == 3, hi[:, None], np.minimum(8 * value + 7, hi[:, None]))
-    return Levels(rng.integers(-9, 10, 3).astype(float), value, first, last), lo, hi
+    return Levels(rng.integers(-9, 10, 3).astype(float), *levels_between(lo, hi, 8, -4, 3)), lo, hi
 
 
 def stairs(a):
@@ -81,14 +78,9 @@ def test_a_bound_is_lowered_and_no_input_exceeds_it(seed, part):
     rng = np.random.default_rng([seed, 2])
     weights, n = rng.integers(-3, 4, (3, 9)), 9
     reach = np.abs(weights).sum(axis=1) * 4
-    lo, hi = -reach, reach
-    low, high = stairs(lo), stairs(hi)
-    value = np.minimum(low[:, None] + np.arange((high - low).max() + 1), high[:, None])
-    first = np.where(value == -4, lo[:, None], np.maximum(8 * value, lo[:, None]))
-    last = np.where(value == 3, hi[:, None], np.minimum(8 * value + 7, hi[:, None]))
     nu = rng.integers(-9, 10, 3).astype(float)
     ends = (np.full(n, -4.0), np.full(n, 4.0))
-    levels = Levels(nu, value, first, last)
+    levels = Levels(nu, *levels_between(-reach, reach, 8, -4, 3))
     curved = Curved.of(levels, weights.astype(float), np.zeros(3), np.zeros(n), 0.0, *ends)
     parabolas = curved.parabolas
     chords = parabolas.stairs.chords()
@@ -147,11 +139,7 @@ def wide(seed: int, cut: int | None) -> Curved:
     step = int(2 * reach.max()) // (2 * top)
     lo, hi = -reach, reach.copy()
     hi[: cut or 0] = step - 1
-    low, high = (np.clip(end // step, 0, top - 1) for end in (lo, hi))
-    value = np.minimum(low[:, None] + np.arange((high - low).max() + 1), high[:, None])
-    first = np.where(value == 0, lo[:, None], np.maximum(step * value, lo[:, None]))
-    last = np.where(value == top - 1, hi[:, None], np.minimum(step * value + step - 1, hi[:, None]))
-    levels = Levels(rng.integers(-9, 10, m).astype(float), value, first, last)
+    levels = Levels(rng.integers(-9, 10, m).astype(float), *levels_between(lo, hi, step, 0, top - 1))
     ends = (np.full(n, -4.0), np.full(n, 4.0))
     return Curved.of(levels, weights, np.zeros(m), rng.normal(0, 3, n), 0.0, *ends)
 
