@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from coverify.verify.dual.levels import softened
-from coverify.verify.dual.relaxation import F64Array
+from coverify.verify.dual.levels import repeated, softened
+from coverify.verify.dual.relaxation import BoolArray, F64Array
 from coverify.verify.query import I64Array
 
 REACH = 14.0
@@ -42,6 +42,12 @@ class Layer:
     mu: F64Array
     constant: F64Array
     weights: F64Array
+
+    @property
+    def repeated(self) -> BoolArray:
+        """Which ends [k, 2 levels] are those of a last level once more: it counts once."""
+        own: BoolArray = np.tile(repeated(self.first), 2)
+        return own
 
 
 def at(first: F64Array, value: F64Array, a: F64Array) -> F64Array:
@@ -180,5 +186,6 @@ class Above:
         for k, (layer, own) in enumerate(zip(self.layers, parts, strict=True)):
             nu = self._nu(k, parts)
             b, y = np.concatenate([layer.first, layer.last], axis=1), np.tile(layer.value, 2)
-            found.append((nu[:, None] * y - own[:, None] * b, y, b))
+            gain = nu[:, None] * y - own[:, None] * b
+            found.append((np.where(layer.repeated, -np.inf, gain), y, b))
         return found

@@ -56,6 +56,13 @@ class Levels:
         return best
 
 
+def repeated(first: F64Array) -> BoolArray:
+    """Which levels [m, L] are a stair's last one once more, by their first ends: others have more levels."""
+    n = (first != first[:, -1:]).sum(axis=1)
+    more: BoolArray = np.arange(first.shape[1]) > n[:, None]
+    return more
+
+
 def softened(gain: F64Array, heat: float) -> tuple[F64Array, F64Array]:
     """heat · log Σ exp(gain / heat) of each row, [m], and how much each gain weighs in it, [m, l]; −∞: not at
     all.
@@ -72,10 +79,13 @@ class Smooth:
     def __init__(self, nu: F64Array, value: F64Array, first: F64Array, last: F64Array) -> None:
         self.nu, self.value, self.first, self.last = nu, value, first, last
         self._alone, self._lines = np.arange(self.value.shape[1])[None], None
+        once = ~repeated(first)
         if self.value.shape[1] > DENSE:
-            n = (self.value != self.value[:, -1:]).sum(axis=1)  # the number of the last level
+            n = once.sum(axis=1) - 1  # the number of the last level
             self._alone = np.stack([np.zeros_like(n), n], axis=1)
+            once = np.stack([n >= 0, n > 0], axis=1)
             self._lines = _Lines.of(self.value, self.first, self.last, n)
+        self._repeated = ~np.tile(once, 3)
 
     @staticmethod
     def of(levels: Levels, centre: F64Array, unit: F64Array, scale: float) -> Smooth:
@@ -112,6 +122,7 @@ class Smooth:
         [6, m], to which a vertex adds how it moves.
         """
         gain, a, y, first, last = self._gains(nu, xi, curve, self._alone)
+        gain[self._repeated] = -np.inf
         inside = (np.tile(first, 3) < a) & (a < np.tile(last, 3))
         rise = np.zeros_like(gain)
         if self._lines:

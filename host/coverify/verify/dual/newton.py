@@ -112,6 +112,7 @@ def direction(at: Slopes, whole: bool) -> tuple[F64Array, F64Array]:
     if not whole or len(z) > MOST_INPUTS:
         return y_e, y
     large = _large(at.inverse, z, at.height)
+    begun_e, begun = y_e, y
     found_e, found = np.zeros_like(y_e), np.zeros_like(y)
     p_e, p, weight = y_e, y, r_e @ y_e + r @ y
     enough = RESIDUE * weight
@@ -130,4 +131,6 @@ def direction(at: Slopes, whole: bool) -> tuple[F64Array, F64Array]:
         if not weight > enough:
             break
         p_e, p = y_e + weight / before * p_e, y + weight / before * p
-    return found_e, found
+    if at.in_e @ found_e + at.in_rest @ found < 0:
+        return found_e, found
+    return begun_e, begun  # near the end of positive matrices products in single precision may say nothing

@@ -137,11 +137,14 @@ def part(parabolas: Parabolas, layer: int, stair: int, level: int, upper: bool) 
 
 @pytest.mark.parametrize(
     ("seed", "layer", "heights", "share"),
-    [(2, 0, [4], (0.7, 1.3)), (3, 0, [4], (0.7, 1.3)), (2, 1, [4, 12, 40, 120, 400], (0.3, 1.0))],
-)
+    [
+        *((seed, 0, [4], (0.9, 1.05)) for seed in (2, 3, 4, 8)),
+        (2, 1, [4, 12, 40, 120, 400], (0.3, 1.0)), (6, 1, [4, 12, 40, 120, 400], (0.2, 1.0)),
+    ],
+)  # fmt: skip
 def test_gains_are_near_those_of_searches(seed, layer, heights, share):
     """In the first layer what is smooth is quadratic enough; above it, where a division takes a hundred times
-    the heat, what is said is some half of it, in the same order.
+    the heat, what is said is a third of it, in nearly the same order.
     """
     parabolas = (curved := form(seed)).parabolas
     point = lowered(curved).point
@@ -159,6 +162,7 @@ def test_gains_are_near_those_of_searches(seed, layer, heights, share):
         ]
     )
     assert len(said) > 8
-    assert np.corrcoef(said, gained)[0, 1] > 0.95
+    ranks = (np.argsort(np.argsort(x)) for x in (said, gained))
+    assert np.corrcoef(*ranks)[0, 1] > 0.9
     large = gained > gained.max() / 10
     assert share[0] < np.median(said[large] / gained[large]) < share[1]

@@ -130,6 +130,20 @@ def test_what_is_smoothed_has_no_jumps_and_its_derivatives_are_the_moments(seed,
         assert near.mean() > 0.7  # but where a vertex comes to the end of its level
 
 
+@pytest.mark.parametrize("n", [DENSE, 200])
+def test_a_level_that_fills_a_row_counts_once(n):
+    rng = np.random.default_rng(3)
+    many, heat = many_levels(rng, n), 1.0
+    at = [many.nu, rng.normal(size=4), rng.uniform(0.001, 0.05, 4)]
+    found, means, both = many.smoothed(*at, heat)
+    for k, own in enumerate((many.first != many.first[:, -1:]).sum(axis=1) + 1):
+        alone = Smooth(many.nu[[k]], *(x[[k], :own] for x in (many.value, many.first, many.last)))
+        value, mean, bend = alone.smoothed(*(x[[k]] for x in at), heat)
+        if (own > DENSE) == (n > DENSE):  # else other candidates: levels one by one, or lines through them
+            assert np.allclose(value, found[k]) and np.allclose(mean[:, 0], means[:, k])
+            assert np.allclose(bend[:, 0], both[:, k])
+
+
 def wide(seed: int, cut: int | None) -> Curved:
     """Sixty clamped stairs of up to thirty levels over 300 inputs, the first `cut` of them on one side."""
     rng = np.random.default_rng([seed, 4])
