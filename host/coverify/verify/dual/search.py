@@ -15,7 +15,7 @@ import numpy as np
 from coverify.verify.deadline import Deadline
 from coverify.verify.dual.branching import Branching
 from coverify.verify.dual.cases import Cases
-from coverify.verify.dual.claim import Claims, Point, Rival
+from coverify.verify.dual.claim import Claims, Point, Rival, fewer_bits, more_bits, widths
 from coverify.verify.dual.descent import Rows, descend, evaluate
 from coverify.verify.dual.floor import Floor
 from coverify.verify.dual.hunt import Hunt
@@ -29,11 +29,7 @@ from coverify.verify.query import I64Array
 from tflm_int8.program.primitives import Affine, Staircase
 
 UNIT = 1 << 22
-"""What 1 is in a row's form, where no accumulator's box is wider than WIDE; else more, at most by FINER bits:
-multipliers of wide accumulators (the sums of an ADD) are small, and they are rounded.
-"""
-WIDE = 1 << 20
-FINER = 10
+"""What 1 is in a row's form, where no accumulator is wide (see claim.py)."""
 BATCH = 16
 SIZE = 0.15
 """The first step of a descent, relative to the multipliers."""
@@ -77,24 +73,13 @@ class Search:
     _number: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
-        self._widths = self._width_of_sources()
-        widest = max(self._widths.values(), default=0)
-        self._unit = UNIT if widest <= WIDE else UNIT << min(FINER, widest.bit_length() - 14)
+        self._widths = widths(self.relaxation.steps, self.boxes)
+        self._unit = UNIT << more_bits(self._widths)
         self.cases = Cases.of(self.relaxation, self._natural)
         self._branching = Branching(self.problem, self.relaxation, self.claims)
         self._pair = Pair(self.relaxation, self.claims, self.boxes)
         self._hunt = Hunt(self.problem, self.deadline, self.seed)
         self._floor = Floor(self.relaxation, self.claims, self.boxes)
-
-    def _width_of_sources(self) -> dict[int, int]:
-        """Of every stair the widest box of an accumulator."""
-        found = dict[int, int]()
-        for wire in self.relaxation.scalars:
-            step = self.relaxation.steps[wire - 1]
-            if isinstance(step, Staircase):
-                lo, hi = self.boxes[step.source]
-                found[wire] = int((hi - lo).max())
-        return found
 
     def root(self, rival: Rival) -> Node:
         """The whole box."""
@@ -318,7 +303,7 @@ class Search:
         base = np.zeros((2 * n, len(lo)))
         sign = np.repeat([1, -1], n)
         element = np.tile(unstable, 2)
-        own_unit = UNIT >> max(0, self._widths[wire].bit_length() - WIDE.bit_length())
+        own_unit = UNIT >> fewer_bits(self._widths[wire])
         base[np.arange(2 * n), element] = sign * float(own_unit)
         own = self.relaxation.evaluate({source: base}, boxes, pieces, {})
         finer = self._unit // own_unit
@@ -371,8 +356,7 @@ class Search:
         lo, hi = (end.copy() for end in node.boxes[source])
         np.minimum.at(hi, element[sign > 0], bound[sign > 0])
         np.maximum.at(lo, element[sign < 0], -bound[sign < 0])
-        new = list(node.boxes)
-        new[source] = lo, hi
+        new = [*node.boxes[:source], (lo, hi), *node.boxes[source + 1 :]]
         cut = node.tightened.append
         node.boxes = None if np.any(lo > hi) else self.claims.settled(new, node.rival, cut, source)
         return node.boxes is not None
