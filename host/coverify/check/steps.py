@@ -169,6 +169,7 @@ class Pieces(Scalar):
         box, channel, copies = boxes[self.sources[0]], self.channel[:, None], 1
         (low, high), less = self.reached(box)[..., None], 0 * channel
         p = np.minimum(low + np.arange((high - low).max() + 1), high)
+        p = np.where(self.starts[channel, p] < self.starts[channel, p + 1], p, low)  # no a is in an empty one
         ends = np.clip([self.starts[channel, p], self.starts[channel, p + 1] - 1], *box[:, :, None])
         a, y = np.hstack(ends), self.values[np.hstack([p, p])]
         if parabolas:

@@ -32,6 +32,7 @@ MEMORY_BYTES = 4 << 30
 """Address space that a child may use, where the system can limit it."""
 START_S = 60.0
 """How long a child may take to start (it imports numpy)."""
+OUT_OF_TIME = "out of time"
 _SHARED = "attack, dual, enumerate, interval"
 """The place of the engines that need no solver; any other has one of its own."""
 
@@ -105,13 +106,16 @@ class Worker:
             raise
 
     def _solve(
-        self, problem: Problem, engine: str, timeout_s: float, seed: int, over: threading.Event | None = None
-    ) -> Outcome:
-        """Ask one engine; `over`: a race that may end before this engine has started."""
+        self, problem: Problem, engine: str, timeout_s: float, seed: int, over: threading.Event | None = None,
+        end: Deadline | None = None,
+    ) -> Outcome:  # fmt: skip
+        """Ask one engine; `over`: a race that may end before this engine has started, at `end` the latest."""
         start, place = time.monotonic(), place_of(engine)
         try:
             child = self._started(place, over)
-            start = time.monotonic()
+            start, timeout_s = time.monotonic(), min(timeout_s, end.remaining if end else timeout_s)
+            if not timeout_s:
+                return Outcome.unknown(engine, OUT_OF_TIME)
             reply = child.ask(Solve(engine, problem.query, timeout_s, seed), timeout_s + GRACE_S)
         except queue.Empty:
             self._end(place)
@@ -152,13 +156,18 @@ class Worker:
         over = threading.Event()
         try:
             while waiting or running:
+                if not deadline.remaining:
+                    reasons += [f"{name}: {OUT_OF_TIME}" for name in waiting]
+                    waiting.clear()
                 while len(running) < self.jobs and (ready := _ready(waiting, running)):
                     name = ready
                     waiting.remove(name)
                     until = portfolio.turn(deadline, len(waiting), self.jobs - len(running) - 1)
-                    arguments = (problem, name, until, seed, over, ended)
+                    arguments = (problem, name, until, seed, over, deadline, ended)
                     running[name] = threading.Thread(target=self._contend, args=arguments, daemon=True)
                     running[name].start()
+                if not running:
+                    break
                 name, said = ended.get()
                 running.pop(name).join()
                 if isinstance(said, BaseException):
@@ -182,12 +191,13 @@ class Worker:
         until: Deadline,
         seed: int,
         over: threading.Event,
+        end: Deadline,
         ended: queue.Queue[Ended],
     ) -> None:
         """One contender's thread: whatever happens to it is told in `ended`."""
         said: Outcome | BaseException
         try:
-            said = self._solve(problem, engine, until.remaining, seed, over)
+            said = self._solve(problem, engine, until.remaining, seed, over, end)
         except BaseException as err:  # raised again by the race, in the caller's thread
             said = err
         ended.put((engine, said))

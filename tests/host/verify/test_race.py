@@ -89,6 +89,24 @@ def test_all_reasons_are_told_when_nobody_decides(monkeypatch):
     assert "enumerate: the box has" in outcome.note
 
 
+def test_who_would_start_after_the_time_does_not(monkeypatch):
+    monkeypatch.setattr(portfolio, "stages", lambda query: ())
+    monkeypatch.setattr(portfolio, "racers", lambda query: ("attack", "z3", "cpsat"))
+    asked, real = [], Worker._started
+
+    def slowly(self, place, over):
+        asked.append(place)
+        time.sleep(1)
+        return real(self, place, over)
+
+    monkeypatch.setattr(Worker, "_started", slowly)
+    with Worker(program(), jobs=1) as worker:
+        outcome = worker.decide(WIDE, "auto", 0.5)
+    assert outcome.verdict is Verdict.UNKNOWN
+    assert outcome.note == "; ".join(f"{name}: out of time" for name in ("attack", "z3", "cpsat"))
+    assert len(asked) == 1
+
+
 def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(PACKAGES, "cpsat", Package("no_such_module", "some-solver"))
     with Worker(program()) as worker, pytest.raises(MissingPackage, match=r"some-solver.*pip install"):

@@ -16,8 +16,12 @@ from coverify.verify.bounds import Box, step_bounds
 from coverify.verify.dual.descent import Rows
 from coverify.verify.dual.relaxation import Relaxation
 from coverify.verify.query import I64Array
-from tflm_int8.program.primitives import Affine, Staircase
+from tflm_int8.program.primitives import Affine, Staircase, Step
 
+WIDE = 1 << 20
+"""Multipliers of accumulators whose boxes are wider (the sums of an ADD) are small, and they are rounded."""
+FINER = 10
+"""By so many bits at most a claim is counted finer."""
 Point = list[tuple[I64Array, I64Array]]
 """The boxes of one node: (lo, hi) per wire up to the logits, int64 [n] each."""
 
@@ -104,3 +108,24 @@ class Claims:
         if hi[y] < before[1][y]:
             cut(Cut(wire, y, int(hi[y]), upper=False))
         return boxes
+
+
+def widths(steps: Sequence[Step], boxes: Point) -> dict[int, int]:
+    """Of every wire that stairs write the widest box of an accumulator."""
+    found = dict[int, int]()
+    for wire, step in enumerate(steps, 1):
+        if isinstance(step, Staircase):
+            lo, hi = boxes[step.source]
+            found[wire] = int((hi - lo).max())
+    return found
+
+
+def more_bits(found: dict[int, int]) -> int:
+    """By how much a claim is counted finer where accumulators are so wide."""
+    widest = max(found.values(), default=0)
+    return 0 if widest <= WIDE else min(FINER, widest.bit_length() - 14)
+
+
+def fewer_bits(width: int) -> int:
+    """By how much an accumulator that is so wide is counted coarser."""
+    return max(0, width.bit_length() - WIDE.bit_length())

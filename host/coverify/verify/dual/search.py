@@ -15,7 +15,7 @@ import numpy as np
 from coverify.verify.deadline import Deadline
 from coverify.verify.dual.branching import Branching
 from coverify.verify.dual.cases import Cases
-from coverify.verify.dual.claim import Claims, Point, Rival
+from coverify.verify.dual.claim import Claims, Point, Rival, fewer_bits, more_bits, widths
 from coverify.verify.dual.descent import Rows, descend, evaluate
 from coverify.verify.dual.floor import Floor
 from coverify.verify.dual.hunt import Hunt
@@ -29,7 +29,7 @@ from coverify.verify.query import I64Array
 from tflm_int8.program.primitives import Affine, Staircase
 
 UNIT = 1 << 22
-"""What 1 is in a row's form."""
+"""What 1 is in a row's form, where no accumulator is wide (see claim.py)."""
 BATCH = 16
 SIZE = 0.15
 """The first step of a descent, relative to the multipliers."""
@@ -73,6 +73,8 @@ class Search:
     _number: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
+        self._widths = widths(self.relaxation.steps, self.boxes)
+        self._unit = UNIT << more_bits(self._widths)
         self.cases = Cases.of(self.relaxation, self._natural)
         self._branching = Branching(self.problem, self.relaxation, self.claims)
         self._pair = Pair(self.relaxation, self.claims, self.boxes)
@@ -117,7 +119,7 @@ class Search:
             self.deadline,
             rounds,
             size=SIZE if rounds > ROUNDS else SIZE / 2,
-            target=-1e-3 * UNIT,
+            target=-1e-3 * self._unit,
         )
         done = self._exact(rows, boxes, guess, found.multipliers)
         open_ = []
@@ -126,7 +128,7 @@ class Search:
             node.bound = float(done.bound[k])
             node.split = None
             if node.bound < 0:
-                self._floor.close_by(node, UNIT, {w: v[k : k + 1] for w, v in done.multipliers.items()})
+                self._floor.close_by(node, self._unit, {w: v[k : k + 1] for w, v in done.multipliers.items()})
             elif not self._squared(node, rows, k, boxes, done.multipliers):
                 open_.append(k)
         if open_:
@@ -140,10 +142,10 @@ class Search:
         if self.cases is None or not node.cases or self._plain or self._branching.saturated(node) is not None:
             return False
         self.deadline.check()
-        base = {w: v[k : k + 1] / UNIT for w, v in rows.base.items()} if self._floor.holds(node) else {}
+        base = {w: v[k : k + 1] / self._unit for w, v in rows.base.items()} if self._floor.holds(node) else {}
         one = Rows(base, rows.claim[k : k + 1], rows.rise[k : k + 1], np.ones(1))
         own: Boxes = [(lo[min(k, len(lo) - 1)][None], hi[min(k, len(hi) - 1)][None]) for lo, hi in boxes]
-        above = {w: v[k : k + 1] / UNIT for w, v in multipliers.items()}
+        above = {w: v[k : k + 1] / self._unit for w, v in multipliers.items()}
         if node.warm is None:
             above = self._pair.linear(node, self._untaught(above))
         found = self.cases.bound(one, own, above, -1e-3, node.warm, self._pair.held(node, above))
@@ -151,12 +153,12 @@ class Search:
             return False
         self._look(found.inputs)
         if found.bound >= 0:
-            if node.warm is None and UNIT * found.bound / found.unit >= node.bound:
+            if node.warm is None and self._unit * found.bound / found.unit >= node.bound:
                 node.cases = False
                 return False
-            node.bound = min(node.bound, UNIT * found.bound / found.unit)
+            node.bound = min(node.bound, self._unit * found.bound / found.unit)
             node.split, node.warm = found.split, found.warm
-            node.start = node.start | {w: UNIT * v[0] for w, v in found.multipliers.items()}
+            node.start = node.start | {w: self._unit * v[0] for w, v in found.multipliers.items()}
             return False
         node.split, node.warm = None, None
         assert found.evidence is not None
@@ -199,7 +201,7 @@ class Search:
         return stacked
 
     def _rows(self, nodes: list[Node]) -> Rows:
-        return self._floor.rows(nodes, float(UNIT))
+        return self._floor.rows(nodes, float(self._unit))
 
     def _start(self, nodes: list[Node], pieces: dict[int, Pieces]) -> dict[int, F64Array]:
         """The inherited multipliers where all nodes have them.
@@ -224,7 +226,7 @@ class Search:
                 if self._deep and self._branching.saturated(node) is None:
                     if logits not in start:
                         start[logits] = np.zeros((len(nodes), len(lo)))
-                    start[logits][k] = UNIT * self._pair.linear(node, {})[logits][0]
+                    start[logits][k] = self._unit * self._pair.linear(node, {})[logits][0]
                     p.scale[k if len(p.scale) > 1 else 0, [j, y]] = 0.0
                 continue
             held, sign = (j, 1) if first[j] > natural[0][j] or last[y] == natural[1][y] else (y, -1)
@@ -233,8 +235,8 @@ class Search:
             if logits not in start:
                 start[logits] = np.zeros((len(nodes), len(lo)))
                 nu = self._rows(nodes)
-                start[logits] = UNIT * nu.claim * np.where(nu.claim > 0, p.rising, p.falling)
-            start[logits][k, held] = sign * UNIT * slope
+                start[logits] = self._unit * nu.claim * np.where(nu.claim > 0, p.rising, p.falling)
+            start[logits][k, held] = sign * self._unit * slope
             p.scale[row, held] = 0.0
         return start
 
@@ -301,9 +303,11 @@ class Search:
         base = np.zeros((2 * n, len(lo)))
         sign = np.repeat([1, -1], n)
         element = np.tile(unstable, 2)
-        base[np.arange(2 * n), element] = sign * float(UNIT)
+        own_unit = UNIT >> fewer_bits(self._widths[wire])
+        base[np.arange(2 * n), element] = sign * float(own_unit)
         own = self.relaxation.evaluate({source: base}, boxes, pieces, {})
-        unit = np.tile((hi - lo)[unstable], 2) / max(1.0, star.bound[0] / UNIT)
+        finer = self._unit // own_unit
+        unit = np.tile((hi - lo)[unstable], 2) / max(1.0, star.bound[0] / self._unit) / finer
         best, at = self.relaxation.combined(own, star, np.zeros(2 * n), boxes, pieces), np.zeros(2 * n)
         for share in _WEIGHTS:
             self.deadline.check()
@@ -312,18 +316,21 @@ class Search:
             better = bound < best
             best, at = np.where(better, bound, best), np.where(better, m, at)
         now = np.where(sign > 0, hi[element], -lo[element])
-        useful = np.flatnonzero(best / UNIT < now - 0.5)
+        useful = np.flatnonzero(best / own_unit < now - 0.5)
         if not len(useful):
             return True
-        m = np.rint(at * 256) / 256
-        return self._apply(
-            node, boxes, pieces, source, element[useful], sign[useful], base[useful], own, star, m[useful],
-            useful,
-        )  # fmt: skip
+        m = np.rint(at * finer * 256) / (finer * 256)
+        try:
+            return self._apply(
+                node, boxes, pieces, source, element[useful], sign[useful], base[useful], own, star,
+                m[useful], useful, own_unit,
+            )  # fmt: skip
+        except CannotDecide:  # these numbers are too large: the boxes stay as they are
+            return True
 
     def _apply(
         self, node: Node, boxes: Boxes, pieces: dict[int, Pieces], source: int, element: I64Array,
-        sign: I64Array, base: F64Array, own: Pass, star: Pass, m: F64Array, useful: I64Array,
+        sign: I64Array, base: F64Array, own: Pass, star: Pass, m: F64Array, useful: I64Array, own_unit: int,
     ) -> bool:  # fmt: skip
         """Evaluate the chosen rows exactly and narrow the boxes."""
         rows = self._rows([node])
@@ -337,20 +344,19 @@ class Search:
                 total = total + m[:, None] * star.multipliers[w]
             multipliers[w] = total
         many = Rows(
-            {source: base}, np.repeat(rows.claim, k, axis=0), np.repeat(rows.rise, k), np.rint(m * UNIT)
+            {source: base}, np.repeat(rows.claim, k, axis=0), np.repeat(rows.rise, k), np.rint(m * self._unit)
         )
         done = self._exact(many, boxes, pieces, multipliers)
         targets = np.stack(
-            [np.full(k, source), element, sign, np.full(k, UNIT), many.m.astype(np.int64)], axis=1
+            [np.full(k, source), element, sign, np.full(k, own_unit), many.m.astype(np.int64)], axis=1
         )
         node.tightened.append(Bounded(targets, done.multipliers))
-        bound = np.floor(done.bound / UNIT).astype(np.int64)
+        bound = np.floor(done.bound / own_unit).astype(np.int64)
         assert node.boxes is not None
         lo, hi = (end.copy() for end in node.boxes[source])
         np.minimum.at(hi, element[sign > 0], bound[sign > 0])
         np.maximum.at(lo, element[sign < 0], -bound[sign < 0])
-        new = list(node.boxes)
-        new[source] = lo, hi
+        new = [*node.boxes[:source], (lo, hi), *node.boxes[source + 1 :]]
         cut = node.tightened.append
         node.boxes = None if np.any(lo > hi) else self.claims.settled(new, node.rival, cut, source)
         return node.boxes is not None

@@ -18,6 +18,7 @@ import numpy as np
 from coverify.verify.deadline import Deadline
 from coverify.verify.errors import CannotDecide
 from coverify.verify.few_changes import changes_left
+from coverify.verify.linear.highs import F64Array
 from coverify.verify.linear.pieces import Pieces, Strip, hull, strip
 from coverify.verify.linear.unrolled import Linear, Unrolled
 from coverify.verify.query import I64Array
@@ -25,6 +26,8 @@ from coverify.verify.rivals import Answer, Question
 
 MAX_BINARIES = 200_000
 """More binaries than these are not given to the solver."""
+WIDE = 512
+"""A column that reaches further is counted in units of its own, and not required to be whole."""
 
 
 @dataclass(eq=False)
@@ -71,9 +74,10 @@ class Milp:
 
     def piecewise(self, argument: int, pieces: Pieces) -> int:
         narrow = strip(pieces)
-        if narrow is None or (self.refined and not narrow.exact):
+        whole = max(abs(int(pieces.value[0])), abs(int(pieces.value[-1]))) <= WIDE
+        if narrow is None or (self.refined and not (narrow.exact and whole)):
             return self._runs(argument, pieces)
-        self.loosened |= not narrow.exact
+        self.loosened |= not (narrow.exact and whole)
         return self._strip(argument, pieces, narrow)
 
     def _strip(self, argument: int, pieces: Pieces, s: Strip) -> int:
@@ -152,21 +156,33 @@ class Milp:
         solution = solver.getSolution()
         if not solution.value_valid:
             return f"HiGHS ended with {solver.modelStatusToString(status)}"
-        found: I64Array = np.rint(np.array(solution.col_value)).astype(np.int64)
+        found: I64Array = np.rint(np.array(solution.col_value) * self._units()).astype(np.int64)
         return found
 
+    def _units(self) -> F64Array:
+        """What a column's values are counted in: 1, and a power of two where they are wide (accumulators)."""
+        reach = np.maximum(np.abs(np.array(self.lower, float)), np.abs(np.array(self.upper, float)))
+        return np.where(reach > WIDE, np.exp2(np.rint(np.log2(np.maximum(reach, 1) / WIDE))), 1.0)
+
     def _model(self, api: Any) -> Any:
-        lp = api.HighsLp()
+        """With columns and rows scaled: HiGHS calls programs infeasible for large coefficients alone."""
+        lp, unit = api.HighsLp(), self._units()
         lp.num_col_, lp.num_row_ = len(self.lower), len(self._row_lower)
         lp.col_cost_ = np.zeros(len(self.lower))
-        lp.col_lower_, lp.col_upper_ = np.array(self.lower, float), np.array(self.upper, float)
-        lp.row_lower_, lp.row_upper_ = np.array(self._row_lower), np.array(self._row_upper)
+        lp.col_lower_, lp.col_upper_ = np.array(self.lower, float) / unit, np.array(self.upper, float) / unit
+        values = np.array(self._values, float) * unit[self._columns]
+        of_row = np.repeat(np.arange(lp.num_row_), np.diff(self._starts))
+        largest = np.zeros(lp.num_row_)
+        np.maximum.at(largest, of_row, np.abs(values))
+        scale = np.exp2(-np.rint(np.log2(np.where(largest > 0, largest, 1.0))))
+        lp.row_lower_, lp.row_upper_ = np.array(self._row_lower) * scale, np.array(self._row_upper) * scale
         lp.a_matrix_.format_ = api.MatrixFormat.kRowwise
         lp.a_matrix_.start_ = np.array(self._starts, np.int32)
         lp.a_matrix_.index_ = np.array(self._columns, np.int32)
-        lp.a_matrix_.value_ = np.array(self._values, float)
+        lp.a_matrix_.value_ = values * scale[of_row]
         kinds = (api.HighsVarType.kContinuous, api.HighsVarType.kInteger)
-        lp.integrality_ = [kinds[integral] for integral in self.integral]
+        integral = np.array(self.integral, bool) & (unit == 1)
+        lp.integrality_ = [kinds[int(whole)] for whole in integral]
         return lp
 
 
