@@ -18,8 +18,10 @@ from coverify.verify.dual.relaxation import Relaxation
 from coverify.verify.query import I64Array
 from tflm_int8.program.primitives import Affine, Staircase, Step
 
-WIDE = 1 << 20
-"""Multipliers of accumulators whose boxes are wider (the sums of an ADD) are small, and they are rounded."""
+WIDE = 1 << 14
+"""Multipliers of accumulators that are wider than this for a level (the sums of an ADD: 2^17) are small, and
+they are rounded.
+"""
 FINER = 10
 """By so many bits at most a claim is counted finer."""
 Point = list[tuple[I64Array, I64Array]]
@@ -111,21 +113,21 @@ class Claims:
 
 
 def widths(steps: Sequence[Step], boxes: Point) -> dict[int, int]:
-    """Of every wire that stairs write the widest box of an accumulator."""
+    """Of every wire that stairs write, how much of an accumulator's box there is to a level, at most."""
     found = dict[int, int]()
     for wire, step in enumerate(steps, 1):
         if isinstance(step, Staircase):
             lo, hi = boxes[step.source]
-            found[wire] = int((hi - lo).max())
+            found[wire] = int((hi - lo).max()) // max(1, step.rule.hi - step.rule.lo)
     return found
 
 
 def more_bits(found: dict[int, int]) -> int:
     """By how much a claim is counted finer where accumulators are so wide."""
     widest = max(found.values(), default=0)
-    return 0 if widest <= WIDE else min(FINER, widest.bit_length() - 14)
+    return 0 if widest <= WIDE else min(FINER, widest.bit_length() - 6)
 
 
 def fewer_bits(width: int) -> int:
     """By how much an accumulator that is so wide is counted coarser."""
-    return max(0, width.bit_length() - WIDE.bit_length())
+    return 0 if width <= WIDE else width.bit_length() - 13
