@@ -155,7 +155,8 @@ def verify(
     output = Output(json, out)
 
     def body() -> Result:
-        how = How(engine_with(engine, encoding), timeout, seed, jobs, retry, fresh, cluster)
+        asks = engine_with(engine, encoding, export_smt2 is not None)
+        how = How(asks, timeout, seed, jobs, retry, fresh, cluster)
         if property_file is not None or mask is not None or changes is not None or explain:
             about = Asked(
                 property_file, _one_eps(eps, radius), mask, changes, units, inputs, index, label, out
@@ -261,11 +262,14 @@ def _work(task: _Task, limit: int | None, out: Path | None, seed: int) -> Work:
     )
 
 
-def engine_with(engine: str, encoding: str) -> str:
-    """The engine as the worker names it.  Raises BadInput for an encoding that it does not have."""
+def engine_with(engine: str, encoding: str, writes: bool = False) -> str:
+    """The engine as the worker names it; writes: what is written for a solver is asked of none here.
+
+    Raises BadInput for an encoding that there is none of, or not for this engine.
+    """
     if encoding not in ENCODINGS:
         raise BadInput(f"--encoding {encoding}: {', '.join(ENCODINGS)}")
-    if encoding == ENCODINGS[0]:
+    if encoding == ENCODINGS[0] or (writes and engine == AUTO):
         return engine
     if engine == AUTO:
         raise BadInput(f"--encoding {encoding} needs --engine z3, bitwuzla or boolector")

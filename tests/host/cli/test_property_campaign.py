@@ -158,7 +158,7 @@ def test_a_property_is_written_for_any_solver(difference, encoding, at_most):
         f"codes = [-512, {at_most}]\n"
     )
     done = coverify("verify", difference / "net.npz", "--inputs", difference / "x.npz", "--property",
-                    difference / "p.toml", "--encoding", encoding, "--engine", "z3",
+                    difference / "p.toml", "--encoding", encoding,
                     "--export-smt2", difference / "smt")  # fmt: skip
     assert done.code == 0, done
     solver = z3.SolverFor("QF_BV")
