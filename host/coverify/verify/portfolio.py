@@ -1,7 +1,7 @@
 """In which order does `auto` ask the engines? The cheap ones first, one by one; then the solvers race.
 
-Enumeration where the box is small; bounds, a glance of branch and bound, a short attack, branch and bound for
-longer; then a longer attack, enumeration of what is still countable and every exact solver that is installed,
+Enumeration where the box is small; bounds, a glance of branch and bound, a short attack; then branch and bound
+for longer, a longer attack, enumeration of what is still countable and every exact solver that is installed,
 several at once. The first sound verdict ends it.
 """
 
@@ -32,6 +32,9 @@ GLANCE_S = 1.0
 RACERS = ("bab", "attack", "bitwuzla", "cpsat", "z3", "boolector", "milp")
 """The engines that race, the strongest first; of milp only counterexamples count."""
 
+LONG = 0.7
+"""The strongest racer's share of the time, where no other has a place beside it."""
+
 Ask = Callable[[str, Deadline], Outcome]
 Race = Callable[[tuple[str, ...], Deadline], Outcome]
 
@@ -54,7 +57,7 @@ def stages(query: Robustness) -> tuple[Stage, ...]:
     if query.n_points <= SMALL:
         return (Stage("enumerate"),)
     first = Stage("interval", 0.3, 2 * QUICK_S), Stage("bab", 0.1, GLANCE_S)
-    return (*first, Stage("attack", 0.15, QUICK_S), Stage("bab", 0.4))
+    return (*first, Stage("attack", 0.15, QUICK_S))
 
 
 def racers(query: Robustness) -> tuple[str, ...]:
@@ -64,11 +67,14 @@ def racers(query: Robustness) -> tuple[str, ...]:
     return (*(name for name in names if name in ENGINES and usable(name)),)
 
 
-def turn(deadline: Deadline, n_waiting: int, n_free: int) -> Deadline:
+def turn(name: str, deadline: Deadline, n_waiting: int, n_free: int) -> Deadline:
     """Until when a racer may run that starts now: half of the time left, all where the n_waiting others have
-    n_free places.
+    n_free places. The strongest has all of it where the others have one, else LONG: what it had begun would
+    be lost.
     """
-    return deadline if n_waiting <= n_free else deadline.share(0.5)
+    if n_waiting <= n_free or (name == RACERS[0] and n_free):
+        return deadline
+    return deadline.share(LONG if name == RACERS[0] else 0.5)
 
 
 def decide(query: Robustness, ask: Ask, race: Race, deadline: Deadline) -> Outcome:

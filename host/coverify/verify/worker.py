@@ -162,7 +162,7 @@ class Worker:
                 while len(running) < self.jobs and (ready := _ready(waiting, running)):
                     name = ready
                     waiting.remove(name)
-                    until = portfolio.turn(deadline, len(waiting), self.jobs - len(running) - 1)
+                    until = portfolio.turn(name, deadline, len(waiting), self.jobs - len(running) - 1)
                     arguments = (problem, name, until, seed, over, deadline, ended)
                     running[name] = threading.Thread(target=self._contend, args=arguments, daemon=True)
                     running[name].start()

@@ -74,9 +74,15 @@ def test_the_winner_ends_the_others(monkeypatch, jobs):
 
 def test_a_racer_with_a_place_for_all_gets_all_the_time():
     deadline = Deadline.in_s(100)
-    assert portfolio.turn(deadline, n_waiting=1, n_free=1) == deadline
-    assert portfolio.turn(deadline, n_waiting=0, n_free=0) == deadline
-    assert 40 < portfolio.turn(deadline, n_waiting=2, n_free=1).remaining <= 50
+    assert portfolio.turn("z3", deadline, n_waiting=1, n_free=1) == deadline
+    assert portfolio.turn("z3", deadline, n_waiting=0, n_free=0) == deadline
+    assert 40 < portfolio.turn("z3", deadline, n_waiting=2, n_free=1).remaining <= 50
+
+
+def test_the_strongest_is_not_interrupted_for_others_that_have_a_place():
+    deadline, strongest = Deadline.in_s(100), portfolio.RACERS[0]
+    assert portfolio.turn(strongest, deadline, n_waiting=6, n_free=1) == deadline
+    assert 60 < portfolio.turn(strongest, deadline, n_waiting=6, n_free=0).remaining <= 70
 
 
 def test_all_reasons_are_told_when_nobody_decides(monkeypatch):
