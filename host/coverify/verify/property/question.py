@@ -14,7 +14,9 @@ import numpy as np
 from coverify.verify.certificate import Relation as CertifiedRelation
 from coverify.verify.deadline import Deadline, OutOfTime
 from coverify.verify.errors import CannotDecide, EngineFault
+from coverify.verify.portfolio import SMALL
 from coverify.verify.problem import Problem
+from coverify.verify.property.appended import appended
 from coverify.verify.property.copies import raised, raising
 from coverify.verify.property.formula import ClassIs, Formula, Relation, conjuncts, holds
 from coverify.verify.property.softmax import reduced
@@ -52,10 +54,19 @@ class Question:
 
     def problem(self, deadline: Deadline) -> Problem:
         """What engines are asked.  Raises BadQuery, CannotDecide, OutOfTime."""
-        network = self.network if self.raised is None else raising(self.network, self.raised)
-        if not self.stays:
-            network = reduced(network, self.formula, self.query, deadline)
+        if self.stays:
+            return self.plain()
+        return Problem(reduced(self._both, self.formula, self.query, deadline), self.query)
+
+    def plain(self) -> Problem:
+        """The same where a softmax stays as it is: made at once, for those who run it.  Raises BadQuery."""
+        network = self._both if self.stays else appended(self._both, self.formula)
         return Problem(network, self.query)
+
+    @property
+    def _both(self) -> Program:
+        """The network, or two runs of it."""
+        return self.network if self.raised is None else raising(self.network, self.raised)
 
     def relation(self) -> CertifiedRelation | None:
         """The claim c · y <= d of a certificate, where the formula is relations that all hold of one run."""
@@ -94,13 +105,26 @@ def decide(
     """
     deadline = Deadline.in_s(timeout_s)
     try:
-        problem = question.problem(deadline)
+        problem = _problem(question, engine, deadline)
     except (CannotDecide, OutOfTime) as err:
         return Outcome.unknown(engine, str(err) or "out of time")
     worker.program = problem.program
     outcome = worker.decide(problem.query, engine, max(0.1, deadline.remaining), seed)
     confirm(question, outcome)
     return outcome if outcome.witness is None else _said(outcome, question)
+
+
+def _problem(question: Question, engine: str, deadline: Deadline) -> Problem:
+    """What this engine is asked: every sum of a softmax may take longer to look at than all inputs to run."""
+    small = question.region.n_points <= SMALL
+    if engine == "enumerate" or (engine == AUTO and small):
+        return question.plain()
+    if engine not in (AUTO, "attack"):
+        return question.problem(deadline)
+    try:
+        return question.problem(deadline.share(0.5))
+    except OutOfTime:
+        return question.plain()
 
 
 def confirm(question: Question, outcome: Outcome) -> None:

@@ -22,7 +22,9 @@ MAX_DEPTH = 40
 MAX_NUMBER = 40
 """Most digits of a number, and most of its exponent."""
 
-_TOKEN = re.compile(r"[()]|[^\s();|\"]+")
+_TOKEN = re.compile(r';[^\r\n]*|"[^"]*"|\|[^|]*\||[()]|[^\s();|"]+')
+"""A comment, a string or quoted symbol (over lines, perhaps), a parenthesis, or a word."""
+_LINE_END = re.compile(r"\r\n?|\n")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
 _NAME = re.compile(r"([XY])_(0|[1-9][0-9]{0,6})")
 _IGNORED = ("set-logic", "set-info", "set-option", "check-sat", "get-model", "exit")
@@ -138,13 +140,22 @@ class _Reader:
             raise self.error(open_[-1][0], "a parenthesis is not closed")
 
     def _tokens(self, text: str) -> Iterator[tuple[int, str]]:
-        for number, content in enumerate(text.splitlines(), 1):
-            code = content.partition(";")[0]
-            left = _TOKEN.sub("", code).strip()
-            if left:
-                raise self.error(number, f"{left[:40]!r} is not read here")
-            for token in _TOKEN.findall(code):
-                yield number, token
+        line, at = 1, 0
+        for match in _TOKEN.finditer(text):
+            line = self._beyond(text[at : match.start()], line)
+            token, at = match[0], match.end()
+            if not token.startswith(";"):
+                yield line, token
+            if token[0] in '|"':
+                line += len(_LINE_END.findall(token))
+        self._beyond(text[at:], line)
+
+    def _beyond(self, gap: str, line: int) -> int:
+        """The line where a gap between tokens ends, which is blank."""
+        if left := gap.strip():
+            line += len(_LINE_END.findall(gap[: gap.index(left[0])]))
+            raise self.error(line, f"{left[:40]!r} is not read here")
+        return line + len(_LINE_END.findall(gap))
 
     def _declared(self, group: Group) -> Variable:
         words = [part.text for part in group.parts if isinstance(part, Word)]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 import random_graphs
-from coverify.verify.deadline import Deadline
+from coverify.verify.deadline import Deadline, OutOfTime
 from coverify.verify.engines import ENGINES, solve
 from coverify.verify.engines.packages import usable
 from coverify.verify.errors import BadQuery
@@ -11,8 +11,10 @@ from coverify.verify.problem import Problem
 from coverify.verify.property.appended import appended
 from coverify.verify.property.claim import among_top
 from coverify.verify.property.formula import AllOf, AnyOf, ClassIs, FewFalse, Relation, holds, negated
+from coverify.verify.property.question import Question, decide
 from coverify.verify.property.softmax import reduced
 from coverify.verify.query import Robustness, Verdict
+from coverify.verify.worker import Worker
 from fixed_point_networks import content, outputs, points, random_network, region
 from model_builder import Builder
 from oracle import Tflm
@@ -129,6 +131,22 @@ def test_the_class_and_single_outputs_of_a_softmax_are_said_of_its_logits(seed):
         wanted = Verdict.HOLDS if np.all(labels == 0) else Verdict.VIOLATED
         assert outcome.verdict in (wanted, Verdict.UNKNOWN)
         assert engine != "z3" or outcome.verdict is wanted
+
+
+@pytest.mark.parametrize("engine", ["auto", "attack", "enumerate"])
+def test_who_runs_the_network_needs_no_time_for_the_sums_of_its_softmax(engine, monkeypatch):
+    _, program, query, _, y = softmax_network(3)
+
+    def never_ready(*_):
+        raise OutOfTime
+
+    monkeypatch.setattr("coverify.verify.property.question.reduced", never_ready)
+    least = int(y[:, 0].min())
+    with Worker(program) as worker:
+        broken = decide(worker, Question(program, query, Relation(((0, -1),), -least - 1)), engine, 20.0)
+        holds = decide(worker, Question(program, query, Relation(((0, -1),), -least)), engine, 2.0)
+    assert broken.verdict is Verdict.VIOLATED
+    assert holds.verdict is (Verdict.UNKNOWN if engine == "attack" else Verdict.HOLDS)
 
 
 def test_coefficients_that_are_too_large_are_refused_by_name():

@@ -139,6 +139,22 @@ def test_real_values_go_through_the_networks_scales(tmp_path):
     assert (case.lo[0], case.hi[0]) == (2, 2)
 
 
+HEADER = """(set-info :source |the authors; (assert
+of a benchmark|)
+(set-info :notes "X_0 (all)")
+"""
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_what_a_header_says_in_strings_is_passed_over(tmp_path, line_end):
+    _, subject = network(0)
+    path = tmp_path / "p.vnnlib"
+    text = HEADER + DECLARED + "(assert (>= X_0 7)) ; of\u2028(push 1)\n(assert (<= Y_0 3))\n"
+    path.write_bytes(text.replace("\n", line_end).encode())
+    (case,) = cases_of(read_specification(path), subject, path, True)
+    assert (case.lo[0], case.hi[0]) == (7, 255)
+
+
 @pytest.mark.parametrize(
     ("text", "line", "says"),
     [
@@ -153,7 +169,10 @@ def test_real_values_go_through_the_networks_scales(tmp_path):
         ("(declare-const X_0 Real)", 6, "twice"),
         ("(declare-const X_3 Real)(assert (<= Y_0 3))", None, "without a gap"),
         ("(declare-const X_2 Int)", 6, "sort Real"),
-        ('(echo "hello")', 6, "not read"),
+        ('(echo "hello")', 6, "not a command"),
+        ('(set-info :source "a\nb" |c\nd|)\n(push 1)', 9, "not a command"),
+        ("(assert (<= Y_0 |3|))", 6, "not a variable"),
+        ('(set-info :source "a)', 6, "not read"),
         ("(push 1)", 6, "not a command"),
         (")", 6, "outside"),
         ("", None, "asserts nothing"),
