@@ -1,8 +1,8 @@
 """In which order does `auto` ask the engines? The cheap ones first, one by one; then the solvers race.
 
-Enumeration where the box is small; bounds, a glance of branch and bound, a short attack; then branch and bound
-for longer, a longer attack, enumeration of what is still countable and every exact solver that is installed,
-several at once. The first sound verdict ends it.
+Enumeration where the box is small; bounds, a glance of branch and bound, a short attack; then branch and
+bound for longer, a longer attack, enumeration of what is still countable and every exact solver that is
+installed, several at once. The first sound verdict ends it.
 """
 
 from __future__ import annotations
