@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -43,7 +44,7 @@ class Layer:
     constant: F64Array
     weights: F64Array
 
-    @property
+    @cached_property
     def repeated(self) -> BoolArray:
         """Which ends [k, 2 levels] are those of a last level once more: it counts once."""
         own: BoolArray = np.tile(repeated(self.first), 2)

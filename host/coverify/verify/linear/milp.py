@@ -75,9 +75,10 @@ class Milp:
     def piecewise(self, argument: int, pieces: Pieces) -> int:
         narrow = strip(pieces)
         whole = max(abs(int(pieces.value[0])), abs(int(pieces.value[-1]))) <= WIDE
-        if narrow is None or (self.refined and not (narrow.exact and whole)):
+        loose = narrow is not None and not (narrow.exact and whole)
+        if narrow is None or (self.refined and loose):
             return self._runs(argument, pieces)
-        self.loosened |= not (narrow.exact and whole)
+        self.loosened |= loose
         return self._strip(argument, pieces, narrow)
 
     def _strip(self, argument: int, pieces: Pieces, s: Strip) -> int:
