@@ -49,8 +49,7 @@ def _smt2(work: Work, question: Question, encoding: str, deadline: Deadline) -> 
     try:
         whole = WholeQuery.of(asked.problem(deadline), encoding, deadline)
     except (CannotDecide, OutOfTime) as err:
-        why = str(err) or "out of time"
-        raise BadInput(f"query {name}: it cannot be written for SMT solvers: {why}") from err
+        raise BadInput(f"query {name}: it cannot be written for SMT solvers: {err}") from err
     model, profile = work.result.model, work.result.profile
     assert model is not None
     network = f"coverify: {model.file!r}, SHA-256 {model.sha256}, arithmetic {profile}"

@@ -232,7 +232,7 @@ def _explained(asked: PropertyQuestion, time_s: float) -> Explanation:
     try:
         return explain(asked.problem(deadline), deadline)
     except (CannotDecide, OutOfTime) as err:
-        return Explanation(None, False, (), str(err) or "out of time")
+        return Explanation(None, False, (), str(err))
 
 
 def _reasons(explanation: Explanation) -> tuple[ReasonRow, ...]:

@@ -8,9 +8,15 @@ import math
 import time
 from dataclasses import dataclass
 
+OUT_OF_TIME = "out of time"
+"""What an UNKNOWN says where nothing else is to be said."""
+
 
 class OutOfTime(Exception):
     """The deadline passed while an engine was at work; the engine's caller makes it an UNKNOWN."""
+
+    def __str__(self) -> str:
+        return super().__str__() or OUT_OF_TIME
 
 
 @dataclass(frozen=True)

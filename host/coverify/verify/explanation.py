@@ -162,10 +162,8 @@ def explain(problem: Problem, deadline: Deadline) -> Explanation:
     try:
         found = _explained(problem, deadline.share(0.5), False)
         return _explained(problem, deadline, True) if found.reasons is None and found.open else found
-    except CannotDecide as err:
+    except (CannotDecide, OutOfTime) as err:
         return Explanation(None, False, (), str(err))
-    except OutOfTime:
-        return Explanation(None, False, (), "out of time")
 
 
 def _explained(problem: Problem, deadline: Deadline, outputs_too: bool) -> Explanation:

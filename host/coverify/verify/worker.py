@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 from coverify.verify import portfolio
 from coverify.verify.child import GRACE_S, Load, Solve
-from coverify.verify.deadline import Deadline
+from coverify.verify.deadline import OUT_OF_TIME, Deadline
 from coverify.verify.engines import base_of, confirm, found
 from coverify.verify.engines.packages import require
 from coverify.verify.errors import BadQuery, EngineFault
@@ -32,7 +32,6 @@ MEMORY_BYTES = 4 << 30
 """Address space that a child may use, where the system can limit it."""
 START_S = 60.0
 """How long a child may take to start (it imports numpy)."""
-OUT_OF_TIME = "out of time"
 _SHARED = "attack, dual, enumerate, interval"
 """The place of the engines that need no solver; any other has one of its own."""
 

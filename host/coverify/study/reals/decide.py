@@ -88,9 +88,7 @@ class _Search:
                 self._prove(region, relaxation, rival)
         except _Broken as broken:
             return RealVerdict(Verdict.VIOLATED, broken.point)
-        except OutOfTime:
-            return RealVerdict(Verdict.UNKNOWN, note="out of time")
-        except (CannotDecide, OverflowError, MemoryError) as err:
+        except (CannotDecide, OutOfTime, OverflowError, MemoryError) as err:
             return RealVerdict(Verdict.UNKNOWN, note=str(err) or type(err).__name__)
         return RealVerdict(Verdict.HOLDS)
 

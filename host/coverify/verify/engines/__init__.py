@@ -106,10 +106,8 @@ def solve(name: str, problem: Problem, deadline: Deadline, seed: int = 0) -> Out
     start = time.monotonic()
     try:
         outcome = at_base(name, problem) or _asked(name, engine, problem, deadline, seed)
-    except CannotDecide as err:
+    except (CannotDecide, OutOfTime) as err:
         outcome = Outcome.unknown(name, str(err))
-    except OutOfTime:
-        outcome = Outcome.unknown(name, "out of time")
     except OutsideDomain as err:
         outcome = Outcome.unknown(name, f"on some input of the box: {err}")
     except MemoryError:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from coverify.verify.deadline import Deadline, OutOfTime
+from coverify.verify.deadline import OUT_OF_TIME, Deadline, OutOfTime
 from coverify.verify.engines import ENGINES
 from coverify.verify.engines import found as engine_found
 from coverify.verify.engines.enumerate import MAX_POINTS, points
@@ -138,7 +138,7 @@ class _Task:
                 return outcome
             if outcome.note not in reasons:
                 reasons.append(outcome.note if name in (SEARCH, AUTO) else f"{name}: {outcome.note}")
-        return Outcome.unknown(AUTO, "; ".join(reasons) or "out of time")
+        return Outcome.unknown(AUTO, "; ".join(reasons) or OUT_OF_TIME)
 
     def _order(self) -> Iterator[tuple[str, Deadline]]:
         yield STRUCTURE, self.deadline
@@ -172,10 +172,8 @@ class _Task:
                     return self._by_enumeration(deadline)
                 case _:
                     return self._by_engine(engine, deadline)
-        except CannotDecide as err:
+        except (CannotDecide, OutOfTime) as err:
             return Outcome.unknown(engine, str(err))
-        except OutOfTime:
-            return Outcome.unknown(engine, "out of time")
 
     def _by_structure(self) -> Outcome:
         if self.decider.structure(self.deadline).is_one:

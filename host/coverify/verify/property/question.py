@@ -107,7 +107,7 @@ def decide(
     try:
         problem = _problem(question, engine, deadline)
     except (CannotDecide, OutOfTime) as err:
-        return Outcome.unknown(engine, str(err) or "out of time")
+        return Outcome.unknown(engine, str(err))
     worker.program = problem.program
     outcome = worker.decide(problem.query, engine, max(0.1, deadline.remaining), seed)
     confirm(question, outcome)

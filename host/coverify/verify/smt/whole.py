@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from coverify.verify.deadline import Deadline
+from coverify.verify.deadline import OUT_OF_TIME, Deadline
 from coverify.verify.decision import decision
 from coverify.verify.errors import BadQuery, EngineFault
 from coverify.verify.few_changes import region_bounds
@@ -80,7 +80,7 @@ def decide(solver: str, encoding: str, problem: Problem, deadline: Deadline, see
     if found == "unsat":
         return Outcome.holds(name, calls=1)
     if isinstance(found, str):
-        return Outcome.unknown(name, "out of time", calls=1)
+        return Outcome.unknown(name, OUT_OF_TIME, calls=1)
     x = whole.input_of(dict(found))
     if not problem.breaks(x):
         raise EngineFault(name, "a model of the exact formula keeps the label")
