@@ -6,6 +6,16 @@ import os
 import secrets
 from pathlib import Path
 
+from coverify.errors import BadInput
+
+
+def check_place(path: Path) -> None:
+    """BadInput where no file can come to be at `path`: said before the work of hours, not after."""
+    if not path.parent.is_dir():
+        raise BadInput(f"{path}: there is no folder {path.parent}")
+    if path.is_dir():
+        raise BadInput(f"{path}: it is a folder; a file is wanted")
+
 
 def replace_file(path: Path, content: bytes) -> None:
     """Put `content` at `path`, through a temporary file beside it.  Raises OSError, which names `path`.

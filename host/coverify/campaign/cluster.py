@@ -15,6 +15,7 @@ import logging
 import pickle
 import queue
 import re
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ from coverify.campaign.errors import ClusterError
 from coverify.campaign.pool import Answer, Settle, Task, one_thread_each
 from coverify.errors import BadInput, CoverifyError
 from coverify.interrupts import deaf_children
+from coverify.verify.errors import MissingPackage
 from coverify.verify.property.formula import Formula
 from coverify.verify.property.question import Question, confirm, decide
 from coverify.verify.query import Outcome, Robustness
@@ -75,7 +77,10 @@ def _decide(
         one_thread_each()
         _kept.worker = Worker(network)
     asked = Question(network, region, formula, raised=raised)
-    return decide(_kept.worker, asked, engine, timeout_s, seed)
+    try:
+        return decide(_kept.worker, asked, engine, timeout_s, seed)
+    except MissingPackage as err:
+        raise ClusterError(f"the worker on {socket.gethostname()} cannot decide this: {err}") from err
 
 
 def _distributed() -> ModuleType:

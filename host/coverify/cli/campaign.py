@@ -173,6 +173,13 @@ class _Campaign:
         for search in self._searches:
             search.recall(entry for entry in self._ledger.of_input(search.index) if self._same(entry))
 
+    def _known(self, index: int, limit: int) -> RadiusSearch:
+        """What the journal has of an input: also one that earlier calls asked about, or beyond this limit."""
+        entries = [entry for entry in self._ledger.of_input(index) if self._same(entry)]
+        search = RadiusSearch(index, max([limit, *(entry.eps for entry in entries)]))
+        search.recall(entries)
+        return search
+
     def _same(self, entry: Entry) -> bool:
         return entry.query == query_digest(self._work.asked(Question(entry.index, entry.eps)))
 
@@ -232,20 +239,22 @@ class _Campaign:
     def _of_radii(self, entries: list[Entry]) -> Result:
         work, limit = self._work, self._work.limit
         assert limit is not None
-        rows = [_radius(search, self._ledger.of_input(search.index)) for search in self._searches]
-        n_open = sum(not row.closed for row in rows)
-        indices = [search.index for search in self._searches]
+        indices = sorted({*work.indices, *(entry.index for entry in entries)})
+        searches = [self._known(index, limit) for index in indices]
+        rows = [_radius(search, self._ledger.of_input(search.index)) for search in searches]
+        n_open = sum(min(search.attacked, limit + 1) - search.certified > 1 for search in searches)
+        largest = max(search.limit for search in searches)
         return work.result.model_copy(
             update={
                 "verdict": "UNKNOWN" if n_open else "OK",
                 "message": f"the largest radius up to {limit} is known of {len(rows) - n_open} "
                 f"of {len(rows)} inputs",
                 "radii": tuple(_with_fewer_pictures(rows)),
-                "curve": curve(entries, indices, range(limit + 1)),
+                "curve": curve(entries, indices, range(largest + 1)),
                 "cactus": cactus(entries),
                 "not_covered": (
                     *work.result.not_covered,
-                    f"radii beyond {limit}",
+                    f"radii beyond {largest}",
                     *_left(n_open, len(rows), "inputs"),
                 ),
             }

@@ -56,10 +56,14 @@ PACKAGES = (
     Package(
         "tflite_runtime", "tflite-runtime", "TFLite's reference kernels", "pip install 'coverify[oracle]'"
     ),
+    Package(
+        "ai_edge_litert", "ai-edge-litert", "LiteRT's reference kernels", "pip install 'coverify[litert]'"
+    ),
     *(
         Package(package.module, package.distribution, f"the engine {engine}", package.hint)
         for engine, package in SOLVER_PACKAGES.items()
     ),
+    Package("distributed", "distributed", "verify on a cluster", "pip install 'coverify[cluster]'"),
 )
 
 

@@ -76,25 +76,45 @@ class Output:
         return console
 
     def emit(self, result: Result) -> None:
-        """Write and render the result."""
+        """Write the result, and show it even where it cannot be written.  Raises OSError."""
+        try:
+            self._write(result)
+        finally:
+            if self.json == "-":
+                sys.stdout.write(result.to_json())
+            else:
+                render(result, self.console)
+
+    def _write(self, result: Result) -> None:
         if self.out is not None:
             self.out.mkdir(parents=True, exist_ok=True)
             write_result(self.out, result)
-        if self.json == "-":
-            sys.stdout.write(result.to_json())
-            return
-        if self.json is not None:
-            write_atomically(Path(self.json), result.to_json())
-        render(result, self.console)
+        if self._file is not None:
+            write_atomically(self._file, result.to_json())
+
+    @property
+    def _file(self) -> Path | None:
+        return None if self.json in (None, "-") else Path(str(self.json))
+
+    def misplaced(self) -> str | None:
+        """Why no result can go there, as far as that is seen before anything has been computed."""
+        if self.out is not None and self.out.exists() and not self.out.is_dir():
+            return f"--out {self.out}: it is a file; a folder is wanted"
+        if self._file is None:
+            return None
+        if self._file.is_dir():
+            return f"--json {self._file}: it is a folder; a file is wanted"
+        folder = self._file.parent
+        made = self.out is not None and folder.resolve() == self.out.resolve()
+        return None if made or folder.is_dir() else f"--json {self._file}: there is no folder {folder}"
 
 
 def run_verb(verb: str, output: Output, body: Callable[[], Result]) -> NoReturn:
     """Run a verb's body, emit its result (or the error as a result) and exit by its verdict."""
     started = datetime.now(timezone.utc)
-    if output.out is not None and output.out.exists() and not output.out.is_dir():
-        message = plain_text(f"--out {output.out}: it is a file; a folder is wanted")
-        result = Result(verb=verb, verdict="ERROR", message=message, versions=versions())
-        _emit(Output(output.json), _stamped(result, started))
+    if (message := output.misplaced()) is not None:
+        result = Result(verb=verb, verdict="ERROR", message=plain_text(message), versions=versions())
+        _emit(Output("-" if output.json == "-" else None), _stamped(result, started))
         raise typer.Exit(exit_code("ERROR"))
     try:
         result = body()

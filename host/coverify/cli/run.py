@@ -27,7 +27,7 @@ from coverify.cli.samples import INPUTS_HELP, given_of, reference_of
 from coverify.conformance.batch import Batch
 from coverify.conformance.oracles import Oracle, OracleName, version
 from coverify.errors import BadInput, BoardError
-from coverify.files import replace_file
+from coverify.files import check_place, replace_file
 from coverify.report import Device as DeviceRow
 from coverify.report import Oracle as OracleRow
 from coverify.report import Result
@@ -63,8 +63,7 @@ def run(
     output = Output(json)
 
     def body() -> Result:
-        if not output_file.parent.is_dir():  # said before the device runs for an hour, not after
-            raise BadInput(f"{output_file}: there is no folder {output_file.parent}")
+        check_place(output_file)
         net = Model.read(model)
         reference = reference_of(net, profile)
         data = given_of(reference, inputs, quantize)

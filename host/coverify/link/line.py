@@ -72,8 +72,10 @@ class LineUrl:
         scheme = _SCHEME.match(url)
         if scheme is not None and scheme[1] not in _NETWORK:
             raise BadInput(f"{url}: a line is a serial port, socket://host:port or rfc2217://host:port")
-        if scheme is not None and not re.fullmatch(r"[^/@?#\s]+:\d{1,5}(@\d+)?", url[scheme.end() :]):
-            raise BadInput(f"{url}: write it {scheme[1]}://host:port or {scheme[1]}://host:port@baud")
+        if scheme is not None:
+            place = re.fullmatch(r"[^/@?#\s]+:(\d{1,5})(@\d+)?", url[scheme.end() :])
+            if place is None or not 0 < int(place[1]) < 1 << 16:
+                raise BadInput(f"{url}: write it {scheme[1]}://host:port or {scheme[1]}://host:port@baud")
         port, at, baud = url.rpartition("@")
         if not at:
             port, baud = url, ""

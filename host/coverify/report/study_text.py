@@ -57,8 +57,8 @@ def _changes(study: Study, console: Console) -> None:
         return
     lost = sum(row.lost for row in rows)
     table = aligned(
-        f"Neighbouring widths: {plural(lost, 'time')} robust, and not with more bits, "
-        f"{plural(len(rows) - lost, 'time')} not with fewer",
+        f"Neighbouring widths: more bits lose an input's robustness {plural(lost, 'time')}, "
+        f"fewer bits {plural(len(rows) - lost, 'time')}",
         "network", "input", "robust at", "not at", "class", "by", "on the device",
     )  # fmt: skip
     for row in rows[:MAX_LINES]:

@@ -33,7 +33,7 @@ def headline(sources: Sequence[Source]) -> list[str]:
     said = [_conformance_sentence(source) for source in _conforming(sources)]
     queries, replays = _queries(sources), _replays(sources)
     if queries:
-        said.append(f"{plural(len(queries), 'query', 'queries')}: {_told(counts(queries))}.")
+        said.append(f"{plural(len(queries), 'query', 'queries')}: {told(counts(queries))}.")
     if studied(sources):
         said.append("Counterexamples of a study are what it measures: they do not fail it.")
     radii = _radii(sources)
@@ -41,7 +41,7 @@ def headline(sources: Sequence[Source]) -> list[str]:
         said.append(f"Largest radius known exactly of {_closed(radii)}.")
     if replays:
         said.append(
-            f"{plural(len(replays), 'witness', 'witnesses')} replayed on a device: {_told(counts(replays))}."
+            f"{plural(len(replays), 'witness', 'witnesses')} replayed on a device: {told(counts(replays))}."
         )
     return said
 
@@ -112,7 +112,7 @@ def _verify(sources: Sequence[Source]) -> Step:
         return Step("Proof or counterexample", None, "not asked", "no verification result")
     verdict = worst(query.verdict for query in queries)
     return Step(
-        "Proof or counterexample", verdict, plural(len(queries), "query", "queries"), _told(counts(queries))
+        "Proof or counterexample", verdict, plural(len(queries), "query", "queries"), told(counts(queries))
     )
 
 
@@ -236,7 +236,8 @@ def counts(rows: Iterable[Query | Replay]) -> Counter[Verdict]:
     return Counter(row.verdict for row in rows)
 
 
-def _told(found: Counter[Verdict]) -> str:
+def told(found: Counter[Verdict]) -> str:
+    """Counts in words, the best verdict first."""
     return ", ".join(f"{grouped(n)} {verdict}" for verdict, n in sorted(found.items(), key=_severity))
 
 

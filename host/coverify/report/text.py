@@ -6,22 +6,25 @@ rows of a long table are left out.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, TypeVar
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from coverify.report.campaign_rows import Radius
 from coverify.report.junit import mismatch_text, query_name
 from coverify.report.merge import base_name
 from coverify.report.plain import digest, grouped, plain, seconds
 from coverify.report.repair_text import render_repair
 from coverify.report.result import Result
-from coverify.report.rows import OperatorRow, OperatorSupport, Query
+from coverify.report.rows import OperatorRow, OperatorSupport, Part, Query, Replay
 from coverify.report.separations import summaries
 from coverify.report.study_text import render_study
+from coverify.report.summary import counts, told
 from coverify.report.table import MAX_LINES, cell, narrowest, show, table
-from coverify.report.verdict import MEANINGS, Verdict, exit_code
+from coverify.report.verdict import MEANINGS, Verdict, exit_code, severity
 
 MAX_REASONS: Final = 40
 """So many of the facts of one kind and operator are shown; the JSON has all."""
@@ -31,6 +34,9 @@ _TYPES: Final = ("int8", "int16", "uint8", "int32", "int64", "bool", "float32")
 
 STYLES: Final = {0: "bold green", 1: "bold red", 2: "bold magenta", 3: "bold magenta", 4: "bold yellow"}
 """Exit code → style of the verdict."""
+
+Judged = TypeVar("Judged", Query, Radius, Replay, Part)
+"""A row that has a verdict."""
 
 
 def render(result: Result, console: Console) -> None:
@@ -163,11 +169,21 @@ def _diagnoses(result: Result, console: Console) -> None:
             )
 
 
+def _worst_first(rows: Sequence[Judged]) -> Sequence[Judged]:
+    """The rows of a table; of a longer one than is shown, what fails comes first."""
+    return sorted(rows, key=lambda row: -severity(row.verdict)) if len(rows) > MAX_LINES else rows
+
+
+def _counted(title: str, rows: Sequence[Query] | Sequence[Replay]) -> str:
+    """A table's title, with how many of its rows, shown or not, have which verdict."""
+    return f"{title}: {told(counts(rows))}" if len(rows) > 1 else title
+
+
 def _queries(result: Result, console: Console) -> None:
-    rows = result.queries or ()
+    rows = _worst_first(result.queries or ())
     if not rows:
         return
-    filled = table("Queries", "query", "verdict", "engine", "time", "label", "evidence")
+    filled = table(_counted("Queries", rows), "query", "verdict", "engine", "time", "label", "evidence")
     for row in rows[:MAX_LINES]:
         files = (row.witness, row.certificate, row.certificate_against)
         evidence = ", ".join(base_name(name) for name in files if name) or plain(
@@ -208,7 +224,7 @@ def _reasons(row: Query, console: Console) -> None:
 
 
 def _radii(result: Result, console: Console) -> None:
-    rows = result.radii or ()
+    rows = _worst_first(result.radii or ())
     if not rows:
         return
     columns = ("sample", "certified", "attacked", "closed", "engines", "time", "label", "evidence")
@@ -237,17 +253,17 @@ def _separations(result: Result, console: Console) -> None:
 
 
 def _replays(result: Result, console: Console) -> None:
-    rows = result.replays or ()
+    rows = _worst_first(result.replays or ())
     if not rows:
         return
-    filled = table("Replays", "witness", "verdict", "device", "note")
+    filled = table(_counted("Replays", rows), "witness", "verdict", "device", "note")
     for row in rows[:MAX_LINES]:
         filled.add_row(cell(base_name(row.witness)), _verdict(row.verdict), cell(row.device), cell(row.note))
     show(filled, len(rows), console)
 
 
 def _parts(result: Result, console: Console) -> None:
-    rows = result.parts or ()
+    rows = _worst_first(result.parts or ())
     if not rows:
         return
     filled = table("Parts", "file", "verb", "verdict")

@@ -25,9 +25,9 @@ QUERIES = ("verify", MLP, "--inputs", MLP_X, "--eps", 6, "--index", "0-59")
 
 
 @contextlib.contextmanager
-def process(*arguments: str) -> Iterator[subprocess.Popen]:
+def process(*arguments: str, env: dict[str, str] | None = None) -> Iterator[subprocess.Popen]:
     command = [sys.executable, "-m", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env) as running:
         try:
             yield running
         finally:
@@ -44,9 +44,11 @@ def scheduler() -> Iterator[tuple[str, subprocess.Popen]]:
         yield f"tcp://127.0.0.1:{port}", running
 
 
-def worker(address: str) -> contextlib.AbstractContextManager[subprocess.Popen]:
+def worker(
+    address: str, env: dict[str, str] | None = None
+) -> contextlib.AbstractContextManager[subprocess.Popen]:
     options = ("--no-nanny", "--nthreads", "1", "--no-dashboard", "--memory-limit", "0")
-    return process("distributed.cli.dask_worker", address, *options)
+    return process("distributed.cli.dask_worker", address, *options, env=env)
 
 
 def wait_for(folder: Path, n: int, running: subprocess.Popen) -> None:
@@ -118,6 +120,17 @@ def test_ctrl_c_ends_the_processes_of_a_cluster_of_ones_own_quietly(tmp_path):
     assert (campaign.returncode, said.strip()) == (130, "interrupted")
     known = samples(tmp_path)
     assert len(rows(tmp_path)) == len(known) == len(set(known)) < 60
+
+
+def test_a_package_that_a_worker_lacks_is_missing_there_and_not_here(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['z3'] = None\n")
+    with contextlib.ExitStack() as stack:
+        address, _ = stack.enter_context(scheduler())
+        stack.enter_context(worker(address, {**os.environ, "PYTHONPATH": str(tmp_path)}))
+        done = coverify(*QUERIES, "--engine", "z3", "--cluster", address, "--json", "-")
+    assert done.code == 3
+    said = f"the worker on {socket.gethostname()} cannot decide this: engine z3 needs the package z3-solver"
+    assert said in done.result["message"]
 
 
 @pytest.mark.parametrize(

@@ -208,13 +208,6 @@ def test_a_link_given_for_the_result_stays_a_link(tmp_path):
     assert json.loads((tmp_path / "real.json").read_text())["verb"] == "boards"
 
 
-def test_a_result_that_cannot_be_written_is_an_error_that_names_the_file(tmp_path):
-    done = coverify("boards", "--json", tmp_path / "none" / "result.json")
-    assert done.code == 2
-    assert "none/result.json" in done.stderr.replace("\n", "")
-    assert ".tmp" not in done.stderr
-
-
 def test_no_samples_are_bad_input(tmp_path):
     np.savez(tmp_path / "x.npz", x=np.zeros((0, 64), np.int8))
     done = coverify("verify", MODEL, "--eps", 1, "--inputs", tmp_path / "x.npz", "--json", "-")
@@ -298,6 +291,23 @@ def test_a_file_given_for_the_folder_of_results_is_said_before_the_work(tmp_path
     assert (done.code, done.result["verdict"]) == (2, "ERROR")
     assert "it is a file" in done.result["message"]
     assert (tmp_path / "out").read_text() == "mine"
+
+
+@pytest.mark.parametrize(("file", "said"), [("none/x.json", "there is no folder"), ("", "it is a folder")])
+def test_a_place_where_no_json_can_be_written_is_said_before_the_work(tmp_path, file, said):
+    done = coverify("verify", MODEL, "--eps", 0, "--inputs", INPUTS, "--json", tmp_path / file)
+    assert done.code == 2
+    assert done.stdout.startswith("ERROR  verify: --json ")
+    assert said in done.stdout.replace("\n", " ")
+    assert "Queries" not in done.stdout
+
+
+def test_a_result_that_cannot_be_written_is_shown_before_it_is_lost():
+    done = coverify("verify", MODEL, "--eps", 0, "--inputs", INPUTS, "--index", 0, "--json", "/dev/full")
+    assert done.code == 2
+    assert done.stdout.startswith("HOLDS  verify")
+    assert "the result cannot be written" in done.stderr
+    assert "/dev/full" in done.stderr
 
 
 def test_a_label_that_is_no_class_of_the_network_is_refused(tmp_path):

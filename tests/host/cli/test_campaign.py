@@ -221,3 +221,17 @@ def test_the_largest_radius_has_its_certificate_and_the_next_one_its_witness(dif
     assert len(answers(out)) == n_asked
     assert coverify("report", out).code == 0
     assert "Largest radius of 4 inputs" in (out / "report.html").read_text()
+
+
+def test_inputs_and_radii_that_earlier_calls_asked_about_stay_in_the_result(difference):
+    out = difference / "run"
+    command = ("verify", difference / "net.npz", "--inputs", difference / "x.npz", "--out", out)
+    whole = coverify(*command, "--radius", 8, "--json", "-").result
+    assert coverify(*command, "--fresh", "--radius", 8, "--index", "0-1").code == 0
+    done = coverify(*command, "--radius", 2, "--index", "1-3", "--json", "-")
+    assert (done.code, done.result["message"]) == (0, "the largest radius up to 2 is known of 4 of 4 inputs")
+    rows = {row["index"]: row for row in done.result["radii"]}
+    known = [(rows[i]["certified"], rows[i]["attacked"], rows[i]["closed"]) for i in (0, 1)]
+    assert known == [(3, 4, True), (2, 3, True)]
+    assert [rows[i]["witness"] for i in (0, 1)] == [row["witness"] for row in whole["radii"][:2]]
+    assert coverify("report", out).code == 0  # every witness is named by the result

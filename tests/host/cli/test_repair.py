@@ -162,6 +162,7 @@ def test_a_convolution_and_a_depthwise_layer_are_repaired(tmp_path):
         (("--solver", "x"), "cpsat, highs"),
         (("--label", "x"), "given, float"),
         (("--cegis", 1), "--verify"),
+        (("-o", "none/fixed.tflite"), "there is no folder none"),
     ],
 )
 def test_options_that_are_none_are_refused(bed, options, said):

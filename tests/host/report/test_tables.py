@@ -107,3 +107,15 @@ def test_tables_of_a_study_break_their_titles_and_never_a_cell():
     rows = [line for line in shown(result, 80).splitlines() if line.startswith("affine")]
     assert len(rows) == 3
     assert len(rows[1].rstrip()) <= 80  # the table of widths fits
+
+
+def test_of_many_queries_those_that_fail_are_shown_and_all_are_counted():
+    found = {70: "VIOLATED", 80: "UNKNOWN"}
+    rows = tuple(
+        Query(index=i, eps=1, verdict=found.get(i, "HOLDS"), engine="dual", time_s=1.0) for i in range(100)
+    )
+    text = shown(Result(verb="verify", verdict="VIOLATED", model=MODEL, queries=rows), 120)
+    assert "Queries: 98 HOLDS, 1 UNKNOWN, 1 VIOLATED" in text
+    samples = [line.split()[1].rstrip(",") for line in text.splitlines() if line.startswith("sample ")]
+    assert samples == ["70", "80", *map(str, range(38))]
+    assert "… and 60 more" in text

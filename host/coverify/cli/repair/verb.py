@@ -9,6 +9,7 @@ import typer
 
 from coverify.cli.outcome import JsonOption, OutOption, Output, ProfileOption, run_verb
 from coverify.cli.repair.run import Asked, Run, read_parts
+from coverify.files import check_place
 from coverify.repair.demands import CRITERIA
 from coverify.repair.metrics import METRICS, RANDOM
 from coverify.repair.pair import Pair
@@ -138,6 +139,8 @@ def repair_verb(
 
     def body() -> Result:
         asked.check()
+        if repaired is not None:
+            check_place(repaired)
         pair = Pair.of(Model.read(original), Reference(Model.read(model), profile))
         repair, judged = read_parts(pair.reference, data, validation, split, limit, quantize, asked)
         return Run(asked, output, pair, repair, judged).result(repaired)

@@ -257,7 +257,9 @@ def _message(study: Study, n_open: int, contradicted: bool) -> str:
     if contradicted:
         return "the device computes other outputs than the reference on some witness"
     lost = sum(row.lost for row in study.changes)
-    said = f"{plural(len(study.widths), 'network')}; {plural(lost, 'time')} robust, and not with more bits"
+    said = (
+        f"{plural(len(study.widths), 'network')}; more bits lose an input's robustness {plural(lost, 'time')}"
+    )
     return said + (f"; {plural(n_open, 'open query', 'open queries')}" if n_open else "")
 
 

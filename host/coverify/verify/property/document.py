@@ -66,6 +66,13 @@ def one_of(part: BaseModel, *names: str, none: bool = False) -> None:
         raise ValueError(f"needs {'at most ' if none else ''}one of: {', '.join(names)}")
 
 
+def rising(part: Range | Output) -> None:
+    """ValueError where the ends of codes or reals are given the wrong way round."""
+    for name, ends in (("codes", part.codes), ("real", part.real)):
+        if ends is not None and ends[0] > ends[1]:
+            raise ValueError(f"{name} = [least, greatest], but {ends[0]} is above {ends[1]}")
+
+
 class Range(Closed):
     """Values of some features: in codes, or in real values with the input's scale."""
 
@@ -79,6 +86,7 @@ class Range(Closed):
     def _whole(self) -> Range:
         one_of(self, "features", "rectangle", none=True)
         one_of(self, "codes", "real")
+        rising(self)
         return self
 
 
@@ -133,6 +141,7 @@ class Output(Closed):
     @model_validator(mode="after")
     def _whole(self) -> Output:
         one_of(self, "codes", "real")
+        rising(self)
         return self
 
 

@@ -32,7 +32,7 @@ def text_of(path: Path, max_bytes: int = MAX_BYTES) -> str:
             raise BadProperty(path, None, "there is no such file, or it is not a regular one")
         with path.open("rb") as stream:
             raw = stream.read(max_bytes + 1)
-        text = raw.decode()
+        text = raw.decode("utf-8-sig")  # editors on Windows put a byte-order mark in front
     except OSError as err:
         raise BadProperty(path, None, f"cannot be read: {err.strerror or err}") from err
     except UnicodeDecodeError as err:

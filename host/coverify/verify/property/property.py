@@ -130,6 +130,8 @@ def formula_of(said: AnyClaim | Formula, label: int, subject: Subject) -> Formul
         case Targeted(classes=classes):
             return claim.never(list(classes))
         case Top(k=k):
+            if k >= subject.n_output:
+                raise BadQuery(f"k = {k}: any label is among the {k} greatest of {subject.n_output} outputs")
             return claim.among_top(label, k, subject.n_output)
         case Output(index=i, codes=(lo, hi)):
             return claim.within(i, lo, hi)
@@ -191,16 +193,18 @@ def ranges_of(ranges: Sequence[Range], subject: Subject) -> tuple[I64Array, I64A
 
 
 def _codes(part: Range, subject: Subject) -> tuple[int, int]:
-    """The codes of a range; nearest: as the device's quantization clamps them."""
+    """The codes of a range; nearest: as the device's quantization clamps them.  Raises BadQuery: codes beyond
+    the input's are those of another type, and would say less than they seem to (0..255 of an int8).
+    """
+    ends = subject.program.input_lo, subject.program.input_hi
     if part.codes is not None:
+        if part.codes[0] < ends[0] or part.codes[1] > ends[1]:
+            raise BadQuery(f"the codes {list(part.codes)} leave those of the input, {ends[0]}..{ends[1]}")
         return part.codes
     assert part.real is not None
     low, high = (fraction(end) for end in part.real)
-    if low > high:
-        raise BadQuery(f"the range {part.real[0]}..{part.real[1]} is empty")
     first, last = subject.input_scale().codes(low, high, part.rounding)
     if part.rounding == "nearest":
-        ends = subject.program.input_lo, subject.program.input_hi
         return min(max(first, ends[0]), ends[1]), min(max(last, ends[0]), ends[1])
     return first, last
 

@@ -27,7 +27,9 @@ _TOKEN = re.compile(r';[^\r\n]*|"[^"]*"|\|[^|]*\||[()]|[^\s();|"]+')
 _LINE_END = re.compile(r"\r\n?|\n")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
 _NAME = re.compile(r"([XY])_(0|[1-9][0-9]{0,6})")
-_IGNORED = ("set-logic", "set-info", "set-option", "check-sat", "get-model", "exit")
+_IGNORED = ("set-logic", "set-info", "set-option", "get-model")
+_ENDS = ("check-sat", "exit")
+"""What a solver answers says nothing of what is asserted after these."""
 _COMPARED = ("<=", ">=", "<", ">", "=")
 
 Variable = tuple[str, int]
@@ -97,11 +99,15 @@ class _Reader:
 
     def read(self, text: str) -> Specification:
         declared: dict[str, set[int]] = {"X": set(), "Y": set()}
-        asserted = []
+        asserted, ended = [], ""
         for group in self._groups(text):
             head = group.parts[0] if group.parts else None
             command = head.text if isinstance(head, Word) else ""
-            if command in ("declare-const", "declare-fun"):
+            if command in _ENDS:
+                ended = command
+            elif ended and command == "assert":
+                raise self.error(group.line, f"an assertion after {ended} is not part of the question")
+            elif command in ("declare-const", "declare-fun"):
                 kind, number = self._declared(group)
                 if number in declared[kind]:
                     raise self.error(group.line, f"{kind}_{number} is declared twice")
@@ -177,13 +183,14 @@ class _Reader:
     def _said(self, node: Node, wanted: bool, declared: dict[str, set[int]]) -> Said:
         """A formula, or its negation."""
         operator, parts = self._operator(node)
-        if operator in ("and", "or"):
+        if operator in ("and", "or") and parts:
             said = tuple(self._said(part, wanted, declared) for part in parts)
             return Join((operator == "and") is wanted, said)
         if operator == "not" and len(parts) == 1:
             return self._said(parts[0], not wanted, declared)
         if operator not in _COMPARED or len(parts) != 2:
-            raise self.error(node.line, f"{operator[:40]} is not read here: <=, >=, and, or, not are")
+            what = f"{operator[:40]} of {len(parts)} arguments"
+            raise self.error(node.line, f"{what} is not read here: <=, >=, <, >, = of two, and, or, not are")
         left, right = (self._linear(part, declared) for part in parts)
         difference = _sum(left, right, -1)
         if operator == "=":

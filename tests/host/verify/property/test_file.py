@@ -1,5 +1,6 @@
 """Property files: what is read, and what hostile ones are refused with."""
 
+import codecs
 import json
 import random
 
@@ -37,9 +38,10 @@ def refusal(tmp_path, content):
     return raised.value
 
 
-def test_a_file_is_read_and_its_decimals_are_exact(tmp_path):
+@pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8])
+def test_a_file_is_read_and_its_decimals_are_exact(tmp_path, mark):
     path = tmp_path / "p.toml"
-    path.write_text(GOOD)
+    path.write_bytes(mark + GOOD.encode())
     document = read_document(path)
     assert document.region.changes == 3
     relation = document.claim.claims[1]

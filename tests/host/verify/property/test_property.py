@@ -1,6 +1,7 @@
 """Every kind of claim and region of a property file, against TFLM's own outputs on every input of it."""
 
 import itertools
+from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
@@ -204,7 +205,12 @@ def test_what_does_not_fit_the_network_is_refused_by_name(tmp_path):
     refused({"mask_rectangle": (0, 0, 1, 1)}, label, "not within the input", tmp_path)
     refused({}, {"kind": "never", "classes": (77,)}, "output 77 is not an output", tmp_path)
     refused({"mask_file": "none.npz"}, label, "cannot be read|no such file", tmp_path)
-    refused({"range": ({"codes": (300, 400)},)}, label, "holds no code", tmp_path)
+    refused(
+        {"range": ({"codes": (0, 255)},)}, label, r"\[0, 255\] leave those of the input, -128..127", tmp_path
+    )
+    apart = {"range": ({"codes": (0, 9)}, {"codes": (20, 29)})}
+    refused(apart, label, "holds no code", tmp_path)
+    refused({}, {"kind": "top", "k": N_OUT}, f"k = {N_OUT}: any label is among", tmp_path)
     refused({}, {"kind": "monotone", "feature": 9, "output": 0}, "feature 9", tmp_path)
     big = {"kind": "relation", "outputs": (0, 1), "coefficients": (10**30, 1), "at_most": 1}
     refused({}, big, "fewer digits", tmp_path)
@@ -230,6 +236,9 @@ def test_a_label_that_is_no_output_is_refused_and_not_counted_from_the_end(claim
         {"claim": {"kind": "relation", "outputs": (0, 0), "coefficients": (1, 2), "at_most": 0}},
         {"region": {"mask_file": "../x.npz"}, "claim": {"kind": "label"}},
         {"region": {"eps": -1}, "claim": {"kind": "label"}},
+        {"region": {"range": ({"codes": (5, -5)},)}, "claim": {"kind": "label"}},
+        {"claim": {"kind": "output", "index": 0, "codes": (20, -20)}},
+        {"claim": {"kind": "output", "index": 0, "real": (Decimal("0.5"), Decimal("0.25"))}},
     ],
 )
 def test_a_document_that_is_none_is_refused(document):

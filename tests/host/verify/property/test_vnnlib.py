@@ -1,5 +1,6 @@
 """VNN-LIB files in the style of the competition's benchmarks, against brute force; hostile files."""
 
+import codecs
 import itertools
 import random
 from fractions import Fraction
@@ -145,12 +146,13 @@ of a benchmark|)
 """
 
 
+@pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8])
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
-def test_what_a_header_says_in_strings_is_passed_over(tmp_path, line_end):
+def test_what_a_header_says_in_strings_is_passed_over(tmp_path, line_end, mark):
     _, subject = network(0)
     path = tmp_path / "p.vnnlib"
     text = HEADER + DECLARED + "(assert (>= X_0 7)) ; of\u2028(push 1)\n(assert (<= Y_0 3))\n"
-    path.write_bytes(text.replace("\n", line_end).encode())
+    path.write_bytes(mark + text.replace("\n", line_end).encode())
     (case,) = cases_of(read_specification(path), subject, path, True)
     assert (case.lo[0], case.hi[0]) == (7, 255)
 
@@ -162,7 +164,7 @@ def test_what_a_header_says_in_strings_is_passed_over(tmp_path, line_end):
         ("(assert (<= X_0 Y_0))", 6, "inputs and outputs"),
         ("(assert (<= (* Y_0 Y_1) 3))", 6, "not linear"),
         ("(assert (<= Y_9 3))", 6, "not declared"),
-        ("(assert (=> (<= Y_0 3) (<= Y_1 3)))", 6, "=> is not read"),
+        ("(assert (=> (<= Y_0 3) (<= Y_1 3)))", 6, "=> of 2 arguments is not read"),
         ("\n(assert (<= Y_0 (/ 1 3)))", 7, "/ of 2 arguments"),
         ("(assert (<= Y_0 1e999))", 6, "digits"),
         ("(assert (<= Y_0 3)", 6, "not closed"),
@@ -174,6 +176,9 @@ def test_what_a_header_says_in_strings_is_passed_over(tmp_path, line_end):
         ("(assert (<= Y_0 |3|))", 6, "not a variable"),
         ('(set-info :source "a)', 6, "not read"),
         ("(push 1)", 6, "not a command"),
+        ("(assert (<= 1 Y_0 3))", 6, "<= of 3 arguments is not read"),
+        ("(assert (or))", 6, "or of 0 arguments is not read"),
+        ("(assert (<= Y_0 3))(check-sat)\n(assert (<= Y_0 2))", 7, "after check-sat"),
         (")", 6, "outside"),
         ("", None, "asserts nothing"),
         ("(assert " * 200, 6, "nested deeper"),
