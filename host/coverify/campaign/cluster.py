@@ -71,8 +71,7 @@ def _decide(
     seed: int,
 ) -> Outcome:
     """One query, on a worker; `client` is the version of coverify that asks."""
-    if client != __version__:
-        raise ClusterError(f"the worker has coverify {__version__}, the client {client}")
+    same_version(client)
     if _kept.worker is None:
         one_thread_each()
         _kept.worker = Worker(network)
@@ -83,7 +82,14 @@ def _decide(
         raise ClusterError(f"the worker on {socket.gethostname()} cannot decide this: {err}") from err
 
 
-def _distributed() -> ModuleType:
+def same_version(client: str) -> None:
+    """On a worker: ClusterError unless the client's coverify is of the version that is here."""
+    if client != __version__:
+        raise ClusterError(f"the worker has coverify {__version__}, the client {client}")
+
+
+def distributed_package() -> ModuleType:
+    """Dask's package.  Raises BadInput where it is not installed."""
     try:
         import distributed
     except ImportError as err:
@@ -93,9 +99,9 @@ def _distributed() -> ModuleType:
 
 
 @contextlib.contextmanager
-def _client(address: str) -> Iterator[Any]:
+def client_of(address: str) -> Iterator[Any]:
     """A client of the cluster at an address, or of one that is started here ("local:N")."""
-    dask = _distributed()
+    dask = distributed_package()
     for name in [name for name in logging.root.manager.loggerDict if name.startswith("distributed")]:
         logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters is raised
     local = _LOCAL.fullmatch(address)
@@ -132,7 +138,7 @@ class DaskPool:
         self._threads, self._look_again_s = 0, 0.0
 
     def __enter__(self) -> DaskPool:
-        self._client = self._stack.enter_context(_client(self._address))
+        self._client = self._stack.enter_context(client_of(self._address))
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -202,7 +208,7 @@ class DaskPool:
             return err
 
     def _outcome(self, task: Task, future: Any) -> Outcome:
-        dask = _distributed()
+        dask = distributed_package()
         try:
             outcome = future.result(timeout=CONNECT_S)
         except dask.scheduler.KilledWorker as err:

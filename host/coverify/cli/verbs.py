@@ -33,7 +33,7 @@ VERBS = {
     "verify": Verb("verify", "verify", "Does a property hold on every input of a region?"),
     "distinguish": Verb("distinguish.verb", "distinguish", "Where do two profiles or two networks differ?"),
     "check": Verb("check", "check_verb", "Re-verify certificates by exact arithmetic."),
-    "replay": Verb("replay", "replay_verb", "Run counterexamples on a device."),
+    "replay": Verb("replay.verb", "replay_verb", "Run counterexamples on a device."),
     "repair": Verb("repair.verb", "repair_verb", "Few bytes that mend what quantization broke."),
     "study": Verb("study.app", "study_app", "One question of a network in several bit widths."),
     "report": Verb("report", "report", "Merge the results of a folder into one page."),

@@ -17,10 +17,14 @@ from pathlib import Path
 import pytest
 
 from command import coverify
+from coverify.cli.outcome import Output
+from coverify.cli.replay import owners
+from coverify.cli.replay.jobs import read
 from oracle import NETWORKS
 
 pytest.importorskip("distributed", reason="distributed is not installed (coverify[cluster])")
 MLP, MLP_X = NETWORKS / "digits_mlp.tflite", NETWORKS / "digits_mlp.npz"
+DEVICE = "native:"
 QUERIES = ("verify", MLP, "--inputs", MLP_X, "--eps", 6, "--index", "0-59")
 
 
@@ -45,9 +49,9 @@ def scheduler() -> Iterator[tuple[str, subprocess.Popen]]:
 
 
 def worker(
-    address: str, env: dict[str, str] | None = None
+    address: str, *more: str, env: dict[str, str] | None = None
 ) -> contextlib.AbstractContextManager[subprocess.Popen]:
-    options = ("--no-nanny", "--nthreads", "1", "--no-dashboard", "--memory-limit", "0")
+    options = ("--no-nanny", "--nthreads", "1", "--no-dashboard", "--memory-limit", "0", *more)
     return process("distributed.cli.dask_worker", address, *options, env=env)
 
 
@@ -126,7 +130,7 @@ def test_a_package_that_a_worker_lacks_is_missing_there_and_not_here(tmp_path):
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['z3'] = None\n")
     with contextlib.ExitStack() as stack:
         address, _ = stack.enter_context(scheduler())
-        stack.enter_context(worker(address, {**os.environ, "PYTHONPATH": str(tmp_path)}))
+        stack.enter_context(worker(address, env={**os.environ, "PYTHONPATH": str(tmp_path)}))
         done = coverify(*QUERIES, "--engine", "z3", "--cluster", address, "--json", "-")
     assert done.code == 3
     said = f"the worker on {socket.gethostname()} cannot decide this: engine z3 needs the package z3-solver"
@@ -140,3 +144,66 @@ def test_no_cluster_there_is_an_error(address, code):
     done = coverify(*QUERIES, "--cluster", address, "--json", "-")
     assert done.code == code
     assert "--cluster" in done.result["message"]
+
+
+@pytest.fixture(scope="module")
+def witnesses(tmp_path_factory) -> list[Path]:
+    """Of four counterexamples of the attack."""
+    asked = (*QUERIES[:-1], "0-65", "--engine", "attack", "--timeout", 5)
+    folder = tmp_path_factory.mktemp("run")
+    assert coverify(*asked, "--out", folder).code == 1
+    found = sorted(folder.glob("witness-*.zip"))[:4]
+    assert len(found) == 4
+    return found
+
+
+def replays(folder: Path) -> list[tuple[str, str, str]]:
+    said = json.loads((folder / "replay.json").read_text())
+    return [(row["witness"], row["verdict"], row.get("note") or "") for row in said["replays"]]
+
+
+def owner(address: str, name: str) -> contextlib.AbstractContextManager[subprocess.Popen]:
+    return worker(address, "--name", name, "--resources", f"{DEVICE}=1")
+
+
+def test_a_witness_is_replayed_where_the_device_is_and_a_killed_owner_loses_none(witnesses, tmp_path):
+    with contextlib.ExitStack() as stack:
+        address, _ = stack.enter_context(scheduler())
+        stack.enter_context(worker(address, "--name", "without"))
+        first = stack.enter_context(owner(address, "first"))
+        options = ("--device", DEVICE, "--cluster", address)
+        assert coverify("replay", witnesses[0], *options, "--out", tmp_path / "one").code == 0
+        first.send_signal(signal.SIGSTOP)  # from now on it holds what it is given
+        more = stack.enter_context(started("replay", *witnesses, *options, "--out", tmp_path / "more"))
+        time.sleep(5)
+        assert more.poll() is None
+        stack.enter_context(owner(address, "second"))
+        first.kill()
+        assert more.wait(300) == 0
+    ((name, verdict, note),) = replays(tmp_path / "one")
+    assert (name, verdict) == (witnesses[0].name, "CONFIRMED") and "by the worker first on" in note
+    rows = replays(tmp_path / "more")
+    assert [(name, verdict) for name, verdict, _ in rows] == [(path.name, "CONFIRMED") for path in witnesses]
+    assert all("by the worker second on" in note for *_, note in rows)
+    assert json.loads((tmp_path / "more" / "replay.json").read_text())["device"]["url"] == DEVICE
+
+
+def test_a_device_that_no_worker_has_is_said(witnesses, monkeypatch):
+    monkeypatch.setattr(owners, "WAIT_S", 1.0)
+    with contextlib.ExitStack() as stack:
+        address, _ = stack.enter_context(scheduler())
+        stack.enter_context(worker(address))
+        jobs = [read(path) for path in witnesses]
+        rows, device, why = owners.replayed_there(jobs, DEVICE, address, Output("-"))
+    assert device is None and f"--resources '{DEVICE}=1'" in str(why)
+    assert [(row.witness, row.verdict, row.note) for row in rows] == [
+        (path.name, "LINK_ERROR", why) for path in witnesses
+    ]
+
+
+def test_what_needs_the_device_here_is_refused(witnesses, tmp_path):
+    asked = ("replay", *witnesses, "--device", DEVICE, "--cluster")
+    done = coverify(*asked, "tcp://h:1", "--wire-log", tmp_path / "frames.txt")
+    assert done.code == 2 and "--wire-log" in done.stdout
+    done = coverify(*asked, "local:2")
+    assert done.code == 2 and "needs none" in done.stdout

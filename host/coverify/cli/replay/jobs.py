@@ -1,4 +1,4 @@
-"""coverify replay: run counterexamples on a device, which confirms or refutes them."""
+"""Witness files as jobs for a device: what each needs there, and what the device made of it."""
 
 from __future__ import annotations
 
@@ -6,22 +6,12 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-import typer
 
 from coverify.boards.device import open_foreign
-from coverify.cli.devices import (
-    DeviceOption,
-    WireLogOption,
-    device_limits,
-    device_row,
-    is_foreign,
-    load,
-    opened,
-)
-from coverify.cli.outcome import JsonOption, OutOption, Output, model_ref, run_verb, verdict_of, versions
+from coverify.cli.devices import device_row, is_foreign, load, opened
+from coverify.cli.outcome import Output, verdict_of
 from coverify.conformance.foreign import ForeignRunner
 from coverify.conformance.stepping import Stepper
 from coverify.errors import BadInput, DeviceFault, DeviceRefused, LinkError
@@ -29,59 +19,13 @@ from coverify.following import Follower, Loaded
 from coverify.replay import Claim, NotReplayable, Replayed, replay
 from coverify.report import Device as DeviceRow
 from coverify.report import Replay as ReplayRow
-from coverify.report import Result, worst
 from coverify.verify.equivalence.distinction import Distinction, is_distinction
 from coverify.verify.witness import Witness
 from tflm_int8 import Model, Reference, UnknownProfile
 
 
-def replay_verb(
-    witnesses: Annotated[
-        list[Path], typer.Argument(metavar="WITNESS…", help="Witness files (.zip).", show_default=False)
-    ],
-    device: DeviceOption,
-    model: Annotated[
-        Path | None, typer.Option(help="Insist that the witnesses are about this .tflite file.")
-    ] = None,
-    out: OutOption = None,
-    json: JsonOption = None,
-    wire_log: WireLogOption = None,
-) -> None:
-    """Run the counterexample in each WITNESS on a DEVICE and compare every tensor.
-
-    CONFIRMED (exit 0): the device computes every byte that the witness says, and its own output breaks the
-    property. REFUTED (1), FLAKY (4), LINK_ERROR or DEVICE_FAULT (3). Of an input that tells two kernel
-    profiles apart (coverify distinguish): CONFIRMED when the device gives exactly the bytes of one of the
-    two, and the note says whose.
-
-    Example: coverify replay out/witness-25-eps4.zip --device qemu:mps2-an386
-    """
-    output = Output(json, out)
-
-    def body() -> Result:
-        jobs = [_read(path) for path in witnesses]
-        if model is not None:
-            _insist(model, jobs)
-        rows, row, message = _replay_all(jobs, device, wire_log, output)
-        nets = {net.sha256: net for job in jobs for net in job.models}
-        profiles = {job.profile for job in jobs}
-        return Result(
-            verb="replay",
-            verdict=worst(r.verdict for r in rows),
-            message=message,
-            model=model_ref(next(iter(nets.values()))) if len(nets) == 1 else None,
-            device=row,
-            profile=next(iter(profiles)) if len(profiles) == 1 else None,
-            replays=tuple(rows),
-            not_covered=device_limits(device),
-            versions=versions(),
-        )
-
-    run_verb("replay", output, body)
-
-
 @dataclass(frozen=True, eq=False)
-class _Job:
+class Job:
     """One file: the models that it needs, whose arithmetic it is about, and what is to be done."""
 
     path: Path
@@ -90,11 +34,12 @@ class _Job:
     run: Callable[[Loaded], Replayed]
 
 
-def _read(path: Path) -> _Job:
+def read(path: Path) -> Job:
+    """The job of a witness's file.  Raises BadInput."""
     if is_distinction(path):
         follower = Follower.of(path.name, Distinction.read(path))
         profiles = dict.fromkeys((follower.first.profile, follower.second.profile))
-        return _Job(path, follower.models, " / ".join(profiles), follower.follow)
+        return Job(path, follower.models, " / ".join(profiles), follower.follow)
     witness = Witness.read(path)
     if witness.kind != "tflite":
         raise NotReplayable(path.name, witness.model_name)
@@ -108,7 +53,7 @@ def _read(path: Path) -> _Job:
     x0, x = (array.astype(np.int8).reshape(shape) for array in (witness.x0, witness.x))
     claim = Claim(x0, x, witness.label, witness.tensors, witness.breach)
     reference = _reference(path, net, witness.profile)
-    return _Job(path, (net,), witness.profile, lambda loaded: replay(claim, reference, loaded(net)))
+    return Job(path, (net,), witness.profile, lambda loaded: replay(claim, reference, loaded(net)))
 
 
 def _reference(path: Path, net: Model, profile: str) -> Reference:
@@ -118,15 +63,7 @@ def _reference(path: Path, net: Model, profile: str) -> Reference:
         raise BadInput(f"{path}: {error}") from error
 
 
-def _insist(model: Path, jobs: list[_Job]) -> None:
-    wanted = Model.read(model)
-    for job in jobs:
-        for net in job.models:
-            if net.sha256 != wanted.sha256:
-                raise BadInput(f"{job.path} is about another network ({net.sha256[:12]}…) than {model.name}")
-
-
-def _row(job: _Job, url: str, done: Replayed) -> ReplayRow:
+def _row(job: Job, url: str, done: Replayed) -> ReplayRow:
     return ReplayRow(
         witness=job.path.name,
         verdict=done.verdict,
@@ -137,8 +74,8 @@ def _row(job: _Job, url: str, done: Replayed) -> ReplayRow:
     )
 
 
-def _replay_all(
-    jobs: list[_Job], url: str, wire_log: Path | None, output: Output
+def replayed(
+    jobs: list[Job], url: str, wire_log: Path | None, output: Output
 ) -> tuple[list[ReplayRow], DeviceRow | None, str | None]:
     """Replay on one device, one after the other; what a broken link leaves undone is LINK_ERROR."""
     rows: list[ReplayRow] = []

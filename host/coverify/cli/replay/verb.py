@@ -1,0 +1,86 @@
+"""coverify replay: run counterexamples on a device, which confirms or refutes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from coverify.cli.devices import DeviceOption, WireLogOption, device_limits
+from coverify.cli.outcome import JsonOption, OutOption, Output, model_ref, run_verb, versions
+from coverify.cli.replay.jobs import Job, read, replayed
+from coverify.cli.replay.owners import replayed_there
+from coverify.errors import BadInput
+from coverify.report import Result, worst
+from tflm_int8 import Model
+
+
+def replay_verb(
+    witnesses: Annotated[
+        list[Path], typer.Argument(metavar="WITNESS…", help="Witness files (.zip).", show_default=False)
+    ],
+    device: DeviceOption,
+    model: Annotated[
+        Path | None, typer.Option(help="Insist that the witnesses are about this .tflite file.")
+    ] = None,
+    out: OutOption = None,
+    json: JsonOption = None,
+    wire_log: WireLogOption = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Replay where DEVICE is: on the workers of a Dask cluster that name it as a resource.",
+        ),
+    ] = None,
+) -> None:
+    """Run the counterexample in each WITNESS on a DEVICE and compare every tensor.
+
+    CONFIRMED (exit 0): the device computes every byte that the witness says, and its own output breaks the
+    property. REFUTED (1), FLAKY (4), LINK_ERROR or DEVICE_FAULT (3). Of an input that tells two kernel
+    profiles apart (coverify distinguish): CONFIRMED when the device gives exactly the bytes of one of the
+    two, and the note says whose.
+
+    With --cluster each witness goes to a worker whose machine has the DEVICE, and says so:
+    dask worker tcp://host:8786 --resources "/dev/ttyACM0=1" (docs/campaigns.md).
+
+    Example: coverify replay out/witness-25-eps4.zip --device qemu:mps2-an386
+    """
+    output = Output(json, out)
+
+    def body() -> Result:
+        if cluster is not None and wire_log is not None:
+            raise BadInput("--wire-log: the frames go between another machine and its device")
+        if cluster is not None and cluster.startswith("local:"):
+            raise BadInput(f"--cluster {cluster}: a device of this machine needs none; leave --cluster out")
+        jobs = [read(path) for path in witnesses]
+        if model is not None:
+            _insist(model, jobs)
+        if cluster is None:
+            rows, row, message = replayed(jobs, device, wire_log, output)
+        else:
+            rows, row, message = replayed_there(jobs, device, cluster, output)
+        nets = {net.sha256: net for job in jobs for net in job.models}
+        profiles = {job.profile for job in jobs}
+        return Result(
+            verb="replay",
+            verdict=worst(r.verdict for r in rows),
+            message=message,
+            model=model_ref(next(iter(nets.values()))) if len(nets) == 1 else None,
+            device=row,
+            profile=next(iter(profiles)) if len(profiles) == 1 else None,
+            replays=tuple(rows),
+            not_covered=device_limits(device),
+            versions=versions(),
+        )
+
+    run_verb("replay", output, body)
+
+
+def _insist(model: Path, jobs: list[Job]) -> None:
+    wanted = Model.read(model)
+    for job in jobs:
+        for net in job.models:
+            if net.sha256 != wanted.sha256:
+                raise BadInput(f"{job.path} is about another network ({net.sha256[:12]}…) than {model.name}")
