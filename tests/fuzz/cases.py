@@ -37,7 +37,7 @@ from coverify.check.certificate import network as read_network
 from coverify.check.proof import Proof
 from coverify.verify.certificate import Certificate
 from coverify.verify.deadline import Deadline, OutOfTime
-from coverify.verify.dual import search
+from coverify.verify.dual import branching, search
 from coverify.verify.dual.outer import facts
 from coverify.verify.dual.prover import Prover
 from coverify.verify.dual.tree import Script
@@ -316,7 +316,8 @@ def main() -> int:
     parser.add_argument("--mutations", type=int, default=40)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="cases-") as folder:
+    every = mock.patch.object(branching, "FEW", -1)  # else inputs as few as these are what is divided
+    with every, tempfile.TemporaryDirectory(prefix="cases-") as folder:
         counts, findings = campaign(range(options.networks), options.seed, options.mutations, Path(folder))
     for key, n in sorted(counts.items()):
         print(f"{key:28} {n}")

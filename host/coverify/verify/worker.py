@@ -96,6 +96,7 @@ class Worker:
                 return self._solve(problem, engine, timeout_s, seed)
             return portfolio.decide(
                 query,
+                sum(self.program.sizes()),
                 lambda name, until: self._solve(problem, name, until.remaining, seed),
                 lambda names, until: self._race(problem, names, until, seed),
                 Deadline.in_s(timeout_s),

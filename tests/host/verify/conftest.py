@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from coverify.verify.dual import branching
 from coverify.verify.problem import Problem
 from coverify.verify.query import Robustness
 from tflm_int8.fixedpoint import Rounding, quantize_multiplier
@@ -188,3 +189,9 @@ def random_problem(seed: int) -> Problem:
 def problem_of() -> Callable[[int], Problem]:
     """Seed → problem."""
     return random_problem
+
+
+@pytest.fixture
+def cases_of_stairs(monkeypatch) -> None:
+    """Networks of few inputs are proved as those of many are: by cases of stairs and parabolas."""
+    monkeypatch.setattr(branching, "FEW", -1)

@@ -39,6 +39,7 @@ def holding(engine: str, proof: str) -> Outcome:
 def test_a_holds_that_is_not_proof_grade_decides_nothing():
     outcome = portfolio.decide(
         WIDE,
+        42,
         lambda name, until: Outcome.unknown(name, "open"),
         lambda names, until: holding("milp", "floating point, not proof-grade"),
         Deadline.in_s(9),
@@ -49,6 +50,7 @@ def test_a_holds_that_is_not_proof_grade_decides_nothing():
 def test_an_exact_holds_ends_it():
     outcome = portfolio.decide(
         WIDE,
+        42,
         lambda name, until: Outcome.unknown(name, "open"),
         lambda names, until: holding("cpsat", "exact solver"),
         Deadline.in_s(9),
@@ -58,7 +60,7 @@ def test_an_exact_holds_ends_it():
 
 @pytest.mark.parametrize("jobs", [2, 5])
 def test_the_winner_ends_the_others(monkeypatch, jobs):
-    monkeypatch.setattr(portfolio, "stages", lambda query: ())
+    monkeypatch.setattr(portfolio, "stages", lambda query, elements, time_s: ())
     monkeypatch.setattr(portfolio, "racers", lambda query: ("attack", "z3"))
     with Worker(program(), jobs=jobs) as worker:
         worker.decide(WIDE, "attack", 30)
@@ -85,8 +87,22 @@ def test_the_strongest_is_not_interrupted_for_others_that_have_a_place():
     assert 60 < portfolio.turn(strongest, deadline, n_waiting=6, n_free=0).remaining <= 70
 
 
+@pytest.mark.parametrize(
+    ("eps", "time_s", "asked"),
+    [
+        (15, 10, ["interval", "bab", "enumerate"]),  # 29,791 points
+        (60, 9, ["interval", "bab", "attack", "enumerate"]),  # 1,771,561: about four seconds
+        (60, 7, ["interval", "bab", "attack"]),
+        (127, 1000, ["interval", "bab", "attack"]),  # more than are enumerated
+    ],
+)
+def test_what_can_be_run_in_time_is(eps, time_s, asked):
+    query = Robustness.around(np.zeros(3, np.int64), 0, eps)
+    assert [stage.engine for stage in portfolio.stages(query, 100, time_s)] == asked
+
+
 def test_all_reasons_are_told_when_nobody_decides(monkeypatch):
-    monkeypatch.setattr(portfolio, "stages", lambda query: ())
+    monkeypatch.setattr(portfolio, "stages", lambda query, elements, time_s: ())
     monkeypatch.setattr(portfolio, "racers", lambda query: ("attack", "enumerate"))
     with Worker(program(), jobs=1) as worker:
         outcome = worker.decide(WIDE, "auto", 2)
@@ -96,7 +112,7 @@ def test_all_reasons_are_told_when_nobody_decides(monkeypatch):
 
 
 def test_who_would_start_after_the_time_does_not(monkeypatch):
-    monkeypatch.setattr(portfolio, "stages", lambda query: ())
+    monkeypatch.setattr(portfolio, "stages", lambda query, elements, time_s: ())
     monkeypatch.setattr(portfolio, "racers", lambda query: ("attack", "z3", "cpsat"))
     asked, real = [], Worker._started
 
@@ -200,7 +216,7 @@ def test_no_process_outlives_an_interrupted_or_killed_parent(hard, engine, signa
 
 
 def test_two_engines_of_one_place_do_not_run_at_once(monkeypatch):
-    monkeypatch.setattr(portfolio, "stages", lambda query: ())
+    monkeypatch.setattr(portfolio, "stages", lambda query, elements, time_s: ())
     monkeypatch.setattr(portfolio, "racers", lambda query: ("attack", "enumerate", "interval"))
     with Worker(program(), jobs=3) as worker:
         outcome = worker.decide(WIDE, "auto", 60)

@@ -1,4 +1,6 @@
-"""Where is a part of the box best divided? At a clamp of the logits, or where a bound is loosest."""
+"""Where is a part of the box best divided? At a clamp of the logits, or where a bound is loosest; where few
+inputs vary, in the middle of one of them.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,18 @@ from coverify.verify.dual.claim import Claims
 from coverify.verify.dual.relaxation import Pass, Relaxation
 from coverify.verify.dual.tree import Node
 from coverify.verify.problem import Problem
+from coverify.verify.query import I64Array
 from tflm_int8.program.primitives import Staircase, Table
+
+FEW = 8
+"""Where no more inputs vary, they are what is divided: a few halves of each make the bounds of all layers
+sharp, which cases of single neurons do not.
+"""
+
+
+def few_vary(lo: I64Array, hi: I64Array) -> bool:
+    """Do few of the inputs vary on this box, [..., n]?"""
+    return int((hi > lo).sum()) <= FEW
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +39,10 @@ class Branching:
         part).
         """
         assert node.boxes is not None
+        few = few_vary(self.problem.query.lo, self.problem.query.hi)
+        halved = self._input_split(node, done, k) if few else None
+        if halved is not None:
+            return halved
         saturated = self.saturated(node)
         if saturated is not None:
             return saturated

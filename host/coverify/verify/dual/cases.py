@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from coverify.verify.dual.above import Layer
+from coverify.verify.dual.branching import few_vary
 from coverify.verify.dual.curved import Curved, least_d
 from coverify.verify.dual.descent import Rows, evaluate
 from coverify.verify.dual.division import Divisions
@@ -81,9 +82,10 @@ class Cases:
     @staticmethod
     def of(relaxation: Relaxation, natural: Boxes) -> Cases | None:
         """The first such stairs of a program, if any; none where few features may change, as the squares take
-        every input to its ends.
+        every input to its ends; none where few inputs vary: halves of these are quicker.
         """
-        if relaxation.few is not None:
+        lo, hi = natural[0]
+        if relaxation.few is not None or few_vary(lo, hi):
             return None
         for wire in relaxation.scalars:
             step = relaxation.steps[wire - 1]

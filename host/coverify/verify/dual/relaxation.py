@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from coverify.verify.dual import products
+from coverify.verify.dual.maps import added_at, applied, reach
 from coverify.verify.dual.pairs import Pairs, Points
 from coverify.verify.errors import CannotDecide
 from coverify.verify.few_changes import FewChanges
@@ -23,12 +25,12 @@ from coverify.verify.stairs import edges_of
 from tflm_int8.program.primitives import (
     Affine,
     Max,
+    Product,
     Program,
     Select,
     Softmax,
     Staircase,
     Table,
-    Term,
 )
 
 F64Array = NDArray[np.float64]
@@ -106,9 +108,9 @@ class Relaxation:
                     self.uniform[k + 1] = bool(np.all(spacing == spacing[:, :1])) if spacing.size else True
                 case Affine():
                     self.reach[k + 1] = np.max(
-                        [np.maximum(np.abs(step.bias), 1), *map(_reach, step.terms)], axis=0
+                        [np.maximum(np.abs(step.bias), 1), *map(reach, step.terms)], axis=0
                     )
-                case Table() | Max() | Select():
+                case Table() | Max() | Select() | Product():
                     pass
                 case Softmax():
                     raise CannotDecide("a softmax before the logits has no dual bound")
@@ -223,7 +225,11 @@ class Relaxation:
                         )
                     ]
                 case Select():
-                    passed = [(step.source, _added_at(step.index, nu, boxes[step.source][0].shape[1]))]
+                    passed = [(step.source, added_at(step.index, nu, boxes[step.source][0].shape[1]))]
+                case Product():
+                    most, slopes = products.bounded(step, nu, boxes, exact)
+                    done.constant += self._held(most, exact).sum(axis=1)
+                    passed = [(step.left, slopes[0]), (step.right, slopes[1])]
                 case _:
                     raise AssertionError
             for source, part in passed:
@@ -352,6 +358,9 @@ class Relaxation:
         if isinstance(step, Select):
             source = self._source(step.source, done)
             return None if source is None else source[:, step.index]
+        if isinstance(step, Product):
+            left, right = self._source(step.left, done), self._source(step.right, done)
+            return None if left is None or right is None else products.product(step, left, right)
         if not isinstance(step, Affine):
             return None
         total = np.broadcast_to(step.bias.astype(np.float64), (len(done.bound), len(step.bias)))
@@ -359,7 +368,7 @@ class Relaxation:
             source = self._source(term.source, done)
             if source is None:
                 return None
-            total = total + _applied(term.map, source - term.offset)
+            total = total + applied(term.map, source - term.offset)
         return total
 
 
@@ -421,19 +430,6 @@ def _part(parts: Mapping[int, F64Array], wire: int) -> F64Array:
     return parts[wire] if wire in parts else np.zeros((1, 1))
 
 
-def _applied(linear: object, x: F64Array) -> F64Array:
-    """A linear map on float values (they are integers here: sums of ends)."""
-    apply = getattr(linear, "apply")  # noqa: B009 - a protocol of int64 arrays; the values are integers
-    out: F64Array = apply(x.astype(np.int64)).astype(np.float64)
-    return out
-
-
-def _reach(term: Term) -> F64Array:
-    """Σ|weights| of every row of a term's map: float64 [n_out]."""
-    ones = np.ones(term.map.n_in, np.int64)
-    return np.abs(term.map.interval(-ones, ones)[1]).astype(np.float64)
-
-
 def _entries(step: Table, lo: I64Array, hi: I64Array) -> Pieces:
     """Every entry that the source's box reaches."""
     a = np.minimum(lo[:, :, None] + np.arange(int((hi - lo).max()) + 1), hi[:, :, None])
@@ -442,9 +438,3 @@ def _entries(step: Table, lo: I64Array, hi: I64Array) -> Pieces:
     f = a.astype(np.float64)
     size = np.abs(chord) + 1e-9
     return Pieces(value, f, f, chord, chord, size, size)
-
-
-def _added_at(index: I64Array, nu: F64Array, n: int) -> F64Array:
-    out = np.zeros((n, len(nu)))
-    np.add.at(out, index, nu.T)
-    return out.T

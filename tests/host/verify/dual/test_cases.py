@@ -26,6 +26,7 @@ def saturating(seed):
     return arrays, rng.integers(20, 200, 4)
 
 
+@pytest.mark.usefixtures("cases_of_stairs")
 @pytest.mark.parametrize(("seed", "eps"), [(722, 8), (1315, 8), (1468, 4), (344, 8), (516, 8)])
 def test_the_certificate_of_a_bound_with_parabolas_is_accepted_and_true(seed, eps, tmp_path, monkeypatch):
     closed, bound = [], Cases.bound
