@@ -48,6 +48,16 @@ def bounded(
     return np.max(found, axis=0), (s, t)
 
 
+def magnitudes(step: Product, nu: F64Array, slopes: tuple[F64Array, F64Array], boxes: Boxes) -> F64Array:
+    """What no term of these values exceeds, nor any sum of them: float64 [rows, n]. Floats hold integers up
+    to 2^53; terms may be beyond where what they add up to is not.
+    """
+    a, b = (np.abs(np.stack(boxes[wire])).max(axis=0).astype(np.float64) for wire in (step.left, step.right))
+    product = (a + abs(step.left_offset)) * (b + abs(step.right_offset))
+    most: F64Array = np.abs(nu) * product + np.abs(slopes[0]) * a + np.abs(slopes[1]) * b
+    return most
+
+
 def _near_the_top(step: Product, nu: F64Array, slope: F64Array, lo: F64Array, hi: F64Array) -> list[F64Array]:
     """The integers of the box beside the vertex of nu · (a − p)(a − q) − slope · a."""
     vertex = (step.left_offset + step.right_offset + slope / np.where(nu == 0, 1.0, nu)) / 2

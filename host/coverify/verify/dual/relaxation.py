@@ -228,6 +228,7 @@ class Relaxation:
                     passed = [(step.source, added_at(step.index, nu, boxes[step.source][0].shape[1]))]
                 case Product():
                     most, slopes = products.bounded(step, nu, boxes, exact)
+                    self._held(products.magnitudes(step, nu, slopes, boxes), exact)
                     done.constant += self._held(most, exact).sum(axis=1)
                     passed = [(step.left, slopes[0]), (step.right, slopes[1])]
                 case _:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from coverify.verify.deadline import Deadline
-from coverify.verify.dual.products import bounded
+from coverify.verify.dual.products import bounded, magnitudes
 from coverify.verify.engines import solve
 from coverify.verify.problem import Problem
 from coverify.verify.query import Robustness, Verdict
@@ -28,9 +28,12 @@ def test_no_pair_of_factors_is_above_the_bound_and_one_reaches_it(right):
         ranges = [range(int(lo[0, 0]), int(hi[0, 0]) + 1) for lo, hi in boxes]
         pairs = [(a, b) for a in ranges[0] for b in ranges[1]] if right else [(a, a) for a in ranges[0]]
         found = [
-            int(nu[0, 0]) * (a - step.left_offset) * (b - step.right_offset) - s * a - t * b for a, b in pairs
+            (int(nu[0, 0]) * (a - step.left_offset) * (b - step.right_offset), -s * a, -t * b)
+            for a, b in pairs
         ]
-        assert most[0, 0] == max(found)
+        assert most[0, 0] == max(map(sum, found))
+        held = magnitudes(step, nu, slopes, boxes)[0, 0]
+        assert held >= max(sum(map(abs, terms)) for terms in found)
 
 
 def gated(rng: np.random.Generator) -> bytes:
