@@ -34,24 +34,26 @@ from certificates import array, members, packed, saved
 from coverify.check import Rejected, check
 from coverify.check.certificate import label_stays
 from coverify.check.certificate import network as read_network
-from coverify.check.proof import Proof
-from coverify.verify.certificate import Certificate
+from coverify.check.proof import TIGHTEN, Proof
+from coverify.check.steps import Linear
+from coverify.verify.certificate import Certificate, normal
 from coverify.verify.deadline import Deadline, OutOfTime
 from coverify.verify.dual import branching, search
 from coverify.verify.dual.outer import facts
+from coverify.verify.dual.places import places
 from coverify.verify.dual.prover import Prover
-from coverify.verify.dual.tree import Script
+from coverify.verify.dual.tree import Op, Script
 from coverify.verify.errors import CannotDecide
 from coverify.verify.fixed_point import FixedPointNetwork
 from coverify.verify.problem import Problem
-from coverify.verify.query import Robustness
+from coverify.verify.query import Argument, Robustness
 from fixed_point_networks import Arrays, content, layers_of, outputs, points
 
 MAX_POINTS = 120_000
 LIMIT_S = 1.2
 TOP = (-512, 511)
 """The range of the outputs."""
-PROOF = ("rows", "parabolas", "weights")
+PROOF = ("script", "rows", "xi", "parabolas")
 WEAK = {"PLAIN": -1, "ROUNDS": 2, "TIGHTENINGS": 0, "TIGHTEN_EVERY": 1 << 30}
 
 
@@ -155,24 +157,22 @@ def proved(problem: Problem, limit_s: float | None = None) -> Prover | np.ndarra
 
 def root_bounds(problem: Problem) -> dict[str, bytes]:
     """Bounds over all cases of the whole box, of every claim and every outer accumulator, as members."""
-    deadline, script = Deadline.in_s(60), Script()
+    deadline, script, n = Deadline.in_s(60), Script(), len(problem.query.lo)
     one = Prover.of(problem, deadline).search
     stacked = [(lo[None], hi[None]) for lo, hi in one.boxes]
-    rivals = list[int]()
     for node in Prover.of(problem, deadline).roots if one.cases is not None else []:
         row = one._rows([node])
         row.m = np.ones(1)
         found = one.cases.bound(row, stacked, one._pair.linear(node, {}), -np.inf)
         if found is not None and found.evidence is not None:
-            script._put(found.evidence)
-            rivals.append(node.rival.rival)
+            script.steps += [
+                (Op.RIVAL, node.rival.rival, 0, 0),
+                (Op.CLOSE, script._put(found.evidence), 0, 0),
+            ]
     for row in facts(one.relaxation, one.cases, one.boxes, deadline) if one.cases is not None else []:
-        script._put(row)
+        script.steps.append((Op.TIGHTEN, script._put(row), len(row.targets), 0))
     arrays = script.arrays({w: len(one.boxes[w][0]) for w in one.relaxation.scalars})
-    wire, element, sign, scale, m = arrays["rows"].T
-    arrays["rows"] = np.stack([wire, element, sign * scale, m], axis=1)
-    for row, rival in zip(arrays["rows"], rivals, strict=False):  # as the certificate's writer has them
-        row[:] = row[0] + 1, rival, row[3], 0
+    arrays = normal(Argument("bounds", arrays, places(problem.program, one.relaxation.logits)), None, n)
     arrays["box"] = np.stack([problem.query.lo, problem.query.hi]).astype(np.int64)
     return {f"{name}.npy": saved(values) for name, values in arrays.items()}
 
@@ -180,7 +180,7 @@ def root_bounds(problem: Problem) -> dict[str, bytes]:
 def changed(rng: np.random.Generator, parts: dict[str, bytes]) -> str:
     """One to three numbers of the proof, or of its cases; which member it was."""
     names = [n for n in parts if n.endswith(".npy") and n != "box.npy"]
-    weight = np.array([4.0 if n in ("parabolas.npy", "weights.npy") else 1.0 for n in names])
+    weight = np.array([4.0 if n == "parabolas.npy" else 1.0 for n in names])
     name = str(rng.choice(names, p=weight / weight.sum()))
     values = array(parts[name])
     if rng.random() < 0.1 and len(values) > 1:
@@ -224,22 +224,25 @@ def bounds_are_true(case: Tight, parts: dict[str, bytes]) -> Counter:
     box, at = held["box"], list(case.wires)
     try:
         claim = label_stays(len(at[-1][0]), case.label)
-        proof = Proof(net, box, claim, {k: v for k, v in held.items() if k in PROOF or k.startswith("xi-")})
+        net.put(Linear, len(claim), claim[None, :, :-1], net.outputs[None, None], -claim[:, -1] - 1)
+        proof = Proof(net, box, {k: v for k, v in held.items() if k in PROOF})
     except Rejected:
         return said
-    at.append(at[-1] @ claim[:, :-1].T - claim[:, -1] - 1)
-    for j, k in itertools.product(
-        np.flatnonzero(np.arange(len(claim)) != case.label).tolist(), proof.weights[:, 0].tolist()
+    z = at[-1] @ claim[:, :-1].T - claim[:, -1] - 1
+    x = np.concatenate([np.zeros((len(z), 1), np.int64), *at, z], axis=1)
+    alone = {(step[1], step[3]) for step in proof.script.tolist() if step[0] == TIGHTEN and step[3]}
+    for j, (k, q) in itertools.product(
+        np.flatnonzero(np.arange(len(claim)) != case.label).tolist(), sorted(alone)
     ):
-        proof.j = j
+        proof.j = int(net.outputs[j])
         try:
-            ((wire, element, factor, found),) = proof.shown(proof.root, k, 1)
+            ((element, factor, found),) = proof.shown(proof.root, k, 1, q)
         except (Rejected, IndexError, ValueError, OverflowError):
             said["bounds: refused"] += 1
             continue
-        m = int(held["rows"][k, 3])
+        m = int(held["rows"][k, 2])
         large = abs(factor) + m > 2**40
-        value, row = (v.astype(object if large else np.int64) for v in (at[wire][:, element], at[-1][:, j]))
+        value, row = (v.astype(object if large else np.int64) for v in (x[:, element], z[:, j]))
         true = factor * value + m * row
         said["bounds: " + ("true" if found >= true.max() else "FALSE")] += 1
     return said
@@ -248,7 +251,7 @@ def bounds_are_true(case: Tight, parts: dict[str, bytes]) -> Counter:
 def roots_held_against(case: Tight, rng: np.random.Generator, mutations: int) -> Counter:
     """The bounds of the whole box, as found and changed, against every input of it."""
     found = root_bounds(case.problem(case.holds))
-    if "parabolas.npy" not in found:
+    if not len(array(found["parabolas.npy"])):
         return Counter()
     said = bounds_are_true(case, found)
     said = Counter({f"unchanged {key}": n for key, n in said.items()})

@@ -281,13 +281,12 @@ def renamed(rng, parts: dict[str, bytes], other: dict[str, bytes]) -> None:
         names = [
             "../evil.npy",
             "/etc/x.npy",
-            "xi-1.npy",
+            "xi.npy",
             "xi-2.npy",
             "xi--1.npy",
             "claim.npy",
             "rows.npy",
             "parabolas.npy",
-            "weights.npy",
             "script.npy",
         ]
         parts[str(rng.choice(names))] = parts[a] if kind == 3 else parts.pop(b)

@@ -15,11 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
+from coverify.check.integers import Softmax
 from coverify.check.model import PROFILES, Reader, fixed_point
 from coverify.check.proof import Proof
-from coverify.check.steps import CELLS, Ints, Network, Rejected, dot, need, small, wide
+from coverify.check.steps import CELLS, Ints, Linear, Network, Rejected, need, small, within
 
-SCHEMA = "coverify-certificate/3"
+SCHEMA = "coverify-certificate/4"
 BUDGET = 10**11  # multiply-adds: some minutes
 MAX_BYTES, MAX_UNPACKED, MAX_MEMBERS = 64 << 20, 256 << 20, 2048
 
@@ -72,12 +73,9 @@ def arrays_of(members: dict[str, bytes]) -> dict[str, Ints]:
 
 def array(data: bytes) -> Ints:
     """The integers of a .npy file, in the type that they are stored in."""
-    stream, form = io.BytesIO(data), np.lib.format
-    need(form.read_magic(stream) == (1, 0), "an array of another version")  # type: ignore[no-untyped-call]
-    shape, fortran, dtype = form.read_array_header_1_0(stream)  # type: ignore[no-untyped-call]
-    need(dtype.kind in "iu" and dtype.str[1:] != "u8" and not fortran, "an array of another kind")
-    need(len(shape) <= 2 and min(shape, default=0) >= 0, "an array's shape")
-    return small(np.frombuffer(data, dtype, offset=stream.tell()).reshape(shape))
+    values = np.load(io.BytesIO(data), allow_pickle=False)
+    need(np.can_cast(values.dtype, np.int64) and values.ndim <= 2, "an array of another kind")
+    return small(values)
 
 
 def _checked(members: dict[str, bytes], budget: int) -> Claim:
@@ -88,30 +86,29 @@ def _checked(members: dict[str, bytes], budget: int) -> Claim:
     need(document["files"] == digests, "other members than it says")
     name, profile, label = (document[key] for key in ("model", "profile", "label"))
     net = network(members.pop(name), profile)
-    arrays = arrays_of(members)
-    box, (least, most) = wide(arrays.pop("box")), net.domain
+    arrays = {key: values if key == "xi" else wide(values) for key, values in arrays_of(members).items()}
+    box, (least, most), ties = arrays.pop("box"), net.domain, ()
     need(box.shape == net.domain.shape, "a box of another form")
     need(np.all(np.diff([least, *box, most], axis=0) >= 0), "a box that is empty or beyond the inputs")
-    root, softmax = net.boxes(box), net.softmax if "script" in arrays else None
-    n, ties = root[-1].shape[1], ()
-    need(label is None or (type(label) is int and 0 <= label < n), "a label that is none")
-    if softmax is not None:
+    if "script" in arrays and net.steps and isinstance(net.steps[-1], Softmax):
         need(label is not None, "bounds of a relation of a softmax's outputs")
-        ties = softmax.gaps(*root[-1], budget)
-    rows = wide(arrays.pop("claim")) if label is None else label_stays(n, label, *ties)
+        softmax = net.steps.pop()
+        net.outputs = softmax.pick
+        ties = softmax.gaps(*net.boxes(box)[:, softmax.pick], budget)
+    n = len(net.outputs)
+    rows = arrays.pop("claim") if label is None else label_stays(n, label, *ties)
     need(rows.ndim == 2 and rows.shape[1] == n + 1, "a claim's form")
-    evidence = "enumeration"
-    if "script" in arrays:
-        script = wide(arrays.pop("script")).reshape(-1, 4)
-        proof = Proof(net, box, rows, arrays)
-        within(proof.products(script), budget)
-        proof.run(script)
-        evidence = f"bounds, {len(script)} steps"
-    else:
-        need(not arrays, "arrays that do not belong there")
-        enumerate_box(net, box, budget, rows)
+    net.put(Linear, len(rows), rows[None, :, :-1], net.outputs[None, None], -rows[:, -1] - 1)
+    by_bounds = "script" in arrays
+    evidence = Proof(net, box, arrays).run(budget) if by_bounds else enumerated(net, box, arrays, budget)
     relation = (rows[:, :-1], rows[:, -1]) if label is None else None
     return Claim(digests[name], profile, box[0], box[1], label, relation, evidence)
+
+
+def wide(values: Ints) -> Ints:
+    """As int64."""
+    need(values.size <= 4 * CELLS, "an array that is too long")
+    return values.astype(np.int64)
 
 
 def network(content: bytes, profile: str) -> Network:
@@ -121,7 +118,7 @@ def network(content: bytes, profile: str) -> Network:
         need(sum(values.size for values in arrays.values()) <= 1 << 25, "a network of too many products")
         return fixed_point({name: wide(values) for name, values in arrays.items()})
     need(profile in PROFILES, f"the checker does not know the profile {str(profile)[:40]!r}")
-    return Reader(content, profile).network
+    return Reader(content, profile).net
 
 
 def label_stays(n: int, label: int, least: int = 1, greatest: int = 1) -> Ints:
@@ -130,24 +127,22 @@ def label_stays(n: int, label: int, least: int = 1, greatest: int = 1) -> Ints:
     A later index must push the label out of the ties; an earlier one need only tie with the greatest. Of a
     softmax's inputs x, those tie that are less than `least`..`greatest` below the top.
     """
-    need(n * n <= CELLS, "a label of too many")
+    need(type(label) is int and 0 <= label < n and n * n <= CELLS, "a label that is none, or one of too many")
     rows = np.eye(n, n + 1, dtype=np.int64)
     rows[:, label] -= 1
     rows[:label, n], rows[label + 1 :, n] = min(least, 1 - greatest) - 1, least - 1
     return rows
 
 
-def within(products: int, budget: int) -> None:
-    """Rejected when it would take too long."""
-    need(products <= budget, f"it takes up to {products:.1e} multiply-adds; the budget is {budget:.1e}")
-
-
-def enumerate_box(net: Network, box: Ints, budget: int, rows: Ints) -> None:
-    """Run every point of the box: do all outputs keep the rows of the claim?"""
+def enumerated(net: Network, box: Ints, arrays: dict[str, Ints], budget: int) -> str:
+    """What the evidence is: every point was run.  Rejected unless each z of the claim is below 0 at all."""
+    need(not arrays, "arrays that do not belong there")
     sizes = box[1] - box[0] + 1
-    total, cost = math.prod(sizes.tolist()), net.cost + len(sizes) + rows.size
+    total, cost = math.prod(sizes.tolist()), net.cost + len(sizes)
     within(total * cost, budget)
     batch, radix = max(1, CELLS // cost), np.cumprod(np.append(1, sizes[:-1]))
     for start in range(0, total, batch):
         x = box[0] + np.arange(start, min(start + batch, total))[:, None] // radix % sizes
-        need(np.all(dot(net.run(x), rows[:, :-1].T) <= rows[:, -1]), "an input of the box breaks the claim")
+        z = net.boxes(np.stack([x, x]))[..., net.outputs]
+        need(np.all(z < 0), "an input of the box breaks the claim")
+    return "enumeration"

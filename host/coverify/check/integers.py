@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from coverify.check.steps import INT32_MAX, Ints, need
+from coverify.check.steps import Ints, need
+
+INT32_MAX = 2**31 - 1
 
 
 def high_mul(a: Ints, b: Any) -> Ints:
@@ -29,12 +31,12 @@ def scaled(x: Ints, multiplier: Any, shift: Any, once: bool) -> Ints:
     return divide(high_mul(x << np.maximum(shift, 0), multiplier), np.maximum(-shift, 0))
 
 
-def multiplier_of(real: float) -> tuple[int, int]:
-    """QuantizeMultiplier: real as m · 2^(shift − 31)."""
+def multiplier_of(real: float, once: bool) -> tuple[int, int]:
+    """QuantizeMultiplier: real as m · 2^(shift − 31), for numbers that are rounded once or twice."""
     fraction, shift = math.frexp(real)
     m = math.floor(fraction * 2.0**31 + 0.5)
     m, shift = (m // 2, shift + 1) if m == 2**31 else (m, shift)
-    need(real > 0 and shift <= 30, "a scale ratio out of range")
+    need(shift + once <= 31, "a scale ratio that is too large")
     return (m, shift) if shift >= -31 else (0, 0)
 
 
@@ -55,9 +57,10 @@ class Softmax:
     below the greatest one: they rank elements as their inputs do, but may tie where these do not.
     """
 
-    def __init__(self, beta_scale: float) -> None:
-        (m, shift), d = multiplier_of(beta_scale * 2.0**26), np.arange(256)
-        need(beta_scale * 2.0**26 > 1, "a softmax of too small a scale")
+    def __init__(self, out: Ints, pick: Ints, beta_scale: float, once: bool) -> None:
+        self.out, self.pick, self.cost, real = out, pick, 100 * len(out), beta_scale * 2.0**26
+        need(1 < real < math.inf, "a softmax of too small a scale")
+        (m, shift), d = multiplier_of(min(real, 2.0**31 - 1), once), np.arange(256)
         skipped = d > (31 << 26) >> shift
         self.raw = np.where(skipped, 0, exponential(scaled(-np.where(skipped, 0, d), m, shift, False)))
         self.exponentials = divide(self.raw, 12)
@@ -73,10 +76,12 @@ class Softmax:
         value = divide(high_mul(np.minimum(x << 1, INT32_MAX), self.raw[d]), 35 - zeros)
         return np.clip(value - 128, -128, 127)
 
-    def outputs(self, x: Ints) -> Ints:
-        """[N, n] → [N, n]."""
-        d = x.max(axis=1, keepdims=True) - x
-        return self.output(self.exponentials[d].sum(axis=1, keepdims=True), d)
+    def interval(self, boxes: Ints) -> Ints:
+        """Exact on points; of a wider box all that an output may be."""
+        x, spread = boxes[0][..., self.pick], 255 * np.any(boxes[0] < boxes[1])
+        d = x.max(axis=-1, keepdims=True) - x
+        y = self.output(self.exponentials[d].sum(axis=-1, keepdims=True), d)
+        return np.clip([y - spread, y + spread], -128, 127)
 
     def gaps(self, lo: Ints, hi: Ints, budget: int) -> tuple[int, int]:
         """The least and greatest D over sums of rows in lo..hi; elements less than D below the top tie."""

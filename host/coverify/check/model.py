@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coverify.check.integers import Softmax, multiplier_of, scaled
-from coverify.check.steps import INT32_MAX, Highest, Ints, Linear, Network, Pieces, need, size, stairs, sums
+from coverify.check.steps import INT8, INT32, Highest, Ints, Linear, Network, Pieces, need, size, sums
 
 PROFILES = {"tflm": False, "tflm-single-rounding": True}  # is a requantization rounded once?
 
@@ -49,10 +49,12 @@ class Table:
 
 
 class Tensor:
-    """Shape, type (9: int8, 2: int32), scales, zero points, a constant's values; its wire once written."""
+    """Shape, type (9: int8, 2: int32), scales, zero points, a constant's values; `at`: once it is written,
+    which elements it is, in its shape.
+    """
 
     def __init__(self, t: Table, buffers: list[Any]) -> None:
-        self.shape, self.type, self.wire = tuple(t.get(0, "[i").tolist()), t.get(1, "b"), -1
+        self.shape, self.type, self.at = tuple(t.get(0, "[i").tolist()), t.get(1, "b"), np.zeros(0, np.int64)
         self.size, q, buffer = math.prod(self.shape), t.get(4, "T"), t.get(2, "I")
         need(all(n > 0 for n in self.shape) and self.size <= 1 << 24, "a tensor's shape")
         # the dimension, 0..7, is read even where it says nothing, as by the reference
@@ -87,11 +89,10 @@ def under(n: int, m: int, pad: int, kernel: int, stride: int, dilation: int) -> 
 
 
 class Reader:
-    """The walk over a .tflite file; `steps` grows. A method for each operator: inputs, output, options."""
+    """The walk over a .tflite file; `net` grows. A method for each operator: inputs, output, options."""
 
     def __init__(self, data: bytes, profile: str) -> None:
-        self.once, self.steps, self.products = PROFILES[profile], list[Any](), 0
-        self.softmax: Softmax | None = None
+        self.once, self.products = PROFILES[profile], 0
         model = Table(data, np.frombuffer(data, "<I", 1).item())
         (graph,), codes, blobs = model.get(2, "[T"), model.get(1, "[T"), model.get(4, "[T")
         need(all(b.get(1, "Q") <= 1 for b in blobs), "constants outside the flatbuffer")
@@ -99,12 +100,12 @@ class Reader:
         self.tensors = [Tensor(t, buffers) for t in graph.get(0, "[T")]
         x, y = (self.tensors[i] for (i,) in (graph.get(1, "[I"), graph.get(2, "[I")))  # −1: beyond any list
         need(model.get(0, "i") == 3 and len(x.raw) == 0 and x.type == 9, "the input")
-        x.wire = 0
+        self.net = Network(x.size, -128, 127)
+        x.at = self.net.outputs.reshape(x.shape)
         for op in graph.get(3, "[T"):
             code = codes[op.get(0, "I")]
             self.operator(op, max(code.get(0, "b"), code.get(3, "i")))
-        need(y.wire == len(self.steps) + (self.softmax is not None) and y.type == 9, "the output")
-        self.network = Network(np.tile([[-128], [127]], x.size), tuple(self.steps), self.softmax)
+        need(np.array_equal(np.ravel(y.at), self.net.outputs) and y.type == 9, "the output")
 
     def operator(self, op: Table, builtin: int) -> None:
         need(builtin in OPERATORS, f"the checker does not know the builtin operator {builtin}")
@@ -112,18 +113,15 @@ class Reader:
         inputs, (at,) = op.get(1, "[i"), op.get(2, "[i")
         need(len(inputs) in arity and inputs[0] >= 0 <= at and min(inputs) >= -1, "an operator's operands")
         ins = [self.tensors[i] if i >= 0 else None for i in [*inputs, -1][: max(arity)]]
-        out = self.tensors[at]
-        need(out.wire < 0 == len(out.raw) and not self.softmax, "a tensor is written twice or late")
-        need(all(t is None or t.wire >= 0 or len(t.raw) for t in ins), "an operand is not written")
+        out, given = self.tensors[at], [t for t in ins if t is not None]
+        need(not out.at.size and not len(out.raw), "a tensor is written twice")
+        need(all(t.at.size or len(t.raw) for t in given), "an operand is not written")
+        need(any(t.at.size for t in given), "an operator on constants alone")
         # both are read even where they say nothing, as by TFLM: they may lie outside the file
         need((op.get(3, "B") == union) & (len(op.get(5, "[B")) == 0) or not slots, "an operator's options")
-        self.afford(sum(t.size for t in (*ins, out) if t is not None))
-        method(self, ins, out, *(o.get(int(s[0]), s[1].lower(), int(s[1].isupper())) for s in slots.split()))
-
-    def put(self, step: Any) -> int:
-        need(min(step.sources, default=-1) >= 0, "an operator on constants alone")
-        self.steps.append(step)
-        return len(self.steps)
+        self.afford(sum(t.size for t in (*given, out)))
+        options = [o.get(int(s[0]), s[1].lower(), int(s[1].isupper())) for s in slots.split()]
+        out.at = method(self, ins, out, *options).reshape(out.shape)
 
     def afford(self, products: int) -> None:
         self.products += products
@@ -134,30 +132,30 @@ class Reader:
         scale, zero = out.codes
         one, six = (math.floor(float(np.float32(r) / np.float32(scale)) + 0.5) for r in (1, 6))
         lo, hi = {0: (-128, 127), 1: (zero, 127), 2: (zero - one, zero + one), 3: (zero, zero + six)}[act]
-        need(max(-lo, hi) < INT32_MAX - 128, "an activation whose ends leave 32 bits")
+        need(max(-lo, hi) < 2**31 - 129, "an activation whose ends leave 32 bits")
         return max(lo, -128), min(hi, 127)
 
-    def requantize(self, acc: int, out: Tensor, act: int, reals: list[float], most: int) -> None:
-        """The output: accumulators up to ±most times their channel's real, plus the zero point, clamped."""
-        m, s = np.array([multiplier_of(real) for real in reals]).T
-        need(most << max(int(s.max()), 0) <= INT32_MAX, "an accumulator or a scale ratio is too large")
-        rule = lambda a, c: scaled(np.clip(a, -most, most), m[c], s[c], self.once) + out.codes[1]  # noqa: E731
-        out.wire = self.put(stairs(acc, rule, *self.clamp(act, out), np.arange(out.size) % len(reals)))
+    def requantize(self, acc: Ints, out: Tensor, act: int, reals: list[float]) -> Ints:
+        """Accumulators times their channel's real, plus the zero point, clamped."""
+        (m, s), zero = np.array([multiplier_of(real, self.once) for real in reals]).T, out.codes[1]
+        rule = lambda a, c: scaled(a, m[c], s[c], self.once) + zero  # noqa: E731
+        channel = np.arange(out.size) % len(reals)
+        return self.net.stairs(acc, rule, *self.clamp(act, out), channel, INT32 >> np.maximum(s, 0))
 
-    def weighted(self, ins: list[Any], out: Tensor, act: int, weights: Ints, columns: Ints) -> None:
+    def weighted(self, ins: list[Any], out: Tensor, act: int, weights: Ints, columns: Ints) -> Ints:
         """Sums of products of `weights` [groups, channels, taps] and their staircase."""
         x, w, bias = ins
         (sx, zx), so, n = x.codes, out.codes[0], len(weights) * weights.shape[1]
         need(w.type == 9 and len(w.scales) in (1, n), "weights of another type or quantization")
         b = np.zeros(n, np.int64) if bias is None else bias.values().reshape(-1)
         need(len(b) == n and (bias is None or bias.type == 2), "the bias")
-        shift = zx * sums(np.ones(x.size, np.int64), weights, columns)
-        linear = Linear((x.wire,), weights, columns, np.resize(b, out.size) - shift)
-        most = size(linear.reach) * max(127 - zx, 128 + zx) + size(b)
-        reals = [sx * s / so for s in w.scales] * (n // len(w.scales))
-        self.requantize(self.put(linear), out, act, reals, most)
+        most = np.abs(weights).sum(axis=2).reshape(-1) * max(127 - zx, 128 + zx) + np.abs(b)
+        need(size(most) < 2**31, "an accumulator may overflow")
+        b = np.resize(b, out.size) - zx * sums((columns > 0).astype(np.int64), weights)
+        acc = self.net.put(Linear, out.size, weights, columns, b)
+        return self.requantize(acc, out, act, [sx * s / so for s in w.scales] * (n // len(w.scales)))
 
-    def dense(self, ins: list[Any], out: Tensor, act: int, shuffled: int) -> None:
+    def dense(self, ins: list[Any], out: Tensor, act: int, shuffled: int) -> Ints:
         x, w, bias = ins
         one, zero, weights = len(w.scales) == 1, w.zeros[0], w.values() - w.zeros[0]
         shapes = out.size == out.shape[-1] == len(weights) and weights.shape[1:] == (x.size,)
@@ -166,22 +164,23 @@ class Reader:
         if one and bias is not None:
             given = bias.scales[0] if bias.scales and bias.zeros else 0.0
             need(abs(x.codes[0] * w.scales[0] - given) / out.codes[0] <= 0.02, "the bias's scale")
-        self.weighted(ins, out, act, weights[None], np.arange(x.size)[None, None])
+        return self.weighted(ins, out, act, weights[None], x.at.reshape(1, 1, -1))
 
     def columns(self, x: Tensor, out: Tensor, pad: int, each: int, high: Any, wide: Any) -> Ints:
-        """[groups, positions, taps]: the element under each tap of a window of `each` channels; −1 outside.
+        """[groups, positions, taps]: the element under each tap of a window of `each` channels; 0 outside.
 
         high, wide: the window's size, stride and dilation.
         """
         need(len(x.shape) == len(out.shape) == 4 and x.shape[0] == out.shape[0] == 1, "the shapes")
-        (_, height, width, depth), taps = x.shape, high[0] * wide[0] * each
+        taps = high[0] * wide[0] * each
         self.afford(out.size * taps)
-        row = under(height, out.shape[1], pad, *high)[:, None, :, None, None]
-        column = under(width, out.shape[2], pad, *wide)[:, None, :, None]
-        at = (row * width + column) * depth + np.arange(depth).reshape(-1, 1, 1, 1, 1, each)
-        return np.where((row >= 0) & (column >= 0), at, -1).reshape(depth // each, -1, taps)
+        row = under(x.shape[1], out.shape[1], pad, *high)[:, None, :, None, None]
+        column = under(x.shape[2], out.shape[2], pad, *wide)[:, None, :, None]
+        depth = np.arange(x.shape[3]).reshape(-1, 1, 1, 1, 1, each)
+        at = np.where((row >= 0) & (column >= 0), x.at[0, row, column, depth], 0)
+        return at.reshape(len(depth), -1, taps)
 
-    def conv(self, ins: list[Any], out: Tensor, act: int, pad: int, *o: int) -> None:
+    def conv(self, ins: list[Any], out: Tensor, act: int, pad: int, *o: int) -> Ints:
         """o: strides and dilations of height and width; for DEPTHWISE_CONV_2D the multiplier of channels."""
         (x, w, _), (sh, sw, dh, dw, *depthwise) = ins, o
         data = w.values().transpose((3, 1, 2, 0) if depthwise else (0, 1, 2, 3))
@@ -191,10 +190,10 @@ class Reader:
         fit = (depth, out.shape[-1]) == (groups * each, channels) and channels % groups == 0
         need(fit and w.zeros and not any(w.zeros), "the channels, or the weights' zero points")
         columns = self.columns(x, out, pad, each, (kh, sh, dh), (kw, sw, dw))
-        self.weighted(ins, out, act, data.reshape(groups, channels // groups, -1), columns)
+        return self.weighted(ins, out, act, data.reshape(groups, channels // groups, -1), columns)
 
     def pooled(self, ins: list[Any], out: Tensor, pad: int, sh: int, sw: int, kh: int, kw: int) -> Ints:
-        """[channels, positions, taps]: the element under each tap; −1 outside.
+        """[channels, positions, taps]: the element under each tap; 0 outside.
 
         No window lies outside: none is dilated; each begins before the image ends, and ends after it begins.
         """
@@ -203,47 +202,48 @@ class Reader:
         need(same and abs(np.float32(sx) - np.float32(so)) <= 1e-6, "the quantization or the channels change")
         return self.columns(x, out, pad, 1, (kh, sh, 1), (kw, sw, 1))
 
-    def average(self, ins: list[Any], out: Tensor, act: int, *o: int) -> None:
+    def average(self, ins: list[Any], out: Tensor, act: int, *o: int) -> Ints:
         columns = self.pooled(ins, out, *o)
         ones = np.ones((len(columns), 1, columns.shape[2]), np.int64)
-        linear = Linear((ins[0].wire,), ones, columns, np.zeros(out.size, np.int64))
-        n, channel = np.unique(linear.reach, return_inverse=True)
+        acc = self.net.put(Linear, out.size, ones, columns, np.zeros(out.size, np.int64))
+        n, channel = np.unique(self.net.steps[-1].reach, return_inverse=True)
         rule = lambda a, c: np.sign(a) * ((np.abs(a) + n[c] // 2) // n[c])  # noqa: E731
-        out.wire = self.put(stairs(self.put(linear), rule, *self.clamp(act, out), channel))
+        return self.net.stairs(acc, rule, *self.clamp(act, out), channel, INT32.repeat(len(n), axis=1))
 
-    def highest(self, ins: list[Any], out: Tensor, act: int, *o: int) -> None:
+    def highest(self, ins: list[Any], out: Tensor, act: int, *o: int) -> Ints:
         columns = self.pooled(ins, out, *o)
-        windows = np.where(columns < 0, columns.max(axis=2, keepdims=True), columns).swapaxes(0, 1)
-        out.wire = self.put(Highest((ins[0].wire,), windows.reshape(out.size, -1), self.clamp(act, out)))
+        windows = np.where(columns > 0, columns, columns.max(axis=2, keepdims=True)).swapaxes(0, 1)
+        return self.net.put(Highest, out.size, windows.reshape(out.size, -1), self.clamp(act, out))
 
-    def add(self, ins: list[Any], out: Tensor, act: int) -> None:
+    def add(self, ins: list[Any], out: Tensor, act: int) -> Ints:
         """A table for each operand to a common scale, their sum, a staircase; constants go into the bias."""
-        twice, bias, wires, n = 2 * max(t.codes[0] for t in ins), np.zeros(out.size, np.int64), [], out.size
+        twice, bias, taps = 2 * max(t.codes[0] for t in ins), np.zeros(out.shape, np.int64), list[Ints]()
         need(np.broadcast_shapes(ins[0].shape, ins[1].shape) == out.shape, "the shapes")
-        one = np.ones((1, 1, 1), np.int64)
         for t in ins:
-            m, shift = multiplier_of(t.scales[0] / twice)
+            m, shift = multiplier_of(t.scales[0] / twice, self.once)
             values = scaled((np.arange(-128, 128) - t.zeros[0]) << 20, m, np.int64(shift), self.once)
-            index = np.broadcast_to(np.arange(t.size).reshape(t.shape), out.shape).reshape(1, n, 1)
             if len(t.raw):
-                bias += values[t.values().reshape(-1)[index[0, :, 0]] + 128]
+                bias += values[t.values() + 128]
                 continue
-            piece = lambda a, c: np.clip(a + 128, 0, 255)  # noqa: E731
-            wire = self.put(Pieces((t.wire,), piece, values, np.zeros(t.size, np.int64)))
-            wires.append(wire if t.size == n else self.put(Linear((wire,), one, index, 0 * bias)))
-        columns = np.arange(n * len(wires)).reshape(-1, n).T[None]
-        acc = self.put(Linear(tuple(wires), one.repeat(len(wires), axis=2), columns, bias))
-        self.requantize(acc, out, act, [twice / ((1 << 20) * out.codes[0])], INT32_MAX)
+            element, index = t.at.reshape(-1), lambda a, c: a + 128
+            at = self.net.put(Pieces, t.size, element, index, values, 0 * element, INT8)
+            taps.append(np.broadcast_to(at.reshape(t.shape), out.shape).reshape(-1))
+        ones, real = np.ones((1, 1, len(taps)), np.int64), twice / ((1 << 20) * out.codes[0])
+        need(
+            real < 1 and multiplier_of(real, self.once)[1] <= 0, "a scale ratio of an ADD that is not below 1"
+        )
+        acc = self.net.put(Linear, out.size, ones, np.stack(taps, axis=-1)[None], bias.reshape(-1))
+        return self.requantize(acc, out, act, [real])
 
-    def reshape(self, ins: list[Any], out: Tensor) -> None:
-        need((ins[0].type, ins[0].size) == (out.type, out.size) and ins[0].wire >= 0, "a RESHAPE")
-        out.wire = ins[0].wire
+    def reshape(self, ins: list[Any], out: Tensor) -> Ints:
+        need((ins[0].type, ins[0].at.size) == (out.type, out.size), "a RESHAPE")
+        return ins[0].at
 
-    def last(self, ins: list[Any], out: Tensor, beta: float) -> None:
+    def last(self, ins: list[Any], out: Tensor, beta: float) -> Ints:
         need(out.codes == (1 / 256, -128) and ins[0].shape == out.shape, "a SOFTMAX of another form")
-        need(1 < out.size == out.shape[-1] <= 511, "a SOFTMAX of several rows, or a long one")
-        need(ins[0].wire == len(self.steps), "a SOFTMAX that is not the last step")
-        self.softmax, out.wire = Softmax(beta * ins[0].codes[0]), len(self.steps) + 1
+        need(out.size == out.shape[-1] <= 511, "a SOFTMAX of several rows, or a long one")
+        need(np.array_equal(ins[0].at.ravel(), self.net.outputs), "a SOFTMAX of what was not written last")
+        return self.net.put(Softmax, out.size, self.net.outputs, beta * ins[0].codes[0], self.once)
 
 
 OPERATORS: dict[int, tuple[Any, tuple[int, ...], int, str]] = {
@@ -262,15 +262,14 @@ OPERATORS: dict[int, tuple[Any, tuple[int, ...], int, str]] = {
 
 def fixed_point(arrays: dict[str, Ints]) -> Network:
     """a → clip((w · a + b + half) >> shift, lo, hi) for each layer, half = 2^shift / 2; inputs 0..255."""
-    steps, most, n, layers = list[Any](), 255, arrays["w0"].shape[1], int(arrays["n_layers"].reshape(()))
+    net, layers = Network(arrays["w0"].shape[1], 0, 255), int(arrays["n_layers"].reshape(()))
     need(len(arrays) == 5 * layers + 1, "a fixed-point network of other arrays")
     for i in range(layers):
         w, b, *numbers = (arrays[f"{name}{i}"] for name in ("w", "b", "shift", "lo", "hi"))
         s, lo, hi = (int(value.reshape(())) for value in numbers)
-        need(b.ndim == 1 and w.shape == (len(b), n), "the shapes")
+        need(b.ndim == 1 and w.shape == (len(b), len(net.outputs)), "the shapes")
         need(0 <= s <= 30 and -(2**15) <= lo <= hi < 2**15, "a shift or clip range out of range")
-        linear = Linear((2 * i,), w[None], np.arange(n)[None, None], b)
-        need(most * size(linear.reach) + size(b) < 2**30, "an accumulator may overflow")
-        n, most, rule = len(b), max(-lo, hi), lambda a, c, s=s: (a + (1 << s >> 1)) >> s
-        steps += [linear, stairs(2 * i + 1, rule, lo, hi, np.zeros(n, np.int64))]
-    return Network(np.tile([[0], [255]], arrays["w0"].shape[1]), tuple(steps))
+        acc, half = net.put(Linear, len(b), w[None], net.outputs[None, None], b), 1 << s >> 1
+        rule = lambda a, c, half=half, s=s: (a + half) >> s  # noqa: E731
+        net.stairs(acc, rule, lo, hi, np.zeros(len(b), np.int64), INT32 - [[0], [half]])
+    return net

@@ -2,29 +2,47 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from coverify.check import Rejected, check
 from coverify.cli.network import Network
 from coverify.verify.certificate import Certificate, Relation, certifiable
-from coverify.verify.query import Outcome, Robustness
+from coverify.verify.query import Outcome, Robustness, Verdict
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """file: the certificate's name, or None; why: why there is none, for a HOLDS that files are kept of."""
+
+    file: str | None = None
+    why: str = ""
+
+    def note(self, outcome: Outcome) -> str | None:
+        """What people are told of an answer."""
+        said = (outcome.note, self.why and f"no certificate: {self.why}")
+        return "; ".join(filter(None, said)) or None
 
 
 def proved(
     network: Network, query: Robustness, outcome: Outcome, path: Path, relation: Relation | None = None
-) -> str | None:
+) -> Evidence:
     """Write the file that proves a HOLDS of the query (of the relation, where there is one) and have it
-    checked: its name; None where its engine does not argue for it, or the checker rejects it.
+    checked.
 
     Rejected is an operator that the checker does not know: the file would prove nothing, and is removed.
     """
     argument = outcome.argument
-    if argument is None or not certifiable(network.profile):
-        return None
+    if outcome.verdict is not Verdict.HOLDS:
+        return Evidence()
+    if argument is None:
+        return Evidence(why=f"{outcome.engine} gives no proof that can be checked")
+    if not certifiable(network.profile):
+        return Evidence(why=f"the checker does not know the profile {network.profile}")
     Certificate(network.content, network.profile, query, argument, outcome.engine, relation).write(path)
     try:
         check(path)
-    except Rejected:
+    except Rejected as err:
         path.unlink()
-        return None
-    return path.name
+        return Evidence(why=str(err))
+    return Evidence(path.name)

@@ -11,7 +11,7 @@ import numpy as np
 
 from coverify.campaign.inquiry import Question
 from coverify.cli.campaign import Work, identity_of, unanswered
-from coverify.cli.evidence import proved
+from coverify.cli.evidence import Evidence, proved
 from coverify.cli.network import Codes, Network, Samples, labels_of, read_network
 from coverify.cli.outcome import versions
 from coverify.cli.samples import parse_indices
@@ -197,7 +197,7 @@ def _row(
         if task.out is not None:
             witness = f"witness-{task.name(question)}.zip"
             content.write(task.out / witness)
-    certificate = _certificate(task, question, asked, outcome)
+    evidence = _evidence(task, question, asked, outcome)
     explanation = None
     if explained_s is not None and outcome.verdict is Answer.HOLDS:
         with task.running:
@@ -209,11 +209,11 @@ def _row(
         engine=outcome.engine,
         time_s=outcome.time_s,
         witness=witness,
-        certificate=certificate,
+        certificate=evidence.file,
         label=task.label(question),
         predicted=predicted,
         property=asked.words,
-        note=outcome.note or None,
+        note=evidence.note(outcome),
         proof=outcome.proof or None,
         detail=None if explanation is None else explanation.summary(),
         reasons=None if explanation is None else _reasons(explanation),
@@ -242,17 +242,13 @@ def _reasons(explanation: Explanation) -> tuple[ReasonRow, ...]:
     )
 
 
-def _certificate(
-    task: PropertyTask, question: Question, asked: PropertyQuestion, outcome: Outcome
-) -> str | None:
-    """The file that proves that the class stays, or that relations hold, on a box; None for what the checker
-    does not read.
-    """
-    if task.out is None:
-        return None
+def _evidence(task: PropertyTask, question: Question, asked: PropertyQuestion, outcome: Outcome) -> Evidence:
+    """The file that proves that the class stays, or that relations hold, on a box; or why there is none."""
+    if task.out is None or outcome.verdict is not Answer.HOLDS:
+        return Evidence()
     relation = None if asked.stays else asked.relation()
     if not asked.stays and relation is None:
-        return None
+        return Evidence(why="this property is not one of a box and linear relations of the outputs")
     path = task.out / f"certificate-{task.name(question)}.zip"
     return proved(task.network, asked.query, outcome, path, relation)
 

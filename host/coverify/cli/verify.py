@@ -11,7 +11,7 @@ import typer
 
 from coverify.campaign.ledger import Retry
 from coverify.cli.campaign import CORES, How, Work, carry_out, identity_of, unanswered
-from coverify.cli.evidence import proved
+from coverify.cli.evidence import Evidence, proved
 from coverify.cli.export import exported
 from coverify.cli.network import Codes, Network, Samples, labels_of, read_network
 from coverify.cli.outcome import (
@@ -288,7 +288,7 @@ def _row(task: _Task, i: int, outcome: Outcome, out: Path | None, seed: int) -> 
         if out is not None:
             witness = f"witness-{i}-eps{task.eps}.zip"
             content.write(out / witness)
-    certificate = _certificate(task, i, outcome, out)
+    evidence = _evidence(task, i, outcome, out)
     return QueryRow(
         index=i,
         eps=task.eps,
@@ -296,19 +296,19 @@ def _row(task: _Task, i: int, outcome: Outcome, out: Path | None, seed: int) -> 
         engine=outcome.engine,
         time_s=outcome.time_s,
         witness=witness,
-        certificate=certificate,
+        certificate=evidence.file,
         label=task.labels[i],
         predicted=predicted,
-        note=outcome.note or None,
+        note=evidence.note(outcome),
         proof=outcome.proof or None,
         picture=picture,
     )
 
 
-def _certificate(task: _Task, i: int, outcome: Outcome, out: Path | None) -> str | None:
+def _evidence(task: _Task, i: int, outcome: Outcome, out: Path | None) -> Evidence:
     """The file that proves a HOLDS, where the engine argues for it and the checker reads such networks."""
     if out is None:
-        return None
+        return Evidence()
     return proved(task.network, task.query(i), outcome, out / f"certificate-{i}-eps{task.eps}.zip")
 
 

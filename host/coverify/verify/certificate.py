@@ -1,6 +1,6 @@
 """A proof as one file that `coverify check` accepts: the network, the box, the label, and the evidence.
 
-A `.zip` with `certificate.json` (schema coverify-certificate/3), the network, the box and the proof's
+A `.zip` with `certificate.json` (schema coverify-certificate/4), the network, the box and the proof's
 arrays; docs/certificates.md says what they mean. Written whole or not at all, and byte for byte the
 same for the same certificate. It is read by coverify.check alone, which shares nothing with this file.
 """
@@ -22,7 +22,7 @@ from coverify.files import replace_file
 from coverify.verify.dual.tree import Op
 from coverify.verify.query import Argument, I64Array, Robustness
 
-SCHEMA: Final = "coverify-certificate/3"
+SCHEMA: Final = "coverify-certificate/4"
 _TIMESTAMP: Final = (1980, 1, 1, 0, 0, 0)
 _MEMBERS: Final = {
     "tflm": "model.tflite",
@@ -58,29 +58,50 @@ class Step(IntEnum):
 def normal(argument: Argument, relation: Relation | None, n_input: int) -> dict[str, I64Array]:
     """The proof's arrays as the checker reads them, of the network alone: see docs/certificates.md.
 
-    A closing row (scale 0) is one of the claim's own value there: z[rival], of the wire after the last. For a
-    relation that wire takes the place of the program's last, and row k is rival k + 1. Rows of the claim that
-    intervals show are closed as they are.
+    Elements of wires become those of one vector, which begins with a constant. A closing row (scale 0) is one
+    of the claim's own value there: z[rival], of the wire after the last. For a relation that wire takes the
+    place of the program's last, and row k is rival k + 1. Rows of the claim that intervals show are closed as
+    they are.
     """
     if argument.kind != "bounds":
         return {}
-    own = 0 if relation is None else 1
+    own, places = (0 if relation is None else 1), argument.places
+    claim = int(places[-1][0]) if own else 1 + max(int(place.max()) for place in places)
     wire, element, sign, scale, m = argument.arrays["rows"].T
-    rows = np.stack([wire, element, sign * scale, m], axis=1)
+    place = np.array([places[w][e] for w, e in zip(wire, element, strict=True)], np.int64)
+    rows = np.stack([place, sign * scale, m], axis=1)
+    parabolas, found = _parabolas(argument, n_input)
     steps, rival = list[tuple[int, ...]](), -1
     for op, first, second, third in argument.arrays["script"].tolist():
         if op == Op.RIVAL:
             steps += [(Step.CLOSE, 0, 0, 0)] * (first - own - rival - 1)
             rival = first - own
-        elif op == Op.CLOSE:
-            if first >= 0:
-                rows[first] = rows[first, 0] + 1 - own, rival, rows[first, 3], 0
-                steps.append((Step.TIGHTEN, first, 1, 0))
-            steps.append((Step.CLOSE, 0, 0, 0))
+        elif op == Op.TIGHTEN:
+            steps.append((Step.TIGHTEN, first, second, found.get(first, 0) if second == 1 else 0))
+        elif op == Op.SPLIT:
+            steps.append((Step.SPLIT, int(places[first][second]), third, 0))
         else:
-            steps.append((Step[Op(op).name], first, second, third))
-    none = {"parabolas": np.zeros((0, 0), np.int64), "weights": np.zeros((0, 3 + n_input), np.int64)}
-    return {**none, **argument.arrays, "script": np.array(steps, np.int64).reshape(-1, 4), "rows": rows}
+            if first >= 0:
+                rows[first] = claim + rival, rows[first, 2], 0
+                steps.append((Step.TIGHTEN, first, 1, found.get(first, 0)))
+            steps.append((Step.CLOSE, 0, 0, 0))
+    scalars = sorted((int(key[3:]), values) for key, values in argument.arrays.items() if key[:3] == "xi-")
+    xi = np.concatenate([np.zeros((len(rows), 0), np.int64), *(values for _, values in scalars)], axis=1)
+    script = np.array(steps, np.int64).reshape(-1, 4)
+    return {"script": script, "rows": rows, "xi": xi, "parabolas": parabolas}
+
+
+def _parabolas(argument: Argument, n_input: int) -> tuple[I64Array, dict[int, int]]:
+    """A row each: the first element of its stairs, d_0, the inputs' weights, all centres, curves and slopes;
+    and bound → number of its parabolas, from 1.
+    """
+    if "weights" not in argument.arrays:
+        return np.zeros((0, 2 + n_input), np.int64), {}
+    bound, wire, *rest = argument.arrays["weights"].T
+    place = [argument.places[w][0] for w in wire]
+    return np.column_stack([place, *rest, argument.arrays["parabolas"]]), {
+        int(b): k for k, b in enumerate(bound, 1)
+    }
 
 
 @dataclass(frozen=True, eq=False)

@@ -104,10 +104,14 @@ def _few_changes(sizes: list[int], changes: int) -> int:
 
 @dataclass(frozen=True, eq=False)
 class Argument:
-    """What a certificate needs besides the query: "bounds" with the arrays of a proof, or "enumeration"."""
+    """What a certificate needs besides the query: "bounds" with the arrays of a proof, or "enumeration".
+
+    places: of bounds, where each wire's elements stand in the checker's vector (dual/places.py).
+    """
 
     kind: str
     arrays: Mapping[str, I64Array] = field(default_factory=dict)
+    places: tuple[I64Array, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

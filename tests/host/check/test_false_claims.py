@@ -14,6 +14,7 @@ import fixed_point_networks
 from coverify.check import Rejected, check
 from coverify.check.certificate import network as read_network
 from coverify.check.proof import Proof
+from coverify.check.steps import Linear
 from model_builder import Builder
 from oracle import ROOT, Tflm
 
@@ -27,15 +28,18 @@ HALVES = fixed_point_networks.layers_of([[[1], [0]]], [[0, 20]], [2], [(0, 255)]
 BOTH = fixed_point_networks.layers_of([[[1], [1]]], [[0, 0]], [0], [(0, 255)])
 """y = (x, x): x_0 − x_1 is 0, which boxes do not see."""
 TIGHTEN, SPLIT, CLOSE = range(3)
+Z = 6
+"""Where the claim's elements begin in these: 1 is the input, 2 and 3 the sums, 4 and 5 the outputs."""
 
 
 def accepted(folder: Path, network, lo, hi, label=None, relation=None, **arrays) -> bool:
     content = network if isinstance(network, bytes) else fixed_point_networks.content(network)
     name, profile = ("model.tflite", "tflm") if isinstance(network, bytes) else ("model.npz", "fixed-point")
-    document = {"schema": "coverify-certificate/3", "model": name, "profile": profile, "label": label}
+    document = {"schema": "coverify-certificate/4", "model": name, "profile": profile, "label": label}
     document |= {"files": {}}
-    held = {"box": [lo, hi], "script": np.zeros((0, 4)), "rows": np.zeros((0, 4)),
-            "parabolas": np.zeros((0, 0)), "weights": np.zeros((0, 3 + len(lo))), **arrays}  # fmt: skip
+    held = {"box": [lo, hi], "script": np.zeros((0, 4)), "rows": np.zeros((0, 3)),
+            "xi": np.zeros((len(arrays.get("rows", ())), 0)),
+            "parabolas": np.zeros((0, 2 + len(lo))), **arrays}  # fmt: skip
     held |= {} if relation is None else {"claim": np.column_stack(relation)}
     parts = {f"{key}.npy": fuzz.saved(np.array(values, np.int64)) for key, values in held.items()}
     data = fuzz.packed({"certificate.json": json.dumps(document).encode(), name: content, **parts})
@@ -61,7 +65,7 @@ def closing(label: int, scale: int = 1, xi: int = 1) -> dict:
     rival = 1 - label
     slopes = np.where(np.arange(2) == label, -xi, xi)[None]
     return {"script": [[CLOSE, 0, 0, 0]] * rival + [[TIGHTEN, 0, 1, 0]],
-            "rows": [[3, rival, scale, 0]], "xi-2": slopes}  # fmt: skip
+            "rows": [[Z + rival, scale, 0]], "xi": slopes}  # fmt: skip
 
 
 def test_a_tie_is_the_first_label_s_and_a_bound_knows_it(tmp_path):
@@ -74,13 +78,13 @@ def test_a_tie_is_the_first_label_s_and_a_bound_knows_it(tmp_path):
 def test_a_relation_ends_at_its_last_true_number(d, tmp_path):
     """y_0 − y_1 = 0."""
     relation = ([[1, -1]], [d])
-    proof = {"script": [[TIGHTEN, 0, 1, 0], [CLOSE, 0, 0, 0]], "rows": [[3, 0, 1, 0]]}
-    held = accepted(tmp_path, BOTH, [0], [255], None, relation, **proof, **{"xi-2": [[1, -1]]})
+    proof = {"script": [[TIGHTEN, 0, 1, 0], [CLOSE, 0, 0, 0]], "rows": [[Z, 1, 0]], "xi": [[1, -1]]}
+    held = accepted(tmp_path, BOTH, [0], [255], None, relation, **proof)
     assert held is (d == 0)
 
 
 @pytest.mark.parametrize(
-    ("column", "value"), [(2, 0), (2, -1), (3, -1), (0, -1), (0, 4), (1, -1), (1, 0), (1, 2)]
+    ("column", "value"), [(1, 0), (1, -1), (2, -1), (0, -1), (0, 0), (0, Z - 2), (0, Z), (0, Z + 2)]
 )
 def test_a_bound_of_another_form_closes_nothing(column, value, tmp_path):
     proof = closing(0)
@@ -97,7 +101,7 @@ def test_a_bound_of_another_form_closes_nothing(column, value, tmp_path):
         [[TIGHTEN, 0, 1, 0], [CLOSE, 0, 0, 0]],
         [[CLOSE, 0, 0, 0], [TIGHTEN, 0, 0, 0], [CLOSE, 0, 0, 0]],
         [[CLOSE, 0, 0, 0], [TIGHTEN, 0, 1, 0], [CLOSE, 0, 0, 0], [CLOSE, 0, 0, 0]],
-        [[CLOSE, 0, 0, 0], [SPLIT, 0, 0, 9], [TIGHTEN, 0, 1, 0], [CLOSE, 0, 0, 0]],
+        [[CLOSE, 0, 0, 0], [SPLIT, 1, 9, 0], [TIGHTEN, 0, 1, 0], [CLOSE, 0, 0, 0]],
         [[CLOSE, 0, 0, 0], [TIGHTEN, 0, 1, 0], [3, 0, 0, 0]],
         [[CLOSE, 0, 0, 0], [TIGHTEN, 0, 1, 0], [-1, 0, 0, 0]],
     ],
@@ -111,7 +115,7 @@ def test_both_parts_of_a_split_must_be_closed_and_no_value_lies_between_them(tmp
     """y = (x, 255 − x), of which boxes see y_0 + y_1 <= 510, and 382 on the lower and the upper half."""
     turned = fixed_point_networks.layers_of([[[1], [-1]]], [[0, 255]], [0], [(0, 255)])
     relation = ([[1, 1]], [254])  # false everywhere
-    splits = [[SPLIT, 0, 0, 127], [CLOSE, 0, 0, 0], [CLOSE, 0, 0, 0]]
+    splits = [[SPLIT, 1, 127, 0], [CLOSE, 0, 0, 0], [CLOSE, 0, 0, 0]]
     assert not accepted(tmp_path, turned, [0], [255], None, relation, script=splits)
     relation = ([[1, 1]], [382])
     assert accepted(tmp_path, turned, [0], [255], None, relation, script=splits)
@@ -149,7 +153,7 @@ def test_logits_that_differ_tie_behind_a_softmax_as_the_interpreter_says(scale, 
 @pytest.mark.parametrize("n_rows", [0, 2])
 def test_multipliers_are_a_row_for_each_bound(n_rows, tmp_path):
     proof = closing(0)
-    proof["xi-2"] = np.resize(proof["xi-2"], (n_rows, 2))
+    proof["xi"] = np.resize(proof["xi"], (n_rows, 2))
     assert not accepted(tmp_path, BOTH, [0], [255], 0, **proof)
 
 
@@ -157,7 +161,7 @@ def many_bounds(last: int) -> dict:
     """A part closed by the last of seven bounds of z, the others saying z <= 510 only."""
     xi = np.zeros((7, 2), np.int64)
     xi[last] = -1, 1
-    return {"script": [[CLOSE, 0, 0, 0], [TIGHTEN, 0, 7, 0]], "rows": [[3, 1, 1, 0]] * 7, "xi-2": xi}
+    return {"script": [[CLOSE, 0, 0, 0], [TIGHTEN, 0, 7, 0]], "rows": [[Z + 1, 1, 0]] * 7, "xi": xi}
 
 
 @pytest.mark.parametrize("cells", [1, 30, 45, 1 << 22])
@@ -169,44 +173,43 @@ def test_bounds_shown_in_one_step_are_taken_as_many_at_a_time_as_memory_bears(
     proof = many_bounds(last)
     assert accepted(tmp_path, BOTH, [0], [255], 0, **proof)
     assert not accepted(tmp_path, BOTH, [0], [255], 1, **{**proof, "script": proof["script"][1:]})
-    proof["xi-2"] = np.zeros((7, 2), np.int64)
+    proof["xi"] = np.zeros((7, 2), np.int64)
     assert not accepted(tmp_path, BOTH, [0], [255], 0, **proof)
 
 
-def over_parabolas(parabolas: list, weights: list) -> int:
+def over_parabolas(parabolas: list) -> int:
     """A bound of z_1 = 5 − y_0 − 1 over HALVES's whole box, y_0 = (x + 2) >> 2; it is 4 at most."""
-    net = read_network(fixed_point_networks.content(HALVES), "fixed-point")
-    arrays = {"rows": np.array([[3, 1, 1, 0]]), "xi-2": np.zeros((1, 2), np.int64),
-              "parabolas": np.array(parabolas), "weights": np.array(weights)}  # fmt: skip
-    proof = Proof(net, np.array([[0], [255]]), np.array([[0, 0, 0], [-1, 1, 0]]), arrays)
-    proof.j = 1
-    return proof.shown(proof.root, 0, 1)[0][3]
+    net, claim = read_network(fixed_point_networks.content(HALVES), "fixed-point"), np.array([[-1, 1]])
+    net.put(Linear, 1, claim[None], net.outputs[None, None], np.array([-1]))
+    arrays = {"rows": np.array([[Z, 1, 0]]), "xi": np.zeros((1, 2), np.int64),
+              "parabolas": np.array(parabolas), "script": np.zeros((0, 4), np.int64)}  # fmt: skip
+    proof = Proof(net, np.array([[0], [255]]), arrays)
+    proof.j = Z
+    return proof.shown(proof.root, 0, 1, 1)[0][2]
 
 
+HEAD = [4, 1 << 40, 1]
+"""The stairs' first element, d_0, and a weight."""
 PARABOLA = [0, 0, 1, 0, 1, 0]
-"""Centres 0 and 0, curves 1 and 0, slopes 1 and 0 of the stairs of wire 2."""
-WEIGHTS = [0, 2, 1 << 40, 1]
+"""Centres 0 and 0, curves 1 and 0, slopes 1 and 0 of the stairs."""
 
 
-def test_parabolas_are_those_of_one_wire_s_stairs_next_to_the_input():
-    assert over_parabolas([PARABOLA], [WEIGHTS]) >= 4
-    for parabolas, weights in (
-        ([PARABOLA], [[0, 0, 1 << 40, 1]]),
-        ([PARABOLA], [[0, 1, 1 << 40, 1]]),
-        ([PARABOLA], [[0, 3, 1 << 40, 1]]),
-        ([PARABOLA], [[0, -2, 1 << 40, 1]]),
-        ([[0, 1, 1]], [WEIGHTS]),
-        ([[0, 0, 0, 1, 0, 0, 1, 0, 0]], [WEIGHTS]),
+def test_parabolas_are_those_of_one_step_s_stairs_on_sums_of_the_input():
+    assert over_parabolas([HEAD + PARABOLA]) >= 4
+    for head, parabolas in (
+        *(([element, *HEAD[1:]], PARABOLA) for element in (-2, 0, 1, 2, 3, 5, 6, 9)),
+        (HEAD, [0, 1, 1]),
+        (HEAD, [0, 0, 0, 1, 0, 0, 1, 0, 0]),
     ):
-        with pytest.raises((Rejected, AttributeError, ValueError, KeyError)):
-            over_parabolas(parabolas, weights)
+        with pytest.raises((Rejected, ValueError)):
+            over_parabolas([head + parabolas])
 
 
 @pytest.mark.parametrize(("curve", "slope"), [(1, 0), (-1, 1), (5, 0)])
 def test_a_parabola_without_a_slope_or_that_opens_upwards_is_refused(curve, slope):
     with pytest.raises(Rejected, match="parabola's form"):
-        over_parabolas([[0, 0, curve, 0, slope, 0]], [WEIGHTS])
+        over_parabolas([[*HEAD, 0, 0, curve, 0, slope, 0]])
 
 
 def test_where_there_is_no_parabola_there_is_none_to_pay_for():
-    assert over_parabolas([[0, 0, 0, 0, 1, 1]], [WEIGHTS]) == over_parabolas([[0] * 6], [WEIGHTS]) >= 4
+    assert over_parabolas([[*HEAD, 0, 0, 0, 0, 1, 1]]) == over_parabolas([HEAD + [0] * 6]) >= 4

@@ -1,20 +1,22 @@
 """No step of a proof loses an input: held against every input of small boxes, whatever the proof asks for.
 
 The facts, bounds and multipliers are random, so also such as no engine proposes: facts about the claim's own
-row, and bounds of any wire. A wire's values at an input are the checker's own; that they are TFLM's is held
+row, and bounds of any element. The values at an input are the checker's own; that they are TFLM's is held
 elsewhere (test_certificates.py, tests/fuzz/certificates.py).
 """
 
 import importlib.util
 import itertools
+from copy import deepcopy
 
 import numpy as np
 import pytest
 
 from coverify.check import Rejected
 from coverify.check.certificate import network as read_network
+from coverify.check.integers import Softmax
 from coverify.check.proof import Proof
-from coverify.check.steps import Network
+from coverify.check.steps import Linear, Network, Scalar
 from coverify.study.twin_file import twin_npz
 from coverify.verify.fixed_point import FixedPointNetwork
 from fixed_point_networks import content, layers_of
@@ -33,6 +35,8 @@ def random_network(rng: np.random.Generator) -> Network | None:
         net = read_network(fuzz.tflite_network(rng), str(rng.choice(fuzz.PROFILES)))
     except Rejected:
         return None
+    if isinstance(net.steps[-1], Softmax):
+        net.outputs = net.steps.pop().pick
     return net if net.steps else None
 
 
@@ -46,10 +50,10 @@ def two_copies(rng: np.random.Generator) -> Network:
     return read_network(both, "fixed-point")
 
 
-def proof_and_wires(
+def proof_and_values(
     rng: np.random.Generator, net: Network, fixed: tuple[int, ...] = (), reach: int = 30
-) -> tuple[Proof, list[np.ndarray]]:
-    """A random relation with bounds of random forms; each wire's values [n] at all inputs [N].
+) -> tuple[Proof, np.ndarray]:
+    """A random relation with bounds of random forms; the values at all inputs: [N, elements].
 
     fixed: inputs of one value; the others have at most `reach` each.
     """
@@ -57,54 +61,54 @@ def proof_and_wires(
     hi = np.minimum(lo + rng.integers(0, reach, len(lo)), net.domain[1])
     hi[list(fixed)] = lo[list(fixed)]
     x = np.array(list(itertools.product(*(range(a, b + 1) for a, b in zip(lo, hi, strict=True)))))
-    wires = [box[0] for box in net.boxes(np.stack([x, x]))]
-    n = wires[-1].shape[1]
-    c = rng.integers(-3, 4, (2, n))
-    z = wires[-1] @ c.T
+    values = net.boxes(np.stack([x, x]))[0]
+    y, net = values[:, net.outputs], deepcopy(net)
+    c = rng.integers(-3, 4, (2, y.shape[1]))
+    z = y @ c.T
     d = np.array([rng.integers(min(row) - 1, max(row) + 1) for row in z.T])
-    wires.append(z - d - 1)
-    at = rng.integers(len(wires), size=12)
-    element = [rng.integers(wires[k].shape[1]) for k in at]
+    net.put(Linear, 2, c[None], net.outputs[None, None], -d - 1)
+    values = np.concatenate([values, z - d - 1], axis=1)
+    element = rng.integers(1, values.shape[1], 12)
     scale = rng.choice([1, 1, 16, 256], 12)
-    rows = np.stack([at, element, rng.choice([-1, 1], 12) * scale, rng.integers(0, 40, 12)], axis=1)
+    rows = np.stack([element, rng.choice([-1, 1], 12) * scale, rng.integers(0, 40, 12)], axis=1)
     spread = int(rng.choice([1, 20, 300]))
-    xi = {k: rng.integers(-spread, spread + 1, (12, wire.shape[1])) for k, wire in enumerate(wires[:-1]) if k}
-    none = {"parabolas": np.zeros((0, 0), np.int64), "weights": np.zeros((0, 3 + len(lo)), np.int64)}
-    arrays = {"rows": rows, **none, **{f"xi-{k}": values for k, values in xi.items()}}
-    return Proof(net, np.stack([lo, hi]), np.column_stack([c, d]), arrays), wires
+    width = sum(len(step.out) for step in net.steps if isinstance(step, Scalar))
+    arrays = {"rows": rows, "xi": rng.integers(-spread, spread + 1, (12, width))}
+    none = {"script": np.zeros((0, 4), np.int64), "parabolas": np.zeros((0, 2 + len(lo)), np.int64)}
+    return Proof(net, np.stack([lo, hi]), {**arrays, **none}), values
 
 
-def some_facts(rng: np.random.Generator, wires: list[np.ndarray]) -> list[tuple[int, int, int, int]]:
+def some_facts(rng: np.random.Generator, values: np.ndarray) -> list[tuple[int, int, int]]:
     """Of which some are true at some inputs and not at others."""
     facts = []
     for _ in range(int(rng.integers(1, 3))):
-        wire = int(rng.choice([len(wires) - 1, rng.integers(len(wires))]))
-        element, sign = int(rng.integers(wires[wire].shape[1])), int(rng.choice([-1, 1]))
-        facts.append((wire, element, sign, int(rng.choice(sign * wires[wire][:, element]))))
+        element, sign = int(rng.integers(1, values.shape[1])), int(rng.choice([-1, 1]))
+        if rng.random() < 0.5:
+            element = values.shape[1] - int(rng.integers(1, 3))  # of the claim
+        facts.append((element, sign, int(rng.choice(sign * values[:, element]))))
     return facts
 
 
-def lost(rng: np.random.Generator, proof: Proof, wires: list[np.ndarray]) -> int:
+def lost(rng: np.random.Generator, proof: Proof, values: np.ndarray) -> int:
     """Rounds of facts and bounds: how many inputs were there still when nothing was left? −1: some box was.
 
     Raises AssertionError where a box or a bound leaves out an input that fails the row and keeps the facts.
     """
-    j = int(rng.integers(wires[-1].shape[1]))
-    left, boxes = wires[-1][:, j] >= 0, proof.failing(j)
+    proof.j = int(rng.choice(proof.net.outputs))
+    left, boxes = values[:, proof.j] >= 0, proof.narrowed(proof.root, [(proof.j, -1, 0)])
     for _ in range(4):
         if boxes is None:
             return int(left.sum())
-        for box, wire in zip(boxes, wires, strict=True):
-            assert np.all((box[0] <= wire[left]) & (wire[left] <= box[1]))
-        for (at, element, factor, m), fact in zip(
-            proof.bounds.tolist(), proof.shown(boxes, 0, 12), strict=True
+        assert np.all((boxes[0] <= values[left]) & (values[left] <= boxes[1]))
+        for (element, factor, m), fact in zip(
+            proof.bounds.tolist(), proof.shown(boxes, 0, 12, 0), strict=True
         ):
-            form = factor * wires[at][left, element] + m * wires[-1][left, j]
-            assert tuple(fact[:3]) == (at, element, factor)
-            assert np.all(form <= fact[3])
-        facts = some_facts(rng, wires)
-        for wire, element, sign, end in facts:
-            left &= sign * wires[wire][:, element] <= end
+            form = factor * values[left, element] + m * values[left, proof.j]
+            assert tuple(fact[:2]) == (element, factor)
+            assert np.all(form <= fact[2])
+        facts = some_facts(rng, values)
+        for element, sign, end in facts:
+            left &= sign * values[:, element] <= end
         boxes = proof.narrowed(boxes, facts)
     return -1
 
@@ -115,25 +119,25 @@ def test_boxes_and_bounds_leave_out_no_input_that_fails_the_row_and_keeps_the_fa
     net = random_network(rng)
     if net is None:
         return
-    proof, wires = proof_and_wires(rng, net)
+    proof, values = proof_and_values(rng, net)
     for _ in range(3):
-        assert lost(rng, proof, wires) <= 0
+        assert lost(rng, proof, values) <= 0
 
 
 @pytest.mark.parametrize("seed", range(40))
 def test_nor_does_a_bound_of_two_copies_whose_stairs_are_bounded_together(seed):
     rng = np.random.default_rng([seed, 6])
     net = two_copies(rng)
-    proof, wires = proof_and_wires(rng, net, (0, net.domain.shape[1] - 1))
+    proof, values = proof_and_values(rng, net, (0, net.domain.shape[1] - 1))
     assert proof.net.steps[1].offset is not None
     for _ in range(6):
-        assert lost(rng, proof, wires) <= 0
+        assert lost(rng, proof, values) <= 0
 
 
 def test_stairs_are_bounded_together_only_where_their_sums_differ_by_constants():
-    rng = np.random.default_rng(7)
+    rng = np.random.default_rng(8)
     net = two_copies(rng)
     last = net.domain.shape[1] - 1
     for fixed in ((), (0,), (last,)):
-        steps = proof_and_wires(rng, net, fixed, reach=4)[0].net.steps
+        steps = proof_and_values(rng, net, fixed, reach=4)[0].net.steps
         assert [getattr(step, "offset", None) for step in steps] == [None] * 5

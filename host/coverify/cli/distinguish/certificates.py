@@ -14,7 +14,7 @@ def class_certificates(keeps: Kept, networks: Sequence[Network], paths: Sequence
     """Write one file for each network; False, and no file, where the checker cannot read one of them."""
     for network, proof, path in zip(networks, keeps.proofs, paths, strict=True):
         path.parent.mkdir(parents=True, exist_ok=True)
-        if proved(network, keeps.region, proof, path) is None:
+        if proved(network, keeps.region, proof, path).file is None:
             for each in paths:
                 each.unlink(missing_ok=True)
             return False

@@ -58,7 +58,7 @@ def certified(
                 found = relations[-1], outcome
             relation, outcome = found
             if outcome.verdict is Verdict.HOLDS:
-                n += proved(network, query, outcome, file, relation) is not None
+                n += proved(network, query, outcome, file, relation).file is not None
     return n
 
 

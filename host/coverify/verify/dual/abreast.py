@@ -22,6 +22,7 @@ from coverify.verify.dual.claim import Claims, Point, Rival
 from coverify.verify.dual.descent import evaluate
 from coverify.verify.dual.hulls import Curve, Hulls, hulls_of
 from coverify.verify.dual.pairs import forms
+from coverify.verify.dual.places import places
 from coverify.verify.dual.prover import rivals_left
 from coverify.verify.dual.relaxation import Boxes, F64Array, Pass, Relaxation, Together
 from coverify.verify.dual.search import Counterexample
@@ -87,7 +88,8 @@ class Abreast:
         if excess:
             return Found(excess, None, self.nodes)
         sizes = {w: len(self.boxes[w][0]) for w in self.relaxation.scalars}
-        return Found(0, Argument("bounds", script.arrays(sizes)), self.nodes)
+        elements = places(self.problem.program, self.relaxation.logits)
+        return Found(0, Argument("bounds", script.arrays(sizes), elements), self.nodes)
 
     def _row(self, rival: Rival, script: Script, until: Deadline) -> int:
         """0, and the proof in the script; else by how much the row may be above its bound."""

@@ -6,12 +6,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from coverify.verify.bounds import Box
 from coverify.verify.deadline import Deadline
 from coverify.verify.decision import Decision, decision
 from coverify.verify.dual.claim import Claims, Rival
+from coverify.verify.dual.places import places
 from coverify.verify.dual.relaxation import Relaxation
 from coverify.verify.dual.search import Search
 from coverify.verify.dual.tree import Node, Script
@@ -48,7 +47,8 @@ class Prover:
         for root in self.roots:
             script.add(root)
         sizes = {w: len(self.search.boxes[w][0]) for w in self.search.relaxation.scalars}
-        return Argument("bounds", script.arrays(sizes))
+        elements = places(self.search.problem.program, self.search.relaxation.logits)
+        return Argument("bounds", script.arrays(sizes), elements)
 
 
 def rivals_left(label: int, logits: Box, last: Decision) -> list[Rival]:
@@ -74,8 +74,3 @@ def _relaxation(program: Program, logits: int) -> Relaxation:
     if not (_LAST and _LAST[0][0] is program and _LAST[0][1] == logits):
         _LAST[:] = [(program, logits, Relaxation(program, logits))]
     return _LAST[0][2]
-
-
-def empty_argument() -> Argument:
-    """Boxes alone refute every rival."""
-    return Argument("bounds", {"script": np.zeros((0, 4), np.int64), "rows": np.zeros((0, 5), np.int64)})

@@ -49,14 +49,22 @@ def test_the_maximum_beside_a_parabola_is_that_over_every_integer(seed):
     assert found.tolist() == true
 
 
+def three_stairs() -> Pieces:
+    """Of elements 1 to 3, as the checker has them."""
+    channel, domain = np.zeros(3, np.int64), np.array([[-(2**31)], [2**31 - 1]])
+    piece = lambda a, channel: stairs(a) + 4  # noqa: E731
+    return Pieces(np.arange(4, 7), np.arange(1, 4), piece, np.arange(-4, 4), channel, domain)
+
+
 @pytest.mark.parametrize("seed", range(60))
 def test_the_checker_finds_the_same_maximum(seed):
     _, lo, hi = random_stairs(seed)
     nu, xi, curve, centre = random_parabolas(seed)
-    pieces = Pieces((0,), lambda a, channel: stairs(a) + 4, np.arange(-4, 4), np.zeros(3, np.int64))
-    corners = pieces.corners([np.stack([lo, hi])], xi, centre, curve)
-    found, (form,) = pieces.back(nu[None], xi[None], corners)
-    assert form.tolist() == [xi.tolist()]
+    pieces = three_stairs()
+    corners = pieces.corners(np.pad(np.stack([lo, hi]), ((0, 0), (1, 3))), xi, centre, curve)
+    form = np.concatenate([np.zeros(4, np.int64), nu])[:, None]
+    found = pieces.back(form, xi[None], corners)
+    assert form[1:4, 0].tolist() == xi.tolist()
     true = [true_maximum(*map(int, numbers)) for numbers in zip(nu, xi, curve, centre, lo, hi, strict=True)]
     assert found.tolist() == [sum(true)]
 
@@ -65,11 +73,12 @@ def test_the_checker_finds_the_same_maximum(seed):
     ("xi", "centre", "curve"), [(2**40, 0, 1), (0, 2**62, 1), (0, 2**40, 1), (0, 0, 2**60), (-(2**63), 0, 1)]
 )
 def test_the_checker_refuses_parabolas_whose_arithmetic_would_overflow(xi, centre, curve):
-    pieces = Pieces((0,), lambda a, channel: stairs(a) + 4, np.arange(-4, 4), np.zeros(1, np.int64))
-    numbers = (np.array([n], np.int64) for n in (centre, curve))
+    pieces, three = three_stairs(), np.ones(3, np.int64)
     with pytest.raises(Rejected):
-        corners = pieces.corners([np.array([[-60], [60]])], np.array([xi]), *numbers)
-        pieces.back(np.array([[1]]), np.array([[xi]]), corners)
+        corners = pieces.corners(
+            np.pad([[-60] * 3, [60] * 3], ((0, 0), (1, 3))), xi * three, centre * three, curve * three
+        )
+        pieces.back(np.ones((7, 1), np.int64), xi * three[None], corners)
 
 
 @pytest.mark.parametrize("part", [False, True])
