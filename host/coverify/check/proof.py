@@ -37,9 +37,8 @@ class Proof:
     def __init__(self, net: Network, box: Ints, arrays: dict[str, Ints]) -> None:
         self.net, self.n, self.root, self.j = net, box.shape[1], net.boxes(box), 0
         self.script, self.bounds = arrays.pop("script").reshape(-1, 4), arrays.pop("rows").reshape(-1, 3)
-        self.heads, curves = np.split(arrays.pop("parabolas"), [2 + self.n], axis=1)
+        xi, (self.heads, curves) = arrays.pop("xi"), np.split(arrays.pop("parabolas"), [2 + self.n], axis=1)
         self.curves = np.stack(np.split(curves, 3, axis=1))
-        xi = arrays.pop("xi")
         need(len(xi) == len(self.bounds) and not arrays, "not multipliers for each bound, or other arrays")
         for step in net.steps:
             if isinstance(step, Pieces):
@@ -133,8 +132,7 @@ class Proof:
         stairs, (centre, curve, slope) = self.net.steps[k], self.curves[:, q]
         need(isinstance(stairs, Pieces) and stairs.sums, "parabolas of no stairs on sums of the input")
         on, n, linear = np.flatnonzero(curve), self.root.shape[1], stairs.sums
-        need(len(curve) == len(stairs.out), "not a parabola for each of the stairs")
-        need(np.all(curve >= 0) and np.all(slope[on] != 0), "a parabola's form")
+        need(len(curve) == len(stairs.out) and np.all(curve >= 0) and np.all(slope[on]), "a parabola's form")
         need(len(on) * max(n, linear.columns.size) <= 4 * CELLS, "too many parabolas of one bound")
         bent = stairs.corners(boxes, self.xi[k][first].astype(np.int64), centre, curve)
         total, form = self.walked([*corners[:k], bent, *corners[k + 1 :]], np.array([first]))
@@ -142,7 +140,6 @@ class Proof:
         lines = np.zeros((n, len(on)), np.int64)
         lines[linear.out[on], np.arange(len(on))] = slope[on]
         heights = linear.back(lines, None, None) - (slope * centre)[on]
-        forms = small(2 * np.concatenate([form, lines[1 : self.n + 1].T]))
-        constants = small(2 * small(np.concatenate([total, heights])))
+        forms, constants = np.concatenate([form, lines[1 : self.n + 1].T]), np.append(total, heights)
         d = [(s * s << 52) // c for s, c in zip(slope[on].tolist(), curve[on].tolist(), strict=True)]
         return greatest(forms, constants, boxes[:, 1 : self.n + 1], weights, np.array([d0, *d], np.int64))
