@@ -52,7 +52,7 @@ class Proof:
         passes = 16 + 4 * (len(self.script) + len(self.net.outputs)) + sum(map(abs, shown[:, 0].tolist()))
         m = int(np.count_nonzero(self.curves[1], axis=1).max(initial=0))
         squares = m * (self.net.cost + self.n * m + m * m) * int(np.count_nonzero(shown[:, 1]))
-        return passes * (self.net.cost + 10_000 * len(self.net.steps)) + squares
+        return passes * (self.net.cost + self.root.shape[1] + 10_000 * len(self.net.steps)) + squares
 
     def run(self, budget: int) -> str:
         """What the evidence is.  Rejected unless the script shows every row."""
@@ -102,7 +102,8 @@ class Proof:
         if parabolas:
             end = self.over_parabolas(boxes, corners, first, parabolas - 1)
             return [(*self.bounds[first, :2].tolist(), end)]
-        facts, most, inputs = list[Fact](), max(1, CELLS // self.net.cost), boxes[:, 1 : self.n + 1]
+        facts, inputs = list[Fact](), boxes[:, 1 : self.n + 1]
+        most = max(1, CELLS // (self.net.cost + boxes.shape[1]))
         for block in np.split(np.arange(first, first + count), range(most, count, most)):
             total, form = self.walked(corners, block)
             ends = total + dot(np.maximum(form, 0), inputs[1]) + dot(np.minimum(form, 0), inputs[0])
@@ -118,7 +119,6 @@ class Proof:
         nu[element, np.arange(len(block))] += factor
         for step, xi, corner in reversed(list(zip(self.net.steps, self.xi, corners, strict=True))):
             total = small(total + step.back(nu, xi[block].astype(np.int64), corner))
-            small(nu[1:])
         return total, nu[1 : self.n + 1].T
 
     def over_parabolas(self, boxes: Ints, corners: list[Any], first: int, q: int) -> int:
