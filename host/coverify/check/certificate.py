@@ -66,9 +66,11 @@ def unpacked(data: bytes) -> dict[str, bytes]:
 
 
 def arrays_of(members: dict[str, bytes]) -> dict[str, Ints]:
-    """The arrays of an archive, by name."""
+    """The arrays of an archive, by name; as int64, but for the many multipliers."""
     need(all(name.endswith(".npy") for name in members), "other members than arrays")
-    return {name[:-4]: array(data) for name, data in members.items()}
+    arrays = {name[:-4]: array(data) for name, data in members.items()}
+    need(sum(arrays[name].size for name in arrays if name != "xi") <= 8 * CELLS, "arrays that are too long")
+    return {name: values if name == "xi" else values.astype(np.int64) for name, values in arrays.items()}
 
 
 def array(data: bytes) -> Ints:
@@ -86,8 +88,8 @@ def _checked(members: dict[str, bytes], budget: int) -> Claim:
     need(document["files"] == digests, "other members than it says")
     name, profile, label = (document[key] for key in ("model", "profile", "label"))
     net = network(members.pop(name), profile)
-    arrays = {key: values if key == "xi" else wide(values) for key, values in arrays_of(members).items()}
-    box, (least, most), ties = arrays.pop("box"), net.domain, ()
+    arrays, (least, most), ties = arrays_of(members), net.domain, ()
+    box = arrays.pop("box")
     need(box.shape == net.domain.shape, "a box of another form")
     need(np.all(np.diff([least, *box, most], axis=0) >= 0), "a box that is empty or beyond the inputs")
     if "script" in arrays and net.steps and isinstance(net.steps[-1], Softmax):
@@ -105,18 +107,10 @@ def _checked(members: dict[str, bytes], budget: int) -> Claim:
     return Claim(digests[name], profile, box[0], box[1], label, relation, evidence)
 
 
-def wide(values: Ints) -> Ints:
-    """As int64."""
-    need(values.size <= 4 * CELLS, "an array that is too long")
-    return values.astype(np.int64)
-
-
 def network(content: bytes, profile: str) -> Network:
     """The network of a member."""
     if profile == "fixed-point":
-        arrays = arrays_of(unpacked(content))
-        need(sum(values.size for values in arrays.values()) <= 1 << 25, "a network of too many products")
-        return fixed_point({name: wide(values) for name, values in arrays.items()})
+        return fixed_point(arrays_of(unpacked(content)))
     need(profile in PROFILES, f"the checker does not know the profile {str(profile)[:40]!r}")
     return Reader(content, profile).net
 

@@ -63,8 +63,7 @@ class Tensor:
         known = all(0 < s < math.inf for s in self.scales) and all(abs(z) <= 1 << 31 for z in self.zeros)
         need(known, "a scale that is not a positive number, or a zero point beyond 32 bits")
         self.raw = buffers[buffer] if buffer else buffers[0][:0]
-        whole = len(self.raw) in (0, self.size * {9: 1, 2: 4}.get(self.type, 0))
-        need(whole, "a constant of another type or size")
+        need(len(self.raw) in (0, self.size * {9: 1, 2: 4}.get(self.type, 0)), "a constant's type or size")
 
     def values(self) -> Ints:
         """A constant's integers, in its shape."""
@@ -172,13 +171,12 @@ class Reader:
         high, wide: the window's size, stride and dilation.
         """
         need(len(x.shape) == len(out.shape) == 4 and x.shape[0] == out.shape[0] == 1, "the shapes")
-        taps = high[0] * wide[0] * each
-        self.afford(out.size * taps)
+        self.afford(out.size * high[0] * wide[0] * each)
         row = under(x.shape[1], out.shape[1], pad, *high)[:, None, :, None, None]
         column = under(x.shape[2], out.shape[2], pad, *wide)[:, None, :, None]
         depth = np.arange(x.shape[3]).reshape(-1, 1, 1, 1, 1, each)
         at = np.where((row >= 0) & (column >= 0), x.at[0, row, column, depth], 0)
-        return at.reshape(len(depth), -1, taps)
+        return at.reshape(len(depth), out.shape[1] * out.shape[2], -1)
 
     def conv(self, ins: list[Any], out: Tensor, act: int, pad: int, *o: int) -> Ints:
         """o: strides and dilations of height and width; for DEPTHWISE_CONV_2D the multiplier of channels."""
@@ -229,9 +227,7 @@ class Reader:
             at = self.net.put(Pieces, t.size, element, index, values, 0 * element, INT8)
             taps.append(np.broadcast_to(at.reshape(t.shape), out.shape).reshape(-1))
         ones, real = np.ones((1, 1, len(taps)), np.int64), twice / ((1 << 20) * out.codes[0])
-        need(
-            real < 1 and multiplier_of(real, self.once)[1] <= 0, "a scale ratio of an ADD that is not below 1"
-        )
+        need(multiplier_of(real, self.once)[1] <= 0, "a scale ratio of an ADD that is not below 1")
         acc = self.net.put(Linear, out.size, ones, np.stack(taps, axis=-1)[None], bias.reshape(-1))
         return self.requantize(acc, out, act, [real])
 

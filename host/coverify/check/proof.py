@@ -37,9 +37,8 @@ class Proof:
     def __init__(self, net: Network, box: Ints, arrays: dict[str, Ints]) -> None:
         self.net, self.n, self.root, self.j = net, box.shape[1], net.boxes(box), 0
         self.script, self.bounds = arrays.pop("script").reshape(-1, 4), arrays.pop("rows").reshape(-1, 3)
-        self.heads, curves = np.split(arrays.pop("parabolas"), [2 + self.n], axis=1)
+        xi, (self.heads, curves) = arrays.pop("xi"), np.split(arrays.pop("parabolas"), [2 + self.n], axis=1)
         self.curves = np.stack(np.split(curves, 3, axis=1))
-        xi = arrays.pop("xi")
         need(len(xi) == len(self.bounds) and not arrays, "not multipliers for each bound, or other arrays")
         for step in net.steps:
             if isinstance(step, Pieces):
@@ -53,7 +52,7 @@ class Proof:
         passes = 16 + 4 * (len(self.script) + len(self.net.outputs)) + sum(map(abs, shown[:, 0].tolist()))
         m = int(np.count_nonzero(self.curves[1], axis=1).max(initial=0))
         squares = m * (self.net.cost + self.n * m + m * m) * int(np.count_nonzero(shown[:, 1]))
-        return passes * (self.net.cost + 10_000 * len(self.net.steps)) + squares
+        return passes * (self.net.cost + self.root.shape[1] + 10_000 * len(self.net.steps)) + squares
 
     def run(self, budget: int) -> str:
         """What the evidence is.  Rejected unless the script shows every row."""
@@ -103,7 +102,8 @@ class Proof:
         if parabolas:
             end = self.over_parabolas(boxes, corners, first, parabolas - 1)
             return [(*self.bounds[first, :2].tolist(), end)]
-        facts, most, inputs = list[Fact](), max(1, CELLS // self.net.cost), boxes[:, 1 : self.n + 1]
+        facts, inputs = list[Fact](), boxes[:, 1 : self.n + 1]
+        most = max(1, CELLS // (self.net.cost + boxes.shape[1]))
         for block in np.split(np.arange(first, first + count), range(most, count, most)):
             total, form = self.walked(corners, block)
             ends = total + dot(np.maximum(form, 0), inputs[1]) + dot(np.minimum(form, 0), inputs[0])
@@ -119,7 +119,6 @@ class Proof:
         nu[element, np.arange(len(block))] += factor
         for step, xi, corner in reversed(list(zip(self.net.steps, self.xi, corners, strict=True))):
             total = small(total + step.back(nu, xi[block].astype(np.int64), corner))
-            small(nu[1:])
         return total, nu[1 : self.n + 1].T
 
     def over_parabolas(self, boxes: Ints, corners: list[Any], first: int, q: int) -> int:
@@ -133,8 +132,7 @@ class Proof:
         stairs, (centre, curve, slope) = self.net.steps[k], self.curves[:, q]
         need(isinstance(stairs, Pieces) and stairs.sums, "parabolas of no stairs on sums of the input")
         on, n, linear = np.flatnonzero(curve), self.root.shape[1], stairs.sums
-        need(len(curve) == len(stairs.out), "not a parabola for each of the stairs")
-        need(np.all(curve >= 0) and np.all(slope[on] != 0), "a parabola's form")
+        need(len(curve) == len(stairs.out) and np.all(curve >= 0) and np.all(slope[on]), "a parabola's form")
         need(len(on) * max(n, linear.columns.size) <= 4 * CELLS, "too many parabolas of one bound")
         bent = stairs.corners(boxes, self.xi[k][first].astype(np.int64), centre, curve)
         total, form = self.walked([*corners[:k], bent, *corners[k + 1 :]], np.array([first]))
@@ -142,7 +140,6 @@ class Proof:
         lines = np.zeros((n, len(on)), np.int64)
         lines[linear.out[on], np.arange(len(on))] = slope[on]
         heights = linear.back(lines, None, None) - (slope * centre)[on]
-        forms = small(2 * np.concatenate([form, lines[1 : self.n + 1].T]))
-        constants = small(2 * small(np.concatenate([total, heights])))
+        forms, constants = np.concatenate([form, lines[1 : self.n + 1].T]), np.append(total, heights)
         d = [(s * s << 52) // c for s, c in zip(slope[on].tolist(), curve[on].tolist(), strict=True)]
         return greatest(forms, constants, boxes[:, 1 : self.n + 1], weights, np.array([d0, *d], np.int64))

@@ -1,6 +1,6 @@
 """How large is a form of the input and of real y_1..y_m at most, less squares of y?
 
-With x = (1, y) the form is c + g · input, where 2 c = constants · x and 2 g = forms · x, and
+With x = (1, y) the form is c + g · input, where c = constants · x and g = forms · x, and
 Σ d_k y_k² / 2^30 is taken from it. With g · input <= (g · (lo + hi) + |g| · (hi − lo)) / 2 and, for
 any weights p >= 1, 2^27 |g| <= p g² + 4^26 / p, what is left is a quadratic form xᵀ H x and a constant. It is
 at most d_0 + Σ d_k y_k² for every d_0 for which diag(d) − H is positive semidefinite.
@@ -8,7 +8,7 @@ at most d_0 + Σ d_k y_k² for every d_0 for which diag(d) − H is positive sem
 
 import numpy as np
 
-from coverify.check.steps import SMALL, Ints, dot, exact, need, size
+from coverify.check.steps import SMALL, Ints, dot, exact, need, size, small
 
 SCALE = 26
 
@@ -17,14 +17,14 @@ def greatest(forms: Ints, constants: Ints, box: Ints, weights: Ints, d: Ints) ->
     """forms: [1 + m, n]; constants, d: [1 + m]; box: [2, n]; weights: [n]."""
     lo, hi = box
     need(np.all(weights >= 1) and size(hi - lo) * size(weights) < SMALL, "weights out of range")
-    linear, heavy = 2 * constants + dot(forms, lo + hi), (hi - lo) * weights
-    exact((forms.astype(float) ** 2, heavy))  # no other sum of products of forms exceeds these
-    need(size(linear) < 2**34 and size(d) < SMALL, "a matrix leaves the range of exact 64-bit arithmetic")
-    h = 2 * ((forms * heavy) @ forms.T)
-    h[0, 1:] += linear[1:] << (SCALE + 1)
-    h[1:, 0] += linear[1:] << (SCALE + 1)
+    linear, heavy = 2 * small(constants) + dot(forms, lo + hi), (hi - lo) * weights
+    exact((4 * forms.astype(float) ** 2, heavy))  # no other sum of products of forms exceeds these
+    need(size(linear) < 2**33 and size(d) < SMALL, "a matrix leaves the range of exact 64-bit arithmetic")
+    h = 8 * ((forms * heavy) @ forms.T)
+    h[0, 1:] += linear[1:] << (SCALE + 2)
+    h[1:, 0] += linear[1:] << (SCALE + 2)
     need(positive(np.diag(d) - h), "a matrix that is not seen to be positive")
-    rest = dot(hi - lo, -(-(4**SCALE) // weights)) + (linear[0] << (SCALE + 1))
+    rest = dot(hi - lo, -(-(4**SCALE) // weights)) + (linear[0] << (SCALE + 2))
     return (int(d[0]) + 2 * int(rest)) >> (SCALE + 4)
 
 

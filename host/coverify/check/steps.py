@@ -111,6 +111,7 @@ class Linear(Step):
         exact((own, self.reach))
         rows = own.reshape(len(own), self.columns.shape[1], *self.weights.shape[:2]).swapaxes(1, 2)
         np.add.at(nu, self.columns, np.moveaxis(rows @ self.weights, 0, 3))
+        small(nu[self.columns])
         return dot(own, self.bias)
 
 
@@ -128,6 +129,7 @@ class Scalar(Step):
         exact((own, np.maximum(up, -down).max(axis=1)), (xi, np.abs(a).max(axis=1) + 1))
         gain = np.maximum(own[..., None] * up, own[..., None] * down) - xi[..., None] * a - less
         np.add.at(nu, pick, xi.T)
+        small(nu[pick])
         return gain.reshape(len(own), copies, -1, a.shape[1]).sum(axis=1).max(axis=2).sum(axis=1)
 
 
@@ -256,7 +258,8 @@ class Network:
 
     def boxes(self, box: Ints) -> Ints:
         """Of all elements, by intervals: the box of the inputs, [2, ..., n] → [2, ..., elements]."""
-        boxes = np.concatenate([0 * box[..., :1], box], axis=-1)
+        written = sum(len(step.out) for step in self.steps)
+        boxes = np.pad(box, [(0, 0)] * (box.ndim - 1) + [(1, written)])
         for step in self.steps:
-            boxes = np.concatenate([boxes, step.interval(boxes)], axis=-1)
+            boxes[..., step.out] = step.interval(boxes)
         return boxes

@@ -119,6 +119,29 @@ def test_a_window_that_lies_in_padding_alone_reads_nothing():
     np.testing.assert_array_equal(ran(read_network(content, "tflm"), x), expected)
 
 
+@pytest.mark.parametrize("n", [1, 3])
+def test_a_softmax_before_other_layers_is_run_as_by_tflm_and_bounds_do_not_cross_it(n, tmp_path):
+    b = Builder()
+    logits = b.fully_connected(
+        b.input((1, 2), 1.0, 0), np.array([[9, 2], [3, -4], [1, 1]])[:n], None, 0.01, 0.05, 0
+    )
+    soft = b.softmax(logits, 1.0)
+    content = b.finish(b.fully_connected(soft, np.array([[5, 1, 0], [0, 1, 7]])[:, :n], None, 1.0, 0.3, 0))
+    x = np.random.default_rng(n).integers(-128, 128, (100, 2))
+    tflm = Tflm(content, 1 << 16)
+    expected = [tflm.run(row.astype(np.int8)[None]).reshape(-1) for row in x]
+    np.testing.assert_array_equal(ran(read_network(content, "tflm"), x), expected)
+    program, label = lower(Model.from_bytes(content)), int(np.argmax(expected[0]))
+    query = Robustness.around(x[0], label, 0)
+    outcome = solve("enumerate", Problem(program, query), Deadline.in_s(5))
+    Certificate(content, "tflm", query, outcome.argument, "enumerate").write(tmp_path / "c.zip")
+    assert check(tmp_path / "c.zip").label == label
+    box = np.stack([x.min(axis=0), x.max(axis=0)])
+    least, greatest = read_network(content, "tflm").boxes(box)[:, -2:]
+    assert np.all(least <= np.min(expected, axis=0))
+    assert np.all(np.max(expected, axis=0) <= greatest)
+
+
 @pytest.mark.parametrize(("activation", "scale"), [(3, 2.9e-9), (3, 2.7e-9), (2, 4.7e-10), (2, 4e-10)])
 def test_an_activation_whose_ends_leave_32_bits_is_refused_as_by_tflm(activation, scale):
     b = Builder()
