@@ -1,0 +1,49 @@
+"""A HOLDS without a certificate says why; one with a certificate, or without --out, has nothing to say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from command import coverify
+from model_builder import Builder
+
+
+@pytest.fixture
+def files(tmp_path):
+    """y = (x_0, x_1) through a RELU, as scores."""
+    b = Builder()
+    x = b.input((1, 2), 0.1, 0)
+    r = b.op("RELU", [x], b.activation((1, 2), 0.1, 0))
+    (tmp_path / "relu.tflite").write_bytes(
+        b.finish(b.fully_connected(r, np.eye(2, dtype=np.int8) * 100, None, 0.01, 0.1, 0))
+    )
+    b = Builder()
+    y = b.fully_connected(b.input((1, 2), 0.1, 0), np.eye(2, dtype=np.int8) * 100, None, 0.01, 0.1, 0)
+    (tmp_path / "dense.tflite").write_bytes(b.finish(y))
+    np.savez(tmp_path / "x.npz", x=np.array([[90, 3]], np.int8), y=np.zeros(1, np.int64))
+    return tmp_path
+
+
+def the_row(files, name: str, engine: str, *more) -> dict:
+    shared = ("--inputs", files / "x.npz", "--eps", 2, "--engine", engine, "--json", "-")
+    (row,) = coverify("verify", files / name, *shared, *more).result["queries"]
+    assert row["verdict"] == "HOLDS"
+    return row
+
+
+def test_an_operator_that_the_checker_does_not_know_is_named(files):
+    row = the_row(files, "relu.tflite", "interval", "--out", files / "out")
+    assert row["note"] == "no certificate: the checker does not know the builtin operator 19"
+    assert "certificate" not in row
+    assert not list((files / "out").glob("certificate-*"))
+
+
+def test_an_engine_that_gives_no_proof_is_named(files):
+    row = the_row(files, "dense.tflite", "z3", "--out", files / "out")
+    assert row["note"] == "no certificate: z3 gives no proof that can be checked"
+
+
+def test_where_there_is_one_or_none_was_asked_for_nothing_is_said(files):
+    assert "note" not in the_row(files, "dense.tflite", "interval", "--out", files / "out")
+    assert "note" not in the_row(files, "dense.tflite", "z3")
