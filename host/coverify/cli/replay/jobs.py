@@ -19,6 +19,7 @@ from coverify.following import Follower, Loaded
 from coverify.replay import Claim, NotReplayable, Replayed, replay
 from coverify.report import Device as DeviceRow
 from coverify.report import Replay as ReplayRow
+from coverify.report import Verdict
 from coverify.verify.equivalence.distinction import Distinction, is_distinction
 from coverify.verify.witness import Witness
 from tflm_int8 import Model, Reference, UnknownProfile
@@ -74,6 +75,13 @@ def _row(job: Job, url: str, done: Replayed) -> ReplayRow:
     )
 
 
+def undone(job: Job, url: str, verdict: Verdict, why: str | None) -> ReplayRow:
+    """The row of a witness that no device answered."""
+    return ReplayRow(
+        witness=job.path.name, verdict=verdict, model_sha256=job.models[0].sha256, device=url, note=why
+    )
+
+
 def replayed(
     jobs: list[Job], url: str, wire_log: Path | None, output: Output
 ) -> tuple[list[ReplayRow], DeviceRow | None, str | None]:
@@ -100,15 +108,6 @@ def replayed(
             for job in jobs:
                 rows.append(_row(job, url, job.run(with_model)))
     except (LinkError, DeviceFault, DeviceRefused) as error:
-        rows += [
-            ReplayRow(
-                witness=job.path.name,
-                verdict=verdict_of(error),
-                model_sha256=job.models[0].sha256,
-                device=url,
-                note=str(error),
-            )
-            for job in jobs[len(rows) :]
-        ]
+        rows += [undone(job, url, verdict_of(error), str(error)) for job in jobs[len(rows) :]]
         return rows, device_said, str(error)
     return rows, device_said, None

@@ -16,7 +16,7 @@ from coverify import __version__
 from coverify.campaign.cluster import client_of, distributed_package, same_version
 from coverify.campaign.errors import ClusterError
 from coverify.cli.outcome import Bar, Output, progress_bar
-from coverify.cli.replay.jobs import Job, read, replayed
+from coverify.cli.replay.jobs import Job, read, replayed, undone
 from coverify.errors import CoverifyError
 from coverify.report import Device as DeviceRow
 from coverify.report import Replay as ReplayRow
@@ -94,7 +94,4 @@ def _done(job: Job, task: Any, url: str, why: str | None) -> Replay:
         raise
     except Exception as err:
         raise ClusterError(f"a worker cannot replay (is coverify there?): {err}") from err
-    row = ReplayRow(
-        witness=job.path.name, verdict="LINK_ERROR", model_sha256=job.models[0].sha256, device=url, note=why
-    )
-    return row, None
+    return undone(job, url, "LINK_ERROR", why), None
