@@ -20,7 +20,7 @@ PRODUCTS = 24
 """With the large block, at most."""
 RESIDUE = 1e-2
 """So small a part of the first residue's square, as the first block weighs it, ends them."""
-_EASED, _SINGLE = 1e-8, 1e-5
+_EASED, _SINGLE, _TINY = 1e-8, 1e-5, 1e-12
 """Added to the small block's diagonal, scaled to 1; to the large one's, which is in single precision."""
 
 
@@ -92,6 +92,20 @@ def lesser(at: Slopes) -> F64Array:
         large[np.arange(len(size)), np.arange(len(size))] += _SINGLE
         solved = np.linalg.solve(large, across * size[:, None]) * size[:, None]
     return _inverse(at.small - (across.T @ solved).astype(np.float64))
+
+
+def exact(at: Slopes) -> tuple[F64Array, F64Array]:
+    """The same in double precision, by one large matrix.  Raises LinAlgError."""
+    n, u = len(at.z), at.inverse.u
+    c = u.T @ u
+    c[np.arange(n), np.arange(n)] += 1 / at.inverse.e
+    whole = np.block([[(2 * np.outer(at.z, at.z) + at.height * c) * c, at.across], [at.across.T, at.small]])
+    size = 1 / np.sqrt(np.maximum(whole.diagonal(), 1e-12))
+    whole *= size[:, None]
+    whole *= size
+    whole[np.arange(len(size)), np.arange(len(size))] += _TINY
+    found = -size * np.linalg.solve(whole, size * np.concatenate([at.in_e, at.in_rest]))
+    return found[:n], found[n:]
 
 
 def direction(at: Slopes, whole: bool) -> tuple[F64Array, F64Array]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from coverify.verify.deadline import Deadline
 from coverify.verify.dual.branching import Branching
-from coverify.verify.dual.cases import Cases
+from coverify.verify.dual.cases import Cases, Lift
 from coverify.verify.dual.claim import Claims, Point, Rival, fewer_bits, more_bits, widths
 from coverify.verify.dual.descent import Rows, descend, evaluate
 from coverify.verify.dual.floor import Floor
@@ -71,6 +71,7 @@ class Search:
     cases: Cases | None = field(default=None, init=False)
     _queue: list[tuple[float, int, Node]] = field(default_factory=list, init=False)
     _number: int = field(default=0, init=False)
+    _known: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self._widths = widths(self.relaxation.steps, self.boxes)
@@ -148,11 +149,13 @@ class Search:
         above = {w: v[k : k + 1] / self._unit for w, v in multipliers.items()}
         if node.warm is None:
             above = self._pair.linear(node, self._untaught(above))
-        found = self.cases.bound(one, own, above, -1e-3, node.warm, self._pair.held(node, above))
+        lift = Lift(node.gain, self.deadline.check) if self._deep and self._known else None
+        found = self.cases.bound(one, own, above, -1e-3, node.warm, self._pair.held(node, above), lift)
         if found is None:
             return False
         self._look(found.inputs)
         if found.bound >= 0:
+            node.gain = node.gain if found.gain is None else found.gain
             if node.warm is None and self._unit * found.bound / found.unit >= node.bound:
                 node.cases = False
                 return False
@@ -397,6 +400,7 @@ class Search:
 
     def _narrowed(self, roots: list[Node]) -> list[Node]:
         """The roots with the accumulators beyond the first layer bounded over its cases, whoever wins."""
+        self._known = True
         new = [] if self.cases is None else facts(self.relaxation, self.cases, self.boxes, self.deadline)
         self._floor.shared = new
         for node in roots if new else []:
@@ -440,7 +444,7 @@ class Search:
             boxes[wire] = lo, hi
             start, depth = dict(node.start), node.depth + 1
             again = node.cases or depth % TIGHTEN_EVERY == 0
-            part = Node(node.rival, None, start, node.bound, depth, warm=node.warm, cases=again)
+            part = Node(node.rival, None, start, node.bound, depth, warm=node.warm, cases=again, gain=node.gain)
             if lo[e] <= hi[e]:
                 part.boxes = self.claims.settled(boxes, node.rival, part.tightened.append, wire)
             fresh += self._floor.taken(part)
