@@ -7,6 +7,7 @@ and which multiplier is best is not seen before the layers below it have their o
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -118,29 +119,30 @@ class Above:
         size = q if curve is None else q + len(curve)
         total, slope, bend = 0.0, np.zeros(size), np.zeros((size, size))
         start = 0
-        for n, (gain, y, b, inside) in enumerate(self._gains(mu, curve)):
+        for n, (gain, y, b, moves) in enumerate(self._gains(mu, curve)):
             found, weight = softened(gain, heat)
             total += float(found.sum())
             end = start + len(gain)
             own, upper = np.arange(start, end), np.arange(end, q)
             off_y = y - (mean_y := (weight * y).sum(axis=1))[:, None]
-            powers = [(own, b)] if curve is None or n else [(own, b), (np.arange(q, size), b * b)]
-            offs = [(at, x - (weight * x).sum(axis=1)[:, None]) for at, x in powers]
-            for at, x in powers:
+            powers = [(own, b, np.ones_like(b))]
+            if curve is not None and n == 0:
+                powers.append((np.arange(q, size), b * b, 2 * b))
+                weight_moved = weight * moves / (2 * curve)[:, None]
+            offs = [(at, x - (weight * x).sum(axis=1)[:, None], pull) for at, x, pull in powers]
+            for at, x, _ in powers:
                 slope[at] -= (weight * x).sum(axis=1)
-            for i, (at, off) in enumerate(offs):
-                for j, (other, more) in enumerate(offs):
-                    bend[at, other] += (weight * off * more).sum(axis=1) / heat
-                    if curve is not None and n == 0:
-                        moves = [1.0, 2 * b]
-                        bend[at, other] += (weight * inside * moves[i] * moves[j]).sum(axis=1) / (2 * curve)
+            for (at, off, pull), (other, more, too) in itertools.product(offs, offs):
+                bend[at, other] += (weight * off * more).sum(axis=1) / heat
+                if curve is not None and n == 0:
+                    bend[at, other] += (weight_moved * pull * too).sum(axis=1)
             bend[own, own] += FLAT * REACH**2 / heat
             if len(upper):
                 up = self.layers[n + 1].weights
                 upper = upper[: len(up)]
                 slope[upper] += up @ mean_y
                 bend[np.ix_(upper, upper)] += (up * (weight * off_y * off_y).sum(axis=1)) @ up.T / heat
-                for at, off in offs:
+                for at, off, _ in offs:
                     both = up * (weight * off_y * off).sum(axis=1) / heat
                     bend[np.ix_(upper, at)] -= both
                     bend[np.ix_(at, upper)] -= both.T
@@ -204,19 +206,14 @@ class Above:
         """
         found, parts = [], self._parts(mu)
         for k, (layer, own) in enumerate(zip(self.layers, parts, strict=True)):
-            nu = self._nu(k, parts)
-            ends, less = [layer.first, layer.last], 0.0
-            if curve is not None and k == 0:
-                vertex = np.clip((-own / (2 * curve))[:, None], *ends)
-                ends.append(vertex)
-                inside = np.tile((ends[0] < vertex) & (vertex < ends[1]), 3)
-                inside[:, : -vertex.shape[1]] = False
+            nu, ends, bent = self._nu(k, parts), [layer.first, layer.last], curve is not None and k == 0
+            if curve is not None and bent:
+                ends.append(np.clip((-own / (2 * curve))[:, None], *ends))
             b, y = np.concatenate(ends, axis=1), np.tile(layer.value, len(ends))
-            if curve is not None and k == 0:
-                less = curve[:, None] * b * b
-            else:
-                inside = np.zeros(b.shape, bool)
-            gain = nu[:, None] * y - own[:, None] * b - less
-            again = np.tile(layer.repeated, len(ends))
-            found.append((np.where(again, -np.inf, gain), y, b, inside))
+            gain, moves = nu[:, None] * y - own[:, None] * b, np.zeros(b.shape, bool)
+            if curve is not None and bent:
+                gain -= curve[:, None] * b * b
+                moves[:, 2 * layer.first.shape[1] :] = (layer.first < ends[2]) & (ends[2] < layer.last)
+            gain[np.tile(layer.repeated, len(ends))] = -np.inf
+            found.append((gain, y, b, moves))
         return found

@@ -157,9 +157,9 @@ class Cases:
         gain = None
         if lift is not None and curved.scale * target <= reached.bound < curved.scale * lift.gain:
             args = rows, boxes, bare, multipliers, varying, curved, reached
-            found, gain = self._lifted(*args, target, held, grain, lift)
-            if found is not None:
-                total, unit, evidence, moved = found
+            closed, gain = self._lifted(*args, target, held, grain, lift)
+            if closed is not None:
+                total, unit, evidence, moved = closed
                 return Bound(total, unit, evidence, inputs, None, kept, moved)
             gain = reached.bound / curved.scale - gain
         for tries in range(TRIES):
@@ -185,7 +185,8 @@ class Cases:
 
     def _lifted(
         self, rows: Rows, boxes: Boxes, bare: Pass, multipliers: dict[int, F64Array], varying: I64Array,
-        curved: Curved, simple: Reached, target: float, held: tuple[int, int] | None, grain: float, lift: Lift,
+        curved: Curved, simple: Reached, target: float, held: tuple[int, int] | None, grain: float,
+        lift: Lift,
     ) -> tuple[tuple[int, int, Bounded, dict[int, F64Array]] | None, float]:  # fmt: skip
         """Close the row with parabolas under two layers (lifted.py), or None; and the bound in floats."""
         layers = self._layers(bare, varying, boxes, held, every=True)

@@ -1,7 +1,7 @@
 """Parabolas under the stairs of two layers at once, and what the first one's levels say of both.
 
-With accumulators a = W z of inputs |z| <= 1, first outputs y(a), the next accumulators b = t + V y, and for any
-xi, eta, mix, mu and any curve, keep, upper > 0,
+With accumulators a = W z of inputs |z| <= 1, first outputs y(a), the next accumulators b = t + V y, and for
+any xi, eta, mix, mu and any curve, keep, upper > 0,
 
     first stairs:   max over a of  − xi a − curve a² − eta y(a) + keep y(a)² − mix a y(a)
     upper stairs:   max over b of  nu · y(b) − mu b − upper b²
@@ -12,13 +12,14 @@ sum up to a bound. The last is at most Σ E + lᵀ M⁻¹ l / 4 where
     M  =   E − Wᵀ curve W     − Wᵀ mix / 2
            − mix W / 2          keep − Vᵀ upper V
 
-is positive definite, l being its linear form: roundings that all want the same have their price (parabolas.py)
-in both layers. All is convex in all variables together. y minimised out, what is left of M has E and few rows,
-and one Newton method fits both (newton.py).
+is positive definite, l being the linear form beside it: roundings that all want the same have their price
+(parabolas.py) in both layers. All is convex in all variables together. What is left of M when y is minimised
+out has E and few rows (woodbury.py).
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -146,8 +147,8 @@ class Lifted:
         self.nu = stairs.nu * self.size
         self.constant = parabolas.constant + float(stairs.nu @ middle)
         m, q = len(self.weights), len(above.mu)
-        sizes = np.cumsum([0, m, m, m, m, m, q, k])
-        self.slices = [slice(*ends) for ends in zip(sizes, sizes[1:], strict=False)]
+        sizes = np.cumsum([0, m, m, m, m, m, q, k]).tolist()
+        self.slices = [slice(*ends) for ends in itertools.pairwise(sizes)]
         self._basis(m, q, k)
 
     def _basis(self, m: int, q: int, k: int) -> None:
@@ -169,9 +170,8 @@ class Lifted:
     def started(self, point: Point, bound: float) -> Both:
         """From a point without upper parabolas, and the bound there."""
         height, k = min(max(PATH.height, bound * RISE), HIGHEST), len(self.v)
-        own = replace(
-            point, curve=np.maximum(point.curve, 1e-3), e=1.02 * point.e + 1.3 * height, height=height
-        )
+        curve, e = np.maximum(point.curve, 1e-3), 1.02 * point.e + 1.3 * height
+        own = replace(point, curve=curve, e=e, height=height)
         eta = -(self.nu + (point.mu[:k] - self.above.mu[:k]) @ self.v)
         keep = np.full(len(eta), 2 * height)
         most = max(float(np.linalg.eigvalsh(self.v.T @ self.v)[-1]), 1e-9)
@@ -218,7 +218,7 @@ class Lifted:
 
     def found(self, at: Both, matrix: Matrix) -> Found:
         """The bound, in floats."""
-        z, y, base = self._middle(at, matrix)
+        z, _, base = self._middle(at, matrix)
         top = self._gains(at)[0].max(axis=1).sum() + self.above.greatest(at.own.mu, at.upper)
         a = self.weights @ z
         spread = at.own.height * matrix.joint.diagonal()[: len(a)]

@@ -71,7 +71,6 @@ class Search:
     cases: Cases | None = field(default=None, init=False)
     _queue: list[tuple[float, int, Node]] = field(default_factory=list, init=False)
     _number: int = field(default=0, init=False)
-    _known: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self._widths = widths(self.relaxation.steps, self.boxes)
@@ -149,7 +148,7 @@ class Search:
         above = {w: v[k : k + 1] / self._unit for w, v in multipliers.items()}
         if node.warm is None:
             above = self._pair.linear(node, self._untaught(above))
-        lift = Lift(node.gain, self.deadline.check) if self._deep and self._known else None
+        lift = Lift(node.gain, self.deadline.check) if self._deep else None
         found = self.cases.bound(one, own, above, -1e-3, node.warm, self._pair.held(node, above), lift)
         if found is None:
             return False
@@ -400,10 +399,10 @@ class Search:
 
     def _narrowed(self, roots: list[Node]) -> list[Node]:
         """The roots with the accumulators beyond the first layer bounded over its cases, whoever wins."""
-        self._known = True
         new = [] if self.cases is None else facts(self.relaxation, self.cases, self.boxes, self.deadline)
         self._floor.shared = new
-        for node in roots if new else []:
+        for node in roots:
+            node.gain = np.inf
             assert node.boxes is not None
             node.tightened += new
             node.split = None
@@ -442,9 +441,7 @@ class Search:
                 hi[e] = min(hi[e], value)
             boxes = list(node.boxes)
             boxes[wire] = lo, hi
-            start, depth = dict(node.start), node.depth + 1
-            again = node.cases or depth % TIGHTEN_EVERY == 0
-            part = Node(node.rival, None, start, node.bound, depth, warm=node.warm, cases=again, gain=node.gain)
+            part = node.smaller(node.cases or (node.depth + 1) % TIGHTEN_EVERY == 0)
             if lo[e] <= hi[e]:
                 part.boxes = self.claims.settled(boxes, node.rival, part.tightened.append, wire)
             fresh += self._floor.taken(part)

@@ -18,15 +18,15 @@ from coverify.verify.dual.squares import SCALE, Form
 from coverify.verify.dual.tree import Squares
 from coverify.verify.query import I64Array
 
-MOST_KEEP, MOST_SHARE = 2.0**50, 2.0**20
+MOST_KEEP, MOST_SHARE, MOST = 2.0**50, 2.0**20, 2.0**44
 """Any are valid; these keep products in int64."""
 _ROOM = 2.0**61
 
 
 @dataclass(frozen=True, eq=False)
 class Upper:
-    """What a proof says beside the lower stairs' parabolas. outputs: int64 [5, m], of their y: middles, shares,
-    tilts, mixed terms, squares; parabolas: int64 [3, k], of the upper stairs: centres, curves, slopes.
+    """What a proof says beside the lower stairs' parabolas. outputs: int64 [5, m], of their y: middles,
+    shares, tilts, mixed terms, squares; parabolas: int64 [3, k], of the upper ones: centres, curves, slopes.
     """
 
     outputs: I64Array
@@ -35,8 +35,8 @@ class Upper:
 
 @dataclass(frozen=True, eq=False)
 class Storeys:
-    """upper: the levels of the lowest layer above, elements [k] of wire, whose accumulators are weights [k, m] of
-    the first outputs and constant [k]; middle [m]: what outputs are counted from.
+    """upper: the levels of the lowest layer above, elements [k] of wire, whose accumulators are weights
+    [k, m] of the first outputs and constant [k]; middle [m]: what outputs are counted from.
     """
 
     curved: Curved
@@ -65,8 +65,8 @@ class Storeys:
     ) -> tuple[int, Squares] | None:  # fmt: skip
         """The bound in integers and its evidence; None where a number is too large.
 
-        done: the bound for these multipliers without parabolas; first: xi, curve, centre, slope [m]; nu [m]: of
-        the lower stairs; bare: the form without these; box, p: the input's and their weights.
+        done: the bound for these multipliers without parabolas; first: xi, curve, centre, slope [m]; nu [m]:
+        of the lower stairs; bare: the form without these; box, p: the input's and their weights.
         """
         (asked, mu), k = (
             (x[self.wire][0, self.elements] for x in (done.asked, done.multipliers)),
@@ -119,28 +119,32 @@ class Storeys:
         )
         beside = np.clip((mu - exact) / np.maximum(2 * curve * 2.0**-SHIFT, 1e-12), -FAR, FAR)
         slope = np.clip(np.rint(2 * np.sqrt(curve * 2.0**-SHIFT * even)), 1, MOST_SLOPE)
-        outputs = np.stack([self.middle, part, np.rint(part * tilt), np.rint(part * mix), keep])
+        outputs = np.stack(
+            [self.middle, part, *(np.clip(np.rint(part * x), -MOST, MOST) for x in (tilt, mix)), keep]
+        )
         parabolas = np.stack([np.rint(above.centre[:k] + beside), curve, slope])
         return Upper(outputs.astype(np.int64), parabolas.astype(np.int64))
 
     def greatest(
         self, nu: I64Array, xi: I64Array, curve: I64Array, centre: I64Array, outputs: I64Array
     ) -> I64Array | None:
-        """At least max over a of nu · y(a) − xi · a less what the proof takes from it, int64 [m]; None where a
-        product may leave int64.
+        """At least max over a of nu · y(a) − xi · a less what the proof takes from it, int64 [m]; None where
+        a product may leave int64.
         """
         levels = self.curved.levels
         middle, part, tilt, mix, keep = (x[:, None] for x in outputs)
         xi, curve, centre = xi[:, None], curve[:, None], centre[:, None]
         y, f = levels.value - middle, np.float64
-        turn = xi * part + mix * y
         reach = np.maximum(np.abs(levels.first - centre), np.abs(levels.last - centre)).max(axis=1)[:, None]
         sizes = (
-            np.abs(turn.astype(f)) * 2.0**SHIFT, curve.astype(f) * reach.astype(f) ** 2, curve.astype(f) * part,
-            (np.abs(tilt.astype(f)) + np.abs(mix.astype(f)) * reach) * np.abs(y), keep.astype(f) * y.astype(f) ** 2,
+            (np.abs(xi.astype(f)) * part + np.abs(mix.astype(f) * y)) * 2.0**SHIFT,
+            curve.astype(f) * reach.astype(f) ** 2, curve.astype(f) * part,
+            (np.abs(tilt.astype(f)) + np.abs(mix.astype(f)) * reach) * np.abs(y),
+            keep.astype(f) * y.astype(f) ** 2,
         )  # fmt: skip
         if max(float(size.max()) for size in sizes) >= _ROOM:
             return None
+        turn = xi * part + mix * y
         vertex = centre + (-turn << (SHIFT - 1)) // np.maximum(curve * part, 1)
         base = nu[:, None] * levels.value - (-(keep * y * y) >> SHIFT)
         best = np.full(len(nu), -(2**62))

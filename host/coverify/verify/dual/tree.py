@@ -29,9 +29,9 @@ class Squares:
     """Parabolas under stairs of one row (parabolas.py), and under those on sums of these, if any.
 
     elements: int64 [m], of the wire; parabolas: int64 [3, m]: centres, curves, slopes; d0: the d of the sign
-    that is always 1; weights: int64 [n_input]. lifted: int64 [4, m]: beta, t, g and f of terms in the stairs'
-    outputs. upper: the wire of the stairs above, or 0; above_elements [k], of it; above: int64 [3, k], as
-    parabolas.
+    that is always 1; weights: int64 [n_input]. lifted: int64 [5, m]: y0, beta, t, g and f of terms in the
+    stairs' outputs. upper: the wire of the stairs above, or 0; above_elements [k], of it; above: int64
+    [3, k], as parabolas.
     """
 
     wire: int
@@ -45,11 +45,11 @@ class Squares:
     above: I64Array | None = None
 
     def dense(self, sizes: dict[int, int]) -> I64Array:
-        """What is said of all elements of both wires: parabolas, then lifted, then above, if there are any."""
+        """What is said of all elements of both wires: parabolas, then lifted and above, if there are any."""
         m = sizes[self.wire]
         parts = [(m, self.elements, self.parabolas)]
         if self.lifted is not None or self.upper:
-            lifted = np.zeros((4, len(self.elements)), np.int64) if self.lifted is None else self.lifted
+            lifted = np.zeros((5, len(self.elements)), np.int64) if self.lifted is None else self.lifted
             parts.append((m, self.elements, lifted))
         if self.above_elements is not None and self.above is not None:
             parts.append((sizes[self.upper], self.above_elements, self.above))
@@ -85,8 +85,9 @@ class Node:
     """A part of the box on which `rival` may win; boxes None: empty.
 
     tightened: rows and cuts, one after another; then either `closed` by a row (or by its boxes: None), or
-    `split` at (wire, element, value) into `parts`. cases: are parabolas worth trying? same: a larger
-    part that is closed for all rivals alike, after the cuts of this one.
+    `split` at (wire, element, value) into `parts`. cases: are parabolas worth trying? gain: what those under
+    two layers are likely to take from its bound; same: a larger part that is closed for all rivals alike,
+    after the cuts of this one.
     """
 
     rival: Rival
@@ -98,10 +99,15 @@ class Node:
     closed: Bounded | None = None
     warm: Warm | None = None
     cases: bool = True
-    gain: float = np.inf
+    gain: float = 0.0
     same: Node | None = None
     split: tuple[int, int, int] | None = None
     parts: tuple[Node, ...] = ()
+
+    def smaller(self, cases: bool) -> Node:
+        """A part of it, whose boxes are to be found."""
+        start, depth = dict(self.start), self.depth + 1
+        return Node(self.rival, None, start, self.bound, depth, warm=self.warm, cases=cases, gain=self.gain)
 
 
 @dataclass(eq=False)

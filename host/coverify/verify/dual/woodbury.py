@@ -1,5 +1,5 @@
-"""The inverse C of E − Wᵀ D W, E a diagonal of many inputs, D one of few stairs, or a small matrix: a small one
-will do.
+"""The inverse C of E − Wᵀ D W, E a diagonal of many inputs, D one of few stairs, or a matrix of them: a small
+one will do.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from coverify.verify.dual.relaxation import F64Array
 
 
 class Woodbury:
-    """C = E⁻¹ + Uᵀ U, by Woodbury's identity, of weights W [m, n], curve [m] or [m, m] and e [n], all positive.
+    """C = E⁻¹ + Uᵀ U, by Woodbury's identity, of weights W [m, n], a positive curve [m] or [m, m] and e [n].
 
     LinAlgError where the matrix is not positive definite.
     """
