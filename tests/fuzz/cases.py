@@ -197,8 +197,8 @@ def changed(rng: np.random.Generator, parts: dict[str, bytes]) -> str:
 
 
 def lifted(rng: np.random.Generator, case: Tight, parts: dict[str, bytes]) -> None:
-    """Each record's parabolas with random terms in the first stairs' outputs, and mostly parabolas of the next
-    stairs: of a size at which its matrix is likely to bear them, with a little more for d_0.
+    """Each record's parabolas with random terms in the first stairs' outputs, and mostly parabolas of those
+    above: of a size at which its matrix is likely to bear them, with a little more for d_0.
     """
     rows, w = array(parts["parabolas.npy"]), case.holds["w1"].astype(np.int64)
     (m, n), k, found = case.holds["w0"].shape, len(w), []
@@ -312,6 +312,8 @@ def held_against(case: Tight, rng: np.random.Generator, mutations: int, path: Pa
         parts = members(data)
         true = rng.random() < 0.6
         parts["model.npz"] = content(case.holds if true else case.violated)
+        if rng.random() < 0.3:
+            lifted(rng, case, parts)
         for _ in range(int(rng.integers(0, 3))):
             changed(rng, parts)
         if true:

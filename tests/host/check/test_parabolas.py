@@ -6,7 +6,7 @@ the multipliers are of the size at which bounds are tight. No bound is less than
 
 import itertools
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -16,6 +16,9 @@ from coverify.check import Rejected
 from coverify.check.certificate import network as read_network
 from coverify.check.proof import Proof
 from coverify.check.steps import INT32, Linear, Network, Pieces
+from coverify.verify.certificate import normal
+from coverify.verify.dual.tree import Bounded, Op, Script, Squares
+from coverify.verify.query import Argument
 from fixed_point_networks import content, layers_of
 
 SCALE = 1 << 12
@@ -456,3 +459,34 @@ def test_the_work_counts_all_variables_of_the_matrix():
     more = products(SECOND) - products(flat)
     cost = LIFTED.net.cost
     assert more == 12 * (cost + 3 * 12 + 12**2) - 5 * (cost + 3 * 5 + 5**2)
+
+
+def test_what_a_search_says_of_some_elements_of_two_wires_is_what_is_read_of_all():
+    proof = example([[0] * 4, [0] * 3])
+    places, at = [], 1
+    for n in (3, 4, 4, 3, 3):  # the input, then sums and stairs of two layers
+        places, at = [*places, np.arange(at, at + n)], at + n
+    weights, some, above = np.arange(1, 4), np.array([1, 3]), np.array([0, 2])
+    plain = Squares(2, some, np.array([[5, 6], [7, 8], [9, 10]]), 11, weights)
+    both = replace(
+        plain, upper=4, lifted=np.array([[1, 2], [3, 4], [5, 6], [7, 8]]),
+        above_elements=above, above=np.array([[1, 2], [3, 4], [5, 6]]),
+    )  # fmt: skip
+    rows = [Bounded(np.array([[4, 0, 1, 1, 0]]), {}, squares) for squares in (None, plain, both)]
+    script = Script([(Op.RIVAL, 1, 0, 0), (Op.TIGHTEN, 1, 1, 0), (Op.TIGHTEN, 2, 1, 0)], rows, 3)
+    arrays = normal(Argument("bounds", script.arrays({2: 4, 4: 3}), tuple(places)), None, 3)
+    assert arrays["script"].tolist()[1:] == [[0, 1, 1, 1], [0, 2, 1, 2]]
+    read = Proof(proof.net, proof.root[:, 1:4], arrays)
+    assert read.heads.tolist() == [[8, 0, 11], [8, 15, 11]]
+    assert read.weights.tolist() == [[1, 2, 3]] * 2
+    first = np.zeros((7, 4), np.int64)
+    first[:3, some] = plain.parabolas
+    steps, found = read.curves(0)
+    assert steps == [1] and np.array_equal(found, first)
+    first[3:, some] = both.lifted
+    second = np.zeros((7, 3), np.int64)
+    second[:3, above] = both.above
+    steps, found = read.curves(1)
+    assert steps == [1, 3] and np.array_equal(found, np.hstack([first, second]))
+    script = Script(rows=rows[:2], n_rows=2)
+    assert script.arrays({2: 4, 4: 3})["parabolas"].shape == (1, 3 * 4)
