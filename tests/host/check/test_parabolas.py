@@ -5,7 +5,8 @@ the multipliers are of the size at which bounds are tight. No bound is less than
 """
 
 import itertools
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -14,7 +15,10 @@ import pytest
 from coverify.check import Rejected
 from coverify.check.certificate import network as read_network
 from coverify.check.proof import Proof
-from coverify.check.steps import Linear, Pieces
+from coverify.check.steps import INT32, Linear, Network, Pieces
+from coverify.verify.certificate import normal
+from coverify.verify.dual.tree import Bounded, Op, Script, Squares
+from coverify.verify.query import Argument
 from fixed_point_networks import content, layers_of
 
 SCALE = 1 << 12
@@ -34,13 +38,13 @@ class Record:
 
     def row(self, proof: Proof, d0: int) -> np.ndarray:
         first, above = (int(proof.net.steps[k].out[0]) for k in self.steps)
-        head = [first, 0 if self.above is None else above, d0, *self.weights]
-        return np.concatenate([head, self.first.ravel(), () if self.above is None else self.above.ravel()])
+        parts = [self.weights, self.first.ravel()] + ([] if self.above is None else [self.above.ravel()])
+        return np.concatenate([np.array([first, 0 if self.above is None else above, d0]), *parts])
 
 
 def end(proof: Proof, bound: int, row: np.ndarray) -> int | None:
     """The bound, or None where it is refused."""
-    proof.heads, proof.weights, proof.tails = np.split(row.astype(np.int64)[None], [3, 3 + proof.n], axis=1)
+    proof.heads, proof.weights, proof.tails = np.split(row[None], [3, 3 + proof.n], axis=1)
     try:
         ((_, _, found),) = proof.shown(proof.root, bound, 1, 1)
     except (Rejected, np.linalg.LinAlgError, OverflowError):
@@ -67,28 +71,30 @@ def stairs_of(proof: Proof) -> list[int]:
     return [k for k, step in enumerate(proof.net.steps) if isinstance(step, Pieces)]
 
 
-def random_proof(rng: np.random.Generator, layers: int) -> tuple[Proof, np.ndarray, list[int]]:
+def random_proof(
+    rng: np.random.Generator, layers: int, over: bool = False
+) -> tuple[Proof, np.ndarray, list[int]]:
     """A random relation of a network of narrow stairs, one bound of it, near a good one; the form's values at
-    every input of the box; and the shifts of its stairs.
+    every input of the box; and the shifts of its stairs.  over: layers read the input, too.
     """
     n, reach = int(rng.integers(1, 4)), int(rng.integers(2, 9))
-    sizes = [n, *rng.integers(1, 5, layers)]
-    weights, biases, shifts, ranges = [], [], [], []
+    sizes, shifts = [n, *rng.integers(1, 5, layers)], []
     lo = rng.integers(0, 255 - reach, n)
     x = np.array(list(itertools.product(*(range(a, a + reach + 1) for a in lo))))
-    values = x
-    for n_in, n_out in itertools.pairwise(sizes):
-        w = rng.integers(-9, 10, (n_out, n_in))
-        acc = values @ w.T
+    net = Network(n, 0, 255)
+    for n_out in sizes[1:]:
+        values, reads = net.boxes(np.stack([x, x]))[0], net.outputs
+        if over and len(net.steps):
+            reads = np.concatenate([1 + np.arange(n), reads])
+        w = rng.integers(-9, 10, (n_out, len(reads)))
         shifts.append(int(rng.integers(1, 5)))
         top = int(rng.choice([1, 3, 7, 15]))
-        low = int(rng.choice([0, -top]))
-        biases.append(-rng.permuted(acc, axis=0)[0] + rng.integers(-1, (top << shifts[-1]) + 2, n_out))
-        weights.append(w)
-        ranges.append((low, top))
-        half = 1 << shifts[-1] >> 1
-        values = np.clip((acc + biases[-1] + half) >> shifts[-1], *ranges[-1])
-    net = read_network(content(layers_of(weights, biases, shifts, ranges)), "fixed-point")
+        low, half = int(rng.choice([0, -top])), 1 << shifts[-1] >> 1
+        sums = values[:, reads] @ w.T
+        bias = rng.integers(-1, (top << shifts[-1]) + 2, n_out) - rng.permuted(sums, axis=0)[0]
+        acc = net.put(Linear, n_out, w[None], reads[None, None], bias)
+        rule = lambda a, _, half=half, shift=shifts[-1]: (a + half) >> shift  # noqa: E731
+        net.stairs(acc, rule, low, top, np.zeros(n_out, np.int64), INT32 - [[0], [half]])
     c = rng.integers(-3, 4, (1, sizes[-1]))
     net.put(Linear, 1, c[None], net.outputs[None, None], rng.integers(-9, 10, 1))
     values = net.boxes(np.stack([x, x]))[0]
@@ -152,7 +158,7 @@ def random_record(rng: np.random.Generator, proof: Proof, upper: bool) -> Record
     if not upper:
         return Record((one, one), weights, blocks[0], None)
     first, above = blocks
-    reads = proof.net.steps[two].sums.weights[0]
+    reads = proof.net.steps[two].sums.weights[0][:, -first.shape[1] :]
     fixed = proof.root[0, proof.net.steps[one].out] < proof.root[1, proof.net.steps[one].out]
     needed = np.any(reads[above[1] > 0] != 0, axis=0) & fixed & (first[6] == 0)
     first[6, needed] = int(size * 2**24 / len(proof.net.steps[one].values) ** 2) + 1
@@ -176,10 +182,12 @@ def within_its_matrix(rng: np.random.Generator, proof: Proof, record: Record) ->
     return None
 
 
-def held_against_every_input(seed: list[int], layers: int, upper: bool) -> tuple[int, int] | None:
+def held_against_every_input(
+    seed: list[int], layers: int, upper: bool, over: bool = False
+) -> tuple[int, int] | None:
     """How far a random bound lies above the form's maximum, and that; None: it was refused."""
     rng = np.random.default_rng(seed)
-    proof, form, _ = random_proof(rng, layers)
+    proof, form, _ = random_proof(rng, layers, over)
     record = random_record(rng, proof, upper)
     found = within_its_matrix(rng, proof, record)
     return None if found is None else (found - int(form.max()), int(form.max() - form.min()))
@@ -258,13 +266,12 @@ def with_any_outputs(rng: np.random.Generator, proof: Proof, record: Record) -> 
         def value(y: list[Fraction], x: np.ndarray = x, a: np.ndarray = a) -> Fraction:
             left = Fraction(int(total[0]) + int(form[0] @ x))
             left += sum(less_of(record.first, i, int(a[i]), y[i], y0) for i in range(len(a)))
-            if record.above is not None:
+            at = dict(zip([*range(1, len(x) + 1), *first.out.tolist()], [*x.tolist(), *y], strict=True))
+            for j in range(0 if record.above is None else record.above.shape[1]):
                 upper = proof.net.steps[two].sums
-                for j, (row, bias) in enumerate(
-                    zip(upper.weights[0].tolist(), upper.bias.tolist(), strict=True)
-                ):
-                    b = bias + sum(w * own for w, own in zip(row, y, strict=True))
-                    left += Fraction(int(record.above[1, j])) * (b - int(record.above[0, j])) ** 2 / (1 << 24)
+                taps = zip(upper.weights[0, j].tolist(), upper.columns[0, 0].tolist(), strict=True)
+                b = int(upper.bias[j]) + sum(w * at[element] for w, element in taps)
+                left += Fraction(int(record.above[1, j])) * (b - int(record.above[0, j])) ** 2 / (1 << 24)
             return left
 
         free = np.flatnonzero(f).tolist()
@@ -277,9 +284,209 @@ def with_any_outputs(rng: np.random.Generator, proof: Proof, record: Record) -> 
     return found, best
 
 
+@pytest.mark.parametrize("over", [False, True])
 @pytest.mark.parametrize("seed", range(60))
-def test_nor_do_any_real_outputs_of_the_first_stairs_exceed_what_the_matrix_is_paid(seed):
+def test_nor_do_any_real_outputs_of_the_first_stairs_exceed_what_the_matrix_is_paid(seed, over):
+    """Also where the stairs above read both the input and those."""
     rng = np.random.default_rng([seed, 4])
-    proof, _, _ = random_proof(rng, 2)
+    proof, _, _ = random_proof(rng, 2, over)
     found, best = with_any_outputs(rng, proof, random_record(rng, proof, True))
     assert found > best - 1  # the form is an integer
+
+
+CORNERS = [[1, 1], [1, -1], [-1, 1], [-1, -1]]
+
+
+def at_corners(xi: int) -> Proof:
+    """y = the input, 0..8; stairs above that are 1 where ±(y_0 − 4) ± (y_1 − 4) is 8, at a corner of the box;
+    a bound of the number of corners.
+    """
+    biases = [[0, 0], [-4 - 4 * sum(w) for w in CORNERS]]
+    layers = layers_of([[[1, 0], [0, 1]], CORNERS], biases, [0, 3], [(0, 8), (0, 1)])
+    net = read_network(content(layers), "fixed-point")
+    net.put(Linear, 1, np.ones((1, 1, 4), np.int64), net.outputs[None, None], np.array([0]))
+    arrays = {
+        "rows": np.array([[15, SCALE, 0]]), "xi": np.array([[0, 0, *[xi] * 4]]),
+        "parabolas": np.zeros((0, 5), np.int64), "script": np.zeros((0, 4), np.int64),
+    }  # fmt: skip
+    proof = Proof(net, np.array([[0, 0], [8, 8]]), arrays)
+    proof.j = 15
+    return proof
+
+
+def corners_counted(xi: int, curve: int) -> int | None:
+    """curve: of the stairs above; four times that, and a little, suffices under those on the input."""
+    f = 4 * curve + curve // 20
+    block = np.tile([[4], [f], [1 << 14], [1 << 7], [0], [0], [f]], (1, 2))
+    above = np.tile([[-4], [curve], [1 << 13]], (1, 4))
+    record = Record((1, 3), np.full(2, 60_000 if curve else 1 << 40), block, above)
+    return least_end(at_corners(xi), 0, record, 30)
+
+
+def test_parabolas_above_show_what_no_multipliers_show():
+    """An input is at one corner at most. Where the input is (4, 4), each accumulator above may be −8 and 8
+    half of the time as far as multipliers and parabolas of the input know, and 2 is the least they give.
+    Curves of 2^28, (y_0 − 4)² + (y_1 − 4)² at most 32: 4 · (1/2 − 64/256) + 4 · 32/256 = 1.5.
+    """
+    assert min(corners_counted(xi, 0) for xi in range(0, 1024, 64)) == 2 * SCALE
+    assert SCALE <= corners_counted(256, 1 << 28) < 1.6 * SCALE
+
+
+WEIGHTS = [
+    [[-2, -2, -7], [5, 2, -5], [-8, -2, 3], [-4, -8, 9]],
+    [[6, 2, 3, -4], [-3, -6, -3, -4], [3, 2, -8, 9]],
+]
+BIASES = [[1002, -306, 763, 541], [-14, 72, -52]]
+LO, HI = [98, 103, 78], [102, 107, 82]
+BOTH = [
+    [3, 6, 5, 209], [881810, 379483, 885297, 97589], [267, 296, 262, 187], [75, 269, 246, 381],
+    [-761, 19027, -38579, -4317], [19, -167, 510, -5], [68475494, 333109540, 297236728, 810590173],
+]  # fmt: skip
+ABOVE = [[-62, -171, 68], [850551, 271121, 1039886], [-131, -158, 72]]
+
+
+def example(xi: list[list[int]], lo: list[int] = LO, hi: list[int] = HI) -> Proof:
+    """A bound of −(2 y_0 + y_1 + 9) of four stairs of 8 levels and three of 2 above them."""
+    layers = layers_of(WEIGHTS, BIASES, [2, 4], [(0, 7), (0, 1)])
+    net = read_network(content(layers), "fixed-point")
+    net.put(Linear, 1, np.array([[[2, 1, 0]]]), net.outputs[None, None], np.array([9]))
+    arrays = {
+        "rows": np.array([[18, -SCALE, 0]]), "xi": np.array([[*xi[0], *xi[1]]]),
+        "parabolas": np.zeros((0, 6), np.int64), "script": np.zeros((0, 4), np.int64),
+    }  # fmt: skip
+    proof = Proof(net, np.array([lo, hi]), arrays)
+    proof.j = 18
+    return proof
+
+
+LIFTED = example([[-11, 170, 79, 66], [-50, -74, 17]])
+SECOND = Record((1, 3), np.array([431112, 78583, 907226]), np.array(BOTH), np.array(ABOVE))
+
+
+def lifted(proof: Proof = LIFTED, **changes) -> int | None:
+    """The bound with numbers of the record changed: name → the new number of stair 0, or of all."""
+    record, names = deepcopy(SECOND), ("z", "k", "s", "beta", "t", "g", "f")
+    for name, value in changes.items():
+        block, row = (
+            (record.above, names.index(name[:-1])) if name[-1] == "2" else (record.first, names.index(name))
+        )
+        if isinstance(value, list):
+            block[row] = value
+        else:
+            block[row, 0] = value
+    return end(proof, 0, record.row(proof, 1 << 50))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"k": -1}, {"k": -(2**40)}, {"f": -1}, {"k2": -1}, {"s": 0}, {"s2": 0}, {"beta": 0}, {"beta": -75},
+        {"f": 0}, {"f": 0, "t": 0}, {"f": 0, "g": 0},
+        {"beta": 1 << 24}, {"t": 1 << 60}, {"g": 1 << 57}, {"g": -(1 << 40)}, {"z": 1 << 40}, {"z2": 1 << 40},
+        {"f": 1 << 60}, {"s": 1 << 40}, {"s2": 1 << 40}, {"k": 1 << 60},
+        {"beta": 2**61 - 1}, {"t": 2**61 - 1},
+    ],
+)  # fmt: skip
+def test_numbers_that_are_no_parabolas_or_leave_exact_arithmetic_are_refused(changes):
+    assert lifted() is not None
+    assert lifted(**changes) is None
+
+
+def test_what_stairs_above_read_has_terms_of_its_own_or_is_constant():
+    """Stair 3 is 7 throughout where the inputs are 98, 103 and 82 at least; above, all are read."""
+    free = {"f": [68475494, 333109540, 297236728, 0], "t": [-761, 19027, -38579, 0], "g": [19, -167, 510, 0]}
+    assert lifted(**free) is None
+    assert lifted(**free, k2=[0, 0, 0], s2=[1, 1, 1]) is not None
+    point = example([[-11, 170, 79, 66], [-50, -74, 17]], LO, LO)
+    none = {"f": [0] * 4, "t": [0] * 4, "g": [0] * 4, "beta": [0] * 4}
+    assert lifted(**none) is None
+    assert lifted(point, **none) is not None
+    assert lifted(point, **none) >= int(-SCALE * point.root[0, 18])
+
+
+def test_stairs_above_are_others_and_read_nothing_else():
+    weights = [*WEIGHTS, np.eye(3, dtype=int).tolist()]
+    layers = layers_of(weights, [*BIASES, [0] * 3], [2, 0, 1], [(0, 7), (-300, 300), (0, 99)])
+    net = read_network(content(layers), "fixed-point")
+    net.put(Linear, 1, np.array([[[2, 1, 0]]]), net.outputs[None, None], np.array([9]))
+    arrays = {
+        "rows": np.array([[int(net.outputs[0]), -SCALE, 0]]), "xi": np.zeros((1, 10), np.int64),
+        "parabolas": np.zeros((0, 6), np.int64), "script": np.zeros((0, 4), np.int64),
+    }  # fmt: skip
+    proof = Proof(net, np.array([LO, HI]), arrays)
+    proof.j = int(net.outputs[0])
+    for steps, accepted in (
+        ((1, 3), True),
+        ((1, 5), False),
+        ((1, 1), False),
+        ((3, 5), False),
+        ((1, 2), False),
+    ):
+        record = deepcopy(SECOND)
+        if steps == (3, 5):
+            record.first = record.first[:, :3]
+        if steps == (1, 1):
+            record.above = np.ones((3, 4), np.int64)
+        record.above[1] = 10_000
+        record.steps = steps
+        assert (end(proof, 0, record.row(proof, 1 << 55)) is not None) is accepted, steps
+
+
+def test_a_row_ends_where_nothing_more_is_said_and_says_nothing_beyond():
+    row = SECOND.row(LIFTED, 1 << 50)
+    found = end(LIFTED, 0, row)
+    assert found == end(LIFTED, 0, np.append(row, [0] * 9))
+    assert end(LIFTED, 0, np.append(row, [0, 1])) is None
+    row[1] = 0
+    assert end(LIFTED, 0, row) is None  # of no stairs
+    alone = end(LIFTED, 0, row[:-9])
+    assert alone is not None and alone == end(LIFTED, 0, np.append(row[:-9], [0] * 9))
+    flat = SECOND.row(LIFTED, 1 << 50)[: 6 + 3 * 4]
+    flat[1] = 0
+    assert end(LIFTED, 0, flat) == end(LIFTED, 0, np.append(flat, [0] * 16)) is not None
+    assert end(LIFTED, 0, flat[:-1]) is None  # without its last slope
+
+
+def test_the_work_counts_all_variables_of_the_matrix():
+    def products(record: Record) -> int:
+        row = record.row(LIFTED, 1 << 50)
+        LIFTED.heads, LIFTED.weights, LIFTED.tails = np.split(row[None], [3, 6], axis=1)
+        LIFTED.script = np.array([[0, 0, 1, 1]])
+        return LIFTED.products(10**12)
+
+    flat = deepcopy(SECOND)
+    flat.first[3:], flat.above = 0, None
+    more = products(SECOND) - products(flat)
+    cost = LIFTED.net.cost
+    assert more == 12 * (cost + 3 * 12 + 12**2) - 5 * (cost + 3 * 5 + 5**2)
+
+
+def test_what_a_search_says_of_some_elements_of_two_wires_is_what_is_read_of_all():
+    proof = example([[0] * 4, [0] * 3])
+    places, at = [], 1
+    for n in (3, 4, 4, 3, 3):  # the input, then sums and stairs of two layers
+        places, at = [*places, np.arange(at, at + n)], at + n
+    weights, some, above = np.arange(1, 4), np.array([1, 3]), np.array([0, 2])
+    plain = Squares(2, some, np.array([[5, 6], [7, 8], [9, 10]]), 11, weights)
+    both = replace(
+        plain, upper=4, lifted=np.array([[1, 2], [3, 4], [5, 6], [7, 8]]),
+        above_elements=above, above=np.array([[1, 2], [3, 4], [5, 6]]),
+    )  # fmt: skip
+    rows = [Bounded(np.array([[4, 0, 1, 1, 0]]), {}, squares) for squares in (None, plain, both)]
+    script = Script([(Op.RIVAL, 1, 0, 0), (Op.TIGHTEN, 1, 1, 0), (Op.TIGHTEN, 2, 1, 0)], rows, 3)
+    arrays = normal(Argument("bounds", script.arrays({2: 4, 4: 3}), tuple(places)), None, 3)
+    assert arrays["script"].tolist()[1:] == [[0, 1, 1, 1], [0, 2, 1, 2]]
+    read = Proof(proof.net, proof.root[:, 1:4], arrays)
+    assert read.heads.tolist() == [[8, 0, 11], [8, 15, 11]]
+    assert read.weights.tolist() == [[1, 2, 3]] * 2
+    first = np.zeros((7, 4), np.int64)
+    first[:3, some] = plain.parabolas
+    steps, found = read.curves(0)
+    assert steps == [1] and np.array_equal(found, first)
+    first[3:, some] = both.lifted
+    second = np.zeros((7, 3), np.int64)
+    second[:3, above] = both.above
+    steps, found = read.curves(1)
+    assert steps == [1, 3] and np.array_equal(found, np.hstack([first, second]))
+    script = Script(rows=rows[:2], n_rows=2)
+    assert script.arrays({2: 4, 4: 3})["parabolas"].shape == (1, 3 * 4)
