@@ -216,7 +216,8 @@ def lifted(rng: np.random.Generator, case: Tight, parts: dict[str, bytes]) -> No
         z2 = case.wires[3].mean(axis=0) + rng.normal(size=k)
         head[1] = 1 + n + 2 * m + k if (upper := rng.random() < 0.8) else 0
         head[2] += int(abs(head[2]) * float(rng.choice([0, 0.05, 1])))
-        numbers = [z, curve, slope, beta, t, g, f, *((z2, k2, s2) if upper else (0 * z2,) * 3)]
+        y0 = rng.integers(-2, 300, m) if rng.random() < 0.5 else levels
+        numbers = [z, curve, slope, y0, beta, t, g, f, *((z2, k2, s2) if upper else (0 * z2,) * 3)]
         found.append(np.concatenate([head, *(np.rint(v).astype(np.int64) for v in numbers)]))
     parts["parabolas.npy"] = saved(np.stack(found))
 

@@ -52,7 +52,7 @@ class Proof:
         work = passes * (self.net.cost + self.root.shape[1] + 10_000 * len(self.net.steps))
         within(work, budget)  # else very many parabolas may be read
         named = shown[shown[:, 1] != 0, 1]
-        m = max((np.count_nonzero(self.curves(q - 1)[1][[1, 6]]) for q in set(named.tolist())), default=0) + 1
+        m = max((np.count_nonzero(self.curves(q - 1)[1][[1, 7]]) for q in set(named.tolist())), default=0) + 1
         return work + m * (self.net.cost + self.n * m + m * m) * len(named)
 
     def run(self, budget: int) -> str:
@@ -145,11 +145,8 @@ class Proof:
         with f > 0: then forms of the input and of real w and v are left (squares.py).
         """
         steps, curves = self.curves(q)
-        stairs, (z, k, s, y0, beta, t, g, f), n = (
-            [self.net.steps[i] for i in steps],
-            curves,
-            boxes.shape[1],
-        )
+        stairs, n = [self.net.steps[i] for i in steps], boxes.shape[1]
+        z, k, s, y0, beta, t, g, f = curves
         on, own = np.flatnonzero(k), np.flatnonzero(f)
         at, factor, y = np.append(on, own), np.append(s[on], g[own]), stairs[0].out[own]
         need(len(at) * max(n, *(x.sums.columns.size for x in stairs)) <= 4 * CELLS, "too many parabolas")

@@ -27,7 +27,7 @@ SCALE = 1 << 12
 
 @dataclass(eq=False)
 class Record:
-    """Parabolas of the stairs at two steps, without d_0: weights [n]; first [7, m]: z, k, s, beta, t, g, f;
+    """Parabolas of the stairs at two steps, without d_0: weights [n]; first [8, m]: z, k, s, y0, beta, t, g, f;
     above [3, k]: z, k, s. Without `above` the array ends after the first stairs.
     """
 
@@ -152,17 +152,18 @@ def random_record(rng: np.random.Generator, proof: Proof, upper: bool) -> Record
         f = some(m) * size * 2**24 / levels**2 * rng.uniform(0.01, 1, m)
         beta = rng.integers(1, int(rng.choice([2, 10, 300])) + 1, m)
         t, g = beta * size / levels * sign(m), beta * size / levels / radius * sign(m) / 2
-        found = np.rint(np.stack([z, k2, np.where(np.abs(s) < 1, 1, s), beta, t, g, f])).astype(np.int64)
-        found[4:6, found[6] == 0] = 0
+        y0 = rng.integers(step.values[0] - 1, step.values[-1] + 2, m)
+        found = np.rint(np.stack([z, k2, np.where(np.abs(s) < 1, 1, s), y0, beta, t, g, f])).astype(np.int64)
+        found[5:7, found[7] == 0] = 0
         blocks.append(found)
     if not upper:
         return Record((one, one), weights, blocks[0], None)
     first, above = blocks
     reads = proof.net.steps[two].sums.weights[0][:, -first.shape[1] :]
     fixed = proof.root[0, proof.net.steps[one].out] < proof.root[1, proof.net.steps[one].out]
-    needed = np.any(reads[above[1] > 0] != 0, axis=0) & fixed & (first[6] == 0)
-    first[6, needed] = int(size * 2**24 / len(proof.net.steps[one].values) ** 2) + 1
-    least = first[6][first[6] > 0].min(initial=1 << 40)
+    needed = np.any(reads[above[1] > 0] != 0, axis=0) & fixed & (first[7] == 0)
+    first[7, needed] = int(size * 2**24 / len(proof.net.steps[one].values) ** 2) + 1
+    least = first[7][first[7] > 0].min(initial=1 << 40)
     bears = int(least) / (1 + np.linalg.norm(reads, 2) ** 2) * rng.uniform(0, 1.1, len(above[1]))
     above[1] = np.minimum(above[1], bears.astype(np.int64))
     return Record((one, two), weights, first, above[:3])
@@ -206,9 +207,9 @@ def test_nor_one_with_those_of_one_layer_and_terms_in_its_outputs(seed):
     assert found is None or found[0] >= 0
 
 
-def less_of(block: np.ndarray, i: int, a: int, y: Fraction, y0: int) -> Fraction:
-    """What is taken of stair i of a block [7, m], exactly."""
-    z, k, _, beta, t, g, f = (int(v) for v in block[:, i])
+def less_of(block: np.ndarray, i: int, a: int, y: Fraction) -> Fraction:
+    """What is taken of stair i of a block [8, m], exactly."""
+    z, k, _, y0, beta, t, g, f = (int(v) for v in block[:, i])
     square = Fraction(k * (a - z) ** 2, 1 << 24)
     return square + (y - y0) * (t + g * (a - z)) / max(beta, 1) - f * (y - y0) ** 2 / (1 << 24)
 
@@ -227,13 +228,14 @@ def test_the_maximum_under_stairs_with_terms_in_their_outputs_is_that_over_every
     xi, t, g = rng.integers(-size, size + 1, 3).tolist()
     nu, f = int((xi << shift) * rng.uniform(0.3, 1.7)), int(rng.integers(1, 1 << 30))
     k = int(rng.choice([0, 1, size]) * 2**24 / rng.uniform(2, 400))
-    block = np.array([[rng.integers(lo - 9, hi + 10)], [k], [1], [beta], [t * beta], [g * beta // 4], [f]])
+    z, y0 = rng.integers(lo - 9, hi + 10), rng.integers(-12, 13)
+    block = np.array([[z], [k], [1], [y0], [beta], [t * beta], [g * beta // 4], [f]])
     corners = step.corners(np.array([[0, lo, 0], [0, hi, 0]]), np.array([xi]), *block)
     found = int(step.back(np.array([[0], [0], [nu]]), np.array([[xi]]), corners)[0])
-    y0, a = int(values[0] + values[-1]) // 2, np.arange(lo, hi + 1)
+    a = np.arange(lo, hi + 1)
     y = values[rule(a, None)]
     true = max(
-        nu * own - xi * at - less_of(block, 0, at, Fraction(own), y0)
+        nu * own - xi * at - less_of(block, 0, at, Fraction(own))
         for at, own in zip(a.tolist(), y.tolist(), strict=True)
     )
     assert true <= found < true + 2
@@ -250,12 +252,12 @@ def with_any_outputs(rng: np.random.Generator, proof: Proof, record: Record) -> 
     corners = [step.corners(proof.root) for step in proof.net.steps]
     blocks = {one: record.first}
     if record.above is not None:
-        blocks[two] = np.concatenate([record.above, np.zeros((4, record.above.shape[1]), np.int64)])
+        blocks[two] = np.concatenate([record.above, np.zeros((5, record.above.shape[1]), np.int64)])
     for k, block in blocks.items():
         corners[k] = proof.net.steps[k].corners(proof.root, proof.xi[k][0].astype(np.int64), *block)
     total, form = proof.walked(corners, np.array([0]))
-    first, y0 = proof.net.steps[one], int(proof.net.steps[one].middle)
-    f, linear = record.first[6], first.sums
+    first, y0 = proof.net.steps[one], record.first[3].tolist()
+    f, linear = record.first[7], first.sums
     box = proof.root[:, 1 : proof.n + 1]
     best = Fraction(-(10**30))
     for ends in itertools.product(*box.T.tolist()):
@@ -265,7 +267,7 @@ def with_any_outputs(rng: np.random.Generator, proof: Proof, record: Record) -> 
 
         def value(y: list[Fraction], x: np.ndarray = x, a: np.ndarray = a) -> Fraction:
             left = Fraction(int(total[0]) + int(form[0] @ x))
-            left += sum(less_of(record.first, i, int(a[i]), y[i], y0) for i in range(len(a)))
+            left += sum(less_of(record.first, i, int(a[i]), y[i]) for i in range(len(a)))
             at = dict(zip([*range(1, len(x) + 1), *first.out.tolist()], [*x.tolist(), *y], strict=True))
             for j in range(0 if record.above is None else record.above.shape[1]):
                 upper = proof.net.steps[two].sums
@@ -277,9 +279,9 @@ def with_any_outputs(rng: np.random.Generator, proof: Proof, record: Record) -> 
         free = np.flatnonzero(f).tolist()
         for _ in range(3):  # along each output in turn: a concave parabola through three points
             for i in free:
-                low, middle, high = (value([*y[:i], y0 + Fraction(d), *y[i + 1 :]]) for d in (-1, 0, 1))
+                low, middle, high = (value([*y[:i], y0[i] + Fraction(d), *y[i + 1 :]]) for d in (-1, 0, 1))
                 if (bend := low + high - 2 * middle) < 0:
-                    y[i] = y0 + Fraction(round((low - high) / (2 * bend) * 1024), 1024)
+                    y[i] = y0[i] + Fraction(round((low - high) / (2 * bend) * 1024), 1024)
         best = max(best, value(y))
     return found, best
 
@@ -317,7 +319,7 @@ def at_corners(xi: int) -> Proof:
 def corners_counted(xi: int, curve: int) -> int | None:
     """curve: of the stairs above; four times that, and a little, suffices under those on the input."""
     f = 4 * curve + curve // 20
-    block = np.tile([[4], [f], [1 << 14], [1 << 7], [0], [0], [f]], (1, 2))
+    block = np.tile([[4], [f], [1 << 14], [4], [1 << 7], [0], [0], [f]], (1, 2))
     above = np.tile([[-4], [curve], [1 << 13]], (1, 4))
     record = Record((1, 3), np.full(2, 60_000 if curve else 1 << 40), block, above)
     return least_end(at_corners(xi), 0, record, 30)
@@ -339,7 +341,7 @@ WEIGHTS = [
 BIASES = [[1002, -306, 763, 541], [-14, 72, -52]]
 LO, HI = [98, 103, 78], [102, 107, 82]
 BOTH = [
-    [3, 6, 5, 209], [881810, 379483, 885297, 97589], [267, 296, 262, 187], [75, 269, 246, 381],
+    [3, 6, 5, 209], [881810, 379483, 885297, 97589], [267, 296, 262, 187], [3] * 4, [75, 269, 246, 381],
     [-761, 19027, -38579, -4317], [19, -167, 510, -5], [68475494, 333109540, 297236728, 810590173],
 ]  # fmt: skip
 ABOVE = [[-62, -171, 68], [850551, 271121, 1039886], [-131, -158, 72]]
@@ -365,7 +367,7 @@ SECOND = Record((1, 3), np.array([431112, 78583, 907226]), np.array(BOTH), np.ar
 
 def lifted(proof: Proof = LIFTED, **changes) -> int | None:
     """The bound with numbers of the record changed: name → the new number of stair 0, or of all."""
-    record, names = deepcopy(SECOND), ("z", "k", "s", "beta", "t", "g", "f")
+    record, names = deepcopy(SECOND), ("z", "k", "s", "y0", "beta", "t", "g", "f")
     for name, value in changes.items():
         block, row = (
             (record.above, names.index(name[:-1])) if name[-1] == "2" else (record.first, names.index(name))
@@ -469,7 +471,7 @@ def test_what_a_search_says_of_some_elements_of_two_wires_is_what_is_read_of_all
     weights, some, above = np.arange(1, 4), np.array([1, 3]), np.array([0, 2])
     plain = Squares(2, some, np.array([[5, 6], [7, 8], [9, 10]]), 11, weights)
     both = replace(
-        plain, upper=4, lifted=np.array([[1, 2], [3, 4], [5, 6], [7, 8]]),
+        plain, upper=4, lifted=np.array([[9, 9], [1, 2], [3, 4], [5, 6], [7, 8]]),
         above_elements=above, above=np.array([[1, 2], [3, 4], [5, 6]]),
     )  # fmt: skip
     rows = [Bounded(np.array([[4, 0, 1, 1, 0]]), {}, squares) for squares in (None, plain, both)]
@@ -479,12 +481,12 @@ def test_what_a_search_says_of_some_elements_of_two_wires_is_what_is_read_of_all
     read = Proof(proof.net, proof.root[:, 1:4], arrays)
     assert read.heads.tolist() == [[8, 0, 11], [8, 15, 11]]
     assert read.weights.tolist() == [[1, 2, 3]] * 2
-    first = np.zeros((7, 4), np.int64)
+    first = np.zeros((8, 4), np.int64)
     first[:3, some] = plain.parabolas
     steps, found = read.curves(0)
     assert steps == [1] and np.array_equal(found, first)
     first[3:, some] = both.lifted
-    second = np.zeros((7, 3), np.int64)
+    second = np.zeros((8, 3), np.int64)
     second[:3, above] = both.above
     steps, found = read.curves(1)
     assert steps == [1, 3] and np.array_equal(found, np.hstack([first, second]))

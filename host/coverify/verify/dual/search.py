@@ -402,13 +402,11 @@ class Search:
         new = [] if self.cases is None else facts(self.relaxation, self.cases, self.boxes, self.deadline)
         self._floor.shared = new
         for node in roots:
-            node.gain = np.inf
             assert node.boxes is not None
             node.tightened += new
-            node.split = None
+            node.split, node.warm, node.gain = None, None, np.inf
             boxes = applied(node.boxes, new)
             node.boxes, node.start = self.claims.settled(boxes, node.rival, node.tightened.append), {}
-            node.warm = None
         return roots
 
     def _deepen(self, node: Node, first: bool) -> None:

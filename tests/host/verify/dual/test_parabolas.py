@@ -62,7 +62,7 @@ def test_the_checker_finds_the_same_maximum(seed):
     nu, xi, curve, centre = random_parabolas(seed)
     pieces = three_stairs()
     corners = pieces.corners(
-        np.pad(np.stack([lo, hi]), ((0, 0), (1, 3))), xi, centre, curve, *np.zeros((5, 3), np.int64)
+        np.pad(np.stack([lo, hi]), ((0, 0), (1, 3))), xi, centre, curve, *np.zeros((6, 3), np.int64)
     )
     form = np.concatenate([np.zeros(4, np.int64), nu])[:, None]
     found = pieces.back(form, xi[None], corners)
@@ -82,7 +82,7 @@ def test_the_checker_refuses_parabolas_whose_arithmetic_would_overflow(xi, centr
             xi * three,
             centre * three,
             curve * three,
-            *np.zeros((5, 3), np.int64),
+            *np.zeros((6, 3), np.int64),
         )
         pieces.back(np.ones((7, 1), np.int64), xi * three[None], corners)
 
