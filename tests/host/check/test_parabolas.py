@@ -27,8 +27,8 @@ SCALE = 1 << 12
 
 @dataclass(eq=False)
 class Record:
-    """Parabolas of the stairs at two steps, without d_0: weights [n]; first [8, m]: z, k, s, y0, beta, t, g, f;
-    above [3, k]: z, k, s. Without `above` the array ends after the first stairs.
+    """Parabolas of the stairs at two steps, without d_0: weights [n]; first [8, m]: z, k, s, y0, beta, t, g,
+    f; above [3, k]: z, k, s. Without `above` the array ends after the first stairs.
     """
 
     steps: tuple[int, int]
