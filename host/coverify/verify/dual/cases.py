@@ -194,11 +194,14 @@ class Cases:
             return None, np.inf
         storeys = Storeys.of(curved, layers)
         below, at, bound = curved.scale * target, storeys.lifted.started(simple.point, simple.bound), np.inf
-        for _ in range(TRIES):
+        for tries in range(TRIES):
             try:
                 reached = storeys.lifted.lowered(at, LIFTED_STEPS, below, lift.check)
             except np.linalg.LinAlgError:
                 break
+            if reached.stuck:
+                at = storeys.lifted.started(simple.point, simple.bound, tries + 1)
+                continue
             at, bound = reached.point, min(bound, reached.bound / curved.scale)
             if reached.bound >= below:
                 break

@@ -43,6 +43,12 @@ NEAR_CENTRE = 20.0
 """A decrement of so many heights is small enough to see where lower heights lead."""
 LAST = 0.01
 """The last height of the barrier."""
+STUCK, HIGHER = 0.05, 8.0
+"""A point is, if it is nearer to the end of positive matrices than so many heights (of 1 at most); then the
+search begins again, so much higher.
+"""
+CLEAR = 0.2
+"""So far from the end of positive matrices single precision is enough for a direction."""
 NEARER = 0.7
 """How much nearer to the end of positive matrices one step may come."""
 LITTLE = 0.3
@@ -120,13 +126,11 @@ class Matrix:
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """A point, its bound; z [n], a [m], square [m]: means of inputs and accumulators, and of the squares."""
+    """A point, its bound; stuck: is it nearer to the end of positive matrices than its height can mend?"""
 
     point: Both
     bound: float
-    z: F64Array
-    a: F64Array
-    square: F64Array
+    stuck: bool = False
 
 
 class Lifted:
@@ -167,9 +171,9 @@ class Lifted:
         self._constant = np.zeros(len(self._sign))
         self._constant[mu], self._constant[upper] = self.tilt, self.t**2
 
-    def started(self, point: Point, bound: float) -> Both:
-        """From a point without upper parabolas, and the bound there."""
-        height, k = min(max(PATH.height, bound * RISE), HIGHEST), len(self.v)
+    def started(self, point: Point, bound: float, again: int = 0) -> Both:
+        """From a point without upper parabolas, and the bound there; again: how often that was stuck."""
+        height, k = min(max(PATH.height, bound * RISE) * HIGHER**again, HIGHEST), len(self.v)
         curve, e = np.maximum(point.curve, 1e-3), 1.02 * point.e + 1.3 * height
         own = replace(point, curve=curve, e=e, height=height)
         eta = -(self.nu + (point.mu[:k] - self.above.mu[:k]) @ self.v)
@@ -203,6 +207,8 @@ class Lifted:
             best = now if now.bound < best.bound else best
             if best.bound < target:
                 break
+            if matrix.edge < STUCK * min(height, 1.0):
+                return replace(best, stuck=True)
             at_height += 1
             stuck = new is at
             settled = decrement < PATH.settled * height
@@ -218,11 +224,8 @@ class Lifted:
 
     def found(self, at: Both, matrix: Matrix) -> Found:
         """The bound, in floats."""
-        z, _, base = self._middle(at, matrix)
         top = self._gains(at)[0].max(axis=1).sum() + self.above.greatest(at.own.mu, at.upper)
-        a = self.weights @ z
-        spread = at.own.height * matrix.joint.diagonal()[: len(a)]
-        return Found(at, base + float(top), z, a, a * a + spread)
+        return Found(at, self._middle(at, matrix)[2] + float(top))
 
     def _middle(self, at: Both, matrix: Matrix) -> tuple[F64Array, F64Array, float]:
         """z, y and all but the maxima."""
@@ -267,7 +270,7 @@ class Lifted:
     def _stepped(self, at: Both, matrix: Matrix) -> tuple[Both, Matrix, float]:
         """One damped Newton step, the matrix there, its decrement."""
         slopes = self.slopes(at, matrix)
-        de, rest = newton.exact(slopes)
+        de, rest = newton.exact(slopes, matrix.edge > CLEAR)
         decrement = float(-(slopes.in_rest @ rest + slopes.in_e @ de))
         heat = PATH.heat * at.own.height
         before = self._smoothed(at, matrix, heat)

@@ -94,8 +94,8 @@ def lesser(at: Slopes) -> F64Array:
     return _inverse(at.small - (across.T @ solved).astype(np.float64))
 
 
-def exact(at: Slopes) -> tuple[F64Array, F64Array]:
-    """The same by one large matrix; in single precision where that is good enough.  Raises LinAlgError."""
+def exact(at: Slopes, single: bool) -> tuple[F64Array, F64Array]:
+    """The same by one large matrix; single: in that precision, if it is enough.  Raises LinAlgError."""
     n, u = len(at.z), at.inverse.u
     whole = np.empty((n + len(at.small), n + len(at.small)))
     block = np.matmul(u.T, u, out=whole[:n, :n])
@@ -106,7 +106,7 @@ def exact(at: Slopes) -> tuple[F64Array, F64Array]:
     whole *= size[:, None]
     whole *= size
     right = -size * np.concatenate([at.in_e, at.in_rest])
-    found = _single(whole, right)
+    found = _single(whole, right) if single else None
     if found is None:
         whole[np.arange(len(size)), np.arange(len(size))] += _TINY
         found = np.linalg.solve(whole, right)

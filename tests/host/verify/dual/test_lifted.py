@@ -158,12 +158,13 @@ def test_the_slopes_are_those_of_the_function(seed):
         assert np.abs(change - bend).max() <= 5e-3 * max(1.0, np.abs(bend).max())
 
 
-def test_the_direction_solves_for_the_second_derivatives():
+@pytest.mark.parametrize("single", [True, False])
+def test_the_direction_solves_for_the_second_derivatives(single):
     rng = np.random.default_rng(5)
     lifted, _, point = problem(3)
     at = moved(lifted, lifted.started(point, 0.0), rng, 0.05)
     slopes = lifted.slopes(at, lifted.matrix(at))
-    de, rest = newton.exact(slopes)
+    de, rest = newton.exact(slopes, single)
     u, z = slopes.inverse.u, slopes.z
     c = u.T @ u + np.diag(1 / slopes.inverse.e)
     own = (2 * np.outer(z, z) + slopes.height * c) * c @ de + slopes.across @ rest
