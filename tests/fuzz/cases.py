@@ -196,6 +196,32 @@ def changed(rng: np.random.Generator, parts: dict[str, bytes]) -> str:
     return name
 
 
+def lifted(rng: np.random.Generator, case: Tight, parts: dict[str, bytes]) -> None:
+    """Each record's parabolas with random terms in the first stairs' outputs, and mostly parabolas of those
+    above: of a size at which its matrix is likely to bear them, with a little more for d_0.
+    """
+    rows, w = array(parts["parabolas.npy"]), case.holds["w1"].astype(np.int64)
+    (m, n), k, found = case.holds["w0"].shape, len(w), []
+    for head, parabolas in ((row[: 3 + n].copy(), row[3 + n :]) for row in rows):
+        z, curve, slope = (v.astype(float) for v in parabolas[: 3 * m].reshape(3, m))
+        size, one = curve.max(initial=0) or 1.0, np.abs(slope).max(initial=0) or 1.0
+        step = 2.0 ** int(case.holds["shift0"])
+        f = np.ceil(size * step**2 * rng.uniform(0.01, 1, m))
+        beta = np.clip(one * 2.0**23 / np.sqrt(f * size) * rng.uniform(0.5, 2, m), 1, 2**23)
+        levels, share = rng.uniform(0, 9, m), float(rng.choice([0, 0.01, 0.1]))
+        t, g = (share * beta * size / 2**24 * step * x * rng.normal(size=m) for x in (step * levels, levels))
+        bears = f.min() / (1 + np.linalg.norm(w, 2) ** 2)
+        k2 = np.ceil(bears * rng.uniform(0, 0.8, k)) * (rng.random(k) < 0.8)
+        s2 = np.ceil(one * np.sqrt(k2 / size)) * rng.choice([-1, 1], k) + (k2 == 0)
+        z2 = case.wires[3].mean(axis=0) + rng.normal(size=k)
+        head[1] = 1 + n + 2 * m + k if (upper := rng.random() < 0.8) else 0
+        head[2] += int(abs(head[2]) * float(rng.choice([0, 0.05, 1])))
+        y0 = rng.integers(-2, 300, m) if rng.random() < 0.5 else levels
+        numbers = [z, curve, slope, y0, beta, t, g, f, *((z2, k2, s2) if upper else (0 * z2,) * 3)]
+        found.append(np.concatenate([head, *(np.rint(v).astype(np.int64) for v in numbers)]))
+    parts["parabolas.npy"] = saved(np.stack(found))
+
+
 def accepted(data: bytes, path: Path) -> bool:
     path.write_bytes(data)
     try:
@@ -249,14 +275,18 @@ def bounds_are_true(case: Tight, parts: dict[str, bytes]) -> Counter:
 
 
 def roots_held_against(case: Tight, rng: np.random.Generator, mutations: int) -> Counter:
-    """The bounds of the whole box, as found and changed, against every input of it."""
+    """The bounds of the whole box, as found, lifted and changed, against every input of it."""
     found = root_bounds(case.problem(case.holds))
     if not len(array(found["parabolas.npy"])):
         return Counter()
     said = bounds_are_true(case, found)
     said = Counter({f"unchanged {key}": n for key, n in said.items()})
-    for _ in range(mutations):
+    for number in range(mutations):
         parts = dict(found)
+        if number % 2:
+            lifted(rng, case, parts)
+            if number % 4 == 1:
+                said += Counter({f"lifted {key}": n for key, n in bounds_are_true(case, parts).items()})
         changed(rng, parts)
         said += bounds_are_true(case, parts)
     return said
@@ -283,6 +313,8 @@ def held_against(case: Tight, rng: np.random.Generator, mutations: int, path: Pa
         parts = members(data)
         true = rng.random() < 0.6
         parts["model.npz"] = content(case.holds if true else case.violated)
+        if rng.random() < 0.3:
+            lifted(rng, case, parts)
         for _ in range(int(rng.integers(0, 3))):
             changed(rng, parts)
         if true:

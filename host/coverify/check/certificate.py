@@ -20,7 +20,7 @@ from coverify.check.model import PROFILES, Reader, fixed_point
 from coverify.check.proof import Proof
 from coverify.check.steps import CELLS, Ints, Linear, Network, Rejected, need, small, within
 
-SCHEMA = "coverify-certificate/4"
+SCHEMA = "coverify-certificate/5"
 BUDGET = 10**11  # multiply-adds: some minutes
 MAX_BYTES, MAX_UNPACKED, MAX_MEMBERS = 64 << 20, 256 << 20, 2048
 

@@ -12,7 +12,7 @@ root's boxes, which are intervals, and its steps are about the part of the box t
 Where the script ends nothing is left of any part, or it is no proof. A bound (element, factor, m) is one of
 factor · value + m · z[j], whose second part is >= 0 where row j fails: so factor · value is no more there.
 Any multipliers xi and any m >= 0 give valid bounds: nobody need be trusted for them. Nor for parabolas, which
-may stand under stairs on sums of the input (squares.py).
+may stand under stairs on sums of the input, and under stairs on sums of what these write (squares.py).
 """
 
 from typing import Any
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from coverify.check.squares import greatest
-from coverify.check.steps import CELLS, Ints, Network, Pieces, Scalar, dot, exact, need, small, within
+from coverify.check.steps import CELLS, Ints, Network, Pieces, Scalar, dot, need, small, within
 
 TIGHTEN, SPLIT, CLOSE = range(3)
 Fact = tuple[int, int, int]  # element, factor, end: factor · value <= end
@@ -29,7 +29,7 @@ Fact = tuple[int, int, int]  # element, factor, end: factor · value <= end
 class Proof:
     """net: its last step is the claim's; box [2, n]; arrays: script [steps, 4]; rows [b, 3]: the bounds;
     xi [b, k]: for these, a multiplier for each element that stairs, tables and maxima write; parabolas
-    [q, 2 + n + 3 m]: the first of m stairs, d_0, a weight for every input, all centres, curves and slopes.
+    [q, 3 + n + …]: the first of some stairs and of others or 0, d_0, a weight for every input, the parabolas.
 
     root: the box of all elements, by intervals; j: z of the row to show.
     """
@@ -37,26 +37,27 @@ class Proof:
     def __init__(self, net: Network, box: Ints, arrays: dict[str, Ints]) -> None:
         self.net, self.n, self.root, self.j = net, box.shape[1], net.boxes(box), 0
         self.script, self.bounds = arrays.pop("script").reshape(-1, 4), arrays.pop("rows").reshape(-1, 3)
-        xi, (self.heads, curves) = arrays.pop("xi"), np.split(arrays.pop("parabolas"), [2 + self.n], axis=1)
-        self.curves = np.stack(np.split(curves, 3, axis=1))
-        need(len(xi) == len(self.bounds) and not arrays, "not multipliers for each bound, or other arrays")
+        self.heads, self.weights, self.tails = np.split(arrays.pop("parabolas"), [3, 3 + self.n], axis=1)
         for step in net.steps:
-            if isinstance(step, Pieces):
+            if isinstance(step, Pieces) and step.sums and step.sums.columns.max() <= self.n:
                 step.pair(self.root)
         widths = [len(step.out) if isinstance(step, Scalar) else 0 for step in net.steps]
-        self.xi = np.split(xi, np.cumsum(widths)[:-1], axis=1)
+        self.xi, many = np.split(arrays.pop("xi"), np.cumsum(widths)[:-1], axis=1), len(self.bounds)
+        need(len(self.xi[0]) == many and not arrays, "not multipliers for each bound, or other arrays")
 
-    def products(self) -> int:
+    def products(self, budget: int) -> int:
         """At most how many multiply-adds the script takes, as a Python integer."""
         shown = self.script[self.script[:, 0] == TIGHTEN, 2:]
         passes = 16 + 4 * (len(self.script) + len(self.net.outputs)) + sum(map(abs, shown[:, 0].tolist()))
-        m = int(np.count_nonzero(self.curves[1], axis=1).max(initial=0))
-        squares = m * (self.net.cost + self.n * m + m * m) * int(np.count_nonzero(shown[:, 1]))
-        return passes * (self.net.cost + self.root.shape[1] + 10_000 * len(self.net.steps)) + squares
+        work = passes * (self.net.cost + self.root.shape[1] + 10_000 * len(self.net.steps))
+        within(work, budget)  # else very many parabolas may be read
+        named = shown[shown[:, 1] != 0, 1]
+        m = max((np.count_nonzero(self.curves(q - 1)[1][[1, 7]]) for q in set(named.tolist())), default=0) + 1
+        return work + m * (self.net.cost + self.n * m + m * m) * len(named)
 
     def run(self, budget: int) -> str:
         """What the evidence is.  Rejected unless the script shows every row."""
-        within(self.products(), budget)
+        within(self.products(budget), budget)
         steps, end = iter(self.script.tolist()), [CLOSE, 0, 0, 0]
         for j in self.net.outputs.tolist():
             self.j, parts = j, [self.narrowed(self.root, [(j, -1, 0)])]
@@ -95,13 +96,12 @@ class Proof:
                     return None
         return boxes
 
-    def shown(self, boxes: Ints, first: int, count: int, parabolas: int) -> list[Fact]:
+    def shown(self, boxes: Ints, first: int, count: int, q: int) -> list[Fact]:
         """The facts that these bounds show of these boxes, so many at a time."""
         need(first >= 0 and 0 < count <= len(self.bounds) - first, "bounds that do not exist")
         corners = [step.corners(boxes) for step in self.net.steps]
-        if parabolas:
-            end = self.over_parabolas(boxes, corners, first, parabolas - 1)
-            return [(*self.bounds[first, :2].tolist(), end)]
+        if q:
+            return [(*self.bounds[first, :2].tolist(), self.over_parabolas(boxes, corners, first, q - 1))]
         facts, inputs = list[Fact](), boxes[:, 1 : self.n + 1]
         most = max(1, CELLS // (self.net.cost + boxes.shape[1]))
         for block in np.split(np.arange(first, first + count), range(most, count, most)):
@@ -121,25 +121,51 @@ class Proof:
             total = small(total + step.back(nu, xi[block].astype(np.int64), corner))
         return total, nu[1 : self.n + 1].T
 
-    def over_parabolas(self, boxes: Ints, corners: list[Any], first: int, q: int) -> int:
-        """An upper bound of the form `first` where parabolas q are taken from stairs on sums of the input.
+    def curves(self, q: int) -> tuple[list[int], Ints]:
+        """Parabolas q: of one step or two, and z, k, s, y0, beta, t, g and f of all these stairs, [8, n].
 
-        curve · (a − centre)² / 2^24 leaves the stairs' maximum, and is at most slope · (a − centre) · y −
-        d · y² / 2^30 for some y: forms of y and the input are left (squares.py).
+        A row says z, k and s alone of the second; what it does not say is 0.
         """
-        (element, d0), weights = self.heads[q, :2].tolist(), self.heads[q, 2:]
-        k = [step.out[0] for step in self.net.steps].index(element)
-        stairs, (centre, curve, slope) = self.net.steps[k], self.curves[:, q]
-        need(isinstance(stairs, Pieces) and stairs.sums, "parabolas of no stairs on sums of the input")
-        on, n, linear = np.flatnonzero(curve), self.root.shape[1], stairs.sums
-        need(len(curve) == len(stairs.out) and np.all(curve >= 0) and np.all(slope[on]), "a parabola's form")
-        need(len(on) * max(n, linear.columns.size) <= 4 * CELLS, "too many parabolas of one bound")
-        bent = stairs.corners(boxes, self.xi[k][first].astype(np.int64), centre, curve)
-        total, form = self.walked([*corners[:k], bent, *corners[k + 1 :]], np.array([first]))
-        exact((slope, centre))
-        lines = np.zeros((n, len(on)), np.int64)
-        lines[linear.out[on], np.arange(len(on))] = slope[on]
-        heights = linear.back(lines, None, None) - (slope * centre)[on]
-        forms, constants = np.concatenate([form, lines[1 : self.n + 1].T]), np.append(total, heights)
-        d = [(s * s << 52) // c for s, c in zip(slope[on].tolist(), curve[on].tolist(), strict=True)]
-        return greatest(forms, constants, boxes[:, 1 : self.n + 1], weights, np.array([d0, *d], np.int64))
+        starts, parts, row = [step.out[0] for step in self.net.steps], list[Ints](), self.tails[q]
+        steps = [starts.index(element) for element in self.heads[q, :2].tolist() if element]
+        for step, rows in zip((self.net.steps[i] for i in steps), (8, 3), strict=False):
+            need(isinstance(step, Pieces) and step.sums, "parabolas of no stairs on sums")
+            own, row = np.split(row, [rows * len(step.out)])
+            parts.append(np.pad(own, (0, 8 * len(step.out) - len(own))).reshape(8, -1))
+        _, k, s, _, beta, t, g, f = curves = np.hstack(parts)
+        good = np.where(k, (k > 0) & (s != 0), True) & np.where(f, (f > 0) & (beta > 0), (t == 0) & (g == 0))
+        need(np.all(good) and not np.any(row) and len(set(steps)) == len(steps), "a parabola's form")
+        return steps, curves
+
+    def over_parabolas(self, boxes: Ints, corners: list[Any], first: int, q: int) -> int:
+        """An upper bound of the form `first` where parabolas q are taken from stairs on sums.
+
+        With u = a − z and v = (y − y0) / beta that is k u² / 2^24 + t v + g u v − f beta² v² / 2^24, and
+        k u² / 2^24 <= s u w − d w² / 2^30 for some w. All a must be sums of the input, of constants, and of y
+        with f > 0: then forms of the input and of real w and v are left (squares.py).
+        """
+        steps, curves = self.curves(q)
+        stairs, n = [self.net.steps[i] for i in steps], boxes.shape[1]
+        z, k, s, y0, beta, t, g, f = curves
+        on, own = np.flatnonzero(k), np.flatnonzero(f)
+        at, factor, y = np.append(on, own), np.append(s[on], g[own]), stairs[0].out[own]
+        need(len(at) * max(n, *(x.sums.columns.size for x in stairs)) <= 4 * CELLS, "too many parabolas")
+        for i, part in zip(steps, np.split(curves, [len(stairs[0].out)], axis=1), strict=False):
+            corners[i] = self.net.steps[i].corners(boxes, self.xi[i][first].astype(np.int64), *part)
+        total, form = self.walked(corners, np.array([first]))
+        lines = np.zeros((n, len(at)), np.int64)
+        lines[np.concatenate([step.pick for step in stairs])[at], np.arange(len(at))] = factor
+        heights = np.append(0 * on, t[own]) - dot(np.diag(factor), z[at])
+        for step in reversed(stairs):
+            heights = small(heights + step.sums.back(lines, None, None))
+            lines[step.sums.out] = 0
+        rest = boxes.copy()
+        rest[:, 1 : self.n + 1], rest[:, y] = 0, y0[own]
+        need(not np.any(lines[rest[0] < rest[1]]), "parabolas of stairs on sums of anything else")
+        forms = np.concatenate([form, lines[1 : self.n + 1].T])
+        constants = np.append(total, heights + dot(rest[0], lines))
+        products = np.pad(dot(lines[y].T, np.diag(beta[own])), ((1, 0), (1 + len(on), 0)))
+        squares = [(x * x << 52) // c for x, c in curves[[2, 1]][:, on].T.tolist()]
+        squares += [c * x * x << 6 for x, c in curves[[4, 7]][:, own].T.tolist()]
+        d = np.array([self.heads[q, 2], *squares], np.int64)
+        return greatest(forms, constants, products, boxes[:, 1 : self.n + 1], self.weights[q], d)

@@ -1,8 +1,8 @@
 """How large is a form of the input and of real y_1..y_m at most, less squares of y?
 
-With x = (1, y) the form is c + g · input, where c = constants · x and g = forms · x, and
-Σ d_k y_k² / 2^30 is taken from it. With g · input <= (g · (lo + hi) + |g| · (hi − lo)) / 2 and, for
-any weights p >= 1, 2^27 |g| <= p g² + 4^26 / p, what is left is a quadratic form xᵀ H x and a constant. It is
+With x = (1, y) the form is c + g · input, where c = constants · x + Σ products_jk x_j x_k and g = forms · x,
+and Σ d_k y_k² / 2^30 is taken from it. With g · input <= (g · (lo + hi) + |g| · (hi − lo)) / 2 and, for any
+weights p >= 1, 2^28 |g| <= 4 p g² + 4^26 / p, what is left is a quadratic form xᵀ H x and a constant. It is
 at most d_0 + Σ d_k y_k² for every d_0 for which diag(d) − H is positive semidefinite.
 """
 
@@ -13,14 +13,15 @@ from coverify.check.steps import SMALL, Ints, dot, exact, need, size, small
 SCALE = 26
 
 
-def greatest(forms: Ints, constants: Ints, box: Ints, weights: Ints, d: Ints) -> int:
-    """forms: [1 + m, n]; constants, d: [1 + m]; box: [2, n]; weights: [n]."""
+def greatest(forms: Ints, constants: Ints, products: Ints, box: Ints, weights: Ints, d: Ints) -> int:
+    """forms: [1 + m, n]; constants, d: [1 + m]; products: [1 + m, 1 + m]; box: [2, n]; weights: [n]."""
     lo, hi = box
     need(np.all(weights >= 1) and size(hi - lo) * size(weights) < SMALL, "weights out of range")
     linear, heavy = 2 * small(constants) + dot(forms, lo + hi), (hi - lo) * weights
     exact((4 * forms.astype(float) ** 2, heavy))  # no other sum of products of forms exceeds these
-    need(size(linear) < 2**33 and size(d) < SMALL, "a matrix leaves the range of exact 64-bit arithmetic")
-    h = 8 * ((forms * heavy) @ forms.T)
+    most = max(size(linear), 4 * size(products))
+    need(most < 2**33 and size(d) < SMALL, "a matrix leaves the range of exact 64-bit arithmetic")
+    h = 8 * ((forms * heavy) @ forms.T) + ((products + products.T) << (SCALE + 3))
     h[0, 1:] += linear[1:] << (SCALE + 2)
     h[1:, 0] += linear[1:] << (SCALE + 2)
     need(positive(np.diag(d) - h), "a matrix that is not seen to be positive")

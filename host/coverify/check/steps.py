@@ -138,7 +138,7 @@ class Pieces(Scalar):
     """y[i] = values[piece(a[i], channel[i])]: stairs, or a table; neither piece nor value falls as a grows.
 
     domain: [2, channels], the least and the greatest a for which they are defined. sums: the step before, if
-    the a are its sums of inputs. offset: of two copies, whose a less this are equal.
+    the a are its sums. offset: of two copies, whose a less this are equal.
     """
 
     pick: Ints
@@ -173,8 +173,9 @@ class Pieces(Scalar):
     def corners(self, boxes: Ints, *parabolas: Ints) -> tuple[Any, ...]:
         """The ends of the pieces that it meets; of two copies those of either, moved to where both boxes are.
 
-        parabolas: xi, centre and curve; then of one copy, for these xi, and curve · (a − centre)² / 2^24 is
-        taken. On a piece the maximum lies at an end or as near to the vertex as can be, each rounded upwards.
+        parabolas: xi, z, k, s, y0, beta, t, g and f; then of one copy, for these xi, and less is taken, that
+        is k u² / 2^24 + (t + g u) v / beta − f v² / 2^24, u = a − z and v = y − y0. A piece has one v: its
+        maximum lies at an end or as near to the vertex as can be, each rounded upwards.
         """
         box, channel, copies = boxes[:, self.pick], self.channel[:, None], 1
         (low, high), less = self.reached(box)[..., None], 0 * channel
@@ -184,16 +185,19 @@ class Pieces(Scalar):
         ends = np.clip([self.starts[channel, p], self.starts[channel, p + 1] - 1], *box[:, :, None])
         a, y = np.hstack(ends), self.values[np.hstack([p, p])]
         if parabolas:
-            xi, z, k = (small(values)[:, None] for values in parabolas)
-            need(size(xi) < 2**37, "a multiplier beside a parabola is too large")
-            vertex = np.clip(z + ((-xi << 24) + k) // np.maximum(2 * k, 1), *ends)
-            a, y = np.hstack([a, vertex]), np.hstack([y, self.values[p]])
-            bend = np.where(k > 0, a - z, 0)
-            exact((k[:, None], bend[:, None].astype(float) ** 2))
-            less = k * bend**2 >> 24
+            xi, z, k, _, y0, beta, t, g, f = (small(values)[:, None] for values in parabolas)
+            beta, v = np.maximum(beta, 1), self.values[p] - y0
+            slope = xi * beta + g * v  # at z, beta times
+            vertex = np.clip(z + ((-slope << 24) + k * beta) // np.maximum(2 * k * beta, 1), *ends)
+            a, v = np.hstack([a, vertex]), np.tile(v, 3)
+            y, u = v + y0, a - z
+            less = (k * u**2 - f * v**2 >> 24) + (t + g * u) * v // beta
+            x, t, g, u, v, b = (np.abs(n).max(axis=1)[:, None] * 1.0 for n in (xi, t, g, u, v, beta))
+            most = x * b + g * v, k * b / 2**24, (k * u**2 + f * v**2) / 2**24, (t + g * u) * v / b, b * 2**13
+            need(np.max(most) < 2**37, "a number beside a parabola is too large")
         elif self.offset is not None:
-            t, low, high = (np.split(v - self.offset, 2) for v in (a, *box[:, :, None]))
-            a = np.tile(np.clip(np.hstack(t), np.maximum(*low), np.minimum(*high)), (2, 1)) + self.offset
+            both, low, high = (np.split(v - self.offset, 2) for v in (a, *box[:, :, None]))
+            a = np.tile(np.clip(np.hstack(both), np.maximum(*low), np.minimum(*high)), (2, 1)) + self.offset
             y, copies = self.values[self.piece(a.T, self.channel).T], 2
         return self.pick, a, y, y, less, copies
 
@@ -252,9 +256,8 @@ class Network:
 
     def stairs(self, acc: Ints, rule: Rule, lo: int, hi: int, channel: Ints, domain: Ints) -> Ints:
         """y[i] = rule(a[i], channel[i]), which does not fall as a grows, within lo..hi; acc: just put."""
-        piece, sums = lambda a, c: np.clip(rule(a, c), lo, hi) - lo, self.steps[-1]
-        near = sums if sums.columns.max() <= self.domain.shape[1] else None
-        return self.put(Pieces, len(acc), acc, piece, np.arange(lo, hi + 1), channel, domain, near)
+        piece, values = lambda a, c: np.clip(rule(a, c), lo, hi) - lo, np.arange(lo, hi + 1)
+        return self.put(Pieces, len(acc), acc, piece, values, channel, domain, self.steps[-1])
 
     def boxes(self, box: Ints) -> Ints:
         """Of all elements, by intervals: the box of the inputs, [2, ..., n] → [2, ..., elements]."""

@@ -1,6 +1,6 @@
 """A proof as one file that `coverify check` accepts: the network, the box, the label, and the evidence.
 
-A `.zip` with `certificate.json` (schema coverify-certificate/4), the network, the box and the proof's
+A `.zip` with `certificate.json` (schema coverify-certificate/5), the network, the box and the proof's
 arrays; docs/certificates.md says what they mean. Written whole or not at all, and byte for byte the
 same for the same certificate. It is read by coverify.check alone, which shares nothing with this file.
 """
@@ -22,7 +22,7 @@ from coverify.files import replace_file
 from coverify.verify.dual.tree import Op
 from coverify.verify.query import Argument, I64Array, Robustness
 
-SCHEMA: Final = "coverify-certificate/4"
+SCHEMA: Final = "coverify-certificate/5"
 _TIMESTAMP: Final = (1980, 1, 1, 0, 0, 0)
 _MEMBERS: Final = {
     "tflm": "model.tflite",
@@ -92,14 +92,15 @@ def normal(argument: Argument, relation: Relation | None, n_input: int) -> dict[
 
 
 def _parabolas(argument: Argument, n_input: int) -> tuple[I64Array, dict[int, int]]:
-    """A row each: the first element of its stairs, d_0, the inputs' weights, all centres, curves and slopes;
-    and bound → number of its parabolas, from 1.
+    """A row each: the first element of its stairs and of those above or 0, d_0, the inputs' weights, and all
+    that is said of the stairs; and bound → number of its parabolas, from 1.
     """
     if "weights" not in argument.arrays:
-        return np.zeros((0, 2 + n_input), np.int64), {}
-    bound, wire, *rest = argument.arrays["weights"].T
-    place = [argument.places[w][0] for w in wire]
-    return np.column_stack([place, *rest, argument.arrays["parabolas"]]), {
+        return np.zeros((0, 3 + n_input), np.int64), {}
+    bound, wire, upper, *rest = argument.arrays["weights"].T
+    first = [argument.places[w][0] for w in wire]
+    above = [argument.places[w][0] if w else 0 for w in upper]
+    return np.column_stack([first, above, *rest, argument.arrays["parabolas"]]), {
         int(b): k for k, b in enumerate(bound, 1)
     }
 

@@ -35,11 +35,11 @@ Z = 6
 def accepted(folder: Path, network, lo, hi, label=None, relation=None, **arrays) -> bool:
     content = network if isinstance(network, bytes) else fixed_point_networks.content(network)
     name, profile = ("model.tflite", "tflm") if isinstance(network, bytes) else ("model.npz", "fixed-point")
-    document = {"schema": "coverify-certificate/4", "model": name, "profile": profile, "label": label}
+    document = {"schema": "coverify-certificate/5", "model": name, "profile": profile, "label": label}
     document |= {"files": {}}
     held = {"box": [lo, hi], "script": np.zeros((0, 4)), "rows": np.zeros((0, 3)),
             "xi": np.zeros((len(arrays.get("rows", ())), 0)),
-            "parabolas": np.zeros((0, 2 + len(lo))), **arrays}  # fmt: skip
+            "parabolas": np.zeros((0, 3 + len(lo))), **arrays}  # fmt: skip
     held |= {} if relation is None else {"claim": np.column_stack(relation)}
     parts = {f"{key}.npy": fuzz.saved(np.array(values, np.int64)) for key, values in held.items()}
     data = fuzz.packed({"certificate.json": json.dumps(document).encode(), name: content, **parts})
@@ -188,8 +188,8 @@ def over_parabolas(parabolas: list) -> int:
     return proof.shown(proof.root, 0, 1, 1)[0][2]
 
 
-HEAD = [4, 1 << 40, 1]
-"""The stairs' first element, d_0, and a weight."""
+HEAD = [4, 0, 1 << 40, 1]
+"""The stairs' first element, none above, d_0, and a weight."""
 PARABOLA = [0, 0, 1, 0, 1, 0]
 """Centres 0 and 0, curves 1 and 0, slopes 1 and 0 of the stairs."""
 
@@ -200,6 +200,7 @@ def test_parabolas_are_those_of_one_step_s_stairs_on_sums_of_the_input():
         *(([element, *HEAD[1:]], PARABOLA) for element in (-2, 0, 1, 2, 3, 5, 6, 9)),
         (HEAD, [0, 1, 1]),
         (HEAD, [0, 0, 0, 1, 0, 0, 1, 0, 0]),
+        (HEAD, [*PARABOLA, *[0] * 8, 1]),
     ):
         with pytest.raises((Rejected, ValueError)):
             over_parabolas([head + parabolas])

@@ -42,10 +42,10 @@ def certificate(**changes) -> dict[str, bytes]:
     arrays = {
         "box": np.array([[0, 50], [0, 50]]), "script": np.zeros((0, 4), np.int64),
         "rows": np.zeros((0, 3), np.int64), "xi": np.zeros((0, 4), np.int64),
-        "parabolas": np.zeros((0, 4), np.int64), **changes.pop("arrays", {}),
+        "parabolas": np.zeros((0, 5), np.int64), **changes.pop("arrays", {}),
     }  # fmt: skip
     label = int(fixed_point_networks.outputs(ARRAYS, np.array([[0, 50]]))[0].argmax())
-    document = {"schema": "coverify-certificate/4", "model": "model.npz", "profile": "fixed-point"}
+    document = {"schema": "coverify-certificate/5", "model": "model.npz", "profile": "fixed-point"}
     document |= {"label": label, "files": {}, **changes}
     parts = {f"{name}.npy": fuzz.saved(values) for name, values in arrays.items()}
     return {
@@ -299,7 +299,7 @@ def test_what_is_shown_of_a_claim_s_own_row_is_no_reason_to_narrow_what_it_reads
     arrays = {"box": np.array([[0], [255]]), "claim": np.array([[1, 1, 254]]),
               "script": np.array(script), "xi": np.array([[1, 1], [1000, 1000], [1, 1]]),
               "rows": np.array([[6, 1, 0], [6, 1, 0], [6, 1, 0]]),
-              "parabolas": np.zeros((0, 3), np.int64)}  # fmt: skip
+              "parabolas": np.zeros((0, 4), np.int64)}  # fmt: skip
     parts = {**certificate(label=None, arrays=arrays), "model.npz": fixed_point_networks.content(network)}
     assert "not closed" in why_rejected(tmp_path, fuzz.packed(parts))
 

@@ -74,7 +74,7 @@ def proof_and_values(
     spread = int(rng.choice([1, 20, 300]))
     width = sum(len(step.out) for step in net.steps if isinstance(step, Scalar))
     arrays = {"rows": rows, "xi": rng.integers(-spread, spread + 1, (12, width))}
-    none = {"script": np.zeros((0, 4), np.int64), "parabolas": np.zeros((0, 2 + len(lo)), np.int64)}
+    none = {"script": np.zeros((0, 4), np.int64), "parabolas": np.zeros((0, 3 + len(lo)), np.int64)}
     return Proof(net, np.stack([lo, hi]), {**arrays, **none}), values
 
 

@@ -86,7 +86,7 @@ def test_bounds_of_a_convolution_are_shown_so_many_at_a_time_that_its_products_f
         "rows": rows,
         "xi": np.zeros((bounds, 0)),
         "script": np.zeros((0, 4)),
-        "parabolas": np.zeros((0, 2 + n)),
+        "parabolas": np.zeros((0, 3 + n)),
     }
     proof = Proof(net, net.domain, arrays)
     proof.j = int(net.outputs[0])
@@ -105,13 +105,15 @@ def test_a_bound_with_parabolas_is_counted_with_their_matrix():
     def products(script: list[list[int]], curves: int) -> int:
         net = network(content(layer), "fixed-point")
         net.put(Linear, 1, np.ones((1, 1, m), np.int64), net.outputs[None, None], np.array([-1]))
-        parabolas = np.array([[1 + n + m, 1, *[1] * n, *[0] * m, *[curves] * m, *[1] * m]])
+        parabolas = np.array([[1 + n + m, 0, 1, *[1] * n, *[0] * m, *[curves] * m, *[1] * m]])
         arrays = {
             "rows": np.array([[1 + n, 1, 0]] * 2),
             "xi": np.zeros((2, m), np.int64),
             "parabolas": parabolas,
         }
-        return Proof(net, net.domain, {**arrays, "script": np.array([*script, [CLOSE, 0, 0, 0]])}).products()
+        return Proof(net, net.domain, {**arrays, "script": np.array([*script, [CLOSE, 0, 0, 0]])}).products(
+            10**12
+        )
 
     for free in ([[TIGHTEN, 1, 1, 0]] * 9, [[TIGHTEN, 0, 2, 0]]):
         assert products(free, 1) == products(free, 0)

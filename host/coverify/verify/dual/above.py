@@ -7,6 +7,7 @@ and which multiplier is best is not seen before the layers below it have their o
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -46,9 +47,8 @@ class Layer:
 
     @cached_property
     def repeated(self) -> BoolArray:
-        """Which ends [k, 2 levels] are those of a last level once more: it counts once."""
-        own: BoolArray = np.tile(repeated(self.first), 2)
-        return own
+        """Which levels [k, levels] are a stair's last one once more: it counts once."""
+        return repeated(self.first)
 
 
 def at(first: F64Array, value: F64Array, a: F64Array) -> F64Array:
@@ -104,33 +104,50 @@ class Above:
         parts = self._parts(mu / (self.scale * self.reach))
         return [(layer.wire, layer.elements, own) for layer, own in zip(self.layers, parts, strict=True)]
 
-    def greatest(self, mu: F64Array) -> float:
+    def greatest(self, mu: F64Array, curve: F64Array | None = None) -> float:
         """What the layers add."""
-        return sum(float(gain.max(axis=1).sum()) for gain, *_ in self._gains(mu))
+        return sum(float(gain.max(axis=1).sum()) for gain, *_ in self._gains(mu, curve))
 
-    def smoothed(self, mu: F64Array, heat: float) -> tuple[float, F64Array, F64Array]:
-        """The same with heat · log Σ exp(gain / heat) for maxima, its derivatives [q], and second ones."""
-        total, slope, curve = 0.0, np.zeros(len(mu)), np.zeros((len(mu), len(mu)))
+    def smoothed(
+        self, mu: F64Array, heat: float, curve: F64Array | None = None
+    ) -> tuple[float, F64Array, F64Array]:
+        """The same with heat · log Σ exp(gain / heat) for maxima, its derivatives [q], and second ones.
+
+        curve [k]: what is taken of the lowest layer's b² (lifted.py); then its derivatives follow, [q + k].
+        """
+        q = len(mu)
+        size = q if curve is None else q + len(curve)
+        total, slope, bend = 0.0, np.zeros(size), np.zeros((size, size))
         start = 0
-        for n, (gain, y, b) in enumerate(self._gains(mu)):
+        for n, (gain, y, b, moves) in enumerate(self._gains(mu, curve)):
             found, weight = softened(gain, heat)
             total += float(found.sum())
             end = start + len(gain)
-            own, upper = np.arange(start, end), np.arange(end, len(mu))
-            mean_y, mean_b = (weight * y).sum(axis=1), (weight * b).sum(axis=1)
-            y, b = y - mean_y[:, None], b - mean_b[:, None]
-            slope[own] -= mean_b
-            curve[own, own] += (weight * b * b).sum(axis=1) / heat + FLAT * REACH**2 / heat
+            own, upper = np.arange(start, end), np.arange(end, q)
+            off_y = y - (mean_y := (weight * y).sum(axis=1))[:, None]
+            powers = [(own, b, np.ones_like(b))]
+            if curve is not None and n == 0:
+                powers.append((np.arange(q, size), b * b, 2 * b))
+                weight_moved = weight * moves / (2 * curve)[:, None]
+            offs = [(at, x - (weight * x).sum(axis=1)[:, None], pull) for at, x, pull in powers]
+            for at, x, _ in powers:
+                slope[at] -= (weight * x).sum(axis=1)
+            for (at, off, pull), (other, more, too) in itertools.product(offs, offs):
+                bend[at, other] += (weight * off * more).sum(axis=1) / heat
+                if curve is not None and n == 0:
+                    bend[at, other] += (weight_moved * pull * too).sum(axis=1)
+            bend[own, own] += FLAT * REACH**2 / heat
             if len(upper):
                 up = self.layers[n + 1].weights
                 upper = upper[: len(up)]
                 slope[upper] += up @ mean_y
-                curve[np.ix_(upper, upper)] += (up * (weight * y * y).sum(axis=1)) @ up.T / heat
-                both = up * (weight * y * b).sum(axis=1) / heat
-                curve[np.ix_(upper, own)] -= both
-                curve[np.ix_(own, upper)] -= both.T
+                bend[np.ix_(upper, upper)] += (up * (weight * off_y * off_y).sum(axis=1)) @ up.T / heat
+                for at, off, _ in offs:
+                    both = up * (weight * off_y * off).sum(axis=1) / heat
+                    bend[np.ix_(upper, at)] -= both
+                    bend[np.ix_(at, upper)] -= both.T
             start = end
-        return total, slope, curve
+        return total, slope, bend
 
     def begins(self, number: int) -> tuple[F64Array, F64Array, F64Array]:
         """Where the levels of a layer's stairs begin, in the units of the search, [k, levels]; and what an
@@ -145,7 +162,7 @@ class Above:
         """What some stairs [c] of a layer add, smoothed; its slopes in (mu, nu) of each, [c, 2], and second
         derivatives, [c, 2, 2]: as they are, with the levels below `level` [c] alone, and with the others.
         """
-        gain, y, b = (x[stairs] for x in self._gains(mu)[number])
+        gain, y, b = (x[stairs] for x in self._gains(mu)[number][:3])
         below = np.tile(np.arange(gain.shape[1] // 2), 2) < level[:, None]
         both, found = np.stack([-b, y], axis=1), []
         for kept in (below | ~below, below, ~below):
@@ -181,12 +198,22 @@ class Above:
         nu: F64Array = self.layers[k].nu + (parts[k + 1] - upper.mu) @ upper.weights
         return nu
 
-    def _gains(self, mu: F64Array) -> list[tuple[F64Array, F64Array, F64Array]]:
-        """Per layer nu · y − mu · b at both ends of every level, y and b there: [k, 2 levels] each."""
+    def _gains(
+        self, mu: F64Array, curve: F64Array | None = None
+    ) -> list[tuple[F64Array, F64Array, F64Array, BoolArray]]:
+        """Per layer nu · y − mu · b at both ends of every level, y and b there: [k, 2 levels] each; does b
+        move with mu?  With a curve of the lowest layer also beside the vertex: [k, 3 levels].
+        """
         found, parts = [], self._parts(mu)
         for k, (layer, own) in enumerate(zip(self.layers, parts, strict=True)):
-            nu = self._nu(k, parts)
-            b, y = np.concatenate([layer.first, layer.last], axis=1), np.tile(layer.value, 2)
-            gain = nu[:, None] * y - own[:, None] * b
-            found.append((np.where(layer.repeated, -np.inf, gain), y, b))
+            nu, ends, bent = self._nu(k, parts), [layer.first, layer.last], curve is not None and k == 0
+            if curve is not None and bent:
+                ends.append(np.clip((-own / (2 * curve))[:, None], *ends))
+            b, y = np.concatenate(ends, axis=1), np.tile(layer.value, len(ends))
+            gain, moves = nu[:, None] * y - own[:, None] * b, np.zeros(b.shape, bool)
+            if curve is not None and bent:
+                gain -= curve[:, None] * b * b
+                moves[:, 2 * layer.first.shape[1] :] = (layer.first < ends[2]) & (ends[2] < layer.last)
+            gain[np.tile(layer.repeated, len(ends))] = -np.inf
+            found.append((gain, y, b, moves))
         return found

@@ -8,7 +8,8 @@ is rounded to a proof in integers; where that loses too much, it goes on.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,9 +20,11 @@ from coverify.verify.dual.descent import Rows, evaluate
 from coverify.verify.dual.division import Divisions
 from coverify.verify.dual.halves import Halves, accumulators, without
 from coverify.verify.dual.levels import Levels
+from coverify.verify.dual.lifted import Both
 from coverify.verify.dual.parabolas import Point, Reached
 from coverify.verify.dual.relaxation import BoolArray, Boxes, F64Array, Pass, Pieces, Relaxation
 from coverify.verify.dual.squares import SCALE, Form, minimised
+from coverify.verify.dual.storeys import Storeys
 from coverify.verify.dual.tree import Bounded, Squares, Warm
 from coverify.verify.query import I64Array
 from tflm_int8.program.primitives import Affine, Staircase, sources
@@ -41,6 +44,10 @@ MANY_STEPS = 60
 """The same where multipliers of several layers are free."""
 SHARE = 0.15
 """So much of an accumulator's box must lie on either side of a clamp for a division there."""
+LIFTED_STEPS = 120
+"""With parabolas under two layers."""
+MOST_LIFTED = 1200
+"""Inputs and stairs for which these are tried: a step takes the cube of it."""
 FEW_STEPS = 10
 """For one of many rows, none of which has a target."""
 TRIES, AGAIN = 3, 8
@@ -54,7 +61,8 @@ class Bound:
     """A row's bound in units of `unit`, exact where there is evidence, else a guess.
 
     inputs: [N, n], at which it is likely to be reached; split: where the cases are least decided, (wire,
-    element, last value of the lower case); multipliers: those above, by wire.
+    element, last value of the lower case); multipliers: those above, by wire; gain: what parabolas under two
+    layers have taken from it, if they were tried in vain.
     """
 
     bound: float
@@ -64,6 +72,17 @@ class Bound:
     split: tuple[int, int, int] | None
     warm: Warm
     multipliers: dict[int, F64Array]
+    gain: float | None = None
+
+
+@dataclass(frozen=True)
+class Lift:
+    """Are parabolas under two layers worth trying?  gain: what they are likely to take from a bound; check:
+    called between steps, may end the search.
+    """
+
+    gain: float
+    check: Callable[[], object]
 
 
 class Cases:
@@ -97,7 +116,7 @@ class Cases:
 
     def bound(
         self, rows: Rows, boxes: Boxes, multipliers: dict[int, F64Array], target: float,
-        warm: Warm | None = None, held: tuple[int, int] | None = None,
+        warm: Warm | None = None, held: tuple[int, int] | None = None, lift: Lift | None = None,
     ) -> Bound | None:  # fmt: skip
         """The bound of one row with parabolas; None where it does not apply.  boxes: those of one part.
 
@@ -135,11 +154,19 @@ class Cases:
             return None
         kept = curved.kept(centred.point, varying, len(nu))
         inputs = curved.inputs(centred)
+        gain = None
+        if lift is not None and curved.scale * target <= reached.bound < curved.scale * lift.gain:
+            args = rows, boxes, bare, multipliers, varying, curved, reached
+            closed, gain = self._lifted(*args, target, held, grain, lift)
+            if closed is not None:
+                total, unit, evidence, moved = closed
+                return Bound(total, unit, evidence, inputs, None, kept, moved)
+            gain = reached.bound / curved.scale - gain
         for tries in range(TRIES):
             if reached.bound >= 0 > target > -np.inf:
                 above = _moved(multipliers, curved, centred.point, grain)
                 split = self._split(curved, centred, varying, boxes)
-                return Bound(reached.bound / curved.scale, 1, None, inputs, split, kept, above)
+                return Bound(reached.bound / curved.scale, 1, None, inputs, split, kept, above, gain)
             moved = _moved(multipliers, curved, reached.point, grain)
             found = self._exact(rows, boxes, moved, varying, curved, reached.point)
             if found is None:
@@ -155,6 +182,37 @@ class Cases:
                 break
         split = self._split(curved, centred, varying, boxes) if total >= 0 > target > -np.inf else None
         return Bound(total, unit, evidence, inputs, split, kept, moved)
+
+    def _lifted(
+        self, rows: Rows, boxes: Boxes, bare: Pass, multipliers: dict[int, F64Array], varying: I64Array,
+        curved: Curved, simple: Reached, target: float, held: tuple[int, int] | None, grain: float,
+        lift: Lift,
+    ) -> tuple[tuple[int, int, Bounded, dict[int, F64Array]] | None, float]:  # fmt: skip
+        """Close the row with parabolas under two layers (lifted.py), or None; and the bound in floats."""
+        layers = self._layers(bare, varying, boxes, held, every=True)
+        if not layers or len(curved.g) + len(varying) > MOST_LIFTED:
+            return None, np.inf
+        storeys = Storeys.of(curved, layers)
+        below, at, bound = curved.scale * target, storeys.lifted.started(simple.point, simple.bound), np.inf
+        for tries in range(TRIES):
+            try:
+                reached = storeys.lifted.lowered(at, LIFTED_STEPS, below, lift.check)
+            except np.linalg.LinAlgError:
+                break
+            if reached.stuck:
+                at = storeys.lifted.started(simple.point, simple.bound, tries + 1)
+                continue
+            at, bound = reached.point, min(bound, reached.bound / curved.scale)
+            if reached.bound >= below:
+                break
+            moved = _moved(multipliers, curved, at.own, grain)
+            exact = self._exact(rows, boxes, moved, varying, curved, at.own, storeys, at)
+            if exact is None:
+                break
+            if exact[0] < 0:
+                return (*exact, moved), bound
+            below -= 2 * (curved.scale * exact[0] / exact[1] - reached.bound)
+        return None, bound
 
     def _above(
         self, rows: Rows, boxes: Boxes, pieces: dict[int, Pieces], multipliers: dict[int, F64Array]
@@ -182,9 +240,9 @@ class Cases:
         return Curved.of(levels, weights, bias, *without(bare, nu, varying, p, boxes), layers)
 
     def _layers(
-        self, bare: Pass, varying: I64Array, boxes: Boxes, held: tuple[int, int] | None
+        self, bare: Pass, varying: I64Array, boxes: Boxes, held: tuple[int, int] | None, every: bool = False
     ) -> list[Layer]:
-        """The stairs above whose multipliers may move, from the lowest on."""
+        """The stairs above whose multipliers may move, from the lowest on; every: with all levels of that."""
         layers, below, elements = list[Layer](), self.wire, varying
         for wire in self.chain:
             if wire not in bare.asked:
@@ -204,7 +262,7 @@ class Cases:
             own = np.flatnonzero(free)
             if not 0 < len(own) <= MAX_STAIRS:
                 break
-            p = self.relaxation.stairs(wire, boxes, self.natural, False)
+            p = self.relaxation.stairs(wire, boxes, self.natural, False, every and not layers)
             weights, constant = accumulators(affine, own)
             rest = np.setdiff1d(np.arange(weights.shape[1]), elements)
             constant = constant + weights[:, rest] @ boxes[below][0][0, rest]
@@ -226,18 +284,18 @@ class Cases:
 
     def _exact(
         self, rows: Rows, boxes: Boxes, multipliers: dict[int, F64Array], varying: I64Array, curved: Curved,
-        point: Point,
+        point: Point, storeys: Storeys | None = None, both: Both | None = None,
     ) -> tuple[int, int, Bounded] | None:  # fmt: skip
         """The bound for rounded numbers, in integers; its unit; the evidence."""
         for unit in curved.units(point):
-            found = self._rounded(rows, boxes, multipliers, varying, curved, point, unit)
+            found = self._rounded(rows, boxes, multipliers, varying, curved, point, unit, storeys, both)
             if found is not None:
                 return found
         return None
 
     def _rounded(
         self, rows: Rows, boxes: Boxes, multipliers: dict[int, F64Array], varying: I64Array, curved: Curved,
-        point: Point, unit: int,
+        point: Point, unit: int, storeys: Storeys | None = None, both: Both | None = None,
     ) -> tuple[int, int, Bounded] | None:  # fmt: skip
         """The same in this unit; None where a number becomes too large."""
         scaled = Rows(
@@ -261,7 +319,19 @@ class Cases:
             if eased is None or plain is None:
                 return None
             x_lo, x_hi = (end[0] for end in boxes[0])
-            constant = int(done.bound[0] - np.maximum(g * x_lo, g * x_hi).sum()) + int((eased - plain).sum())
+            p = np.floor(np.clip(2.0**SCALE / np.maximum(2 * unit * curved.t(point), 1.0), 1, None))
+            bare = int(done.bound[0] - np.maximum(g * x_lo, g * x_hi).sum()) - int(plain.sum())
+            if storeys is not None and both is not None:
+                first = xi, curve, centre, slope
+                proof = storeys.proof(
+                    both, done, first, nu, bare, (x_lo, x_hi), p.astype(np.int64), unit, 1 - less
+                )
+                if proof is None:
+                    continue
+                bound, squares = proof
+                squares = replace(squares, wire=self.wire, elements=varying)
+                return bound, unit, Bounded(targets, dict(done.multipliers), squares, bound)
+            constant = bare + int(eased.sum())
             on = np.flatnonzero(curve)
             if not len(on):
                 total = int(done.bound[0])
@@ -276,7 +346,6 @@ class Cases:
             d = [least_d(s, c) for s, c in zip(steps.tolist(), curve[on].tolist(), strict=True)]
             if max(d) >= 2**60:
                 return None
-            p = np.floor(np.clip(2.0**SCALE / np.maximum(2 * unit * curved.t(point), 1.0), 1, None))
             result = form.bound(p.astype(np.int64), np.array(d))
             if result is None:
                 continue

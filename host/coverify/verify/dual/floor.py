@@ -87,7 +87,7 @@ class Floor:
         edge = int(self.relaxation.edges[self.relaxation.logits][stairs.channel[y], 1])
         hi[y] = min(hi[y], edge - 1)
         boxes[stairs.source] = lo, hi
-        part = Node(Rival(y, 0), None)
+        part = Node(Rival(y, 0), None, gain=np.inf)
         if lo[y] <= hi[y]:
             part.boxes = self.claims.settled(boxes, part.rival, part.tightened.append)
         return part

@@ -20,7 +20,7 @@ PRODUCTS = 24
 """With the large block, at most."""
 RESIDUE = 1e-2
 """So small a part of the first residue's square, as the first block weighs it, ends them."""
-_EASED, _SINGLE = 1e-8, 1e-5
+_EASED, _SINGLE, _TINY, _SINGLE_WHOLE = 1e-8, 1e-5, 1e-12, 1e-6
 """Added to the small block's diagonal, scaled to 1; to the large one's, which is in single precision."""
 
 
@@ -92,6 +92,38 @@ def lesser(at: Slopes) -> F64Array:
         large[np.arange(len(size)), np.arange(len(size))] += _SINGLE
         solved = np.linalg.solve(large, across * size[:, None]) * size[:, None]
     return _inverse(at.small - (across.T @ solved).astype(np.float64))
+
+
+def exact(at: Slopes, single: bool) -> tuple[F64Array, F64Array]:
+    """The same by one large matrix; single: in that precision, if it is enough.  Raises LinAlgError."""
+    n, u = len(at.z), at.inverse.u
+    whole = np.empty((n + len(at.small), n + len(at.small)))
+    block = np.matmul(u.T, u, out=whole[:n, :n])
+    block[np.arange(n), np.arange(n)] += 1 / at.inverse.e
+    block *= at.height * block + np.multiply.outer(2 * at.z, at.z)
+    whole[:n, n:], whole[n:, :n], whole[n:, n:] = at.across, at.across.T, at.small
+    size = 1 / np.sqrt(np.maximum(whole.diagonal(), 1e-12))
+    whole *= size[:, None]
+    whole *= size
+    right = -size * np.concatenate([at.in_e, at.in_rest])
+    found = _single(whole, right) if single else None
+    if found is None:
+        whole[np.arange(len(size)), np.arange(len(size))] += _TINY
+        found = np.linalg.solve(whole, right)
+    found *= size
+    return found[:n], found[n:]
+
+
+def _single(whole: F64Array, right: F64Array) -> F64Array | None:
+    """The solution in single precision, where what is left of the right side is little."""
+    eased = whole.astype(np.float32)
+    eased[np.arange(len(right)), np.arange(len(right))] += _SINGLE_WHOLE
+    try:
+        found = np.linalg.solve(eased, right.astype(np.float32)).astype(np.float64)
+    except np.linalg.LinAlgError:
+        return None
+    left = right - whole @ found
+    return found if left @ left < RESIDUE * (right @ right) else None
 
 
 def direction(at: Slopes, whole: bool) -> tuple[F64Array, F64Array]:

@@ -80,7 +80,7 @@ class Reached:
     square: F64Array
 
 
-def _promised(before: tuple[float, float], now: tuple[float, float]) -> float:
+def promised(before: tuple[float, float], now: tuple[float, float]) -> float:
     """Where bounds at two heights of the barrier lead to: in a straight line, and they bend upwards."""
     return now[1] - (before[1] - now[1]) * now[0] / (before[0] - now[0])
 
@@ -127,7 +127,7 @@ class Parabolas:
                 centred = at if height >= CENTRED else centred
                 marks += [(height, at.bound)] if settled and height <= NEAR.height else []
                 at_height, height = 0, path.lower * height
-                if len(marks) > 1 and new is not point and _promised(*marks[-2:]) > target > -np.inf:
+                if len(marks) > 1 and new is not point and promised(*marks[-2:]) > target > -np.inf:
                     break
             point = replace(new, height=height)
         return best, centred

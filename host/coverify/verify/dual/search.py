@@ -14,7 +14,7 @@ import numpy as np
 
 from coverify.verify.deadline import Deadline
 from coverify.verify.dual.branching import Branching
-from coverify.verify.dual.cases import Cases
+from coverify.verify.dual.cases import Cases, Lift
 from coverify.verify.dual.claim import Claims, Point, Rival, fewer_bits, more_bits, widths
 from coverify.verify.dual.descent import Rows, descend, evaluate
 from coverify.verify.dual.floor import Floor
@@ -148,11 +148,13 @@ class Search:
         above = {w: v[k : k + 1] / self._unit for w, v in multipliers.items()}
         if node.warm is None:
             above = self._pair.linear(node, self._untaught(above))
-        found = self.cases.bound(one, own, above, -1e-3, node.warm, self._pair.held(node, above))
+        lift = Lift(node.gain, self.deadline.check) if self._deep else None
+        found = self.cases.bound(one, own, above, -1e-3, node.warm, self._pair.held(node, above), lift)
         if found is None:
             return False
         self._look(found.inputs)
         if found.bound >= 0:
+            node.gain = node.gain if found.gain is None else found.gain
             if node.warm is None and self._unit * found.bound / found.unit >= node.bound:
                 node.cases = False
                 return False
@@ -399,13 +401,12 @@ class Search:
         """The roots with the accumulators beyond the first layer bounded over its cases, whoever wins."""
         new = [] if self.cases is None else facts(self.relaxation, self.cases, self.boxes, self.deadline)
         self._floor.shared = new
-        for node in roots if new else []:
+        for node in roots:
             assert node.boxes is not None
             node.tightened += new
-            node.split = None
+            node.split, node.warm, node.gain = None, None, np.inf
             boxes = applied(node.boxes, new)
             node.boxes, node.start = self.claims.settled(boxes, node.rival, node.tightened.append), {}
-            node.warm = None
         return roots
 
     def _deepen(self, node: Node, first: bool) -> None:
@@ -438,9 +439,7 @@ class Search:
                 hi[e] = min(hi[e], value)
             boxes = list(node.boxes)
             boxes[wire] = lo, hi
-            start, depth = dict(node.start), node.depth + 1
-            again = node.cases or depth % TIGHTEN_EVERY == 0
-            part = Node(node.rival, None, start, node.bound, depth, warm=node.warm, cases=again)
+            part = node.smaller(node.cases or (node.depth + 1) % TIGHTEN_EVERY == 0)
             if lo[e] <= hi[e]:
                 part.boxes = self.claims.settled(boxes, node.rival, part.tightened.append, wire)
             fresh += self._floor.taken(part)

@@ -26,7 +26,8 @@ _ROOM = 2**61
 
 @dataclass(frozen=True, eq=False)
 class Form:
-    """Integers: B [1 + m, n] and twice the form's constant l [1 + m], per x_k; the input's box lo, hi [n].
+    """Integers: B [1 + m, n] and twice the form's constant l [1 + m], per x_k; the input's box lo, hi [n];
+    products [1 + m, 1 + m]: of two of the x_k, with k > 0, one of two at most not 0.
 
     x_0 = 1, and x_k² counts with −d_k / 2^(SCALE + 4): the form's greatest value over all real x_k is that
     with parabolas.
@@ -36,6 +37,7 @@ class Form:
     constants: I64Array
     lo: I64Array
     hi: I64Array
+    products: I64Array | None = None
 
     def bound(self, p: I64Array, d: I64Array) -> tuple[int, int] | None:
         """A bound of the form less its squares, and d_0, for weights p [n] and d [m].
@@ -77,6 +79,10 @@ class Form:
         h: I64Array = 2 * ((b * weight) @ b.T)
         h[0, 1:] += linear[1:] << (SCALE + 1)
         h[1:, 0] += linear[1:] << (SCALE + 1)
+        if self.products is not None:
+            if float(np.abs(self.products).max()) >= 2.0 ** (60 - SCALE - 3):
+                return None
+            h += (self.products + self.products.T) << (SCALE + 3)
         squares = sum(r * -(-(4**SCALE) // w) for r, w in zip(radius.tolist(), p.tolist(), strict=True))
         return h, 2 * (int(linear[0]) << (SCALE + 1)) + 2 * squares
 

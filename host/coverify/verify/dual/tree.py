@@ -26,10 +26,12 @@ class Op(IntEnum):
 
 @dataclass(frozen=True, eq=False)
 class Squares:
-    """Parabolas under stairs of one row (parabolas.py).
+    """Parabolas under stairs of one row (parabolas.py), and under those on sums of these, if any.
 
     elements: int64 [m], of the wire; parabolas: int64 [3, m]: centres, curves, slopes; d0: the d of the sign
-    that is always 1; weights: int64 [n_input].
+    that is always 1; weights: int64 [n_input]. lifted: int64 [5, m]: y0, beta, t, g and f of terms in the
+    stairs' outputs. upper: the wire of the stairs above, or 0; above_elements [k], of it; above: int64
+    [3, k], as parabolas.
     """
 
     wire: int
@@ -37,6 +39,24 @@ class Squares:
     parabolas: I64Array
     d0: int
     weights: I64Array
+    upper: int = 0
+    lifted: I64Array | None = None
+    above_elements: I64Array | None = None
+    above: I64Array | None = None
+
+    def dense(self, sizes: dict[int, int]) -> I64Array:
+        """What is said of all elements of both wires: parabolas, then lifted and above, if there are any."""
+        m = sizes[self.wire]
+        parts = [(m, self.elements, self.parabolas)]
+        if self.lifted is not None or self.upper:
+            lifted = np.zeros((5, len(self.elements)), np.int64) if self.lifted is None else self.lifted
+            parts.append((m, self.elements, lifted))
+        if self.above_elements is not None and self.above is not None:
+            parts.append((sizes[self.upper], self.above_elements, self.above))
+        found = [np.zeros((len(values), n), np.int64) for n, _, values in parts]
+        for own, (_, elements, values) in zip(found, parts, strict=True):
+            own[:, elements] = values
+        return np.concatenate([own.reshape(-1) for own in found])
 
 
 @dataclass(eq=False)
@@ -65,8 +85,9 @@ class Node:
     """A part of the box on which `rival` may win; boxes None: empty.
 
     tightened: rows and cuts, one after another; then either `closed` by a row (or by its boxes: None), or
-    `split` at (wire, element, value) into `parts`. cases: are parabolas worth trying? same: a larger
-    part that is closed for all rivals alike, after the cuts of this one.
+    `split` at (wire, element, value) into `parts`. cases: are parabolas worth trying? gain: what those under
+    two layers are likely to take from its bound; same: a larger part that is closed for all rivals alike,
+    after the cuts of this one.
     """
 
     rival: Rival
@@ -78,9 +99,15 @@ class Node:
     closed: Bounded | None = None
     warm: Warm | None = None
     cases: bool = True
+    gain: float = 0.0
     same: Node | None = None
     split: tuple[int, int, int] | None = None
     parts: tuple[Node, ...] = ()
+
+    def smaller(self, cases: bool) -> Node:
+        """A part of it, whose boxes are to be found."""
+        start, depth = dict(self.start), self.depth + 1
+        return Node(self.rival, None, start, self.bound, depth, warm=self.warm, cases=cases, gain=self.gain)
 
 
 @dataclass(eq=False)
@@ -141,15 +168,18 @@ class Script:
         return arrays | self._squares(sizes)
 
     def _squares(self, sizes: dict[int, int]) -> dict[str, I64Array]:
-        """The rows that have parabolas: centres, curves and slopes of all elements of a wire, one after the
-        other; and (row, wire, d0, weights). Nothing if none has.
+        """The rows that have parabolas: what is said of all elements, with zeros up to one width; and (row,
+        wire, upper, d0, weights). Nothing if none has.
         """
         at = np.cumsum([0] + [len(rows.targets) for rows in self.rows])
         parabolas, weights = [], []
         for row, squares in zip(at.tolist(), (rows.squares for rows in self.rows), strict=False):
             if squares is not None:
-                dense = np.zeros((3, sizes[squares.wire]), np.int64)
-                dense[:, squares.elements] = squares.parabolas
-                parabolas.append(dense.reshape(-1))
-                weights.append(np.concatenate([[row, squares.wire, squares.d0], squares.weights]))
-        return {"parabolas": np.stack(parabolas), "weights": np.stack(weights)} if weights else {}
+                parabolas.append(squares.dense(sizes))
+                own = [row, squares.wire, squares.upper, squares.d0]
+                weights.append(np.concatenate([own, squares.weights]))
+        if not weights:
+            return {}
+        width = max(map(len, parabolas))
+        rows = [np.pad(values, (0, width - len(values))) for values in parabolas]
+        return {"parabolas": np.stack(rows), "weights": np.stack(weights)}

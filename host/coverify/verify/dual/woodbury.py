@@ -1,4 +1,6 @@
-"""The inverse C of E − Wᵀ D W, E a diagonal of many inputs, D one of few stairs: a small one will do."""
+"""The inverse C of E − Wᵀ D W, E a diagonal of many inputs, D one of few stairs, or a matrix of them: a small
+one will do.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from coverify.verify.dual.relaxation import F64Array
 
 
 class Woodbury:
-    """C = E⁻¹ + Uᵀ U, by Woodbury's identity, of weights W [m, n], curve [m] and e [n], all positive.
+    """C = E⁻¹ + Uᵀ U, by Woodbury's identity, of weights W [m, n], a positive curve [m] or [m, m] and e [n].
 
     LinAlgError where the matrix is not positive definite.
     """
@@ -18,17 +20,17 @@ class Woodbury:
     def __init__(self, weights: F64Array, curve: F64Array, e: F64Array) -> None:
         self.e, self.over = e, weights / e
         self._square = self.over @ weights.T
-        root = np.sqrt(curve)
-        low = np.linalg.cholesky(np.eye(len(root)) - root[:, None] * self._square * root)
+        self._root = np.sqrt(curve) if curve.ndim == 1 else np.linalg.cholesky(curve)
+        low = np.linalg.cholesky(np.eye(len(curve)) - self._rooted(self._rooted(self._square).T))
         self.edge = float(low.diagonal().min())
         """How far the matrix is from where it is not positive definite."""
         self.logs = float(np.log(e).sum() + 2 * np.log(low.diagonal()).sum())
         """The logarithm of its determinant."""
-        self._root, self._low = root, low
+        self._low = low
 
     def square_of(self, linear: F64Array) -> float:
         """lᵀ C l of a vector [n]."""
-        seen = np.linalg.solve(self._low, self._root * (self.over @ linear))
+        seen = np.linalg.solve(self._low, self._rooted((self.over @ linear)[:, None])[:, 0])
         return float(linear @ (linear / self.e) + seen @ seen)
 
     def times(self, linear: F64Array) -> F64Array:
@@ -40,8 +42,15 @@ class Woodbury:
     @cached_property
     def _small(self) -> F64Array:
         """What makes U of W E⁻¹, [m, m]."""
-        small: F64Array = np.linalg.inv(self._low) * self._root
+        inverse = np.linalg.inv(self._low)
+        small: F64Array = inverse * self._root if self._root.ndim == 1 else inverse @ self._root.T
         return small
+
+    def _rooted(self, rows: F64Array) -> F64Array:
+        """The root of D, transposed, times [m, k]."""
+        root = self._root
+        times: F64Array = root[:, None] * rows if root.ndim == 1 else root.T @ rows
+        return times
 
     @cached_property
     def u(self) -> F64Array:

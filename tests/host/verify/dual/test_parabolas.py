@@ -61,7 +61,9 @@ def test_the_checker_finds_the_same_maximum(seed):
     _, lo, hi = random_stairs(seed)
     nu, xi, curve, centre = random_parabolas(seed)
     pieces = three_stairs()
-    corners = pieces.corners(np.pad(np.stack([lo, hi]), ((0, 0), (1, 3))), xi, centre, curve)
+    corners = pieces.corners(
+        np.pad(np.stack([lo, hi]), ((0, 0), (1, 3))), xi, centre, curve, *np.zeros((6, 3), np.int64)
+    )
     form = np.concatenate([np.zeros(4, np.int64), nu])[:, None]
     found = pieces.back(form, xi[None], corners)
     assert form[1:4, 0].tolist() == xi.tolist()
@@ -76,7 +78,11 @@ def test_the_checker_refuses_parabolas_whose_arithmetic_would_overflow(xi, centr
     pieces, three = three_stairs(), np.ones(3, np.int64)
     with pytest.raises(Rejected):
         corners = pieces.corners(
-            np.pad([[-60] * 3, [60] * 3], ((0, 0), (1, 3))), xi * three, centre * three, curve * three
+            np.pad([[-60] * 3, [60] * 3], ((0, 0), (1, 3))),
+            xi * three,
+            centre * three,
+            curve * three,
+            *np.zeros((6, 3), np.int64),
         )
         pieces.back(np.ones((7, 1), np.int64), xi * three[None], corners)
 

@@ -48,7 +48,8 @@ def test_the_bound_is_no_less_than_the_form_anywhere_and_the_checker_finds_the_s
     bound, d0 = form.bound(p, d)
     assert bound >= np.floor(truth(form, d))
     box = np.stack([form.lo, form.hi])
-    assert greatest(form.forms // 2, form.constants // 2, box, p, np.array([d0, *d])) == bound
+    none = np.zeros((len(form.forms), len(form.forms)), np.int64)
+    assert greatest(form.forms // 2, form.constants // 2, none, box, p, np.array([d0, *d])) == bound
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -56,9 +57,11 @@ def test_the_checker_refuses_every_d_whose_bound_would_be_false(seed):
     form, d, p = random_form(seed)
     _, d0 = form.bound(p, d)
     box, true = np.stack([form.lo, form.hi]), np.floor(truth(form, d))
+    none = np.zeros((len(form.forms), len(form.forms)), np.int64)
     for share in (0.0, 0.25, 0.5, 0.75, 0.9, 0.99):
         try:
-            found = greatest(form.forms // 2, form.constants // 2, box, p, np.array([int(d0 * share), *d]))
+            least = np.array([int(d0 * share), *d])
+            found = greatest(form.forms // 2, form.constants // 2, none, box, p, least)
         except (Rejected, np.linalg.LinAlgError):
             continue
         assert found >= true
