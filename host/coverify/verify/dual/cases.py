@@ -9,7 +9,7 @@ is rounded to a proof in integers; where that loses too much, it goes on.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -46,8 +46,8 @@ SHARE = 0.15
 """So much of an accumulator's box must lie on either side of a clamp for a division there."""
 LIFTED_STEPS = 120
 """With parabolas under two layers."""
-MOST_LIFTED = 1200
-"""Inputs and stairs for which these are tried: a step takes the cube of it."""
+MOST_LIFTED = 1600
+"""So many numbers at most are searched for there: a step takes the cube of it."""
 FEW_STEPS = 10
 """For one of many rows, none of which has a target."""
 TRIES, AGAIN = 3, 8
@@ -190,7 +190,7 @@ class Cases:
     ) -> tuple[tuple[int, int, Bounded, dict[int, F64Array]] | None, float]:  # fmt: skip
         """Close the row with parabolas under two layers (lifted.py), or None; and the bound in floats."""
         layers = self._layers(bare, varying, boxes, held, every=True)
-        if not layers or len(curved.g) + len(varying) > MOST_LIFTED:
+        if not layers or len(curved.g) + 5 * len(varying) + 2 * len(layers[0].elements) > MOST_LIFTED:
             return None, np.inf
         storeys = Storeys.of(curved, layers)
         below, at, bound = curved.scale * target, storeys.lifted.started(simple.point, simple.bound), np.inf
@@ -322,14 +322,11 @@ class Cases:
             p = np.floor(np.clip(2.0**SCALE / np.maximum(2 * unit * curved.t(point), 1.0), 1, None))
             bare = int(done.bound[0] - np.maximum(g * x_lo, g * x_hi).sum()) - int(plain.sum())
             if storeys is not None and both is not None:
-                first = xi, curve, centre, slope
-                proof = storeys.proof(
-                    both, done, first, nu, bare, (x_lo, x_hi), p.astype(np.int64), unit, 1 - less
-                )
+                of = self.wire, varying, (xi, curve, centre, slope), nu, bare, (x_lo, x_hi)
+                proof = storeys.proof(both, done, *of, p.astype(np.int64), unit, 1 - less)
                 if proof is None:
                     continue
                 bound, squares = proof
-                squares = replace(squares, wire=self.wire, elements=varying)
                 return bound, unit, Bounded(targets, dict(done.multipliers), squares, bound)
             constant = bare + int(eased.sum())
             on = np.flatnonzero(curve)

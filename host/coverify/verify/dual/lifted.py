@@ -318,8 +318,8 @@ class Lifted:
         u = matrix.inputs.u
         slope_e = 1 - z * z - height * (1 / own.e + (u * u).sum(axis=0))
         _, curve, _, _, _, mu, upper = self.slices
-        for at_, values in ((curve, own.curve), (upper, at.upper)):
-            k = each[at_]
+        for part, values in ((curve, own.curve), (upper, at.upper)):
+            k = each[part]
             slope[k] -= height / values
             bend[k, k] += height / values**2
         self._first_stairs(at, heat, slope, bend)
@@ -346,9 +346,7 @@ class Lifted:
         for i in range(5):
             slope[i * n + own] += mean[i]
             for j in range(i, 5):
-                both = (off[i] * off[j] * weight).sum(axis=1) / heat + (pull[i] * pull[j] * freely).sum(
-                    axis=1
-                )
+                both = (off[i] * off[j] * weight / heat + pull[i] * pull[j] * freely).sum(axis=1)
                 bend[i * n + own, j * n + own] += both
                 if i != j:
                     bend[j * n + own, i * n + own] += both

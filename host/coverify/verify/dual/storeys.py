@@ -60,24 +60,22 @@ class Storeys:
         return Storeys(curved, low.wire, low.elements, levels, weights, constant, middle, lifted)
 
     def proof(
-        self, at: Both, done: Pass, first: tuple[I64Array, ...], nu: I64Array, bare: int,
-        box: tuple[I64Array, I64Array], p: I64Array, unit: int, share: float,
+        self, at: Both, done: Pass, wire: int, varying: I64Array, first: tuple[I64Array, ...], nu: I64Array,
+        bare: int, box: tuple[I64Array, I64Array], p: I64Array, unit: int, share: float,
     ) -> tuple[int, Squares] | None:  # fmt: skip
-        """The bound in integers and its evidence; None where a number is too large.
+        """The bound in integers and its evidence, of the stairs `varying` of a wire and those above; None
+        where a number is too large.
 
         done: the bound for these multipliers without parabolas; first: xi, curve, centre, slope [m]; nu [m]:
         of the lower stairs; bare: the form without these; box, p: the input's and their weights.
         """
-        (asked, mu), k = (
-            (x[self.wire][0, self.elements] for x in (done.asked, done.multipliers)),
-            len(self.elements),
-        )
-        asked, mu = asked.astype(np.int64), mu.astype(np.int64)
+        own = (x[self.wire][0, self.elements] for x in (done.asked, done.multipliers))
+        asked, mu = (x.astype(np.int64) for x in own)
         found = self.rounded(at, first, nu, mu, unit, share)
-        xi, curve, centre, _ = first
+        xi, curve, centre, slope = first
         middle, bend, _ = found.parabolas
         lower = self.greatest(nu, xi, curve, centre, found.outputs)
-        eased, plain = (self.upper.greatest(asked, mu, c, middle) for c in (bend, np.zeros(k, np.int64)))
+        eased, plain = (self.upper.greatest(asked, mu, c, middle) for c in (bend, np.zeros_like(bend)))
         if lower is None or eased is None or plain is None:
             return None
         constant = bare + int(lower.sum()) + int((eased - plain).sum())
@@ -85,19 +83,9 @@ class Storeys:
         result = None if left is None else left[0].bound(p, left[1])
         if result is None:
             return None
-        parabolas = np.stack([centre, curve, first[3]])
-        squares = Squares(
-            0,
-            self.elements,
-            parabolas,
-            result[1],
-            p,
-            self.wire,
-            found.outputs,
-            self.elements,
-            found.parabolas,
-        )
-        return result[0], squares
+        bound, d0 = result
+        above = (self.wire, found.outputs, self.elements, found.parabolas)
+        return bound, Squares(wire, varying, np.stack([centre, curve, slope]), d0, p, *above)
 
     def rounded(
         self, at: Both, first: tuple[I64Array, ...], nu: I64Array, mu: I64Array, unit: int, share: float
@@ -155,14 +143,9 @@ class Storeys:
         return best + 1
 
     def form(
-        self,
-        g: I64Array,
-        constant: int,
-        first: tuple[I64Array, ...],
-        found: Upper,
-        lo: I64Array,
-        hi: I64Array,
-    ) -> tuple[Form, I64Array] | None:
+        self, g: I64Array, constant: int, first: tuple[I64Array, ...], found: Upper,
+        lo: I64Array, hi: I64Array,
+    ) -> tuple[Form, I64Array] | None:  # fmt: skip
         """What is left for the matrix, and the squares' d; None where a number is too large."""
         curved = self.curved
         _, curve, centre, slope = first
@@ -171,12 +154,12 @@ class Storeys:
         on, up = np.flatnonzero(curve), np.flatnonzero(bend)
         weights, bias = curved.weights.astype(np.int64), curved.bias.astype(np.int64) - centre
         b = self.constant + self.weights @ y - middle
-        forms = [
-            g[None],
-            slope[on, None] * weights[on],
-            mix[:, None] * weights,
-            np.zeros((len(up), len(g)), int),
-        ]
+        joined = steep[up, None] * np.abs(self.weights[up]).astype(np.float64) * part
+        turned = np.abs(tilt) + np.abs(mix * bias.astype(np.float64))
+        if max(float(turned.max()), float(joined.max(initial=0.0))) >= _ROOM / 2:
+            return None
+        none = np.zeros((len(up), len(g)), np.int64)
+        forms = [g[None], slope[on, None] * weights[on], mix[:, None] * weights, none]
         constants = [[constant], slope[on] * bias[on], tilt + mix * bias, steep[up] * b[up]]
         n = 1 + len(on) + len(part)
         products = np.zeros((n + len(up), n + len(up)), np.int64)
