@@ -21,7 +21,9 @@ class Woodbury:
         self.e, self.over = e, weights / e
         self._square = self.over @ weights.T
         self._root = np.sqrt(curve) if curve.ndim == 1 else np.linalg.cholesky(curve)
-        low = np.linalg.cholesky(np.eye(len(curve)) - self._rooted(self._rooted(self._square).T))
+        rows = self._rooted(self._square)
+        seen = rows * self._root if curve.ndim == 1 else rows @ self._root
+        low = np.linalg.cholesky(np.eye(len(curve)) - seen)
         self.edge = float(low.diagonal().min())
         """How far the matrix is from where it is not positive definite."""
         self.logs = float(np.log(e).sum() + 2 * np.log(low.diagonal()).sum())

@@ -186,5 +186,5 @@ def test_a_part_is_bounded_no_worse_than_the_whole(seed):
         part = wide(seed, cut)
         reached, centred = part.parabolas.lowered(part.warm(kept, np.arange(m)), 100, -np.inf, True)
         bound = reached.bound / part.scale
-        assert bound <= before + 0.3 / part.scale  # of 450
+        assert bound <= before + 2.0 / part.scale  # of 450
         before, kept = bound, part.kept(centred.point, np.arange(m), m)
