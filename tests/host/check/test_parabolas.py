@@ -461,6 +461,9 @@ def test_the_work_counts_all_variables_of_the_matrix():
     more = products(SECOND) - products(flat)
     cost = LIFTED.net.cost
     assert more == 12 * (cost + 3 * 12 + 12**2) - 5 * (cost + 3 * 5 + 5**2)
+    plain = deepcopy(SECOND)
+    plain.first[5:7] = 0  # terms in y alone are variables too
+    assert products(plain) == products(SECOND)
 
 
 def test_what_a_search_says_of_some_elements_of_two_wires_is_what_is_read_of_all():
