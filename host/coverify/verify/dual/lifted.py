@@ -270,7 +270,7 @@ class Lifted:
     def _stepped(self, at: Both, matrix: Matrix) -> tuple[Both, Matrix, float]:
         """One damped Newton step, the matrix there, its decrement."""
         slopes = self.slopes(at, matrix)
-        de, rest = newton.exact(slopes, matrix.edge > CLEAR)
+        de, rest = newton.solved(slopes, matrix.edge > CLEAR)
         decrement = float(-(slopes.in_rest @ rest + slopes.in_e @ de))
         heat = PATH.heat * at.own.height
         before = self._smoothed(at, matrix, heat)

@@ -94,7 +94,7 @@ def lesser(at: Slopes) -> F64Array:
     return _inverse(at.small - (across.T @ solved).astype(np.float64))
 
 
-def exact(at: Slopes, single: bool) -> tuple[F64Array, F64Array]:
+def solved(at: Slopes, single: bool) -> tuple[F64Array, F64Array]:
     """The same by one large matrix; single: in that precision, if it is enough.  Raises LinAlgError."""
     n, u = len(at.z), at.inverse.u
     whole = np.empty((n + len(at.small), n + len(at.small)))

@@ -164,7 +164,7 @@ def test_the_direction_solves_for_the_second_derivatives(single):
     lifted, _, point = problem(3)
     at = moved(lifted, lifted.started(point, 0.0), rng, 0.05)
     slopes = lifted.slopes(at, lifted.matrix(at))
-    de, rest = newton.exact(slopes, single)
+    de, rest = newton.solved(slopes, single)
     u, z = slopes.inverse.u, slopes.z
     c = u.T @ u + np.diag(1 / slopes.inverse.e)
     own = (2 * np.outer(z, z) + slopes.height * c) * c @ de + slopes.across @ rest
