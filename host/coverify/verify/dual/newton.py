@@ -94,38 +94,6 @@ def lesser(at: Slopes) -> F64Array:
     return _inverse(at.small - (across.T @ solved).astype(np.float64))
 
 
-def solved(at: Slopes, single: bool) -> tuple[F64Array, F64Array]:
-    """The same by one large matrix; single: in that precision, if it is enough.  Raises LinAlgError."""
-    n, u = len(at.z), at.inverse.u
-    whole = np.empty((n + len(at.small), n + len(at.small)))
-    block = np.matmul(u.T, u, out=whole[:n, :n])
-    block[np.arange(n), np.arange(n)] += 1 / at.inverse.e
-    block *= at.height * block + np.multiply.outer(2 * at.z, at.z)
-    whole[:n, n:], whole[n:, :n], whole[n:, n:] = at.across, at.across.T, at.small
-    size = 1 / np.sqrt(np.maximum(whole.diagonal(), 1e-12))
-    whole *= size[:, None]
-    whole *= size
-    right = -size * np.concatenate([at.in_e, at.in_rest])
-    found = _single(whole, right) if single else None
-    if found is None:
-        whole[np.arange(len(size)), np.arange(len(size))] += _TINY
-        found = np.linalg.solve(whole, right)
-    found *= size
-    return found[:n], found[n:]
-
-
-def _single(whole: F64Array, right: F64Array) -> F64Array | None:
-    """The solution in single precision, where what is left of the right side is little."""
-    eased = whole.astype(np.float32)
-    eased[np.arange(len(right)), np.arange(len(right))] += _SINGLE_WHOLE
-    try:
-        found = np.linalg.solve(eased, right.astype(np.float32)).astype(np.float64)
-    except np.linalg.LinAlgError:
-        return None
-    left = right - whole @ found
-    return found if left @ left < RESIDUE * (right @ right) else None
-
-
 def direction(at: Slopes, whole: bool) -> tuple[F64Array, F64Array]:
     """The steps in e [n] and in the rest [r] for their slopes; whole: with all of the large block."""
     z, small = at.z, at.small
@@ -166,3 +134,38 @@ def direction(at: Slopes, whole: bool) -> tuple[F64Array, F64Array]:
     if at.in_e @ found_e + at.in_rest @ found < 0:
         return found_e, found
     return begun_e, begun  # near the end of positive matrices products in single precision may say nothing
+
+
+def solved(at: Slopes, single: bool) -> tuple[F64Array, F64Array]:
+    """The steps in e [n] and in the rest [r] by one large matrix; single: in that precision, if it is enough.
+
+    Raises LinAlgError.
+    """
+    n, u = len(at.z), at.inverse.u
+    whole = np.empty((n + len(at.small), n + len(at.small)))
+    block = np.matmul(u.T, u, out=whole[:n, :n])
+    block[np.arange(n), np.arange(n)] += 1 / at.inverse.e
+    block *= at.height * block + np.multiply.outer(2 * at.z, at.z)
+    whole[:n, n:], whole[n:, :n], whole[n:, n:] = at.across, at.across.T, at.small
+    size = 1 / np.sqrt(np.maximum(whole.diagonal(), 1e-12))
+    whole *= size[:, None]
+    whole *= size
+    right = -size * np.concatenate([at.in_e, at.in_rest])
+    found = _single(whole, right) if single else None
+    if found is None:
+        whole[np.arange(len(size)), np.arange(len(size))] += _TINY
+        found = np.linalg.solve(whole, right)
+    found *= size
+    return found[:n], found[n:]
+
+
+def _single(whole: F64Array, right: F64Array) -> F64Array | None:
+    """The solution in single precision, where what is left of the right side is little."""
+    eased = whole.astype(np.float32)
+    eased[np.arange(len(right)), np.arange(len(right))] += _SINGLE_WHOLE
+    try:
+        found = np.linalg.solve(eased, right.astype(np.float32)).astype(np.float64)
+    except np.linalg.LinAlgError:
+        return None
+    left = right - whole @ found
+    return found if left @ left < RESIDUE * (right @ right) else None
