@@ -49,7 +49,9 @@ LIFTED_STEPS = 120
 MOST_LIFTED = 1600
 """So many numbers at most are searched for there: a step takes the cube of it."""
 FEW_STEPS = 10
-"""For one of many rows, none of which has a target."""
+"""For few stairs."""
+ROW_STEPS = 4
+"""For one of many rows, none of which has a target: what more would gain the claim's search gains sooner."""
 TRIES, AGAIN = 3, 8
 """How often a search goes on, and how many steps, where integers lose what it has gained."""
 LESS = (1e-5, 1e-4, 1e-3, 1e-2)
@@ -146,7 +148,7 @@ class Cases:
             most = PART_STEPS
         elif len(curved.parabolas.above.layers) > 1:
             most = MANY_STEPS
-        steps = most if target > -np.inf else FEW_STEPS
+        steps = most if target > -np.inf else ROW_STEPS
         steps = min(steps, max(5, int(WORK / curved.weights.size / len(varying))))
         try:
             reached, centred = curved.parabolas.lowered(start, steps, curved.scale * target, inherited)
