@@ -28,6 +28,7 @@ import numpy as np
 
 from coverify.verify.dual import newton
 from coverify.verify.dual.above import Above
+from coverify.verify.dual.damped import Descent, farthest
 from coverify.verify.dual.levels import repeated, softened
 from coverify.verify.dual.parabolas import Parabolas, Path, Point, promised
 from coverify.verify.dual.relaxation import F64Array
@@ -51,6 +52,8 @@ CLEAR = 0.2
 """So far from the end of positive matrices single precision is enough for a direction."""
 NEARER = 0.7
 """How much nearer to the end of positive matrices one step may come."""
+SHORTEST = 1e-4
+"""Of a step."""
 LITTLE = 0.3
 """Where the upper curves begin: so much of what the matrix bears."""
 LIGHT = 1e-7
@@ -81,7 +84,7 @@ class Both:
     @property
     def least(self) -> float:
         """All must be positive."""
-        return float(min(self.own.e.min(), self.own.curve.min(), self.upper.min(), self.keep.min()))
+        return min(self.own.least, float(self.upper.min()), float(self.keep.min()))
 
 
 class Matrix:
@@ -251,16 +254,13 @@ class Lifted:
         moves[:, -y.shape[1] :] = inside
         return gain, a.reshape(len(y), -1), moves
 
-    def _value(self, at: Both, heat: float) -> tuple[float, Matrix | None]:
-        if at.least <= 0:
-            return np.inf, None
-        try:
-            matrix = self.matrix(at)
-        except np.linalg.LinAlgError:
-            return np.inf, None
-        return self._smoothed(at, matrix, heat), matrix
+    @property
+    def descent(self) -> Descent[Both, Matrix]:
+        """On what is smoothed, with a barrier."""
+        return Descent(self.matrix, self._smoothed, NEARER, SHORTEST)
 
-    def _smoothed(self, at: Both, matrix: Matrix, heat: float) -> float:
+    def _smoothed(self, at: Both, matrix: Matrix) -> float:
+        heat = PATH.heat * at.own.height
         base = self._middle(at, matrix)[2]
         base += float(softened(self._gains(at)[0], heat)[0].sum())
         base += self.above.smoothed(at.own.mu, heat, at.upper)[0]
@@ -272,28 +272,10 @@ class Lifted:
         slopes = self.slopes(at, matrix)
         de, rest = newton.solved(slopes, matrix.edge > CLEAR)
         decrement = float(-(slopes.in_rest @ rest + slopes.in_e @ de))
-        heat = PATH.heat * at.own.height
-        before = self._smoothed(at, matrix, heat)
         curve, keep, upper = (rest[self.slices[i]] for i in (1, 3, 6))
-        shrinks = zip((de, curve, keep, upper), (at.own.e, at.own.curve, at.keep, at.upper), strict=True)
-        most = -0.95 / min(-1e-9, *(float((d / x).min()) for d, x in shrinks))
-
-        def tried(step: float) -> tuple[float, Both, Matrix]:
-            new = at.moved(step * de, step * rest)
-            value, there = self._value(new, heat)
-            lower = value < before - 0.05 * step * max(decrement, 0.0)
-            if lower and there is not None and there.edge > NEARER * matrix.edge:
-                return value, new, there
-            return stays
-
-        stays = np.inf, at, matrix
-        step, found = min(1.0, most), stays
-        while step > 1e-4 and found is stays:
-            found, step = tried(step), step / 2
-        step *= 4  # twice what was taken
-        while 2 <= step <= most and (longer := tried(step))[0] < found[0]:
-            found, step = longer, 2 * step
-        return found[1], found[2], decrement
+        most = farthest((de, at.own.e), (curve, at.own.curve), (keep, at.keep), (upper, at.upper))
+        moved = lambda step: at.moved(step * de, step * rest)  # noqa: E731
+        return *self.descent.stepped(at, matrix, moved, decrement, most), decrement
 
     def slopes(self, at: Both, matrix: Matrix) -> newton.Slopes:
         """The derivatives in e and in all others (see Both.moved)."""

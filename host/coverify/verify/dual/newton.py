@@ -21,7 +21,9 @@ PRODUCTS = 24
 RESIDUE = 1e-2
 """So small a part of the first residue's square, as the first block weighs it, ends them."""
 _EASED, _SINGLE, _TINY, _SINGLE_WHOLE = 1e-8, 1e-5, 1e-12, 1e-6
-"""Added to the small block's diagonal, scaled to 1; to the large one's, which is in single precision."""
+"""Added to the small block's diagonal, scaled to 1; to the large one's, which is in single precision; to that
+of both together, in double and in single precision.
+"""
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,6 +21,7 @@ import numpy as np
 
 from coverify.verify.dual import newton
 from coverify.verify.dual.above import Above
+from coverify.verify.dual.damped import Descent, farthest
 from coverify.verify.dual.levels import Smooth
 from coverify.verify.dual.relaxation import F64Array
 from coverify.verify.dual.woodbury import Woodbury
@@ -33,6 +34,8 @@ CENTRED = 0.02
 """Parts start from a point of at least this height, or of the last one before it was so low."""
 NEARER = 0.4
 """How much nearer to the end of positive matrices one step may come: what is too near moves no more."""
+SHORTEST = 1e-5
+"""Of a step."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,11 @@ class Point:
     e: F64Array
     mu: F64Array
     height: float
+
+    @property
+    def least(self) -> float:
+        """All of e and curve must be positive."""
+        return min(float(self.e.min()), float(self.curve.min()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,16 +172,6 @@ class Parabolas:
         corners: F64Array = np.where(reached.z + np.sqrt(point.height) * noise > 0, 1.0, -1.0)
         return corners
 
-    def _value(self, point: Point) -> tuple[float, Woodbury | None]:
-        """What is descended on, infinite where it is not defined, and the inverse."""
-        if min(float(point.e.min()), float(point.curve.min())) <= 0:
-            return np.inf, None
-        try:
-            inverse = self.inverse(point)
-        except np.linalg.LinAlgError:
-            return np.inf, None
-        return self._smoothed(point, inverse), inverse
-
     def _smoothed(self, point: Point, inverse: Woodbury) -> float:
         xi, curve, heat = point.xi, point.curve, self.path.heat * point.height
         square = inverse.square_of(self.rest + xi @ self.weights)
@@ -190,27 +188,14 @@ class Parabolas:
         decrement = float(-(at.in_rest @ rest + at.in_e @ de))
         m = len(point.xi)
         dxi, dcurve, dmu = np.split(rest, [m, 2 * m])
-        before = self._smoothed(point, inverse)
-        shrinks = np.minimum(de / point.e, 0).min(), np.minimum(dcurve / point.curve, 0).min()
-        most = -0.95 / min(-1e-9, *shrinks)
 
-        def tried(step: float) -> tuple[float, Point, Woodbury]:
-            moved = (point.xi + step * dxi, point.curve + step * dcurve, point.e + step * de)
-            new = Point(*moved, point.mu + step * dmu, point.height)
-            value, at = self._value(new)
-            lower = value < before - 0.05 * step * max(decrement, 0.0)
-            if lower and at is not None and at.edge > NEARER * inverse.edge:
-                return value, new, at
-            return stays
+        def moved(step: float) -> Point:
+            own = (point.xi + step * dxi, point.curve + step * dcurve, point.e + step * de)
+            return Point(*own, point.mu + step * dmu, point.height)
 
-        stays = np.inf, point, inverse
-        step, found = min(1.0, most), stays
-        while step > 1e-5 and found is stays:
-            found, step = tried(step), step / 2
-        step *= 4  # twice what was taken: directions near a centre are short ones
-        while 2 <= step <= most and (longer := tried(step))[0] < found[0]:
-            found, step = longer, 2 * step
-        return found[1], found[2], decrement
+        most = farthest((de, point.e), (dcurve, point.curve))
+        descent = Descent(self.inverse, self._smoothed, NEARER, SHORTEST)
+        return *descent.stepped(point, inverse, moved, decrement, most), decrement
 
     def slopes(self, point: Point, inverse: Woodbury) -> newton.Slopes:
         """The derivatives in e and in (xi, curve, mu)."""

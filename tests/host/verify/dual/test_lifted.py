@@ -127,8 +127,8 @@ def test_the_search_ends_below_the_target_and_asks_before_each_step():
         lifted.lowered(at, 60, -np.inf, ended)
 
 
-def values_along(lifted, at, de, rest, step, heat):
-    return [lifted._value(at.moved(t * step * de, t * step * rest), heat)[0] for t in (-1, 0, 1)]
+def values_along(lifted, at, de, rest, step):
+    return [lifted.descent.valued(at.moved(t * step * de, t * step * rest))[0] for t in (-1, 0, 1)]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -145,7 +145,7 @@ def test_the_slopes_are_those_of_the_function(seed):
             de = rng.normal(size=INPUTS) * at.own.e
         else:
             rest[part] = rng.normal(size=part.stop - part.start) * 0.1
-        low, _, high = values_along(lifted, at, de, rest, step, heat)
+        low, _, high = values_along(lifted, at, de, rest, step)
         slope = slopes.in_e @ de + slopes.in_rest @ rest
         assert (high - low) / (2 * step) == pytest.approx(slope, rel=1e-4, abs=1e-5)
         ends = [at.moved(t * step * de, t * step * rest) for t in (-1, 1)]
