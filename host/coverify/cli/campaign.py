@@ -171,14 +171,18 @@ class _Campaign:
     def recall(self) -> None:
         """Let every search know what the journal has of its input."""
         for search in self._searches:
-            search.recall(entry for entry in self._ledger.of_input(search.index) if self._same(entry))
+            search.recall(self._journalled(search.index))
 
     def _known(self, index: int, limit: int) -> RadiusSearch:
         """What the journal has of an input: also one that earlier calls asked about, or beyond this limit."""
-        entries = [entry for entry in self._ledger.of_input(index) if self._same(entry)]
+        entries = self._journalled(index)
         search = RadiusSearch(index, max([limit, *(entry.eps for entry in entries)]))
         search.recall(entries)
         return search
+
+    def _journalled(self, index: int) -> list[Entry]:
+        """What the journal has of an input, of the questions that are asked here."""
+        return [entry for entry in self._ledger.of_input(index) if self._same(entry)]
 
     def _same(self, entry: Entry) -> bool:
         return entry.query == query_digest(self._work.asked(Question(entry.index, entry.eps)))

@@ -208,7 +208,7 @@ class Cases:
             if reached.bound >= below:
                 break
             moved = _moved(multipliers, curved, at.own, grain)
-            exact = self._exact(rows, boxes, moved, varying, curved, at.own, storeys, at)
+            exact = self._exact(rows, boxes, moved, varying, curved, at.own, (storeys, at))
             if exact is None:
                 break
             if exact[0] < 0:
@@ -286,18 +286,18 @@ class Cases:
 
     def _exact(
         self, rows: Rows, boxes: Boxes, multipliers: dict[int, F64Array], varying: I64Array, curved: Curved,
-        point: Point, storeys: Storeys | None = None, both: Both | None = None,
+        point: Point, lifted: tuple[Storeys, Both] | None = None,
     ) -> tuple[int, int, Bounded] | None:  # fmt: skip
         """The bound for rounded numbers, in integers; its unit; the evidence."""
         for unit in curved.units(point):
-            found = self._rounded(rows, boxes, multipliers, varying, curved, point, unit, storeys, both)
+            found = self._rounded(rows, boxes, multipliers, varying, curved, point, unit, lifted)
             if found is not None:
                 return found
         return None
 
     def _rounded(
         self, rows: Rows, boxes: Boxes, multipliers: dict[int, F64Array], varying: I64Array, curved: Curved,
-        point: Point, unit: int, storeys: Storeys | None = None, both: Both | None = None,
+        point: Point, unit: int, lifted: tuple[Storeys, Both] | None,
     ) -> tuple[int, int, Bounded] | None:  # fmt: skip
         """The same in this unit; None where a number becomes too large."""
         scaled = Rows(
@@ -315,21 +315,23 @@ class Cases:
             done = evaluate(self.relaxation, scaled, boxes, pieces, integers, exact=True)
             g = done.asked[0][0]
             nu = done.asked[self.wire][0, varying].astype(np.int64)
-            nothing = np.zeros_like(curve)
-            ends = (curved.levels.greatest(nu, xi, c, centre) for c in (curve, nothing))
-            eased, plain = ends
-            if eased is None or plain is None:
+            plain = curved.levels.greatest(nu, xi, np.zeros_like(curve), centre)
+            if plain is None:
                 return None
             x_lo, x_hi = (end[0] for end in boxes[0])
             p = np.floor(np.clip(2.0**SCALE / np.maximum(2 * unit * curved.t(point), 1.0), 1, None))
             bare = int(done.bound[0] - np.maximum(g * x_lo, g * x_hi).sum()) - int(plain.sum())
-            if storeys is not None and both is not None:
+            if lifted is not None:
+                storeys, both = lifted
                 of = self.wire, varying, (xi, curve, centre, slope), nu, bare, (x_lo, x_hi)
                 proof = storeys.proof(both, done, *of, p.astype(np.int64), unit, 1 - less)
                 if proof is None:
                     continue
                 bound, squares = proof
                 return bound, unit, Bounded(targets, dict(done.multipliers), squares, bound)
+            eased = curved.levels.greatest(nu, xi, curve, centre)
+            if eased is None:
+                return None
             constant = bare + int(eased.sum())
             on = np.flatnonzero(curve)
             if not len(on):

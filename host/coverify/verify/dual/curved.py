@@ -39,6 +39,20 @@ def least_d(slope: int, curve: int) -> int:
     return (slope * slope << (SCALE + 2 + SHIFT)) // curve
 
 
+def whole(
+    curve: F64Array, more: F64Array, centre: F64Array, even: float
+) -> tuple[I64Array, I64Array, I64Array]:
+    """Centres, curves and slopes of a proof, of parabolas of these curves and centres.
+
+    more: what the multipliers beside them gained by rounding, which centres beside the true ones give back.
+    """
+    curve = np.floor(np.minimum(curve * 2.0**SHIFT, MOST_CURVE))
+    beside = np.clip(more / np.maximum(2 * curve * 2.0**-SHIFT, 1e-12), -FAR, FAR)
+    slope = np.clip(np.rint(2 * np.sqrt(curve * 2.0**-SHIFT * even)), 1, MOST_SLOPE)
+    a, b, c = (x.astype(np.int64) for x in (np.rint(centre + beside), curve, slope))
+    return a, b, c
+
+
 @dataclass(frozen=True, eq=False)
 class Curved:
     """weights [m, n], bias [m]: of the accumulators; g [n]: the form's other coefficients on the input."""
@@ -157,10 +171,10 @@ class Curved:
         own = self.scale * self.reach
         exact = point.xi / own * unit
         xi = np.rint(exact)
-        curve = np.floor(np.minimum(point.curve / own / self.reach * unit * share * 2.0**SHIFT, MOST_CURVE))
-        beside = np.clip((xi - exact) / np.maximum(2 * curve * 2.0**-SHIFT, 1e-12), -FAR, FAR)
-        even = float(point.e.sum()) / 8 / self.scale * unit
-        slope = np.clip(np.rint(2 * np.sqrt(curve * 2.0**-SHIFT * even)), 1, MOST_SLOPE)
-        centre = np.rint(self.centre + beside)
-        a, b, c, d = (x.astype(np.int64) for x in (xi, curve, centre, slope))
-        return a, b, c, d
+        bent = point.curve / own / self.reach * unit * share
+        centre, curve, slope = whole(bent, xi - exact, self.centre, self.even(point, unit))
+        return xi.astype(np.int64), curve, centre, slope
+
+    def even(self, point: Point, unit: int) -> float:
+        """What one square is worth in a matrix all of whose squares are alike."""
+        return float(point.e.sum()) / 8 / self.scale * unit

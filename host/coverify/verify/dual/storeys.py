@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from coverify.verify.dual.above import Above, Layer
-from coverify.verify.dual.curved import FAR, MOST_CURVE, MOST_SLOPE, Curved, least_d
+from coverify.verify.dual.curved import Curved, least_d, whole
 from coverify.verify.dual.levels import SHIFT, Levels
 from coverify.verify.dual.lifted import Both, Lifted
 from coverify.verify.dual.relaxation import Pass
@@ -94,7 +94,7 @@ class Storeys:
         curved, lifted, above = self.curved, self.lifted, self.lifted.above
         _, _, centre, _ = first
         own = curved.scale * lifted.size / unit
-        even = float(at.own.e.sum()) / 8 / curved.scale * unit
+        even = curved.even(at.own, unit)
         keep = np.ceil(np.minimum(at.keep / own / lifted.size / share * 2.0**SHIFT, MOST_KEEP))
         part = np.clip(np.rint(np.sqrt(even * 2.0**SHIFT / keep)), 1, MOST_SHARE)
         mix = at.mix / own / curved.reach
@@ -102,16 +102,12 @@ class Storeys:
         k = len(self.weights)
         exact = above.multipliers(at.own.mu)[0][2] * unit
         reach = curved.scale * above.reach[:k]
-        curve = np.floor(
-            np.minimum(at.upper / reach / above.reach[:k] * unit * share * 2.0**SHIFT, MOST_CURVE)
-        )
-        beside = np.clip((mu - exact) / np.maximum(2 * curve * 2.0**-SHIFT, 1e-12), -FAR, FAR)
-        slope = np.clip(np.rint(2 * np.sqrt(curve * 2.0**-SHIFT * even)), 1, MOST_SLOPE)
+        curve = at.upper / reach / above.reach[:k] * unit * share
+        parabolas = np.stack(whole(curve, mu - exact, above.centre[:k], even))
         outputs = np.stack(
             [self.middle, part, *(np.clip(np.rint(part * x), -MOST, MOST) for x in (tilt, mix)), keep]
         )
-        parabolas = np.stack([np.rint(above.centre[:k] + beside), curve, slope])
-        return Upper(outputs.astype(np.int64), parabolas.astype(np.int64))
+        return Upper(outputs.astype(np.int64), parabolas)
 
     def greatest(
         self, nu: I64Array, xi: I64Array, curve: I64Array, centre: I64Array, outputs: I64Array
