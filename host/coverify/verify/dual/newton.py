@@ -20,9 +20,9 @@ PRODUCTS = 24
 """With the large block, at most."""
 RESIDUE = 1e-2
 """So small a part of the first residue's square, as the first block weighs it, ends them."""
-_EASED, _SINGLE, _TINY, _SINGLE_WHOLE = 1e-8, 1e-5, 1e-12, 1e-6
+_EASED, _SINGLE, _TINY = 1e-8, 1e-5, 1e-12
 """Added to the small block's diagonal, scaled to 1; to the large one's, which is in single precision; to that
-of both together, in double and in single precision.
+of both together.
 """
 
 
@@ -138,11 +138,8 @@ def direction(at: Slopes, whole: bool) -> tuple[F64Array, F64Array]:
     return begun_e, begun  # near the end of positive matrices products in single precision may say nothing
 
 
-def solved(at: Slopes, single: bool) -> tuple[F64Array, F64Array]:
-    """The steps in e [n] and in the rest [r] by one large matrix; single: in that precision, if it is enough.
-
-    Raises LinAlgError.
-    """
+def solved(at: Slopes) -> tuple[F64Array, F64Array]:
+    """The same by one large matrix, in double precision.  Raises LinAlgError."""
     n, u = len(at.z), at.inverse.u
     whole = np.empty((n + len(at.small), n + len(at.small)))
     block = np.matmul(u.T, u, out=whole[:n, :n])
@@ -152,22 +149,6 @@ def solved(at: Slopes, single: bool) -> tuple[F64Array, F64Array]:
     size = 1 / np.sqrt(np.maximum(whole.diagonal(), 1e-12))
     whole *= size[:, None]
     whole *= size
-    right = -size * np.concatenate([at.in_e, at.in_rest])
-    found = _single(whole, right) if single else None
-    if found is None:
-        whole[np.arange(len(size)), np.arange(len(size))] += _TINY
-        found = np.linalg.solve(whole, right)
-    found *= size
+    whole[np.arange(len(size)), np.arange(len(size))] += _TINY
+    found = np.linalg.solve(whole, -size * np.concatenate([at.in_e, at.in_rest])) * size
     return found[:n], found[n:]
-
-
-def _single(whole: F64Array, right: F64Array) -> F64Array | None:
-    """The solution in single precision, where what is left of the right side is little."""
-    eased = whole.astype(np.float32)
-    eased[np.arange(len(right)), np.arange(len(right))] += _SINGLE_WHOLE
-    try:
-        found = np.linalg.solve(eased, right.astype(np.float32)).astype(np.float64)
-    except np.linalg.LinAlgError:
-        return None
-    left = right - whole @ found
-    return found if left @ left < RESIDUE * (right @ right) else None
