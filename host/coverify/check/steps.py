@@ -92,15 +92,14 @@ class Linear(Step):
     cost = property(lambda self: self.weights.size * self.columns.shape[1] + self.bias.size)
 
     @cached_property
-    def reach(self) -> Ints:
-        """Σ|weights| of every row that do not meet the 0."""
-        exact((np.abs(self.weights), np.ones(self.weights.shape[2], np.int64)))
-        return sums((self.columns > 0).astype(np.int64), np.abs(self.weights))
+    def reach(self) -> NDArray[Any]:
+        """Σ|weights| of every row that do not meet the 0, in floats."""
+        return sums((self.columns > 0).astype(float), np.abs(self.weights.astype(float)))
 
     def interval(self, boxes: Ints) -> Ints:
         """By twice the centre and twice the radius; their sum and difference are even."""
         lo, hi = boxes[..., self.columns]
-        exact((np.array([[max(size(lo + hi), size(hi - lo))]]), self.reach[None]))
+        exact((np.array([[max(size(lo + hi), size(hi - lo), 1)]]), self.reach[None]))
         centre, radius = sums(lo + hi, self.weights), sums(hi - lo, np.abs(self.weights))
         return np.stack([centre - radius, centre + radius]) // 2 + self.bias
 
