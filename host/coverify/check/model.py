@@ -41,10 +41,9 @@ class Table:
             return Table(self.data, at)
         n = at and self.read("I", at).item()
         need(n <= (1 << 26 if kind == "[B" else 1 << 12), "a list that is too long")
-        values = self.read(kind[1].replace("T", "I"), at + 4, n)
         if kind == "[T":
-            return [Table(self.data, at + 4 * i + v) for i, v in enumerate(values.tolist(), 1)]
-        return values
+            return [Table(self.data, p + self.read("I", p).item()) for p in range(at + 4, at + 4 + 4 * n, 4)]
+        return self.read(kind[1], at + 4, n)
 
 
 class Tensor:
