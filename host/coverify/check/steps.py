@@ -65,7 +65,7 @@ def dot(a: Ints, b: Ints) -> Ints:
 
 def sums(taps: Ints, weights: Ints) -> Ints:
     """A linear step without its bias, of what its taps read: [..., groups, positions, taps] → [..., n]."""
-    return np.einsum("...gpt,gct->...pgc", taps, weights).reshape(*taps.shape[:-3], -1)
+    return (taps @ weights.swapaxes(1, 2)).swapaxes(-2, -3).reshape(*taps.shape[:-3], -1)
 
 
 @dataclass(eq=False)
