@@ -8,7 +8,6 @@ printed is true; what else the file says (who made it) is not part of it.
 import hashlib
 import io
 import json
-import math
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,27 +65,20 @@ def unpacked(data: bytes) -> dict[str, bytes]:
 
 
 def arrays_of(members: dict[str, bytes]) -> dict[str, Ints]:
-    """The arrays of an archive, by name; as int64, but for the many multipliers."""
+    """The arrays of an archive's .npy files, by name; as int64, but for the many multipliers, as stored."""
     need(all(name.endswith(".npy") for name in members), "other members than arrays")
-    arrays = {name[:-4]: array(data) for name, data in members.items()}
+    arrays = {name[:-4]: np.load(io.BytesIO(data), allow_pickle=False) for name, data in members.items()}
+    need(all(np.can_cast(a.dtype, np.int64) and a.ndim <= 2 for a in arrays.values()), "an array's kind")
     need(sum(arrays[name].size for name in arrays if name != "xi") <= 8 * CELLS, "arrays that are too long")
-    return {name: values if name == "xi" else values.astype(np.int64) for name, values in arrays.items()}
-
-
-def array(data: bytes) -> Ints:
-    """The integers of a .npy file, in the type that they are stored in."""
-    values = np.load(io.BytesIO(data), allow_pickle=False)
-    need(np.can_cast(values.dtype, np.int64) and values.ndim <= 2, "an array of another kind")
-    return small(values)
+    return {name: small(held if name == "xi" else held.astype(np.int64)) for name, held in arrays.items()}
 
 
 def _checked(members: dict[str, bytes], budget: int) -> Claim:
     document = json.loads(members.pop("certificate.json"))
-    schema = document["schema"]
+    schema, name, profile, label = (document[key] for key in ("schema", "model", "profile", "label"))
     need(schema == SCHEMA, f"its schema is {str(schema)[:40]!r}; this checker reads {SCHEMA}: prove it anew")
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in members.items()}
     need(document["files"] == digests, "other members than it says")
-    name, profile, label = (document[key] for key in ("model", "profile", "label"))
     net = network(members.pop(name), profile)
     arrays, (least, most), ties = arrays_of(members), net.domain, ()
     box = arrays.pop("box")
@@ -97,12 +89,10 @@ def _checked(members: dict[str, bytes], budget: int) -> Claim:
         softmax = net.steps.pop()
         net.outputs = softmax.pick
         ties = softmax.gaps(*net.boxes(box)[:, softmax.pick], budget)
-    n = len(net.outputs)
-    rows = arrays.pop("claim") if label is None else label_stays(n, label, *ties)
-    need(rows.ndim == 2 and rows.shape[1] == n + 1, "a claim's form")
+    rows = arrays.pop("claim") if label is None else label_stays(len(net.outputs), label, *ties)
+    need(rows.ndim == 2 and rows.shape[1] == len(net.outputs) + 1, "a claim's form")
     net.put(Linear, len(rows), rows[None, :, :-1], net.outputs[None, None], -rows[:, -1] - 1)
-    by_bounds = "script" in arrays
-    evidence = Proof(net, box, arrays).run(budget) if by_bounds else enumerated(net, box, arrays, budget)
+    evidence = Proof(net, box, arrays).run(budget) if arrays else enumerated(net, box, budget)
     relation = (rows[:, :-1], rows[:, -1]) if label is None else None
     return Claim(digests[name], profile, box[0], box[1], label, relation, evidence)
 
@@ -128,15 +118,13 @@ def label_stays(n: int, label: int, least: int = 1, greatest: int = 1) -> Ints:
     return rows
 
 
-def enumerated(net: Network, box: Ints, arrays: dict[str, Ints], budget: int) -> str:
+def enumerated(net: Network, box: Ints, budget: int) -> str:
     """What the evidence is: every point was run.  Rejected unless each z of the claim is below 0 at all."""
-    need(not arrays, "arrays that do not belong there")
     sizes = box[1] - box[0] + 1
-    total, cost = math.prod(sizes.tolist()), net.cost + len(sizes)
+    total, cost = int(np.prod(sizes, dtype=object)), net.cost + len(sizes)
     within(total * cost, budget)
-    batch, radix = max(1, CELLS // cost), np.cumprod(np.append(1, sizes[:-1]))
+    batch, radix = max(1, CELLS // cost), np.cumprod(sizes) // sizes
     for start in range(0, total, batch):
         x = box[0] + np.arange(start, min(start + batch, total))[:, None] // radix % sizes
-        z = net.boxes(np.stack([x, x]))[..., net.outputs]
-        need(np.all(z < 0), "an input of the box breaks the claim")
+        need(np.all(net.boxes(np.stack([x, x]))[..., net.outputs] < 0), "an input breaks the claim")
     return "enumeration"

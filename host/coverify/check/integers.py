@@ -4,7 +4,6 @@ Source: gemmlowp fixedpoint.h; TFLM common.h, common.cc, quantization_util.cc, s
 """
 
 import math
-from typing import Any
 
 import numpy as np
 
@@ -13,18 +12,18 @@ from coverify.check.steps import Ints, need
 INT32_MAX = 2**31 - 1
 
 
-def high_mul(a: Ints, b: Any) -> Ints:
+def high_mul(a: Ints, b: Ints | int) -> Ints:
     """SaturatingRoundingDoublingHighMul: a · b / 2^31 to the nearest, ties up."""
     return np.minimum((a * b + (1 << 30)) >> 31, INT32_MAX)
 
 
-def divide(x: Ints, exponent: Any) -> Ints:
+def divide(x: Ints, exponent: Ints | int) -> Ints:
     """RoundingDivideByPOT: x / 2^exponent to the nearest, ties away from zero."""
     half = np.int64(1) << exponent >> 1
     return np.where(x < 0, -((half - x) >> exponent), (x + half) >> exponent)
 
 
-def scaled(x: Ints, multiplier: Any, shift: Any, once: bool) -> Ints:
+def scaled(x: Ints, multiplier: Ints | int, shift: Ints | int, once: bool) -> Ints:
     """MultiplyByQuantizedMultiplier, rounded twice or once; x · 2^max(shift, 0) must fit int32."""
     if once:
         return (x * multiplier + (np.int64(1) << (30 - shift))) >> (31 - shift)
@@ -66,7 +65,7 @@ class Softmax:
         self.exponentials = divide(self.raw, 12)
         need(np.all(np.diff(self.raw) <= 0) and self.raw[255] >= 0, "exponentials that are not monotone")
 
-    def output(self, total: Ints, d: Any) -> Ints:
+    def output(self, total: Ints, d: Ints | int) -> Ints:
         """The output of an element d below the greatest, for sums in Q12.19; by Newton's method."""
         zeros = 32 - np.searchsorted(1 << np.arange(33), total, side="right").astype(np.int64)
         half = total << zeros >> 1

@@ -6,10 +6,9 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from coverify.check.integers import Softmax, multiplier_of, scaled
-from coverify.check.steps import INT8, INT32, Highest, Ints, Linear, Network, Pieces, need, size, sums
+from coverify.check.steps import INT8, INT32, Highest, Ints, Network, Pieces, need, size, sums
 
 PROFILES = {"tflm": False, "tflm-single-rounding": True}  # is a requantization rounded once?
 
@@ -28,7 +27,7 @@ class Table:
             need(4 <= n <= 4 + 2 * 64 and n % 2 == 0, "a damaged flatbuffer")
             self.slots = self.read("H", vtable + 4, n // 2 - 2).tolist()
 
-    def read(self, kind: str, at: int, n: int = 1) -> NDArray[Any]:
+    def read(self, kind: str, at: int, n: int = 1) -> Any:
         """n numbers; kind: a letter of numpy's.  Raises ValueError where they are not in the file."""
         return np.frombuffer(self.data, "<" + kind, n, at)
 
@@ -42,10 +41,9 @@ class Table:
             return Table(self.data, at)
         n = at and self.read("I", at).item()
         need(n <= (1 << 26 if kind == "[B" else 1 << 12), "a list that is too long")
-        values = self.read(kind[1].replace("T", "I"), at + 4, n)
-        if kind != "[T":
-            return values
-        return [Table(self.data, place) for place in (at + 4 + 4 * np.arange(n) + values).tolist()]
+        if kind == "[T":
+            return [Table(self.data, p + self.read("I", p).item()) for p in range(at + 4, at + 4 + 4 * n, 4)]
+        return self.read(kind[1], at + 4, n)
 
 
 class Tensor:
@@ -88,7 +86,7 @@ def under(n: int, m: int, pad: int, kernel: int, stride: int, dilation: int) -> 
 
 
 class Reader:
-    """The walk over a .tflite file; `net` grows. A method for each operator: inputs, output, options."""
+    """The walk over a .tflite file; `net` grows. A method for each operator: output, inputs, options."""
 
     def __init__(self, data: bytes, profile: str) -> None:
         self.once, self.products = PROFILES[profile], 0
@@ -120,7 +118,7 @@ class Reader:
         need((op.get(3, "B") == union) & (len(op.get(5, "[B")) == 0) or not slots, "an operator's options")
         self.afford(sum(t.size for t in (*given, out)))
         options = [o.get(int(s[0]), s[1].lower(), int(s[1].isupper())) for s in slots.split()]
-        out.at = method(self, ins, out, *options).reshape(out.shape)
+        out.at = method(self, out, *ins, *options).reshape(out.shape)
 
     def afford(self, products: int) -> None:
         self.products += products
@@ -134,16 +132,15 @@ class Reader:
         need(max(-lo, hi) < 2**31 - 129, "an activation whose ends leave 32 bits")
         return max(lo, -128), min(hi, 127)
 
-    def requantize(self, acc: Ints, out: Tensor, act: int, reals: list[float]) -> Ints:
-        """Accumulators times their channel's real, plus the zero point, clamped."""
+    def requantize(self, out: Tensor, act: int, reals: Any, *linear: Ints) -> Ints:
+        """Sums (weights, columns and bias), times their channel's real, plus the zero point, clamped."""
         (m, s), zero = np.array([multiplier_of(real, self.once) for real in reals]).T, out.codes[1]
         rule = lambda a, c: scaled(a, m[c], s[c], self.once) + zero  # noqa: E731
         channel = np.arange(out.size) % len(reals)
-        return self.net.stairs(acc, rule, *self.clamp(act, out), channel, INT32 >> np.maximum(s, 0))
+        return self.net.stairs(rule, *self.clamp(act, out), channel, INT32 >> np.maximum(s, 0), *linear)
 
-    def weighted(self, ins: list[Any], out: Tensor, act: int, weights: Ints, columns: Ints) -> Ints:
-        """Sums of products of `weights` [groups, channels, taps] and their staircase."""
-        x, w, bias = ins
+    def weighted(self, out: Any, x: Any, w: Any, bias: Any, act: int, weights: Ints, columns: Ints) -> Ints:
+        """Sums of products of `weights` [groups, channels, taps], as of w, and their staircase."""
         (sx, zx), so, n = x.codes, out.codes[0], len(weights) * weights.shape[1]
         need(w.type == 9 and len(w.scales) in (1, n), "weights of another type or quantization")
         b = np.zeros(n, np.int64) if bias is None else bias.values().reshape(-1)
@@ -151,11 +148,9 @@ class Reader:
         most = np.abs(weights).sum(axis=2).reshape(-1) * max(127 - zx, 128 + zx) + np.abs(b)
         need(size(most) < 2**31, "an accumulator may overflow")
         b = np.resize(b, out.size) - zx * sums((columns > 0).astype(np.int64), weights)
-        acc = self.net.put(Linear, out.size, weights, columns, b)
-        return self.requantize(acc, out, act, [sx * s / so for s in w.scales] * (n // len(w.scales)))
+        return self.requantize(out, act, sx * np.resize(w.scales, n) / so, weights, columns, b)
 
-    def dense(self, ins: list[Any], out: Tensor, act: int, shuffled: int) -> Ints:
-        x, w, bias = ins
+    def dense(self, out: Tensor, x: Tensor, w: Tensor, bias: Tensor | None, act: int, shuffled: int) -> Ints:
         one, zero, weights = len(w.scales) == 1, w.zeros[0], w.values() - w.zeros[0]
         shapes = out.size == out.shape[-1] == len(weights) and weights.shape[1:] == (x.size,)
         need(shapes and not shuffled, "several rows, or other shapes, or shuffled weights")
@@ -163,7 +158,7 @@ class Reader:
         if one and bias is not None:
             given = bias.scales[0] if bias.scales and bias.zeros else 0.0
             need(abs(x.codes[0] * w.scales[0] - given) / out.codes[0] <= 0.02, "the bias's scale")
-        return self.weighted(ins, out, act, weights[None], x.at.reshape(1, 1, -1))
+        return self.weighted(out, x, w, bias, act, weights[None], x.at.reshape(1, 1, -1))
 
     def columns(self, x: Tensor, out: Tensor, pad: int, each: int, high: Any, wide: Any) -> Ints:
         """[groups, positions, taps]: the element under each tap of a window of `each` channels; 0 outside.
@@ -178,9 +173,9 @@ class Reader:
         at = np.where((row >= 0) & (column >= 0), x.at[0, row, column, depth], 0)
         return at.reshape(len(depth), out.shape[1] * out.shape[2], -1)
 
-    def conv(self, ins: list[Any], out: Tensor, act: int, pad: int, *o: int) -> Ints:
-        """o: strides and dilations of height and width; for DEPTHWISE_CONV_2D the multiplier of channels."""
-        (x, w, _), (sh, sw, dh, dw, *depthwise) = ins, o
+    def conv(self, out: Tensor, x: Tensor, w: Tensor, bias: Tensor | None, act: int, *o: int) -> Ints:
+        """o: padding, strides and dilations of height and width; of DEPTHWISE_CONV_2D the multiplier, too."""
+        pad, sh, sw, dh, dw, *depthwise = o
         data = w.values().transpose((3, 1, 2, 0) if depthwise else (0, 1, 2, 3))
         (channels, kh, kw, each), depth = data.shape, x.shape[-1]
         groups = depth // each
@@ -188,38 +183,37 @@ class Reader:
         fit = (depth, out.shape[-1]) == (groups * each, channels) and channels % groups == 0
         need(fit and w.zeros and not any(w.zeros), "the channels, or the weights' zero points")
         columns = self.columns(x, out, pad, each, (kh, sh, dh), (kw, sw, dw))
-        return self.weighted(ins, out, act, data.reshape(groups, channels // groups, -1), columns)
+        return self.weighted(out, x, w, bias, act, data.reshape(groups, channels // groups, -1), columns)
 
-    def pooled(self, ins: list[Any], out: Tensor, pad: int, sh: int, sw: int, kh: int, kw: int) -> Ints:
+    def pooled(self, out: Tensor, x: Tensor, pad: int, sh: int, sw: int, kh: int, kw: int) -> Ints:
         """[channels, positions, taps]: the element under each tap; 0 outside.
 
         No window lies outside: none is dilated; each begins before the image ends, and ends after it begins.
         """
-        (x,), (sx, zx), (so, zo) = ins, ins[0].codes, out.codes
-        same = zx == zo and x.shape[-1:] == out.shape[-1:]
-        need(same and abs(np.float32(sx) - np.float32(so)) <= 1e-6, "the quantization or the channels change")
+        (sx, zx), (so, zo) = x.codes, out.codes
+        need(zx == zo and x.shape[-1:] == out.shape[-1:], "the zero point or the channels change")
+        need(abs(np.float32(sx) - np.float32(so)) <= 1e-6, "the scale changes")
         return self.columns(x, out, pad, 1, (kh, sh, 1), (kw, sw, 1))
 
-    def average(self, ins: list[Any], out: Tensor, act: int, *o: int) -> Ints:
-        columns = self.pooled(ins, out, *o)
-        ones = np.ones((len(columns), 1, columns.shape[2]), np.int64)
-        acc = self.net.put(Linear, out.size, ones, columns, np.zeros(out.size, np.int64))
-        n, channel = np.unique(self.net.steps[-1].reach, return_inverse=True)
+    def average(self, out: Tensor, x: Tensor, act: int, *o: int) -> Ints:
+        columns = self.pooled(out, x, *o)
+        n, channel = np.unique((columns > 0).sum(axis=2).T.reshape(-1), return_inverse=True)
         rule = lambda a, c: np.sign(a) * ((np.abs(a) + n[c] // 2) // n[c])  # noqa: E731
-        return self.net.stairs(acc, rule, *self.clamp(act, out), channel, INT32.repeat(len(n), axis=1))
+        linear = np.ones((len(columns), 1, columns.shape[2]), np.int64), columns, np.zeros(out.size, np.int64)
+        return self.net.stairs(rule, *self.clamp(act, out), channel, INT32.repeat(len(n), axis=1), *linear)
 
-    def highest(self, ins: list[Any], out: Tensor, act: int, *o: int) -> Ints:
-        columns = self.pooled(ins, out, *o)
+    def highest(self, out: Tensor, x: Tensor, act: int, *o: int) -> Ints:
+        columns = self.pooled(out, x, *o)
         windows = np.where(columns > 0, columns, columns.max(axis=2, keepdims=True)).swapaxes(0, 1)
         return self.net.put(Highest, out.size, windows.reshape(out.size, -1), self.clamp(act, out))
 
-    def add(self, ins: list[Any], out: Tensor, act: int) -> Ints:
+    def add(self, out: Tensor, x: Tensor, y: Tensor, act: int) -> Ints:
         """A table for each operand to a common scale, their sum, a staircase; constants go into the bias."""
-        twice, bias, taps = 2 * max(t.codes[0] for t in ins), np.zeros(out.shape, np.int64), list[Ints]()
-        need(np.broadcast_shapes(ins[0].shape, ins[1].shape) == out.shape, "the shapes")
-        for t in ins:
+        twice, bias, taps = 2 * max(x.codes[0], y.codes[0]), np.zeros(out.shape, np.int64), list[Ints]()
+        need(np.broadcast_shapes(x.shape, y.shape) == out.shape, "the shapes")
+        for t in (x, y):
             m, shift = multiplier_of(t.scales[0] / twice, self.once)
-            values = scaled((np.arange(-128, 128) - t.zeros[0]) << 20, m, np.int64(shift), self.once)
+            values = scaled((np.arange(-128, 128) - t.zeros[0]) << 20, m, shift, self.once)
             if len(t.raw):
                 bias += values[t.values() + 128]
                 continue
@@ -228,18 +222,17 @@ class Reader:
             taps.append(np.broadcast_to(at.reshape(t.shape), out.shape).reshape(-1))
         ones, real = np.ones((1, 1, len(taps)), np.int64), twice / ((1 << 20) * out.codes[0])
         need(multiplier_of(real, self.once)[1] <= 0, "a scale ratio of an ADD that is not below 1")
-        acc = self.net.put(Linear, out.size, ones, np.stack(taps, axis=-1)[None], bias.reshape(-1))
-        return self.requantize(acc, out, act, [real])
+        return self.requantize(out, act, [real], ones, np.stack(taps, axis=-1)[None], bias.reshape(-1))
 
-    def reshape(self, ins: list[Any], out: Tensor) -> Ints:
-        need((ins[0].type, ins[0].at.size) == (out.type, out.size), "a RESHAPE")
-        return ins[0].at
+    def reshape(self, out: Tensor, x: Tensor, _: Tensor | None) -> Ints:
+        need((x.type, x.at.size) == (out.type, out.size), "a RESHAPE")
+        return x.at
 
-    def last(self, ins: list[Any], out: Tensor, beta: float) -> Ints:
-        need(out.codes == (1 / 256, -128) and ins[0].shape == out.shape, "a SOFTMAX of another form")
+    def last(self, out: Tensor, x: Tensor, beta: float) -> Ints:
+        need(out.codes == (1 / 256, -128) and x.shape == out.shape, "a SOFTMAX of another form")
         need(out.size == out.shape[-1] <= 511, "a SOFTMAX of several rows, or a long one")
-        need(np.array_equal(ins[0].at.ravel(), self.net.outputs), "a SOFTMAX of what was not written last")
-        return self.net.put(Softmax, out.size, self.net.outputs, beta * ins[0].codes[0], self.once)
+        need(np.array_equal(x.at.ravel(), self.net.outputs), "a SOFTMAX of what was not written last")
+        return self.net.put(Softmax, out.size, self.net.outputs, beta * x.codes[0], self.once)
 
 
 OPERATORS: dict[int, tuple[Any, tuple[int, ...], int, str]] = {
@@ -265,7 +258,6 @@ def fixed_point(arrays: dict[str, Ints]) -> Network:
         s, lo, hi = (int(value.reshape(())) for value in numbers)
         need(b.ndim == 1 and w.shape == (len(b), len(net.outputs)), "the shapes")
         need(0 <= s <= 30 and -(2**15) <= lo <= hi < 2**15, "a shift or clip range out of range")
-        acc, half = net.put(Linear, len(b), w[None], net.outputs[None, None], b), 1 << s >> 1
-        rule = lambda a, c, half=half, s=s: (a + half) >> s  # noqa: E731
-        net.stairs(acc, rule, lo, hi, np.zeros(len(b), np.int64), INT32 - [[0], [half]])
+        rule = lambda a, c, s=s: (a + (1 << s >> 1)) >> s  # noqa: E731
+        net.stairs(rule, lo, hi, 0 * b, INT32 - [[0], [1 << s >> 1]], w[None], net.outputs[None, None], b)
     return net

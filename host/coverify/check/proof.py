@@ -15,8 +15,6 @@ Any multipliers xi and any m >= 0 give valid bounds: nobody need be trusted for 
 may stand under stairs on sums of the input, and under stairs on sums of what these write (squares.py).
 """
 
-from typing import Any
-
 import numpy as np
 
 from coverify.check.squares import greatest
@@ -47,13 +45,12 @@ class Proof:
 
     def products(self, budget: int) -> int:
         """At most how many multiply-adds the script takes, as a Python integer."""
-        shown = self.script[self.script[:, 0] == TIGHTEN, 2:]
-        passes = 16 + 4 * (len(self.script) + len(self.net.outputs)) + sum(map(abs, shown[:, 0].tolist()))
+        counts, named = self.script[self.script[:, 0] == TIGHTEN, 2:].T.tolist()
+        passes = 16 + 4 * (len(self.script) + len(self.net.outputs)) + sum(map(abs, counts))
         work = passes * (self.net.cost + self.root.shape[1] + 10_000 * len(self.net.steps))
         within(work, budget)  # else very many parabolas may be read
-        named = shown[shown[:, 1] != 0, 1]
-        m = max((np.count_nonzero(self.curves(q - 1)[1][[1, 7]]) for q in set(named.tolist())), default=0) + 1
-        return work + m * (self.net.cost + self.n * m + m * m) * len(named)
+        m = max((np.count_nonzero(self.curves(q - 1)[1][[1, 7]]) for q in set(named) - {0}), default=0) + 1
+        return work + m * (self.net.cost + self.n * m + m * m) * np.count_nonzero(named)
 
     def run(self, budget: int) -> str:
         """What the evidence is.  Rejected unless the script shows every row."""
@@ -110,7 +107,7 @@ class Proof:
             facts += np.column_stack([self.bounds[block, :2], ends]).tolist()
         return facts
 
-    def walked(self, corners: list[Any], block: Ints) -> tuple[Ints, Ints]:
+    def walked(self, corners: list[object], block: Ints) -> tuple[Ints, Ints]:
         """Of these bounds: each one's constant, and the coefficients [bounds, n] that come to the input."""
         element, factor, m = self.bounds[block].T
         need(np.all(m >= 0), "a row's part that is not positive where the row fails")
@@ -137,7 +134,7 @@ class Proof:
         need(np.all(good) and not np.any(row) and len(set(steps)) == len(steps), "a parabola's form")
         return steps, curves
 
-    def over_parabolas(self, boxes: Ints, corners: list[Any], first: int, q: int) -> int:
+    def over_parabolas(self, boxes: Ints, corners: list[object], first: int, q: int) -> int:
         """An upper bound of the form `first` where parabolas q are taken from stairs on sums.
 
         With u = a − z and v = (y − y0) / beta that is k u² / 2^24 + t v + g u v − f beta² v² / 2^24, and
@@ -165,7 +162,6 @@ class Proof:
         forms = np.concatenate([form, lines[1 : self.n + 1].T])
         constants = np.append(total, heights + dot(rest[0], lines))
         products = np.pad(dot(lines[y].T, np.diag(beta[own])), ((1, 0), (1 + len(on), 0)))
-        squares = [(x * x << 52) // c for x, c in curves[[2, 1]][:, on].T.tolist()]
-        squares += [c * x * x << 6 for x, c in curves[[4, 7]][:, own].T.tolist()]
-        d = np.array([self.heads[q, 2], *squares], np.int64)
+        _, k, s, _, b, _, _, f = curves.astype(object)  # Python's integers
+        d = np.array([self.heads[q, 2], *(s[on] ** 2 << 52) // k[on], *f[own] * b[own] ** 2 << 6], np.int64)
         return greatest(forms, constants, products, boxes[:, 1 : self.n + 1], self.weights[q], d)

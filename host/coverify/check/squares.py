@@ -19,11 +19,10 @@ def greatest(forms: Ints, constants: Ints, products: Ints, box: Ints, weights: I
     need(np.all(weights >= 1) and size(hi - lo) * size(weights) < SMALL, "weights out of range")
     linear, heavy = 2 * small(constants) + dot(forms, lo + hi), (hi - lo) * weights
     exact((4 * forms.astype(float) ** 2, heavy))  # no other sum of products of forms exceeds these
-    most = max(size(linear), 4 * size(products))
-    need(most < 2**33 and size(d) < SMALL, "a matrix leaves the range of exact 64-bit arithmetic")
-    h = 8 * ((forms * heavy) @ forms.T) + ((products + products.T) << (SCALE + 3))
-    h[0, 1:] += linear[1:] << (SCALE + 2)
-    h[1:, 0] += linear[1:] << (SCALE + 2)
+    need(max(size(linear), 4 * size(products)) < 2**33 and size(d) < SMALL, "a matrix out of range")
+    twice = 2 * products
+    twice[0, 1:] += linear[1:]
+    h = 8 * ((forms * heavy) @ forms.T) + ((twice + twice.T) << (SCALE + 2))
     need(positive(np.diag(d) - h), "a matrix that is not seen to be positive")
     rest = dot(hi - lo, -(-(4**SCALE) // weights)) + (linear[0] << (SCALE + 2))
     return (int(d[0]) + 2 * int(rest)) >> (SCALE + 4)

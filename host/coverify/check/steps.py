@@ -65,8 +65,7 @@ def dot(a: Ints, b: Ints) -> Ints:
 
 def sums(taps: Ints, weights: Ints) -> Ints:
     """A linear step without its bias, of what its taps read: [..., groups, positions, taps] → [..., n]."""
-    y = taps @ weights.swapaxes(1, 2)
-    return y.swapaxes(-2, -3).reshape(*taps.shape[:-3], -1)
+    return (taps @ weights.swapaxes(1, 2)).swapaxes(-2, -3).reshape(*taps.shape[:-3], -1)
 
 
 @dataclass(eq=False)
@@ -93,15 +92,14 @@ class Linear(Step):
     cost = property(lambda self: self.weights.size * self.columns.shape[1] + self.bias.size)
 
     @cached_property
-    def reach(self) -> Ints:
-        """Σ|weights| of every row that do not meet the 0."""
-        exact((np.abs(self.weights), np.ones(self.weights.shape[2], np.int64)))
-        return sums((self.columns > 0).astype(np.int64), np.abs(self.weights))
+    def reach(self) -> NDArray[Any]:
+        """Σ|weights| of every row that do not meet the 0, in floats."""
+        return sums((self.columns > 0).astype(float), np.abs(self.weights.astype(float)))
 
     def interval(self, boxes: Ints) -> Ints:
         """By twice the centre and twice the radius; their sum and difference are even."""
         lo, hi = boxes[..., self.columns]
-        exact((np.array([[max(size(lo + hi), size(hi - lo))]]), self.reach[None]))
+        exact((np.array([[max(size(lo + hi), size(hi - lo), 1)]]), self.reach[None]))
         centre, radius = sums(lo + hi, self.weights), sums(hi - lo, np.abs(self.weights))
         return np.stack([centre - radius, centre + radius]) // 2 + self.bias
 
@@ -109,8 +107,8 @@ class Linear(Step):
         """An equation: nu · y = nu · bias + (weightsᵀ nu) · x."""
         own = nu[self.out].T
         exact((own, self.reach))
-        rows = own.reshape(len(own), self.columns.shape[1], *self.weights.shape[:2]).swapaxes(1, 2)
-        np.add.at(nu, self.columns, np.moveaxis(rows @ self.weights, 0, 3))
+        rows = own.reshape(len(own), self.columns.shape[1], *self.weights.shape[:2])
+        np.add.at(nu, self.columns, np.einsum("rpgc,gct->gptr", rows, self.weights))
         small(nu[self.columns])
         return dot(own, self.bias)
 
@@ -161,24 +159,22 @@ class Pieces(Scalar):
             starts += step * (want > self.piece(a, channel).T)
         return starts
 
-    def reached(self, box: Ints) -> Ints:
-        """[2, ..., n]: the first and the last piece that a box meets; it meets those in between, too."""
-        first, last = self.domain[:, self.channel]
-        need(np.all((first <= box) & (box <= last)), "an accumulator may overflow, of some input in the box")
-        return self.piece(box, self.channel)
-
     def interval(self, boxes: Ints) -> Ints:
-        return self.values[self.reached(boxes[..., self.pick])]
+        """The values at both ends of a box, which must lie in the domain."""
+        box, (first, last) = boxes[..., self.pick], self.domain[:, self.channel]
+        need(np.all((first <= box) & (box <= last)), "an accumulator may overflow, of some input in the box")
+        return self.values[self.piece(box, self.channel)]
 
     def corners(self, boxes: Ints, *parabolas: Ints) -> tuple[Any, ...]:
-        """The ends of the pieces that it meets; of two copies those of either, moved to where both boxes are.
+        """The ends of the pieces that a box meets: of those at its ends, and all in between. Of two copies
+        those of either, moved to where both boxes are.
 
         parabolas: xi, z, k, s, y0, beta, t, g and f; then of one copy, for these xi, and less is taken, that
         is k u² / 2^24 + (t + g u) v / beta − f v² / 2^24, u = a − z and v = y − y0. A piece has one v: its
         maximum lies at an end or as near to the vertex as can be, each rounded upwards.
         """
         box, channel, copies = boxes[:, self.pick], self.channel[:, None], 1
-        (low, high), less = self.reached(box)[..., None], 0 * channel
+        (low, high), less = self.piece(box, self.channel)[..., None], 0 * channel
         need(low.size * (int((high - low).max()) + 1) <= CELLS, "too many stairs to bound in this box")
         p = np.minimum(low + np.arange((high - low).max() + 1), high)
         p = np.where(self.starts[channel, p] < self.starts[channel, p + 1], p, low)  # no a is in an empty one
@@ -254,15 +250,18 @@ class Network:
         self.steps.append(kind(self.outputs, *parts))
         return self.outputs
 
-    def stairs(self, acc: Ints, rule: Rule, lo: int, hi: int, channel: Ints, domain: Ints) -> Ints:
-        """y[i] = rule(a[i], channel[i]), which does not fall as a grows, within lo..hi; acc: just put."""
+    def stairs(self, rule: Rule, lo: int, hi: int, channel: Ints, domain: Ints, *linear: Ints) -> Ints:
+        """Sums a (weights, columns and bias), then y[i] = rule(a[i], channel[i]) within lo..hi.
+
+        A rule does not fall as a grows.
+        """
+        acc = self.put(Linear, len(linear[-1]), *linear)
         piece, values = lambda a, c: np.clip(rule(a, c), lo, hi) - lo, np.arange(lo, hi + 1)
         return self.put(Pieces, len(acc), acc, piece, values, channel, domain, self.steps[-1])
 
     def boxes(self, box: Ints) -> Ints:
         """Of all elements, by intervals: the box of the inputs, [2, ..., n] → [2, ..., elements]."""
-        written = sum(len(step.out) for step in self.steps)
-        boxes = np.pad(box, [(0, 0)] * (box.ndim - 1) + [(1, written)])
+        boxes = np.pad(box, [(0, 0)] * (box.ndim - 1) + [(1, sum(len(step.out) for step in self.steps))])
         for step in self.steps:
             boxes[..., step.out] = step.interval(boxes)
         return boxes

@@ -223,6 +223,34 @@ def test_numbers_at_the_ends_of_int64_are_no_way_around(tmp_path):
             why_rejected(tmp_path, fuzz.packed(certificate(arrays=arrays)))
 
 
+@pytest.mark.parametrize("bounds", [False, True])
+def test_coefficients_whose_sum_leaves_64_bits_are_refused_even_where_they_meet_zeros(bounds, tmp_path):
+    """Of inputs (0, 0) to (0, 0), and outputs (0, 0): 2^60 · y_0 + 2^60 · y_1 <= 5 would be true."""
+    identity = fixed_point_networks.layers_of([[[1, 0], [0, 1]]], [[0, 0]], [0], [(0, 255)])
+    for most, refused in ((2**60, True), (2**59, False)):
+        arrays = {"claim": np.array([[2**60, most, 5]]), "box": np.zeros((2, 2), np.int64),
+                  "xi": np.zeros((0, 2), np.int64)}  # fmt: skip
+        parts = certificate(label=None, arrays=arrays)
+        parts["model.npz"] = fixed_point_networks.content(identity)
+        if not bounds:
+            parts = {k: v for k, v in parts.items() if k.split(".")[0] not in BOUNDS}
+        if refused:
+            assert "64-bit" in why_rejected(tmp_path, fuzz.packed(parts))
+        else:
+            (tmp_path / "c.zip").write_bytes(fuzz.packed(parts))
+            check(tmp_path / "c.zip")
+
+
+@pytest.mark.parametrize("name", ["rows", "xi", "parabolas", "claim", "other"])
+def test_an_enumeration_with_an_array_beside_the_box_is_rejected(name, tmp_path):
+    """Of a claim that is true."""
+    parts = certificate(arrays={"box": np.array([[0, 50], [0, 50]])})
+    parts = {k: v for k, v in parts.items() if k.split(".")[0] not in BOUNDS}
+    (tmp_path / "c.zip").write_bytes(fuzz.packed(parts))
+    assert check(tmp_path / "c.zip").evidence == "enumeration"
+    why_rejected(tmp_path, fuzz.packed({**parts, f"{name}.npy": fuzz.saved(np.zeros((0, 3), np.int64))}))
+
+
 def test_a_network_of_too_many_products_is_not_built(tmp_path):
     rng = np.random.default_rng(0)
     content = fuzz.tflite_network(rng)

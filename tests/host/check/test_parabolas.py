@@ -92,9 +92,9 @@ def random_proof(
         low, half = int(rng.choice([0, -top])), 1 << shifts[-1] >> 1
         sums = values[:, reads] @ w.T
         bias = rng.integers(-1, (top << shifts[-1]) + 2, n_out) - rng.permuted(sums, axis=0)[0]
-        acc = net.put(Linear, n_out, w[None], reads[None, None], bias)
         rule = lambda a, _, half=half, shift=shifts[-1]: (a + half) >> shift  # noqa: E731
-        net.stairs(acc, rule, low, top, np.zeros(n_out, np.int64), INT32 - [[0], [half]])
+        linear = w[None], reads[None, None], bias
+        net.stairs(rule, low, top, np.zeros(n_out, np.int64), INT32 - [[0], [half]], *linear)
     c = rng.integers(-3, 4, (1, sizes[-1]))
     net.put(Linear, 1, c[None], net.outputs[None, None], rng.integers(-9, 10, 1))
     values = net.boxes(np.stack([x, x]))[0]
