@@ -104,6 +104,19 @@ class Above:
         parts = self._parts(mu / (self.scale * self.reach))
         return [(layer.wire, layer.elements, own) for layer, own in zip(self.layers, parts, strict=True)]
 
+    def resumed(self, known: Sequence[tuple[int, I64Array, F64Array]]) -> F64Array:
+        """These multipliers, as `multipliers` gives them, in the units of the search; where they say nothing
+        of an element, what it starts with.
+        """
+        mu, unit = self.mu.copy(), self.scale * self.reach
+        wire = np.concatenate([np.full(len(layer.mu), layer.wire) for layer in self.layers])
+        element = np.concatenate([layer.elements for layer in self.layers])
+        for own, elements, values in known:
+            at = np.flatnonzero(wire == own)
+            _, here, there = np.intersect1d(element[at], elements, return_indices=True)
+            mu[at[here]] = values[there] * unit[at[here]]
+        return mu
+
     def greatest(self, mu: F64Array, curve: F64Array | None = None) -> float:
         """What the layers add."""
         return sum(float(gain.max(axis=1).sum()) for gain, *_ in self._gains(mu, curve))

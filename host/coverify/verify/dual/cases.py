@@ -9,7 +9,7 @@ is rounded to a proof in integers; where that loses too much, it goes on.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from coverify.verify.dual.above import Layer
 from coverify.verify.dual.branching import few_vary
 from coverify.verify.dual.curved import Curved, least_d
 from coverify.verify.dual.descent import Rows, evaluate
-from coverify.verify.dual.division import Divisions
+from coverify.verify.dual.division import Divisions, edge_near
 from coverify.verify.dual.halves import Halves, accumulators, without
 from coverify.verify.dual.levels import Levels
 from coverify.verify.dual.lifted import Both
@@ -25,7 +25,7 @@ from coverify.verify.dual.parabolas import Point, Reached
 from coverify.verify.dual.relaxation import BoolArray, Boxes, F64Array, Pass, Pieces, Relaxation
 from coverify.verify.dual.squares import SCALE, Form, minimised
 from coverify.verify.dual.storeys import Storeys
-from coverify.verify.dual.tree import Bounded, Squares, Warm
+from coverify.verify.dual.tree import Beyond, Bounded, Squares, Warm
 from coverify.verify.query import I64Array
 from tflm_int8.program.primitives import Affine, Staircase, sources
 
@@ -42,10 +42,8 @@ PART_STEPS = 100
 """The same on a part, which is lowered with care."""
 MANY_STEPS = 60
 """The same where multipliers of several layers are free."""
-SHARE = 0.15
-"""So much of an accumulator's box must lie on either side of a clamp for a division there."""
-LIFTED_STEPS = 120
-"""With parabolas under two layers."""
+LIFTED_STEPS, RESUMED_STEPS = 120, 8
+"""With parabolas under two layers; from where a larger part ended they close a smaller one soon, or never."""
 MOST_LIFTED = 1600
 """So many numbers at most are searched for there: a step takes the cube of it."""
 FEW_STEPS = 10
@@ -85,6 +83,15 @@ class Lift:
 
     gain: float
     check: Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Lifting:
+    """With parabolas under two layers: what closes the row, or the bound in floats and where parts start."""
+
+    closed: Bound | None = None
+    bound: float = np.inf
+    beyond: Beyond | None = None
 
 
 class Cases:
@@ -138,6 +145,14 @@ class Cases:
         if not 0 < len(varying) <= MAX_STAIRS:
             return None
         curved = self._curved(bare, nu, varying, boxes, held)
+        beyond = None if warm is None else warm.beyond
+        if beyond is not None and lift is not None:
+            resumed = self._lifted(
+                rows, boxes, bare, multipliers, varying, curved, beyond, target, held, grain, lift
+            )
+            if resumed.closed is not None:
+                return resumed.closed
+            beyond = resumed.beyond or beyond
         inherited = warm is not None and bool(np.isfinite(warm.xi[varying]).all())
         if warm is not None and inherited:
             start = curved.warm(warm, varying)
@@ -158,12 +173,13 @@ class Cases:
         inputs = curved.inputs(centred)
         gain = None
         if lift is not None and curved.scale * target <= reached.bound < curved.scale * lift.gain:
-            args = rows, boxes, bare, multipliers, varying, curved, reached
-            closed, gain = self._lifted(*args, target, held, grain, lift)
-            if closed is not None:
-                total, unit, evidence, moved = closed
-                return Bound(total, unit, evidence, inputs, None, kept, moved)
-            gain = reached.bound / curved.scale - gain
+            lifted = self._lifted(
+                rows, boxes, bare, multipliers, varying, curved, reached, target, held, grain, lift
+            )
+            if lifted.closed is not None:
+                return replace(lifted.closed, inputs=inputs)
+            gain, beyond = reached.bound / curved.scale - lifted.bound, lifted.beyond or beyond
+        kept = replace(kept, beyond=beyond)
         for tries in range(TRIES):
             if reached.bound >= 0 > target > -np.inf:
                 above = _moved(multipliers, curved, centred.point, grain)
@@ -187,24 +203,29 @@ class Cases:
 
     def _lifted(
         self, rows: Rows, boxes: Boxes, bare: Pass, multipliers: dict[int, F64Array], varying: I64Array,
-        curved: Curved, simple: Reached, target: float, held: tuple[int, int] | None, grain: float,
+        curved: Curved, begun: Reached | Beyond, target: float, held: tuple[int, int] | None, grain: float,
         lift: Lift,
-    ) -> tuple[tuple[int, int, Bounded, dict[int, F64Array]] | None, float]:  # fmt: skip
-        """Close the row with parabolas under two layers (lifted.py), or None; and the bound in floats."""
-        layers = self._layers(bare, varying, boxes, held, every=True)
+    ) -> Lifting:  # fmt: skip
+        """With parabolas under two layers (lifted.py), from what one layer has, or a larger part had."""
+        nothing, layers = Lifting(), self._layers(bare, varying, boxes, held, every=True)
         if not layers or len(curved.g) + 5 * len(varying) + 2 * len(layers[0].elements) > MOST_LIFTED:
-            return None, np.inf
+            return nothing
         storeys = Storeys.of(curved, layers)
-        below, at, bound = curved.scale * target, storeys.lifted.started(simple.point, simple.bound), np.inf
+        steps = LIFTED_STEPS if isinstance(begun, Reached) else RESUMED_STEPS
+        at, below, best = storeys.start(begun, varying, 0), curved.scale * target, nothing
         for tries in range(TRIES):
+            if at is None:
+                break
             try:
-                reached = storeys.lifted.lowered(at, LIFTED_STEPS, below, lift.check)
+                reached = storeys.lifted.lowered(at, steps, below, lift.check)
             except np.linalg.LinAlgError:
                 break
             if reached.stuck:
-                at = storeys.lifted.started(simple.point, simple.bound, tries + 1)
+                at = storeys.start(begun, varying, tries + 1)
                 continue
-            at, bound = reached.point, min(bound, reached.bound / curved.scale)
+            at, bound = reached.point, min(best.bound, reached.bound / curved.scale)
+            sizes = (boxes[w][0].shape[-1] for w in (self.wire, layers[0].wire))
+            best = Lifting(None, bound, storeys.kept(at, varying, *sizes))
             if reached.bound >= below:
                 break
             moved = _moved(multipliers, curved, at.own, grain)
@@ -212,9 +233,10 @@ class Cases:
             if exact is None:
                 break
             if exact[0] < 0:
-                return (*exact, moved), bound
+                warm = curved.kept(at.own, varying, boxes[self.wire][0].shape[-1])
+                return Lifting(Bound(*exact, np.zeros((0, len(curved.g))), None, warm, moved))
             below -= 2 * (curved.scale * exact[0] / exact[1] - reached.bound)
-        return None, bound
+        return best
 
     def _above(
         self, rows: Rows, boxes: Boxes, pieces: dict[int, Pieces], multipliers: dict[int, F64Array]
@@ -379,20 +401,14 @@ class Cases:
                 continue
             ends = zip(lo[stairs], hi[stairs], mean[stairs], strict=True)
             places = zip(stairs, ends, strict=True)
-            edge = np.array([_edge(edges[k, inside[k]], edges[k, [0, -1]], *end) for k, end in places], int)
+            edge = np.array(
+                [edge_near(edges[k, inside[k]], edges[k, [0, -1]], *end) for k, end in places], int
+            )
             worth = divisions.worth(layer, stairs, curved.level(layer, stairs, edge))
             for k, at, rank in zip(stairs, edge, zip(worth, loose[stairs], strict=True), strict=True):
                 if rank > best:
                     best, found = rank, (step.source, int(elements[k]), int(at) - 1)
         return found
-
-
-def _edge(edges: I64Array, clamps: I64Array, lo: int, hi: int, mean: float) -> int:
-    """Where a stair is divided, of its edges within lo..hi."""
-    clamp = int(clamps[np.abs(clamps - mean).argmin()])
-    if clamp in edges and SHARE * (hi - lo) < min(clamp - lo, hi - clamp):
-        return clamp
-    return int(edges[np.abs(edges - mean).argmin()])
 
 
 def _chain(relaxation: Relaxation, wire: int) -> tuple[int, ...]:

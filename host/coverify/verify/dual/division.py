@@ -21,6 +21,8 @@ from coverify.verify.dual.parabolas import Parabolas, Reached
 from coverify.verify.dual.relaxation import F64Array
 from coverify.verify.query import I64Array
 
+SHARE = 0.15
+"""So much of an accumulator's box must lie on either side of a clamp for a division there."""
 LEAST = 1e-3
 """A side counts as if it gained this share of the bound at least: what is less is not known so well."""
 
@@ -123,3 +125,11 @@ def _gained(whole: Maxima, side: Maxima, response: F64Array) -> F64Array:
     follows = (slope[:, None] @ response @ moved)[:, 0, 0] / 2
     gained: F64Array = whole.value - side.value + np.where(follows > 0, follows, 0.0)
     return gained
+
+
+def edge_near(edges: I64Array, clamps: I64Array, lo: int, hi: int, mean: float) -> int:
+    """Where a stair is divided, of its edges within lo..hi."""
+    clamp = int(clamps[np.abs(clamps - mean).argmin()])
+    if clamp in edges and SHARE * (hi - lo) < min(clamp - lo, hi - clamp):
+        return clamp
+    return int(edges[np.abs(edges - mean).argmin()])

@@ -256,8 +256,9 @@ class Search:
 
     def _look(self, x: F64Array) -> None:
         """Run maximising inputs: one may be a counterexample."""
-        self._hunt.note(x[0])
-        self._shot(self.problem.first_violation(x.astype(np.int64)))
+        if len(x):
+            self._hunt.note(x[0])
+            self._shot(self.problem.first_violation(x.astype(np.int64)))
 
     def _shot(self, witness: I64Array | None) -> None:
         if witness is not None:

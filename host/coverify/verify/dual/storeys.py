@@ -13,9 +13,10 @@ from coverify.verify.dual.above import Above, Layer
 from coverify.verify.dual.curved import Curved, least_d, whole
 from coverify.verify.dual.levels import SHIFT, Levels
 from coverify.verify.dual.lifted import Both, Lifted
+from coverify.verify.dual.parabolas import Point, Reached
 from coverify.verify.dual.relaxation import Pass
 from coverify.verify.dual.squares import SCALE, Form
-from coverify.verify.dual.tree import Squares
+from coverify.verify.dual.tree import Beyond, Squares
 from coverify.verify.query import I64Array
 
 MOST_KEEP, MOST_SHARE, MOST = 2.0**50, 2.0**20, 2.0**44
@@ -58,6 +59,43 @@ class Storeys:
         middle = (curved.levels.value[:, 0] + curved.levels.value[:, -1]) // 2
         lifted = Lifted(curved.parabolas, above, middle.astype(np.float64))
         return Storeys(curved, low.wire, low.elements, levels, weights, constant, middle, lifted)
+
+    def start(self, begun: Reached | Beyond, varying: I64Array, again: int) -> Both | None:
+        """From parabolas of one layer, higher each time; or once from what a larger part had."""
+        if isinstance(begun, Reached):
+            return self.lifted.started(begun.point, begun.bound, again)
+        return None if again else self._resumed(begun, varying)
+
+    def kept(self, at: Both, varying: I64Array, n: int, n_above: int) -> Beyond:
+        """For smaller parts: of the stairs `varying` of n, and of those above, of n_above."""
+        curved, lifted, scale = self.curved, self.lifted, self.curved.scale
+        own, size, above = scale * curved.reach, scale * lifted.size, lifted.above
+        stairs, upper = np.full((6, n), np.nan), np.full((2, n_above), np.nan)
+        stairs[:, varying] = [
+            at.own.xi / own, at.own.curve / own / curved.reach,
+            at.eta / size, at.keep / size / lifted.size, at.mix / own / lifted.size, self.middle,
+        ]  # fmt: skip
+        k = len(self.elements)
+        upper[:, self.elements] = at.upper / scale / above.reach[:k] ** 2, above.centre[:k]
+        return Beyond(at.own.e / scale, stairs, upper, above.multipliers(at.own.mu), at.own.height)
+
+    def _resumed(self, known: Beyond, varying: I64Array) -> Both | None:
+        """From what a larger part had; None where that does not say all that is needed.
+
+        What is counted from elsewhere moves products with it into the terms beside them.
+        """
+        curved, lifted, scale, k = self.curved, self.lifted, self.curved.scale, len(self.elements)
+        own, size, above = scale * curved.reach, scale * lifted.size, lifted.above
+        xi, curve, eta, keep, mix, middle = known.stairs[:, varying]
+        upper, centre = known.above[:, self.elements]
+        if not (np.isfinite(xi).all() and np.isfinite(upper).all()):
+            return None
+        moved, mu = self.middle - middle, above.resumed(known.mu)
+        mu[:k] += 2 * upper * (above.centre[:k] - centre) * above.reach[:k] * scale
+        xi, curve = (xi + mix * moved) * own, curve * own * curved.reach
+        eta, keep, mix = (eta - 2 * keep * moved) * size, keep * size * lifted.size, mix * own * lifted.size
+        point = Point(xi, curve, known.e * scale, mu, known.height)
+        return Both(point, eta, keep, mix, upper * above.reach[:k] ** 2 * scale)
 
     def proof(
         self, at: Both, done: Pass, wire: int, varying: I64Array, first: tuple[I64Array, ...], nu: I64Array,

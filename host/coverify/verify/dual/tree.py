@@ -72,12 +72,29 @@ class Bounded:
 
 
 @dataclass(frozen=True, eq=False)
+class Beyond:
+    """Where the search of a part with parabolas under two layers may start (lifted.py); NaN: unknown.
+
+    e [n]; stairs: float64 [6, elements], xi, curve, eta, keep, mix and what outputs are counted from; above:
+    float64 [2, elements of the wire above], curves and centres; mu: (wire, elements, multipliers) from that
+    wire on; height: of the barrier.
+    """
+
+    e: F64Array
+    stairs: F64Array
+    above: F64Array
+    mu: list[tuple[int, I64Array, F64Array]]
+    height: float
+
+
+@dataclass(frozen=True, eq=False)
 class Warm:
     """Where the search of a part may start: multipliers and curves of stairs [elements], or NaN; e [n]."""
 
     xi: F64Array
     curve: F64Array
     e: F64Array
+    beyond: Beyond | None = None
 
 
 @dataclass(eq=False)
