@@ -50,7 +50,7 @@ _DIVES = 3
 _LEVEL_RIVALS = 2
 """So many of the nearest rivals have their levels searched, in turns."""
 _LEVEL_STEPS = 3
-"""Of a search in the first round; as many more in each round after."""
+"""Of a search in the second round; as many more in each round after."""
 _SPREADS, _FOCI = (0.05, 0.1, 0.3), (0.05, 0.1, 0.2)
 """How the stairs are smoothed (see climb.py): each row draws one of each."""
 _SHAKEN = 0.2
@@ -151,19 +151,19 @@ class Attack:
 
     def _search_levels(self, number: int) -> None:
         """Next to one rival's best point, if the linear program around it does not already fall short."""
-        if self._regions is None or self._reachable is None:
+        if not number or self._regions is None or self._reachable is None:
             return
         ranked = sorted(self.best, key=lambda j: -self.best[j][1])[:_LEVEL_RIVALS]
         within = [j for j in ranked if self._promises(j)]
         if not within:
             return
-        rival = within[number % len(within)]
+        rival = within[(number - 1) % len(within)]
         x, score = self.best[rival]
         one = self._searches.get(rival)
         if one is None or score > one.most:
             level = self.runner.problem.wires(x[None])[2][0]
             one = self._searches[rival] = LevelSearch(self._reachable, rival, self.rng, level, score)
-        for _ in range(_LEVEL_STEPS * (number + 1)):
+        for _ in range(_LEVEL_STEPS * number):
             found = one.step()
             if found is not None:
                 self._note(found[0], rival, found[1])
