@@ -8,6 +8,7 @@ host/verify/conftest.py), every point through the concrete program.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -18,7 +19,7 @@ import random_graphs
 from coverify.verify.fixed_point import FixedPointNetwork
 from coverify.verify.problem import Problem
 from coverify.verify.query import Robustness
-from fixed_point_networks import content, outputs, points, random_network, region
+from fixed_point_networks import content, layers_of, outputs, points, random_network, region
 from model_builder import Builder
 from oracle import Tflm
 from tflm_int8 import Model, UnsupportedOp, lower
@@ -172,3 +173,19 @@ def near_a_boundary(rng: np.random.Generator, n: int, classes) -> np.ndarray:
             middle = (a + b) // 2
             a, b = (middle, b) if classes(middle[None])[0] == found[0] else (a, middle)
     return a
+
+
+def wide_stairs(seed: int, hidden: tuple[int, ...], top: int, n: int, eps: int) -> Problem:
+    """Layers of small weights and few wide stairs, around the input of 60 whose label is the clearest."""
+    rng = np.random.default_rng([seed, 97])
+    sizes = [n, *hidden, 4]
+    weights = [rng.integers(-7, 8, (b, a)) for a, b in itertools.pairwise(sizes)]
+    shifts = [int(np.log2(1300 * np.sqrt(n) / top)), *(4 for _ in hidden)]
+    biases = [rng.integers(-500, 501, sizes[1]), *(rng.integers(-9, 10, b) for b in sizes[2:])]
+    ranges = [*((0, top) for _ in hidden), (-top - 1, top)]
+    program = FixedPointNetwork.from_bytes(content(layers_of(weights, biases, shifts, ranges))).program
+    every = rng.integers(40, 216, (60, n))
+    sums = Problem(program, Robustness.around(every[0], 0, 0, None, 0, 255)).wires(every)[-2]
+    x0 = every[np.diff(np.sort(sums, axis=1)[:, -2:], axis=1)[:, 0].argmax()]
+    label = int(Problem(program, Robustness.around(x0, 0, 0, None, 0, 255)).wires(x0[None])[-1][0].argmax())
+    return Problem(program, Robustness.around(x0, label, eps, None, 0, 255))

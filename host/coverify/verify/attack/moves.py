@@ -55,11 +55,11 @@ class Neighbourhood(Protocol):
 
 def neighbourhood(runner: Runner) -> Neighbourhood:
     """The fastest that is right for the program."""
-    weights = _entrance(runner.problem.program)
+    weights = entrance(runner.problem.program)
     return Whole(runner) if weights is None else Incremental(runner, weights)
 
 
-def _entrance(program: Program) -> I64Array | None:
+def entrance(program: Program) -> I64Array | None:
     """The matrix of the first step, int64 [n_out, n_input], when that step alone reads the input and is
     dense.
     """

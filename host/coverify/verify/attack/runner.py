@@ -51,13 +51,13 @@ class Runner:
             raise Found(x[broken[0]])
         return wires
 
-    def run_from(self, acc: I64Array) -> list[I64Array]:
-        """All wires from wire 1 on, acc int64 [N, n of wire 1], for the programs whose first step alone reads
-        the input; wire 0 is a stand-in.  Raises OutOfTime, OutsideDomain, never Found.
+    def run_from(self, values: I64Array, wire: int = 1) -> list[I64Array]:
+        """All wires from `wire` on, whose values are int64 [N, n], for the programs whose later steps read
+        none before it; those are stand-ins.  Raises OutOfTime, OutsideDomain, never Found.
         """
         self.deadline.check()
-        wires = [np.broadcast_to(np.int64(0), (len(acc), 1)), acc]
-        for step in self.problem.program.steps[1:]:
+        wires = [*[np.broadcast_to(np.int64(0), (len(values), 1))] * wire, values]
+        for step in self.problem.program.steps[wire:]:
             wires.append(run_step(step, wires))
         return wires
 

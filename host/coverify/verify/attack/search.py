@@ -6,7 +6,8 @@
 solution, a witness of a larger radius or of a neighbouring query; they are projected into the box. Rounds
 follow one another: many points climb at once (climb.py) towards the rivals that are nearest, the best of them
 are polished one feature at a time (coordinates.py), dives choose the levels of the first stairs from there
-(dive.py), and the next round starts from random points, random corners and shaken best points. The seed fixes
+(dive.py), other levels are tried next to the best point's (levels.py), longer from round to round, and the
+next round starts from random points, random corners and shaken best points. The seed fixes
 everything but the deadline; None says nothing of the query.
 """
 
@@ -21,7 +22,9 @@ import numpy as np
 from coverify.verify.attack.climb import Rows, Stairs, climb
 from coverify.verify.attack.coordinates import polish
 from coverify.verify.attack.dive import dive
+from coverify.verify.attack.levels import LevelSearch
 from coverify.verify.attack.moves import Neighbourhood, neighbourhood
+from coverify.verify.attack.reachable import Reachable
 from coverify.verify.attack.region import Regions
 from coverify.verify.attack.runner import Found, Runner
 from coverify.verify.attack.score import Score
@@ -44,6 +47,10 @@ _POLISHED = 3
 _POLISH_ROUNDS = 40
 _DIVES = 3
 """Of a round, at most."""
+_LEVEL_RIVALS = 2
+"""So many of the nearest rivals have their levels searched, in turns."""
+_LEVEL_STEPS = 3
+"""Of a search in the second round; as many more in each round after."""
 _SPREADS, _FOCI = (0.05, 0.1, 0.3), (0.05, 0.1, 0.2)
 """How the stairs are smoothed (see climb.py): each row draws one of each."""
 _SHAKEN = 0.2
@@ -84,6 +91,7 @@ class Attack:
     rng: np.random.Generator
     starts: list[I64Array] = field(default_factory=list, init=False)
     best: dict[int, tuple[I64Array, float]] = field(default_factory=dict, init=False)
+    _searches: dict[int, LevelSearch] = field(default_factory=dict, init=False)
     _dived: set[tuple[int, bytes]] = field(default_factory=set, init=False)
 
     @staticmethod
@@ -105,7 +113,7 @@ class Attack:
                 self._note(x, rival, float(self.runner.score.of_rows(wires, np.array([rival]))[0]))
 
     def round(self, number: int) -> None:
-        """Climb, polish and dive once.  Raises Found, OutOfTime, OutsideDomain."""
+        """Climb, polish, dive and search levels once.  Raises Found, OutOfTime, OutsideDomain."""
         if not self.best:
             return
         rows = self._rows(number)
@@ -121,6 +129,7 @@ class Attack:
         lead = max(self.best, key=lambda j: self.best[j][1])
         starts = [(lead, self.best[lead][0]), *((rival, x) for x, rival, _ in polished)]
         self._dive(starts[:_DIVES])
+        self._search_levels(number)
 
     @cached_property
     def _regions(self) -> Regions | None:
@@ -135,6 +144,35 @@ class Attack:
             found = dive(self._regions, x, rival, self.rng)
             if found is not None:
                 self._note(*self._polished(found, rival))
+
+    @cached_property
+    def _reachable(self) -> Reachable | None:
+        return Reachable.of(self.runner, self.rng)
+
+    def _search_levels(self, number: int) -> None:
+        """Next to one rival's best point, if the linear program around it does not already fall short."""
+        if not number or self._regions is None or self._reachable is None:
+            return
+        ranked = sorted(self.best, key=lambda j: -self.best[j][1])[:_LEVEL_RIVALS]
+        within = [j for j in ranked if self._promises(j)]
+        if not within:
+            return
+        rival = within[(number - 1) % len(within)]
+        x, score = self.best[rival]
+        one = self._searches.get(rival)
+        if one is None or score > one.most:
+            level = self.runner.problem.wires(x[None])[2][0]
+            one = self._searches[rival] = LevelSearch(self._reachable, rival, self.rng, level, score)
+        for _ in range(_LEVEL_STEPS * number):
+            found = one.step()
+            if found is not None:
+                self._note(found[0], rival, found[1])
+
+    def _promises(self, rival: int) -> bool:
+        """Does the score reach 0 in the region of the rival's best point, levels being real?"""
+        assert self._regions is not None
+        region = self._regions.around(self.best[rival][0], rival)
+        return region.solved() and region.score >= 0
 
     def _polished(self, x: I64Array, rival: int) -> tuple[I64Array, int, float]:
         x, score = polish(self.near, self.runner, self.stairs, x, rival, _POLISH_ROUNDS)

@@ -65,6 +65,15 @@ def maximiser(
     return solver
 
 
+def minimiser(
+    matrix: F64Array, cost: F64Array, rows: tuple[F64Array, F64Array], columns: tuple[F64Array, F64Array]
+) -> Any:
+    """The same for the least cost · columns."""
+    solver = maximiser(matrix, cost, rows, columns)
+    solver.changeObjectiveSense(highs().ObjSense.kMinimize)
+    return solver
+
+
 def solved(solver: Any) -> bool:
     """Run it; is what it has an optimum?"""
     solver.run()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 
@@ -18,24 +16,9 @@ from coverify.verify.fixed_point import FixedPointNetwork
 from coverify.verify.problem import Problem
 from coverify.verify.query import Robustness
 from fixed_point_networks import content, layers_of
+from verify_cases import wide_stairs
 
 pytest.importorskip("highspy")
-
-
-def problem(seed: int, hidden: tuple[int, ...], top: int, n: int, eps: int) -> Problem:
-    """Layers of small weights and few wide stairs, around the input of 60 whose label is the clearest."""
-    rng = np.random.default_rng([seed, 97])
-    sizes = [n, *hidden, 4]
-    weights = [rng.integers(-7, 8, (b, a)) for a, b in itertools.pairwise(sizes)]
-    shifts = [int(np.log2(1300 * np.sqrt(n) / top)), *(4 for _ in hidden)]
-    biases = [rng.integers(-500, 501, sizes[1]), *(rng.integers(-9, 10, b) for b in sizes[2:])]
-    ranges = [*((0, top) for _ in hidden), (-top - 1, top)]
-    program = FixedPointNetwork.from_bytes(content(layers_of(weights, biases, shifts, ranges))).program
-    every = rng.integers(40, 216, (60, n))
-    sums = Problem(program, Robustness.around(every[0], 0, 0, None, 0, 255)).wires(every)[-2]
-    x0 = every[np.diff(np.sort(sums, axis=1)[:, -2:], axis=1)[:, 0].argmax()]
-    label = int(Problem(program, Robustness.around(x0, 0, 0, None, 0, 255)).wires(x0[None])[-1][0].argmax())
-    return Problem(program, Robustness.around(x0, label, eps, None, 0, 255))
 
 
 def attack(of: Problem) -> Attack:
@@ -47,7 +30,7 @@ def test_the_program_around_a_point_holds_it(seed, monkeypatch):
     monkeypatch.setattr(region, "_ROUNDING", 0.0)
     rng = np.random.default_rng(seed)
     hidden = tuple(int(k) for k in rng.integers(2, 9, int(rng.integers(1, 3))))
-    one = problem(seed, hidden, int(rng.choice([1, 2, 7, 30])), 12, int(rng.integers(1, 40)))
+    one = wide_stairs(seed, hidden, int(rng.choice([1, 2, 7, 30])), 12, int(rng.integers(1, 40)))
     runner = attack(one).runner
     regions = Regions.of(runner)
     for x in rng.integers(runner.lo, runner.hi + 1, (5, 12)):
@@ -62,7 +45,7 @@ def test_the_program_around_a_point_holds_it(seed, monkeypatch):
 
 @pytest.mark.parametrize("seed", range(40))
 def test_what_a_score_aims_at_is_what_it_measures(seed):
-    runner = attack(problem(seed, (5,), 7, 12, 20)).runner
+    runner = attack(wide_stairs(seed, (5,), 7, 12, 20)).runner
     rng = np.random.default_rng(seed)
     for x in rng.integers(runner.lo, runner.hi + 1, (5, 12)):
         wires = runner.problem.wires(x[None])
@@ -79,7 +62,7 @@ def test_what_a_score_aims_at_is_what_it_measures(seed):
 
 
 def logit(acc: int) -> int:
-    """Of the networks of `problem` with stairs up to 7, whose last shift is 4."""
+    """Of the networks of `wide_stairs` with stairs up to 7, whose last shift is 4."""
     return max(-8, min(7, (acc + 8) // 16))
 
 
@@ -95,7 +78,7 @@ def test_a_dive_comes_closer_than_moves_of_features():
     """Of a hundred stairs, from the base input."""
     gains = list[float]()
     for seed in range(8):
-        one = attack(problem(seed, (100,), 15, 784, 1))
+        one = attack(wide_stairs(seed, (100,), 15, 784, 1))
         regions, base = Regions.of(one.runner), one.runner.problem.query.x0.astype(np.int64)
         rival = int(one.runner.score.rivals[0])
         assert regions is not None
@@ -107,7 +90,7 @@ def test_a_dive_comes_closer_than_moves_of_features():
 
 @pytest.mark.parametrize("seed", range(12))
 def test_a_dive_ends_in_the_box(seed):
-    one = attack(problem(seed, (20,), 7, 60, 30))
+    one = attack(wide_stairs(seed, (20,), 7, 60, 30))
     regions, rng = Regions.of(one.runner), np.random.default_rng(seed)
     assert regions is not None
     x = rng.integers(one.runner.lo, one.runner.hi + 1)
@@ -118,8 +101,8 @@ def test_a_dive_ends_in_the_box(seed):
 
 def test_without_highs_the_search_goes_on(monkeypatch):
     monkeypatch.setattr(region, "available", lambda: False)
-    assert Regions.of(attack(problem(0, (5,), 7, 12, 20)).runner) is None
-    assert search(problem(1, (5,), 7, 12, 100), (), Deadline.never(), 0) is not None
+    assert Regions.of(attack(wide_stairs(0, (5,), 7, 12, 20)).runner) is None
+    assert search(wide_stairs(1, (5,), 7, 12, 100), (), Deadline.never(), 0) is not None
 
 
 @pytest.mark.parametrize(("big", "top"), [(0, 7), (7, 0)])
