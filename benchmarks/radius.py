@@ -127,8 +127,9 @@ class Radius:
         while not self.closed and self.left > 0.1:
             far = self.broken - self.held > NEAR or self.broken > self.most
             if not self.ask(self.held + 1 if far else self.broken - 1, "bab", self.left * LAST):
-                if not self.closed:
-                    self.ask(self.held + 1, "bab", self.left)
+                if not self.closed:  # where that is the same radius, bounds would only begin anew
+                    engine = "bab" if self.broken - self.held > 2 else "attack"
+                    self.ask(self.held + 1, engine, self.left)
                 return
 
     @property

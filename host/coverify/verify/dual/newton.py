@@ -130,7 +130,7 @@ def direction(at: Slopes, whole: bool) -> tuple[F64Array, F64Array]:
         r_e, r = r_e - step * q_e, r - step * q
         y_e, y = first(r_e, r)
         weight, before = r_e @ y_e + r @ y, weight
-        if not weight > enough:
+        if not enough < weight < np.inf:
             break
         p_e, p = y_e + weight / before * p_e, y + weight / before * p
     if at.in_e @ found_e + at.in_rest @ found < 0:
