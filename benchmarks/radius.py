@@ -3,9 +3,9 @@
 
 For each image: the largest radius whose HOLDS is a certificate, and the smallest whose VIOLATED is a replayed
 input, by bisection with `bab` and `attack` in turns, first with a short limit, then with what is left of the
-image's time; in between, a longer attack on what lies above the certified radius. An image is closed when
-nothing lies between. Certificates of the largest radius are checked apart. Times and limits are of the
-processor. Skipped, with a word, where ../shared/data is absent.
+image's time; in between, and at the end, a longer attack on what lies above the certified radius. An image is
+closed when nothing lies between. Certificates of the largest radius are checked apart. Times and limits are
+of the processor. Skipped, with a word, where ../shared/data is absent.
 """
 # ruff: noqa: E402  (the number of threads must be set, and the checkout found, before the imports)
 
@@ -63,7 +63,7 @@ class Processor(Deadline):
 
 NETWORKS = "784-100-10_q4,784-100-10_q8,784-100-10_q10,784-64-32-10_q4,784-64-32-10_q6,784-64-32-10_q8"
 SHORT_S = {"bab": 2.0, "attack": 0.7}
-PATIENT_S = 5.0
+PATIENT_S = 7.5
 """Once both ends are NEAR, a longer attack on each radius in between, before the rest goes to bounds."""
 LAST = 0.85
 """Of what is left of an image's time, what goes to the next radius: see NEAR."""
@@ -127,9 +127,8 @@ class Radius:
         while not self.closed and self.left > 0.1:
             far = self.broken - self.held > NEAR or self.broken > self.most
             if not self.ask(self.held + 1 if far else self.broken - 1, "bab", self.left * LAST):
-                if not self.closed:  # where that is the same radius, bounds would only begin anew
-                    engine = "bab" if self.broken - self.held > 2 else "attack"
-                    self.ask(self.held + 1, engine, self.left)
+                if not self.closed:  # bounds need about as long for one radius less
+                    self.ask(self.held + 1, "bab" if far else "attack", self.left)
                 return
 
     @property
