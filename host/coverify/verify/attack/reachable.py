@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from coverify.verify.attack.moves import entrance
+from coverify.verify.attack.region import margin
 from coverify.verify.attack.runner import Runner
 from coverify.verify.attack.score import F64Array
 from coverify.verify.linear.highs import available, highs, minimiser
@@ -29,10 +30,6 @@ _MISSED = 1e-5
 """Stairs: what is missed by less counts as reached."""
 _CUTS = 300
 """The last so many are kept."""
-_ROUNDING = 1.0 / 12
-"""The variance of what is added to an input when it is rounded."""
-_NARROWEST = 0.25
-"""No level is narrowed by more than this share of its stair on either side."""
 _TRIES, _FLIPS = 4, 150
 """Of rounding an input: from so many starts, at most so many inputs turned to their other side."""
 
@@ -43,7 +40,8 @@ class Reachable:
 
     weights, bias: float64 [m, n], [m]; first: the least level of the rule; least, most: the levels that the
     box reaches, int64 [m]; lower, upper: what the accumulators of each level are between, [m, levels],
-    infinite where no edge is; margin [m]: by how much a program narrows that, as its input is then rounded.
+    infinite where no edge is; width [m]: of a level, on average, from the end of the lowest to the beginning
+    of the highest.
     """
 
     runner: Runner
@@ -55,10 +53,11 @@ class Reachable:
     most: I64Array
     lower: F64Array
     upper: F64Array
-    margin: F64Array
+    width: F64Array
     _solver: Any = field(init=False)
     _cuts: F64Array = field(init=False)
     _most: F64Array = field(default_factory=lambda: np.zeros(0), init=False)
+    _margin: F64Array = field(init=False)
     _ends: tuple[F64Array, F64Array] = field(init=False)
 
     @staticmethod
@@ -79,16 +78,14 @@ class Reachable:
         edges = thresholds(rule)[stairs.channel].astype(np.float64)
         end = np.full((len(w), 1), np.inf)
         lower, upper = np.concatenate([-end, edges], axis=1), np.concatenate([edges - 1, end], axis=1)
-        width = np.maximum((edges[:, -1] - edges[:, 0]) / max(edges.shape[1] - 1, 1), 1.0)
-        margin = np.minimum(np.sqrt(_ROUNDING * len(w) * (w**2).mean(axis=1)), _NARROWEST * width)
+        width = np.maximum((edges[:, -1] - edges[:, 0] + 1) / max(edges.shape[1] - 1, 1), 1.0)
         box, bias = runner.boxes[1], affine.bias - offset * w.sum(axis=1)
         least, most = (rule.apply(ends, stairs.channel) for ends in (box.lo, box.hi))
-        return Reachable(runner, rng, w, bias, rule.lo, least, most, lower, upper, margin)
+        return Reachable(runner, rng, w, bias, rule.lo, least, most, lower, upper, width)
 
     def __post_init__(self) -> None:
         m, n = self.weights.shape
-        edges = self.upper[:, 0], self.lower[:, -1]
-        cost = 1.0 / np.maximum((edges[1] - edges[0]) / max(self.lower.shape[1] - 2, 1), 1.0)
+        cost = 1.0 / self.width
         lo, hi = self.runner.lo.astype(np.float64), self.runner.hi.astype(np.float64)
         missed = np.full(2 * m, _FAR)
         self._solver = minimiser(
@@ -96,12 +93,14 @@ class Reachable:
             np.concatenate([np.zeros(n), cost, cost]),
             (np.full(m, -_FAR), np.full(m, _FAR)),
             (np.concatenate([lo, 0 * missed]), np.concatenate([hi, missed])),
+            self.runner.deadline.remaining,
         )
         self._solver.setOptionValue("presolve", "off")
         self._solver.setOptionValue("objective_bound", _MISSED)
         self._cuts = np.zeros((0, m))
         box = self.runner.boxes[1]
-        narrow = self.margin[:, None]
+        self._margin = margin(self.weights, m, self.width)  # inputs are rounded afterwards
+        narrow = self._margin[:, None]
         self._ends = (
             np.maximum(self.lower + narrow, box.lo[:, None]),
             np.minimum(self.upper - narrow, box.hi[:, None]),
@@ -112,16 +111,17 @@ class Reachable:
         self.runner.deadline.check()
         m, n = self.weights.shape
         at = np.arange(m), level - self.first
-        lower = np.maximum(self.lower[at] + self.margin - self.bias, -_FAR)
-        upper = np.minimum(self.upper[at] - self.margin - self.bias, _FAR)
+        lower = np.maximum(self.lower[at] + self._margin - self.bias, -_FAR)
+        upper = np.minimum(self.upper[at] - self._margin - self.bias, _FAR)
         for k in range(m):
             self._solver.changeRowBounds(k, lower[k], upper[k])
         self._solver.run()
-        solution, status = self._solver.getSolution(), highs().HighsModelStatus
+        ended, status = self._solver.getModelStatus(), highs().HighsModelStatus
+        solution = self._solver.getSolution()
         missed = self._solver.getInfo().objective_function_value
-        if self._solver.getModelStatus() == status.kOptimal and missed <= _MISSED:
+        if ended == status.kOptimal and missed <= _MISSED:
             return np.array(solution.col_value[:n])
-        if self._solver.getModelStatus() in (status.kOptimal, status.kObjectiveBound):
+        if ended in (status.kOptimal, status.kObjectiveBound):
             self._cut(np.array(solution.row_dual))
         return None
 

@@ -34,6 +34,16 @@ _NARROWEST = 0.25
 """No strip is narrowed by more than this share of a stair on either side."""
 
 
+def margin(weights: F64Array, rounded: int, width: F64Array) -> F64Array:
+    """By how much accumulators' bounds are narrowed where so many of the inputs are rounded afterwards, [m].
+
+    weights: [m, n], on inputs that vary; width [m]: of a stair.
+    """
+    squares = (weights**2).mean(axis=1) if weights.size else np.zeros(len(weights))
+    spread: F64Array = np.minimum(np.sqrt(_ROUNDING * rounded * squares), _NARROWEST * width)
+    return spread
+
+
 @dataclass(frozen=True, eq=False)
 class Strips:
     """One layer's stairs, [n] each: below + slope · level <= accumulator <= above + slope · level.
@@ -190,17 +200,15 @@ class Regions:
             np.append(np.zeros(self.matrix.shape[1] - 1), 1.0),
             (np.concatenate([*lower, bounds]) - constant, np.concatenate([*upper, inf]) - constant),
             (np.append(np.concatenate(least), -np.inf), np.append(np.concatenate(most), np.inf)),
+            self.runner.deadline.remaining,
         )
-        solver.setOptionValue("time_limit", min(self.runner.deadline.remaining, 1e9))
         return Region(solver, np.concatenate(free), np.zeros(0))
 
     def _margin(self, one: Strips, rows: slice) -> F64Array:
         """What rounding the inputs may take: no more of them than rows lie between whole numbers. [n]."""
         n = len(self.runner.lo)
         moved = self.runner.hi > self.runner.lo
-        squares = (self.matrix[rows, :n][:, moved] ** 2).mean(axis=1) if moved.any() else np.zeros(one.n)
-        spread = np.sqrt(_ROUNDING * min(n, one.n) * squares)
-        return np.minimum(spread, _NARROWEST * one.slope)
+        return margin(self.matrix[rows, :n][:, moved], min(n, one.n), one.slope)
 
     def _goals(self, wires: list[I64Array], rival: int) -> tuple[F64Array, F64Array, F64Array]:
         """The rows that the score is not to exceed, their constants, and what they are at least."""

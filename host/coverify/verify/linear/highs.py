@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import sys
 from functools import cache
@@ -42,10 +43,11 @@ def highs() -> Any:
 
 
 def maximiser(
-    matrix: F64Array, cost: F64Array, rows: tuple[F64Array, F64Array], columns: tuple[F64Array, F64Array]
-) -> Any:
+    matrix: F64Array, cost: F64Array, rows: tuple[F64Array, F64Array], columns: tuple[F64Array, F64Array],
+    seconds: float = math.inf,
+) -> Any:  # fmt: skip
     """A solver that has been given the greatest cost · columns, ends (lower, upper) of rows and columns; it
-    has not run yet.
+    has not run yet.  No run of it takes longer than these seconds.
     """
     api = highs()
     program = api.HighsLp()
@@ -59,17 +61,20 @@ def maximiser(
     program.a_matrix_.start_ = np.concatenate([[0], np.cumsum(np.bincount(at, minlength=len(matrix)))])
     program.a_matrix_.index_, program.a_matrix_.value_ = column, matrix[at, column]
     solver = api.Highs()
-    for option, setting in (("output_flag", False), ("threads", 1), ("solver", "simplex")):
+    for option, setting in (
+        ("output_flag", False), ("threads", 1), ("solver", "simplex"), ("time_limit", min(seconds, 1e9)),
+    ):  # fmt: skip
         solver.setOptionValue(option, setting)
     solver.passModel(program)
     return solver
 
 
 def minimiser(
-    matrix: F64Array, cost: F64Array, rows: tuple[F64Array, F64Array], columns: tuple[F64Array, F64Array]
-) -> Any:
+    matrix: F64Array, cost: F64Array, rows: tuple[F64Array, F64Array], columns: tuple[F64Array, F64Array],
+    seconds: float = math.inf,
+) -> Any:  # fmt: skip
     """The same for the least cost · columns."""
-    solver = maximiser(matrix, cost, rows, columns)
+    solver = maximiser(matrix, cost, rows, columns, seconds)
     solver.changeObjectiveSense(highs().ObjSense.kMinimize)
     return solver
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from coverify.verify.attack import reachable
+from coverify.verify.attack import reachable, region
 from coverify.verify.attack.levels import LevelSearch
 from coverify.verify.attack.reachable import Reachable
 from coverify.verify.attack.runner import Found
@@ -35,7 +35,7 @@ def excess(reach: Reachable, level: np.ndarray) -> float:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_levels_of_an_input_are_reached_and_never_refused(seed, monkeypatch):
-    monkeypatch.setattr(reachable, "_ROUNDING", 0.0)
+    monkeypatch.setattr(region, "_ROUNDING", 0.0)
     rng = np.random.default_rng(seed)
     one, reach = of(seed, (int(rng.integers(3, 12)), 5), int(rng.choice([1, 7, 30])), 12, 20)
     lo, hi = one.runner.lo, one.runner.hi
