@@ -145,11 +145,10 @@ class Cases:
         if not 0 < len(varying) <= MAX_STAIRS:
             return None
         curved = self._curved(bare, nu, varying, boxes, held)
-        beyond = None if warm is None else warm.beyond
+        beyond, storeys = None if warm is None else warm.beyond, None
         if beyond is not None and lift is not None:
-            resumed = self._lifted(
-                rows, boxes, bare, multipliers, varying, curved, beyond, target, held, grain, lift
-            )
+            storeys = self._storeys(bare, varying, boxes, curved, held)
+            resumed = self._lifted(storeys, beyond, rows, boxes, multipliers, varying, target, grain, lift)
             if resumed.closed is not None:
                 return resumed.closed
             beyond = resumed.beyond or beyond
@@ -173,9 +172,8 @@ class Cases:
         inputs = curved.inputs(centred)
         gain = None
         if lift is not None and curved.scale * target <= reached.bound < curved.scale * lift.gain:
-            lifted = self._lifted(
-                rows, boxes, bare, multipliers, varying, curved, reached, target, held, grain, lift
-            )
+            storeys = storeys or self._storeys(bare, varying, boxes, curved, held)
+            lifted = self._lifted(storeys, reached, rows, boxes, multipliers, varying, target, grain, lift)
             if lifted.closed is not None:
                 return replace(lifted.closed, inputs=inputs)
             gain, beyond = reached.bound / curved.scale - lifted.bound, lifted.beyond or beyond
@@ -201,18 +199,25 @@ class Cases:
         split = self._split(curved, centred, varying, boxes) if total >= 0 > target > -np.inf else None
         return Bound(total, unit, evidence, inputs, split, kept, moved)
 
+    def _storeys(
+        self, bare: Pass, varying: I64Array, boxes: Boxes, curved: Curved, held: tuple[int, int] | None
+    ) -> Storeys | None:
+        """The form with parabolas under two layers; None where there is no second one, or both are large."""
+        layers = self._layers(bare, varying, boxes, held, every=True)
+        if not layers or len(curved.g) + 5 * len(varying) + 2 * len(layers[0].elements) > MOST_LIFTED:
+            return None
+        return Storeys.of(curved, layers)
+
     def _lifted(
-        self, rows: Rows, boxes: Boxes, bare: Pass, multipliers: dict[int, F64Array], varying: I64Array,
-        curved: Curved, begun: Reached | Beyond, target: float, held: tuple[int, int] | None, grain: float,
-        lift: Lift,
+        self, storeys: Storeys | None, begun: Reached | Beyond, rows: Rows, boxes: Boxes,
+        multipliers: dict[int, F64Array], varying: I64Array, target: float, grain: float, lift: Lift,
     ) -> Lifting:  # fmt: skip
         """With parabolas under two layers (lifted.py), from what one layer has, or a larger part had."""
-        nothing, layers = Lifting(), self._layers(bare, varying, boxes, held, every=True)
-        if not layers or len(curved.g) + 5 * len(varying) + 2 * len(layers[0].elements) > MOST_LIFTED:
-            return nothing
-        storeys = Storeys.of(curved, layers)
-        steps = LIFTED_STEPS if isinstance(begun, Reached) else RESUMED_STEPS
-        at, below, best = storeys.start(begun, varying, 0), curved.scale * target, nothing
+        best = Lifting()
+        if storeys is None:
+            return best
+        curved, steps = storeys.curved, LIFTED_STEPS if isinstance(begun, Reached) else RESUMED_STEPS
+        at, below = storeys.start(begun, varying, 0), curved.scale * target
         for tries in range(TRIES):
             if at is None:
                 break
@@ -224,7 +229,7 @@ class Cases:
                 at = storeys.start(begun, varying, tries + 1)
                 continue
             at, bound = reached.point, min(best.bound, reached.bound / curved.scale)
-            sizes = (boxes[w][0].shape[-1] for w in (self.wire, layers[0].wire))
+            sizes = (boxes[wire][0].shape[-1] for wire in (self.wire, storeys.wire))
             best = Lifting(None, bound, storeys.kept(at, varying, *sizes))
             if reached.bound >= below:
                 break
@@ -327,7 +332,7 @@ class Cases:
         )
         integers = {w: np.rint(v * unit) for w, v in multipliers.items() if w > self.wire}
         m = int(scaled.m[0]) if rows.claim.any() else 0  # else the search's alone (floor.py)
-        targets = np.array([[*_target(rows, self.relaxation.logits, unit), m]])
+        targets = np.array([[*rows.target(self.relaxation.logits, unit), m]])
         pieces = self.relaxation.pieces(boxes, self.natural, True)
         for less in LESS:
             xi, curve, centre, slope = curved.rounded(point, unit, 1 - less)
@@ -440,11 +445,3 @@ def _moved(
     for wire, elements, values in curved.parabolas.above.multipliers(point.mu):
         moved[wire][0, elements] = np.rint(values * grain) / grain
     return moved
-
-
-def _target(rows: Rows, logits: int, unit: int) -> tuple[int, int, int, int]:
-    """(wire, element, sign, scale) of a row."""
-    for wire, values in rows.base.items():
-        element = int(np.abs(values[0]).argmax())
-        return wire, element, int(np.sign(values[0, element])), unit
-    return logits, 0, 1, 0

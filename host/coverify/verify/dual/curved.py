@@ -107,8 +107,12 @@ class Curved:
         return self._inside(warm.xi[varying], warm.curve[varying], warm.e, height, WITHIN)
 
     def _inside(self, xi: F64Array, curve: F64Array, e: F64Array, height: float, near: float) -> Point:
+        return self.parabolas.inside(*self.in_units(xi, curve, e), height, near)
+
+    def in_units(self, xi: F64Array, curve: F64Array, e: F64Array) -> tuple[F64Array, F64Array, F64Array]:
+        """These of accumulators and the form as they are, in the units of the search."""
         own = self.scale * self.reach
-        return self.parabolas.inside(xi * own, curve * own * self.reach, e * self.scale, height, near)
+        return xi * own, curve * own * self.reach, e * self.scale
 
     def kept(self, point: Point, varying: I64Array, n: int) -> Warm:
         """For smaller parts."""

@@ -32,6 +32,13 @@ class Rows:
         part = self.claim * self.m[:, None]
         return {**self.base, logits: self.base[logits] + part if logits in self.base else part}
 
+    def target(self, logits: int, unit: int) -> tuple[int, int, int, int]:
+        """Of a single row, whose base is one element's at most: (wire, element, sign, scale)."""
+        for wire, values in self.base.items():
+            element = int(np.abs(values[0]).argmax())
+            return wire, element, int(np.sign(values[0, element])), unit
+        return logits, 0, 1, 0
+
 
 @dataclass(eq=False)
 class Found:

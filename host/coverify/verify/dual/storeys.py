@@ -70,14 +70,13 @@ class Storeys:
         """For smaller parts: of the stairs `varying` of n, and of those above, of n_above."""
         curved, lifted, scale = self.curved, self.lifted, self.curved.scale
         own, size, above = scale * curved.reach, scale * lifted.size, lifted.above
-        stairs, upper = np.full((6, n), np.nan), np.full((2, n_above), np.nan)
-        stairs[:, varying] = [
-            at.own.xi / own, at.own.curve / own / curved.reach,
-            at.eta / size, at.keep / size / lifted.size, at.mix / own / lifted.size, self.middle,
-        ]  # fmt: skip
+        outputs, upper = np.full((4, n), np.nan), np.full((2, n_above), np.nan)
+        keep, mix = at.keep / size / lifted.size, at.mix / own / lifted.size
+        outputs[:, varying] = at.eta / size, keep, mix, self.middle
         k = len(self.elements)
         upper[:, self.elements] = at.upper / scale / above.reach[:k] ** 2, above.centre[:k]
-        return Beyond(at.own.e / scale, stairs, upper, above.multipliers(at.own.mu), at.own.height)
+        lower = curved.kept(at.own, varying, n)
+        return Beyond(lower, outputs, upper, above.multipliers(at.own.mu), at.own.height)
 
     def _resumed(self, known: Beyond, varying: I64Array) -> Both | None:
         """From what a larger part had; None where that does not say all that is needed.
@@ -86,16 +85,16 @@ class Storeys:
         """
         curved, lifted, scale, k = self.curved, self.lifted, self.curved.scale, len(self.elements)
         own, size, above = scale * curved.reach, scale * lifted.size, lifted.above
-        xi, curve, eta, keep, mix, middle = known.stairs[:, varying]
+        lower, (eta, keep, mix, middle) = known.lower, known.outputs[:, varying]
         upper, centre = known.above[:, self.elements]
-        if not (np.isfinite(xi).all() and np.isfinite(upper).all()):
+        if not (np.isfinite(eta).all() and np.isfinite(upper).all()):
             return None
         moved, mu = self.middle - middle, above.resumed(known.mu)
         mu[:k] += 2 * upper * (above.centre[:k] - centre) * above.reach[:k] * scale
-        xi, curve = (xi + mix * moved) * own, curve * own * curved.reach
+        units = curved.in_units(lower.xi[varying] + mix * moved, lower.curve[varying], lower.e)
         eta, keep, mix = (eta - 2 * keep * moved) * size, keep * size * lifted.size, mix * own * lifted.size
-        point = Point(xi, curve, known.e * scale, mu, known.height)
-        return Both(point, eta, keep, mix, upper * above.reach[:k] ** 2 * scale)
+        upper = upper * above.reach[:k] ** 2 * scale
+        return Both(Point(*units, mu, known.height), eta, keep, mix, upper)
 
     def proof(
         self, at: Both, done: Pass, wire: int, varying: I64Array, first: tuple[I64Array, ...], nu: I64Array,

@@ -72,22 +72,6 @@ class Bounded:
 
 
 @dataclass(frozen=True, eq=False)
-class Beyond:
-    """Where the search of a part with parabolas under two layers may start (lifted.py); NaN: unknown.
-
-    e [n]; stairs: float64 [6, elements], xi, curve, eta, keep, mix and what outputs are counted from; above:
-    float64 [2, elements of the wire above], curves and centres; mu: (wire, elements, multipliers) from that
-    wire on; height: of the barrier.
-    """
-
-    e: F64Array
-    stairs: F64Array
-    above: F64Array
-    mu: list[tuple[int, I64Array, F64Array]]
-    height: float
-
-
-@dataclass(frozen=True, eq=False)
 class Warm:
     """Where the search of a part may start: multipliers and curves of stairs [elements], or NaN; e [n]."""
 
@@ -95,6 +79,22 @@ class Warm:
     curve: F64Array
     e: F64Array
     beyond: Beyond | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Beyond:
+    """Where the search of a part with parabolas under two layers may start (lifted.py); NaN: unknown.
+
+    lower: of the first one; outputs: float64 [4, elements], eta, keep, mix and what outputs are counted from;
+    above: float64 [2, elements of the wire above], curves and centres; mu: (wire, elements, multipliers) from
+    that wire on; height: of the barrier.
+    """
+
+    lower: Warm
+    outputs: F64Array
+    above: F64Array
+    mu: list[tuple[int, I64Array, F64Array]]
+    height: float
 
 
 @dataclass(eq=False)
