@@ -39,12 +39,13 @@ class Load:
 
 @dataclass(frozen=True, eq=False)
 class Solve:
-    """Answer a query on the network that was loaded last."""
+    """Answer a query on the network that was loaded last; jobs: processes that the engine may use."""
 
     engine: str
     query: Robustness
     timeout_s: float
     seed: int
+    jobs: int = 1
 
 
 Request = Load | Solve
@@ -91,7 +92,7 @@ def serve(source: IO[bytes], sink: IO[bytes]) -> None:
     from coverify.verify.engines import solve
 
     requests: queue.Queue[object] = queue.Queue()
-    threading.Thread(target=_listen, args=(source, requests), daemon=True).start()
+    threading.Thread(target=listen, args=(source, requests), daemon=True).start()
     send(sink, None)
     network: Load | None = None
     while True:
@@ -111,13 +112,14 @@ def serve(source: IO[bytes], sink: IO[bytes]) -> None:
 def _answer(solve: object, problem: Problem, request: Solve) -> Reply:
     try:
         assert callable(solve)
-        outcome: Outcome = solve(request.engine, problem, Deadline.in_s(request.timeout_s), request.seed)
+        deadline = Deadline.in_s(request.timeout_s)
+        outcome: Outcome = solve(request.engine, problem, deadline, request.seed, request.jobs)
         return outcome
     except EngineFault as fault:
         return fault
 
 
-def _listen(source: IO[bytes], requests: queue.Queue[object]) -> None:
+def listen(source: IO[bytes], requests: queue.Queue[object]) -> None:
     """Read ahead, so that the end of the input is noticed while a solver runs."""
     try:
         while True:

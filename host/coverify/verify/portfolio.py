@@ -77,6 +77,13 @@ def racers(query: Robustness) -> tuple[str, ...]:
     return (*(name for name in names if name in ENGINES and usable(name)),)
 
 
+def seats(name: str, jobs: int, n_racers: int) -> int:
+    """How many of `jobs` processes a racer may use: the strongest half of them, and what is left of the
+    others' places; each of the others one.
+    """
+    return max(1, jobs // 2, jobs - n_racers + 1) if name == RACERS[0] else 1
+
+
 def turn(name: str, deadline: Deadline, n_waiting: int, n_free: int) -> Deadline:
     """Until when a racer may run that starts now: half of the time left, all where the n_waiting others have
     n_free places. The strongest has all of it where the others have one, else LONG: what it had begun would

@@ -44,7 +44,8 @@ class Worker:
     """Decides queries on one network in child processes; a context manager, not for several threads at
     once.
 
-    program: may be set to another network between two queries; jobs: how many solvers may race in `auto`.
+    program: may be set to another network between two queries; jobs: how many processes may solve, those of
+    one engine that can use several, or of the solvers that race in `auto`.
     """
 
     program: Program
@@ -93,7 +94,7 @@ class Worker:
         problem = Problem(self.program, query)
         try:
             if engine != AUTO:
-                return self._solve(problem, engine, timeout_s, seed)
+                return self._solve(problem, engine, timeout_s, seed, self.jobs)
             return portfolio.decide(
                 query,
                 sum(self.program.sizes()),
@@ -106,8 +107,8 @@ class Worker:
             raise
 
     def _solve(
-        self, problem: Problem, engine: str, timeout_s: float, seed: int, over: threading.Event | None = None,
-        end: Deadline | None = None,
+        self, problem: Problem, engine: str, timeout_s: float, seed: int, jobs: int = 1,
+        over: threading.Event | None = None, end: Deadline | None = None,
     ) -> Outcome:  # fmt: skip
         """Ask one engine; `over`: a race that may end before this engine has started, at `end` the latest."""
         start, place = time.monotonic(), place_of(engine)
@@ -116,7 +117,7 @@ class Worker:
             start, timeout_s = time.monotonic(), min(timeout_s, end.remaining if end else timeout_s)
             if not timeout_s:
                 return Outcome.unknown(engine, OUT_OF_TIME)
-            reply = child.ask(Solve(engine, problem.query, timeout_s, seed), timeout_s + GRACE_S)
+            reply = child.ask(Solve(engine, problem.query, timeout_s, seed, jobs), timeout_s + GRACE_S)
         except queue.Empty:
             self._end(place)
             note = f"the engine's process did not answer in its {timeout_s:.1f} s and was killed"
@@ -151,6 +152,7 @@ class Worker:
         with their reasons.  EngineFault of any of them ends the race.
         """
         waiting, reasons = list(engines), []
+        seats = {name: portfolio.seats(name, self.jobs, len(engines)) for name in engines}
         running: dict[str, threading.Thread] = {}
         ended: queue.Queue[Ended] = queue.Queue()
         over = threading.Event()
@@ -159,11 +161,12 @@ class Worker:
                 if not deadline.remaining:
                     reasons += [f"{name}: {OUT_OF_TIME}" for name in waiting]
                     waiting.clear()
-                while len(running) < self.jobs and (ready := _ready(waiting, running)):
-                    name = ready
+                while (free := self.jobs - sum(seats[name] for name in running)) > 0 and (
+                    name := _ready(waiting, running)
+                ):
                     waiting.remove(name)
-                    until = portfolio.turn(name, deadline, len(waiting), self.jobs - len(running) - 1)
-                    arguments = (problem, name, until, seed, over, deadline, ended)
+                    until = portfolio.turn(name, deadline, len(waiting), free - seats[name])
+                    arguments = (problem, name, until, seed, seats[name], over, deadline, ended)
                     running[name] = threading.Thread(target=self._contend, args=arguments, daemon=True)
                     running[name].start()
                 if not running:
@@ -190,6 +193,7 @@ class Worker:
         engine: str,
         until: Deadline,
         seed: int,
+        jobs: int,
         over: threading.Event,
         end: Deadline,
         ended: queue.Queue[Ended],
@@ -197,7 +201,7 @@ class Worker:
         """One contender's thread: whatever happens to it is told in `ended`."""
         said: Outcome | BaseException
         try:
-            said = self._solve(problem, engine, until.remaining, seed, over, end)
+            said = self._solve(problem, engine, until.remaining, seed, jobs, over, end)
         except BaseException as err:  # raised again by the race, in the caller's thread
             said = err
         ended.put((engine, said))

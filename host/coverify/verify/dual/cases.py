@@ -218,6 +218,7 @@ class Cases:
             return best
         curved, steps = storeys.curved, LIFTED_STEPS if isinstance(begun, Reached) else RESUMED_STEPS
         at, below = storeys.start(begun, varying, 0), curved.scale * target
+        enough = below
         for tries in range(TRIES):
             if at is None:
                 break
@@ -231,11 +232,11 @@ class Cases:
             at, bound = reached.point, min(best.bound, reached.bound / curved.scale)
             sizes = (boxes[wire][0].shape[-1] for wire in (self.wire, storeys.wire))
             best = Lifting(None, bound, storeys.kept(at, varying, *sizes))
-            if reached.bound >= below:
+            if reached.bound >= enough:
                 break
             moved = _moved(multipliers, curved, at.own, grain)
             exact = self._exact(rows, boxes, moved, varying, curved, at.own, (storeys, at))
-            if exact is None:
+            if exact is None or (exact[0] >= 0 and reached.bound >= below):
                 break
             if exact[0] < 0:
                 warm = curved.kept(at.own, varying, boxes[self.wire][0].shape[-1])

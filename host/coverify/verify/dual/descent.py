@@ -60,6 +60,16 @@ def evaluate(
     return done
 
 
+def exact(
+    relaxation: Relaxation, rows: Rows, boxes: Boxes, natural: Boxes, guess: dict[int, Pieces],
+    multipliers: dict[int, F64Array],
+) -> Pass:  # fmt: skip
+    """The rows' bounds for the rounded multipliers, in exact integers."""
+    whole = {w: np.rint(v) for w, v in multipliers.items()}
+    pieces = guess if all(relaxation.uniform.values()) else relaxation.pieces(boxes, natural, True)
+    return evaluate(relaxation, rows, boxes, pieces, whole, exact=True)
+
+
 def descend(
     relaxation: Relaxation, rows: Rows, boxes: Boxes, pieces: dict[int, Pieces],
     start: dict[int, F64Array], deadline: Deadline, rounds: int, size: float = 0.3, target: float | None =

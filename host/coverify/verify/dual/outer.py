@@ -7,41 +7,43 @@ from __future__ import annotations
 
 import numpy as np
 
-from coverify.verify.deadline import Deadline
-from coverify.verify.dual.cases import Cases
 from coverify.verify.dual.claim import Point
 from coverify.verify.dual.descent import Rows
 from coverify.verify.dual.relaxation import Boxes, Relaxation
+from coverify.verify.dual.team import Ask, Team
 from coverify.verify.dual.tree import Bounded
 from tflm_int8.program.primitives import Affine, Staircase
 
 
-def facts(relaxation: Relaxation, cases: Cases, boxes: Point, deadline: Deadline) -> list[Bounded]:
+def facts(relaxation: Relaxation, team: Team, boxes: Point) -> list[Bounded]:
     """Rows, one each, from the layer after the first to the last below the logits.  Raises OutOfTime."""
     found = list[Bounded]()
     for wire in relaxation.scalars:
         step = relaxation.steps[wire - 1]
-        if not cases.wire < wire < relaxation.logits or not isinstance(step, Staircase):
+        if not team.cases.wire < wire < relaxation.logits or not isinstance(step, Staircase):
             continue
         if step.source and isinstance(relaxation.steps[step.source - 1], Affine):
-            new = _layer(cases, wire, step.source, boxes, deadline)
+            new = _layer(team, wire, step.source, boxes)
             boxes = applied(boxes, new)
             found += new
     return found
 
 
-def _layer(cases: Cases, wire: int, source: int, boxes: Point, deadline: Deadline) -> list[Bounded]:
+def _layer(team: Team, wire: int, source: int, boxes: Point) -> list[Bounded]:
     """Both ends of the accumulators whose stairs vary, where that narrows them."""
     stacked: Boxes = [(lo[None], hi[None]) for lo, hi in boxes]
-    none, found = np.zeros((1, len(boxes[-1][0]))), []
+    none, asks, ends = np.zeros((1, len(boxes[-1][0]))), list[Ask](), list[int]()
     for e in np.flatnonzero(boxes[wire][1] > boxes[wire][0]):
         for sign, end in ((1, boxes[source][1][e]), (-1, -boxes[source][0][e])):
-            deadline.check()
             base = np.zeros((1, len(boxes[source][0])))
             base[0, e] = sign
-            bound = cases.bound(Rows({source: base}, none, np.zeros(1), np.zeros(1)), stacked, {}, -np.inf)
-            if bound is not None and bound.evidence is not None and bound.bound // bound.unit < end:
-                found.append(bound.evidence)
+            rows = Rows({source: base}, none, np.zeros(1), np.zeros(1))
+            asks.append(Ask(rows, stacked, {}, -np.inf))
+            ends.append(int(end))
+    found = list[Bounded]()
+    for bound, end in zip(team.answers(asks), ends, strict=True):
+        if bound is not None and bound.evidence is not None and bound.bound // bound.unit < end:
+            found.append(bound.evidence)
     return found
 
 

@@ -29,7 +29,7 @@ class Prover:
     n_rivals: int
 
     @staticmethod
-    def of(problem: Problem, deadline: Deadline, seed: int = 0) -> Prover:
+    def of(problem: Problem, deadline: Deadline, seed: int = 0, jobs: int = 1) -> Prover:
         """Raises CannotDecide (a primitive without a dual bound, a softmax out of reach), OutOfTime."""
         boxes = region_bounds(problem, deadline)
         last = decision(problem.program, boxes, deadline)
@@ -37,7 +37,7 @@ class Prover:
         relaxation.few = FewChanges.of(problem.query)
         claims = Claims(relaxation, problem.query.label)
         upto = [(box.lo, box.hi) for box in boxes[: last.wire + 1]]
-        search = Search(problem, relaxation, claims, upto, deadline, seed)
+        search = Search(problem, relaxation, claims, upto, deadline, seed, jobs)
         rivals = rivals_left(problem.query.label, boxes[last.wire], last)
         return Prover(search, [search.root(rival) for rival in rivals], len(boxes[last.wire].lo) - 1)
 

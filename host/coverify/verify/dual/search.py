@@ -14,22 +14,23 @@ import numpy as np
 
 from coverify.verify.deadline import Deadline
 from coverify.verify.dual.branching import Branching
-from coverify.verify.dual.cases import Cases, Lift
-from coverify.verify.dual.claim import Claims, Point, Rival, fewer_bits, more_bits, widths
-from coverify.verify.dual.descent import Rows, descend, evaluate
+from coverify.verify.dual.cases import Cases
+from coverify.verify.dual.claim import Claims, Point, Rival, more_bits, widths
+from coverify.verify.dual.closing import Closing, Part
+from coverify.verify.dual.descent import Rows, descend, exact
 from coverify.verify.dual.floor import Floor
 from coverify.verify.dual.hunt import Hunt
+from coverify.verify.dual.narrowing import UNIT, Narrowing
 from coverify.verify.dual.outer import applied, facts
 from coverify.verify.dual.pair import Pair
 from coverify.verify.dual.relaxation import Boxes, F64Array, Pass, Pieces, Relaxation
-from coverify.verify.dual.tree import Bounded, Node
+from coverify.verify.dual.team import Team
+from coverify.verify.dual.tree import Node
 from coverify.verify.errors import CannotDecide
 from coverify.verify.problem import Problem
 from coverify.verify.query import I64Array
-from tflm_int8.program.primitives import Affine, Staircase
+from tflm_int8.program.primitives import Staircase
 
-UNIT = 1 << 22
-"""What 1 is in a row's form, where no accumulator is wide (see claim.py)."""
 BATCH = 16
 SIZE = 0.15
 """The first step of a descent, relative to the multipliers."""
@@ -37,16 +38,12 @@ ROUNDS = 12
 """Evaluations for a part that inherits multipliers."""
 FIRST_ROUNDS = 40
 TIGHTENINGS = 4
-WORTH = 0.97
 TIGHTEN_EVERY = 3
 """A part is tightened when its depth is a multiple of this, or bounded afresh where there are stairs between
 those that have cases and the logits; cases that were given up are tried again.
 """
 PLAIN = 60
 """So many parts are bounded without cases at first: what is easy is quicker so."""
-MOST = 128
-"""So many accumulators of a layer are bounded at a time, those on which the bound hangs most."""
-_WEIGHTS = (0.03, 0.1, 0.3, 0.6, 1.0, 2.0, 5.0)
 
 
 class Counterexample(Exception):
@@ -58,7 +55,7 @@ class Counterexample(Exception):
 
 @dataclass(eq=False)
 class Search:
-    """One query; `boxes` as wire_bounds gives them."""
+    """One query; `boxes` as wire_bounds gives them; jobs: processes at most.  A context manager."""
 
     problem: Problem
     relaxation: Relaxation
@@ -66,20 +63,36 @@ class Search:
     boxes: Point
     deadline: Deadline
     seed: int = 0
+    jobs: int = 1
     nodes: int = 0
     _plain: bool = field(default=False, init=False)
+    _hunting: bool = field(default=False, init=False)
     cases: Cases | None = field(default=None, init=False)
     _queue: list[tuple[float, int, Node]] = field(default_factory=list, init=False)
     _number: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
-        self._widths = widths(self.relaxation.steps, self.boxes)
-        self._unit = UNIT << more_bits(self._widths)
+        wide = widths(self.relaxation.steps, self.boxes)
+        self._unit = UNIT << more_bits(wide)
         self.cases = Cases.of(self.relaxation, self._natural)
         self._branching = Branching(self.problem, self.relaxation, self.claims)
         self._pair = Pair(self.relaxation, self.claims, self.boxes)
         self._hunt = Hunt(self.problem, self.deadline, self.seed)
         self._floor = Floor(self.relaxation, self.claims, self.boxes)
+        self._narrowing = Narrowing(
+            self.relaxation, self.claims, self._floor, self.boxes, self._unit, wide, self.deadline
+        )
+        if self.cases is not None:
+            self._team = Team(self.cases, self.deadline, self.jobs)
+            deep, tools = self._deep, (self._pair, self._floor, self._branching)
+            self._closing = Closing(self.relaxation, self.cases, *tools, self._unit, deep)
+
+    def __enter__(self) -> Search:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self.cases is not None:
+            self._team.close()
 
     def root(self, rival: Rival) -> Node:
         """The whole box."""
@@ -96,15 +109,19 @@ class Search:
         for node in live:
             if self._deep and node.depth % TIGHTEN_EVERY == 0:
                 node.warm = None  # afresh: what a parent had leads nowhere after a while
-        settled = [n for n in live if n.warm is not None and self._inherited(n)]
+        settled = self._inherited([node for node in live if node.warm is not None])
         left = [node for node in settled if node.closed is None and node.boxes is not None]
         live = [node for node in live if node not in settled]
         return left + (self._descended(live, rounds) if live else [])
 
-    def _inherited(self, node: Node) -> bool:
-        """Bound a part by parabolas as its parent was; is nothing left to do but to divide it?"""
-        start = {w: v[None] for w, v in node.start.items()}
-        return self._squared(node, self._rows([node]), 0, self._stacked([node]), start) or bool(node.split)
+    def _inherited(self, nodes: list[Node]) -> list[Node]:
+        """Bound parts by parabolas as their parents were; those that are closed, or to be divided next."""
+        parts = list[Part]()
+        for node in nodes:
+            start = {w: v[None] for w, v in node.start.items()}
+            parts.append(Part(node, self._rows([node]), 0, self._stacked([node]), start))
+        closed = self._squared(parts)
+        return [node for node in nodes if node in closed or node.split]
 
     def _descended(self, live: list[Node], rounds: int) -> list[Node]:
         boxes, rows = self._stacked(live), self._rows(live)
@@ -121,56 +138,36 @@ class Search:
             size=SIZE if rounds > ROUNDS else SIZE / 2,
             target=-1e-3 * self._unit,
         )
-        done = self._exact(rows, boxes, guess, found.multipliers)
-        open_ = []
+        done = exact(self.relaxation, rows, boxes, self._natural, guess, found.multipliers)
+        parts = list[Part]()
         for k, node in enumerate(live):
-            node.start = {w: v[k] for w, v in done.multipliers.items()}
+            own = {w: v[k : k + 1] for w, v in done.multipliers.items()}
+            node.start = {w: v[0] for w, v in own.items()}
             node.bound = float(done.bound[k])
             node.split = None
             if node.bound < 0:
-                self._floor.close_by(node, self._unit, {w: v[k : k + 1] for w, v in done.multipliers.items()})
-            elif not self._squared(node, rows, k, boxes, done.multipliers):
-                open_.append(k)
-        if open_:
-            self._look(done.value[0][open_])
-        return [self._marked(live[k], done, k) for k in open_]
+                self._floor.close_by(node, self._unit, own)
+            else:
+                parts.append(Part(node, rows, k, boxes, own))
+        closed = self._squared(parts)
+        left = [(part.node, part.row) for part in parts if part.node not in closed]
+        if left:
+            self._look(done.value[0][[k for _, k in left]])
+        return [self._marked(node, done, k) for node, k in left]
 
-    def _squared(
-        self, node: Node, rows: Rows, k: int, boxes: Boxes, multipliers: dict[int, F64Array]
-    ) -> bool:
-        """Close a node by parabolas under the first stairs."""
-        if self.cases is None or not node.cases or self._plain or self._branching.saturated(node) is not None:
-            return False
-        self.deadline.check()
-        base = {w: v[k : k + 1] / self._unit for w, v in rows.base.items()} if self._floor.holds(node) else {}
-        one = Rows(base, rows.claim[k : k + 1], rows.rise[k : k + 1], np.ones(1))
-        own: Boxes = [(lo[min(k, len(lo) - 1)][None], hi[min(k, len(hi) - 1)][None]) for lo, hi in boxes]
-        above = {w: v[k : k + 1] / self._unit for w, v in multipliers.items()}
-        if node.warm is None:
-            above = self._pair.linear(node, self._untaught(above))
-        lift = Lift(node.gain, self.deadline.check) if self._deep else None
-        found = self.cases.bound(one, own, above, -1e-3, node.warm, self._pair.held(node, above), lift)
-        if found is None:
-            return False
-        self._look(found.inputs)
-        if found.bound >= 0:
-            node.gain = node.gain if found.gain is None else found.gain
-            if node.warm is None and self._unit * found.bound / found.unit >= node.bound:
-                node.cases = False
-                return False
-            node.bound = min(node.bound, self._unit * found.bound / found.unit)
-            node.split, node.warm = found.split, found.warm
-            node.start = node.start | {w: self._unit * v[0] for w, v in found.multipliers.items()}
-            return False
-        node.split, node.warm = None, None
-        assert found.evidence is not None
-        self._floor.close(node, found.evidence)
-        return True
-
-    def _untaught(self, above: dict[int, F64Array]) -> dict[int, F64Array]:
-        """Without those which the search with parabolas finds from chords sooner than from a descent's."""
-        free = set() if self.cases is None else set(self.cases.chain) - {self.relaxation.logits}
-        return {wire: values for wire, values in above.items() if wire not in free}
+    def _squared(self, parts: list[Part]) -> list[Node]:
+        """Those that parabolas under the first stairs close."""
+        if self.cases is None or self._plain:
+            return []
+        asks = [(part.node, ask) for part in parts if (ask := self._closing.ask(part)) is not None]
+        answers, closed = self._team.answers([ask for _, ask in asks]), []
+        self._hunted()
+        for (node, _), found in zip(asks, answers, strict=True):
+            if found is not None:
+                self._look(found.inputs)
+                if self._closing.closed(node, found):
+                    closed.append(node)
+        return closed
 
     def _marked(self, node: Node, done: Pass, k: int) -> Node:
         """Keep where the node's bound is loose."""
@@ -242,134 +239,27 @@ class Search:
             p.scale[row, held] = 0.0
         return start
 
-    def _exact(
-        self, rows: Rows, boxes: Boxes, guess: dict[int, Pieces], multipliers: dict[int, F64Array]
-    ) -> Pass:
-        """The rows' bounds for the rounded multipliers, in exact integers."""
-        whole = {w: np.rint(v) for w, v in multipliers.items()}
-        pieces = (
-            guess
-            if all(self.relaxation.uniform.values())
-            else self.relaxation.pieces(boxes, self._natural, True)
-        )
-        return evaluate(self.relaxation, rows, boxes, pieces, whole, exact=True)
-
     def _look(self, x: F64Array) -> None:
         """Run maximising inputs: one may be a counterexample."""
         if len(x):
             self._hunt.note(x[0])
             self._shot(self.problem.first_violation(x.astype(np.int64)))
 
+    def _hunted(self) -> None:
+        """The attack's turn, if it is one."""
+        if self._hunting:
+            self._shot(self._hunt.turn())
+
     def _shot(self, witness: I64Array | None) -> None:
         if witness is not None:
             raise Counterexample(witness)
-
-    def tighten(self, node: Node) -> bool:
-        """Bound the accumulators where the rival wins; was it worth while?  node.boxes may become None."""
-        boxes = node.boxes
-        assert boxes is not None
-        if self._floor.holds(node):
-            return False
-        before = self._width(boxes)
-        for wire in self.relaxation.scalars:
-            step = self.relaxation.steps[wire - 1]
-            if not isinstance(step, Staircase) or not isinstance(
-                self.relaxation.steps[step.source - 1], Affine
-            ):
-                continue
-            if step.source == 0 or wire == self.relaxation.logits:
-                continue
-            if not self._tighten_wire(node, wire, step.source):
-                return False
-        assert node.boxes is not None
-        return self._width(node.boxes) < WORTH * before
-
-    def _width(self, boxes: Point) -> int:
-        return sum(int((boxes[w][1] - boxes[w][0]).sum()) for w in self.relaxation.scalars[:-1])
-
-    def _tighten_wire(self, node: Node, wire: int, source: int) -> bool:
-        """The accumulators of one stair; False when the part became empty."""
-        assert node.boxes is not None
-        lo, hi = node.boxes[source]
-        unstable = np.flatnonzero(node.boxes[wire][1] > node.boxes[wire][0])
-        if not len(unstable):
-            return True
-        boxes: Boxes = [(a[None], b[None]) for a, b in node.boxes]
-        pieces = self.relaxation.pieces(boxes, self._natural, False)
-        star = evaluate(
-            self.relaxation, self._rows([node]), boxes, pieces, {w: v[None] for w, v in node.start.items()}
-        )
-        if len(unstable) > MOST and wire in star.multipliers:
-            weight = np.abs(star.multipliers[wire][0, unstable]) * (hi - lo)[unstable]
-            unstable = np.sort(unstable[np.argsort(-weight, kind="stable")[:MOST]])
-        n = len(unstable)
-        base = np.zeros((2 * n, len(lo)))
-        sign = np.repeat([1, -1], n)
-        element = np.tile(unstable, 2)
-        own_unit = UNIT >> fewer_bits(self._widths[wire])
-        base[np.arange(2 * n), element] = sign * float(own_unit)
-        own = self.relaxation.evaluate({source: base}, boxes, pieces, {})
-        finer = self._unit // own_unit
-        unit = np.tile((hi - lo)[unstable], 2) / max(1.0, star.bound[0] / self._unit) / finer
-        best, at = self.relaxation.combined(own, star, np.zeros(2 * n), boxes, pieces), np.zeros(2 * n)
-        for share in _WEIGHTS:
-            self.deadline.check()
-            m = unit * share
-            bound = self.relaxation.combined(own, star, m, boxes, pieces)
-            better = bound < best
-            best, at = np.where(better, bound, best), np.where(better, m, at)
-        now = np.where(sign > 0, hi[element], -lo[element])
-        useful = np.flatnonzero(best / own_unit < now - 0.5)
-        if not len(useful):
-            return True
-        m = np.rint(at * finer * 256) / (finer * 256)
-        try:
-            return self._apply(
-                node, boxes, pieces, source, element[useful], sign[useful], base[useful], own, star,
-                m[useful], useful, own_unit,
-            )  # fmt: skip
-        except CannotDecide:  # these numbers are too large: the boxes stay as they are
-            return True
-
-    def _apply(
-        self, node: Node, boxes: Boxes, pieces: dict[int, Pieces], source: int, element: I64Array,
-        sign: I64Array, base: F64Array, own: Pass, star: Pass, m: F64Array, useful: I64Array, own_unit: int,
-    ) -> bool:  # fmt: skip
-        """Evaluate the chosen rows exactly and narrow the boxes."""
-        rows = self._rows([node])
-        k = len(useful)
-        multipliers = {}
-        for w in star.multipliers.keys() | own.multipliers.keys():
-            total = np.zeros((k, len(self.boxes[w][0])))
-            if w in own.multipliers:
-                total = total + own.multipliers[w][useful]
-            if w in star.multipliers:
-                total = total + m[:, None] * star.multipliers[w]
-            multipliers[w] = total
-        many = Rows(
-            {source: base}, np.repeat(rows.claim, k, axis=0), np.repeat(rows.rise, k), np.rint(m * self._unit)
-        )
-        done = self._exact(many, boxes, pieces, multipliers)
-        targets = np.stack(
-            [np.full(k, source), element, sign, np.full(k, own_unit), many.m.astype(np.int64)], axis=1
-        )
-        node.tightened.append(Bounded(targets, done.multipliers))
-        bound = np.floor(done.bound / own_unit).astype(np.int64)
-        assert node.boxes is not None
-        lo, hi = (end.copy() for end in node.boxes[source])
-        np.minimum.at(hi, element[sign > 0], bound[sign > 0])
-        np.maximum.at(lo, element[sign < 0], -bound[sign < 0])
-        new = [*node.boxes[:source], (lo, hi), *node.boxes[source + 1 :]]
-        cut = node.tightened.append
-        node.boxes = None if np.any(lo > hi) else self.claims.settled(new, node.rival, cut, source)
-        return node.boxes is not None
 
     def run(self, roots: list[Node], rounds: int = FIRST_ROUNDS) -> bool:
         """Close all parts, at first without cases; then from new roots, which take the place of these.
 
         True when it was done.  Raises Counterexample, OutOfTime, CannotDecide.
         """
-        self._plain = self.cases is not None
+        self._plain, self._hunting = self.cases is not None, True
         if self._closed(roots, rounds):
             return True
         self._plain = False
@@ -386,7 +276,8 @@ class Search:
             self._deepen(node, first=True)
         while self._queue:
             self.deadline.check()
-            self._shot(self._hunt.turn())
+            if self.cases is None or self._plain:
+                self._hunted()
             if self._plain and self.nodes > PLAIN:
                 self._queue.clear()
                 return False
@@ -400,7 +291,7 @@ class Search:
 
     def _narrowed(self, roots: list[Node]) -> list[Node]:
         """The roots with the accumulators beyond the first layer bounded over its cases, whoever wins."""
-        new = [] if self.cases is None else facts(self.relaxation, self.cases, self.boxes, self.deadline)
+        new = [] if self.cases is None else facts(self.relaxation, self._team, self.boxes)
         self._floor.shared = new
         for node in roots:
             assert node.boxes is not None
@@ -414,7 +305,7 @@ class Search:
         """Tighten an open part while that helps, then queue it."""
         for _ in range(TIGHTENINGS if first else node.depth % TIGHTEN_EVERY == 0 and node.warm is None):
             self.deadline.check()
-            worth = self.tighten(node)
+            worth = self._narrowing.narrow(node)
             if node.boxes is None:
                 node.split = None
                 return

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable
+from functools import partial
 
 from coverify.verify.cardinality import VARIANTS
 from coverify.verify.deadline import Deadline, OutOfTime
@@ -42,6 +43,9 @@ ENGINES: dict[str, Engine] = {
     "eqv": Eqv(),
 }
 """By name, cheap and small first."""
+
+SEVERAL: dict[str, Callable[..., Outcome]] = {"bab": bab.decide}
+"""Those that also take `jobs`, how many processes they may use."""
 
 SMALLEST = "attack:smallest"
 """The attack that goes on to the smallest radius; for those who look for the largest one that holds."""
@@ -96,12 +100,12 @@ def found(name: str) -> Engine:
     return made
 
 
-def solve(name: str, problem: Problem, deadline: Deadline, seed: int = 0) -> Outcome:
-    """The answer of one engine, in this process.
+def solve(name: str, problem: Problem, deadline: Deadline, seed: int = 0, jobs: int = 1) -> Outcome:
+    """The answer of one engine, in this process and, where it can use them, in jobs − 1 more.
 
     Raises BadQuery for an unknown name, MissingPackage, EngineFault.
     """
-    engine = found(name)
+    engine = partial(SEVERAL[name], jobs=jobs) if name in SEVERAL else found(name)
     require(base_of(name))
     start = time.monotonic()
     try:

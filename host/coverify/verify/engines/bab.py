@@ -14,11 +14,14 @@ from coverify.verify.problem import Problem
 from coverify.verify.query import Outcome
 
 
-def decide(problem: Problem, deadline: Deadline, seed: int) -> Outcome:
-    """HOLDS, VIOLATED or UNKNOWN; CannotDecide, OutOfTime.  `seed` is that of the attack in between."""
-    prover = Prover.of(problem, deadline, seed)
+def decide(problem: Problem, deadline: Deadline, seed: int, jobs: int = 1) -> Outcome:
+    """HOLDS, VIOLATED or UNKNOWN; CannotDecide, OutOfTime.  `seed` is that of the attack in between; jobs:
+    in so many processes at most, this one among them.
+    """
+    prover = Prover.of(problem, deadline, seed, jobs)
     try:
-        prover.search.run(prover.roots)
+        with prover.search:
+            prover.search.run(prover.roots)
     except Counterexample as found:
         return Outcome.violated("bab", found.x, parts=prover.search.nodes)
     holds = Outcome.holds("bab", rivals=prover.n_rivals, parts=prover.search.nodes)
