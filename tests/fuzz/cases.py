@@ -169,7 +169,7 @@ def root_bounds(problem: Problem) -> dict[str, bytes]:
                 (Op.RIVAL, node.rival.rival, 0, 0),
                 (Op.CLOSE, script._put(found.evidence), 0, 0),
             ]
-    for row in facts(one.relaxation, one.cases, one.boxes, deadline) if one.cases is not None else []:
+    for row in facts(one.relaxation, one.team, one.boxes) if one.team is not None else []:
         script.steps.append((Op.TIGHTEN, script._put(row), len(row.targets), 0))
     arrays = script.arrays({w: len(one.boxes[w][0]) for w in one.relaxation.scalars})
     arrays = normal(Argument("bounds", arrays, places(problem.program, one.relaxation.logits)), None, n)

@@ -26,13 +26,14 @@ from typing import Any, Final
 from coverify import __version__
 from coverify.campaign.entry import Entry
 from coverify.campaign.errors import ClusterError
-from coverify.campaign.pool import Answer, Settle, Task, one_thread_each
+from coverify.campaign.pool import Answer, Settle, Task
 from coverify.errors import BadInput, CoverifyError
 from coverify.interrupts import deaf_children
 from coverify.verify.errors import MissingPackage
 from coverify.verify.property.formula import Formula
 from coverify.verify.property.question import Question, confirm, decide
 from coverify.verify.query import Outcome, Robustness
+from coverify.verify.solver_process import one_thread_each
 from coverify.verify.worker import Worker
 from tflm_int8.program.primitives import Program
 

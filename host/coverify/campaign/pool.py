@@ -6,18 +6,18 @@ under way each has one solver at a time; when fewer are left, the solvers of eac
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 
 from coverify.campaign.entry import Entry
 from coverify.campaign.inquiry import Question
 from coverify.verify.property.question import Question as Asked
 from coverify.verify.property.question import decide
 from coverify.verify.query import Outcome
+from coverify.verify.solver_process import one_thread_each
 from coverify.verify.worker import Worker
 
 
@@ -58,15 +58,6 @@ class Pool(Protocol):
     def submit(self, task: Task) -> None: ...
     def wait(self) -> Answer:
         """The next answer, as soon as there is one; may be interrupted (Ctrl-C)."""
-
-
-_THREAD_COUNTS: Final = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-
-
-def one_thread_each() -> None:
-    """Let processes that are started from now on compute on one thread, where the user says nothing else."""
-    for name in _THREAD_COUNTS:
-        os.environ.setdefault(name, "1")
 
 
 class Solver(Protocol):

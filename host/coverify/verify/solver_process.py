@@ -10,10 +10,18 @@ import sys
 import tempfile
 import threading
 from dataclasses import dataclass, field
-from typing import IO
+from typing import IO, Final
 
 from coverify.verify.child import receive, send
 from tflm_int8.program.primitives import Program
+
+_THREAD_COUNTS: Final = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def one_thread_each() -> None:
+    """Let processes that are started from now on compute on one thread, where the user says nothing else."""
+    for name in _THREAD_COUNTS:
+        os.environ.setdefault(name, "1")
 
 
 @dataclass(eq=False)

@@ -24,7 +24,7 @@ from coverify.verify.engines.packages import require
 from coverify.verify.errors import BadQuery, EngineFault
 from coverify.verify.problem import Problem
 from coverify.verify.query import Outcome, Robustness
-from coverify.verify.solver_process import SolverProcess
+from coverify.verify.solver_process import SolverProcess, one_thread_each
 from tflm_int8.program.primitives import Program
 
 AUTO = "auto"
@@ -139,6 +139,8 @@ class Worker:
                 raise EOFError
             child = self._children.get(place)
             if child is None:
+                if self.jobs > 1:
+                    one_thread_each()
                 child = self._children[place] = SolverProcess.start()
         if child.loaded is None:
             child.ask(None, START_S)

@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 
 from coverify.verify import portfolio
+from coverify.verify.child import Solve
 from coverify.verify.deadline import Deadline
 from coverify.verify.engines.packages import PACKAGES, Package
 from coverify.verify.errors import BadQuery, MissingPackage
 from coverify.verify.query import Outcome, Robustness, Verdict
+from coverify.verify.solver_process import SolverProcess
 from coverify.verify.worker import Worker
 from fixed_point_networks import content, layers_of, outputs
 from tflm_int8.program.linear import Dense
@@ -147,6 +149,7 @@ import sys
 import numpy as np
 from coverify.verify.fixed_point import FixedPointNetwork
 from coverify.verify.query import Robustness
+from coverify.verify.solver_process import SolverProcess
 from coverify.verify.worker import Worker
 x0 = np.load(sys.argv[2])
 with Worker(FixedPointNetwork.read(sys.argv[1]).program, jobs=2) as worker:
@@ -221,3 +224,30 @@ def test_two_engines_of_one_place_do_not_run_at_once(monkeypatch):
     with Worker(program(), jobs=3) as worker:
         outcome = worker.decide(WIDE, "auto", 60)
     assert (outcome.verdict, outcome.engine) == (Verdict.HOLDS, "interval")
+
+
+@pytest.mark.parametrize(
+    ("jobs", "racers", "seats"), [(1, 7, 1), (2, 7, 1), (4, 7, 2), (8, 7, 4), (16, 7, 10), (4, 2, 3)]
+)
+def test_branch_and_bound_uses_half_of_the_places_and_what_the_others_leave(jobs, racers, seats):
+    assert portfolio.seats("bab", jobs, racers) == seats
+    assert portfolio.seats("z3", jobs, racers) == 1
+
+
+@pytest.mark.parametrize(
+    ("engine", "jobs"), [("bab", {"bab": 5}), ("z3", {"z3": 5}), ("auto", {"bab": 4, "attack": 1})]
+)
+def test_an_engine_alone_may_use_all_places_and_racers_their_own(engine, jobs, monkeypatch):
+    asked, ask = {}, SolverProcess.ask
+
+    def watched(self, request, timeout_s):
+        if isinstance(request, Solve):
+            asked[request.engine] = request.jobs
+        return ask(self, request, timeout_s)
+
+    monkeypatch.setattr(SolverProcess, "ask", watched)
+    monkeypatch.setattr(portfolio, "stages", lambda query, elements, time_s: ())
+    monkeypatch.setattr(portfolio, "racers", lambda query: ("bab", "attack"))
+    with Worker(program(), jobs=5) as worker:
+        assert worker.decide(WIDE, engine, 60).verdict is Verdict.HOLDS
+    assert asked and asked.items() <= jobs.items()  # the race may end before the second starts

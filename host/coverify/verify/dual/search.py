@@ -68,6 +68,7 @@ class Search:
     _plain: bool = field(default=False, init=False)
     _hunting: bool = field(default=False, init=False)
     cases: Cases | None = field(default=None, init=False)
+    team: Team | None = field(default=None, init=False)
     _queue: list[tuple[float, int, Node]] = field(default_factory=list, init=False)
     _number: int = field(default=0, init=False)
 
@@ -83,7 +84,7 @@ class Search:
             self.relaxation, self.claims, self._floor, self.boxes, self._unit, wide, self.deadline
         )
         if self.cases is not None:
-            self._team = Team(self.cases, self.deadline, self.jobs)
+            self.team = Team(self.cases, self.deadline, self.jobs)
             deep, tools = self._deep, (self._pair, self._floor, self._branching)
             self._closing = Closing(self.relaxation, self.cases, *tools, self._unit, deep)
 
@@ -91,8 +92,8 @@ class Search:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        if self.cases is not None:
-            self._team.close()
+        if self.team is not None:
+            self.team.close()
 
     def root(self, rival: Rival) -> Node:
         """The whole box."""
@@ -157,10 +158,10 @@ class Search:
 
     def _squared(self, parts: list[Part]) -> list[Node]:
         """Those that parabolas under the first stairs close."""
-        if self.cases is None or self._plain:
+        if self.team is None or self._plain:
             return []
         asks = [(part.node, ask) for part in parts if (ask := self._closing.ask(part)) is not None]
-        answers, closed = self._team.answers([ask for _, ask in asks]), []
+        answers, closed = self.team.answers([ask for _, ask in asks]), []
         self._hunted()
         for (node, _), found in zip(asks, answers, strict=True):
             if found is not None:
@@ -291,7 +292,7 @@ class Search:
 
     def _narrowed(self, roots: list[Node]) -> list[Node]:
         """The roots with the accumulators beyond the first layer bounded over its cases, whoever wins."""
-        new = [] if self.cases is None else facts(self.relaxation, self._team, self.boxes)
+        new = [] if self.team is None else facts(self.relaxation, self.team, self.boxes)
         self._floor.shared = new
         for node in roots:
             assert node.boxes is not None

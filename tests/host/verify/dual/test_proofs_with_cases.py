@@ -47,7 +47,7 @@ def test_bounds_and_proofs_with_cases_are_true_and_no_changed_proof_of_a_false_c
 
 
 def test_the_proof_of_a_root_that_bounds_of_outer_accumulators_empty_is_accepted(fuzz, tmp_path, monkeypatch):
-    monkeypatch.setattr(Search, "_squared", lambda *_: False)  # which would close it before
+    monkeypatch.setattr(Search, "_squared", lambda *_: [])  # which would close it before
     case = fuzz.tight(np.random.default_rng([7, 24, 83]))
     problem = case.problem(case.holds)
     proof = fuzz.proved(problem, 20.0)
