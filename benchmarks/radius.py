@@ -5,7 +5,8 @@ For each image: the largest radius whose HOLDS is a certificate, and the smalles
 input, by bisection with `bab` and `attack` in turns, first with a short limit, then with what is left of the
 image's time; in between, and at the end, a longer attack on what lies above the certified radius. An image is
 closed when nothing lies between. Certificates of the largest radius are checked apart. Times and limits are
-of the processor. Skipped, with a word, where ../shared/data is absent.
+of the processor; with --jobs 2 or more, processes that share the work of `bab`, they are of the clock.
+Skipped, with a word, where ../shared/data is absent.
 """
 # ruff: noqa: E402  (the number of threads must be set, and the checkout found, before the imports)
 
@@ -73,12 +74,13 @@ NEAR = 3
 
 @dataclass
 class Radius:
-    """One image: certified at `held` (0: at none), broken at `broken`; by whom; processor seconds."""
+    """One image: certified at `held` (0: at none), broken at `broken`; by whom; seconds."""
 
     network: FixedPointNetwork
     image: np.ndarray
     label: int
     most: int
+    jobs: int = 1
     held: int = 0
     broken: int = 0
     by: dict[int, str] = field(default_factory=dict)
@@ -96,9 +98,12 @@ class Radius:
     def ask(self, eps: int, engine: str, limit_s: float) -> bool:
         """Run an engine; was the radius decided?"""
         problem = Problem(self.network.program, Robustness.around(self.image, self.label, eps, None, 0, 255))
-        start = time.process_time()
-        outcome = solve(engine, problem, Processor.in_s(limit_s))
-        self.time_s += time.process_time() - start
+        clock = time.process_time if self.jobs == 1 else time.monotonic
+        start = clock()
+        outcome = solve(
+            engine, problem, (Processor if self.jobs == 1 else Deadline).in_s(limit_s), 0, self.jobs
+        )
+        self.time_s += clock() - start
         return self._taken(eps, engine, problem, outcome)
 
     def _taken(self, eps: int, engine: str, problem: Problem, outcome: Outcome) -> bool:
@@ -133,7 +138,7 @@ class Radius:
 
     @property
     def left(self) -> float:
-        """Seconds of the processor."""
+        """Seconds."""
         return max(0.05, self.end - self.time_s)
 
 
@@ -151,7 +156,7 @@ def checked(proofs: list[Certificate]) -> tuple[float, int]:
     return seconds, size
 
 
-def row(name: str, images: list[int], most: int, limit_s: float, console: Console) -> list[str]:
+def row(name: str, images: list[int], most: int, limit_s: float, jobs: int, console: Console) -> list[str]:
     """One network on the correctly classified images among these."""
     network = FixedPointNetwork.read(DATA / "qnn" / f"qvip_mnist_{name}.npz")
     x, y = mnist().x, mnist().y
@@ -160,7 +165,7 @@ def row(name: str, images: list[int], most: int, limit_s: float, console: Consol
         problem = Problem(network.program, Robustness.around(x[i], int(y[i]), 0, None, 0, 255))
         if problem.first_violation(x[i][None].astype(np.int64)) is not None:
             continue
-        one = Radius(network, x[i], int(y[i]), most)
+        one = Radius(network, x[i], int(y[i]), most, jobs)
         one.find(limit_s)
         console.print(
             f"{name} image {i}: certified {one.held}, attacked {one.broken}, {one.time_s:.1f} s {one.by}"
@@ -183,7 +188,8 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=50, help="the first so many test images (50)")
     parser.add_argument("--first", type=int, default=0, help="the first test image (0)")
     parser.add_argument("--most", type=int, default=16, help="greatest radius (16)")
-    parser.add_argument("--limit", type=float, default=60.0, help="processor seconds for one image (60)")
+    parser.add_argument("--limit", type=float, default=60.0, help="seconds for one image (60)")
+    parser.add_argument("--jobs", type=int, default=1, help="processes of bab (1)")
     options = parser.parse_args()
     if not (DATA / "qnn").exists():
         print("radius.py is skipped: ../shared/data is absent")
@@ -193,7 +199,7 @@ def main() -> None:
     columns = ("network", "closed", "mean radius", "mean gap", "median s", "max s", "MB", "check s")
     table = Table(*columns)
     for name in options.networks.split(","):
-        table.add_row(*row(name, images, options.most, options.limit, console))
+        table.add_row(*row(name, images, options.most, options.limit, options.jobs, console))
     console.print(table)
 
 

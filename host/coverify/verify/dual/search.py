@@ -273,8 +273,7 @@ class Search:
         left = self.bounded(roots, rounds)
         if left and self._deep and not self._plain:
             left = self.bounded(self._narrowed(left), rounds)
-        for node in left:
-            self._deepen(node, first=True)
+        self._deepen(left, first=True)
         while self._queue:
             self.deadline.check()
             if self.cases is None or self._plain:
@@ -286,8 +285,7 @@ class Search:
             while self._queue and len(parts) < BATCH:
                 node = heapq.heappop(self._queue)[2]
                 parts += self._divided(node)
-            for part in self.bounded(parts, ROUNDS):
-                self._deepen(part, first=False)
+            self._deepen(self.bounded(parts, ROUNDS), first=False)
         return True
 
     def _narrowed(self, roots: list[Node]) -> list[Node]:
@@ -302,21 +300,24 @@ class Search:
             node.boxes, node.start = self.claims.settled(boxes, node.rival, node.tightened.append), {}
         return roots
 
-    def _deepen(self, node: Node, first: bool) -> None:
-        """Tighten an open part while that helps, then queue it."""
-        for _ in range(TIGHTENINGS if first else node.depth % TIGHTEN_EVERY == 0 and node.warm is None):
-            self.deadline.check()
-            worth = self._narrowing.narrow(node)
-            if node.boxes is None:
+    def _deepen(self, nodes: list[Node], first: bool) -> None:
+        """Tighten open parts while that helps, then queue those that stay open."""
+        left, turns = nodes, TIGHTENINGS if first else 1
+        active = [n for n in nodes if first or (n.depth % TIGHTEN_EVERY == 0 and n.warm is None)]
+        for _ in range(turns):
+            narrower = list[Node]()
+            for node in active:
+                self.deadline.check()
+                if self._narrowing.narrow(node):
+                    narrower.append(node)
+            active = self.bounded(narrower, ROUNDS) if narrower else []
+            left = [n for n in left if n.boxes is not None and (n not in narrower or n in active)]
+        for node in nodes:
+            if node not in left:
                 node.split = None
-                return
-            if not worth:
-                break
-            if not self.bounded([node], ROUNDS):
-                node.split = None
-                return
-        self._number += 1
-        heapq.heappush(self._queue, (-node.bound, self._number, node))
+                continue
+            self._number += 1
+            heapq.heappush(self._queue, (-node.bound, self._number, node))
 
     def _divided(self, node: Node) -> list[Node]:
         """The two parts of a node."""
