@@ -104,8 +104,8 @@ def verify(
         typer.Option(
             min=1,
             max=1000,
-            help="Solvers at work at once (default: cores): queries side by side; those of the last ones race, "
-            "and bab divides its work.",
+            help="Solvers at work at once (default: cores): queries side by side; those of the last ones "
+            "race, and bab divides its work.",
         ),
     ] = CORES,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the attack.")] = 0,
