@@ -226,22 +226,24 @@ class Cases:
                 reached = storeys.lifted.lowered(at, steps, below, lift.check)
             except np.linalg.LinAlgError:
                 break
-            if reached.stuck:
-                at = storeys.start(begun, varying, tries + 1)
-                continue
-            at, bound = reached.point, min(best.bound, reached.bound / curved.scale)
-            sizes = (boxes[wire][0].shape[-1] for wire in (self.wire, storeys.wire))
-            best = Lifting(None, bound, storeys.kept(at, varying, *sizes))
-            if reached.bound >= enough:
+            if reached.bound < enough or not reached.stuck:
+                at, bound = reached.point, min(best.bound, reached.bound / curved.scale)
+                sizes = (boxes[wire][0].shape[-1] for wire in (self.wire, storeys.wire))
+                best = Lifting(None, bound, storeys.kept(at, varying, *sizes))
+            if reached.bound < enough:
+                moved = _moved(multipliers, curved, at.own, grain)
+                exact = self._exact(rows, boxes, moved, varying, curved, at.own, (storeys, at))
+                if exact is None:
+                    break
+                if exact[0] < 0:
+                    warm = curved.kept(at.own, varying, boxes[self.wire][0].shape[-1])
+                    return Lifting(Bound(*exact, np.zeros((0, len(curved.g))), None, warm, moved))
+                if reached.bound < below:
+                    below -= 2 * (curved.scale * exact[0] / exact[1] - reached.bound)
+                    continue
+            if not reached.stuck:
                 break
-            moved = _moved(multipliers, curved, at.own, grain)
-            exact = self._exact(rows, boxes, moved, varying, curved, at.own, (storeys, at))
-            if exact is None or (exact[0] >= 0 and reached.bound >= below):
-                break
-            if exact[0] < 0:
-                warm = curved.kept(at.own, varying, boxes[self.wire][0].shape[-1])
-                return Lifting(Bound(*exact, np.zeros((0, len(curved.g))), None, warm, moved))
-            below -= 2 * (curved.scale * exact[0] / exact[1] - reached.bound)
+            at = storeys.start(begun, varying, tries + 1)
         return best
 
     def _above(
