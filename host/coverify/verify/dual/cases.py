@@ -217,33 +217,32 @@ class Cases:
         if storeys is None:
             return best
         curved, steps = storeys.curved, LIFTED_STEPS if isinstance(begun, Reached) else RESUMED_STEPS
-        at, below = storeys.start(begun, varying, 0), curved.scale * target
-        enough = below
-        for tries in range(TRIES):
-            if at is None:
-                break
-            try:
-                reached = storeys.lifted.lowered(at, steps, below, lift.check)
-            except np.linalg.LinAlgError:
-                break
-            if reached.bound < enough or not reached.stuck:
-                at, bound = reached.point, min(best.bound, reached.bound / curved.scale)
-                sizes = (boxes[wire][0].shape[-1] for wire in (self.wire, storeys.wire))
-                best = Lifting(None, bound, storeys.kept(at, varying, *sizes))
-            if reached.bound < enough:
-                moved = _moved(multipliers, curved, at.own, grain)
-                exact = self._exact(rows, boxes, moved, varying, curved, at.own, (storeys, at))
-                if exact is None:
-                    break
-                if exact[0] < 0:
-                    warm = curved.kept(at.own, varying, boxes[self.wire][0].shape[-1])
-                    return Lifting(Bound(*exact, np.zeros((0, len(curved.g))), None, warm, moved))
-                if reached.bound < below:
-                    below -= 2 * (curved.scale * exact[0] / exact[1] - reached.bound)
+        enough = curved.scale * target
+        for again in range(TRIES):
+            at, below, left, last = storeys.start(begun, varying, again), enough, steps, enough
+            while at is not None:
+                try:
+                    reached = storeys.lifted.lowered(at, left, below, lift.check)
+                except np.linalg.LinAlgError:
+                    return best
+                at = None if reached.stuck else reached.point
+                if reached.stuck and reached.bound >= last:
                     continue
-            if not reached.stuck:
-                break
-            at = storeys.start(begun, varying, tries + 1)
+                sizes = (boxes[wire][0].shape[-1] for wire in (self.wire, storeys.wire))
+                beyond = storeys.kept(reached.point, varying, *sizes)
+                best = Lifting(None, min(best.bound, reached.bound / curved.scale), beyond)
+                if reached.bound >= last:
+                    return best
+                own = reached.point.own
+                moved = _moved(multipliers, curved, own, grain)
+                exact = self._exact(rows, boxes, moved, varying, curved, own, (storeys, reached.point))
+                if exact is None:
+                    return best
+                if exact[0] < 0:
+                    warm = curved.kept(own, varying, boxes[self.wire][0].shape[-1])
+                    return Lifting(Bound(*exact, np.zeros((0, len(curved.g))), None, warm, moved))
+                lost = curved.scale * exact[0] / exact[1] - reached.bound
+                below, left, last = enough - 2 * lost, AGAIN, reached.bound
         return best
 
     def _above(
