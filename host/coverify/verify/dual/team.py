@@ -149,31 +149,33 @@ class Team:
 
     def _help(self) -> None:
         """A helper's thread: hands on question after question, until its process or the search ends."""
-        with self._changed:
-            if self._closed:
-                return
-            process = SolverProcess.start("coverify.verify.dual.team")
-            self._processes.append(process)
+        process = None
         try:
+            with self._changed:
+                if self._closed:
+                    return
+                process = SolverProcess.start("coverify.verify.dual.team")
+                self._processes.append(process)
             for request in (None, self.cases):
                 process.ask(request, START_S)
             while (task := self._next()) is not None:
                 self._handed(task, process)
-        except (EOFError, queue.Empty):
+        except Exception:  # it is an aid only: what it had is answered by the others
             pass
         finally:
-            process.end()
+            if process is not None:
+                process.end()
 
     def _handed(self, task: _Task, process: SolverProcess) -> None:
         """The answer of this process; where it gives none the question waits again."""
         try:
             answer = process.ask(_Timed(task.ask, self.deadline.remaining), self.deadline.remaining + START_S)
-        except (EOFError, queue.Empty):
+            assert answer is None or isinstance(answer, Bound | Exception)
+        except Exception:
             with self._changed:
                 self._waiting.appendleft(task)
                 self._changed.notify_all()
             raise
-        assert answer is None or isinstance(answer, Bound | Exception)
         self._settle(task, answer)
 
     def _next(self) -> _Task | None:

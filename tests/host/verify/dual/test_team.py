@@ -214,3 +214,16 @@ def test_a_relaxation_goes_to_another_process_and_is_the_same_there(at_once):
     assert isinstance(there.relaxation, Relaxation)
     assert all(np.array_equal(there.relaxation.edges[w], e) for w, e in cases.relaxation.edges.items())
     assert there.stairs is there.relaxation.steps[there.wire - 1]
+
+
+def test_where_no_helper_can_be_started_the_search_goes_on_alone(monkeypatch):
+    def refused(*_):
+        raise OSError("no more processes")
+
+    monkeypatch.setattr(team.SolverProcess, "start", refused)
+    monkeypatch.setattr(team, "LATER_S", 0.0)
+    cases, asks = cases_of(problem(10, 10)[1])
+    expected = [ask.answer(cases, Deadline.never()).bound for ask in asks]
+    crew = Team(cases, Deadline.in_s(60), 2)
+    assert [found.bound for found in crew.answers(asks)] == expected
+    crew.close()
