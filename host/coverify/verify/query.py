@@ -93,6 +93,11 @@ class Robustness:
         return inside and (self.changes is None or int((x != self.x0).sum()) <= self.changes)
 
 
+def counted(n: int) -> str:
+    """A count as text, also one that no float can hold: 1.23e+45, about 10^1234."""
+    return f"{n:.3g}" if n < 10**300 else f"about 10^{int(math.log10(n))}"
+
+
 def _few_changes(sizes: list[int], changes: int) -> int:
     """How many points of a box of these sizes differ from one of them in at most so many places."""
     ways = [1] + [0] * min(changes, len(sizes))  # by the number of changed places

@@ -15,7 +15,8 @@ import pytest
 from coverify.verify import portfolio
 from coverify.verify.child import Solve
 from coverify.verify.deadline import Deadline
-from coverify.verify.engines.packages import PACKAGES, Package
+from coverify.verify.engines import ENGINES
+from coverify.verify.engines.packages import PACKAGES, Package, usable
 from coverify.verify.errors import BadQuery, MissingPackage
 from coverify.verify.query import Outcome, Robustness, Verdict
 from coverify.verify.solver_process import SolverProcess
@@ -101,6 +102,24 @@ def test_the_strongest_is_not_interrupted_for_others_that_have_a_place():
 def test_what_can_be_run_in_time_is(eps, time_s, asked):
     query = Robustness.around(np.zeros(3, np.int64), 0, eps)
     assert [stage.engine for stage in portfolio.stages(query, 100, time_s)] == asked
+
+
+@pytest.mark.parametrize("n", [784, 40_000])
+@pytest.mark.parametrize("engine", ["auto", *ENGINES])
+def test_a_box_of_an_image_with_more_points_than_a_float_can_count(n, engine):
+    if not usable(engine.partition(":")[0]):
+        pytest.skip(f"{engine} is not installed")
+    weights = np.zeros((2, n), np.int64)
+    weights[0, 0] = 1
+    step = Affine((Term(0, Dense(weights), 0),), np.array([9, 0]))
+    query = Robustness.around(np.zeros(n, np.int64), 0, 8)  # x_0 + 9 > 0
+    with Worker(Program(n, (step,), 1)) as worker:
+        outcome = worker.decide(query, engine, 30)
+    unable = ("attack", "enumerate")
+    assert outcome.verdict is (Verdict.UNKNOWN if engine in unable else Verdict.HOLDS), outcome
+    assert "died" not in outcome.note
+    if engine == "enumerate":
+        assert f"about 10^{int(n * np.log10(17))} points" in outcome.note
 
 
 def test_all_reasons_are_told_when_nobody_decides(monkeypatch):

@@ -14,7 +14,7 @@ import numpy as np
 from coverify.verify.deadline import Deadline
 from coverify.verify.errors import CannotDecide
 from coverify.verify.problem import Problem
-from coverify.verify.query import Argument, I64Array, Outcome, Robustness
+from coverify.verify.query import Argument, I64Array, Outcome, Robustness, counted
 
 MAX_POINTS = 10**7
 
@@ -23,7 +23,7 @@ def decide(problem: Problem, deadline: Deadline, seed: int) -> Outcome:
     """HOLDS or VIOLATED; CannotDecide for a larger box, OutOfTime.  `seed` is not used."""
     n = problem.query.n_points
     if n > MAX_POINTS:
-        raise CannotDecide(f"the box has {n:.3g} points, more than {MAX_POINTS:.0e}")
+        raise CannotDecide(f"the box has {counted(n)} points, more than {MAX_POINTS:.0e}")
     done = 0
     for x in _all_points(problem):
         deadline.check()

@@ -33,7 +33,7 @@ from coverify.verify.equivalence.search import Search
 from coverify.verify.equivalence.sides import Pair
 from coverify.verify.errors import CannotDecide, EngineFault
 from coverify.verify.problem import Problem
-from coverify.verify.query import I64Array, Outcome, Robustness, Verdict
+from coverify.verify.query import I64Array, Outcome, Robustness, Verdict, counted
 from coverify.verify.worker import AUTO, Worker
 
 STRUCTURE, DIFFERENCE, SEARCH, CLASSES = "structure", "difference", "search", "classes"
@@ -205,7 +205,7 @@ class _Task:
         """Every input of the region on both networks; no product, nothing assumed."""
         n = self.region.n_points
         if n > MAX_POINTS:
-            raise CannotDecide(f"the region has {n:.3g} points, more than {MAX_POINTS:.0e}")
+            raise CannotDecide(f"the region has {counted(n)} points, more than {MAX_POINTS:.0e}")
         batch = Problem(self.pair.first.program, dataclasses.replace(self.region, label=0)).batch
         for first in range(0, n, batch):
             deadline.check()
