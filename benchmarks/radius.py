@@ -98,11 +98,10 @@ class Radius:
     def ask(self, eps: int, engine: str, limit_s: float) -> bool:
         """Run an engine; was the radius decided?"""
         problem = Problem(self.network.program, Robustness.around(self.image, self.label, eps, None, 0, 255))
-        clock = time.process_time if self.jobs == 1 else time.monotonic
+        alone = self.jobs == 1
+        clock, limit = (time.process_time, Processor) if alone else (time.monotonic, Deadline)
         start = clock()
-        outcome = solve(
-            engine, problem, (Processor if self.jobs == 1 else Deadline).in_s(limit_s), 0, self.jobs
-        )
+        outcome = solve(engine, problem, limit.in_s(limit_s), 0, self.jobs)
         self.time_s += clock() - start
         return self._taken(eps, engine, problem, outcome)
 

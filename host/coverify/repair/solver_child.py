@@ -7,14 +7,13 @@ its parent's own classes over pipes that nobody else holds, and ends when its in
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from dataclasses import dataclass
 
 from coverify.repair import cpsat, highs
 from coverify.repair.highs import LinearProgram
 from coverify.repair.program import Program
-from coverify.verify.child import receive, send
+from coverify.verify.child import own_output, receive, send
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,9 +26,8 @@ class Solve:
 
 
 def main() -> None:
-    """Serve on this process's own input and output; what anybody prints goes to the error stream."""
-    sink = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
+    """Serve on this process's own input and output."""
+    sink = own_output()
     send(sink, None)
     with contextlib.suppress(EOFError, BrokenPipeError):
         while True:

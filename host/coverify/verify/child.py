@@ -91,8 +91,7 @@ def serve(source: IO[bytes], sink: IO[bytes]) -> None:
     """Answer requests until the source ends: None for Load, an Outcome or an EngineFault for Solve."""
     from coverify.verify.engines import solve
 
-    requests: queue.Queue[object] = queue.Queue()
-    threading.Thread(target=listen, args=(source, requests), daemon=True).start()
+    requests = heard(source)
     send(sink, None)
     network: Load | None = None
     while True:
@@ -119,7 +118,14 @@ def _answer(solve: object, problem: Problem, request: Solve) -> Reply:
         return fault
 
 
-def listen(source: IO[bytes], requests: queue.Queue[object]) -> None:
+def heard(source: IO[bytes]) -> queue.Queue[object]:
+    """The requests of a process that ends when its input does, also while it is solving."""
+    requests: queue.Queue[object] = queue.Queue()
+    threading.Thread(target=_listen, args=(source, requests), daemon=True).start()
+    return requests
+
+
+def _listen(source: IO[bytes], requests: queue.Queue[object]) -> None:
     """Read ahead, so that the end of the input is noticed while a solver runs."""
     try:
         while True:
@@ -133,8 +139,13 @@ def listen(source: IO[bytes], requests: queue.Queue[object]) -> None:
         os._exit(1)
 
 
-def main() -> None:
-    """Serve on this process's own input and output; what anybody prints goes to the error stream."""
+def own_output() -> IO[bytes]:
+    """This process's output for its answers; what anybody prints goes to the error stream from now on."""
     sink = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    serve(sys.stdin.buffer, sink)
+    return sink
+
+
+def main() -> None:
+    """Serve on this process's own input and output."""
+    serve(sys.stdin.buffer, own_output())

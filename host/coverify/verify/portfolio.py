@@ -63,11 +63,9 @@ def stages(query: Robustness, elements: int, time_s: float) -> tuple[Stage, ...]
     if query.n_points <= SMALL:
         return (Stage("enumerate"),)
     first = Stage("interval", 0.3, 2 * QUICK_S), Stage("bab", 0.1, GLANCE_S)
-    attack = Stage("attack", 0.15, QUICK_S)
-    if query.n_points > MAX_POINTS:  # more, it may be, than a float can say
-        return (*first, attack)
-    all_run_s = query.n_points * elements / RATE
-    if all_run_s > SURE * time_s:
+    attack, n = Stage("attack", 0.15, QUICK_S), query.n_points
+    # points first: there may be more than a float can count
+    if n > MAX_POINTS or (all_run_s := n * elements / RATE) > SURE * time_s:
         return (*first, attack)
     enumeration = Stage("enumerate", 4 / 3 * SURE)
     return (*first, enumeration) if all_run_s <= QUICK_S else (*first, attack, enumeration)

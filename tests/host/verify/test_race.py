@@ -168,7 +168,6 @@ import sys
 import numpy as np
 from coverify.verify.fixed_point import FixedPointNetwork
 from coverify.verify.query import Robustness
-from coverify.verify.solver_process import SolverProcess
 from coverify.verify.worker import Worker
 x0 = np.load(sys.argv[2])
 with Worker(FixedPointNetwork.read(sys.argv[1]).program, jobs=2) as worker:

@@ -7,13 +7,12 @@ that nobody else holds, and ends when its input does, and in any case soon after
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from dataclasses import dataclass
 
 from coverify.study.reals.decide import RealBox, decide
 from coverify.study.reals.exact import ExactNetwork
-from coverify.verify.child import GRACE_S, end_in, limit_memory, receive, send
+from coverify.verify.child import GRACE_S, end_in, limit_memory, own_output, receive, send
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,9 +33,8 @@ class Ask:
 
 
 def main() -> None:
-    """Serve on this process's own input and output; what anybody prints goes to the error stream."""
-    sink = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
+    """Serve on this process's own input and output."""
+    sink = own_output()
     send(sink, None)
     network: ExactNetwork | None = None
     with contextlib.suppress(EOFError, BrokenPipeError):

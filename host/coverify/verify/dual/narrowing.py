@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -27,19 +27,15 @@ _WEIGHTS = (0.03, 0.1, 0.3, 0.6, 1.0, 2.0, 5.0)
 
 @dataclass(frozen=True, eq=False)
 class Narrowing:
-    """boxes: the query's; unit: what 1 is in a row of the claim; widths: see claim.py."""
+    """natural: the query's boxes; unit: what 1 is in a row of the claim; widths: see claim.py."""
 
     relaxation: Relaxation
     claims: Claims
     floor: Floor
-    boxes: Point
+    natural: Boxes
     unit: int
     widths: dict[int, int]
     deadline: Deadline
-    natural: Boxes = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "natural", [(lo[None], hi[None]) for lo, hi in self.boxes])
 
     def narrow(self, node: Node) -> bool:
         """Bound the accumulators where the rival wins; was it worth while?  node.boxes may become None."""
@@ -116,7 +112,7 @@ class Narrowing:
         k = len(useful)
         multipliers = {}
         for w in star.multipliers.keys() | own.multipliers.keys():
-            total = np.zeros((k, len(self.boxes[w][0])))
+            total = np.zeros((k, self.natural[w][0].shape[1]))
             if w in own.multipliers:
                 total = total + own.multipliers[w][useful]
             if w in star.multipliers:

@@ -75,13 +75,14 @@ class Search:
     def __post_init__(self) -> None:
         wide = widths(self.relaxation.steps, self.boxes)
         self._unit = UNIT << more_bits(wide)
+        self._natural: Boxes = [(lo[None], hi[None]) for lo, hi in self.boxes]
         self.cases = Cases.of(self.relaxation, self._natural)
         self._branching = Branching(self.problem, self.relaxation, self.claims)
         self._pair = Pair(self.relaxation, self.claims, self.boxes)
         self._hunt = Hunt(self.problem, self.deadline, self.seed)
         self._floor = Floor(self.relaxation, self.claims, self.boxes)
         self._narrowing = Narrowing(
-            self.relaxation, self.claims, self._floor, self.boxes, self._unit, wide, self.deadline
+            self.relaxation, self.claims, self._floor, self._natural, self._unit, wide, self.deadline
         )
         if self.cases is not None:
             self.team = Team(self.cases, self.deadline, self.jobs)
@@ -185,10 +186,6 @@ class Search:
 
     def _beyond(self, wire: int) -> bool:
         return self.cases is not None and wire > self.cases.wire
-
-    @property
-    def _natural(self) -> Boxes:
-        return [(lo[None], hi[None]) for lo, hi in self.boxes]
 
     def _stacked(self, nodes: list[Node]) -> Boxes:
         stacked: Boxes = []

@@ -7,8 +7,6 @@ answered here.
 
 from __future__ import annotations
 
-import os
-import queue
 import sys
 import threading
 import time
@@ -16,7 +14,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from coverify.verify.child import listen, send
+from coverify.verify.child import heard, own_output, send
 from coverify.verify.deadline import Deadline
 from coverify.verify.dual.cases import Bound, Cases, Lift
 from coverify.verify.dual.descent import Rows
@@ -195,10 +193,7 @@ def _tried(ask: Ask, cases: Cases, deadline: Deadline) -> Answer:
 
 def main() -> None:
     """A helper's process: the cases, then questions; it ends when its input does, whatever it is doing."""
-    sink = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    requests: queue.Queue[object] = queue.Queue()
-    threading.Thread(target=listen, args=(sys.stdin.buffer, requests), daemon=True).start()
+    sink, requests = own_output(), heard(sys.stdin.buffer)
     send(sink, None)
     cases: Cases | None = None
     while True:
