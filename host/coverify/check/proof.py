@@ -66,8 +66,7 @@ class Proof:
                 elif op == SPLIT:
                     held = sum(part is not None for part in parts)
                     need(held * self.root.size < 16 * CELLS, "a tree that is too deep")
-                    ends = (first, -1, -second - 1), (first, 1, second)
-                    parts += [self.narrowed(boxes, [end]) for end in ends]
+                    parts += [self.narrowed(boxes, [(first, *e)]) for e in ((-1, -second - 1), (1, second))]
                 else:
                     need(op == CLOSE and boxes is None, "a part is not closed")
         need(next(steps, None) is None, "a step beyond the end")
@@ -82,16 +81,14 @@ class Proof:
             need(0 < element < boxes.shape[1] and factor, "an element that does not exist, or 0 times one")
             low, high = boxes[:, element].tolist()
             low, high = (low, min(high, end // factor)) if factor > 0 else (max(low, -(end // -factor)), high)
-            if low > high:
-                return None
             boxes[:, element], start = (low, high), min(start, element)
+        empty = np.any(boxes[0] > boxes[1])
         for step in self.net.steps:
-            if start < step.out[0]:
+            if start < step.out[0] and not empty:
                 (low, high), (a, b) = boxes[:, step.out], step.interval(boxes)
                 boxes[:, step.out] = low, high = np.maximum(low, a), np.minimum(high, b)
-                if np.any(low > high):
-                    return None
-        return boxes
+                empty = np.any(low > high)
+        return None if empty else boxes
 
     def shown(self, boxes: Ints, first: int, count: int, q: int) -> list[Fact]:
         """The facts that these bounds show of these boxes, so many at a time."""

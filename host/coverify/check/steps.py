@@ -241,8 +241,7 @@ class Network:
     cost = property(lambda self: sum(step.cost for step in self.steps))
 
     def __init__(self, n: int, lo: int, hi: int) -> None:
-        self.domain, self.outputs = np.tile([[lo], [hi]], n), np.arange(1, n + 1)
-        self.steps = list[Any]()
+        self.domain, self.outputs, self.steps = np.tile([[lo], [hi]], n), np.arange(1, n + 1), list[Any]()
 
     def put(self, kind: Any, n: int, *parts: Any) -> Ints:
         """One more step, which writes n elements; these."""
