@@ -154,10 +154,12 @@ def _tanh() -> I64Array:
 
 def staged(node: Node, acc: I64Array, stage: Requantize) -> I64Array:
     """int64 [..., channels] (any shape for one channel) through a stage; refuses what TFLM would overflow."""
-    if int(stage.shift.max()) > 0:
+    if int(stage.shift.max()) >= 0:
         first, last = stage.domain()
         if np.any(acc < first) or np.any(acc > last):
-            node.overflow("an accumulator times its left shift leaves int32")
+            node.overflow(
+                "an accumulator times its left shift, or its product plus the zero point, leaves int32"
+            )
     if stage.n_channels == 1:
         return stage.apply(acc[..., None], np.zeros(1, np.int64))[..., 0]
     return stage.apply(acc, np.arange(stage.n_channels))

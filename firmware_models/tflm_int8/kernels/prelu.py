@@ -5,7 +5,7 @@ Source: TFLM micro/kernels/prelu_common.cc, reference/prelu.h.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from tflm_int8.kernels.lookup import CODES, alike, clamped, rescaled
 from tflm_int8.kernels.scales import ratio
 from tflm_int8.node import Node
 from tflm_int8.program.primitives import Requantize
+from tflm_int8.program.rules import Within
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,12 @@ class Prelu:
     """y = clamp(positive[x + 128] + negative(min(x − z, 0) * (alpha − z_alpha)) + output_zero_point).
 
     positive: int64 [256], 0 for codes below the zero point, clamped so that the sum is an int8; negative: the
-    output stage of the other side, without the zero point, clamped likewise.
+    output stage of the other side, without the zero point, clamped likewise, where TFLM can add it.
     """
 
     node: Node
     positive: I64Array
-    negative: Requantize
+    negative: Within
     zero_points: tuple[int, int]
     output_zero_point: int
 
@@ -37,9 +38,9 @@ class Prelu:
         """int8 [N, shape] and slopes int8 [N, shape] → int8 [N, output shape]."""
         x, alpha = aligned(self.node, [a.astype(np.int64) for a in inputs])
         below = np.minimum(x - self.zero_points[0], 0) * (alpha - self.zero_points[1])
-        last = self.negative.domain()[1][0]
-        if np.any(np.abs(below) > last):
-            self.node.overflow("a product times its left shift leaves int32")
+        first, last = self.negative.domain()
+        if np.any(below < first) or np.any(below > last):
+            self.node.overflow("a product times its left shift, or plus the zero point, leaves int32")
         scaled = self.negative.apply(below[..., None], np.zeros(1, np.int64))[..., 0]
         return [(self.positive[x + 128] + scaled + self.output_zero_point).astype(np.int8)]
 
@@ -82,4 +83,5 @@ def prepare(node: Node) -> Prelu | WidePrelu:
     value, shift = np.array([slope.value], np.int64), np.array([slope.shift], np.int64)
     stage = Requantize(value, shift, node.variant.rounding, 0, -128 - out.zero_point, 127 - out.zero_point)
     positive = clamped(node, above) - out.zero_point
-    return Prelu(node, positive, stage, (qx.zero_point, qa.zero_point), out.zero_point)
+    negative = Within(stage, *replace(stage, zero_point=out.zero_point).domain())
+    return Prelu(node, positive, negative, (qx.zero_point, qa.zero_point), out.zero_point)

@@ -178,8 +178,8 @@ def per_channel(node: Node, scales: list[float], activation: int, channels: int)
 def to_int8(node: Node, acc: I64Array, requantize: Requantize) -> NDArray[Any]:
     """int64 [..., channels] → the output's type; refuses an accumulator that TFLM would overflow."""
     first, last = requantize.domain()
-    if int(requantize.shift.max()) > 0 and (np.any(acc < first) or np.any(acc > last)):
-        node.overflow("an accumulator times its left shift leaves int32")
+    if int(requantize.shift.max()) >= 0 and (np.any(acc < first) or np.any(acc > last)):
+        node.overflow("an accumulator times its left shift, or its product plus the zero point, leaves int32")
     return requantize.apply(acc, np.arange(requantize.n_channels)).astype(node.output.dtype)
 
 
@@ -196,8 +196,8 @@ def one_channel(node: Node, m: Multiplier, activation: int) -> Requantize:
 def to_output(node: Node, acc: I64Array, requantize: Requantize) -> NDArray[Any]:
     """int64 of any shape through a stage of one channel, in the output's type; refuses as `to_int8`."""
     first, last = requantize.domain()
-    if int(requantize.shift[0]) > 0 and (np.any(acc < first) or np.any(acc > last)):
-        node.overflow("an accumulator times its left shift leaves int32")
+    if int(requantize.shift[0]) >= 0 and (np.any(acc < first) or np.any(acc > last)):
+        node.overflow("an accumulator times its left shift, or its product plus the zero point, leaves int32")
     return requantize.apply(acc[..., None], np.zeros(1, np.int64))[..., 0].astype(node.output.dtype)
 
 

@@ -95,8 +95,18 @@ class Requantize:
         return np.clip(scaled + self.zero_point, self.lo, self.hi)
 
     def domain(self) -> tuple[I64Array, I64Array]:
-        left = np.maximum(self.shift, 0)
-        return np.int64(INT32_MIN) >> left, np.int64(INT32_MAX) >> left
+        """Where neither the left shift nor the product plus the zero point, an int16, leaves int32.
+
+        The product is at most 2**30 with a right shift, else, rounded twice or once,
+        (acc * multiplier + half) >> total.
+        """
+        left, multiplier = np.maximum(self.shift, 0), np.maximum(self.multiplier, 1)
+        least, most = max(INT32_MIN, INT32_MIN - self.zero_point), min(INT32_MAX, INT32_MAX - self.zero_point)
+        total = 31 - left
+        half = np.int64(1) << total >> 1
+        first = np.where(self.shift < 0, INT32_MIN, -((half - (np.int64(least) << total)) // multiplier))
+        last = np.where(self.shift < 0, INT32_MAX, ((np.int64(most + 1) << total) - half - 1) // multiplier)
+        return np.maximum(first, INT32_MIN >> left), np.minimum(last, INT32_MAX >> left)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from coverify.check.steps import Ints, need
+from coverify.check.steps import INT32, Ints, need
 
 INT32_MAX = 2**31 - 1
 
@@ -28,6 +28,17 @@ def scaled(x: Ints, multiplier: Ints | int, shift: Ints | int, once: bool) -> In
     if once:
         return (x * multiplier + (np.int64(1) << (30 - shift))) >> (31 - shift)
     return divide(high_mul(x << np.maximum(shift, 0), multiplier), np.maximum(-shift, 0))
+
+
+def bearable(multiplier: Ints, shift: Ints, zero: int) -> Ints:
+    """[2, channels]: the least and greatest x whose x · 2^max(shift, 0), and `scaled` plus zero, fit int32.
+
+    `scaled` is at most 2^30 where shift < 0, else (x · multiplier + half) >> total, however it is rounded.
+    """
+    (least, most), total = np.clip(INT32 - zero, *INT32), 31 - np.maximum(shift, 0)
+    half, m = np.int64(1) << total >> 1, np.maximum(multiplier, 1)
+    ends = -((half - (least << total)) // m), ((most + 1 << total) - half - 1) // m
+    return np.where(shift < 0, INT32, np.clip(ends, *(INT32 >> 31 - total)))
 
 
 def multiplier_of(real: float, once: bool) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from coverify.check.integers import Softmax, multiplier_of, scaled
+from coverify.check.integers import Softmax, bearable, multiplier_of, scaled
 from coverify.check.steps import INT8, INT32, Highest, Ints, Network, Pieces, need, size, sums
 
 PROFILES = {"tflm": False, "tflm-single-rounding": True}  # is a requantization rounded once?
@@ -137,7 +137,7 @@ class Reader:
         (m, s), zero = np.array([multiplier_of(real, self.once) for real in reals]).T, out.codes[1]
         rule = lambda a, c: scaled(a, m[c], s[c], self.once) + zero  # noqa: E731
         channel = np.arange(out.size) % len(reals)
-        return self.net.stairs(rule, *self.clamp(act, out), channel, INT32 >> np.maximum(s, 0), *linear)
+        return self.net.stairs(rule, *self.clamp(act, out), channel, bearable(m, s, zero), *linear)
 
     def weighted(self, out: Any, x: Any, w: Any, bias: Any, act: int, weights: Ints, columns: Ints) -> Ints:
         """Sums of products of `weights` [groups, channels, taps], as of w, and their staircase."""

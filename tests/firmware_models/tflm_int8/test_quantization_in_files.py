@@ -5,7 +5,7 @@ import pytest
 
 from model_builder import Builder
 from oracle import Tflm
-from tflm_int8 import Model, Reference, UnsupportedOp
+from tflm_int8 import AccumulatorOverflow, Model, Reference, UnsupportedOp
 
 
 def convolution(zero_points: list[int]) -> bytes:
@@ -31,3 +31,17 @@ def test_scales_without_zero_points_are_no_quantization():
         Reference(Model.from_bytes(content))
     with pytest.raises(RuntimeError, match="allocate tensors"):
         Tflm(content)
+
+
+def test_a_prelu_whose_product_plus_the_zero_point_leaves_int32_is_refused():
+    """−128 · 64 times 2^18 (1 − 2^−28), and the zero point −9; TFLM's interpreter wraps around."""
+    b = Builder()
+    x = b.input((1, 1), 1 + 2.0**-14, 0)
+    alpha, y = b.constant(np.array([[64]]), 1 - 2.0**-14, 0), b.activation((1, 1), 2.0**-18, -9)
+    content = b.finish(b.op("PRELU", [x, alpha], y))
+    least, next_one = (np.array([[a]], np.int8) for a in (-128, -127))
+    tflm, reference = Tflm(content), Reference(Model.from_bytes(content))
+    assert (tflm.run(least).item(), tflm.run(next_one).item()) == (127, -128)
+    assert reference.run(next_one).item() == -128
+    with pytest.raises(AccumulatorOverflow, match="zero point"):
+        reference.run(least)

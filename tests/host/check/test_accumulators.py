@@ -7,6 +7,7 @@ import pytest
 
 from coverify.check import Rejected, check
 from coverify.check.certificate import network as read_network
+from coverify.check.integers import bearable, scaled
 from coverify.verify.certificate import Certificate
 from coverify.verify.deadline import Deadline
 from coverify.verify.engines import solve
@@ -15,8 +16,10 @@ from coverify.verify.problem import Problem
 from coverify.verify.query import Robustness, Verdict
 from fixed_point_networks import content, layers_of
 from model_builder import Builder
+from oracle import Tflm
 from tflm_int8 import AccumulatorOverflow, Model, Reference, lower
-from tflm_int8.program.primitives import Program
+from tflm_int8.fixedpoint import Rounding
+from tflm_int8.program.primitives import Program, Requantize
 
 ENGINES = ("interval", "dual", "bab", "enumerate")
 
@@ -58,6 +61,46 @@ def test_a_scale_is_judged_by_the_accumulators_of_the_box(engine, tmp_path):
         Certificate(data, "tflm", query, good, engine).write(tmp_path / "c.zip")
         with pytest.raises(Rejected, match="an accumulator may overflow, of some input in the box"):
             check(tmp_path / "c.zip")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_zero_point_is_judged_by_the_accumulators_of_the_box(engine, tmp_path):
+    """Of sums of up to 2^31 − 2, times 1 − 2^−28, and the zero point 100; TFLM's interpreter wraps around."""
+    b = Builder()
+    x = b.input((1, 2), 1 + 2.0**-14, 0)
+    bias = np.array([2**31 - 129, 0])
+    data = b.finish(b.fully_connected(x, np.eye(2), bias, [1 - 2.0**-14] * 2, 1.0, 100))
+    program, tflm = lower(Model.from_bytes(data)), Tflm(data)
+    first = [int(tflm.run(np.array([[a, 0]], np.int8))[0, 0]) for a in range(-128, 128)]
+    bears = first.index(-128) - 129
+    assert first == [127] * (129 + bears) + [-128] * (127 - bears)
+    near, far = (Robustness.around(np.array([a - 1, 0]), 0, 1) for a in (bears, bears + 1))
+    proved(tmp_path, data, "tflm", program, near, engine)
+    good = solve(engine, Problem(program, near), Deadline.in_s(10)).argument
+    Certificate(data, "tflm", far, good, engine).write(tmp_path / "c.zip")
+    with pytest.raises(Rejected, match="an accumulator may overflow, of some input in the box"):
+        check(tmp_path / "c.zip")
+    reference = Reference(Model.from_bytes(data))
+    assert reference.run(np.array([[bears, 0]], np.int8)).tolist() == [[127, 100]]
+    with pytest.raises(AccumulatorOverflow, match="zero point"):
+        reference.run(np.array([[bears + 1, 0]], np.int8))
+
+
+@pytest.mark.parametrize("rounding", Rounding)
+def test_what_an_output_stage_bears_is_exact_in_both_models(rounding):
+    """Ends of every shift, of multipliers and zero points that matter: the next accumulator overflows."""
+    once = rounding is Rounding.SINGLE
+    shifts, multipliers = np.arange(-31, 32 - once), np.array([0, 2**30, 2**31 - 129, 2**31 - 7, 2**31 - 1])
+    m, s = (v.reshape(-1) for v in np.meshgrid(multipliers, shifts))
+    for zero in (-128, -3, 0, 5, 127):
+        rule = Requantize(m, s, rounding, zero, -128, 127)
+        ends = np.array(rule.domain())
+        np.testing.assert_array_equal(bearable(m, s, zero), ends)
+        for a, holds in ((ends, True), (ends + np.array([[-1], [1]]), False)):
+            left = a << np.maximum(s, 0)
+            y = scaled(np.where(np.abs(left) <= 2**31, a, 0), m, s, once) + zero
+            fits = (left >= -(2**31)) & (left < 2**31) & (y >= -(2**31)) & (y < 2**31)
+            assert np.all(fits == holds)
 
 
 def test_sums_that_may_overflow_before_they_are_scaled_are_refused_as_by_the_reference():
