@@ -73,6 +73,8 @@ class Builder:
         self.ops: list[OpSpec] = []
         self.inputs: list[int] = []
         self.subgraphs: list[Builder] = []
+        self.first_buffer: np.ndarray | None = None
+        self.metadata: list[tuple[str, np.ndarray]] = []
 
     def tensor(self, shape, dtype="int8", scales=(), zero_points=(), axis=0, data=None) -> int:
         self.tensors.append(TensorSpec(tuple(shape), dtype, list(scales), list(zero_points), axis, data))
@@ -195,19 +197,22 @@ class Builder:
     def finish(self, *outputs: int) -> bytes:
         """The bytes of the .tflite file."""
         f = flatbuffers.Builder(1024)
-        buffers = [self._buffer(f, None)]
+        buffers = [self._buffer(f, self.first_buffer)]
         names = sorted({op.name for graph in (self, *self.subgraphs) for op in graph.ops})
         codes = [self._code(f, name) for name in names]
         graphs = [
             graph._written(f, names, buffers, list(outputs) if graph is self else [])
             for graph in (self, *self.subgraphs)
         ]
-        parts = [self._tables(f, t) for t in (codes, graphs, buffers)]
+        metadata = [self._metadata(f, buffers, *named) for named in self.metadata]
+        parts = [self._tables(f, t) for t in (codes, graphs, buffers, metadata)]
         tflite.ModelStart(f)
         tflite.ModelAddVersion(f, 3)
         tflite.ModelAddOperatorCodes(f, parts[0])
         tflite.ModelAddSubgraphs(f, parts[1])
         tflite.ModelAddBuffers(f, parts[2])
+        if metadata:
+            tflite.ModelAddMetadata(f, parts[3])
         f.Finish(tflite.ModelEnd(f), b"TFL3")
         return bytes(f.Output())
 
@@ -247,6 +252,16 @@ class Builder:
         if offset is not None:
             tflite.BufferAddData(f, offset)
         return tflite.BufferEnd(f)
+
+    @classmethod
+    def _metadata(cls, f, buffers: list[int], name: str, data: np.ndarray) -> int:
+        """`buffers` grows by the data."""
+        buffers.append(cls._buffer(f, data))
+        text = f.CreateString(name)
+        tflite.MetadataStart(f)
+        tflite.MetadataAddName(f, text)
+        tflite.MetadataAddBuffer(f, len(buffers) - 1)
+        return tflite.MetadataEnd(f)
 
     def _tensor(self, f, spec: TensorSpec, buffer: int) -> int:
         name = f.CreateString(f"t{len(spec.shape)}_{buffer}")

@@ -21,16 +21,20 @@ def shared(name: str) -> Path:
 
 
 class Tflm:
-    """The tflite-micro interpreter with every tensor preserved."""
+    """The tflite-micro interpreter; with `preserve`, each tensor has a place of its own."""
 
-    def __init__(self, content: bytes, arena_bytes: int = 8 << 20) -> None:
+    def __init__(self, content: bytes, arena_bytes: int = 8 << 20, preserve: bool = True) -> None:
         runtime = pytest.importorskip(
             "tflite_micro.python.tflite_micro.runtime", reason="tflite-micro is not installed"
         )
         self._interpreter = runtime.Interpreter.from_bytes(
             content,
             arena_size=arena_bytes,
-            intrepreter_config=runtime.InterpreterConfig.kPreserveAllTensors,
+            intrepreter_config=(
+                runtime.InterpreterConfig.kPreserveAllTensors
+                if preserve
+                else runtime.InterpreterConfig.kAllocationRecording
+            ),
         )
 
     def run(self, *inputs: np.ndarray) -> np.ndarray:

@@ -31,6 +31,11 @@ _ZIP = b"PK\x03\x04"
 """How a zip archive begins."""
 _IDENTIFIER = b"TFL3"
 """What stands in a .tflite file from byte 4 on; TFLM does not ask for it."""
+_HEEDED: dict[str, str] = {
+    "OfflineMemoryAllocation": "a plan under which tensors may share memory",
+    "COMPRESSION_METADATA": "constants that are packed",
+}
+"""Metadata that TFLM heeds, and what it says."""
 
 _TYPES: dict[int, str] = {
     0: "float32", 1: "float16", 2: "int32", 3: "uint8", 4: "int64", 6: "bool", 7: "int16", 9: "int8",
@@ -235,6 +240,7 @@ class _Reader:
             raise UnsupportedModel(self.name, f"more than {MAX_OPERATORS} operators")
         codes = [self._operator_name(code) for code in self.root.tables(1)]
         buffers = [self._buffer(b) for b in self.root.tables(4)]
+        self._check_memory(buffers)
         tensors = tuple(self._tensor(i, t, buffers) for i, t in enumerate(graph.tables(0)))
         operators = tuple(self._operator(i, o, codes, len(tensors)) for i, o in enumerate(graph.tables(3)))
         inputs = _indices(graph.array(1, "<i4"), len(tensors), optional=False)
@@ -256,6 +262,19 @@ class _Reader:
         if table.integer(1, "<Q") > 1:
             raise UnsupportedModel(self.name, "constants outside the flatbuffer are not supported")
         return table.array(0, "<u1")
+
+    def _check_memory(self, buffers: list[NDArray[np.generic]]) -> None:
+        """Refuse memory of tensors that are no constants, and metadata under which tensors are others.
+
+        Source: GetFlatbufferTensorBuffer, micro_allocator.cc; GetOfflinePlannedOffsets,
+        micro_allocation_info.cc; kCompressionMetadataString, micro_compression.h.
+        """
+        if buffers and len(buffers[0]):
+            raise UnsupportedModel(self.name, "buffer 0 is not empty: TFLM takes it as a tensor's memory")
+        for metadata in self.root.tables(6):
+            why = _HEEDED.get(name := metadata.string(0))
+            if why is not None:
+                raise UnsupportedModel(self.name, f"the metadata {name}: {why}")
 
     def _tensor(self, index: int, table: Table, buffers: list[NDArray[np.generic]]) -> Tensor:
         type_code = table.integer(1, "<b")
@@ -283,7 +302,7 @@ class _Reader:
         if buffer >= len(buffers):
             raise Damaged(f"tensor {index} refers to buffer {buffer} of {len(buffers)}")
         raw = buffers[buffer]
-        if buffer == 0 or len(raw) == 0 or dtype == "resource":
+        if len(raw) == 0 or dtype == "resource":
             return None
         n = math.prod(shape)
         needed = (n + 1) // 2 if dtype == "int4" else n * np.dtype(dtype).itemsize

@@ -12,6 +12,8 @@ from coverify.check.steps import INT8, INT32, Highest, Ints, Network, Pieces, ne
 
 PROFILES = {"tflm": False, "tflm-single-rounding": True}  # is a requantization rounded once?
 
+HEEDED = {b"OfflineMemoryAllocation", b"COMPRESSION_METADATA"}  # where tensors lie; which are packed
+
 
 class Table:
     """A flatbuffer table at a position of `data`; its fields by their slots in TensorFlow Lite's schema 3.
@@ -60,7 +62,7 @@ class Tensor:
         self.scales, self.zeros = q.get(2, "[f").tolist(), q.get(3, "[q").tolist()
         known = all(0 < s < math.inf for s in self.scales) and all(abs(z) <= 1 << 31 for z in self.zeros)
         need(known, "a scale that is not a positive number, or a zero point beyond 32 bits")
-        self.raw = buffers[buffer] if buffer else buffers[0][:0]
+        self.raw = buffers[buffer]
         need(len(self.raw) in (0, self.size * {9: 1, 2: 4}.get(self.type, 0)), "a constant's type or size")
 
     def values(self) -> Ints:
@@ -94,6 +96,9 @@ class Reader:
         (graph,), codes, blobs = model.get(2, "[T"), model.get(1, "[T"), model.get(4, "[T")
         need(all(b.get(1, "Q") <= 1 for b in blobs), "constants outside the flatbuffer")
         buffers = [b.get(0, "[B") for b in blobs]
+        need(len(buffers[0]) == 0, "a buffer 0 that is not empty: TFLM takes it as a tensor's memory")
+        named = {m.get(0, "[B").tobytes() for m in model.get(6, "[T")} & HEEDED
+        need(not named, f"the metadata {b', '.join(named).decode()}: TFLM heeds it")
         self.tensors = [Tensor(t, buffers) for t in graph.get(0, "[T")]
         x, y = (self.tensors[i] for (i,) in (graph.get(1, "[I"), graph.get(2, "[I")))  # −1: beyond any list
         need(model.get(0, "i") == 3 and len(x.raw) == 0 and x.type == 9, "the input")
