@@ -177,10 +177,17 @@ def _accumulator(node: Node, union: int) -> str:
 def effective_scales(
     node: Node, x: Quantization, filters: Tensor, out: Quantization, n_out: int
 ) -> list[float]:
-    """Input scale · filter scale / output scale in double, 1 or n_out of them; refuses a zero point."""
+    """Input scale · filter scale / output scale in double, 1 or n_out of them; refuses a zero point.
+
+    Several must lie on an axis of as many elements (TFLM reads past the shape for an axis that there is not).
+    Source: PopulateConvolutionQuantizationParams, kernel_util.cc.
+    """
     quantization = filters.quantization
     if quantization is None or len(quantization.scales) not in (1, n_out):
         node.refuse(f"the weights need 1 or {n_out} scales")
+    axis, several = quantization.axis, len(quantization.scales) > 1
+    if several and not (0 <= axis < len(filters.shape) and filters.shape[axis] == n_out):
+        node.refuse(f"the weights' scales lie on axis {axis}, which has not {n_out} channels")
     if np.any(quantization.zero_points):
         node.refuse("weights with a zero point are not supported (TFLM ignores it)")
     return list(float(x.scale) * quantization.scales.astype(np.float64) / float(out.scale))

@@ -57,9 +57,9 @@ class Tensor:
         self.shape, self.type, self.at = tuple(t.get(0, "[i").tolist()), t.get(1, "b"), np.zeros(0, np.int64)
         self.size, q, buffer = math.prod(self.shape), t.get(4, "T"), t.get(2, "I")
         need(all(n > 0 for n in self.shape) and self.size <= 1 << 24, "a tensor's shape")
-        # the dimension, 0..7, is read even where it says nothing, as by the reference
-        need(not any((t.get(5, "B"), t.get(6, "T").at, q.get(4, "B"), q.get(6, "i") >> 3)), "a tensor's kind")
-        self.scales, self.zeros = q.get(2, "[f").tolist(), q.get(3, "[q").tolist()
+        self.scales, self.zeros, self.axis = q.get(2, "[f").tolist(), q.get(3, "[q").tolist(), q.get(6, "i")
+        # the axis, 0..7, is read even where there is one scale, as by the reference
+        need(not any((t.get(5, "B"), t.get(6, "T").at, q.get(4, "B"), self.axis >> 3)), "a tensor's kind")
         known = all(0 < s < math.inf for s in self.scales) and all(abs(z) <= 1 << 31 for z in self.zeros)
         need(known, "a scale that is not a positive number, or a zero point beyond 32 bits")
         self.raw = buffers[buffer]
@@ -148,12 +148,13 @@ class Reader:
         """Sums of products of `weights` [groups, channels, taps], as of w, and their staircase."""
         (sx, zx), so, n = x.codes, out.codes[0], len(weights) * weights.shape[1]
         need(w.type == 9 and len(w.scales) in (1, n), "weights of another type or quantization")
+        need(len(w.scales) == 1 or w.shape[w.axis :][:1] == (n,), "weights whose scales lie on another axis")
         b = np.zeros(n, np.int64) if bias is None else bias.values().reshape(-1)
         need(len(b) == n and (bias is None or bias.type == 2), "the bias")
         most = np.abs(weights).sum(axis=2).reshape(-1) * max(127 - zx, 128 + zx) + np.abs(b)
         need(size(most) < 2**31, "an accumulator may overflow")
         b = np.resize(b, out.size) - zx * sums((columns > 0).astype(np.int64), weights)
-        return self.requantize(out, act, sx * np.resize(w.scales, n) / so, weights, columns, b)
+        return self.requantize(out, act, sx * np.array(w.scales) / so, weights, columns, b)
 
     def dense(self, out: Tensor, x: Tensor, w: Tensor, bias: Tensor | None, act: int, shuffled: int) -> Ints:
         one, zero, weights = len(w.scales) == 1, w.zeros[0], w.values() - w.zeros[0]

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from coverify.check import Rejected
+from coverify.check.certificate import network
 from model_builder import Builder
 from oracle import Tflm
 from tflm_int8 import AccumulatorOverflow, Model, Reference, UnsupportedOp
@@ -31,6 +33,55 @@ def test_scales_without_zero_points_are_no_quantization():
         Reference(Model.from_bytes(content))
     with pytest.raises(RuntimeError, match="allocate tensors"):
         Tflm(content)
+
+
+def per_channel(name: str, axis: int, size: int) -> bytes:
+    """Four channels, whose scales are said to lie on the axis; axes without channels have this size."""
+    b, rng, scales = Builder(), np.random.default_rng(5), [0.01, 0.02, 0.03, 0.04]
+    if name == "FULLY_CONNECTED":
+        weights = rng.integers(-127, 128, (4, size))
+        y = b.fully_connected(b.input((1, size), 0.05, 4), weights, None, scales, 0.3, -7)
+    else:
+        depth = size if name == "CONV_2D" else 4
+        first = 4 if name == "CONV_2D" else 1
+        weights = rng.integers(-127, 128, (first, size, size, depth))
+        layer = b.conv if name == "CONV_2D" else b.depthwise
+        y = layer(b.input((1, 4, 4, depth), 0.05, 4), weights, None, scales, 0.3, -7)
+    b.tensors[b.ops[0].inputs[1]].axis = axis
+    return b.finish(y)
+
+
+@pytest.mark.parametrize("size", [3, 4])
+@pytest.mark.parametrize("axis", range(6))
+@pytest.mark.parametrize("name", ["FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D"])
+def test_scales_on_another_axis_are_refused_unless_tflm_takes_them(name, axis, size):
+    """It asks for as many elements there as there are scales, which another axis may have too."""
+    content = per_channel(name, axis, size)
+    n_axes = 2 if name == "FULLY_CONNECTED" else 4
+    try:
+        tflm = (
+            Tflm(content, 1 << 20) if axis < n_axes else None
+        )  # beyond: it reads what lies behind the shape
+    except RuntimeError:
+        tflm = None
+    if tflm is None:
+        with pytest.raises(UnsupportedOp, match=f"op 0 {name} .*scales"):
+            Reference(Model.from_bytes(content))
+        with pytest.raises(Rejected, match="scales lie on another axis"):
+            network(content, "tflm")
+        return
+    reference, net = Reference(Model.from_bytes(content)), network(content, "tflm")
+    x = np.random.default_rng(6).integers(-128, 128, reference.input.shape).astype(np.int8)
+    expected = tflm.run(x)
+    np.testing.assert_array_equal(reference.run(x)[:1], expected)
+    ours = net.boxes(np.stack([x.reshape(1, -1)] * 2).astype(np.int64))[0][:, net.outputs]
+    np.testing.assert_array_equal(ours.reshape(expected.shape), expected)
+
+
+def test_one_scale_is_one_multiplier_however_many_channels():
+    b = Builder()
+    y = b.fully_connected(b.input((1, 1), 0.1, 0), np.ones((1 << 16, 1)), None, 0.01, 0.2, 3)
+    assert network(b.finish(y), "tflm").steps[-1].domain.shape == (2, 1)
 
 
 def test_a_prelu_whose_product_plus_the_zero_point_leaves_int32_is_refused():
