@@ -21,7 +21,7 @@ from coverify.check.steps import CELLS, Ints, Linear, Network, Rejected, need, s
 
 SCHEMA = "coverify-certificate/5"
 BUDGET = 10**11  # multiply-adds: some minutes
-MAX_BYTES, MAX_UNPACKED, MAX_MEMBERS = 64 << 20, 256 << 20, 2048
+MAX_BYTES, MAX_UNPACKED, MAX_JSON, MAX_MEMBERS = 64 << 20, 256 << 20, 1 << 20, 2048
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +74,7 @@ def arrays_of(members: dict[str, bytes]) -> dict[str, Ints]:
 
 
 def _checked(members: dict[str, bytes], budget: int) -> Claim:
+    need(len(members["certificate.json"]) <= MAX_JSON, "certificate.json is too large")
     document = json.loads(members.pop("certificate.json"))
     schema, name, profile, label = (document[key] for key in ("schema", "model", "profile", "label"))
     need(schema == SCHEMA, f"its schema is {str(schema)[:40]!r}; this checker reads {SCHEMA}: prove it anew")

@@ -93,26 +93,30 @@ class Proof:
     def shown(self, boxes: Ints, first: int, count: int, q: int) -> list[Fact]:
         """The facts that these bounds show of these boxes, so many at a time."""
         need(first >= 0 and 0 < count <= len(self.bounds) - first, "bounds that do not exist")
-        corners = [step.corners(boxes) for step in self.net.steps]
         if q:
-            return [(*self.bounds[first, :2].tolist(), self.over_parabolas(boxes, corners, first, q - 1))]
+            return [(*self.bounds[first, :2].tolist(), self.over_parabolas(boxes, first, q - 1))]
+        held = dict(enumerate(s.corners(boxes) for s in self.net.steps)) if self.net.cost < 8 * CELLS else {}
         facts, inputs = list[Fact](), boxes[:, 1 : self.n + 1]
         most = max(1, CELLS // (self.net.cost + boxes.shape[1]))
         for block in np.split(np.arange(first, first + count), range(most, count, most)):
-            total, form = self.walked(corners, block)
+            total, form = self.walked(boxes, held, block)
             ends = total + dot(np.maximum(form, 0), inputs[1]) + dot(np.minimum(form, 0), inputs[0])
             facts += np.column_stack([self.bounds[block, :2], ends]).tolist()
         return facts
 
-    def walked(self, corners: list[object], block: Ints) -> tuple[Ints, Ints]:
-        """Of these bounds: each one's constant, and the coefficients [bounds, n] that come to the input."""
+    def walked(self, boxes: Ints, given: dict[int, object], block: Ints) -> tuple[Ints, Ints]:
+        """Of these bounds: each one's constant, and the coefficients [bounds, n] that come to the input.
+
+        given: corners of some steps; those of the others are not held, as all at once may be too many.
+        """
         element, factor, m = self.bounds[block].T
         need(np.all(m >= 0), "a row's part that is not positive where the row fails")
         nu, total = np.zeros((self.root.shape[1], len(block)), np.int64), np.zeros(len(block), np.int64)
         nu[self.j] = m
         nu[element, np.arange(len(block))] += factor
-        for step, xi, corner in reversed(list(zip(self.net.steps, self.xi, corners, strict=True))):
-            total = small(total + step.back(nu, xi[block].astype(np.int64), corner))
+        for i, step in reversed(list(enumerate(self.net.steps))):
+            corners = given.get(i) or step.corners(boxes)
+            total = small(total + step.back(nu, self.xi[i][block].astype(np.int64), corners))
         return total, nu[1 : self.n + 1].T
 
     def curves(self, q: int) -> tuple[list[int], Ints]:
@@ -131,7 +135,7 @@ class Proof:
         need(np.all(good) and not np.any(row) and len(set(steps)) == len(steps), "a parabola's form")
         return steps, curves
 
-    def over_parabolas(self, boxes: Ints, corners: list[object], first: int, q: int) -> int:
+    def over_parabolas(self, boxes: Ints, first: int, q: int) -> int:
         """An upper bound of the form `first` where parabolas q are taken from stairs on sums.
 
         With u = a − z and v = (y − y0) / beta that is k u² / 2^24 + t v + g u v − f beta² v² / 2^24, and
@@ -144,9 +148,9 @@ class Proof:
         on, own = np.flatnonzero(k), np.flatnonzero(f)
         at, factor, y = np.append(on, own), np.append(s[on], g[own]), stairs[0].out[own]
         need(len(at) * max(n, *(x.sums.columns.size for x in stairs)) <= 4 * CELLS, "too many parabolas")
-        for i, part in zip(steps, np.split(curves, [len(stairs[0].out)], axis=1), strict=False):
-            corners[i] = self.net.steps[i].corners(boxes, self.xi[i][first].astype(np.int64), *part)
-        total, form = self.walked(corners, np.array([first]))
+        parts = zip(steps, stairs, np.split(curves, [len(stairs[0].out)], axis=1), strict=False)
+        given = {i: step.corners(boxes, self.xi[i][first].astype(np.int64), *part) for i, step, part in parts}
+        total, form = self.walked(boxes, given, np.array([first]))
         lines = np.zeros((n, len(at)), np.int64)
         lines[np.concatenate([step.pick for step in stairs])[at], np.arange(len(at))] = factor
         heights = np.append(0 * on, t[own]) - dot(np.diag(factor), z[at])

@@ -95,6 +95,33 @@ def test_an_archive_that_unpacks_to_gigabytes_is_not_unpacked(tmp_path):
     assert "too large" in why_rejected(tmp_path, stream.getvalue())
 
 
+def test_a_document_of_more_than_a_mebibyte_is_not_parsed(tmp_path):
+    members = certificate(made_by="x" * (1 << 20))
+    assert why_rejected(tmp_path, fuzz.packed(members)) == "certificate.json is too large"
+
+
+def test_the_corners_of_many_large_steps_are_not_held_at_once(tmp_path):
+    """Those of a step are 16 MB, of all 80 that are stairs or tables 1.3 GB."""
+    b, n, k = Builder(), 2000, 40
+    y = b.input((1, n), 1.0, 0)
+    zero = b.constant(np.zeros((1, n)), 1.0, 0)
+    for _ in range(k):
+        y = b.add(y, zero, 1.0, 0)
+    arrays = {
+        "box": np.array([[-128] * n, [127] * n]), "claim": np.array([[1] + [0] * (n - 1) + [100]]),
+        "script": np.array([[0, 0, 1, 0]]), "rows": np.array([[1, 1, 0]]),
+        "xi": np.zeros((1, 2 * n * k), np.int64), "parabolas": np.zeros((0, 3 + n), np.int64),
+    }  # fmt: skip
+    members = certificate(model="model.tflite", profile="tflm", label=None, arrays=arrays)
+    members["model.tflite"] = b.finish(y)
+    del members["model.npz"]
+    tracemalloc.start()
+    assert why_rejected(tmp_path, fuzz.packed(members)) == "a part is not closed"
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 200 << 20
+
+
 def test_an_archive_of_very_many_members_is_not_listed(tmp_path):
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:

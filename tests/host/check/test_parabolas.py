@@ -135,7 +135,7 @@ def multipliers(rng: np.random.Generator, proof: Proof, shifts: list[int]) -> di
 def random_record(rng: np.random.Generator, proof: Proof, upper: bool) -> Record:
     """With terms of the size of a bound's, within what its matrix may bear; some stairs have none."""
     one, two = stairs_of(proof)[:2] if upper else stairs_of(proof)[:1] * 2
-    _, form = proof.walked([step.corners(proof.root) for step in proof.net.steps], np.array([0]))
+    _, form = proof.walked(proof.root, {}, np.array([0]))
     weights = np.clip(2.0**26 / (np.abs(form[0]) + 1) * rng.uniform(0.2, 3, proof.n), 1, 2**26).astype(
         np.int64
     )
@@ -249,13 +249,13 @@ def with_any_outputs(rng: np.random.Generator, proof: Proof, record: Record) -> 
     if found is None:
         return 0, Fraction(0)
     one, two = record.steps
-    corners = [step.corners(proof.root) for step in proof.net.steps]
+    given = {}
     blocks = {one: record.first}
     if record.above is not None:
         blocks[two] = np.concatenate([record.above, np.zeros((5, record.above.shape[1]), np.int64)])
     for k, block in blocks.items():
-        corners[k] = proof.net.steps[k].corners(proof.root, proof.xi[k][0].astype(np.int64), *block)
-    total, form = proof.walked(corners, np.array([0]))
+        given[k] = proof.net.steps[k].corners(proof.root, proof.xi[k][0].astype(np.int64), *block)
+    total, form = proof.walked(proof.root, given, np.array([0]))
     first, y0 = proof.net.steps[one], record.first[3].tolist()
     f, linear = record.first[7], first.sums
     box = proof.root[:, 1 : proof.n + 1]
