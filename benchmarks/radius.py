@@ -66,10 +66,10 @@ NETWORKS = "784-100-10_q4,784-100-10_q8,784-100-10_q10,784-64-32-10_q4,784-64-32
 SHORT_S = {"bab": 2.0, "attack": 0.7}
 PATIENT_S = 7.5
 """Once both ends are NEAR, a longer attack on each radius in between, before the rest goes to bounds."""
-LAST = 0.85
-"""Of what is left of an image's time, what goes to the next radius: see NEAR."""
+LAST = 0.9
+"""Of what is left of an image's time, what goes to the next radius: a larger one takes several times as long."""
 NEAR = 3
-"""Once the attacked radius is so near, the one below it is next, else the one above the certified one."""
+"""How near the attacked radius is for that."""
 
 
 @dataclass
@@ -129,10 +129,8 @@ class Radius:
             between = range(self.held + 1, self.broken)
             any(self.ask(eps, "attack", min(PATIENT_S, self.left)) for eps in between)
         while not self.closed and self.left > 0.1:
-            far = self.broken - self.held > NEAR or self.broken > self.most
-            if not self.ask(self.held + 1 if far else self.broken - 1, "bab", self.left * LAST):
-                if not self.closed:  # bounds need about as long for one radius less
-                    self.ask(self.held + 1, "bab" if far else "attack", self.left)
+            if not self.ask(self.held + 1, "bab", self.left * LAST):
+                self.ask(self.held + 1, "attack", self.left)
                 return
 
     @property

@@ -78,9 +78,10 @@ class _Large:
 
     def times(self, x: F64Array) -> F64Array:
         """The block times [n]."""
-        turned = self.z * x
+        single = x.astype(np.float32)
+        turned = self.z * single
         pulled = self.over * turned + (self.u @ turned) @ self.u
-        product: F64Array = self.height * (self.squares @ x) + 2 * self.z * pulled
+        product: F64Array = self.height * (self.squares @ single) + 2 * self.z * pulled
         return product
 
     def whole(self) -> F64Array:
@@ -142,7 +143,7 @@ def direction(at: Slopes, whole: bool) -> tuple[F64Array, F64Array]:
     enough = RESIDUE * weight
     for _ in range(PRODUCTS):
         single_e, single = p_e.astype(np.float32), p.astype(np.float32)
-        q_e = large.times(single_e) + across @ single
+        q_e = large.times(p_e) + across @ single
         q = across.T @ single_e + small @ p
         bend = p_e @ q_e + p @ q
         if not 0 < bend < np.inf:
