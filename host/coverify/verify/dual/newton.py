@@ -45,12 +45,13 @@ class _Rough:
     """The large block with the rows' sums of height · (UᵀU)∘(UᵀU) for itself: a diagonal, and more."""
 
     def __init__(self, inverse: Woodbury, z: F64Array, height: float) -> None:
-        e, u = inverse.e, inverse.u
+        e, single = inverse.e, np.float32
+        u: F64Array = inverse.u.astype(single)
         own, sums = (u * u).sum(axis=0), ((u @ u.T @ u) * u).sum(axis=0)
         size = 1 / np.sqrt(2 * z * z / e + height * (1 / e**2 + 2 * own / e + sums))
-        v = u * (np.sqrt(2) * z * size)
-        v = np.linalg.inv(np.linalg.cholesky(np.eye(len(v)) + v @ v.T)) @ v
-        self.v, self.size = v.astype(np.float32), size.astype(np.float32)
+        v = inverse.u * (np.sqrt(2) * z * size)  # its square may be too large for single precision
+        root = np.linalg.inv(np.linalg.cholesky(np.eye(len(v)) + v @ v.T))
+        self.v, self.size = root.astype(single) @ v.astype(single), size.astype(single)
 
     def solved(self, right: F64Array) -> F64Array:
         """Its inverse times [n, k]."""
