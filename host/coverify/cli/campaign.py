@@ -31,6 +31,7 @@ from coverify import __version__
 from coverify.campaign.cluster import DaskPool
 from coverify.campaign.curve import cactus, curve
 from coverify.campaign.entry import Entry, file_digest, query_digest
+from coverify.campaign.errors import ClusterError
 from coverify.campaign.inquiry import Inquiry, Question, Single
 from coverify.campaign.journal import Identity, Journal
 from coverify.campaign.ledger import Ledger, Retry
@@ -126,11 +127,16 @@ def unanswered(network: Network, gaps: Sequence[str], seed: int, message: str | 
 
 
 def carry_out(work: Work, how: How, output: Output) -> Result:
-    """The result of the whole campaign.  Raises Interrupted with that of a part."""
+    """The result of the whole campaign; of a part, LINK_ERROR, where its cluster is lost.
+
+    Raises Interrupted with the result of a part.
+    """
     identity = {**work.identity, "engine": how.engine, "seed": str(how.seed)}
     out = output.out
     journal = Journal.in_memory() if out is None else Journal.open(out, identity, how.fresh)
     with journal, _Bar() as bar:
+        if out is not None and how.fresh:  # its evidence is gone
+            (out / f"{work.result.verb}.json").unlink(missing_ok=True)
         ledger = Ledger(journal, out, how.timeout_s, how.retry, monotone=work.limit is not None)
         campaign = _Campaign(work, how, ledger, out)
         save = _Saver(out, campaign.result)
@@ -147,6 +153,10 @@ def carry_out(work: Work, how: How, output: Output) -> Result:
             ledger.catch_up()
             campaign.recall()
             raise Interrupted(campaign.result()) from None
+        except ClusterError as lost:
+            ledger.catch_up()
+            campaign.recall()
+            return campaign.result().model_copy(update={"verdict": "LINK_ERROR", "message": str(lost)})
         finally:
             ledger.sweep()
         result = campaign.result()

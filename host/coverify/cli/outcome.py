@@ -6,6 +6,7 @@ message, never a traceback; Ctrl-C exits with 130 after everything that was star
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import platform
@@ -23,7 +24,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from coverify.errors import CoverifyError, DeviceFault, DeviceRefused, LinkError
 from coverify.link.requests import Status
 from coverify.report import ModelRef, Result, Verdict, exit_code, render, write_result
-from coverify.report.result import write_atomically
+from coverify.report.errors import ResultFileError
+from coverify.report.result import read_result, write_atomically
 from tflm_int8 import Model, TflmError, UnsupportedModel, UnsupportedOp
 
 INTERRUPTED = 130
@@ -56,8 +58,22 @@ class _Console(Console):
     """A reader that has had enough (`| head`) is no verdict: it ends the verb as SIGPIPE would."""
 
     def on_broken_pipe(self) -> None:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(BROKEN_PIPE)
+        _end_unread()
+
+
+def _end_unread() -> NoReturn:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    raise SystemExit(BROKEN_PIPE)
+
+
+def print_json(text: str) -> None:
+    """Print JSON, which is UTF-8 whatever the terminal's encoding is.  Raises OSError."""
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(text.encode())
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        _end_unread()
 
 
 @dataclass(frozen=True)
@@ -81,7 +97,7 @@ class Output:
             self._write(result)
         finally:
             if self.json == "-":
-                sys.stdout.write(result.to_json())
+                print_json(result.to_json())
             else:
                 render(result, self.console)
 
@@ -95,6 +111,20 @@ class Output:
     @property
     def _file(self) -> Path | None:
         return None if self.json in (None, "-") else Path(str(self.json))
+
+    def earlier(self, verb: str) -> Path | None:
+        """The result of an earlier call in the folder, where there is one that is not an ERROR."""
+        path = None if self.out is None else self.out / f"{verb}.json"
+        if path is None or not path.is_file():
+            return None
+        with contextlib.suppress(ResultFileError):
+            return None if read_result(path).verdict == "ERROR" else path
+        return path
+
+    def beside(self, kept: Path) -> Output:
+        """The same without what would be written over a file."""
+        same = self._file is not None and self._file.resolve() == kept.resolve()
+        return Output(None if same else self.json)
 
     def misplaced(self) -> str | None:
         """Why no result can go there, as far as that is seen before anything has been computed."""
@@ -117,35 +147,51 @@ def run_verb(verb: str, output: Output, body: Callable[[], Result]) -> NoReturn:
         _emit(Output("-" if output.json == "-" else None), _stamped(result, started))
         raise typer.Exit(exit_code("ERROR"))
     try:
-        result = body()
+        result, refused = _ended(verb, body)
+        if refused and (kept := output.earlier(verb)) is not None:
+            said = plain_text(f"{result.message}\n{kept} is of an earlier call and stays as it was")
+            result, output = result.model_copy(update={"message": said}), output.beside(kept)
         _emit(output, _stamped(result, started))
     except KeyboardInterrupt as stop:
         if isinstance(stop, Interrupted):
             _emit(output, _stamped(stop.result, started))
         Console(stderr=True).print("interrupted", style="bold")
         raise typer.Exit(INTERRUPTED) from None
-    except (CoverifyError, TflmError, OSError) as error:
-        result = Result(verb=verb, verdict=verdict_of(error), message=_message(error), versions=versions())
-        _emit(output, _stamped(result, started))
-    except typer.Exit:
-        raise
-    except Exception as error:  # a defect of coverify: said in one line, and never taken for a verdict
-        if os.environ.get("COVERIFY_DEBUG"):
-            raise
-        said = f"internal error: {type(error).__name__}: {error}"[:1000]
-        said += "; please report it (COVERIFY_DEBUG=1 shows where)"
-        result = Result(verb=verb, verdict="ERROR", message=said, versions=versions())
-        _emit(output, _stamped(result, started))
     raise typer.Exit(exit_code(result.verdict))
 
 
+def _ended(verb: str, body: Callable[[], Result]) -> tuple[Result, bool]:
+    """The body's result, or the error that ended it as a result; and whether it found out nothing at all."""
+    try:
+        return body(), False
+    except (CoverifyError, TflmError, OSError) as error:
+        result = Result(verb=verb, verdict=verdict_of(error), message=_message(error), versions=versions())
+        return result, not _of_a_device(error)
+    except typer.Exit:
+        raise
+    except Exception as error:  # a defect of coverify: said in one line, and never taken for a verdict
+        return Result(verb=verb, verdict="ERROR", message=_defect(error), versions=versions()), True
+
+
+def _defect(error: Exception) -> str:
+    """What is said of a defect.  Raises it with COVERIFY_DEBUG."""
+    if os.environ.get("COVERIFY_DEBUG"):
+        raise error
+    said = plain_text(f"internal error: {type(error).__name__}: {error}")[:1000]
+    return said + "; please report it (COVERIFY_DEBUG=1 shows where)"
+
+
 def _emit(output: Output, result: Result) -> None:
-    """Emit; a place that cannot be written to is an error of its own."""
+    """Emit; what goes wrong here is told, and no result is made of it: one may be written already."""
     try:
         output.emit(result)
+        return
     except OSError as error:
-        Console(stderr=True).print(f"the result cannot be written: {error}", style="bold red", markup=False)
-        raise typer.Exit(2) from None
+        said = f"the result cannot be written: {error}"
+    except Exception as error:
+        said = _defect(error)
+    Console(stderr=True).print(said, style="bold red", markup=False)
+    raise typer.Exit(2)
 
 
 def _stamped(result: Result, started: datetime) -> Result:
@@ -182,6 +228,11 @@ def verdict_of(error: Exception) -> Verdict:
     if isinstance(error, LinkError):
         return "LINK_ERROR"
     return "ERROR"
+
+
+def _of_a_device(error: Exception) -> bool:
+    """Does an error say something of a device or its line?"""
+    return isinstance(error, LinkError | DeviceFault | DeviceRefused)
 
 
 def model_ref(model: Model) -> ModelRef:

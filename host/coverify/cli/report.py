@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from coverify.cli.outcome import JsonOption
+from coverify.cli.outcome import JsonOption, print_json
 from coverify.errors import CoverifyError
 from coverify.files import replace_file
 from coverify.report import exit_code, make_report
@@ -36,7 +35,7 @@ def report(
         Console(stderr=True).print(str(error), style="bold red", markup=False)
         raise typer.Exit(2) from None
     if json == "-":
-        sys.stdout.write(merged.decode())
+        print_json(merged.decode())
         raise typer.Exit(exit_code(paths.verdict))
     console = Console(highlight=False)
     console.print(f"{paths.verdict}  report", markup=False)
