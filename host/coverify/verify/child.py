@@ -24,8 +24,8 @@ from coverify.verify.problem import Problem
 from coverify.verify.query import Outcome, Robustness
 from tflm_int8.program.primitives import Program
 
-GRACE_S = 2.0
-"""How long past its deadline an engine may take to notice it, before the child is killed."""
+GRACE_S = 0.7
+"""How long past its deadline an engine may take to notice it (more than LATE_S), before the child is killed."""
 _LENGTH_BYTES = 8
 
 

@@ -6,10 +6,13 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 OUT_OF_TIME = "out of time"
 """What an UNKNOWN says where nothing else is to be said."""
+
+LATE_S = 0.3
+"""How long past a deadline what was begun may be finished."""
 
 
 class OutOfTime(Exception):
@@ -44,7 +47,15 @@ class Deadline:
         """An earlier deadline, after `fraction` of the time that is left."""
         return Deadline(time.monotonic() + fraction * self.remaining)
 
+    @property
+    def late(self) -> Deadline:
+        """The moment up to which what was begun may be finished."""
+        return replace(self, at_s=self.at_s + LATE_S)
+
     def check(self) -> None:
         """OutOfTime when the deadline has passed."""
         if time.monotonic() >= self.at_s:
             raise OutOfTime
+
+
+NEVER = Deadline.never()

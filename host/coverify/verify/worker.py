@@ -9,6 +9,7 @@ verdict, and the next query starts a new one. Counterexamples are run again here
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import queue
 import threading
@@ -95,12 +96,15 @@ class Worker:
         try:
             if engine != AUTO:
                 return self._solve(problem, engine, timeout_s, seed, self.jobs)
+            with contextlib.suppress(EOFError, queue.Empty):  # said by the engine that asks it
+                self._started(_SHARED, None)
+            deadline = Deadline.in_s(timeout_s)
             return portfolio.decide(
                 query,
                 sum(self.program.sizes()),
-                lambda name, until: self._solve(problem, name, until.remaining, seed),
+                lambda name, until: self._solve(problem, name, until.remaining, seed, end=deadline),
                 lambda names, until: self._race(problem, names, until, seed),
-                Deadline.in_s(timeout_s),
+                deadline,
             )
         except BaseException:
             self.close()

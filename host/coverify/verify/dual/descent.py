@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from coverify.verify.deadline import Deadline
+from coverify.verify.deadline import NEVER, Deadline
 from coverify.verify.dual.relaxation import Boxes, F64Array, Form, Pass, Pieces, Relaxation
 
 _FIRST, _SECOND = 0.8, 0.95
@@ -51,10 +51,10 @@ class Found:
 
 def evaluate(
     relaxation: Relaxation, rows: Rows, boxes: Boxes, pieces: dict[int, Pieces],
-    multipliers: dict[int, F64Array], exact: bool = False,
+    multipliers: dict[int, F64Array], exact: bool = False, end: Deadline = NEVER,
 ) -> Pass:  # fmt: skip
-    """The rows' bounds for these multipliers."""
-    done = relaxation.evaluate(rows.form(relaxation.logits), boxes, pieces, multipliers, exact)
+    """The rows' bounds for these multipliers.  Raises OutOfTime at `end`."""
+    done = relaxation.evaluate(rows.form(relaxation.logits), boxes, pieces, multipliers, exact, end)
     done.bound = done.bound - rows.m * rows.rise
     done.constant = done.constant - rows.m * rows.rise
     return done
@@ -62,12 +62,12 @@ def evaluate(
 
 def exact(
     relaxation: Relaxation, rows: Rows, boxes: Boxes, natural: Boxes, guess: dict[int, Pieces],
-    multipliers: dict[int, F64Array],
+    multipliers: dict[int, F64Array], end: Deadline = NEVER,
 ) -> Pass:  # fmt: skip
-    """The rows' bounds for the rounded multipliers, in exact integers."""
+    """The rows' bounds for the rounded multipliers, in exact integers.  Raises OutOfTime at `end`."""
     whole = {w: np.rint(v) for w, v in multipliers.items()}
-    pieces = guess if all(relaxation.uniform.values()) else relaxation.pieces(boxes, natural, True)
-    return evaluate(relaxation, rows, boxes, pieces, whole, exact=True)
+    pieces = guess if all(relaxation.uniform.values()) else relaxation.pieces(boxes, natural, True, end)
+    return evaluate(relaxation, rows, boxes, pieces, whole, True, end)
 
 
 def descend(
@@ -76,9 +76,9 @@ def descend(
     None,
 ) -> Found:  # fmt: skip
     """The least bounds found in at most `rounds` evaluations; ends early when all rows are below the
-    target.
+    target.  Raises OutOfTime late after the deadline.
     """
-    now = evaluate(relaxation, rows, boxes, pieces, start)
+    now = evaluate(relaxation, rows, boxes, pieces, start, end=deadline.late)
     best = Found(now.bound.copy(), {k: v.copy() for k, v in now.multipliers.items()},
                  {k: v.copy() for k, v in now.value.items()})  # fmt: skip
     scale = {w: np.abs(now.asked[w]) * pieces[w].scale for w in now.multipliers if w in pieces}
@@ -98,7 +98,7 @@ def descend(
             second[wire] = _SECOND * second[wire] + (1 - _SECOND) * g * g
             corrected = np.sqrt(second[wire] / (1 - _SECOND**k)) + 1e-12
             xi[wire] = xi[wire] - rate * scale[wire] * (first[wire] / (1 - _FIRST**k)) / corrected
-        now = evaluate(relaxation, rows, boxes, pieces, xi)
+        now = evaluate(relaxation, rows, boxes, pieces, xi, end=deadline.late)
         better = now.bound < best.bound
         if np.any(better):
             best.bound = np.where(better, now.bound, best.bound)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from coverify.verify.deadline import NEVER, Deadline
 from coverify.verify.dual import products
 from coverify.verify.dual.maps import added_at, applied, reach
 from coverify.verify.dual.pairs import Pairs, Points
@@ -125,14 +126,15 @@ class Relaxation:
         found = {wire: Pairs.of(self.steps, wire, lo, hi) for wire in self.scalars}
         self.pairs = {wire: pairs for wire, pairs in found.items() if pairs}
 
-    def pieces(self, boxes: Boxes, natural: Boxes, exact: bool) -> dict[int, Pieces]:
+    def pieces(self, boxes: Boxes, natural: Boxes, exact: bool, end: Deadline = NEVER) -> dict[int, Pieces]:
         """The pieces of every stair and table; not `exact`: stairs between the ends may be left out (a
         guess).
 
-        natural: the boxes before anything was cut or tightened.
+        natural: the boxes before anything was cut or tightened.  Raises OutOfTime at `end`.
         """
         found = dict[int, Pieces]()
         for wire, step in ((wire, self.steps[wire - 1]) for wire in self.scalars):
+            end.check()
             if isinstance(step, Staircase):
                 found[wire] = self.stairs(wire, boxes, natural, exact)
                 if wire in self.pairs:
@@ -189,15 +191,17 @@ class Relaxation:
         pieces: Mapping[int, Pieces],
         multipliers: Mapping[int, F64Array],
         exact: bool = False,
+        end: Deadline = NEVER,
     ) -> Pass:
         """The bound of every row; scalar wires without multipliers take a first guess.
 
-        Raises CannotDecide when `exact` and a sum may leave 2**52.
+        Raises CannotDecide when `exact` and a sum may leave 2**52; OutOfTime at `end`.
         """
         rows = len(next(iter(form.values())))
         done = Pass(np.zeros(rows), np.zeros(rows))
         asked = dict(form)
         for wire in range(self.logits, -1, -1):
+            end.check()
             nu = asked.pop(wire, None)
             if nu is None:
                 continue

@@ -127,7 +127,8 @@ class Search:
 
     def _descended(self, live: list[Node], rounds: int) -> list[Node]:
         boxes, rows = self._stacked(live), self._rows(live)
-        guess = self.relaxation.pieces(boxes, self._natural, False)
+        end = self.deadline.late
+        guess = self.relaxation.pieces(boxes, self._natural, False, end)
         start = self._start(live, guess)
         found = descend(
             self.relaxation,
@@ -140,7 +141,7 @@ class Search:
             size=SIZE if rounds > ROUNDS else SIZE / 2,
             target=-1e-3 * self._unit,
         )
-        done = exact(self.relaxation, rows, boxes, self._natural, guess, found.multipliers)
+        done = exact(self.relaxation, rows, boxes, self._natural, guess, found.multipliers, end)
         parts = list[Part]()
         for k, node in enumerate(live):
             own = {w: v[k : k + 1] for w, v in done.multipliers.items()}
