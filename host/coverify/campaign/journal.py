@@ -31,6 +31,8 @@ from coverify.report import Query
 
 NAME: Final = "journal.sqlite"
 LOCK: Final = "journal.lock"
+RESULT: Final = "verify.json"
+"""What a campaign's result is called."""
 APPLICATION: Final = 0x636F7631
 """SQLite's application_id of our files: "cov1"."""
 VERSION: Final = 1
@@ -48,6 +50,7 @@ _SCHEMA: Final = (
     "files TEXT NOT NULL, digest TEXT NOT NULL)",
 )
 _STARTED: Final = "started"
+_HEAD: Final = b"SQLite format 3\0"
 _FILES: Final = TypeAdapter(dict[str, str])
 _STEP: Final[TypeAdapter[Step]] = TypeAdapter(Step)
 
@@ -78,13 +81,14 @@ class Journal:
         try:
             if fresh:
                 _forget(path)
+            was_there = path.exists()
             journal = Journal(path, _connected(path), lock)
         except BaseException:
             lock.close()
             raise
         try:
             with _checked(path):
-                journal._begin(identity)
+                journal._begin(identity, was_there)
         except BaseException:
             journal.close()
             raise
@@ -102,12 +106,14 @@ class Journal:
         if self._lock is not None:
             self._lock.close()
 
-    def _begin(self, identity: Identity) -> None:
+    def _begin(self, identity: Identity, was_there: bool) -> None:
         """Make the tables where there are none, else hold them against the identity."""
         ask = self._connection.execute
         ask("PRAGMA trusted_schema=OFF")
         ask("PRAGMA cell_size_check=ON")
         found = [sql for (sql,) in ask("SELECT sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'")]
+        if was_there and not found:
+            _check_new(self.path)
         ask("PRAGMA journal_mode=WAL")
         ask("PRAGMA synchronous=FULL")
         if not found:
@@ -220,6 +226,17 @@ def _connected(path: Path) -> sqlite3.Connection:
 def _plain_file(path: Path) -> None:
     if path.exists() and not path.is_file():
         raise JournalDamaged(path, "it is not a regular file")
+
+
+def _check_new(path: Path) -> None:
+    """JournalDamaged where a journal without tables is not what a killed process leaves that had begun it."""
+    with path.open("rb") as file:
+        head = file.read(len(_HEAD))
+    if head not in (b"", _HEAD):
+        raise JournalDamaged(path, "it was not written by coverify")
+    for other in sorted(path.parent.iterdir()):
+        if other.name == RESULT or EVIDENCE.fullmatch(other.name):
+            raise JournalDamaged(path, f"it is empty, and {other.name} of a campaign lies beside it")
 
 
 @contextlib.contextmanager

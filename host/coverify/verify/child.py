@@ -25,7 +25,7 @@ from coverify.verify.query import Outcome, Robustness
 from tflm_int8.program.primitives import Program
 
 GRACE_S = 0.7
-"""How long past its deadline an engine may take to notice it (more than LATE_S), before the child is killed."""
+"""How long past its deadline an engine may take to notice it before the child is killed; more than LATE_S."""
 _LENGTH_BYTES = 8
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import sqlite3
@@ -141,6 +142,34 @@ def test_any_file_is_a_journal_or_damaged(tmp_path, content):
         return
     with pytest.raises(JournalDamaged):
         known(tmp_path)
+
+
+@pytest.mark.parametrize("beside", ["verify.json", "certificate-0-eps1.zip", "witness-property.zip"])
+def test_an_empty_journal_beside_what_a_campaign_found_is_damaged(tmp_path, beside):
+    (tmp_path / beside).write_bytes(b"found")
+    filled(tmp_path)
+    (tmp_path / NAME).write_bytes(b"")
+    with pytest.raises(JournalDamaged, match=f"{beside} of a campaign lies beside it; --fresh"):
+        known(tmp_path)
+    assert (tmp_path / NAME).read_bytes() == b""
+    assert (tmp_path / beside).read_bytes() == b"found"
+    Journal.open(tmp_path, WHAT, fresh=True).close()
+    assert known(tmp_path) == []
+
+
+@pytest.mark.parametrize("content", [b"x", b"\0"])
+def test_a_short_file_that_sqlite_takes_for_an_empty_one_is_damaged(tmp_path, content):
+    (tmp_path / NAME).write_bytes(content)
+    with pytest.raises(JournalDamaged, match="not written by coverify"):
+        known(tmp_path)
+    assert (tmp_path / NAME).read_bytes() == content
+
+
+def test_a_campaign_that_was_killed_before_its_tables_were_made_begins(tmp_path):
+    with contextlib.closing(sqlite3.connect(tmp_path / NAME)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+    assert (tmp_path / NAME).stat().st_size
+    assert known(tmp_path) == []
 
 
 @pytest.mark.parametrize("name", [NAME, LOCK])
