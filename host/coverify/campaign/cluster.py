@@ -46,6 +46,15 @@ _ADDRESS: Final = re.compile(r"(tcp|tls|ws|wss|ucx)://[^/\s]+:[0-9]{1,5}")
 _LOCAL: Final = re.compile(r"local:([1-9][0-9]{0,2})")
 
 
+_ALIVE: Final = ("running", "connecting")
+"""What Dask says of a client whose scheduler is there."""
+
+
+def _line(err: Exception) -> str:
+    """The first line of what another's error says."""
+    return (str(err).splitlines() or [type(err).__name__])[0][:300]
+
+
 class _PerThread(threading.local):
     """The worker that a thread of a Dask worker keeps from task to task."""
 
@@ -121,7 +130,9 @@ def client_of(address: str) -> Iterator[Any]:
             client = stack.enter_context(dask.Client(there, timeout=CONNECT_S, set_as_default=False))
             client.wait_for_workers(1, timeout=WORKERS_S)
         except (OSError, TimeoutError, ValueError, ImportError) as err:
-            raise ClusterError(f"--cluster {address}: no cluster there, or it has no workers: {err}") from err
+            raise ClusterError(
+                f"--cluster {address}: no cluster there, or it has no workers: {_line(err)}"
+            ) from err
         yield client
 
 
@@ -163,7 +174,12 @@ class DaskPool:
         try:
             yield
         except Exception as err:
-            raise ClusterError(f"--cluster {self._address}: {what}: {err}") from err
+            if self._client.status not in _ALIVE:
+                raise self._lost() from err
+            raise ClusterError(f"--cluster {self._address}: {what}: {_line(err)}") from err
+
+    def _lost(self) -> ClusterError:
+        return ClusterError(f"--cluster {self._address}: its scheduler is lost")
 
     def submit(self, task: Task) -> None:
         asked = task.asked
@@ -188,9 +204,8 @@ class DaskPool:
             try:
                 return self._answers.get(timeout=_LOOK_EVERY_S)
             except queue.Empty:
-                if self._client.status not in ("running", "connecting"):
-                    said = f"--cluster {self._address}: lost, the client is {self._client.status}"
-                    raise ClusterError(said) from None
+                if self._client.status not in _ALIVE:
+                    raise self._lost() from None
 
     def _done(self, task: Task, future: Any) -> None:
         """In a thread of the client: the answer is settled in one of ours."""
@@ -213,13 +228,14 @@ class DaskPool:
         try:
             outcome = future.result(timeout=CONNECT_S)
         except dask.scheduler.KilledWorker as err:
-            return Outcome.unknown(task.engine, f"the workers that had this query died: {err}"[:1000])
+            last = err.last_worker.address
+            return Outcome.unknown(task.engine, f"the workers that had this query died, the last at {last}")
         except (dask.client.FutureCancelledError, OSError, TimeoutError) as err:
-            raise ClusterError(f"--cluster {self._address}: lost: {err}") from err
+            raise self._lost() from err
         except CoverifyError:
             raise
         except Exception as err:
-            said = f"--cluster {self._address}: a worker cannot decide (is coverify there?): {err}"
+            said = f"--cluster {self._address}: a worker cannot decide (is coverify there?): {_line(err)}"
             raise ClusterError(said) from err
         if not isinstance(outcome, Outcome):
             raise ClusterError(f"--cluster {self._address}: a worker answered with {type(outcome)}")

@@ -17,6 +17,16 @@ class JournalDamaged(BadInput):
         super().__init__(f"{path}: the journal cannot be used: {why}; --fresh starts the campaign anew")
 
 
+class JournalInTheWay(BadInput):
+    """Where the journal or its lock belongs there is something that is none, and that is not removed."""
+
+    def __init__(self, path: Path, what: str) -> None:
+        self.path = path
+        super().__init__(
+            f"{path}: {what}; a campaign keeps a file of its own there: move it away, or take another --out"
+        )
+
+
 @dataclass(frozen=True)
 class Difference:
     """One thing that two campaigns do not share: its name, and its value in the journal and in the call."""

@@ -25,6 +25,7 @@ from coverify.campaign.errors import (
     JournalBusy,
     JournalDamaged,
     JournalDiffers,
+    JournalInTheWay,
     JournalUnwritable,
 )
 from coverify.report import Query
@@ -73,12 +74,13 @@ class Journal:
     def open(folder: Path, identity: Identity, fresh: bool = False) -> Journal:
         """The journal in a folder, made if missing; `fresh` forgets what it held, with its evidence.
 
-        Raises JournalBusy, JournalDamaged, JournalDiffers, JournalUnwritable, OSError.
+        Raises JournalBusy, JournalDamaged, JournalDiffers, JournalInTheWay, JournalUnwritable, OSError.
         """
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / NAME
         lock = _locked(folder / LOCK)
         try:
+            _plain_file(path)
             if fresh:
                 _forget(path)
             was_there = path.exists()
@@ -211,12 +213,11 @@ def _locked(path: Path) -> sqlite3.Connection:
             raise JournalBusy(path.with_name(NAME)) from err
         raise JournalUnwritable(path, str(err)) from err
     except sqlite3.DatabaseError as err:
-        raise JournalDamaged(path, str(err)) from err
+        raise JournalInTheWay(path, str(err)) from err
     return lock
 
 
 def _connected(path: Path) -> sqlite3.Connection:
-    _plain_file(path)
     try:
         return sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
     except sqlite3.Error as err:
@@ -225,7 +226,7 @@ def _connected(path: Path) -> sqlite3.Connection:
 
 def _plain_file(path: Path) -> None:
     if path.exists() and not path.is_file():
-        raise JournalDamaged(path, "it is not a regular file")
+        raise JournalInTheWay(path, "it is a folder" if path.is_dir() else "it is not a regular file")
 
 
 def _check_new(path: Path) -> None:

@@ -108,7 +108,11 @@ def test_a_lost_scheduler_is_said_and_what_was_decided_stays(tmp_path):
         server.kill()
         assert campaign.wait(120) == 3
     before = samples(tmp_path)
-    assert json.loads((tmp_path / "verify.json").read_text())["verdict"] == "LINK_ERROR"
+    said = json.loads((tmp_path / "verify.json").read_text())
+    assert said["verdict"] == "LINK_ERROR"
+    assert said["message"] == f"--cluster {address}: its scheduler is lost"
+    assert sorted(q["index"] for q in said["queries"]) == sorted(before)
+    assert f"{60 - len(before)} of 60 queries: not decided yet" in said["not_covered"]
     assert coverify(*QUERIES, "--out", tmp_path).code == 1
     assert samples(tmp_path)[: len(before)] == before
     assert sorted(samples(tmp_path)) == list(range(60))

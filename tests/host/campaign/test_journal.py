@@ -12,7 +12,7 @@ import sys
 import pytest
 
 from campaign_entries import entry
-from coverify.campaign.errors import JournalBusy, JournalDamaged, JournalDiffers
+from coverify.campaign.errors import JournalBusy, JournalDamaged, JournalDiffers, JournalInTheWay
 from coverify.campaign.inquiry import Question
 from coverify.campaign.journal import LOCK, NAME, Journal
 from coverify.campaign.ledger import Ledger, Retry
@@ -175,8 +175,18 @@ def test_a_campaign_that_was_killed_before_its_tables_were_made_begins(tmp_path)
 @pytest.mark.parametrize("name", [NAME, LOCK])
 def test_what_is_no_regular_file_is_refused(tmp_path, name):
     os.mkfifo(tmp_path / name)
-    with pytest.raises(JournalDamaged, match="regular file"):
+    with pytest.raises(JournalInTheWay, match="regular file"):
         known(tmp_path)
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+@pytest.mark.parametrize("name", [NAME, LOCK])
+def test_a_folder_where_a_file_belongs_stays_and_is_said_in_a_line(tmp_path, name, fresh):
+    (tmp_path / name).mkdir()
+    with pytest.raises(JournalInTheWay, match=r"it is a folder; .* move it away") as caught:
+        Journal.open(tmp_path, WHAT, fresh)
+    assert "--fresh" not in str(caught.value)
+    assert (tmp_path / name).is_dir()
 
 
 @pytest.mark.parametrize("content", [b"written", b"changed", None])

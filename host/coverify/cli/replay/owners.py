@@ -67,7 +67,7 @@ def _waited(client: Any, tasks: list[Any], url: str, bar: Bar) -> str | None:
     while open_ := [task for task in tasks if not task.done()]:
         bar(len(tasks) - len(open_), len(tasks))
         if client.status not in ("running", "connecting"):
-            raise ClusterError(f"the cluster is lost, the client is {client.status}")
+            raise ClusterError("the cluster is lost: its scheduler is gone")
         if _owned(client, url):
             seen = time.monotonic()
         elif time.monotonic() - seen > WAIT_S:
