@@ -25,7 +25,7 @@ MAX_NUMBER = 40
 _TOKEN = re.compile(r';[^\r\n]*|"[^"]*"|\|[^|]*\||[()]|[^\s();|"]+')
 """A comment, a string or quoted symbol (over lines, perhaps), a parenthesis, or a word."""
 _LINE_END = re.compile(r"\r\n?|\n")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 _NAME = re.compile(r"([XY])_(0|[1-9][0-9]{0,6})")
 _IGNORED = ("set-logic", "set-info", "set-option", "get-model")
 _ENDS = ("check-sat", "exit")
@@ -121,6 +121,8 @@ class _Reader:
                 raise self.error(None, f"the variables {kind}_0, {kind}_1, … are not declared without a gap")
         if not asserted:
             raise self.error(None, "it asserts nothing")
+        if not ended and not any(map(_is_of_outputs, asserted)):
+            raise self.error(None, "it ends, without check-sat, before it asserts anything of the outputs")
         return Specification(len(declared["X"]), len(declared["Y"]), tuple(asserted))
 
     def _groups(self, text: str) -> Iterator[Group]:
@@ -257,6 +259,13 @@ def _sum(a: _Linear, b: _Linear, factor: int) -> _Linear:
 
 def _scaled(a: _Linear, factor: Fraction) -> _Linear:
     return {v: c * factor for v, c in a[0].items() if c * factor}, a[1] * factor
+
+
+def _is_of_outputs(said: Said) -> bool:
+    """Is an output named?"""
+    if isinstance(said, Atom):
+        return any(kind == "Y" for (kind, _), _ in said.terms)
+    return any(map(_is_of_outputs, said.parts))
 
 
 def _atom(line: int, difference: _Linear, sign: int, strict: bool) -> Atom:

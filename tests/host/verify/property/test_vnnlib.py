@@ -160,7 +160,7 @@ def test_what_a_header_says_in_strings_is_passed_over(tmp_path, line_end, mark):
 @pytest.mark.parametrize(
     ("text", "line", "says"),
     [
-        ("(assert (<= (+ X_0 X_1) 3))", 6, "several inputs"),
+        ("(assert (<= (+ X_0 X_1) 3))(check-sat)", 6, "several inputs"),
         ("(assert (<= X_0 Y_0))", 6, "inputs and outputs"),
         ("(assert (<= (* Y_0 Y_1) 3))", 6, "not linear"),
         ("(assert (<= Y_9 3))", 6, "not declared"),
@@ -197,7 +197,7 @@ def test_too_many_cases_and_other_sizes_are_refused(tmp_path):
     _, subject = network(0)
     path = tmp_path / "p.vnnlib"
     either = "(assert (or (<= X_0 3) (>= X_1 9) (<= X_1 2)))\n"
-    path.write_text(DECLARED + either * 9)
+    path.write_text(DECLARED + either * 9 + "(check-sat)")
     with pytest.raises(BadProperty, match="more than 1000 cases"):
         cases_of(read_specification(path), subject, path, False)
     path.write_text("(declare-const X_0 Real)(declare-const Y_0 Real)(assert (<= Y_0 3))")
@@ -222,3 +222,30 @@ def test_mutated_files_are_read_or_refused_and_nothing_else(tmp_path):
         except BadProperty:
             seen.add("refused")
     assert seen == {"read", "refused"}
+
+
+@pytest.mark.parametrize("end", ["", "(check-sat)\n", "(check-sat)\n(exit)\n"])
+def test_a_file_may_end_without_check_sat_unless_it_says_nothing_of_the_outputs(tmp_path, end):
+    path = tmp_path / "robust.vnnlib"
+    whole = ROBUST.format(x0_lo=1, x0_hi=2, x1_lo=3, x1_hi=4)
+    path.write_text(whole + end)
+    assert len(read_specification(path).asserted) == 5
+    path.write_text(whole.partition("; Output constraints")[0] + end)
+    if end:
+        assert len(read_specification(path).asserted) == 4
+        return
+    with pytest.raises(
+        BadProperty, match="it ends, without check-sat, before it asserts anything of the out"
+    ):
+        read_specification(path)
+
+
+def test_a_file_that_is_cut_within_an_assertion_is_refused(tmp_path):
+    path = tmp_path / "cut.vnnlib"
+    whole = ROBUST.format(x0_lo=1, x0_hi=2, x1_lo=3, x1_hi=4)
+    path.write_text(whole)
+    read_specification(path)
+    for length in range(whole.index("(assert"), len(whole.rstrip())):
+        path.write_text(whole[:length])
+        with pytest.raises(BadProperty):
+            read_specification(path)
