@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import math
 import os
 import platform
 import sys
@@ -128,6 +129,8 @@ class Output:
 
     def misplaced(self) -> str | None:
         """Why no result can go there, as far as that is seen before anything has been computed."""
+        if self.out is not None and (gone := _not_there(self.out)) is not None:
+            return f"--out {self.out}: there is no folder {gone}"
         if self.out is not None and self.out.exists() and not self.out.is_dir():
             return f"--out {self.out}: it is a file; a folder is wanted"
         if self._file is None:
@@ -137,6 +140,19 @@ class Output:
         folder = self._file.parent
         made = self.out is not None and folder.resolve() == self.out.resolve()
         return None if made or folder.is_dir() else f"--json {self._file}: there is no folder {folder}"
+
+
+def _not_there(path: Path) -> Path | None:
+    """The first part of the path that a ".." leads back from and that is no folder."""
+    parts = [Path(*path.parts[:k]) for k, part in enumerate(path.parts) if part == ".." and k]
+    return next((part for part in parts if not part.is_dir()), None)
+
+
+def finite(seconds: float) -> float:
+    """For options: refuse what is no number of seconds."""
+    if not math.isfinite(seconds):
+        raise typer.BadParameter(f"{seconds} is not a number of seconds.")
+    return seconds
 
 
 def run_verb(verb: str, output: Output, body: Callable[[], Result]) -> NoReturn:

@@ -4,6 +4,7 @@ samples, and which of them; the sequences of a network that keeps state.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +20,7 @@ from coverify.inputs import ManyInputs, Wanted, read_all
 from tflm_int8 import Model, Reference, sample_shape
 
 DEFAULT_VECTORS = 32
+_RANGE = re.compile(r"\s*[0-9]+(-[0-9]+)?\s*")
 SequenceOption = Annotated[
     int | None,
     typer.Option(
@@ -134,8 +136,8 @@ def parse_indices(text: str | None, n: int, option: str = "--index", least: int 
         return list(range(least, n))
     chosen: set[int] = set()
     for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()) or len(part) > 40:
+        first, _, last = part.strip().partition("-")
+        if not _RANGE.fullmatch(part) or len(part) > 40:
             raise BadInput(f"{option} {text}: {part!r} is neither a number nor a range such as 10-19")
         lo, hi = int(first), int(last or first)
         if hi >= n or lo < least:

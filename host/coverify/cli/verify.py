@@ -19,6 +19,7 @@ from coverify.cli.outcome import (
     OutOption,
     Output,
     ProfileOption,
+    finite,
     run_verb,
     versions,
 )
@@ -95,7 +96,7 @@ def verify(
     encoding: Annotated[
         str, typer.Option(help=f"How SMT solvers see the network: {', '.join(ENCODINGS)}.")
     ] = ENCODINGS[0],
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for one query.")] = 60.0,
+    timeout: Annotated[float, typer.Option(min=0.1, callback=finite, help="Seconds for one query.")] = 60.0,
     label: Annotated[
         str, typer.Option(help="Which class must stay: given (y, where the inputs have it) or predicted.")
     ] = "given",

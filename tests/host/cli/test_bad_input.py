@@ -115,7 +115,7 @@ def test_a_file_that_is_no_npz_is_bad_input(tmp_path):
     assert (done.code, done.result["verdict"]) == (2, "ERROR")
 
 
-@pytest.mark.parametrize("index", ["360", "5-3", "a", "-1", "1,,2", "0-360"])
+@pytest.mark.parametrize("index", ["360", "5-3", "a", "-1", "1,,2", "0-360", "１", "1-２", "1-", "1-2-3"])
 def test_an_index_outside_the_inputs_is_bad_input(index):
     done = coverify("verify", MODEL, "--eps", 1, "--inputs", INPUTS, f"--index={index}", "--json", "-")
     assert done.code == 2
@@ -315,3 +315,24 @@ def test_a_label_that_is_no_class_of_the_network_is_refused(tmp_path):
     done = coverify("run", MODEL, "--inputs", tmp_path / "x.npz", "-o", tmp_path / "y.npz")
     assert done.code == 2
     assert "sample 1 has the label 10" in " ".join(done.stdout.split())
+
+
+def test_a_path_back_from_a_folder_that_is_not_there_is_refused_and_makes_none(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    for out in ("none/../file", "none/../new", "file/../new"):
+        done = coverify("inspect", MODEL, "--out", out, "--json", "-", cwd=tmp_path)
+        assert (done.code, done.result["verdict"]) == (2, "ERROR")
+        assert f"there is no folder {out.partition('/')[0]}" in done.result["message"]
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    (tmp_path / "there").mkdir()
+    assert coverify("inspect", MODEL, "--out", "there/../new", cwd=tmp_path).code == 0
+    assert (tmp_path / "new" / "inspect.json").is_file()
+
+
+@pytest.mark.parametrize("seconds", ["inf", "nan", "-inf", "1e999"])
+def test_a_time_that_is_no_number_of_seconds_is_a_usage_error(seconds):
+    asked = ("verify", MODEL, "--inputs", INPUTS, "--eps", 1, "--index", 0)
+    for verb in (asked, ("distinguish", MODEL, MODEL), ("repair", MODEL, MODEL, "--data", INPUTS)):
+        done = coverify(*verb, f"--timeout={seconds}")
+        assert done.code == 2
+        assert "Invalid value for '--timeout'" in done.stderr

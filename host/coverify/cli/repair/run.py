@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,7 +107,7 @@ def _layers(text: str, known: list[int]) -> tuple[int, ...]:
     if text in ("last", "all"):
         return tuple(known[-1:] if text == "last" else reversed(known))
     numbers = text.split(",")
-    if not all(number.strip().isdecimal() and int(number) in known for number in numbers):
+    if not all(re.fullmatch(r"\s*[0-9]{1,9}\s*", number) and int(number) in known for number in numbers):
         raise BadInput(f"--layer {text}: last, all, or operators with weights: {', '.join(map(str, known))}")
     return tuple(dict.fromkeys(int(number) for number in numbers))
 

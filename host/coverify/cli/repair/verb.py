@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from coverify.cli.outcome import JsonOption, OutOption, Output, ProfileOption, run_verb
+from coverify.cli.outcome import JsonOption, OutOption, Output, ProfileOption, finite, run_verb
 from coverify.cli.repair.run import Asked, Run, read_parts
 from coverify.files import check_place
 from coverify.repair.demands import CRITERIA
@@ -100,7 +100,9 @@ def repair_verb(
         int, typer.Option(min=0, help="Robustness queries before and after, on validation inputs.")
     ] = 0,
     eps: Annotated[int, typer.Option(min=0, max=255, help="Their radius, in codes of the input.")] = 1,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for one robustness query.")] = 10.0,
+    timeout: Annotated[
+        float, typer.Option(min=0.1, callback=finite, help="Seconds for one robustness query.")
+    ] = 10.0,
     cegis: Annotated[
         int, typer.Option(min=0, max=100, help="Rounds in which counterexamples become failing tests.")
     ] = 0,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from coverify.cli.campaign import CORES
-from coverify.cli.outcome import JsonOption, OutOption, Output, run_verb
+from coverify.cli.outcome import JsonOption, OutOption, Output, finite, run_verb
 from coverify.cli.study import bits as of_bits
 from coverify.cli.study import fairness as of_fairness
 from coverify.cli.study import transfer as of_transfer
@@ -48,7 +48,9 @@ CalibrationOption = Annotated[
     Path | None,
     typer.Option("--calibration", help="An .npz whose x give the activations' ranges. Default: --inputs."),
 ]
-TimeoutOption = Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds for one query.")]
+TimeoutOption = Annotated[
+    float, typer.Option("--timeout", min=0.1, callback=finite, help="Seconds for one query.")
+]
 JobsOption = Annotated[int, typer.Option("--jobs", min=1, max=1000, help="Solvers at work at once.")]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Seed of the search.")]
 EngineOption = Annotated[str, typer.Option("--engine", help=f"{AUTO}, {', '.join(ENGINES)}.")]
