@@ -67,7 +67,7 @@ SHORT_S = {"bab": 2.0, "attack": 0.7}
 PATIENT_S = 7.5
 """Once both ends are NEAR, a longer attack on each radius in between, before the rest goes to bounds."""
 LAST = 0.9
-"""Of what is left of an image's time, what goes to the next radius: a larger one takes several times as long."""
+"""Of what is left of an image's time, what goes to the next radius: the one above takes several times it."""
 NEAR = 3
 """How near the attacked radius is for that."""
 

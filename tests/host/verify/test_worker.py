@@ -70,7 +70,7 @@ def test_a_stuck_child_is_killed_at_its_time():
         os.kill(child.pid, signal.SIGSTOP)
         outcome = worker.decide(query(6, 3), "interval", timeout_s=0.2)
         assert outcome.verdict is Verdict.UNKNOWN
-        assert 0.2 <= outcome.time_s < 1.2
+        assert 0.2 <= outcome.time_s < 2.2
         assert child.poll() is not None
 
 

@@ -32,11 +32,11 @@ def test_a_great_bias_of_an_output_that_no_bound_asks_for_does_not_matter() -> N
 
 @pytest.mark.parametrize("engine", ["interval", "dual", "bab"])
 def test_a_pass_through_a_network_of_large_layers_ends_at_its_time(monkeypatch, engine) -> None:
-    """Each layer takes 0.4 s here."""
+    """Each layer takes a second here."""
     bounded = Relaxation._scalar
 
     def slowly(*arguments):
-        time.sleep(0.4)
+        time.sleep(1)
         return bounded(*arguments)
 
     program = lower_reference(Reference(Model.read(NETWORKS / "mnist_conv.tflite")))
@@ -46,4 +46,4 @@ def test_a_pass_through_a_network_of_large_layers_ends_at_its_time(monkeypatch, 
     monkeypatch.setattr(Relaxation, "_scalar", slowly)
     start = time.monotonic()
     assert solve(engine, problem, Deadline.in_s(0.3)).verdict is Verdict.UNKNOWN
-    assert time.monotonic() - start < 0.3 + LATE_S + 2 * 0.4
+    assert time.monotonic() - start < 0.3 + LATE_S + 3
