@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from command import coverify
+from coverify.check import check
 from coverify.verify.errors import BadWitness
 from coverify.verify.witness import Witness
 from model_builder import Builder
@@ -154,6 +155,31 @@ def test_a_network_of_one_output_has_ranges_and_monotonicity(tmp_path):
     ):
         file.write_text(f"[claim]\n{claim}\n")
         assert coverify("verify", model, "--property", file).code == code, claim
+
+
+@pytest.mark.parametrize(
+    ("unsafe", "rows"),
+    [
+        ("(assert (>= Y_0 6))", 1),
+        ("(assert (or (and (>= Y_0 6)) (and (<= Y_0 -6))))", 2),
+        ("(assert (>= Y_0 -1))(assert (>= Y_0 6))", None),  # two at once: no claim of relations that all hold
+    ],
+)
+def test_relations_of_a_vnnlib_file_have_a_certificate(tmp_path, unsafe, rows):
+    """y = x / 2 on −10..10."""
+    b = Builder()
+    y = b.fully_connected(b.input((1, 1), 0.5, 0), np.array([[64]]), None, np.full(1, 1 / 128), 0.5, 0)
+    model, file = tmp_path / "half.tflite", tmp_path / "p.vnnlib"
+    model.write_bytes(b.finish(y))
+    declared = "(declare-const X_0 Real)(declare-const Y_0 Real)(assert (<= X_0 10))(assert (>= X_0 -10))"
+    file.write_text(f"{declared}{unsafe}(check-sat)")
+    done = coverify("verify", model, "--property", file, "--engine", "bab", "--out", tmp_path / "out")
+    assert done.code == 0, done
+    certificate = tmp_path / "out" / "certificate-property.zip"
+    assert certificate.exists() == (rows is not None)
+    if rows is not None:
+        claim = check(certificate)
+        assert claim.label is None and claim.relation is not None and len(claim.relation[1]) == rows
 
 
 def test_masks_and_few_changes_are_options(tmp_path):

@@ -113,11 +113,13 @@ def negated(formula: Formula) -> Formula:
 
 
 def conjuncts(formula: Formula) -> Iterator[Formula]:
-    """The formulas that must all hold: those of nested conjunctions, else the formula itself."""
+    """The formulas that must all hold: those of nested conjunctions and of single alternatives, or itself."""
     match formula:
         case AllOf(parts):
             for part in parts:
                 yield from conjuncts(part)
+        case AnyOf((only,)):
+            yield from conjuncts(only)
         case _:
             yield formula
 

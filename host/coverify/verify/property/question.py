@@ -7,6 +7,7 @@ own outputs, by the formula and not by the program that was made of it.
 from __future__ import annotations
 
 import dataclasses
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,13 +104,15 @@ def decide(
 
     Raises what Worker.decide does, and BadQuery.
     """
-    deadline = Deadline.in_s(timeout_s)
+    start, deadline = time.monotonic(), Deadline.in_s(timeout_s)
     try:
         problem = _problem(question, engine, deadline)
     except (CannotDecide, OutOfTime) as err:
-        return Outcome.unknown(engine, str(err))
-    worker.program = problem.program
+        unknown = Outcome.unknown(engine, str(err))
+        return dataclasses.replace(unknown, time_s=time.monotonic() - start)
+    worker.program, made_s = problem.program, time.monotonic() - start
     outcome = worker.decide(problem.query, engine, max(0.1, deadline.remaining), seed)
+    outcome = dataclasses.replace(outcome, time_s=outcome.time_s + made_s)
     confirm(question, outcome)
     return outcome if outcome.witness is None else _said(outcome, question)
 

@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from coverify.verify.engines.packages import usable
 from coverify.verify.errors import BadQuery
 from coverify.verify.fixed_point import FixedPointNetwork
 from coverify.verify.problem import Problem
+from coverify.verify.property import question
 from coverify.verify.property.appended import appended
 from coverify.verify.property.claim import among_top
 from coverify.verify.property.formula import AllOf, AnyOf, ClassIs, FewFalse, Relation, holds, negated
@@ -159,3 +162,24 @@ def test_an_output_that_is_not_there_is_refused_by_name():
     _, program, *_ = small_network(0)
     with pytest.raises(BadQuery, match="output 99 is not an output"):
         appended(program, ClassIs(99))
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_time_includes_making_the_program(monkeypatch, fails):
+    _, program, x0, eps, _, y = small_network(0)
+    make = question._problem
+
+    def slowly(*asked):
+        time.sleep(0.3)
+        if fails:
+            raise OutOfTime("no time for it")
+        return make(*asked)
+
+    monkeypatch.setattr(question, "_problem", slowly)
+    asked = Question(
+        program, Robustness.around(x0, 0, eps, None, 0, 255), Relation(((0, 1),), int(y[:, 0].max()))
+    )
+    with Worker(program) as worker:
+        outcome = decide(worker, asked, "enumerate")
+    assert outcome.verdict is (Verdict.UNKNOWN if fails else Verdict.HOLDS)
+    assert outcome.time_s >= 0.3
