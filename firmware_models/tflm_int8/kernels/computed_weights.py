@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tflm_int8.fixedpoint import I64Array
-from tflm_int8.kernels.requantize import exact_gemm_dtype, to_int8
+from tflm_int8.kernels.requantize import exact_gemm_dtype, to_output
 from tflm_int8.node import Node
 from tflm_int8.program.primitives import Requantize
 
@@ -36,7 +36,7 @@ class ComputedWeights:
         x, w = (a.astype(dtype) - dtype.type(z) for a, z in zip(inputs[:2], self.zero_points, strict=True))
         rows = x.reshape(len(x), -1, w.shape[2])
         acc = np.matmul(rows, np.swapaxes(w, 1, 2)).astype(np.int64) + self.bias
-        return [to_int8(self.node, acc, self.requantize).reshape(len(x), *self.node.output.shape)]
+        return [to_output(self.node, acc, self.requantize).reshape(len(x), *self.node.output.shape)]
 
 
 def prepare(node: Node, zero_point: int, requantize: Requantize) -> ComputedWeights:

@@ -20,7 +20,13 @@ from tflm_int8.fixedpoint import INT32_MAX, INT32_MIN, I64Array
 from tflm_int8.flatbuffer import Damaged
 from tflm_int8.kernels.memory import Memory, Remembering
 from tflm_int8.kernels.movement import MAX_ELEMENTS
-from tflm_int8.kernels.requantize import RequantizeWide, accumulator_limit, exact_gemm_dtype, widened
+from tflm_int8.kernels.requantize import (
+    RequantizeWide,
+    accumulator_limit,
+    exact_gemm_dtype,
+    staged,
+    widened,
+)
 from tflm_int8.kernels.scales import product
 from tflm_int8.kernels.wide import logistic, tanh
 from tflm_int8.model import Quantization, Tensor
@@ -150,19 +156,6 @@ def _sigmoid() -> I64Array:
 def _tanh() -> I64Array:
     """tanh likewise."""
     return tanh(3, 0, np.arange(INT16_MIN, INT16_MAX + 1))
-
-
-def staged(node: Node, acc: I64Array, stage: Requantize) -> I64Array:
-    """int64 [..., channels] (any shape for one channel) through a stage; refuses what TFLM would overflow."""
-    if int(stage.shift.max()) >= 0:
-        first, last = stage.domain()
-        if np.any(acc < first) or np.any(acc > last):
-            node.overflow(
-                "an accumulator times its left shift, or its product plus the zero point, leaves int32"
-            )
-    if stage.n_channels == 1:
-        return stage.apply(acc[..., None], np.zeros(1, np.int64))[..., 0]
-    return stage.apply(acc, np.arange(stage.n_channels))
 
 
 def prepare(node: Node) -> Lstm:

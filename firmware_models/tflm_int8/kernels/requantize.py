@@ -132,7 +132,7 @@ def _real(node: Node, scales: list[float], activation: int, channels: int) -> Re
 def requantized(node: Node, acc: I64Array, stage: Stage) -> NDArray[Any]:
     """int64 [..., channels] → the output's type, same shape; refuses what TFLM would overflow."""
     if isinstance(stage, Requantize):
-        return to_int8(node, acc, stage)
+        return to_output(node, acc, stage)
     if isinstance(stage, RequantizeReal):
         first, last = stage.domain()
         if np.any(acc < first) or np.any(acc > last):
@@ -175,12 +175,17 @@ def per_channel(node: Node, scales: list[float], activation: int, channels: int)
     )
 
 
-def to_int8(node: Node, acc: I64Array, requantize: Requantize) -> NDArray[Any]:
-    """int64 [..., channels] → the output's type; refuses an accumulator that TFLM would overflow."""
-    first, last = requantize.domain()
-    if int(requantize.shift.max()) >= 0 and (np.any(acc < first) or np.any(acc > last)):
-        node.overflow("an accumulator times its left shift, or its product plus the zero point, leaves int32")
-    return requantize.apply(acc, np.arange(requantize.n_channels)).astype(node.output.dtype)
+def staged(node: Node, acc: I64Array, stage: Requantize) -> I64Array:
+    """int64 [..., channels] (any shape for one channel) through a stage; refuses what TFLM would overflow."""
+    if int(stage.shift.max()) >= 0:
+        first, last = stage.domain()
+        if np.any(acc < first) or np.any(acc > last):
+            node.overflow(
+                "an accumulator times its left shift, or its product plus the zero point, leaves int32"
+            )
+    if stage.n_channels == 1:
+        return stage.apply(acc[..., None], np.zeros(1, np.int64))[..., 0]
+    return stage.apply(acc, np.arange(stage.n_channels))
 
 
 def one_channel(node: Node, m: Multiplier, activation: int) -> Requantize:
@@ -194,11 +199,8 @@ def one_channel(node: Node, m: Multiplier, activation: int) -> Requantize:
 
 
 def to_output(node: Node, acc: I64Array, requantize: Requantize) -> NDArray[Any]:
-    """int64 of any shape through a stage of one channel, in the output's type; refuses as `to_int8`."""
-    first, last = requantize.domain()
-    if int(requantize.shift[0]) >= 0 and (np.any(acc < first) or np.any(acc > last)):
-        node.overflow("an accumulator times its left shift, or its product plus the zero point, leaves int32")
-    return requantize.apply(acc[..., None], np.zeros(1, np.int64))[..., 0].astype(node.output.dtype)
+    """The same, in the output's type."""
+    return staged(node, acc, requantize).astype(node.output.dtype)
 
 
 def below_one(node: Node, real: float) -> Multiplier:

@@ -46,7 +46,7 @@ _ADDRESS: Final = re.compile(r"(tcp|tls|ws|wss|ucx)://[^/\s]+:[0-9]{1,5}")
 _LOCAL: Final = re.compile(r"local:([1-9][0-9]{0,2})")
 
 
-_ALIVE: Final = ("running", "connecting")
+ALIVE: Final = ("running", "connecting")
 """What Dask says of a client whose scheduler is there."""
 
 
@@ -174,7 +174,7 @@ class DaskPool:
         try:
             yield
         except Exception as err:
-            if self._client.status not in _ALIVE:
+            if self._client.status not in ALIVE:
                 raise self._lost() from err
             raise ClusterError(f"--cluster {self._address}: {what}: {_line(err)}") from err
 
@@ -204,7 +204,7 @@ class DaskPool:
             try:
                 return self._answers.get(timeout=_LOOK_EVERY_S)
             except queue.Empty:
-                if self._client.status not in _ALIVE:
+                if self._client.status not in ALIVE:
                     raise self._lost() from None
 
     def _done(self, task: Task, future: Any) -> None:

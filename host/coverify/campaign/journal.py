@@ -72,7 +72,7 @@ class Journal:
 
     @staticmethod
     def open(folder: Path, identity: Identity, fresh: bool = False) -> Journal:
-        """The journal in a folder, made if missing; `fresh` forgets what it held, with its evidence.
+        """The journal in a folder, made if missing; `fresh` forgets what it held, with evidence and result.
 
         Raises JournalBusy, JournalDamaged, JournalDiffers, JournalInTheWay, JournalUnwritable, OSError.
         """
@@ -252,7 +252,7 @@ def _checked(path: Path) -> Iterator[None]:
 
 
 def _forget(path: Path) -> None:
-    """Remove a journal, and the evidence that it names as far as it can be read."""
+    """Remove a journal, the evidence that it names as far as it can be read, and the result made of it."""
     names: set[str] = set()
     if path.is_file():
         with contextlib.suppress(sqlite3.Error, ValidationError, UnicodeDecodeError):
@@ -263,5 +263,6 @@ def _forget(path: Path) -> None:
     for name in sorted(names):
         if EVIDENCE.fullmatch(name):
             path.with_name(name).unlink(missing_ok=True)
+    path.with_name(RESULT).unlink(missing_ok=True)
     for suffix in ("", "-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)

@@ -135,8 +135,6 @@ def carry_out(work: Work, how: How, output: Output) -> Result:
     out = output.out
     journal = Journal.in_memory() if out is None else Journal.open(out, identity, how.fresh)
     with journal, _Bar() as bar:
-        if out is not None and how.fresh:  # its evidence is gone
-            (out / f"{work.result.verb}.json").unlink(missing_ok=True)
         ledger = Ledger(journal, out, how.timeout_s, how.retry, monotone=work.limit is not None)
         campaign = _Campaign(work, how, ledger, out)
         save = _Saver(out, campaign.result)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from coverify import __version__
-from coverify.campaign.cluster import client_of, distributed_package, same_version
+from coverify.campaign.cluster import ALIVE, client_of, distributed_package, same_version
 from coverify.campaign.errors import ClusterError
 from coverify.cli.outcome import Bar, Output, progress_bar
 from coverify.cli.replay.jobs import Job, read, replayed, undone
@@ -66,7 +66,7 @@ def _waited(client: Any, tasks: list[Any], url: str, bar: Bar) -> str | None:
     seen = time.monotonic()
     while open_ := [task for task in tasks if not task.done()]:
         bar(len(tasks) - len(open_), len(tasks))
-        if client.status not in ("running", "connecting"):
+        if client.status not in ALIVE:
             raise ClusterError("the cluster is lost: its scheduler is gone")
         if _owned(client, url):
             seen = time.monotonic()

@@ -61,39 +61,39 @@ class _Rough:
         return found
 
 
-class _Large:
-    """The large block in single precision: a direction need not be exact.
+def _single(inverse: Woodbury) -> F64Array:
+    """C in single precision: a direction need not be exact."""
+    u, at = inverse.u.astype(np.float32), np.arange(len(inverse.e))
+    c: F64Array = u.T @ u
+    c[at, at] += (1 / inverse.e).astype(np.float32)
+    return c
 
-    C∘C is put together; beside it z stands at both sides of C, which few rows make.
-    """
+
+def _large(inverse: Woodbury, z: F64Array, height: float) -> F64Array:
+    """The large block in single precision."""
+    single, c = np.float32, _single(inverse)
+    block: F64Array = np.multiply.outer(2 * z.astype(single), z.astype(single))
+    block += single(height) * c
+    block *= c
+    return block
+
+
+class _Products:
+    """The same block times vectors: beside C∘C, z stands at both sides of C, which few rows make."""
 
     def __init__(self, inverse: Woodbury, z: F64Array, height: float) -> None:
         single = np.float32
         self.u, self.z, self.over = inverse.u.astype(single), z.astype(single), (1 / inverse.e).astype(single)
-        self.height = single(height)
-        self.squares: F64Array = self.u.T @ self.u
-        own = self.squares.diagonal() + self.over
+        self.height, self.squares = single(height), _single(inverse)
         self.squares *= self.squares
-        at = np.arange(len(z))
-        self.squares[at, at] = own * own
 
-    def times(self, x: F64Array) -> F64Array:
+    def of(self, x: F64Array) -> F64Array:
         """The block times [n]."""
         single = x.astype(np.float32)
         turned = self.z * single
         pulled = self.over * turned + (self.u @ turned) @ self.u
         product: F64Array = self.height * (self.squares @ single) + 2 * self.z * pulled
         return product
-
-    def whole(self) -> F64Array:
-        """The block itself, [n, n]."""
-        c = self.u.T @ self.u
-        at = np.arange(len(self.z))
-        c[at, at] += self.over
-        c *= 2 * self.z
-        c *= self.z[:, None]
-        block: F64Array = self.height * self.squares + c
-        return block
 
 
 def _inverse(left: F64Array) -> F64Array:
@@ -111,7 +111,7 @@ def lesser(at: Slopes) -> F64Array:
     if len(at.z) > MOST_INPUTS:
         solved = _Rough(at.inverse, at.z, at.height).solved(across)
     else:
-        large = _Large(at.inverse, at.z, at.height).whole()
+        large = _large(at.inverse, at.z, at.height)
         size = 1 / np.sqrt(large.diagonal())
         large *= size[:, None]
         large *= size
@@ -137,14 +137,14 @@ def direction(at: Slopes, whole: bool) -> tuple[F64Array, F64Array]:
     y_e, y = first(r_e, r)
     if not whole or len(z) > MOST_INPUTS:
         return y_e, y
-    large = _Large(at.inverse, z, at.height)
+    large = _Products(at.inverse, z, at.height)
     begun_e, begun = y_e, y
     found_e, found = np.zeros_like(y_e), np.zeros_like(y)
     p_e, p, weight = y_e, y, r_e @ y_e + r @ y
     enough = RESIDUE * weight
     for _ in range(PRODUCTS):
         single_e, single = p_e.astype(np.float32), p.astype(np.float32)
-        q_e = large.times(p_e) + across @ single
+        q_e = large.of(p_e) + across @ single
         q = across.T @ single_e + small @ p
         bend = p_e @ q_e + p @ q
         if not 0 < bend < np.inf:
