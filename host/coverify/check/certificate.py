@@ -19,7 +19,7 @@ from coverify.check.model import PROFILES, Reader, fixed_point
 from coverify.check.proof import Proof
 from coverify.check.steps import CELLS, Ints, Linear, Network, Rejected, need, small, within
 
-SCHEMA = "coverify-certificate/5"
+SCHEMA = "coverify-certificate/6"
 BUDGET = 10**11  # multiply-adds: some minutes
 MAX_BYTES, MAX_UNPACKED, MAX_JSON, MAX_MEMBERS = 64 << 20, 256 << 20, 1 << 20, 2048
 

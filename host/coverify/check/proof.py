@@ -6,6 +6,7 @@ root's boxes, which are intervals, and its steps are about the part of the box t
 
     TIGHTEN first count 0    narrow it by the bounds first..first + count − 1
     TIGHTEN first 1 q        narrow it by the bound `first` with the parabolas q − 1
+    KNOW first count q       the same by bounds of the root, which they narrow for all rows to come
     SPLIT element v          divide it: next is the part with value <= v, after that the part with value > v
     CLOSE                    nothing is left of it
 
@@ -20,7 +21,7 @@ import numpy as np
 from coverify.check.squares import greatest
 from coverify.check.steps import CELLS, Ints, Network, Pieces, Scalar, dot, need, small, within
 
-TIGHTEN, SPLIT, CLOSE = range(3)
+TIGHTEN, SPLIT, CLOSE, KNOW = range(4)
 Fact = tuple[int, int, int]  # element, factor, end: factor · value <= end
 
 
@@ -45,7 +46,7 @@ class Proof:
 
     def products(self, budget: int) -> int:
         """At most how many multiply-adds the script takes, as a Python integer."""
-        counts, named = self.script[self.script[:, 0] == TIGHTEN, 2:].T.tolist()
+        counts, named = self.script[np.isin(self.script[:, 0], (TIGHTEN, KNOW)), 2:].T.tolist()
         passes = 16 + 4 * (len(self.script) + len(self.net.outputs)) + sum(map(abs, counts))
         work = passes * (self.net.cost + self.root.shape[1] + 10_000 * len(self.net.steps))
         within(work, budget)  # else very many parabolas may be read
@@ -63,6 +64,11 @@ class Proof:
                 if op == TIGHTEN:
                     facts = [] if boxes is None else self.shown(boxes, first, second, third)
                     parts.append(self.narrowed(boxes, facts))
+                elif op == KNOW:
+                    need(not self.bounds[first : first + second, 2].any(), "a bound of one row alone")
+                    facts = self.shown(self.root, first, second, third)
+                    parts.append(self.narrowed(boxes, facts))
+                    self.root[:] = self.narrowed(self.root, facts)
                 elif op == SPLIT:
                     held = sum(part is not None for part in parts)
                     need(held * self.root.size < 16 * CELLS, "a tree that is too deep")

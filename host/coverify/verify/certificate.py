@@ -1,6 +1,6 @@
 """A proof as one file that `coverify check` accepts: the network, the box, the label, and the evidence.
 
-A `.zip` with `certificate.json` (schema coverify-certificate/5), the network, the box and the proof's
+A `.zip` with `certificate.json` (schema coverify-certificate/6), the network, the box and the proof's
 arrays; docs/certificates.md says what they mean. Written whole or not at all, and byte for byte the
 same for the same certificate. It is read by coverify.check alone, which shares nothing with this file.
 """
@@ -22,7 +22,7 @@ from coverify.files import replace_file
 from coverify.verify.dual.tree import Op
 from coverify.verify.query import Argument, I64Array, Robustness
 
-SCHEMA: Final = "coverify-certificate/5"
+SCHEMA: Final = "coverify-certificate/6"
 _TIMESTAMP: Final = (1980, 1, 1, 0, 0, 0)
 _MEMBERS: Final = {
     "tflm": "model.tflite",
@@ -53,6 +53,7 @@ class Step(IntEnum):
     TIGHTEN = 0
     SPLIT = 1
     CLOSE = 2
+    KNOW = 3
 
 
 def normal(argument: Argument, relation: Relation | None, n_input: int) -> dict[str, I64Array]:
@@ -76,8 +77,9 @@ def normal(argument: Argument, relation: Relation | None, n_input: int) -> dict[
         if op == Op.RIVAL:
             steps += [(Step.CLOSE, 0, 0, 0)] * (first - own - rival - 1)
             rival = first - own
-        elif op == Op.TIGHTEN:
-            steps.append((Step.TIGHTEN, first, second, found.get(first, 0) if second == 1 else 0))
+        elif op in (Op.TIGHTEN, Op.KNOW):
+            own_step = Step.TIGHTEN if op == Op.TIGHTEN else Step.KNOW
+            steps.append((own_step, first, second, found.get(first, 0) if second == 1 else 0))
         elif op == Op.SPLIT:
             steps.append((Step.SPLIT, int(places[first][second]), third, 0))
         else:

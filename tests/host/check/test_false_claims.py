@@ -27,7 +27,7 @@ HALVES = fixed_point_networks.layers_of([[[1], [0]]], [[0, 20]], [2], [(0, 255)]
 """y = ((x + 2) >> 2, 5)."""
 BOTH = fixed_point_networks.layers_of([[[1], [1]]], [[0, 0]], [0], [(0, 255)])
 """y = (x, x): x_0 − x_1 is 0, which boxes do not see."""
-TIGHTEN, SPLIT, CLOSE = range(3)
+TIGHTEN, SPLIT, CLOSE, KNOW = range(4)
 Z = 6
 """Where the claim's elements begin in these: 1 is the input, 2 and 3 the sums, 4 and 5 the outputs."""
 
@@ -35,7 +35,7 @@ Z = 6
 def accepted(folder: Path, network, lo, hi, label=None, relation=None, **arrays) -> bool:
     content = network if isinstance(network, bytes) else fixed_point_networks.content(network)
     name, profile = ("model.tflite", "tflm") if isinstance(network, bytes) else ("model.npz", "fixed-point")
-    document = {"schema": "coverify-certificate/5", "model": name, "profile": profile, "label": label}
+    document = {"schema": "coverify-certificate/6", "model": name, "profile": profile, "label": label}
     document |= {"files": {}}
     held = {"box": [lo, hi], "script": np.zeros((0, 4)), "rows": np.zeros((0, 3)),
             "xi": np.zeros((len(arrays.get("rows", ())), 0)),
@@ -102,13 +102,37 @@ def test_a_bound_of_another_form_closes_nothing(column, value, tmp_path):
         [[CLOSE, 0, 0, 0], [TIGHTEN, 0, 0, 0], [CLOSE, 0, 0, 0]],
         [[CLOSE, 0, 0, 0], [TIGHTEN, 0, 1, 0], [CLOSE, 0, 0, 0], [CLOSE, 0, 0, 0]],
         [[CLOSE, 0, 0, 0], [SPLIT, 1, 9, 0], [TIGHTEN, 0, 1, 0], [CLOSE, 0, 0, 0]],
-        [[CLOSE, 0, 0, 0], [TIGHTEN, 0, 1, 0], [3, 0, 0, 0]],
+        [[CLOSE, 0, 0, 0], [TIGHTEN, 0, 1, 0], [4, 0, 0, 0]],
+        [[KNOW, 0, 0, 0], [CLOSE, 0, 0, 0], [TIGHTEN, 0, 1, 0]],
+        [[KNOW, 0, 2, 0], [CLOSE, 0, 0, 0], [TIGHTEN, 0, 1, 0]],
         [[CLOSE, 0, 0, 0], [TIGHTEN, 0, 1, 0], [-1, 0, 0, 0]],
     ],
 )
 def test_a_script_that_leaves_something_open_or_does_not_end_is_rejected(script, tmp_path):
     assert accepted(tmp_path, BOTH, [0], [255], 0, **closing(0))
     assert not accepted(tmp_path, BOTH, [0], [255], 0, **{**closing(0), "script": script})
+
+
+def test_what_is_known_of_the_whole_box_is_known_of_all_rows_to_come(tmp_path):
+    """y = x − x: of both rows, y <= 0 and −y <= 0, bounds of the inner sum, element 6, are enough."""
+    ranges = [(0, 255), (-255, 255)]
+    twice = fixed_point_networks.layers_of([[[1], [1]], [[1, -1]]], [[0, 0], [0]], [0, 0], ranges)
+    proof = {"rows": [[6, 1, 0], [6, -1, 0]], "xi": [[1, -1, 0], [-1, 1, 0]]}
+    for first, held in ((KNOW, True), (TIGHTEN, False)):
+        for d, true in ((0, True), (-1, False)):
+            relation, script = ([[1], [-1]], [0, d]), [[first, 0, 2, 0], [CLOSE, 0, 0, 0]]
+            known = accepted(tmp_path, twice, [0], [255], None, relation, script=script, **proof)
+            assert known is (held and true)
+
+
+@pytest.mark.parametrize("known", [60, 254])
+def test_what_only_follows_where_a_row_fails_is_not_known_of_others(known, tmp_path):
+    """y = x; where y <= 255 fails z = y − 256 is not negative, and x + 200 z <= 55."""
+    one = fixed_point_networks.layers_of([[[1]]], [[0]], [0], [(0, 255)])
+    for script in ([[KNOW, 0, 1, 0]], [[SPLIT, 1, 9, 0], [KNOW, 0, 1, 0]]):
+        for m in (200, 0):
+            proof = {"script": script, "rows": [[1, 1, m]], "xi": [[m]]}
+            assert not accepted(tmp_path, one, [0], [255], None, ([[1], [1]], [255, known]), **proof)
 
 
 def test_both_parts_of_a_split_must_be_closed_and_no_value_lies_between_them(tmp_path):

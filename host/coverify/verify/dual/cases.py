@@ -357,7 +357,7 @@ class Cases:
                 if proof is None:
                     continue
                 bound, squares = proof
-                return bound, unit, Bounded(targets, dict(done.multipliers), squares, bound)
+                return bound, unit, Bounded(targets, dict(done.multipliers), squares, (bound,))
             eased = curved.levels.greatest(nu, xi, curve, centre)
             if eased is None:
                 return None
@@ -365,7 +365,7 @@ class Cases:
             on = np.flatnonzero(curve)
             if not len(on):
                 total = int(done.bound[0])
-                return total, unit, Bounded(targets, dict(done.multipliers), None, total)
+                return total, unit, Bounded(targets, dict(done.multipliers), None, (total,))
             weights, bias = curved.weights[on].astype(np.int64), curved.bias[on].astype(np.int64)
             steps = slope[on]
             form = Form(
@@ -382,7 +382,7 @@ class Cases:
             bound, d0 = result
             parabolas = np.stack([centre[on], curve[on], steps])
             squares = Squares(self.wire, varying[on], parabolas, d0, p.astype(np.int64))
-            return bound, unit, Bounded(targets, dict(done.multipliers), squares, bound)
+            return bound, unit, Bounded(targets, dict(done.multipliers), squares, (bound,))
         return None
 
     def _split(

@@ -18,6 +18,8 @@ from coverify.verify.dual.relaxation import Relaxation
 from coverify.verify.query import I64Array
 from tflm_int8.program.primitives import Affine, Staircase, Step
 
+UNIT = 1 << 22
+"""What 1 is in a row's form, where no accumulator is wide."""
 WIDE = 1 << 14
 """Multipliers of accumulators that are wider than this for a level (the sums of an ADD: 2^17) are small, and
 they are rounded.
@@ -75,14 +77,8 @@ class Claims:
         """Intervals anew from the readers of wire `start` on, and what the claim says of the logits: `cut` is
         told. None when a box is empty. `boxes` is changed.
         """
-        for k in range(start, self.relaxation.logits):
-            step = self.relaxation.steps[k]
-            new = step_bounds(step, [Box(*box) for box in boxes[: k + 1]], k)
-            lo, hi = np.maximum(boxes[k + 1][0], new.lo), np.minimum(boxes[k + 1][1], new.hi)
-            if np.any(lo > hi):
-                return None
-            boxes[k + 1] = lo, hi
-        return self._claimed(boxes, rival, cut)
+        reached = onward(self.relaxation.steps, boxes, start)
+        return None if reached is None else self._claimed(reached, rival, cut)
 
     def _claimed(self, boxes: Point, rival: Rival, cut: Callable[[Cut], object]) -> Point | None:
         lo, hi = (end.copy() for end in boxes[-1])
@@ -110,6 +106,17 @@ class Claims:
         if hi[y] < before[1][y]:
             cut(Cut(wire, y, int(hi[y]), upper=False))
         return boxes
+
+
+def onward(steps: Sequence[Step], boxes: Point, start: int = 0) -> Point | None:
+    """Intervals anew from the readers of wire `start` on; None when one is empty. `boxes` is changed."""
+    for k in range(start, len(steps)):
+        new = step_bounds(steps[k], [Box(*box) for box in boxes[: k + 1]], k)
+        lo, hi = np.maximum(boxes[k + 1][0], new.lo), np.minimum(boxes[k + 1][1], new.hi)
+        if np.any(lo > hi):
+            return None
+        boxes[k + 1] = lo, hi
+    return boxes
 
 
 def widths(steps: Sequence[Step], boxes: Point) -> dict[int, int]:

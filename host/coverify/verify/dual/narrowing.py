@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from coverify.verify.deadline import Deadline
-from coverify.verify.dual.claim import Claims, Point, fewer_bits
+from coverify.verify.dual.claim import UNIT, Claims, Point, fewer_bits
 from coverify.verify.dual.descent import Rows, evaluate, exact
 from coverify.verify.dual.floor import Floor
 from coverify.verify.dual.relaxation import Boxes, F64Array, Pass, Pieces, Relaxation
@@ -16,8 +16,6 @@ from coverify.verify.errors import CannotDecide
 from coverify.verify.query import I64Array
 from tflm_int8.program.primitives import Affine, Staircase
 
-UNIT = 1 << 22
-"""What 1 is in a row's form, where no accumulator is wide (see claim.py)."""
 WORTH = 0.97
 """Narrower by so much is worth another turn."""
 MOST = 128

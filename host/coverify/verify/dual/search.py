@@ -15,13 +15,13 @@ import numpy as np
 from coverify.verify.deadline import Deadline
 from coverify.verify.dual.branching import Branching
 from coverify.verify.dual.cases import Cases
-from coverify.verify.dual.claim import Claims, Point, Rival, more_bits, widths
+from coverify.verify.dual.claim import UNIT, Claims, Point, Rival, more_bits, onward, widths
 from coverify.verify.dual.closing import Closing, Part
 from coverify.verify.dual.descent import Rows, descend, exact
 from coverify.verify.dual.floor import Floor
 from coverify.verify.dual.hunt import Hunt
-from coverify.verify.dual.narrowing import UNIT, Narrowing
-from coverify.verify.dual.outer import applied, facts
+from coverify.verify.dual.narrowing import Narrowing
+from coverify.verify.dual.outer import applied, chords, facts
 from coverify.verify.dual.pair import Pair
 from coverify.verify.dual.relaxation import Boxes, F64Array, Pass, Pieces, Relaxation
 from coverify.verify.dual.team import Team
@@ -67,6 +67,7 @@ class Search:
     nodes: int = 0
     _plain: bool = field(default=False, init=False)
     _hunting: bool = field(default=False, init=False)
+    _chords_known: bool = field(default=False, init=False)
     cases: Cases | None = field(default=None, init=False)
     team: Team | None = field(default=None, init=False)
     _queue: list[tuple[float, int, Node]] = field(default_factory=list, init=False)
@@ -99,10 +100,17 @@ class Search:
     def root(self, rival: Rival) -> Node:
         """The whole box."""
         node = Node(rival, None)
-        node.boxes = self.claims.settled(
-            list(self.boxes), rival, node.tightened.append, self.relaxation.logits
-        )
+        self._begin(node)
         return node
+
+    def _begin(self, node: Node) -> None:
+        """From the query's boxes, and what is known of them."""
+        known = self._floor.shared
+        boxes, first = list(self.boxes), self.relaxation.logits
+        if known:
+            boxes, first = applied(boxes, known), 0
+        node.tightened, node.start, node.split, node.warm = [*known], {}, None, None
+        node.boxes = self.claims.settled(boxes, node.rival, node.tightened.append, first)
 
     def bounded(self, nodes: list[Node], rounds: int) -> list[Node]:
         """Bound the parts; those that stay open.  Raises Counterexample."""
@@ -268,7 +276,7 @@ class Search:
 
     def _closed(self, roots: list[Node], rounds: int) -> bool:
         """False when what can be tried without cases is used up."""
-        left = self.bounded(roots, rounds)
+        left = self._chorded(self.bounded(roots, rounds), rounds)
         if left and self._deep and not self._plain:
             left = self.bounded(self._narrowed(left), rounds)
         self._deepen(left, first=True)
@@ -286,16 +294,37 @@ class Search:
             self._deepen(self.bounded(parts, ROUNDS), first=False)
         return True
 
+    def glanced(self, roots: list[Node], rounds: int) -> list[Node]:
+        """Bound the whole boxes without parabolas; those that stay open.  Raises Counterexample."""
+        self._plain = True
+        left = self._chorded(self.bounded(roots, rounds), rounds)
+        self._plain = False
+        return left
+
+    def _chorded(self, roots: list[Node], rounds: int) -> list[Node]:
+        """Bound roots again, once accumulators beyond the first layer are bounded by chords, whoever wins."""
+        if not roots or self._chords_known:
+            return roots
+        self._chords_known = True
+        starts = [node.start for node in roots]
+        slopes = {w: np.abs([start[w] for start in starts]).sum(axis=0) for w in starts[0]}
+        self._floor.shared = chords(self.relaxation, self.boxes, slopes, self.deadline)
+        if not self._floor.shared:
+            return roots
+        for node in roots:
+            self._begin(node)
+        return self.bounded(roots, rounds)
+
     def _narrowed(self, roots: list[Node]) -> list[Node]:
         """The roots with the accumulators beyond the first layer bounded over its cases, whoever wins."""
-        new = [] if self.team is None else facts(self.relaxation, self.team, self.boxes)
-        self._floor.shared = new
+        known = applied(self.boxes, self._floor.shared)
+        if self.team is not None:
+            reached = onward(self.relaxation.steps, known)
+            assert reached is not None
+            self._floor.shared += facts(self.relaxation, self.team, reached)
         for node in roots:
-            assert node.boxes is not None
-            node.tightened += new
-            node.split, node.warm, node.gain = None, None, np.inf
-            boxes = applied(node.boxes, new)
-            node.boxes, node.start = self.claims.settled(boxes, node.rival, node.tightened.append), {}
+            self._begin(node)
+            node.gain = np.inf
         return roots
 
     def _deepen(self, nodes: list[Node], first: bool) -> None:

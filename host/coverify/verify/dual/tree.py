@@ -22,6 +22,7 @@ class Op(IntEnum):
     TIGHTEN = 1
     SPLIT = 2
     CLOSE = 3
+    KNOW = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,13 +63,15 @@ class Squares:
 @dataclass(eq=False)
 class Bounded:
     """Rows of a proof: targets int64 [rows, 5] (wire, element, sign, scale, m), integer multipliers by
-    wire; squares, bound: of a single row.
+    wire; squares: of a single row; bounds: of every row, where they are known, as of those that hold in the
+    whole box, whoever wins (everywhere).
     """
 
     targets: I64Array
     multipliers: dict[int, F64Array]
     squares: Squares | None = None
-    bound: int = 0
+    bounds: tuple[int, ...] = ()
+    everywhere: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +150,10 @@ class Script:
                 continue
             for one in node.tightened + (node.same.tightened if node.same else []):
                 if isinstance(one, Bounded):
-                    self.steps.append((Op.TIGHTEN, self._put(one), len(one.targets), 0))
+                    if not one.everywhere:
+                        self.steps.append((Op.TIGHTEN, self._put(one), len(one.targets), 0))
+                    elif id(one) not in self._at:
+                        self.steps.append((Op.KNOW, self._put(one), len(one.targets), 0))
                     continue
                 self.steps.append((Op.SPLIT, one.wire, one.element, one.value))
                 if one.upper:

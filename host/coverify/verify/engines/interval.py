@@ -2,7 +2,8 @@
 UNKNOWN.
 
 Intervals through the network, then the difference of two logits substituted back to the inputs, each
-staircase replaced by lines whose offsets are exact. It is held against the gap at which outputs tie
+staircase replaced by lines whose offsets are exact; where that is not enough the accumulators of inner layers
+first, layer by layer. It is held against the gap at which outputs tie
 (decision.py), taken at its worst over the box. A network with a primitive that has no such bound is left to
 intervals and the difference of the last accumulators (difference.py), without a certificate.
 """
@@ -27,7 +28,7 @@ def decide(problem: Problem, deadline: Deadline, seed: int) -> Outcome:
     """
     try:
         prover = Prover.of(problem, deadline)
-        left = len(prover.search.bounded(prover.roots, 1))
+        left = len(prover.search.glanced(prover.roots, 1))
     except Counterexample as found:
         return Outcome.violated("interval", found.x)
     except CannotDecide:

@@ -9,6 +9,7 @@ import numpy as np
 from coverify.check import check
 from coverify.verify.certificate import Certificate
 from coverify.verify.deadline import Deadline
+from coverify.verify.dual import search
 from coverify.verify.dual.prover import Prover
 from coverify.verify.dual.search import Counterexample, Search
 from coverify.verify.fixed_point import FixedPointNetwork
@@ -68,6 +69,7 @@ def _divided_first(self, nodes, rounds, bounded=Search.bounded):
 
 def test_proofs_that_share_the_floor_are_accepted_and_agree_with_all_inputs_of_the_box(tmp_path, monkeypatch):
     monkeypatch.setattr(Search, "bounded", _divided_first)
+    monkeypatch.setattr(search, "chords", lambda *_: [])  # most floors are out of reach once they are known
     shared = held = broken = 0
     for seed in range(26):
         rng = np.random.default_rng([5, seed])
