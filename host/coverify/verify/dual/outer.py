@@ -25,6 +25,8 @@ AT_ONCE = 256
 """Rows of one pass, so that its arrays stay small."""
 WORK = 2e6
 """So many rows of a layer at most, times the elements that stairs below write: about a second."""
+LARGEST = 30_000
+"""Elements that stairs write: beyond, so few rows are left of a layer that they bring nothing."""
 WORTH = 0.05
 """A bound that takes so much of its box's width is worth a row."""
 MOST_WORK = 5e8
@@ -34,16 +36,19 @@ MOST_WORK = 5e8
 def chords(
     relaxation: Relaxation, boxes: Point, slopes: Mapping[int, F64Array], deadline: Deadline
 ) -> list[Bounded]:
-    """Rows for each layer, of the ends that are narrower than `boxes`, the query's.  Raises OutOfTime.
+    """Rows for each layer, of the ends that are narrower than `boxes`, the query's; none of large networks.
+    Raises OutOfTime.
 
     slopes: by wire, [n], how far the claims' bounds hang on an accumulator; where there are many, those on
     which they hang most are bounded.
     """
     found, natural = list[Bounded](), stacked(boxes)
+    if sum(len(boxes[wire][0]) for wire in relaxation.scalars) > LARGEST:
+        return found
     wide = widths(relaxation.steps, boxes)
     for wire, source in _layers(relaxation):
         below = sum(len(boxes[scalar][0]) for scalar in relaxation.scalars if scalar < wire)
-        element, sign, end = _ends(boxes, wire, source, slopes.get(wire), int(WORK / below / 2) + 1)
+        element, sign, end = _ends(boxes, wire, source, slopes.get(wire), int(WORK / max(1, below) / 2) + 1)
         unit, parts = UNIT >> fewer_bits(wide[wire]), list[Bounded]()
         pieces = relaxation.pieces(stacked(boxes), natural, True, deadline.late)
         for at in range(0, len(element), AT_ONCE):
