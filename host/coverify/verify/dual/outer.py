@@ -23,8 +23,8 @@ from tflm_int8.program.primitives import Affine, Staircase
 
 AT_ONCE = 256
 """Rows of one pass, so that its arrays stay small."""
-WORK = 2e6
-"""So many rows of a layer at most, times the elements that stairs below write: about a second."""
+WORK = 1e6
+"""So many rows of a layer at most, times the elements that stairs below write: about half a second."""
 LARGEST = 30_000
 """Elements that stairs write: beyond, so few rows are left of a layer that they bring nothing."""
 WORTH = 0.05
