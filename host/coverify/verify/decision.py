@@ -32,7 +32,8 @@ MAX_SUMS = 1 << 26
 MAX_PIECES = 1 << 12
 """How many intervals of sums with one D are kept for an exact encoding; more are summed up by their range."""
 
-_CHUNK = 1 << 16
+CHUNK = 1 << 13
+"""How many sums are examined between two looks at the time: at most 0.2 s."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,10 +106,10 @@ def gap_pieces(
         raise CannotDecide(f"the softmax's sum may take {hi - lo + 1} values on this box, or overflow")
     if not isinstance(function, Hashable):
         raise CannotDecide("the softmax's function cannot be cached")
-    starts, gaps = [], []
-    for number in range(lo // _CHUNK, hi // _CHUNK + 1):
+    starts, gaps, key = [], [], table.tobytes()
+    for number in range(lo // CHUNK, hi // CHUNK + 1):
         deadline.check()
-        start, gap = _chunk_of(function, table.tobytes(), number)
+        start, gap = _chunk_of(function, key, number)
         starts.append(start)
         gaps.append(gap)
     start, gap = np.concatenate(starts), np.concatenate(gaps)
@@ -119,11 +120,11 @@ def gap_pieces(
     return start[kept], gap[kept]
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=MAX_SUMS // CHUNK)
 def _chunk_of(function: RowFunction, table: bytes, number: int) -> tuple[I64Array, I64Array]:
-    """The pieces of D on the sums number * _CHUNK, ...: queries on one network share them."""
+    """The pieces of D on the sums number * CHUNK, ...: queries on one network share them."""
     exponentials = np.frombuffer(table, np.int64)
-    sums = np.arange(max(number * _CHUNK, 1), (number + 1) * _CHUNK, dtype=np.int64)
+    sums = np.arange(max(number * CHUNK, 1), (number + 1) * CHUNK, dtype=np.int64)
     gap = gaps_of(function, exponentials, sums)
     at = np.concatenate([np.zeros(1, np.int64), np.flatnonzero(np.diff(gap)) + 1])
     return sums[at], gap[at]

@@ -17,7 +17,7 @@ import numpy as np
 
 from coverify.verify.bounds import Box, wire_bounds
 from coverify.verify.deadline import Deadline
-from coverify.verify.decision import Pieces, decision, logits_wire, sum_bounds
+from coverify.verify.decision import CHUNK, Pieces, decision, logits_wire, sum_bounds
 from coverify.verify.errors import CannotDecide
 from coverify.verify.property.appended import appended
 from coverify.verify.property.formula import (
@@ -50,7 +50,6 @@ from tflm_int8.program.rules import Steps
 
 MAX_SUMS = 1 << 22
 """How many sums of the row are examined for one bound of an output."""
-_CHUNK = 1 << 16
 
 Gap = int | Pieces
 
@@ -197,9 +196,9 @@ class _Lowering:
         if hi - lo >= MAX_SUMS or hi >= 2**31:
             raise CannotDecide(f"the softmax's sum may take {hi - lo + 1} values")
         parts = []
-        for first in range(max(lo, 1), hi + 1, _CHUNK):
+        for first in range(max(lo, 1), hi + 1, CHUNK):
             self.deadline.check()
-            sums = np.arange(first, min(first + _CHUNK, hi + 1))
+            sums = np.arange(first, min(first + CHUNK, hi + 1))
             parts.append(_levels(function.output, table, sums, v))
         gap = np.concatenate(parts)
         at = np.concatenate([np.zeros(1, np.int64), np.flatnonzero(np.diff(gap)) + 1])
