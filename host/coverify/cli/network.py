@@ -6,6 +6,7 @@ how an input is shown) is said here, once.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -110,6 +111,16 @@ def labels_of(network: Network, data: Samples, label: str) -> list[int]:
         raise BadInput(f"--label {label}: given or predicted")
     given = data.y if label == "given" else None
     return network.classes(data.x) if given is None else [int(y) for y in given]
+
+
+def check_labels(network: Network, path: Path, labels: Sequence[int], indices: Iterable[int]) -> None:
+    """BadInput where a label of these inputs is no class of the network."""
+    classes = network.program.sizes()[network.program.output]
+    for i in indices:
+        if not 0 <= labels[i] < classes:
+            raise BadInput(
+                f"{path}: y of input {i} is {labels[i]}; the network's classes are 0..{classes - 1}"
+            )
 
 
 @dataclass(frozen=True, eq=False)

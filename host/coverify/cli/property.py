@@ -12,7 +12,7 @@ import numpy as np
 from coverify.campaign.inquiry import Question
 from coverify.cli.campaign import Work, identity_of, unanswered
 from coverify.cli.evidence import Evidence, proved
-from coverify.cli.network import Codes, Network, Samples, labels_of, read_network
+from coverify.cli.network import Codes, Network, Samples, check_labels, labels_of, read_network
 from coverify.cli.outcome import versions
 from coverify.cli.samples import parse_indices
 from coverify.errors import BadInput
@@ -23,7 +23,7 @@ from coverify.verify.deadline import Deadline, OutOfTime
 from coverify.verify.errors import BadQuery, CannotDecide
 from coverify.verify.explanation import Explanation, explain
 from coverify.verify.property.document import PropertyDocument, RegionDocument, Stays
-from coverify.verify.property.errors import BadProperty
+from coverify.verify.property.errors import BadBase, BadProperty
 from coverify.verify.property.file import read_document
 from coverify.verify.property.property import Property
 from coverify.verify.property.question import Question as PropertyQuestion
@@ -43,7 +43,9 @@ NO_CERTIFICATE = (
 
 @dataclass(frozen=True, eq=False)
 class PropertyTask:
-    """A property of a network, and the inputs that it is asked about (None: it needs none)."""
+    """A property of a network, and the inputs that it is asked about (None: it needs none, and is asked as
+    index 0).
+    """
 
     network: Network
     property: Property
@@ -101,9 +103,27 @@ def property_task(model: Path, profile: str, asked: Asked) -> PropertyTask:
     if data is None:
         if property_.needs_base:
             raise BadInput("the property speaks of given inputs: --inputs X.npz")
-        return PropertyTask(network, property_, None, [], [], asked.out)
-    labels = labels_of(network, data, asked.label)
-    return PropertyTask(network, property_, data, labels, parse_indices(asked.index, len(data.x)), asked.out)
+        task = PropertyTask(network, property_, None, [], [0], asked.out)
+    else:
+        labels = labels_of(network, data, asked.label)
+        indices = parse_indices(asked.index, len(data.x))
+        task = PropertyTask(network, property_, data, labels, indices, asked.out)
+        if property_.needs_label and asked.inputs is not None:
+            check_labels(network, asked.inputs, labels, indices)
+    _check(task, asked)
+    return task
+
+
+def _check(task: PropertyTask, asked: Asked) -> None:
+    """BadInput, before any is decided, where a question makes no sense: of which input, or of the file."""
+    for index in task.indices:
+        for case in range(len(task.property.cases)):
+            try:
+                task.asked(Question(index, 0, case=case))
+            except BadBase as err:
+                raise BadInput(f"{asked.inputs}: input {index}: {err}") from err
+            except BadQuery as err:
+                raise err if asked.file is None else BadProperty(asked.file, None, str(err)) from err
 
 
 def _property(subject: Subject, asked: Asked) -> Property:
@@ -168,7 +188,7 @@ def property_work(task: PropertyTask, seed: int, explained_s: float | None = Non
         identity["explained"] = "yes"
     return Work(
         identity,
-        [0] if task.data is None else task.indices,
+        task.indices,
         [0],
         None,
         task.asked,

@@ -13,7 +13,7 @@ from coverify.campaign.ledger import Retry
 from coverify.cli.campaign import CORES, How, Work, carry_out, identity_of, unanswered
 from coverify.cli.evidence import Evidence, proved
 from coverify.cli.export import exported
-from coverify.cli.network import Codes, Network, Samples, labels_of, read_network
+from coverify.cli.network import Codes, Network, Samples, check_labels, labels_of, read_network
 from coverify.cli.outcome import (
     JsonOption,
     OutOption,
@@ -236,12 +236,7 @@ def _prepare(
     network = read_network(model, profile)
     data = network.samples(inputs)
     labels, indices = labels_of(network, data, label), parse_indices(index, len(data.x))
-    classes = network.program.sizes()[network.program.output]
-    for i in indices:
-        if not 0 <= labels[i] < classes:
-            raise BadInput(
-                f"{inputs}: y of input {i} is {labels[i]}; the network's classes are 0..{classes - 1}"
-            )
+    check_labels(network, inputs, labels, indices)
     given = label == "given" and data.y is not None
     return _Task(network, data, labels, indices, radii, radii[0], () if given else (PREDICTED,))
 

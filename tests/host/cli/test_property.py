@@ -191,6 +191,36 @@ def test_masks_and_few_changes_are_options(tmp_path):
     assert row["reasons"] is not None and "what the proof needs" in row["detail"]
 
 
+@pytest.fixture
+def half(tmp_path):
+    """y = x / 2, and five inputs."""
+    b = Builder()
+    y = b.fully_connected(b.input((1, 1), 0.5, 0), np.array([[64]]), None, np.full(1, 1 / 128), 0.5, 0)
+    (tmp_path / "half.tflite").write_bytes(b.finish(y))
+    np.savez(tmp_path / "x.npz", x=np.array([[0], [9], [40], [3], [-50]], np.int8), y=[0, 0, 0, 7, -1])
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("text", "index", "says"),
+    [
+        ("[region]\neps = 2\nrange = [{codes = [-9, 9]}]\n[claim]\nkind = 'never'\nclasses = [0]",
+         "0-4", "x.npz: input 2: feature 0: its range does not meet the codes around 40"),
+        ("[region]\nchanges = 1\nrange = [{codes = [-9, 9]}]\n[claim]\nkind = 'never'\nclasses = [0]",
+         "1,4", "x.npz: input 4: the base input leaves the ranges"),
+        ("[region]\neps = 2\n[claim]\nkind = 'label'", "0-4", "x.npz: y of input 3 is 7"),
+        ("[region]\neps = 2\n[claim]\nkind = 'output'\nindex = 9\ncodes = [-9, 9]",
+         "0-4", "p.toml: output 9 is not an output of the network"),
+    ],
+)  # fmt: skip
+def test_an_input_that_cannot_be_asked_is_named_before_any_is_decided(half, text, index, says):
+    (half / "p.toml").write_text(text + "\n")
+    done = coverify("verify", half / "half.tflite", "--property", half / "p.toml", "--inputs", half / "x.npz",
+                    "--index", index, "--out", half / "out")  # fmt: skip
+    assert done.code == 2 and says in " ".join((done.stdout + done.stderr).split()), done
+    assert not (half / "out" / "journal.sqlite").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [

@@ -13,3 +13,7 @@ class BadProperty(BadQuery):
     def __init__(self, path: Path, line: int | None, why: str) -> None:
         self.path, self.line, self.why = path, line, why
         super().__init__(f"{path}:{line}: {why}" if line else f"{path}: {why}")
+
+
+class BadBase(BadQuery):
+    """An input around which a property's region cannot be: it lies outside the ranges."""

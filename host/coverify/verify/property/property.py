@@ -66,7 +66,12 @@ class Property:
     @property
     def needs_base(self) -> bool:
         """Does it mean anything only around given inputs?"""
-        return any(region.needs_base or _needs_label(said) for region, said in self.cases)
+        return self.needs_label or any(region.needs_base for region, _ in self.cases)
+
+    @property
+    def needs_label(self) -> bool:
+        """Does it speak of the input's label?"""
+        return any(_needs_label(said) for _, said in self.cases)
 
     def digest(self) -> str:
         """SHA-256 of what is asked of a given network: two properties may share their words."""
@@ -82,7 +87,7 @@ class Property:
         return [self.question(case, base, label) for case in range(len(self.cases))]
 
     def question(self, case: int, base: IntArray | None, label: int) -> Question:
-        """The one about the region of that number.  Raises BadQuery."""
+        """The one about the region of that number.  Raises BadQuery, BadBase (this input cannot be asked)."""
         return self._question(*self.cases[case], base, label)
 
     def _question(

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coverify.verify.errors import BadQuery
+from coverify.verify.property.errors import BadBase
 from coverify.verify.query import I16Array, I64Array, IntArray, Robustness
 from tflm_int8.program.primitives import Program
 
@@ -37,7 +38,7 @@ class Region:
         return self.radius is not None or self.moves is not None or self.changes is not None
 
     def query(self, program: Program, base: IntArray | None, label: int) -> Robustness:
-        """The box around a base input, int [n] (None: the box's middle).  Raises BadQuery."""
+        """The box around a base input, int [n] (None: the box's middle).  Raises BadQuery, BadBase."""
         n = program.n_input
         lo = np.full(n, program.input_lo, np.int64) if self.lo is None else self.lo
         hi = np.full(n, program.input_hi, np.int64) if self.hi is None else self.hi
@@ -67,10 +68,10 @@ class Region:
         empty = np.flatnonzero(lo > hi)
         if len(empty):
             i = int(empty[0])
-            raise BadQuery(f"feature {i}: its range does not meet the codes around {int(x0[i])} of the input")
+            raise BadBase(f"feature {i}: its range does not meet the codes around {int(x0[i])} of the input")
         inside = np.clip(x0, lo, hi)
         if self.changes is not None and np.any(inside != x0):
-            raise BadQuery("the base input leaves the ranges: which features count as changed is not said")
+            raise BadBase("the base input leaves the ranges: which features count as changed is not said")
         eps = int(np.maximum(hi - inside, inside - lo).max(initial=0))
         base: I16Array = inside.astype(np.int16)
         query = Robustness(base, label, eps, lo.astype(np.int64), hi.astype(np.int64))
