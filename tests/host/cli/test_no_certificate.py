@@ -44,6 +44,19 @@ def test_an_engine_that_gives_no_proof_is_named(files):
     assert row["note"] == "no certificate: z3 gives no proof that can be checked"
 
 
+@pytest.mark.parametrize("engine", ["interval", "bab", "enumerate", "z3"])
+def test_few_changes_have_none_whichever_engine_decides_them(files, engine):
+    row = the_row(files, "dense.tflite", engine, "--changes", 1, "--out", files / "out")
+    assert row["note"] == "no certificate: the checker reads none of few changed features"
+
+
+def test_without_a_folder_no_certificate_is_missed(files):
+    asked = ("--inputs", files / "x.npz", "--eps", 2, "--mask", "0,1", "--json", "-")
+    assert "certificates" not in str(coverify("verify", files / "dense.tflite", *asked).result["not_covered"])
+    asked += ("--engine", "z3", "--out", files / "out")
+    assert "certificates" in str(coverify("verify", files / "dense.tflite", *asked).result["not_covered"])
+
+
 def test_where_there_is_one_or_none_was_asked_for_nothing_is_said(files):
     assert "note" not in the_row(files, "dense.tflite", "interval", "--out", files / "out")
     assert "note" not in the_row(files, "dense.tflite", "z3")

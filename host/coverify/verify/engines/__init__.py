@@ -121,7 +121,9 @@ def solve(name: str, problem: Problem, deadline: Deadline, seed: int = 0, jobs: 
 
 
 def _asked(name: str, engine: Engine, problem: Problem, deadline: Deadline, seed: int) -> Outcome:
-    """The engine's answer; where few features may change, that of an engine that counts them."""
+    """The engine's answer; where few features may change, that of an engine that counts them: its argument is
+    none that the checker reads.
+    """
     if problem.query.changes is None:
         return engine(problem, deadline, seed)
     if base_of(name) == "attack":
