@@ -97,10 +97,12 @@ def property_task(model: Path, profile: str, asked: Asked) -> PropertyTask:
     if data is not None:
         subject = dataclasses.replace(subject, shape=data.x.shape[1:])
     property_ = _property(subject, asked)
-    if data is None:
-        if property_.needs_base:
-            raise BadInput("the property speaks of given inputs: --inputs X.npz")
+    if not property_.needs_base:  # inputs give no more than their shape, for rectangles
+        if asked.index is not None:
+            raise BadInput("--index chooses inputs, and the property speaks of none: it is asked once")
         task = PropertyTask(network, property_, None, [], [0], asked.out)
+    elif data is None:
+        raise BadInput("the property speaks of given inputs: --inputs X.npz")
     else:
         labels = labels_of(network, data, asked.label)
         indices = parse_indices(asked.index, len(data.x))

@@ -222,6 +222,27 @@ def test_an_input_that_cannot_be_asked_is_named_before_any_is_decided(half, text
 
 
 @pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("p.toml", "[claim]\nkind = 'output'\nindex = 0\ncodes = [-64, 64]\n"),
+        ("p.toml", "[[region.range]]\ncodes = [0, 9]\n[claim]\nkind = 'monotone'\nfeature = 0\noutput = 0\n"),
+        (
+            "p.vnnlib",
+            "(declare-const X_0 Real)(declare-const Y_0 Real)(assert (<= X_0 9))(assert (>= Y_0 99))",
+        ),
+    ],
+)
+def test_what_speaks_of_no_input_is_asked_once(half, file, text):
+    (half / file).write_text(text)
+    asked = ("verify", half / "half.tflite", "--property", half / file, "--inputs", half / "x.npz")
+    done = coverify(*asked, "--out", half / "out", "--json", "-")
+    (row,) = done.result["queries"]
+    assert row["verdict"] == "HOLDS" and "index" not in row
+    done = coverify(*asked, "--index", "0-1")
+    assert done.code == 2 and "it is asked once" in " ".join((done.stdout + done.stderr).split())
+
+
+@pytest.mark.parametrize(
     ("options", "says"),
     [
         (("--property", "none.toml"), "no such file"),
