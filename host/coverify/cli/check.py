@@ -70,7 +70,7 @@ def check_verb(
     HOLDS (exit 0): what every certificate claims is true; the claims are printed: the network's digest, the
     box's digest, the label or the relation of the outputs. UNKNOWN (4): one is no certificate or a damaged
     one, proves nothing, needs more than the --budget, or is about another network or other inputs than those
-    given; nothing follows from it. A file that is not there or cannot be read: exit 2.
+    given; nothing follows from it. ERROR (2): a file is not there or cannot be read; the others are checked.
 
     --model net.tflite --inputs test.npz confirm what a claim is about: this network, and every input within
     so many codes of input i of that file. Without them, compare the digests yourself.
@@ -82,15 +82,15 @@ def check_verb(
     def body() -> Result:
         if math.isnan(budget):
             raise BadInput("--budget nan: a number of multiply-adds")
-        files = _files(certificates)
+        files, most = _files(certificates), int(min(budget, 1e18))
         subject = _Subject.read(model, inputs)
         rows: list[QueryRow] = []
         try:
             with progress_bar(output) as progress:
                 bar = Bar(progress, "certificates")
-                for path in files:
+                for path, fault in files:
                     bar(len(rows), len(files))
-                    rows.append(_row(path, int(min(budget, 1e18)), subject))
+                    rows.append(_unread(path, fault) if fault else _row(path, most, subject))
         except KeyboardInterrupt:
             if rows:
                 raise Interrupted(_result(rows, len(files), subject)) from None
@@ -122,21 +122,34 @@ class _Subject:
         return f"it proves something of another network ({claim.model}) than {self.model.file}"
 
 
-def _files(given: Sequence[Path]) -> list[Path]:
-    """The files, and those of the folders, in the order of their numbers.  Raises BadInput, OSError."""
-    found: list[Path] = []
+def _files(given: Sequence[Path]) -> list[tuple[Path, str | None]]:
+    """The files, and those of the folders, in the order of their numbers, each with why it cannot be read.
+
+    Raises BadInput where none can.
+    """
+    found: list[tuple[Path, str | None]] = []
     for path in given:
-        within = sorted((p for p in path.glob(NAMES) if p.is_file()), key=_order) if path.is_dir() else [path]
-        if not within:
-            raise BadInput(f"{path}: there is no {NAMES} in this folder")
-        found += within
+        if not path.is_dir():
+            found.append((path, _fault(path)))
+            continue
+        within = sorted((p for p in path.glob(NAMES) if p.is_file()), key=_order)
+        found += [(p, _fault(p)) for p in within] or [(path, f"there is no {NAMES} in this folder")]
     if len(found) > MAX_FILES:
         raise BadInput(f"{len(found)} certificates: at most {MAX_FILES} at once")
-    for path in found:
-        if not path.is_file():
-            raise BadInput(f"{path}: there is no such file")
-        path.open("rb").close()
+    if all(fault for _, fault in found):
+        raise BadInput("\n".join(f"{path}: {fault}" for path, fault in found)[:_MESSAGE])
     return found
+
+
+def _fault(path: Path) -> str | None:
+    """Why a file cannot be read."""
+    try:
+        if not path.is_file():
+            return "there is no such file"
+        path.open("rb").close()
+    except OSError as err:
+        return err.strerror or str(err)
+    return None
 
 
 def _order(path: Path) -> list[tuple[int, str]]:
@@ -189,6 +202,11 @@ def _message(rows: list[QueryRow], n: int, known: bool) -> str:
 
 def _proved(row: QueryRow) -> bool:
     return row.verdict == "HOLDS"
+
+
+def _unread(path: Path, fault: str) -> QueryRow:
+    name = plain_text(str(path))[-_NOTE:]
+    return QueryRow(verdict="ERROR", engine="check", time_s=0.0, certificate=name, note=fault)
 
 
 def _row(path: Path, budget: int, subject: _Subject) -> QueryRow:

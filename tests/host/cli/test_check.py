@@ -166,6 +166,19 @@ def test_a_file_that_is_not_there_is_bad_input(tmp_path):
     assert "no such file" in done.stdout + done.stderr
 
 
+def test_what_cannot_be_read_hides_no_verdict_of_the_others(verified, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "none.zip").write_bytes(b"no certificate")
+    for other, says in (("gone.zip", "there is no such file"), ("empty", "there is no certificate*.zip")):
+        done = coverify("check", verified, tmp_path / other, tmp_path / "none.zip", "--json", "-")
+        assert (done.code, done.result["verdict"]) == (2, "ERROR")
+        assert [row["verdict"] for row in done.result["queries"]] == ["HOLDS", "ERROR", "UNKNOWN"]
+        assert done.result["message"].startswith("1 of 3 certificates accepted")
+        assert says in done.result["queries"][1]["note"]
+        shown = coverify("check", verified, tmp_path / other)
+        assert shown.code == 2 and says in " ".join(shown.stdout.split()) and verified.name in shown.stdout
+
+
 def test_copies_of_one_certificate_are_one_input_and_another_label_in_the_file_is_told(verified, tmp_path):
     x = np.load(INPUTS)["x"][:1]
     label = coverify("check", verified, "--json", "-").result["queries"][0]["label"]
