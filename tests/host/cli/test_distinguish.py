@@ -172,8 +172,16 @@ def test_an_operator_is_separated_and_its_model_kept(tmp_path):
         ((MLP, "--against-model", NETWORKS / "digits_cnn.npz"), "fixed-point"),
         ((MLP, "--against", "cmsis-nn", "--engine", "oracle"), "unknown engine"),
         (("--op", "SOFTMAX"), "--op needs --against"),
-        (("--op", "NOTHING", "--against", "cmsis-nn"), "models are made of"),
-        (("--op", "SUM", "--against", "tflite-ref"), "SUM"),
+        (
+            ("--op", "NOTHING", "--against", "cmsis-nn"),
+            "--op 'NOTHING': no models are made of it; models are",
+        ),
+        (
+            ("--op", "NOTHING", "--against", "tflite-ref"),
+            "--op 'NOTHING': no models are made of it; models are",
+        ),
+        (("--op", "sum", "--against", "tflite-ref"), "--op SUM: not under the profile 'tflite-ref': "),
+        (("--op", "custom:signaldelay", "--against", "tflite-ref"), "--op CUSTOM:SignalDelay: not under"),
         (("--op", "SOFTMAX", "--against", "tflm-single-rounding", "--engine", "z3"), "z3 separates"),
     ],
 )

@@ -34,7 +34,7 @@ from coverify.verify.equivalence.distinction import Computed, Distinction
 from coverify.verify.equivalence.primitive import Found, Roundings, differing
 from coverify.verify.equivalence.separation import said_of, separated
 from coverify.verify.query import Verdict
-from tflm_int8 import Model, NotInProfile, Reference, lower
+from tflm_int8 import Model, Reference, UnsupportedModel, lower
 from tflm_int8.profiles import profile_named
 from tflm_int8.program.primitives import Program, Staircase
 from tflm_int8.variant import Form
@@ -51,7 +51,7 @@ def of_operator(
     """VIOLATED with a separating model and input, HOLDS where both run one variant, else UNKNOWN."""
     if engine not in ("auto", "edges", "z3"):
         raise BadInput(f"--engine {engine}: --op has auto, edges and z3")
-    _known(op, profiles)
+    op = _known(op, profiles)
     start = time.monotonic()
     if one_variant(op, *profiles):
         return _result(
@@ -69,14 +69,16 @@ def of_operator(
     return _result(op, profiles, row, seed, found)
 
 
-def _known(op: str, profiles: tuple[str, str]) -> None:
-    """BadInput for an operator that is not tried, NotInProfile for one that a profile refuses."""
+def _known(given: str, profiles: tuple[str, str]) -> str:
+    """The operator's name.  BadInput where it is not tried, UnsupportedModel where a profile refuses it."""
+    op = {name.upper(): name for name in OPERATORS}.get(given.upper())
+    if op is None:
+        raise BadInput(f"--op {given!r}: no models are made of it; models are made of {', '.join(OPERATORS)}")
     for name in profiles:
         why = profile_named(name).refusal(op, frozenset({"int8"}))
         if why:
-            raise NotInProfile(op, 0, f"--op {op}", name, why)
-    if op not in OPERATORS:
-        raise BadInput(f"--op {op}: models are made of {', '.join(OPERATORS)}")
+            raise UnsupportedModel(f"--op {op}", f"not under the profile {name!r}: {why}")
+    return op
 
 
 Find = tuple[Separator | None, str]

@@ -105,7 +105,7 @@ def distinguish(
         if op is not None:
             if against is None or against_model or inputs or index or eps is not None:
                 raise BadInput("--op needs --against PROFILE, and takes no networks and no inputs")
-            return of_operator(op.upper(), (profile, against), engine, timeout, seed, output)
+            return of_operator(op, (profile, against), engine, timeout, seed, output)
         assert model is not None
         pair = _networks(model, against_model, (profile, against))
         task = _Task(pair, Question(_known(question)), tolerance, eps, seed, engine, out)

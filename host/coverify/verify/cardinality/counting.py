@@ -79,7 +79,9 @@ class Merged:
         """What the sum may be, ascending from 0."""
         left, right = np.array(self.left.values), np.array(self.right.values)
         if left[-1] + right[-1] > MAX_TOTAL:
-            raise CannotDecide(f"a totalizer would count beyond {MAX_TOTAL}")
+            raise CannotDecide(
+                f"a sum of up to {left[-1] + right[-1]}: totalizers count to {MAX_TOTAL} at most"
+            )
         reached = np.zeros(int(left[-1] + right[-1]) + 1, bool)
         few, many = sorted((left, right), key=len)
         for value in few:

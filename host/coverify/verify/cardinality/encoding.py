@@ -58,7 +58,9 @@ class Bounded:
     def _ordered(self, values: Sequence[int]) -> int:
         """A new integer with these values, which ascend."""
         if len(values) > MAX_VALUES:
-            raise CannotDecide(f"an integer of {len(values)} values is not written in literals")
+            raise CannotDecide(
+                f"an integer of {len(values)} values: at most {MAX_VALUES} are written in literals"
+            )
         return self._tied(values, [self.formula.new() for _ in values[1:]])
 
     def _tied(self, values: Sequence[int], literals: Sequence[int]) -> int:
@@ -173,7 +175,9 @@ class Bounded:
         if all(isinstance(it, Order) for it in integers):
             return sorted({v for it in integers if isinstance(it, Order) for v in it.values})
         if hi - lo >= MAX_VALUES:
-            raise CannotDecide(f"a maximum of {hi - lo + 1} values is not written in literals")
+            raise CannotDecide(
+                f"a maximum of {hi - lo + 1} values: at most {MAX_VALUES} are written in literals"
+            )
         return range(lo, hi + 1)
 
     def values_of(self, numbers: Sequence[int], model: frozenset[int]) -> Mapping[int, int]:

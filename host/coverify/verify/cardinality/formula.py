@@ -75,7 +75,7 @@ class Formula:
     def room_for(self, n_literals: int) -> None:
         """CannotDecide where so many literals more are too many."""
         if self._size + n_literals > MAX_SIZE:
-            raise CannotDecide(f"its sums need constraints of more than {MAX_SIZE} literals")
+            raise CannotDecide(f"its formula needs more than {MAX_SIZE} literals, the most that are written")
 
     def _count(self, n_literals: int) -> None:
         self.room_for(n_literals)

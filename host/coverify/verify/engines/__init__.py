@@ -96,7 +96,7 @@ def found(name: str) -> Engine:
         case _:
             raise BadQuery(f"engine {engine} has no parts; z3, bitwuzla, boolector, cardinality and eqv have")
     if encoding not in known:
-        raise BadQuery(f"unknown encoding {encoding!r}; there are: {', '.join(known)}")
+        raise BadQuery(f"engine {engine} has no {encoding!r}; there are: {', '.join(known)}")
     return made
 
 

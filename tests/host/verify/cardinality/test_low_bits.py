@@ -94,4 +94,4 @@ def test_a_formula_that_would_be_too_large_is_an_unknown_that_names_the_limit(mo
         outcome = solve("cardinality:minicard", problem, Deadline.in_s(60))
         if outcome.verdict is Verdict.UNKNOWN:
             notes.add(outcome.note)
-    assert notes == {"its sums need constraints of more than 50 literals"}
+    assert notes == {"its formula needs more than 50 literals, the most that are written"}
