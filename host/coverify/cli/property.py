@@ -76,17 +76,28 @@ class PropertyTask:
 
 @dataclass(frozen=True)
 class Asked:
-    """The options that say what is asked, as they were given."""
+    """The options that say what is asked, as they were given; codes: a .vnnlib file speaks of codes."""
 
     file: Path | None
     eps: int | None
     mask: str | None
     changes: int | None
-    units: str
+    codes: bool
     inputs: Path | None
     index: str | None
     label: str
     out: Path | None
+
+
+def in_codes(units: str | None, file: Path | None) -> bool:
+    """What --units says of a .vnnlib file.  BadInput for any other file, which says it itself."""
+    if units not in (None, "real", "codes"):
+        raise BadInput(f"--units {units}: real or codes")
+    if units is not None and (file is None or not _is_vnnlib(file)):
+        raise BadInput(
+            "--units is about a .vnnlib file; in a .toml file the keys codes, real and units say it"
+        )
+    return units == "codes"
 
 
 def property_task(model: Path, profile: str, asked: Asked) -> PropertyTask:
@@ -126,13 +137,11 @@ def _check(task: PropertyTask, asked: Asked) -> None:
 
 
 def _property(subject: Subject, asked: Asked) -> Property:
-    if asked.units not in ("real", "codes"):
-        raise BadInput(f"--units {asked.units}: real or codes")
     if asked.file is None:
         return ball(subject, asked.eps, asked.mask, asked.changes)
     if asked.eps is not None or asked.mask is not None or asked.changes is not None:
         raise BadInput("--property FILE says all of it: --eps, --mask and --changes belong into the file")
-    return property_of(subject, asked.file, asked.units == "codes")
+    return property_of(subject, asked.file, asked.codes)
 
 
 def property_of(subject: Subject, file: Path, codes: bool) -> Property:
@@ -146,12 +155,16 @@ def property_of(subject: Subject, file: Path, codes: bool) -> Property:
 
 
 def _read_property(subject: Subject, file: Path, codes: bool) -> Property:
-    if file.suffix.lower() != ".vnnlib":
+    if not _is_vnnlib(file):
         return Property.from_document(read_document(file), subject, file.parent)
     cases = cases_of(read_specification(file), subject, file, codes)
     if not cases:
         raise BadProperty(file, None, "none of its boxes holds an input of the network: nothing is asked")
     return Property.from_cases(cases, subject, f"{file.name} has no counterexample")
+
+
+def _is_vnnlib(file: Path) -> bool:
+    return file.suffix.lower() == ".vnnlib"
 
 
 def ball(subject: Subject, eps: int | None, mask: str | None, changes: int | None) -> Property:

@@ -23,7 +23,7 @@ from coverify.cli.outcome import (
     run_verb,
     versions,
 )
-from coverify.cli.property import Asked, property_task, property_work
+from coverify.cli.property import Asked, in_codes, property_task, property_work
 from coverify.cli.samples import parse_indices
 from coverify.errors import BadInput
 from coverify.report import Query as QueryRow
@@ -78,8 +78,9 @@ def verify(
         int | None, typer.Option(min=0, help="At most so many features change (with or without --eps).")
     ] = None,
     units: Annotated[
-        str, typer.Option(help="What X and Y of a .vnnlib file are: real values or codes.")
-    ] = "real",
+        str | None,
+        typer.Option(help="What X and Y of a .vnnlib file are: real (values; the default) or codes."),
+    ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Say which neurons, bounds and features a HOLDS rests on (Z3).")
     ] = False,
@@ -159,9 +160,10 @@ def verify(
     def body() -> Result:
         asks = engine_with(engine, encoding, export_smt2 is not None)
         how = How(asks, timeout, seed, jobs, retry, fresh, cluster)
+        codes = in_codes(units, property_file)
         if property_file is not None or mask is not None or changes is not None or explain:
             about = Asked(
-                property_file, _one_eps(eps, radius), mask, changes, units, inputs, index, label, out
+                property_file, _one_eps(eps, radius), mask, changes, codes, inputs, index, label, out
             )
             work = property_work(property_task(model, profile, about), seed, timeout if explain else None)
         elif eps is None and radius is None:
