@@ -139,6 +139,9 @@ class Milp:
 
     def solve(self, deadline: Deadline, seed: int) -> I64Array | str | None:
         """Values of the columns, rounded; None: infeasible; else why it is open."""
+        if not self.lower:  # HiGHS calls it empty, whatever its rows say
+            kept = zip(self._row_lower, self._row_upper, strict=True)
+            return np.zeros(0, np.int64) if all(lo <= 0 <= hi for lo, hi in kept) else None
         api: Any = import_module("highspy")
         solver = api.Highs()
         for option, setting in (
