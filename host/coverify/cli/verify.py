@@ -75,7 +75,8 @@ def verify(
         typer.Option(help="With --eps: the features that may move, as 0,3,10-19, or an .npz with mask."),
     ] = None,
     changes: Annotated[
-        int | None, typer.Option(min=0, help="At most so many features change (with or without --eps).")
+        int | None,
+        typer.Option(min=0, max=2**31 - 1, help="At most so many features change (with or without --eps)."),
     ] = None,
     units: Annotated[
         str | None,

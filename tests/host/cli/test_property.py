@@ -210,7 +210,7 @@ def half(tmp_path):
          "1,4", "x.npz: input 4: the base input leaves the ranges"),
         ("[region]\neps = 2\n[claim]\nkind = 'label'", "0-4", "x.npz: y of input 3 is 7"),
         ("[region]\neps = 2\n[claim]\nkind = 'output'\nindex = 9\ncodes = [-9, 9]",
-         "0-4", "p.toml: output 9 is not an output of the network"),
+         "0-4", "p.toml: index: output 9 is not an output of the network"),
     ],
 )  # fmt: skip
 def test_an_input_that_cannot_be_asked_is_named_before_any_is_decided(half, text, index, says):

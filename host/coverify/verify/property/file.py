@@ -18,11 +18,11 @@ from pydantic import ValidationError
 from coverify.npy import BadArray, opened_zip, parse_npy, read_member
 from coverify.verify.property.document import MAX_DEPTH, MAX_FEATURES, PropertyDocument
 from coverify.verify.property.errors import BadProperty
+from coverify.verify.property.refusal import refusal
 
 tomllib = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 MAX_BYTES = 1 << 20
 MAX_ARRAY_BYTES = 16 << 20
-_UNION = {"label", "never", "top", "output", "relation", "all", "any", "monotone"}
 
 
 def text_of(path: Path, max_bytes: int = MAX_BYTES) -> str:
@@ -47,12 +47,19 @@ def read_document(path: Path) -> PropertyDocument:
     text = text_of(path)
     try:
         values = tomllib.loads(text, parse_float=Decimal)
-    except (tomllib.TOMLDecodeError, RecursionError, ValueError, ArithmeticError) as err:
-        raise BadProperty(path, None, f"not valid TOML: {err}") from err
+    except tomllib.TOMLDecodeError as err:
+        line = re.search(r"\(at line (\d+)", str(err))
+        raise BadProperty(path, int(line[1]) if line else None, f"not valid TOML: {err}") from err
+    except (ValueError, ArithmeticError) as err:  # of int() and Decimal()
+        raise BadProperty(path, None, "not valid TOML: a number of too many digits") from err
+    except RecursionError as err:
+        raise BadProperty(path, None, "nested too deeply") from err
     try:
         return PropertyDocument.model_validate(_tuples(path, values))
-    except (ValidationError, RecursionError) as err:
-        raise _refusal(path, text, err) from err
+    except ValidationError as err:
+        raise refusal(path, text, err) from err
+    except RecursionError as err:
+        raise BadProperty(path, None, "nested too deeply") from err
 
 
 def _tuples(path: Path, value: object, depth: int = 0) -> object:
@@ -64,31 +71,6 @@ def _tuples(path: Path, value: object, depth: int = 0) -> object:
     if isinstance(value, dict):
         return {key: _tuples(path, part, depth + 1) for key, part in value.items()}
     return value
-
-
-def _refusal(path: Path, text: str, err: ValidationError | RecursionError) -> BadProperty:
-    """The first thing that is wrong, with the line of its key."""
-    if not isinstance(err, ValidationError):
-        return BadProperty(path, None, "nested too deeply")
-    first = err.errors(include_url=False, include_input=False, include_context=False)[0]
-    steps = [step for step in first["loc"] if step not in _UNION or step == first["loc"][-1]]
-    keys = [step for step in steps if isinstance(step, str)]
-    unknown = first["type"] == "extra_forbidden"
-    why = "unknown key; see docs/properties.md" if unknown else first["msg"].removeprefix("Value error, ")
-    if first["type"] == "union_tag_invalid":
-        why = f"kind is one of {', '.join(sorted(_UNION))}"
-    place = ".".join(str(step) for step in steps)[:200]
-    return BadProperty(path, _line(text, keys), f"{place}: {why[:500]}" if place else why[:500])
-
-
-def _line(text: str, keys: list[str]) -> int | None:
-    """The line of the innermost key that is found."""
-    for key in reversed(keys):
-        pattern = re.compile(rf"""(^|[\s.\[{{,])["']?{re.escape(key[:200])}["']?\s*[\]=.]""")
-        for number, line in enumerate(text.splitlines(), 1):
-            if pattern.search(line):
-                return number
-    return None
 
 
 def read_array(folder: Path, name: str, array: str) -> NDArray[np.int64]:

@@ -107,11 +107,8 @@ class Property:
         program, n = self.subject.program, self.subject.n_output
         if region.changes is not None:
             raise BadQuery("a monotone claim about few changed features is not supported")
-        if said.feature >= program.n_input or said.output >= n:
-            raise BadQuery(
-                f"feature {said.feature} or output {said.output} is not one of the network's "
-                f"{program.n_input} and {n}"
-            )
+        at_features([said.feature], program.n_input, "feature")
+        _check_outputs([said.output], n, "output")
         query = region.query(program, base, label)
         ends = [np.append(end, end[said.feature]) for end in (query.x0, query.lo, query.hi)]
         whole = dataclasses.replace(query, x0=ends[0], lo=ends[1], hi=ends[2])
@@ -133,16 +130,20 @@ def formula_of(said: AnyClaim | Formula, label: int, subject: Subject) -> Formul
         case Stays():
             return claim.stays(label)
         case Targeted(classes=classes):
+            _check_outputs(classes, subject.n_output, "classes")
             return claim.never(list(classes))
         case Top(k=k):
             if k >= subject.n_output:
                 raise BadQuery(f"k = {k}: any label is among the {k} greatest of {subject.n_output} outputs")
             return claim.among_top(label, k, subject.n_output)
         case Output(index=i, codes=(lo, hi)):
+            _check_outputs([i], subject.n_output, "index")
             return claim.within(i, lo, hi)
         case Output(index=i, real=(low, high)):
+            _check_outputs([i], subject.n_output, "index")
             return claim.within_reals(i, fraction(low), fraction(high), subject.output_scale())
         case Linear():
+            _check_outputs(said.outputs, subject.n_output, "outputs")
             terms = {i: fraction(c) for i, c in zip(said.outputs, said.coefficients, strict=True)}
             if said.units == "codes":
                 return claim.at_most(terms, fraction(said.at_most))
@@ -154,6 +155,12 @@ def formula_of(said: AnyClaim | Formula, label: int, subject: Subject) -> Formul
             raise AssertionError  # an output has codes or reals; a monotone claim is no formula of one run
         case _:
             return said
+
+
+def _check_outputs(outputs: Sequence[int], n: int, key: str) -> None:
+    """BadQuery where one of them is no output of the network's n."""
+    if (beyond := max(outputs)) >= n:
+        raise BadQuery(f"{key}: output {beyond} is not an output of the network (0..{n - 1})")
 
 
 def region_of(document: RegionDocument, subject: Subject, folder: Path) -> Region:
@@ -169,13 +176,14 @@ def region_of(document: RegionDocument, subject: Subject, folder: Path) -> Regio
     elif document.radius_file is not None:
         radius = read_array(folder, document.radius_file, "radius")
     if radius is not None and np.any(radius < 0):
-        raise BadQuery("a radius must be 0 or more codes")
+        raise BadQuery("radius: each must be 0 or more codes")
     lo, hi = ranges_of(document.range, subject) if document.range else (None, None)
     moves = None
     if document.mask is not None:
-        moves = at_features(document.mask, n)
+        moves = at_features(document.mask, n, "mask")
     elif document.mask_rectangle is not None:
-        moves = at_features(in_rectangle(document.mask_rectangle, subject.shape), n)
+        inside = in_rectangle(document.mask_rectangle, subject.shape, "mask_rectangle")
+        moves = at_features(inside, n, "mask_rectangle")
     elif document.mask_file is not None:
         moves = read_array(folder, document.mask_file, "mask") != 0
     return Region(radius, moves, lo, hi, document.changes, region_words(document))
@@ -189,9 +197,10 @@ def ranges_of(ranges: Sequence[Range], subject: Subject) -> tuple[I64Array, I64A
     for part in ranges:
         at = np.ones(program.n_input, bool)
         if part.features is not None:
-            at = at_features(part.features, program.n_input)
+            at = at_features(part.features, program.n_input, "range.features")
         elif part.rectangle is not None:
-            at = at_features(in_rectangle(part.rectangle, subject.shape), program.n_input)
+            inside = in_rectangle(part.rectangle, subject.shape, "range.rectangle")
+            at = at_features(inside, program.n_input, "range.rectangle")
         low, high = _codes(part, subject)
         lo[at], hi[at] = np.maximum(lo[at], low), np.minimum(hi[at], high)
     return lo, hi
@@ -204,7 +213,7 @@ def _codes(part: Range, subject: Subject) -> tuple[int, int]:
     ends = subject.program.input_lo, subject.program.input_hi
     if part.codes is not None:
         if part.codes[0] < ends[0] or part.codes[1] > ends[1]:
-            raise BadQuery(f"the codes {list(part.codes)} leave those of the input, {ends[0]}..{ends[1]}")
+            raise BadQuery(f"range.codes: {list(part.codes)} leave those of the input, {ends[0]}..{ends[1]}")
         return part.codes
     assert part.real is not None
     low, high = (fraction(end) for end in part.real)
@@ -214,21 +223,21 @@ def _codes(part: Range, subject: Subject) -> tuple[int, int]:
     return first, last
 
 
-def at_features(features: Sequence[int], n: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def at_features(features: Sequence[int], n: int, key: str) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """True at these features.  Raises BadQuery."""
     at = np.zeros(n, bool)
     beyond = max(features, default=0)
     if beyond >= n:
-        raise BadQuery(f"feature {beyond} is not a feature of the input (0..{n - 1})")
+        raise BadQuery(f"{key}: feature {beyond} is not a feature of the input (0..{n - 1})")
     at[list(features)] = True
     return at
 
 
-def in_rectangle(rectangle: tuple[int, int, int, int], shape: tuple[int, ...]) -> list[int]:
+def in_rectangle(rectangle: tuple[int, int, int, int], shape: tuple[int, ...], key: str) -> list[int]:
     """The features of a rectangle of an image [height, width, …].  Raises BadQuery."""
     top, left, height, width = rectangle
     if len(shape) < 2 or top + height > shape[0] or left + width > shape[1]:
-        raise BadQuery(f"the rectangle {list(rectangle)} is not within the input of shape {list(shape)}")
+        raise BadQuery(f"{key}: {list(rectangle)} is not within the input of shape {list(shape)}")
     numbers = np.arange(int(np.prod(shape))).reshape(shape)
     inside = numbers[top : top + height, left : left + width]
     return [int(i) for i in inside.reshape(-1)]

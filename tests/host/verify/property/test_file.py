@@ -53,8 +53,8 @@ def test_a_file_is_read_and_its_decimals_are_exact(tmp_path, mark):
     [
         (("eps = 8", "epps = 8"), 4, "unknown key"),
         (("eps = 8", 'eps = "eight"'), 4, "integer"),
-        (("k = 2", "k = 0"), 13, "greater than or equal to 1"),
-        (('kind = "any"', 'kind = "some"'), 11, "kind is one of all, any, label"),
+        (("k = 2", "k = 0"), 13, "claim.claims.0.k: must be 1 or more"),
+        (('kind = "any"', 'kind = "some"'), 11, "claim.kind: must be one of label, never"),
         (("real = [0, 0.95]", "real = [0, nan]"), 9, "finite"),
         (("real = [0, 0.95]", "real = [0, 1e300]"), 9, "digits"),
         (("[region]", "[regions]"), 3, "unknown key"),
@@ -65,6 +65,45 @@ def test_what_is_wrong_is_said_with_file_and_line(tmp_path, changed, line, says)
     assert says in str(error)
     assert error.line in (line, line - 1, line + 1)
     assert str(error).startswith(f"{tmp_path / 'p.toml'}:")
+
+
+LABEL = "[claim]\nkind = 'label'\n"
+SECOND = "[[region.range]]\ncodes = [1, 2]\n[[region.range]]\n%s\n" + LABEL
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("", "claim: is missing"),
+        ("[claim]\nclasses = [1]\n", "1: claim.kind: is missing"),
+        ("[claim]\nkind = 'never'\n", "1: claim.classes: is missing"),
+        ("claim = 3\n", "1: claim: must be a table"),
+        ("[claim]\nkind = 'never'\nclasses = 3\n", "3: claim.classes: must be a list"),
+        ("[claim]\nkind = 'never'\nclasses = []\n", "3: claim.classes: 0 values are too few: at least 1"),
+        ("[claim]\nkind = 'output'\nindex = 0\ncodes = [1]\n", "4: claim.codes: has too few values"),
+        ("[claim]\nkind = 'output'\nindex = 0\n", "1: claim: needs one of: codes, real"),
+        ("[claim]\nkind = 'monotone'\nfeature = 0\noutput = -1\n", "4: claim.output: must be 0 or more"),
+        ("[claim]\nkind = 'any'\nclaims = [{kind = 'monotone'}]", "claims.0.kind: must be one of label, "),
+        ("[claim]\nkind = 'any'\nclaims = [\n{kind = 'top', k = 2},\n{kind = 'top', k = 0}]\n",
+         "3: claim.claims.1.k: must be 1 or more"),
+        ("# eps = 3\n[region]\neps = 1.5\n" + LABEL, "3: region.eps: must be an integer"),
+        ("[region]\nmask_file = '../m.npz'\n" + LABEL, "2: region.mask_file: must name an .npz file beside"),
+        ("name = 4\n" + LABEL, "1: name: must be a text in quotes"),
+        ("name = '''a\nb'''\n" + LABEL, "1: name: must be one line of text"),
+        (SECOND % "codes = [1, 9999999999]", "4: region.range.1.codes.1: must be less than 2147483648"),
+        (SECOND % "codes = [3, 2]", "3: region.range.1: codes = [least, greatest], but 3 is above 2"),
+        (SECOND % "codes = [1, 2]\nrounding = 'up'", "5: region.range.1.rounding: must be 'nearest', "),
+        (LABEL + LABEL, "3: not valid TOML: "),
+        ("[region]\neps_real = 1e99999999999999999999\n" + LABEL, "a number of too many digits"),
+        ("[region]\neps = 1" + "0" * 5000 + "\n" + LABEL, "a number of too many digits"),
+    ],
+)  # fmt: skip
+def test_every_error_is_a_sentence_with_the_key_and_its_line(tmp_path, content, says):
+    error = str(refusal(tmp_path, content))
+    assert f"{tmp_path / 'p.toml'}:{says}" in error or (not says[0].isdigit() and says in error), error
+    assert not any(
+        word in error for word in ("Input", "Field", "Tuple", "String", "discriminator", "class '")
+    )
 
 
 @pytest.mark.parametrize(

@@ -200,18 +200,26 @@ def refused(region, claim, match, tmp_path):
 
 def test_what_does_not_fit_the_network_is_refused_by_name(tmp_path):
     label = {"kind": "label"}
-    refused({"mask": (3,)}, label, "feature 3 is not a feature", tmp_path)
+    refused({"mask": (3,)}, label, "mask: feature 3 is not a feature", tmp_path)
     refused({"radius": (1, 2)}, label, "the radius has 2 elements, the input 3", tmp_path)
-    refused({"mask_rectangle": (0, 0, 1, 1)}, label, "not within the input", tmp_path)
-    refused({}, {"kind": "never", "classes": (77,)}, "output 77 is not an output", tmp_path)
+    refused(
+        {"mask_rectangle": (0, 0, 1, 1)},
+        label,
+        r"mask_rectangle: \[0, 0, 1, 1\] is not within the input",
+        tmp_path,
+    )
+    refused({}, {"kind": "never", "classes": (77,)}, "classes: output 77 is not an output", tmp_path)
     refused({"mask_file": "none.npz"}, label, "cannot be read|no such file", tmp_path)
     refused(
-        {"range": ({"codes": (0, 255)},)}, label, r"\[0, 255\] leave those of the input, -128..127", tmp_path
+        {"range": ({"codes": (0, 255)},)},
+        label,
+        r"range.codes: \[0, 255\] leave those of the input, -128..127",
+        tmp_path,
     )
     apart = {"range": ({"codes": (0, 9)}, {"codes": (20, 29)})}
     refused(apart, label, "holds no code", tmp_path)
     refused({}, {"kind": "top", "k": N_OUT}, f"k = {N_OUT}: any label is among", tmp_path)
-    refused({}, {"kind": "monotone", "feature": 9, "output": 0}, "feature 9", tmp_path)
+    refused({}, {"kind": "monotone", "feature": 9, "output": 0}, "feature: feature 9 is not", tmp_path)
     big = {"kind": "relation", "outputs": (0, 1), "coefficients": (10**30, 1), "at_most": 1}
     refused({}, big, "fewer digits", tmp_path)
 
