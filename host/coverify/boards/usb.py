@@ -21,7 +21,7 @@ from serial.tools.list_ports_common import ListPortInfo
 from coverify.errors import BoardError, LinkError
 
 USB: Final = "usb"
-_IDS = re.compile(r"([0-9a-fA-F]{4}):([0-9a-fA-F]{4})(?::([!-?A-~]+))?(?:@([1-9]\d{0,7}))?")
+_IDS = re.compile(r"([0-9a-fA-F]{4}):([0-9a-fA-F]{4})(?::([!-?A-~]+))?(?:@([1-9][0-9]{0,7}))?")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -41,6 +42,34 @@ VERBS = {
 }
 
 
+def in_plain_digits(command: Any) -> Any:
+    """The command, whose options and arguments take numbers of the digits 0 to 9 alone."""
+    for part in getattr(command, "commands", {}).values():
+        in_plain_digits(part)
+    for parameter in filter(takes_a_number, command.params):
+        parameter.process_value = _checked(parameter)
+    return command
+
+
+def takes_a_number(parameter: Any) -> bool:
+    """By click's type, or by the annotation that later releases of typer keep instead."""
+    if (kind := getattr(parameter, "type", None)) is not None:
+        return kind.name.partition(" ")[0] in ("integer", "float")
+    return parameter.type_descriptor.annotation in (int, float)
+
+
+def _checked(parameter: Any) -> Callable[[Any, Any], Any]:
+    """What makes a number of a text, which refuses what Python takes besides: other digits, and 1_000."""
+    processed = parameter.process_value
+
+    def process_value(ctx: Any, value: Any) -> Any:
+        if isinstance(value, str) and not (value.isascii() and "_" not in value):
+            raise typer.BadParameter(f"{value!r} is no number of the digits 0 to 9.", ctx, parameter)
+        return processed(ctx, value)
+
+    return process_value
+
+
 class VerbGroup(TyperGroup):
     """The commands of VERBS, in its order.
 
@@ -58,10 +87,10 @@ class VerbGroup(TyperGroup):
             return None
         what = getattr(import_module(f"coverify.cli.{verb.module}"), verb.attribute)
         if isinstance(what, typer.Typer):
-            return typer.main.get_command(what)
+            return in_plain_digits(typer.main.get_command(what))
         alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
         alone.command(cmd_name, short_help=verb.help)(what)
-        return typer.main.get_command(alone)
+        return in_plain_digits(typer.main.get_command(alone))
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """The list in --help, without an import."""

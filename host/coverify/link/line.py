@@ -73,13 +73,13 @@ class LineUrl:
         if scheme is not None and scheme[1] not in _NETWORK:
             raise BadInput(f"{url}: a line is a serial port, socket://host:port or rfc2217://host:port")
         if scheme is not None:
-            place = re.fullmatch(r"[^/@?#\s]+:(\d{1,5})(@\d+)?", url[scheme.end() :])
+            place = re.fullmatch(r"[^/@?#\s]+:([0-9]{1,5})(@[0-9]+)?", url[scheme.end() :])
             if place is None or not 0 < int(place[1]) < 1 << 16:
                 raise BadInput(f"{url}: write it {scheme[1]}://host:port or {scheme[1]}://host:port@baud")
         port, at, baud = url.rpartition("@")
         if not at:
             port, baud = url, ""
-        if not port or (at and not re.fullmatch(r"[1-9]\d{0,7}", baud)):
+        if not port or (at and not re.fullmatch(r"[1-9][0-9]{0,7}", baud)):
             raise BadInput(f"{url!r}: after the @ goes a baud rate, as in /dev/ttyACM0@921600")
         return cls(port, int(baud) if at else None)
 

@@ -12,8 +12,10 @@ import time
 
 import numpy as np
 import pytest
+import typer
 
 from command import coverify
+from coverify.cli.verbs import VERBS, VerbGroup, takes_a_number
 from oracle import NETWORKS
 
 MODEL = NETWORKS / "digits_mlp.tflite"
@@ -336,3 +338,25 @@ def test_a_time_that_is_no_number_of_seconds_is_a_usage_error(seconds):
         done = coverify(*verb, f"--timeout={seconds}")
         assert done.code == 2
         assert "Invalid value for '--timeout'" in done.stderr
+
+
+@pytest.mark.parametrize("value", ["３", "1_0", "٣", "1٣"])
+def test_a_number_of_other_digits_is_refused_by_every_option(value):
+    n = 0
+    for verb in VERBS:
+        command = VerbGroup().get_command(None, verb)
+        for part in getattr(command, "commands", {verb: command}).values():
+            for parameter in filter(takes_a_number, part.params):
+                n += 1
+                with pytest.raises(typer.BadParameter, match="no number of the digits 0 to 9"):
+                    parameter.process_value(None, value)
+    assert n > 40
+
+
+def test_a_number_of_other_digits_is_a_usage_error():
+    for option in (("--radius", "１"), ("--jobs", "２"), ("--timeout", "1_0"), ("--eps", "１")):
+        done = coverify("verify", MODEL, "--inputs", INPUTS, "--index", 0, *option)
+        assert done.code == 2, option
+    done = coverify("verify", MODEL, "--inputs", INPUTS, "--index", 0, "--radius", 1, "--jobs", 2)
+    assert done.code == 0
+    assert coverify("study", "bits", MODEL, "--data", INPUTS, "--eps", 1, "--timeout", "５").code == 2

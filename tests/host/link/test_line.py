@@ -61,7 +61,7 @@ def test_a_line_url_is_a_port_and_a_baud_rate(url: str, port: str, baud: int | N
 
 @pytest.mark.parametrize(
     "url", ["", "@9600", "/dev/tty@", "/dev/tty@-1", "/dev/tty@9k", "spy:///dev/ttyS0?file=x", "loop://", "socket://nohost",
-            "socket://h:1?logging=debug", "rfc2217://h", "socket://h:65536", "rfc2217://h:0"]
+            "socket://h:1?logging=debug", "rfc2217://h", "socket://h:65536", "rfc2217://h:0", "/dev/tty@９", "socket://h:４0"]
 )  # fmt: skip
 def test_a_line_url_that_is_not_one_is_bad_input(url: str) -> None:
     with pytest.raises(BadInput):
