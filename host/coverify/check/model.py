@@ -56,7 +56,8 @@ class Tensor:
     def __init__(self, t: Table, buffers: list[Any]) -> None:
         self.shape, self.type, self.at = tuple(t.get(0, "[i").tolist()), t.get(1, "b"), np.zeros(0, np.int64)
         self.size, q, buffer = math.prod(self.shape), t.get(4, "T"), t.get(2, "I")
-        need(all(n > 0 for n in self.shape) and self.size <= 1 << 24, "a tensor's shape")
+        need(all(n > 0 for n in self.shape) and self.size <= 1 << 22, "a tensor's shape")
+        need(self.type in (0, 1, 2, 4, 6, 7, 9), "a tensor of a type that networks of int8 do not have")
         self.scales, self.zeros, self.axis = q.get(2, "[f").tolist(), q.get(3, "[q").tolist(), q.get(6, "i")
         # the axis, 0..7, is read even where there is one scale, as by the reference
         need(not any((t.get(5, "B"), t.get(6, "T").at, q.get(4, "B"), self.axis >> 3)), "a tensor's kind")
@@ -79,10 +80,11 @@ class Tensor:
 
 def under(n: int, m: int, pad: int, kernel: int, stride: int, dilation: int) -> Ints:
     """[m, kernel]: where the taps of m windows lie on an axis of n, −1 outside; pad: SAME 0, VALID 1."""
-    need(all(1 <= k <= 1 << 16 for k in (kernel, stride, dilation)), "a window out of range")
     extent = (kernel - 1) * dilation + 1
-    need(m == (n + stride - {0: 1, 1: extent}[pad]) // stride, "an output of another size than declared")
     before = max(0, (m - 1) * stride + extent - n) // 2
+    least, most = min(kernel, stride, dilation), max(kernel, stride, dilation, before)
+    need(0 < least and most < 1 << 15, "a window that leaves int16")
+    need(m == (n + stride - {0: 1, 1: extent}[pad]) // stride, "an output of another size than declared")
     at = np.arange(m)[:, None] * stride + np.arange(kernel) * dilation - before
     return np.where((at >= 0) & (at < n), at, -1)
 
@@ -113,14 +115,17 @@ class Reader:
         need(builtin in OPERATORS, f"the checker does not know the builtin operator {builtin}")
         (method, arity, union, slots), o = OPERATORS[builtin], op.get(4, "T")
         inputs, (at,) = op.get(1, "[i"), op.get(2, "[i")
-        need(len(inputs) in arity and inputs[0] >= 0 <= at and min(inputs) >= -1, "an operator's operands")
+        least = 0 if builtin == 4 else -1  # TFLM reads a depthwise bias that is written as −1
+        need(len(inputs) in arity and inputs[0] >= 0 <= at and min(inputs) >= least, "an operator's operands")
         ins = [self.tensors[i] if i >= 0 else None for i in [*inputs, -1][: max(arity)]]
         out, given = self.tensors[at], [t for t in ins if t is not None]
         need(not out.at.size and not len(out.raw), "a tensor is written twice")
         need(all(t.at.size or len(t.raw) for t in given), "an operand is not written")
         need(any(t.at.size for t in given), "an operator on constants alone")
-        # both are read even where they say nothing, as by TFLM: they may lie outside the file
-        need((op.get(3, "B") == union) & (len(op.get(5, "[B")) == 0) or not slots, "an operator's options")
+        need(op.get(3, "B") == union or not slots, "an operator's options")
+        need(not any(op.slots[5:6]) and not len(op.get(8, "[i")), "custom options, or intermediate tensors")
+        need(builtin != 22 or len(o.get(0, "[i")) <= 8, "a RESHAPE to more than 8 dimensions")
+        need(o.get({3: 6, 9: 4}.get(builtin, 99), "b") in (0, 2), "another type of bias in the options")
         self.afford(sum(t.size for t in (*given, out)))
         options = [o.get(int(s[0]), s[1].lower(), int(s[1].isupper())) for s in slots.split()]
         out.at = method(self, out, *ins, *options).reshape(out.shape)
@@ -185,7 +190,8 @@ class Reader:
         data = w.values().transpose((3, 1, 2, 0) if depthwise else (0, 1, 2, 3))
         (channels, kh, kw, each), depth = data.shape, x.shape[-1]
         groups = depth // each
-        need(not depthwise or (each, channels) == (1, depth * depthwise[0]), "the filter")
+        whole = not depthwise or ((each, channels) == (1, depth * depthwise[0]) and depthwise[0] < 1 << 15)
+        need(whole, "the filter")
         fit = (depth, out.shape[-1]) == (groups * each, channels) and channels % groups == 0
         need(fit and w.zeros and not any(w.zeros), "the channels, or the weights' zero points")
         columns = self.columns(x, out, pad, each, (kh, sh, dh), (kw, sw, dw))

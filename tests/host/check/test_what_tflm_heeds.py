@@ -1,0 +1,90 @@
+"""Where TFLM computes otherwise than the numbers in a file say, or does not run it, the checker refuses it."""
+
+import numpy as np
+import pytest
+
+from coverify.check import Rejected
+from coverify.check.certificate import network
+from model_builder import Builder
+from oracle import Tflm
+
+CONV, DEPTHWISE = "CONV_2D", "DEPTHWISE_CONV_2D"
+
+
+def run(content: bytes, x: np.ndarray) -> np.ndarray:
+    """The outputs of the checker's steps."""
+    net, flat = network(content, "tflm"), x.reshape(len(x), -1).astype(np.int64)
+    return net.boxes(np.stack([flat, flat]))[0][:, net.outputs]
+
+
+def dilated(op: str, dilation: int) -> bytes:
+    """Two pixels side by side, two filters of three taps: the middle one, the first one."""
+    b = Builder()
+    x, w = b.input((1, 1, 2, 1), 0.5, 0), np.zeros((2, 1, 3, 1), int)
+    w[0, 0, 1], w[1, 0, 0] = 1, 100
+    if op == CONV:
+        return b.finish(b.conv(x, w, None, 0.1, 0.05, 0, dilation=(1, dilation)))
+    return b.finish(b.depthwise(x, w.transpose(3, 1, 2, 0), None, 0.1, 0.05, 0, dilation=(1, dilation)))
+
+
+@pytest.mark.parametrize("op", [CONV, DEPTHWISE])
+def test_windows_are_of_16_bits(op):
+    """TFLM keeps paddings and dilations in int16: of 65536 neither is left, and the first tap lies inside."""
+    x = np.array([[[[60], [20]]]], np.int8)
+    for dilation in (1, 2, 32767):
+        expected = Tflm(dilated(op, dilation)).run(x)
+        np.testing.assert_array_equal(run(dilated(op, dilation), x), expected.reshape(1, -1))
+    outside = Tflm(dilated(op, 32767)).run(x)
+    for dilation in (32768, 65536):
+        if dilation == 65536:
+            assert Tflm(dilated(op, dilation)).run(x).tolist() != outside.tolist()
+        with pytest.raises(Rejected, match="int16"):
+            network(dilated(op, dilation), "tflm")
+
+
+def test_a_bias_written_as_none_is_one_of_conv_2d_alone():
+    """TFLM reads that of DEPTHWISE_CONV_2D where there is none."""
+    rng = np.random.default_rng(3)
+    x = rng.integers(-128, 128, (4, 1, 3, 3, 2), dtype=np.int8).reshape(4, 3, 3, 2)
+    for op, w in ((CONV, (2, 2, 2, 2)), (DEPTHWISE, (1, 2, 2, 2))):
+        b = Builder()
+        made = b.conv if op == CONV else b.depthwise
+        y = made(b.input((1, 3, 3, 2), 0.5, 0), rng.integers(-9, 9, w), None, [0.1, 0.1], 0.9, 5)
+        b.ops[0].inputs.append(-1)
+        content = b.finish(y)
+        if op == CONV:
+            expected = np.stack([Tflm(content).run(one[None])[0] for one in x])
+            np.testing.assert_array_equal(run(content, x), expected.reshape(4, -1))
+        else:
+            with pytest.raises(Rejected, match="operands"):
+                network(content, "tflm")
+
+
+def reshaped(**options) -> Builder:
+    b = Builder()
+    x = b.input((1, 4), 0.5, 0)
+    y = b.op("RESHAPE", [x], b.activation((1, 2, 2), 0.5, 0), 17, **options)
+    b.add(y, y, 1.0, 3)
+    return b
+
+
+def refused(b: Builder, why: str) -> None:
+    content = b.finish(b.ops[-1].outputs[0])
+    with pytest.raises(Exception, match=r"."):
+        Tflm(content)
+    with pytest.raises(Rejected, match=why):
+        network(content, "tflm")
+
+
+def test_what_is_beside_an_operator_is_heeded():
+    good = reshaped(NewShape=[1, 2, 2])
+    network(good.finish(good.ops[-1].outputs[0]), "tflm")
+    refused(reshaped(NewShape=[1] * 9), "8 dimensions")
+    custom = reshaped(NewShape=[1, 2, 2])
+    custom.ops[0].custom = b"abc"
+    refused(custom, "custom options")
+    bias = Builder()
+    x = bias.input((1, 4), 0.5, 0)
+    bias.fully_connected(x, np.arange(12).reshape(3, 4), None, 0.1, 0.4, 5)
+    bias.ops[0].options.append(("QuantizedBiasType", 100))
+    refused(bias, "type of bias")
