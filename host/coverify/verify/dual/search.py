@@ -330,13 +330,16 @@ class Search:
     def _deepen(self, nodes: list[Node], first: bool) -> None:
         """Tighten open parts while that helps, then queue those that stay open."""
         left, turns = nodes, TIGHTENINGS if first else 1
-        active = [n for n in nodes if first or (n.depth % TIGHTEN_EVERY == 0 and n.warm is None)]
+        due = [n for n in nodes if n.depth % TIGHTEN_EVERY == 0 and n.warm is None and not n.vain]
+        active = nodes if first else due
         for _ in range(turns):
             narrower = list[Node]()
             for node in active:
                 self.deadline.check()
                 if self._narrowing.narrow(node):
                     narrower.append(node)
+                else:
+                    node.vain = not first
             active = self.bounded(narrower, ROUNDS) if narrower else []
             left = [n for n in left if n.boxes is not None and (n not in narrower or n in active)]
         for node in nodes:

@@ -106,8 +106,8 @@ class Node:
 
     tightened: rows and cuts, one after another; then either `closed` by a row (or by its boxes: None), or
     `split` at (wire, element, value) into `parts`. cases: are parabolas worth trying? gain: what those under
-    two layers are likely to take from its bound; same: a larger part that is closed for all rivals alike,
-    after the cuts of this one.
+    two layers are likely to take from its bound; vain: was a larger part narrowed in vain? same: a larger
+    part that is closed for all rivals alike, after the cuts of this one.
     """
 
     rival: Rival
@@ -120,6 +120,7 @@ class Node:
     warm: Warm | None = None
     cases: bool = True
     gain: float = 0.0
+    vain: bool = False
     same: Node | None = None
     split: tuple[int, int, int] | None = None
     parts: tuple[Node, ...] = ()
@@ -127,7 +128,8 @@ class Node:
     def smaller(self, cases: bool) -> Node:
         """A part of it, whose boxes are to be found."""
         start, depth = dict(self.start), self.depth + 1
-        return Node(self.rival, None, start, self.bound, depth, warm=self.warm, cases=cases, gain=self.gain)
+        warm, gain, vain = self.warm, self.gain, self.vain
+        return Node(self.rival, None, start, self.bound, depth, warm=warm, cases=cases, gain=gain, vain=vain)
 
 
 @dataclass(eq=False)

@@ -8,9 +8,11 @@ import pytest
 from coverify.check import check
 from coverify.verify.certificate import Certificate
 from coverify.verify.deadline import Deadline, OutOfTime
-from coverify.verify.dual import search
+from coverify.verify.dual import branching, search
+from coverify.verify.dual.narrowing import Narrowing
 from coverify.verify.dual.outer import applied, chords
 from coverify.verify.dual.prover import Prover
+from coverify.verify.dual.tree import Node
 from coverify.verify.engines import solve
 from coverify.verify.fixed_point import FixedPointNetwork
 from coverify.verify.problem import Problem
@@ -61,7 +63,7 @@ def test_every_input_keeps_to_the_bounds_and_each_of_them_is_narrower():
 def test_verdicts_are_those_of_every_input_certificates_are_accepted_and_more_holds(tmp_path, monkeypatch):
     held = {"interval": 0, "bab": 0}
     bare = 0
-    for seed in range(40):
+    for seed in range(20):
         arrays, problem = deep(seed)
         stays = bool(np.all(outputs(arrays, every_input(problem)).argmax(axis=1) == problem.query.label))
         for engine in held:
@@ -84,3 +86,22 @@ def test_time_that_is_over_ends_them():
     one = Prover.of(deep(1)[1], Deadline.in_s(60)).search
     with pytest.raises(OutOfTime):
         chords(one.relaxation, one.boxes, {}, Deadline.in_s(-1))
+
+
+def test_a_part_that_could_not_be_narrowed_has_none_of_its_own_parts_narrowed(monkeypatch):
+    monkeypatch.setattr(branching, "FEW", -1)
+    monkeypatch.setattr(search, "PLAIN", 10**6)
+    depths, deepest = [], 0
+    monkeypatch.setattr(Narrowing, "narrow", lambda self, node: bool(depths.append(node.depth)))
+    for seed in range(12):
+        prover = Prover.of(deep(seed)[1], Deadline.in_s(1))
+        try:
+            prover.search.run(prover.roots, 2)
+        except (search.Counterexample, OutOfTime):
+            pass
+        deepest = max([deepest, *(node.depth for root in prover.roots for node in parts(root))])
+    assert set(depths) == {0, search.TIGHTEN_EVERY} and deepest > 2 * search.TIGHTEN_EVERY
+
+
+def parts(node: Node) -> list[Node]:
+    return [node, *(below for part in node.parts for below in parts(part))]
