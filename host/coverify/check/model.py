@@ -83,7 +83,7 @@ def under(n: int, m: int, pad: int, kernel: int, stride: int, dilation: int) -> 
     extent = (kernel - 1) * dilation + 1
     before = max(0, (m - 1) * stride + extent - n) // 2
     least, most = min(kernel, stride, dilation), max(kernel, stride, dilation, before)
-    need(0 < least and most < 1 << 15, "a window that leaves int16")
+    need(least > 0 and most < 1 << 15, "a window that leaves int16")
     need(m == (n + stride - {0: 1, 1: extent}[pad]) // stride, "an output of another size than declared")
     at = np.arange(m)[:, None] * stride + np.arange(kernel) * dilation - before
     return np.where((at >= 0) & (at < n), at, -1)

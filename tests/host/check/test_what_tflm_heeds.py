@@ -1,4 +1,4 @@
-"""Where TFLM computes otherwise than the numbers in a file say, or does not run it, the checker refuses it."""
+"""Where TFLM computes otherwise than a file seems to say, or does not run it, the checker refuses it."""
 
 import numpy as np
 import pytest
