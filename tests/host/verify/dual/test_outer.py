@@ -1,5 +1,6 @@
 """Bounds of inner accumulators by chords: true of every input, whoever wins, and worth their place."""
 
+import contextlib
 import itertools
 
 import numpy as np
@@ -95,10 +96,8 @@ def test_a_part_that_could_not_be_narrowed_has_none_of_its_own_parts_narrowed(mo
     monkeypatch.setattr(Narrowing, "narrow", lambda self, node: bool(depths.append(node.depth)))
     for seed in range(12):
         prover = Prover.of(deep(seed)[1], Deadline.in_s(1))
-        try:
+        with contextlib.suppress(search.Counterexample, OutOfTime):
             prover.search.run(prover.roots, 2)
-        except (search.Counterexample, OutOfTime):
-            pass
         deepest = max([deepest, *(node.depth for root in prover.roots for node in parts(root))])
     assert set(depths) == {0, search.TIGHTEN_EVERY} and deepest > 2 * search.TIGHTEN_EVERY
 
