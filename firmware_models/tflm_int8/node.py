@@ -18,6 +18,8 @@ from tflm_int8.geometry import Axis, Padding, Window2D
 from tflm_int8.model import Model, Operator, Quantization, Tensor
 from tflm_int8.variant import Variant
 
+INT16_MAX = 32767
+
 
 @dataclass(frozen=True)
 class Node:
@@ -185,7 +187,10 @@ class Node:
         dilation: tuple[int, int],
         padding: Padding,
     ) -> Window2D:
-        """The window (rows, columns), checked against the output's declared height and width."""
+        """The window (rows, columns), checked against the output's declared height and width.
+
+        TFLM keeps the padding in int16 (PaddingValues, kernels/internal/types.h).
+        """
         if min(*kernel, *stride, *dilation) < 1 or max(*stride, *dilation) > 1 << 16:
             self.refuse(f"kernel {kernel}, stride {stride} or dilation {dilation} is out of range")
         rows, columns = (Axis.of(image[i], kernel[i], stride[i], dilation[i], padding) for i in range(2))
@@ -193,6 +198,8 @@ class Node:
             self.refuse(
                 f"the output is declared {list(self.output.shape)}, computed {rows.out} x {columns.out}"
             )
+        if max(rows.before, columns.before) > INT16_MAX:
+            self.refuse(f"a padding of {max(rows.before, columns.before)}; TFLM keeps it in int16")
         window = Window2D(rows, columns)
         if window.n_positions * kernel[0] * kernel[1] > 1 << 24 or window.n_padded > 1 << 24:
             self.refuse("the window visits too many pixels")

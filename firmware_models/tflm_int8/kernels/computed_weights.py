@@ -43,7 +43,8 @@ def prepare(node: Node, zero_point: int, requantize: Requantize) -> ComputedWeig
     """Check the operator; zero_point: of the weights."""
     x, w, out = node.input(0), node.input(1), node.output
     z, n_in = node.int8(x).zero_point, w.shape[1]
-    if w.dtype != "int8" or w.size == 0 or x.size * w.shape[0] != out.size * n_in:
+    fits = out.shape[-1:] == w.shape[:1] and x.size * w.shape[0] == out.size * n_in
+    if w.dtype != "int8" or w.size == 0 or not fits:
         node.refuse(f"computed weights {w.dtype} {list(w.shape)} of {list(x.shape)} → {list(out.shape)}")
     extremes = np.full((w.shape[0], n_in), max(127 - zero_point, 128 + zero_point), np.int64)
     bias = node.bias(2, w.shape[0])

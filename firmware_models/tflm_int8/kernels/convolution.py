@@ -1,8 +1,9 @@
 """CONV_2D (grouped too) and DEPTHWISE_CONV_2D of int8 or int16 with int8 filters, per tensor or channel.
 
 Taps outside the image are skipped. The filter's zero point is not used by TFLM's kernels; a filter that has
-one is refused.  Source: TFLM micro/kernels/conv_common.cc, depthwise_conv_common.cc,
-reference/integer_ops/conv.h, depthwise_conv.h; PopulateConvolutionQuantizationParams in kernel_util.cc.
+one is refused, and so are strides, dilations and depth multipliers beyond int16, in which TFLM keeps them.
+Source: TFLM micro/kernels/conv_common.cc, depthwise_conv_common.cc, reference/integer_ops/conv.h,
+depthwise_conv.h; kernels/internal/types.h; PopulateConvolutionQuantizationParams in kernel_util.cc.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from tflm_int8.kernels.staircase import FloatStage
 from tflm_int8.kernels.window_sums import FloatArray, WindowSums
 from tflm_int8.kernels.window_ways import window_sums
 from tflm_int8.model import Quantization, Tensor
-from tflm_int8.node import Node
+from tflm_int8.node import INT16_MAX, Node
 from tflm_int8.variant import Form
 
 _CONV_OPTIONS = 1
@@ -116,9 +117,16 @@ def prepare_conv(node: Node) -> Convolution2D:
 
 
 def prepare_depthwise(node: Node) -> Convolution2D:
-    """Check a DEPTHWISE_CONV_2D and compute its integers: a convolution of one group per input channel."""
+    """Check a DEPTHWISE_CONV_2D and compute its integers: a convolution of one group per input channel.
+
+    A bias written as −1 is refused: TFLM follows a null pointer (a missing third input it takes as none).
+    """
     filters, image = _image_and_filters(node)
+    if len(node.op.inputs) == 3:
+        node.input(2)
     per_input = node.option(_DEPTHWISE_OPTIONS, 3, "<i")
+    if per_input > INT16_MAX:
+        node.refuse(f"the depth multiplier {per_input}; TFLM keeps it in int16")
     if filters.shape[0] != 1 or filters.shape[3] != image[2] * per_input:
         node.refuse(f"filter {list(filters.shape)}, {image[2]} input channels, depth multiplier {per_input}")
     by_output = np.ascontiguousarray(filters.transpose(3, 1, 2, 0))
@@ -146,11 +154,18 @@ def _prepare(
     x, out = node.input(0), node.output
     x_quantization, out_quantization = alike(node)
     n_out = filters.shape[0]
+    stride = (node.option(union, 2, "<i"), node.option(union, 1, "<i"))
+    dilation = (
+        node.option(union, dilation_slots[0], "<i", 1),
+        node.option(union, dilation_slots[1], "<i", 1),
+    )
+    if max(*stride, *dilation) > INT16_MAX:
+        node.refuse(f"stride {stride} and dilation {dilation}; TFLM keeps them in int16")
     window = node.window(
         image[:2],
         (filters.shape[1], filters.shape[2]),
-        (node.option(union, 2, "<i"), node.option(union, 1, "<i")),
-        (node.option(union, dilation_slots[0], "<i", 1), node.option(union, dilation_slots[1], "<i", 1)),
+        stride,
+        dilation,
         node.padding(node.option(union, 0, "<b")),
     )
     if out.shape[0] != x.shape[0] or out.shape[3] != n_out:
