@@ -50,7 +50,8 @@ class OpSpec:
     outputs: list[int]
     union: int
     options: list[tuple[str, Any]] = field(default_factory=list)
-    custom: bytes = b""
+    custom: bytes | None = None
+    intermediates: list[int] = field(default_factory=list)
 
 
 def same_out(size: int, stride: int) -> int:
@@ -119,7 +120,7 @@ class Builder:
         b = self.tensor(bias.shape, "int32", products, [0] * len(scales), 0, bias.astype(np.int32))
         return [x, w, b]
 
-    def op(self, name, inputs, output, union=0, custom=b"", **options) -> int:
+    def op(self, name, inputs, output, union=0, custom=None, **options) -> int:
         """One operator; `output` may be a list, whose first tensor is returned; a list option is a vector.
 
         A custom operator's name is "CUSTOM:" and its own, its options are the bytes `custom`.
@@ -301,8 +302,11 @@ class Builder:
     def _operator(self, f, op: OpSpec, code: int) -> int:
         inputs, outputs = self._ints(f, op.inputs), self._ints(f, op.outputs)
         options = self._options(f, op) if op.union else None
-        custom = f.CreateByteVector(op.custom) if op.custom else None
+        custom = None if op.custom is None else f.CreateByteVector(op.custom)
+        intermediates = self._ints(f, op.intermediates) if op.intermediates else None
         tflite.OperatorStart(f)
+        if intermediates is not None:
+            tflite.OperatorAddIntermediates(f, intermediates)
         if custom is not None:
             tflite.OperatorAddCustomOptions(f, custom)
         tflite.OperatorAddOpcodeIndex(f, code)

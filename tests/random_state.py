@@ -87,7 +87,7 @@ def circular_buffer(rng: Rng, b: Builder) -> int:
     spec = b.tensors[x]
     y = b.variable((1, slots, width, depth), spec.scales[0], spec.zero_points[0])
     options = flexbuffers.Dumps({"cycles_max": 1})
-    b.op("CUSTOM:CIRCULAR_BUFFER", [x], y, custom=bytes(options) if said else b"")
+    b.op("CUSTOM:CIRCULAR_BUFFER", [x], y, custom=bytes(options) if said else None)
     z = b.activation((1, slots, width, depth), spec.scales[0] * 1.3, zero_point(rng))
     return b.op("QUANTIZE", [y], z)
 

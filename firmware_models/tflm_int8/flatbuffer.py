@@ -102,6 +102,16 @@ class Table:
         """A string; undecodable bytes become U+FFFD, at most 200 characters are kept."""
         return bytes(self.array(slot, "<u1")[:800]).decode("utf-8", "replace")[:200]
 
+    def c_string(self, slot: int) -> bytes:
+        """A string's bytes; Damaged unless the zero byte, by which C finds its end, stands behind them."""
+        at = self._field(slot)
+        if at is None:
+            return b""
+        text = self.array(slot, "<u1").tobytes()
+        if self._buffer.integer(self._buffer.offset(at) + 4 + len(text), "<B"):
+            raise Damaged(f"a string of {len(text)} bytes has no zero byte behind it")
+        return text
+
     def table(self, slot: int) -> Table | None:
         """A sub-table (or a union's table), or None."""
         at = self._field(slot)

@@ -27,6 +27,7 @@ MAX_FILE_BYTES = 64 << 20
 MAX_TENSOR_ELEMENTS = 1 << 26
 MAX_DIMENSIONS = 8
 MAX_OPERATORS = 1 << 14
+MAX_SUBGRAPHS = 16
 _ZIP = b"PK\x03\x04"
 """How a zip archive begins."""
 _IDENTIFIER = b"TFL3"
@@ -162,7 +163,7 @@ class Model:
         """The names of resource variables by the tensors that are their handles.  Raises MalformedModel."""
         try:
             return {
-                o: op.options.array(1, "<u1").tobytes()
+                o: op.options.c_string(1)
                 for op in self.operators
                 if op.name == "VAR_HANDLE" and op.options is not None
                 for o in op.outputs
@@ -182,9 +183,14 @@ class Model:
     def subgraph(self, i: int) -> Model:
         """Another graph of the same file.  Raises MalformedModel, UnsupportedModel."""
         try:
-            return _Reader(self.name, self.content).model(i)
+            return _Reader(f"{self.name}, subgraph {i}", self.content).model(i)
         except Damaged as error:
             raise MalformedModel(self.name, str(error)) from error
+
+    @cached_property
+    def n_subgraphs(self) -> int:
+        """How many graphs the file has, this one among them."""
+        return len(Buffer(self.content).root().tables(2))
 
     @cached_property
     def sha256(self) -> str:
@@ -235,14 +241,18 @@ class _Reader:
         graphs = self.root.tables(2)
         if not 0 <= number < len(graphs):
             raise Damaged(f"it has no subgraph {number}")
+        if len(graphs) > MAX_SUBGRAPHS:
+            raise UnsupportedModel(self.name, f"more than {MAX_SUBGRAPHS} subgraphs")
         graph = graphs[number]
+        if not graph.has(0):  # TFLM follows a null pointer
+            raise Damaged(f"subgraph {number} has no list of tensors")
         if len(graph.tables(3)) > MAX_OPERATORS:
             raise UnsupportedModel(self.name, f"more than {MAX_OPERATORS} operators")
         codes = [self._operator_name(code) for code in self.root.tables(1)]
         buffers = [self._buffer(b) for b in self.root.tables(4)]
         self._check_memory(buffers)
         tensors = tuple(self._tensor(i, t, buffers) for i, t in enumerate(graph.tables(0)))
-        operators = tuple(self._operator(i, o, codes, len(tensors)) for i, o in enumerate(graph.tables(3)))
+        operators = tuple(self._operator(i, o, codes, tensors) for i, o in enumerate(graph.tables(3)))
         inputs = _indices(graph.array(1, "<i4"), len(tensors), optional=False)
         outputs = _indices(graph.array(2, "<i4"), len(tensors), optional=False)
         model = Model(self.name, self.content, tensors, operators, inputs, outputs)
@@ -255,7 +265,7 @@ class _Reader:
     def _operator_name(code: Table) -> str:
         number = max(code.integer(0, "<b"), code.integer(3, "<i"))
         if number == 32:
-            return f"CUSTOM:{code.string(1)}"
+            return f"CUSTOM:{code.c_string(1)[:200].decode('utf-8', 'replace')}"
         return BUILTIN_NAMES.get(number, f"BUILTIN_{number}")
 
     def _buffer(self, table: Table) -> NDArray[np.generic]:
@@ -329,16 +339,20 @@ class _Reader:
             raise Damaged(f"tensor {index} has a zero point beyond 32 bits")
         return Quantization(scales.astype(np.float32), zero_points.astype(np.int64), axis)
 
-    @staticmethod
-    def _operator(index: int, table: Table, codes: list[str], n_tensors: int) -> Operator:
+    def _operator(self, index: int, table: Table, codes: list[str], tensors: tuple[Tensor, ...]) -> Operator:
+        """Refuses what TFLM does of every kind; intermediates: ValidateSubgraph, micro_allocation_info.cc."""
         code = table.integer(0, "<I")
         if code >= len(codes):
             raise Damaged(f"operator {index} refers to operator code {code} of {len(codes)}")
+        if table.has(5) and not codes[code].startswith("CUSTOM:"):
+            raise UnsupportedOp(codes[code], index, self.name, "a builtin operator has no custom options")
+        if any(tensors[i].size for i in _indices(table.array(8, "<i4"), len(tensors), optional=False)):
+            raise UnsupportedOp(codes[code], index, self.name, "an intermediate tensor of it is not empty")
         return Operator(
             index,
             codes[code],
-            _indices(table.array(1, "<i4"), n_tensors, optional=True),
-            _indices(table.array(2, "<i4"), n_tensors, optional=False),
+            _indices(table.array(1, "<i4"), len(tensors), optional=True),
+            _indices(table.array(2, "<i4"), len(tensors), optional=False),
             table.integer(3, "<B"),
             table.table(4),
             table.array(5, "<u1")[:4096].tobytes(),

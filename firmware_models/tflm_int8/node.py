@@ -19,6 +19,8 @@ from tflm_int8.model import Model, Operator, Quantization, Tensor
 from tflm_int8.variant import Variant
 
 INT16_MAX = 32767
+LAST_TYPE = 17
+"""int4, the last TensorType that every version of TFLM knows."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,13 @@ class Node:
             return self.options(union_type).integer(slot, fmt, default)
         except Damaged as error:
             raise MalformedModel(self.model.name, f"op {self.op.index}: {error}") from error
+
+    def check_types(self, union_type: int, *slots: int) -> None:
+        """Refuse an option that is no TensorType: TFLM reads them all.  Source: ConvertTensorType."""
+        for slot in slots if self.op.options_type == union_type and self.op.options else ():
+            code = self.option(union_type, slot, "<b")
+            if not 0 <= code <= LAST_TYPE:
+                self.refuse(f"its options name the element type {code}")
 
     def option_list(self, union_type: int, slot: int, dtype: str = "<i4") -> tuple[int, ...]:
         """One option that is a list of integers, or a string; empty when it, or the table, is absent."""

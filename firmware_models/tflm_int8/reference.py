@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tflm_int8.errors import BadTensor, NotInProfile, UnsupportedModel
 from tflm_int8.kernels.blas import check_products
 from tflm_int8.kernels.memory import Memory, Remembering, repeated
+from tflm_int8.kernels.resource_variables import ON_VARIABLES, called_graph
 from tflm_int8.model import Model, Operator, Tensor
 from tflm_int8.node import Node
 from tflm_int8.operators import Kernel, prepare
@@ -55,13 +56,9 @@ class Reference:
         table = profile_named(profile)
         self.model, self.profile = model, profile
         _check_ends(model)
-        n_values = sum(t.size for t in model.tensors if t.data is None)
-        if n_values > MAX_ACTIVATIONS:
-            raise UnsupportedModel(model.name, f"{n_values} activations; at most {MAX_ACTIVATIONS} are run")
-        self.kernels: tuple[Kernel, ...] = tuple(
-            prepare(node_of(model, op, table, may_overflow)) for op in model.operators
-        )
-        _check_variables(self.kernels)
+        n_values = _n_values(model)
+        self.kernels = _prepared(model, table, may_overflow)
+        _check_idle_graphs(self.kernels, model, table, may_overflow)
         self.unwritten = unwritten(self.kernels)
         remembering = [kernel for kernel in self.kernels if isinstance(kernel, Remembering)]
         self._memory: Memory = {key: v for kernel in remembering for key, v in kernel.initial().items()}
@@ -159,6 +156,34 @@ class Reference:
         if len({len(a) for a in checked}) > 1:
             raise BadTensor("the inputs have different numbers of samples")
         return checked
+
+
+def _n_values(model: Model) -> int:
+    """The number of activations; refuses too many."""
+    n = sum(t.size for t in model.tensors if t.data is None)
+    if n > MAX_ACTIVATIONS:
+        raise UnsupportedModel(model.name, f"{n} activations; at most {MAX_ACTIVATIONS} are run")
+    return n
+
+
+def _prepared(model: Model, table: Profile, may_overflow: bool) -> tuple[Kernel, ...]:
+    """All operators of a graph, ready to run."""
+    kernels = tuple(prepare(node_of(model, op, table, may_overflow)) for op in model.operators)
+    _check_variables(kernels)
+    return kernels
+
+
+def _check_idle_graphs(kernels: Sequence[Kernel], model: Model, table: Profile, may_overflow: bool) -> None:
+    """Refuse graphs that nothing calls unless they can be prepared: TFLM prepares them, too."""
+    called = {called_graph(kernel.node) for kernel in kernels if kernel.node.op.name == "CALL_ONCE"}
+    for i in range(1, model.n_subgraphs):
+        if i in called:
+            continue
+        graph = model.subgraph(i)
+        if any(op.name in ON_VARIABLES for op in graph.operators):
+            raise UnsupportedModel(graph.name, "nothing calls it, and it shares variables with the others")
+        _n_values(graph)
+        _prepared(graph, table, may_overflow)
 
 
 def _check_ends(model: Model) -> None:

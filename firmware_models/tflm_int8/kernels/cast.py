@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from tflm_int8.node import Node
 
+_OPTIONS = 37
+
 
 @dataclass(frozen=True)
 class Cast:
@@ -34,6 +36,7 @@ class Cast:
 def prepare(node: Node) -> Cast:
     """Check the operator."""
     node.arity(range(1, 2))
+    node.check_types(_OPTIONS, 0, 1)
     x, out = node.input(0), node.output
     if x.dtype not in ("int8", "int16", "int32", "uint32", "float32", "bool"):
         node.refuse(f"a cast from {x.dtype} is not supported")

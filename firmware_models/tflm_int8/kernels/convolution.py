@@ -103,6 +103,7 @@ class Convolution2D:
 
 def prepare_conv(node: Node) -> Convolution2D:
     """Check a CONV_2D and compute its integers."""
+    node.check_types(_CONV_OPTIONS, 6)
     filters, image = _image_and_filters(node)
     depth = filters.shape[3]
     if image[2] % depth:

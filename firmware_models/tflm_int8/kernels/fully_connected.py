@@ -86,6 +86,7 @@ class FullyConnected:
 def prepare(node: Node) -> FullyConnected | ComputedWeights:
     """Check the operator and compute its integers."""
     node.arity(range(2, 4))
+    node.check_types(_OPTIONS, 4)
     x, filters, out = node.input(0), node.input(1), node.output
     x_quantization, out_quantization = alike(node)
     if filters.data is None:

@@ -19,6 +19,9 @@ from tflm_int8.model import Tensor
 from tflm_int8.node import Node
 from tflm_int8.program.primitives import Requantize
 
+_ARG_MAX_OPTIONS = 40
+_ARG_MIN_OPTIONS = 57
+
 
 @dataclass(frozen=True)
 class Reduction:
@@ -119,11 +122,13 @@ def prepare_all(node: Node) -> AllReduction:
 
 def prepare_arg_max(node: Node) -> ArgReduction:
     """Check an ARG_MAX."""
+    node.check_types(_ARG_MAX_OPTIONS, 0)
     return _arg(node, greatest=True)
 
 
 def prepare_arg_min(node: Node) -> ArgReduction:
     """Check an ARG_MIN."""
+    node.check_types(_ARG_MIN_OPTIONS, 0)
     return _arg(node, greatest=False)
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from tflm_int8.node import Node
 
+_RESHAPE_OPTIONS = 17
 _SQUEEZE_OPTIONS = 30
 
 
@@ -28,8 +29,10 @@ class Reshape:
 
 
 def prepare(node: Node) -> Reshape:
-    """Check a RESHAPE; its new shape may be computed."""
+    """Check a RESHAPE; its new shape may be computed. That of its options TFLM reads without heeding it."""
     node.arity(range(1, 3))
+    if node.op.options_type == _RESHAPE_OPTIONS and len(node.option_list(_RESHAPE_OPTIONS, 0)) > 8:
+        node.refuse("a new shape of more than 8 dimensions")
     return _checked(node)
 
 

@@ -23,6 +23,7 @@ from tflm_int8.node import Node
 
 Array = NDArray[Any]
 
+ON_VARIABLES = frozenset({"ASSIGN_VARIABLE", "CALL_ONCE", "READ_VARIABLE", "VAR_HANDLE"})
 _CALL_ONCE_OPTIONS = 103
 _VAR_HANDLE_OPTIONS = 111
 _CONTAINER, _NAME = 0, 1
@@ -108,12 +109,17 @@ def prepare_assign(node: Node) -> Variable:
     return _variable(node, node.input(1))
 
 
+def called_graph(node: Node) -> int:
+    """The number of the graph that a CALL_ONCE runs."""
+    return node.option(_CALL_ONCE_OPTIONS, 0, "<i")
+
+
 def prepare_call_once(node: Node) -> Inert:
     """Check a CALL_ONCE: its subgraph assigns what the variables hold at the start; nothing precedes it."""
     node.arity(range(1), outputs=0)
     if any(op.name in ("ASSIGN_VARIABLE", "CALL_ONCE") for op in node.model.operators[: node.op.index]):
         node.refuse("it runs after an assignment, or after another one")
-    graph = node.model.subgraph(node.option(_CALL_ONCE_OPTIONS, 0, "<i"))
+    graph = node.model.subgraph(called_graph(node))
     if sum(graph.tensors[i].size for op in graph.operators for i in op.inputs if i >= 0) > 8 * MAX_ELEMENTS:
         node.refuse("its subgraph assigns too much")
     for op in graph.operators:

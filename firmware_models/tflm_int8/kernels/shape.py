@@ -15,6 +15,8 @@ from tflm_int8.fixedpoint import I64Array
 from tflm_int8.kernels.movement import check_moved
 from tflm_int8.node import Node
 
+_SHAPE_OPTIONS = 55
+
 
 @dataclass(frozen=True)
 class Constant:
@@ -60,6 +62,7 @@ def prepare_broadcast_args(node: Node) -> BroadcastArgs:
 def prepare_shape(node: Node) -> Constant:
     """Check a SHAPE, which writes int32."""
     node.arity(range(1, 2))
+    node.check_types(_SHAPE_OPTIONS, 0)
     x, out = node.input(0), node.output
     if out.dtype != "int32" or out.shape != (len(x.shape),):
         node.refuse(f"the output is {out.dtype} {list(out.shape)} for {len(x.shape)} dimensions")

@@ -103,6 +103,7 @@ class TransposeConvolution:
 def prepare(node: Node) -> TransposeConvolution:
     """Check the operator and compute its integers."""
     node.arity(range(3, 5))
+    node.check_types(_OPTIONS, 4)
     node.input(0)  # the output's shape: it must be there, what it says is the output's own declaration
     x, out, filters = node.input(2), node.output, node.constant(node.input(1), "int8")
     before, after = _quantizations(node)
