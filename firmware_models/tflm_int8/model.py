@@ -318,6 +318,8 @@ class _Reader:
         needed = (n + 1) // 2 if dtype == "int4" else n * np.dtype(dtype).itemsize
         if len(raw) != needed:
             raise Damaged(f"tensor {index} needs {needed} bytes, its buffer has {len(raw)}")
+        if dtype == "bool" and np.any(raw.view(np.uint8) > 1):  # C++ leaves open what such a bool is
+            raise Damaged(f"tensor {index} is bool with bytes that are neither 0 nor 1")
         if dtype == "int4":
             return _unpacked(raw)[:n].reshape(shape)
         return raw.view(np.dtype(dtype).newbyteorder("<")).reshape(shape)

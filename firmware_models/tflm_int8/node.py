@@ -5,6 +5,7 @@ It gives tensors, options and scales checked for type and range, and the refusal
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -60,7 +61,9 @@ class Node:
 
     @property
     def output(self) -> Tensor:
-        """The first output."""
+        """The first output; refuses an operator without one."""
+        if not self.op.outputs:
+            self.refuse("it has no output")
         return self.model.tensors[self.op.outputs[0]]
 
     def options(self, union_type: int) -> Table:
@@ -147,7 +150,11 @@ class Node:
 
     def code_of(self, real: float, quantization: Quantization) -> int:
         """round(real / scale) + zero point in float32, halves away from zero; refuses one beyond int32."""
-        steps = round_half_away(float(np.float32(real) / quantization.scale))
+        with np.errstate(all="ignore"):
+            quotient = float(np.float32(real) / quantization.scale)
+        if not math.isfinite(quotient):
+            self.refuse(f"{real} over the scale {quantization.scale} leaves float32")
+        steps = round_half_away(quotient)
         code = steps + quantization.zero_point
         if max(abs(steps), abs(code)) > INT32_MAX:
             self.refuse(f"{real} is {steps} steps of the scale {quantization.scale}, beyond int32")

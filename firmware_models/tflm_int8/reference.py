@@ -187,13 +187,17 @@ def _check_idle_graphs(kernels: Sequence[Kernel], model: Model, table: Profile, 
 
 
 def _check_ends(model: Model) -> None:
-    """Refuse a handle of a variable, which has no value, as an input or output of the whole network."""
+    """Refuse inputs and outputs of the whole network that have no values, or that TFLM gives out packed."""
     for what, ends in (("input", model.inputs), ("output", model.outputs)):
         for ordinal, i in enumerate(ends):
             if model.tensors[i].dtype == "resource":
                 raise UnsupportedModel(
                     model.name, f"its {what} {ordinal} is the handle of a variable, which has no value"
                 )
+            if model.tensors[i].dtype == "int4":
+                raise UnsupportedModel(model.name, f"its {what} {ordinal} is an int4 constant")
+            if model.tensors[i].size == 0:
+                raise UnsupportedModel(model.name, f"its {what} {ordinal} is empty")
 
 
 def _check_variables(kernels: Sequence[Kernel]) -> None:

@@ -38,6 +38,8 @@ def prepare_mirror(node: Node) -> Movement:
     """Check a MIRROR_PAD: reflect (without the edge) or symmetric (with it)."""
     node.arity(range(2, 3))
     x = node.input(0)
+    if node.input(1).shape != (len(x.shape), 2):
+        node.refuse(f"paddings {list(node.input(1).shape)} of {len(x.shape)} dimensions")
     check_moved(node, [x], "int8 float32")
     check_rank(node, x, range(1, 6))
     mode: Literal["reflect", "symmetric"]

@@ -54,8 +54,8 @@ def prepare_expand_dims(node: Node) -> Reshape:
     if x.dtype not in ("int8", "int16", "float32"):
         node.refuse(f"tensor {x.index} is {x.dtype}; int8, int16 or float32 is needed")
     axes = node.constant(node.input(1), "int32").reshape(-1)
-    if len(axes) != 1 or not -rank - 1 <= axes[0] <= rank:
-        node.refuse(f"axis {axes[:8].tolist()} of {rank} dimensions")
+    if len(axes) != 1 or len(node.input(1).shape) > 1 or not -rank - 1 <= axes[0] <= rank:
+        node.refuse(f"axis {axes[:8].tolist()} {list(node.input(1).shape)} of {rank} dimensions")
     axis = int(axes[0]) % (rank + 1)
     return _checked(node, (*x.shape[:axis], 1, *x.shape[axis:]))
 

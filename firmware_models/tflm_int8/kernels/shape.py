@@ -41,6 +41,8 @@ class BroadcastArgs:
     def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
         """Two [N, dimensions] of one integer type → the same type [N, output dimensions]."""
         n = self.node.output.size
+        if any(np.any(x != x.astype(np.int32)) for x in inputs):
+            self.node.overflow("a dimension beyond int32, in which TFLM keeps it")
         a, b = (np.pad(x, ((0, 0), (n - x.shape[1], 0)), constant_values=1) for x in inputs)
         if np.any((a != b) & (a != 1) & (b != 1)):
             self.node.overflow("shapes that do not broadcast, at which TFLM aborts")

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tflm_int8.fixedpoint import INT32_MAX
 from tflm_int8.kernels import embedding
 from tflm_int8.kernels.embedding import Lookups
 from tflm_int8.kernels.movement import (
@@ -71,6 +72,8 @@ def prepare_strided(node: Node) -> Movement:
         positions = _positions(size, begin[axis], end[axis], strides[axis], bits)
         if not positions or (bits.shrink and len(positions) != 1):
             node.refuse(f"axis {axis} of {list(x.shape)} keeps {len(positions)} positions")
+        if abs(positions[-1] + positions.step) > INT32_MAX:
+            node.refuse(f"the stride {positions.step} from {positions[-1]} on leaves int32")
         numbers = numbers.take(positions, axis)
     kept = tuple(n for axis, n in enumerate(numbers.shape) if not masks.shrink >> axis & 1)
     return movement(node, [0], [numbers.reshape(kept)])
@@ -151,7 +154,7 @@ def prepare_update(node: Node) -> Movement:
     check_rank(node, x, range(1, 6))
     start = integers(node, node.input(2), "int32 int64")
     room = np.array(x.shape, np.int64) - np.array((update.shape + x.shape)[: len(x.shape)], np.int64)
-    if len(update.shape) != len(x.shape) or len(start) != len(x.shape) or np.any(room < 0):
+    if len(update.shape) != len(x.shape) or node.input(2).shape != (len(x.shape),) or np.any(room < 0):
         node.refuse(f"{list(update.shape)} put into {list(x.shape)}")
     first = np.clip(start, 0, room).tolist()
     numbers = numbered(x).copy()

@@ -125,7 +125,7 @@ def prepare(node: Node) -> Svdf:
     _check_shapes(node, features, times, rank)
     bias = node.bias(3, features.shape[0] // rank)
     wx, wt = (node.quantized(node.input(i), "int8", "int16") for i in (1, 2))
-    _check_bias_scale(node, float(state.scale) * float(wt.scale))
+    _check_bias(node, float(state.scale) * float(wt.scale))
     node.check_accumulator(features, x.zero_point, np.zeros(len(features), np.int64))
     m = node.multiplier(ratio(node, (x.scale, wx.scale), state.scale))
     limits = np.iinfo(node.input(4).dtype)
@@ -170,11 +170,13 @@ def _check_shapes(node: Node, features: I64Array, times: I64Array, rank: int) ->
         node.refuse("the state is too large")
 
 
-def _check_bias_scale(node: Node, product: float) -> None:
-    """TFLM refuses a bias of another scale than the weighted state's, and reads it where there is none."""
+def _check_bias(node: Node, product: float) -> None:
+    """Refuse what TFLM does: a bias of other units or of another scale. One that is left out it reads."""
     tensor = node.optional_input(3)
     if tensor is None:
         node.refuse("it has no bias (TFLM reads one all the same)")
+    if tensor.shape[:1] != node.output.shape[1:]:
+        node.refuse(f"a bias {list(tensor.shape)} of {node.output.shape[1]} units")
     scale = 0.0 if tensor.quantization is None else float(tensor.quantization.scale)
     if not abs(scale - product) < 1e-5:
         node.refuse(f"the bias has the scale {scale}, not {product}")
