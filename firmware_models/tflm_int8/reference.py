@@ -58,6 +58,9 @@ class Reference:
         _check_ends(model)
         n_values = _n_values(model)
         self.kernels = _prepared(model, table, may_overflow)
+        for i in (*model.inputs, *model.outputs):
+            if model.tensors[i].size == 0:
+                raise UnsupportedModel(model.name, f"its input or output, tensor {i}, is empty")
         _check_idle_graphs(self.kernels, model, table, may_overflow)
         self.unwritten = unwritten(self.kernels)
         remembering = [kernel for kernel in self.kernels if isinstance(kernel, Remembering)]
@@ -196,8 +199,6 @@ def _check_ends(model: Model) -> None:
                 )
             if model.tensors[i].dtype == "int4":
                 raise UnsupportedModel(model.name, f"its {what} {ordinal} is an int4 constant")
-            if model.tensors[i].size == 0:
-                raise UnsupportedModel(model.name, f"its {what} {ordinal} is empty")
 
 
 def _check_variables(kernels: Sequence[Kernel]) -> None:

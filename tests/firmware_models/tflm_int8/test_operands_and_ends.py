@@ -135,7 +135,7 @@ def test_an_input_without_elements_is_refused():
     b = Builder()
     x = b.input((1, 2))
     b.input((3, 0))
-    refused(b.finish(b.add(x, x, 1.0, 0)), "input 1 is empty", UnsupportedModel)
+    refused(b.finish(b.add(x, x, 1.0, 0)), "tensor 1, is empty", UnsupportedModel)
 
 
 @pytest.mark.parametrize("name", sorted(OPERATORS))
