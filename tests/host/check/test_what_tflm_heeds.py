@@ -80,9 +80,10 @@ def test_what_is_beside_an_operator_is_heeded():
     good = reshaped(NewShape=[1, 2, 2])
     network(good.finish(good.ops[-1].outputs[0]), "tflm")
     refused(reshaped(NewShape=[1] * 9), "8 dimensions")
-    custom = reshaped(NewShape=[1, 2, 2])
-    custom.ops[0].custom = b"abc"
-    refused(custom, "custom options")
+    for beside in ({"custom": b""}, {"custom": b"abc"}, {"intermediates": [0]}):
+        other = reshaped(NewShape=[1, 2, 2])
+        vars(other.ops[0]).update(beside)
+        refused(other, "custom options")
     bias = Builder()
     x = bias.input((1, 4), 0.5, 0)
     bias.fully_connected(x, np.arange(12).reshape(3, 4), None, 0.1, 0.4, 5)
