@@ -10,6 +10,7 @@ from coverify.verify.deadline import Deadline
 from coverify.verify.dual.claim import UNIT, Claims, Point, fewer_bits
 from coverify.verify.dual.descent import Rows, evaluate, exact
 from coverify.verify.dual.floor import Floor
+from coverify.verify.dual.outer import stacked
 from coverify.verify.dual.relaxation import Boxes, F64Array, Pass, Pieces, Relaxation
 from coverify.verify.dual.tree import Bounded, Node
 from coverify.verify.errors import CannotDecide
@@ -65,7 +66,7 @@ class Narrowing:
         unstable = np.flatnonzero(node.boxes[wire][1] > node.boxes[wire][0])
         if not len(unstable):
             return True
-        boxes: Boxes = [(a[None], b[None]) for a, b in node.boxes]
+        boxes = stacked(node.boxes)
         pieces = self.relaxation.pieces(boxes, self.natural, False)
         row, start = self.floor.rows([node], float(self.unit)), {w: v[None] for w, v in node.start.items()}
         star = evaluate(self.relaxation, row, boxes, pieces, start)

@@ -21,7 +21,7 @@ from coverify.verify.dual.descent import Rows, descend, exact
 from coverify.verify.dual.floor import Floor
 from coverify.verify.dual.hunt import Hunt
 from coverify.verify.dual.narrowing import Narrowing
-from coverify.verify.dual.outer import applied, chords, facts
+from coverify.verify.dual.outer import applied, chords, facts, stacked
 from coverify.verify.dual.pair import Pair
 from coverify.verify.dual.relaxation import Boxes, F64Array, Pass, Pieces, Relaxation
 from coverify.verify.dual.team import Team
@@ -76,7 +76,7 @@ class Search:
     def __post_init__(self) -> None:
         wide = widths(self.relaxation.steps, self.boxes)
         self._unit = UNIT << more_bits(wide)
-        self._natural: Boxes = [(lo[None], hi[None]) for lo, hi in self.boxes]
+        self._natural = stacked(self.boxes)
         self.cases = Cases.of(self.relaxation, self._natural)
         self._branching = Branching(self.problem, self.relaxation, self.claims)
         self._pair = Pair(self.relaxation, self.claims, self.boxes)
