@@ -125,6 +125,7 @@ class Reader:
         need(op.get(3, "B") == union or not slots, "an operator's options")
         need(not any(op.slots[5:6]) and not len(op.get(8, "[i")), "custom options, or intermediate tensors")
         need(builtin != 22 or len(o.get(0, "[i")) <= 8, "a RESHAPE to more than 8 dimensions")
+        # where the options of CONV_2D and FULLY_CONNECTED say the type of their bias; of others, nowhere
         need(o.get({3: 6, 9: 4}.get(builtin, 99), "b") in (0, 2), "another type of bias in the options")
         self.afford(sum(t.size for t in (*given, out)))
         options = [o.get(int(s[0]), s[1].lower(), int(s[1].isupper())) for s in slots.split()]

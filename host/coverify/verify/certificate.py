@@ -78,8 +78,7 @@ def normal(argument: Argument, relation: Relation | None, n_input: int) -> dict[
             steps += [(Step.CLOSE, 0, 0, 0)] * (first - own - rival - 1)
             rival = first - own
         elif op in (Op.TIGHTEN, Op.KNOW):
-            own_step = Step.TIGHTEN if op == Op.TIGHTEN else Step.KNOW
-            steps.append((own_step, first, second, found.get(first, 0) if second == 1 else 0))
+            steps.append((Step[Op(op).name], first, second, found.get(first, 0) if second == 1 else 0))
         elif op == Op.SPLIT:
             steps.append((Step.SPLIT, int(places[first][second]), third, 0))
         else:

@@ -18,7 +18,7 @@ import numpy as np
 from coverify.verify.bounds import wire_bounds
 from coverify.verify.deadline import Deadline, OutOfTime
 from coverify.verify.decision import decision
-from coverify.verify.dual.claim import Claims, Point, Rival
+from coverify.verify.dual.claim import UNIT, Claims, Point, Rival, stacked
 from coverify.verify.dual.descent import evaluate
 from coverify.verify.dual.hulls import Curve, Hulls, hulls_of
 from coverify.verify.dual.pairs import forms
@@ -33,8 +33,6 @@ from coverify.verify.problem import Problem
 from coverify.verify.query import Argument, I64Array
 from tflm_int8.program.primitives import Affine, Staircase
 
-UNIT = 1 << 22
-"""What 1 is in a row's form."""
 FEW = 4096.0
 """A part of so few inputs is divided at inputs rather than at stairs."""
 MOST = 20_000
@@ -124,7 +122,7 @@ class Abreast:
         if node.boxes is None:
             return
         rows = self.claims.rows([node.rival], len(self.boxes[-1][0]), float(UNIT))
-        boxes: Boxes = [(lo[None], hi[None]) for lo, hi in node.boxes]
+        boxes = stacked(node.boxes)
         nu = self._asked(5, UNIT * rows.claim)
         node.split = self._clamp(node, nu[0])
         if node.split is not None:

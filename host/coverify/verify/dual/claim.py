@@ -14,7 +14,7 @@ import numpy as np
 
 from coverify.verify.bounds import Box, step_bounds
 from coverify.verify.dual.descent import Rows
-from coverify.verify.dual.relaxation import Relaxation
+from coverify.verify.dual.relaxation import Boxes, Relaxation
 from coverify.verify.query import I64Array
 from tflm_int8.program.primitives import Affine, Staircase, Step
 
@@ -117,6 +117,11 @@ def onward(steps: Sequence[Step], boxes: Point, start: int = 0) -> Point | None:
             return None
         boxes[k + 1] = lo, hi
     return boxes
+
+
+def stacked(boxes: Point) -> Boxes:
+    """As the boxes of one row."""
+    return [(lo[None], hi[None]) for lo, hi in boxes]
 
 
 def widths(steps: Sequence[Step], boxes: Point) -> dict[int, int]:

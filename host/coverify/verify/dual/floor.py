@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from coverify.verify.dual.claim import Claims, Point, Rival
+from coverify.verify.dual.claim import Claims, Point, Rival, onward
 from coverify.verify.dual.descent import Rows
 from coverify.verify.dual.outer import applied
 from coverify.verify.dual.relaxation import F64Array, Relaxation
@@ -20,13 +20,25 @@ from tflm_int8.program.primitives import Staircase
 
 @dataclass(eq=False)
 class Floor:
-    """boxes: the query's; shared: rows that narrow them, whoever wins; part: the floor's, if there is one."""
+    """boxes: the query's; shared: rows that narrow them, whoever wins, to `known`; part: the floor's, if
+    there is one.
+    """
 
     relaxation: Relaxation
     claims: Claims
     boxes: Point
     shared: list[Bounded] = field(default_factory=list, init=False)
+    known: Point = field(init=False)
     part: Node | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self.known = self.boxes
+
+    def learn(self, rows: list[Bounded]) -> None:
+        """More rows that narrow the query's boxes."""
+        reached = onward(self.relaxation.steps, applied(self.known, rows))
+        assert reached is not None  # bounds that are true leave what the network does
+        self.shared, self.known = self.shared + rows, reached
 
     def holds(self, node: Node) -> bool:
         """Is it a part of the floor's?"""
@@ -82,7 +94,7 @@ class Floor:
         return new
 
     def _whole(self, stairs: Staircase) -> Node:
-        y, boxes = self.claims.label, applied(list(self.boxes), self.shared)
+        y, boxes = self.claims.label, list(self.known)
         lo, hi = (end.copy() for end in boxes[stairs.source])
         edge = int(self.relaxation.edges[self.relaxation.logits][stairs.channel[y], 1])
         hi[y] = min(hi[y], edge - 1)

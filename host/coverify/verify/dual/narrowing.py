@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from coverify.verify.deadline import Deadline
-from coverify.verify.dual.claim import UNIT, Claims, Point, fewer_bits
+from coverify.verify.dual.claim import UNIT, Claims, Point, fewer_bits, stacked
 from coverify.verify.dual.descent import Rows, evaluate, exact
 from coverify.verify.dual.floor import Floor
-from coverify.verify.dual.outer import stacked
 from coverify.verify.dual.relaxation import Boxes, F64Array, Pass, Pieces, Relaxation
 from coverify.verify.dual.tree import Bounded, Node
 from coverify.verify.errors import CannotDecide

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from coverify.verify.deadline import Deadline
-from coverify.verify.dual.claim import UNIT, Point, fewer_bits, onward, widths
+from coverify.verify.dual.claim import UNIT, Point, fewer_bits, onward, stacked, widths
 from coverify.verify.dual.descent import Rows, evaluate
 from coverify.verify.dual.relaxation import Boxes, F64Array, Pieces, Relaxation
 from coverify.verify.dual.team import Ask, Team
@@ -50,12 +50,13 @@ def chords(
         below = sum(len(boxes[scalar][0]) for scalar in relaxation.scalars if scalar < wire)
         element, sign, end = _ends(boxes, wire, source, slopes.get(wire), int(WORK / max(1, below) / 2) + 1)
         unit, parts = UNIT >> fewer_bits(wide[wire]), list[Bounded]()
-        pieces = relaxation.pieces(stacked(boxes), natural, True, deadline.late)
+        one = stacked(boxes)
+        pieces = relaxation.pieces(one, natural, True, deadline.late)
         for at in range(0, len(element), AT_ONCE):
             deadline.check()
             chosen = slice(at, at + AT_ONCE)
             own = element[chosen], sign[chosen], end[chosen]
-            parts += _narrower(relaxation, source, unit, own, stacked(boxes), pieces, deadline)
+            parts += _narrower(relaxation, source, unit, own, one, pieces, deadline)
         if parts:
             found.append(_joined(parts))
             reached = onward(relaxation.steps, applied(boxes, found[-1:]), source)
@@ -153,11 +154,6 @@ def _ends(
         varying = np.sort(varying[np.argsort(-weight, kind="stable")[:most]])
     element, sign = np.repeat(varying, 2), np.tile([1, -1], len(varying))
     return element, sign, np.where(sign > 0, hi[element], -lo[element])
-
-
-def stacked(boxes: Point) -> Boxes:
-    """As the boxes of one row."""
-    return [(lo[None], hi[None]) for lo, hi in boxes]
 
 
 def applied(boxes: Point, rows: list[Bounded]) -> Point:

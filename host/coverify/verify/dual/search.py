@@ -15,13 +15,13 @@ import numpy as np
 from coverify.verify.deadline import Deadline
 from coverify.verify.dual.branching import Branching
 from coverify.verify.dual.cases import Cases
-from coverify.verify.dual.claim import UNIT, Claims, Point, Rival, more_bits, onward, widths
+from coverify.verify.dual.claim import UNIT, Claims, Point, Rival, more_bits, stacked, widths
 from coverify.verify.dual.closing import Closing, Part
 from coverify.verify.dual.descent import Rows, descend, exact
 from coverify.verify.dual.floor import Floor
 from coverify.verify.dual.hunt import Hunt
 from coverify.verify.dual.narrowing import Narrowing
-from coverify.verify.dual.outer import applied, chords, facts, stacked
+from coverify.verify.dual.outer import chords, facts
 from coverify.verify.dual.pair import Pair
 from coverify.verify.dual.relaxation import Boxes, F64Array, Pass, Pieces, Relaxation
 from coverify.verify.dual.team import Team
@@ -105,12 +105,9 @@ class Search:
 
     def _begin(self, node: Node) -> None:
         """From the query's boxes, and what is known of them."""
-        known = self._floor.shared
-        boxes, first = list(self.boxes), self.relaxation.logits
-        if known:
-            boxes, first = applied(boxes, known), 0
-        node.tightened, node.start, node.split, node.warm = [*known], {}, None, None
-        node.boxes = self.claims.settled(boxes, node.rival, node.tightened.append, first)
+        known, logits = self._floor.known, self.relaxation.logits
+        node.tightened, node.start, node.split, node.warm = [*self._floor.shared], {}, None, None
+        node.boxes = self.claims.settled(list(known), node.rival, node.tightened.append, logits)
 
     def bounded(self, nodes: list[Node], rounds: int) -> list[Node]:
         """Bound the parts; those that stay open.  Raises Counterexample."""
@@ -308,20 +305,18 @@ class Search:
         self._chords_known = True
         starts = [node.start for node in roots]
         slopes = {w: np.abs([start[w] for start in starts]).sum(axis=0) for w in starts[0]}
-        self._floor.shared = chords(self.relaxation, self.boxes, slopes, self.deadline)
-        if not self._floor.shared:
+        new = chords(self.relaxation, self.boxes, slopes, self.deadline)
+        if not new:
             return roots
+        self._floor.learn(new)
         for node in roots:
             self._begin(node)
         return self.bounded(roots, rounds)
 
     def _narrowed(self, roots: list[Node]) -> list[Node]:
         """The roots with the accumulators beyond the first layer bounded over its cases, whoever wins."""
-        known = applied(self.boxes, self._floor.shared)
         if self.team is not None:
-            reached = onward(self.relaxation.steps, known)
-            assert reached is not None
-            self._floor.shared += facts(self.relaxation, self.team, reached)
+            self._floor.learn(facts(self.relaxation, self.team, self._floor.known))
         for node in roots:
             self._begin(node)
             node.gain = np.inf

@@ -127,9 +127,10 @@ class Node:
 
     def smaller(self, cases: bool) -> Node:
         """A part of it, whose boxes are to be found."""
-        start, depth = dict(self.start), self.depth + 1
-        warm, gain, vain = self.warm, self.gain, self.vain
-        return Node(self.rival, None, start, self.bound, depth, warm=warm, cases=cases, gain=gain, vain=vain)
+        return Node(
+            self.rival, None, dict(self.start), self.bound, self.depth + 1,
+            warm=self.warm, cases=cases, gain=self.gain, vain=self.vain,
+        )  # fmt: skip
 
 
 @dataclass(eq=False)
