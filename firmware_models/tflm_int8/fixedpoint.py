@@ -79,9 +79,11 @@ def rounding_divide_by_pot(x: I64Array, exponent: int | I64Array) -> I64Array:
 
     Source: RoundingDivideByPOT, gemmlowp fixedpoint.h.
     """
-    mask = (np.int64(1) << np.asarray(exponent, np.int64)) - 1
-    threshold = (mask >> 1) + (x < 0)
-    return (x >> exponent) + ((x & mask) > threshold)
+    e = np.asarray(exponent, np.int64)
+    nudged: I64Array = x + ((np.int64(1) << e) >> 1)  # a new array, so that it is changed in place
+    nudged -= (x < 0) & (e > 0)  # what is below 0 is rounded down at a tie
+    nudged >>= e
+    return nudged
 
 
 def multiply_by_quantized_multiplier(
@@ -95,8 +97,12 @@ def multiply_by_quantized_multiplier(
     """
     s = np.asarray(shift, np.int64)
     if rounding is Rounding.DOUBLE:
-        left = np.maximum(s, 0)
-        return rounding_divide_by_pot(srdhm(x << left, multiplier), np.maximum(-s, 0))
+        # a multiplier is never INT32_MIN: nothing saturates in the product
+        product: I64Array = x * (np.int64(1) << np.maximum(s, 0)) * multiplier
+        product += 1 << 30
+        product >>= 31
+        return rounding_divide_by_pot(product, np.maximum(-s, 0))
     total = 31 - s
-    single: I64Array = (x * multiplier + (np.int64(1) << (total - 1))) >> total
+    single: I64Array = x * multiplier + (np.int64(1) << (total - 1))
+    single >>= total
     return single

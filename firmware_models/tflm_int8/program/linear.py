@@ -145,23 +145,27 @@ class Convolution:
         return np.concatenate(parts) if parts else np.zeros((0, self.n_out))
 
     def _convolved(self, x: I64Array, by_group: F64Array) -> F64Array:
-        n, positions = len(x), self.window.n_positions
-        taps = self._under_taps(x.astype(np.float64).reshape(n, -1, self.in_channels))
+        pixels = x.astype(np.float64).reshape(len(x), -1, self.in_channels)
+        if self._is_pointwise:
+            return self._summed(pixels[:, :, None], by_group)
+        framed = np.concatenate([pixels, np.zeros_like(pixels[:, :1])], axis=1)
+        return self._summed(framed[:, self.window.taps], by_group)
+
+    def at_taps(self, pixels: F64Array, taps: IndexArray) -> F64Array:
+        """Pixels [N, some, channels], taps [positions, taps] among them → [N, positions * out_channels]."""
+        return self._summed(pixels[:, taps], self._by_group)
+
+    def _summed(self, taps: F64Array, by_group: F64Array) -> F64Array:
+        """What lies under the taps, [N, positions, taps, channels] → [N, positions * out_channels]."""
+        n, positions = taps.shape[:2]
         if self._is_depthwise:
-            out: F64Array = np.einsum("nptc,ct->npc", taps, by_group[:, 0])
+            by_tap = np.ascontiguousarray(by_group[:, 0].T)  # six times as quick as channel by channel
+            out: F64Array = np.einsum("nptc,tc->npc", taps, by_tap)
             return out.reshape(n, -1)
         split = taps.reshape(n * positions, -1, self.groups, self.filters.shape[3]).transpose(2, 0, 1, 3)
         columns = split.reshape(self.groups, n * positions, -1)
         out = np.matmul(columns, by_group.transpose(0, 2, 1)).transpose(1, 0, 2)
         return np.ascontiguousarray(out).reshape(n, -1)
-
-    def _under_taps(self, pixels: F64Array) -> F64Array:
-        """[N, pixels, channels] → [N, positions, taps, channels], zeros outside the image."""
-        if self._is_pointwise:
-            return pixels[:, :, None]
-        framed = np.concatenate([pixels, np.zeros_like(pixels[:, :1])], axis=1)
-        taken: F64Array = framed[:, self.window.taps]
-        return taken
 
     def transposed(self, v: F64Array) -> F64Array:
         step = self._batch

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from coverify.verify.cone import Cone
 from coverify.verify.errors import BadQuery
 from coverify.verify.query import I64Array, IntArray, Robustness
 from tflm_int8.program.concrete import run
@@ -52,6 +53,11 @@ class Problem:
         """The index of the first maximum of the output for every row of x: int64 [N]."""
         parts = [self.wires(part)[self.program.output].argmax(axis=1) for part in self.batches(x)]
         return np.concatenate(parts).astype(np.int64) if parts else np.zeros(0, np.int64)
+
+    def first_violation_of(self, cone: Cone, x: IntArray) -> I64Array | None:
+        """The first row of x, inputs of the cone's box, whose label is not the query's, or None."""
+        broken = np.flatnonzero(cone.outputs(x).argmax(axis=1) != self.query.label)
+        return x[broken[0]].astype(np.int64) if len(broken) else None
 
     def batches(self, x: IntArray) -> Iterator[IntArray]:
         """The rows of x in pieces of at most `batch`."""

@@ -19,8 +19,10 @@ from dataclasses import dataclass, field
 
 from coverify.verify import portfolio
 from coverify.verify.child import GRACE_S, Load, Solve
+from coverify.verify.cone import elements
 from coverify.verify.deadline import OUT_OF_TIME, Deadline
 from coverify.verify.engines import base_of, confirm, found
+from coverify.verify.engines.enumerate import MAX_POINTS
 from coverify.verify.engines.packages import require
 from coverify.verify.errors import BadQuery, EngineFault
 from coverify.verify.problem import Problem
@@ -101,7 +103,7 @@ class Worker:
             deadline = Deadline.in_s(timeout_s)
             return portfolio.decide(
                 query,
-                sum(self.program.sizes()),
+                self._elements(query),
                 lambda name, until: self._solve(problem, name, until.remaining, seed, end=deadline),
                 lambda names, until: self._race(problem, names, until, seed),
                 deadline,
@@ -109,6 +111,12 @@ class Worker:
         except BaseException:
             self.close()
             raise
+
+    def _elements(self, query: Robustness) -> int:
+        """How many are computed for one input, where all may be run."""
+        if query.changes is None and portfolio.SMALL < query.n_points <= MAX_POINTS:
+            return elements(self.program, query.lo, query.hi)
+        return sum(self.program.sizes())
 
     def _solve(
         self, problem: Problem, engine: str, timeout_s: float, seed: int, jobs: int = 1,
