@@ -140,7 +140,7 @@ def test_a_graph_that_nothing_calls_is_empty():
     b, y = layer()
     b.subgraphs = [Builder()]
     same(b.finish(y), X)
-    other, value = layer()
+    other, _ = layer()
     b.subgraphs = [other, Builder()]
     refused_here(b.finish(y), "subgraph 1: nothing calls it", UnsupportedModel)
 
