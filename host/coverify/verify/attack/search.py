@@ -28,6 +28,7 @@ from coverify.verify.attack.reachable import Reachable
 from coverify.verify.attack.region import Regions
 from coverify.verify.attack.runner import Found, Runner
 from coverify.verify.attack.score import Score
+from coverify.verify.attack.shots import shoot
 from coverify.verify.bounds import wire_bounds
 from coverify.verify.deadline import Deadline, OutOfTime
 from coverify.verify.errors import CannotDecide
@@ -72,6 +73,9 @@ def search(
     try:
         attack = Attack.of(problem, deadline, seed)
         attack.begin(starts)
+        hit = shoot(problem, np.random.default_rng([seed, 1]), deadline)
+        if hit is not None:
+            return hit
         for number in range(rounds):
             attack.round(number)
     except Found as found:

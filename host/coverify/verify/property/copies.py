@@ -55,6 +55,16 @@ def raising(program: Program, feature: int) -> Program:
     return replace(program, n_input=n + 1, steps=tuple(steps), output=len(steps), tensors={}, operators=())
 
 
+def raised_feature(program: Program) -> int | None:
+    """Which feature is raised in the second run; None where the program is not of two runs."""
+    n = program.n_input - 1
+    match program.steps[:2]:
+        case Select(source=0), Max(source=0, windows=windows) if windows.shape == (n, 2):
+            at = np.flatnonzero(windows[:, 1] == n)
+            return int(at[0]) if len(at) == 1 else None
+    return None
+
+
 def rewired(step: Step, wires: list[int]) -> Step:
     """The step with wire k of its sources replaced by wires[k]."""
     match step:
