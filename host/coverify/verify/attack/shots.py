@@ -27,7 +27,8 @@ def shoot(problem: Problem, rng: np.random.Generator, deadline: Deadline) -> I64
     while left > 0:
         deadline.check()
         n = min(left, problem.batch)
-        x, left = rng.integers(lo, hi, (n, len(lo)), endpoint=True), left - n
+        x: I64Array = rng.integers(lo, hi, (n, len(lo)), endpoint=True)
+        left -= n
         if feature is not None:
             near = x[:, feature] + rng.choice(_NEAR, n)
             x[:, -1] = np.where(rng.random(n) < 0.75, np.clip(near, lo[-1], hi[-1]), x[:, -1])
