@@ -27,7 +27,7 @@ def shoot(problem: Problem, rng: np.random.Generator, deadline: Deadline) -> I64
     while left > 0:
         deadline.check()
         n = min(left, problem.batch)
-        x: I64Array = rng.integers(lo, hi, (n, len(lo)), endpoint=True)
+        x = rng.integers(lo, hi, (n, len(lo)), np.int64, endpoint=True)
         left -= n
         if feature is not None:
             near = x[:, feature] + rng.choice(_NEAR, n)
