@@ -70,7 +70,9 @@ def srdhm(a: I64Array, b: int | I64Array) -> I64Array:
     Source: SaturatingRoundingDoublingHighMul, gemmlowp fixedpoint.h. (Its truncating division by 2**31 of
     a*b + (2**30 or 1 - 2**30) equals the floor used here.)
     """
-    product: I64Array = (a * b + (1 << 30)) >> 31
+    product: I64Array = a * b
+    product += 1 << 30
+    product >>= 31
     return np.minimum(product, INT32_MAX)
 
 
@@ -97,11 +99,8 @@ def multiply_by_quantized_multiplier(
     """
     s = np.asarray(shift, np.int64)
     if rounding is Rounding.DOUBLE:
-        # a multiplier is never INT32_MIN: nothing saturates in the product
-        product: I64Array = x * (np.int64(1) << np.maximum(s, 0)) * multiplier
-        product += 1 << 30
-        product >>= 31
-        return rounding_divide_by_pot(product, np.maximum(-s, 0))
+        left = np.maximum(s, 0)
+        return rounding_divide_by_pot(srdhm(x << left, multiplier), np.maximum(-s, 0))
     total = 31 - s
     single: I64Array = x * multiplier + (np.int64(1) << (total - 1))
     single >>= total

@@ -7,7 +7,7 @@ overflow.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -226,7 +226,7 @@ def _framed(found: F64Array) -> F64Array:
     return np.concatenate([found, np.zeros((len(found), 1))], axis=1)
 
 
-def _groups(program: Program) -> Iterator[int]:
+def _groups(program: Program) -> list[int]:
     """Of every wire, the channels of a pixel, where it comes from a convolution; else 1."""
     groups = [1]
     for step in program.steps:
@@ -237,4 +237,4 @@ def _groups(program: Program) -> Iterator[int]:
                 groups.append(groups[step.source])
             case _:
                 groups.append(1)
-    return iter(groups)
+    return groups

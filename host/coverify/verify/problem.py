@@ -54,11 +54,6 @@ class Problem:
         parts = [self.wires(part)[self.program.output].argmax(axis=1) for part in self.batches(x)]
         return np.concatenate(parts).astype(np.int64) if parts else np.zeros(0, np.int64)
 
-    def first_violation_of(self, cone: Cone, x: IntArray) -> I64Array | None:
-        """The first row of x, inputs of the cone's box, whose label is not the query's, or None."""
-        broken = np.flatnonzero(cone.outputs(x).argmax(axis=1) != self.query.label)
-        return x[broken[0]].astype(np.int64) if len(broken) else None
-
     def batches(self, x: IntArray) -> Iterator[IntArray]:
         """The rows of x in pieces of at most `batch`."""
         for start in range(0, len(x), self.batch):
@@ -68,9 +63,13 @@ class Problem:
         """Is x, int [n], a point of the region whose label is not the query's?"""
         return self.query.contains(x) and int(self.labels(x[None])[0]) != self.query.label
 
-    def first_violation(self, x: IntArray) -> I64Array | None:
-        """The first row of x within the changes allowed whose label is not the query's, or None."""
+    def first_violation(self, x: IntArray, cone: Cone | None = None) -> I64Array | None:
+        """The first row of x within the changes allowed whose label is not the query's, or None.
+
+        cone: of a box that holds all rows; then that is run.
+        """
         if self.query.changes is not None:
             x = x[(x != self.query.x0).sum(axis=1) <= self.query.changes]
-        broken = np.flatnonzero(self.labels(x) != self.query.label)
+        labels = self.labels(x) if cone is None else cone.outputs(x).argmax(axis=1)
+        broken = np.flatnonzero(labels != self.query.label)
         return x[broken[0]].astype(np.int64) if len(broken) else None

@@ -143,6 +143,18 @@ def test_a_graph_that_nothing_calls_is_empty():
     other, _ = layer()
     b.subgraphs = [other, Builder()]
     refused_here(b.finish(y), "subgraph 1: nothing calls it", UnsupportedModel)
+    other.tensors[other.ops[0].outputs[0]].dtype = "int32"
+    refused(b.finish(y), "subgraph 1: nothing calls it", UnsupportedModel)
+
+
+def test_a_graph_that_nothing_calls_has_no_variables():
+    """TFLM lets it share them with the others."""
+    b, y = layer()
+    other, value = layer()
+    handle = other.op("VAR_HANDLE", [], other.tensor((), "resource"), 111, SharedName="speed")
+    other.op("ASSIGN_VARIABLE", [handle, value], [], 113)
+    b.subgraphs = [other]
+    refused_here(b.finish(y), "nothing calls it", UnsupportedModel)
 
 
 def test_more_subgraphs_than_are_read_are_refused():

@@ -1,4 +1,4 @@
-"""What is run of a box's inputs, where only some of them vary, equals the kernels of the reference."""
+"""What is computed of a box's inputs, where only some elements vary, equals what the whole network gives."""
 
 from pathlib import Path
 
@@ -65,8 +65,8 @@ def test_networks_give_what_the_kernels_give(name):
     assert fewer
 
 
-def test_enumeration_finds_the_only_input_that_breaks_it():
-    """Of a convolution's output one pixel's change is read by a few positions only."""
+def test_enumeration_answers_as_the_kernels_do():
+    """Two pixels vary, which few positions of a convolution read."""
     model = Model.read(NETWORKS / "digits_cnn.tflite")
     reference, program = Reference(model), lower(model)
     rng, decided = np.random.default_rng(4), set()

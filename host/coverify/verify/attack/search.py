@@ -73,9 +73,7 @@ def search(
     try:
         attack = Attack.of(problem, deadline, seed)
         attack.begin(starts)
-        hit = shoot(problem, np.random.default_rng([seed, 1]), deadline)
-        if hit is not None:
-            return hit
+        shoot(attack.runner, np.random.default_rng([seed, 1]))
         for number in range(rounds):
             attack.round(number)
     except Found as found:

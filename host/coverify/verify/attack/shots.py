@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from coverify.verify.deadline import Deadline
-from coverify.verify.problem import Problem
+from coverify.verify.attack.runner import Runner
 from coverify.verify.property.copies import raised_feature
-from coverify.verify.query import I64Array
 
 ELEMENTS = 4_000_000
 """Of all wires that are run: a tenth of a second."""
@@ -16,23 +14,16 @@ _NEAR = (1, 2, 4, 16)
 """How far a feature is raised, where two runs are compared: three times in four, else anywhere."""
 
 
-def shoot(problem: Problem, rng: np.random.Generator, deadline: Deadline) -> I64Array | None:
-    """A point of the box, int64 [n], that breaks the query; None when none was hit.
-
-    Raises OutOfTime, OutsideDomain.
-    """
-    lo, hi = problem.query.lo, problem.query.hi
+def shoot(runner: Runner, rng: np.random.Generator) -> None:
+    """Run some thousand points of the box.  Raises Found, OutOfTime, OutsideDomain."""
+    problem, lo, hi = runner.problem, runner.lo, runner.hi
     feature, left = raised_feature(problem.program), ELEMENTS // sum(problem.program.sizes())
     left = min(left, POINTS, problem.query.n_points)
     while left > 0:
-        deadline.check()
         n = min(left, problem.batch)
         x = rng.integers(lo, hi, (n, len(lo)), np.int64, endpoint=True)
         left -= n
         if feature is not None:
             near = x[:, feature] + rng.choice(_NEAR, n)
             x[:, -1] = np.where(rng.random(n) < 0.75, np.clip(near, lo[-1], hi[-1]), x[:, -1])
-        witness = problem.first_violation(x)
-        if witness is not None:
-            return witness
-    return None
+        runner.run(x)

@@ -31,8 +31,7 @@ def decide(problem: Problem, deadline: Deadline, seed: int) -> Outcome:
     cone = worth_it(problem.program, query.lo, query.hi) if query.changes is None and n >= MANY else None
     for x in _all_points(problem):
         deadline.check()
-        witness = problem.first_violation_of(cone, x) if cone else problem.first_violation(x)
-        done += len(x)
+        witness, done = problem.first_violation(x, cone), done + len(x)
         if witness is not None:
             return Outcome.violated("enumerate", witness, points=done)
     return Outcome.holds("enumerate", points=n).with_argument(Argument("enumeration"))

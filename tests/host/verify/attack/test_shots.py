@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from coverify.verify.attack.runner import Found
+from coverify.verify.attack.search import Attack
 from coverify.verify.attack.shots import shoot
 from coverify.verify.deadline import Deadline
 from coverify.verify.property.copies import raised_feature, raising
@@ -27,6 +29,10 @@ def question_of(model, tmp_path):
     return question
 
 
+def shot(problem) -> None:
+    shoot(Attack.of(problem, Deadline.never(), 0).runner, np.random.default_rng(0))
+
+
 def falling_by_rounding(down: int) -> Model:
     """y = 8 a − 7 b, a and b being half of x1, rounded; b also hangs on x0, so that it steps elsewhere."""
     b = Builder()
@@ -42,16 +48,16 @@ def test_a_pair_of_near_inputs_is_found(tmp_path):
     question = question_of(model, tmp_path)
     problem = question.problem(Deadline.never())
     assert raised_feature(problem.program) == 1
-    witness = shoot(problem, np.random.default_rng(0), Deadline.never())
-    assert witness is not None
+    with pytest.raises(Found) as hit:
+        shot(problem)
     tflm = Tflm(model.content, 1 << 18)
-    low, high = (int(tflm.run(x.astype(np.int8)[None])[0, 0]) for x in question.inputs(witness))
+    low, high = (int(tflm.run(x.astype(np.int8)[None])[0, 0]) for x in question.inputs(hit.value.x))
     assert low > high
 
 
 def test_what_holds_is_not_broken(tmp_path):
     problem = question_of(falling_by_rounding(0), tmp_path).problem(Deadline.never())
-    assert shoot(problem, np.random.default_rng(0), Deadline.never()) is None
+    shot(problem)  # raises Found where an input breaks it
 
 
 @pytest.mark.parametrize("feature", [0, 1])
