@@ -81,12 +81,16 @@ def _round(program: Program, boxes: list[Box], claim: Rival, deadline: Deadline)
     now = list(boxes)
     for wire, step in enumerate(program.steps[: claim.wire], 1):
         box = _both(now[wire], step_bounds(step, now, wire - 1))
-        if isinstance(step, Affine) and wire in needed:
+        if isinstance(step, Affine) and wire in needed and not _empty(box):
             box = _accumulators(program, [*now[:wire], box, *now[wire + 1 :]], wire, claim, deadline)
-        if np.any(box.lo > box.hi):
+        if _empty(box):
             return None
         now[wire] = box
     return now
+
+
+def _empty(box: Box) -> bool:
+    return bool(np.any(box.lo > box.hi))
 
 
 def _both(a: Box, b: Box) -> Box:
