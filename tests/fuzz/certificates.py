@@ -47,6 +47,9 @@ from coverify.verify.engines import solve
 from coverify.verify.errors import CannotDecide
 from coverify.verify.fixed_point import FixedPointNetwork
 from coverify.verify.problem import Problem
+from coverify.verify.property.appended import appended
+from coverify.verify.property.formula import AllOf, AnyOf, relation
+from coverify.verify.property.question import Question
 from coverify.verify.query import Robustness, Verdict
 from model_builder import Builder
 from tflm_int8 import Model, Reference, TflmError, lower
@@ -131,6 +134,22 @@ def related(rng: np.random.Generator, program: Program, x: np.ndarray) -> tuple[
     return replace(program, steps=(*program.steps, step), output=len(program.steps) + 1), Relation(c, d)
 
 
+def alternative(rng: np.random.Generator, program: Program, x: np.ndarray) -> tuple[Program, Relation]:
+    """Of some linear relations each one that holds at x and thereabouts, and its program."""
+    n, y = program.sizes()[program.output], run(program, x[None])[program.output][0]
+    c = rng.integers(-3, 4, (int(rng.integers(2, 5)), n))
+    d = c @ y + np.where(rng.random(len(c)) < 0.5, rng.integers(0, 30, len(c)), rng.integers(-30, 0, len(c)))
+    d[0] = max(d[0], c[0] @ y)
+    rows = [relation(dict(enumerate(row.tolist())), int(end)) for row, end in zip(c, d, strict=True)]
+    wide, many = int(rng.integers(1, len(c))), range(int(rng.integers(1, 4)))
+    some = [(rows[0], *(rows[k] for k in rng.integers(1, len(c), wide))) for _ in many]
+    formula = AllOf(tuple(map(AnyOf, some)))
+    ends = program.input_lo, program.input_hi
+    claim = Question(program, Robustness.around(x.astype(np.int16), 0, 0, None, *ends), formula).relation()
+    assert claim is not None
+    return appended(program, formula), claim
+
+
 def copies(rng: np.random.Generator) -> list[bytes]:
     """Certificates of the largest gap between two copies, whose protected input is another in each: of stairs
     two by two, and of an engine that knows no pairs.
@@ -148,14 +167,14 @@ def copies(rng: np.random.Generator) -> list[bytes]:
     sides = [[[x, code] for x in range(free, free + width + 1)] for code in codes]
     first, second = (fixed_point_networks.outputs(arrays, np.array(side)) for side in sides)
     score = np.array([[-1, 1], [0, 1]][int(rng.integers(2))])
-    relation = gap_relation(score, int(np.abs((second - first) @ score).max()))
+    gap = gap_relation(score, int(np.abs((second - first) @ score).max()))
     query = Robustness(lo.astype(np.int16), 0, 255, lo, hi)
-    problem, found = Problem(claimed(both.program, relation), query), []
+    problem, found = Problem(claimed(both.program, gap), query), []
     with contextlib.suppress(CannotDecide, Counterexample):
         found.append(("abreast", Abreast(problem, Deadline.in_s(2)).proved().argument))
     found.append(("bab", solve("bab", problem, Deadline.in_s(0.3)).argument))
     return [
-        Certificate(both.content, "fixed-point", query, argument, engine, relation).to_bytes()
+        Certificate(both.content, "fixed-point", query, argument, engine, gap).to_bytes()
         for engine, argument in found
         if argument is not None
     ]
@@ -180,15 +199,16 @@ def sources(n: int, seed: int = 0) -> list[bytes]:
                 )
             except TflmError:
                 continue
-            x, relation = near_a_boundary(rng, program).astype(np.int16), None
+            x, claim = near_a_boundary(rng, program).astype(np.int16), None
             label = int(run(program, x[None].astype(np.int64))[program.output][0].argmax())
-            if number % 3 == 2:
-                program, relation = related(rng, program, x.astype(np.int64))
+            if number % 3:
+                claimed_of = related if number % 3 == 2 else alternative
+                program, claim = claimed_of(rng, program, x.astype(np.int64))
                 label = 0
             for engine in ENGINES:
                 best = widest(engine, program, x, label, 40)
                 if best is not None:
-                    found.append(Certificate(content, profile, *best, engine, relation).to_bytes())
+                    found.append(Certificate(content, profile, *best, engine, claim).to_bytes())
     return found
 
 
@@ -285,6 +305,7 @@ def renamed(rng, parts: dict[str, bytes], other: dict[str, bytes]) -> None:
             "xi-2.npy",
             "xi--1.npy",
             "claim.npy",
+            "some.npy",
             "rows.npy",
             "parabolas.npy",
             "script.npy",
@@ -431,7 +452,10 @@ def is_true(data: bytes) -> bool | None:
         return None
     if document["label"] is None:
         claim = array(parts["claim.npy"])
-        return bool(np.all(y @ claim[:, :-1].T <= claim[:, -1]))
+        holds = y @ claim[:, :-1].T <= claim[:, -1]
+        if "some.npy" in parts:
+            holds = holds[:, array(parts["some.npy"])].any(axis=2)
+        return bool(np.all(holds))
     return bool(np.all(y.argmax(axis=1) == document["label"]))
 
 

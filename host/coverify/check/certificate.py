@@ -17,9 +17,9 @@ import numpy as np
 from coverify.check.integers import Softmax
 from coverify.check.model import PROFILES, Reader, fixed_point
 from coverify.check.proof import Proof
-from coverify.check.steps import CELLS, Ints, Linear, Network, Rejected, need, small, within
+from coverify.check.steps import CELLS, Highest, Ints, Linear, Network, Rejected, need, small, within
 
-SCHEMA = "coverify-certificate/6"
+SCHEMA = "coverify-certificate/7"
 BUDGET = 10**11  # multiply-adds: some minutes
 MAX_BYTES, MAX_UNPACKED, MAX_JSON, MAX_MEMBERS = 64 << 20, 256 << 20, 1 << 20, 2048
 
@@ -29,7 +29,8 @@ class Claim:
     """What is proved of every integer input x with lo <= x <= hi.
 
     model: SHA-256 of the network's bytes; label: the index of its first greatest output; relation: in the
-    label's place c [k, n] and d [k], where c · y <= d holds of the outputs y. evidence: which, how long.
+    label's place c [k, n], d [k] and some of the k in each row [m, w]: of these one has c · y <= d, y being
+    the outputs. evidence: which, how long.
     """
 
     model: str
@@ -37,7 +38,7 @@ class Claim:
     lo: Ints
     hi: Ints
     label: int | None
-    relation: tuple[Ints, Ints] | None
+    relation: tuple[Ints, Ints, Ints] | None
     evidence: str
 
 
@@ -92,9 +93,12 @@ def _checked(members: dict[str, bytes], budget: int) -> Claim:
         ties = softmax.gaps(*net.boxes(box)[:, softmax.pick], budget)
     rows = arrays.pop("claim") if label is None else label_stays(len(net.outputs), label, *ties)
     need(rows.ndim == 2 and rows.shape[1] == len(net.outputs) + 1, "a claim's form")
+    relation = None
+    if label is None:
+        some = arrays.get("some", np.arange(len(rows))[:, None])
+        relation, rows = (rows[:, :-1], rows[:, -1], some), one_of(net, rows, arrays.pop("some", None))
     net.put(Linear, len(rows), rows[None, :, :-1], net.outputs[None, None], -rows[:, -1] - 1)
     evidence = Proof(net, box, arrays).run(budget) if arrays else enumerated(net, box, budget)
-    relation = (rows[:, :-1], rows[:, -1]) if label is None else None
     return Claim(digests[name], profile, box[0], box[1], label, relation, evidence)
 
 
@@ -117,6 +121,17 @@ def label_stays(n: int, label: int, least: int = 1, greatest: int = 1) -> Ints:
     rows[:, label] -= 1
     rows[:label, n], rows[label + 1 :, n] = min(least, 1 - greatest) - 1, least - 1
     return rows
+
+
+def one_of(net: Network, rows: Ints, some: Ints | None) -> Ints:
+    """Rows which say that of those rows that each of `some` names one holds: its d − c · y is not below 0."""
+    if some is None:
+        return rows
+    need(some.ndim == 2 and some.size and len(some) ** 2 <= CELLS, "no alternatives, or too many")
+    need(np.all((some >= 0) & (some < len(rows))), "an alternative that does not exist")
+    slack = net.put(Linear, len(rows), -rows[None, :, :-1], net.outputs[None, None], rows[:, -1])
+    net.put(Highest, len(some), slack[some])
+    return -np.eye(len(some), len(some) + 1, dtype=np.int64)
 
 
 def enumerated(net: Network, box: Ints, budget: int) -> str:

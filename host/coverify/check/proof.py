@@ -40,7 +40,7 @@ class Proof:
         for step in net.steps:
             if isinstance(step, Pieces) and step.sums and step.sums.columns.max() <= self.n:
                 step.pair(self.root)
-        widths = [len(step.out) if isinstance(step, Scalar) else 0 for step in net.steps]
+        widths = [step.width if isinstance(step, Scalar) else 0 for step in net.steps]
         self.xi, many = np.split(arrays.pop("xi"), np.cumsum(widths)[:-1], axis=1), len(self.bounds)
         need(len(self.xi[0]) == many and not arrays, "not multipliers for each bound, or other arrays")
 

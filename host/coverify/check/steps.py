@@ -118,8 +118,10 @@ class Scalar(Step):
 
     For any multipliers xi: nu · y <= Σ max over a of (nu · y(a) − xi · a) + Σ xi · a. `corners`: pick [n],
     the a [n, k] among which the maximum is, bounds of y there, up and down, what else is taken from it, and
-    how many copies follow one another: the maximum is of their sum.
+    how many copies follow one another: the maximum is of their sum. width: how many multipliers it has.
     """
+
+    width = property(lambda self: len(self.out))
 
     def back(self, nu: Ints, xi: Ints, corners: tuple[Any, ...]) -> Ints:
         own, (pick, a, up, down, less, copies) = nu[self.out].T, corners
@@ -210,11 +212,15 @@ class Pieces(Scalar):
 
 @dataclass(eq=False)
 class Highest(Scalar):
-    """y[i] = the greatest of x[windows[i]], clamped."""
+    """y[i] = the greatest of x[windows[i]], clamped: from above at 127, or where no x is, or it has no mu.
+
+    After multipliers xi of each y come mu <= 0 of each x of the windows: mu · (x − y) >= 0 is added.
+    """
 
     windows: Ints
-    clamp: tuple[int, int]
-    cost = property(lambda self: 5 * len(self.windows) + self.windows.size)
+    clamp: tuple[int, int] = (-SMALL, SMALL)
+    width = property(lambda self: len(self.windows) + self.windows.size)
+    cost = property(lambda self: 5 * len(self.windows) + 2 * self.windows.size)
 
     def interval(self, boxes: Ints) -> Ints:
         return np.clip(boxes[..., self.windows].max(axis=-1), *self.clamp)
@@ -226,10 +232,21 @@ class Highest(Scalar):
         """
         lo, hi = boxes
         pick = np.take_along_axis(self.windows, lo[self.windows].argmax(axis=1)[:, None], axis=1)
-        others = np.where(self.windows != pick, hi[self.windows], -(2**31)).max(axis=1)[:, None]
-        a = np.clip([-(2**31), *self.clamp, 2**31], lo[pick], hi[pick])
+        others = np.where(self.windows != pick, hi[self.windows], -SMALL).max(axis=1)[:, None]
+        a = np.clip([-SMALL, *self.clamp, SMALL], lo[pick], hi[pick])
         up, down = (np.clip(y, *self.clamp) for y in (np.maximum(a, others), a))
         return pick[:, 0], a, up, down, 0, 1
+
+    def back(self, nu: Ints, xi: Ints, corners: tuple[Any, ...]) -> Ints:
+        xi, mu = np.split(xi, [len(self.out)], axis=1)
+        need(
+            np.all(mu <= 0) and (self.clamp[1] >= 127 or not mu.any()), "a mean that a maximum may not reach"
+        )
+        exact((mu, np.ones(mu.shape[1])))
+        np.add.at(nu, self.windows.reshape(-1), mu.T)
+        nu[self.out] -= mu.reshape(len(mu), *self.windows.shape).sum(axis=2).T
+        small(nu[np.append(self.out, self.windows)])
+        return super().back(nu, xi, corners)
 
 
 class Network:

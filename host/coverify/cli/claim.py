@@ -13,8 +13,12 @@ from numpy.typing import NDArray
 from coverify.check import Claim
 from coverify.inputs import read_flat
 
+Ints = NDArray[np.int64]
+
 MAX_TERMS = 6
 """Longest row of a relation that is written out."""
+MAX_CLAUSES = 2
+"""How many rows, and how many alternatives of each, are written out."""
 MAX_INDICES = 5
 _FIXED_POINT = "fixed-point"
 
@@ -76,9 +80,18 @@ def shown(claim: Claim) -> str:
     """What the outputs do on the box."""
     if claim.relation is None:
         return f"label {claim.label} stays the first greatest output"
-    rows = [_row(c.tolist(), d) for c, d in zip(claim.relation[0], claim.relation[1].tolist(), strict=True)]
-    more = f" and {len(rows) - 2} more rows" if len(rows) > 2 else ""
-    return f"{' and '.join(rows[:2]) or 'nothing'}{more} of the outputs y"
+    c, d, some = claim.relation
+    texts = [_alternatives(c, d, sorted(set(rows))) for rows in some[:MAX_CLAUSES].tolist()]
+    more = f" and {len(some) - MAX_CLAUSES} more" if len(some) > MAX_CLAUSES else ""
+    return f"{' and '.join(texts) or 'nothing'}{more} of the outputs y"
+
+
+def _alternatives(c: Ints, d: Ints, rows: list[int]) -> str:
+    """`y[3] - y[0] <= 0 or 4 more`; in brackets where there are several."""
+    texts = [_row(c[k].tolist(), int(d[k])) for k in rows[:MAX_CLAUSES]]
+    more = f" or {len(rows) - MAX_CLAUSES} more" if len(rows) > MAX_CLAUSES else ""
+    text = f"{' or '.join(texts)}{more}"
+    return f"({text})" if len(rows) > 1 else text
 
 
 def box(claim: Claim) -> str:
@@ -92,13 +105,20 @@ def said(claim: Claim) -> str:
     """The claim to the letter."""
     gives = f"label {claim.label} (first greatest output)"
     if claim.relation is not None:
-        gives = f"outputs y with c · y <= d, relation {digest(*claim.relation)}: {shown(claim)}"
+        c, d, some = claim.relation
+        one = "" if some.shape[1] == 1 else " (or, of several, one)"
+        gives = f"outputs y with c · y <= d{one}, relation {digest(*_printed(c, d, some))}: {shown(claim)}"
     where = f"box {digest(claim.lo, claim.hi)} ({box(claim).partition(': ')[2]})"
     network = f"network {claim.model} under profile {claim.profile}"
     return f"for every integer x in {where} the {network} gives {gives}"
 
 
-def digest(*arrays: NDArray[np.int64]) -> str:
+def _printed(c: Ints, d: Ints, some: Ints) -> tuple[Ints, ...]:
+    """What the relation's digest is of: c and d, and which of them are alternatives where some are."""
+    return (c, d) if np.array_equal(some, np.arange(len(d))[:, None]) else (c, d, some)
+
+
+def digest(*arrays: Ints) -> str:
     """SHA-256 of little-endian int64."""
     return hashlib.sha256(b"".join(a.astype("<i8").tobytes() for a in arrays)).hexdigest()
 

@@ -280,7 +280,8 @@ def _evidence(task: PropertyTask, question: Question, asked: PropertyQuestion, o
         return Evidence()
     relation = None if asked.stays else asked.relation()
     if not asked.stays and relation is None:
-        return Evidence(why="this property is not one of a box and linear relations of the outputs")
+        many = "so many alternatives" if asked.raised is None else "a property of two runs"
+        return Evidence(why=f"the checker reads no claim of {many}")
     path = task.out / f"certificate-{task.name(question)}.zip"
     return proved(task.network, asked.query, outcome, path, relation)
 

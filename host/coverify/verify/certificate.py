@@ -1,6 +1,6 @@
 """A proof as one file that `coverify check` accepts: the network, the box, the label, and the evidence.
 
-A `.zip` with `certificate.json` (schema coverify-certificate/6), the network, the box and the proof's
+A `.zip` with `certificate.json` (schema coverify-certificate/7), the network, the box and the proof's
 arrays; docs/certificates.md says what they mean. Written whole or not at all, and byte for byte the
 same for the same certificate. It is read by coverify.check alone, which shares nothing with this file.
 """
@@ -22,7 +22,7 @@ from coverify.files import replace_file
 from coverify.verify.dual.tree import Op
 from coverify.verify.query import Argument, I64Array, Robustness
 
-SCHEMA: Final = "coverify-certificate/6"
+SCHEMA: Final = "coverify-certificate/7"
 _TIMESTAMP: Final = (1980, 1, 1, 0, 0, 0)
 _MEMBERS: Final = {
     "tflm": "model.tflite",
@@ -38,13 +38,16 @@ def certifiable(profile: str) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Relation:
-    """c · y <= d of the outputs y: int64 [k, n_out] and [k].
+    """c · y <= d of the outputs y: int64 [k, n_out] and [k]; some: None, or of the k that each row names,
+    int64 [m, w], one holds.
 
-    Its program ends in the affine step [0, c · y − d]: label 0 stays where the relation holds.
+    Its program ends in the affine step [0, c · y − d], or in that of all d − c · y, their maxima M, and
+    [0, −M]: label 0 stays where the relation holds.
     """
 
     c: I64Array
     d: I64Array
+    some: I64Array | None = None
 
 
 class Step(IntEnum):
@@ -130,6 +133,8 @@ class Certificate:
         arrays["box"] = np.stack([self.query.lo, self.query.hi])
         if self.relation is not None:
             arrays["claim"] = np.column_stack([self.relation.c, self.relation.d])
+            if self.relation.some is not None:
+                arrays["some"] = self.relation.some
         members = {name: self.model} | {f"{key}.npy": _npy(value) for key, value in sorted(arrays.items())}
         document = {
             "schema": SCHEMA,

@@ -32,15 +32,16 @@ Z = 6
 """Where the claim's elements begin in these: 1 is the input, 2 and 3 the sums, 4 and 5 the outputs."""
 
 
-def accepted(folder: Path, network, lo, hi, label=None, relation=None, **arrays) -> bool:
+def accepted(folder: Path, network, lo, hi, label=None, relation=None, some=None, **arrays) -> bool:
     content = network if isinstance(network, bytes) else fixed_point_networks.content(network)
     name, profile = ("model.tflite", "tflm") if isinstance(network, bytes) else ("model.npz", "fixed-point")
-    document = {"schema": "coverify-certificate/6", "model": name, "profile": profile, "label": label}
+    document = {"schema": "coverify-certificate/7", "model": name, "profile": profile, "label": label}
     document |= {"files": {}}
     held = {"box": [lo, hi], "script": np.zeros((0, 4)), "rows": np.zeros((0, 3)),
             "xi": np.zeros((len(arrays.get("rows", ())), 0)),
             "parabolas": np.zeros((0, 3 + len(lo))), **arrays}  # fmt: skip
     held |= {} if relation is None else {"claim": np.column_stack(relation)}
+    held |= {} if some is None else {"some": some}
     parts = {f"{key}.npy": fuzz.saved(np.array(values, np.int64)) for key, values in held.items()}
     data = fuzz.packed({"certificate.json": json.dumps(document).encode(), name: content, **parts})
     (folder / "c.zip").write_bytes(data)
@@ -81,6 +82,45 @@ def test_a_relation_ends_at_its_last_true_number(d, tmp_path):
     proof = {"script": [[TIGHTEN, 0, 1, 0], [CLOSE, 0, 0, 0]], "rows": [[Z, 1, 0]], "xi": [[1, -1]]}
     held = accepted(tmp_path, BOTH, [0], [255], None, relation, **proof)
     assert held is (d == 0)
+
+
+@pytest.mark.parametrize(
+    ("lo", "hi", "held"), [(0, 17, True), (22, 255, True), (0, 18, False), (21, 255, False)]
+)
+def test_of_alternatives_one_is_enough_and_none_is_not(lo, hi, held, tmp_path):
+    """(x + 2) >> 2 is at most 4, or at least 6."""
+    relation = ([[1, 0], [-1, 0]], [4, -6])
+    assert accepted(tmp_path, HALVES, [lo], [hi], None, relation, [[0, 1]]) is held
+    assert not accepted(tmp_path, HALVES, [lo], [hi], None, relation, [[0, 1], [1, 1]]) or lo == 22
+    assert not accepted(tmp_path, HALVES, [lo], [hi], None, relation, [[0], [1]])
+    assert not accepted(tmp_path, HALVES, [lo], [hi], None, relation)
+
+
+@pytest.mark.parametrize(
+    "some", [[[0, 2]], [[0, -1]], np.zeros((0, 2)), np.zeros((1, 0)), np.zeros((2049, 1)), [0]], ids=str
+)
+def test_alternatives_that_do_not_exist_prove_nothing(some, tmp_path):
+    assert not accepted(tmp_path, HALVES, [0], [0], None, ([[1, 0], [-1, 0]], [4, -6]), some)
+
+
+@pytest.mark.parametrize(
+    ("mu", "xi", "held"),
+    [
+        ((-1, -1), 0, True),
+        ((-2, -2), 0, False),
+        ((-2, 0), 0, False),
+        ((0, 0), -2, False),
+        ((1, -3), 0, False),
+    ],
+)
+def test_a_mean_of_alternatives_bounds_their_maximum_from_below(mu, xi, held, tmp_path):
+    """x_0 <= x_1 or x_1 <= x_0: neither holds everywhere, and the mean of both slacks is 0."""
+    stairs = [[0, 0, xi, *mu]]  # of y_0 and y_1: nothing is left there
+    proof = {"script": [[TIGHTEN, 0, 1, 0], [CLOSE, 0, 0, 0]], "rows": [[10, 2, 0]], "xi": stairs}
+    relation = ([[1, -1], [-1, 1]], [0, 0])
+    box = [0, 0], [255, 255]
+    assert accepted(tmp_path, IDENTITY, *box, None, relation, [[0, 1]], **proof) is held
+    assert not accepted(tmp_path, IDENTITY, *box, None, (relation[0], [-1, -1]), [[0, 1]], **proof)
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,10 @@ import pytest
 
 from coverify.check import Rejected
 from coverify.check.certificate import network as read_network
+from coverify.check.certificate import one_of
 from coverify.check.integers import Softmax
 from coverify.check.proof import Proof
-from coverify.check.steps import Linear, Network, Scalar
+from coverify.check.steps import Highest, Linear, Network, Scalar
 from coverify.study.twin_file import twin_npz
 from coverify.verify.fixed_point import FixedPointNetwork
 from fixed_point_networks import content, layers_of
@@ -53,7 +54,8 @@ def two_copies(rng: np.random.Generator) -> Network:
 def proof_and_values(
     rng: np.random.Generator, net: Network, fixed: tuple[int, ...] = (), reach: int = 30
 ) -> tuple[Proof, np.ndarray]:
-    """A random relation with bounds of random forms; the values at all inputs: [N, elements].
+    """A random relation, or of several rows some each, with bounds of random forms; the values at all inputs:
+    [N, elements].
 
     fixed: inputs of one value; the others have at most `reach` each.
     """
@@ -66,16 +68,29 @@ def proof_and_values(
     c = rng.integers(-3, 4, (2, y.shape[1]))
     z = y @ c.T
     d = np.array([rng.integers(min(row) - 1, max(row) + 1) for row in z.T])
+    if rng.random() < 0.5:
+        some = rng.integers(0, 2, (2, int(rng.integers(1, 4))))
+        slack = (d - z)[:, some].max(axis=2)
+        rows = one_of(net, np.column_stack([c, d]), some)
+        values, c, z, d = np.concatenate([values, d - z, slack], axis=1), rows[:, :-1], -slack, rows[:, -1]
     net.put(Linear, 2, c[None], net.outputs[None, None], -d - 1)
     values = np.concatenate([values, z - d - 1], axis=1)
     element = rng.integers(1, values.shape[1], 12)
     scale = rng.choice([1, 1, 16, 256], 12)
     rows = np.stack([element, rng.choice([-1, 1], 12) * scale, rng.integers(0, 40, 12)], axis=1)
     spread = int(rng.choice([1, 20, 300]))
-    width = sum(len(step.out) for step in net.steps if isinstance(step, Scalar))
-    arrays = {"rows": rows, "xi": rng.integers(-spread, spread + 1, (12, width))}
+    xi = [multipliers(rng, step, spread) for step in net.steps if isinstance(step, Scalar)]
+    arrays = {"rows": rows, "xi": np.concatenate([np.zeros((12, 0), np.int64), *xi], axis=1)}
     none = {"script": np.zeros((0, 4), np.int64), "parabolas": np.zeros((0, 3 + len(lo)), np.int64)}
     return Proof(net, np.stack([lo, hi]), {**arrays, **none}), values
+
+
+def multipliers(rng: np.random.Generator, step: Scalar, spread: int) -> np.ndarray:
+    """Of any size; those of a maximum's means are none above 0, and 0 where it may be clamped."""
+    xi = rng.integers(-spread, spread + 1, (12, step.width))
+    if isinstance(step, Highest):
+        xi[:, len(step.out) :] = -np.abs(xi[:, len(step.out) :]) * (step.clamp[1] >= 127)
+    return xi
 
 
 def some_facts(rng: np.random.Generator, values: np.ndarray) -> list[tuple[int, int, int]]:
@@ -140,4 +155,4 @@ def test_stairs_are_bounded_together_only_where_their_sums_differ_by_constants()
     last = net.domain.shape[1] - 1
     for fixed in ((), (0,), (last,)):
         steps = proof_and_values(rng, net, fixed, reach=4)[0].net.steps
-        assert [getattr(step, "offset", None) for step in steps] == [None] * 5
+        assert [getattr(step, "offset", None) for step in steps] == [None] * len(steps)

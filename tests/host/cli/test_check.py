@@ -10,7 +10,7 @@ import pytest
 
 from command import coverify
 from coverify.check import Claim
-from coverify.cli.claim import Samples, shown
+from coverify.cli.claim import Samples, digest, said, shown
 from oracle import ROOT
 
 NETWORK = ROOT / "firmware_models" / "networks" / "digits_mlp.tflite"
@@ -116,8 +116,18 @@ def test_where_a_box_lies_is_told_by_what_it_holds_around_an_input():
 
 def test_a_relation_is_written_out():
     c, d = np.array([[1, -2, 0], [-1, 0, 3]]), np.array([5, -7])
-    claim = Claim("", "tflm", np.array([0]), np.array([0]), None, (c, d), "bounds")
-    assert shown(claim) == "y[0] - 2 y[1] <= 5 and - y[0] + 3 y[2] <= -7 of the outputs y"
+
+    def words(some):
+        claim = Claim("", "tflm", np.array([0]), np.array([0]), None, (c, d, np.array(some)), "bounds")
+        return shown(claim), said(claim)
+
+    first, second = "y[0] - 2 y[1] <= 5", "- y[0] + 3 y[2] <= -7"
+    (both, all_said), (one, one_said) = words([[0], [1]]), words([[1, 0]])
+    assert both == f"{first} and {second} of the outputs y"
+    assert one == f"({first} or {second}) of the outputs y"
+    assert words([[1, 0], [1, 1]])[0] == f"({first} or {second}) and {second} of the outputs y"
+    assert digest(c, d) in all_said and digest(c, d) not in one_said
+    assert digest(c, d, np.array([[1, 0]])) in one_said
 
 
 def test_what_is_no_certificate_is_said_to_be_none_in_a_sentence(verified, tmp_path):

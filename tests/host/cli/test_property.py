@@ -44,6 +44,17 @@ def outputs(witness):
     return [tflm.run(x).reshape(-1).astype(int) for x in (witness.x0, witness.x)]
 
 
+@pytest.fixture
+def scores(tmp_path):
+    """y = (x_0, x_1, x_0 − x_1, −x_1) / 2, and an input at which the first is far ahead."""
+    b = Builder()
+    weights = np.array([[64, 0], [0, 64], [64, -64], [0, -64]])
+    y = b.fully_connected(b.input((1, 2), 0.5, 0), weights, None, np.full(1, 1 / 128), 0.5, 0)
+    (tmp_path / "net.tflite").write_bytes(b.finish(y))
+    np.savez(tmp_path / "x.npz", x=np.array([[90, 40]], np.int8), y=np.zeros(1, np.int64))
+    return tmp_path
+
+
 @pytest.mark.parametrize("text", [NEVER, MONOTONE, RELATION], ids=["never", "monotone", "relation"])
 def test_a_violated_property_is_confirmed_by_the_device(tmp_path, text):
     np.savez(tmp_path / "m.npz", mask=np.ones((8, 8), np.int8))
@@ -117,13 +128,29 @@ def test_a_relation_that_holds_has_a_certificate(tmp_path):
     assert done.code == 0 and "c · y <= d" in done.result["message"]
 
 
-def test_a_hold_without_a_certificate_says_so(tmp_path):
-    np.savez(tmp_path / "m.npz", mask=np.zeros(64, bool))
-    done = verify(tmp_path, NEVER, "0")
-    result = json.loads((tmp_path / "verify.json").read_text())
-    assert (done.code == 0) == (result["verdict"] == "HOLDS")
-    if done.code == 0:
-        assert any("certificates of all that holds here" in gap for gap in result["not_covered"])
+@pytest.mark.parametrize(
+    ("claim", "some"), [("kind = 'never'\nclasses = [2, 1]", (2, 3)), ("kind = 'top'\nk = 2", (3, 2))]
+)
+def test_alternatives_have_a_certificate_in_words(scores, claim, some):
+    (scores / "p.toml").write_text(f"[region]\neps = 3\n[claim]\n{claim}\n")
+    asked = ("--property", scores / "p.toml", "--inputs", scores / "x.npz", "--out", scores / "out")
+    for engine in ("interval", "dual", "bab", "enumerate"):
+        done = coverify("verify", scores / "net.tflite", *asked, "--engine", engine, "--fresh")
+        assert done.code == 0, done
+        file = scores / "out" / "certificate-0-property.zip"
+        relation = check(file).relation
+        assert relation is not None and relation[2].shape == some
+        done = coverify("check", file, "--model", scores / "net.tflite", "--json", "-")
+        assert done.code == 0 and " or " in done.result["queries"][0]["property"]
+
+
+def test_a_hold_without_a_certificate_says_so(scores):
+    (scores / "p.toml").write_text("[region]\neps = 2\n[claim]\nkind = 'monotone'\nfeature = 0\noutput = 0\n")
+    asked = ("--property", scores / "p.toml", "--inputs", scores / "x.npz")
+    assert coverify("verify", scores / "net.tflite", *asked, "--out", scores).code == 0
+    result = json.loads((scores / "verify.json").read_text())
+    assert "the checker reads no claim of a property of two runs" in result["queries"][0]["note"]
+    assert any("certificates of all that holds here" in gap for gap in result["not_covered"])
 
 
 def test_a_vnnlib_file_needs_no_inputs(tmp_path):
@@ -162,7 +189,7 @@ def test_a_network_of_one_output_has_ranges_and_monotonicity(tmp_path):
     [
         ("(assert (>= Y_0 6))", 1),
         ("(assert (or (and (>= Y_0 6)) (and (<= Y_0 -6))))", 2),
-        ("(assert (>= Y_0 -1))(assert (>= Y_0 6))", None),  # two at once: no claim of relations that all hold
+        ("(assert (>= Y_0 -1))(assert (>= Y_0 6))", 2),  # of which never both
     ],
 )
 def test_relations_of_a_vnnlib_file_have_a_certificate(tmp_path, unsafe, rows):
@@ -176,10 +203,9 @@ def test_relations_of_a_vnnlib_file_have_a_certificate(tmp_path, unsafe, rows):
     done = coverify("verify", model, "--property", file, "--engine", "bab", "--out", tmp_path / "out")
     assert done.code == 0, done
     certificate = tmp_path / "out" / "certificate-property.zip"
-    assert certificate.exists() == (rows is not None)
-    if rows is not None:
-        claim = check(certificate)
-        assert claim.label is None and claim.relation is not None and len(claim.relation[1]) == rows
+    claim = check(certificate)
+    assert claim.label is None and claim.relation is not None and len(claim.relation[1]) == rows
+    assert claim.relation[2].shape == ((1, 2) if "and" not in unsafe and rows == 2 else (rows, 1))
 
 
 def test_masks_and_few_changes_are_options(tmp_path):

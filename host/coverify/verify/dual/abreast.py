@@ -85,7 +85,7 @@ class Abreast:
             excess = max(excess, self._row(rival, script, until))
         if excess:
             return Found(excess, None, self.nodes)
-        sizes = {w: len(self.boxes[w][0]) for w in self.relaxation.scalars}
+        sizes = {w: self.relaxation.width(w) for w in self.relaxation.scalars}
         elements = places(self.problem.program, self.relaxation.logits)
         return Found(0, Argument("bounds", script.arrays(sizes), elements), self.nodes)
 

@@ -110,7 +110,7 @@ class Narrowing:
         k = len(useful)
         multipliers = {}
         for w in star.multipliers.keys() | own.multipliers.keys():
-            total = np.zeros((k, self.natural[w][0].shape[1]))
+            total = np.zeros((k, self.relaxation.width(w)))
             if w in own.multipliers:
                 total = total + own.multipliers[w][useful]
             if w in star.multipliers:

@@ -46,7 +46,7 @@ class Prover:
         script = Script()
         for root in self.roots:
             script.add(root)
-        sizes = {w: len(self.search.boxes[w][0]) for w in self.search.relaxation.scalars}
+        sizes = {w: self.search.relaxation.width(w) for w in self.search.relaxation.scalars}
         elements = places(self.search.problem.program, self.search.relaxation.logits)
         return Argument("bounds", script.arrays(sizes), elements)
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coverify.verify.deadline import NEVER, Deadline
-from coverify.verify.dual import products
+from coverify.verify.dual import maxima, products
 from coverify.verify.dual.maps import added_at, applied, reach
 from coverify.verify.dual.pairs import Pairs, Points
 from coverify.verify.errors import CannotDecide
@@ -76,8 +76,9 @@ class Together(Pieces):
 class Pass:
     """One evaluation: every row's bound, and where the maxima are taken.
 
-    asked: wire → nu; multipliers: scalar wire → xi; at, value: scalar wire → the maximising source value and
-    output (for wire 0: the maximising input); constant: what the linear steps add to the bound.
+    asked: wire → nu; multipliers: scalar wire → xi, of a maximum also mu (maxima.py), with its shares; at,
+    value: scalar wire → the maximising source value and output (for wire 0: the maximising input); constant:
+    what the linear steps add to the bound.
     """
 
     bound: F64Array
@@ -86,6 +87,7 @@ class Pass:
     multipliers: dict[int, F64Array] = field(default_factory=dict)
     at: dict[int, F64Array] = field(default_factory=dict)
     value: dict[int, F64Array] = field(default_factory=dict)
+    shares: dict[int, F64Array] = field(default_factory=dict)
 
 
 class Relaxation:
@@ -222,12 +224,9 @@ class Relaxation:
                     xi = self._scalar(wire, nu, multipliers.get(wire), pieces[wire], done, exact)
                     passed = [(step.source, xi)]
                 case Max():
-                    passed = [
-                        (
-                            step.source,
-                            self._maximum(step, wire, nu, multipliers.get(wire), boxes, done, exact),
-                        )
-                    ]
+                    found = maxima.bounded(step, nu, multipliers.get(wire), boxes, exact)
+                    done.asked[wire] = nu
+                    passed = [(step.source, self._maximum(wire, found, done, exact))]
                 case Select():
                     passed = [(step.source, added_at(step.index, nu, boxes[step.source][0].shape[1]))]
                 case Product():
@@ -300,44 +299,21 @@ class Relaxation:
         done.at[wire], done.value[wire] = at, value
         return xi
 
-    def _maximum(
-        self, step: Max, wire: int, nu: F64Array, xi: F64Array | None, boxes: Boxes, done: Pass, exact: bool
-    ) -> F64Array:
-        """A function of the element of the greatest lower end, given the ends of the others."""
-        lo, hi = (
-            np.broadcast_to(end, (len(boxes[step.source][0]), end.shape[1])) for end in boxes[step.source]
-        )
-        n = np.arange(len(step.windows))
-        best = lo[:, step.windows].argmax(axis=2)
-        pick = step.windows[n, best]
-        rows = np.arange(len(lo))[:, None]
-        a_lo, a_hi = lo[rows, pick], hi[rows, pick]
-        other = step.windows[None] != pick[:, :, None]
-        p = {}
-        for up, end in ((True, hi), (False, lo)):
-            floor = np.maximum(np.where(other, end[:, step.windows], -(2**31)).max(axis=2), a_lo)
-            bends = np.stack(
-                [a_lo, a_hi, floor, np.full_like(floor, step.lo), np.full_like(floor, step.hi)], axis=2
-            )
-            a = np.clip(bends, a_lo[:, :, None], a_hi[:, :, None])
-            value = np.clip(np.maximum(a, floor[:, :, None]), step.lo, step.hi)
-            p[up] = (a.astype(np.float64), value.astype(np.float64))
-        if xi is None:
-            settled = np.where(other, hi[:, step.windows], -(2**31)).max(axis=2) <= a_lo
-            xi = np.where((nu < 0) | settled, nu, 0.0)
-        above = (nu >= 0)[:, :, None]
-        a, value = np.where(above, p[True][0], p[False][0]), np.where(above, p[True][1], p[False][1])
-        gain = nu[:, :, None] * value - xi[:, :, None] * a
-        at = gain.argmax(axis=2)[:, :, None]
-        for terms in (nu * np.abs(value).max(axis=2), xi * np.abs(a).max(axis=2)):
+    def width(self, wire: int) -> int:
+        """How many multipliers a scalar wire has: xi, and of a maximum mu, too."""
+        step = self.steps[wire - 1]
+        if isinstance(step, Max):
+            return maxima.width(step)
+        assert isinstance(step, Staircase | Table)
+        return len(step.channel) if isinstance(step, Staircase) else self.program.sizes()[wire]
+
+    def _maximum(self, wire: int, found: maxima.Bounded, done: Pass, exact: bool) -> F64Array:
+        for terms in found.terms:
             self._held(terms, exact)
-        done.bound += np.take_along_axis(gain, at, axis=2)[:, :, 0].sum(axis=1)
-        done.asked[wire], done.multipliers[wire] = nu, xi
-        done.at[wire] = np.take_along_axis(a, at, axis=2)[:, :, 0]
-        done.value[wire] = np.take_along_axis(value, at, axis=2)[:, :, 0]
-        out = np.zeros((len(nu), lo.shape[1]))
-        np.add.at(out, (np.arange(len(nu))[:, None], np.broadcast_to(pick, nu.shape)), xi)
-        return out
+        done.bound += found.gain.sum(axis=1)
+        done.multipliers[wire], done.shares[wire] = found.multipliers, found.share
+        done.at[wire], done.value[wire] = found.at, found.value
+        return found.form
 
     def slopes(self, done: Pass) -> dict[int, F64Array]:
         """The bound's derivative by every multiplier: the source's value as the steps below make it, less the
@@ -350,16 +326,32 @@ class Relaxation:
             source = self._source(step.source, done)
             if source is None:
                 continue
-            if isinstance(step, Max):
-                continue
-            found[wire] = source - at
+            if not isinstance(step, Max):
+                found[wire] = source - at
+        return found
+
+    def heights(self, done: Pass) -> dict[int, F64Array]:
+        """Of every maximum what its elements are where the steps below take their maxima: [rows, n, window].
+
+        Where it is bounded from below, the bound falls as shares move to the highest.
+        """
+        found = {}
+        for wire in done.shares:
+            step = self.steps[wire - 1]
+            assert isinstance(step, Max)
+            source = self._source(step.source, done)
+            if source is not None:
+                found[wire] = source[:, step.windows]
         return found
 
     def _source(self, wire: int, done: Pass) -> F64Array | None:
         """What a wire is where the steps below take their maxima: [rows, n]."""
+        step = self.steps[wire - 1] if wire else None
+        if isinstance(step, Max) and wire in done.shares:
+            source, share, value = self._source(step.source, done), done.shares[wire], done.value[wire]
+            return value if source is None else maxima.mean(step, share, source, value)
         if wire in done.value:
             return done.value[wire]
-        step = self.steps[wire - 1]
         if isinstance(step, Select):
             source = self._source(step.source, done)
             return None if source is None else source[:, step.index]

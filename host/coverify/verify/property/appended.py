@@ -2,8 +2,10 @@
 
 The appended program's output is [0, v1, v2, …], one v for each conjunct, and the label is 0: v <= 0 exactly
 where its conjunct holds, so that the property holds exactly where 0 stays the index of the first maximum. A
-relation is a row of an `Affine`; "some part" is a `Max` of negated values; "at most k are false" counts
-`Staircase`s with one edge. Every engine works on the program unchanged.
+relation is a row of an `Affine`. Clauses of several relations are one `Affine` of all d − c · y, a `Max` of
+what each names, and its negation, as in a certificate. Where these were too many, "some part" is a `Max` of
+its own, and "at most k are false" counts `Staircase`s with one edge. Every engine works on the program
+unchanged.
 """
 
 from __future__ import annotations
@@ -22,9 +24,11 @@ from coverify.verify.property.formula import (
     Formula,
     Relation,
     class_as_relations,
+    clauses,
     conjuncts,
     elements,
     negated,
+    numbered,
 )
 from coverify.verify.query import I64Array
 from tflm_int8.fixedpoint import INT32_MAX, INT32_MIN
@@ -80,14 +84,29 @@ class _Appending:
         beyond = max(elements(formula), default=0)
         if beyond >= n:
             raise BadQuery(f"output {beyond} is not an output of the network (0..{n - 1})")
-        parts = [part for whole in conjuncts(formula) for part in conjuncts(self._without_class(whole))]
-        rows = [self._row(part) for part in parts]
-        self._sum([{}, *rows], [0, *(self._bias(part) for part in parts)])
+        found = clauses(formula, n)
+        if found is not None and all(found):
+            self._clauses(*numbered(found))
+        else:
+            parts = [part for whole in conjuncts(formula) for part in conjuncts(self._without_class(whole))]
+            rows = [self._row(part) for part in parts]
+            self._sum([{}, *rows], [0, *(self._bias(part) for part in parts)])
         operators = self.program.operators
         more = (max(operators, default=-1) + 1,) * (len(self.steps) - len(operators)) if operators else ()
         return replace(
             self.program, steps=tuple(self.steps), output=len(self.steps), operators=operators + more
         )
+
+    def _clauses(self, rows: list[Relation], some: I64Array | None) -> None:
+        """All rows hold, or of those that each of `some` names one does."""
+        if some is None:
+            self._sum([{}, *map(self._row, rows)], [0, *map(self._bias, rows)])
+            return
+        slack = self._sum(
+            [{(self.basis, i): -c for i, c in row.terms} for row in rows], [row.bound for row in rows]
+        )
+        greatest = self._add(Max(slack, some, INT32_MIN, INT32_MAX), len(some), self.reaches[slack])
+        self._sum([{}, *({(greatest, k): -1} for k in range(len(some)))], [0] * (len(some) + 1))
 
     def _without_class(self, formula: Formula) -> Formula:
         match formula:

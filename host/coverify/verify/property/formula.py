@@ -7,7 +7,9 @@ maximum, as a user of the device computes it. `negated` is exact, because output
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +18,12 @@ from numpy.typing import NDArray
 from coverify.verify.query import IntArray
 
 BoolArray = NDArray[np.bool_]
+IndexArray = NDArray[np.int64]
+
+MAX_CLAUSES = 256
+"""A formula of more clauses of several relations is not written as such."""
+MAX_ALTERNATIVES = 1 << 12
+"""Nor one of more relations in all of these."""
 
 
 @dataclass(frozen=True)
@@ -142,3 +150,71 @@ def class_as_relations(formula: ClassIs, n: int) -> AllOf | AnyOf:
     if formula.wanted:
         return stays
     return AnyOf(tuple(negated(part) for part in stays.parts))
+
+
+Clause = tuple[Relation, ...]
+"""Relations of which one holds; of none none does."""
+
+
+def clauses(formula: Formula, n: int) -> list[Clause] | None:
+    """The formula of n outputs as clauses that all hold, or None where these would be too many."""
+    match formula:
+        case Relation():
+            return [(formula,)]
+        case ClassIs():
+            return clauses(class_as_relations(formula, n), n)
+        case AllOf(parts):
+            return _all_of([clauses(part, n) for part in parts])
+        case AnyOf(parts):
+            return _any_of([clauses(part, n) for part in parts])
+        case FewFalse():
+            return None
+
+
+def spelled(formula: Formula) -> Formula:
+    """The same where "at most k are false" is said without counting: of every k + 1 parts one holds.
+
+    What would be too many clauses stays as it is.
+    """
+    match formula:
+        case AllOf(parts):
+            return AllOf(tuple(map(spelled, parts)))
+        case AnyOf(parts):
+            return AnyOf(tuple(map(spelled, parts)))
+        case FewFalse(limit, parts) if limit >= 0 and math.comb(len(parts), limit + 1) <= MAX_CLAUSES:
+            own = tuple(map(spelled, parts))
+            return AllOf(tuple(AnyOf(some) for some in itertools.combinations(own, limit + 1)))
+        case _:
+            return formula
+
+
+def _all_of(parts: Sequence[list[Clause] | None]) -> list[Clause] | None:
+    found = list[Clause]()
+    for part in parts:
+        if part is None:
+            return None
+        found += part
+    many = [clause for clause in found if len(clause) > 1]
+    return found if len(many) <= MAX_CLAUSES and sum(map(len, many)) <= MAX_ALTERNATIVES else None
+
+
+def _any_of(parts: Sequence[list[Clause] | None]) -> list[Clause] | None:
+    found: list[Clause] = [()]
+    for part in parts:
+        if part is None or len(found) * len(part) > MAX_CLAUSES:
+            return None
+        found = [(*clause, *more) for clause in found for more in part]
+    return found
+
+
+def numbered(found: Sequence[Clause]) -> tuple[list[Relation], IndexArray | None]:
+    """The relations [k] of clauses, none of which is empty, and those that each clause names: int64
+    [clauses, w], the first again where it names fewer than w; None where each is one of the k, in order.
+    """
+    if all(len(clause) == 1 for clause in found):
+        return [row for (row,) in found], None
+    rows = list(dict.fromkeys(row for clause in found for row in clause))
+    at, most = {row: k for k, row in enumerate(rows)}, max(map(len, found))
+    return rows, np.array(
+        [[at[row] for row in (*clause, *clause[:1] * (most - len(clause)))] for clause in found]
+    )

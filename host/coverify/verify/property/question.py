@@ -19,12 +19,15 @@ from coverify.verify.portfolio import SMALL
 from coverify.verify.problem import Problem
 from coverify.verify.property.appended import appended
 from coverify.verify.property.copies import raised, raising
-from coverify.verify.property.formula import ClassIs, Formula, Relation, conjuncts, holds
+from coverify.verify.property.formula import ClassIs, Formula, clauses, holds, numbered, spelled
 from coverify.verify.property.softmax import reduced
 from coverify.verify.query import I64Array, Outcome, Robustness, Verdict
 from coverify.verify.worker import AUTO, Worker
 from tflm_int8.program.concrete import run
 from tflm_int8.program.primitives import Program
+
+PROVES = (AUTO, "enumerate", "interval", "dual", "bab")
+"""Engines that are asked in the form of a certificate's claim; others may count what is false."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,18 +73,16 @@ class Question:
         return self.network if self.raised is None else raising(self.network, self.raised)
 
     def relation(self) -> CertifiedRelation | None:
-        """The claim c · y <= d of a certificate, where the formula is relations that all hold of one run."""
-        rows = list(conjuncts(self.formula))
-        if self.raised is not None or not rows or not all(isinstance(row, Relation) for row in rows):
+        """The claim of a certificate, where the formula is of one run and of not too many clauses."""
+        found = clauses(spelled(self.formula), n := self.network.sizes()[self.network.output])
+        if self.raised is not None or not found or not all(found):
             return None
-        c = np.zeros((len(rows), self.network.sizes()[self.network.output]), np.int64)
-        d = np.zeros(len(rows), np.int64)
+        rows, some = numbered(found)
+        c = np.zeros((len(rows), n), np.int64)
         for k, row in enumerate(rows):
-            assert isinstance(row, Relation)
-            d[k] = row.bound
             for element, coefficient in row.terms:
                 c[k, element] = coefficient
-        return CertifiedRelation(c, d)
+        return CertifiedRelation(c, np.array([row.bound for row in rows], np.int64), some)
 
     def inputs(self, x: I64Array) -> tuple[I64Array, I64Array]:
         """The base input and the one that breaks the property, int64 [n] each, of a point of the region."""
@@ -119,6 +120,8 @@ def decide(
 
 def _problem(question: Question, engine: str, deadline: Deadline) -> Problem:
     """What this engine is asked: every sum of a softmax may take longer to look at than all inputs to run."""
+    if engine in PROVES:
+        question = dataclasses.replace(question, formula=spelled(question.formula))
     small = question.region.n_points <= SMALL
     if engine == "enumerate" or (engine == AUTO and small):
         return question.plain()

@@ -13,7 +13,19 @@ from coverify.verify.problem import Problem
 from coverify.verify.property import question
 from coverify.verify.property.appended import appended
 from coverify.verify.property.claim import among_top
-from coverify.verify.property.formula import AllOf, AnyOf, ClassIs, FewFalse, Relation, holds, negated
+from coverify.verify.property.formula import (
+    MAX_CLAUSES,
+    AllOf,
+    AnyOf,
+    ClassIs,
+    FewFalse,
+    Relation,
+    clauses,
+    holds,
+    negated,
+    numbered,
+    spelled,
+)
 from coverify.verify.property.question import Question, decide
 from coverify.verify.property.softmax import reduced
 from coverify.verify.query import Robustness, Verdict
@@ -39,6 +51,32 @@ def test_a_formula_and_its_negation_mean_what_they_say(seed):
     wanted = [meaning(formula, row) for row in y.tolist()]
     assert holds(formula, y).tolist() == wanted
     assert holds(negated(formula), y).tolist() == [not w for w in wanted]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_clauses_mean_what_their_formula_says(seed):
+    rng = np.random.default_rng([seed, 4])
+    y = rng.integers(-4, 5, (30, int(rng.integers(2, 6))))
+    formula = random_formula(rng, y)
+    found = clauses(spelled(formula), y.shape[1])
+    assert found is not None
+    wanted = [meaning(formula, row) for row in y.tolist()]
+    assert [all(any(meaning(r, row) for r in clause) for clause in found) for row in y.tolist()] == wanted
+    if found and all(found):
+        rows, some = numbered(found)
+        some = np.arange(len(rows))[:, None] if some is None else some
+        held = np.array([[meaning(r, row) for r in rows] for row in y.tolist()])
+        assert held[:, some].any(axis=2).all(axis=1).tolist() == wanted
+
+
+def test_what_would_be_too_many_clauses_is_counted():
+    parts = tuple(Relation(((k, 1),), 0) for k in range(12))
+    assert len(clauses(spelled(FewFalse(1, parts)), 12)) == 66
+    assert spelled(FewFalse(5, parts)) == FewFalse(5, parts)  # 924
+    assert clauses(FewFalse(1, parts), 12) is None
+    assert clauses(AnyOf((AllOf(parts),) * 3), 12) is None  # 1,728
+    assert len(clauses(AllOf(parts * 1000), 12)) == 12_000  # of one relation each there may be any number
+    assert clauses(AllOf((AnyOf(parts[:2]),) * (MAX_CLAUSES + 1)), 12) is None
 
 
 def small_network(seed):
