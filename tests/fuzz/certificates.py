@@ -81,12 +81,23 @@ def tflite_network(rng: np.random.Generator) -> bytes:
         for _ in range(int(rng.integers(1, 4))):
             layer = rng.choice(["conv", "depthwise", "pool", "add"])
             x = getattr(random_graphs, layer)(rng, b, x)
+        if rng.random() < 0.3:
+            x = mean(rng, b, x)
         x = random_graphs.fully_connected(rng, b, random_graphs.reshape(rng, b, x))
     if rng.random() < 0.4:
         if rng.random() < 0.4:
             b.tensors[x].scales[0] = float(np.float32(10 ** rng.uniform(-4, -2)))  # many ties
         x = random_graphs.softmax(rng, b, x)
     return b.finish(x)
+
+
+def mean(rng: np.random.Generator, b: Builder, x: int) -> int:
+    """Over height, width or both, which are kept."""
+    axes = [[1], [2], [1, 2], [-2, 1]][int(rng.integers(4))]
+    shape = tuple(1 if k in (a % 4 for a in axes) else n for k, n in enumerate(b.tensors[x].shape))
+    scale = float(np.float32(b.tensors[x].scales[0] * rng.uniform(0.3, 1.5)))
+    y = b.activation(shape, scale, random_graphs._zero_point(rng))
+    return b.op("MEAN", [x, b.integers(axes)], y, 27, KeepDims=True)
 
 
 def fixed_point_network(rng: np.random.Generator) -> bytes:

@@ -143,11 +143,11 @@ class Reader:
         need(max(-lo, hi) < 2**31 - 129, "an activation whose ends leave 32 bits")
         return max(lo, -128), min(hi, 127)
 
-    def requantize(self, out: Tensor, act: int, reals: Any, *linear: Ints) -> Ints:
-        """Sums (weights, columns and bias), times their channel's real, plus the zero point, clamped."""
-        (m, s), zero = np.array([multiplier_of(real, self.once) for real in reals]).T, out.codes[1]
+    def requantize(self, out: Tensor, act: int, stages: list[tuple[int, int]], *linear: Ints) -> Ints:
+        """Sums (weights, columns and bias), scaled as their channel's, plus the zero point, clamped."""
+        (m, s), zero = np.array(stages).T, out.codes[1]
         rule = lambda a, c: scaled(a, m[c], s[c], self.once) + zero  # noqa: E731
-        channel = np.arange(out.size) % len(reals)
+        channel = np.arange(out.size) % len(stages)
         return self.net.stairs(rule, *self.clamp(act, out), channel, bearable(m, s, zero), *linear)
 
     def weighted(self, out: Any, x: Any, w: Any, bias: Any, act: int, weights: Ints, columns: Ints) -> Ints:
@@ -160,7 +160,8 @@ class Reader:
         most = np.abs(weights).sum(axis=2).reshape(-1) * max(127 - zx, 128 + zx) + np.abs(b)
         need(size(most) < 2**31, "an accumulator may overflow")
         b = np.resize(b, out.size) - zx * sums((columns > 0).astype(np.int64), weights)
-        return self.requantize(out, act, sx * np.array(w.scales) / so, weights, columns, b)
+        stages = [multiplier_of(real, self.once) for real in sx * np.array(w.scales) / so]
+        return self.requantize(out, act, stages, weights, columns, b)
 
     def dense(self, out: Tensor, x: Tensor, w: Tensor, bias: Tensor | None, act: int, shuffled: int) -> Ints:
         one, zero, weights = len(w.scales) == 1, w.zeros[0], w.values() - w.zeros[0]
@@ -233,9 +234,25 @@ class Reader:
             element, index = t.at.reshape(-1), lambda a, c: a + 128
             at = self.net.put(Pieces, t.size, element, index, values, 0 * element, INT8)
             taps.append(np.broadcast_to(at.reshape(t.shape), out.shape).reshape(-1))
-        ones, real = np.ones((1, 1, len(taps)), np.int64), twice / ((1 << 20) * out.codes[0])
-        need(multiplier_of(real, self.once)[1] <= 0, "a scale ratio of an ADD that is not below 1")
-        return self.requantize(out, act, [real], ones, np.stack(taps, axis=-1)[None], bias.reshape(-1))
+        ones, last = np.ones((1, 1, len(taps)), np.int64), twice / ((1 << 20) * out.codes[0])
+        stage = multiplier_of(last, self.once)
+        need(stage[1] <= 0, "a scale ratio of an ADD that is not below 1")
+        return self.requantize(out, act, [stage], ones, np.stack(taps, axis=-1)[None], bias.reshape(-1))
+
+    def mean(self, out: Tensor, x: Tensor, axes: Tensor, _: int) -> Ints:
+        """The division by n is part of the multiplier, which it leaves rounded downwards."""
+        along, shape = axes.values().reshape(-1), x.shape
+        need(axes.type == 2 and np.all((along >= -len(shape)) & (along < len(shape))), "a MEAN's axes")
+        along = np.unique(along % len(shape))
+        kept = tuple(1 if k in along else n for k, n in enumerate(shape))
+        need(out.shape in (kept, tuple(np.delete(shape, along))), "a MEAN of another shape")
+        columns = np.moveaxis(x.at, along, range(-len(along), 0)).reshape(1, out.size, -1)
+        n, (m, s) = columns.shape[2], multiplier_of(x.codes[0] / out.codes[0], self.once)
+        by = min(n.bit_length() - 1, 32, 31 + s)
+        bias = np.full(out.size, -n * x.codes[1])
+        return self.requantize(
+            out, 0, [((m << by) // n, s - by)], np.ones((1, 1, n), np.int64), columns, bias
+        )
 
     def reshape(self, out: Tensor, x: Tensor, _: Tensor | None) -> Ints:
         need((x.type, x.at.size) == (out.type, out.size), "a RESHAPE")
@@ -259,6 +276,7 @@ OPERATORS: dict[int, tuple[Any, tuple[int, ...], int, str]] = {
     17: (Reader.highest, (1,), 5, "5b 0b 2i 1i 4i 3i"),
     22: (Reader.reshape, (1, 2), 0, ""),
     25: (Reader.last, (1,), 9, "0f"),
+    40: (Reader.mean, (2,), 27, "0b"),
 }
 
 

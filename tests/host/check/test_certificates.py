@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import fixed_point_networks
+import random_movement
 from coverify.check import Rejected, check
 from coverify.check.certificate import network as read_network
 from coverify.check.steps import Network
@@ -105,6 +106,30 @@ def test_the_checker_rounds_once_where_the_profile_does(seed):
     x = np.random.default_rng(seed).integers(-128, 128, (200, network.domain.shape[1]))
     expected = reference.run(x.astype(np.int8).reshape(-1, *reference.input.shape[1:]))
     np.testing.assert_array_equal(ran(network, x), expected.reshape(len(x), -1))
+
+
+@pytest.mark.parametrize("profile", ["tflm", "tflm-single-rounding"])
+def test_the_checker_reads_a_mean_as_tflm_runs_it(profile):
+    """Over any axes, said from either end and twice."""
+    read = 0
+    for seed in range(60):
+        content = random_movement.one_op("MEAN", seed)
+        try:
+            reference = Reference(Model.from_bytes(content), profile)
+        except TflmError:
+            continue
+        if reference.input.dtype != "int8":
+            continue
+        network, shape = read_network(content, profile), reference.input.shape
+        x = np.random.default_rng(seed).integers(-128, 128, (40, network.domain.shape[1]))
+        codes = x.astype(np.int8).reshape(-1, *shape)
+        found, expected = ran(network, x), reference.run(codes).reshape(len(x), -1)
+        if profile == "tflm":
+            tflm = Tflm(content, 1 << 18)
+            expected = np.stack([tflm.run(row.astype(np.int8).reshape(shape)).reshape(-1) for row in x])
+        np.testing.assert_array_equal(found, expected)
+        read += 1
+    assert read > 15
 
 
 def test_a_window_that_lies_in_padding_alone_reads_nothing():
