@@ -61,11 +61,8 @@ class Convolution2D:
         x = inputs[0]
         images = x.reshape(-1, *x.shape[2:])
         out = np.empty((len(images), self.window.n_positions, len(self.filters)), x.dtype)
-        if len(images):
-            step = min(len(images), self._images_at_once)
-            work = self._sums.workspace(step)
-            for i in range(0, len(images), step):
-                self._finish(self._sums.of(images[i : i + step], work), out[i : i + step])
+        for some, sums in self._sums.of_many(images, _COLUMNS_BYTES):
+            self._finish(sums, out[some])
         return [out.reshape(len(x), *self.node.output.shape)]
 
     def _finish(self, sums: FloatArray, out: NDArray[Any]) -> None:
@@ -91,10 +88,6 @@ class Convolution2D:
     def _sums(self) -> WindowSums:
         dtype = exact_gemm_dtype(self._reach)
         return window_sums(self.window, self.filters, self.groups, self.input_zero_point, dtype)
-
-    @cached_property
-    def _images_at_once(self) -> int:
-        return self._sums.images_in(_COLUMNS_BYTES)
 
     @cached_property
     def _stage(self) -> FloatStage | None:

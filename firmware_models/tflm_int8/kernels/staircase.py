@@ -54,6 +54,12 @@ class FloatStage:
         """The type in which the stage computes."""
         return self.offset.dtype
 
+    def of(self, channels: I64Array) -> FloatStage:
+        """The stage of these channels, in this order; they may repeat."""
+        rise = None if self.rise is None else self.rise[channels]
+        drop = None if self.drop is None else self.drop[channels]
+        return replace(self, offset=self.offset[channels], factor=self.factor[channels], rise=rise, drop=drop)
+
     def write(self, acc: FloatArray, out: NDArray[np.int8]) -> None:
         """acc: integers in float32 or float64, [rows, channels] → out: int8, as many; both contiguous.
 

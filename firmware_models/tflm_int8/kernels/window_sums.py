@@ -7,6 +7,7 @@ sum, in whatever order, is an integer that the type holds.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -90,6 +91,16 @@ class WindowSums:
         n = len(images)
         self.add_up(self._padded(images, work), work.scratch[:n], work.sums[:n])
         return work.sums[:n]
+
+    def of_many(self, images: NDArray[Any], n_bytes: int) -> Iterator[tuple[slice, FloatArray]]:
+        """`of` for as many images at a time as a workspace of n_bytes holds: which, and their sums, which
+        are overwritten by the next.
+        """
+        step = min(len(images), self.images_in(n_bytes))
+        work = self.workspace(step)
+        for i in range(0, len(images), max(step, 1)):
+            some = slice(i, i + step)
+            yield some, self.of(images[some], work)
 
     def _padded(self, images: NDArray[Any], work: Workspace) -> FloatArray:
         """The images amid the padding: [n, rows, columns, channels]."""

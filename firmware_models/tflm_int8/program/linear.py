@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from tflm_int8.geometry import Window2D
 from tflm_int8.program.primitives import IndexArray, LinearMap
 
 F64Array = NDArray[np.float64]
+FloatArray = NDArray[np.floating[Any]]
 
 _CELLS = 1 << 18
 """Elements of the columns of a convolution that are made at a time (2 MB)."""
@@ -149,18 +151,21 @@ class Convolution:
         if self._is_pointwise:
             return self._summed(pixels[:, :, None], by_group)
         framed = np.concatenate([pixels, np.zeros_like(pixels[:, :1])], axis=1)
-        return self._summed(framed[:, self.window.taps], by_group)
+        return self._summed(np.take(framed, self.window.taps, axis=1), by_group)
 
-    def at_taps(self, pixels: F64Array, taps: IndexArray) -> F64Array:
-        """Pixels [N, some, channels], taps [positions, taps] among them → [N, positions * out_channels]."""
-        return self._summed(pixels[:, taps], self._by_group)
+    def at_taps(self, pixels: FloatArray, taps: IndexArray) -> FloatArray:
+        """Pixels [N, some, channels], taps [positions, taps] among them → [N, positions * out_channels].
 
-    def _summed(self, taps: F64Array, by_group: F64Array) -> F64Array:
+        In the pixels' type, which holds every sum.
+        """
+        return self._summed(np.take(pixels, taps, axis=1), self._by_group.astype(pixels.dtype, copy=False))
+
+    def _summed(self, taps: FloatArray, by_group: FloatArray) -> FloatArray:
         """What lies under the taps, [N, positions, taps, channels] → [N, positions * out_channels]."""
         n, positions = taps.shape[:2]
         if self._is_depthwise:
             by_tap = np.ascontiguousarray(by_group[:, 0].T)  # six times as quick as channel by channel
-            out: F64Array = np.einsum("nptc,tc->npc", taps, by_tap)
+            out: FloatArray = np.einsum("nptc,tc->npc", taps, by_tap)
             return out.reshape(n, -1)
         split = taps.reshape(n * positions, -1, self.groups, self.filters.shape[3]).transpose(2, 0, 1, 3)
         columns = split.reshape(self.groups, n * positions, -1)

@@ -1,14 +1,15 @@
 """Run very many inputs of one box: only what the box moves is computed, as differences from its least input.
 
-Differences are integers in double precision, whose sums are exact below 2^53; staircases are the rule's own.
-So the outputs are those of `tflm_int8.program.concrete`, integer for integer, where no accumulator may
-overflow.
+Differences are integers in floats that hold every sum of theirs (single precision below 2^24, double below
+2^53); staircases are the rule's own, or its proved float form. So the outputs are those of
+`tflm_int8.program.concrete`, integer for integer, where no accumulator may overflow.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 from coverify.verify.bounds import Box, wire_bounds
 from coverify.verify.errors import CannotDecide
 from coverify.verify.query import I64Array, IntArray
+from tflm_int8.kernels.staircase import exact_gemm_dtype
+from tflm_int8.kernels.window_sums import FloatArray, FloatType
 from tflm_int8.program.concrete import OutsideDomain, run, run_step
 from tflm_int8.program.linear import Convolution, Dense
 from tflm_int8.program.primitives import (
@@ -29,17 +32,19 @@ from tflm_int8.program.primitives import (
     Term,
     sources,
 )
+from tflm_int8.program.requantizer import Requantizer
 
-F64Array = NDArray[np.float64]
-Found = list[F64Array]
+Array = NDArray[Any]
+Found = list[FloatArray]
 """Of the wires so far, [N, those that move]: how far they have moved."""
-Moved = Callable[[Found], F64Array]
-"""The same of one more wire."""
+Moved = Callable[[Found], FloatArray]
+"""The same of one more wire, in its type."""
 
 WORTH = 0.8
 """Where more of all elements than this move, nothing is gained."""
 CELLS = 1 << 17
 """Elements of the widest wire that are run at a time: they stay in a processor's cache."""
+_I64: Final = np.dtype(np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +63,11 @@ class Wire:
         moves = np.zeros(len(base), bool)
         moves.reshape(-1, group)[(box.lo < box.hi).reshape(-1, group).any(axis=1)] = True
         return Wire(base, np.flatnonzero(moves), np.maximum(box.hi - base, base - box.lo))
+
+    @property
+    def dtype(self) -> FloatType:
+        """Of values, and of how far they move."""
+        return exact_gemm_dtype(int((np.abs(self.base) + self.reach).max(initial=0)))
 
     @property
     def places(self) -> I64Array:
@@ -97,7 +107,7 @@ class Cone:
 
     def _run(self, x: IntArray) -> I64Array:
         first = self.wires[0].moves
-        found = [(x[:, first] - self.wires[0].base[first]).astype(np.float64)]
+        found: Found = [(x[:, first] - self.wires[0].base[first]).astype(self.wires[0].dtype)]
         for moved in self._moved[: self.program.output]:
             found.append(moved(found))
         return self._whole(self.program.output, found)
@@ -113,8 +123,7 @@ class Cone:
             case Affine():
                 return self._affine(step, out)
             case Staircase():
-                channel = step.channel[out.moves]
-                return self._mapped(step.source, out.moves, out, lambda acc: step.rule.apply(acc, channel))
+                return self._staircase(step, out)
             case Table():
                 return self._mapped(step.source, out.moves, out, lambda code: step.values[code + 128])
             case Select():
@@ -127,21 +136,32 @@ class Cone:
             case _:
                 return self._any(step, out)
 
+    def _staircase(self, step: Staircase, out: Wire) -> Moved:
+        source = self.wires[step.source]
+        reach = int((np.abs(source.base) + source.reach)[out.moves].max(initial=0))
+        stairs, dtype = Requantizer(step.rule, step.channel[out.moves], reach), exact_gemm_dtype(reach)
+        return self._mapped(step.source, out.moves, out, lambda acc: stairs.apply(acc, spent=True), dtype)
+
     def _mapped(
-        self, source: int, read: I64Array, out: Wire, function: Callable[[I64Array], I64Array]
+        self,
+        source: int,
+        read: I64Array,
+        out: Wire,
+        function: Callable[[Array], Array],
+        dtype: np.dtype[Any] = _I64,
     ) -> Moved:
-        """function(the values of elements `read` of the source)."""
+        """function(the values of elements `read` of the source, in dtype)."""
         wire = self.wires[source]
-        at, start, base = wire.places[read], wire.base[read], out.base[out.moves]
+        at, start, base = wire.places[read], wire.base[read].astype(dtype), out.base[out.moves]
         as_they_are, all_move = np.array_equal(read, wire.moves), bool(np.all(at >= 0))
 
-        def moved(found: Found) -> F64Array:
+        def moved(found: Found) -> FloatArray:
             taken = found[source]
             if not as_they_are:
-                taken = (taken if all_move else _framed(taken))[:, at]
-            values = taken.astype(np.int64)
+                taken = np.take(taken if all_move else _framed(taken), at, axis=1)
+            values = taken.astype(dtype)
             values += start
-            return (function(values) - base).astype(np.float64)
+            return np.subtract(function(values), base, dtype=out.dtype, casting="unsafe")
 
         return moved
 
@@ -149,40 +169,44 @@ class Cone:
         """A step as it is run anywhere, on whole wires."""
         read, nothing = sources(step), np.zeros((0, 0), np.int64)
 
-        def moved(found: Found) -> F64Array:
+        def moved(found: Found) -> FloatArray:
             wires = [self._whole(i, found) if i in read else nothing for i in range(len(found))]
-            return (run_step(step, wires)[:, out.moves] - out.base[out.moves]).astype(np.float64)
+            return (run_step(step, wires)[:, out.moves] - out.base[out.moves]).astype(out.dtype)
 
         return moved
 
     def _affine(self, step: Affine, out: Wire) -> Moved:
         reaches = [(term.map, self.wires[term.source].reach) for term in step.terms]
-        if sum(int(map_.interval(-reach, reach)[1].max(initial=0)) for map_, reach in reaches) >= 2**53:
+        reach = sum(int(map_.interval(-reach, reach)[1].max(initial=0)) for map_, reach in reaches)
+        if reach >= 2**53:
             raise CannotDecide("sums that are not exact in double precision")
-        terms = [self._term(term, out) for term in step.terms]
+        dtype = exact_gemm_dtype(reach)
+        terms = [self._term(term, out, dtype) for term in step.terms]
 
-        def moved(found: Found) -> F64Array:
-            nothing = np.zeros((len(found[0]), len(out.moves)))
-            return sum((term(found) for term in terms), start=nothing)
+        def moved(found: Found) -> FloatArray:
+            total = terms[0](found) if terms else np.zeros((len(found[0]), len(out.moves)), dtype)
+            for term in terms[1:]:
+                total = total + term(found)
+            return total
 
         return moved
 
-    def _term(self, term: Term, out: Wire) -> Moved:
+    def _term(self, term: Term, out: Wire, dtype: FloatType) -> Moved:
         source, wire, map_ = term.source, self.wires[term.source], term.map
         if isinstance(map_, Dense):
-            matrix = np.ascontiguousarray(map_.weights[np.ix_(out.moves, wire.moves)].T, np.float64)
-            return lambda found: found[source] @ matrix
+            matrix = np.ascontiguousarray(map_.weights[np.ix_(out.moves, wire.moves)].T, dtype)
+            return lambda found: found[source].astype(dtype, copy=False) @ matrix
         if isinstance(map_, Convolution) and len(out.moves):
-            return self._convolution(map_, source, out)
+            return self._convolution(map_, source, out, dtype)
 
-        def moved(found: Found) -> F64Array:
+        def moved(found: Found) -> FloatArray:
             whole = np.zeros((len(found[source]), len(wire.base)), np.int64)
             whole[:, wire.moves] = found[source]
-            return map_.apply(whole)[:, out.moves].astype(np.float64)
+            return map_.apply(whole)[:, out.moves].astype(dtype)
 
         return moved
 
-    def _convolution(self, map_: Convolution, source: int, out: Wire) -> Moved:
+    def _convolution(self, map_: Convolution, source: int, out: Wire, dtype: FloatType) -> Moved:
         """At the positions that move alone; a tap on a pixel that does not reads 0."""
         wire, channels, n_filters = self.wires[source], map_.in_channels, len(map_.filters)
         positions, pixels = np.unique(out.moves // n_filters), np.unique(wire.moves // channels)
@@ -194,8 +218,8 @@ class Cone:
         whole_pixels = len(inside) == len(pixels) * channels
         whole_positions = len(asked) == len(positions) * n_filters
 
-        def moved(found: Found) -> F64Array:
-            image = np.zeros((len(found[source]), len(pixels) + 1, channels))
+        def moved(found: Found) -> FloatArray:
+            image = np.zeros((len(found[source]), len(pixels) + 1, channels), dtype)
             if whole_pixels:
                 image[:, :-1] = found[source].reshape(len(image), -1, channels)
             else:
@@ -221,9 +245,9 @@ def elements(program: Program, lo: I64Array, hi: I64Array) -> int:
     return sum(program.sizes()) if cone is None else cone.elements
 
 
-def _framed(found: F64Array) -> F64Array:
+def _framed(found: FloatArray) -> FloatArray:
     """And a 0 behind them, which place −1 is."""
-    return np.concatenate([found, np.zeros((len(found), 1))], axis=1)
+    return np.concatenate([found, np.zeros((len(found), 1), found.dtype)], axis=1)
 
 
 def _groups(program: Program) -> list[int]:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from coverify.verify.cone import Cone
 from coverify.verify.errors import BadQuery
 from coverify.verify.query import I64Array, IntArray, Robustness
-from tflm_int8.program.concrete import run
+from tflm_int8.program.evaluator import Evaluator
 from tflm_int8.program.primitives import Program
 
 _BATCH_ELEMENTS = 1 << 22
@@ -45,14 +46,19 @@ class Problem:
         """How many inputs to run at a time, at least 1."""
         return max(1, min(1 << 15, _BATCH_ELEMENTS // sum(self.program.sizes())))
 
+    @cached_property
+    def evaluator(self) -> Evaluator:
+        """Runs the program on many inputs."""
+        return Evaluator(self.program)
+
     def wires(self, x: IntArray) -> list[I64Array]:
         """All wires for x int [N, n_input]; raises tflm_int8's OutsideDomain."""
-        return run(self.program, x)
+        return self.evaluator.wires(x)
 
     def labels(self, x: IntArray) -> I64Array:
         """The index of the first maximum of the output for every row of x: int64 [N]."""
-        parts = [self.wires(part)[self.program.output].argmax(axis=1) for part in self.batches(x)]
-        return np.concatenate(parts).astype(np.int64) if parts else np.zeros(0, np.int64)
+        found: I64Array = self.evaluator.outputs(x).argmax(axis=1)
+        return found
 
     def batches(self, x: IntArray) -> Iterator[IntArray]:
         """The rows of x in pieces of at most `batch`."""
@@ -63,13 +69,16 @@ class Problem:
         """Is x, int [n], a point of the region whose label is not the query's?"""
         return self.query.contains(x) and int(self.labels(x[None])[0]) != self.query.label
 
-    def first_violation(self, x: IntArray, cone: Cone | None = None) -> I64Array | None:
-        """The first row of x within the changes allowed whose label is not the query's, or None.
-
-        cone: of a box that holds all rows; then that is run.
-        """
+    def first_violation(self, x: IntArray) -> I64Array | None:
+        """The first row of x within the changes allowed whose label is not the query's, or None."""
         if self.query.changes is not None:
             x = x[(x != self.query.x0).sum(axis=1) <= self.query.changes]
+        return self.first_other(x)
+
+    def first_other(self, x: IntArray, cone: Cone | None = None) -> I64Array | None:
+        """The first row of x whose label is not the query's, or None.  cone: of a box that holds all rows;
+        then that is run.
+        """
         labels = self.labels(x) if cone is None else cone.outputs(x).argmax(axis=1)
         broken = np.flatnonzero(labels != self.query.label)
         return x[broken[0]].astype(np.int64) if len(broken) else None

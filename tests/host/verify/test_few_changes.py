@@ -1,6 +1,7 @@
 """Regions in which only a few features may change, against brute force over the box."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -114,3 +115,25 @@ def test_bounds_on_wide_boxes_never_prove_what_is_broken(engine):
         assert said in (Verdict.UNKNOWN, Verdict.HOLDS if wanted else Verdict.VIOLATED), seed
         broken += not wanted
     assert broken > 5
+
+
+def test_points_of_few_changes_come_once_each_feature_after_feature():
+    """As itertools counts them, in batches of any size."""
+    for seed in range(60):
+        rng = np.random.default_rng([seed, 13])
+        n, changes, batch = int(rng.integers(1, 6)), int(rng.integers(0, 4)), int(rng.integers(1, 40))
+        around = Robustness.around(
+            rng.integers(-128, 128, n), 0, int(rng.integers(0, 4)), rng.random(n) < 0.8
+        )
+        query, expected = dataclasses.replace(around, changes=changes), []
+        values = [range(lo, hi + 1) for lo, hi in zip(query.lo, query.hi, strict=True)]
+        for k in range(changes + 1):
+            for chosen in itertools.combinations(np.flatnonzero(query.hi > query.lo).tolist(), k):
+                for new in itertools.product(*([v for v in values[i] if v != query.x0[i]] for i in chosen)):
+                    expected.append(
+                        [dict(zip(chosen, new, strict=True)).get(i, query.x0[i]) for i in range(n)]
+                    )
+        parts = list(few_changes(query, batch))
+        assert all(0 < len(part) <= batch for part in parts)
+        assert np.concatenate(parts).tolist() == expected
+        assert len(expected) == query.n_points

@@ -7,7 +7,7 @@ of mixed-radix counting over the features that vary; where only few may change, 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import combinations, product
+from itertools import combinations, islice
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from coverify.verify.cone import worth_it
 from coverify.verify.deadline import Deadline
 from coverify.verify.errors import CannotDecide
 from coverify.verify.problem import Problem
-from coverify.verify.query import Argument, I64Array, Outcome, Robustness, counted
+from coverify.verify.query import Argument, I64Array, IntArray, Outcome, Robustness, counted
 
 MAX_POINTS = 10**7
 MANY = 100
@@ -31,14 +31,14 @@ def decide(problem: Problem, deadline: Deadline, seed: int) -> Outcome:
     cone = worth_it(problem.program, query.lo, query.hi) if query.changes is None and n >= MANY else None
     for x in _all_points(problem):
         deadline.check()
-        witness, done = problem.first_violation(x, cone), done + len(x)
+        witness, done = problem.first_other(x, cone), done + len(x)
         if witness is not None:
             return Outcome.violated("enumerate", witness, points=done)
     return Outcome.holds("enumerate", points=n).with_argument(Argument("enumeration"))
 
 
-def _all_points(problem: Problem) -> Iterator[I64Array]:
-    """All inputs of the region, in batches: int64 [N, n] each."""
+def _all_points(problem: Problem) -> Iterator[IntArray]:
+    """All inputs of the region, in batches: int [N, n] each."""
     if problem.query.changes is not None:
         yield from few_changes(problem.query, problem.batch)
         return
@@ -47,23 +47,34 @@ def _all_points(problem: Problem) -> Iterator[I64Array]:
         yield points(problem.query, first, min(first + problem.batch, n))
 
 
-def few_changes(query: Robustness, batch: int) -> Iterator[I64Array]:
-    """Every point that differs from x0 in at most query.changes features, once: int64 [at most batch, n]."""
-    free = np.flatnonzero(query.hi > query.lo).tolist()
-    base, changes = query.x0.astype(np.int64), query.changes or 0
-    others = {i: [v for v in range(query.lo[i], query.hi[i] + 1) if v != base[i]] for i in free}
-    rows: list[I64Array] = []
-    for k in range(min(changes, len(free)) + 1):
-        for chosen in combinations(free, k):
-            for values in product(*(others[i] for i in chosen)):
-                x = base.copy()
-                x[list(chosen)] = values
-                rows.append(x)
-                if len(rows) == batch:
-                    yield np.stack(rows)
-                    rows = []
-    if rows:
-        yield np.stack(rows)
+def few_changes(query: Robustness, batch: int) -> Iterator[IntArray]:
+    """Every point that differs from x0 in at most query.changes features, once: int [at most batch, n]."""
+    free = np.flatnonzero(query.hi > query.lo)
+    most = int((query.hi - query.lo).max(initial=1))
+    for k in range(min(query.changes or 0, len(free)) + 1):
+        chosen = combinations(free.tolist(), k)
+        while some := list(islice(chosen, max(1, batch // most**k))):
+            features = np.array(some, np.int64).reshape(len(some), k)
+            n = int((query.hi - query.lo)[features].prod(axis=1).sum())
+            for first in range(0, n, batch):
+                yield _changed(query, features, first, min(first + batch, n))
+
+
+def _changed(query: Robustness, features: I64Array, first: int, last: int) -> IntArray:
+    """The points number first..last-1 of those that differ from x0 in all features of one row of `features`:
+    row by row, the last feature first.
+    """
+    others = query.hi - query.lo
+    ends = others[features].prod(axis=1).cumsum()
+    number = np.arange(first, last)
+    row = np.searchsorted(ends, number, side="right")
+    number += others[features[row]].prod(axis=1) - ends[row]
+    x = np.tile(query.x0, (len(number), 1))
+    for i in features[row].T[::-1]:
+        value = query.lo[i] + number % others[i]
+        x[np.arange(len(x)), i] = value + (value >= query.x0[i])
+        number //= others[i]
+    return x
 
 
 def points(query: Robustness, first: int, last: int) -> I64Array:

@@ -1,0 +1,196 @@
+"""Many inputs give the integers and the refusals of the concrete meaning, with and without float forms."""
+
+import numpy as np
+import pytest
+
+from one_op import CASES_OF
+from oracle import NETWORKS, shared
+from tflm_int8 import Model, Reference, UnsupportedModel, UnsupportedOp, lower
+from tflm_int8.fixedpoint import Rounding
+from tflm_int8.geometry import Axis, Window2D
+from tflm_int8.operators import OPERATORS
+from tflm_int8.program import evaluator, requantizer
+from tflm_int8.program.concrete import OutsideDomain, run
+from tflm_int8.program.evaluator import Evaluator
+from tflm_int8.program.linear import Convolution, Dense, Scaling
+from tflm_int8.program.primitives import (
+    Affine,
+    Max,
+    Program,
+    Requantize,
+    Select,
+    Staircase,
+    Step,
+    Table,
+    Term,
+)
+from tflm_int8.program.quick_steps import _Stairs
+
+N = 40
+
+
+@pytest.fixture(params=[1, 1 << 60], ids=["proved", "by the rule"], autouse=True)
+def at_once(request, monkeypatch):
+    """All is learnt before the first input, and staircases are proved at once or never."""
+    monkeypatch.setattr(evaluator, "FEW", 0)
+    monkeypatch.setattr(evaluator, "CELLS", 64)
+    monkeypatch.setattr(requantizer, "WORTH", request.param)
+
+
+def check(program: Program, x: np.ndarray, name: str) -> bool:
+    """Equal to `run`, or refused as by it; was it run?"""
+    found = Evaluator(program)
+    try:
+        expected = run(program, x)
+    except OutsideDomain:
+        for runs in (found.outputs, found.wires):
+            with pytest.raises(OutsideDomain):
+                runs(x)
+        return False
+    for _ in range(2):
+        np.testing.assert_array_equal(found.outputs(x), expected[program.output], err_msg=name)
+        for got, wire in zip(found.wires(x), expected, strict=True):
+            assert got.dtype == np.int64
+            np.testing.assert_array_equal(got, wire, err_msg=name)
+    return True
+
+
+@pytest.mark.parametrize("operator", sorted(OPERATORS))
+def test_every_operator(operator):
+    for case in CASES_OF[operator]:
+        for seed in range(2):
+            try:
+                model = Model.from_bytes(case.model(seed), f"{case.key}-{seed}")
+                program = lower(model)
+            except (UnsupportedOp, UnsupportedModel):
+                continue
+            x = case.inputs(Reference(model), seed, N)
+            check(program, np.asarray(x).reshape(len(x), -1).astype(np.int64), case.key)
+
+
+@pytest.mark.parametrize("name", ["digits_cnn", "digits_mlp", "mnist_conv", "mnist_mlp_64_32"])
+def test_networks_give_what_the_kernels_give(name):
+    model = Model.read(NETWORKS / f"{name}.tflite")
+    reference, found = Reference(model), Evaluator(lower(model))
+    x = np.random.default_rng(3).integers(-128, 128, (N, *reference.input.shape[1:])).astype(np.int8)
+    for _ in range(2):
+        np.testing.assert_array_equal(found.outputs(x.reshape(N, -1)), reference.run(x).reshape(N, -1))
+
+
+@pytest.mark.parametrize("name", ["models/kws_ref_model.tflite", "digits_cnn.tflite"])
+def test_networks_run_in_float32_from_the_sums_to_the_codes(name):
+    path = shared(name) if "/" in name else NETWORKS / name
+    program = lower(Model.read(path))
+    found, worth = Evaluator(program), requantizer.WORTH
+    for _, wire, value in found._written(np.zeros((1, program.n_input), np.int8), 0):
+        step = program.steps[wire - 1] if wire else None
+        assert value.dtype == (np.float32 if isinstance(step, Affine) else np.int8)
+    stairs = [step.stairs for step in found._steps if isinstance(step, _Stairs)]
+    assert len(stairs) == sum(isinstance(step, Staircase) for step in program.steps)
+    for one in stairs:
+        if isinstance(one.rule, Requantize) and worth == 1:
+            assert one._stage is not None and one._stage.dtype == np.float32
+        else:
+            assert one._stage is None
+
+
+def random_rule(rng: np.random.Generator, channels: int) -> Requantize:
+    """Any multiplier and shift, the ends among them, both roundings, narrow and wide codes."""
+    lo, hi = sorted(rng.choice([-(1 << 15), -128, -127, -1, 0, 60, 127, (1 << 15) - 1], 2, replace=False))
+    shifts = [(-31, -20), (-12, -5), (-8, -2), (-1, 1), (0, 3)][rng.integers(5)]
+    multiplier = rng.integers(1 << 30, 1 << 31, channels)
+    ends = rng.random(channels) < 0.2
+    multiplier[ends] = rng.choice(
+        [1 << 30, (1 << 31) - 1, (1 << 30) + 1, 0], ends.sum(), p=[0.4, 0.4, 0.1, 0.1]
+    )
+    return Requantize(
+        multiplier,
+        rng.integers(*shifts, channels, endpoint=True),
+        rng.choice([Rounding.DOUBLE, Rounding.SINGLE]),
+        int(rng.integers(-128, 128)),
+        int(lo),
+        int(hi),
+    )
+
+
+def random_program(rng: np.random.Generator) -> Program:
+    """Sums of every magnitude, from one product to beyond float32, then staircases and moved elements."""
+    height, steps, wire, n = int(rng.integers(1, 7)), [], 0, 0
+    steps: list[Step]
+    channels = int(rng.integers(1, 5))
+    n_input = n = height * channels
+
+    def emit(step: Step, size: int) -> None:
+        nonlocal wire, n
+        steps.append(step)
+        wire, n = len(steps), size
+
+    for _ in range(int(rng.integers(1, 4))):
+        top = int(rng.choice([1, 127, 1 << 12, 1 << 20]))
+        kind, offset = rng.integers(4), int(rng.choice([-128, 0, 3, 127]))
+        if kind == 0 and n == height * channels:
+            rows = Axis.of(height, int(rng.integers(1, height + 1)), int(rng.integers(1, 3)), 1, "SAME")
+            window = Window2D(rows, Axis.of(1, 1, 1, 1, "SAME"))
+            groups = int(rng.choice([1, channels]))
+            filters = rng.integers(-top, top + 1, (channels, rows.kernel, 1, channels // groups))
+            map_ = Convolution(window, filters, groups)
+            height = rows.out
+        elif kind == 1:
+            map_ = Scaling(n, int(rng.integers(-top, top + 1)))
+        else:
+            map_ = Dense(rng.integers(-top, top + 1, (int(rng.integers(1, 9)), n)))
+            height = 0
+        bias = rng.integers(-(top << 8), (top << 8) + 1, map_.n_out)
+        emit(Affine((Term(wire, map_, offset),), bias), map_.n_out)
+        if rng.random() < 0.9:
+            rules = int(rng.integers(1, n + 1))
+            emit(Staircase(wire, random_rule(rng, rules), rng.integers(0, rules, n)), n)
+        extra = rng.integers(4)
+        if extra == 0:
+            emit(Select(wire, rng.integers(0, n, n)), n)
+        elif extra == 1:
+            lo, hi = sorted(rng.integers(-128, 128, 2).tolist())
+            emit(Max(wire, rng.integers(0, n, (n, 2)), lo, hi), n)
+            emit(Table(wire, rng.integers(-(1 << int(rng.choice([7, 26]))), 128, 256)), n)
+    return Program(n_input, tuple(steps), int(rng.integers(1, len(steps) + 1)))
+
+
+@pytest.mark.parametrize("part", range(6))
+def test_random_programs_with_extreme_shifts(part):
+    ran = 0
+    for seed in range(100):
+        rng = np.random.default_rng([part, seed])
+        program = random_program(rng)
+        x = rng.choice([-128, -127, -1, 0, 1, 127], (N, program.n_input))
+        x[N // 2 :] = rng.integers(-128, 128, x[N // 2 :].shape)
+        ran += check(program, x, f"{part}-{seed}")
+    assert 20 < ran < 100
+
+
+def test_inputs_outside_the_programs_range_are_run_or_refused_as_they_are():
+    """Dense sums and a table: the one goes on beyond int8, the other is refused."""
+    weights = np.array([[3, -2], [1, 1]])
+    affine = Affine((Term(0, Dense(weights), 0),), np.array([1, 2]))
+    x = np.array([[1000, 5], [0, 0]])
+    assert Evaluator(Program(2, (affine,), 1)).outputs(x).tolist() == [[2991, 1007], [1, 2]]
+    with pytest.raises(OutsideDomain):
+        Evaluator(Program(2, (Table(0, np.arange(256)),), 1)).outputs(x)
+
+
+def test_the_wires_from_one_on_are_those_of_the_whole():
+    model = Model.read(NETWORKS / "digits_cnn.tflite")
+    program = lower(model)
+    x = np.random.default_rng(5).integers(-128, 128, (N, program.n_input))
+    whole = run(program, x)
+    for first in range(1, 6):
+        for got, wire in zip(Evaluator(program).wires(whole[first], first), whole[first:], strict=True):
+            np.testing.assert_array_equal(got, wire)
+
+
+def test_what_is_given_is_left_as_it_is():
+    """The first step requantizes the input itself."""
+    rule = Requantize(np.array([1 << 30]), np.array([0]), Rounding.DOUBLE, 0, -128, 127)
+    x = np.arange(-8, 8).reshape(8, 2)
+    before = x.copy()
+    Evaluator(Program(2, (Staircase(0, rule, np.zeros(2, np.int64)),), 1)).outputs(x)
+    np.testing.assert_array_equal(x, before)
