@@ -111,8 +111,9 @@ class Exactly:
     dtype: CodeType
 
     def run(self, wires: Sequence[Array], spent: bool) -> Array:
-        read = {0, *sources(self.step)}
-        whole = [wire.astype(np.int64, copy=False) if i in read else _NOTHING for i, wire in enumerate(wires)]
+        whole = [_NOTHING] * len(wires)
+        for i in (0, *sources(self.step)):
+            whole[i] = wires[i].astype(np.int64, copy=False)
         return run_step(self.step, whole).astype(self.dtype, copy=False)
 
 

@@ -110,12 +110,14 @@ class Claims:
 
 def onward(steps: Sequence[Step], boxes: Point, start: int = 0) -> Point | None:
     """Intervals anew from the readers of wire `start` on; None when one is empty. `boxes` is changed."""
+    known = [Box(*box) for box in boxes[: start + 1]]
     for k in range(start, len(steps)):
-        new = step_bounds(steps[k], [Box(*box) for box in boxes[: k + 1]], k)
+        new = step_bounds(steps[k], known, k)
         lo, hi = np.maximum(boxes[k + 1][0], new.lo), np.minimum(boxes[k + 1][1], new.hi)
         if np.any(lo > hi):
             return None
         boxes[k + 1] = lo, hi
+        known.append(Box(lo, hi))
     return boxes
 
 

@@ -13,7 +13,8 @@ import numpy as np
 
 from coverify.verify.deadline import Deadline
 from coverify.verify.dual.claim import UNIT, Point, fewer_bits, onward, stacked, widths
-from coverify.verify.dual.descent import Rows, evaluate
+from coverify.verify.dual.corners import corners
+from coverify.verify.dual.descent import Rows
 from coverify.verify.dual.relaxation import Boxes, F64Array, Pieces, Relaxation
 from coverify.verify.dual.team import Ask, Team
 from coverify.verify.dual.tree import Bounded
@@ -45,13 +46,15 @@ def chords(
     found, natural = list[Bounded](), stacked(boxes)
     if sum(len(boxes[wire][0]) for wire in relaxation.scalars) > LARGEST:
         return found
-    wide = widths(relaxation.steps, boxes)
+    wide, pieces = widths(relaxation.steps, boxes), dict[int, Pieces]()
     for wire, source in _layers(relaxation):
         below = sum(len(boxes[scalar][0]) for scalar in relaxation.scalars if scalar < wire)
         element, sign, end = _ends(boxes, wire, source, slopes.get(wire), int(WORK / max(1, below) / 2) + 1)
         unit, parts = UNIT >> fewer_bits(wide[wire]), list[Bounded]()
         one = stacked(boxes)
-        pieces = relaxation.pieces(one, natural, True, deadline.late)
+        fresh = [scalar for scalar in relaxation.scalars if scalar < source and scalar not in pieces]
+        listed = relaxation.pieces(one, natural, True, deadline.late, fresh)
+        pieces |= {scalar: corners(p) for scalar, p in listed.items()}
         for at in range(0, len(element), AT_ONCE):
             deadline.check()
             chosen = slice(at, at + AT_ONCE)
@@ -62,6 +65,7 @@ def chords(
             reached = onward(relaxation.steps, applied(boxes, found[-1:]), source)
             assert reached is not None  # bounds that are true leave what the network does
             boxes = reached
+            pieces = {scalar: p for scalar, p in pieces.items() if scalar < source}
     return found
 
 
@@ -73,9 +77,8 @@ def _narrower(
     element, sign, end = ends
     n, form = len(element), np.zeros((len(element), boxes[source][0].shape[1]))
     form[np.arange(n), element] = sign * float(unit)
-    rows = Rows({source: form}, np.zeros((n, boxes[-1][0].shape[1])), np.zeros(n), np.zeros(n))
     try:
-        done = evaluate(relaxation, rows, boxes, pieces, {}, True, deadline.late)
+        done = relaxation.evaluate({source: form}, boxes, pieces, {}, True, deadline.late)
     except CannotDecide:
         return []
     lo, hi = boxes[source]

@@ -9,7 +9,7 @@ guess that proposes multipliers. Boxes are [rows, n] or, where all rows share th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -128,14 +128,17 @@ class Relaxation:
         found = {wire: Pairs.of(self.steps, wire, lo, hi) for wire in self.scalars}
         self.pairs = {wire: pairs for wire, pairs in found.items() if pairs}
 
-    def pieces(self, boxes: Boxes, natural: Boxes, exact: bool, end: Deadline = NEVER) -> dict[int, Pieces]:
-        """The pieces of every stair and table; not `exact`: stairs between the ends may be left out (a
-        guess).
+    def pieces(
+        self, boxes: Boxes, natural: Boxes, exact: bool, end: Deadline = NEVER,
+        wires: Sequence[int] | None = None,
+    ) -> dict[int, Pieces]:  # fmt: skip
+        """The pieces of every stair and table, or of `wires`; not `exact`: stairs between the ends may be
+        left out (a guess).
 
         natural: the boxes before anything was cut or tightened.  Raises OutOfTime at `end`.
         """
         found = dict[int, Pieces]()
-        for wire, step in ((wire, self.steps[wire - 1]) for wire in self.scalars):
+        for wire, step in ((w, self.steps[w - 1]) for w in (self.scalars if wires is None else wires)):
             end.check()
             if isinstance(step, Staircase):
                 found[wire] = self.stairs(wire, boxes, natural, exact)
