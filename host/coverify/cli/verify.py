@@ -92,7 +92,8 @@ def verify(
         str,
         typer.Option(
             help=f"{AUTO}, {', '.join(ENGINES)}. One way of an engine: cardinality:minicard, :cadical, :pb; "
-            "one stage: eqv:attack, :intervals, :program."
+            "one stage: eqv:attack, :intervals, :program. attack goes on until its time is over; "
+            "attack:rounds, which auto asks, ends after its rounds."
         ),
     ] = AUTO,
     encoding: Annotated[

@@ -104,7 +104,9 @@ class Worker:
             return portfolio.decide(
                 query,
                 self._elements(query),
-                lambda name, until: self._solve(problem, name, until.remaining, seed, end=deadline),
+                lambda name, until: self._solve(
+                    problem, portfolio.asked_as(name), until.remaining, seed, end=deadline
+                ),
                 lambda names, until: self._race(problem, names, until, seed),
                 deadline,
             )
@@ -215,7 +217,7 @@ class Worker:
         """One contender's thread: whatever happens to it is told in `ended`."""
         said: Outcome | BaseException
         try:
-            said = self._solve(problem, engine, until.remaining, seed, jobs, over, end)
+            said = self._solve(problem, portfolio.asked_as(engine), until.remaining, seed, jobs, over, end)
         except BaseException as err:  # raised again by the race, in the caller's thread
             said = err
         ended.put((engine, said))

@@ -66,7 +66,7 @@ def test_the_winner_ends_the_others(monkeypatch, jobs):
     monkeypatch.setattr(portfolio, "stages", lambda query, elements, time_s: ())
     monkeypatch.setattr(portfolio, "racers", lambda query: ("attack", "z3"))
     with Worker(program(), jobs=jobs) as worker:
-        worker.decide(WIDE, "attack", 30)
+        worker.decide(WIDE, "attack", 0.5)
         (stuck,) = (child.process for child in worker._children.values())
         os.kill(stuck.pid, signal.SIGSTOP)
         start = time.monotonic()
@@ -101,7 +101,7 @@ def test_the_strongest_is_not_interrupted_for_others_that_have_a_place():
 )
 def test_what_can_be_run_in_time_is(eps, time_s, asked):
     query = Robustness.around(np.zeros(3, np.int64), 0, eps)
-    assert [stage.engine for stage in portfolio.stages(query, 100, time_s)] == asked
+    assert [stage.engine for stage in portfolio.stages(query, 250, time_s)] == asked
 
 
 @pytest.mark.parametrize("n", [784, 40_000])
@@ -114,7 +114,7 @@ def test_a_box_of_an_image_with_more_points_than_a_float_can_count(n, engine):
     step = Affine((Term(0, Dense(weights), 0),), np.array([9, 0]))
     query = Robustness.around(np.zeros(n, np.int64), 0, 8)  # x_0 + 9 > 0
     with Worker(Program(n, (step,), 1)) as worker:
-        outcome = worker.decide(query, engine, 30)
+        outcome = worker.decide(query, engine, 3 if engine == "attack" else 30)
     unable = ("attack", "enumerate")
     assert outcome.verdict is (Verdict.UNKNOWN if engine in unable else Verdict.HOLDS), outcome
     assert "died" not in outcome.note
@@ -253,7 +253,7 @@ def test_branch_and_bound_uses_half_of_the_places_and_what_the_others_leave(jobs
 
 
 @pytest.mark.parametrize(
-    ("engine", "jobs"), [("bab", {"bab": 5}), ("z3", {"z3": 5}), ("auto", {"bab": 4, "attack": 1})]
+    ("engine", "jobs"), [("bab", {"bab": 5}), ("z3", {"z3": 5}), ("auto", {"bab": 4, "attack:rounds": 1})]
 )
 def test_an_engine_alone_may_use_all_places_and_racers_their_own(engine, jobs, monkeypatch):
     asked, ask = {}, SolverProcess.ask

@@ -7,15 +7,18 @@ solution, a witness of a larger radius or of a neighbouring query; they are proj
 follow one another: many points climb at once (climb.py) towards the rivals that are nearest, the best of them
 are polished one feature at a time (coordinates.py), dives choose the levels of the first stairs from there
 (dive.py), other levels are tried next to the best point's (levels.py), longer from round to round, and the
-next round starts from random points, random corners and shaken best points. The seed fixes
-everything but the deadline; None says nothing of the query.
+next round starts from random points, random corners and shaken best points. After ROUNDS it is over, or
+(`again`) begins anew from other points, with more random ones before. The seed fixes everything but the
+deadline; None says nothing of the query.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import count
 
 import numpy as np
 
@@ -61,21 +64,24 @@ _KINDS = 3
 
 
 def search(
-    problem: Problem, starts: Sequence[I64Array], deadline: Deadline, seed: int, rounds: int = ROUNDS
-) -> I64Array | None:
+    problem: Problem, starts: Sequence[I64Array], deadline: Deadline, seed: int, rounds: int = ROUNDS,
+    again: bool = False,
+) -> I64Array | None:  # fmt: skip
     """A point of the box, int64 [n], that the whole program gives another label; None when none was found.
 
-    starts: int [n] each.  Raises CannotDecide (a program that is not defined on all of the box, or a query
-    that limits how many features change).
+    starts: int [n] each; again: until the deadline, if there is one.  Raises CannotDecide (a program that is
+    not defined on all of the box, or a query that limits how many features change).
     """
     if problem.query.changes is not None:
         raise CannotDecide("this search moves every feature; the query allows few changes")
     try:
         attack = Attack.of(problem, deadline, seed)
-        attack.begin(starts)
-        shoot(attack.runner, np.random.default_rng([seed, 1]))
-        for number in range(rounds):
-            attack.round(number)
+        for turn in count() if again and math.isfinite(deadline.at_s) else range(1):
+            attack.begin(starts)
+            shoot(attack.runner, np.random.default_rng([seed, 2 * turn + 1]), turn + 1)
+            for number in range(rounds):
+                attack.round(number)
+            attack = attack.anew(np.random.default_rng([seed, 2 * turn + 2]))
     except Found as found:
         return found.x
     except (OutOfTime, OutsideDomain):
@@ -103,6 +109,10 @@ class Attack:
         runner = Runner(problem, boxes, Score.of(problem, boxes, deadline), deadline)
         stairs = Stairs.of(problem.program, boxes)
         return Attack(runner, stairs, neighbourhood(runner), np.random.default_rng(seed))
+
+    def anew(self, rng: np.random.Generator) -> Attack:
+        """The same query, of which nothing is found yet."""
+        return Attack(self.runner, self.stairs, self.near, rng)
 
     def begin(self, starts: Sequence[I64Array]) -> None:
         """Run the given points, then the base input.  Raises Found, OutOfTime, OutsideDomain."""

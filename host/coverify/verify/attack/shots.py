@@ -14,11 +14,11 @@ _NEAR = (1, 2, 4, 16)
 """How far a feature is raised, where two runs are compared: three times in four, else anywhere."""
 
 
-def shoot(runner: Runner, rng: np.random.Generator) -> None:
-    """Run some thousand points of the box.  Raises Found, OutOfTime, OutsideDomain."""
+def shoot(runner: Runner, rng: np.random.Generator, times: int = 1) -> None:
+    """Run some thousand points of the box, `times` as many.  Raises Found, OutOfTime, OutsideDomain."""
     problem, lo, hi = runner.problem, runner.lo, runner.hi
     feature, left = raised_feature(problem.program), ELEMENTS // sum(problem.program.sizes())
-    left = min(left, POINTS, problem.query.n_points)
+    left = min(times * min(left, POINTS), problem.query.n_points)
     while left > 0:
         n = min(left, problem.batch)
         x = rng.integers(lo, hi, (n, len(lo)), np.int64, endpoint=True)

@@ -47,8 +47,13 @@ ENGINES: dict[str, Engine] = {
 SEVERAL: dict[str, Callable[..., Outcome]] = {"bab": bab.decide}
 """Those that also take `jobs`, how many processes they may use."""
 
+BY_ROUNDS = "attack:rounds"
+"""The attack that ends after its rounds though there is time left; for `auto`, where others wait."""
+
 SMALLEST = "attack:smallest"
 """The attack that goes on to the smallest radius; for those who look for the largest one that holds."""
+
+ATTACKS: dict[str, Engine] = {BY_ROUNDS: attack.decide_by_rounds, SMALLEST: attack.decide_smallest}
 
 PROOFS: dict[str, str] = {
     "enumerate": "every input was run",
@@ -82,8 +87,8 @@ def found(name: str) -> Engine:
         raise BadQuery(f"unknown engine {engine!r}; there are: auto, {', '.join(ENGINES)}")
     if not encoding:
         return ENGINES[engine]
-    if name == SMALLEST:
-        return attack.decide_smallest
+    if name in ATTACKS:
+        return ATTACKS[name]
     known: tuple[str, ...]
     made: Engine
     match ENGINES[engine]:
@@ -126,6 +131,8 @@ def _asked(name: str, engine: Engine, problem: Problem, deadline: Deadline, seed
     """
     if problem.query.changes is None:
         return engine(problem, deadline, seed)
+    if name == "attack":
+        return attack.persistent(few.attack, problem, deadline, seed)
     if base_of(name) == "attack":
         return few.attack(problem, deadline, seed)
     if base_of(name) == "marabou":

@@ -1,26 +1,63 @@
 """Search for a counterexample: VIOLATED or UNKNOWN, never HOLDS.
 
 See attack/search.py, which other engines call as well. A point counts only if the whole program gives it
-another label.
+another label. Asked alone it goes on until its time is over, each time from other points, but where the
+region is SMALL: all of that is run, and no more. In `auto` it ends after its rounds.
 """
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Protocol
+
 from coverify.verify.attack.radius import smallest
 from coverify.verify.attack.search import search
 from coverify.verify.deadline import Deadline
+from coverify.verify.engines import enumerate
 from coverify.verify.problem import Problem
-from coverify.verify.query import Outcome
+from coverify.verify.query import Outcome, Verdict
+
+SMALL = 20_000
+"""Points of a region that are run rather than searched again."""
+NOTHING = "no counterexample found"
+
+
+class Search(Protocol):
+    """Until its rounds are over or (`again`) its time."""
+
+    def __call__(self, problem: Problem, deadline: Deadline, seed: int, again: bool) -> Outcome: ...
 
 
 def decide(problem: Problem, deadline: Deadline, seed: int) -> Outcome:
     """VIOLATED or UNKNOWN; CannotDecide."""
-    witness = search(problem, (), deadline, seed)
+    return persistent(_search, problem, deadline, seed)
+
+
+def decide_by_rounds(problem: Problem, deadline: Deadline, seed: int) -> Outcome:
+    """The same, over after its rounds; CannotDecide."""
+    return _search(problem, deadline, seed, again=False)
+
+
+def persistent(once: Search, problem: Problem, deadline: Deadline, seed: int) -> Outcome:
+    """A search until the time is over, or all of a small region is run."""
+    if problem.query.n_points > SMALL:
+        return once(problem, deadline, seed, again=True)
+    outcome = once(problem, deadline, seed, again=False)
+    if outcome.verdict is Verdict.VIOLATED or not deadline.remaining:
+        return outcome
+    everything = enumerate.decide(problem, deadline, seed)
+    if everything.verdict is Verdict.VIOLATED:
+        return dataclasses.replace(everything, engine="attack")
+    return Outcome.unknown(
+        "attack", "no counterexample: all inputs were run, of which `enumerate` makes a proof"
+    )
+
+
+def _search(problem: Problem, deadline: Deadline, seed: int, again: bool) -> Outcome:
+    witness = search(problem, (), deadline, seed, again=again)
     if witness is not None:
         return Outcome.violated("attack", witness)
-    if not deadline.remaining:
-        return Outcome.unknown("attack", "no counterexample found in the time given")
-    return Outcome.unknown("attack", "no counterexample found")
+    return Outcome.unknown("attack", NOTHING if deadline.remaining else f"{NOTHING} in the time given")
 
 
 def decide_smallest(problem: Problem, deadline: Deadline, seed: int) -> Outcome:
@@ -28,4 +65,4 @@ def decide_smallest(problem: Problem, deadline: Deadline, seed: int) -> Outcome:
     witness = smallest(problem, deadline, seed)
     if witness is not None:
         return Outcome.violated("attack", witness)
-    return Outcome.unknown("attack", "no counterexample found")
+    return Outcome.unknown("attack", NOTHING)

@@ -6,7 +6,9 @@ changed features are given back one by one for better ones, from random changes 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 
@@ -30,13 +32,13 @@ class _Found(Exception):
         self.x = x
 
 
-def attack(problem: Problem, deadline: Deadline, seed: int) -> Outcome:
-    """VIOLATED or UNKNOWN; CannotDecide."""
+def attack(problem: Problem, deadline: Deadline, seed: int, again: bool = False) -> Outcome:
+    """VIOLATED or UNKNOWN; CannotDecide.  again: not over after RESTARTS, but at the deadline."""
     rng, query = np.random.default_rng(seed), problem.query
     boxes = wire_bounds(problem.program, query.lo, query.hi, deadline)
     search = _Search(problem, Gradient(problem.program, boxes), deadline, logits_wire(problem.program))
     try:
-        for number in range(RESTARTS):
+        for number in count() if again and math.isfinite(deadline.at_s) else range(RESTARTS):
             search.run(search.start(rng) if number else query.x0.astype(np.int64))
     except _Found as found:
         return Outcome.violated("attack", found.x, restarts=number)

@@ -5,19 +5,26 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+import time
 
 import numpy as np
 import pytest
 
 import verify_cases
+from coverify.verify import portfolio
+from coverify.verify.attack import search as search_module
 from coverify.verify.attack.radius import drawn, radius, shrink, smallest, within
 from coverify.verify.attack.search import search
 from coverify.verify.deadline import Deadline
+from coverify.verify.engines import BY_ROUNDS, solve
 from coverify.verify.errors import CannotDecide
 from coverify.verify.fixed_point import FixedPointNetwork
 from coverify.verify.problem import Problem
-from coverify.verify.query import Robustness
+from coverify.verify.query import Robustness, Verdict
 from fixed_point_networks import content, layers_of, outputs
+from tflm_int8.fixedpoint import Rounding
+from tflm_int8.program.linear import Dense
+from tflm_int8.program.primitives import Affine, Program, Requantize, Staircase, Term
 
 SEEDS = 90
 RARE = 0.0003
@@ -146,3 +153,66 @@ def test_a_smaller_radius_keeps_masked_features_masked():
     smaller = within(Problem(problem.program, masked), 0).query
     assert np.array_equal(smaller.lo, smaller.hi)
     assert query.lo[1] == query.hi[1] == 20
+
+
+def steady(n: int, hi: int) -> Problem:
+    """A network that always answers 0, and a box of (2 hi + 1)**n inputs."""
+    weights = np.zeros((2, n), np.int64)
+    weights[1] = 1
+    rule = Requantize(np.array([1 << 30]), np.array([0]), Rounding.DOUBLE, 0, -128, 127)
+    program = Program(
+        n,
+        (
+            Affine((Term(0, Dense(weights), 0),), np.array([200, 0])),
+            Staircase(1, rule, np.zeros(2, np.int64)),
+        ),
+        2,
+    )
+    return Problem(program, Robustness.around(np.zeros(n, np.int64), 0, hi))
+
+
+@pytest.mark.parametrize("changes", [None, 2])
+def test_alone_it_goes_on_until_its_time_is_over_and_in_auto_it_does_not(changes):
+    base = steady(6, 9)
+    problem = Problem(base.program, dataclasses.replace(base.query, changes=changes and 6))
+    start = time.monotonic()
+    outcome = solve("attack", problem, Deadline.in_s(2))
+    assert time.monotonic() - start > 1.9
+    assert (outcome.verdict, outcome.note) == (
+        Verdict.UNKNOWN,
+        "no counterexample found in the time given",
+    )
+    start = time.monotonic()
+    outcome = solve(BY_ROUNDS, problem, Deadline.in_s(60))
+    assert time.monotonic() - start < 30
+    assert (outcome.verdict, outcome.note) == (Verdict.UNKNOWN, "no counterexample found")
+    assert portfolio.asked_as("attack") == BY_ROUNDS
+    assert portfolio.asked_as("z3") == "z3"
+
+
+def test_of_a_small_region_all_is_run_and_no_more():
+    start = time.monotonic()
+    outcome = solve("attack", steady(3, 3), Deadline.in_s(60))
+    assert time.monotonic() - start < 30
+    assert outcome.verdict is Verdict.UNKNOWN
+    assert "all inputs were run" in outcome.note
+
+
+def test_without_a_deadline_it_ends_after_its_rounds():
+    assert solve("attack", steady(6, 9), Deadline.never()).verdict is Verdict.UNKNOWN
+
+
+def test_every_turn_has_other_starts(monkeypatch):
+    """By the first number that each draws; the first turn is that of a search without more."""
+    drawn = []
+    monkeypatch.setattr(
+        search_module, "shoot", lambda runner, rng, times: drawn.append((times, rng.integers(1 << 60)))
+    )
+    search(steady(6, 9), (), Deadline.in_s(0.5), 3, rounds=1, again=True)
+    alone = list(drawn)
+    drawn.clear()
+    search(steady(6, 9), (), Deadline.in_s(0.5), 3, rounds=1)
+    assert drawn == alone[:1]
+    assert len(alone) > 2
+    assert [times for times, _ in alone] == list(range(1, len(alone) + 1))
+    assert len({number for _, number in alone}) == len(alone)
