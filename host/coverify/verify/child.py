@@ -15,7 +15,9 @@ import queue
 import signal
 import sys
 import threading
+import traceback
 from dataclasses import dataclass
+from types import TracebackType
 from typing import IO
 
 from coverify.verify.deadline import Deadline
@@ -119,10 +121,19 @@ def _answer(solve: object, problem: Problem, request: Solve) -> Reply:
 
 
 def heard(source: IO[bytes]) -> queue.Queue[object]:
-    """The requests of a process that ends when its input does, also while it is solving."""
+    """The requests of a process that ends when its input does, also while it is solving, and at once by an
+    exception that nobody catches: the interpreter's own end fails while a thread reads, and speaks of that.
+    """
+    sys.excepthook = _fail
     requests: queue.Queue[object] = queue.Queue()
     threading.Thread(target=_listen, args=(source, requests), daemon=True).start()
     return requests
+
+
+def _fail(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    traceback.print_exception(kind, error, trace)
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def _listen(source: IO[bytes], requests: queue.Queue[object]) -> None:

@@ -49,3 +49,7 @@ class EngineFault(CoverifyError):
 
 class CannotDecide(Exception):
     """An engine does not cover this network or this query, and says why; its caller makes it an UNKNOWN."""
+
+
+class GaveUp(CannotDecide):
+    """A solver ended without an answer though it had time left, and says why: of this question alone."""

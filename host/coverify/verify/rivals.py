@@ -19,7 +19,7 @@ from coverify.verify.deadline import Deadline, OutOfTime
 from coverify.verify.decision import Decision, decision
 from coverify.verify.difference import Differences
 from coverify.verify.engines.interval import open_rivals, rival_claim
-from coverify.verify.errors import CannotDecide
+from coverify.verify.errors import CannotDecide, GaveUp
 from coverify.verify.few_changes import region_bounds
 from coverify.verify.lagrangian import Lagrangian
 from coverify.verify.problem import Problem
@@ -65,8 +65,13 @@ def _same(a: Box, b: Box) -> bool:
     return np.array_equal(a.lo, b.lo) and np.array_equal(a.hi, b.hi)
 
 
+KEEPS = "its solution keeps the label, for less is asked than the query"
+"""Why a solver gave up that was asked with the ties' gap at its extremes, or with a relaxation."""
+
 Ask = Callable[[Question], Answer | I64Array]
-"""A solver: a counterexample, int64 [n], or why there is none.  May raise CannotDecide, OutOfTime."""
+"""A solver: a counterexample, int64 [n], or why there is none.  May raise CannotDecide (GaveUp: of this
+question alone), OutOfTime.
+"""
 
 ROUNDS = (0.3, 1.0)
 """Shares of the time left for each round over all open rivals: a hard one must not starve the others."""
@@ -93,6 +98,8 @@ class Search:
     parts: bool = True
     plain: bool = False
     calls: int = field(default=0, init=False)
+    why: str = field(default="", init=False)
+    """Why the solver gave up last, where it did."""
 
     def run(self) -> Outcome:
         """HOLDS, VIOLATED or UNKNOWN; CannotDecide, OutOfTime."""
@@ -115,8 +122,9 @@ class Search:
         if not rivals:
             proof = {} if self.calls else {"proof": "integer bounds"}
             return Outcome.holds(self.engine, calls=self.calls, by_intervals=by_intervals, **proof)
-        why = "the solver leaves" if self.deadline.remaining else "out of time with"
-        return Outcome.unknown(self.engine, f"{why} {len(rivals)} rival labels open", calls=self.calls)
+        what = "the solver leaves" if self.deadline.remaining else "out of time with"
+        note = f"{what} {len(rivals)} rival labels open" + (f": {self.why}" if self.why else "")
+        return Outcome.unknown(self.engine, note, calls=self.calls)
 
     def _impossible(self, rival: int) -> bool:
         claim = rival_claim(rival, self.problem.query.label, self.last)
@@ -156,6 +164,9 @@ class Search:
             return self.ask(question)
         except OutOfTime:  # of this call's share; the next call notices if all time is gone
             self.deadline.check()
+            return Answer.OPEN
+        except GaveUp as err:
+            self.why = str(err)
             return Answer.OPEN
 
     def _parts(self, claim: Rival, deadline: Deadline) -> Iterator[Box]:

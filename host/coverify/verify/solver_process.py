@@ -75,7 +75,11 @@ class SolverProcess:
         return reply
 
     def end(self) -> str:
-        """Kill the process; the last line that it wrote to its standard error, or how it ended."""
+        """Kill the process; the last line that it wrote to its standard error, or how it ended.
+
+        With COVERIFY_DEBUG, all that it wrote is shown where it had died by itself.
+        """
+        died = self.process.poll() not in (None, 0)
         self.process.kill()
         code = self.process.wait()
         for stream in (self.process.stdin, self.process.stdout):
@@ -83,6 +87,9 @@ class SolverProcess:
                 with contextlib.suppress(OSError, ValueError):
                     stream.close()
         self.stderr.seek(0)
-        lines = self.stderr.read(1 << 16).decode("utf-8", "replace").strip().splitlines()
+        text = self.stderr.read(1 << 16).decode("utf-8", "replace").strip()
         self.stderr.close()
+        if died and os.environ.get("COVERIFY_DEBUG"):
+            sys.stderr.write(f"{text}\n")
+        lines = text.splitlines()
         return lines[-1][:300] if lines else f"it ended with status {code}"

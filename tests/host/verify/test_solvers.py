@@ -6,16 +6,23 @@ COVERIFY_FUZZ_CASES=3000 runs more cases than the default; tests/fuzz/engines.py
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 
 import numpy as np
 import pytest
 
+from coverify.verify.deadline import Deadline
+from coverify.verify.engines import solve
 from coverify.verify.engines.packages import PACKAGES, usable
+from coverify.verify.errors import GaveUp
+from coverify.verify.problem import Problem
 from coverify.verify.query import Robustness, Verdict
+from coverify.verify.solver_process import SolverProcess
 from coverify.verify.worker import Worker
 from oracle import NETWORKS, Tflm
 from tflm_int8 import Model, lower
+from tflm_int8.program.concrete import run
 from verify_cases import FAMILIES, case
 
 CASES = int(os.environ.get("COVERIFY_FUZZ_CASES", "8"))
@@ -94,3 +101,82 @@ def test_z3_reads_a_model_whose_variables_are_given_by_terms():
         outcome = worker.decide(Robustness.around(x, label, 24), "z3", 60)
     assert outcome.verdict is Verdict.VIOLATED
     assert Tflm(model.content, 1 << 20).run(outcome.witness.astype(np.int8).reshape(1, -1)).argmax() != label
+
+
+def gives_up(engine: str) -> str:
+    """What a query with rivals left says whose solver ends at once, unlike any solver that has time."""
+    network = Model.read(NETWORKS / "digits_mlp.tflite")
+    program = lower(network)
+    x0 = np.zeros(program.n_input, np.int64)
+    label = int(run(program, x0[None])[program.output].argmax())
+    outcome = solve(engine, Problem(program, Robustness.around(x0, label, 60)), Deadline.in_s(20))
+    assert outcome.verdict is Verdict.UNKNOWN
+    return outcome.note
+
+
+def test_z3_says_why_it_gives_up(monkeypatch):
+    """Of 1 unit of its own resources."""
+    z3 = pytest.importorskip("z3")
+    real = z3.SolverFor
+
+    def limited(logic):
+        solver = real(logic)
+        solver.set("rlimit", 1)
+        return solver
+
+    monkeypatch.setattr(z3, "SolverFor", limited)
+    assert re.fullmatch(r"the solver leaves \d+ rival labels open: Z3 gave up: .+", gives_up("z3"))
+    assert gives_up("z3:balanced").startswith("Z3 gave up: ")
+
+
+def test_cpsat_says_how_it_ended(monkeypatch):
+    """Of no deterministic time."""
+    needs("cpsat")
+    from ortools.sat.python import cp_model
+
+    real = cp_model.CpSolver
+
+    def limited():
+        solver = real()
+        solver.parameters.max_deterministic_time = 1e-9
+        return solver
+
+    monkeypatch.setattr(cp_model, "CpSolver", limited)
+    said = r"the solver leaves \d+ rival labels open: CP-SAT ended with UNKNOWN"
+    assert re.fullmatch(said, gives_up("cpsat"))
+
+
+def test_highs_says_how_it_ended(monkeypatch):
+    needs("milp")
+    from coverify.verify.linear import milp
+
+    monkeypatch.setattr(milp.Milp, "solve", lambda *_: "HiGHS ended with Memory limit reached")
+    assert gives_up("milp").endswith("open: HiGHS ended with Memory limit reached")
+    assert gives_up("eqv:program").endswith("open: HiGHS ended with Memory limit reached")
+
+
+def test_a_solver_of_cardinalities_whose_process_dies_is_said_to(monkeypatch):
+    needs("cardinality")
+    from coverify.verify.cardinality import formula
+
+    monkeypatch.setattr(formula, "_answer", lambda *_: None)
+    with pytest.raises(GaveUp, match="its process died"):
+        formula._forked(None, Deadline.in_s(20))
+
+
+def test_with_debugging_the_traceback_of_a_process_that_died_is_shown(monkeypatch, capfd):
+    monkeypatch.setenv("COVERIFY_DEBUG", "1")
+    child = SolverProcess.start("coverify.verify.child")
+    child.ask(None, 60)
+    with pytest.raises(EOFError):
+        child.ask("no request", 60)
+    child.process.wait(60)
+    assert child.end() == "TypeError: not a request: <class 'str'>"
+    shown = capfd.readouterr().err
+    assert "Traceback (most recent call last)" in shown
+    assert 'child.py", line' in shown
+    monkeypatch.delenv("COVERIFY_DEBUG")
+    child = SolverProcess.start("coverify.verify.child")
+    child.ask(None, 60)
+    child.end()
+    assert capfd.readouterr().err == ""

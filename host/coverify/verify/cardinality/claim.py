@@ -13,11 +13,11 @@ import numpy as np
 from coverify.verify.cardinality.counting import Counting
 from coverify.verify.cardinality.encoding import Bounded
 from coverify.verify.cardinality.formula import Formula
-from coverify.verify.errors import EngineFault
+from coverify.verify.errors import EngineFault, GaveUp
 from coverify.verify.few_changes import changes_left
 from coverify.verify.linear.unrolled import Linear, Unrolled
 from coverify.verify.query import I64Array
-from coverify.verify.rivals import Answer, Question
+from coverify.verify.rivals import KEEPS, Answer, Question
 
 SOLVER_OF = {"minicard": "minicard", "cadical": "cadical195", "pb": "cadical195"}
 """The variants, and python-sat's names of their solvers."""
@@ -53,7 +53,7 @@ class Claim:
             return x
         if question.last.constant:
             raise EngineFault("cardinality", "a model of the exact formula keeps the label")
-        return Answer.OPEN
+        raise GaveUp(KEEPS)
 
 
 def _claim(question: Question, program: Unrolled, rows: Bounded) -> None:

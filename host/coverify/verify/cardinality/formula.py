@@ -20,7 +20,7 @@ from typing import Any, Final, Literal
 
 from coverify.verify.child import GRACE_S, end_in
 from coverify.verify.deadline import Deadline, OutOfTime
-from coverify.verify.errors import CannotDecide
+from coverify.verify.errors import CannotDecide, GaveUp
 
 MAX_SIZE: Final = 24_000_000
 """Literals of all constraints together, and 4 for each constraint."""
@@ -85,7 +85,7 @@ class Formula:
             self.deadline.check()
 
     def check(self) -> Checked:
-        """Solve; "unknown" where the deadline came first or the solver died."""
+        """Solve; "unknown" where the deadline came first.  Raises GaveUp where the solver died."""
         self.deadline.check()
         return _forked(self._api, self.deadline) if hasattr(os, "fork") else _solved(self._api)
 
@@ -118,6 +118,8 @@ def _forked(api: Any, deadline: Deadline) -> Checked:
             os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
     if not said or len(said) != said[0] + 1:
+        if deadline.remaining:
+            raise GaveUp("its process died, as one does that has no memory left")
         return "unknown"
     return frozenset(said[1:]) if said[0] else "unsat"
 

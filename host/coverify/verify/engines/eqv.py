@@ -20,6 +20,7 @@ from coverify.verify.deadline import Deadline, OutOfTime
 from coverify.verify.decision import Decision, decision, logits_wire
 from coverify.verify.eqv.intervals import two_relu_bounds
 from coverify.verify.eqv.signs import descend
+from coverify.verify.errors import GaveUp
 from coverify.verify.problem import Problem
 from coverify.verify.query import I64Array, Outcome
 from coverify.verify.rivals import Answer, Question
@@ -98,7 +99,7 @@ def _by_program(
     """The third stage: one integer program for each rival, an equal share of the time for each."""
     from coverify.verify.linear.milp import ask
 
-    n_open = 0
+    n_open, why = 0, ""
     question = Question(problem, boxes, boxes, last, 0, deadline, seed)
     for k, rival in enumerate(rivals):
         until = deadline.share(1 / (len(rivals) - k))
@@ -106,9 +107,11 @@ def _by_program(
             answer = ask(dataclasses.replace(question, rival=rival, deadline=until))
         except OutOfTime:
             answer = Answer.OPEN
+        except GaveUp as err:
+            answer, why = Answer.OPEN, f": {err}"
         if isinstance(answer, np.ndarray):
             return Outcome.violated(_of(PROGRAM), answer, rival=rival)
         n_open += answer is not Answer.NO
     if n_open:
-        return Outcome.unknown(_of(PROGRAM), f"the integer program leaves {n_open} rival labels open")
+        return Outcome.unknown(_of(PROGRAM), f"the integer program leaves {n_open} rival labels open{why}")
     return Outcome.holds(_of(PROGRAM), calls=len(rivals))

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from coverify.verify.errors import GaveUp
 from coverify.verify.few_changes import changes_left
 from coverify.verify.linear.pieces import Pieces, hull
 from coverify.verify.linear.unrolled import Linear, Unrolled
 from coverify.verify.query import I64Array
-from coverify.verify.rivals import Answer, Question
+from coverify.verify.rivals import KEEPS, Answer, Question
 
 _MAX_COEFFICIENT = 1 << 40
 """Guidance rows with larger coefficients are left out: CP-SAT's sums must fit int64."""
@@ -86,12 +87,18 @@ def ask(question: Question) -> Answer | I64Array:
     status = solver.Solve(rows.model)
     if status == api.INFEASIBLE:
         return Answer.NO
+    if status == api.MODEL_INVALID:
+        raise GaveUp(f"CP-SAT does not take the model: {rows.model.Validate()}")
     if status not in (api.OPTIMAL, api.FEASIBLE):
+        if question.deadline.remaining:
+            raise GaveUp(f"CP-SAT ended with {solver.StatusName(status)}")
         return Answer.OPEN
     query = question.problem.query
     values = {v: int(solver.Value(rows.variables[v])) for v in program.inputs.values()}
     x = program.input_of(values, query.x0.astype(np.int64))
-    return x if question.problem.breaks(x) else Answer.OPEN
+    if not question.problem.breaks(x):
+        raise GaveUp(KEEPS)
+    return x
 
 
 def _few_changes(question: Question, program: Unrolled, rows: CpSat) -> None:

@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from coverify.verify.errors import GaveUp
 from coverify.verify.linear.pieces import Pieces, hull, strip
 from coverify.verify.linear.unrolled import Linear, Unrolled
 from coverify.verify.query import I64Array
-from coverify.verify.rivals import Answer, Question
+from coverify.verify.rivals import KEEPS, Answer, Question
 
 _REACH = 128.0
 """Accumulators are divided by a power of two so that they stay about this small: Marabou is fragile."""
@@ -110,11 +111,15 @@ def ask(question: Question) -> Answer | I64Array:
     if said == "unsat":
         return Answer.NO
     if said != "sat":
+        if question.deadline.remaining:
+            raise GaveUp(f"Marabou ended with {said}")
         return Answer.OPEN
     query = question.problem.query
     found = {v: round(values[v]) for v in program.inputs.values()}
     x = program.input_of(found, query.x0.astype(np.int64))
-    return x if int(question.problem.labels(x[None])[0]) != query.label else Answer.SPURIOUS
+    if int(question.problem.labels(x[None])[0]) == query.label:
+        raise GaveUp(KEEPS)
+    return x
 
 
 def _claim(question: Question, program: Unrolled, rows: Marabou) -> None:

@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 
 from coverify.verify.deadline import Deadline
-from coverify.verify.errors import CannotDecide
+from coverify.verify.errors import CannotDecide, GaveUp
 from coverify.verify.few_changes import changes_left
 from coverify.verify.linear.highs import F64Array
 from coverify.verify.linear.pieces import Pieces, Strip, hull, strip
 from coverify.verify.linear.unrolled import Linear, Unrolled
 from coverify.verify.query import I64Array
-from coverify.verify.rivals import Answer, Question
+from coverify.verify.rivals import KEEPS, Answer, Question
 
 MAX_BINARIES = 200_000
 """More binaries than these are not given to the solver."""
@@ -193,7 +193,10 @@ class Milp:
 def ask(question: Question) -> Answer | I64Array:
     """A counterexample, or why there is none.  Raises CannotDecide, OutOfTime."""
     found = _ask(question, refined=False)
-    return _ask(question, refined=True) if found is Answer.SPURIOUS else found
+    found = _ask(question, refined=True) if found is Answer.SPURIOUS else found
+    if found is Answer.SPURIOUS:
+        raise GaveUp(KEEPS)
+    return found
 
 
 def _ask(question: Question, refined: bool) -> Answer | I64Array:
@@ -208,12 +211,16 @@ def _ask(question: Question, refined: bool) -> Answer | I64Array:
     if found is None:
         return Answer.NO
     if isinstance(found, str):
+        if question.deadline.remaining:
+            raise GaveUp(found)
         return Answer.OPEN
     query = question.problem.query
     x = program.input_of(dict(enumerate(found.tolist())), query.x0.astype(np.int64))
     if question.problem.breaks(x):
         return x
-    return Answer.SPURIOUS if rows.loosened else Answer.OPEN
+    if not rows.loosened:
+        raise GaveUp(KEEPS)
+    return Answer.SPURIOUS
 
 
 def _few_changes(question: Question, program: Unrolled, rows: Milp) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from coverify.verify.deadline import Deadline
-from coverify.verify.errors import EngineFault
+from coverify.verify.errors import EngineFault, GaveUp
 from coverify.verify.smt.script import Script
 
 Found = Mapping[str, int]
@@ -23,6 +23,8 @@ Checked = Found | Literal["unsat", "unknown"]
 Solver = Callable[[Script, Deadline, int], Checked]
 
 _SEED_MASK = 0x7FFFFFFF
+_OUT_OF_TIME = ("timeout", "canceled")
+"""Z3's words for it; its clock is its own."""
 
 
 def z3(script: Script, deadline: Deadline, seed: int) -> Checked:
@@ -36,7 +38,7 @@ def z3(script: Script, deadline: Deadline, seed: int) -> Checked:
         solver.set("timeout", _milliseconds(deadline))
     result = solver.check()
     if result != api.sat:
-        return "unsat" if result == api.unsat else "unknown"
+        return "unsat" if result == api.unsat else _unknown("Z3", deadline, solver.reason_unknown())
     model = solver.model()
     # a model may define a variable by a term over others: it is evaluated to a number
     values = {d.name(): model.eval(d(), model_completion=True) for d in model.decls() if d.arity() == 0}
@@ -56,7 +58,7 @@ def bitwuzla(script: Script, deadline: Deadline, seed: int) -> Checked:
     solver.configure_terminator(lambda: not deadline.remaining)
     result = solver.check_sat()
     if result != api.Result.SAT:
-        return "unsat" if result == api.Result.UNSAT else "unknown"
+        return "unsat" if result == api.Result.UNSAT else _unknown("Bitwuzla", deadline)
     return {n: int(solver.get_value(parser.parse_term(n)).value(10)) for n in script.variables}
 
 
@@ -77,13 +79,20 @@ def boolector(script: Script, deadline: Deadline, seed: int) -> Checked:
         raise EngineFault("boolector", f"it cannot read the formula: {said}")
     result = solver.Sat()
     if result != solver.SAT:
-        return "unsat" if result == solver.UNSAT else "unknown"
+        return "unsat" if result == solver.UNSAT else _unknown("Boolector", deadline)
     return {name: _boolector_value(solver, name) for name in script.variables}
 
 
 def _boolector_value(solver: Any, name: str) -> int:
     assignment: str = solver.Match_by_symbol(name).assignment
     return int(assignment.replace("x", "0"), 2)  # x: either bit will do
+
+
+def _unknown(solver: str, deadline: Deadline, why: str = "") -> Literal["unknown"]:
+    """The time was over.  Raises GaveUp where it was not."""
+    if deadline.remaining and why not in _OUT_OF_TIME:
+        raise GaveUp(f"{solver} gave up" + (f": {why}" if why else ""))
+    return "unknown"
 
 
 def _milliseconds(deadline: Deadline) -> int:
