@@ -127,6 +127,7 @@ class Search:
         return Outcome.unknown(self.engine, note, calls=self.calls)
 
     def _impossible(self, rival: int) -> bool:
+        self.deadline.check()
         claim = rival_claim(rival, self.problem.query.label, self.last)
         try:
             return impossible(self.problem.program, self.boxes, claim, self.deadline.share(0.05))
@@ -135,6 +136,7 @@ class Search:
 
     def _rival(self, rival: int, number: int, deadline: Deadline) -> Answer | I64Array:
         """One rival in round `number`."""
+        self.deadline.check()
         claim = rival_claim(rival, self.problem.query.label, self.last)
         if number == 0 and self.plain:
             return self._solve(rival, self.boxes, deadline)

@@ -12,7 +12,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from coverify.verify.deadline import Deadline
+from coverify.verify import rivals
+from coverify.verify.bounds import wire_bounds
+from coverify.verify.deadline import Deadline, OutOfTime
+from coverify.verify.decision import decision
 from coverify.verify.engines import solve
 from coverify.verify.engines.packages import PACKAGES, usable
 from coverify.verify.errors import GaveUp
@@ -180,3 +183,19 @@ def test_with_debugging_the_traceback_of_a_process_that_died_is_shown(monkeypatc
     child.ask(None, 60)
     child.end()
     assert capfd.readouterr().err == ""
+
+
+def test_no_rival_is_bounded_when_the_time_is_over(monkeypatch):
+    """A first bound takes a second on a large network."""
+    program = lower(Model.read(NETWORKS / "digits_mlp.tflite"))
+    problem = Problem(program, Robustness.around(np.zeros(program.n_input, np.int64), 0, 60))
+    boxes = wire_bounds(program, problem.query.lo, problem.query.hi)
+    last = decision(program, boxes, Deadline.never())
+    asked = []
+    monkeypatch.setattr(rivals, "impossible", lambda *_: asked.append(1))
+    for plain in (False, True):
+        late = Deadline.in_s(-1)
+        one = rivals.Search("z3", lambda _: asked.append(1), problem, boxes, last, late, 0, plain=plain)
+        with pytest.raises(OutOfTime):
+            one.run()
+    assert not asked

@@ -66,9 +66,10 @@ class Narrowing:
         if not len(unstable):
             return True
         boxes = stacked(node.boxes)
-        pieces = self.relaxation.pieces(boxes, self.natural, False)
+        end = self.deadline.late
+        pieces = self.relaxation.pieces(boxes, self.natural, False, end)
         row, start = self.floor.rows([node], float(self.unit)), {w: v[None] for w, v in node.start.items()}
-        star = evaluate(self.relaxation, row, boxes, pieces, start)
+        star = evaluate(self.relaxation, row, boxes, pieces, start, end=end)
         if len(unstable) > MOST and wire in star.multipliers:
             weight = np.abs(star.multipliers[wire][0, unstable]) * (hi - lo)[unstable]
             unstable = np.sort(unstable[np.argsort(-weight, kind="stable")[:MOST]])
@@ -78,7 +79,7 @@ class Narrowing:
         element = np.tile(unstable, 2)
         own_unit = UNIT >> fewer_bits(self.widths[wire])
         base[np.arange(2 * n), element] = sign * float(own_unit)
-        own = self.relaxation.evaluate({source: base}, boxes, pieces, {})
+        own = self.relaxation.evaluate({source: base}, boxes, pieces, {}, end=end)
         finer = self.unit // own_unit
         unit = np.tile((hi - lo)[unstable], 2) / max(1.0, star.bound[0] / self.unit) / finer
         best, at = self.relaxation.combined(own, star, np.zeros(2 * n), boxes, pieces), np.zeros(2 * n)
@@ -119,7 +120,8 @@ class Narrowing:
         many = Rows(
             {source: base}, np.repeat(rows.claim, k, axis=0), np.repeat(rows.rise, k), np.rint(m * self.unit)
         )
-        done = exact(self.relaxation, many, boxes, self.natural, pieces, multipliers)
+        end = self.deadline.late
+        done = exact(self.relaxation, many, boxes, self.natural, pieces, multipliers, end)
         targets = np.stack(
             [np.full(k, source), element, sign, np.full(k, own_unit), many.m.astype(np.int64)], axis=1
         )

@@ -9,7 +9,7 @@ guess that proposes multipliers. Boxes are [rows, n] or, where all rows share th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -224,7 +224,7 @@ class Relaxation:
                 case Affine():
                     passed = self._affine(step, wire, nu, done, exact)
                 case Staircase() | Table():
-                    xi = self._scalar(wire, nu, multipliers.get(wire), pieces[wire], done, exact)
+                    xi = self._scalar(wire, nu, multipliers.get(wire), pieces[wire], done, exact, end)
                     passed = [(step.source, xi)]
                 case Max():
                     found = maxima.bounded(step, nu, multipliers.get(wire), boxes, exact)
@@ -288,12 +288,12 @@ class Relaxation:
         return passed
 
     def _scalar(
-        self, wire: int, nu: F64Array, xi: F64Array | None, p: Pieces, done: Pass, exact: bool
+        self, wire: int, nu: F64Array, xi: F64Array | None, p: Pieces, done: Pass, exact: bool, end: Deadline
     ) -> F64Array:
         if xi is None:
             xi = nu * np.where(nu > 0, p.rising, p.falling)
             xi = np.rint(xi) if exact else xi
-        best, at, value = _greatest(nu, xi, p)
+        best, at, value = _greatest(nu, xi, p, end)
         if exact:
             self._held(nu * np.abs(p.value).max(axis=2), True)
             self._held(xi * np.maximum(np.abs(p.first), np.abs(p.last)).max(axis=2), True)
@@ -327,9 +327,7 @@ class Relaxation:
             step = self.steps[wire - 1]
             assert isinstance(step, Staircase | Table | Max)
             source = self._source(step.source, done)
-            if source is None:
-                continue
-            if not isinstance(step, Max):
+            if source is not None and not isinstance(step, Max):
                 found[wire] = source - at
         return found
 
@@ -372,13 +370,15 @@ class Relaxation:
         return total
 
 
-def _greatest(nu: F64Array, xi: F64Array, p: Pieces) -> tuple[F64Array, F64Array, F64Array]:
+def _greatest(
+    nu: F64Array, xi: F64Array, p: Pieces, end: Deadline = NEVER
+) -> tuple[F64Array, F64Array, F64Array]:
     """The greatest nu · y − xi · a over the pieces, its a and its y: float64 like nu."""
     if isinstance(p, Together):
         return p.points.greatest(nu, xi)
     n_pieces = p.value.shape[2]
     if n_pieces > FEW:
-        parts = zip(*(_greatest_of_many(nu, xi, p, rows) for rows in _chunks(nu, n_pieces)), strict=True)
+        parts = zip(*(_greatest_of_many(nu, xi, p, rows) for rows in _chunks(nu, n_pieces, end)), strict=True)
         best, at, value = (np.concatenate(part) for part in parts)
         return best, at, value
     falls = xi > 0
@@ -394,10 +394,12 @@ def _greatest(nu: F64Array, xi: F64Array, p: Pieces) -> tuple[F64Array, F64Array
     return best, at, value
 
 
-def _chunks(nu: F64Array, n_pieces: int) -> list[slice]:
-    """Rows in parts whose arrays over elements and pieces stay small."""
+def _chunks(nu: F64Array, n_pieces: int, end: Deadline) -> Iterator[slice]:
+    """Rows in parts whose arrays over elements and pieces stay small.  Raises OutOfTime at `end`."""
     step = max(1, CELLS // (nu.shape[1] * n_pieces))
-    return [slice(i, i + step) for i in range(0, len(nu), step)]
+    for i in range(0, len(nu), step):
+        end.check()
+        yield slice(i, i + step)
 
 
 def _greatest_of_many(

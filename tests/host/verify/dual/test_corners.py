@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from coverify.verify.bounds import wire_bounds
+from coverify.verify.deadline import Deadline, OutOfTime
 from coverify.verify.dual.claim import stacked
 from coverify.verify.dual.corners import corners
-from coverify.verify.dual.relaxation import Relaxation
+from coverify.verify.dual.relaxation import Pieces, Relaxation, _greatest
 from tflm_int8.fixedpoint import Rounding
 from tflm_int8.program.linear import Dense
 from tflm_int8.program.primitives import (
@@ -66,3 +67,15 @@ def test_the_maximum_is_that_of_all_pieces(part):
                 assert np.abs(before).max() == np.abs(after).max()  # on which checks of exactness rest
             fewer += 2 * q.value.shape[2] < p.value.shape[2]
     assert fewer > 10
+
+
+def test_time_that_is_over_ends_a_maximum_over_many_pieces():
+    """A layer of a large network has seconds of them."""
+    rng = np.random.default_rng(1)
+    a = np.arange(100.0)[None, None] + np.zeros((1, 3, 1))
+    p = Pieces(a, a, a, *(np.zeros((1, 3)) for _ in range(4)))
+    nu, xi = rng.normal(size=(5, 3)), rng.normal(size=(5, 3))
+    best, _, _ = _greatest(nu, xi, p)
+    np.testing.assert_allclose(best, np.maximum(0, 99 * (nu - xi)))
+    with pytest.raises(OutOfTime):
+        _greatest(nu, xi, p, Deadline.in_s(-1))

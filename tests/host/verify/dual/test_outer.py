@@ -8,11 +8,12 @@ import pytest
 
 from coverify.check import check
 from coverify.verify.certificate import Certificate
-from coverify.verify.deadline import Deadline, OutOfTime
+from coverify.verify.deadline import NEVER, Deadline, OutOfTime
 from coverify.verify.dual import branching, search
 from coverify.verify.dual.narrowing import Narrowing
 from coverify.verify.dual.outer import applied, chords
 from coverify.verify.dual.prover import Prover
+from coverify.verify.dual.relaxation import Relaxation
 from coverify.verify.dual.tree import Node
 from coverify.verify.engines import solve
 from coverify.verify.fixed_point import FixedPointNetwork
@@ -100,6 +101,38 @@ def test_a_part_that_could_not_be_narrowed_has_none_of_its_own_parts_narrowed(mo
             prover.search.run(prover.roots, 2)
         deepest = max([deepest, *(node.depth for root in prover.roots for node in parts(root))])
     assert set(depths) == {0, search.TIGHTEN_EVERY} and deepest > 2 * search.TIGHTEN_EVERY
+
+
+def test_every_bound_of_a_narrowing_looks_at_the_clock(monkeypatch):
+    monkeypatch.setattr(branching, "FEW", -1)
+    monkeypatch.setattr(search, "PLAIN", 10**6)
+    ends, narrow, evaluate = [], Narrowing.narrow, Relaxation.evaluate
+    narrowing = False
+
+    def watched(self, form, boxes, pieces, multipliers, exact=False, end=NEVER):
+        if narrowing:
+            ends.append(end)
+        return evaluate(self, form, boxes, pieces, multipliers, exact, end)
+
+    def within(self, node):
+        nonlocal narrowing
+        narrowing = True
+        try:
+            return narrow(self, node)
+        finally:
+            narrowing = False
+
+    monkeypatch.setattr(Relaxation, "evaluate", watched)
+    monkeypatch.setattr(Narrowing, "narrow", within)
+    for seed in range(6):
+        prover = Prover.of(deep(seed)[1], deadline := Deadline.in_s(1))
+        ends.clear()
+        with contextlib.suppress(search.Counterexample, OutOfTime):
+            prover.search.run(prover.roots, 2)
+        assert set(ends) <= {deadline.late}
+        if ends:
+            return
+    raise AssertionError("nothing was narrowed")
 
 
 def parts(node: Node) -> list[Node]:
