@@ -40,8 +40,8 @@ Found = list[FloatArray]
 Moved = Callable[[Found], FloatArray]
 """The same of one more wire, in its type."""
 
-WORTH = 0.8
-"""Where more of all elements than this move, nothing is gained."""
+WORTH = 0.55
+"""Where more of all elements than this move, nothing is gained: each costs more than in a whole run."""
 CELLS = 1 << 17
 """Elements of the widest wire that are run at a time: they stay in a processor's cache."""
 _I64: Final = np.dtype(np.int64)
