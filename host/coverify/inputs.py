@@ -55,8 +55,11 @@ class ManyInputs:
     y: NDArray[np.int64] | None
 
 
-def read_all(path: Path | str, wanted: Sequence[Wanted], quantize: bool = False) -> ManyInputs:
-    """The samples in a file, for a network with these inputs.  Raises BadInput."""
+def read_all(path: Path | str, wanted: Sequence[Wanted], quantize: bool | None = None) -> ManyInputs:
+    """The samples in a file, for a network with these inputs; quantize: None where there is no such option.
+
+    Raises BadInput.
+    """
     path = Path(path)
     names = names_of(len(wanted))
     arrays = _arrays(path, (*names, "y"))
@@ -80,7 +83,9 @@ def names_of(n_inputs: int) -> tuple[str, ...]:
     return ("x",) if n_inputs == 1 else tuple(f"x{i}" for i in range(n_inputs))
 
 
-def _checked(path: Path, name: str, x: NDArray[np.generic], wanted: Wanted, quantize: bool) -> NDArray[Any]:
+def _checked(
+    path: Path, name: str, x: NDArray[np.generic], wanted: Wanted, quantize: bool | None
+) -> NDArray[Any]:
     codes = _codes(path, x, wanted, quantize, name)
     if not codes.size:
         raise BadInput(f"{path}: {name} holds no samples")
@@ -95,11 +100,12 @@ def read_inputs(
     path: Path | str,
     shape: tuple[int, ...],
     quantization: tuple[float, int] | None = None,
-    quantize: bool = False,
+    quantize: bool | None = None,
 ) -> Inputs:
     """The int8 inputs in a file, for a network whose only input has `shape` (without the batch dimension).
 
-    quantization: (scale, zero point) of the input tensor, needed with quantize.  Raises BadInput.
+    quantization: (scale, zero point) of the input tensor, needed with quantize (None: there is no such
+    option).  Raises BadInput.
     """
     path = Path(path)
     found = read_all(path, [Wanted("int8", shape, quantization)], quantize)
@@ -175,7 +181,7 @@ def _arrays(path: Path, wanted: Sequence[str] = ("x", "y")) -> dict[str, NDArray
 
 
 def _codes(
-    path: Path, x: NDArray[np.generic], wanted: Wanted, quantize: bool, name: str = "x"
+    path: Path, x: NDArray[np.generic], wanted: Wanted, quantize: bool | None, name: str = "x"
 ) -> NDArray[Any]:
     """x in the input's type."""
     if x.dtype == wanted.dtype:
@@ -183,10 +189,9 @@ def _codes(
     what = "values" if wanted.dtype in ("float32", "bool") else "codes"
     how = f"{what} are stored as {name}.astype(numpy.{wanted.dtype})"
     if not quantize:
-        raise BadInput(
-            f"{path}: {name} is {x.dtype}, it must hold the input's {wanted.dtype} {what} "
-            f"({'coverify run --quantize takes uint8 and float' if _quantizable(x) else how})"
-        )
+        if _quantizable(x):
+            how = _made_codes(name, wanted, how) if quantize is None else "--quantize takes uint8 and float"
+        raise BadInput(f"{path}: {name} is {x.dtype}, it must hold the input's {wanted.dtype} {what} ({how})")
     if not _quantizable(x) or wanted.dtype not in ("int8", "uint8", "int16"):
         raise BadInput(
             f"{path}: {name} is {x.dtype}; only uint8 and float can be quantized, to int8, uint8 or int16 "
@@ -203,6 +208,16 @@ def _codes(
     limits = np.iinfo(wanted.dtype)
     codes: NDArray[Any] = np.clip(rounded, limits.min, limits.max).astype(wanted.dtype)
     return codes
+
+
+def _made_codes(name: str, wanted: Wanted, how: str) -> str:
+    """How codes are made of real numbers, with the input's own."""
+    if wanted.quantization is None or wanted.dtype not in ("int8", "uint8", "int16"):
+        return how
+    (scale, zero_point), limits = wanted.quantization, np.iinfo(wanted.dtype)
+    shift = f"{'-' if zero_point < 0 else '+'} {abs(zero_point)}"
+    made = f"{name} / {np.float32(scale)!s} {shift}, rounded, within {limits.min}..{limits.max}"
+    return f"of real {name} they are {made}; {how}"
 
 
 def _values(path: Path, name: str, x: NDArray[Any]) -> NDArray[Any]:

@@ -53,7 +53,7 @@ from tflm_int8.program.concrete import OutsideDomain
 
 CORES: Final = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 MAX_PICTURES: Final = 500
-"""So many counterexamples keep their picture in the result; the witness files have them all."""
+"""So many counterexamples keep their picture or values in the result; the witness files have them all."""
 _SAVE_EVERY_S: Final = 2.0
 R = TypeVar("R", Query, Radius)
 
@@ -282,11 +282,16 @@ def _left(n_left: int, total: int, what: str) -> list[str]:
 
 
 def _with_fewer_pictures(rows: list[R]) -> list[R]:
-    """The rows, of which the first MAX_PICTURES keep their picture."""
-    drawn = [number for number, row in enumerate(rows) if row.picture is not None]
+    """The rows, of which the first MAX_PICTURES keep their picture and values."""
+    drawn = [number for number, row in enumerate(rows) if _drawn(row)]
     for number in drawn[MAX_PICTURES:]:
-        rows[number] = rows[number].model_copy(update={"picture": None})
+        rows[number] = rows[number].model_copy(update=dict.fromkeys(_drawn(rows[number])))
     return rows
+
+
+def _drawn(row: Query | Radius) -> list[str]:
+    """What shows a row's counterexample."""
+    return [name for name in ("picture", "inputs", "outputs") if getattr(row, name, None) is not None]
 
 
 def _radius(search: RadiusSearch, entries: Sequence[Entry]) -> Radius:

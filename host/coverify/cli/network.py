@@ -162,7 +162,9 @@ class Tflite:
         return self.reference.stateful
 
     def samples(self, path: Path) -> Samples:
-        data = read_inputs(path, sample_shape(self.reference.input), None, quantize=False)
+        q = self.reference.input.quantization
+        pair = None if q is None else (float(q.scale), int(q.zero_point))
+        data = read_inputs(path, sample_shape(self.reference.input), pair)
         return Samples(data.x, data.y)
 
     def classes(self, x: Codes) -> list[int]:

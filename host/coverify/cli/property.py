@@ -11,6 +11,7 @@ import numpy as np
 
 from coverify.campaign.inquiry import Question
 from coverify.cli.campaign import Work, identity_of, unanswered
+from coverify.cli.counterexample import Shown, shown
 from coverify.cli.evidence import Evidence, proved
 from coverify.cli.network import Codes, Network, Samples, check_labels, labels_of, read_network
 from coverify.cli.outcome import versions
@@ -61,8 +62,10 @@ class PropertyTask:
         return self.property.question(question.case, x0, self.labels[question.index])
 
     def label(self, question: Question) -> int | None:
-        """The class that the input is said to have."""
-        return None if self.data is None else self.labels[question.index]
+        """The class that the input is said to have; None of a network of one output, which has none."""
+        return (
+            None if self.data is None or self.property.subject.n_output < 2 else self.labels[question.index]
+        )
 
     def index(self, question: Question) -> int | None:
         """The number of the input."""
@@ -219,13 +222,12 @@ def _bare(row: QueryRow) -> bool:
 def _row(
     task: PropertyTask, question: Question, outcome: Outcome, seed: int, explained_s: float | None
 ) -> QueryRow:
-    network, asked, witness, picture, predicted = task.network, task.asked(question), None, None, None
+    network, asked, witness, seen = task.network, task.asked(question), None, Shown()
     if outcome.witness is not None:
         base, x = (_sample(task, v) for v in asked.inputs(outcome.witness.astype(np.int64)))
-        picture = network.picture(base, x)
         with task.running:
-            predicted = network.classes(x[None])[0]
-            content = _witness(task, question, asked, outcome, (base, x), predicted, seed)
+            seen = shown(network, base, x, None if task.data is None else task.data.x[question.index])
+            content = _witness(task, question, asked, outcome, (base, x), seed)
         if task.out is not None:
             witness = f"witness-{task.name(question)}.zip"
             content.write(task.out / witness)
@@ -243,13 +245,16 @@ def _row(
         witness=witness,
         certificate=evidence.file,
         label=task.label(question),
-        predicted=predicted,
+        predicted=seen.predicted,
+        unchanged=seen.unchanged,
+        inputs=seen.inputs,
+        outputs=seen.outputs,
         property=asked.words,
         note=evidence.note(outcome),
         proof=outcome.proof or None,
         detail=None if explanation is None else explanation.summary(),
         reasons=None if explanation is None else _reasons(explanation),
-        picture=picture,
+        picture=seen.picture,
     )
 
 
@@ -292,14 +297,13 @@ def _witness(
     asked: PropertyQuestion,
     outcome: Outcome,
     inputs: tuple[Codes, Codes],
-    predicted: int,
     seed: int,
 ) -> Witness:
     """The counterexample, inputs[1] beside the base input inputs[0], as a file's content."""
     network, region, (base, x) = task.network, asked.region, inputs
     shape, n = network.shaped(x).shape, x.size
     lo, hi = (end[:n].astype(np.int16).reshape(shape) for end in (region.lo, region.hi))
-    label = task.label(question)
+    label, predicted = task.label(question), network.classes(x[None])[0]
     return Witness(
         model=network.content,
         model_name=network.name,

@@ -56,7 +56,7 @@ def reference_of(net: Model, profile: str) -> Reference:
     return reference
 
 
-def given_of(reference: Reference, path: Path, quantize: bool = False) -> ManyInputs:
+def given_of(reference: Reference, path: Path, quantize: bool | None = None) -> ManyInputs:
     """The samples in a file.  Raises BadInput."""
     wanted = []
     for i in reference.model.inputs:

@@ -11,6 +11,7 @@ import typer
 
 from coverify.campaign.ledger import Retry
 from coverify.cli.campaign import CORES, How, Work, carry_out, identity_of, unanswered
+from coverify.cli.counterexample import Shown, shown
 from coverify.cli.evidence import Evidence, proved
 from coverify.cli.export import exported
 from coverify.cli.network import Codes, Network, Samples, check_labels, labels_of, read_network
@@ -278,14 +279,13 @@ def engine_with(engine: str, encoding: str, writes: bool = False) -> str:
 
 
 def _row(task: _Task, i: int, outcome: Outcome, out: Path | None, seed: int) -> QueryRow:
-    witness, picture, predicted = None, None, None
+    witness, seen = None, Shown()
     if outcome.witness is not None:
         x0 = task.data.x[i]
         x = outcome.witness.astype(x0.dtype).reshape(x0.shape)
-        picture = task.network.picture(x0, x)
         with task.running:
-            predicted = task.network.classes(x[None])[0]
-            content = _witness(task, i, outcome, x, predicted, seed)
+            seen = shown(task.network, x0, x, x0)
+            content = _witness(task, i, outcome, x, seed)
         if out is not None:
             witness = f"witness-{i}-eps{task.eps}.zip"
             content.write(out / witness)
@@ -299,10 +299,13 @@ def _row(task: _Task, i: int, outcome: Outcome, out: Path | None, seed: int) -> 
         witness=witness,
         certificate=evidence.file,
         label=task.labels[i],
-        predicted=predicted,
+        predicted=seen.predicted,
+        unchanged=seen.unchanged,
+        inputs=seen.inputs,
+        outputs=seen.outputs,
         note=evidence.note(outcome),
         proof=outcome.proof or None,
-        picture=picture,
+        picture=seen.picture,
     )
 
 
@@ -313,7 +316,7 @@ def _evidence(task: _Task, i: int, outcome: Outcome, out: Path | None) -> Eviden
     return proved(task.network, task.query(i), outcome, out / f"certificate-{i}-eps{task.eps}.zip")
 
 
-def _witness(task: _Task, i: int, outcome: Outcome, x: Codes, predicted: int, seed: int) -> Witness:
+def _witness(task: _Task, i: int, outcome: Outcome, x: Codes, seed: int) -> Witness:
     """The counterexample x (a sample) of input i as a file's content."""
     network = task.network
     return Witness(
@@ -324,7 +327,7 @@ def _witness(task: _Task, i: int, outcome: Outcome, x: Codes, predicted: int, se
         x0=network.shaped(task.data.x[i]),
         x=network.shaped(x),
         label=task.labels[i],
-        predicted=predicted,
+        predicted=network.classes(x[None])[0],
         eps=task.eps,
         tensors=network.tensors(x),
         engine=outcome.engine,

@@ -39,6 +39,7 @@ from coverify.report.rows import (
     Query,
     Replay,
     TensorRow,
+    Values,
 )
 from coverify.report.study_rows import (
     CarriedRow,
@@ -100,6 +101,7 @@ __all__ = [
     "Study",
     "TensorRow",
     "TransferRow",
+    "Values",
     "Verdict",
     "WidthRow",
     "exit_code",

@@ -18,6 +18,7 @@ from coverify.report.merge import MEASURED, Source, overall, studied
 from coverify.report.plain import plain
 from coverify.report.result import Result
 from coverify.report.rows import Mismatch, Query, Replay, TensorRow
+from coverify.report.values import as_given
 from coverify.report.verdict import MEANINGS, Verdict, exit_code, worst
 
 
@@ -129,7 +130,8 @@ def query_evidence(query: Query) -> str:
     """What stands behind a query's verdict: engine, classes, files, note."""
     known = [
         f"engine {query.engine}",
-        f"class {query.label} becomes {query.predicted}" if query.predicted is not None else "",
+        _becomes(query),
+        as_given(query) or "",
         f"witness {query.witness}" if query.witness else "",
         f"certificate {query.certificate}" if query.certificate else "",
         f"certificate {query.certificate_against}" if query.certificate_against else "",
@@ -139,6 +141,16 @@ def query_evidence(query: Query) -> str:
         query.detail or "",
     ]
     return "; ".join(text for text in known if text)
+
+
+def _becomes(query: Query) -> str:
+    """What a counterexample makes of the class, or of a single output."""
+    if query.predicted is not None:
+        return f"class {query.label} becomes {query.predicted}"
+    found = query.outputs
+    if found is None or found.base is None or len(found.base) > 1:
+        return ""
+    return f"output {found.base[0]} becomes {found.counterexample[0]}"
 
 
 def radius_evidence(radius: Radius) -> str:

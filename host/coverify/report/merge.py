@@ -63,7 +63,7 @@ def merge(sources: Sequence[Source]) -> Result:
         mismatches=_rows(sources, lambda result: result.mismatches),
         kernels=_only([result.kernels for result in results]),
         diagnoses=_rows(sources, lambda result: result.diagnoses),
-        queries=_rows(sources, lambda result: result.queries, picture=None),
+        queries=_rows(sources, lambda result: result.queries, picture=None, inputs=None, outputs=None),
         radii=_rows(sources, lambda result: result.radii, picture=None),
         curve=_only([result.curve for result in results]),
         cactus=_only([result.cactus for result in results]),

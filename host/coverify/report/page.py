@@ -24,10 +24,12 @@ from coverify.report.plain import digest, grouped, plain, plural, seconds
 from coverify.report.result import Result
 from coverify.report.rows import Query
 from coverify.report.summary import compared, counts, headline, steps
+from coverify.report.values import ValueTable, as_given, became, inputs_table, outputs_table
 from coverify.report.verdict import MEANINGS, Verdict, exit_code, severity
 
 MAX_QUERIES: Final = 500
 MAX_PICTURES: Final = 48
+MAX_TITLE: Final = 120
 MAX_LINES: Final = 500
 MAX_STRING: Final = 1 << 20
 
@@ -37,26 +39,50 @@ KINDS: Final = {0: "good", 1: "bad", 2: "trouble", 3: "trouble", 4: "open"}
 
 @dataclass(frozen=True)
 class QueryView:
-    """A query, the file it is in and what the device said of its witness."""
+    """A query, where its result is (empty where all are in one) and what the device said of its witness."""
 
     query: Query
-    file: str
+    place: str
     replay: Verdict | None
 
     @property
     def name(self) -> str:
-        """The query in words, for a heading."""
+        """The query in words."""
         known = [f"sample {self.query.index}" if self.query.index is not None else "query"]
         known += [f"ε = {self.query.eps}"] if self.query.eps is not None else []
         return ", ".join(known + ([f"case {self.query.case}"] if self.query.case is not None else []))
 
+    @property
+    def title(self) -> str:
+        """The same for a heading: with the label, or the property where it is about no sample."""
+        query = self.query
+        if query.index is None and query.property:
+            case = f" (case {query.case})" if query.case is not None else ""
+            return plain(query.property[:1].upper() + query.property[1:], MAX_TITLE) + case
+        label = f", label {query.label}" if query.label is not None else ""
+        return self.name.capitalize() + label
+
+    @property
+    def asks(self) -> str:
+        """What the heading leaves out of the property."""
+        return self.query.property or "" if self.query.index is not None else ""
+
 
 @dataclass(frozen=True)
 class Counterexample:
-    """A violated query with its pictures."""
+    """A violated query with its pictures, or its values where they are few."""
 
     view: QueryView
-    panels: Panels
+    panels: Panels | None
+    inputs: ValueTable | None
+    outputs: ValueTable | None
+
+    @staticmethod
+    def of(view: QueryView) -> Counterexample:
+        """All that the query has of it."""
+        query = view.query
+        drawn = None if query.picture is None else panels(query.picture)
+        return Counterexample(view, drawn, inputs_table(query), outputs_table(query))
 
 
 @dataclass(frozen=True)
@@ -69,7 +95,9 @@ class Verification:
     bars: plot.Bars
     strips: plot.Strips
     counterexamples: tuple[Counterexample, ...]
-    n_pictures: int
+    n_shown: int
+    several: bool
+    """Are they of several results?"""
 
 
 def html(sources: Sequence[Source], merged: Result, title: str) -> str:
@@ -104,16 +132,20 @@ def html(sources: Sequence[Source], merged: Result, title: str) -> str:
 
 def verification(sources: Sequence[Source]) -> Verification | None:
     """The queries of all sources; None when there is none."""
-    replays = Replays.of(sources)
+    replays, asked = Replays.of(sources), [source for source in sources if source.result.queries]
+    several = len(asked) > 1
     views = [
-        QueryView(query, source.file, replays.of_query(source.result, query))
-        for source in sources
+        QueryView(query, _place(source) if several else "", replays.of_query(source.result, query))
+        for source in asked
         for query in source.result.queries or ()
     ]
     if not views:
         return None
     queries = [view.query for view in views]
-    drawn = [view for view in views if view.query.picture is not None]
+    drawn = [view for view in views if view.query.picture is not None or view.query.outputs is not None]
+    drawn.sort(
+        key=lambda view: bool(view.query.unchanged)
+    )  # an input that is broken as given shows the least
     if len(views) > MAX_QUERIES:
         views.sort(key=lambda view: -severity(view.query.verdict))
     return Verification(
@@ -122,13 +154,15 @@ def verification(sources: Sequence[Source]) -> Verification | None:
         counts=tuple(sorted(counts(queries).items(), key=lambda item: severity(item[0]))),
         bars=plot.bars(queries),
         strips=plot.strips(queries),
-        counterexamples=tuple(
-            Counterexample(view, panels(view.query.picture))
-            for view in drawn[:MAX_PICTURES]
-            if view.query.picture is not None
-        ),
-        n_pictures=len(drawn),
+        counterexamples=tuple(map(Counterexample.of, drawn[:MAX_PICTURES])),
+        n_shown=len(drawn),
+        several=several,
     )
+
+
+def _place(source: Source) -> str:
+    """The folder of a result, or its file where that lies in the report's own."""
+    return source.file.rpartition("/")[0] or source.file
 
 
 def _finalize(value: Any) -> Any:
@@ -148,6 +182,8 @@ def _environment() -> Environment:
         kind=lambda verdict: KINDS[exit_code(verdict)],
         meaning=lambda verdict: MEANINGS[verdict],
         overall=overall,
+        as_given=as_given,
+        became=became,
         accuracy=lambda points: curve_plot.accuracy(points or ()),
         cactus=lambda lines: curve_plot.cactus(lines or ()),
         digest=digest,

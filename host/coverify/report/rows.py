@@ -25,6 +25,8 @@ MAX_RANK = 8
 """Most dimensions of a tensor."""
 MAX_PICTURE = 4096
 """Most values of one picture."""
+MAX_VALUES = 63
+"""Most values that are listed one by one: of more, a picture (8 x 8 pixels and up) says more."""
 
 
 def _encodable(text: str) -> str:
@@ -158,6 +160,25 @@ class Picture(Row):
         )
 
 
+class Values(Row):
+    """The codes of a tensor of few values at the base input and at the counterexample.
+
+    base: None where the property speaks of no input; scale: None where the tensor has none: a code stands for
+    scale * (code - zero_point).
+    """
+
+    base: Annotated[tuple[Int64, ...], Field(min_length=1, max_length=MAX_VALUES)] | None = None
+    counterexample: Annotated[tuple[Int64, ...], Field(min_length=1, max_length=MAX_VALUES)]
+    scale: Annotated[float, Field(gt=0)] | None = None
+    zero_point: Int64 = 0
+
+    @model_validator(mode="after")
+    def _of_one_tensor(self) -> Values:
+        if self.base is not None and len(self.base) != len(self.counterexample):
+            raise ValueError(f"base holds {len(self.base)} values, counterexample {len(self.counterexample)}")
+        return self
+
+
 class ReasonRow(Row):
     """A fact that the proof of a HOLDS needs: a neuron's `value`, only its `bounds`, or a feature's `range`.
 
@@ -189,7 +210,11 @@ class Query(Row):
     label: Int64 | None = None
     """The class that the property wants kept."""
     predicted: Int64 | None = None
-    """The class of the counterexample."""
+    """The class of the counterexample; None where a single output makes no class."""
+    unchanged: bool | None = None
+    """Is the counterexample the input as it was given, which breaks the property by itself?"""
+    inputs: Values | None = None
+    outputs: Values | None = None
     property: Text | None = None
     note: Text | None = None
     proof: Text | None = None

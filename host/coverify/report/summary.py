@@ -141,12 +141,13 @@ def compared(sources: Sequence[Source]) -> list[str]:
     witnesses = sum(query.witness is not None for query in queries)
     if queries:
         decided = sum(query.verdict in ("HOLDS", "VIOLATED") for query in queries)
-        engines = ", ".join(sorted({query.engine for query in queries})[:12])
+        engines = sorted({query.engine for query in queries if query.verdict in ("HOLDS", "VIOLATED")})
+        by = f" (engine: {', '.join(engines[:12])})" if engines else ""
         real = sum(query.engine == "reals" for query in queries)
         how = "of the reference" if not real else f"of the reference, {grouped(real)} on exact real numbers"
         said.append(
             f"{grouped(decided)} of {plural(len(queries), 'query', 'queries')} decided on the exact integers "
-            f"{how} (engine: {engines}); {plural(witnesses, 'witness file')}, "
+            f"{how}{by}; {plural(witnesses, 'witness file')}, "
             f"{plural(proofs, 'certificate')}."
         )
     if radii:

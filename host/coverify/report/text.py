@@ -24,10 +24,14 @@ from coverify.report.separations import summaries
 from coverify.report.study_text import render_study
 from coverify.report.summary import counts, told
 from coverify.report.table import MAX_LINES, cell, narrowest, show, table
+from coverify.report.values import as_given, became
 from coverify.report.verdict import MEANINGS, Verdict, exit_code, severity
 
 MAX_REASONS: Final = 40
 """So many of the facts of one kind and operator are shown; the JSON has all."""
+
+MAX_NOTE: Final = 70
+"""Longer notes are told below the table, each once."""
 
 _TYPES: Final = ("int8", "int16", "uint8", "int32", "int64", "bool", "float32")
 """Types of an operator's data, in the order in which they are named."""
@@ -184,22 +188,40 @@ def _queries(result: Result, console: Console) -> None:
     if not rows:
         return
     filled = table(_counted("Queries", rows), "query", "verdict", "engine", "time", "label", "evidence")
+    long: dict[str, list[str]] = {}
     for row in rows[:MAX_LINES]:
-        files = (row.witness, row.certificate, row.certificate_against)
-        evidence = ", ".join(base_name(name) for name in files if name) or plain(
-            row.note or row.proof or "–", 70
-        )
+        note = _note(row, result.message or "")
+        if len(note) > MAX_NOTE:
+            long.setdefault(note, []).append(query_name(row))
+        evidence = _evidence(row, note if len(note) <= MAX_NOTE else "said below")
         filled.add_row(
             cell(query_name(row, with_property=row.index is None)),
             _verdict(row.verdict),
-            *map(cell, (row.engine, seconds(row.time_s), _became(row.label, row.predicted), evidence)),
+            *map(cell, (row.engine, seconds(row.time_s), became(row), evidence or None)),
         )
     show(filled, len(rows), console)
+    for note, names in long.items():
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        console.print(Text(plain(f"{names[0]}{more}: {note}")))
     for row in rows[:MAX_LINES]:
         if row.detail:
             console.print(Text(plain(f"{query_name(row)}: {row.detail}", 600)))
         if row.reasons:
             _reasons(row, console)
+
+
+def _note(row: Query, message: str) -> str:
+    """What is said of a row, unless its files or the result's message say it."""
+    if row.note is None or row.certificate or row.unchanged or row.note in message:
+        return ""
+    return row.note
+
+
+def _evidence(row: Query, note: str) -> str:
+    """The files of a row, and what is said of it; without either, what its proof rests on."""
+    files = (row.witness, row.certificate, row.certificate_against)
+    said = (", ".join(base_name(name) for name in files if name), as_given(row), note)
+    return "; ".join(filter(None, said)) or row.proof or ""
 
 
 def _became(label: int | None, predicted: int | None) -> str | None:

@@ -98,6 +98,11 @@ def counted(n: int) -> str:
     return f"{n:.3g}" if n < 10**300 else f"about 10^{int(math.log10(n))}"
 
 
+def rival_labels(n: int) -> str:
+    """`1 rival label`, `2 rival labels`."""
+    return f"{n} rival label" if n == 1 else f"{n} rival labels"
+
+
 def _few_changes(sizes: list[int], changes: int) -> int:
     """How many points of a box of these sizes differ from one of them in at most so many places."""
     ways = [1] + [0] * min(changes, len(sizes))  # by the number of changed places

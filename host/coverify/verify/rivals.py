@@ -23,7 +23,7 @@ from coverify.verify.errors import CannotDecide, GaveUp
 from coverify.verify.few_changes import region_bounds
 from coverify.verify.lagrangian import Lagrangian
 from coverify.verify.problem import Problem
-from coverify.verify.query import I64Array, Outcome
+from coverify.verify.query import I64Array, Outcome, rival_labels
 from coverify.verify.tighten import Rival, claim_form, impossible, tightened
 from tflm_int8.program.primitives import Affine
 
@@ -123,7 +123,7 @@ class Search:
             proof = {} if self.calls else {"proof": "integer bounds"}
             return Outcome.holds(self.engine, calls=self.calls, by_intervals=by_intervals, **proof)
         what = "the solver leaves" if self.deadline.remaining else "out of time with"
-        note = f"{what} {len(rivals)} rival labels open" + (f": {self.why}" if self.why else "")
+        note = f"{what} {rival_labels(len(rivals))} open" + (f": {self.why}" if self.why else "")
         return Outcome.unknown(self.engine, note, calls=self.calls)
 
     def _impossible(self, rival: int) -> bool:

@@ -119,3 +119,21 @@ def test_of_many_queries_those_that_fail_are_shown_and_all_are_counted():
     samples = [line.split()[1].rstrip(",") for line in text.splitlines() if line.startswith("sample ")]
     assert samples == ["70", "80", *map(str, range(38))]
     assert "… and 60 more" in text
+
+
+def test_a_long_note_is_told_whole_below_the_table_and_once():
+    why = (
+        "interval: the bounds leave 3 rival labels open; bab: out of time; attack: out of time after 12 runs"
+    )
+    rows = tuple(Query(index=i, eps=2, verdict="UNKNOWN", engine="auto", time_s=9, note=why) for i in (4, 5))
+    text = shown(Result(verb="verify", verdict="UNKNOWN", model=MODEL, queries=rows), 80)
+    assert " ".join(text.split()).count(f"sample 4, eps 2 and 1 more: {why}") == 1
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_short_note_is_wrapped_in_its_column():
+    why = "the bounds leave 1 rival label open, which takes some words"
+    row = Query(index=4, eps=2, verdict="UNKNOWN", engine="interval", time_s=9, note=why)
+    text = shown(Result(verb="verify", verdict="UNKNOWN", model=MODEL, queries=(row,)), 80)
+    assert all(word in text for word in why.split())
+    assert max(map(len, text.splitlines())) <= 80

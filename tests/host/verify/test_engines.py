@@ -16,7 +16,7 @@ from coverify.verify.deadline import Deadline
 from coverify.verify.engines import ENGINES, solve
 from coverify.verify.engines.packages import PACKAGES
 from coverify.verify.problem import Problem
-from coverify.verify.query import Verdict
+from coverify.verify.query import Verdict, rival_labels
 
 CASES = int(os.environ.get("COVERIFY_FUZZ_CASES", "40"))
 COMPLETE = ("enumerate", "z3")
@@ -50,3 +50,7 @@ def test_no_value_leaves_its_bounds(problem_of, seed):
     for values, box in zip(problem.wires(all_points(problem)), boxes, strict=True):
         assert np.all(box.lo <= values.min(axis=0))
         assert np.all(values.max(axis=0) <= box.hi)
+
+
+def test_one_rival_label_is_no_rival_labels():
+    assert [rival_labels(n) for n in (1, 2)] == ["1 rival label", "2 rival labels"]

@@ -10,6 +10,7 @@ import numpy as np
 import typer
 
 from coverify.cli.campaign import CORES
+from coverify.cli.counterexample import few_values
 from coverify.cli.distinguish.certificates import class_certificates
 from coverify.cli.distinguish.operator import of_operator
 from coverify.cli.network import Codes, Network, Tflite, read_network
@@ -231,7 +232,7 @@ def _message(row: QueryRow) -> str:
 
 
 def _row(task: _Task, i: int | None, outcome: Outcome) -> QueryRow:
-    witness, note, picture = None, outcome.note, None
+    witness, note, picture, inputs = None, outcome.note, None, None
     labels: tuple[int | None, int | None] = (None, None)
     if outcome.witness is not None:
         kept = _distinction(task, outcome)
@@ -246,6 +247,7 @@ def _row(task: _Task, i: int | None, outcome: Outcome) -> QueryRow:
         if i is not None:
             base = task.given[i].astype(kept.x.dtype).reshape(kept.x.shape)
             picture = task.networks[0].picture(base, kept.x)
+            inputs = few_values(base, kept.x, task.networks[0].subject.input)
     return QueryRow(
         index=i,
         eps=task.eps,
@@ -259,6 +261,7 @@ def _row(task: _Task, i: int | None, outcome: Outcome) -> QueryRow:
         note=note[:4000] or None,
         proof=outcome.proof or None,
         picture=picture,
+        inputs=inputs,
     )
 
 

@@ -45,6 +45,9 @@ those that have cases and the logits; cases that were given up are tried again.
 PLAIN = 60
 """So many parts are bounded without cases at first: what is easy is quicker so."""
 
+AT_BOUND = "the bound's worst input was run"
+"""How bounds find a counterexample."""
+
 
 class Counterexample(Exception):
     """A point of the box whose label is not the query's."""

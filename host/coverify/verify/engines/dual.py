@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from coverify.verify.deadline import Deadline
 from coverify.verify.dual.prover import Prover
-from coverify.verify.dual.search import Counterexample
+from coverify.verify.dual.search import AT_BOUND, Counterexample
 from coverify.verify.problem import Problem
-from coverify.verify.query import Outcome
+from coverify.verify.query import Outcome, rival_labels
 
 ROUNDS = 80
 """Evaluations for the rivals that a glance at all of them leaves."""
@@ -22,7 +22,7 @@ def decide(problem: Problem, deadline: Deadline, seed: int) -> Outcome:
     try:
         left = prover.search.bounded(prover.search.glanced(prover.roots, 1), ROUNDS)
     except Counterexample as found:
-        return Outcome.violated("dual", found.x)
+        return Outcome.violated("dual", found.x, AT_BOUND)
     if left:
-        return Outcome.unknown("dual", f"the bounds leave {len(left)} rival labels open", open=len(left))
+        return Outcome.unknown("dual", f"the bounds leave {rival_labels(len(left))} open", open=len(left))
     return Outcome.holds("dual", rivals=prover.n_rivals).with_argument(prover.argument())

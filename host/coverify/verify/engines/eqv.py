@@ -22,7 +22,7 @@ from coverify.verify.eqv.intervals import two_relu_bounds
 from coverify.verify.eqv.signs import descend
 from coverify.verify.errors import GaveUp
 from coverify.verify.problem import Problem
-from coverify.verify.query import I64Array, Outcome
+from coverify.verify.query import I64Array, Outcome, rival_labels
 from coverify.verify.rivals import Answer, Question
 from tflm_int8.program.concrete import OutsideDomain
 from tflm_int8.program.primitives import Softmax
@@ -55,7 +55,7 @@ class Eqv:
         if not rivals:
             return Outcome.holds(_of(INTERVALS), proof="integer bounds")
         if PROGRAM not in self.stages:
-            return Outcome.unknown(_of(INTERVALS), f"intervals leave {len(rivals)} rival labels open")
+            return Outcome.unknown(_of(INTERVALS), f"intervals leave {rival_labels(len(rivals))} open")
         return _by_program(problem, boxes, last, rivals, deadline, seed)
 
 
@@ -113,5 +113,7 @@ def _by_program(
             return Outcome.violated(_of(PROGRAM), answer, rival=rival)
         n_open += answer is not Answer.NO
     if n_open:
-        return Outcome.unknown(_of(PROGRAM), f"the integer program leaves {n_open} rival labels open{why}")
+        return Outcome.unknown(
+            _of(PROGRAM), f"the integer program leaves {rival_labels(n_open)} open{why}"
+        )
     return Outcome.holds(_of(PROGRAM), calls=len(rivals))

@@ -14,11 +14,11 @@ from coverify.verify.deadline import Deadline
 from coverify.verify.decision import Decision, decision
 from coverify.verify.difference import Differences
 from coverify.verify.dual.prover import Prover
-from coverify.verify.dual.search import Counterexample
+from coverify.verify.dual.search import AT_BOUND, Counterexample
 from coverify.verify.errors import CannotDecide
 from coverify.verify.few_changes import region_bounds
 from coverify.verify.problem import Problem
-from coverify.verify.query import Outcome
+from coverify.verify.query import Outcome, rival_labels
 from coverify.verify.tighten import Rival
 
 
@@ -30,11 +30,11 @@ def decide(problem: Problem, deadline: Deadline, seed: int) -> Outcome:
         prover = Prover.of(problem, deadline)
         left = len(prover.search.glanced(prover.roots, 1))
     except Counterexample as found:
-        return Outcome.violated("interval", found.x)
+        return Outcome.violated("interval", found.x, AT_BOUND)
     except CannotDecide:
         return _by_intervals(problem, deadline)
     if left:
-        return Outcome.unknown("interval", f"the bounds leave {left} rival labels open", open=left)
+        return Outcome.unknown("interval", f"the bounds leave {rival_labels(left)} open", open=left)
     by_intervals = prover.n_rivals - len(prover.roots)
     holds = Outcome.holds("interval", rivals=prover.n_rivals, by_intervals=by_intervals)
     return holds.with_argument(prover.argument())
@@ -47,7 +47,7 @@ def _by_intervals(problem: Problem, deadline: Deadline) -> Outcome:
     label, n = problem.query.label, len(boxes[last.wire].lo)
     near = open_rivals(label, n, last, differences)
     if near:
-        return Outcome.unknown("interval", f"the bounds leave {len(near)} rival labels open", open=len(near))
+        return Outcome.unknown("interval", f"the bounds leave {rival_labels(len(near))} open", open=len(near))
     return Outcome.holds("interval", rivals=n - 1, by_intervals=n - 1)
 
 

@@ -1,0 +1,63 @@
+"""What of a counterexample do people see? Its picture, or its few values; its class, or its few outputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from coverify.cli.network import Codes, Network
+from coverify.report import Picture, Values
+from coverify.report.rows import MAX_VALUES
+from coverify.verify.property.quantity import Scale
+from coverify.verify.query import I64Array
+
+_CODES = Scale(Fraction(1), 0)
+"""Of values that are their codes."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """inputs, outputs: None of many values; predicted: None of a single output, which is no class."""
+
+    picture: Picture | None = None
+    inputs: Values | None = None
+    outputs: Values | None = None
+    predicted: int | None = None
+    unchanged: bool | None = None
+
+
+def shown(network: Network, base: Codes, x: Codes, given: Codes | None) -> Shown:
+    """Of a counterexample x beside its base; given: the input that was asked about, None where there was none
+    and the base is but the region's middle.
+    """
+    subject = network.subject
+    pair = np.stack([base.reshape(-1), x.reshape(-1)]).astype(np.int64)
+    inputs = _values(pair, subject.input, given is not None)
+    outputs = network.outputs(pair)
+    return Shown(
+        network.picture(base, x),
+        inputs,
+        _values(outputs, subject.output, given is not None),
+        int(outputs[1].argmax()) if subject.n_output > 1 else None,
+        True if given is not None and np.array_equal(given.reshape(-1), pair[1]) else None,
+    )
+
+
+def few_values(base: Codes, x: Codes, scale: Scale | None) -> Values | None:
+    """An input beside its base."""
+    return _values(np.stack([base.reshape(-1), x.reshape(-1)]).astype(np.int64), scale, True)
+
+
+def _values(pair: I64Array, scale: Scale | None, based: bool) -> Values | None:
+    if not 1 <= pair.shape[1] <= MAX_VALUES:
+        return None
+    scale = None if scale == _CODES else scale
+    base, counterexample = pair.tolist()
+    return Values(
+        base=tuple(base) if based else None,
+        counterexample=tuple(counterexample),
+        scale=None if scale is None else float(scale.scale),
+        zero_point=0 if scale is None else scale.zero_point,
+    )

@@ -1,0 +1,87 @@
+"""What a user sees of the counterexamples of a network of few inputs: codes, real values, the outputs.
+
+The networks are worked by hand: y = x0 - x1, and (x0 - x1, x1 - x0), in codes whose zero points cancel.
+"""
+
+import json
+
+import numpy as np
+import pytest
+
+from command import coverify
+from model_builder import Builder
+
+SCALE, ZERO = 0.5, 4
+
+
+def network(*weights):
+    b = Builder()
+    x = b.input((1, 2), SCALE, ZERO)
+    return b.finish(b.fully_connected(x, np.array(weights), None, 1.0, SCALE, 0))
+
+
+@pytest.fixture
+def files(tmp_path):
+    (tmp_path / "level.tflite").write_bytes(network([1, -1]))
+    (tmp_path / "class.tflite").write_bytes(network([1, -1], [-1, 1]))
+    np.savez(tmp_path / "x.npz", x=np.array([[10, -9], [5, 5]], np.int8), y=np.array([1, 0]))
+    return tmp_path
+
+
+def asked(files, text, *options):
+    (files / "p.toml").write_text(text)
+    return coverify("verify", files / "level.tflite", "--property", files / "p.toml", "--out", files / "out",
+                    *options)  # fmt: skip
+
+
+def test_few_values_and_a_single_output_are_listed_in_codes_with_their_scales(files):
+    text = "[region]\neps = 3\n[claim]\nkind = 'output'\nindex = 0\ncodes = [-20, 20]\n"
+    done = asked(files, text, "--inputs", files / "x.npz", "--index", 0)
+    assert done.code == 1
+    (row,) = json.loads((files / "out" / "verify.json").read_text())["queries"]
+    now = row["inputs"].pop("counterexample")
+    assert row["inputs"] == {"base": [10, -9], "scale": SCALE, "zero_point": ZERO}
+    assert max(abs(now[0] - 10), abs(now[1] + 9)) <= 3
+    value = now[0] - now[1]
+    assert value > 20
+    assert row["outputs"] == {"base": [19], "counterexample": [value], "scale": SCALE, "zero_point": 0}
+    assert not {"label", "predicted", "unchanged"} & set(row)  # one output is no class
+    assert f"y 19 → {value}" in done.stdout
+
+
+def test_a_region_that_speaks_of_no_input_has_no_base(files):
+    text = "[claim]\nkind = 'output'\nindex = 0\ncodes = [-20, 20]\n"
+    assert asked(files, text).code == 1
+    (row,) = json.loads((files / "out" / "verify.json").read_text())["queries"]
+    assert not {"base", "unchanged"} & (set(row["inputs"]) | set(row["outputs"]) | set(row))
+
+
+def test_an_input_that_is_misclassified_as_it_is_says_so(files):
+    done = coverify("verify", files / "class.tflite", "--inputs", files / "x.npz", "--eps", 1, "--out",
+                    files / "out")  # fmt: skip
+    wrong, tied = json.loads((files / "out" / "verify.json").read_text())["queries"]
+    # (19, -19) is class 0 and not 1; (0, 0) is class 0, until x1 is the greater one
+    assert (wrong["unchanged"], wrong["predicted"], wrong["inputs"]["counterexample"]) == (True, 0, [10, -9])
+    assert "unchanged" not in tied and tied["predicted"] == 1
+    assert done.stdout.count("misclassified as given") == 1
+
+
+def test_real_numbers_as_inputs_are_told_how_codes_are_made_of_them(files):
+    np.savez(files / "real.npz", x=np.zeros((1, 2), np.float32))
+    done = coverify("verify", files / "level.tflite", "--property", "p.toml", "--inputs", files / "real.npz")
+    assert done.code == 2
+    done = coverify(
+        "verify", files / "class.tflite", "--eps", 1, "--inputs", files / "real.npz", "--json", "-"
+    )
+    assert "of real x they are x / 0.5 + 4, rounded, within -128..127" in done.result["message"]
+    assert "--quantize" not in done.result["message"]
+    done = coverify("run", files / "class.tflite", "--inputs", files / "real.npz", "-o", files / "y.npz",
+                    "--json", "-")  # fmt: skip
+    assert "--quantize takes uint8 and float" in done.result["message"]
+
+
+def test_a_counterexample_of_bounds_says_that_an_input_was_run(files):
+    done = coverify("verify", files / "class.tflite", "--inputs", files / "x.npz", "--index", 1, "--eps", 9,
+                    "--engine", "interval", "--json", "-")  # fmt: skip
+    (row,) = done.result["queries"]
+    assert (row["verdict"], row["note"]) == ("VIOLATED", "the bound's worst input was run")

@@ -1,0 +1,109 @@
+"""Counterexamples of few values in the report: rows of a table, marked where they changed."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from coverify.report import ModelRef, Query, Result, Values, make_report, write_result
+from coverify.report.values import inputs_table, outputs_table
+
+MODEL = ModelRef(file="level.tflite", sha256="0" * 64)
+ROW = Query(
+    index=3,
+    verdict="VIOLATED",
+    engine="attack",
+    time_s=0.1,
+    property="raising feature 1 never lowers output 0",
+    inputs=Values(base=(-4, 7, 0), counterexample=(-4, 9, 0), scale=0.05, zero_point=-10),
+    outputs=Values(base=(37,), counterexample=(-45,), scale=0.25),
+)
+
+
+def page(folder: Path, *rows: Query, **folders: tuple[Query, ...]) -> str:
+    """The report of one verify.json, or of one in each folder."""
+    for name, found in (folders or {"": rows}).items():
+        (folder / name).mkdir(exist_ok=True)
+        write_result(
+            folder / name, Result(verb="verify", verdict="VIOLATED", model=MODEL, queries=tuple(found))
+        )
+    return make_report(folder).html.read_text()
+
+
+def test_rows_say_codes_change_and_real_values() -> None:
+    table = inputs_table(ROW)
+    assert table is not None and table.real and table.based
+    # 0.05 * (7 + 10) = 0.85, 0.05 * (9 + 10) = 0.95
+    assert table.lines[1].codes == ("7", "9") and table.lines[1].change == "+2"
+    assert table.lines[1].reals == ("0.850", "0.950")
+    assert [line.changed for line in table.lines] == [False, True, False]
+    outputs = outputs_table(ROW)
+    assert outputs is not None
+    assert outputs.lines[0].reals == ("9.25", "−11.25")
+
+
+def test_the_page_shows_a_table_and_no_picture_of_few_values(tmp_path: Path) -> None:
+    text = page(tmp_path, ROW)
+    assert 'aria-label="Features of sample 3"' in text and 'aria-label="Outputs of sample 3"' in text
+    assert text.count('<tr class="differs">') == 2  # the feature and the output
+    assert "y 37 → −45" in text
+    assert "<img" not in text
+
+
+def test_of_long_tables_what_changed_comes_first() -> None:
+    values = Values(base=(0,) * 40, counterexample=(0,) * 39 + (5,))
+    table = inputs_table(ROW.model_copy(update={"inputs": values}))
+    assert table is not None
+    assert [line.number for line in table.lines] == [39] and len(table.rest) == 39
+
+
+def test_the_label_and_the_class_are_named_among_the_outputs() -> None:
+    outputs = Values(base=(5, 9, 1), counterexample=(8, 7, 1))
+    table = outputs_table(ROW.model_copy(update={"outputs": outputs, "label": 1, "predicted": 0}))
+    assert table is not None and [line.said for line in table.lines] == ["class now", "label", ""]
+
+
+def test_an_input_that_is_wrong_as_given_is_marked_and_shown_once(tmp_path: Path) -> None:
+    row = ROW.model_copy(update={"unchanged": True, "property": None, "eps": 4})
+    table = inputs_table(row)
+    assert table is not None and not table.based
+    text = page(tmp_path, row)
+    assert text.count("misclassified as given") == 2  # in its card and in the table of queries
+
+
+def test_cards_are_titled_by_the_property_where_there_is_no_sample(tmp_path: Path) -> None:
+    text = page(tmp_path, ROW.model_copy(update={"index": None}))
+    assert "<h3>Raising feature 1 never lowers output 0</h3>" in text
+    assert "<h3>Query" not in text
+
+
+def test_cards_name_eps_and_label(tmp_path: Path) -> None:
+    text = page(tmp_path, ROW.model_copy(update={"property": None, "eps": 4, "label": 2, "predicted": 0}))
+    assert "<h3>Sample 3, ε = 4, label 2</h3>" in text
+
+
+def test_counterexamples_of_several_folders_name_their_folder(tmp_path: Path) -> None:
+    text = page(tmp_path, first=(ROW,), second=(ROW,))
+    for name in ("first", "second"):
+        assert re.search(rf'<p class="about">[^\n]*<span class="quiet">{name}</span>', text)
+        assert f"<tr><td>{name}</td>" in text
+
+
+def test_only_engines_that_decided_are_named(tmp_path: Path) -> None:
+    open_ = Query(index=1, verdict="UNKNOWN", engine="auto", time_s=1.0)
+    assert "1 of 2 queries decided on the exact integers of the reference (engine: attack);" in page(
+        tmp_path, ROW, open_
+    ).replace(" ", " ")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"base": (1, 2)}, {"counterexample": ()}, {"scale": 0.0}, {"counterexample": (0,) * 64}],
+    ids=["other lengths", "empty", "no scale", "too many"],
+)
+def test_values_that_make_no_sense_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Values.model_validate({"base": (1,), "counterexample": (1,), **wrong})
