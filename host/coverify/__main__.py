@@ -1,4 +1,6 @@
-"""The entry point of `coverify` and of `python -m coverify`. Ctrl-C exits with 130 at any time."""
+"""The entry point of `coverify` and of `python -m coverify`. At any time Ctrl-C exits with 130, SIGTERM with
+143.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +8,24 @@ import io
 import os
 import sys
 
+from coverify.interrupts import INTERRUPTED, exit_code_of, hear_sigterm
+
 
 def main() -> None:
     """Run the command line; imports are part of it, so that they can be interrupted as well."""
     _print_anything()
+    hear_sigterm()
     try:
         from coverify.cli import app
 
         app()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         sys.stderr.write("interrupted\n")
-        sys.exit(130)
+        sys.exit(exit_code_of(stop))
+    except SystemExit as end:
+        if end.code == INTERRUPTED:  # typer's code, whatever interrupts
+            sys.exit(exit_code_of(end))
+        raise
     except BrokenPipeError:  # the reader of our output has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)

@@ -20,6 +20,7 @@ from rich.rule import Rule
 
 from coverify.boards import build
 from coverify.errors import CoverifyError
+from coverify.interrupts import INTERRUPTED, TERMINATED, Terminated
 from coverify.report import read_result
 
 CORTEX_M4 = "qemu:mps2-an386"
@@ -113,9 +114,14 @@ def _run(console: Console, *arguments: str) -> int:
     """One verb as a command of its own; returns its exit code."""
     shown = " ".join(os.path.relpath(a) if a.startswith("/") else a for a in arguments)
     console.print(Rule(f"coverify {shown[:150]}", align="left"), markup=False)
-    code = subprocess.run([sys.executable, "-m", "coverify", *arguments], check=False).returncode
-    if code == 130:
-        raise KeyboardInterrupt
+    with subprocess.Popen([sys.executable, "-m", "coverify", *arguments]) as verb:
+        try:
+            code = verb.wait()
+        except Terminated:  # Ctrl-C, it hears itself
+            verb.terminate()
+            raise
+    if code in (INTERRUPTED, TERMINATED):
+        raise KeyboardInterrupt if code == INTERRUPTED else Terminated
     return code
 
 

@@ -1,7 +1,8 @@
 """How every verb ends: one result object, rendered as text or JSON, its verdict turned into the exit code.
 
 An error that coverify knows becomes a result as well (ERROR, UNSUPPORTED, LINK_ERROR, DEVICE_FAULT) with the
-message, never a traceback; Ctrl-C exits with 130 after everything that was started has been ended.
+message, never a traceback; Ctrl-C exits with 130, SIGTERM with 143, after everything that was started
+has been ended.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from coverify.errors import CoverifyError, DeviceFault, DeviceRefused, LinkError
+from coverify.interrupts import exit_code_of
 from coverify.link.requests import Status
 from coverify.report import ModelRef, Result, Verdict, exit_code, render, write_result
 from coverify.report.errors import ResultFileError
 from coverify.report.result import read_result, write_atomically
 from tflm_int8 import Model, TflmError, UnsupportedModel, UnsupportedOp
 
-INTERRUPTED = 130
 BROKEN_PIPE = 141
 PIPE_WIDTH = 120
 """Columns of text that goes into a file or a pipe."""
@@ -48,7 +49,7 @@ ProfileOption = Annotated[str, typer.Option(help="Kernel profile: whose arithmet
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C in a verb that has something to show for it: `result` is what is known."""
+    """Ctrl-C or SIGTERM in a verb that has something to show for it: `result` is what is known."""
 
     def __init__(self, result: Result) -> None:
         self.result = result
@@ -172,7 +173,7 @@ def run_verb(verb: str, output: Output, body: Callable[[], Result]) -> NoReturn:
         if isinstance(stop, Interrupted):
             _emit(output, _stamped(stop.result, started))
         Console(stderr=True).print("interrupted", style="bold")
-        raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(exit_code_of(stop)) from None
     raise typer.Exit(exit_code(result.verdict))
 
 

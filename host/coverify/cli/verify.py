@@ -150,8 +150,8 @@ def verify(
     Every answer is committed to a journal in --out DIR: the same command goes on where the last one was
     ended, however it was (docs/campaigns.md).
 
-    Exits with 0 when every query holds, 1 when one is violated, 4 when one is unknown, 130 after Ctrl-C. With
-    --radius: 0 when every input's largest radius is known, 4 when one is not.
+    Exits with 0 when every query holds, 1 when one is violated, 4 when one is unknown, 130 after Ctrl-C,
+    143 after SIGTERM. With --radius: 0 when every input's largest radius is known, 4 when one is not.
 
     --property FILE states anything else: masks, ranges, few changes, targets, output ranges, relations,
     monotonicity (docs/properties.md).

@@ -85,12 +85,13 @@ def test_a_killed_campaign_goes_on_and_asks_nothing_twice(tmp_path, uninterrupte
     assert coverify("report", tmp_path).code == 1
 
 
-def test_ctrl_c_ends_at_once_and_says_what_is_known(tmp_path):
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_and_sigterm_end_at_once_and_say_what_is_known(tmp_path, how, code):
     with started(*QUERIES, "--out", tmp_path, "--jobs", 2) as process:
         wait_for(tmp_path, 5, process)
         left_behind = children(process.pid)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 130
+        process.send_signal(how)
+        assert process.wait(60) == code
         assert "interrupted" in process.stderr.read()
     known = answers(tmp_path)
     said = json.loads((tmp_path / "verify.json").read_text())

@@ -190,7 +190,10 @@ def test_a_study_without_any_counterexample_has_nothing_to_run_on_the_device(fol
     assert row["robust"] + row["wrong"] == N and not row["broken"]
 
 
-def test_ctrl_c_leaves_what_is_known_with_its_network_and_the_same_command_goes_on(folder, tmp_path):
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_leaves_what_is_known_with_its_network_and_the_same_command_goes_on(
+    folder, tmp_path, how, code
+):
     command = [
         sys.executable, "-m", "coverify", "study", "bits", str(folder / "float.npz"), "--inputs",
         str(folder / "x.npz"), "--eps", "2", "--bits", "8", "--scheme", "fixed", "--engine", "z3",
@@ -202,8 +205,8 @@ def test_ctrl_c_leaves_what_is_known_with_its_network_and_the_same_command_goes_
         while not answered(journal) and study.poll() is None:
             deadline.check()
             time.sleep(0.02)
-        study.send_signal(signal.SIGINT)
-        assert study.wait(60) in (130, 0)  # 0: it was quicker
+        study.send_signal(how)
+        assert study.wait(60) in (code, 0)  # 0: it was quicker
     assert not (tmp_path / "verify.json").exists()
     kept = answered(journal)
     done = subprocess.run(command, capture_output=True, check=False)
