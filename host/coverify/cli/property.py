@@ -201,6 +201,7 @@ def property_work(task: PropertyTask, seed: int, explained_s: float | None = Non
     }
     if explained_s is not None:
         identity["explained"] = "yes"
+    message = [f"property: {task.property.words}", *task.property.notes]
     return Work(
         identity,
         task.indices,
@@ -208,7 +209,7 @@ def property_work(task: PropertyTask, seed: int, explained_s: float | None = Non
         None,
         task.asked,
         lambda question, outcome: _row(task, question, outcome, seed, explained_s),
-        unanswered(task.network, NOT_COVERED, seed, f"property: {task.property.words}"),
+        unanswered(task.network, NOT_COVERED, seed, "\n".join(message)),
         task.name,
         len(task.property.cases),
         lambda rows: [NO_CERTIFICATE] if task.out is not None and any(map(_bare, rows)) else [],
@@ -250,7 +251,7 @@ def _row(
         inputs=seen.inputs,
         outputs=seen.outputs,
         property=asked.words,
-        note=evidence.note(outcome),
+        note="; ".join(filter(None, (evidence.note(outcome), *task.property.notes))) or None,
         proof=outcome.proof or None,
         detail=None if explanation is None else explanation.summary(),
         reasons=None if explanation is None else _reasons(explanation),

@@ -195,7 +195,7 @@ def _queries(result: Result, console: Console) -> None:
             long.setdefault(note, []).append(query_name(row))
         evidence = _evidence(row, note if len(note) <= MAX_NOTE else "said below")
         filled.add_row(
-            cell(query_name(row, with_property=row.index is None)),
+            cell(_name(row, result.message or "")),
             _verdict(row.verdict),
             *map(cell, (row.engine, seconds(row.time_s), became(row), evidence or None)),
         )
@@ -210,11 +210,18 @@ def _queries(result: Result, console: Console) -> None:
             _reasons(row, console)
 
 
+def _name(row: Query, message: str) -> str:
+    """A query's name; its property only where neither the sample nor the message says what is asked."""
+    if row.index is None and row.case is None and row.property and row.property in message:
+        return "property"
+    return query_name(row, with_property=row.index is None)
+
+
 def _note(row: Query, message: str) -> str:
-    """What is said of a row, unless its files or the result's message say it."""
-    if row.note is None or row.certificate or row.unchanged or row.note in message:
+    """What is said of a row, without what its files or the result's message say."""
+    if row.note is None or row.certificate or row.unchanged:
         return ""
-    return row.note
+    return "; ".join(part for part in row.note.split("; ") if part not in message)
 
 
 def _evidence(row: Query, note: str) -> str:

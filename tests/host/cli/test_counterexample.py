@@ -12,6 +12,7 @@ from command import coverify
 from model_builder import Builder
 
 SCALE, ZERO = 0.5, 4
+REACH = "the input's -66..61.5 (codes -128..127)"
 
 
 def network(*weights):
@@ -85,3 +86,22 @@ def test_a_counterexample_of_bounds_says_that_an_input_was_run(files):
                     "--engine", "interval", "--json", "-")  # fmt: skip
     (row,) = done.result["queries"]
     assert (row["verdict"], row["note"]) == ("VIOLATED", "the bound's worst input was run")
+
+
+@pytest.mark.parametrize(
+    ("real", "rounding", "said"),
+    [
+        # the input represents 0.5 * (-128 - 4) = -66 to 0.5 * (127 - 4) = 61.5; 61.7 is rounded to code 127
+        ("[-70, 61.7]", "nearest", "goes beyond {}: it is clamped there"),
+        ("[70.5, 80]", "nearest", "lies wholly beyond {}: the device clamps it to code 127"),
+        ("[0, 70]", "inward", "goes beyond {}: what is asked about ends there"),
+        ("[-66, 61.7]", "nearest", None),
+    ],
+)
+def test_a_range_beyond_what_the_input_represents_says_so(files, real, rounding, said):
+    text = f"[[region.range]]\nfeatures = [0]\nreal = {real}\nrounding = '{rounding}'\n"
+    done = asked(files, text + "[claim]\nkind = 'output'\nindex = 0\ncodes = [-128, 127]\n", "--json", "-")
+    (row,) = done.result["queries"]
+    assert row["verdict"] == "HOLDS"
+    for words in (row.get("note", ""), done.result["message"]):
+        assert "beyond" not in words if said is None else said.format(REACH) in words

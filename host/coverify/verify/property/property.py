@@ -35,8 +35,10 @@ from coverify.verify.property.question import Question
 from coverify.verify.property.region import Region
 from coverify.verify.property.subject import Subject
 from coverify.verify.property.unsafe import Case
-from coverify.verify.property.words import claim_words, region_words
+from coverify.verify.property.words import beyond, claim_words, region_words
 from coverify.verify.query import I64Array, IntArray
+
+MAX_NOTES = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +74,13 @@ class Property:
     def needs_label(self) -> bool:
         """Does it speak of the input's label?"""
         return any(_needs_label(said) for _, said in self.cases)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is to be said of its regions, each once; of many, of the first."""
+        found = tuple(dict.fromkeys(note for region, _ in self.cases for note in region.notes))
+        more = (f"{len(found) - MAX_NOTES} more ranges go beyond it",) if len(found) > MAX_NOTES else ()
+        return (*found[:MAX_NOTES], *more)
 
     def digest(self) -> str:
         """SHA-256 of what is asked of a given network: two properties may share their words."""
@@ -178,6 +187,7 @@ def region_of(document: RegionDocument, subject: Subject, folder: Path) -> Regio
     if radius is not None and np.any(radius < 0):
         raise BadQuery("radius: each must be 0 or more codes")
     lo, hi = ranges_of(document.range, subject) if document.range else (None, None)
+    notes = tuple(note for part in document.range if (note := _beyond(part, subject)))
     moves = None
     if document.mask is not None:
         moves = at_features(document.mask, n, "mask")
@@ -186,7 +196,7 @@ def region_of(document: RegionDocument, subject: Subject, folder: Path) -> Regio
         moves = at_features(inside, n, "mask_rectangle")
     elif document.mask_file is not None:
         moves = read_array(folder, document.mask_file, "mask") != 0
-    return Region(radius, moves, lo, hi, document.changes, region_words(document))
+    return Region(radius, moves, lo, hi, document.changes, region_words(document), notes)
 
 
 def ranges_of(ranges: Sequence[Range], subject: Subject) -> tuple[I64Array, I64Array]:
@@ -215,12 +225,25 @@ def _codes(part: Range, subject: Subject) -> tuple[int, int]:
         if part.codes[0] < ends[0] or part.codes[1] > ends[1]:
             raise BadQuery(f"range.codes: {list(part.codes)} leave those of the input, {ends[0]}..{ends[1]}")
         return part.codes
-    assert part.real is not None
-    low, high = (fraction(end) for end in part.real)
-    first, last = subject.input_scale().codes(low, high, part.rounding)
+    first, last = _unclamped(part, subject)
     if part.rounding == "nearest":
         return min(max(first, ends[0]), ends[1]), min(max(last, ends[0]), ends[1])
     return first, last
+
+
+def _unclamped(part: Range, subject: Subject) -> tuple[int, int]:
+    """The codes that a range of real values means, also where the input has none of them."""
+    assert part.real is not None
+    low, high = (fraction(end) for end in part.real)
+    return subject.input_scale().codes(low, high, part.rounding)
+
+
+def _beyond(part: Range, subject: Subject) -> str | None:
+    """What is to be said of a range that leaves what the input represents."""
+    if part.real is None:
+        return None
+    ends = subject.program.input_lo, subject.program.input_hi
+    return beyond(part, _unclamped(part, subject), ends, subject.input_scale())
 
 
 def at_features(features: Sequence[int], n: int, key: str) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

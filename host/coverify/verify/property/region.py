@@ -22,7 +22,7 @@ from tflm_int8.program.primitives import Program
 class Region:
     """radius: int64 [n] in codes, or None for no ball; moves: which features may leave the base, [n], or None
     for all; lo, hi: int64 [n], the ranges of codes, or None for the network's; changes: at most so many
-    features differ from the base; words: the region in words.
+    features differ from the base; words: the region in words; notes: what is to be said of it besides.
     """
 
     radius: I64Array | None = None
@@ -31,6 +31,7 @@ class Region:
     hi: I64Array | None = None
     changes: int | None = None
     words: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def needs_base(self) -> bool:

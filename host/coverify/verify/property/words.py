@@ -16,6 +16,7 @@ from coverify.verify.property.document import (
     Targeted,
     Top,
 )
+from coverify.verify.property.quantity import Scale
 
 MAX_WORDS = 400
 
@@ -89,3 +90,27 @@ def _range(part: Range) -> str:
     lo, hi = part.codes if part.codes is not None else part.real or (0, 0)
     which = "all features" if part.features is None and part.rectangle is None else "some features"
     return f"{which} in {lo}..{hi}{'' if part.real is None else f' (real, {part.rounding})'}"
+
+
+def beyond(part: Range, codes: tuple[int, int], ends: tuple[int, int], scale: Scale) -> str | None:
+    """What is to be said of a range of real values whose codes, before any is clamped, leave the input's."""
+    if part.real is None or (codes[0] >= ends[0] and codes[1] <= ends[1]):
+        return None
+    reach = f"the input's {'..'.join(f'{float(scale.real(end)):.6g}' for end in ends)}"
+    reach += f" (codes {ends[0]}..{ends[1]})"
+    said = f"{_features(part)} in {part.real[0]}..{part.real[1]} (real)"
+    if part.rounding != "nearest":
+        return f"{said} goes beyond {reach}: what is asked about ends there"
+    if codes[1] < ends[0] or codes[0] > ends[1]:
+        end = ends[0] if codes[1] < ends[0] else ends[1]
+        return f"{said} lies wholly beyond {reach}: the device clamps it to code {end}, all that is asked"
+    return f"{said} goes beyond {reach}: it is clamped there, as on the device"
+
+
+def _features(part: Range) -> str:
+    if part.rectangle is not None:
+        return f"the rectangle {list(part.rectangle)}"
+    if part.features is None:
+        return "the range of all features"
+    more = ", …" if len(part.features) > 5 else ""
+    return f"the range of features {', '.join(map(str, part.features[:5]))}{more}"
