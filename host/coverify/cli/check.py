@@ -18,6 +18,7 @@ import typer
 
 from coverify.check import BUDGET, Claim, Rejected, check
 from coverify.cli.claim import Place, Samples, box, said, shown
+from coverify.cli.evidence import operators_named
 from coverify.cli.outcome import (
     Bar,
     Interrupted,
@@ -44,7 +45,7 @@ def check_verb(
         list[Path],
         typer.Argument(
             metavar="CERTIFICATE|DIR…",
-            help=f"Certificate files (.zip), or folders of them ({NAMES}).",
+            help=f"Certificate files (.zip), or folders of them ({NAMES}, also in direct subfolders).",
             show_default=False,
         ),
     ],
@@ -75,6 +76,8 @@ def check_verb(
     --model net.tflite --inputs test.npz confirm what a claim is about: this network, and every input within
     so many codes of input i of that file. Without them, compare the digests yourself.
 
+    Of a folder, also its direct subfolders are looked into, as by coverify report.
+
     Example: coverify check out --model net.tflite --inputs test.npz
     """
     output = Output(json, out)
@@ -88,9 +91,9 @@ def check_verb(
         try:
             with progress_bar(output) as progress:
                 bar = Bar(progress, "certificates")
-                for path, fault in files:
+                for file in files:
                     bar(len(rows), len(files))
-                    rows.append(_unread(path, fault) if fault else _row(path, most, subject))
+                    rows.append(_unread(file) if file.fault else _row(file, most, subject))
         except KeyboardInterrupt:
             if rows:
                 raise Interrupted(_result(rows, len(files), subject)) from None
@@ -122,22 +125,36 @@ class _Subject:
         return f"it proves something of another network ({claim.model}) than {self.model.file}"
 
 
-def _files(given: Sequence[Path]) -> list[tuple[Path, str | None]]:
-    """The files, and those of the folders, in the order of their numbers, each with why it cannot be read.
-
-    Raises BadInput where none can.
+@dataclass(frozen=True)
+class _File:
+    """A certificate, what it is called (below a folder that was given, with its own), and why it cannot be
+    read.
     """
-    found: list[tuple[Path, str | None]] = []
+
+    path: Path
+    name: str
+    fault: str | None
+
+
+def _files(given: Sequence[Path]) -> list[_File]:
+    """The files, and those of the folders and their direct subfolders, in the order of their numbers.
+
+    Raises BadInput where none can be read.
+    """
+    found: list[_File] = []
     for path in given:
         if not path.is_dir():
-            found.append((path, _fault(path)))
+            found.append(_File(path, path.name, _fault(path)))
             continue
-        within = sorted((p for p in path.glob(NAMES) if p.is_file()), key=_order)
-        found += [(p, _fault(p)) for p in within] or [(path, f"there is no {NAMES} in this folder")]
+        within = [p for pattern in (NAMES, f"*/{NAMES}") for p in path.glob(pattern) if p.is_file()]
+        names = {p.relative_to(path).as_posix(): p for p in within}
+        found += [_File(names[name], name, _fault(names[name])) for name in sorted(names, key=_order)] or [
+            _File(path, path.name, f"there is no {NAMES} in this folder or one directly below")
+        ]
     if len(found) > MAX_FILES:
         raise BadInput(f"{len(found)} certificates: at most {MAX_FILES} at once")
-    if all(fault for _, fault in found):
-        raise BadInput("\n".join(f"{path}: {fault}" for path, fault in found)[:_MESSAGE])
+    if all(file.fault for file in found):
+        raise BadInput("\n".join(f"{file.path}: {file.fault}" for file in found)[:_MESSAGE])
     return found
 
 
@@ -152,11 +169,10 @@ def _fault(path: Path) -> str | None:
     return None
 
 
-def _order(path: Path) -> list[tuple[int, str]]:
-    """certificate-9 before certificate-10."""
-    return [
-        (int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d{1,18})", path.name)
-    ]
+def _order(name: str) -> tuple[int, list[tuple[int, str]]]:
+    """certificate-9 before certificate-10; a folder's own before those below."""
+    parts = re.split(r"(\d{1,18})", name)
+    return name.count("/"), [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
 def _result(rows: list[QueryRow], n: int, subject: _Subject) -> Result:
@@ -204,16 +220,16 @@ def _proved(row: QueryRow) -> bool:
     return row.verdict == "HOLDS"
 
 
-def _unread(path: Path, fault: str) -> QueryRow:
-    name = plain_text(str(path))[-_NOTE:]
-    return QueryRow(verdict="ERROR", engine="check", time_s=0.0, certificate=name, note=fault)
+def _unread(file: _File) -> QueryRow:
+    name = plain_text(str(file.path))[-_NOTE:]
+    return QueryRow(verdict="ERROR", engine="check", time_s=0.0, certificate=name, note=file.fault)
 
 
-def _row(path: Path, budget: int, subject: _Subject) -> QueryRow:
+def _row(file: _File, budget: int, subject: _Subject) -> QueryRow:
     start = time.monotonic()
     claim, place, label, where = None, None, None, ""
     try:
-        claim = check(path, budget)
+        claim = check(file.path, budget)
         note = said(claim)
         label = claim.label
         other = subject.other(claim)
@@ -227,14 +243,14 @@ def _row(path: Path, budget: int, subject: _Subject) -> QueryRow:
             where = _confirmed(claim, place, subject.samples)
             note = f"{where}: {note}"
     except Rejected as err:
-        note = f"rejected: {err}{_cause(err.__cause__)}"
+        note = f"rejected: {operators_named(str(err))}{_cause(err.__cause__)}"
     return QueryRow(
         index=place.indices[0] if claim and place else None,
         eps=place.reach if claim and place and place.whole else None,
         verdict="HOLDS" if claim else "UNKNOWN",
         engine="check",
         time_s=time.monotonic() - start,
-        certificate=plain_text(path.name),
+        certificate=plain_text(file.name)[-_NOTE:],
         label=label,
         property=_property(claim, place, where)[:_NOTE] if claim else None,
         note=plain_text(note)[:_NOTE],

@@ -12,13 +12,16 @@ from numpy.typing import NDArray
 
 from coverify.check import Claim
 from coverify.inputs import read_flat
+from coverify.report.values import minus
 
 Ints = NDArray[np.int64]
 
 MAX_TERMS = 6
 """Longest row of a relation that is written out."""
-MAX_CLAUSES = 2
-"""How many rows, and how many alternatives of each, are written out."""
+MAX_ROWS = 4
+"""So many rows of a relation, and alternatives of each, are written out."""
+MAX_ENDS = 16
+"""Of a box of so many values, the ends of each are written out."""
 MAX_INDICES = 5
 _FIXED_POINT = "fixed-point"
 
@@ -81,15 +84,15 @@ def shown(claim: Claim) -> str:
     if claim.relation is None:
         return f"label {claim.label} stays the first greatest output"
     c, d, some = claim.relation
-    texts = [_alternatives(c, d, sorted(set(rows))) for rows in some[:MAX_CLAUSES].tolist()]
-    more = f" and {len(some) - MAX_CLAUSES} more" if len(some) > MAX_CLAUSES else ""
+    texts = [_alternatives(c, d, sorted(set(rows))) for rows in some[:MAX_ROWS].tolist()]
+    more = f" and {len(some) - MAX_ROWS} more" if len(some) > MAX_ROWS else ""
     return f"{' and '.join(texts) or 'nothing'}{more} of the outputs y"
 
 
 def _alternatives(c: Ints, d: Ints, rows: list[int]) -> str:
     """`y[3] - y[0] <= 0 or 4 more`; in brackets where there are several."""
-    texts = [_row(c[k].tolist(), int(d[k])) for k in rows[:MAX_CLAUSES]]
-    more = f" or {len(rows) - MAX_CLAUSES} more" if len(rows) > MAX_CLAUSES else ""
+    texts = [_row(c[k].tolist(), int(d[k])) for k in rows[:MAX_ROWS]]
+    more = f" or {len(rows) - MAX_ROWS} more" if len(rows) > MAX_ROWS else ""
     text = f"{' or '.join(texts)}{more}"
     return f"({text})" if len(rows) > 1 else text
 
@@ -101,6 +104,13 @@ def box(claim: Claim) -> str:
     return f"a box: {free} of {len(width)} input values vary, by up to {int(width.max(initial=0))}"
 
 
+def ends(claim: Claim) -> str:
+    """The box's ends where it has few values, else how large it is."""
+    if len(claim.lo) > MAX_ENDS:
+        return box(claim).partition(": ")[2]
+    return ", ".join(map(_interval, range(len(claim.lo)), claim.lo.tolist(), claim.hi.tolist()))
+
+
 def said(claim: Claim) -> str:
     """The claim to the letter."""
     gives = f"label {claim.label} (first greatest output)"
@@ -108,7 +118,7 @@ def said(claim: Claim) -> str:
         c, d, some = claim.relation
         one = "" if some.shape[1] == 1 else " (or, of several, one)"
         gives = f"outputs y with c · y <= d{one}, relation {digest(*_printed(c, d, some))}: {shown(claim)}"
-    where = f"box {digest(claim.lo, claim.hi)} ({box(claim).partition(': ')[2]})"
+    where = f"box {digest(claim.lo, claim.hi)} ({ends(claim)})"
     network = f"network {claim.model} under profile {claim.profile}"
     return f"for every integer x in {where} the {network} gives {gives}"
 
@@ -124,8 +134,17 @@ def digest(*arrays: Ints) -> str:
 
 
 def _row(c: list[int], d: int) -> str:
-    """`y[0] - 2 y[3] <= 5`."""
+    """`y0 − 2·y3 ≤ −1`."""
     terms = [(k, i) for i, k in enumerate(c) if k]
-    signed = [f"{'-' if k < 0 else '+'} {abs(k)} y[{i}]".replace(" 1 y", " y") for k, i in terms[:MAX_TERMS]]
+    signed = [f"{'−' if k < 0 else '+'} {_times(abs(k))}y{i}" for k, i in terms[:MAX_TERMS]]
     left = " ".join([*signed, *["+ …"][: len(terms) > MAX_TERMS]]) or "0"
-    return f"{left.removeprefix('+ ')} <= {d}"
+    return f"{left.removeprefix('+ ')} ≤ {minus(d)}"
+
+
+def _times(k: int) -> str:
+    return "" if k == 1 else f"{k}·"
+
+
+def _interval(i: int, lo: int, hi: int) -> str:
+    """`x2 in −3..5`, `x2 = 5`."""
+    return f"x{i} = {minus(lo)}" if lo == hi else f"x{i} in {minus(lo)}..{minus(hi)}"

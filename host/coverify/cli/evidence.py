@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from coverify.check import Rejected, check
 from coverify.cli.network import Network
 from coverify.verify.certificate import Certificate, Relation, certifiable
 from coverify.verify.query import Outcome, Robustness, Verdict
+from tflm_int8.builtin_names import BUILTIN_NAMES
 
 
 @dataclass(frozen=True)
@@ -46,5 +48,15 @@ def proved(
         check(path)
     except Rejected as err:
         path.unlink()
-        return Evidence(why=str(err))
+        return Evidence(why=operators_named(str(err)))
     return Evidence(path.name)
+
+
+def operators_named(said: str) -> str:
+    """What the checker says, which knows the operators of files by their numbers, with their names."""
+
+    def named(number: re.Match[str]) -> str:
+        name = BUILTIN_NAMES.get(int(number[1]))
+        return f"{number[0]} ({name})" if name else number[0]
+
+    return re.sub(r"builtin operator (\d{1,9})\b", named, said)

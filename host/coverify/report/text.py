@@ -227,7 +227,7 @@ def _note(row: Query, message: str) -> str:
 def _evidence(row: Query, note: str) -> str:
     """The files of a row, and what is said of it; without either, what its proof rests on."""
     files = (row.witness, row.certificate, row.certificate_against)
-    said = (", ".join(base_name(name) for name in files if name), as_given(row), note)
+    said = (", ".join(name for name in files if name), as_given(row), note)
     return "; ".join(filter(None, said)) or row.proof or ""
 
 

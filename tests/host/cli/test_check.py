@@ -10,7 +10,8 @@ import pytest
 
 from command import coverify
 from coverify.check import Claim
-from coverify.cli.claim import Samples, digest, said, shown
+from coverify.cli.claim import Samples, digest, ends, said, shown
+from coverify.cli.evidence import operators_named
 from oracle import ROOT
 
 NETWORK = ROOT / "firmware_models" / "networks" / "digits_mlp.tflite"
@@ -121,13 +122,45 @@ def test_a_relation_is_written_out():
         claim = Claim("", "tflm", np.array([0]), np.array([0]), None, (c, d, np.array(some)), "bounds")
         return shown(claim), said(claim)
 
-    first, second = "y[0] - 2 y[1] <= 5", "- y[0] + 3 y[2] <= -7"
+    first, second = "y0 − 2·y1 ≤ 5", "− y0 + 3·y2 ≤ −7"
     (both, all_said), (one, one_said) = words([[0], [1]]), words([[1, 0]])
     assert both == f"{first} and {second} of the outputs y"
     assert one == f"({first} or {second}) of the outputs y"
     assert words([[1, 0], [1, 1]])[0] == f"({first} or {second}) and {second} of the outputs y"
     assert digest(c, d) in all_said and digest(c, d) not in one_said
     assert digest(c, d, np.array([[1, 0]])) in one_said
+
+
+def test_the_ends_of_a_box_of_few_values_are_written_out():
+    def claim(n):
+        lo = np.full(n, -3)
+        return Claim("", "tflm", lo, lo + np.arange(n), 0, None, "bounds")
+
+    assert ends(claim(3)) == "x0 = −3, x1 in −3..−2, x2 in −3..−1"
+    assert ends(claim(17)) == "16 of 17 input values vary, by up to 16"
+    assert "(x0 = −3, x1 in −3..−2, x2 in −3..−1)" in said(claim(3))
+
+
+def test_certificates_one_folder_below_are_read_with_those_of_the_folder_itself(verified, tmp_path):
+    for below in ("a", "b/c"):
+        (tmp_path / below).mkdir(parents=True)
+        (tmp_path / below / "certificate-7-eps1.zip").write_bytes(verified.read_bytes())
+    done = coverify("check", tmp_path, "--json", "-")
+    assert done.code == 0
+    assert [row["certificate"] for row in done.result["queries"]] == [
+        "certificate-0-eps1.zip",
+        "a/certificate-7-eps1.zip",
+    ]
+    assert (
+        coverify("check", tmp_path / "b", "--json", "-").result["queries"][0]["certificate"].startswith("c/")
+    )
+
+
+def test_an_unknown_operator_is_rejected_by_its_name():
+    assert operators_named("the checker does not know the builtin operator 40") == (
+        "the checker does not know the builtin operator 40 (MEAN)"
+    )
+    assert operators_named("builtin operator 4000") == "builtin operator 4000"
 
 
 def test_what_is_no_certificate_is_said_to_be_none_in_a_sentence(verified, tmp_path):

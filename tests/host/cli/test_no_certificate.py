@@ -34,7 +34,7 @@ def the_row(files, name: str, engine: str, *more) -> dict:
 
 def test_an_operator_that_the_checker_does_not_know_is_named(files):
     row = the_row(files, "relu.tflite", "interval", "--out", files / "out")
-    assert row["note"] == "no certificate: the checker does not know the builtin operator 19"
+    assert row["note"] == "no certificate: the checker does not know the builtin operator 19 (RELU)"
     assert "certificate" not in row
     assert not list((files / "out").glob("certificate-*"))
 
