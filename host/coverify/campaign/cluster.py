@@ -18,7 +18,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 from typing import Any, Final
@@ -167,6 +167,10 @@ class DaskPool:
                 self._threads = sum(map(int, self._client.nthreads().values()))
             self._look_again_s = time.monotonic() + _LOOK_EVERY_S
         return _AHEAD * max(1, self._threads)
+
+    @property
+    def at_work(self) -> Sequence[str]:
+        return ()  # its workers do not say
 
     @contextlib.contextmanager
     def _talking(self, what: str) -> Iterator[None]:

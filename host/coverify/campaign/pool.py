@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -51,6 +51,10 @@ class Pool(Protocol):
     def capacity(self) -> int:
         """How many tasks it wants at once."""
 
+    @property
+    def at_work(self) -> Sequence[str]:
+        """The engines that are solving now, as far as it knows them."""
+
     def __enter__(self) -> Pool: ...
     def __exit__(self, *exc: object) -> None:
         """Drop what is under way and end what was started."""
@@ -64,6 +68,10 @@ class Solver(Protocol):
     """A context manager that decides one task after the other. jobs: how many of its solvers may race."""
 
     jobs: int
+
+    @property
+    def at_work(self) -> Sequence[str]:
+        """The engines that are solving now."""
 
     def __enter__(self) -> object: ...
     def __exit__(self, *exc: object) -> None: ...
@@ -101,6 +109,10 @@ class LocalPool:
     @property
     def capacity(self) -> int:
         return self._jobs
+
+    @property
+    def at_work(self) -> Sequence[str]:
+        return [name for worker in self._workers for name in worker.at_work]
 
     def __enter__(self) -> LocalPool:
         if self._jobs > 1:

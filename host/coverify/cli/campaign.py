@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,10 +23,15 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.progress import (
+    Task as RichTask,
+)
+from rich.text import Text
 
 from coverify import __version__
 from coverify.campaign.cluster import DaskPool
@@ -146,6 +152,7 @@ def carry_out(work: Work, how: How, output: Output) -> Result:
         asking = Asking(work.asked, how.engine, how.timeout_s, how.seed)
         try:
             with campaign.pool() as pool:
+                bar.watch(pool)
                 run(campaign.inquiries, asking, ledger, pool, told)
         except KeyboardInterrupt:
             ledger.catch_up()
@@ -332,16 +339,31 @@ class _Saver:
             self._next = start + cost + max(_SAVE_EVERY_S, 30 * cost)
 
 
+class AtWork(ProgressColumn):
+    """Which engines are solving."""
+
+    pool: Pool | None = None
+
+    def render(self, task: RichTask) -> Text:
+        names = Counter(self.pool.at_work if self.pool is not None else ())
+        said = [f"{n}× {name}" if n > 1 else name for name, n in sorted(names.items())]
+        return Text(", ".join(said), style="dim", no_wrap=True, overflow="ellipsis")
+
+
 class _Bar:
-    """A line on standard error: how far, what was decided, how long still; silent when nobody looks."""
+    """A line on standard error: how far, what was decided, by which engines now, how long still; silent when
+    nobody looks.
+    """
 
     def __init__(self) -> None:
         console = Console(stderr=True)
+        self._at_work = AtWork()
         self._progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(bar_width=10),
             MofNCompleteColumn(),
             TextColumn("{task.fields[said]}"),
+            self._at_work,
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
@@ -358,6 +380,10 @@ class _Bar:
 
     def __exit__(self, *exc: object) -> None:
         self._progress.stop()
+
+    def watch(self, pool: Pool) -> None:
+        """Show who is at work in the pool."""
+        self._at_work.pool = pool
 
     def __call__(self, tally: Tally) -> None:
         self._progress.update(self._task, completed=tally.done, total=tally.total, said=str(tally))

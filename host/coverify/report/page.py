@@ -23,7 +23,7 @@ from coverify.report.picture import Panels, panels
 from coverify.report.plain import digest, grouped, plain, plural, seconds
 from coverify.report.result import Result
 from coverify.report.rows import Query
-from coverify.report.summary import compared, counts, headline, steps
+from coverify.report.summary import compared, counts, cycles_title, headline, steps
 from coverify.report.values import ValueTable, as_given, became, inputs_table, outputs_table
 from coverify.report.verdict import MEANINGS, Verdict, exit_code, severity
 
@@ -185,6 +185,7 @@ def _environment() -> Environment:
         as_given=as_given,
         became=became,
         accuracy=lambda points: curve_plot.accuracy(points or ()),
+        cycles_title=cycles_title,
         cactus=lambda lines: curve_plot.cactus(lines or ()),
         digest=digest,
         heat=heat_url,

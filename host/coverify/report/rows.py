@@ -81,6 +81,11 @@ class Device(Row):
     ram_bytes: Count | None = None
     """Code and constants, and data and stacks, of the image, without the model's place and the arena."""
 
+    @property
+    def emulated(self) -> bool:
+        """Is it QEMU, whose cycles are those of no core?"""
+        return self.url.startswith("qemu:")
+
 
 class Oracle(Row):
     """Who says what is right: an interpreter and its version."""

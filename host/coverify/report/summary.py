@@ -176,6 +176,11 @@ def compared(sources: Sequence[Source]) -> list[str]:
     return said
 
 
+def cycles_title(result: Result) -> str:
+    """What the cycles of a result's tensors are called: an emulator's are no core's."""
+    return "cycles (emulated)" if result.device is not None and result.device.emulated else "cycles"
+
+
 def _repaired_sentence(result: Result) -> str:
     assert result.repair is not None
     parts = " and ".join(

@@ -34,6 +34,7 @@ RIGHT: Final = {
     "differ",
     "max |Δ|",
     "cycles",
+    "cycles (emulated)",
     "time",
     "zero",
     "certified",

@@ -22,7 +22,7 @@ from coverify.report.result import Result
 from coverify.report.rows import OperatorRow, OperatorSupport, Part, Query, Replay
 from coverify.report.separations import summaries
 from coverify.report.study_text import render_study
-from coverify.report.summary import counts, told
+from coverify.report.summary import counts, cycles_title, told
 from coverify.report.table import MAX_LINES, cell, narrowest, show, table
 from coverify.report.values import as_given, became
 from coverify.report.verdict import MEANINGS, Verdict, exit_code, severity
@@ -111,7 +111,7 @@ def _tensors(result: Result, console: Console) -> None:
         return
     titles = ["op", "operator", "tensor", "name", "samples", "bytes", "differ", "max |Δ|"]
     counted = any(row.cycles is not None for row in rows)
-    filled = table("Tensors", *titles, *(["cycles"] if counted else []))
+    filled = table("Tensors", *titles, *([cycles_title(result)] if counted else []))
     for row in rows[:MAX_LINES]:
         numbers = (row.compared_samples, grouped(row.bytes), row.mismatching_samples, row.max_abs_diff)
         name = plain(row.name, 13) if row.name else None

@@ -14,7 +14,7 @@ import dataclasses
 import queue
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from coverify.verify import portfolio
@@ -54,6 +54,8 @@ class Worker:
     program: Program
     memory_bytes: int = MEMORY_BYTES
     jobs: int = 1
+    at_work: list[str] = field(default_factory=list, init=False)
+    """The engines that are solving now, for those who look on."""
     _children: dict[str, SolverProcess] = field(default_factory=dict, init=False)
     _starting: threading.Lock = field(default_factory=threading.Lock, init=False)
     _stopped: bool = field(default=False, init=False)
@@ -131,7 +133,8 @@ class Worker:
             start, timeout_s = time.monotonic(), min(timeout_s, end.remaining if end else timeout_s)
             if not timeout_s:
                 return Outcome.unknown(engine, OUT_OF_TIME)
-            reply = child.ask(Solve(engine, problem.query, timeout_s, seed, jobs), timeout_s + GRACE_S)
+            with self._working(engine):
+                reply = child.ask(Solve(engine, problem.query, timeout_s, seed, jobs), timeout_s + GRACE_S)
         except queue.Empty:
             self._end(place)
             note = f"the engine's process did not answer in its {timeout_s:.1f} s and was killed"
@@ -145,6 +148,14 @@ class Worker:
             confirm(problem, reply)
             return reply
         return dataclasses.replace(outcome, time_s=time.monotonic() - start)
+
+    @contextlib.contextmanager
+    def _working(self, engine: str) -> Iterator[None]:
+        self.at_work.append(engine)
+        try:
+            yield
+        finally:
+            self.at_work.remove(engine)
 
     def _started(self, place: str, over: threading.Event | None) -> SolverProcess:
         """The running child of that place, with the network loaded.  Raises EOFError when it is over."""

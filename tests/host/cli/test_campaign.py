@@ -11,11 +11,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from command import coverify
+from coverify.cli.campaign import AtWork
 from fixed_point_networks import layers_of
 from oracle import NETWORKS
 
@@ -236,3 +238,9 @@ def test_inputs_and_radii_that_earlier_calls_asked_about_stay_in_the_result(diff
     assert known == [(3, 4, True), (2, 3, True)]
     assert [rows[i]["witness"] for i in (0, 1)] == [row["witness"] for row in whole["radii"][:2]]
     assert coverify("report", out).code == 0  # every witness is named by the result
+
+
+def test_the_line_of_progress_names_the_engines_at_work():
+    column = AtWork()
+    column.pool = SimpleNamespace(at_work=["z3", "bab", "z3"])
+    assert column.render(None).plain == "bab, 2× z3"

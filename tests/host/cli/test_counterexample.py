@@ -105,3 +105,10 @@ def test_a_range_beyond_what_the_input_represents_says_so(files, real, rounding,
     assert row["verdict"] == "HOLDS"
     for words in (row.get("note", ""), done.result["message"]):
         assert "beyond" not in words if said is None else said.format(REACH) in words
+
+
+def test_the_class_of_a_single_output_is_no_question(files):
+    done = coverify("distinguish", files / "level.tflite", "--against", "tflm-single-rounding", "--question",
+                    "class", "--json", "-")  # fmt: skip
+    assert done.code == 2
+    assert "whose class is always 0; --question output asks about its value" in done.result["message"]

@@ -488,3 +488,19 @@ def test_the_json_of_a_report_is_plain_json(loop: Path) -> None:
     value = json.loads(make_report(loop).result.read_text(encoding="utf-8"))
     assert value["schema"] == "coverify-result/1"
     assert "picture" not in json.dumps(value)
+
+
+@pytest.mark.parametrize(
+    ("url", "title"), [("qemu:mps2-an386", "cycles (emulated)"), ("serial:/dev/ttyACM0", "cycles")]
+)
+def test_cycles_of_an_emulator_are_said_to_be_emulated(
+    tmp_path: Path, result_of: Callable[[str], Result], url: str, title: str
+) -> None:
+    found = result_of("conform")
+    assert found.device is not None
+    rows = tuple(row.model_copy(update={"cycles": 1234}) for row in found.tensors or ())
+    device = found.device.model_copy(update={"url": url})
+    found = found.model_copy(update={"tensors": rows, "device": device})
+    assert title in [word.strip() for word in re.split(r"\s{2,}", text_of(found))]
+    write_result(tmp_path, found)
+    assert f">{title}</th>" in make_report(tmp_path).html.read_text()

@@ -6,6 +6,7 @@ import dataclasses
 import io
 import os
 import signal
+import threading
 import time
 
 import numpy as np
@@ -125,3 +126,14 @@ def test_a_stopped_worker_decides_nothing_more():
 def test_an_unknown_engine_is_refused():
     with Worker(subtraction(2)) as worker, pytest.raises(BadQuery, match="oracle"):
         worker.decide(query(5, 3), "oracle")
+
+
+def test_who_looks_on_sees_the_engine_that_solves():
+    seen = set()
+    with Worker(subtraction(2)) as worker:
+        asking = threading.Thread(target=worker.decide, args=(query(6, 3), "z3"))
+        asking.start()
+        while asking.is_alive():
+            seen.update(worker.at_work)
+        assert worker.at_work == []
+    assert seen == {"z3"}

@@ -110,6 +110,7 @@ def distinguish(
         assert model is not None
         pair = _networks(model, against_model, (profile, against))
         task = _Task(pair, Question(_known(question)), tolerance, eps, seed, engine, out)
+        task.check()
         task.read(inputs, index)
         return _decided(task, timeout, jobs, output)
 
@@ -164,6 +165,15 @@ class _Task:
         other = self.networks[1]
         whose = "" if self.of_profiles else f" as {other.name} ({other.ref.sha256[:12]})"
         return f"same {self.question.value}{whose}{within}"
+
+    def check(self) -> None:
+        """BadInput where the question has one answer only."""
+        program = self.networks[0].program
+        if self.question is Question.CLASS and program.sizes()[program.output] < 2:
+            raise BadInput(
+                f"--question class: {self.networks[0].name} has a single output, whose class is always 0; "
+                "--question output asks about its value (--tolerance N: differences that count as none)"
+            )
 
     def read(self, inputs: Path | None, index: str | None) -> None:
         """The inputs.  Raises BadInput."""

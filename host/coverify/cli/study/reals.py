@@ -51,6 +51,7 @@ class _RealSolver(Decider):
     """Decides the tasks of a campaign by their boxes."""
 
     jobs = 1
+    at_work = ("reals",)
 
     def answer(self, task: Task) -> Outcome:
         query = task.asked.query
