@@ -25,6 +25,11 @@ _BLOCK = 1 << 15
 """Elements at a time: numpy widens their codes to 8 bytes, which stay in the cache."""
 
 
+def undefined(first: int) -> str:
+    """What a function is on codes below `first`."""
+    return f"not defined on an element below {first} (TFLM fails too)"
+
+
 @dataclass(frozen=True)
 class Lookup:
     """y = values[x + 128], int64 [256]; codes below `first` are refused."""
@@ -37,7 +42,7 @@ class Lookup:
         """int8 [N, shape] → the output's type [N, output shape]."""
         x = inputs[0]
         if self.first > -128 and np.any(x < self.first):
-            self.node.refuse(f"it is not defined on an element below {self.first} (TFLM fails too)")
+            self.node.refuse(f"it is {undefined(self.first)}")
         codes = x.reshape(-1).view(np.uint8)
         y = np.empty(codes.shape, self.node.output.dtype)
         for i in range(0, len(codes), _BLOCK):
@@ -64,7 +69,7 @@ class Pointwise:
         """int16 [N, shape] → the output's type [N, output shape]."""
         x = inputs[0].astype(np.int64)
         if np.any(x < self.first):
-            self.node.refuse(f"it is not defined on an element below {self.first} (TFLM fails too)")
+            self.node.refuse(f"it is {undefined(self.first)}")
         return [self.function(x.reshape(-1)).reshape(x.shape).astype(self.node.output.dtype)]
 
 

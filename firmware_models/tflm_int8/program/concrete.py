@@ -84,7 +84,5 @@ def staircase(step: Staircase, acc: I64Array) -> I64Array:
     """The rule applied to each accumulator, after the check that it lies in the rule's domain."""
     first, last = step.rule.domain()
     if np.any(acc < first[step.channel]) or np.any(acc > last[step.channel]):
-        raise OutsideDomain(
-            "an accumulator overflows int32 in its requantization: TFLM's result is undefined"
-        )
+        raise OutsideDomain(step.undefined)
     return step.rule.apply(acc, step.channel)

@@ -27,6 +27,7 @@ from tflm_int8.fixedpoint import (
 
 IndexArray = NDArray[np.int64]
 
+OVERFLOW: Final = "an accumulator overflows int32 in its requantization: TFLM's result is undefined"
 MAX_STAIRS: Final = (1 << 12) - 1
 """Stairs of a rule whose edges are listed: outputs of up to 12 bits; wider rules are only run and bounded."""
 _BISECTED_AT_ONCE: Final = 1 << 16
@@ -213,11 +214,15 @@ class Affine:
 
 @dataclass(frozen=True)
 class Staircase:
-    """y[i] = rule(source[i]) of channel channel[i]: every requantization.  channel: int64 [n]."""
+    """y[i] = rule(source[i]) of channel channel[i]: every requantization.  channel: int64 [n].
+
+    undefined: what it means that a source leaves the rule's domain.
+    """
 
     source: int
     rule: Rule
     channel: IndexArray
+    undefined: str = OVERFLOW
 
 
 @dataclass(frozen=True)

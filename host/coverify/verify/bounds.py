@@ -87,10 +87,7 @@ def staircase(step: Staircase, acc: Box, index: int = 0) -> Box:
     """The rule is monotone: its values at both ends."""
     first, last = step.rule.domain()
     if np.any(acc.lo < first[step.channel]) or np.any(acc.hi > last[step.channel]):
-        raise CannotDecide(
-            f"an accumulator of step {index} may overflow int32 in its requantization on this box, "
-            "where TFLM's result is undefined"
-        )
+        raise CannotDecide(f"on this box it may be (step {index}) that {step.undefined}")
     return Box(step.rule.apply(acc.lo, step.channel), step.rule.apply(acc.hi, step.channel))
 
 

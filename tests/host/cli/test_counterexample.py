@@ -112,3 +112,18 @@ def test_the_class_of_a_single_output_is_no_question(files):
                     "class", "--json", "-")  # fmt: skip
     assert done.code == 2
     assert "whose class is always 0; --question output asks about its value" in done.result["message"]
+
+
+@pytest.mark.parametrize("engine", ["enumerate", "interval"])
+def test_a_root_of_a_negative_number_is_no_overflow(files, engine):
+    b = Builder()
+    x = b.input((1, 2), SCALE, ZERO)
+    roots = b.op("RSQRT", [x], b.activation((1, 2), 0.02, -128))
+    (files / "roots.tflite").write_bytes(b.finish(roots))
+    np.savez(files / "near.npz", x=np.array([[ZERO + 1, 90]], np.int8))
+    done = coverify("verify", files / "roots.tflite", "--label", "predicted", "--inputs", files / "near.npz",
+                    "--eps", 2, "--engine", engine, "--json", "-")  # fmt: skip
+    (row,) = done.result["queries"]
+    assert row["verdict"] == "UNKNOWN"
+    assert f"op 0 RSQRT is not defined on an element below {ZERO} (TFLM fails too)" in row["note"]
+    assert "overflow" not in row["note"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tflm_int8.kernels.lookup import Lookup, Pointwise
+from tflm_int8.kernels.lookup import Lookup, Pointwise, undefined
 from tflm_int8.program import primitives as p
 from tflm_int8.program.linear import Scaling
 from tflm_int8.program.lowering.builder import Builder
@@ -18,7 +18,7 @@ def lookup(b: Builder, k: Lookup) -> None:
         identity = p.DivideRounding(np.ones(1, np.int64), k.first, 127)
         domain = np.array([k.first], np.int64), np.array([127], np.int64)
         channel = np.zeros(k.node.output.size, np.int64)
-        wire = b.emit(p.Staircase(wire, Within(identity, *domain), channel))
+        wire = b.emit(p.Staircase(wire, Within(identity, *domain), channel, _undefined(k)))
     b.wires[k.node.output.index] = b.emit(p.Table(wire, k.values))
 
 
@@ -34,8 +34,14 @@ def pointwise(b: Builder, k: Pointwise) -> None:
     channel, base = np.zeros(n, np.int64), int(known[0])
     if not falls[-1]:
         return b.requantized(source, Entries(rises + base, k.first), channel, tensor)
-    up, down = (b.emit(p.Staircase(source, Entries(s, k.first), channel)) for s in (rises, falls))
+    entries = (Entries(s, k.first) for s in (rises, falls))
+    up, down = (b.emit(p.Staircase(source, rule, channel, _undefined(k))) for rule in entries)
     terms = (p.Term(up, Scaling(n), 0), p.Term(down, Scaling(n, -1), 0))
     total = b.emit(p.Affine(terms, np.full(n, base, np.int64)))
     clamp = p.DivideRounding(np.ones(1, np.int64), int(known.min()), int(known.max()))
     b.requantized(total, clamp, channel, tensor)
+
+
+def _undefined(k: Lookup | Pointwise) -> str:
+    """What it means that its first staircase meets a code that it has no value for."""
+    return f"op {k.node.op.index} {k.node.op.name} is {undefined(k.first)}"
