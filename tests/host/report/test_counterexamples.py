@@ -107,3 +107,9 @@ def test_only_engines_that_decided_are_named(tmp_path: Path) -> None:
 def test_values_that_make_no_sense_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Values.model_validate({"base": (1,), "counterexample": (1,), **wrong})
+
+
+def test_lines_of_a_message_are_lines_of_the_page(tmp_path: Path) -> None:
+    found = Result(verb="verify", verdict="HOLDS", model=MODEL, message="what\nand besides", queries=())
+    write_result(tmp_path, found)
+    assert "<dd>what<br>and besides</dd>" in make_report(tmp_path).html.read_text()
