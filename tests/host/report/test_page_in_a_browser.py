@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from coverify.report import make_report
+from coverify.report import Query, Result, Values, make_report, write_result
 
 CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))),
@@ -40,6 +40,16 @@ FLAGS = (
     "--remote-debugging-pipe",
 )
 LIMIT_S = 60.0
+CONTRAST = """[...document.querySelectorAll('%s')].map(e => {
+  const rgb = c => c.match(/[\\d.]+/g).map(Number);
+  const lum = c => rgb(c).slice(0, 3).map(v => v / 255)
+    .map(v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
+    .reduce((s, v, i) => s + v * [.2126, .7152, .0722][i], 0);
+  let b = e; while (rgb(getComputedStyle(b).backgroundColor)[3] === 0) b = b.parentElement;
+  const both = [lum(getComputedStyle(e).color), lum(getComputedStyle(b).backgroundColor)];
+  const [x, y] = both.sort((p, q) => q - p);
+  return (x + .05) / (y + .05); })"""
+"""For each element of a selector (%s), its contrast to what is behind it."""
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium installed")
 
@@ -184,19 +194,32 @@ def test_nothing_sticks_out_of_the_window(page: Browser, width: int, dark: bool)
     assert page.value("document.documentElement.scrollWidth") <= width
 
 
+@pytest.mark.parametrize("width", [1280, 400])
+def test_tables_of_few_values_stay_in_their_cards(browser: Browser, tmp_path: Path, width: int) -> None:
+    """A wide table scrolls in its own frame; in a wide window none has to."""
+    values = Values(base=(-128,) * 20, counterexample=(-128,) * 9 + (127,) * 11, scale=0.001, zero_point=-3)
+    row = Query(
+        index=0, eps=255, verdict="VIOLATED", engine="attack", time_s=1.0, label=11, predicted=10,
+        inputs=values, outputs=values,
+    )  # fmt: skip
+    write_result(tmp_path, Result(verb="verify", verdict="VIOLATED", queries=(row,)))
+    browser.open(make_report(tmp_path).html)
+    browser.resize(width, False)
+    assert browser.value("document.documentElement.scrollWidth") <= width
+    over = "[...document.querySelectorAll('.gallery .scroll')].map(e => e.scrollWidth > e.clientWidth)"
+    scrolls = browser.value(over)
+    assert len(scrolls) == 4  # features, outputs, each with what did not change
+    assert width < 1280 or not any(scrolls)
+    for dark in (False, True):
+        browser.resize(width, dark)
+        tags = browser.value(CONTRAST.replace("%s", ".tag"))
+        assert len(tags) == 2 and min(tags) >= 4.5
+
+
 def test_text_stands_out_from_its_background(page: Browser) -> None:
     """Contrast of every verdict pill, as WCAG 2 computes it: at least 4.5, light and dark."""
-    measure = """[...document.querySelectorAll('.pill, .verdict, .quiet')].map(e => {
-      const rgb = c => c.match(/[\\d.]+/g).map(Number);
-      const lum = c => rgb(c).slice(0, 3).map(v => v / 255)
-        .map(v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
-        .reduce((s, v, i) => s + v * [.2126, .7152, .0722][i], 0);
-      let b = e; while (rgb(getComputedStyle(b).backgroundColor)[3] === 0) b = b.parentElement;
-      const both = [lum(getComputedStyle(e).color), lum(getComputedStyle(b).backgroundColor)];
-      const [x, y] = both.sort((p, q) => q - p);
-      return (x + .05) / (y + .05); })"""
     for dark in (False, True):
         page.resize(1280, dark)
-        ratios = page.value(measure)
+        ratios = page.value(CONTRAST.replace("%s", ".pill, .verdict, .quiet"))
         assert len(ratios) > 20
         assert min(ratios) >= 4.5
