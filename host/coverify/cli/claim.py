@@ -90,7 +90,7 @@ def shown(claim: Claim) -> str:
 
 
 def _alternatives(c: Ints, d: Ints, rows: list[int]) -> str:
-    """`y[3] - y[0] <= 0 or 4 more`; in brackets where there are several."""
+    """`y3 − y0 ≤ 0 or 4 more`; in brackets where there are several."""
     texts = [_row(c[k].tolist(), int(d[k])) for k in rows[:MAX_ROWS]]
     more = f" or {len(rows) - MAX_ROWS} more" if len(rows) > MAX_ROWS else ""
     text = f"{' or '.join(texts)}{more}"

@@ -113,7 +113,5 @@ def _by_program(
             return Outcome.violated(_of(PROGRAM), answer, rival=rival)
         n_open += answer is not Answer.NO
     if n_open:
-        return Outcome.unknown(
-            _of(PROGRAM), f"the integer program leaves {rival_labels(n_open)} open{why}"
-        )
+        return Outcome.unknown(_of(PROGRAM), f"the integer program leaves {rival_labels(n_open)} open{why}")
     return Outcome.holds(_of(PROGRAM), calls=len(rivals))
