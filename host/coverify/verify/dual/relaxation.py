@@ -97,7 +97,7 @@ class Relaxation:
         self.program, self.logits = program, logits
         self.few: FewChanges | None = None
         self.pairs: dict[int, Pairs] = {}
-        self.steps = program.steps[:logits]
+        self.steps, self.sizes = program.steps[:logits], program.sizes()
         self.edges: dict[int, I64Array] = {}
         self.uniform: dict[int, bool] = {}
         self.reach: dict[int, F64Array] = {}
@@ -305,10 +305,7 @@ class Relaxation:
     def width(self, wire: int) -> int:
         """How many multipliers a scalar wire has: xi, and of a maximum mu, too."""
         step = self.steps[wire - 1]
-        if isinstance(step, Max):
-            return maxima.width(step)
-        assert isinstance(step, Staircase | Table)
-        return len(step.channel) if isinstance(step, Staircase) else self.program.sizes()[wire]
+        return maxima.width(step) if isinstance(step, Max) else self.sizes[wire]
 
     def _maximum(self, wire: int, found: maxima.Bounded, done: Pass, exact: bool) -> F64Array:
         for terms in found.terms:
