@@ -8,9 +8,11 @@ follow from the rival's claim (tighten.py).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import count
 
 import numpy as np
 
@@ -76,6 +78,9 @@ question alone), OutOfTime.
 ROUNDS = (0.3, 1.0)
 """Shares of the time left for each round over all open rivals: a hard one must not starve the others."""
 
+MORE = 1.5
+"""Another round follows while each open rival would have so many times what one of them had last."""
+
 FREE_FEATURES = (4, 12, 24)
 """How many features vary in the small parts of the box."""
 
@@ -110,19 +115,24 @@ class Search:
         if not self.plain:
             rivals = [j for j in rivals if not self._impossible(j)]
         rivals.sort(key=lambda j: -differences.upper(j, label))
-        for number, share in enumerate(ROUNDS):
-            until, still_open = self.deadline.share(share), []
+        for number in count():
+            until = self.deadline.share(ROUNDS[min(number, len(ROUNDS) - 1)])
+            still_open, least = list[int](), math.inf
             for k, rival in enumerate(rivals):
-                answer = self._rival(rival, number, until.share(1.0 / (len(rivals) - k)))
+                own = until.share(1.0 / (len(rivals) - k))
+                had, answer = own.remaining, self._rival(rival, number, own)
                 if isinstance(answer, np.ndarray):
                     return Outcome.violated(self.engine, answer, calls=self.calls, rival=rival)
                 if answer is not Answer.NO:
-                    still_open.append(rival)
+                    still_open, least = [*still_open, rival], min(least, had)
             rivals = still_open
+            again = number + 1 < len(ROUNDS) or self.deadline.remaining > MORE * least * len(rivals)
+            if not rivals or not again:
+                break
         if not rivals:
             proof = {} if self.calls else {"proof": "integer bounds"}
             return Outcome.holds(self.engine, calls=self.calls, by_intervals=by_intervals, **proof)
-        what = "the solver leaves" if self.deadline.remaining else "out of time with"
+        what = "the solver leaves" if self.why and self.deadline.remaining else "out of time with"
         note = f"{what} {rival_labels(len(rivals))} open" + (f": {self.why}" if self.why else "")
         return Outcome.unknown(self.engine, note, calls=self.calls)
 
