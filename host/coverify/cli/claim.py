@@ -116,16 +116,12 @@ def said(claim: Claim) -> str:
     gives = f"label {claim.label} (first greatest output)"
     if claim.relation is not None:
         c, d, some = claim.relation
-        one = "" if some.shape[1] == 1 else " (or, of several, one)"
-        gives = f"outputs y with c · y <= d{one}, relation {digest(*_printed(c, d, some))}: {shown(claim)}"
+        each = np.array_equal(some, np.arange(len(d))[:, None])
+        one = "" if each else f", one of each row of the {' × '.join(map(str, some.shape))} {digest(some)}"
+        gives = f"outputs y with c · y <= d, relation {digest(c, d)}{one}: {shown(claim)}"
     where = f"box {digest(claim.lo, claim.hi)} ({ends(claim)})"
     network = f"network {claim.model} under profile {claim.profile}"
     return f"for every integer x in {where} the {network} gives {gives}"
-
-
-def _printed(c: Ints, d: Ints, some: Ints) -> tuple[Ints, ...]:
-    """What the relation's digest is of: c and d, and which of them are alternatives where some are."""
-    return (c, d) if np.array_equal(some, np.arange(len(d))[:, None]) else (c, d, some)
 
 
 def digest(*arrays: Ints) -> str:
