@@ -83,8 +83,9 @@ def test_the_checker_accepts_the_proved_gap_and_nothing_is_written_for_a_smaller
     (file,) = (tmp_path / "run").glob("certificate-*.zip")
     claim = check(file)
     assert claim.label is None and claim.relation is not None
-    c, d = claim.relation
+    c, d, some = claim.relation
     assert c.tolist() == [[1, -1, -1, 1], [-1, 1, 1, -1]] and d.tolist() == [gap, gap]
+    assert some.tolist() == [[0], [1]]
     assert np.array_equal(claim.lo, [100, 40, 150, 70])
     assert np.array_equal(claim.hi, [100 + wide, 40, 150 + wide, 70])
     assert certified(width, twins, parts, gap - 1, tmp_path / "less", 5.0, 1) == 0
