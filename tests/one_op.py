@@ -19,8 +19,9 @@ import random_movement
 import random_operands
 import random_signal
 import random_state
-from tflm_int8 import Model, Reference, sample_shape
+from tflm_int8 import Model, Reference, UnsupportedModel, UnsupportedOp, lower, sample_shape
 from tflm_int8.operators import OPERATORS
+from tflm_int8.program.primitives import Program
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,18 @@ class Case:
             return random_movement.values(np.random.default_rng([seed, 41]), (n, *shape), x.dtype)
         least = x.quantization.zero_point if self.key.startswith("RSQRT") else -128
         return random_elementwise.samples(seed, shape, n, least)
+
+
+def lowered(operator: str, n_seeds: int) -> Iterator[tuple[Case, int, Model, Program]]:
+    """The models of an operator's cases that have a program: case, seed, model, program."""
+    for case in CASES_OF[operator]:
+        for seed in range(n_seeds):
+            try:
+                model = Model.from_bytes(case.model(seed), f"{case.key}-{seed}")
+                program = lower(model)
+            except (UnsupportedOp, UnsupportedModel):
+                continue
+            yield case, seed, model, program
 
 
 def _operators(case: Case) -> set[str]:

@@ -124,7 +124,8 @@ class Search:
                 if isinstance(answer, np.ndarray):
                     return Outcome.violated(self.engine, answer, calls=self.calls, rival=rival)
                 if answer is not Answer.NO:
-                    still_open, least = [*still_open, rival], min(least, had)
+                    still_open.append(rival)
+                    least = min(least, had)
             rivals = still_open
             again = number + 1 < len(ROUNDS) or self.deadline.remaining > MORE * least * len(rivals)
             if not rivals or not again:

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from one_op import CASES_OF
+from one_op import lowered
 from oracle import NETWORKS, shared
-from tflm_int8 import Model, Reference, UnsupportedModel, UnsupportedOp, lower
+from tflm_int8 import Model, Reference, lower
 from tflm_int8.fixedpoint import Rounding
 from tflm_int8.geometry import Axis, Window2D
 from tflm_int8.operators import OPERATORS
@@ -57,15 +57,9 @@ def check(program: Program, x: np.ndarray, name: str) -> bool:
 
 @pytest.mark.parametrize("operator", sorted(OPERATORS))
 def test_every_operator(operator):
-    for case in CASES_OF[operator]:
-        for seed in range(2):
-            try:
-                model = Model.from_bytes(case.model(seed), f"{case.key}-{seed}")
-                program = lower(model)
-            except (UnsupportedOp, UnsupportedModel):
-                continue
-            x = case.inputs(Reference(model), seed, N)
-            check(program, np.asarray(x).reshape(len(x), -1).astype(np.int64), case.key)
+    for case, seed, model, program in lowered(operator, 2):
+        x = case.inputs(Reference(model), seed, N)
+        check(program, np.asarray(x).reshape(len(x), -1).astype(np.int64), case.key)
 
 
 @pytest.mark.parametrize("name", ["digits_cnn", "digits_mlp", "mnist_conv", "mnist_mlp_64_32"])
