@@ -178,7 +178,8 @@ class DaskPool:
         try:
             yield
         except Exception as err:
-            if self._client.status not in ALIVE:
+            # A line that breaks under a question is closed before the client has noticed.
+            if isinstance(err, OSError) or self._client.status not in ALIVE:
                 raise self._lost() from err
             raise ClusterError(f"--cluster {self._address}: {what}: {_line(err)}") from err
 

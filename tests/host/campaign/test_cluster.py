@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 
 from command import coverify
+from coverify.campaign import cluster
+from coverify.campaign.errors import ClusterError
 from coverify.cli.outcome import Output
 from coverify.cli.replay import owners
 from coverify.cli.replay.jobs import read
@@ -116,6 +118,20 @@ def test_a_lost_scheduler_is_said_and_what_was_decided_stays(tmp_path):
     assert coverify(*QUERIES, "--out", tmp_path).code == 1
     assert samples(tmp_path)[: len(before)] == before
     assert sorted(samples(tmp_path)) == list(range(60))
+
+
+def test_a_scheduler_that_dies_while_it_is_asked_is_lost(monkeypatch):
+    """The line breaks before the client has noticed that it is alone."""
+    monkeypatch.setattr(cluster, "_LOOK_EVERY_S", 0.0)
+    with contextlib.ExitStack() as stack:
+        address, server = stack.enter_context(scheduler())
+        stack.enter_context(worker(address))
+        pool = stack.enter_context(cluster.DaskPool(address, lambda task, outcome: None, 1))
+        assert pool.capacity > 0
+        server.kill()
+        with pytest.raises(ClusterError, match="its scheduler is lost"):
+            while True:
+                _ = pool.capacity
 
 
 def test_ctrl_c_ends_the_processes_of_a_cluster_of_ones_own_quietly(tmp_path):
