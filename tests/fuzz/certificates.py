@@ -36,6 +36,7 @@ import numpy as np
 sys.path[:0] = [str(Path(__file__).resolve().parent.parent)]
 
 import fixed_point_networks
+import random_elementwise
 import random_graphs
 from coverify.check import Rejected, check
 from coverify.study.twin_file import claimed, gap_relation, twin_npz
@@ -70,12 +71,15 @@ MAX_POINTS = 1 << 20
 
 
 def tflite_network(rng: np.random.Generator) -> bytes:
-    """One or two inputs; dense layers, or convolution, pooling and ADD (of itself, constants, broadcast)."""
+    """One or two inputs; dense layers, or convolution, pooling and ADD (of itself, constants, broadcast);
+    LOGISTIC and TANH between them.
+    """
     b = Builder()
     if rng.random() < 0.5:
         x = b.input((1, int(rng.integers(1, 3))), 0.05, random_graphs._zero_point(rng))
         for _ in range(int(rng.integers(1, 4))):
             x = random_graphs.fully_connected(rng, b, x)
+            x = curve(rng, b, x)
     else:
         x = b.input((1, *((2, 1) if rng.random() < 0.5 else (1, 2)), 1), 0.05, random_graphs._zero_point(rng))
         for _ in range(int(rng.integers(1, 4))):
@@ -83,12 +87,18 @@ def tflite_network(rng: np.random.Generator) -> bytes:
             x = getattr(random_graphs, layer)(rng, b, x)
         if rng.random() < 0.3:
             x = mean(rng, b, x)
-        x = random_graphs.fully_connected(rng, b, random_graphs.reshape(rng, b, x))
+        x = random_graphs.fully_connected(rng, b, random_graphs.reshape(rng, b, curve(rng, b, x)))
     if rng.random() < 0.4:
         if rng.random() < 0.4:
             b.tensors[x].scales[0] = float(np.float32(10 ** rng.uniform(-4, -2)))  # many ties
         x = random_graphs.softmax(rng, b, x)
     return b.finish(x)
+
+
+def curve(rng: np.random.Generator, b: Builder, x: int) -> int:
+    """LOGISTIC, TANH or neither."""
+    op = rng.choice(["LOGISTIC", "TANH", None, None, None, None])
+    return x if op is None else random_elementwise.unary(rng, b, x, op)
 
 
 def mean(rng: np.random.Generator, b: Builder, x: int) -> int:

@@ -1,6 +1,7 @@
 """TFLM's integer arithmetic on int64 arrays of int32 values; scales are the only floats, as TFLM has them.
 
-Source: gemmlowp fixedpoint.h; TFLM common.h, common.cc, quantization_util.cc, softmax.h.
+Source: gemmlowp fixedpoint.h; TFLM common.h, common.cc, quantization_util.cc, softmax.h,
+integer_ops/logistic.h, tanh.h.
 """
 
 import math
@@ -50,16 +51,34 @@ def multiplier_of(real: float, once: bool) -> tuple[int, int]:
     return (m, shift) if shift >= -31 else (0, 0)
 
 
-def exponential(a: Ints) -> Ints:
-    """exp_on_negative_values: a <= 0 in Q5.26 → Q0.31."""
-    offset = (a & ((1 << 24) - 1)) - (1 << 24)
-    x = (offset << 5) + (1 << 28)
+def exponential(a: Ints, bits: int = 5) -> Ints:
+    """exp_on_negative_values: a <= 0 with so many integer bits, Q5.26 or Q4.27 → Q0.31."""
+    offset = (a & ((1 << 29 - bits) - 1)) - (1 << 29 - bits)
+    x = (offset << bits) + (1 << 28)
     x2 = high_mul(x, x)
     tail = divide(high_mul(divide(high_mul(x2, x2), 2) + high_mul(x2, x), 715827883) + x2, 1)
     result = 1895147668 + high_mul(x + tail, 1895147668)
-    for bit, factor in enumerate((1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242), 24):
+    factors = 1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242
+    for bit, factor in enumerate(factors, 29 - bits):
         result = np.where((offset - a) >> bit & 1, high_mul(result, factor), result)
     return np.where(a == 0, INT32_MAX, result)
+
+
+def reciprocal(half: Ints) -> Ints:
+    """1 / (2 · half) by Newton's method: half in Q0.31, from a half to 1 → Q2.29."""
+    x = 1515870810 + high_mul(half, -1010580540)
+    for _ in range(3):
+        x = x + np.clip(high_mul(x, (1 << 29) - high_mul(half, x)) << 2, -(2**31), INT32_MAX)
+    return x
+
+
+def curve(q: Ints, tanh: bool) -> Ints:
+    """LOGISTIC or TANH of q in Q4.27, rounded to 2^-8 or 2^-7: what both do with exp(−|q|) or exp(−2 |q|)."""
+    x = reciprocal((exponential(-np.abs(q), 5 if tanh else 4) + (1 << 31)) >> 1)
+    if tanh:
+        return np.sign(q) * divide(np.minimum((x - (1 << 29)) << 2, INT32_MAX), 24)
+    x = np.minimum(x << 1, INT32_MAX)
+    return divide(np.where(q > 0, x, np.where(q < 0, INT32_MAX - x, 1 << 30)), 23)
 
 
 class Softmax:
@@ -77,12 +96,9 @@ class Softmax:
         need(np.all(np.diff(self.raw) <= 0) and self.raw[255] >= 0, "exponentials that are not monotone")
 
     def output(self, total: Ints, d: Ints | int) -> Ints:
-        """The output of an element d below the greatest, for sums in Q12.19; by Newton's method."""
+        """The output of an element d below the greatest, for sums in Q12.19."""
         zeros = 32 - np.searchsorted(1 << np.arange(33), total, side="right").astype(np.int64)
-        half = total << zeros >> 1
-        x = 1515870810 + high_mul(half, -1010580540)
-        for _ in range(3):
-            x = x + np.clip(high_mul(x, (1 << 29) - high_mul(half, x)) << 2, -(2**31), INT32_MAX)
+        x = reciprocal(total << zeros >> 1)
         value = divide(high_mul(np.minimum(x << 1, INT32_MAX), self.raw[d]), 35 - zeros)
         return np.clip(value - 128, -128, 127)
 

@@ -3,11 +3,12 @@ TFLM computes them. What TFLM refuses or leaves undefined is refused, and so is 
 """
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from coverify.check.integers import Softmax, bearable, multiplier_of, scaled
+from coverify.check.integers import Softmax, bearable, curve, multiplier_of, scaled
 from coverify.check.steps import INT8, INT32, Highest, Ints, Network, Pieces, need, size, sums
 
 PROFILES = {"tflm": False, "tflm-single-rounding": True}  # is a requantization rounded once?
@@ -231,9 +232,8 @@ class Reader:
             if len(t.raw):
                 bias += values[t.values() + 128]
                 continue
-            element, index = t.at.reshape(-1), lambda a, c: a + 128
-            at = self.net.put(Pieces, t.size, element, index, values, 0 * element, INT8)
-            taps.append(np.broadcast_to(at.reshape(t.shape), out.shape).reshape(-1))
+            at = self.table(t, values).reshape(t.shape)
+            taps.append(np.broadcast_to(at, out.shape).reshape(-1))
         ones, last = np.ones((1, 1, len(taps)), np.int64), twice / ((1 << 20) * out.codes[0])
         stage = multiplier_of(last, self.once)
         need(stage[1] <= 0, "a scale ratio of an ADD that is not below 1")
@@ -254,6 +254,24 @@ class Reader:
             out, 0, [((m << by) // n, s - by)], np.ones((1, 1, n), np.int64), columns, bias
         )
 
+    def table(self, x: Tensor, values: Ints) -> Ints:
+        """values: of −128..127; they do not fall."""
+        element, index = x.at.reshape(-1), lambda a, c: a + 128
+        return self.net.put(Pieces, x.size, element, index, values, 0 * element, INT8)
+
+    def curved(self, out: Tensor, x: Tensor, tanh: bool = False) -> Ints:
+        """LOGISTIC or TANH: where the input leaves Q4.27, the least or the greatest output."""
+        scale, zero = x.codes
+        d = np.arange(-128, 128) - zero
+        need(x.shape == out.shape and (out.codes[1] == -128 or tanh), "the shape or the output's zero point")
+        m, shift = multiplier_of(scale * 2.0**27, self.once)
+        need(shift >= 0, "a scale of the input that is out of range")
+        inside = np.abs(d) < (15 << 27) >> shift
+        values = curve(scaled(np.where(inside, d, 0), m, shift, self.once), tanh) - (0 if tanh else 128)
+        values = np.where(inside, np.clip(values, -128, 127), np.where(d < 0, -128, 127))
+        need(np.all(np.diff(values) >= 0), "a table that falls")
+        return self.table(x, values)
+
     def reshape(self, out: Tensor, x: Tensor, _: Tensor | None) -> Ints:
         need((x.type, x.at.size) == (out.type, out.size), "a RESHAPE")
         return x.at
@@ -273,9 +291,11 @@ OPERATORS: dict[int, tuple[Any, tuple[int, ...], int, str]] = {
     3: (Reader.conv, (2, 3), 1, "3b 0b 2i 1i 5I 4I"),
     4: (Reader.conv, (2, 3), 2, "4b 0b 2i 1i 6I 5I 3i"),
     9: (Reader.dense, (2, 3), 8, "0b 1b"),
+    14: (Reader.curved, (1,), 0, ""),
     17: (Reader.highest, (1,), 5, "5b 0b 2i 1i 4i 3i"),
     22: (Reader.reshape, (1, 2), 0, ""),
     25: (Reader.last, (1,), 9, "0f"),
+    28: (partial(Reader.curved, tanh=True), (1,), 0, ""),
     40: (Reader.mean, (2,), 27, "0b"),
 }
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import fixed_point_networks
+import random_elementwise
 import random_movement
 from coverify.check import Rejected, check
 from coverify.check.certificate import network as read_network
@@ -109,11 +110,15 @@ def test_the_checker_rounds_once_where_the_profile_does(seed):
 
 
 @pytest.mark.parametrize("profile", ["tflm", "tflm-single-rounding"])
-def test_the_checker_reads_a_mean_as_tflm_runs_it(profile):
-    """Over any axes, said from either end and twice."""
+@pytest.mark.parametrize(
+    ("op", "one_op"),
+    [("MEAN", random_movement), ("LOGISTIC", random_elementwise), ("TANH", random_elementwise)],
+)
+def test_the_checker_reads_an_operator_as_tflm_runs_it(op, one_op, profile):
+    """A MEAN over any axes, said from either end and twice; curves on all codes, of any scale."""
     read = 0
     for seed in range(60):
-        content = random_movement.one_op("MEAN", seed)
+        content = one_op.one_op(op, seed)
         try:
             reference = Reference(Model.from_bytes(content), profile)
         except TflmError:
@@ -121,7 +126,10 @@ def test_the_checker_reads_a_mean_as_tflm_runs_it(profile):
         if reference.input.dtype != "int8":
             continue
         network, shape = read_network(content, profile), reference.input.shape
-        x = np.random.default_rng(seed).integers(-128, 128, (40, network.domain.shape[1]))
+        rng, n = np.random.default_rng(seed), network.domain.shape[1]
+        x = rng.integers(-128, 128, (40, n))
+        if n == 256:
+            x[0] = np.arange(-128, 128)
         codes = x.astype(np.int8).reshape(-1, *shape)
         found, expected = ran(network, x), reference.run(codes).reshape(len(x), -1)
         if profile == "tflm":
