@@ -72,7 +72,7 @@ MAX_POINTS = 1 << 20
 
 def tflite_network(rng: np.random.Generator) -> bytes:
     """One or two inputs; dense layers, or convolution, pooling and ADD (of itself, constants, broadcast);
-    LOGISTIC and TANH between them.
+    LOGISTIC, TANH and PAD between them.
     """
     b = Builder()
     if rng.random() < 0.5:
@@ -84,6 +84,8 @@ def tflite_network(rng: np.random.Generator) -> bytes:
         x = b.input((1, *((2, 1) if rng.random() < 0.5 else (1, 2)), 1), 0.05, random_graphs._zero_point(rng))
         for _ in range(int(rng.integers(1, 4))):
             layer = rng.choice(["conv", "depthwise", "pool", "add"])
+            if rng.random() < 0.2:
+                x = padded(rng, b, x)
             x = getattr(random_graphs, layer)(rng, b, x)
         if rng.random() < 0.3:
             x = mean(rng, b, x)
@@ -99,6 +101,13 @@ def curve(rng: np.random.Generator, b: Builder, x: int) -> int:
     """LOGISTIC, TANH or neither."""
     op = rng.choice(["LOGISTIC", "TANH", None, None, None, None])
     return x if op is None else random_elementwise.unary(rng, b, x, op)
+
+
+def padded(rng: np.random.Generator, b: Builder, x: int) -> int:
+    """Up to one element on each side of height and width, or none at all."""
+    sides = np.pad(rng.integers(0, 2, (2, 2)), [(1, 1), (0, 0)])
+    shape = tuple(int(n) for n in b.tensors[x].shape + sides.sum(axis=1))
+    return b.op("PAD", [x, b.integers(sides)], b.like(x, shape))
 
 
 def mean(rng: np.random.Generator, b: Builder, x: int) -> int:

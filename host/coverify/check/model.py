@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from coverify.check.integers import Softmax, bearable, curve, multiplier_of, scaled
-from coverify.check.steps import INT8, INT32, Highest, Ints, Network, Pieces, need, size, sums
+from coverify.check.steps import INT8, INT32, Highest, Ints, Linear, Network, Pieces, need, size, sums
 
 PROFILES = {"tflm": False, "tflm-single-rounding": True}  # is a requantization rounded once?
 
@@ -272,6 +272,17 @@ class Reader:
         need(np.all(np.diff(values) >= 0), "a table that falls")
         return self.table(x, values)
 
+    def pad(self, out: Tensor, x: Tensor, paddings: Tensor) -> Ints:
+        """The elements beyond the image are a step's, which writes those inside, too."""
+        pairs = paddings.values().reshape(-1, 2)
+        need(paddings.type == 2 and len(pairs) == len(x.shape) < 6 and np.all(pairs >= 0), "a PAD's paddings")
+        need(out.shape == tuple(x.shape + pairs.sum(axis=1)), "a PAD of another shape")
+        at, zero = np.pad(x.at, pairs).reshape(1, -1, 1), out.codes[1]
+        if np.all(at):
+            return at
+        bias = np.where(at > 0, 0, zero).reshape(-1)
+        return self.net.put(Linear, out.size, np.ones((1, 1, 1), np.int64), at, bias)
+
     def reshape(self, out: Tensor, x: Tensor, _: Tensor | None) -> Ints:
         need((x.type, x.at.size) == (out.type, out.size), "a RESHAPE")
         return x.at
@@ -296,6 +307,7 @@ OPERATORS: dict[int, tuple[Any, tuple[int, ...], int, str]] = {
     22: (Reader.reshape, (1, 2), 0, ""),
     25: (Reader.last, (1,), 9, "0f"),
     28: (partial(Reader.curved, tanh=True), (1,), 0, ""),
+    34: (Reader.pad, (2,), 0, ""),
     40: (Reader.mean, (2,), 27, "0b"),
 }
 

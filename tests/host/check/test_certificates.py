@@ -112,7 +112,12 @@ def test_the_checker_rounds_once_where_the_profile_does(seed):
 @pytest.mark.parametrize("profile", ["tflm", "tflm-single-rounding"])
 @pytest.mark.parametrize(
     ("op", "one_op"),
-    [("MEAN", random_movement), ("LOGISTIC", random_elementwise), ("TANH", random_elementwise)],
+    [
+        ("MEAN", random_movement),
+        ("PAD", random_movement),
+        ("LOGISTIC", random_elementwise),
+        ("TANH", random_elementwise),
+    ],
 )
 def test_the_checker_reads_an_operator_as_tflm_runs_it(op, one_op, profile):
     """A MEAN over any axes, said from either end and twice; curves on all codes, of any scale."""
