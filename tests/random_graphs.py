@@ -90,6 +90,34 @@ def conv(rng: Rng, b: Builder, x: int) -> int:
     return b.conv(x, w, bias, w_scale, out_scale, _zero_point(rng), activation=act, **window)
 
 
+def padded(rng: Rng, b: Builder, x: int, most=1) -> int:
+    """PAD: up to so many elements on each side of height and width."""
+    sides = np.pad(rng.integers(0, most + 1, (2, 2)), [(1, 1), (0, 0)])
+    shape = tuple(int(n) for n in b.tensors[x].shape + sides.sum(axis=1))
+    return b.op("PAD", [x, b.integers(sides)], b.like(x, shape))
+
+
+def padded_convolution(seed: int) -> bytes:
+    """A convolution of a padded image, which a dense layer may read, too, before it or after it."""
+    rng = np.random.default_rng([seed, 7])
+    b, joined = Builder(), rng.random() < 0.5
+    x = padded(rng, b, _image(rng, b, 1 if joined else int(rng.integers(1, 3))), 4)
+    layer = (conv, depthwise)[int(rng.integers(2))]
+    if not joined:
+        x = padded(rng, b, x, 2) if rng.random() < 0.2 else x
+        return b.finish(layer(rng, b, x) if rng.random() < 0.9 else x)
+
+    def dense(part: int) -> int:
+        flat = reshape(rng, b, part)
+        w = _weights(rng, (3, b.tensors[flat].shape[1]))
+        out_scale = _out_scale(rng, b.tensors[flat].scales[0], np.array([0.01]), w.shape[1])
+        return b.fully_connected(flat, w, _bias(rng, 3, w.shape[1]), 0.01, out_scale, _zero_point(rng))
+
+    readers = [lambda: dense(layer(rng, b, x)), lambda: dense(x)]
+    one, other = (reader() for reader in (readers if rng.random() < 0.5 else reversed(readers)))
+    return b.finish(b.add(one, other, 2 * b.tensors[one].scales[0], _zero_point(rng)))
+
+
 def depthwise(rng: Rng, b: Builder, x: int) -> int:
     spec = b.tensors[x]
     n_out = spec.shape[3] * int(rng.integers(1, 4))

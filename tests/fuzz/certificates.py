@@ -85,7 +85,7 @@ def tflite_network(rng: np.random.Generator) -> bytes:
         for _ in range(int(rng.integers(1, 4))):
             layer = rng.choice(["conv", "depthwise", "pool", "add"])
             if rng.random() < 0.2:
-                x = padded(rng, b, x)
+                x = random_graphs.padded(rng, b, x)
             x = getattr(random_graphs, layer)(rng, b, x)
         if rng.random() < 0.3:
             x = mean(rng, b, x)
@@ -101,13 +101,6 @@ def curve(rng: np.random.Generator, b: Builder, x: int) -> int:
     """LOGISTIC, TANH or neither."""
     op = rng.choice(["LOGISTIC", "TANH", None, None, None, None])
     return x if op is None else random_elementwise.unary(rng, b, x, op)
-
-
-def padded(rng: np.random.Generator, b: Builder, x: int) -> int:
-    """Up to one element on each side of height and width, or none at all."""
-    sides = np.pad(rng.integers(0, 2, (2, 2)), [(1, 1), (0, 0)])
-    shape = tuple(int(n) for n in b.tensors[x].shape + sides.sum(axis=1))
-    return b.op("PAD", [x, b.integers(sides)], b.like(x, shape))
 
 
 def mean(rng: np.random.Generator, b: Builder, x: int) -> int:

@@ -110,6 +110,7 @@ class Reader:
         for op in graph.get(3, "[T"):
             code = codes[op.get(0, "I")]
             self.operator(op, max(code.get(0, "b"), code.get(3, "i")))
+        y.at = self.settled(y)
         need(np.array_equal(np.ravel(y.at), self.net.outputs) and y.type == 9, "the output")
 
     def operator(self, op: Table, builtin: int) -> None:
@@ -129,6 +130,8 @@ class Reader:
         # where the options of CONV_2D and FULLY_CONNECTED say the type of their bias; of others, nowhere
         need(o.get({3: 6, 9: 4}.get(builtin, 99), "b") in (0, 2), "another type of bias in the options")
         self.afford(sum(t.size for t in (*given, out)))
+        for t in given if builtin not in (3, 4) else ():
+            t.at = self.settled(t)
         options = [o.get(int(s[0]), s[1].lower(), int(s[1].isupper())) for s in slots.split()]
         out.at = method(self, out, *ins, *options).reshape(out.shape)
 
@@ -273,15 +276,19 @@ class Reader:
         return self.table(x, values)
 
     def pad(self, out: Tensor, x: Tensor, paddings: Tensor) -> Ints:
-        """The elements beyond the image are a step's, which writes those inside, too."""
+        """Outside an image is element 0, as convolutions read it; for others, or channels, it is settled."""
         pairs = paddings.values().reshape(-1, 2)
         need(paddings.type == 2 and len(pairs) == len(x.shape) < 6 and np.all(pairs >= 0), "a PAD's paddings")
         need(out.shape == tuple(x.shape + pairs.sum(axis=1)), "a PAD of another shape")
-        at, zero = np.pad(x.at, pairs).reshape(1, -1, 1), out.codes[1]
-        if np.all(at):
-            return at
-        bias = np.where(at > 0, 0, zero).reshape(-1)
-        return self.net.put(Linear, out.size, np.ones((1, 1, 1), np.int64), at, bias)
+        out.at = np.pad(x.at, pairs)
+        return out.at if len(pairs) == 4 and not pairs[[0, 3]].any() else self.settled(out)
+
+    def settled(self, x: Tensor) -> Ints:
+        """The elements of a tensor, of which those outside an image are its zero point."""
+        if np.all(x.at):
+            return x.at
+        at, bias = x.at.reshape(1, -1, 1), np.where(x.at, 0, x.codes[1]).reshape(-1)
+        return self.net.put(Linear, x.size, np.ones((1, 1, 1), np.int64), at, bias).reshape(x.shape)
 
     def reshape(self, out: Tensor, x: Tensor, _: Tensor | None) -> Ints:
         need((x.type, x.at.size) == (out.type, out.size), "a RESHAPE")

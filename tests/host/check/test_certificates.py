@@ -14,12 +14,14 @@ import pytest
 
 import fixed_point_networks
 import random_elementwise
+import random_graphs
 import random_movement
 from coverify.check import Rejected, check
 from coverify.check.certificate import network as read_network
 from coverify.check.steps import Network
 from coverify.verify.certificate import Certificate
 from coverify.verify.deadline import Deadline
+from coverify.verify.dual.places import places
 from coverify.verify.engines import solve
 from coverify.verify.fixed_point import FixedPointNetwork
 from coverify.verify.problem import Problem
@@ -27,6 +29,7 @@ from coverify.verify.query import Robustness, Verdict
 from model_builder import Builder
 from oracle import ROOT, Tflm
 from tflm_int8 import Model, Reference, TflmError, lower
+from tflm_int8.program.concrete import run
 
 CASES = int(os.environ.get("COVERIFY_FUZZ_CASES", "40"))
 NETWORKS = ROOT / "firmware_models" / "networks"
@@ -143,6 +146,21 @@ def test_the_checker_reads_an_operator_as_tflm_runs_it(op, one_op, profile):
         np.testing.assert_array_equal(found, expected)
         read += 1
     assert read > 15
+
+
+@pytest.mark.parametrize("seed", range(CASES))
+def test_elements_of_padded_images_stand_where_evidence_has_them(seed):
+    """Whether a convolution alone reads them, which needs none of its own, or something else does as well."""
+    content = random_graphs.padded_convolution(seed)
+    try:
+        program = lower(Model.from_bytes(content))
+        network = read_network(content, "tflm")
+    except (TflmError, Rejected) as err:
+        pytest.skip(f"refused: {err}")
+    x = np.random.default_rng(seed).integers(-128, 128, (20, program.n_input))
+    found = network.boxes(np.stack([x, x]))[0]
+    for place, values in zip(places(program, len(program.steps)), run(program, x), strict=True):
+        np.testing.assert_array_equal(found[:, place], values)
 
 
 def test_a_window_that_lies_in_padding_alone_reads_nothing():

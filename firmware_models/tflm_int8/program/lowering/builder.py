@@ -6,7 +6,7 @@ their bit patterns read as int32. Other types are refused. A step whose sources 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from tflm_int8.errors import AccumulatorOverflow, UnsupportedModel
 from tflm_int8.fixedpoint import INT32_MAX, INT32_MIN, I64Array
+from tflm_int8.geometry import Window2D
 from tflm_int8.model import Model, Tensor
 from tflm_int8.operators import Kernel
 from tflm_int8.program import primitives as p
@@ -79,8 +80,37 @@ class KernelFunction:
             raise OutsideDomain(str(error)) from error
 
 
+@dataclass(frozen=True)
+class Border:
+    """A tensor [batch, height, width, channels] that is an image with a border of one value.
+
+    step: writes it; operator: of the graph; source: the image's wire; value: the border's; top, left: how
+    wide it is there; height, width: the image's.
+    """
+
+    step: p.Step
+    operator: int
+    source: int
+    value: int
+    top: int
+    left: int
+    height: int
+    width: int
+
+    def around(self, window: Window2D) -> Window2D:
+        """A window over the tensor as one over the image, whose padding the border is."""
+        rows, columns = window.rows, window.columns
+        return Window2D(
+            replace(rows, size=self.height, before=rows.before + self.top),
+            replace(columns, size=self.width, before=columns.before + self.left),
+        )
+
+
 class Builder:
-    """The program under construction."""
+    """The program under construction.
+
+    borders: by the tensors that have one. Their steps are emitted when one is read that needs them.
+    """
 
     def __init__(self, model: Model) -> None:
         self.model = model
@@ -88,6 +118,7 @@ class Builder:
         self.operators: list[int] = []
         self.wires = {model.inputs[0]: 0}
         self.memory: dict[int, int] = {}
+        self.borders: dict[int, Border] = {}
         self.operator = -1
 
     def emit(self, step: p.Step) -> int:
@@ -125,10 +156,18 @@ class Builder:
     def wire(self, tensor: Tensor) -> int:
         """The wire of a tensor."""
         self._range(tensor)
-        if tensor.index not in self.wires:
+        if tensor.index in self.wires:
+            return self.wires[tensor.index]
+        border = self.borders.get(tensor.index)
+        if border is not None:
+            reader, self.operator = self.operator, border.operator
+            wire = self.emit(border.step)
+            self.operator = reader
+        else:
             assert tensor.data is not None, "the model is read in order"
-            self.wires[tensor.index] = self.emit(p.Affine((), integers(tensor.data[None])[0]))
-        return self.wires[tensor.index]
+            wire = self.emit(p.Affine((), integers(tensor.data[None])[0]))
+        self.wires[tensor.index] = wire
+        return wire
 
     def exact(self, kernel: Kernel, lo: int | None = None, hi: int | None = None) -> None:
         """Append the kernel itself, one step per output; lo, hi: what is known beyond the outputs' types."""
