@@ -128,7 +128,7 @@ class _Sums:
         total: FloatArray = np.broadcast_to(self.bias, (len(wires[0]), len(self.bias)))
         for source, linear in self.terms:
             total = linear.added(wires[source], total)
-        return total
+        return total if self.terms else total.copy()  # what is spent is written over
 
 
 def _reach(step: Affine, ranges: list[Range]) -> int:

@@ -127,7 +127,7 @@ def one_of(net: Network, rows: Ints, some: Ints | None) -> Ints:
     """Rows which say that of those rows that each of `some` names one holds: its d − c · y is not below 0."""
     if some is None:
         return rows
-    need(some.ndim == 2 and some.size and len(some) ** 2 <= CELLS, "no alternatives, or too many")
+    need(some.ndim == 2 and some.size and max(len(some) ** 2, some.size) <= CELLS, "no or many alternatives")
     need(np.all((some >= 0) & (some < len(rows))), "an alternative that does not exist")
     slack = net.put(Linear, len(rows), -rows[None, :, :-1], net.outputs[None, None], rows[:, -1])
     net.put(Highest, len(some), slack[some])

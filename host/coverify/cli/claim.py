@@ -91,7 +91,7 @@ def shown(claim: Claim) -> str:
 
 def _alternatives(c: Ints, d: Ints, rows: list[int]) -> str:
     """`y3 − y0 ≤ 0 or 4 more`; in brackets where there are several."""
-    texts = [_row(c[k].tolist(), int(d[k])) for k in rows[:MAX_ROWS]]
+    texts = [_row(c[k], int(d[k])) for k in rows[:MAX_ROWS]]
     more = f" or {len(rows) - MAX_ROWS} more" if len(rows) > MAX_ROWS else ""
     text = f"{' or '.join(texts)}{more}"
     return f"({text})" if len(rows) > 1 else text
@@ -129,11 +129,12 @@ def digest(*arrays: Ints) -> str:
     return hashlib.sha256(b"".join(a.astype("<i8").tobytes() for a in arrays)).hexdigest()
 
 
-def _row(c: list[int], d: int) -> str:
+def _row(c: Ints, d: int) -> str:
     """`y0 − 2·y3 ≤ −1`."""
-    terms = [(k, i) for i, k in enumerate(c) if k]
-    signed = [f"{'−' if k < 0 else '+'} {_times(abs(k))}y{i}" for k, i in terms[:MAX_TERMS]]
-    left = " ".join([*signed, *["+ …"][: len(terms) > MAX_TERMS]]) or "0"
+    at = np.flatnonzero(c)
+    terms = zip(c[at[:MAX_TERMS]].tolist(), at[:MAX_TERMS].tolist(), strict=True)
+    signed = [f"{'−' if k < 0 else '+'} {_times(abs(k))}y{i}" for k, i in terms]
+    left = " ".join([*signed, *["+ …"][: len(at) > MAX_TERMS]]) or "0"
     return f"{left.removeprefix('+ ')} ≤ {minus(d)}"
 
 

@@ -5,6 +5,7 @@ which the checker uses nothing. COVERIFY_FUZZ_CASES=100000 mutates more.
 """
 
 import importlib.util
+import itertools
 import json
 import os
 from pathlib import Path
@@ -161,6 +162,30 @@ def test_elements_of_padded_images_stand_where_evidence_has_them(seed):
     found = network.boxes(np.stack([x, x]))[0]
     for place, values in zip(places(program, len(program.steps)), run(program, x), strict=True):
         np.testing.assert_array_equal(found[:, place], values)
+
+
+def test_proofs_over_a_maximum_that_is_clamped_from_above_are_accepted(tmp_path):
+    """MAX_POOL_2D with RELU6, whose clamp the box reaches or not."""
+    accepted = 0
+    for seed in range(8, 32):
+        rng, b = np.random.default_rng(seed), Builder()
+        x = b.input((1, 2, 2, 1), 0.05, 0)
+        filters, bias = rng.integers(-100, 101, (2, 1, 1, 1)), rng.integers(-500, 500, 2)
+        x = b.conv(x, filters, bias, [0.02, 0.02], 0.06, -20)
+        x = b.reshape(b.pool(x, "MAX", (2, 2), (1, 1), 1, 3), (1, 2))
+        weights, bias = rng.integers(-100, 101, (3, 2)), rng.integers(-500, 500, 3)
+        content = b.finish(b.fully_connected(x, weights, bias, 0.02, 0.08, 0))
+        program = lower(Model.from_bytes(content))
+        x0 = rng.integers(-30, 30, 4)
+        label = int(run(program, x0[None])[program.output].argmax())
+        for engine, eps in itertools.product(("interval", "bab"), (1, 3)):
+            query = Robustness.around(x0, label, eps)
+            outcome = solve(engine, Problem(program, query), Deadline.in_s(10))
+            if outcome.verdict is Verdict.HOLDS:
+                Certificate(content, "tflm", query, outcome.argument, engine).write(tmp_path / "c.zip")
+                check(tmp_path / "c.zip")
+                accepted += 1
+    assert accepted > 20
 
 
 def test_a_window_that_lies_in_padding_alone_reads_nothing():

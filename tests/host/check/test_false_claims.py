@@ -14,7 +14,7 @@ import fixed_point_networks
 from coverify.check import Rejected, check
 from coverify.check.certificate import network as read_network
 from coverify.check.proof import Proof
-from coverify.check.steps import Linear
+from coverify.check.steps import CELLS, Linear
 from model_builder import Builder
 from oracle import ROOT, Tflm
 
@@ -97,7 +97,16 @@ def test_of_alternatives_one_is_enough_and_none_is_not(lo, hi, held, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "some", [[[0, 2]], [[0, -1]], np.zeros((0, 2)), np.zeros((1, 0)), np.zeros((2049, 1)), [0]], ids=str
+    "some",
+    [
+        [[0, 2]],
+        [[0, -1]],
+        np.zeros((0, 2)),
+        np.zeros((1, 0)),
+        np.zeros((2049, 1)),
+        np.zeros((1, CELLS + 1)),
+        [0],
+    ],
 )
 def test_alternatives_that_do_not_exist_prove_nothing(some, tmp_path):
     assert not accepted(tmp_path, HALVES, [0], [0], None, ([[1, 0], [-1, 0]], [4, -6]), some)

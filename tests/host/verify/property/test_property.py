@@ -1,6 +1,7 @@
 """Every kind of claim and region of a property file, against TFLM's own outputs on every input of it."""
 
 import itertools
+import json
 from decimal import Decimal
 from fractions import Fraction
 
@@ -15,6 +16,7 @@ from coverify.verify.property.document import PropertyDocument
 from coverify.verify.property.property import Property
 from coverify.verify.property.quantity import Scale
 from coverify.verify.property.subject import Subject
+from coverify.verify.property.words import claim_words
 from coverify.verify.query import Verdict
 from model_builder import Builder
 from oracle import Tflm
@@ -196,6 +198,22 @@ def refused(region, claim, match, tmp_path):
     document = PropertyDocument.model_validate({"region": region, "claim": claim})
     with pytest.raises(BadQuery, match=match):
         Property.from_document(document, net.subject, tmp_path).questions(X0, 0)
+
+
+@pytest.mark.parametrize(
+    ("claim", "words"),
+    [
+        ({"kind": "never", "classes": list(range(21))}, " or 18 or 19 or 1 more"),
+        ({"kind": "any", "claims": [{"kind": "top", "k": 1}] * 12}, " or 2 more"),
+        ({"kind": "all", "claims": [{"kind": "top", "k": 1}] * 11}, " and 1 more"),
+        ({"kind": "any", "claims": [{"kind": "top", "k": 1}] * 10}, "greatest outputs)"),
+    ],
+)
+def test_what_is_not_written_out_is_counted(claim, words):
+    """An alternative that is left out would make a weaker claim look like a stronger one."""
+    document = json.dumps({"region": {"eps": 1}, "claim": claim})
+    said = PropertyDocument.model_validate_json(document).claim
+    assert claim_words(said).endswith(words)
 
 
 def test_what_does_not_fit_the_network_is_refused_by_name(tmp_path):
