@@ -271,7 +271,7 @@ class Reader:
         need(shift >= 0, "a scale of the input that is out of range")
         inside = np.abs(d) < (15 << 27) >> shift
         values = curve(scaled(np.where(inside, d, 0), m, shift, self.once), tanh) - (0 if tanh else 128)
-        values = np.where(inside, np.clip(values, -128, 127), np.where(d < 0, -128, 127))
+        values = np.where(inside, np.clip(values, -128, 127), np.where(d <= 0, -128, 127))
         need(np.all(np.diff(values) >= 0), "a table that falls")
         return self.table(x, values)
 

@@ -149,6 +149,19 @@ def test_the_checker_reads_an_operator_as_tflm_runs_it(op, one_op, profile):
     assert read > 15
 
 
+@pytest.mark.parametrize("op", ["LOGISTIC", "TANH"])
+@pytest.mark.parametrize("scale", [2.0**-26, 1e-4, 0.05, 7.9, 8.1, 15.0])
+def test_the_checker_reads_curves_of_the_least_and_the_greatest_scales_as_tflm_runs_them(op, scale):
+    """Above 8 no input is within Q4.27 but the zero point, which TFLM takes as one below it."""
+    b = Builder()
+    x = b.input((1, 256), float(np.float32(scale)), 5)
+    content = b.finish(b.op(op, [x], b.activation((1, 256), 1 / 256, -128)))
+    codes = np.arange(-128, 128)
+    found = ran(read_network(content, "tflm"), codes[None])[0]
+    expected = Tflm(content, 1 << 16).run(codes.astype(np.int8)[None])
+    np.testing.assert_array_equal(found, expected.reshape(-1))
+
+
 @pytest.mark.parametrize("seed", range(CASES))
 def test_elements_of_padded_images_stand_where_evidence_has_them(seed):
     """Whether a convolution alone reads them, which needs none of its own, or something else does as well."""
