@@ -279,7 +279,7 @@ class Reader:
         """Outside an image is element 0, as convolutions read it; for others, or channels, it is settled."""
         pairs = paddings.values().reshape(-1, 2)
         need(paddings.type == 2 and len(pairs) == len(x.shape) < 6 and np.all(pairs >= 0), "a PAD's paddings")
-        need(out.shape == tuple(x.shape + pairs.sum(axis=1)), "a PAD of another shape")
+        need(out.type == x.type and out.shape == tuple(x.shape + pairs.sum(axis=1)), "a PAD of another form")
         out.at = np.pad(x.at, pairs)
         return out.at if len(pairs) == 4 and not pairs[[0, 3]].any() else self.settled(out)
 
