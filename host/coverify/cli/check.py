@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import re
 import time
 import zipfile
 from collections import Counter
@@ -19,6 +18,7 @@ import typer
 from coverify.check import BUDGET, Claim, Rejected, check
 from coverify.cli.claim import Place, Samples, box, said, shown
 from coverify.cli.evidence import operators_named
+from coverify.cli.folders import within
 from coverify.cli.outcome import (
     Bar,
     Interrupted,
@@ -146,9 +146,7 @@ def _files(given: Sequence[Path]) -> list[_File]:
         if not path.is_dir():
             found.append(_File(path, path.name, _fault(path)))
             continue
-        within = [p for pattern in (NAMES, f"*/{NAMES}") for p in path.glob(pattern) if p.is_file()]
-        names = {p.relative_to(path).as_posix(): p for p in within}
-        found += [_File(names[name], name, _fault(names[name])) for name in sorted(names, key=_order)] or [
+        found += [_File(one, name, _fault(one)) for name, one in within(path, NAMES).items()] or [
             _File(path, path.name, f"there is no {NAMES} in this folder or one directly below")
         ]
     if len(found) > MAX_FILES:
@@ -167,12 +165,6 @@ def _fault(path: Path) -> str | None:
     except OSError as err:
         return err.strerror or str(err)
     return None
-
-
-def _order(name: str) -> tuple[int, list[tuple[int, str]]]:
-    """certificate-9 before certificate-10; a folder's own before those below."""
-    parts = re.split(r"(\d{1,18})", name)
-    return name.count("/"), [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
 def _result(rows: list[QueryRow], n: int, subject: _Subject) -> Result:

@@ -83,6 +83,24 @@ def test_a_violated_property_is_confirmed_by_the_device(tmp_path, text):
     assert coverify("report", tmp_path).code == 1
 
 
+def test_the_witnesses_of_a_folder_are_replayed_in_their_order(tmp_path):
+    """Its own and those directly below; what else lies there is none."""
+    np.savez(tmp_path / "m.npz", mask=np.ones((8, 8), np.int8))
+    verify(tmp_path, NEVER, "25")
+    (witness,) = tmp_path.glob("witness-*.zip")
+    (tmp_path / "b").mkdir()
+    for name in ("witness-100.zip", "b/witness-9.zip", "other.zip"):
+        shutil.copy(witness, tmp_path / name)
+    done = coverify("replay", tmp_path, "--device", "native:", "--json", "-")
+    assert done.code == 0, done
+    names = [row["witness"] for row in done.result["replays"]]
+    assert names == ["witness-25-property.zip", "witness-100.zip", "witness-9.zip"]
+    (tmp_path / "none").mkdir()
+    none = coverify("replay", tmp_path / "none", "--device", "native:")
+    assert none.code == 2
+    assert "there is no witness*.zip or distinction*.zip" in " ".join(none.stdout.split())
+
+
 def test_a_witness_whose_formula_is_changed_breaks_nothing_and_is_refused(tmp_path):
     np.savez(tmp_path / "m.npz", mask=np.ones((8, 8), np.int8))
     verify(tmp_path, NEVER, "25")

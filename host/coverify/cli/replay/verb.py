@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from coverify.cli.devices import DeviceOption, WireLogOption, device_limits
+from coverify.cli.folders import within
 from coverify.cli.outcome import JsonOption, OutOption, Output, model_ref, run_verb, versions
 from coverify.cli.replay.jobs import Job, read, replayed
 from coverify.cli.replay.owners import replayed_there
@@ -15,10 +16,17 @@ from coverify.errors import BadInput
 from coverify.report import Result, worst
 from tflm_int8 import Model
 
+NAMES = ("witness*.zip", "distinction*.zip")
+
 
 def replay_verb(
     witnesses: Annotated[
-        list[Path], typer.Argument(metavar="WITNESS…", help="Witness files (.zip).", show_default=False)
+        list[Path],
+        typer.Argument(
+            metavar="WITNESS|DIR…",
+            help=f"Witness files, or folders of them ({' and '.join(NAMES)}, also in direct subfolders).",
+            show_default=False,
+        ),
     ],
     device: DeviceOption,
     model: Annotated[
@@ -45,7 +53,7 @@ def replay_verb(
     With --cluster each witness goes to a worker whose machine has the DEVICE, and says so:
     dask worker tcp://host:8786 --resources "/dev/ttyACM0=1" (docs/campaigns.md).
 
-    Example: coverify replay out/witness-25-eps4.zip --device qemu:mps2-an386
+    Example: coverify replay out --device qemu:mps2-an386
     """
     output = Output(json, out)
 
@@ -54,7 +62,7 @@ def replay_verb(
             raise BadInput("--wire-log: the frames go between another machine and its device")
         if cluster is not None and cluster.startswith("local:"):
             raise BadInput(f"--cluster {cluster}: a device of this machine needs none; leave --cluster out")
-        jobs = [read(path) for path in witnesses]
+        jobs = [read(path) for given in witnesses for path in _files(given)]
         if model is not None:
             _insist(model, jobs)
         if cluster is None:
@@ -76,6 +84,16 @@ def replay_verb(
         )
 
     run_verb("replay", output, body)
+
+
+def _files(given: Path) -> list[Path]:
+    """A file, or the witnesses of a folder.  Raises BadInput where there are none."""
+    if not given.is_dir():
+        return [given]
+    found = list(within(given, *NAMES).values())
+    if not found:
+        raise BadInput(f"{given}: there is no {' or '.join(NAMES)} in this folder or one directly below")
+    return found
 
 
 def _insist(model: Path, jobs: list[Job]) -> None:

@@ -1,0 +1,20 @@
+"""The files of one kind in a folder that a verb was given in their place."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+
+def within(folder: Path, *patterns: str) -> dict[str, Path]:
+    """Regular files of these names in a folder and directly below, by their names there: -9 before -10, the
+    folder's own first.
+    """
+    paths = [p for pattern in patterns for p in (*folder.glob(pattern), *folder.glob(f"*/{pattern}"))]
+    names = {p.relative_to(folder).as_posix(): p for p in paths if p.is_file()}
+    return {name: names[name] for name in sorted(names, key=_order)}
+
+
+def _order(name: str) -> tuple[int, list[tuple[int, str]]]:
+    parts = re.split(r"(\d{1,18})", name)
+    return name.count("/"), [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
