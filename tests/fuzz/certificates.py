@@ -112,10 +112,10 @@ def mean(rng: np.random.Generator, b: Builder, x: int) -> int:
     return b.op("MEAN", [x, b.integers(axes)], y, 27, KeepDims=True)
 
 
-def fixed_point_network(rng: np.random.Generator) -> bytes:
+def fixed_point_network(rng: np.random.Generator, inputs: tuple[int, ...] = (1, 2)) -> bytes:
     while True:
         arrays = fixed_point_networks.random_network(rng)
-        if arrays["w0"].shape[1] <= 2:
+        if arrays["w0"].shape[1] in inputs:
             return fixed_point_networks.content(arrays)
 
 
@@ -133,12 +133,13 @@ def near_a_boundary(rng: np.random.Generator, program: Program) -> np.ndarray:
     return a
 
 
-def widest(engine: str, program: Program, x: np.ndarray, label: int, most: int):
+def widest(engine: str, program: Program, x: np.ndarray, label: int, most: int, changes: int | None = None):
     """The argument for the largest radius that the engine still proves, by bisection, and its query."""
     lo, hi, best = 0, most, None
     while lo <= hi:
         eps = (lo + hi) // 2
         query = Robustness.around(x, label, eps, None, program.input_lo, program.input_hi)
+        query = replace(query, changes=changes)
         outcome = solve(engine, Problem(program, query), Deadline.in_s(3))
         if outcome.verdict is Verdict.HOLDS and outcome.argument is not None:
             best, lo = (query, outcome.argument), eps + 1
@@ -203,14 +204,39 @@ def copies(rng: np.random.Generator) -> list[bytes]:
     ]
 
 
+def few(rng: np.random.Generator) -> list[bytes]:
+    """Certificates of each engine where few of two to four inputs may change, of a label or relations."""
+    profile = str(rng.choice([*PROFILES, "fixed-point"]))
+    if profile == "fixed-point":
+        content = fixed_point_network(rng, (2, 3, 4))
+        program = FixedPointNetwork.from_bytes(content).program
+    else:
+        content = tflite_network(rng)
+        try:
+            program = lower(Model.from_bytes(content), profile)
+        except TflmError:
+            return []
+    x, claim = near_a_boundary(rng, program).astype(np.int16), None
+    label = int(run(program, x[None].astype(np.int64))[program.output][0].argmax())
+    if rng.random() < 0.3:
+        program, claim = (related if rng.random() < 0.5 else alternative)(rng, program, x.astype(np.int64))
+        label = 0
+    changes, most = int(rng.integers(0, program.n_input + 1)), (40, 40, 40, 20, 8)[program.n_input]
+    best = ((engine, widest(engine, program, x, label, most, changes)) for engine in ENGINES)
+    return [
+        Certificate(content, profile, *found, engine, claim).to_bytes() for engine, found in best if found
+    ]
+
+
 def sources(n: int, seed: int = 0) -> list[bytes]:
     """Certificates about n networks of either kind, with the widest boxes that an engine proves, and about
-    as many of two copies.
+    as many of two copies, and of few changes.
     """
     found = []
     for number in range(n):
         rng = np.random.default_rng([seed, number, 77])
         found += copies(np.random.default_rng([seed, number, 78]))
+        found += few(np.random.default_rng([seed, number, 79]))
         for profile in (*PROFILES, "fixed-point"):
             content = fixed_point_network(rng) if profile == "fixed-point" else tflite_network(rng)
             try:
@@ -329,6 +355,7 @@ def renamed(rng, parts: dict[str, bytes], other: dict[str, bytes]) -> None:
             "xi--1.npy",
             "claim.npy",
             "some.npy",
+            "few.npy",
             "rows.npy",
             "parabolas.npy",
             "script.npy",
@@ -450,11 +477,16 @@ def reference(content: bytes, profile: str) -> Reference | None:
 
 
 @lru_cache(maxsize=1 << 12)
-def outputs(content: bytes, profile: str, box: bytes) -> np.ndarray | None:
-    """What the network gives on the box (a .npy file); None where the reference refuses it."""
+def outputs(content: bytes, profile: str, box: bytes, few: bytes | None) -> np.ndarray | None:
+    """What the network gives on the box (a .npy file), where few inputs change (another one) on those of its
+    points; None where the reference refuses it.
+    """
     ranges = [range(a, b + 1) for a, b in array(box).T]
     assert math.prod(map(len, ranges)) <= MAX_POINTS
     points = np.array(list(itertools.product(*ranges)))
+    if few is not None:
+        *base, changes = array(few).reshape(-1).tolist()
+        points = points[(points != base).sum(axis=1) <= changes]
     if profile == "fixed-point":
         arrays = {k[:-4]: array(v) for k, v in members(content).items()}
         return fixed_point_networks.outputs(arrays, points)
@@ -470,7 +502,7 @@ def is_true(data: bytes) -> bool | None:
     """Does the claim hold, by running every point? None: the reference refuses the network."""
     parts = members(data)
     document = json.loads(parts[JSON])
-    y = outputs(parts[document["model"]], document["profile"], parts["box.npy"])
+    y = outputs(parts[document["model"]], document["profile"], parts["box.npy"], parts.get("few.npy"))
     if y is None:
         return None
     if document["label"] is None:

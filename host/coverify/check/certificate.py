@@ -1,15 +1,18 @@
 """A certificate: what it claims, how its file is read, and when it is accepted.
 
-A .zip with `certificate.json`, the network, the box `box.npy`, for a linear claim `claim.npy`, and the arrays
-of a proof by bounds (proof.py); without these every input of the box is run. Accepted means that the claim
-printed is true; what else the file says (who made it) is not part of it.
+A .zip with `certificate.json`, the network, the box `box.npy`, where few inputs change `few.npy`, for a
+linear claim `claim.npy`, and the arrays of a proof by bounds (proof.py); without these every input of the
+box is run. Accepted means that the claim printed is true; what else the file says (who made it) is not part
+of it.
 """
 
 import hashlib
 import io
 import json
+import math
 import zipfile
 from dataclasses import dataclass
+from itertools import combinations, islice
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +29,8 @@ MAX_BYTES, MAX_UNPACKED, MAX_JSON, MAX_MEMBERS = 64 << 20, 256 << 20, 1 << 20, 2
 
 @dataclass(frozen=True, eq=False)
 class Claim:
-    """What is proved of every integer input x with lo <= x <= hi.
+    """What is proved of every integer input x with lo <= x <= hi, of which at most `changes` values are not
+    those of `base` (as many as there are, and lo, if any number may differ).
 
     model: SHA-256 of the network's bytes; label: the index of its first greatest output; relation: in the
     label's place c [k, n], d [k] and some of the k in each row [m, w]: of these one has c · y <= d, y being
@@ -39,6 +43,8 @@ class Claim:
     hi: Ints
     label: int | None
     relation: tuple[Ints, Ints, Ints] | None
+    base: Ints
+    changes: int
     evidence: str
 
 
@@ -86,6 +92,7 @@ def _checked(members: dict[str, bytes], budget: int) -> Claim:
     box = arrays.pop("box")
     need(box.shape == net.domain.shape, "a box of another form")
     need(np.all(np.diff([least, *box, most], axis=0) >= 0), "a box that is empty or beyond the inputs")
+    few = few_of(arrays.pop("few", None), box)
     if "script" in arrays and net.steps and isinstance(net.steps[-1], Softmax):
         need(label is not None, "bounds of a relation of a softmax's outputs")
         softmax = net.steps.pop()
@@ -98,8 +105,16 @@ def _checked(members: dict[str, bytes], budget: int) -> Claim:
         some = arrays.get("some", np.arange(len(rows))[:, None])
         relation, rows = (rows[:, :-1], rows[:, -1], some), one_of(net, rows, arrays.pop("some", None))
     net.put(Linear, len(rows), rows[None, :, :-1], net.outputs[None, None], -rows[:, -1] - 1)
-    evidence = Proof(net, box, arrays).run(budget) if arrays else enumerated(net, box, budget)
-    return Claim(digests[name], profile, box[0], box[1], label, relation, evidence)
+    proved = Proof(net, box, arrays, few).run(budget) if arrays else enumerated(net, box, few, budget)
+    return Claim(digests[name], profile, box[0], box[1], label, relation, *few, proved)
+
+
+def few_of(values: Ints | None, box: Ints) -> tuple[Ints, int]:
+    """An input, and how many of its values may change: all where nothing is said."""
+    base, changes = (box[0], box.shape[1]) if values is None else (values[:-1], int(values[-1]))
+    need(base.shape == box[0].shape and changes >= 0, "few changes of another form")
+    need(np.all((box[0] <= base) & (base <= box[1])), "few changes of an input outside the box")
+    return base, changes
 
 
 def network(content: bytes, profile: str) -> Network:
@@ -134,13 +149,23 @@ def one_of(net: Network, rows: Ints, some: Ints | None) -> Ints:
     return -np.eye(len(some), len(some) + 1, dtype=np.int64)
 
 
-def enumerated(net: Network, box: Ints, budget: int) -> str:
-    """What the evidence is: every point was run.  Rejected unless each z of the claim is below 0 at all."""
-    sizes = box[1] - box[0] + 1
-    total, cost = int(np.prod(sizes, dtype=object)), net.cost + len(sizes)
-    within(total * cost, budget)
-    batch, radix = max(1, CELLS // cost), np.cumprod(sizes) // sizes
-    for start in range(0, total, batch):
-        x = box[0] + np.arange(start, min(start + batch, total))[:, None] // radix % sizes
-        need(np.all(net.boxes(np.stack([x, x]))[..., net.outputs] < 0), "an input breaks the claim")
+def enumerated(net: Network, box: Ints, few: tuple[Ints, int], budget: int) -> str:
+    """What the evidence is: every point was run.  Rejected unless each z of the claim is below 0 at all.
+
+    Points are numbered for some of the inputs that vary, the widest first, and those less wide repeat some.
+    """
+    (base, changes), free = few, np.count_nonzero(box[0] < box[1])
+    widest, cost = np.argsort(box[0] - box[1], kind="stable")[:free], net.cost + len(base)
+    k = min(changes, free)
+    sizes = (box[1] - box[0] + 1)[widest[:k]]
+    total, batch = math.prod(sizes.tolist()), max(1, CELLS // cost)
+    within(math.comb(free, k) * (total * cost), budget)
+    radix, groups = np.cumprod(sizes) // sizes, combinations(widest.tolist(), k)
+    while some := list(islice(groups, max(1, batch // total))):
+        at = np.array(some, np.int64).reshape(len(some), 1, k)
+        for start in range(0, total, batch):
+            step = np.arange(start, min(start + batch, total))[:, None] // radix % sizes
+            x = np.tile(base, (len(at), len(step), 1))
+            np.put_along_axis(x, at, np.minimum(box[0, at] + step, box[1, at]), axis=2)
+            need(np.all(net.boxes(np.stack([x, x]))[..., net.outputs] < 0), "an input breaks the claim")
     return "enumeration"

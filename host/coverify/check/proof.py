@@ -19,7 +19,7 @@ may stand under stairs on sums of the input, and under stairs on sums of what th
 import numpy as np
 
 from coverify.check.squares import greatest
-from coverify.check.steps import CELLS, Ints, Network, Pieces, Scalar, dot, need, small, within
+from coverify.check.steps import CELLS, Ints, Linear, Network, Pieces, Scalar, dot, exact, need, small, within
 
 TIGHTEN, SPLIT, CLOSE, KNOW = range(4)
 Fact = tuple[int, int, int]  # element, factor, end: factor · value <= end
@@ -30,11 +30,21 @@ class Proof:
     xi [b, k]: for these, a multiplier for each element that stairs, tables and maxima write; parabolas
     [q, 3 + n + …]: the first of some stairs and of others or 0, d_0, a weight for every input, the parabolas.
 
-    root: the box of all elements, by intervals; j: z of the row to show.
+    few: an input of the box, and how many may differ from it, if not any number. root: the box of all
+    elements, by intervals; j: z of the row to show.
     """
 
-    def __init__(self, net: Network, box: Ints, arrays: dict[str, Ints]) -> None:
-        self.net, self.n, self.root, self.j = net, box.shape[1], net.boxes(box), 0
+    base: Ints
+
+    def __init__(
+        self, net: Network, box: Ints, arrays: dict[str, Ints], few: tuple[Ints, int] | None = None
+    ) -> None:
+        self.net, self.n, self.j = net, box.shape[1], 0
+        self.base, self.changes = few or (box[0], self.n)
+        for step in net.steps:
+            if isinstance(step, Linear) and self.changes < self.n:
+                step.count(np.append(0, self.base), self.changes)
+        self.root = net.boxes(box)
         self.script, self.bounds = arrays.pop("script").reshape(-1, 4), arrays.pop("rows").reshape(-1, 3)
         self.heads, self.weights, self.tails = np.split(arrays.pop("parabolas"), [3, 3 + self.n], axis=1)
         for step in net.steps:
@@ -88,7 +98,11 @@ class Proof:
             low, high = boxes[:, element].tolist()
             low, high = (low, min(high, end // factor)) if factor > 0 else (max(low, -(end // -factor)), high)
             boxes[:, element], start = (low, high), min(start, element)
-        empty = np.any(boxes[0] > boxes[1])
+        inputs = boxes[:, 1 : self.n + 1]
+        away = (self.base < inputs[0]) | (inputs[1] < self.base)
+        if np.count_nonzero(away) >= self.changes:
+            inputs[:, ~away] = self.base[~away]
+        empty = np.any(boxes[0] > boxes[1]) or np.count_nonzero(away) > self.changes
         for step in self.net.steps:
             if start < step.out[0] and not empty:
                 (low, high), (a, b) = boxes[:, step.out], step.interval(boxes)
@@ -106,9 +120,19 @@ class Proof:
         most = max(1, CELLS // (self.net.cost + boxes.shape[1]))
         for block in np.split(np.arange(first, first + count), range(most, count, most)):
             total, form = self.walked(boxes, held, block)
-            ends = total + dot(np.maximum(form, 0), inputs[1]) + dot(np.minimum(form, 0), inputs[0])
+            ends = total + self.most(form, *inputs)
             facts += np.column_stack([self.bounds[block, :2], ends]).tolist()
         return facts
+
+    def most(self, forms: Ints, lo: Ints, hi: Ints) -> Ints:
+        """Of forms [bounds, n] of the inputs, the greatest values: at the base, and the greatest gains."""
+        exact((forms, 3 * np.abs([lo, hi, self.base]).max(axis=0)))
+        gain = forms * (np.where(forms > 0, hi, lo) - self.base)
+        away = (self.base < lo) | (hi < self.base)
+        kept, left = gain[:, ~away], max(0, self.changes - np.count_nonzero(away))
+        if left < kept.shape[1]:
+            kept = -np.sort(-kept, axis=1)[:, :left]
+        return forms @ self.base + gain[:, away].sum(axis=1) + kept.sum(axis=1)
 
     def walked(self, boxes: Ints, given: dict[int, object], block: Ints) -> tuple[Ints, Ints]:
         """Of these bounds: each one's constant, and the coefficients [bounds, n] that come to the input.

@@ -84,11 +84,14 @@ class Linear(Step):
 
     x: the vector; a tap outside an image reads element 0. A dense layer has one position and one group, a
     convolution many positions, a depthwise one a group for each channel it reads.
+
+    few: what the first elements are, from which so many may differ, if not any number.
     """
 
     weights: Ints
     columns: Ints
     bias: Ints
+    few: tuple[Ints, int] | None = None
     cost = property(lambda self: self.weights.size * self.columns.shape[1] + self.bias.size)
 
     @cached_property
@@ -101,7 +104,28 @@ class Linear(Step):
         lo, hi = boxes[..., self.columns]
         exact((np.array([[max(size(lo + hi), size(hi - lo), 1)]]), self.reach[None]))
         centre, radius = sums(lo + hi, self.weights), sums(hi - lo, np.abs(self.weights))
-        return np.stack([centre - radius, centre + radius]) // 2 + self.bias
+        found = np.stack([centre - radius, centre + radius]) // 2 + self.bias
+        return found if self.few is None else self.near(boxes, found, *self.few)
+
+    def near(self, boxes: Ints, found: Ints, base: Ints, changes: int) -> Ints:
+        """Of what is found, that which is reached from the base by the greatest gains of so many changes."""
+        away = (base < boxes[0, : len(base)]) | (boxes[1, : len(base)] < base)
+        ends = (boxes[:, : len(base)] - base)[:, self.columns][..., None, :] * self.weights[:, None]
+        gains = np.stack([-ends.min(axis=0), ends.max(axis=0)])
+        forced = away[self.columns][..., None, :]
+        k, n = max(0, changes - np.count_nonzero(away)), gains.shape[-1]
+        most = -np.partition(np.where(forced, 0, -gains), min(k, n - 1))[..., :k]
+        gain = (most.sum(axis=-1) + (gains * forced).sum(axis=-1)).swapaxes(1, 2).reshape(2, -1)
+        centre = sums(base[self.columns], self.weights) + self.bias
+        return np.stack([np.maximum(found[0], centre - gain[0]), np.minimum(found[1], centre + gain[1])])
+
+    def count(self, base: Ints, changes: int) -> None:
+        """See that few of the elements change, where only these are read, none of them twice for one sum."""
+        at = np.sort(self.columns)
+        once = np.all((at[..., 1:] > at[..., :-1]) | (at[..., 1:] == 0))
+        exact((np.array([[4 * size(base) + 1024]]), self.reach[None]))
+        if once and self.columns.max() < len(base) and self.cost <= 4 * CELLS:
+            self.few = base, changes
 
     def back(self, nu: Ints, xi: Any, corners: Any) -> Ints:
         """An equation: nu · y = nu · bias + (weightsᵀ nu) · x."""

@@ -32,20 +32,24 @@ class Place:
 
     indices: those in it, of which the box reaches furthest around; reach: it holds every input that differs
     from them by at most so much, each input value within its range, in the values that vary; whole: all vary.
+    few: in how many values an input may differ from them, if not in all.
     """
 
     indices: list[int]
     reach: int
     whole: bool
+    few: int | None = None
 
     def __str__(self) -> str:
         """`every input within 4 of input 3`."""
         more = f" … ({len(self.indices)})" if len(self.indices) > MAX_INDICES else ""
         names = ", ".join(map(str, self.indices[:MAX_INDICES])) + more
         of = f"input{'s' if len(self.indices) > 1 else ''} {names}"
+        at_once = "" if self.few is None else f", in at most {_values(self.few)}"
         if self.whole:
-            return f"every input within {self.reach} of {of}"
-        return f"a box that holds {of}, and what differs by at most {self.reach} in the values that vary"
+            return f"every input within {self.reach} of {of}{at_once}"
+        varying = f"in the values that vary{at_once}"
+        return f"a box that holds {of}, and what differs by at most {self.reach} {varying}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,16 +71,19 @@ class Samples:
         if self.x.dtype != dtype or self.x.shape[1] != len(claim.lo):
             has = f"{self.x.shape[1]} ({self.x.dtype})"
             return f"of {len(claim.lo)} values ({dtype}); an input of {self.name} has {has}"
-        inside = np.flatnonzero(np.all((claim.lo <= self.x) & (self.x <= claim.hi), axis=1))
+        few = _few(claim)
+        lo, hi = (claim.lo, claim.hi) if few is None else (claim.base, claim.base)
+        inside = np.flatnonzero(np.all((lo <= self.x) & (self.x <= hi), axis=1))
         if not len(inside):
-            return f"that no input of {self.name} lies in"
+            whose = "lies in" if few is None else "is the base of"
+            return f"that no input of {self.name} {whose}"
         x, ends = self.x[inside].astype(np.int64), np.iinfo(dtype)
         free = claim.lo < claim.hi
         below = np.where(claim.lo == ends.min, 255, x - claim.lo)
         above = np.where(claim.hi == ends.max, 255, claim.hi - x)
         reach = np.minimum(below, above)[:, free].min(axis=1, initial=255 if free.any() else 0)
         best = inside[reach == reach.max()]
-        return Place(best.tolist(), int(reach.max()), bool(free.all() or not free.any()))
+        return Place(best.tolist(), int(reach.max()), bool(free.all() or not free.any()), few)
 
 
 def shown(claim: Claim) -> str:
@@ -100,8 +107,9 @@ def _alternatives(c: Ints, d: Ints, rows: list[int]) -> str:
 def box(claim: Claim) -> str:
     """How large the box is."""
     width = claim.hi - claim.lo
-    free = int((width > 0).sum())
-    return f"a box: {free} of {len(width)} input values vary, by up to {int(width.max(initial=0))}"
+    free, few = int((width > 0).sum()), _few(claim)
+    at_once = "" if few is None else f", at most {few} at once"
+    return f"a box: {free} of {len(width)} input values vary, by up to {int(width.max(initial=0))}{at_once}"
 
 
 def ends(claim: Claim) -> str:
@@ -120,8 +128,19 @@ def said(claim: Claim) -> str:
         one = "" if each else f", one of each row of the {' × '.join(map(str, some.shape))} {digest(some)}"
         gives = f"outputs y with c · y <= d, relation {digest(c, d)}{one}: {shown(claim)}"
     where = f"box {digest(claim.lo, claim.hi)} ({ends(claim)})"
+    if (few := _few(claim)) is not None:
+        where += f" that differs in at most {_values(few)} from the input {digest(claim.base)}"
     network = f"network {claim.model} under profile {claim.profile}"
     return f"for every integer x in {where} the {network} gives {gives}"
+
+
+def _few(claim: Claim) -> int | None:
+    """How many values may differ from the base; None: all of them."""
+    return claim.changes if claim.changes < len(claim.lo) else None
+
+
+def _values(n: int) -> str:
+    return f"{n} value{'' if n == 1 else 's'}"
 
 
 def digest(*arrays: Ints) -> str:

@@ -131,6 +131,8 @@ class Certificate:
         name = _MEMBERS[self.profile]
         arrays = normal(self.argument, self.relation, len(self.query.lo))
         arrays["box"] = np.stack([self.query.lo, self.query.hi])
+        if self.query.changes is not None:
+            arrays["few"] = np.append(self.query.x0.astype(np.int64), self.query.changes)
         if self.relation is not None:
             arrays["claim"] = np.column_stack([self.relation.c, self.relation.d])
             if self.relation.some is not None:

@@ -6,6 +6,7 @@ may change: exact. A feature whose box does not hold its base value counts as ch
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,8 @@ from tflm_int8.program.primitives import Affine, Program, Select
 F64Array = NDArray[np.float64]
 _CELLS = 1 << 22
 """Coefficients that are looked at together."""
+_PARTS = 1 << 20
+"""Of sums with more coefficients, all together, the bounds of the whole box are kept on its parts."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,13 +41,19 @@ class FewChanges:
         """Where nu · x is greatest: float64 [rows, n].  ends: where it is without the limit; lo, hi: the
         boxes, [rows or 1, n].  Where more features than allowed have left the base, these do and no others.
         """
-        forced = np.broadcast_to((self.base < lo) | (self.base > hi), nu.shape)
-        gain = np.where(forced, -1.0, nu * (ends - self.base))
-        order = np.argsort(-gain, axis=1, kind="stable")
-        rank = np.empty_like(order)
-        np.put_along_axis(rank, order, np.broadcast_to(np.arange(nu.shape[1]), nu.shape), axis=1)
-        left = np.maximum(self.changes - forced.sum(axis=1, keepdims=True), 0)
-        return np.where(forced | (rank < left), ends, np.broadcast_to(self.base, nu.shape))
+        away = (self.base < lo) | (self.base > hi)
+        left = np.maximum(self.changes - away.sum(axis=1), 0)
+        most = min(int(left.max(initial=0)), nu.shape[1])
+        x = np.array(np.broadcast_to(np.where(away, ends, self.base), nu.shape))
+        gain = np.where(away, -1.0, nu * (ends - self.base))
+        first = nu.shape[1] - most
+        chosen = np.argpartition(gain, min(first, nu.shape[1] - 1), axis=1)[:, first:]
+        order = np.argsort(-np.take_along_axis(gain, chosen, axis=1), axis=1, kind="stable")
+        chosen = np.take_along_axis(chosen, order, axis=1)
+        kept = np.arange(most) < left[:, None]
+        both = (np.take_along_axis(end, chosen, axis=1) for end in (ends, x))
+        np.put_along_axis(x, chosen, np.where(kept, *both), axis=1)
+        return x
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +92,62 @@ def region_bounds(problem: Problem, deadline: Deadline) -> list[Box]:
             box = Box(np.maximum(box.lo, near.lo), np.minimum(box.hi, near.hi))
         boxes.append(box)
     return boxes
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """What narrows the boxes of a part whose inputs were divided: sums of inputs that are not too many, by
+    their wires, as coefficients of the inputs [rows, n] and constants [rows].
+    """
+
+    few: FewChanges
+    sums: Mapping[int, tuple[F64Array, F64Array]]
+
+    @staticmethod
+    def of(program: Program, few: FewChanges) -> Parts:
+        """Of all wires."""
+        sums, sizes = {}, program.sizes()
+        for wire, step in enumerate(program.steps, 1):
+            if isinstance(step, Affine) and _of_inputs(program, wire) and sizes[wire] * sizes[0] <= _PARTS:
+                sums[wire] = _pulled_back(program, wire, np.eye(sizes[wire]))
+        return Parts(few, sums)
+
+    def away(self, lo: I64Array, hi: I64Array) -> NDArray[np.bool_]:
+        """Which inputs of this box have left the base."""
+        found: NDArray[np.bool_] = (self.few.base < lo) | (hi < self.few.base)
+        return found
+
+    def narrowed(self, boxes: list[tuple[I64Array, I64Array]]) -> bool:
+        """Narrow the boxes of the wires from the input on; False: the part is empty.
+
+        Where as many features have left the base as may, the others are at it.
+        """
+        (lo, hi), base = boxes[0], self.few.base.astype(np.int64)
+        away = self.away(lo, hi)
+        gone = np.flatnonzero(away)
+        left = self.few.changes - len(gone)
+        if left <= 0:
+            boxes[0] = lo, hi = np.where(away, lo, base), np.where(away, hi, base)
+        for wire, (slope, constant) in self.sums.items():
+            if wire < len(boxes):
+                ends = slope * (lo - base), slope * (hi - base)
+                centre = slope @ self.few.base + constant
+                least = centre - _greatest_sum(-np.minimum(*ends), gone, left)
+                most = centre + _greatest_sum(np.maximum(*ends), gone, left)
+                (low, high), ints = boxes[wire], np.int64
+                boxes[wire] = np.maximum(low, least.astype(ints)), np.minimum(high, most.astype(ints))
+        return left >= 0
+
+
+def _greatest_sum(gains: F64Array, away: I64Array, left: int) -> F64Array:
+    """[rows, n] → [rows]: those away and the `left` greatest of the others; gains are changed."""
+    total: F64Array = gains[:, away].sum(axis=1)
+    if left > 0:
+        gains[:, away] = 0.0
+        first = max(0, gains.shape[1] - left)
+        gains.partition(first, axis=1)
+        total = total + gains[:, first:].sum(axis=1)
+    return total
 
 
 def _of_inputs(program: Program, wire: int) -> bool:

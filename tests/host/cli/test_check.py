@@ -10,7 +10,7 @@ import pytest
 
 from command import coverify
 from coverify.check import Claim
-from coverify.cli.claim import Samples, digest, ends, said, shown
+from coverify.cli.claim import Samples, box, digest, ends, said, shown
 from coverify.cli.evidence import operators_named
 from oracle import ROOT
 
@@ -35,6 +35,13 @@ def verified(proof, tmp_path):
     path = tmp_path / "certificate-0-eps1.zip"
     path.write_bytes(proof)
     return path
+
+
+def about(lo, hi, relation=None, few=None):
+    """A claim about a box, in which any number of values may change, or as `few` says."""
+    base, changes = few or (lo, len(lo))
+    label = 0 if relation is None else None
+    return Claim("", "tflm", lo, hi, label, relation, np.array(base), changes, "bounds")
 
 
 def test_a_certificate_of_verify_is_accepted_and_its_claim_is_printed(verified):
@@ -103,7 +110,7 @@ def test_where_a_box_lies_is_told_by_what_it_holds_around_an_input():
     samples = Samples("x.npz", np.array([[0, 0, 0], [5, 5, 5], [-128, 127, 9]], np.int8), None)
 
     def place(lo, hi):
-        found = samples.place(Claim("", "tflm", np.array(lo), np.array(hi), 0, None, "bounds"))
+        found = samples.place(about(np.array(lo), np.array(hi)))
         return found if isinstance(found, str) else (found.indices, found.reach, found.whole)
 
     assert place([-2, -3, -2], [2, 2, 7]) == ([0], 2, True)
@@ -119,7 +126,7 @@ def test_a_relation_is_written_out():
     c, d = np.array([[1, -2, 0], [-1, 0, 3]]), np.array([5, -7])
 
     def words(some):
-        claim = Claim("", "tflm", np.array([0]), np.array([0]), None, (c, d, np.array(some)), "bounds")
+        claim = about(np.array([0]), np.array([0]), (c, d, np.array(some)))
         return shown(claim), said(claim)
 
     first, second = "y0 − 2·y1 ≤ 5", "− y0 + 3·y2 ≤ −7"
@@ -136,11 +143,22 @@ def test_a_relation_is_written_out():
 def test_the_ends_of_a_box_of_few_values_are_written_out():
     def claim(n):
         lo = np.full(n, -3)
-        return Claim("", "tflm", lo, lo + np.arange(n), 0, None, "bounds")
+        return about(lo, lo + np.arange(n))
 
     assert ends(claim(3)) == "x0 = −3, x1 in −3..−2, x2 in −3..−1"
     assert ends(claim(17)) == "16 of 17 input values vary, by up to 16"
     assert "(x0 = −3, x1 in −3..−2, x2 in −3..−1)" in said(claim(3))
+
+
+def test_few_changes_are_told_of_and_their_base_is_the_input_that_they_are_about():
+    samples = Samples("x.npz", np.array([[0, 0, 0], [1, 0, 0]], np.int8), None)
+    claim = about(np.array([-2, -2, -2]), np.array([2, 2, 2]), few=([1, 0, 0], 2))
+    place = samples.place(claim)
+    assert str(place) == "every input within 1 of input 1, in at most 2 values"
+    assert f"differs in at most 2 values from the input {digest(np.array([1, 0, 0]))} " in said(claim)
+    assert box(claim) == "a box: 3 of 3 input values vary, by up to 4, at most 2 at once"
+    other = about(np.array([-2, -2, -2]), np.array([2, 2, 2]), few=([1, 1, 0], 1))
+    assert samples.place(other) == "that no input of x.npz is the base of"
 
 
 def test_certificates_one_folder_below_are_read_with_those_of_the_folder_itself(verified, tmp_path):

@@ -6,6 +6,11 @@ import itertools
 import numpy as np
 import pytest
 
+from coverify.check import Rejected, check
+from coverify.check.certificate import network
+from coverify.check.proof import Proof
+from coverify.check.steps import Linear, Scalar
+from coverify.verify.certificate import Certificate
 from coverify.verify.deadline import Deadline
 from coverify.verify.engines import ENGINES, solve
 from coverify.verify.engines.enumerate import few_changes
@@ -15,6 +20,8 @@ from coverify.verify.fixed_point import FixedPointNetwork
 from coverify.verify.problem import Problem
 from coverify.verify.query import Robustness, Verdict
 from fixed_point_networks import content, layers_of, outputs, points
+from oracle import ROOT
+from tflm_int8 import Model, lower
 from tflm_int8.program.concrete import run
 
 SOLVERS = [name for name in (*ENGINES, "z3:balanced", "z3:literal") if usable(name.partition(":")[0])]
@@ -22,7 +29,9 @@ COMPLETE = ("enumerate", "z3", "bitwuzla", "boolector", "cpsat", "z3:balanced")
 
 
 def case(seed):
-    """A network of four pixels, a query in which at most 0 to 3 change, its points and whether it holds."""
+    """A network of four pixels, a query in which at most 0 to 3 change, its points and whether it holds, and
+    the network's file.
+    """
     rng = np.random.default_rng([seed, 4])
     hidden = int(rng.integers(2, 5))
     arrays = layers_of(
@@ -43,18 +52,21 @@ def case(seed):
     every = every[(every != x0).sum(axis=1) <= changes]
     label = int(outputs(arrays, x0[None]).argmax())
     query = dataclasses.replace(Robustness.around(x0, label, eps, None, 0, 255), changes=changes)
-    program = FixedPointNetwork.from_bytes(content(arrays)).program
-    return Problem(program, query), every, bool(np.all(outputs(arrays, every).argmax(axis=1) == label))
+    file = content(arrays)
+    program, holds = (
+        FixedPointNetwork.from_bytes(file).program,
+        outputs(arrays, every).argmax(axis=1) == label,
+    )
+    return Problem(program, query), every, bool(np.all(holds)), file
 
 
 @pytest.mark.parametrize("engine", SOLVERS)
 def test_every_engine_answers_as_brute_force_does(engine):
     verdicts = set()
     for seed in range(25 if engine != "marabou" else 5):
-        problem, _, wanted = case(seed)
+        problem, _, wanted, _ = case(seed)
         outcome = solve(engine, problem, Deadline.in_s(20))
         assert outcome.verdict in (Verdict.UNKNOWN, Verdict.HOLDS if wanted else Verdict.VIOLATED), seed
-        assert outcome.argument is None
         if engine in COMPLETE:
             assert outcome.verdict is not Verdict.UNKNOWN, (seed, outcome.note)
         if outcome.witness is not None:
@@ -63,9 +75,77 @@ def test_every_engine_answers_as_brute_force_does(engine):
     assert engine not in COMPLETE or {Verdict.HOLDS, Verdict.VIOLATED} <= verdicts
 
 
+@pytest.mark.parametrize("engine", ["interval", "dual", "bab", "enumerate"])
+def test_what_bounds_or_every_point_prove_has_a_certificate(engine, tmp_path):
+    """It says of which input how many values may change; the same is no proof of four where that is false."""
+    proved = 0
+    for seed in range(40):
+        problem, _, wanted, file = case(seed)
+        outcome, query = solve(engine, problem, Deadline.in_s(20)), problem.query
+        if outcome.verdict is not Verdict.HOLDS:
+            assert engine in ("interval", "dual") or not wanted, seed
+            continue
+        proved += 1
+        Certificate(file, "fixed-point", query, outcome.argument, engine).write(tmp_path / "c.zip")
+        claim = check(tmp_path / "c.zip")
+        assert claim.changes == query.changes and np.array_equal(claim.base, query.x0)
+        wide = dataclasses.replace(query, changes=4)
+        every = points(query.x0, query.eps)
+        Certificate(file, "fixed-point", wide, outcome.argument, engine).write(tmp_path / "c.zip")
+        if np.any(problem.labels(every) != query.label):
+            with pytest.raises(Rejected):
+                check(tmp_path / "c.zip")
+    assert proved > 25
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_checker_s_boxes_and_bounds_leave_out_no_input_that_may_be_reached(seed):
+    """Of random parts of a box: no engine is asked; what the checker finds is held against every point."""
+    rng = np.random.default_rng([seed, 8])
+    problem, *_, file = case(seed)
+    net, query = network(file, "fixed-point"), problem.query
+    n, box = len(query.x0), np.stack([query.lo, query.hi])
+    net.put(
+        Linear, 1, np.ones((1, 1, len(net.outputs)), np.int64), net.outputs[None, None], np.zeros(1, np.int64)
+    )
+    widths = [step.width if isinstance(step, Scalar) else 0 for step in net.steps]
+    arrays = {
+        "script": np.zeros((0, 4), np.int64),
+        "rows": np.zeros((0, 3), np.int64),
+        "xi": np.zeros((0, sum(widths)), np.int64),
+        "parabolas": np.zeros((0, 3 + n), np.int64),
+    }
+    proof = Proof(net, box, arrays, (query.x0.astype(np.int64), query.changes))
+    every = points(query.x0, query.eps)
+    every = every[(every != query.x0).sum(axis=1) <= query.changes]
+    for _ in range(20):
+        facts = [
+            (int(rng.integers(1, n + 1)), int(rng.choice([-1, 1])), int(rng.integers(-3, 4)))
+            for _ in range(int(rng.integers(0, 3)))
+        ]
+        facts = [(e, sign, sign * int(query.x0[e - 1]) + end) for e, sign, end in facts]
+        inside = (
+            every[np.all([sign * every[:, e - 1] <= end for e, sign, end in facts], axis=0)]
+            if facts
+            else every
+        )
+        part = proof.narrowed(proof.root, facts)
+        if part is None:
+            assert not len(inside)
+            continue
+        wires = np.concatenate(run(problem.program, inside), axis=1)
+        assert np.all((part[0, 1 : wires.shape[1] + 1] <= wires) & (wires <= part[1, 1 : wires.shape[1] + 1]))
+        forms = rng.integers(-9, 10, (8, n))
+        most = proof.most(forms, *part[:, 1 : n + 1])
+        reached = (inside @ forms.T).max(axis=0, initial=-(10**9))
+        assert np.all(reached <= most)
+        if not facts:
+            assert np.array_equal(reached, most)
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_the_bounds_hold_and_the_points_are_counted(seed):
-    problem, every, _ = case(seed)
+    problem, every, *_ = case(seed)
     assert problem.query.n_points == len(every)
     for wire, box in zip(run(problem.program, every), region_bounds(problem, Deadline.never()), strict=True):
         assert np.all(wire >= box.lo) and np.all(wire <= box.hi)
@@ -77,7 +157,7 @@ def test_the_bounds_hold_and_the_points_are_counted(seed):
 def test_bounds_prove_more_than_those_of_the_whole_box():
     proved = {None: 0, 1: 0}
     for seed in range(30):
-        problem, _, _ = case(seed)
+        problem, *_ = case(seed)
         for changes in proved:
             wide = Robustness.around(problem.query.x0, problem.query.label, 25, None, 0, 255)
             query = dataclasses.replace(wide, changes=changes)
@@ -115,6 +195,22 @@ def test_bounds_on_wide_boxes_never_prove_what_is_broken(engine):
         assert said in (Verdict.UNKNOWN, Verdict.HOLDS if wanted else Verdict.VIOLATED), seed
         broken += not wanted
     assert broken > 5
+
+
+def test_any_two_pixels_may_be_anything_on_a_trained_network(tmp_path):
+    """64 pixels: 1.3 · 10⁸ images, by parts in which a pixel has changed."""
+    file = ROOT / "firmware_models" / "networks" / "digits_mlp.tflite"
+    data, program = np.load(file.with_suffix(".npz")), lower(Model.read(file))
+    x, y = data["x"].reshape(len(data["x"]), -1).astype(np.int64), data["y"]
+    verdicts = []
+    for i in (0, 3):
+        query = dataclasses.replace(Robustness.around(x[i], int(y[i]), 255), changes=2)
+        outcome = solve("bab", Problem(program, query), Deadline.in_s(60))
+        verdicts.append(outcome.verdict)
+    assert verdicts == [Verdict.VIOLATED, Verdict.HOLDS]
+    assert int(outcome.evidence["parts"]) > 10
+    Certificate(file.read_bytes(), "tflm", query, outcome.argument, "bab").write(tmp_path / "c.zip")
+    assert check(tmp_path / "c.zip").changes == 2
 
 
 def test_points_of_few_changes_come_once_each_feature_after_feature():

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from coverify.verify.dual.claim import Claims
-from coverify.verify.dual.relaxation import Pass, Relaxation
+from coverify.verify.dual.relaxation import F64Array, Pass, Relaxation
 from coverify.verify.dual.tree import Node
+from coverify.verify.few_changes import Parts
 from coverify.verify.problem import Problem
 from coverify.verify.query import I64Array
 from tflm_int8.program.primitives import Staircase, Table
@@ -33,16 +34,18 @@ class Branching:
     problem: Problem
     relaxation: Relaxation
     claims: Claims
+    parts: Parts | None = None
 
     def looser(self, node: Node, done: Pass, k: int) -> tuple[int, int, int] | None:
         """Where the bound lies furthest above the network's value: (wire, element, last value of the first
         part).
         """
         assert node.boxes is not None
-        few = few_vary(self.problem.query.lo, self.problem.query.hi)
-        halved = self._input_split(node, done, k) if few else None
-        if halved is not None:
-            return halved
+        inputs = self._changed(node, done, k)
+        if inputs is None and few_vary(*self._range(node)):
+            inputs = self._input_split(node, done, k)
+        if inputs is not None:
+            return inputs
         saturated = self.saturated(node)
         if saturated is not None:
             return saturated
@@ -99,6 +102,38 @@ class Branching:
             if lo[e] < edge <= hi[e]:
                 return step.source, e, edge - 1
         return None
+
+    def _range(self, node: Node) -> tuple[I64Array, I64Array]:
+        """The inputs' box: the query's, or where few may change the part's, where no more may vary."""
+        query = self.problem.query
+        if query.changes is None or node.boxes is None:
+            return query.lo, query.hi
+        return node.boxes[0]
+
+    def _changed(self, node: Node, done: Pass, k: int) -> tuple[int, int, int] | None:
+        """Where few may change: the input whose change the bound gains most by, at its value before; in its
+        middle one that has changed, while accumulators' boxes hang on that more.
+        """
+        if self.parts is None or self.parts.few.changes > FEW or node.boxes is None:
+            return None
+        (lo, hi), base, x = node.boxes[0], self.parts.few.base, done.value[0][k]
+        free = (lo <= base) & (base <= hi)
+        share = np.where(free, done.asked[0][k] * (x - base), self._weights(done, k) * (hi - lo))
+        e = int(share.argmax())
+        if share[e] <= 0:
+            return None
+        return 0, e, int(base[e]) - int(x[e] < base[e]) if free[e] else int(lo[e] + hi[e]) >> 1
+
+    def _weights(self, done: Pass, k: int) -> F64Array:
+        """How much an input moves accumulators, each as its multiplier counts it: [n_input]."""
+        assert self.parts is not None
+        total = np.zeros(self.relaxation.sizes[0])
+        for wire, xi in done.multipliers.items():
+            step = self.relaxation.steps[wire - 1]
+            found = self.parts.sums.get(step.source) if isinstance(step, Staircase) else None
+            if found is not None:
+                total += np.abs(xi[k]) @ np.abs(found[0])
+        return total
 
     def _input_split(self, node: Node, done: Pass, k: int) -> tuple[int, int, int] | None:
         assert node.boxes is not None

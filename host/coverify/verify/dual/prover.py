@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from coverify.verify.bounds import Box
+from coverify.verify.bounds import Box, wire_bounds
 from coverify.verify.deadline import Deadline
 from coverify.verify.decision import Decision, decision
 from coverify.verify.dual.claim import Claims, Rival
@@ -31,8 +31,11 @@ class Prover:
     @staticmethod
     def of(problem: Problem, deadline: Deadline, seed: int = 0, jobs: int = 1) -> Prover:
         """Raises CannotDecide (a primitive without a dual bound, a softmax out of reach), OutOfTime."""
-        boxes = region_bounds(problem, deadline)
-        last = decision(problem.program, boxes, deadline)
+        query = problem.query
+        boxes = wire_bounds(problem.program, query.lo, query.hi, deadline)
+        last = decision(problem.program, boxes, deadline)  # as the checker, which takes few changes after it
+        if query.changes is not None:
+            boxes = region_bounds(problem, deadline)
         relaxation = _relaxation(problem.program, last.wire)
         relaxation.few = FewChanges.of(problem.query)
         claims = Claims(relaxation, problem.query.label)

@@ -256,8 +256,11 @@ class Relaxation:
         if 0 in own.asked or 0 in other.asked:
             nu = _part(own.asked, 0) + factor * _part(other.asked, 0)
             lo, hi = boxes[0]
-            total = total + _weighed(nu, (hi + lo) * 0.5)
-            total += _weighed(np.abs(nu, out=nu), (hi - lo) * 0.5)
+            if self.few is not None:
+                total = total + (nu * self.few.corner(nu, np.where(nu > 0, hi, lo), lo, hi)).sum(axis=1)
+            else:
+                total = total + _weighed(nu, (hi + lo) * 0.5)
+                total += _weighed(np.abs(nu, out=nu), (hi - lo) * 0.5)
         for wire in other.multipliers.keys() & pieces.keys() - own.multipliers.keys():
             nu, xi = other.asked[wire], other.multipliers[wire]
             total += m * _gains(nu, xi, pieces[wire])  # m >= 0: the maximum of m times something

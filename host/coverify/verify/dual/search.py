@@ -8,7 +8,7 @@ may be a counterexample.
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -21,12 +21,13 @@ from coverify.verify.dual.descent import Rows, descend, exact
 from coverify.verify.dual.floor import Floor
 from coverify.verify.dual.hunt import Hunt
 from coverify.verify.dual.narrowing import Narrowing
-from coverify.verify.dual.outer import chords, facts
+from coverify.verify.dual.outer import applied, chords, facts
 from coverify.verify.dual.pair import Pair
 from coverify.verify.dual.relaxation import Boxes, F64Array, Pass, Pieces, Relaxation
 from coverify.verify.dual.team import Team
 from coverify.verify.dual.tree import Node
 from coverify.verify.errors import CannotDecide
+from coverify.verify.few_changes import Parts
 from coverify.verify.problem import Problem
 from coverify.verify.query import I64Array
 from tflm_int8.program.primitives import Staircase
@@ -41,6 +42,10 @@ TIGHTENINGS = 4
 TIGHTEN_EVERY = 3
 """A part is tightened when its depth is a multiple of this, or bounded afresh where there are stairs between
 those that have cases and the logits; cases that were given up are tried again.
+"""
+CHORDS_EVERY = 8
+"""Where few inputs may change, parts whose depth is a multiple of this get chords anew, as do those in which
+one has.
 """
 PLAIN = 60
 """So many parts are bounded without cases at first: what is easy is quicker so."""
@@ -81,7 +86,9 @@ class Search:
         self._unit = UNIT << more_bits(wide)
         self._natural = stacked(self.boxes)
         self.cases = Cases.of(self.relaxation, self._natural)
-        self._branching = Branching(self.problem, self.relaxation, self.claims)
+        few = self.relaxation.few
+        self._few = None if few is None else Parts.of(self.problem.program, few)
+        self._branching = Branching(self.problem, self.relaxation, self.claims, self._few)
         self._pair = Pair(self.relaxation, self.claims, self.boxes)
         self._hunt = Hunt(self.problem, self.deadline, self.seed)
         self._floor = Floor(self.relaxation, self.claims, self.boxes)
@@ -316,6 +323,17 @@ class Search:
             self._begin(node)
         return self.bounded(roots, rounds)
 
+    def _chorded_part(self, part: Node, few: Parts) -> None:
+        """The same of a part in which an input has changed, or several that might are held."""
+        if part.boxes is None or not (few.away(*part.boxes[0]).any() or part.depth % CHORDS_EVERY == 0):
+            return
+        found = chords(self.relaxation, part.boxes, {}, self.deadline)
+        rows = [replace(row, everywhere=False) for row in found]
+        if rows:
+            part.tightened += rows
+            narrowed = applied(part.boxes, rows)
+            part.boxes = self.claims.settled(narrowed, part.rival, part.tightened.append)
+
     def _narrowed(self, roots: list[Node]) -> list[Node]:
         """The roots with the accumulators beyond the first layer bounded over its cases, whoever wins."""
         if self.team is not None:
@@ -362,8 +380,10 @@ class Search:
             boxes = list(node.boxes)
             boxes[wire] = lo, hi
             part = node.smaller(node.cases or (node.depth + 1) % TIGHTEN_EVERY == 0)
-            if lo[e] <= hi[e]:
+            if lo[e] <= hi[e] and (wire > 0 or self._few is None or self._few.narrowed(boxes)):
                 part.boxes = self.claims.settled(boxes, node.rival, part.tightened.append, wire)
+                if wire == 0 and self._few is not None:
+                    self._chorded_part(part, self._few)
             fresh += self._floor.taken(part)
             parts.append(part)
         node.parts = tuple(parts)

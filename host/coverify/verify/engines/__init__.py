@@ -126,9 +126,7 @@ def solve(name: str, problem: Problem, deadline: Deadline, seed: int = 0, jobs: 
 
 
 def _asked(name: str, engine: Engine, problem: Problem, deadline: Deadline, seed: int) -> Outcome:
-    """The engine's answer; where few features may change, that of an engine that counts them: its argument is
-    none that the checker reads.
-    """
+    """The engine's answer; where few features may change, that of an engine that counts them."""
     if problem.query.changes is None:
         return engine(problem, deadline, seed)
     if name == "attack":
@@ -137,7 +135,7 @@ def _asked(name: str, engine: Engine, problem: Problem, deadline: Deadline, seed
         return few.attack(problem, deadline, seed)
     if base_of(name) == "marabou":
         raise CannotDecide("marabou does not count changed features")
-    return dataclasses.replace(engine(problem, deadline, seed), argument=None)
+    return engine(problem, deadline, seed)
 
 
 def _labelled(name: str, outcome: Outcome) -> Outcome:
