@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from tflm_int8.fixedpoint import I64Array
-from tflm_int8.geometry import Window2D
+from tflm_int8.geometry import Axis, Window2D
 from tflm_int8.kernels.window_sums import (
     ByColumns,
     ByGroup,
@@ -54,7 +54,7 @@ def _dense(window: Window2D, filters: I64Array, outside: int, dtype: FloatType) 
     """The quickest way for one group, and its time."""
     rows, columns = window.rows, window.columns
     shared = (window, filters, 1, outside, dtype)
-    if max(rows.kernel, columns.kernel) == 1:
+    if _bare(rows) and _bare(columns):
         return _product_ns(window.n_positions, filters.shape[3], len(filters)), Pointwise(*shared)
     ways: list[tuple[float, WindowSums]] = []
     for abreast in range(1, min(columns.out, _MAX_ABREAST) + 1):
@@ -66,6 +66,11 @@ def _dense(window: Window2D, filters: I64Array, outside: int, dtype: FloatType) 
             by_rows = ByRows(*shared, abreast)
             ways.append((_by_rows_ns(by_rows), by_rows))
     return min(ways, key=lambda way: way[0])
+
+
+def _bare(axis: Axis) -> bool:
+    """One tap, and no position outside the image."""
+    return axis.kernel == 1 and axis.before == axis.after == 0 and axis.out == -(-axis.size // axis.stride)
 
 
 def _matrix_size(window: Window2D, filters: I64Array, abreast: int) -> int:

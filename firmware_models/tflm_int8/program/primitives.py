@@ -10,7 +10,7 @@ Elements of a tensor are numbered in C order of its shape without the batch dime
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -363,6 +363,17 @@ def step_size(step: Step, sizes: list[int]) -> int:
             return sizes[step.left]
         case Exact():
             return step.n
+
+
+def needed(steps: Sequence[Step], wire: int) -> set[int]:
+    """The wires that some steps write on which `wire` depends, itself too."""
+    found, left = set[int](), [wire]
+    while left:
+        at = left.pop()
+        if at and at not in found:
+            found.add(at)
+            left += sources(steps[at - 1])
+    return found
 
 
 def sources(step: Step) -> tuple[int, ...]:

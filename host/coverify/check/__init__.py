@@ -5,7 +5,7 @@ numpy and the standard library and shares no code with the rest of the project. 
 `proof.py`, `steps.py`, `integers.py`, `model.py`, in this order; docs/certificates.md holds the mathematics.
 """
 
-from coverify.check.certificate import BUDGET, Claim, check
+from coverify.check.certificate import BROKEN, BUDGET, Claim, check
 from coverify.check.steps import Rejected
 
-__all__ = ["BUDGET", "Claim", "Rejected", "check"]
+__all__ = ["BROKEN", "BUDGET", "Claim", "Rejected", "check"]

@@ -24,6 +24,7 @@ from coverify.check.steps import CELLS, Highest, Ints, Linear, Network, Rejected
 
 SCHEMA = "coverify-certificate/7"
 BUDGET = 10**11  # multiply-adds: some minutes
+BROKEN = "an input breaks the claim"  # what an enumeration says that refutes it
 MAX_BYTES, MAX_UNPACKED, MAX_JSON, MAX_MEMBERS = 64 << 20, 256 << 20, 1 << 20, 2048
 
 
@@ -167,5 +168,5 @@ def enumerated(net: Network, box: Ints, few: tuple[Ints, int], budget: int) -> s
             step = np.arange(start, min(start + batch, total))[:, None] // radix % sizes
             x = np.tile(base, (len(at), len(step), 1))
             np.put_along_axis(x, at, np.minimum(box[0, at] + step, box[1, at]), axis=2)
-            need(np.all(net.boxes(np.stack([x, x]))[..., net.outputs] < 0), "an input breaks the claim")
+            need(np.all(net.boxes(np.stack([x, x]))[..., net.outputs] < 0), BROKEN)
     return "enumeration"

@@ -222,7 +222,8 @@ class Reader:
 
     def highest(self, out: Tensor, x: Tensor, act: int, *o: int) -> Ints:
         columns = self.pooled(out, x, *o)
-        windows = np.where(columns > 0, columns, columns.max(axis=2, keepdims=True)).swapaxes(0, 1)
+        first = np.take_along_axis(columns, (columns > 0).argmax(axis=2)[..., None], axis=2)
+        windows = np.where(columns > 0, columns, first).swapaxes(0, 1)
         return self.net.put(Highest, out.size, windows.reshape(out.size, -1), self.clamp(act, out))
 
     def add(self, out: Tensor, x: Tensor, y: Tensor, act: int) -> Ints:

@@ -6,9 +6,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from coverify.check import Rejected, check
+from coverify.check import BROKEN, Rejected, check
 from coverify.cli.network import Network
 from coverify.verify.certificate import Certificate, Relation, certifiable
+from coverify.verify.errors import EngineFault
 from coverify.verify.query import Outcome, Robustness, Verdict
 from tflm_int8.builtin_names import BUILTIN_NAMES
 
@@ -32,7 +33,7 @@ def proved(
     """Write the file that proves a HOLDS of the query (of the relation, where there is one) and have it
     checked.
 
-    Rejected is an operator that the checker does not know: the file would prove nothing, and is removed.
+    Where the checker rejects it the file would prove nothing, and is removed. EngineFault: it refutes it.
     """
     argument = outcome.argument
     if outcome.verdict is not Verdict.HOLDS:
@@ -46,6 +47,10 @@ def proved(
         check(path)
     except Rejected as err:
         path.unlink()
+        if str(err) == BROKEN:
+            raise EngineFault(
+                outcome.engine, "the checker, which ran every input, refutes its proof"
+            ) from err
         return Evidence(why=operators_named(str(err)))
     return Evidence(path.name)
 

@@ -130,10 +130,18 @@ class Output:
 
     def misplaced(self) -> str | None:
         """Why no result can go there, as far as that is seen before anything has been computed."""
+        try:
+            return self._misplaced()
+        except OSError as error:  # a name that is too long, a part of a path that is a file
+            return _message(error)
+
+    def _misplaced(self) -> str | None:
         if self.out is not None and (gone := _not_there(self.out)) is not None:
             return f"--out {self.out}: there is no folder {gone}"
         if self.out is not None and self.out.exists() and not self.out.is_dir():
             return f"--out {self.out}: it is a file; a folder is wanted"
+        if self.out is not None and self.out.is_dir() and not os.access(self.out, os.W_OK | os.X_OK):
+            return f"--out {self.out}: nothing may be written there"
         if self._file is None:
             return None
         if self._file.is_dir():

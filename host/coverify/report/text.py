@@ -225,10 +225,9 @@ def _note(row: Query, message: str) -> str:
 
 
 def _evidence(row: Query, note: str) -> str:
-    """The files of a row, and what is said of it; without either, what its proof rests on."""
-    files = (row.witness, row.certificate, row.certificate_against)
-    said = (", ".join(name for name in files if name), as_given(row), note)
-    return "; ".join(filter(None, said)) or row.proof or ""
+    """The files of a row, or what its proof rests on, and what is said of it."""
+    files = ", ".join(filter(None, (row.witness, row.certificate, row.certificate_against)))
+    return "; ".join(filter(None, (files or row.proof, as_given(row), note)))
 
 
 def _became(label: int | None, predicted: int | None) -> str | None:

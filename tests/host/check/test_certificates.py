@@ -201,6 +201,32 @@ def test_proofs_over_a_maximum_that_is_clamped_from_above_are_accepted(tmp_path)
     assert accepted > 20
 
 
+def test_maxima_of_windows_that_leave_the_image_are_bounded_as_they_were_proved(tmp_path):
+    """Where several elements have the same lower end, which one stands for a tap outside says what a maximum
+    is a function of.
+    """
+    proved = 0
+    for seed in range(60):
+        rng = np.random.default_rng([seed, 14])
+        b = Builder()
+        image = b.pool(b.input((1, 3, 3, 1), 0.05, 0), "MAX", (1, 1), (1, 1), 0, 1)
+        pooled = b.reshape(b.pool(image, "MAX", (3, 3), (1, 1), 0), (1, 9))
+        biases = rng.integers(-300, 300, 2)
+        content = b.finish(b.fully_connected(pooled, rng.integers(-9, 10, (2, 9)), biases, [1.0], 1.0, 0))
+        program = lower(Model.from_bytes(content))
+        x = rng.integers(-40, 20, 9)
+        label = int(run(program, x[None])[program.output][0].argmax())
+        for eps in (1, 3, 6, 10, 20, 30):
+            query = Robustness.around(x, label, eps)
+            outcome = solve("interval", Problem(program, query), Deadline.in_s(5))
+            if outcome.verdict is not Verdict.HOLDS:
+                break
+            Certificate(content, "tflm", query, outcome.argument, "interval").write(tmp_path / "c.zip")
+            assert check(tmp_path / "c.zip").label == label
+            proved += "0 steps" not in check(tmp_path / "c.zip").evidence
+    assert proved > 10
+
+
 def test_a_window_that_lies_in_padding_alone_reads_nothing():
     """On an image of one element, beside which both taps of a dilated window lie."""
     b = Builder()

@@ -6,6 +6,10 @@ import numpy as np
 import pytest
 
 from command import coverify
+from coverify.cli.evidence import proved
+from coverify.cli.network import read_network
+from coverify.verify.errors import EngineFault
+from coverify.verify.query import Argument, Outcome, Robustness
 from model_builder import Builder
 
 
@@ -44,10 +48,23 @@ def test_an_engine_that_gives_no_proof_is_named(files):
     assert row["note"] == "no certificate: z3 gives no proof that can be checked"
 
 
-@pytest.mark.parametrize("engine", ["interval", "bab", "enumerate", "z3"])
-def test_few_changes_have_none_whichever_engine_decides_them(files, engine):
+@pytest.mark.parametrize("engine", ["interval", "dual", "bab", "enumerate"])
+def test_few_changes_have_one_that_says_of_which_input_how_many(files, engine):
     row = the_row(files, "dense.tflite", engine, "--changes", 1, "--out", files / "out")
-    assert row["note"] == "no certificate: the checker reads none of few changed features"
+    assert "note" not in row
+    asked = ("--model", files / "dense.tflite", "--inputs", files / "x.npz", "--json", "-")
+    (checked,) = coverify("check", files / "out" / row["certificate"], *asked).result["queries"]
+    assert checked["verdict"] == "HOLDS"
+    assert "every input within 2 of input 0, in at most 1 value of x.npz" in checked["note"]
+
+
+def test_a_proof_by_enumeration_that_the_checker_refutes_is_no_answer_but_an_error(files, tmp_path):
+    query = Robustness.around(np.array([90, 3], np.int16), 1, 2)  # the class is 0
+    outcome = Outcome.holds("enumerate").with_argument(Argument("enumeration"))
+    network = read_network(files / "dense.tflite", "tflm")
+    with pytest.raises(EngineFault, match="refutes"):
+        proved(network, query, outcome, tmp_path / "c.zip")
+    assert not (tmp_path / "c.zip").exists()
 
 
 def test_without_a_folder_no_certificate_is_missed(files):

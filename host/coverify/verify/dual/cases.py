@@ -27,7 +27,7 @@ from coverify.verify.dual.squares import SCALE, Form, minimised
 from coverify.verify.dual.storeys import Storeys
 from coverify.verify.dual.tree import Beyond, Bounded, Squares, Warm
 from coverify.verify.query import I64Array
-from tflm_int8.program.primitives import Affine, Staircase, sources
+from tflm_int8.program.primitives import Affine, Staircase, needed, sources
 
 MAX_STAIRS = 400
 """Stairs of one form that vary; beyond, the matrices are too large to be worth it."""
@@ -115,7 +115,7 @@ class Cases:
         lo, hi = natural[0]
         if relaxation.few is not None or few_vary(lo, hi):
             return None
-        for wire in relaxation.scalars:
+        for wire in sorted(needed(relaxation.steps, relaxation.logits)):
             step = relaxation.steps[wire - 1]
             if isinstance(step, Staircase) and step.source:
                 affine = relaxation.steps[step.source - 1]
@@ -142,7 +142,7 @@ class Cases:
             ((boxes[self.wire][1] > boxes[self.wire][0])[0] & (bool(self.chain) | (nu != 0)))
             | self._narrowed(boxes)
         )
-        if not 0 < len(varying) <= MAX_STAIRS:
+        if self.wire not in bare.asked or not 0 < len(varying) <= MAX_STAIRS:
             return None
         curved = self._curved(bare, nu, varying, boxes, held)
         beyond, storeys = None if warm is None else warm.beyond, None

@@ -140,7 +140,8 @@ class _Walk:
         plain = apart(self.boxes[partner], box)
         one = self.steps[partner - 1]
         ours, theirs = sources(one), sources(step)
-        if len(ours) != len(theirs):
+        sizes = [[len(self.boxes[source].lo) for source in both] for both in (ours, theirs)]
+        if sizes[0] != sizes[1]:
             return plain
         known = step_drift(one, step, [self._sides(*pair) for pair in zip(ours, theirs, strict=True)])
         return plain if known is None else meet(known, plain)

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
+import random_graphs
+from model_builder import Builder
 from one_op import lowered
 from oracle import NETWORKS, shared
-from tflm_int8 import Model, Reference, lower
+from tflm_int8 import Model, Reference, TflmError, lower
 from tflm_int8.fixedpoint import Rounding
 from tflm_int8.geometry import Axis, Window2D
 from tflm_int8.operators import OPERATORS
@@ -60,6 +62,31 @@ def test_every_operator(operator):
     for case, seed, model, program in lowered(operator, 2):
         x = case.inputs(Reference(model), seed, N)
         check(program, np.asarray(x).reshape(len(x), -1).astype(np.int64), case.key)
+
+
+def test_convolutions_of_padded_images_of_one_tap_and_more():
+    """Where the border belongs to the window, one tap may lie outside the image."""
+    single = 0
+    for seed in range(60):
+        rng = np.random.default_rng([seed, 11])
+        b = Builder()
+        shape = (1, *(int(n) for n in rng.integers(1, 6, 2)), int(rng.integers(1, 4)))
+        image = random_graphs.padded(rng, b, b.input(shape, 0.05, int(rng.integers(-128, 128))), 3)
+        depthwise, n_in = bool(rng.integers(2)), shape[3]
+        kernel, stride = ((1, 1) if rng.random() < 0.7 else (2, 1)), tuple(map(int, rng.integers(1, 4, 2)))
+        n_out = n_in * int(rng.integers(1, 3)) if depthwise else int(rng.integers(1, 4))
+        w = rng.integers(-127, 128, (1, *kernel, n_out) if depthwise else (n_out, *kernel, n_in))
+        layer = b.depthwise if depthwise else b.conv
+        y = layer(
+            image, w, np.zeros(n_out), [0.01] * n_out, 0.05, 0, stride=stride, padding=int(rng.integers(2))
+        )
+        try:
+            program = lower(Model.from_bytes(b.finish(y)))
+        except TflmError:
+            continue
+        single += kernel == (1, 1)
+        check(program, rng.integers(-128, 128, (N, program.n_input)), f"padded {seed}")
+    assert single > 20
 
 
 @pytest.mark.parametrize("n", [1, 2, 5])

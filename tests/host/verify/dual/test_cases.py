@@ -7,14 +7,19 @@ import pytest
 
 import fixed_point_networks
 from coverify.check import check
+from coverify.verify.bounds import wire_bounds
 from coverify.verify.certificate import Certificate
 from coverify.verify.deadline import Deadline
 from coverify.verify.dual.cases import Cases
+from coverify.verify.dual.relaxation import Relaxation
 from coverify.verify.engines import solve
 from coverify.verify.fixed_point import FixedPointNetwork
 from coverify.verify.problem import Problem
 from coverify.verify.query import Robustness, Verdict
 from fixed_point_networks import layers_of, outputs
+from model_builder import Builder
+from tflm_int8 import Model, lower
+from tflm_int8.program.concrete import run
 
 
 def saturating(seed):
@@ -52,3 +57,27 @@ def test_the_certificate_of_a_bound_with_parabolas_is_accepted_and_true(seed, ep
         list(itertools.product(*(range(a, b + 1) for a, b in zip(query.lo, query.hi, strict=True))))
     )
     assert np.all(outputs(arrays, box).argmax(axis=1) == label)
+
+
+def test_the_first_stairs_are_those_that_the_outputs_depend_on():
+    """An operator whose output nothing reads comes first, as in networks with a second head that was cut."""
+    decided = 0
+    for seed in range(6):
+        rng = np.random.default_rng([seed, 12])
+        b, n, hidden = Builder(), 12, 8
+        x = b.input((1, n), 0.02, 0)
+        b.fully_connected(x, rng.integers(-8, 9, (4, n)), np.zeros(4), [0.01], 0.01, 0, 0)
+        biases = rng.integers(-500, 500, hidden)
+        y = b.fully_connected(x, rng.integers(-8, 9, (hidden, n)), biases, [0.01], 0.01, 0, 0)
+        y = b.fully_connected(y, rng.integers(-8, 9, (2, hidden)), np.zeros(2), [0.01], 0.004, 0, 0)
+        program = lower(Model.from_bytes(b.finish(y)))
+        base = rng.integers(-100, 100, n)
+        label = int(run(program, base[None])[program.output][0].argmax())
+        for eps in (4, 8, 16, 24):
+            problem = Problem(program, Robustness.around(base, label, eps))
+            boxes = wire_bounds(program, problem.query.lo, problem.query.hi)
+            relaxation = Relaxation(program, program.output)
+            found = Cases.of(relaxation, [(box.lo[None], box.hi[None]) for box in boxes])
+            assert found is not None and found.wire == 4
+            decided += solve("bab", problem, Deadline.in_s(3)).verdict is not Verdict.UNKNOWN
+    assert decided >= 10

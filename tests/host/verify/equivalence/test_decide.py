@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 
 import equivalence_cases as cases
+import fixed_point_networks
 from coverify.verify.deadline import Deadline
 from coverify.verify.equivalence.claim import Question, class_claim, output_claim
 from coverify.verify.equivalence.decide import OWN, Decider
 from coverify.verify.equivalence.product import joined_on
+from coverify.verify.equivalence.sides import Pair
 from coverify.verify.errors import BadQuery, CannotDecide
+from coverify.verify.fixed_point import FixedPointNetwork
 from coverify.verify.query import Robustness, Verdict
 from coverify.verify.worker import Worker
 from tflm_int8.program.concrete import run
@@ -47,6 +50,29 @@ def test_every_verdict_agrees_with_brute_force(problem_of, question):
         assert seen[engine, Verdict.HOLDS] and seen[engine, Verdict.VIOLATED], (engine, seen)
     # within reach of a small region the search finds what there is
     assert seen["search", Verdict.VIOLATED] >= 0.9 * seen["brute force", False], seen
+
+
+def test_networks_of_as_many_layers_of_other_widths_are_told_apart_or_not_as_brute_force_says():
+    """Partners are layers whose outputs are as many; what they read need not be."""
+    seen = set()
+    for seed in range(8):
+        rng, sides = np.random.default_rng([seed, 9]), []
+        for hidden in (3, 5):
+            weights = [rng.integers(-9, 10, (hidden, 2)), rng.integers(-9, 10, (3, hidden))]
+            biases = [rng.integers(-400, 400, hidden), rng.integers(-90, 90, 3)]
+            arrays = fixed_point_networks.layers_of(weights, biases, [4, 3], [(0, 63), (-64, 63)])
+            file = fixed_point_networks.content(arrays)
+            sides.append(cases.side(f"{hidden}", FixedPointNetwork.from_bytes(file).program))
+        for question in Question:
+            x0 = rng.integers(0, 256, 2)
+            region, pair = Robustness.around(x0, 0, 3, None, 0, 255), Pair(*sides, question)
+            truth = cases.holds(pair, region)
+            for engine in ENGINES:
+                case = cases.Case(pair, region, truth)
+                said = decider(case).decide(region, engine, 1.0, seed).verdict
+                assert said in (Verdict.UNKNOWN, Verdict.HOLDS if truth else Verdict.VIOLATED), (seed, engine)
+                seen.add(said)
+    assert seen >= {Verdict.HOLDS, Verdict.VIOLATED}
 
 
 def test_auto_decides_what_is_small(problem_of):
