@@ -182,7 +182,8 @@ def _result(rows: list[QueryRow], n: int, subject: _Subject) -> Result:
 def _message(rows: list[QueryRow], n: int, known: bool) -> str:
     """How many are accepted, those that are not, and as many claims as a message holds.
 
-    known: of which network and inputs they are was confirmed; the table then says what is claimed.
+    known: of which network and inputs they are was confirmed; of a label that stays within a radius the table
+    then says what is claimed.
     """
     accepted = sum(map(_proved, rows))
     lines = [f"{accepted} of {n} certificate{'s' if n > 1 else ''} accepted"]
@@ -197,7 +198,8 @@ def _message(rows: list[QueryRow], n: int, known: bool) -> str:
     if relations := sum(_proved(row) and row.label is None for row in rows):
         lines[0] += f"; {relations} of relations of the outputs"
     left = _MESSAGE
-    ordered = sorted((row for row in rows if not (known and _proved(row))), key=_proved)
+    told = (row for row in rows if not (known and _proved(row) and None not in (row.label, row.eps)))
+    ordered = sorted(told, key=_proved)
     for number, row in enumerate(ordered):
         line = f"{row.certificate}: {row.note}"
         left -= len(line)
@@ -238,7 +240,7 @@ def _row(file: _File, budget: int, subject: _Subject) -> QueryRow:
         note = f"rejected: {operators_named(str(err))}{_cause(err.__cause__)}"
     return QueryRow(
         index=place.indices[0] if claim and place else None,
-        eps=place.reach if claim and place and place.whole else None,
+        eps=place.reach if claim and place and place.whole and place.few is None else None,
         verdict="HOLDS" if claim else "UNKNOWN",
         engine="check",
         time_s=time.monotonic() - start,

@@ -237,6 +237,16 @@ def test_a_file_name_that_is_not_utf8_does_no_harm(tmp_path):
     assert (done.code, done.result["verdict"]) == (0, "OK")
 
 
+@pytest.mark.parametrize("verb", [("verify", "--eps", 1, "--index", 0), ("inspect",)])
+@pytest.mark.parametrize("option", ["--out", "--json"])
+def test_a_place_for_the_result_with_too_long_a_name_is_refused_in_one_sentence(tmp_path, verb, option):
+    asked = (verb[0], MODEL, *verb[1:], *(("--inputs", INPUTS) if verb[0] == "verify" else ()))
+    done = coverify(*asked, option, tmp_path / ("a" * 300))
+    assert done.code == 2
+    said = (done.stdout + done.stderr).replace("\n", "")
+    assert "too long" in said and "Traceback" not in said
+
+
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize("after_s", [0.05, 0.3, 1.0, 2.5])
 def test_ctrl_c_exits_with_130_sigterm_with_143_and_no_traceback(after_s, how, code):

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
 
 from command import coverify
 from coverify.check import check
+from coverify.verify.deadline import Deadline
 from coverify.verify.equivalence.distinction import Computed, Distinction
 from fixed_point_networks import layers_of
 from oracle import NETWORKS, Tflm
@@ -126,6 +132,29 @@ def test_two_profiles_that_keep_one_class_leave_a_certificate_each(tmp_path):
         assert np.array_equal(getattr(first, end), box) and np.array_equal(getattr(second, end), box)
     done = distinguish(*asked, "--question", "output", "--tolerance", 255, "--eps", 0, "--out", tmp_path)
     assert "certificate" not in done.result["queries"][0]
+
+
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_what_was_found_stays_where_it_is_interrupted(tmp_path, how, code):
+    inputs, n = NETWORKS / "digits_mlp.npz", 150
+    command = [
+        sys.executable, "-m", "coverify", "distinguish", str(MLP), "--against", "tflm-single-rounding",
+        "--inputs", str(inputs), "--index", f"0-{n - 1}", "--question", "class", "--eps", "1",
+        "--out", str(tmp_path),
+    ]  # fmt: skip
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as verb:
+        deadline = Deadline.in_s(120)
+        while not list(tmp_path.glob("certificate-*")) and verb.poll() is None:
+            deadline.check()
+            time.sleep(0.02)
+        time.sleep(0.3)
+        verb.send_signal(how)
+        assert verb.wait(60) == code
+    result = json.loads((tmp_path / "distinguish.json").read_text("utf-8"))
+    rows = result["queries"]
+    assert 0 < len(rows) < n
+    assert result["message"] == f"{len(rows)} of {n} regions looked at"
+    assert result["verdict"] in ("UNKNOWN", "VIOLATED")
 
 
 def test_fixed_point_networks_are_compared_as_well(tmp_path):

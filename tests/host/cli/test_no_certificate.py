@@ -53,9 +53,11 @@ def test_few_changes_have_one_that_says_of_which_input_how_many(files, engine):
     row = the_row(files, "dense.tflite", engine, "--changes", 1, "--out", files / "out")
     assert "note" not in row
     asked = ("--model", files / "dense.tflite", "--inputs", files / "x.npz", "--json", "-")
-    (checked,) = coverify("check", files / "out" / row["certificate"], *asked).result["queries"]
-    assert checked["verdict"] == "HOLDS"
+    done = coverify("check", *2 * (files / "out" / row["certificate"],), *asked).result
+    checked, _ = done["queries"]
+    assert checked["verdict"] == "HOLDS" and "eps" not in checked  # it is no radius
     assert "every input within 2 of input 0, in at most 1 value of x.npz" in checked["note"]
+    assert "in at most 1 value" in done["message"] and "of radius" not in done["message"]
 
 
 def test_a_proof_by_enumeration_that_the_checker_refutes_is_no_answer_but_an_error(files, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +17,7 @@ from coverify.cli.distinguish.operator import of_operator
 from coverify.cli.network import Codes, Network, Tflite, read_network
 from coverify.cli.outcome import (
     Bar,
+    Interrupted,
     JsonOption,
     OutOption,
     Output,
@@ -203,27 +205,39 @@ class _Task:
 def _decided(task: _Task, timeout: float, jobs: int, output: Output) -> Result:
     pair, regions = task.pair, task.regions()
     rows: list[QueryRow] = []
-    with progress_bar(output) as progress, Worker(pair.first.program, jobs=jobs) as worker:
-        bar = Bar(progress, "regions")
-        decider = Decider(pair, worker, task.given)
-        for i, region in regions:
-            outcome = decider.decide(region, task.engine, timeout, task.seed)
-            row = _row(task, i, outcome)
-            if row.verdict == "HOLDS" and task.question is Question.CLASS and task.out is not None:
-                row = _certified(
-                    task, row, decider.each_keeps(region, timeout - outcome.time_s, task.seed), task.out
-                )
-            rows.append(row)
-            bar(len(rows), len(regions))
-    verdicts: list[Verdict] = [row.verdict for row in rows]
+    try:
+        with progress_bar(output) as progress, Worker(pair.first.program, jobs=jobs) as worker:
+            bar = Bar(progress, "regions")
+            decider = Decider(pair, worker, task.given)
+            for i, region in regions:
+                outcome = decider.decide(region, task.engine, timeout, task.seed)
+                row = _row(task, i, outcome)
+                if row.verdict == "HOLDS" and task.question is Question.CLASS and task.out is not None:
+                    row = _certified(
+                        task, row, decider.each_keeps(region, timeout - outcome.time_s, task.seed), task.out
+                    )
+                rows.append(row)
+                bar(len(rows), len(regions))
+    except KeyboardInterrupt:
+        if rows:
+            raise Interrupted(_result(task, rows, regions)) from None
+        raise
+    return _result(task, rows, regions)
+
+
+def _result(task: _Task, rows: list[QueryRow], regions: Sequence[tuple[int | None, Robustness]]) -> Result:
+    """Of the regions that were looked at."""
+    done = len(rows) == len(regions)
+    verdicts: list[Verdict] = [row.verdict for row in rows] + ([] if done else ["UNKNOWN"])
+    left = f"{len(rows)} of {len(regions)} regions looked at"
     return Result(
         verb="distinguish",
         verdict=worst(verdicts),
-        message=_message(rows[0]) if len(rows) == 1 else None,
+        message=(_message(rows[0]) if len(rows) == 1 else None) if done else left,
         model=task.networks[0].ref,
         profile=" / ".join(dict.fromkeys(n.profile for n in task.networks)),
         queries=tuple(rows),
-        separations=_separations(task, [region for _, region in regions]),
+        separations=_separations(task, [region for _, region in regions]) if done else (),
         not_covered=tuple(_gaps(task)),
         versions=versions(*(package.distribution for package in PACKAGES.values())),
         seed=task.seed,
