@@ -158,8 +158,9 @@ def _gaps(study: Study, console: Console) -> None:
     if not study.gaps:
         return
     names = ", ".join(map(str, study.protected))
+    near = "" if study.eps is None else f", within {study.eps} of an input asked about"
     table = aligned(
-        f"Largest gap between copies that differ in feature {names} alone",
+        f"Largest gap between copies that differ in feature {names} alone{near}",
         "network", "bits", "accuracy", "gap, codes", "gap, real", "inputs flipped", "pair flips", "certified",
         "device", "time",
     )  # fmt: skip

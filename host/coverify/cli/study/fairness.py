@@ -115,14 +115,22 @@ def studied(asked: Asked, output: Output) -> Result:
         model=study.original,
         samples=len(data.labels),
         study=study,
-        not_covered=("inputs outside the data's ranges, features beside those named", *_gaps_said(asked)),
+        not_covered=(
+            "inputs outside the data's ranges, features beside those named",
+            *_gaps_said(asked, data),
+        ),
         versions=versions(*(package.distribution for package in PACKAGES.values())),
         seed=options.seed,
     )
 
 
-def _gaps_said(asked: Asked) -> list[str]:
-    return [] if asked.options.device is not None else ["the device: none was given (--device)"]
+def _gaps_said(asked: Asked, data: Data) -> list[str]:
+    said = list[str]()
+    if asked.eps is not None:
+        n = len(data.indices)
+        whose = f"input {data.indices[0]}" if n == 1 else f"the {n} inputs asked about"
+        said.append(f"copies further than {asked.eps} codes from {whose}; flipped inputs are counted of all")
+    return said if asked.options.device is not None else [*said, "the device: none was given (--device)"]
 
 
 def _score(asked: Asked, width: Width) -> I64Array:
