@@ -8,11 +8,11 @@ is rounded to a proof in integers; where that loses too much, it goes on.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from coverify.verify.deadline import NEVER, Deadline
 from coverify.verify.dual.above import Layer
 from coverify.verify.dual.branching import few_vary
 from coverify.verify.dual.curved import Curved, least_d
@@ -76,16 +76,6 @@ class Bound:
 
 
 @dataclass(frozen=True)
-class Lift:
-    """Are parabolas under two layers worth trying?  gain: what they are likely to take from a bound; check:
-    called between steps, may end the search.
-    """
-
-    gain: float
-    check: Callable[[], object]
-
-
-@dataclass(frozen=True)
 class Lifting:
     """With parabolas under two layers: what closes the row, or the bound in floats and where parts start."""
 
@@ -125,12 +115,14 @@ class Cases:
 
     def bound(
         self, rows: Rows, boxes: Boxes, multipliers: dict[int, F64Array], target: float,
-        warm: Warm | None = None, held: tuple[int, int] | None = None, lift: Lift | None = None,
+        warm: Warm | None = None, held: tuple[int, int] | None = None, gain: float | None = None,
+        deadline: Deadline = NEVER,
     ) -> Bound | None:  # fmt: skip
         """The bound of one row with parabolas; None where it does not apply.  boxes: those of one part.
 
         target: the search ends below this bound; one of 0 or more is then a guess, unless the target is −∞.
-        held: (wire, element) of a multiplier that stays. All in units of 1.
+        held: (wire, element) of a multiplier that stays. gain: what parabolas under two layers are likely to
+        take from a bound; None: they are not worth trying. All in units of 1.  Raises OutOfTime.
         """
         pieces = self.relaxation.pieces(boxes, self.natural, False)
         bare, nu = self._above(rows, boxes, pieces, multipliers)
@@ -146,9 +138,11 @@ class Cases:
             return None
         curved = self._curved(bare, nu, varying, boxes, held)
         beyond, storeys = None if warm is None else warm.beyond, None
-        if beyond is not None and lift is not None:
+        if beyond is not None and gain is not None:
             storeys = self._storeys(bare, varying, boxes, curved, held)
-            resumed = self._lifted(storeys, beyond, rows, boxes, multipliers, varying, target, grain, lift)
+            resumed = self._lifted(
+                storeys, beyond, rows, boxes, multipliers, varying, target, grain, deadline
+            )
             if resumed.closed is not None:
                 return resumed.closed
             beyond = resumed.beyond or beyond
@@ -164,25 +158,28 @@ class Cases:
             most = MANY_STEPS
         steps = most if target > -np.inf else ROW_STEPS
         steps = min(steps, max(5, int(WORK / curved.weights.size / len(varying))))
+        below, check = curved.scale * target, deadline.late.check
         try:
-            reached, centred = curved.parabolas.lowered(start, steps, curved.scale * target, inherited)
+            reached, centred = curved.parabolas.lowered(start, steps, below, inherited, check)
         except np.linalg.LinAlgError:
             return None
         kept = curved.kept(centred.point, varying, len(nu))
         inputs = curved.inputs(centred)
-        gain = None
-        if lift is not None and curved.scale * target <= reached.bound < curved.scale * lift.gain:
+        taken = None
+        if gain is not None and below <= reached.bound < curved.scale * gain:
             storeys = storeys or self._storeys(bare, varying, boxes, curved, held)
-            lifted = self._lifted(storeys, reached, rows, boxes, multipliers, varying, target, grain, lift)
+            lifted = self._lifted(
+                storeys, reached, rows, boxes, multipliers, varying, target, grain, deadline
+            )
             if lifted.closed is not None:
                 return replace(lifted.closed, inputs=inputs)
-            gain, beyond = reached.bound / curved.scale - lifted.bound, lifted.beyond or beyond
+            taken, beyond = reached.bound / curved.scale - lifted.bound, lifted.beyond or beyond
         kept = replace(kept, beyond=beyond)
         for tries in range(TRIES):
             if reached.bound >= 0 > target > -np.inf:
                 above = _moved(multipliers, curved, centred.point, grain)
                 split = self._split(curved, centred, varying, boxes)
-                return Bound(reached.bound / curved.scale, 1, None, inputs, split, kept, above, gain)
+                return Bound(reached.bound / curved.scale, 1, None, inputs, split, kept, above, taken)
             moved = _moved(multipliers, curved, reached.point, grain)
             found = self._exact(rows, boxes, moved, varying, curved, reached.point)
             if found is None:
@@ -193,7 +190,7 @@ class Cases:
             lost = curved.scale * total / unit - reached.bound
             below = curved.scale * target - 2 * lost
             try:
-                reached, _ = curved.parabolas.lowered(reached.point, AGAIN, below, True)
+                reached, _ = curved.parabolas.lowered(reached.point, AGAIN, below, True, check)
             except np.linalg.LinAlgError:
                 break
         split = self._split(curved, centred, varying, boxes) if total >= 0 > target > -np.inf else None
@@ -210,7 +207,7 @@ class Cases:
 
     def _lifted(
         self, storeys: Storeys | None, begun: Reached | Beyond, rows: Rows, boxes: Boxes,
-        multipliers: dict[int, F64Array], varying: I64Array, target: float, grain: float, lift: Lift,
+        multipliers: dict[int, F64Array], varying: I64Array, target: float, grain: float, deadline: Deadline,
     ) -> Lifting:  # fmt: skip
         """With parabolas under two layers (lifted.py), from what one layer has, or a larger part had."""
         best = Lifting()
@@ -222,7 +219,7 @@ class Cases:
             at, below, left, last = storeys.start(begun, varying, again), enough, steps, enough
             while at is not None:
                 try:
-                    reached = storeys.lifted.lowered(at, left, below, lift.check)
+                    reached = storeys.lifted.lowered(at, left, below, deadline.check)
                 except np.linalg.LinAlgError:
                     return best
                 at = None if reached.stuck else reached.point

@@ -15,6 +15,7 @@ the second derivatives in E are taken as they are (newton.py).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -112,12 +113,15 @@ class Parabolas:
             curve = curve * (near / largest)
         return Point(xi, curve, e, self.above.mu, height)
 
-    def lowered(self, point: Point, steps: int, target: float, part: bool) -> tuple[Reached, Reached]:
+    def lowered(
+        self, point: Point, steps: int, target: float, part: bool, check: Callable[[], object]
+    ) -> tuple[Reached, Reached]:
         """The best of so many Newton steps, or the first below the target; and a centred one, from which
         others are reached, and whose moments say where bounds are loose.
 
         Gives up where two heights of the barrier promise that it will not be reached; part: does it start
-        from what a larger part had?  Then it needs all second derivatives from the first step on.
+        from what a larger part had?  Then it needs all second derivatives from the first step on.  check is
+        called between steps.
         """
         inverse = self.inverse(point)
         path = self.part if part else self.path
@@ -126,6 +130,7 @@ class Parabolas:
         for k in range(steps):
             if best.bound < target or point.height * (len(point.e) + path.heat * len(point.xi)) < GAP:
                 break
+            check()
             new, inverse, decrement = self._stepped(point, inverse, part or k >= ROUGH)
             at = self._reached(new, inverse)
             best = at if at.bound < best.bound else best

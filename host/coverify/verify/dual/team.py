@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from coverify.verify.child import heard, own_output, send
 from coverify.verify.deadline import Deadline
-from coverify.verify.dual.cases import Bound, Cases, Lift
+from coverify.verify.dual.cases import Bound, Cases
 from coverify.verify.dual.descent import Rows
 from coverify.verify.dual.relaxation import Boxes, F64Array
 from coverify.verify.dual.tree import Warm
@@ -32,7 +32,7 @@ AGAIN_S = 0.2
 
 @dataclass(frozen=True, eq=False)
 class Ask:
-    """What Cases.bound is asked of one row; gain: see Lift, None without parabolas under two layers."""
+    """What Cases.bound is asked of one row; gain: None without parabolas under two layers."""
 
     rows: Rows
     boxes: Boxes
@@ -45,10 +45,8 @@ class Ask:
     def answer(self, cases: Cases, deadline: Deadline) -> Bound | None:
         """Raises what Cases.bound raises, and OutOfTime."""
         deadline.check()
-        lift = None if self.gain is None else Lift(self.gain, deadline.check)
-        return cases.bound(
-            self.rows, self.boxes, self.multipliers, self.target, self.warm, self.held, lift
-        )  # fmt: skip
+        asked = self.rows, self.boxes, self.multipliers, self.target, self.warm, self.held, self.gain
+        return cases.bound(*asked, deadline)
 
 
 @dataclass(frozen=True, eq=False)

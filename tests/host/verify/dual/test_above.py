@@ -58,7 +58,7 @@ def test_a_bound_with_free_multipliers_is_lowered_and_no_input_exceeds_it(seed):
     chords = parabolas.stairs.chords()
     e = np.abs(parabolas.rest + chords @ parabolas.weights) / 2 + 1.0
     start = parabolas.inside(chords, np.full(5, 0.1), e, 2.0, 0.8)
-    reached, _ = parabolas.lowered(start, 40, -np.inf, False)
+    reached, _ = parabolas.lowered(start, 40, -np.inf, False, lambda: None)
     assert reached.bound < parabolas.valued(start).bound
     assert not np.allclose(reached.point.mu, start.mu)
     y, top = np.random.default_rng(seed).integers(-4, 5, (20_000, 9)), network(seed)[1]

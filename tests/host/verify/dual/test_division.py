@@ -62,7 +62,7 @@ def lowered(curved: Curved) -> Reached:
     chords = parabolas.stairs.chords()
     e = np.abs(parabolas.rest + chords @ parabolas.weights) / 2 + 1.0
     start = parabolas.inside(chords, np.full(FIRST, 0.1), e, 0.2, 0.8)
-    return parabolas.lowered(start, 80, -np.inf, True)[0]
+    return parabolas.lowered(start, 80, -np.inf, True, lambda: None)[0]
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -108,7 +108,7 @@ def test_no_input_exceeds_the_bound_at_any_point(seed):
 def test_a_search_ends_below_where_it_began_and_below_parabolas_of_one_layer(seed):
     lifted, parabolas, point = problem(seed)
     start = parabolas.inside(point.xi, point.curve, point.e, 0.2, 0.8)
-    one, _ = parabolas.lowered(replace(start, mu=point.mu), 60, -np.inf, False)
+    one, _ = parabolas.lowered(replace(start, mu=point.mu), 60, -np.inf, False, lambda: None)
     two = lifted.lowered(lifted.started(one.point, one.bound), 120, -np.inf, lambda: None)
     assert two.bound < one.bound - 0.01
 

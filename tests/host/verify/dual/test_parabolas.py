@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from coverify.check.steps import Pieces, Rejected
+from coverify.verify.deadline import OutOfTime
 from coverify.verify.dual.curved import Curved
 from coverify.verify.dual.levels import DENSE, SHIFT, Levels, Smooth
 from coverify.verify.dual.parabolas import NEAR
@@ -101,8 +102,16 @@ def test_a_bound_is_lowered_and_no_input_exceeds_it(seed, part):
     chords = parabolas.stairs.chords()
     ends_of_form = np.abs(parabolas.rest + chords @ parabolas.weights) / 2 + 1.0
     start = parabolas.inside(chords, np.full(len(chords), 0.1), ends_of_form, 0.1, 0.8)  # hardly a curve
-    reached, _ = curved.parabolas.lowered(start, 40, -np.inf, part)
+    asked = list[int]()
+    reached, _ = curved.parabolas.lowered(start, 40, -np.inf, part, lambda: asked.append(1))
     assert reached.bound < curved.parabolas.valued(start).bound
+    assert len(asked) > 1  # between steps it is asked whether there is time
+
+    def ended():
+        raise OutOfTime
+
+    with pytest.raises(OutOfTime):
+        curved.parabolas.lowered(start, 40, -np.inf, part, ended)
     x = rng.integers(-4, 5, (20_000, n))
     assert (stairs(x @ weights.T) @ nu).max() <= reached.bound / curved.scale + 1e-6
 
@@ -180,11 +189,13 @@ def test_a_part_is_bounded_no_worse_than_the_whole(seed):
     chords = parabolas.stairs.chords()
     e = np.abs(parabolas.rest + chords @ parabolas.weights) / 2 + 1.0
     start = parabolas.inside(chords, np.full(m, 0.1), e, NEAR.height, 0.8)
-    reached, centred = parabolas.lowered(start, 40, -np.inf, False)
+    reached, centred = parabolas.lowered(start, 40, -np.inf, False, lambda: None)
     before, kept = reached.bound / whole.scale, whole.kept(centred.point, np.arange(m), m)
     for cut in range(1, 7):
         part = wide(seed, cut)
-        reached, centred = part.parabolas.lowered(part.warm(kept, np.arange(m)), 100, -np.inf, True)
+        reached, centred = part.parabolas.lowered(
+            part.warm(kept, np.arange(m)), 100, -np.inf, True, lambda: None
+        )
         bound = reached.bound / part.scale
         assert bound <= before + 2.0 / part.scale  # of 450
         before, kept = bound, part.kept(centred.point, np.arange(m), m)
