@@ -159,6 +159,8 @@ def enumerated(net: Network, box: Ints, few: tuple[Ints, int], budget: int) -> s
     widest, cost = np.argsort(box[0] - box[1], kind="stable")[:free], net.cost + len(base)
     k = min(changes, free)
     sizes = (box[1] - box[0] + 1)[widest[:k]]
+    many = math.lgamma(free + 1) - math.lgamma(k + 1) - math.lgamma(free - k + 1) + float(np.log(sizes).sum())
+    within(math.exp(min(many, 99)) * cost / 2, budget)  # in floats: else very large integers may be made
     total, batch = math.prod(sizes.tolist()), max(1, CELLS // cost)
     within(math.comb(free, k) * (total * cost), budget)
     radix, groups = np.cumprod(sizes) // sizes, combinations(widest.tolist(), k)

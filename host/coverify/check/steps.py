@@ -92,7 +92,8 @@ class Linear(Step):
     columns: Ints
     bias: Ints
     few: tuple[Ints, int] | None = None
-    cost = property(lambda self: self.weights.size * self.columns.shape[1] + self.bias.size)
+    products = property(lambda self: self.weights.size * self.columns.shape[1])
+    cost = property(lambda self: self.products + self.bias.size)
 
     @cached_property
     def reach(self) -> NDArray[Any]:
@@ -124,7 +125,7 @@ class Linear(Step):
         at = np.sort(self.columns)
         once = np.all((at[..., 1:] > at[..., :-1]) | (at[..., 1:] == 0))
         exact((np.array([[4 * size(base) + 1024]]), self.reach[None]))
-        if once and self.columns.max() < len(base) and self.cost <= 4 * CELLS:
+        if once and self.columns.max() < len(base) and self.products <= CELLS // 2:
             self.few = base, changes
 
     def back(self, nu: Ints, xi: Any, corners: Any) -> Ints:

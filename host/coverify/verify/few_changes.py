@@ -74,10 +74,11 @@ def changes_left(query: Robustness, part: Box) -> ChangesLeft | None:
     return ChangesLeft(base, inside, query.changes - int((~inside).sum()))
 
 
-def region_bounds(problem: Problem, deadline: Deadline) -> list[Box]:
+def region_bounds(problem: Problem, deadline: Deadline, direct: bool = False) -> list[Box]:
     """Bounds of every wire on the query's region.  Raises CannotDecide, OutOfTime.
 
-    Sums of inputs are bounded by their greatest gains where few features may change.
+    Sums of inputs are bounded by their greatest gains where few features may change. direct: of those that
+    read the inputs alone, as the checker does.
     """
     program, query = problem.program, problem.query
     few = FewChanges.of(query)
@@ -87,7 +88,7 @@ def region_bounds(problem: Problem, deadline: Deadline) -> list[Box]:
     for index, step in enumerate(program.steps):
         deadline.check()
         box = step_bounds(step, boxes, index)
-        if isinstance(step, Affine) and _of_inputs(program, index + 1):
+        if isinstance(step, Affine) and (_direct(step) if direct else _of_inputs(program, index + 1)):
             near = _few_bounds(program, index + 1, few, query)
             box = Box(np.maximum(box.lo, near.lo), np.minimum(box.hi, near.hi))
         boxes.append(box)
@@ -108,7 +109,7 @@ class Parts:
         """Of all wires."""
         sums, sizes = {}, program.sizes()
         for wire, step in enumerate(program.steps, 1):
-            if isinstance(step, Affine) and _of_inputs(program, wire) and sizes[wire] * sizes[0] <= _PARTS:
+            if isinstance(step, Affine) and _direct(step) and sizes[wire] * sizes[0] <= _PARTS:
                 sums[wire] = _pulled_back(program, wire, np.eye(sizes[wire]))
         return Parts(few, sums)
 
@@ -148,6 +149,11 @@ def _greatest_sum(gains: F64Array, away: I64Array, left: int) -> F64Array:
         gains.partition(first, axis=1)
         total = total + gains[:, first:].sum(axis=1)
     return total
+
+
+def _direct(step: Affine) -> bool:
+    """Does it read the inputs, and nothing else?"""
+    return bool(step.terms) and all(term.source == 0 for term in step.terms)
 
 
 def _of_inputs(program: Program, wire: int) -> bool:

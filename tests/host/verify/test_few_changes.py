@@ -10,7 +10,7 @@ from coverify.check import Rejected, check
 from coverify.check.certificate import network
 from coverify.check.proof import Proof
 from coverify.check.steps import Linear, Scalar
-from coverify.verify.certificate import Certificate
+from coverify.verify.certificate import Certificate, normal
 from coverify.verify.deadline import Deadline
 from coverify.verify.engines import ENGINES, solve
 from coverify.verify.engines.enumerate import few_changes
@@ -18,8 +18,9 @@ from coverify.verify.engines.packages import usable
 from coverify.verify.few_changes import region_bounds
 from coverify.verify.fixed_point import FixedPointNetwork
 from coverify.verify.problem import Problem
-from coverify.verify.query import Robustness, Verdict
+from coverify.verify.query import Argument, Robustness, Verdict
 from fixed_point_networks import content, layers_of, outputs, points
+from model_builder import Builder
 from oracle import ROOT
 from tflm_int8 import Model, lower
 from tflm_int8.program.concrete import run
@@ -195,6 +196,55 @@ def test_bounds_on_wide_boxes_never_prove_what_is_broken(engine):
         assert said in (Verdict.UNKNOWN, Verdict.HOLDS if wanted else Verdict.VIOLATED), seed
         broken += not wanted
     assert broken > 5
+
+
+@pytest.mark.parametrize("engine", ["interval", "dual", "bab"])
+def test_sums_of_a_settled_border_are_bounded_as_the_checker_bounds_them(engine, tmp_path):
+    """A dense layer of a padded vector: in the checker its elements are no inputs, but sums of one each."""
+    proved = 0
+    for seed in range(30):
+        rng = np.random.default_rng([seed, 15])
+        b = Builder()
+        x = b.input((1, 4), 0.05, int(rng.integers(-9, 10)))
+        wide = b.op("PAD", [x, b.integers([[0, 0], [1, 2]])], b.like(x, (1, 7)))
+        y = b.fully_connected(wide, rng.integers(-9, 10, (3, 7)), rng.integers(-300, 300, 3), [0.05], 0.1, 0)
+        file = b.finish(y)
+        program = lower(Model.from_bytes(file))
+        base = rng.integers(-100, 100, 4)
+        label = int(run(program, base[None])[program.output][0].argmax())
+        query = dataclasses.replace(Robustness.around(base, label, 20), changes=1)
+        outcome = solve(engine, Problem(program, query), Deadline.in_s(5))
+        if outcome.verdict is Verdict.HOLDS and outcome.argument is not None:
+            Certificate(file, "tflm", query, outcome.argument, engine).write(tmp_path / "c.zip")
+            assert check(tmp_path / "c.zip").changes == 1
+            proved += 1
+    assert proved > 10
+
+
+@pytest.mark.parametrize("changes", [None, 100_000])
+def test_a_certificate_that_runs_too_many_inputs_is_refused_before_they_are_counted(changes, tmp_path):
+    """Their number has as many digits as there are inputs."""
+    n = 200_000
+    file = content(layers_of([np.zeros((2, n), np.int64)], [np.array([1, 0])], [0], [(0, 9)]))
+    lo, hi = np.zeros(n, np.int64), np.full(n, 255)
+    query = Robustness(lo.astype(np.int16), 0, 255, lo, hi, changes)
+    Certificate(file, "fixed-point", query, Argument("enumeration"), "enumerate").write(tmp_path / "c.zip")
+    with pytest.raises(Rejected, match="multiply-adds"):
+        check(tmp_path / "c.zip")
+
+
+def test_what_narrows_sums_of_inputs_is_counted_before_it_is_done():
+    problem, *_, file = case(3)
+    query, works = problem.query, []
+    outcome = solve("interval", problem, Deadline.in_s(20))
+    assert outcome.verdict is Verdict.HOLDS and outcome.argument is not None
+    for changes in (1, len(query.x0)):
+        arrays = normal(outcome.argument, None, len(query.x0))
+        arrays["script"] = np.array([[1, 1, 0, 0]] * 50)  # an input divided, 50 times
+        net = network(file, "fixed-point")
+        proof = Proof(net, np.stack([query.lo, query.hi]), dict(arrays), (query.lo, changes))
+        works.append(proof.products(10**9))
+    assert works[0] - works[1] >= 50 * 40 * net.steps[0].products > 0
 
 
 def test_any_two_pixels_may_be_anything_on_a_trained_network(tmp_path):

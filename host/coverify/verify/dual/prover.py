@@ -17,7 +17,7 @@ from coverify.verify.dual.tree import Node, Script
 from coverify.verify.few_changes import FewChanges, region_bounds
 from coverify.verify.problem import Problem
 from coverify.verify.query import Argument
-from tflm_int8.program.primitives import Program
+from tflm_int8.program.primitives import Program, Softmax
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,11 +31,12 @@ class Prover:
     @staticmethod
     def of(problem: Problem, deadline: Deadline, seed: int = 0, jobs: int = 1) -> Prover:
         """Raises CannotDecide (a primitive without a dual bound, a softmax out of reach), OutOfTime."""
-        query = problem.query
-        boxes = wire_bounds(problem.program, query.lo, query.hi, deadline)
-        last = decision(problem.program, boxes, deadline)  # as the checker, which takes few changes after it
-        if query.changes is not None:
-            boxes = region_bounds(problem, deadline)
+        program, query = problem.program, problem.query
+        boxes = whole = region_bounds(problem, deadline, direct=True)
+        tied = program.output > 0 and isinstance(program.steps[program.output - 1], Softmax)
+        if query.changes is not None and tied:
+            whole = wire_bounds(program, query.lo, query.hi, deadline)  # as the checker
+        last = decision(program, whole, deadline)
         relaxation = _relaxation(problem.program, last.wire)
         relaxation.few = FewChanges.of(problem.query)
         claims = Claims(relaxation, problem.query.label)
