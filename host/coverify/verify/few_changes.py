@@ -37,11 +37,16 @@ class FewChanges:
         """None where any number of features may change."""
         return None if query.changes is None else FewChanges(query.x0.astype(np.float64), query.changes)
 
+    def away(self, lo: I64Array, hi: I64Array) -> NDArray[np.bool_]:
+        """Which inputs of boxes [..., n] have left the base."""
+        found: NDArray[np.bool_] = (self.base < lo) | (hi < self.base)
+        return found
+
     def corner(self, nu: F64Array, ends: F64Array, lo: I64Array, hi: I64Array) -> F64Array:
         """Where nu · x is greatest: float64 [rows, n].  ends: where it is without the limit; lo, hi: the
         boxes, [rows or 1, n].  Where more features than allowed have left the base, these do and no others.
         """
-        away = (self.base < lo) | (self.base > hi)
+        away = self.away(lo, hi)
         left = np.maximum(self.changes - away.sum(axis=1), 0)
         most = min(int(left.max(initial=0)), nu.shape[1])
         x = np.array(np.broadcast_to(np.where(away, ends, self.base), nu.shape))
@@ -67,11 +72,11 @@ class ChangesLeft:
 
 def changes_left(query: Robustness, part: Box) -> ChangesLeft | None:
     """What may still change on a part of the box; `left` may be negative.  None without a limit."""
-    if query.changes is None:
+    few = FewChanges.of(query)
+    if few is None:
         return None
-    base = query.x0.astype(np.int64)
-    inside = (part.lo <= base) & (base <= part.hi)
-    return ChangesLeft(base, inside, query.changes - int((~inside).sum()))
+    away = few.away(part.lo, part.hi)
+    return ChangesLeft(query.x0.astype(np.int64), ~away, few.changes - int(away.sum()))
 
 
 def region_bounds(problem: Problem, deadline: Deadline, direct: bool = False) -> list[Box]:
@@ -113,31 +118,31 @@ class Parts:
                 sums[wire] = _pulled_back(program, wire, np.eye(sizes[wire]))
         return Parts(few, sums)
 
-    def away(self, lo: I64Array, hi: I64Array) -> NDArray[np.bool_]:
-        """Which inputs of this box have left the base."""
-        found: NDArray[np.bool_] = (self.few.base < lo) | (hi < self.few.base)
-        return found
-
     def narrowed(self, boxes: list[tuple[I64Array, I64Array]]) -> bool:
         """Narrow the boxes of the wires from the input on; False: the part is empty.
 
         Where as many features have left the base as may, the others are at it.
         """
         (lo, hi), base = boxes[0], self.few.base.astype(np.int64)
-        away = self.away(lo, hi)
-        gone = np.flatnonzero(away)
-        left = self.few.changes - len(gone)
+        away = self.few.away(lo, hi)
+        left = self.few.changes - int(away.sum())
         if left <= 0:
             boxes[0] = lo, hi = np.where(away, lo, base), np.where(away, hi, base)
-        for wire, (slope, constant) in self.sums.items():
+        for wire, form in self.sums.items():
             if wire < len(boxes):
-                ends = slope * (lo - base), slope * (hi - base)
-                centre = slope @ self.few.base + constant
-                least = centre - _greatest_sum(-np.minimum(*ends), gone, left)
-                most = centre + _greatest_sum(np.maximum(*ends), gone, left)
-                (low, high), ints = boxes[wire], np.int64
-                boxes[wire] = np.maximum(low, least.astype(ints)), np.minimum(high, most.astype(ints))
+                (low, high), near = boxes[wire], _reached(self.few, *form, lo, hi)
+                boxes[wire] = np.maximum(low, near.lo), np.minimum(high, near.hi)
         return left >= 0
+
+
+def _reached(few: FewChanges, slope: F64Array, constant: F64Array, lo: I64Array, hi: I64Array) -> Box:
+    """Both ends of forms of the inputs, coefficients [rows, n] and constants [rows], on a part of the box."""
+    away = np.flatnonzero(few.away(lo, hi))
+    ends, left = (slope * (lo - few.base), slope * (hi - few.base)), few.changes - len(away)
+    centre = slope @ few.base + constant
+    least = centre - _greatest_sum(-np.minimum(*ends), away, left)
+    most = centre + _greatest_sum(np.maximum(*ends), away, left)
+    return Box(least.astype(np.int64), most.astype(np.int64))
 
 
 def _greatest_sum(gains: F64Array, away: I64Array, left: int) -> F64Array:
@@ -172,20 +177,12 @@ def _of_inputs(program: Program, wire: int) -> bool:
 
 def _few_bounds(program: Program, wire: int, few: FewChanges, query: Robustness) -> Box:
     """Both ends of every element of a wire that is a linear map of the inputs."""
-    n, ends = program.sizes()[wire], []
+    n, parts = program.sizes()[wire], []
     rows = max(1, _CELLS // max(1, max(program.sizes()[: wire + 1])))
-    for sign in (1.0, -1.0):
-        parts = []
-        for first in range(0, n, rows):
-            count = min(rows, n - first)
-            nu = np.zeros((count, n))
-            nu[np.arange(count), first + np.arange(count)] = sign
-            slope, constant = _pulled_back(program, wire, nu)
-            corner = np.where(slope > 0, query.hi, query.lo).astype(np.float64)
-            x = few.corner(slope, corner, query.lo[None], query.hi[None])
-            parts.append((slope * x).sum(axis=1) + constant)
-        ends.append(np.concatenate(parts).astype(np.int64))
-    return Box(-ends[1], ends[0])
+    for first in range(0, n, rows):
+        nu = np.eye(min(rows, n - first), n, first)
+        parts.append(_reached(few, *_pulled_back(program, wire, nu), query.lo, query.hi))
+    return Box(np.concatenate([part.lo for part in parts]), np.concatenate([part.hi for part in parts]))
 
 
 def _pulled_back(program: Program, wire: int, nu: F64Array) -> tuple[F64Array, F64Array]:

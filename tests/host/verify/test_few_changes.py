@@ -54,11 +54,9 @@ def case(seed):
     label = int(outputs(arrays, x0[None]).argmax())
     query = dataclasses.replace(Robustness.around(x0, label, eps, None, 0, 255), changes=changes)
     file = content(arrays)
-    program, holds = (
-        FixedPointNetwork.from_bytes(file).program,
-        outputs(arrays, every).argmax(axis=1) == label,
-    )
-    return Problem(program, query), every, bool(np.all(holds)), file
+    program = FixedPointNetwork.from_bytes(file).program
+    holds = bool(np.all(outputs(arrays, every).argmax(axis=1) == label))
+    return Problem(program, query), every, holds, file
 
 
 @pytest.mark.parametrize("engine", SOLVERS)

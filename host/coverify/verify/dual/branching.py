@@ -117,7 +117,7 @@ class Branching:
         if self.parts is None or self.parts.few.changes > FEW or node.boxes is None:
             return None
         (lo, hi), base, x = node.boxes[0], self.parts.few.base, done.value[0][k]
-        free = (lo <= base) & (base <= hi)
+        free = ~self.parts.few.away(lo, hi)
         share = np.where(free, done.asked[0][k] * (x - base), self._weights(done, k) * (hi - lo))
         e = int(share.argmax())
         if share[e] <= 0:

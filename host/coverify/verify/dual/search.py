@@ -325,7 +325,7 @@ class Search:
 
     def _chorded_part(self, part: Node, few: Parts) -> None:
         """The same of a part in which an input has changed, or several that might are held."""
-        if part.boxes is None or not (few.away(*part.boxes[0]).any() or part.depth % CHORDS_EVERY == 0):
+        if part.boxes is None or not (few.few.away(*part.boxes[0]).any() or part.depth % CHORDS_EVERY == 0):
             return
         found = chords(self.relaxation, part.boxes, {}, self.deadline)
         rows = [replace(row, everywhere=False) for row in found]
