@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Mutates certificates and looks what the checker says of them.
 
-A mutated certificate that is accepted must claim something true. The networks have one or two inputs (two
-copies that differ in a fixed input: three), so that the truth is always known: every input of the claimed box
-is run through TFLM's reference model, or by the definition of fixed-point networks, of which the checker uses
-nothing.
+A mutated certificate that is accepted must claim something true. The networks have one or two inputs (with
+few changes up to four; two copies that differ in a fixed input, or two runs: three), so that the truth is
+always known: every input of the claimed box is run through TFLM's reference model, or by the definition of
+fixed-point networks, of which the checker uses nothing.
 
     python tests/fuzz/certificates.py --mutations 100000
 """
@@ -49,6 +49,7 @@ from coverify.verify.errors import CannotDecide
 from coverify.verify.fixed_point import FixedPointNetwork
 from coverify.verify.problem import Problem
 from coverify.verify.property.appended import appended
+from coverify.verify.property.copies import raising
 from coverify.verify.property.formula import AllOf, AnyOf, relation
 from coverify.verify.property.question import Question
 from coverify.verify.query import Robustness, Verdict
@@ -71,8 +72,8 @@ MAX_POINTS = 1 << 20
 
 
 def tflite_network(rng: np.random.Generator) -> bytes:
-    """One or two inputs; dense layers, or convolution, pooling and ADD (of itself, constants, broadcast);
-    LOGISTIC, TANH and PAD between them.
+    """One or two inputs; dense layers, or convolution, pooling, ADD and SUB (of itself, constants),
+    CONCATENATION; tables and PAD between them.
     """
     b = Builder()
     if rng.random() < 0.5:
@@ -83,10 +84,15 @@ def tflite_network(rng: np.random.Generator) -> bytes:
     else:
         x = b.input((1, *((2, 1) if rng.random() < 0.5 else (1, 2)), 1), 0.05, random_graphs._zero_point(rng))
         for _ in range(int(rng.integers(1, 4))):
-            layer = rng.choice(["conv", "depthwise", "pool", "add"])
+            layer = rng.choice(["conv", "depthwise", "pool", "add", "SUB", "joined"])
             if rng.random() < 0.2:
                 x = random_graphs.padded(rng, b, x)
-            x = getattr(random_graphs, layer)(rng, b, x)
+            if layer == "SUB":
+                x = random_elementwise.binary(rng, b, x, layer)
+            elif layer == "joined":
+                x = joined(rng, b, x)
+            else:
+                x = getattr(random_graphs, layer)(rng, b, x)
         if rng.random() < 0.3:
             x = mean(rng, b, x)
         x = random_graphs.fully_connected(rng, b, random_graphs.reshape(rng, b, curve(rng, b, x)))
@@ -98,9 +104,28 @@ def tflite_network(rng: np.random.Generator) -> bytes:
 
 
 def curve(rng: np.random.Generator, b: Builder, x: int) -> int:
-    """LOGISTIC, TANH or neither."""
-    op = rng.choice(["LOGISTIC", "TANH", None, None, None, None])
+    """An operator that is a table, or, as often, none."""
+    tables = ["LOGISTIC", "TANH", "RELU", "RELU6", "LEAKY_RELU", "QUANTIZE"]
+    op = rng.choice([*tables, *[None] * 6])
+    if op == "QUANTIZE":
+        return b.op(op, [x], random_elementwise.like(rng, b, x))
     return x if op is None else random_elementwise.unary(rng, b, x, op)
+
+
+def joined(rng: np.random.Generator, b: Builder, x: int) -> int:
+    """With itself, what two tables make of it, or a constant, on any axis."""
+    shape, axis = b.tensors[x].shape, int(rng.integers(-3, 4)) or -1
+    parts = [x, x]
+    if rng.random() < 0.4:
+        like = b.tensors[x]
+        parts[1] = b.constant(rng.integers(-128, 128, shape), like.scales[0], like.zero_points[0])
+    elif rng.random() < 0.6:
+        parts = [b.op("QUANTIZE", [x], b.like(x, shape)), b.op("RELU", [x], b.like(x, shape))]
+    whole = list(shape)
+    whole[axis] *= 2
+    return b.op(
+        "CONCATENATION", parts if rng.random() < 0.5 else parts[::-1], b.like(x, whole), 10, Axis=axis
+    )
 
 
 def mean(rng: np.random.Generator, b: Builder, x: int) -> int:
@@ -228,15 +253,49 @@ def few(rng: np.random.Generator) -> list[bytes]:
     ]
 
 
+def raised(rng: np.random.Generator) -> list[bytes]:
+    """Certificates of each engine about two runs of one or two inputs, of which one is raised."""
+    profile = str(rng.choice([*PROFILES, "fixed-point"]))
+    if profile == "fixed-point":
+        content = fixed_point_network(rng)
+        network = FixedPointNetwork.from_bytes(content).program
+    else:
+        content = tflite_network(rng)
+        try:
+            network = lower(Model.from_bytes(content), profile)
+        except TflmError:
+            return []
+    feature = int(rng.integers(network.n_input))
+    program, x = raising(network, feature), near_a_boundary(rng, network)
+    height = np.clip(x[feature] + rng.integers(-3, 12), network.input_lo, network.input_hi)
+    x, n = np.append(x, height), network.sizes()[network.output]
+    if (kind := rng.random()) < 0.6:
+        y = run(program, x[None])[program.output][0]
+        out = int(rng.integers(n))
+        low, high = (out, n + out) if y[out] <= y[n + out] else (n + out, out)
+        claim = relation({low: 1, high: -1}, int(rng.integers(0, 4)))
+        question = Question(network, Robustness(x.astype(np.int16), 0, 0, x, x), claim, raised=feature)
+        program, claim = question.plain().program, question.relation()
+    else:
+        program, claim = (related if kind < 0.8 else alternative)(rng, program, x)
+    best = ((engine, widest(engine, program, x.astype(np.int16), 0, 30)) for engine in ENGINES)
+    return [
+        Certificate(content, profile, *found, engine, claim, feature).to_bytes()
+        for engine, found in best
+        if found
+    ]
+
+
 def sources(n: int, seed: int = 0) -> list[bytes]:
     """Certificates about n networks of either kind, with the widest boxes that an engine proves, and about
-    as many of two copies, and of few changes.
+    as many of two copies, of few changes, and of two runs.
     """
     found = []
     for number in range(n):
         rng = np.random.default_rng([seed, number, 77])
         found += copies(np.random.default_rng([seed, number, 78]))
         found += few(np.random.default_rng([seed, number, 79]))
+        found += raised(np.random.default_rng([seed, number, 80]))
         for profile in (*PROFILES, "fixed-point"):
             content = fixed_point_network(rng) if profile == "fixed-point" else tflite_network(rng)
             try:
@@ -356,6 +415,7 @@ def renamed(rng, parts: dict[str, bytes], other: dict[str, bytes]) -> None:
             "claim.npy",
             "some.npy",
             "few.npy",
+            "raised.npy",
             "rows.npy",
             "parabolas.npy",
             "script.npy",
@@ -477,9 +537,11 @@ def reference(content: bytes, profile: str) -> Reference | None:
 
 
 @lru_cache(maxsize=1 << 12)
-def outputs(content: bytes, profile: str, box: bytes, few: bytes | None) -> np.ndarray | None:
+def outputs(
+    content: bytes, profile: str, box: bytes, few: bytes | None, feature: bytes | None
+) -> np.ndarray | None:
     """What the network gives on the box (a .npy file), where few inputs change (another one) on those of its
-    points; None where the reference refuses it.
+    points, where a feature is raised (a third one) in both runs; None where the reference refuses it.
     """
     ranges = [range(a, b + 1) for a, b in array(box).T]
     assert math.prod(map(len, ranges)) <= MAX_POINTS
@@ -487,6 +549,17 @@ def outputs(content: bytes, profile: str, box: bytes, few: bytes | None) -> np.n
     if few is not None:
         *base, changes = array(few).reshape(-1).tolist()
         points = points[(points != base).sum(axis=1) <= changes]
+    if feature is not None:
+        at, first = int(array(feature).reshape(())), points[:, :-1]
+        second = first.copy()
+        second[:, at] = points[:, [at, -1]].max(axis=1)
+        both = [ran(content, profile, side) for side in (first, second)]
+        return None if both[0] is None or both[1] is None else np.hstack(both)
+    return ran(content, profile, points)
+
+
+def ran(content: bytes, profile: str, points: np.ndarray) -> np.ndarray | None:
+    """What the network gives on points; None where the reference refuses it."""
     if profile == "fixed-point":
         arrays = {k[:-4]: array(v) for k, v in members(content).items()}
         return fixed_point_networks.outputs(arrays, points)
@@ -502,7 +575,8 @@ def is_true(data: bytes) -> bool | None:
     """Does the claim hold, by running every point? None: the reference refuses the network."""
     parts = members(data)
     document = json.loads(parts[JSON])
-    y = outputs(parts[document["model"]], document["profile"], parts["box.npy"], parts.get("few.npy"))
+    said = (parts.get(name) for name in ("few.npy", "raised.npy"))
+    y = outputs(parts[document["model"]], document["profile"], parts["box.npy"], *said)
     if y is None:
         return None
     if document["label"] is None:

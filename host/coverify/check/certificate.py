@@ -33,6 +33,8 @@ class Claim:
     """What is proved of every integer input x with lo <= x <= hi, of which at most `changes` values are not
     those of `base` (as many as there are, and lo, if any number may differ).
 
+    raised: a feature, or None. If one, x has a value more than the network's input, and the outputs are those
+    of two runs: of the others, and of these with that feature raised to this value, or left if it is above.
     model: SHA-256 of the network's bytes; label: the index of its first greatest output; relation: in the
     label's place c [k, n], d [k] and some of the k in each row [m, w]: of these one has c · y <= d, y being
     the outputs. evidence: which, how long.
@@ -46,6 +48,7 @@ class Claim:
     relation: tuple[Ints, Ints, Ints] | None
     base: Ints
     changes: int
+    raised: int | None
     evidence: str
 
 
@@ -89,13 +92,17 @@ def _checked(members: dict[str, bytes], budget: int) -> Claim:
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in members.items()}
     need(document["files"] == digests, "other members than it says")
     net = network(members.pop(name), profile)
-    arrays, (least, most), ties = arrays_of(members), net.domain, ()
-    box = arrays.pop("box")
+    arrays, ties, feature = arrays_of(members), (), None
+    if "raised" in arrays:
+        need(label is None and "few" not in arrays, "two runs, of which it says something else")
+        net = net.twice(feature := int(arrays.pop("raised").reshape(())))
+    box, (least, most) = arrays.pop("box"), net.domain
     need(box.shape == net.domain.shape, "a box of another form")
     need(np.all(np.diff([least, *box, most], axis=0) >= 0), "a box that is empty or beyond the inputs")
     few = few_of(arrays.pop("few", None), box)
-    if "script" in arrays and net.steps and isinstance(net.steps[-1], Softmax):
-        need(label is not None, "bounds of a relation of a softmax's outputs")
+    softmaxes = [step for step in net.steps if isinstance(step, Softmax)]
+    if "script" in arrays and softmaxes:
+        need(label is not None and softmaxes == net.steps[-1:], "bounds of a relation of a softmax's outputs")
         softmax = net.steps.pop()
         net.outputs = softmax.pick
         ties = softmax.gaps(*net.boxes(box)[:, softmax.pick], budget)
@@ -107,7 +114,7 @@ def _checked(members: dict[str, bytes], budget: int) -> Claim:
         relation, rows = (rows[:, :-1], rows[:, -1], some), one_of(net, rows, arrays.pop("some", None))
     net.put(Linear, len(rows), rows[None, :, :-1], net.outputs[None, None], -rows[:, -1] - 1)
     proved = Proof(net, box, arrays, few).run(budget) if arrays else enumerated(net, box, few, budget)
-    return Claim(digests[name], profile, box[0], box[1], label, relation, *few, proved)
+    return Claim(digests[name], profile, box[0], box[1], label, relation, *few, feature, proved)
 
 
 def few_of(values: Ints | None, box: Ints) -> tuple[Ints, int]:

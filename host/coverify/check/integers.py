@@ -86,6 +86,8 @@ class Softmax:
     below the greatest one: they rank elements as their inputs do, but may tie where these do not.
     """
 
+    reads = "pick"
+
     def __init__(self, out: Ints, pick: Ints, beta_scale: float, once: bool) -> None:
         self.out, self.pick, self.cost, real = out, pick, 100 * len(out), beta_scale * 2.0**26
         need(1 < real < math.inf, "a softmax of too small a scale")

@@ -117,7 +117,7 @@ class Reader:
         need(builtin in OPERATORS, f"the checker does not know the builtin operator {builtin}")
         (method, arity, union, slots), o = OPERATORS[builtin], op.get(4, "T")
         inputs, (at,) = op.get(1, "[i"), op.get(2, "[i")
-        least = 0 if builtin == 4 else -1  # TFLM reads a depthwise bias that is written as −1
+        least = 0 if builtin in (2, 4) else -1  # TFLM reads a depthwise bias that is written as −1
         need(len(inputs) in arity and inputs[0] >= 0 <= at and min(inputs) >= least, "an operator's operands")
         ins = [self.tensors[i] if i >= 0 else None for i in [*inputs, -1][: max(arity)]]
         out, given = self.tensors[at], [t for t in ins if t is not None]
@@ -226,22 +226,23 @@ class Reader:
         windows = np.where(columns > 0, columns, first).swapaxes(0, 1)
         return self.net.put(Highest, out.size, windows.reshape(out.size, -1), self.clamp(act, out))
 
-    def add(self, out: Tensor, x: Tensor, y: Tensor, act: int) -> Ints:
+    def add(self, out: Tensor, x: Tensor, y: Tensor, act: int, second: int = 1) -> Ints:
         """A table for each operand to a common scale, their sum, a staircase; constants go into the bias."""
         twice, bias, taps = 2 * max(x.codes[0], y.codes[0]), np.zeros(out.shape, np.int64), list[Ints]()
         need(np.broadcast_shapes(x.shape, y.shape) == out.shape, "the shapes")
-        for t in (x, y):
+        signs = np.array([sign for t, sign in ((x, 1), (y, second)) if not len(t.raw)])
+        for t, sign in ((x, 1), (y, second)):
             m, shift = multiplier_of(t.scales[0] / twice, self.once)
             values = scaled((np.arange(-128, 128) - t.zeros[0]) << 20, m, shift, self.once)
             if len(t.raw):
-                bias += values[t.values() + 128]
+                bias += sign * values[t.values() + 128]
                 continue
             at = self.table(t, values).reshape(t.shape)
             taps.append(np.broadcast_to(at, out.shape).reshape(-1))
-        ones, last = np.ones((1, 1, len(taps)), np.int64), twice / ((1 << 20) * out.codes[0])
-        stage = multiplier_of(last, self.once)
-        need(stage[1] <= 0, "a scale ratio of an ADD that is not below 1")
-        return self.requantize(out, act, [stage], ones, np.stack(taps, axis=-1)[None], bias.reshape(-1))
+        stage = multiplier_of(twice / ((1 << 20) * out.codes[0]), self.once)
+        need(stage[1] <= 0, "a scale ratio of an ADD or SUB that is not below 1")
+        columns = np.stack(taps, axis=-1)[None]
+        return self.requantize(out, act, [stage], signs.reshape(1, 1, -1), columns, bias.reshape(-1))
 
     def mean(self, out: Tensor, x: Tensor, axes: Tensor, _: int) -> Ints:
         """The division by n is part of the multiplier, which it leaves rounded downwards."""
@@ -268,13 +269,42 @@ class Reader:
         scale, zero = x.codes
         d = np.arange(-128, 128) - zero
         need(x.shape == out.shape and (out.codes[1] == -128 or tanh), "the shape or the output's zero point")
-        m, shift = multiplier_of(scale * 2.0**27, self.once)
-        need(shift >= 0, "a scale of the input that is out of range")
-        inside = np.abs(d) < (15 << 27) >> shift
-        values = curve(scaled(np.where(inside, d, 0), m, shift, self.once), tanh) - (0 if tanh else 128)
+        m, shift = multiplier_of(min(scale * 2.0**27, 2.0**31 - 1), False)
+        need(shift >= 0 and scale < 2.0**35, "a scale of the input that is out of range")
+        inside = np.abs(d) < (15 << 27) >> shift  # none where it would be shifted by more than 30
+        q = scaled(np.where(inside, d, 0), m, min(shift, 30), self.once)
+        values = curve(q, tanh) - (0 if tanh else 128)
         values = np.where(inside, np.clip(values, -128, 127), np.where(d <= 0, -128, 127))
         need(np.all(np.diff(values) >= 0), "a table that falls")
         return self.table(x, values)
+
+    def rescaled(self, out: Tensor, x: Tensor, alpha: float = 1.0, relu: bool = False) -> Ints:
+        """QUANTIZE; RELU; LEAKY_RELU, which is steeper or flatter below zero."""
+        (sx, zx), (so, zo) = x.codes, out.codes
+        need(x.shape == out.shape and alpha >= 0, "the shapes, or a slope below 0")
+        d, values = np.arange(-128, 128) - zx, np.zeros(256, np.int64)
+        for part, real in ((d < 0, sx * alpha / so), (d >= 0, sx / so)):
+            m, s = multiplier_of(real, self.once)
+            low, high = bearable(np.array(m), np.array(s), zo)
+            need(low <= d[0] and d[-1] <= high, "a scale ratio that is too large")
+            values[part] = np.clip(scaled(d[part], m, s, self.once) + zo, zo if relu else -128, 127)
+        return self.table(x, values)
+
+    def relu6(self, out: Tensor, x: Tensor) -> Ints:
+        """Codes between the input's zero and six, whatever the output's are."""
+        need(x.shape == out.shape and out.codes, "the shapes")
+        return self.table(x, np.clip(np.arange(-128, 128), *self.clamp(3, x)))
+
+    def joined(self, out: Tensor, *given: Any) -> Ints:
+        """CONCATENATION: a step that repeats its elements."""
+        *operands, axis, act = given
+        parts = [t for t in operands if t is not None]
+        need(not act and all(t.codes == out.codes for t in parts), "an activation, or other quantizations")
+        at = np.concatenate([t.at if t.at.size else 0 * t.values() for t in parts], axis)
+        bias = np.concatenate([0 * t.at if t.at.size else t.values() for t in parts], axis).reshape(-1)
+        need(at.shape == out.shape and len(at.shape) <= 5, "the shapes")
+        ones = np.ones((1, 1, 1), np.int64)
+        return at if len(parts) == 1 else self.net.put(Linear, out.size, ones, at.reshape(1, -1, 1), bias)
 
     def pad(self, out: Tensor, x: Tensor, paddings: Tensor) -> Ints:
         """Outside an image is element 0, as convolutions read it; for others, or channels, it is settled."""
@@ -307,16 +337,22 @@ OPERATORS: dict[int, tuple[Any, tuple[int, ...], int, str]] = {
     # capital where an absent one is 1): activation, padding, strides, then dilations or the window's size
     0: (Reader.add, (2,), 11, "0b"),
     1: (Reader.average, (1,), 5, "5b 0b 2i 1i 4i 3i"),
+    2: (Reader.joined, tuple(range(1, 11)), 10, "0i 1b"),
     3: (Reader.conv, (2, 3), 1, "3b 0b 2i 1i 5I 4I"),
     4: (Reader.conv, (2, 3), 2, "4b 0b 2i 1i 6I 5I 3i"),
     9: (Reader.dense, (2, 3), 8, "0b 1b"),
     14: (Reader.curved, (1,), 0, ""),
     17: (Reader.highest, (1,), 5, "5b 0b 2i 1i 4i 3i"),
+    19: (partial(Reader.rescaled, relu=True), (1,), 0, ""),
+    21: (Reader.relu6, (1,), 0, ""),
     22: (Reader.reshape, (1, 2), 0, ""),
     25: (Reader.last, (1,), 9, "0f"),
     28: (partial(Reader.curved, tanh=True), (1,), 0, ""),
     34: (Reader.pad, (2,), 0, ""),
     40: (Reader.mean, (2,), 27, "0b"),
+    41: (partial(Reader.add, second=-1), (2,), 28, "0b"),
+    98: (Reader.rescaled, (1,), 75, "0f"),
+    114: (Reader.rescaled, (1,), 0, ""),
 }
 
 

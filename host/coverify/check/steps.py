@@ -11,9 +11,10 @@ is bounded before it is taken (`exact`).
 """
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,9 +71,10 @@ def sums(taps: Ints, weights: Ints) -> Ints:
 
 @dataclass(eq=False)
 class Step:
-    """out: the elements that it writes, one after the other."""
+    """out: the elements that it writes, one after the other; reads: the name of those that it reads."""
 
     out: Ints
+    reads: ClassVar[str] = "pick"
 
     def corners(self, boxes: Ints) -> Any:
         """What `back` must know of a box."""
@@ -92,6 +94,7 @@ class Linear(Step):
     columns: Ints
     bias: Ints
     few: tuple[Ints, int] | None = None
+    reads = "columns"
     products = property(lambda self: self.weights.size * self.columns.shape[1])
     cost = property(lambda self: self.products + self.bias.size)
 
@@ -244,6 +247,7 @@ class Highest(Scalar):
 
     windows: Ints
     clamp: tuple[int, int] = (-SMALL, SMALL)
+    reads = "windows"
     width = property(lambda self: len(self.windows) + self.windows.size)
     cost = property(lambda self: 5 * len(self.windows) + 2 * self.windows.size)
 
@@ -299,6 +303,26 @@ class Network:
         acc = self.put(Linear, len(linear[-1]), *linear)
         piece, values = lambda a, c: np.clip(rule(a, c), lo, hi) - lo, np.arange(lo, hi + 1)
         return self.put(Pieces, len(acc), acc, piece, values, channel, domain, self.steps[-1])
+
+    def twice(self, feature: int) -> "Network":
+        """Two runs: of an input, and of the same with a feature raised to a value more, or left if above."""
+        n = self.domain.shape[1]
+        need(0 <= feature < n, "a feature that does not exist")
+        net, windows, outputs = Network(n + 1, *self.domain[:, 0]), np.arange(1, n + 1)[:, None], list[Ints]()
+        raised = net.put(Highest, n, np.hstack([windows, np.where(windows == feature + 1, n + 1, windows)]))
+        for at in (windows[:, 0], raised):
+            at = np.append(0, at)
+            for step in map(copy, self.steps):
+                step.out = net.outputs[-1] + 1 + np.arange(len(step.out))
+                setattr(step, step.reads, at[getattr(step, step.reads)])
+                if isinstance(step, Pieces) and step.sums:
+                    step.sums = net.steps[-1]
+                net.steps.append(step)
+                net.outputs, at = step.out, np.append(at, step.out)
+            outputs.append(at[self.outputs])
+        both = np.concatenate(outputs)
+        net.put(Linear, len(both), np.eye(len(both), dtype=np.int64)[None], both[None, None], 0 * both)
+        return net
 
     def boxes(self, box: Ints) -> Ints:
         """Of all elements, by intervals: the box of the inputs, [2, ..., n] → [2, ..., elements]."""

@@ -68,19 +68,20 @@ class Samples:
     def place(self, claim: Claim) -> Place | str:
         """Where the claim's box lies among them, or why it lies nowhere."""
         dtype = np.dtype(np.uint8 if claim.profile == _FIXED_POINT else np.int8)
-        if self.x.dtype != dtype or self.x.shape[1] != len(claim.lo):
+        least, most = _ends(claim)
+        if self.x.dtype != dtype or self.x.shape[1] != len(least):
             has = f"{self.x.shape[1]} ({self.x.dtype})"
-            return f"of {len(claim.lo)} values ({dtype}); an input of {self.name} has {has}"
+            return f"of {len(least)} values ({dtype}); an input of {self.name} has {has}"
         few = _few(claim)
-        lo, hi = (claim.lo, claim.hi) if few is None else (claim.base, claim.base)
+        lo, hi = (least, most) if few is None else (claim.base, claim.base)
         inside = np.flatnonzero(np.all((lo <= self.x) & (self.x <= hi), axis=1))
         if not len(inside):
             whose = "lies in" if few is None else "is the base of"
             return f"that no input of {self.name} {whose}"
         x, ends = self.x[inside].astype(np.int64), np.iinfo(dtype)
-        free = claim.lo < claim.hi
-        below = np.where(claim.lo == ends.min, 255, x - claim.lo)
-        above = np.where(claim.hi == ends.max, 255, claim.hi - x)
+        free = least < most
+        below = np.where(least == ends.min, 255, x - least)
+        above = np.where(most == ends.max, 255, most - x)
         reach = np.minimum(below, above)[:, free].min(axis=1, initial=255 if free.any() else 0)
         best = inside[reach == reach.max()]
         return Place(best.tolist(), int(reach.max()), bool(free.all() or not free.any()), few)
@@ -91,14 +92,18 @@ def shown(claim: Claim) -> str:
     if claim.relation is None:
         return f"label {claim.label} stays the first greatest output"
     c, d, some = claim.relation
-    texts = [_alternatives(c, d, sorted(set(rows))) for rows in some[:MAX_ROWS].tolist()]
+    names = [f"y{i}" for i in range(c.shape[1])]
+    if claim.raised is not None:
+        names = names[: c.shape[1] // 2] + [f"y'{i}" for i in range(c.shape[1] // 2)]
+    texts = [_alternatives(c, d, names, sorted(set(rows))) for rows in some[:MAX_ROWS].tolist()]
     more = f" and {len(some) - MAX_ROWS} more" if len(some) > MAX_ROWS else ""
-    return f"{' and '.join(texts) or 'nothing'}{more} of the outputs y"
+    raised = "" if claim.raised is None else f", y' where {_raised(claim)}"
+    return f"{' and '.join(texts) or 'nothing'}{more} of the outputs y{raised}"
 
 
-def _alternatives(c: Ints, d: Ints, rows: list[int]) -> str:
+def _alternatives(c: Ints, d: Ints, names: list[str], rows: list[int]) -> str:
     """`y3 − y0 ≤ 0 or 4 more`; in brackets where there are several."""
-    texts = [_row(c[k], int(d[k])) for k in rows[:MAX_ROWS]]
+    texts = [_row(c[k], int(d[k]), names) for k in rows[:MAX_ROWS]]
     more = f" or {len(rows) - MAX_ROWS} more" if len(rows) > MAX_ROWS else ""
     text = f"{' or '.join(texts)}{more}"
     return f"({text})" if len(rows) > 1 else text
@@ -106,7 +111,8 @@ def _alternatives(c: Ints, d: Ints, rows: list[int]) -> str:
 
 def box(claim: Claim) -> str:
     """How large the box is."""
-    width = claim.hi - claim.lo
+    lo, hi = _ends(claim)
+    width = hi - lo
     free, few = int((width > 0).sum()), _few(claim)
     at_once = "" if few is None else f", at most {few} at once"
     return f"a box: {free} of {len(width)} input values vary, by up to {int(width.max(initial=0))}{at_once}"
@@ -114,9 +120,10 @@ def box(claim: Claim) -> str:
 
 def ends(claim: Claim) -> str:
     """The box's ends where it has few values, else how large it is."""
-    if len(claim.lo) > MAX_ENDS:
+    lo, hi = _ends(claim)
+    if len(lo) > MAX_ENDS:
         return box(claim).partition(": ")[2]
-    return ", ".join(map(_interval, range(len(claim.lo)), claim.lo.tolist(), claim.hi.tolist()))
+    return ", ".join(map(_interval, (f"x{i}" for i in range(len(lo))), lo.tolist(), hi.tolist()))
 
 
 def said(claim: Claim) -> str:
@@ -134,6 +141,18 @@ def said(claim: Claim) -> str:
     return f"for every integer x in {where} the {network} gives {gives}"
 
 
+def _ends(claim: Claim) -> tuple[Ints, Ints]:
+    """The box of the network's input, without the value to which a feature is raised."""
+    n = len(claim.lo) - (claim.raised is not None)
+    return claim.lo[:n], claim.hi[:n]
+
+
+def _raised(claim: Claim) -> str:
+    """`x2 is raised to t in −3..5, or left if above`."""
+    height = _interval("t", int(claim.lo[-1]), int(claim.hi[-1]))
+    return f"x{claim.raised} is raised to {height}, or left if above"
+
+
 def _few(claim: Claim) -> int | None:
     """How many values may differ from the base; None: all of them."""
     return claim.changes if claim.changes < len(claim.lo) else None
@@ -148,11 +167,11 @@ def digest(*arrays: Ints) -> str:
     return hashlib.sha256(b"".join(a.astype("<i8").tobytes() for a in arrays)).hexdigest()
 
 
-def _row(c: Ints, d: int) -> str:
+def _row(c: Ints, d: int, names: list[str]) -> str:
     """`y0 − 2·y3 ≤ −1`."""
     at = np.flatnonzero(c)
     terms = zip(c[at[:MAX_TERMS]].tolist(), at[:MAX_TERMS].tolist(), strict=True)
-    signed = [f"{'−' if k < 0 else '+'} {_times(abs(k))}y{i}" for k, i in terms]
+    signed = [f"{'−' if k < 0 else '+'} {_times(abs(k))}{names[i]}" for k, i in terms]
     left = " ".join([*signed, *["+ …"][: len(at) > MAX_TERMS]]) or "0"
     return f"{left.removeprefix('+ ')} ≤ {minus(d)}"
 
@@ -161,6 +180,6 @@ def _times(k: int) -> str:
     return "" if k == 1 else f"{k}·"
 
 
-def _interval(i: int, lo: int, hi: int) -> str:
+def _interval(name: str, lo: int, hi: int) -> str:
     """`x2 in −3..5`, `x2 = 5`."""
-    return f"x{i} = {minus(lo)}" if lo == hi else f"x{i} in {minus(lo)}..{minus(hi)}"
+    return f"{name} = {minus(lo)}" if lo == hi else f"{name} in {minus(lo)}..{minus(hi)}"

@@ -28,10 +28,15 @@ class Evidence:
 
 
 def proved(
-    network: Network, query: Robustness, outcome: Outcome, path: Path, relation: Relation | None = None
+    network: Network,
+    query: Robustness,
+    outcome: Outcome,
+    path: Path,
+    relation: Relation | None = None,
+    raised: int | None = None,
 ) -> Evidence:
-    """Write the file that proves a HOLDS of the query (of the relation, where there is one) and have it
-    checked.
+    """Write the file that proves a HOLDS of the query (of the relation, where there is one, of the outputs of
+    two runs, where a feature is raised) and have it checked.
 
     Where the checker rejects it the file would prove nothing, and is removed. EngineFault: it refutes it.
     """
@@ -42,7 +47,9 @@ def proved(
         return Evidence(why=f"{outcome.engine} gives no proof that can be checked")
     if not certifiable(network.profile):
         return Evidence(why=f"the checker does not know the profile {network.profile}")
-    Certificate(network.content, network.profile, query, argument, outcome.engine, relation).write(path)
+    Certificate(network.content, network.profile, query, argument, outcome.engine, relation, raised).write(
+        path
+    )
     try:
         check(path)
     except Rejected as err:

@@ -113,6 +113,8 @@ def _parabolas(argument: Argument, n_input: int) -> tuple[I64Array, dict[int, in
 class Certificate:
     """The network `model` under `profile` keeps query.label on the query's box, as `argument` shows; or its
     outputs keep the relation, where the argument is about the program of that (see Relation).
+
+    raised: a feature, where the program and the relation are of two runs (property/copies.py).
     """
 
     model: bytes
@@ -121,6 +123,7 @@ class Certificate:
     argument: Argument
     engine: str
     relation: Relation | None = None
+    raised: int | None = None
 
     def write(self, path: Path) -> None:
         """Put the file at `path`.  Raises OSError."""
@@ -133,6 +136,8 @@ class Certificate:
         arrays["box"] = np.stack([self.query.lo, self.query.hi])
         if self.query.changes is not None:
             arrays["few"] = np.append(self.query.x0.astype(np.int64), self.query.changes)
+        if self.raised is not None:
+            arrays["raised"] = np.array(self.raised, np.int64)
         if self.relation is not None:
             arrays["claim"] = np.column_stack([self.relation.c, self.relation.d])
             if self.relation.some is not None:

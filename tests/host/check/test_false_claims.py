@@ -112,6 +112,42 @@ def test_alternatives_that_do_not_exist_prove_nothing(some, tmp_path):
     assert not accepted(tmp_path, HALVES, [0], [0], None, ([[1, 0], [-1, 0]], [4, -6]), some)
 
 
+def test_two_runs_are_of_an_input_and_of_one_with_a_feature_raised(tmp_path):
+    """(x + 2) >> 2 is at most 4 up to 17, at least 5 from 18 on."""
+    falls, low = [[1, 0, -1, 0]], [[0, 0, -1, 0]]
+    for rows, end, lo, hi, held in (
+        (falls, -1, [0, 18], [17, 255], True),
+        (falls, -2, [0, 18], [17, 255], False),
+        (falls, -1, [0, 18], [18, 255], False),
+        (falls, -1, [0, 17], [17, 255], False),
+        (low, -5, [18, 0], [255, 17], True),  # it is not lowered
+        (low, -6, [18, 0], [255, 17], False),
+        ([[-1, 0, 0, 0]], -5, [0, 18], [17, 255], False),  # the first is as it is
+    ):
+        assert accepted(tmp_path, HALVES, lo, hi, None, (rows, [end]), raised=0) is held
+    first = ([[1, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]], [7, -9, 3, 3])  # (7, 3), (9, 3)
+    for feature in range(2):
+        held = accepted(tmp_path, IDENTITY, [7, 3, 9], [7, 3, 9], None, first, raised=feature)
+        assert held is (feature == 0)
+
+
+@pytest.mark.parametrize("feature", [-1, 1, [0, 0], 2**40])
+def test_a_feature_that_does_not_exist_is_not_raised(feature, tmp_path):
+    relation = ([[1, 0, -1, 0]], [-1])
+    assert accepted(tmp_path, HALVES, [0, 18], [17, 255], None, relation, raised=0)
+    assert not accepted(tmp_path, HALVES, [0, 18], [17, 255], None, relation, raised=feature)
+
+
+def test_of_two_runs_there_is_no_label_and_no_few_changes_and_a_height(tmp_path):
+    relation = ([[1, 0, -1, 0]], [-1])
+    assert accepted(tmp_path, HALVES, [0, 18], [17, 255], None, relation, raised=0)
+    assert not accepted(tmp_path, HALVES, [0, 18], [17, 255], None, relation, raised=0, few=[0, 18, 2])
+    assert not accepted(tmp_path, HALVES, [0, 18], [17, 255], None, relation)
+    assert not accepted(tmp_path, HALVES, [0], [17], None, relation, raised=0)
+    assert accepted(tmp_path, HALVES, [0], [17], 1)
+    assert not accepted(tmp_path, HALVES, [0, 0], [17, 17], 1, raised=0)
+
+
 @pytest.mark.parametrize(
     ("mu", "xi", "held"),
     [

@@ -162,12 +162,39 @@ def test_alternatives_have_a_certificate_in_words(scores, claim, some):
         assert done.code == 0 and " or " in done.result["queries"][0]["property"]
 
 
+@pytest.mark.parametrize("engine", ["interval", "dual", "bab", "enumerate"])
+def test_monotonicity_has_a_certificate_in_words(scores, engine):
+    """y_0 = x_0 / 2 rises with x_0, y_3 = −x_1 / 2 falls with x_1."""
+    for feature, output, direction, claim in (
+        (0, 0, "rises", "y0 − y'0 ≤ 0"),
+        (1, 3, "falls", "− y3 + y'3 ≤ 0"),
+    ):
+        text = f"[region]\neps = 2\n[claim]\nkind = 'monotone'\nfeature = {feature}\noutput = {output}\n"
+        (scores / "p.toml").write_text(f"{text}direction = '{direction}'\n")
+        asked = ("--property", scores / "p.toml", "--inputs", scores / "x.npz", "--out", scores / "out")
+        done = coverify("verify", scores / "net.tflite", *asked, "--engine", engine, "--fresh")
+        assert done.code == 0, done
+        about = ("--model", scores / "net.tflite", "--inputs", scores / "x.npz", "--json", "-")
+        done = coverify("check", scores / "out" / "certificate-0-property.zip", *about)
+        assert done.code == 0, done
+        said = done.result["queries"][0]["property"]
+        ends = {0: "88..92", 1: "38..42"}[feature]
+        assert f"{claim} of the outputs y, y' where x{feature} is raised to t in {ends}" in said
+        assert "every input within 2 of input 0" in said
+
+
 def test_a_hold_without_a_certificate_says_so(scores):
-    (scores / "p.toml").write_text("[region]\neps = 2\n[claim]\nkind = 'monotone'\nfeature = 0\noutput = 0\n")
-    asked = ("--property", scores / "p.toml", "--inputs", scores / "x.npz")
+    b = Builder()
+    weights = np.array([[64, 0], [0, 64]])
+    y = b.fully_connected(b.input((1, 2), 0.5, 0), weights, None, np.full(1, 1 / 128), 0.5, 0)
+    (scores / "net.tflite").write_bytes(b.finish(b.softmax(y)))
+    (scores / "p.toml").write_text(
+        "[region]\neps = 2\n[claim]\nkind = 'output'\nindex = 0\ncodes = [0, 127]\n"
+    )
+    asked = ("--property", scores / "p.toml", "--inputs", scores / "x.npz", "--engine", "interval")
     assert coverify("verify", scores / "net.tflite", *asked, "--out", scores).code == 0
     result = json.loads((scores / "verify.json").read_text())
-    assert "the checker reads no claim of a property of two runs" in result["queries"][0]["note"]
+    assert "bounds of a relation of a softmax's outputs" in result["queries"][0]["note"]
     assert any("certificates of all that holds here" in gap for gap in result["not_covered"])
 
 

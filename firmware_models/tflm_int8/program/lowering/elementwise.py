@@ -173,7 +173,10 @@ def times(b: Builder, wire: int, k: Any, i: int, zero_point: int) -> int:
 
 
 def _sum_of_tables(b: Builder, k: Any, tables: tuple[I64Array, I64Array]) -> int:
-    """Σ tables[i][input i + 128]; a constant operand goes into the bias."""
+    """Σ tables[i][input i + 128]; a constant operand goes into the bias.
+
+    Of a table that falls its negative is subtracted.
+    """
     n = k.node.output.size
     bias, terms = np.zeros(n, np.int64), []
     for i, table in enumerate(tables):
@@ -182,8 +185,9 @@ def _sum_of_tables(b: Builder, k: Any, tables: tuple[I64Array, I64Array]) -> int
         if tensor.data is not None:
             bias += table[tensor.data.astype(np.int64).reshape(-1)[index] + 128]
             continue
-        wire = b.emit(p.Table(b.source(k, i), table))
+        sign = -1 if table[-1] < table[0] and np.all(np.diff(table) <= 0) else 1
+        wire = b.emit(p.Table(b.source(k, i), sign * table))
         if tensor.size != n:
             wire = b.emit(p.Select(wire, index))
-        terms.append(p.Term(wire, Scaling(n), 0))
+        terms.append(p.Term(wire, Scaling(n, sign), 0))
     return b.emit(p.Affine(tuple(terms), bias))

@@ -73,9 +73,10 @@ class Question:
         return self.network if self.raised is None else raising(self.network, self.raised)
 
     def relation(self) -> CertifiedRelation | None:
-        """The claim of a certificate, where the formula is of one run and of not too many clauses."""
-        found = clauses(spelled(self.formula), n := self.network.sizes()[self.network.output])
-        if self.raised is not None or not found or not all(found):
+        """The claim of a certificate, where the formula is not of too many clauses."""
+        n = self.network.sizes()[self.network.output] * (1 if self.raised is None else 2)
+        found = clauses(spelled(self.formula), n)
+        if not found or not all(found):
             return None
         rows, some = numbered(found)
         c = np.zeros((len(rows), n), np.int64)
