@@ -107,12 +107,12 @@ class How:
 
 def identity_of(network: Network, data: Samples | None, labels: Sequence[int]) -> dict[str, str]:
     """What any campaign about these inputs of a network belongs to."""
-    digest = hashlib.sha256(str(list(labels)).encode())
-    digest.update(b"" if data is None else np.ascontiguousarray(data.x).tobytes())
+    x = None if data is None else np.ascontiguousarray(data.x).tobytes()
     return {
         "model": network.ref.sha256,
         "profile": network.profile,
-        "inputs": "none" if data is None else digest.hexdigest(),
+        "inputs": "none" if x is None else hashlib.sha256(x).hexdigest(),
+        "labels": "none" if x is None else hashlib.sha256(str(list(labels)).encode()).hexdigest(),
         "coverify": __version__,
     }
 

@@ -63,6 +63,15 @@ def uninterrupted(tmp_path_factory):
     return verdicts(folder)
 
 
+def test_other_labels_of_the_same_inputs_are_another_campaign_and_it_says_so(tmp_path):
+    asked = ("verify", MLP, "--inputs", MLP_X, "--eps", 1, "--index", "0-2", "--out", tmp_path)
+    assert coverify(*asked).code == 0
+    done = coverify(*asked, "--label", "predicted")
+    said = " ".join(done.stdout.split())
+    assert done.code == 2 and "another campaign: labels '" in said and "inputs '" not in said
+    assert coverify(*asked).code == 0
+
+
 def test_serial_and_parallel_give_the_same(tmp_path, uninterrupted):
     assert set(uninterrupted.values()) == {"HOLDS", "VIOLATED"}
     assert coverify(*QUERIES, "--out", tmp_path, "--jobs", 3).code == 1

@@ -99,7 +99,8 @@ def found(name: str) -> Engine:
         case Eqv():
             known, made = STAGES, Eqv((encoding,))
         case _:
-            raise BadQuery(f"engine {engine} has no parts; z3, bitwuzla, boolector, cardinality and eqv have")
+            having = "attack, z3, bitwuzla, boolector, cardinality and eqv"
+            raise BadQuery(f"engine {engine} has no {encoding!r}, nor other parts; {having} have")
     if encoding not in known:
         raise BadQuery(f"engine {engine} has no {encoding!r}; there are: {', '.join(known)}")
     return made

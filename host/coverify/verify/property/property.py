@@ -62,7 +62,9 @@ class Property:
     @staticmethod
     def from_cases(cases: Sequence[Case], subject: Subject, words: str) -> Property:
         """What a VNN-LIB file says: on none of its boxes does the unsafe formula hold."""
-        said = tuple((Region(lo=case.lo, hi=case.hi), negated(case.unsafe)) for case in cases)
+        said = tuple(
+            (Region(lo=case.lo, hi=case.hi, notes=case.notes), negated(case.unsafe)) for case in cases
+        )
         return Property(subject, said, words)
 
     @property

@@ -25,6 +25,7 @@ from coverify.verify.property.vnnlib import Atom, Said, Specification
 from coverify.verify.query import I64Array
 
 MAX_CASES = 1000
+MAX_NAMED = 5
 
 Limits = dict[int, tuple[int | None, int | None]]
 """Input → least and greatest code."""
@@ -32,11 +33,15 @@ Limits = dict[int, tuple[int | None, int | None]]
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A counterexample is an input with lo <= x <= hi, int64 [n], on whose outputs `unsafe` holds."""
+    """A counterexample is an input with lo <= x <= hi, int64 [n], on whose outputs `unsafe` holds.
+
+    notes: what is to be said of the box.
+    """
 
     lo: I64Array
     hi: I64Array
     unsafe: Formula
+    notes: tuple[str, ...] = ()
 
 
 def cases_of(said: Specification, subject: Subject, path: Path, codes: bool) -> list[Case]:
@@ -126,15 +131,36 @@ class _Reading:
 
     def case(self, limits: Limits, unsafe: Formula, subject: Subject) -> Case | None:
         """None where the box holds no input of the network."""
-        n = subject.program.n_input
-        lo = np.full(n, subject.program.input_lo, np.int64)
-        hi = np.full(n, subject.program.input_hi, np.int64)
+        n, ends = subject.program.n_input, (subject.program.input_lo, subject.program.input_hi)
+        lo, hi = (np.full(n, end, np.int64) for end in ends)
         for i, (first, last) in limits.items():
             if first is not None:
                 lo[i] = min(max(first, int(lo[i])), int(hi[i]) + 1)
             if last is not None:
                 hi[i] = max(min(last, int(hi[i])), int(lo[i]) - 1)
-        return Case(lo, hi, unsafe) if np.all(lo <= hi) else None
+        return Case(lo, hi, unsafe, self._notes(limits, n, ends)) if np.all(lo <= hi) else None
+
+    def _notes(self, limits: Limits, n: int, ends: tuple[int, int]) -> tuple[str, ...]:
+        """Which inputs' boxes end where the network's range does, and not where the file says."""
+        said = [limits.get(i, (None, None)) for i in range(n)]
+        least, most = (f"{float(self.input.real(end)):.6g}" for end in ends)
+        codes = "" if self.input.scale == 1 else f" (codes {ends[0]}..{ends[1]})"
+        there = f"what is asked about ends where the input does, at {least}..{most}{codes}"
+        unbounded = [i for i, both in enumerate(said) if None in both]
+        wider = [
+            i
+            for i, (lo, hi) in enumerate(said)
+            if (lo is not None and lo < ends[0]) or (hi is not None and hi > ends[1])
+        ]
+        kinds = ((unbounded, "not bounded from both sides"), (wider, "bounded beyond the input's range"))
+        return tuple(f"{_named(which)} {kind}: {there}" for which, kind in kinds if which)
+
+
+def _named(inputs: list[int]) -> str:
+    """`X_0, X_1 are`."""
+    names = ", ".join(f"X_{i}" for i in inputs[:MAX_NAMED])
+    more = f" and {len(inputs) - MAX_NAMED} more" if len(inputs) > MAX_NAMED else ""
+    return f"{names}{more} {'is' if len(inputs) == 1 else 'are'}"
 
 
 def _meet(known: Limits, more: Limits) -> Limits:

@@ -140,6 +140,28 @@ def test_real_values_go_through_the_networks_scales(tmp_path):
     assert (case.lo[0], case.hi[0]) == (2, 2)
 
 
+def test_where_the_file_does_not_say_how_far_an_input_goes_a_note_does(tmp_path):
+    """X = (code − 3) / 4 of codes 0..255 is −0.75..63."""
+    _, subject = network(0)
+    subject = Subject(subject.program, (2,), Scale(Fraction(1, 4), 3), Scale(Fraction(1, 2), -1))
+    path, bounded = tmp_path / "p.vnnlib", "(assert (>= X_1 0))(assert (<= X_1 63))"
+
+    def notes(said, codes=False):
+        path.write_text(f"{DECLARED}(assert (<= Y_0 2)){said}")
+        return Property.from_cases(
+            cases_of(read_specification(path), subject, path, codes), subject, path.name
+        ).notes
+
+    end = "what is asked about ends where the input does, at -0.75..63 (codes 0..255)"
+    assert notes(bounded + "(assert (>= X_0 -0.75))(assert (<= X_0 62.9))") == ()
+    assert notes(bounded + "(assert (>= X_0 1))") == (f"X_0 is not bounded from both sides: {end}",)
+    assert notes("") == (f"X_0, X_1 are not bounded from both sides: {end}",)
+    beyond = notes(bounded + "(assert (>= X_0 1))(assert (<= X_0 64))")
+    assert beyond == (f"X_0 is bounded beyond the input's range: {end}",)
+    (said,) = notes("(assert (>= X_0 0))(assert (<= X_0 256))(assert (= X_1 9))", codes=True)
+    assert said.endswith("at 0..255")
+
+
 HEADER = """(set-info :source |the authors; (assert
 of a benchmark|)
 (set-info :notes "X_0 (all)")
