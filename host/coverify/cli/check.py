@@ -18,7 +18,7 @@ import typer
 from coverify.check import BUDGET, Claim, Rejected, check
 from coverify.cli.claim import Place, Samples, box, said, shown
 from coverify.cli.evidence import operators_named
-from coverify.cli.folders import within
+from coverify.cli.folders import below, called, within
 from coverify.cli.outcome import (
     Bar,
     Interrupted,
@@ -144,9 +144,10 @@ def _files(given: Sequence[Path]) -> list[_File]:
     found: list[_File] = []
     for path in given:
         if not path.is_dir():
-            found.append(_File(path, path.name, _fault(path)))
+            found.append(_File(path, called(path, given), _fault(path)))
             continue
-        found += [_File(one, name, _fault(one)) for name, one in within(path, NAMES).items()] or [
+        inside = within(path, NAMES).items()
+        found += [_File(one, below(path, name, given), _fault(one)) for name, one in inside] or [
             _File(path, path.name, f"there is no {NAMES} in this folder or one directly below")
         ]
     if len(found) > MAX_FILES:

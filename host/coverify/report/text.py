@@ -286,7 +286,7 @@ def _replays(result: Result, console: Console) -> None:
         return
     filled = table(_counted("Replays", rows), "witness", "verdict", "device", "note")
     for row in rows[:MAX_LINES]:
-        filled.add_row(cell(base_name(row.witness)), _verdict(row.verdict), cell(row.device), cell(row.note))
+        filled.add_row(cell(row.witness), _verdict(row.verdict), cell(row.device), cell(row.note))
     show(filled, len(rows), console)
 
 

@@ -213,7 +213,7 @@ def test_a_device_that_no_worker_has_is_said(witnesses, monkeypatch):
     with contextlib.ExitStack() as stack:
         address, _ = stack.enter_context(scheduler())
         stack.enter_context(worker(address))
-        jobs = [read(path) for path in witnesses]
+        jobs = [read(path, path.name) for path in witnesses]
         rows, device, why = owners.replayed_there(jobs, DEVICE, address, Output("-"))
     assert device is None and f"--resources '{DEVICE}=1'" in str(why)
     assert [(row.witness, row.verdict, row.note) for row in rows] == [

@@ -176,6 +176,22 @@ def test_certificates_one_folder_below_are_read_with_those_of_the_folder_itself(
     )
 
 
+def test_files_of_several_folders_are_told_apart(verified, tmp_path):
+    for folder in ("a", "b", "c/a"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "certificate-7-eps1.zip").write_bytes(verified.read_bytes())
+
+    def names(*given):
+        rows = coverify("check", *(tmp_path / path for path in given), "--json", "-").result["queries"]
+        return [row["certificate"] for row in rows]
+
+    file = "certificate-7-eps1.zip"
+    assert names("a", "b") == [f"a/{file}", f"b/{file}"]
+    assert names("a", "c/a") == [f"{tmp_path}/a/{file}", f"{tmp_path}/c/a/{file}"]
+    assert names(f"a/{file}", verified.name) == [file, verified.name]
+    assert names(f"a/{file}", f"b/{file}") == [f"{tmp_path}/a/{file}", f"{tmp_path}/b/{file}"]
+
+
 def test_an_unknown_operator_is_rejected_by_its_name():
     assert operators_named("the checker does not know the builtin operator 40") == (
         "the checker does not know the builtin operator 40 (MEAN)"

@@ -94,7 +94,10 @@ def test_the_witnesses_of_a_folder_are_replayed_in_their_order(tmp_path):
     done = coverify("replay", tmp_path, "--device", "native:", "--json", "-")
     assert done.code == 0, done
     names = [row["witness"] for row in done.result["replays"]]
-    assert names == ["witness-25-property.zip", "witness-100.zip", "witness-9.zip"]
+    assert names == ["witness-25-property.zip", "witness-100.zip", "b/witness-9.zip"]
+    done = coverify("replay", tmp_path / "b", witness, "--device", "native:", "--json", "-")
+    names = [row["witness"] for row in done.result["replays"]]
+    assert names == ["b/witness-9.zip", "witness-25-property.zip"]
     (tmp_path / "none").mkdir()
     none = coverify("replay", tmp_path / "none", "--device", "native:")
     assert none.code == 2

@@ -11,7 +11,7 @@ import numpy as np
 
 from coverify.boards.device import open_foreign
 from coverify.cli.devices import device_row, is_foreign, load, opened
-from coverify.cli.outcome import Output, verdict_of
+from coverify.cli.outcome import Output, plain_text, verdict_of
 from coverify.conformance.foreign import ForeignRunner
 from coverify.conformance.stepping import Stepper
 from coverify.errors import BadInput, DeviceFault, DeviceRefused, LinkError
@@ -24,23 +24,34 @@ from coverify.verify.equivalence.distinction import Distinction, is_distinction
 from coverify.verify.witness import Witness
 from tflm_int8 import Model, Reference, UnknownProfile
 
+MAX_NAME = 1000
+"""Characters of a witness's name that a row bears."""
+
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """One file: the models that it needs, whose arithmetic it is about, and what is to be done."""
+    """One file: what it is called, the models that it needs, whose arithmetic it is about, and what is to be
+    done.
+    """
 
     path: Path
+    name: str
     models: tuple[Model, ...]
     profile: str
     run: Callable[[Loaded], Replayed]
 
+    @property
+    def shown(self) -> str:
+        """The name as a row bears it."""
+        return plain_text(self.name)[-MAX_NAME:]
 
-def read(path: Path) -> Job:
-    """The job of a witness's file.  Raises BadInput."""
+
+def read(path: Path, name: str) -> Job:
+    """The job of a witness's file that is called so.  Raises BadInput."""
     if is_distinction(path):
         follower = Follower.of(path.name, Distinction.read(path))
         profiles = dict.fromkeys((follower.first.profile, follower.second.profile))
-        return Job(path, follower.models, " / ".join(profiles), follower.follow)
+        return Job(path, name, follower.models, " / ".join(profiles), follower.follow)
     witness = Witness.read(path)
     if witness.kind != "tflite":
         raise NotReplayable(path.name, witness.model_name)
@@ -48,13 +59,13 @@ def read(path: Path) -> Job:
     if len(net.inputs) != 1:
         raise BadInput(f"{path}: its network has {len(net.inputs)} inputs, a witness is about one")
     shape = net.tensors[net.inputs[0]].shape
-    for name, array in (("input", witness.x), ("x0", witness.x0)):
+    for what, array in (("input", witness.x), ("x0", witness.x0)):
         if array.size != net.tensors[net.inputs[0]].size:
-            raise BadInput(f"{path}: its {name} has {array.size} values, the network takes {list(shape)}")
+            raise BadInput(f"{path}: its {what} has {array.size} values, the network takes {list(shape)}")
     x0, x = (array.astype(np.int8).reshape(shape) for array in (witness.x0, witness.x))
     claim = Claim(x0, x, witness.label, witness.tensors, witness.breach)
     reference = _reference(path, net, witness.profile)
-    return Job(path, (net,), witness.profile, lambda loaded: replay(claim, reference, loaded(net)))
+    return Job(path, name, (net,), witness.profile, lambda loaded: replay(claim, reference, loaded(net)))
 
 
 def _reference(path: Path, net: Model, profile: str) -> Reference:
@@ -66,7 +77,7 @@ def _reference(path: Path, net: Model, profile: str) -> Reference:
 
 def _row(job: Job, url: str, done: Replayed) -> ReplayRow:
     return ReplayRow(
-        witness=job.path.name,
+        witness=job.shown,
         verdict=done.verdict,
         model_sha256=job.models[0].sha256,
         device=url,
@@ -78,7 +89,11 @@ def _row(job: Job, url: str, done: Replayed) -> ReplayRow:
 def undone(job: Job, url: str, verdict: Verdict, why: str | None) -> ReplayRow:
     """The row of a witness that no device answered."""
     return ReplayRow(
-        witness=job.path.name, verdict=verdict, model_sha256=job.models[0].sha256, device=url, note=why
+        witness=job.shown,
+        verdict=verdict,
+        model_sha256=job.models[0].sha256,
+        device=url,
+        note=why,
     )
 
 

@@ -56,7 +56,7 @@ def _replayed(client: str, name: str, content: bytes, url: str) -> Replay:
     with tempfile.TemporaryDirectory(prefix="coverify-") as folder:
         path = Path(folder) / name
         path.write_bytes(content)
-        (row,), device, _ = replayed([read(path)], url, None, Output("-"))
+        (row,), device, _ = replayed([read(path, name)], url, None, Output("-"))
     place = f"by the worker {distributed_package().get_worker().name} on {socket.gethostname()}"
     return row.model_copy(update={"note": f"{row.note}; {place}" if row.note else place}), device
 
@@ -86,8 +86,8 @@ def _done(job: Job, task: Any, url: str, why: str | None) -> Replay:
     """What became of a task."""
     try:
         if task.done():
-            replay: Replay = task.result()
-            return replay
+            row, device = task.result()
+            return row.model_copy(update={"witness": job.shown}), device
     except distributed_package().scheduler.KilledWorker as err:
         why = f"the workers that had it died: {err}"[:1000]
     except CoverifyError:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from coverify.cli.devices import DeviceOption, WireLogOption, device_limits
-from coverify.cli.folders import within
+from coverify.cli.folders import below, called, within
 from coverify.cli.outcome import JsonOption, OutOption, Output, model_ref, run_verb, versions
 from coverify.cli.replay.jobs import Job, read, replayed
 from coverify.cli.replay.owners import replayed_there
@@ -62,7 +63,7 @@ def replay_verb(
             raise BadInput("--wire-log: the frames go between another machine and its device")
         if cluster is not None and cluster.startswith("local:"):
             raise BadInput(f"--cluster {cluster}: a device of this machine needs none; leave --cluster out")
-        jobs = [read(path) for given in witnesses for path in _files(given)]
+        jobs = [read(path, name) for given in witnesses for name, path in _files(given, witnesses)]
         if model is not None:
             _insist(model, jobs)
         if cluster is None:
@@ -86,14 +87,14 @@ def replay_verb(
     run_verb("replay", output, body)
 
 
-def _files(given: Path) -> list[Path]:
-    """A file, or the witnesses of a folder.  Raises BadInput where there are none."""
+def _files(given: Path, beside: Sequence[Path]) -> list[tuple[str, Path]]:
+    """A file, or a folder's witnesses, and what each is called.  Raises BadInput where there are none."""
     if not given.is_dir():
-        return [given]
-    found = list(within(given, *NAMES).values())
+        return [(called(given, beside), given)]
+    found = within(given, *NAMES)
     if not found:
         raise BadInput(f"{given}: there is no {' or '.join(NAMES)} in this folder or one directly below")
-    return found
+    return [(below(given, name, beside), path) for name, path in found.items()]
 
 
 def _insist(model: Path, jobs: list[Job]) -> None:
