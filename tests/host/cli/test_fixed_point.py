@@ -8,6 +8,7 @@ import pytest
 from command import coverify
 from coverify.verify.witness import Witness
 from fixed_point_networks import layers_of, outputs
+from oracle import NETWORKS
 
 # y = (x0 - x1, x1 - x0): class 0 while x0 >= x1 (by hand)
 ARRAYS = layers_of([[[1, -1], [-1, 1]]], [[0, 0]], [0], [(-512, 511)])
@@ -50,6 +51,22 @@ def test_no_device_is_asked_about_a_fixed_point_network(files):
     done = coverify("replay", files / "witness-1-eps3.zip", "--device", "native:", "--json", "-")
     assert done.code == 2
     assert "net.npz is a fixed-point network" in done.result["message"]
+
+
+def test_of_a_folder_what_a_device_runs_is_replayed_and_the_rest_is_named(files):
+    out = files / "out"
+    verify(files, "--eps", 3, "--out", out / "fixed")
+    asked = ("--device", "native:", "--json", "-")
+    done = coverify("replay", out / "fixed", *asked)
+    assert done.code == 2 and "no device runs it" in done.result["message"]
+    mlp, x = NETWORKS / "digits_mlp.tflite", NETWORKS / "digits_mlp.npz"
+    assert coverify("verify", mlp, "--inputs", x, "--eps", 60, "--index", 0, "--out", out / "int8").code == 1
+    done = coverify("replay", out, *asked)
+    assert done.code == 0, done
+    assert [row["witness"] for row in done.result["replays"]] == ["int8/witness-0-eps60.zip"]
+    left = "1 of 2 counterexamples are of fixed-point networks, which no device runs"
+    assert left in done.result["not_covered"]
+    assert coverify("replay", out / "int8", out / "fixed" / "witness-1-eps3.zip", *asked).code == 2
 
 
 @pytest.mark.parametrize(

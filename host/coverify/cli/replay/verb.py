@@ -14,6 +14,7 @@ from coverify.cli.outcome import JsonOption, OutOption, Output, model_ref, run_v
 from coverify.cli.replay.jobs import Job, read, replayed
 from coverify.cli.replay.owners import replayed_there
 from coverify.errors import BadInput
+from coverify.replay import NotReplayable
 from coverify.report import Result, worst
 from tflm_int8 import Model
 
@@ -63,7 +64,7 @@ def replay_verb(
             raise BadInput("--wire-log: the frames go between another machine and its device")
         if cluster is not None and cluster.startswith("local:"):
             raise BadInput(f"--cluster {cluster}: a device of this machine needs none; leave --cluster out")
-        jobs = [read(path, name) for given in witnesses for name, path in _files(given, witnesses)]
+        jobs, left = _jobs(witnesses)
         if model is not None:
             _insist(model, jobs)
         if cluster is None:
@@ -80,11 +81,31 @@ def replay_verb(
             device=row,
             profile=next(iter(profiles)) if len(profiles) == 1 else None,
             replays=tuple(rows),
-            not_covered=device_limits(device),
+            not_covered=(*left, *device_limits(device)),
             versions=versions(),
         )
 
     run_verb("replay", output, body)
+
+
+def _jobs(witnesses: Sequence[Path]) -> tuple[list[Job], list[str]]:
+    """What is to be replayed, and what is not: of a folder, the witnesses of networks that no device runs.
+
+    Raises BadInput, NotReplayable (all are such, or a file is that was given by itself).
+    """
+    jobs, left = list[Job](), list[NotReplayable]()
+    for given in witnesses:
+        for name, path in _files(given, witnesses):
+            try:
+                jobs.append(read(path, name))
+            except NotReplayable as err:
+                if path == given:
+                    raise
+                left.append(err)
+    if left and not jobs:
+        raise left[0]
+    many = f"{len(left)} of {len(jobs) + len(left)} counterexamples are of fixed-point networks"
+    return jobs, [f"{many}, which no device runs"] if left else []
 
 
 def _files(given: Path, beside: Sequence[Path]) -> list[tuple[str, Path]]:
