@@ -7,16 +7,22 @@ region is SMALL: all of that is run, and no more. In `auto` it ends after its ro
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from typing import Protocol
 
+import numpy as np
+
 from coverify.verify.attack.radius import smallest
 from coverify.verify.attack.search import search
-from coverify.verify.deadline import Deadline
-from coverify.verify.engines import enumerate
+from coverify.verify.deadline import Deadline, OutOfTime
+from coverify.verify.engines import enumerate, interval
+from coverify.verify.errors import CannotDecide
 from coverify.verify.problem import Problem
-from coverify.verify.query import Outcome, Verdict
+from coverify.verify.query import I64Array, Outcome, Verdict
 
+GLANCE = 0.1
+"""Share of the time for a look whether there is anything to search for."""
 SMALL = 20_000
 """Points of a region that are run rather than searched again."""
 NOTHING = "no counterexample found"
@@ -61,8 +67,17 @@ def _search(problem: Problem, deadline: Deadline, seed: int, again: bool) -> Out
 
 
 def decide_smallest(problem: Problem, deadline: Deadline, seed: int) -> Outcome:
-    """The same with a counterexample of the smallest radius that is found in the time; CannotDecide."""
-    witness = smallest(problem, deadline, seed)
+    """The same with a counterexample of the smallest radius that is found in the time; CannotDecide.
+
+    Where intervals show at once that there is none, none is searched for.
+    """
+    starts = list[I64Array]()
+    with contextlib.suppress(CannotDecide, OutOfTime):
+        seen = interval.decide(problem, deadline.share(GLANCE), seed)
+        if seen.verdict is Verdict.HOLDS:
+            return Outcome.unknown("attack", "bounds leave no counterexample to search for")
+        starts += [] if seen.witness is None else [seen.witness.astype(np.int64)]
+    witness = smallest(problem, deadline, seed, starts)
     if witness is not None:
         return Outcome.violated("attack", witness)
     return Outcome.unknown("attack", NOTHING)

@@ -16,7 +16,7 @@ from coverify.verify.attack import search as search_module
 from coverify.verify.attack.radius import drawn, radius, shrink, smallest, within
 from coverify.verify.attack.search import search
 from coverify.verify.deadline import Deadline
-from coverify.verify.engines import BY_ROUNDS, solve
+from coverify.verify.engines import BY_ROUNDS, SMALLEST, attack, solve
 from coverify.verify.errors import CannotDecide
 from coverify.verify.fixed_point import FixedPointNetwork
 from coverify.verify.problem import Problem
@@ -118,6 +118,20 @@ def test_the_smallest_radius_is_that_of_enumeration():
         assert witness is not None and problem.first_violation(witness[None]) is not None
         checked += radius(problem, witness) == 1  # a counterexample of radius 1 exists, by enumeration
     assert checked >= 6
+
+
+def test_nothing_is_searched_for_where_bounds_leave_nothing(monkeypatch):
+    """Of y = (x, 9): 9 is first where x is below 9. Not a second search, nor one that finds what is there."""
+    arrays = layers_of([[[1], [0]]], [[0, 9]], [0], [(0, 255)])
+    program = FixedPointNetwork.from_bytes(content(arrays)).program
+
+    def asked(eps):
+        return Problem(program, Robustness.around(np.array([5]), 1, eps, None, 0, 255))
+
+    found = solve(SMALLEST, asked(6), Deadline.never())
+    assert found.verdict is Verdict.VIOLATED and found.witness is not None and found.witness.tolist() == [9]
+    monkeypatch.setattr(attack, "smallest", lambda *_: pytest.fail("it searches"))
+    assert solve(SMALLEST, asked(3), Deadline.never()).verdict is Verdict.UNKNOWN
 
 
 def test_shrinking_never_loses_the_counterexample():
