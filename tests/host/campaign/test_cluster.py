@@ -21,7 +21,7 @@ from coverify.campaign import cluster
 from coverify.campaign.errors import ClusterError
 from coverify.cli.outcome import Output
 from coverify.cli.replay import owners
-from coverify.cli.replay.jobs import read
+from coverify.cli.replay.jobs import Replays, read
 from oracle import NETWORKS
 
 pytest.importorskip("distributed", reason="distributed is not installed (coverify[cluster])")
@@ -214,10 +214,10 @@ def test_a_device_that_no_worker_has_is_said(witnesses, monkeypatch):
         address, _ = stack.enter_context(scheduler())
         stack.enter_context(worker(address))
         jobs = [read(path, path.name) for path in witnesses]
-        rows, device, why = owners.replayed_there(jobs, DEVICE, address, Output("-"))
-    assert device is None and f"--resources '{DEVICE}=1'" in str(why)
-    assert [(row.witness, row.verdict, row.note) for row in rows] == [
-        (path.name, "LINK_ERROR", why) for path in witnesses
+        owners.replayed_there(jobs, DEVICE, address, Output("-"), done := Replays())
+    assert done.device is None and f"--resources '{DEVICE}=1'" in str(done.message)
+    assert [(row.witness, row.verdict, row.note) for row in done.rows] == [
+        (path.name, "LINK_ERROR", done.message) for path in witnesses
     ]
 
 

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
@@ -102,6 +104,42 @@ def test_the_witnesses_of_a_folder_are_replayed_in_their_order(tmp_path):
     none = coverify("replay", tmp_path / "none", "--device", "native:")
     assert none.code == 2
     assert "there is no witness*.zip or distinction*.zip" in " ".join(none.stdout.split())
+
+
+INTERRUPTED_AT_THE_THIRD = """
+import sys
+from coverify.__main__ import main
+from coverify.cli.replay import jobs
+
+row, rows = jobs._row, []
+
+def interrupted(*arguments):
+    rows.append(row(*arguments))
+    if len(rows) == 3:
+        raise KeyboardInterrupt
+    return rows[-1]
+
+jobs._row = interrupted
+sys.argv[0] = "coverify"
+main()
+"""
+
+
+def test_what_was_replayed_before_ctrl_c_is_kept(tmp_path):
+    np.savez(tmp_path / "m.npz", mask=np.ones((8, 8), np.int8))
+    verify(tmp_path, NEVER, "25")
+    (witness,) = tmp_path.glob("witness-*.zip")
+    for number in range(4):
+        shutil.copy(witness, tmp_path / f"witness-{number}.zip")
+    command = [sys.executable, "-c", INTERRUPTED_AT_THE_THIRD, "replay", str(tmp_path), "--device", "native:"]
+    done = subprocess.run(
+        [*command, "--out", str(tmp_path / "out")], check=False, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 130, done.stderr
+    said = json.loads((tmp_path / "out" / "replay.json").read_text())
+    assert (said["verdict"], said["message"]) == ("UNKNOWN", "2 of 5 counterexamples were replayed")
+    rows = [(row["witness"], row["verdict"]) for row in said["replays"]]
+    assert rows == [("witness-0.zip", "CONFIRMED"), ("witness-1.zip", "CONFIRMED")]
 
 
 def test_a_witness_whose_formula_is_changed_breaks_nothing_and_is_refused(tmp_path):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from coverify.boards.device import open_foreign
-from coverify.cli.devices import device_row, is_foreign, load, opened
-from coverify.cli.outcome import Output, plain_text, verdict_of
+from coverify.cli.devices import device_row, is_foreign, opened
+from coverify.cli.outcome import Bar, Output, plain_text, progress_bar, verdict_of
 from coverify.conformance.foreign import ForeignRunner
 from coverify.conformance.stepping import Stepper
 from coverify.errors import BadInput, DeviceFault, DeviceRefused, LinkError
@@ -97,32 +97,41 @@ def undone(job: Job, url: str, verdict: Verdict, why: str | None) -> ReplayRow:
     )
 
 
-def replayed(
-    jobs: list[Job], url: str, wire_log: Path | None, output: Output
-) -> tuple[list[ReplayRow], DeviceRow | None, str | None]:
+@dataclass(eq=False)
+class Replays:
+    """What became of witnesses so far, the device in its own words, and why it went no further."""
+
+    rows: list[ReplayRow] = field(default_factory=list)
+    device: DeviceRow | None = None
+    message: str | None = None
+
+
+def replayed(jobs: list[Job], url: str, wire_log: Path | None, output: Output, done: Replays) -> None:
     """Replay on one device, one after the other; what a broken link leaves undone is LINK_ERROR."""
-    rows: list[ReplayRow] = []
-    device_said: DeviceRow | None = None
     try:
         if is_foreign(url):
-            with closing(open_foreign(url)) as foreign:
-                device_said = DeviceRow(url=url, board=foreign.name)
-                for job in jobs:
-                    rows.append(_row(job, url, job.run(lambda net: ForeignRunner(foreign, net))))
-            return rows, device_said, None
-        with opened(url, wire_log, output, jobs[0].models[0]) as device:
-            device_said = device_row(device)
+            with closing(open_foreign(url)) as foreign, progress_bar(output) as progress:
+                done.device = DeviceRow(url=url, board=foreign.name)
+                _each(jobs, url, lambda net: ForeignRunner(foreign, net), Bar(progress, "replay"), done)
+            return
+        with opened(url, wire_log, output, jobs[0].models[0]) as device, progress_bar(output) as progress:
+            done.device = device_row(device)
+            bar, upload = Bar(progress, "replay"), Bar(progress, "upload")
             loaded: Stepper | None = None
 
             def with_model(net: Model) -> Stepper:
                 nonlocal loaded
                 if loaded is None or loaded.model.sha256 != net.sha256:
-                    loaded = load(device, net, output)
+                    loaded = Stepper(device.client, net, upload)
                 return loaded
 
-            for job in jobs:
-                rows.append(_row(job, url, job.run(with_model)))
+            _each(jobs, url, with_model, bar, done)
     except (LinkError, DeviceFault, DeviceRefused) as error:
-        rows += [undone(job, url, verdict_of(error), str(error)) for job in jobs[len(rows) :]]
-        return rows, device_said, str(error)
-    return rows, device_said, None
+        done.rows += [undone(job, url, verdict_of(error), str(error)) for job in jobs[len(done.rows) :]]
+        done.message = str(error)
+
+
+def _each(jobs: list[Job], url: str, loaded: Loaded, bar: Bar, done: Replays) -> None:
+    for job in jobs:
+        bar(len(done.rows), len(jobs))
+        done.rows.append(_row(job, url, job.run(loaded)))

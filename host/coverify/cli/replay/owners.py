@@ -16,7 +16,7 @@ from coverify import __version__
 from coverify.campaign.cluster import ALIVE, client_of, distributed_package, same_version
 from coverify.campaign.errors import ClusterError
 from coverify.cli.outcome import Bar, Output, progress_bar
-from coverify.cli.replay.jobs import Job, read, replayed, undone
+from coverify.cli.replay.jobs import Job, Replays, read, replayed, undone
 from coverify.errors import CoverifyError
 from coverify.report import Device as DeviceRow
 from coverify.report import Replay as ReplayRow
@@ -29,9 +29,7 @@ Replay = tuple[ReplayRow, DeviceRow | None]
 """What became of a witness, and the device in its own words where it answered."""
 
 
-def replayed_there(
-    jobs: list[Job], url: str, address: str, output: Output
-) -> tuple[list[ReplayRow], DeviceRow | None, str | None]:
+def replayed_there(jobs: list[Job], url: str, address: str, output: Output, done: Replays) -> None:
     """Replay where the device `url` is; what is left undone is LINK_ERROR, and the message says why.
 
     Raises ClusterError, and what a worker's device raises.
@@ -45,9 +43,10 @@ def replayed_there(
             for job in jobs
         ]  # fmt: skip
         why = _waited(client, tasks, url, Bar(progress, "replay"))
-        done = [_done(job, task, url, why) for job, task in zip(jobs, tasks, strict=True)]
-    rows = [row for row, _ in done]
-    return rows, next((device for _, device in done if device is not None), None), why
+        found = [_done(job, task, url, why) for job, task in zip(jobs, tasks, strict=True)]
+    done.rows += [row for row, _ in found]
+    done.device = next((device for _, device in found if device is not None), None)
+    done.message = why
 
 
 def _replayed(client: str, name: str, content: bytes, url: str) -> Replay:
@@ -56,9 +55,10 @@ def _replayed(client: str, name: str, content: bytes, url: str) -> Replay:
     with tempfile.TemporaryDirectory(prefix="coverify-") as folder:
         path = Path(folder) / name
         path.write_bytes(content)
-        (row,), device, _ = replayed([read(path, name)], url, None, Output("-"))
+        replayed([read(path, name)], url, None, Output("-"), done := Replays())
+    (row,) = done.rows
     place = f"by the worker {distributed_package().get_worker().name} on {socket.gethostname()}"
-    return row.model_copy(update={"note": f"{row.note}; {place}" if row.note else place}), device
+    return row.model_copy(update={"note": f"{row.note}; {place}" if row.note else place}), done.device
 
 
 def _waited(client: Any, tasks: list[Any], url: str, bar: Bar) -> str | None:

@@ -10,8 +10,8 @@ import typer
 
 from coverify.cli.devices import DeviceOption, WireLogOption, device_limits
 from coverify.cli.folders import below, called, within
-from coverify.cli.outcome import JsonOption, OutOption, Output, model_ref, run_verb, versions
-from coverify.cli.replay.jobs import Job, read, replayed
+from coverify.cli.outcome import Interrupted, JsonOption, OutOption, Output, model_ref, run_verb, versions
+from coverify.cli.replay.jobs import Job, Replays, read, replayed
 from coverify.cli.replay.owners import replayed_there
 from coverify.errors import BadInput
 from coverify.replay import NotReplayable
@@ -67,28 +67,39 @@ def replay_verb(
         jobs, left = _jobs(witnesses)
         if model is not None:
             _insist(model, jobs)
-        if cluster is None:
-            rows, row, message = replayed(jobs, device, wire_log, output)
-        else:
-            rows, row, message = replayed_there(jobs, device, cluster, output)
-        nets = {net.sha256: net for job in jobs for net in job.models}
-        profiles = {job.profile for job in jobs}
-        return Result(
-            verb="replay",
-            verdict=worst(r.verdict for r in rows),
-            message=message,
-            model=model_ref(next(iter(nets.values()))) if len(nets) == 1 else None,
-            device=row,
-            profile=next(iter(profiles)) if len(profiles) == 1 else None,
-            replays=tuple(rows),
-            not_covered=(*left, *device_limits(device)),
-            versions=versions(),
-        )
+        left, done = (*left, *device_limits(device)), Replays()
+        try:
+            if cluster is None:
+                replayed(jobs, device, wire_log, output, done)
+            else:
+                replayed_there(jobs, device, cluster, output, done)
+        except KeyboardInterrupt:
+            if done.rows:
+                raise Interrupted(_result(jobs, done, left)) from None
+            raise
+        return _result(jobs, done, left)
 
     run_verb("replay", output, body)
 
 
-def _jobs(witnesses: Sequence[Path]) -> tuple[list[Job], list[str]]:
+def _result(jobs: Sequence[Job], done: Replays, left: tuple[str, ...]) -> Result:
+    nets = {net.sha256: net for job in jobs for net in job.models}
+    profiles = {job.profile for job in jobs}
+    whole = len(done.rows) == len(jobs)
+    return Result(
+        verb="replay",
+        verdict=worst(row.verdict for row in done.rows) if whole else "UNKNOWN",
+        message=done.message if whole else f"{len(done.rows)} of {len(jobs)} counterexamples were replayed",
+        model=model_ref(next(iter(nets.values()))) if len(nets) == 1 else None,
+        device=done.device,
+        profile=next(iter(profiles)) if len(profiles) == 1 else None,
+        replays=tuple(done.rows),
+        not_covered=left,
+        versions=versions(),
+    )
+
+
+def _jobs(witnesses: Sequence[Path]) -> tuple[list[Job], tuple[str, ...]]:
     """What is to be replayed, and what is not: of a folder, the witnesses of networks that no device runs.
 
     Raises BadInput, NotReplayable (all are such, or a file is that was given by itself).
@@ -105,7 +116,7 @@ def _jobs(witnesses: Sequence[Path]) -> tuple[list[Job], list[str]]:
     if left and not jobs:
         raise left[0]
     many = f"{len(left)} of {len(jobs) + len(left)} counterexamples are of fixed-point networks"
-    return jobs, [f"{many}, which no device runs"] if left else []
+    return jobs, (f"{many}, which no device runs",) if left else ()
 
 
 def _files(given: Path, beside: Sequence[Path]) -> list[tuple[str, Path]]:
