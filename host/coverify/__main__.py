@@ -8,16 +8,16 @@ import io
 import os
 import sys
 
-from coverify.interrupts import INTERRUPTED, exit_code_of, hear_sigterm
+from coverify.interrupts import INTERRUPTED, ending_at_once, exit_code_of, hear_sigterm
 
 
 def main() -> None:
     """Run the command line; imports are part of it, so that they can be interrupted as well."""
     _print_anything()
-    hear_sigterm()
-    try:
+    with ending_at_once():
         from coverify.cli import app
-
+    try:
+        hear_sigterm()
         app()
     except KeyboardInterrupt as stop:
         sys.stderr.write("interrupted\n")

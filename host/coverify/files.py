@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from pathlib import Path
@@ -31,6 +32,13 @@ def replace_file(path: Path, content: bytes) -> None:
             _replace(target, content)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def keep_evidence(path: Path, content: bytes) -> None:
+    """The same where nothing but a file may be in the way: a pipe that nobody reads would hold for ever."""
+    if path.exists() and not path.is_file():
+        raise FileExistsError(errno.EEXIST, "it is there already, and no file", str(path))
+    replace_file(path, content)
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -6,15 +6,19 @@ Ctrl-C reaches every process of a terminal; who starts children that it ends its
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 INTERRUPTED: Final = 130
 TERMINATED: Final = 143
 """Exit codes: 128 and the signal's number."""
+
+
+Handler = Callable[[int, FrameType | None], Any] | signal.Handlers
 
 
 class Terminated(KeyboardInterrupt):
@@ -24,6 +28,25 @@ class Terminated(KeyboardInterrupt):
 def hear_sigterm() -> None:
     """From now on SIGTERM raises Terminated in the main thread, from which this is called."""
     signal.signal(signal.SIGTERM, _terminated)
+
+
+@contextlib.contextmanager
+def ending_at_once() -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the process in here, where nothing is begun: an import that a KeyboardInterrupt
+    meets may make another error of it.
+    """
+
+    def end(number: int, frame: FrameType | None) -> NoReturn:
+        os.write(2, b"interrupted\n")
+        os._exit(128 + number)
+
+    heard = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, end) for number in heard}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _terminated(number: int, frame: FrameType | None) -> NoReturn:
@@ -42,11 +65,29 @@ def exit_code_of(stop: BaseException) -> int:
 
 @contextlib.contextmanager
 def deaf_children() -> Iterator[None]:
-    """Processes that are started in here do not hear Ctrl-C: their parent ends them."""
+    """Processes that are started in here do not hear Ctrl-C, as their parent ends them: it hears it later."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if not hasattr(signal, "pthread_sigmask"):
+        with _handled(signal.SIG_IGN):
+            yield
+        return
+    heard = list[int]()
+    with _handled(lambda number, _: heard.append(number)):  # by threads that were there before
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # which children keep
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    if heard:
+        signal.raise_signal(signal.SIGINT)
+
+
+@contextlib.contextmanager
+def _handled(handler: Handler) -> Iterator[None]:
+    """Ctrl-C goes to another handler."""
+    before = signal.signal(signal.SIGINT, handler)
     try:
         yield
     finally:

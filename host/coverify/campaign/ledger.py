@@ -2,12 +2,13 @@
 
 Of several answers to one query a decided one wins, then the last. An answer whose witness or certificate is
 missing or damaged does not count: its query is asked again. An UNKNOWN counts unless this run would give it
-another chance (`Retry`).
+another chance (`Retry`). What does not count is shown, as UNKNOWN, until there is a new one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 
@@ -40,6 +41,7 @@ class Ledger:
         """
         self._journal, self._folder = journal, folder
         self._known: dict[int, dict[tuple[int, int, Step], Entry]] = {}
+        self._again: dict[tuple[int, int, int, Step], Entry] = {}
         self._named: set[str] = set()
         self._n_read = 0
         bare = []
@@ -48,8 +50,11 @@ class Ledger:
             self._named.update(entry.files)
             if entry.decided and not (folder is None or entry.intact(folder)):
                 bare.append(entry)
+                self._again[_key(entry)] = _without_evidence(entry)
             elif entry.decided or _left_alone(entry, timeout_s, retry):
                 self._keep(entry)
+            else:
+                self._again[_key(entry)] = entry
         for entry in bare:
             if monotone and any(_implies(known, entry) for known in self.of_input(entry.index)):
                 self._keep(entry)
@@ -89,8 +94,15 @@ class Ledger:
         return sorted(self._known.get(index, {}).values(), key=lambda entry: (entry.eps, entry.case))
 
     def __iter__(self) -> Iterator[Entry]:
-        """All answers, by input, radius and case."""
+        """All answers that count, by input, radius and case."""
         return iter([entry for index in sorted(self._known) for entry in self.of_input(index)])
+
+    def shown(self) -> list[Entry]:
+        """All answers in the same order; also those that would be asked for again."""
+        counted = list(self)
+        there = {_key(entry)[:3] for entry in counted}
+        again = [entry for key, entry in self._again.items() if key[:3] not in there]
+        return sorted([*counted, *again], key=_key) if again else counted
 
     def drop_files(self, entry: Entry) -> None:
         """Remove the evidence of an answer that a stronger one has made needless."""
@@ -109,6 +121,18 @@ class Ledger:
             ours = EVIDENCE.fullmatch(path.name) and path.name not in self._named and path.is_file()
             if ours and path.stat().st_mtime >= self._journal.started:
                 path.unlink(missing_ok=True)
+
+
+def _key(entry: Entry) -> tuple[int, int, int, Step]:
+    return entry.index, entry.eps, entry.case, entry.step
+
+
+def _without_evidence(entry: Entry) -> Entry:
+    """An answer whose witness or certificate is gone."""
+    why = f"it was {entry.row.verdict}, whose evidence is missing or damaged; ask again"
+    gone = dict.fromkeys(("witness", "certificate", "certificate_against", "picture", "inputs", "outputs"))
+    row = entry.row.model_copy(update={**gone, "verdict": "UNKNOWN", "note": why, "proof": None})
+    return replace(entry, row=row, files={})
 
 
 def _left_alone(unknown: Entry, timeout_s: float, retry: Retry) -> bool:

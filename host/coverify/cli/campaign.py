@@ -49,7 +49,7 @@ from coverify.cli.network import Network, Samples
 from coverify.cli.outcome import Interrupted, Output, versions
 from coverify.report import Query, Radius, Result, write_result
 from coverify.report.curve_plot import write_plots
-from coverify.report.verdict import Verdict, worst
+from coverify.report.verdict import MEANINGS, Verdict, worst
 from coverify.verify.attack.radius import drawn, radius
 from coverify.verify.deadline import Deadline
 from coverify.verify.engines.packages import PACKAGES
@@ -165,8 +165,13 @@ def carry_out(work: Work, how: How, output: Output) -> Result:
         finally:
             ledger.sweep()
         result = campaign.result()
-        if out is not None:
+        if out is None:
+            return result
+        try:
             write_plots(out, result)
+        except OSError as err:
+            said = f"{result.message or MEANINGS[result.verdict]}\nits plots cannot be written: {err}"
+            return result.model_copy(update={"message": said})
         return result
 
 
@@ -188,12 +193,16 @@ class _Campaign:
         for search in self._searches:
             search.recall(self._journalled(search.index))
 
-    def _known(self, index: int, limit: int) -> RadiusSearch:
-        """What the journal has of an input: also one that earlier calls asked about, or beyond this limit."""
-        entries = self._journalled(index)
-        search = RadiusSearch(index, max([limit, *(entry.eps for entry in entries)]))
+    def _known(self, index: int) -> Radius:
+        """What the journal has of an input, also beyond this limit; of one that earlier calls asked about, up
+        to the radius that they asked about.
+        """
+        entries, asked = self._journalled(index), index in self._work.indices
+        limits = [*([self._work.limit or 0] if asked else []), *(entry.eps for entry in entries)]
+        search = RadiusSearch(index, max(limits, default=0))
         search.recall(entries)
-        return search
+        limit = limits[0] if asked else search.limit
+        return _radius(search, limit, self._ledger.of_input(index))
 
     def _journalled(self, index: int) -> list[Entry]:
         """What the journal has of an input, of the questions that are asked here."""
@@ -230,20 +239,26 @@ class _Campaign:
 
     def result(self) -> Result:
         """What is known now, by the journal."""
-        entries = list(self._ledger)
+        entries = self._ledger.shown()
         return self._of_radii(entries) if self._work.limit is not None else self._of_queries(entries)
 
     def _of_queries(self, entries: list[Entry]) -> Result:
         work = self._work
         rows = _with_fewer_pictures([entry.row for entry in entries])
         known = {(entry.index, entry.eps, entry.case) for entry in entries}
-        n_left = sum((q.index, q.eps, q.case) not in known for q in work.questions())
+        asked = {(q.index, q.eps, q.case) for q in work.questions()}
+        n_left, earlier = len(asked - known), len(known - asked)
         verdicts: list[Verdict] = [row.verdict for row in rows]
         verdicts += ["UNKNOWN"] * bool(n_left)
-        several = len({row.eps for row in rows}) > 1
+        several, verdict = len({row.eps for row in rows}) > 1, worst(verdicts)
+        message = work.result.message
+        if earlier:
+            said = f"{earlier} of the {len(known | asked)} answers counted here are of earlier calls"
+            message = f"{message or MEANINGS[verdict]}\n{said}"
         return work.result.model_copy(
             update={
-                "verdict": worst(verdicts),
+                "verdict": verdict,
+                "message": message,
                 "queries": tuple(rows),
                 "curve": curve(entries, *_asked(entries)) if several else None,
                 "cactus": cactus(entries) if len(rows) > 1 else None,
@@ -259,15 +274,19 @@ class _Campaign:
         work, limit = self._work, self._work.limit
         assert limit is not None
         indices = sorted({*work.indices, *(entry.index for entry in entries)})
-        searches = [self._known(index, limit) for index in indices]
-        rows = [_radius(search, self._ledger.of_input(search.index)) for search in searches]
-        n_open = sum(min(search.attacked, limit + 1) - search.certified > 1 for search in searches)
-        largest = max(search.limit for search in searches)
+        rows = [self._known(index) for index in indices]
+        n_open = sum(not row.closed for row in rows)
+        largest = max([limit, *(entry.eps for entry in entries)])
+        now, before = (
+            [row for row in rows if (row.index in work.indices) is asked] for asked in (True, False)
+        )
+        told = f"the largest radius up to {limit} is known of {_closed(now)} inputs"
+        if before:
+            told += f", and up to what earlier calls asked of {_closed(before)} others"
         return work.result.model_copy(
             update={
                 "verdict": "UNKNOWN" if n_open else "OK",
-                "message": f"the largest radius up to {limit} is known of {len(rows) - n_open} "
-                f"of {len(rows)} inputs",
+                "message": told,
                 "radii": tuple(_with_fewer_pictures(rows)),
                 "curve": curve(entries, indices, range(largest + 1)),
                 "cactus": cactus(entries),
@@ -301,16 +320,21 @@ def _drawn(row: Query | Radius) -> list[str]:
     return [name for name in ("picture", "inputs", "outputs") if getattr(row, name, None) is not None]
 
 
-def _radius(search: RadiusSearch, entries: Sequence[Entry]) -> Radius:
+def _closed(rows: Sequence[Radius]) -> str:
+    return f"{sum(row.closed for row in rows)} of {len(rows)}"
+
+
+def _radius(search: RadiusSearch, limit: int, entries: Sequence[Entry]) -> Radius:
+    """The row of an input that is asked about up to `limit`."""
     proof = search.proof.row if search.proof is not None else None
     broken = search.broken.row if search.broken is not None else None
     row = proof or broken
     return Radius(
         index=search.index,
-        limit=search.limit,
+        limit=limit,
         certified=search.certified if proof else None,
         attacked=search.attacked if broken else None,
-        closed=search.closed,
+        closed=min(search.attacked, limit + 1) - search.certified <= 1,
         queries=len(entries),
         time_s=sum(entry.row.time_s for entry in entries),
         label=row.label if row else None,

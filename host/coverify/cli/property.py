@@ -62,10 +62,12 @@ class PropertyTask:
         return self.property.question(question.case, x0, self.labels[question.index])
 
     def label(self, question: Question) -> int | None:
-        """The class that the input is said to have; None of a network of one output, which has none."""
-        return (
-            None if self.data is None or self.property.subject.n_output < 2 else self.labels[question.index]
-        )
+        """The class that the input is said to have; None where that is none of the network's, which has more
+        than one.
+        """
+        n = self.property.subject.n_output
+        label = -1 if self.data is None or n < 2 else self.labels[question.index]
+        return label if 0 <= label < n else None
 
     def index(self, question: Question) -> int | None:
         """The number of the input."""
@@ -158,6 +160,8 @@ def property_of(subject: Subject, file: Path, codes: bool) -> Property:
 
 
 def _read_property(subject: Subject, file: Path, codes: bool) -> Property:
+    if file.suffix.lower() in (".gz", ".zip", ".xz", ".bz2"):
+        raise BadProperty(file, None, "it is packed: unpack it first")
     if not _is_vnnlib(file):
         return Property.from_document(read_document(file), subject, file.parent)
     cases = cases_of(read_specification(file), subject, file, codes)

@@ -23,7 +23,9 @@ class Radius(Row):
     attacked: Count | None = None
     """None: no counterexample within the limit is known."""
     closed: bool
-    """attacked is certified + 1 (or 0 with nothing certified), or the limit itself is certified."""
+    """attacked is certified + 1 (or 0 with nothing certified), or the limit itself is certified: by what may
+    be known beyond it, too.
+    """
     queries: Count
     time_s: Seconds
     """Of all its queries together."""
@@ -47,7 +49,7 @@ class Radius(Row):
         attacked = self.limit + 1 if self.attacked is None else self.attacked
         if certified >= attacked and self.attacked is not None:
             raise ValueError("a radius is both certified and attacked")
-        if self.closed != (attacked - certified <= 1):
+        if self.closed != (min(attacked, self.limit + 1) - certified <= 1):
             raise ValueError("closed contradicts certified and attacked")
         return self
 

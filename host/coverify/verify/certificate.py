@@ -18,7 +18,7 @@ from typing import Final
 
 import numpy as np
 
-from coverify.files import replace_file
+from coverify.files import keep_evidence
 from coverify.verify.dual.tree import Op
 from coverify.verify.query import Argument, I64Array, Robustness
 
@@ -127,7 +127,7 @@ class Certificate:
 
     def write(self, path: Path) -> None:
         """Put the file at `path`.  Raises OSError."""
-        replace_file(path, self.to_bytes())
+        keep_evidence(path, self.to_bytes())
 
     def to_bytes(self) -> bytes:
         """The file's bytes."""

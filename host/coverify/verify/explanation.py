@@ -78,7 +78,8 @@ class Explanation:
         total = dict(self.named)
         counts = Counter(reason.what for reason in self.reasons)
         said = ", ".join(f"{counts[what]} of {total.get(what, 0)} {name}" for what, name in _NAMES)
-        return f"what the proof needs ({'minimal' if self.minimal else 'perhaps not minimal'}): {said}"
+        least = "minimal against each rival" if self.minimal else "perhaps not minimal"
+        return f"what the proof needs ({least}): {said}"
 
 
 @dataclass(eq=False)

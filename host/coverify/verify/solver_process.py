@@ -71,6 +71,7 @@ class SolverProcess:
                 raise EOFError from err
         reply = self.replies.get(timeout=min(timeout_s, threading.TIMEOUT_MAX))
         if isinstance(reply, EOFError):
+            self.replies.put(reply)  # it says so to whoever asks again
             raise reply
         return reply
 

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from coverify.files import replace_file
+from coverify.files import keep_evidence
 from coverify.npy import BadArray, opened_zip, parse_npy, read_member
 from coverify.verify.breach import Breach
 from coverify.verify.errors import BadWitness
@@ -126,7 +126,7 @@ class Witness:
 
     def write(self, path: Path | str) -> None:
         """Put the file at `path`, whole or not at all.  Raises BadWitness (own limits), OSError."""
-        replace_file(Path(path), self.to_bytes())
+        keep_evidence(Path(path), self.to_bytes())
 
     def to_bytes(self) -> bytes:
         """The file's bytes: a function of the witness alone."""

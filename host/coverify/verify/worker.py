@@ -100,8 +100,10 @@ class Worker:
         try:
             if engine != AUTO:
                 return self._solve(problem, engine, timeout_s, seed, self.jobs)
-            with contextlib.suppress(EOFError, queue.Empty):  # said by the engine that asks it
+            try:
                 self._started(_SHARED, None)
+            except (EOFError, queue.Empty):  # the engine that asks it starts another one
+                self._end(_SHARED)
             deadline = Deadline.in_s(timeout_s)
             return portfolio.decide(
                 query,

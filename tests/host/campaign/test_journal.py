@@ -213,6 +213,24 @@ def test_an_unknown_gets_another_chance_when_it_is_given_more_time(tmp_path, tim
     assert bool(known(tmp_path, timeout_s, retry)) is counts
 
 
+def test_what_does_not_count_is_shown_as_unknown_until_there_is_a_new_answer(tmp_path):
+    files = {"witness-3-eps2.zip": hashlib.sha256(b"w").hexdigest()}
+    broken = entry(3, 2, "VIOLATED", files=files, witness="witness-3-eps2.zip", predicted=7, label=2)
+    filled(tmp_path, entry(1, 4, "UNKNOWN", timeout_s=5.0), broken, entry(0, 1))
+    with Journal.open(tmp_path, WHAT) as journal:
+        ledger = Ledger(journal, tmp_path, 60.0)
+        assert [e.index for e in ledger] == [0]
+        shown = [(e.index, e.row.verdict, e.row.witness) for e in ledger.shown()]
+        assert shown == [(0, "HOLDS", None), (1, "UNKNOWN", None), (3, "UNKNOWN", None)]
+        assert "it was VIOLATED" in ledger.shown()[2].row.note
+        assert ledger.answer(Question(3, 2), broken.query) is None
+        ledger.record(entry(3, 2, "HOLDS"))
+        ledger.record(entry(1, 4, "UNKNOWN", timeout_s=60.0))
+        assert [e.row.verdict for e in ledger.shown()] == ["HOLDS", "UNKNOWN", "HOLDS"] and len(
+            list(ledger)
+        ) == 3
+
+
 def test_a_decided_answer_wins_over_an_unknown_whichever_came_first(tmp_path):
     filled(tmp_path, entry(0, verdict="UNKNOWN"), entry(0), entry(1), entry(1, verdict="UNKNOWN"))
     assert known(tmp_path) == [(0, 1, "HOLDS"), (1, 1, "HOLDS")]

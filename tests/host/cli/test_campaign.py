@@ -241,12 +241,81 @@ def test_inputs_and_radii_that_earlier_calls_asked_about_stay_in_the_result(diff
     whole = coverify(*command, "--radius", 8, "--json", "-").result
     assert coverify(*command, "--fresh", "--radius", 8, "--index", "0-1").code == 0
     done = coverify(*command, "--radius", 2, "--index", "1-3", "--json", "-")
-    assert (done.code, done.result["message"]) == (0, "the largest radius up to 2 is known of 4 of 4 inputs")
+    said = (
+        "the largest radius up to 2 is known of 3 of 3 inputs, and up to what earlier calls asked of 1 of 1"
+    )
+    assert (done.code, done.result["message"]) == (0, f"{said} others")
     rows = {row["index"]: row for row in done.result["radii"]}
     known = [(rows[i]["certified"], rows[i]["attacked"], rows[i]["closed"]) for i in (0, 1)]
     assert known == [(3, 4, True), (2, 3, True)]
     assert [rows[i]["witness"] for i in (0, 1)] == [row["witness"] for row in whole["radii"][:2]]
     assert coverify("report", out).code == 0  # every witness is named by the result
+
+
+def test_an_input_is_judged_by_the_radius_that_is_asked_about_now_and_others_by_theirs(difference):
+    """Input 0 is certified at 3 and attacked at 4, and open where it is only attacked: the attack proves
+    nothing.
+    """
+    out = difference / "run"
+    command = ("verify", difference / "net.npz", "--inputs", difference / "x.npz", "--out", out)
+    found = ("--index", 0, "--engine", "attack", "--json", "-")
+    done = coverify(*command, "--radius", 8, *found)
+    assert (done.code, done.result["radii"][0]["closed"]) == (4, False)
+    assert done.result["radii"][0]["attacked"] == 4
+    done = coverify(*command, "--radius", 0, *found)
+    (row,) = done.result["radii"]
+    assert (done.code, row["limit"], row["attacked"], row["closed"]) == (4, 0, 4, False)
+    assert coverify(*command, "--fresh", "--radius", 8, "--index", 0).code == 0
+    done = coverify(*command, "--radius", 2, "--index", 2, "--json", "-")
+    rows = {row["index"]: (row["limit"], row["certified"], row["closed"]) for row in done.result["radii"]}
+    assert done.code == 0 and rows == {0: (4, 3, True), 2: (2, 2, True)}
+    done = coverify(*command, "--radius", 2, "--index", 0, "--json", "-")
+    rows = {row["index"]: (row["limit"], row["certified"], row["closed"]) for row in done.result["radii"]}
+    assert done.code == 0 and rows == {0: (2, 3, True), 2: (2, 2, True)}
+    assert coverify("report", out).code == 0
+
+
+def test_answers_of_earlier_calls_stay_whatever_is_asked_now(difference):
+    out = difference / "run"
+    command = (
+        "verify",
+        difference / "net.npz",
+        "--inputs",
+        difference / "x.npz",
+        "--out",
+        out,
+        "--json",
+        "-",
+    )
+    done = coverify(*command, "--eps", 3, "--index", "0,1")
+    assert done.code == 1 and "message" not in done.result
+    (out / "witness-1-eps3.zip").unlink()
+    done = coverify(*command, "--eps", 3, "--index", 0)
+    rows = {row["index"]: row for row in done.result["queries"]}
+    assert (done.code, rows[0]["verdict"], rows[1]["verdict"]) == (4, "HOLDS", "UNKNOWN")
+    assert "it was VIOLATED, whose evidence is missing" in rows[1]["note"] and "witness" not in rows[1]
+    assert "1 of the 2 answers counted here are of earlier calls" in done.result["message"]
+    assert coverify("report", out).code == 4
+    done = coverify(*command, "--eps", 3, "--index", "0,1")
+    assert done.code == 1 and (out / "witness-1-eps3.zip").exists()
+
+
+def test_plots_that_cannot_be_written_cost_no_result(difference):
+    out = difference / "run"
+    command = (
+        "verify",
+        difference / "net.npz",
+        "--inputs",
+        difference / "x.npz",
+        "--out",
+        out,
+        "--json",
+        "-",
+    )
+    (out / "cactus.svg").mkdir(parents=True)
+    done = coverify(*command, "--eps", 1)
+    assert done.code == 1 and len(done.result["queries"]) == 4
+    assert "its plots cannot be written" in done.result["message"]
 
 
 def test_the_line_of_progress_names_the_engines_at_work():

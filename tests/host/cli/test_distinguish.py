@@ -201,6 +201,8 @@ def test_an_operator_is_separated_and_its_model_kept(tmp_path):
         ((MLP, "--against-model", NETWORKS / "digits_cnn.npz"), "fixed-point"),
         ((MLP, "--against", "cmsis-nn", "--engine", "oracle"), "unknown engine"),
         (("--op", "SOFTMAX"), "--op needs --against"),
+        (("--op", "ADD", "--against", "tflite-ref", "--tolerance", 3), "are about a MODEL"),
+        (("--op", "ADD", "--against", "tflite-ref", "--question", "class"), "are about a MODEL"),
         (
             ("--op", "NOTHING", "--against", "cmsis-nn"),
             "--op 'NOTHING': no models are made of it; models are",

@@ -239,6 +239,45 @@ def test_a_hold_without_a_certificate_says_so(scores):
     assert any("certificates of all that holds here" in gap for gap in result["not_covered"])
 
 
+def test_a_counterexample_of_an_input_whose_label_is_none_is_kept(scores):
+    """y = −1 is what unlabelled data often have."""
+    np.savez(scores / "x.npz", x=np.array([[90, 40], [8, 4]], np.int8), y=np.array([-1, 2**40]))
+    text = "[region]\neps = 3\n[claim]\nkind = 'output'\nindex = 0\ncodes = [0, 44]\n"
+    (scores / "p.toml").write_text(text)
+    asked = ("--property", scores / "p.toml", "--inputs", scores / "x.npz", "--out", scores / "out")
+    done = coverify("verify", scores / "net.tflite", *asked, "--json", "-")
+    assert done.code == 1
+    assert [(row["verdict"], row.get("label")) for row in done.result["queries"]] == [
+        ("VIOLATED", None), ("HOLDS", None)]  # fmt: skip
+    assert coverify("replay", scores / "out", "--device", "native:").code == 0
+
+
+@pytest.mark.parametrize(
+    ("region", "claim", "code"),
+    [
+        ("eps_real = 1e39", "kind = 'output'\nindex = 0\ncodes = [-64, 64]", 0),
+        ("eps_real = 1e39", "kind = 'output'\nindex = 0\ncodes = [-63, 64]", 1),
+        ("radius_file = 'r.npz'", "kind = 'output'\nindex = 0\ncodes = [-64, 64]", 0),
+        ("eps = 3", "kind = 'output'\nindex = 0\nreal = [-1e39, 1e39]", 0),
+        ("eps = 3", "kind = 'output'\nindex = 0\ncodes = [2147483647, 2147483647]", 1),
+        ("eps = 3", "kind = 'relation'\noutputs = [0]\ncoefficients = [1]\nat_most = 1e38", 0),
+        ("eps = 3", "kind = 'relation'\noutputs = [0]\ncoefficients = [-0.5]\nat_most = -1e38", 1),
+    ],
+)
+def test_limits_beyond_all_values_are_always_or_never_kept(scores, region, claim, code):
+    np.savez(scores / "r.npz", radius=np.array([2**63 - 1, 2**62]))
+    (scores / "p.toml").write_text(f"[region]\n{region}\n[claim]\n{claim}\n")
+    asked = ("--property", scores / "p.toml", "--inputs", scores / "x.npz", "--out", scores / "out")
+    done = coverify("verify", scores / "net.tflite", *asked)
+    assert done.code == code, done
+
+
+def test_a_packed_file_is_said_to_be_one(scores):
+    (scores / "p.vnnlib.gz").write_bytes(b"\x1f\x8b")
+    done = coverify("verify", scores / "net.tflite", "--property", scores / "p.vnnlib.gz")
+    assert done.code == 2 and "unpack it first" in done.stdout
+
+
 def test_a_vnnlib_file_needs_no_inputs(tmp_path):
     file = tmp_path / "p.vnnlib"
     declared = "".join(f"(declare-const X_{i} Real)\n" for i in range(64))

@@ -12,10 +12,12 @@ import time
 import numpy as np
 import pytest
 
+from coverify.verify import worker as worker_module
 from coverify.verify.child import receive, send
 from coverify.verify.engines import confirm
 from coverify.verify.errors import BadQuery, EngineFault, MissingPackage
 from coverify.verify.query import Outcome, Robustness, Verdict
+from coverify.verify.solver_process import SolverProcess
 from coverify.verify.worker import Worker, place_of
 from tflm_int8.program.linear import Dense
 from tflm_int8.program.primitives import Affine, Program, Term
@@ -62,6 +64,35 @@ def test_a_dead_child_is_unknown_and_the_next_query_has_a_new_one():
         child.process.wait()
         assert worker.decide(query(6, 3), "interval").verdict is Verdict.UNKNOWN
         assert worker.decide(query(6, 3), "interval").verdict is Verdict.HOLDS
+
+
+def test_a_child_that_dies_as_it_starts_costs_no_time(monkeypatch):
+    """As where memory is short: of `auto` the engine that asks it has another one."""
+    start, killed = SolverProcess.start, []
+
+    def first_dies():
+        child = start()
+        if not killed:
+            child.process.kill()
+            killed.append(child)
+        return child
+
+    monkeypatch.setattr(worker_module.SolverProcess, "start", first_dies)
+    before = time.monotonic()
+    with Worker(subtraction(2)) as worker:
+        assert worker.decide(query(6, 3)).verdict is Verdict.HOLDS
+    assert killed and time.monotonic() - before < 15  # 60 s before
+    with pytest.raises(EOFError):
+        killed[0].ask(None, 60)
+
+
+def test_what_died_says_so_to_whoever_asks_again():
+    child = SolverProcess.start()
+    child.process.kill()
+    for _ in range(3):
+        with pytest.raises(EOFError):
+            child.ask(None, 30)
+    child.end()
 
 
 def test_a_stuck_child_is_killed_at_its_time():

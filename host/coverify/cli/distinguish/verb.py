@@ -108,6 +108,8 @@ def distinguish(
         if op is not None:
             if against is None or against_model or inputs or index or eps is not None:
                 raise BadInput("--op needs --against PROFILE, and takes no networks and no inputs")
+            if tolerance or question != Question.OUTPUT.value:
+                raise BadInput("--op asks for the same output: --question, --tolerance are about a MODEL")
             return of_operator(op, (profile, against), engine, timeout, seed, output)
         assert model is not None
         pair = _networks(model, against_model, (profile, against))

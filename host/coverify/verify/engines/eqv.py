@@ -20,7 +20,8 @@ from coverify.verify.deadline import Deadline, OutOfTime
 from coverify.verify.decision import Decision, decision, logits_wire
 from coverify.verify.eqv.intervals import two_relu_bounds
 from coverify.verify.eqv.signs import descend
-from coverify.verify.errors import GaveUp
+from coverify.verify.errors import CannotDecide, GaveUp
+from coverify.verify.few_changes import region_bounds
 from coverify.verify.problem import Problem
 from coverify.verify.query import I64Array, Outcome, rival_labels
 from coverify.verify.rivals import Answer, Question
@@ -42,14 +43,20 @@ class Eqv:
     def __call__(self, problem: Problem, deadline: Deadline, seed: int) -> Outcome:
         """HOLDS, VIOLATED or UNKNOWN; CannotDecide, OutOfTime."""
         query, program = problem.query, problem.program
-        boxes = two_relu_bounds(program, query.lo, query.hi, deadline)
+        boxes, wider = list[Box](), None
+        try:
+            boxes = two_relu_bounds(program, query.lo, query.hi, deadline)
+        except CannotDecide as err:
+            wider = err
         if ATTACK in self.stages:
             part = deadline if self.stages == (ATTACK,) else deadline.share(ATTACK_SHARE)
-            witness = _attacked(problem, boxes, part, seed)
+            witness = _attacked(problem, boxes or region_bounds(problem, part), part, seed)
             if witness is not None:
                 return Outcome.violated(_of(ATTACK), witness)
             if self.stages == (ATTACK,):
                 return Outcome.unknown(_of(ATTACK), "the attack finds nothing")
+        if wider is not None:
+            raise CannotDecide(f"the intervals of clips as two ReLUs are too wide: {wider}") from wider
         last = decision(program, _int8_logits(problem, boxes), deadline)
         rivals = _open(query.label, boxes[last.wire], last)
         if not rivals:

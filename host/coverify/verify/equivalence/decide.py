@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from coverify.verify.deadline import OUT_OF_TIME, Deadline, OutOfTime
-from coverify.verify.engines import ENGINES
+from coverify.verify.engines import ENGINES, base_of
 from coverify.verify.engines import found as engine_found
 from coverify.verify.engines.enumerate import MAX_POINTS, points
 from coverify.verify.equivalence.claim import (
@@ -31,7 +31,7 @@ from coverify.verify.equivalence.directed import Directed, layers
 from coverify.verify.equivalence.product import Joint, joined, joined_on
 from coverify.verify.equivalence.search import Search
 from coverify.verify.equivalence.sides import Pair
-from coverify.verify.errors import CannotDecide, EngineFault
+from coverify.verify.errors import BadQuery, CannotDecide, EngineFault
 from coverify.verify.problem import Problem
 from coverify.verify.query import I64Array, Outcome, Robustness, Verdict, counted
 from coverify.verify.worker import AUTO, Worker
@@ -79,6 +79,8 @@ class Decider:
 
         region: the box (its label means nothing).  Raises BadQuery, MissingPackage, EngineFault.
         """
+        if base_of(engine) not in names():
+            raise BadQuery(f"unknown engine {engine!r}; there are: {', '.join(names())}")
         if engine not in (AUTO, *OWN):
             engine_found(engine)
         start, deadline = time.monotonic(), Deadline.in_s(timeout_s)

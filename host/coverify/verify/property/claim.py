@@ -23,6 +23,8 @@ from coverify.verify.property.formula import (
 from coverify.verify.property.quantity import Scale
 
 MAX_COEFFICIENT = 1 << 30
+MAX_OUTPUT = 1 << 16
+"""No magnitude of an output is greater: a limit beyond what sums of them reach says the same at their end."""
 
 
 def stays(label: int) -> Formula:
@@ -45,9 +47,9 @@ def within(element: int, lo: int | None, hi: int | None) -> Formula:
     """lo <= y[element] <= hi, in codes."""
     parts = []
     if lo is not None:
-        parts.append(relation({element: -1}, -lo))
+        parts.append(relation({element: -1}, _reached(-lo, 1)))
     if hi is not None:
-        parts.append(relation({element: 1}, hi))
+        parts.append(relation({element: 1}, _reached(hi, 1)))
     return AllOf(tuple(parts))
 
 
@@ -66,13 +68,20 @@ def at_most(coefficients: Mapping[int, Fraction], bound: Fraction) -> Relation:
     whole = {i: int(c * denominator) for i, c in coefficients.items()}
     limit = math.floor(bound * denominator)
     common = math.gcd(*whole.values()) or 1
-    found = relation({i: c // common for i, c in whole.items()}, limit // common)
+    scaled = {i: c // common for i, c in whole.items()}
+    found = relation(scaled, _reached(limit // common, sum(map(abs, scaled.values()))))
     if max([abs(found.bound), *(abs(c) for _, c in found.terms)]) > MAX_COEFFICIENT:
         raise BadQuery(
             f"a relation of the outputs needs integers beyond {MAX_COEFFICIENT} once its coefficients are "
             "scaled to integers: give coefficients with fewer digits"
         )
     return found
+
+
+def _reached(limit: int, coefficients: int) -> int:
+    """The limit, drawn to just beyond what a sum with coefficients of this size in all may be."""
+    most = coefficients * MAX_OUTPUT
+    return max(-most - 1, min(limit, most))
 
 
 def at_most_reals(coefficients: Mapping[int, Fraction], bound: Fraction, scale: Scale) -> Relation:

@@ -32,7 +32,7 @@ from coverify.verify.property.document import (
 from coverify.verify.property.file import read_array
 from coverify.verify.property.formula import AllOf, AnyOf, Formula, elements, negated, not_above
 from coverify.verify.property.question import Question
-from coverify.verify.property.region import Region
+from coverify.verify.property.region import MAX_RADIUS, Region
 from coverify.verify.property.subject import Subject
 from coverify.verify.property.unsafe import Case
 from coverify.verify.property.words import beyond, claim_words, region_words
@@ -181,7 +181,8 @@ def region_of(document: RegionDocument, subject: Subject, folder: Path) -> Regio
     if document.eps is not None:
         radius = np.full(n, document.eps, np.int64)
     elif document.eps_real is not None:
-        radius = np.full(n, subject.input_scale().radius(fraction(document.eps_real)), np.int64)
+        reach = subject.input_scale().radius(fraction(document.eps_real))
+        radius = np.full(n, min(reach, MAX_RADIUS), np.int64)
     elif document.radius is not None:
         radius = np.array(document.radius, np.int64)
     elif document.radius_file is not None:

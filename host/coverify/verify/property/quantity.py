@@ -37,7 +37,8 @@ class Scale:
 
         Source: reference_ops::AffineQuantize.
         """
-        ratio = float(np.float32(float(real)) / np.float32(float(self.scale)))
+        with np.errstate(all="ignore"):
+            ratio = float(np.float32(float(real)) / np.float32(float(self.scale)))
         if not abs(ratio) < 2.0**40:
             return (1 << 40) if ratio > 0 else -(1 << 40)
         return math.trunc(ratio + math.copysign(0.5, ratio)) + self.zero_point

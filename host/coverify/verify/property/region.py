@@ -17,6 +17,9 @@ from coverify.verify.property.errors import BadBase
 from coverify.verify.query import I16Array, I64Array, IntArray, Robustness
 from tflm_int8.program.primitives import Program
 
+MAX_RADIUS = np.int64(1 << 20)
+"""In codes: farther than any other code of an input."""
+
 
 @dataclass(frozen=True, eq=False)
 class Region:
@@ -63,7 +66,7 @@ class Region:
             raise BadQuery(f"the range of feature {empty[0]} holds no code of the network's input")
 
     def _around(self, x0: I64Array, lo: I64Array, hi: I64Array, label: int) -> Robustness:
-        reach = np.int64(1 << 20) if self.radius is None else self.radius
+        reach = MAX_RADIUS if self.radius is None else np.minimum(self.radius, MAX_RADIUS)
         radius = np.where(True if self.moves is None else self.moves, reach, 0)
         lo, hi = np.maximum(lo, x0 - radius), np.minimum(hi, x0 + radius)
         empty = np.flatnonzero(lo > hi)

@@ -60,10 +60,15 @@ class WholeQuery:
         """The text of an SMT-LIB 2 file, the comments first."""
         query = self.problem.query
         names = [f"x{i}" for i in sorted(self.encoding.places) if f"x{i}" in self.script.variables]
+        base = " ".join(map(str, query.x0.tolist()))
         said = [
             *comments,
             f"sat: some input of the box has another class than {query.label}; unsat: none has.",
-            *([] if query.changes is None else [f"At most {query.changes} inputs differ from their base."]),
+            *(
+                []
+                if query.changes is None
+                else [f"At most {query.changes} inputs differ from their base: {base}"]
+            ),
             "Input i is its least value plus the unsigned variable xi; one without xi does not matter.",
             f"Least values: {' '.join(map(str, query.lo.tolist()))}",
             f"Greatest values: {' '.join(map(str, query.hi.tolist()))}",

@@ -8,7 +8,7 @@ import pytest
 from coverify.verify.deadline import Deadline
 from coverify.verify.engines import eqv, found, solve
 from coverify.verify.engines.packages import usable
-from coverify.verify.errors import BadQuery
+from coverify.verify.errors import BadQuery, CannotDecide
 from coverify.verify.query import Verdict
 from verify_cases import pixels
 
@@ -47,6 +47,18 @@ def test_a_stage_alone_decides_what_it_can_and_leaves_the_rest():
     assert answers[PROGRAM] == {(False, "VIOLATED"), (True, "HOLDS")}
     with pytest.raises(BadQuery, match="there are: attack, intervals, program"):
         found("eqv:milp")
+
+
+def test_intervals_that_are_too_wide_leave_the_attack_and_are_blamed(monkeypatch):
+    def too_wide(*_):
+        raise CannotDecide("an accumulator may overflow")
+
+    monkeypatch.setattr(eqv, "two_relu_bounds", too_wide)
+    answers = set()
+    for case, outcome in decided(range(10)):
+        answers.add((case.holds, outcome.verdict.value, outcome.note if case.holds else outcome.engine))
+    said = "the intervals of clips as two ReLUs are too wide: an accumulator may overflow"
+    assert answers == {(False, "VIOLATED", ATTACK), (True, "UNKNOWN", said)}
 
 
 def test_the_integer_program_finds_what_an_attack_that_finds_nothing_leaves(monkeypatch):
