@@ -16,10 +16,14 @@ from coverify.verify.child import receive, send
 from tflm_int8.program.primitives import Program
 
 _THREAD_COUNTS: Final = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+_ALLOCATION: Final = {"MALLOC_MMAP_THRESHOLD_": str(64 << 20), "MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
+"""For glibc: arrays of one size come again and again, and memory that was given back is cleared each time."""
 
 
 def one_thread_each() -> None:
-    """Let processes that are started from now on compute on one thread, where the user says nothing else."""
+    """Let processes that are started from now on compute on one thread, where the user says nothing else: the
+    matrices are small, so that a second one takes its processor's time and gives none back.
+    """
     for name in _THREAD_COUNTS:
         os.environ.setdefault(name, "1")
 
@@ -46,7 +50,11 @@ class SolverProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(p or os.curdir for p in sys.path)},
+            env={
+                **_ALLOCATION,
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(p or os.curdir for p in sys.path),
+            },
             start_new_session=True,
         )
         child = SolverProcess(process, stderr)

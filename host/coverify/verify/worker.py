@@ -166,8 +166,7 @@ class Worker:
                 raise EOFError
             child = self._children.get(place)
             if child is None:
-                if self.jobs > 1:
-                    one_thread_each()
+                one_thread_each()
                 child = self._children[place] = SolverProcess.start()
         if child.loaded is None:
             child.ask(None, START_S)
