@@ -14,10 +14,11 @@ from coverify.interrupts import INTERRUPTED, ending_at_once, exit_code_of, hear_
 def main() -> None:
     """Run the command line; imports are part of it, so that they can be interrupted as well."""
     _print_anything()
-    with ending_at_once():
-        from coverify.cli import app
+    hear_sigterm()
     try:
-        hear_sigterm()
+        with ending_at_once():
+            from coverify.cli import app
+
         app()
     except KeyboardInterrupt as stop:
         sys.stderr.write("interrupted\n")

@@ -10,6 +10,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from multiprocessing import resource_tracker
 from types import FrameType
 from typing import Any, Final, NoReturn
 
@@ -32,9 +33,12 @@ def hear_sigterm() -> None:
 
 @contextlib.contextmanager
 def ending_at_once() -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the process in here, where nothing is begun: an import that a KeyboardInterrupt
-    meets may make another error of it.
+    """Ctrl-C and SIGTERM end a process that hears SIGTERM in here, where nothing is begun: an import that a
+    KeyboardInterrupt meets may make another error of it, or nothing at all.
     """
+    if signal.getsignal(signal.SIGTERM) is not _terminated:
+        yield
+        return
 
     def end(number: int, frame: FrameType | None) -> NoReturn:
         os.write(2, b"interrupted\n")
@@ -73,6 +77,7 @@ def deaf_children() -> Iterator[None]:
         with _handled(signal.SIG_IGN):
             yield
         return
+    resource_tracker.ensure_running()  # its start would let the signal through
     heard = list[int]()
     with _handled(lambda number, _: heard.append(number)):  # by threads that were there before
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # which children keep

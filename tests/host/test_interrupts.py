@@ -39,15 +39,16 @@ def test_without_ctrl_c_nothing_is_raised_and_it_is_heard_as_before():
         signal.raise_signal(signal.SIGINT)
 
 
+@pytest.mark.parametrize("module", ["coverify.cli", "coverify.report"])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_while_the_command_line_is_imported_a_signal_ends_it_with_its_code(number, code):
+def test_while_the_command_line_or_a_verb_is_imported_a_signal_ends_it_with_its_code(number, code, module):
     """An import may make any error of a KeyboardInterrupt."""
     text = f"""
 import builtins, os
 real = builtins.__import__
 
 def importing(name, *arguments, **more):
-    if name == "coverify.cli":
+    if name == "{module}":
         try:
             os.kill(os.getpid(), {int(number)})
         except BaseException as err:
@@ -58,7 +59,6 @@ from coverify.__main__ import main
 builtins.__import__ = importing
 main()
 """
-    done = subprocess.run(
-        [sys.executable, "-c", text, "--help"], check=False, capture_output=True, timeout=60
-    )
+    command = [sys.executable, "-c", text, "verify", "--help"]
+    done = subprocess.run(command, check=False, capture_output=True, timeout=60)
     assert (done.returncode, done.stderr) == (code, b"interrupted\n")

@@ -10,6 +10,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from coverify.interrupts import ending_at_once
+
 
 @dataclass(frozen=True)
 class Verb:
@@ -85,7 +87,8 @@ class VerbGroup(TyperGroup):
         verb = VERBS.get(cmd_name)
         if verb is None:
             return None
-        what = getattr(import_module(f"coverify.cli.{verb.module}"), verb.attribute)
+        with ending_at_once():
+            what = getattr(import_module(f"coverify.cli.{verb.module}"), verb.attribute)
         if isinstance(what, typer.Typer):
             return in_plain_digits(typer.main.get_command(what))
         alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
