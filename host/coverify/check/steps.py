@@ -310,18 +310,18 @@ class Network:
         need(0 <= feature < n, "a feature that does not exist")
         net, windows, outputs = Network(n + 1, *self.domain[:, 0]), np.arange(1, n + 1)[:, None], list[Ints]()
         raised = net.put(Highest, n, np.hstack([windows, np.where(windows == feature + 1, n + 1, windows)]))
-        for at in (windows[:, 0], raised):
-            at = np.append(0, at)
+        for read in (windows[:, 0], raised):
+            at = np.pad(read, (1, sum(len(step.out) for step in self.steps)))
             for step in map(copy, self.steps):
-                step.out = net.outputs[-1] + 1 + np.arange(len(step.out))
+                own, step.out = step.out, net.outputs[-1] + 1 + np.arange(len(step.out))
                 setattr(step, step.reads, at[getattr(step, step.reads)])
                 if isinstance(step, Pieces) and step.sums:
                     step.sums = net.steps[-1]
                 net.steps.append(step)
-                net.outputs, at = step.out, np.append(at, step.out)
+                net.outputs = at[own] = step.out
             outputs.append(at[self.outputs])
         both = np.concatenate(outputs)
-        net.put(Linear, len(both), np.eye(len(both), dtype=np.int64)[None], both[None, None], 0 * both)
+        net.put(Linear, len(both), np.ones((1, 1, 1), np.int64), both.reshape(1, -1, 1), 0 * both)
         return net
 
     def boxes(self, box: Ints) -> Ints:

@@ -11,7 +11,6 @@ from dataclasses import replace
 import numpy as np
 
 from coverify.verify.query import I64Array
-from tflm_int8.program.linear import Dense
 from tflm_int8.program.primitives import (
     Affine,
     Exact,
@@ -25,6 +24,7 @@ from tflm_int8.program.primitives import (
     Table,
     Term,
 )
+from tflm_int8.program.sparse import Sparse
 
 
 def raised(x: I64Array, feature: int) -> I64Array:
@@ -49,8 +49,9 @@ def raising(program: Program, feature: int) -> Program:
             wires.append(len(steps))
         outputs.append(wires[program.output])
     size = program.sizes()[program.output]
-    both = np.eye(2 * size, dtype=np.int64)
-    terms = tuple(Term(wire, Dense(both[:, k * size : (k + 1) * size]), 0) for k, wire in enumerate(outputs))
+    own, none = np.arange(size), np.full(size, size)
+    halves = zip(outputs, ((own, none), (none, own)), strict=True)
+    terms = tuple(Term(wire, Sparse.moving(size, np.concatenate(half)), 0) for wire, half in halves)
     steps.append(Affine(terms, np.zeros(2 * size, np.int64)))
     return replace(program, n_input=n + 1, steps=tuple(steps), output=len(steps), tensors={}, operators=())
 
