@@ -180,6 +180,7 @@ class _Campaign:
 
     def __init__(self, work: Work, how: How, ledger: Ledger, out: Path | None) -> None:
         self._work, self._how, self._ledger, self._out = work, how, ledger, out
+        self._asked = frozenset(work.indices)
         self._searches: list[RadiusSearch] = []
         self.inquiries: Sequence[Inquiry] = self._searches
         if work.limit is None:
@@ -197,7 +198,7 @@ class _Campaign:
         """What the journal has of an input, also beyond this limit; of one that earlier calls asked about, up
         to the radius that they asked about.
         """
-        entries, asked = self._journalled(index), index in self._work.indices
+        entries, asked = self._journalled(index), index in self._asked
         limits = [*([self._work.limit or 0] if asked else []), *(entry.eps for entry in entries)]
         search = RadiusSearch(index, max(limits, default=0))
         search.recall(entries)
@@ -273,13 +274,11 @@ class _Campaign:
     def _of_radii(self, entries: list[Entry]) -> Result:
         work, limit = self._work, self._work.limit
         assert limit is not None
-        indices = sorted({*work.indices, *(entry.index for entry in entries)})
+        indices = sorted({*self._asked, *(entry.index for entry in entries)})
         rows = [self._known(index) for index in indices]
         n_open = sum(not row.closed for row in rows)
         largest = max([limit, *(entry.eps for entry in entries)])
-        now, before = (
-            [row for row in rows if (row.index in work.indices) is asked] for asked in (True, False)
-        )
+        now, before = ([r for r in rows if (r.index in self._asked) is asked] for asked in (True, False))
         told = f"the largest radius up to {limit} is known of {_closed(now)} inputs"
         if before:
             told += f", and up to what earlier calls asked of {_closed(before)} others"
