@@ -10,7 +10,6 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from multiprocessing import resource_tracker
 from types import FrameType
 from typing import Any, Final, NoReturn
 
@@ -77,6 +76,8 @@ def deaf_children() -> Iterator[None]:
         with _handled(signal.SIG_IGN):
             yield
         return
+    from multiprocessing import resource_tracker  # 15 ms, which not every command needs
+
     resource_tracker.ensure_running()  # its start would let the signal through
     heard = list[int]()
     with _handled(lambda number, _: heard.append(number)):  # by threads that were there before

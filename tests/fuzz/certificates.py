@@ -144,6 +144,20 @@ def fixed_point_network(rng: np.random.Generator, inputs: tuple[int, ...] = (1, 
             return fixed_point_networks.content(arrays)
 
 
+def network_of(
+    rng: np.random.Generator, profile: str, inputs: tuple[int, ...] = (1, 2)
+) -> tuple[bytes, Program | None]:
+    """A network's file and program; None where the reference refuses it. inputs: of a fixed-point one."""
+    if profile == "fixed-point":
+        content = fixed_point_network(rng, inputs)
+        return content, FixedPointNetwork.from_bytes(content).program
+    content = tflite_network(rng)
+    try:
+        return content, lower(Model.from_bytes(content), profile)
+    except TflmError:
+        return content, None
+
+
 def near_a_boundary(rng: np.random.Generator, program: Program) -> np.ndarray:
     """An input, by bisection close to one of another class where there is one."""
     x = rng.integers(program.input_lo, program.input_hi + 1, (60, program.n_input))
@@ -232,15 +246,9 @@ def copies(rng: np.random.Generator) -> list[bytes]:
 def few(rng: np.random.Generator) -> list[bytes]:
     """Certificates of each engine where few of two to four inputs may change, of a label or relations."""
     profile = str(rng.choice([*PROFILES, "fixed-point"]))
-    if profile == "fixed-point":
-        content = fixed_point_network(rng, (2, 3, 4))
-        program = FixedPointNetwork.from_bytes(content).program
-    else:
-        content = tflite_network(rng)
-        try:
-            program = lower(Model.from_bytes(content), profile)
-        except TflmError:
-            return []
+    content, program = network_of(rng, profile, (2, 3, 4))
+    if program is None:
+        return []
     x, claim = near_a_boundary(rng, program).astype(np.int16), None
     label = int(run(program, x[None].astype(np.int64))[program.output][0].argmax())
     if rng.random() < 0.3:
@@ -256,15 +264,9 @@ def few(rng: np.random.Generator) -> list[bytes]:
 def raised(rng: np.random.Generator) -> list[bytes]:
     """Certificates of each engine about two runs of one or two inputs, of which one is raised."""
     profile = str(rng.choice([*PROFILES, "fixed-point"]))
-    if profile == "fixed-point":
-        content = fixed_point_network(rng)
-        network = FixedPointNetwork.from_bytes(content).program
-    else:
-        content = tflite_network(rng)
-        try:
-            network = lower(Model.from_bytes(content), profile)
-        except TflmError:
-            return []
+    content, network = network_of(rng, profile)
+    if network is None:
+        return []
     feature = int(rng.integers(network.n_input))
     program, x = raising(network, feature), near_a_boundary(rng, network)
     height = np.clip(x[feature] + rng.integers(-3, 12), network.input_lo, network.input_hi)
@@ -297,15 +299,8 @@ def sources(n: int, seed: int = 0) -> list[bytes]:
         found += few(np.random.default_rng([seed, number, 79]))
         found += raised(np.random.default_rng([seed, number, 80]))
         for profile in (*PROFILES, "fixed-point"):
-            content = fixed_point_network(rng) if profile == "fixed-point" else tflite_network(rng)
-            try:
-                fixed = profile == "fixed-point"
-                program = (
-                    FixedPointNetwork.from_bytes(content).program
-                    if fixed
-                    else lower(Model.from_bytes(content), profile)
-                )
-            except TflmError:
+            content, program = network_of(rng, profile)
+            if program is None:
                 continue
             x, claim = near_a_boundary(rng, program).astype(np.int16), None
             label = int(run(program, x[None].astype(np.int64))[program.output][0].argmax())

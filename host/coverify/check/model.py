@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from coverify.check.integers import Softmax, bearable, curve, multiplier_of, scaled
-from coverify.check.steps import INT8, INT32, Highest, Ints, Linear, Network, Pieces, need, size, sums
+from coverify.check.steps import INT8, INT32, Highest, Ints, Network, Pieces, need, size, sums
 
 PROFILES = {"tflm": False, "tflm-single-rounding": True}  # is a requantization rounded once?
 
@@ -301,10 +301,9 @@ class Reader:
         parts = [t for t in operands if t is not None]
         need(not act and all(t.codes == out.codes for t in parts), "an activation, or other quantizations")
         at = np.concatenate([t.at if t.at.size else 0 * t.values() for t in parts], axis)
-        bias = np.concatenate([0 * t.at if t.at.size else t.values() for t in parts], axis).reshape(-1)
+        bias = np.concatenate([0 * t.at if t.at.size else t.values() for t in parts], axis)
         need(at.shape == out.shape and len(at.shape) <= 5, "the shapes")
-        ones = np.ones((1, 1, 1), np.int64)
-        return at if len(parts) == 1 else self.net.put(Linear, out.size, ones, at.reshape(1, -1, 1), bias)
+        return at if len(parts) == 1 else self.net.repeat(at, bias)
 
     def pad(self, out: Tensor, x: Tensor, paddings: Tensor) -> Ints:
         """Outside an image is element 0, as convolutions read it; for others, or channels, it is settled."""
@@ -318,8 +317,7 @@ class Reader:
         """The elements of a tensor, of which those outside an image are its zero point."""
         if np.all(x.at):
             return x.at
-        at, bias = x.at.reshape(1, -1, 1), np.where(x.at, 0, x.codes[1]).reshape(-1)
-        return self.net.put(Linear, x.size, np.ones((1, 1, 1), np.int64), at, bias).reshape(x.shape)
+        return self.net.repeat(x.at, np.where(x.at, 0, x.codes[1])).reshape(x.shape)
 
     def reshape(self, out: Tensor, x: Tensor, _: Tensor | None) -> Ints:
         need((x.type, x.at.size) == (out.type, out.size), "a RESHAPE")

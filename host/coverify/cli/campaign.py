@@ -170,7 +170,7 @@ def carry_out(work: Work, how: How, output: Output) -> Result:
         try:
             write_plots(out, result)
         except OSError as err:
-            said = f"{result.message or MEANINGS[result.verdict]}\nits plots cannot be written: {err}"
+            said = _and(result.message, result.verdict, f"its plots cannot be written: {err}")
             return result.model_copy(update={"message": said})
         return result
 
@@ -255,7 +255,7 @@ class _Campaign:
         message = work.result.message
         if earlier:
             said = f"{earlier} of the {len(known | asked)} answers counted here are of earlier calls"
-            message = f"{message or MEANINGS[verdict]}\n{said}"
+            message = _and(message, verdict, said)
         return work.result.model_copy(
             update={
                 "verdict": verdict,
@@ -296,6 +296,11 @@ class _Campaign:
                 ),
             }
         )
+
+
+def _and(message: str | None, verdict: Verdict, more: str) -> str:
+    """A message and a line more; its first line stands in the place of what the verdict means."""
+    return f"{message or MEANINGS[verdict]}\n{more}"
 
 
 def _asked(entries: Sequence[Entry]) -> tuple[list[int], list[int]]:

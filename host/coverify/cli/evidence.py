@@ -47,9 +47,8 @@ def proved(
         return Evidence(why=f"{outcome.engine} gives no proof that can be checked")
     if not certifiable(network.profile):
         return Evidence(why=f"the checker does not know the profile {network.profile}")
-    Certificate(network.content, network.profile, query, argument, outcome.engine, relation, raised).write(
-        path
-    )
+    whose = network.content, network.profile, query
+    Certificate(*whose, argument, outcome.engine, relation, raised).write(path)
     try:
         check(path)
     except Rejected as err:

@@ -213,9 +213,13 @@ def difference(tmp_path):
     return tmp_path
 
 
+def asking(folder: Path, *more) -> tuple:
+    return ("verify", folder / "net.npz", "--inputs", folder / "x.npz", *more)
+
+
 def test_the_largest_radius_has_its_certificate_and_the_next_one_its_witness(difference):
     out = difference / "run"
-    command = ("verify", difference / "net.npz", "--inputs", difference / "x.npz", "--out", out)
+    command = asking(difference, "--out", out)
     done = coverify(*command, "--radius", 8, "--json", "-")
     assert done.code == 0, done
     rows = [(r.get("certified"), r.get("attacked"), r["closed"]) for r in done.result["radii"]]
@@ -237,7 +241,7 @@ def test_the_largest_radius_has_its_certificate_and_the_next_one_its_witness(dif
 
 def test_inputs_and_radii_that_earlier_calls_asked_about_stay_in_the_result(difference):
     out = difference / "run"
-    command = ("verify", difference / "net.npz", "--inputs", difference / "x.npz", "--out", out)
+    command = asking(difference, "--out", out)
     whole = coverify(*command, "--radius", 8, "--json", "-").result
     assert coverify(*command, "--fresh", "--radius", 8, "--index", "0-1").code == 0
     done = coverify(*command, "--radius", 2, "--index", "1-3", "--json", "-")
@@ -257,7 +261,7 @@ def test_an_input_is_judged_by_the_radius_that_is_asked_about_now_and_others_by_
     nothing.
     """
     out = difference / "run"
-    command = ("verify", difference / "net.npz", "--inputs", difference / "x.npz", "--out", out)
+    command = asking(difference, "--out", out)
     found = ("--index", 0, "--engine", "attack", "--json", "-")
     done = coverify(*command, "--radius", 8, *found)
     assert (done.code, done.result["radii"][0]["closed"]) == (4, False)
@@ -277,16 +281,7 @@ def test_an_input_is_judged_by_the_radius_that_is_asked_about_now_and_others_by_
 
 def test_answers_of_earlier_calls_stay_whatever_is_asked_now(difference):
     out = difference / "run"
-    command = (
-        "verify",
-        difference / "net.npz",
-        "--inputs",
-        difference / "x.npz",
-        "--out",
-        out,
-        "--json",
-        "-",
-    )
+    command = asking(difference, "--out", out, "--json", "-")
     done = coverify(*command, "--eps", 3, "--index", "0,1")
     assert done.code == 1 and "message" not in done.result
     (out / "witness-1-eps3.zip").unlink()
@@ -302,16 +297,7 @@ def test_answers_of_earlier_calls_stay_whatever_is_asked_now(difference):
 
 def test_plots_that_cannot_be_written_cost_no_result(difference):
     out = difference / "run"
-    command = (
-        "verify",
-        difference / "net.npz",
-        "--inputs",
-        difference / "x.npz",
-        "--out",
-        out,
-        "--json",
-        "-",
-    )
+    command = asking(difference, "--out", out, "--json", "-")
     (out / "cactus.svg").mkdir(parents=True)
     done = coverify(*command, "--eps", 1)
     assert done.code == 1 and len(done.result["queries"]) == 4

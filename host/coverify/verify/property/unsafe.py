@@ -22,8 +22,11 @@ from coverify.verify.property.formula import AllOf, AnyOf, Formula, relation
 from coverify.verify.property.quantity import Scale
 from coverify.verify.property.subject import Subject
 from coverify.verify.property.vnnlib import Atom, Said, Specification
+from coverify.verify.property.words import span
 from coverify.verify.query import I64Array
 
+_CODES = Scale(Fraction(1), 0)
+"""Of values that are the codes themselves."""
 MAX_CASES = 1000
 MAX_NAMED = 5
 
@@ -57,8 +60,7 @@ def cases_of(said: Specification, subject: Subject, path: Path, codes: bool) -> 
             f"it declares {said.n_x} inputs and {said.n_y} outputs, "
             f"the network has {sizes[0]} and {sizes[1]}",
         )
-    unit = Scale(Fraction(1), 0)
-    scales = (unit, unit) if codes else (subject.input_scale(), subject.output_scale())
+    scales = (_CODES, _CODES) if codes else (subject.input_scale(), subject.output_scale())
     reading = _Reading(path, *scales)
     found = [reading.case(limits, formula, subject) for limits, formula in reading.all_of(said.asserted)]
     return [case for case in found if case is not None]
@@ -143,9 +145,8 @@ class _Reading:
     def _notes(self, limits: Limits, n: int, ends: tuple[int, int]) -> tuple[str, ...]:
         """Which inputs' boxes end where the network's range does, and not where the file says."""
         said = [limits.get(i, (None, None)) for i in range(n)]
-        least, most = (f"{float(self.input.real(end)):.6g}" for end in ends)
-        codes = "" if self.input.scale == 1 else f" (codes {ends[0]}..{ends[1]})"
-        there = f"what is asked about ends where the input does, at {least}..{most}{codes}"
+        whole = f"{ends[0]}..{ends[1]}" if self.input == _CODES else span(ends, self.input)
+        there = f"what is asked about ends where the input does, at {whole}"
         unbounded = [i for i, both in enumerate(said) if None in both]
         wider = [
             i

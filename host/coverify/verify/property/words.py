@@ -102,8 +102,7 @@ def beyond(part: Range, codes: tuple[int, int], ends: tuple[int, int], scale: Sc
     """What is to be said of a range of real values whose codes, before any is clamped, leave the input's."""
     if part.real is None or (codes[0] >= ends[0] and codes[1] <= ends[1]):
         return None
-    reach = f"the input's {'..'.join(f'{float(scale.real(end)):.6g}' for end in ends)}"
-    reach += f" (codes {ends[0]}..{ends[1]})"
+    reach = f"the input's {span(ends, scale)}"
     said = f"{_features(part)} in {part.real[0]}..{part.real[1]} (real)"
     if part.rounding != "nearest":
         return f"{said} goes beyond {reach}: what is asked about ends there"
@@ -111,6 +110,11 @@ def beyond(part: Range, codes: tuple[int, int], ends: tuple[int, int], scale: Sc
         end = ends[0] if codes[1] < ends[0] else ends[1]
         return f"{said} lies wholly beyond {reach}: the device clamps it to code {end}, all that is asked"
     return f"{said} goes beyond {reach}: it is clamped there, as on the device"
+
+
+def span(ends: tuple[int, int], scale: Scale) -> str:
+    """`-6.25..6.5 (codes -128..127)`."""
+    return f"{'..'.join(f'{float(scale.real(end)):.6g}' for end in ends)} (codes {ends[0]}..{ends[1]})"
 
 
 def _features(part: Range) -> str:
