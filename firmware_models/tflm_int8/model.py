@@ -25,7 +25,8 @@ from tflm_int8.flatbuffer import Buffer, Damaged, Table
 
 MAX_FILE_BYTES = 64 << 20
 MAX_TENSOR_ELEMENTS = 1 << 26
-MAX_DIMENSIONS = 8
+MAX_DIMENSIONS = 6
+"""Of a tensor: what RuntimeShape holds; TFLM writes past it, and computes anything."""
 MAX_OPERATORS = 1 << 14
 MAX_SUBGRAPHS = 16
 _ZIP = b"PK\x03\x04"
@@ -294,7 +295,11 @@ class _Reader:
         variable = bool(table.integer(5, "<B"))
         if table.has(6):
             raise UnsupportedModel(self.name, f"tensor {index} is stored sparse")
-        shape = _shape(index, table.array(0, "<i4"))
+        dims = table.array(0, "<i4")
+        if len(dims) > MAX_DIMENSIONS:
+            room = f"TFLM's kernels have room for {MAX_DIMENSIONS}"
+            raise UnsupportedModel(self.name, f"tensor {index} has {len(dims)} dimensions; {room}")
+        shape = _shape(index, dims)
         quantization = self._quantization(index, table.table(4))
         data = self._constant(index, table.integer(2, "<I"), buffers, shape, dtype)
         if data is None and dtype == "int4":
@@ -369,8 +374,6 @@ def _unpacked(raw: NDArray[np.generic]) -> NDArray[np.int8]:
 
 
 def _shape(index: int, dims: NDArray[np.generic]) -> tuple[int, ...]:
-    if len(dims) > MAX_DIMENSIONS:
-        raise Damaged(f"tensor {index} has {len(dims)} dimensions")
     shape = tuple(int(d) for d in dims)
     if any(d < 0 for d in shape) or math.prod(shape) > MAX_TENSOR_ELEMENTS:
         raise Damaged(f"tensor {index} has the shape {list(shape)}")

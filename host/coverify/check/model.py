@@ -58,6 +58,7 @@ class Tensor:
         self.shape, self.type, self.at = tuple(t.get(0, "[i").tolist()), t.get(1, "b"), np.zeros(0, np.int64)
         self.size, q, buffer = math.prod(self.shape), t.get(4, "T"), t.get(2, "I")
         need(all(n > 0 for n in self.shape) and self.size <= 1 << 22, "a tensor's shape")
+        need(len(self.shape) <= 6, "more than 6 dimensions, for which TFLM has no room")
         need(self.type in (0, 1, 2, 4, 6, 7, 9), "a tensor of a type that networks of int8 do not have")
         self.scales, self.zeros, self.axis = q.get(2, "[f").tolist(), q.get(3, "[q").tolist(), q.get(6, "i")
         # the axis, 0..7, is read even where there is one scale, as by the reference
@@ -270,7 +271,7 @@ class Reader:
         d = np.arange(-128, 128) - zero
         need(x.shape == out.shape and (out.codes[1] == -128 or tanh), "the shape or the output's zero point")
         m, shift = multiplier_of(min(scale * 2.0**27, 2.0**31 - 1), False)
-        need(shift >= 0 and scale < 2.0**35, "a scale of the input that is out of range")
+        need(m and shift >= 0 and scale < 2.0**35, "a scale of the input that is out of range")
         inside = np.abs(d) < (15 << 27) >> shift  # none where it would be shifted by more than 30
         q = scaled(np.where(inside, d, 0), m, min(shift, 30), self.once)
         values = curve(q, tanh) - (0 if tanh else 128)

@@ -78,23 +78,24 @@ class Proof:
         within(self.products(budget), budget)
         steps, end = iter(self.script.tolist()), [CLOSE, 0, 0, 0]
         for j in self.net.outputs.tolist():
-            self.j, parts = j, [self.narrowed(self.root, [(j, -1, 0)])]
+            self.j, parts, held = j, [self.narrowed(self.root, [(j, -1, 0)])], 1  # with boxes, so many
             while parts:
-                boxes, (op, first, second, third) = parts.pop(), next(steps, end)
+                boxes, (op, first, second, third), new = parts.pop(), next(steps, end), list[Ints | None]()
                 if op == TIGHTEN:
                     facts = [] if boxes is None else self.shown(boxes, first, second, third)
-                    parts.append(self.narrowed(boxes, facts))
+                    new = [self.narrowed(boxes, facts)]
                 elif op == KNOW:
                     need(not self.bounds[first : first + second, 2].any(), "a bound of one row alone")
                     facts = self.shown(self.root, first, second, third)
-                    parts.append(self.narrowed(boxes, facts))
+                    new = [self.narrowed(boxes, facts)]
                     self.root[:] = self.narrowed(self.root, facts)
                 elif op == SPLIT:
-                    held = sum(part is not None for part in parts)
                     need(held * self.root.size < 16 * CELLS, "a tree that is too deep")
-                    parts += [self.narrowed(boxes, [(first, *e)]) for e in ((-1, -second - 1), (1, second))]
+                    new = [self.narrowed(boxes, [(first, *e)]) for e in ((-1, -second - 1), (1, second))]
                 else:
                     need(op == CLOSE and boxes is None, "a part is not closed")
+                parts += new
+                held += sum(part is not None for part in new) - (boxes is not None)
         need(next(steps, None) is None, "a step beyond the end")
         return f"bounds, {len(self.script)} steps"
 

@@ -247,8 +247,8 @@ def _row(file: _File, budget: int, subject: _Subject) -> QueryRow:
         time_s=time.monotonic() - start,
         certificate=plain_text(file.name)[-_NOTE:],
         label=label,
-        property=_property(claim, place, where)[:_NOTE] if claim else None,
-        note=plain_text(note)[:_NOTE],
+        property=_property(claim, place, where) if claim else None,
+        note=_cut(plain_text(note)),
         proof=f"certificate by {claim.evidence}" if claim else None,
     )
 
@@ -266,8 +266,16 @@ def _cause(err: BaseException | None) -> str:
 
 def _property(claim: Claim, place: Place | None, where: str) -> str:
     """What is claimed, and under which profile: arithmetic of another is another network."""
-    text = where if place else f"{shown(claim)} on {box(claim)}"
-    return f"{text}, profile {claim.profile}"
+    text, profile = where if place else f"{shown(claim)} on {box(claim)}", f", profile {claim.profile}"
+    if len(text + profile) <= _NOTE:
+        return text + profile
+    on = str(place) if place else box(claim)
+    return _cut(f"under profile {claim.profile}, {on}: {shown(claim)}")
+
+
+def _cut(text: str) -> str:
+    """At most _NOTE characters, marked where some are left out; no number is cut, nor a word."""
+    return text if len(text) <= _NOTE else f"{text[: _NOTE - 2].rpartition(' ')[0]} …"
 
 
 def _confirmed(claim: Claim, place: Place, samples: Samples) -> str:

@@ -176,7 +176,7 @@ def test_the_checker_reads_curves_of_the_least_and_the_greatest_scales_as_tflm_r
 
 
 @pytest.mark.parametrize("op", ["LOGISTIC", "TANH"])
-@pytest.mark.parametrize("scale", [2.0**-29, 2.0**35, 2.0**100])
+@pytest.mark.parametrize("scale", [1e-45, 1e-30, 2.0**-60, 2.0**-59, 2.0**-29, 2.0**35, 2.0**100])
 def test_curves_whose_scale_leaves_the_shifts_are_refused_as_by_the_reference(op, scale):
     b = Builder()
     content = b.finish(b.op(op, [b.input((1, 2), scale, 5)], b.activation((1, 2), 1 / 256, -128)))

@@ -232,6 +232,17 @@ def test_both_parts_of_a_split_must_be_closed_and_no_value_lies_between_them(tmp
     assert not accepted(tmp_path, turned, [0], [255], None, relation, script=splits)
 
 
+def test_a_script_of_very_many_parts_is_run_to_its_end(tmp_path):
+    """Of a row that boxes exclude; and of parts that all have boxes, more than are held at once."""
+    one = fixed_point_networks.layers_of([[[1]]], [[0]], [0], [(0, 255)])
+    splits = np.tile([[SPLIT, 1, 0, 0]], (300_000, 1))
+    assert accepted(tmp_path, one, [0], [255], None, ([[1]], [255]), script=splits)
+    assert not accepted(tmp_path, one, [0], [255], None, ([[1]], [254]), script=splits)
+    halves = [*([[SPLIT, 1, v, 0] for v in range(254, 199, -1)]), *([[CLOSE, 0, 0, 0]] * 56)]
+    assert accepted(tmp_path, BOTH, [0], [255], None, ([[1, -1]], [200]), script=halves)
+    assert not accepted(tmp_path, BOTH, [0], [255], None, ([[1, -1]], [199]), script=halves)
+
+
 def test_a_box_beyond_the_inputs_range_or_empty_is_no_claim(tmp_path):
     assert accepted(tmp_path, IDENTITY, [9, 0], [255, 9], 0)
     for lo, hi in (([9, -1], [255, 9]), ([9, 0], [256, 9]), ([9, 5], [255, 4]), ([9], [255])):

@@ -7,6 +7,7 @@ from coverify.check import Rejected
 from coverify.check.certificate import network
 from model_builder import Builder
 from oracle import Tflm
+from tflm_int8 import Model, Reference, UnsupportedModel
 
 CONV, DEPTHWISE = "CONV_2D", "DEPTHWISE_CONV_2D"
 
@@ -89,3 +90,23 @@ def test_what_is_beside_an_operator_is_heeded():
     bias.fully_connected(x, np.arange(12).reshape(3, 4), None, 0.1, 0.4, 5)
     bias.ops[0].options.append(("QuantizedBiasType", 100))
     refused(bias, "type of bias")
+
+
+@pytest.mark.parametrize("rank", [6, 7, 8])
+def test_tensors_have_at_most_six_dimensions(rank):
+    """TFLM has no room for the shape of others, and computes anything: [0, 0, 0] of a dense layer of 8."""
+    b = Builder()
+    x = b.input((*[1] * (rank - 1), 4), 0.1, 0)
+    weights = np.random.default_rng(4).integers(-127, 128, (3, 4))
+    content = b.finish(b.fully_connected(x, weights, None, 0.01, 0.2, 3))
+    codes = np.array([70, -9, 100, 3], np.int8).reshape(1, *[1] * (rank - 1), 4)
+    if rank <= 6:
+        expected = Tflm(content).run(codes[0]).reshape(1, -1)
+        np.testing.assert_array_equal(run(content, codes), expected)
+        reference = Reference(Model.from_bytes(content)).run(codes)
+        np.testing.assert_array_equal(reference.reshape(1, -1), expected)
+        return
+    with pytest.raises(Rejected, match="more than 6 dimensions, for which"):
+        network(content, "tflm")
+    with pytest.raises(UnsupportedModel, match=f"{rank} dimensions"):
+        Reference(Model.from_bytes(content))

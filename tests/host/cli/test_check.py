@@ -10,6 +10,7 @@ import pytest
 
 from command import coverify
 from coverify.check import Claim
+from coverify.cli.check import _cut, _property
 from coverify.cli.claim import Samples, box, digest, ends, said, shown
 from coverify.cli.evidence import operators_named
 from oracle import ROOT
@@ -138,6 +139,19 @@ def test_a_relation_is_written_out():
     assert (
         f"relation {digest(c, d)}, one of each row of the 1 × 2 {digest(np.array([[1, 0]]))}: (" in one_said
     )
+
+
+def test_a_claim_that_is_too_long_is_cut_between_its_words_and_after_box_and_profile():
+    """A row of six long terms has some hundred characters: three of them in each clause, four clauses."""
+    n = 12
+    c = np.random.default_rng(0).integers(10**17, 10**18, (16, n)) * (np.arange(n) < 6)
+    d = np.full(16, 10**17)
+    claim = about(np.array([0]), np.array([9]), (c, d, np.arange(16).reshape(4, 4)))
+    told, first = _property(claim, None, ""), f"under profile tflm, {box(claim)}: "
+    for text, whole in ((told.removeprefix(first), shown(claim)), (_cut(said(claim)), said(claim))):
+        assert len(whole) > 1500 >= len(text) and text.endswith(" …")
+        assert whole.startswith(f"{text.removesuffix(' …')} ")
+    assert len(told) <= 1500 and told.startswith(first)
 
 
 def test_the_ends_of_a_box_of_few_values_are_written_out():
