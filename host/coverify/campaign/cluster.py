@@ -39,6 +39,7 @@ from tflm_int8.program.primitives import Program
 
 CONNECT_S: Final = 10.0
 WORKERS_S: Final = 30.0
+_SILENT: Final = logging.CRITICAL + 1
 _AHEAD: Final = 2
 """Tasks under way per thread of the cluster: one at work, one that waits there."""
 _LOOK_EVERY_S: Final = 2.0
@@ -113,7 +114,7 @@ def client_of(address: str) -> Iterator[Any]:
     """A client of the cluster at an address, or of one that is started here ("local:N")."""
     dask = distributed_package()
     for name in [name for name in logging.root.manager.loggerDict if name.startswith("distributed")]:
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters is raised
+        logging.getLogger(name).setLevel(_SILENT)  # what matters is raised
     local = _LOCAL.fullmatch(address)
     if not local and not _ADDRESS.fullmatch(address):
         raise BadInput(f"--cluster {address}: neither tcp://host:port (or tls://…) nor local:N")
@@ -123,7 +124,7 @@ def client_of(address: str) -> Iterator[Any]:
                 one_thread_each()
                 options = {"threads_per_worker": 1, "processes": True, "dashboard_address": None}
                 with deaf_children():
-                    cluster = dask.LocalCluster(n_workers=int(local[1]), silence_logs=50, **options)
+                    cluster = dask.LocalCluster(n_workers=int(local[1]), silence_logs=_SILENT, **options)
                 there = stack.enter_context(cluster)
             else:
                 there = address

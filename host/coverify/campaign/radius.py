@@ -70,8 +70,9 @@ class RadiusSearch:
 
     def learn(self, entry: Entry) -> Entry | None:
         before = None
-        self._top_asked = self._top_asked or entry.step == "decide"
-        self._attacked = self._attacked or entry.step == "attack"
+        if entry.eps >= self.attacked - 1 or entry.row.verdict == "VIOLATED":  # not of a narrower search
+            self._top_asked = self._top_asked or entry.step == "decide"
+            self._attacked = self._attacked or entry.step == "attack"
         if entry.row.verdict == "HOLDS":
             if entry.eps > self.certified:
                 before, self.proof = self.proof, entry

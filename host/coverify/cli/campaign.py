@@ -85,6 +85,8 @@ class Work:
     gaps: Callable[[Sequence[Query]], Sequence[str]] = field(default=lambda rows: ())
     solver: Callable[[Task], Solver] | None = None
     """Who decides, where it is not an engine of coverify.verify."""
+    close: Callable[[], None] = field(default=lambda: None)
+    """Ends what `row` has under way."""
 
     def questions(self) -> list[Question]:
         """All of them, where no largest radius is searched for."""
@@ -151,7 +153,8 @@ def carry_out(work: Work, how: How, output: Output) -> Result:
 
         asking = Asking(work.asked, how.engine, how.timeout_s, how.seed)
         try:
-            with campaign.pool() as pool:
+            with campaign.pool() as pool, contextlib.ExitStack() as rows:
+                rows.callback(work.close)  # before the pool waits for its threads
                 bar.watch(pool)
                 run(campaign.inquiries, asking, ledger, pool, told)
         except KeyboardInterrupt:
@@ -194,16 +197,15 @@ class _Campaign:
         for search in self._searches:
             search.recall(self._journalled(search.index))
 
-    def _known(self, index: int) -> Radius:
+    def _known(self, index: int, shown: Sequence[Entry]) -> Radius:
         """What the journal has of an input, also beyond this limit; of one that earlier calls asked about, up
-        to the radius that they asked about.
+        to the radius that they asked about. shown: all that is shown of it.
         """
         entries, asked = self._journalled(index), index in self._asked
-        limits = [*([self._work.limit or 0] if asked else []), *(entry.eps for entry in entries)]
+        limits = [*([self._work.limit or 0] if asked else []), *(entry.eps for entry in shown)]
         search = RadiusSearch(index, max(limits, default=0))
         search.recall(entries)
-        limit = limits[0] if asked else search.limit
-        return _radius(search, limit, self._ledger.of_input(index))
+        return _radius(search, limits[0] if asked else search.limit, shown)
 
     def _journalled(self, index: int) -> list[Entry]:
         """What the journal has of an input, of the questions that are asked here."""
@@ -274,8 +276,11 @@ class _Campaign:
     def _of_radii(self, entries: list[Entry]) -> Result:
         work, limit = self._work, self._work.limit
         assert limit is not None
-        indices = sorted({*self._asked, *(entry.index for entry in entries)})
-        rows = [self._known(index) for index in indices]
+        shown: dict[int, list[Entry]] = {index: [] for index in self._asked}
+        for entry in entries:
+            shown.setdefault(entry.index, []).append(entry)
+        indices = sorted(shown)
+        rows = [self._known(index, shown[index]) for index in indices]
         n_open = sum(not row.closed for row in rows)
         largest = max([limit, *(entry.eps for entry in entries)])
         now, before = ([r for r in rows if (r.index in self._asked) is asked] for asked in (True, False))

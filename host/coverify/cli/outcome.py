@@ -174,7 +174,11 @@ def run_verb(verb: str, output: Output, body: Callable[[], Result]) -> NoReturn:
     try:
         result, refused = _ended(verb, body)
         if refused and (kept := output.earlier(verb)) is not None:
-            said = plain_text(f"{result.message}\n{kept} is of an earlier call and stays as it was")
+            ours = kept.stat().st_mtime >= started.timestamp()
+            what = (
+                "has what was known some time before" if ours else "is of an earlier call and stays as it was"
+            )
+            said = plain_text(f"{result.message}\n{kept} {what}")
             result, output = result.model_copy(update={"message": said}), output.beside(kept)
         _emit(output, _stamped(result, started))
     except KeyboardInterrupt as stop:

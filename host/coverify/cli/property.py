@@ -22,7 +22,8 @@ from coverify.report.rows import MAX_ROWS, ReasonRow
 from coverify.verify.breach import Breach
 from coverify.verify.deadline import Deadline, OutOfTime
 from coverify.verify.errors import BadQuery, CannotDecide
-from coverify.verify.explanation import Explanation, explain
+from coverify.verify.explainer import Explainer
+from coverify.verify.explanation import Explanation
 from coverify.verify.property.document import PropertyDocument, RegionDocument, Stays
 from coverify.verify.property.errors import BadBase, BadProperty
 from coverify.verify.property.file import read_document
@@ -205,6 +206,7 @@ def property_work(task: PropertyTask, seed: int, explained_s: float | None = Non
     }
     if explained_s is not None:
         identity["explained"] = "yes"
+    explaining = None if explained_s is None else _Explaining(Explainer(), explained_s)
     message = [f"property: {task.property.words}", *task.property.notes]
     return Work(
         identity,
@@ -212,11 +214,12 @@ def property_work(task: PropertyTask, seed: int, explained_s: float | None = Non
         [0],
         None,
         task.asked,
-        lambda question, outcome: _row(task, question, outcome, seed, explained_s),
+        lambda question, outcome: _row(task, question, outcome, seed, explaining),
         unanswered(task.network, NOT_COVERED, seed, "\n".join(message)),
         task.name,
         len(task.property.cases),
         lambda rows: [NO_CERTIFICATE] if task.out is not None and any(map(_bare, rows)) else [],
+        close=(lambda: None) if explaining is None else explaining.explainer.close,
     )
 
 
@@ -225,7 +228,7 @@ def _bare(row: QueryRow) -> bool:
 
 
 def _row(
-    task: PropertyTask, question: Question, outcome: Outcome, seed: int, explained_s: float | None
+    task: PropertyTask, question: Question, outcome: Outcome, seed: int, explaining: _Explaining | None
 ) -> QueryRow:
     network, asked, witness, seen = task.network, task.asked(question), None, Shown()
     if outcome.witness is not None:
@@ -238,9 +241,8 @@ def _row(
             content.write(task.out / witness)
     evidence = _evidence(task, question, asked, outcome)
     explanation = None
-    if explained_s is not None and outcome.verdict is Answer.HOLDS:
-        with task.running:
-            explanation = _explained(asked, explained_s)
+    if explaining is not None and outcome.verdict is Answer.HOLDS:
+        explanation = explaining.of(asked)
     return QueryRow(
         index=task.index(question),
         case=question.case if len(task.property.cases) > 1 else None,
@@ -255,7 +257,8 @@ def _row(
         inputs=seen.inputs,
         outputs=seen.outputs,
         property=asked.words,
-        note="; ".join(filter(None, (evidence.note(outcome), *task.property.notes))) or None,
+        note="; ".join(filter(None, (evidence.note(outcome), *task.property.notes_of(question.case))))
+        or None,
         proof=outcome.proof or None,
         detail=None if explanation is None else explanation.summary(),
         reasons=None if explanation is None else _reasons(explanation),
@@ -269,12 +272,18 @@ def _sample(task: PropertyTask, x: I64Array) -> Codes:
     return sample.astype(np.int8) if task.network.kind == "tflite" else sample.astype(np.int16)
 
 
-def _explained(asked: PropertyQuestion, time_s: float) -> Explanation:
-    deadline = Deadline.in_s(time_s)
-    try:
-        return explain(asked.problem(deadline), deadline)
-    except (CannotDecide, OutOfTime) as err:
-        return Explanation(None, False, (), str(err))
+@dataclass(frozen=True, eq=False)
+class _Explaining:
+    """Every HOLDS is explained, each in so many seconds."""
+
+    explainer: Explainer
+    time_s: float
+
+    def of(self, asked: PropertyQuestion) -> Explanation:
+        try:
+            return self.explainer.explain(asked.problem(Deadline.in_s(self.time_s)), self.time_s)
+        except (CannotDecide, OutOfTime) as err:
+            return Explanation(None, False, (), str(err))
 
 
 def _reasons(explanation: Explanation) -> tuple[ReasonRow, ...]:

@@ -50,7 +50,15 @@ class Solve:
     jobs: int = 1
 
 
-Request = Load | Solve
+@dataclass(frozen=True, eq=False)
+class Explain:
+    """Say what a HOLDS of a query on that network rests on."""
+
+    query: Robustness
+    timeout_s: float
+
+
+Request = Load | Solve | Explain
 Reply = Outcome | EngineFault | None
 
 
@@ -90,7 +98,9 @@ def end_in(seconds: float) -> None:
 
 
 def serve(source: IO[bytes], sink: IO[bytes]) -> None:
-    """Answer requests until the source ends: None for Load, an Outcome or an EngineFault for Solve."""
+    """Answer requests until the source ends: None for Load, an Outcome or an EngineFault for Solve, an
+    Explanation for Explain.
+    """
     from coverify.verify.engines import solve
 
     requests = heard(source)
@@ -105,6 +115,13 @@ def serve(source: IO[bytes], sink: IO[bytes]) -> None:
                 problem = Problem(network.program, request.query)
                 end_in(request.timeout_s + 2 * GRACE_S)
                 send(sink, _answer(solve, problem, request))
+                end_in(0)
+            case Explain() as wanted if network is not None:
+                from coverify.verify.explanation import explain
+
+                end_in(wanted.timeout_s + 2 * GRACE_S)
+                deadline = Deadline.in_s(wanted.timeout_s)
+                send(sink, explain(Problem(network.program, wanted.query), deadline))
                 end_in(0)
             case unknown:
                 raise TypeError(f"not a request: {type(unknown)}")

@@ -63,6 +63,17 @@ def test_unknown_answers_leave_a_gap_and_never_a_wrong_bound(truth, hardness):
         assert not gap or {min(gap), max(gap)} <= unknown  # both ends of what is open were asked in vain
 
 
+def test_a_wider_search_attacks_from_its_own_limit_down():
+    narrow = [entry(0, 3, "UNKNOWN", "attack"), entry(0, 3, "HOLDS", "decide")]
+    search = RadiusSearch(0, LIMIT)
+    search.recall(narrow)
+    question = search.next()
+    assert question is not None and (question.eps, question.step) == (LIMIT, "attack")
+    search.learn(entry(0, LIMIT, "UNKNOWN", "attack"))
+    question = search.next()
+    assert question is not None and (question.eps, question.step) == (LIMIT, "decide")
+
+
 def test_a_search_that_was_cut_off_anywhere_goes_on_without_asking_anything_again():
     for seed in range(60):
         truth = seed % (LIMIT + 2)

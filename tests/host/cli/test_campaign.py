@@ -115,6 +115,24 @@ def test_ctrl_c_and_sigterm_end_at_once_and_say_what_is_known(tmp_path, how, cod
     assert "UNKNOWN" not in {verdict for _, _, verdict, _ in known}
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_ctrl_c_ends_an_explanation_at_once(tmp_path, jobs):
+    """Z3 would hear it for itself, and the rest would go on."""
+    asked = ("verify", MLP, "--inputs", MLP_X, "--eps", 12, "--index", "0-20", "--explain", "--timeout", 120)
+    with started(*asked, "--jobs", jobs, "--out", tmp_path) as process:
+        end = time.monotonic() + 60
+        while not list(tmp_path.glob("certificate-*.zip")):  # what is explained next
+            assert time.monotonic() < end and process.poll() is None
+            time.sleep(0.01)
+        time.sleep(2)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+    known = answers(tmp_path)
+    assert len(known) < 21
+    named = {f"certificate-{sample}-property.zip" for sample, *_ in known}
+    assert {path.name for path in tmp_path.glob("*.zip")} == named
+
+
 INTERRUPTED_AFTER_COMMIT = """
 import sys
 from coverify.campaign.journal import Journal
@@ -277,6 +295,18 @@ def test_an_input_is_judged_by_the_radius_that_is_asked_about_now_and_others_by_
     rows = {row["index"]: (row["limit"], row["certified"], row["closed"]) for row in done.result["radii"]}
     assert done.code == 0 and rows == {0: (2, 3, True), 2: (2, 2, True)}
     assert coverify("report", out).code == 0
+
+
+def test_an_input_that_stayed_open_is_not_closed_by_a_call_about_another_with_more_time(tmp_path):
+    """Its unknown radii would be asked again then, and are what it is judged by all the same."""
+    command = ("verify", MLP, "--inputs", MLP_X, "--engine", "interval", "--out", tmp_path, "--json", "-")
+    before = coverify(*command, "--radius", 30, "--index", 0, "--timeout", 5)
+    assert (before.code, before.result["radii"][0]["closed"]) == (4, False)
+    for more in (("--timeout", 6), ("--timeout", 5, "--retry", "always")):
+        done = coverify(*command, "--radius", 3, "--index", 4, *more)
+        assert (done.code, done.result["verdict"]) == (4, "UNKNOWN")
+        assert done.result["radii"][0] == before.result["radii"][0]
+        assert done.result["radii"][1]["closed"] is True
 
 
 def test_answers_of_earlier_calls_stay_whatever_is_asked_now(difference):

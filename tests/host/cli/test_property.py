@@ -5,12 +5,16 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from command import coverify
 from coverify.check import check
+from coverify.cli.replay.jobs import Replays
+from coverify.cli.replay.verb import _result
+from coverify.report import Replay as ReplayRow
 from coverify.verify.errors import BadWitness
 from coverify.verify.witness import Witness
 from model_builder import Builder
@@ -140,6 +144,14 @@ def test_what_was_replayed_before_ctrl_c_is_kept(tmp_path):
     assert (said["verdict"], said["message"]) == ("UNKNOWN", "2 of 5 counterexamples were replayed")
     rows = [(row["witness"], row["verdict"]) for row in said["replays"]]
     assert rows == [("witness-0.zip", "CONFIRMED"), ("witness-1.zip", "CONFIRMED")]
+
+
+def test_what_the_device_refuted_before_ctrl_c_is_the_verdict():
+    rows = [ReplayRow(witness=f"{n}.zip", verdict=said) for n, said in enumerate(("REFUTED", "CONFIRMED"))]
+    jobs = [SimpleNamespace(models=(), profile="tflm")] * 3
+    assert _result(jobs, Replays(rows), ()).verdict == "REFUTED"
+    assert _result(jobs, Replays(rows[1:]), ()).verdict == "UNKNOWN"
+    assert _result(jobs[:1], Replays(rows[1:]), ()).verdict == "CONFIRMED"
 
 
 def test_a_witness_whose_formula_is_changed_breaks_nothing_and_is_refused(tmp_path):

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 from collections import Counter
 
 import numpy as np
@@ -199,3 +201,26 @@ def test_no_rival_is_bounded_when_the_time_is_over(monkeypatch):
         with pytest.raises(OutOfTime):
             one.run()
     assert not asked
+
+
+def test_ctrl_c_while_z3_solves_in_the_main_thread_is_heard():
+    """Z3 takes the signal for itself and says "unknown": that would be read as an open question."""
+    n = 64
+    wide = " ".join(f"(declare-const x{k} (_ BitVec {n}))" for k in "abc")
+    hard = f"(assert (= (bvmul xa xb xc) (_ bv18446744073709551557 {n})))" + "".join(
+        f"(assert (bvugt x{k} (_ bv65537 {n})))(assert (bvult x{k} (_ bv4294967296 {n})))" for k in "abc"
+    )
+    code = (
+        "import threading, signal, time\n"
+        "from types import SimpleNamespace\n"
+        "from coverify.verify.deadline import Deadline\n"
+        "from coverify.verify.smt.solvers import z3\n"
+        f"script = SimpleNamespace(text={wide + hard!r}, variables=())\n"
+        "threading.Timer(2, lambda: signal.raise_signal(signal.SIGINT)).start()\n"
+        "try:\n    print(z3(script, Deadline.in_s(40), 0))\n"
+        "except KeyboardInterrupt:\n    print('heard')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout == "heard\n", done

@@ -85,10 +85,10 @@ def replay_verb(
 def _result(jobs: Sequence[Job], done: Replays, left: tuple[str, ...]) -> Result:
     nets = {net.sha256: net for job in jobs for net in job.models}
     profiles = {job.profile for job in jobs}
-    whole = len(done.rows) == len(jobs)
+    whole, verdicts = len(done.rows) == len(jobs), [row.verdict for row in done.rows]
     return Result(
         verb="replay",
-        verdict=worst(row.verdict for row in done.rows) if whole else "UNKNOWN",
+        verdict=worst(verdicts if whole else [*verdicts, "UNKNOWN"]),
         message=done.message if whole else f"{len(done.rows)} of {len(jobs)} counterexamples were replayed",
         model=model_ref(next(iter(nets.values()))) if len(nets) == 1 else None,
         device=done.device,

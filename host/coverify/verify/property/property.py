@@ -79,10 +79,19 @@ class Property:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is to be said of its regions, each once; of many, of the first."""
-        found = tuple(dict.fromkeys(note for region, _ in self.cases for note in region.notes))
-        more = (f"{len(found) - MAX_NOTES} more ranges go beyond it",) if len(found) > MAX_NOTES else ()
-        return (*found[:MAX_NOTES], *more)
+        """What is to be said of its regions, each once, with the number of the first case that it is said of
+        where there are several; of many, of the first.
+        """
+        found = dict[str, int]()
+        for number, (region, _) in enumerate(self.cases):
+            for note in region.notes:
+                found.setdefault(note, number)
+        several = len(self.cases) > 1
+        return _first_of([f"case {k}: {note}" if several else note for note, k in found.items()])
+
+    def notes_of(self, case: int) -> tuple[str, ...]:
+        """The same of one case alone."""
+        return _first_of(self.cases[case][0].notes)
 
     def digest(self) -> str:
         """SHA-256 of what is asked of a given network: two properties may share their words."""
@@ -267,3 +276,8 @@ def in_rectangle(rectangle: tuple[int, int, int, int], shape: tuple[int, ...], k
     numbers = np.arange(int(np.prod(shape))).reshape(shape)
     inside = numbers[top : top + height, left : left + width]
     return [int(i) for i in inside.reshape(-1)]
+
+
+def _first_of(notes: Sequence[str]) -> tuple[str, ...]:
+    more = (f"{len(notes) - MAX_NOTES} more ranges go beyond it",) if len(notes) > MAX_NOTES else ()
+    return (*notes[:MAX_NOTES], *more)

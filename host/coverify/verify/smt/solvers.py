@@ -25,6 +25,8 @@ Solver = Callable[[Script, Deadline, int], Checked]
 _SEED_MASK = 0x7FFFFFFF
 _OUT_OF_TIME = ("timeout", "canceled")
 """Z3's words for it; its clock is its own."""
+_INTERRUPTED = "interrupted from keyboard"
+"""And for Ctrl-C, which it takes for itself where it runs in the main thread."""
 
 
 def z3(script: Script, deadline: Deadline, seed: int) -> Checked:
@@ -38,7 +40,10 @@ def z3(script: Script, deadline: Deadline, seed: int) -> Checked:
         solver.set("timeout", _milliseconds(deadline))
     result = solver.check()
     if result != api.sat:
-        return "unsat" if result == api.unsat else _unknown("Z3", deadline, solver.reason_unknown())
+        why = solver.reason_unknown()
+        if why == _INTERRUPTED:
+            raise KeyboardInterrupt
+        return "unsat" if result == api.unsat else _unknown("Z3", deadline, why)
     model = solver.model()
     # a model may define a variable by a term over others: it is evaluated to a number
     values = {d.name(): model.eval(d(), model_completion=True) for d in model.decls() if d.arity() == 0}

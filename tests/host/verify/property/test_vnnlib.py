@@ -158,6 +158,10 @@ def test_where_the_file_does_not_say_how_far_an_input_goes_a_note_does(tmp_path)
     assert notes("") == (f"X_0, X_1 are not bounded from both sides: {end}",)
     beyond = notes(bounded + "(assert (>= X_0 1))(assert (<= X_0 64))")
     assert beyond == (f"X_0 is bounded beyond the input's range: {end}",)
+    both = "(assert (or (and (>= X_0 0) (<= X_0 9)) (and (>= X_0 1))))(assert (>= X_1 0))(assert (<= X_1 63))"
+    assert notes(both) == (f"case 1: X_0 is not bounded from both sides: {end}",)
+    cases = Property.from_cases(cases_of(read_specification(path), subject, path, False), subject, path.name)
+    assert (cases.notes_of(0), cases.notes_of(1)) == ((), (f"X_0 is not bounded from both sides: {end}",))
     (said,) = notes("(assert (>= X_0 0))(assert (<= X_0 256))(assert (= X_1 9))", codes=True)
     assert said.endswith("at 0..255")
 
