@@ -41,9 +41,9 @@ class Explainer:
     def close(self) -> None:
         """From any thread: end what is under way, and explain no more."""
         with self._starting:
-            self._closed = True
-            if self._child is not None:
-                self._child.process.kill()
+            self._closed, child = True, self._child
+            if child is not None:
+                child.process.kill()
         with self._turn:
             self._end()
 
