@@ -133,7 +133,7 @@ class Output:
         try:
             return self._misplaced()
         except OSError as error:  # a name that is too long, a part of a path that is a file
-            return _message(error)
+            return told(error)
 
     def _misplaced(self) -> str | None:
         if self.out is not None and (gone := _not_there(self.out)) is not None:
@@ -194,7 +194,7 @@ def _ended(verb: str, body: Callable[[], Result]) -> tuple[Result, bool]:
     try:
         return body(), False
     except (CoverifyError, TflmError, OSError) as error:
-        result = Result(verb=verb, verdict=verdict_of(error), message=_message(error), versions=versions())
+        result = Result(verb=verb, verdict=verdict_of(error), message=told(error), versions=versions())
         return result, not _of_a_device(error)
     except typer.Exit:
         raise
@@ -239,7 +239,8 @@ def plain_text(text: str) -> str:
     return text.encode("utf-8", "replace").decode()[:4000]
 
 
-def _message(error: Exception) -> str:
+def told(error: Exception) -> str:
+    """What an error says to people: no number of the system's."""
     if isinstance(error, OSError) and error.strerror:
         said = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
         return plain_text(said)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from coverify.cli.outcome import JsonOption, print_json
+from coverify.cli.outcome import JsonOption, print_json, told
 from coverify.errors import CoverifyError
 from coverify.files import replace_file
 from coverify.report import exit_code, make_report
@@ -32,7 +32,7 @@ def report(
         if json not in (None, "-"):
             replace_file(Path(str(json)), merged)
     except (CoverifyError, OSError) as error:
-        Console(stderr=True).print(str(error), style="bold red", markup=False)
+        Console(stderr=True).print(told(error), style="bold red", markup=False)
         raise typer.Exit(2) from None
     if json == "-":
         print_json(merged.decode())

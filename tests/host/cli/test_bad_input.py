@@ -110,6 +110,15 @@ def test_a_report_of_a_folder_that_is_not_there_says_so(tmp_path):
     assert "there is no such folder" in " ".join(done.stderr.split())
 
 
+def test_a_report_that_cannot_be_written_says_where_without_the_systems_number(tmp_path):
+    result = {"schema": "coverify-result/1", "verb": "conform", "verdict": "MATCH"}
+    (tmp_path / "conform.json").write_text(json.dumps(result))
+    (tmp_path / "report.html").mkdir()
+    done = coverify("report", tmp_path)
+    assert done.code == 2
+    assert "report.html: Is a directory" in " ".join(done.stderr.split()) and "Errno" not in done.stderr
+
+
 def test_a_file_that_is_no_npz_is_bad_input(tmp_path):
     file = tmp_path / "x.npz"
     file.write_bytes(b"PK\x03\x04 but not really")
