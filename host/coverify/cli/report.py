@@ -32,7 +32,7 @@ def report(
         if json not in (None, "-"):
             replace_file(Path(str(json)), merged)
     except (CoverifyError, OSError) as error:
-        Console(stderr=True).print(told(error), style="bold red", markup=False)
+        Console(stderr=True).print(told(error), style="bold red", markup=False, soft_wrap=True)
         raise typer.Exit(2) from None
     if json == "-":
         print_json(merged.decode())
