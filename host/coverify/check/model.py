@@ -254,11 +254,9 @@ class Reader:
         need(out.shape in (kept, tuple(np.delete(shape, along))), "a MEAN of another shape")
         columns = np.moveaxis(x.at, along, range(-len(along), 0)).reshape(1, out.size, -1)
         n, (m, s) = columns.shape[2], multiplier_of(x.codes[0] / out.codes[0], self.once)
-        by = min(n.bit_length() - 1, 32, 31 + s)
+        by, ones = min(n.bit_length() - 1, 32, 31 + s), np.ones((1, 1, n), np.int64)
         bias = np.full(out.size, -n * x.codes[1])
-        return self.requantize(
-            out, 0, [((m << by) // n, s - by)], np.ones((1, 1, n), np.int64), columns, bias
-        )
+        return self.requantize(out, 0, [((m << by) // n, s - by)], ones, columns, bias)
 
     def table(self, x: Tensor, values: Ints) -> Ints:
         """values: of −128..127; they do not fall."""

@@ -80,22 +80,21 @@ class Proof:
         for j in self.net.outputs.tolist():
             self.j, parts, held = j, [self.narrowed(self.root, [(j, -1, 0)])], 1  # with boxes, so many
             while parts:
-                boxes, (op, first, second, third), new = parts.pop(), next(steps, end), list[Ints | None]()
+                boxes, (op, first, second, third), below = parts.pop(), next(steps, end), len(parts)
                 if op == TIGHTEN:
                     facts = [] if boxes is None else self.shown(boxes, first, second, third)
-                    new = [self.narrowed(boxes, facts)]
+                    parts.append(self.narrowed(boxes, facts))
                 elif op == KNOW:
                     need(not self.bounds[first : first + second, 2].any(), "a bound of one row alone")
                     facts = self.shown(self.root, first, second, third)
-                    new = [self.narrowed(boxes, facts)]
+                    parts.append(self.narrowed(boxes, facts))
                     self.root[:] = self.narrowed(self.root, facts)
                 elif op == SPLIT:
                     need(held * self.root.size < 16 * CELLS, "a tree that is too deep")
-                    new = [self.narrowed(boxes, [(first, *e)]) for e in ((-1, -second - 1), (1, second))]
+                    parts += [self.narrowed(boxes, [(first, *e)]) for e in ((-1, -second - 1), (1, second))]
                 else:
                     need(op == CLOSE and boxes is None, "a part is not closed")
-                parts += new
-                held += sum(part is not None for part in new) - (boxes is not None)
+                held += sum(part is not None for part in parts[below:]) - (boxes is not None)
         need(next(steps, None) is None, "a step beyond the end")
         return f"bounds, {len(self.script)} steps"
 

@@ -295,9 +295,10 @@ class Network:
         self.steps.append(kind(self.outputs, *parts))
         return self.outputs
 
-    def repeat(self, at: Ints, bias: Ints) -> Ints:
+    def repeat(self, at: Ints, bias: Ints | int = 0) -> Ints:
         """A step that writes these elements once more, plus a bias."""
-        return self.put(Linear, at.size, np.ones((1, 1, 1), np.int64), at.reshape(1, -1, 1), bias.reshape(-1))
+        one, columns = np.ones((1, 1, 1), np.int64), at.reshape(1, -1, 1)
+        return self.put(Linear, at.size, one, columns, (bias + 0 * at).reshape(-1))
 
     def stairs(self, rule: Rule, lo: int, hi: int, channel: Ints, domain: Ints, *linear: Ints) -> Ints:
         """Sums a (weights, columns and bias), then y[i] = rule(a[i], channel[i]) within lo..hi.
@@ -324,8 +325,7 @@ class Network:
                 net.steps.append(step)
                 net.outputs = at[own] = step.out
             outputs.append(at[self.outputs])
-        both = np.concatenate(outputs)
-        net.repeat(both, 0 * both)
+        net.repeat(np.concatenate(outputs))
         return net
 
     def boxes(self, box: Ints) -> Ints:

@@ -153,8 +153,7 @@ def carry_out(work: Work, how: How, output: Output) -> Result:
 
         asking = Asking(work.asked, how.engine, how.timeout_s, how.seed)
         try:
-            with campaign.pool() as pool, contextlib.ExitStack() as rows:
-                rows.callback(work.close)  # before the pool waits for its threads
+            with campaign.pool() as pool, contextlib.closing(work):  # before the pool waits for its threads
                 bar.watch(pool)
                 run(campaign.inquiries, asking, ledger, pool, told)
         except KeyboardInterrupt:

@@ -266,9 +266,9 @@ def _cause(err: BaseException | None) -> str:
 
 def _property(claim: Claim, place: Place | None, where: str) -> str:
     """What is claimed, and under which profile: arithmetic of another is another network."""
-    text, profile = where if place else f"{shown(claim)} on {box(claim)}", f", profile {claim.profile}"
-    if len(text + profile) <= _NOTE:
-        return text + profile
+    text = f"{where if place else f'{shown(claim)} on {box(claim)}'}, profile {claim.profile}"
+    if len(text) <= _NOTE:
+        return text
     on = str(place) if place else box(claim)
     return _cut(f"under profile {claim.profile}, {on}: {shown(claim)}")
 

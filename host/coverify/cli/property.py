@@ -22,7 +22,6 @@ from coverify.report.rows import MAX_ROWS, ReasonRow
 from coverify.verify.breach import Breach
 from coverify.verify.deadline import Deadline, OutOfTime
 from coverify.verify.errors import BadQuery, CannotDecide
-from coverify.verify.explainer import Explainer
 from coverify.verify.explanation import Explanation
 from coverify.verify.property.document import PropertyDocument, RegionDocument, Stays
 from coverify.verify.property.errors import BadBase, BadProperty
@@ -35,6 +34,7 @@ from coverify.verify.property.vnnlib import read_specification
 from coverify.verify.query import I64Array, Outcome
 from coverify.verify.query import Verdict as Answer
 from coverify.verify.witness import Witness
+from coverify.verify.worker import Worker
 
 NOT_COVERED = ("inputs outside the regions asked about", "anything but the properties stated")
 NO_CERTIFICATE = "certificates of all that holds here: each row without one says why there is none"
@@ -206,7 +206,7 @@ def property_work(task: PropertyTask, seed: int, explained_s: float | None = Non
     }
     if explained_s is not None:
         identity["explained"] = "yes"
-    explaining = None if explained_s is None else _Explaining(Explainer(), explained_s)
+    explaining = _Explaining(Worker(task.property.subject.program), explained_s)
     message = [f"property: {task.property.words}", *task.property.notes]
     return Work(
         identity,
@@ -219,7 +219,7 @@ def property_work(task: PropertyTask, seed: int, explained_s: float | None = Non
         task.name,
         len(task.property.cases),
         lambda rows: [NO_CERTIFICATE] if task.out is not None and any(map(_bare, rows)) else [],
-        close=(lambda: None) if explaining is None else explaining.explainer.close,
+        close=explaining.close,
     )
 
 
@@ -228,7 +228,7 @@ def _bare(row: QueryRow) -> bool:
 
 
 def _row(
-    task: PropertyTask, question: Question, outcome: Outcome, seed: int, explaining: _Explaining | None
+    task: PropertyTask, question: Question, outcome: Outcome, seed: int, explaining: _Explaining
 ) -> QueryRow:
     network, asked, witness, seen = task.network, task.asked(question), None, Shown()
     if outcome.witness is not None:
@@ -240,9 +240,7 @@ def _row(
             witness = f"witness-{task.name(question)}.zip"
             content.write(task.out / witness)
     evidence = _evidence(task, question, asked, outcome)
-    explanation = None
-    if explaining is not None and outcome.verdict is Answer.HOLDS:
-        explanation = explaining.of(asked)
+    explanation = explaining.of(asked) if outcome.verdict is Answer.HOLDS else None
     return QueryRow(
         index=task.index(question),
         case=question.case if len(task.property.cases) > 1 else None,
@@ -274,16 +272,28 @@ def _sample(task: PropertyTask, x: I64Array) -> Codes:
 
 @dataclass(frozen=True, eq=False)
 class _Explaining:
-    """Every HOLDS is explained, each in so many seconds."""
+    """Every HOLDS is explained, one after the other, each in so many seconds; or none is. For any threads."""
 
-    explainer: Explainer
-    time_s: float
+    worker: Worker
+    time_s: float | None
+    turn: threading.Lock = field(default_factory=threading.Lock)
 
-    def of(self, asked: PropertyQuestion) -> Explanation:
+    def of(self, asked: PropertyQuestion) -> Explanation | None:
+        if self.time_s is None:
+            return None
         try:
-            return self.explainer.explain(asked.problem(Deadline.in_s(self.time_s)), self.time_s)
+            problem = asked.problem(Deadline.in_s(self.time_s))
+            with self.turn:
+                self.worker.program = problem.program
+                return self.worker.explain(problem.query, self.time_s)
         except (CannotDecide, OutOfTime) as err:
             return Explanation(None, False, (), str(err))
+
+    def close(self) -> None:
+        """End what is under way, and explain no more."""
+        self.worker.stop()
+        with self.turn:
+            self.worker.close()
 
 
 def _reasons(explanation: Explanation) -> tuple[ReasonRow, ...]:

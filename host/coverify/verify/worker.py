@@ -18,13 +18,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from coverify.verify import portfolio
-from coverify.verify.child import GRACE_S, Load, Solve
+from coverify.verify.child import GRACE_S, Explain, Load, Solve
 from coverify.verify.cone import elements
 from coverify.verify.deadline import OUT_OF_TIME, Deadline
 from coverify.verify.engines import base_of, confirm, found
 from coverify.verify.engines.enumerate import MAX_POINTS
 from coverify.verify.engines.packages import require
 from coverify.verify.errors import BadQuery, EngineFault
+from coverify.verify.explanation import Explanation
 from coverify.verify.problem import Problem
 from coverify.verify.query import Outcome, Robustness
 from coverify.verify.solver_process import SolverProcess, one_thread_each
@@ -37,6 +38,8 @@ START_S = 60.0
 """How long a child may take to start (it imports numpy)."""
 _SHARED = "attack, dual, enumerate, interval"
 """The place of the engines that need no solver; any other has one of its own."""
+_EXPLAINS = "explanation"
+"""The place of Z3 where it explains."""
 
 Ended = tuple[str, Outcome | BaseException]
 """A contender's engine, and how it ended."""
@@ -117,6 +120,23 @@ class Worker:
         except BaseException:
             self.close()
             raise
+
+    def explain(self, query: Robustness, timeout_s: float) -> Explanation:
+        """What a HOLDS of the query rests on (explanation.py), or why that is not known: the process may die,
+        or overstay its time.
+        """
+        try:
+            child = self._started(_EXPLAINS, None)
+            reply = child.ask(Explain(query, timeout_s), timeout_s + GRACE_S)
+        except queue.Empty:
+            self._end(_EXPLAINS)
+            why = f"Z3's process did not answer in its {timeout_s:.1f} s and was killed"
+        except EOFError:
+            why = f"Z3's process died: {self._end(_EXPLAINS)}"
+        else:
+            assert isinstance(reply, Explanation)
+            return reply
+        return Explanation(None, False, (), why)
 
     def _elements(self, query: Robustness) -> int:
         """How many are computed for one input, where all may be run."""

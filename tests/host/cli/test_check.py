@@ -142,7 +142,7 @@ def test_a_relation_is_written_out():
 
 
 def test_a_claim_that_is_too_long_is_cut_between_its_words_and_after_box_and_profile():
-    """A row of six long terms has some hundred characters: three of them in each clause, four clauses."""
+    """Rows of six terms of 18 digits, of four clauses of four."""
     n = 12
     c = np.random.default_rng(0).integers(10**17, 10**18, (16, n)) * (np.arange(n) < 6)
     d = np.full(16, 10**17)

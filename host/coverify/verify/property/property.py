@@ -279,5 +279,6 @@ def in_rectangle(rectangle: tuple[int, int, int, int], shape: tuple[int, ...], k
 
 
 def _first_of(notes: Sequence[str]) -> tuple[str, ...]:
+    """MAX_NOTES of them, and how many more there are."""
     more = (f"{len(notes) - MAX_NOTES} more ranges go beyond it",) if len(notes) > MAX_NOTES else ()
     return (*notes[:MAX_NOTES], *more)
