@@ -22,7 +22,7 @@ from coverify.check.model import PROFILES, Reader, fixed_point
 from coverify.check.proof import Proof
 from coverify.check.steps import CELLS, Highest, Ints, Linear, Network, Rejected, need, small, within
 
-SCHEMA = "coverify-certificate/7"
+SCHEMA = "coverify-certificate/8"
 BUDGET = 10**11  # multiply-adds: some minutes
 BROKEN = "an input breaks the claim"  # what an enumeration says that refutes it
 MAX_BYTES, MAX_UNPACKED, MAX_JSON, MAX_MEMBERS = 64 << 20, 256 << 20, 1 << 20, 2048

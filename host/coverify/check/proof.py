@@ -19,7 +19,7 @@ may stand under stairs on sums of the input, and under stairs on sums of what th
 import numpy as np
 
 from coverify.check.squares import greatest
-from coverify.check.steps import CELLS, Ints, Linear, Network, Pieces, Scalar, dot, exact, need, small, within
+from coverify.check.steps import CELLS, Ints, Linear, Network, Pieces, dot, exact, need, small, within
 
 TIGHTEN, SPLIT, CLOSE, KNOW = range(4)
 Fact = tuple[int, int, int]  # element, factor, end: factor · value <= end
@@ -50,7 +50,7 @@ class Proof:
         for step in net.steps:
             if isinstance(step, Pieces) and step.sums and step.sums.columns.max() <= self.n:
                 step.pair(self.root)
-        widths = [step.width if isinstance(step, Scalar) else 0 for step in net.steps]
+        widths = [step.width for step in net.steps]
         self.xi, many = np.split(arrays.pop("xi"), np.cumsum(widths)[:-1], axis=1), len(self.bounds)
         need(len(self.xi[0]) == many and not arrays, "not multipliers for each bound, or other arrays")
 

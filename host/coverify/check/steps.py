@@ -71,10 +71,13 @@ def sums(taps: Ints, weights: Ints) -> Ints:
 
 @dataclass(eq=False)
 class Step:
-    """out: the elements that it writes, one after the other; reads: the name of those that it reads."""
+    """out: the elements that it writes, one after the other; reads: the name of those that it reads; width:
+    how many multipliers it has.
+    """
 
     out: Ints
     reads: ClassVar[str] = "pick"
+    width: ClassVar[Any] = 0
 
     def corners(self, boxes: Ints) -> Any:
         """What `back` must know of a box."""
@@ -141,30 +144,11 @@ class Linear(Step):
         return dot(own, self.bias)
 
 
-class Scalar(Step):
-    """A step whose every y[i] is bounded by functions of one element a = x[pick[i]].
-
-    For any multipliers xi: nu · y <= Σ max over a of (nu · y(a) − xi · a) + Σ xi · a. `corners`: pick [n],
-    the a [n, k] among which the maximum is, bounds of y there, up and down, what else is taken from it, and
-    how many copies follow one another: the maximum is of their sum. width: how many multipliers it has.
-    """
-
-    width = property(lambda self: len(self.out))
-
-    def back(self, nu: Ints, xi: Ints, corners: tuple[Any, ...]) -> Ints:
-        own, (pick, a, up, down, less, copies) = nu[self.out].T, corners
-        need(xi.shape == own.shape, "multipliers of the wrong shape")
-        exact((own, np.maximum(up, -down).max(axis=1)), (xi, np.abs(a).max(axis=1) + 1))
-        gain = np.maximum(own[..., None] * up, own[..., None] * down) - xi[..., None] * a - less
-        np.add.at(nu, pick, xi.T)
-        small(nu[pick])
-        return gain.reshape(len(own), copies, -1, a.shape[1]).sum(axis=1).max(axis=2).sum(axis=1)
-
-
 @dataclass(eq=False)
-class Pieces(Scalar):
+class Pieces(Step):
     """y[i] = values[piece(a[i], channel[i])]: stairs, or a table; neither piece nor value falls as a grows.
 
+    For any multiplier xi of a = x[pick[i]], nu · y <= max over a of (nu · y − xi · a) + xi · a.
     domain: [2, channels], the least and the greatest a for which they are defined. sums: the step before, if
     the a are its sums. offset: of two copies, whose a less this are equal.
     """
@@ -176,6 +160,7 @@ class Pieces(Scalar):
     domain: Ints
     sums: Linear | None = None
     offset: Ints | None = None
+    width = property(lambda self: len(self.out))
     cost = property(lambda self: (2 if self.offset is None else 8) * self.channel.size * self.values.size)
 
     @cached_property
@@ -196,8 +181,8 @@ class Pieces(Scalar):
         return self.values[self.piece(box, self.channel)]
 
     def corners(self, boxes: Ints, *parabolas: Ints) -> tuple[Any, ...]:
-        """The ends of the pieces that a box meets: of those at its ends, and all in between. Of two copies
-        those of either, moved to where both boxes are.
+        """a and y at the ends of the pieces that a box meets: of those at its ends, and all in between. Of
+        two copies those of either, moved to where both boxes are; then the maximum is of their sum.
 
         parabolas: xi, z, k, s, y0, beta, t, g and f; then of one copy, for these xi, and less is taken, that
         is k u² / 2^24 + (t + g u) v / beta − f v² / 2^24, u = a − z and v = y − y0. A piece has one v: its
@@ -225,7 +210,16 @@ class Pieces(Scalar):
             both, low, high = (np.split(v - self.offset, 2) for v in (a, *box[:, :, None]))
             a = np.tile(np.clip(np.hstack(both), np.maximum(*low), np.minimum(*high)), (2, 1)) + self.offset
             y, copies = self.values[self.piece(a.T, self.channel).T], 2
-        return self.pick, a, y, y, less, copies
+        return a, y, less, copies
+
+    def back(self, nu: Ints, xi: Ints, corners: tuple[Any, ...]) -> Ints:
+        own, (a, y, less, copies) = nu[self.out].T, corners
+        need(xi.shape == own.shape, "multipliers of the wrong shape")
+        exact((own, np.abs(y).max(axis=1)), (xi, np.abs(a).max(axis=1) + 1))
+        gain = own[..., None] * y - xi[..., None] * a - less
+        np.add.at(nu, self.pick, xi.T)
+        small(nu[self.pick])
+        return gain.reshape(len(own), copies, -1, a.shape[1]).sum(axis=1).max(axis=2).sum(axis=1)
 
     def pair(self, root: Ints) -> None:
         """See two copies, where the halves of dense sums differ by constants as some of the input is fixed.
@@ -239,43 +233,41 @@ class Pieces(Scalar):
 
 
 @dataclass(eq=False)
-class Highest(Scalar):
-    """y[i] = the greatest of x[windows[i]], clamped: from above at 127, or where no x is, or it has no mu.
+class Highest(Step):
+    """y[i] = the greatest of x[windows[i]], clamped.
 
-    After multipliers xi of each y come mu <= 0 of each x of the windows: mu · (x − y) >= 0 is added.
+    For any multipliers xi of each x of a window, nu · y <= max of (nu · y − xi · x) + xi · x. If the greatest
+    is t, the x of xi < 0 are as high as t lets them be, the others at their lower ends, but for one that is
+    t. From an upper end, or one of the clamp, to the next that is convex in t: at one it is greatest.
     """
 
     windows: Ints
     clamp: tuple[int, int] = (-SMALL, SMALL)
     reads = "windows"
-    width = property(lambda self: len(self.windows) + self.windows.size)
-    cost = property(lambda self: 5 * len(self.windows) + 2 * self.windows.size)
+    width = property(lambda self: self.windows.size)
+    cost = property(lambda self: 4 * self.windows.size * (self.windows.shape[1] + 3))
 
     def interval(self, boxes: Ints) -> Ints:
         return np.clip(boxes[..., self.windows].max(axis=-1), *self.clamp)
 
-    def corners(self, boxes: Ints) -> tuple[Any, ...]:
-        """a: the element of greatest lower end; y is no less, nor more than it or the others' upper ends.
+    def corners(self, boxes: Ints) -> tuple[Ints, ...]:
+        return tuple(boxes[:, self.windows])
 
-        A maximum lies at an end of a or at the clamp: where a exceeds the others, slopes only rise.
-        """
-        lo, hi = boxes
-        pick = np.take_along_axis(self.windows, lo[self.windows].argmax(axis=1)[:, None], axis=1)
-        others = np.where(self.windows != pick, hi[self.windows], -SMALL).max(axis=1)[:, None]
-        a = np.clip([-SMALL, *self.clamp, SMALL], lo[pick], hi[pick])
-        up, down = (np.clip(y, *self.clamp) for y in (np.maximum(a, others), a))
-        return pick[:, 0], a, up, down, 0, 1
-
-    def back(self, nu: Ints, xi: Ints, corners: tuple[Any, ...]) -> Ints:
-        xi, mu = np.split(xi, [len(self.out)], axis=1)
-        need(
-            np.all(mu <= 0) and (self.clamp[1] >= 127 or not mu.any()), "a mean that a maximum may not reach"
-        )
-        exact((mu, np.ones(mu.shape[1])))
-        np.add.at(nu, self.windows.reshape(-1), mu.T)
-        nu[self.out] -= mu.reshape(len(mu), *self.windows.shape).sum(axis=2).T
-        small(nu[np.append(self.out, self.windows)])
-        return super().back(nu, xi, corners)
+    def back(self, nu: Ints, xi: Ints, corners: tuple[Ints, ...]) -> Ints:
+        own, (lo, hi), far = nu[self.out].T, corners, np.abs(corners).max(axis=0)
+        need(xi.shape == (len(own), self.width), "multipliers of the wrong shape")
+        xi = xi.reshape(-1, *self.windows.shape)
+        exact((own, far.max(axis=1) + 128), (xi.reshape(len(xi), -1), 2 * far.reshape(-1)))
+        least, most = lo.max(axis=1, keepdims=True), hi.max(axis=1, keepdims=True)
+        ends = np.clip(np.hstack([hi, least, np.tile(self.clamp, (len(hi), 1))]), least, most)
+        up, down, gain = np.maximum(xi, 0), np.minimum(xi, 0), np.full(own.shape, -SMALL)
+        for t in ends.T[..., None]:
+            rise = np.where(hi >= t, up * (t - lo), SMALL).min(axis=2)
+            rest = (up * lo + down * np.minimum(hi, t)).sum(axis=2)
+            gain = np.maximum(gain, own * np.clip(t[:, 0], *self.clamp) - rest - rise)
+        np.add.at(nu, self.windows, xi.transpose(1, 2, 0))
+        small(nu[self.windows])
+        return gain.sum(axis=1)
 
 
 class Network:

@@ -1,6 +1,6 @@
 """A proof as one file that `coverify check` accepts: the network, the box, the label, and the evidence.
 
-A `.zip` with `certificate.json` (schema coverify-certificate/7), the network, the box and the proof's
+A `.zip` with `certificate.json` (schema coverify-certificate/8), the network, the box and the proof's
 arrays; docs/certificates.md says what they mean. Written whole or not at all, and byte for byte the
 same for the same certificate. It is read by coverify.check alone, which shares nothing with this file.
 """
@@ -22,7 +22,7 @@ from coverify.files import keep_evidence
 from coverify.verify.dual.tree import Op
 from coverify.verify.query import Argument, I64Array, Robustness
 
-SCHEMA: Final = "coverify-certificate/7"
+SCHEMA: Final = "coverify-certificate/8"
 _TIMESTAMP: Final = (1980, 1, 1, 0, 0, 0)
 _MEMBERS: Final = {
     "tflm": "model.tflite",

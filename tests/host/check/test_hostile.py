@@ -45,7 +45,7 @@ def certificate(**changes) -> dict[str, bytes]:
         "parabolas": np.zeros((0, 5), np.int64), **changes.pop("arrays", {}),
     }  # fmt: skip
     label = int(fixed_point_networks.outputs(ARRAYS, np.array([[0, 50]]))[0].argmax())
-    document = {"schema": "coverify-certificate/7", "model": "model.npz", "profile": "fixed-point"}
+    document = {"schema": "coverify-certificate/8", "model": "model.npz", "profile": "fixed-point"}
     document |= {"label": label, "files": {}, **changes}
     parts = {f"{name}.npy": fuzz.saved(values) for name, values in arrays.items()}
     return {

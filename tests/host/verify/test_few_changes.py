@@ -9,7 +9,7 @@ import pytest
 from coverify.check import Rejected, check
 from coverify.check.certificate import network
 from coverify.check.proof import Proof
-from coverify.check.steps import Linear, Scalar
+from coverify.check.steps import Linear
 from coverify.verify.certificate import Certificate, normal
 from coverify.verify.deadline import Deadline
 from coverify.verify.engines import ENGINES, solve
@@ -107,7 +107,7 @@ def test_the_checker_s_boxes_and_bounds_leave_out_no_input_that_may_be_reached(s
     net.put(
         Linear, 1, np.ones((1, 1, len(net.outputs)), np.int64), net.outputs[None, None], np.zeros(1, np.int64)
     )
-    widths = [step.width if isinstance(step, Scalar) else 0 for step in net.steps]
+    widths = [step.width for step in net.steps]
     arrays = {
         "script": np.zeros((0, 4), np.int64),
         "rows": np.zeros((0, 3), np.int64),

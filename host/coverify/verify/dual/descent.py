@@ -6,13 +6,14 @@ with m >= 0 and claim >= 0 wherever the rival wins, so that a bound of the row i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from coverify.verify.deadline import NEVER, Deadline
-from coverify.verify.dual import maxima
-from coverify.verify.dual.relaxation import Boxes, F64Array, Form, Pass, Pieces, Relaxation
+from coverify.verify.dual.maxima import Guide
+from coverify.verify.dual.relaxation import NO_GUIDES, Boxes, F64Array, Form, Pass, Pieces, Relaxation
 
 _FIRST, _SECOND = 0.8, 0.95
 
@@ -53,9 +54,10 @@ class Found:
 def evaluate(
     relaxation: Relaxation, rows: Rows, boxes: Boxes, pieces: dict[int, Pieces],
     multipliers: dict[int, F64Array], exact: bool = False, end: Deadline = NEVER,
+    guides: Mapping[int, Guide] = NO_GUIDES,
 ) -> Pass:  # fmt: skip
     """The rows' bounds for these multipliers.  Raises OutOfTime at `end`."""
-    done = relaxation.evaluate(rows.form(relaxation.logits), boxes, pieces, multipliers, exact, end)
+    done = relaxation.evaluate(rows.form(relaxation.logits), boxes, pieces, multipliers, exact, end, guides)
     done.bound = done.bound - rows.m * rows.rise
     done.constant = done.constant - rows.m * rows.rise
     return done
@@ -85,7 +87,6 @@ def descend(
     scale = {w: np.abs(now.asked[w]) * pieces[w].scale for w in now.multipliers if w in pieces}
     scale = {w: s + 0.02 * s.max(axis=1, keepdims=True) * (pieces[w].scale > 0) for w, s in scale.items()}
     xi = {w: v.copy() for w, v in now.multipliers.items() if w in pieces}
-    shares = {w: share for w, share in now.shares.items() if share.any()}
     first = {w: np.zeros_like(v) for w, v in xi.items()}
     second = {w: np.zeros_like(v) for w, v in xi.items()}
     for k in range(1, rounds):
@@ -100,11 +101,8 @@ def descend(
             second[wire] = _SECOND * second[wire] + (1 - _SECOND) * g * g
             corrected = np.sqrt(second[wire] / (1 - _SECOND**k)) + 1e-12
             xi[wire] = xi[wire] - rate * scale[wire] * (first[wire] / (1 - _FIRST**k)) / corrected
-        for wire, height in relaxation.heights(now).items() if shares else ():
-            if wire in shares:
-                shares[wire] = maxima.moved(shares[wire], height, rate)
-        maximal = {w: maxima.with_shares(now.multipliers[w], share) for w, share in shares.items()}
-        now = evaluate(relaxation, rows, boxes, pieces, {**xi, **maximal}, end=deadline.late)
+        guides = relaxation.guided(now, rate)
+        now = evaluate(relaxation, rows, boxes, pieces, xi, end=deadline.late, guides=guides)
         better = now.bound < best.bound
         if np.any(better):
             best.bound = np.where(better, now.bound, best.bound)

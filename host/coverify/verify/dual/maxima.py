@@ -1,14 +1,19 @@
 """How large can nu · y become on boxes, y being the greatest x of a window, clamped?
 
-From above y is bounded by its element of the greatest lower end, given the upper ends of the others; from
-below by any mean of its elements: mu · (x − y) >= 0 for every mu <= 0. So multipliers of a maximum are xi, of
-each y, and then mu, of each x of its window (docs/certificates.md). Shares are mu as parts of what is asked.
+For any multipliers xi of the elements, nu · y <= max over the box of (nu · y − xi · x) + xi · x; that maximum
+is taken exactly (`greatest`; docs/certificates.md). From below (nu < 0) y is bounded by any mean of its
+elements: xi are shares of nu. From above, for any level, it is no more than
+
+    level + Σ over elements of (hi − level)⁺ / (hi − lo) · (x − lo)
+
+at the corners of the box, and so everywhere, as a maximum is convex. What is sought are the shares of each
+window, or its level (`Guide`): the least bound of all levels is the concave envelope of the maximum.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,99 +26,153 @@ F64Array = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 Boxes = Sequence[tuple[I64Array, I64Array]]
 
-_NONE = -(2**31)
-_INT8_MAX = 127
+
+@dataclass(frozen=True, eq=False)
+class Ends:
+    """The boxes of windows' elements: low, high [rows or 1, n, window]; floor, top: the greatest of each
+    [rows or 1, n].
+    """
+
+    low: F64Array
+    high: F64Array
+    floor: F64Array
+    top: F64Array
+
+    @classmethod
+    def of(cls, step: Max, boxes: Boxes) -> Ends:
+        low, high = (end[:, step.windows].astype(np.float64) for end in boxes[step.source])
+        return cls(low, high, low.max(axis=2), high.max(axis=2))
+
+    @property
+    def width(self) -> F64Array:
+        return np.maximum(self.high - self.low, 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Guide:
+    """What multipliers are made from. below [rows, n]: where nu < 0; there share [rows, n, window], 1 in all,
+    or 0 where the clamp may cut a mean; elsewhere level [rows, n].
+    """
+
+    ends: Ends
+    below: BoolArray
+    share: F64Array
+    level: F64Array
+
+    @classmethod
+    def first(cls, step: Max, nu: F64Array, ends: Ends) -> Guide:
+        """All of it to the element of the greatest lower end; the second upper end."""
+        shape = (*nu.shape, step.windows.shape[1])
+        best = ends.low.argmax(axis=2)[:, :, None] == np.arange(shape[2])
+        share = best * (ends.top <= step.hi)[:, :, None].astype(np.float64)
+        second = np.sort(ends.high, axis=2)[:, :, -min(2, shape[2])]
+        level = np.maximum(second, ends.floor) if shape[2] > 1 else ends.floor
+        return cls(ends, nu < 0, np.broadcast_to(share, shape), np.broadcast_to(level, nu.shape))
+
+    @classmethod
+    def to(cls, step: Max, nu: F64Array, xi: F64Array, ends: Ends) -> Guide:
+        """What leads to these multipliers [rows, n, window], if nu was the same; where nothing, the first."""
+        guide = cls.first(step, nu, ends)
+        down = np.minimum(xi, 0.0)
+        total = down.sum(axis=2, keepdims=True)
+        kept = (total < 0) & guide.share.any(axis=2, keepdims=True)
+        share = np.where(kept, down / np.where(total < 0, total, 1.0), guide.share)
+        most = xi.argmax(axis=2)[:, :, None]
+        slope, high, width = (
+            np.take_along_axis(np.broadcast_to(v, xi.shape), most, axis=2)[:, :, 0]
+            for v in (xi, ends.high, ends.width)
+        )
+        level = np.where(slope > 0, high - slope / np.where(nu > 0, nu, 1.0) * width, ends.top)
+        level = np.where(nu > 0, np.clip(level, ends.floor, ends.top), guide.level)
+        return replace(guide, share=share, level=level)
+
+    @property
+    def slopes(self) -> F64Array:
+        """Multipliers per unit of nu, [rows, n, window]."""
+        over = np.maximum(self.ends.high - self.level[:, :, None], 0.0) / self.ends.width
+        return np.where(self.below[:, :, None], self.share, over)
+
+    def mean(self, x: F64Array, value: F64Array) -> F64Array:
+        """What bounds the maximum where its elements are x [rows, n, window]; `value` where no mean does."""
+        above = self.level + (self.slopes * (x - self.ends.low)).sum(axis=2)
+        mean = np.where(self.share.any(axis=2), (self.share * x).sum(axis=2), value)
+        return np.where(self.below, mean, above)
+
+    def moved(self, x: F64Array, rate: float) -> Guide:
+        """A step towards smaller bounds, elements being x [rows, n, window] where the steps below have their
+        maxima: to shares of the highest, and to the level above which parts of the boxes add up to 1.
+        """
+        part = (x - self.ends.low) / self.ends.width
+        slope = 1.0 - np.where(self.ends.high > self.level[:, :, None], part, 0.0).sum(axis=2)
+        level = self.level - rate * np.clip(slope, -1.0, 1.0) * (self.ends.top - self.ends.floor)
+        return replace(
+            self, share=_moved(self.share, x, rate), level=np.clip(level, self.ends.floor, self.ends.top)
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class Bounded:
-    """gain, at, value [rows, n]: the greatest nu · y − xi · a less mu · (x − y), its a and its y; multipliers
-    [rows, n + windows]: xi and mu, integers where that was asked for; share [rows, n, window]: 0 where none
-    has any; form: what is asked of the source; terms: magnitudes of what was added up.
+    """gain, value [rows, n]: the greatest nu · y − xi · x and its y; multipliers [rows, n · window]: xi,
+    integers where that was asked for; guide: what they are, or might be, made from; form: what is asked of
+    the source; terms: magnitudes of what was added up.
     """
 
     gain: F64Array
-    at: F64Array
     value: F64Array
     multipliers: F64Array
-    share: F64Array
+    guide: Guide
     form: F64Array
     terms: tuple[F64Array, F64Array]
 
 
-def width(step: Max) -> int:
-    """How many multipliers it has."""
-    return len(step.windows) + step.windows.size
+def bounded(step: Max, nu: F64Array, given: F64Array | Guide | None, boxes: Boxes, exact: bool) -> Bounded:
+    """nu [rows, n]; given: a guide, of the same boxes, or multipliers, taken as they are if `exact`."""
+    ends = given.ends if isinstance(given, Guide) else Ends.of(step, boxes)
+    xi = None if given is None or isinstance(given, Guide) else given.reshape(*nu.shape, -1)
+    if isinstance(given, Guide):
+        guide = replace(given, below=nu < 0)
+    else:
+        guide = Guide.first(step, nu, ends) if xi is None else Guide.to(step, nu, xi, ends)
+    if xi is None or not exact:
+        xi = nu[:, :, None] * guide.slopes
+    xi = _whole(nu, xi) if exact else xi
+    gain, value = greatest(step, nu, xi, ends)
+    flat, size = xi.reshape(len(nu), -1), np.maximum(np.abs(ends.low), np.abs(ends.high))
+    form = added_at(step.windows.reshape(-1), flat, boxes[step.source][0].shape[1])
+    terms = nu * np.clip(size.max(axis=2), step.lo, step.hi), (np.abs(xi) * size).sum(axis=2)
+    return Bounded(gain, value, flat, guide, form, terms)
 
 
-def bounded(step: Max, nu: F64Array, given: F64Array | None, boxes: Boxes, exact: bool) -> Bounded:
-    """nu [rows, n]; given: multipliers, of which mu are proportions, or None."""
-    lo, hi = (np.broadcast_to(end, (len(boxes[step.source][0]), end.shape[1])) for end in boxes[step.source])
-    n, rows = np.arange(len(step.windows)), np.arange(len(lo))[:, None]
-    best = lo[:, step.windows].argmax(axis=2)
-    pick = step.windows[n, best]
-    a_lo, a_hi = lo[rows, pick], hi[rows, pick]
-    other = step.windows[None] != pick[:, :, None]
-    others = np.where(other, hi[:, step.windows], _NONE).max(axis=2)
-    free = (np.maximum(others, a_hi) <= step.hi) & (step.hi >= _INT8_MAX)  # as the checker demands
-    mu, share = _shared(step, nu, given, best, free, exact)
-    left, ends = nu - mu.sum(axis=2), {}
-    for up, end in ((True, hi), (False, lo)):
-        floor = np.maximum(np.where(other, end[:, step.windows], _NONE).max(axis=2), a_lo)
-        clamps = np.full_like(floor, step.lo), np.full_like(floor, step.hi)
-        bends = np.stack([a_lo, a_hi, floor, *clamps], axis=2)
-        a = np.clip(bends, a_lo[:, :, None], a_hi[:, :, None])
-        value = np.clip(np.maximum(a, floor[:, :, None]), step.lo, step.hi)
-        ends[up] = (a.astype(np.float64), value.astype(np.float64))
-    above = (left >= 0)[:, :, None]
-    a, value = (np.where(above, up, down) for up, down in zip(ends[True], ends[False], strict=True))
-    xi = np.where(others <= a_lo, left, 0.0) if given is None else given[:, : len(n)]
-    xi = np.where(nu < 0, left, xi)
-    gain = left[:, :, None] * value - xi[:, :, None] * a
-    at, flat = gain.argmax(axis=2)[:, :, None], mu.reshape(len(nu), -1)
-    form = added_at(step.windows.reshape(-1), flat, lo.shape[1])
-    np.add.at(form, (np.arange(len(nu))[:, None], np.broadcast_to(pick, nu.shape)), xi)
-    return Bounded(
-        np.take_along_axis(gain, at, axis=2)[:, :, 0],
-        np.take_along_axis(a, at, axis=2)[:, :, 0],
-        np.take_along_axis(value, at, axis=2)[:, :, 0],
-        np.concatenate([xi, flat], axis=1), share, form,
-        (left * np.abs(value).max(axis=2), xi * np.abs(a).max(axis=2)),
-    )  # fmt: skip
+def greatest(step: Max, nu: F64Array, xi: F64Array, ends: Ends) -> tuple[F64Array, F64Array]:
+    """The greatest nu · y − xi · x of every window, and its y: [rows, n].
 
-
-def _shared(
-    step: Max, nu: F64Array, given: F64Array | None, best: I64Array, free: BoolArray, exact: bool
-) -> tuple[F64Array, F64Array]:
-    """mu and shares [rows, n, window] of what is asked below 0, in the proportions of the given mu, else all
-    of it is the `best` element's; 0 where the maximum is not `free`, as it may be clamped from above.
-
-    exact: mu are integers, none above 0; the greatest share takes what rounding leaves.
+    Where the greatest element is t, those of xi < 0 are as high as t lets them be, the others at their lower
+    ends but for one that reaches t. Up to the next upper end, or the clamp's, what remains is convex in t.
     """
-    shape = (*nu.shape, step.windows.shape[1])
-    share = np.broadcast_to(best[:, :, None] == np.arange(shape[2]), shape).astype(np.float64)
-    if given is not None:
-        mu = given[:, nu.shape[1] :].reshape(shape)
-        total = mu.sum(axis=2, keepdims=True)
-        share = np.where(total < 0, mu / np.where(total < 0, total, 1.0), share)
-    share = np.where((free & (nu < 0))[:, :, None], share, 0.0)
-    mu = share * nu[:, :, None]
-    if exact:
-        mu = np.trunc(mu)
-        most = share.argmax(axis=2)[:, :, None]
-        rest = np.where(share.any(axis=2), nu - mu.sum(axis=2), 0.0)[:, :, None]
-        np.put_along_axis(mu, most, np.take_along_axis(mu, most, axis=2) + rest, axis=2)
-    return mu, share
+    up, down, (low, high) = np.maximum(xi, 0.0), np.minimum(xi, 0.0), (ends.low, ends.high)
+    least, clamp = (up * low).sum(axis=2), np.broadcast_to(np.array([step.lo, step.hi]), (*ends.top.shape, 2))
+    bends = np.concatenate([high, ends.floor[:, :, None], clamp], axis=2)
+    gain = value = np.full(nu.shape, -np.inf)
+    for t in np.moveaxis(np.clip(bends, ends.floor[:, :, None], ends.top[:, :, None]), 2, 0)[..., None]:
+        y = np.clip(t[..., 0], step.lo, step.hi)
+        rise = np.where(high >= t, up * (t - low), np.inf).min(axis=2)
+        own = nu * y - least - (down * np.minimum(high, t)).sum(axis=2) - rise
+        value, gain = np.where(own > gain, y, value), np.maximum(gain, own)
+    return gain, value
 
 
-def mean(step: Max, share: F64Array, source: F64Array, value: F64Array) -> F64Array:
-    """What a maximum is where its source takes these values: the mean that bounds it, or `value`."""
-    means: F64Array = (share * source[:, step.windows]).sum(axis=2)
-    return np.where(share.any(axis=2), means, value)
+def _whole(nu: F64Array, xi: F64Array) -> F64Array:
+    """Integers; of shares the greatest takes what rounding leaves, so that they add up to nu."""
+    total, whole = xi.sum(axis=2), np.rint(xi)
+    shares = (nu < 0) & (np.abs(nu - total) <= xi.shape[2]) & xi.any(axis=2)
+    rest = np.where(shares, nu - whole.sum(axis=2), 0.0)[:, :, None]
+    most = np.abs(xi).argmax(axis=2)[:, :, None]
+    np.put_along_axis(whole, most, np.take_along_axis(whole, most, axis=2) + rest, axis=2)
+    return whole
 
 
-def moved(share: F64Array, height: F64Array, rate: float) -> F64Array:
-    """Shares [rows, n, window] a step towards the highest elements, of which each n has 1 in all, or none."""
+def _moved(share: F64Array, height: F64Array, rate: float) -> F64Array:
+    """Shares a step towards the highest elements, of which each window has 1 in all, or none."""
     spread = np.ptp(height, axis=2, keepdims=True)
     ahead = share + rate * (height - height.mean(axis=2, keepdims=True)) / np.maximum(spread, 1e-9)
     down = -np.sort(-ahead, axis=2)
@@ -121,9 +180,3 @@ def moved(share: F64Array, height: F64Array, rate: float) -> F64Array:
     last = np.count_nonzero(down > excess, axis=2)[:, :, None] - 1
     nearest = np.maximum(ahead - np.take_along_axis(excess, last, axis=2), 0.0)
     return np.where(share.any(axis=2, keepdims=True), nearest, 0.0)
-
-
-def with_shares(multipliers: F64Array, share: F64Array) -> F64Array:
-    """Multipliers with mu in these proportions."""
-    flat = share.reshape(len(share), -1)
-    return np.concatenate([multipliers[:, : multipliers.shape[1] - flat.shape[1]], -flat], axis=1)

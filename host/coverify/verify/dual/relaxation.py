@@ -42,6 +42,7 @@ Form = Mapping[int, F64Array]
 """Wire → coefficients, float64 [rows, n of the wire]."""
 
 EXACT = 2.0**52
+NO_GUIDES: Mapping[int, maxima.Guide] = {}
 FEW = 8
 """Pieces that are compared one after another."""
 CELLS = 1 << 18
@@ -76,9 +77,9 @@ class Together(Pieces):
 class Pass:
     """One evaluation: every row's bound, and where the maxima are taken.
 
-    asked: wire → nu; multipliers: scalar wire → xi, of a maximum also mu (maxima.py), with its shares; at,
-    value: scalar wire → the maximising source value and output (for wire 0: the maximising input); constant:
-    what the linear steps add to the bound.
+    asked: wire → nu; multipliers: scalar wire → xi, of a maximum with what guides to them (maxima.py); at,
+    value: scalar wire → the maximising source value, but of a maximum, and output (for wire 0: the maximising
+    input); constant: what the linear steps add to the bound.
     """
 
     bound: F64Array
@@ -87,7 +88,7 @@ class Pass:
     multipliers: dict[int, F64Array] = field(default_factory=dict)
     at: dict[int, F64Array] = field(default_factory=dict)
     value: dict[int, F64Array] = field(default_factory=dict)
-    shares: dict[int, F64Array] = field(default_factory=dict)
+    guides: dict[int, maxima.Guide] = field(default_factory=dict)
 
 
 class Relaxation:
@@ -197,8 +198,9 @@ class Relaxation:
         multipliers: Mapping[int, F64Array],
         exact: bool = False,
         end: Deadline = NEVER,
+        guides: Mapping[int, maxima.Guide] = NO_GUIDES,
     ) -> Pass:
-        """The bound of every row; scalar wires without multipliers take a first guess.
+        """The bound of every row; scalar wires without multipliers, or a guide to them, take a first guess.
 
         Raises CannotDecide when `exact` and a sum may leave 2**52; OutOfTime at `end`.
         """
@@ -227,7 +229,8 @@ class Relaxation:
                     xi = self._scalar(wire, nu, multipliers.get(wire), pieces[wire], done, exact, end)
                     passed = [(step.source, xi)]
                 case Max():
-                    found = maxima.bounded(step, nu, multipliers.get(wire), boxes, exact)
+                    given = guides.get(wire, multipliers.get(wire))
+                    found = maxima.bounded(step, nu, given, boxes, exact)
                     done.asked[wire] = nu
                     passed = [(step.source, self._maximum(wire, found, done, exact))]
                 case Select():
@@ -261,14 +264,22 @@ class Relaxation:
             else:
                 total = total + _weighed(nu, (hi + lo) * 0.5)
                 total += _weighed(np.abs(nu, out=nu), (hi - lo) * 0.5)
-        for wire in other.multipliers.keys() & pieces.keys() - own.multipliers.keys():
+        for wire in other.multipliers.keys() - own.multipliers.keys():
             nu, xi = other.asked[wire], other.multipliers[wire]
-            total += m * _gains(nu, xi, pieces[wire])  # m >= 0: the maximum of m times something
-        for wire in own.multipliers.keys() & pieces.keys():  # a maximum: left out
+            gain = _gains(nu, xi, pieces[wire]) if wire in pieces else self._highest(wire, nu, xi, boxes)
+            total += m * gain  # m >= 0: the maximum of m times something
+        for wire in own.multipliers:
             nu = own.asked[wire] + factor * _part(other.asked, wire)
             xi = own.multipliers[wire] + factor * _part(other.multipliers, wire)
-            total += _gains(nu, xi, pieces[wire])
+            total += _gains(nu, xi, pieces[wire]) if wire in pieces else self._highest(wire, nu, xi, boxes)
         return total
+
+    def _highest(self, wire: int, nu: F64Array, xi: F64Array, boxes: Boxes) -> F64Array:
+        step = self.steps[wire - 1]
+        assert isinstance(step, Max)
+        ends, each = maxima.Ends.of(step, boxes), xi.reshape(*nu.shape, -1)
+        summed: F64Array = maxima.greatest(step, nu, each, ends)[0].sum(axis=1)
+        return summed
 
     @staticmethod
     def _held(terms: F64Array, exact: bool) -> F64Array:
@@ -306,16 +317,16 @@ class Relaxation:
         return xi
 
     def width(self, wire: int) -> int:
-        """How many multipliers a scalar wire has: xi, and of a maximum mu, too."""
+        """How many multipliers a scalar wire has: one for each element, or of a window."""
         step = self.steps[wire - 1]
-        return maxima.width(step) if isinstance(step, Max) else self.sizes[wire]
+        return step.windows.size if isinstance(step, Max) else self.sizes[wire]
 
     def _maximum(self, wire: int, found: maxima.Bounded, done: Pass, exact: bool) -> F64Array:
         for terms in found.terms:
             self._held(terms, exact)
         done.bound += found.gain.sum(axis=1)
-        done.multipliers[wire], done.shares[wire] = found.multipliers, found.share
-        done.at[wire], done.value[wire] = found.at, found.value
+        done.multipliers[wire], done.guides[wire] = found.multipliers, found.guide
+        done.value[wire] = found.value
         return found.form
 
     def slopes(self, done: Pass) -> dict[int, F64Array]:
@@ -325,32 +336,28 @@ class Relaxation:
         found = {}
         for wire, at in done.at.items():
             step = self.steps[wire - 1]
-            assert isinstance(step, Staircase | Table | Max)
+            assert isinstance(step, Staircase | Table)
             source = self._source(step.source, done)
-            if source is not None and not isinstance(step, Max):
+            if source is not None:
                 found[wire] = source - at
         return found
 
-    def heights(self, done: Pass) -> dict[int, F64Array]:
-        """Of every maximum what its elements are where the steps below take their maxima: [rows, n, window].
-
-        Where it is bounded from below, the bound falls as shares move to the highest.
-        """
+    def guided(self, done: Pass, rate: float) -> dict[int, maxima.Guide]:
+        """The guide of every maximum, a step towards smaller bounds."""
         found = {}
-        for wire in done.shares:
+        for wire, guide in done.guides.items():
             step = self.steps[wire - 1]
             assert isinstance(step, Max)
             source = self._source(step.source, done)
-            if source is not None:
-                found[wire] = source[:, step.windows]
+            found[wire] = guide if source is None else guide.moved(source[:, step.windows], rate)
         return found
 
     def _source(self, wire: int, done: Pass) -> F64Array | None:
         """What a wire is where the steps below take their maxima: [rows, n]."""
         step = self.steps[wire - 1] if wire else None
-        if isinstance(step, Max) and wire in done.shares:
-            source, share, value = self._source(step.source, done), done.shares[wire], done.value[wire]
-            return value if source is None else maxima.mean(step, share, source, value)
+        if isinstance(step, Max) and wire in done.guides:
+            source, value = self._source(step.source, done), done.value[wire]
+            return value if source is None else done.guides[wire].mean(source[:, step.windows], value)
         if wire in done.value:
             return done.value[wire]
         if isinstance(step, Select):

@@ -13,7 +13,7 @@ from coverify.verify.dual import branching, search
 from coverify.verify.dual.narrowing import Narrowing
 from coverify.verify.dual.outer import applied, chords
 from coverify.verify.dual.prover import Prover
-from coverify.verify.dual.relaxation import Relaxation
+from coverify.verify.dual.relaxation import NO_GUIDES, Relaxation
 from coverify.verify.dual.tree import Node
 from coverify.verify.engines import solve
 from coverify.verify.fixed_point import FixedPointNetwork
@@ -109,10 +109,10 @@ def test_every_bound_of_a_narrowing_looks_at_the_clock(monkeypatch):
     ends, narrow, evaluate = [], Narrowing.narrow, Relaxation.evaluate
     narrowing = False
 
-    def watched(self, form, boxes, pieces, multipliers, exact=False, end=NEVER):
+    def watched(self, form, boxes, pieces, multipliers, exact=False, end=NEVER, guides=NO_GUIDES):
         if narrowing:
             ends.append(end)
-        return evaluate(self, form, boxes, pieces, multipliers, exact, end)
+        return evaluate(self, form, boxes, pieces, multipliers, exact, end, guides)
 
     def within(self, node):
         nonlocal narrowing

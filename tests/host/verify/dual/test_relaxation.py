@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from coverify.verify.deadline import LATE_S, Deadline
-from coverify.verify.dual.maxima import moved
+from coverify.verify.dual.maxima import Ends, Guide, greatest
 from coverify.verify.dual.relaxation import Relaxation
 from coverify.verify.engines import solve
 from coverify.verify.problem import Problem
@@ -37,7 +38,7 @@ def test_alternatives_of_which_none_holds_everywhere_are_proved_by_their_mean() 
 
 @pytest.mark.parametrize("seed", range(30))
 def test_bounds_of_maxima_hold_at_every_point_whatever_the_multipliers(seed) -> None:
-    """Of x in a box, m windows; forms of their maxima, with random shares of their elements, in integers."""
+    """Of x in a box, m windows; forms of their maxima, with random multipliers of their elements."""
     rng = np.random.default_rng(seed)
     n, m, w = (int(v) for v in rng.integers(1, 4, 3))
     windows = rng.integers(0, n, (m, w))
@@ -49,27 +50,40 @@ def test_bounds_of_maxima_hold_at_every_point_whatever_the_multipliers(seed) -> 
     boxes = [(lo[None], hi[None]), (y.min(axis=0)[None], y.max(axis=0)[None])]
     form = {1: rng.integers(-9, 10, (8, m)).astype(float)}
     given = rng.integers(-9, 10, (8, relaxation.width(1))).astype(float)
-    given[:, m:] = -np.abs(given[:, m:])
-    for multipliers in ({}, {1: given}):
-        done = relaxation.evaluate(form, boxes, {}, multipliers, exact=True)
-        assert np.all(done.bound >= (y @ form[1].T).max(axis=0))
+    true = (y @ form[1].T).max(axis=0)
+    for multipliers in ({}, {1: given}, {1: -np.abs(given)}):
+        for exact in (False, True):
+            done = relaxation.evaluate(form, boxes, {}, multipliers, exact=exact)
+            assert np.all(done.bound >= true - 1e-9)
+            guides = {1: replace(done.guides[1], level=rng.uniform(-9, 9, (8, m)))}
+            assert np.all(relaxation.evaluate(form, boxes, {}, {}, exact, guides=guides).bound >= true - 1e-9)
         used = done.multipliers[1]
-        assert np.array_equal(used, np.rint(used)) and np.all(used[:, m:] <= 0)
+        assert np.array_equal(used, np.rint(used))
 
 
-@pytest.mark.parametrize("seed", range(10))
-def test_shares_stay_shares_and_move_to_the_highest(seed) -> None:
-    rng = np.random.default_rng(seed)
-    share = rng.dirichlet(np.ones(4), (3, 5))
-    share[0, 0] = 0.0  # of a maximum that is not bounded from below
-    height = rng.permuted(np.tile(np.arange(4.0), (3, 5, 1)), axis=2) * 10.0 ** rng.integers(-3, 5)
-    left = share
-    for _ in range(200):
-        left = moved(left, height, 0.3)
-        assert np.all(left >= 0) and np.all(left[0, 0] == 0)
-        assert np.allclose(left.sum(axis=2)[share.any(axis=2)], 1)
-    assert np.array_equal(left.argmax(axis=2)[share.any(axis=2)], height.argmax(axis=2)[share.any(axis=2)])
-    assert np.all(left.max(axis=2)[share.any(axis=2)] > 0.99)
+@pytest.mark.parametrize("seed", range(20))
+def test_moving_levels_and_shares_ends_at_the_least_concave_and_the_greatest_convex_bound(seed) -> None:
+    """Of the maximum of one window at a point x of its box; the concave one is the best mean of corners."""
+    optimize = pytest.importorskip("scipy.optimize", reason="scipy is not installed")
+    rng, w = np.random.default_rng(seed), 4
+    lo, hi = np.sort(rng.integers(-20, 20, (2, w)), axis=0)
+    hi[0] += 40 * (seed % 2)  # one that is the greatest wherever the others are, more often
+    x = rng.uniform(lo, hi + 1e-9)
+    step = Max(0, np.arange(w)[None], -(2**31), 2**31 - 1)
+    ends = Ends.of(step, [(lo[None], hi[None])])
+    corners = np.array(list(itertools.product(*zip(lo, hi, strict=True))), float)
+    rows = np.vstack([corners.T, np.ones(len(corners))])
+    envelope = optimize.linprog(-corners.max(axis=1), A_eq=rows, b_eq=np.append(x, 1.0))
+    for nu, true in ((np.array([[3.0]]), 3 * -envelope.fun), (np.array([[-3.0]]), -3 * x.max())):
+        guide = Guide.first(step, nu, ends)
+        found = list[float]()
+        for k in range(300):
+            xi = nu[:, :, None] * guide.slopes
+            found.append(float(greatest(step, nu, xi, ends)[0][0, 0] + (xi[0, 0] * x).sum()))
+            guide = guide.moved(x[None, None], 0.3 * (0.97**k if nu > 0 else 1))
+        assert min(found) == pytest.approx(true, abs=0.5)
+        assert min(found) >= true - 1e-6
+        assert Guide.to(step, nu, xi, ends).slopes == pytest.approx(xi / nu[0, 0])
 
 
 def test_a_great_bias_of_an_output_that_no_bound_asks_for_does_not_matter() -> None:
