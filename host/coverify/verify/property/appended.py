@@ -47,11 +47,14 @@ from tflm_int8.program.primitives import (
     Table,
     Term,
 )
+from tflm_int8.program.sparse import Sparse
 
 MAX_VALUE = 1 << 30
 """No appended value may be larger in magnitude."""
 MAX_CELLS = 1 << 24
-"""Most coefficients of one appended step."""
+"""Most coefficients of all appended steps."""
+FEW_CELLS = 1 << 16
+"""A matrix of no more is written as such, however many of its coefficients are 0."""
 
 _INDICATOR = HalfUpShift(np.zeros(1, np.int64), 0, 1)
 """0 for values <= 0, 1 for those above: integers."""
@@ -73,6 +76,7 @@ class _Appending:
     steps: list[Step] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
     reaches: list[int] = field(default_factory=list)
+    cells: int = 0
 
     def __post_init__(self) -> None:
         self.steps = list(self.program.steps)
@@ -171,20 +175,27 @@ class _Appending:
                 "its coefficients are too large"
             )
         wires = sorted({w for row in rows for w, _ in row})
-        terms = tuple(Term(w, Dense(self._matrix(rows, w)), 0) for w in wires)
-        if not terms:
-            terms = (Term(self.basis, Dense(self._matrix(rows, self.basis)), 0),)
+        terms = tuple(Term(w, self._map(rows, w), 0) for w in wires or [self.basis])
         return self._add(Affine(terms, np.array(bias, np.int64)), len(rows), max(reach))
 
-    def _matrix(self, rows: Sequence[dict[tuple[int, int], int]], wire: int) -> I64Array:
-        if len(rows) * self.sizes[wire] > MAX_CELLS:
-            raise BadQuery(f"the property has {len(rows)} parts of {self.sizes[wire]} outputs: too many")
-        matrix = np.zeros((len(rows), self.sizes[wire]), np.int64)
-        for k, row in enumerate(rows):
-            for (w, i), c in row.items():
-                if w == wire:
+    def _map(self, rows: Sequence[dict[tuple[int, int], int]], wire: int) -> Dense | Sparse:
+        n = self.sizes[wire]
+        own = [[(i, c) for (w, i), c in row.items() if w == wire] for row in rows]
+        widest = max(map(len, own))
+        self.cells += len(rows) * min(n, max(widest, 1))
+        if self.cells > MAX_CELLS:
+            raise BadQuery(f"the property has too many parts; one of them {len(rows)}, of {n} outputs")
+        if len(rows) * n <= FEW_CELLS or widest > n // 4:
+            matrix = np.zeros((len(rows), n), np.int64)
+            for k, terms in enumerate(own):
+                for i, c in terms:
                     matrix[k, i] = c
-        return matrix
+            return Dense(matrix)
+        columns, weights = np.full((len(rows), widest), n), np.zeros((len(rows), widest), np.int64)
+        for k, terms in enumerate(own):
+            for at, (i, c) in enumerate(terms):
+                columns[k, at], weights[k, at] = i, c
+        return Sparse(n, columns, weights)
 
     def _add(self, step: Step, n: int, reach: int) -> int:
         self.steps.append(step)

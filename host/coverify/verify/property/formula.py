@@ -208,6 +208,8 @@ def _any_of(parts: Sequence[list[Clause] | None]) -> list[Clause] | None:
         if part is None or len(found) * len(part) > MAX_CLAUSES:
             return None
         found = [(*clause, *more) for clause in found for more in part]
+        if sum(map(len, found)) > MAX_ALTERNATIVES:
+            return None
     return found
 
 

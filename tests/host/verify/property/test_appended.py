@@ -14,6 +14,7 @@ from coverify.verify.property import question
 from coverify.verify.property.appended import appended
 from coverify.verify.property.claim import among_top
 from coverify.verify.property.formula import (
+    MAX_ALTERNATIVES,
     MAX_CLAUSES,
     AllOf,
     AnyOf,
@@ -38,6 +39,7 @@ from tflm_int8 import Model, lower
 from tflm_int8.program.concrete import run
 from tflm_int8.program.linear import Dense
 from tflm_int8.program.primitives import Affine, Program, Softmax, Term
+from tflm_int8.program.sparse import Sparse
 
 SEEDS = range(40)
 EXACT = [name for name in ENGINES if name not in ("milp", "marabou", "eqv") and usable(name)]
@@ -77,6 +79,9 @@ def test_what_would_be_too_many_clauses_is_counted():
     assert clauses(AnyOf((AllOf(parts),) * 3), 12) is None  # 1,728
     assert len(clauses(AllOf(parts * 1000), 12)) == 12_000  # of one relation each there may be any number
     assert clauses(AllOf((AnyOf(parts[:2]),) * (MAX_CLAUSES + 1)), 12) is None
+    assert len(clauses(AnyOf(parts[:1] * MAX_ALTERNATIVES), 12)[0]) == MAX_ALTERNATIVES
+    assert clauses(AnyOf(parts[:1] * (MAX_ALTERNATIVES + 1)), 12) is None
+    assert clauses(AnyOf(parts[:1] * 500_000), 12) is None  # hours, were each joined to all before it
 
 
 def small_network(seed):
@@ -87,6 +92,22 @@ def small_network(seed):
     every = points(x0, eps)
     program = FixedPointNetwork.from_bytes(content(arrays)).program
     return rng, program, x0, eps, every, outputs(arrays, every)
+
+
+def test_never_one_of_many_classes_of_a_thousand_is_exact_and_takes_few_coefficients():
+    rng, n = np.random.default_rng(5), 1000
+    logits = Affine((Term(0, Dense(rng.integers(-9, 10, (n, 2))), 0),), rng.integers(-20, 21, n))
+    x = rng.integers(-128, 128, (400, 2))
+    program = Program(2, (logits,), 1)
+    labels = run(program, x)[1].argmax(axis=1)
+    never = AllOf(tuple(ClassIs(int(c), False) for c in np.unique(labels)[::2]) + (ClassIs(3, False),) * 60)
+    whole = appended(program, never)
+    kept = ~np.isin(labels, np.append(np.unique(labels)[::2], 3))
+    assert 50 < kept.sum() < 350
+    assert (run(whole, x)[whole.output].argmax(axis=1) == 0).tolist() == kept.tolist()
+    maps = [term.map for step in whole.steps[1:] if isinstance(step, Affine) for term in step.terms]
+    assert len(maps) > 60
+    assert sum(m.columns.size if isinstance(m, Sparse) else m.weights.size for m in maps) < 10**6
 
 
 @pytest.mark.parametrize("seed", SEEDS)
