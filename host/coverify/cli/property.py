@@ -135,7 +135,9 @@ def _check(task: PropertyTask, asked: Asked) -> None:
     for index in task.indices:
         for case in range(len(task.property.cases)):
             try:
-                task.asked(Question(index, 0, case=case))
+                question = task.asked(Question(index, 0, case=case))
+                if index == task.indices[0]:  # of all inputs the coefficients are the same
+                    question.refuse_large()
             except BadBase as err:
                 raise BadInput(f"{asked.inputs}: input {index}: {err}") from err
             except BadQuery as err:

@@ -50,6 +50,17 @@ def outputs(witness):
     return [tflm.run(x).reshape(-1).astype(int) for x in (witness.x0, witness.x)]
 
 
+def test_coefficients_that_are_too_large_are_refused_with_the_file_before_anything_is_asked(tmp_path):
+    claim = (
+        "[claim]\nkind = 'relation'\noutputs = [4, 6]\ncoefficients = [100000000, -99999999]\nat_most = 0\n"
+    )
+    done = verify(tmp_path, "[region]\neps = 1\n" + claim, "0-3")
+    said = " ".join((done.stderr + done.stdout).split())
+    assert done.code == 2
+    assert "property.toml" in said and "coefficients are too large" in said
+    assert not (tmp_path / "journal.sqlite").exists()
+
+
 @pytest.fixture
 def scores(tmp_path):
     """y = (x_0, x_1, x_0 − x_1, −x_1) / 2, and an input at which the first is far ahead."""

@@ -29,6 +29,7 @@ from coverify.verify.property.formula import (
     elements,
     negated,
     numbered,
+    relations,
 )
 from coverify.verify.query import I64Array
 from tflm_int8.fixedpoint import INT32_MAX, INT32_MIN
@@ -169,11 +170,7 @@ class _Appending:
             abs(b) + sum(abs(c) * self.reaches[w] for (w, _), c in row.items())
             for row, b in zip(rows, bias, strict=True)
         ]
-        if max(reach) > MAX_VALUE:
-            raise BadQuery(
-                f"a relation of the outputs may reach {max(reach)}, more than {MAX_VALUE}: "
-                "its coefficients are too large"
-            )
+        _bounded(max(reach))
         wires = sorted({w for row in rows for w, _ in row})
         terms = tuple(Term(w, self._map(rows, w), 0) for w in wires or [self.basis])
         return self._add(Affine(terms, np.array(bias, np.int64)), len(rows), max(reach))
@@ -202,6 +199,21 @@ class _Appending:
         self.sizes.append(n)
         self.reaches.append(reach)
         return len(self.steps)
+
+
+def refuse_large(program: Program, formula: Formula) -> None:
+    """Raises BadQuery where a relation's values may be larger than those that are appended may be."""
+    largest = reaches(program)[program.output]
+    for part in relations(formula):
+        _bounded(abs(part.bound) + sum(abs(c) for _, c in part.terms) * largest)
+
+
+def _bounded(reach: int) -> None:
+    if reach > MAX_VALUE:
+        raise BadQuery(
+            f"a relation of the outputs may reach {reach}, more than {MAX_VALUE}: "
+            "its coefficients are too large"
+        )
 
 
 def reaches(program: Program) -> list[int]:

@@ -145,6 +145,16 @@ def elements(formula: Formula) -> set[int]:
             return set[int]().union(*map(elements, parts))
 
 
+def relations(formula: Formula) -> Iterator[Relation]:
+    """The relations in it."""
+    match formula:
+        case Relation():
+            yield formula
+        case AllOf(parts) | AnyOf(parts) | FewFalse(_, parts):
+            for part in parts:
+                yield from relations(part)
+
+
 def class_as_relations(formula: ClassIs, n: int) -> AllOf | AnyOf:
     """The class among n outputs said by comparisons: earlier outputs are below, later ones not above."""
     t = formula.index

@@ -17,7 +17,7 @@ from coverify.verify.deadline import Deadline, OutOfTime
 from coverify.verify.errors import CannotDecide, EngineFault
 from coverify.verify.portfolio import SMALL
 from coverify.verify.problem import Problem
-from coverify.verify.property.appended import appended
+from coverify.verify.property.appended import appended, refuse_large
 from coverify.verify.property.copies import raised, raising
 from coverify.verify.property.formula import ClassIs, Formula, clauses, holds, numbered, spelled
 from coverify.verify.property.softmax import reduced
@@ -66,6 +66,10 @@ class Question:
         """The same where a softmax stays as it is: made at once, for those who run it.  Raises BadQuery."""
         network = self._both if self.stays else appended(self._both, self.formula)
         return Problem(network, self.query)
+
+    def refuse_large(self) -> None:
+        """Raises BadQuery where coefficients are too large (appended.py)."""
+        refuse_large(self._both, self.formula)
 
     @property
     def _both(self) -> Program:
