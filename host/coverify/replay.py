@@ -19,6 +19,7 @@ from coverify.errors import BadInput
 from coverify.report.rows import TensorRow
 from coverify.report.verdict import Verdict
 from coverify.verify.breach import Breach
+from coverify.verify.property.formula import elements
 from tflm_int8 import Reference
 
 
@@ -73,7 +74,12 @@ def first_maximum(output: NDArray[np.int8]) -> int:
 
 
 def check_claim(claim: Claim, reference: Reference) -> None:
-    """BadInput when the reference does not compute the expected tensors, or they break nothing."""
+    """BadInput when the reference does not compute the expected tensors, they break nothing, or the label is
+    no class of the network.
+    """
+    n = reference.output.size
+    if not 0 <= claim.label < n:
+        raise BadInput(f"the witness's label {claim.label} is not a class of the network (0..{n - 1})")
     trace = {t: values[0] for t, values in reference.trace(claim.x[None]).items()}
     if set(trace) != set(claim.tensors):
         raise BadInput("the witness does not hold exactly the tensors that the network writes")
@@ -112,7 +118,9 @@ def _said(claim: Claim, base: NDArray[np.int8], output: NDArray[np.int8]) -> str
     before, after = first_maximum(base), first_maximum(output)
     if claim.breach is not None:
         verb = "breaks" if claim.broken(base, output) else "keeps"
-        return f"on the device: class {before} before, {after} after; its output {verb}: {claim.breach.words}"
+        whose = "its" if elements(claim.breach.formula) else "any"  # a property of inputs alone
+        called = f'what the file calls "{claim.breach.words}"'
+        return f"on the device: class {before} before, {after} after; {whose} output {verb} {called}"
     said = f"on the device: class {before} before, {after} after; the label is {claim.label}"
     return (
         said if before == claim.label else f"{said}, which the base input does not have on the device either"

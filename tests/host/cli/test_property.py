@@ -165,24 +165,43 @@ def test_what_the_device_refuted_before_ctrl_c_is_the_verdict():
     assert _result(jobs[:1], Replays(rows[1:]), ()).verdict == "CONFIRMED"
 
 
-def test_a_witness_whose_formula_is_changed_breaks_nothing_and_is_refused(tmp_path):
-    np.savez(tmp_path / "m.npz", mask=np.ones((8, 8), np.int8))
-    verify(tmp_path, NEVER, "25")
-    original, forged = tmp_path / "witness-25-property.zip", tmp_path / "forged.zip"
-    with zipfile.ZipFile(original) as old, zipfile.ZipFile(forged, "w") as new:
+def restated(path, original, **said):
+    """The witness with other things said of its property."""
+    with zipfile.ZipFile(original) as old, zipfile.ZipFile(path, "w") as new:
         for name in old.namelist():
             data = old.read(name)
             if name == "witness.json":
                 document = json.loads(data)
-                assert document["property"]["kind"] == "claim"
-                document["property"]["formula"] = {
-                    "kind": "relation",
-                    "outputs": [],
-                    "coefficients": [],
-                    "bound": 0,
-                }
+                document["property"] |= said
                 data = json.dumps(document).encode()
             new.writestr(name, data)
+    return path
+
+
+def test_a_property_that_no_output_keeps_is_said_to_be_one(tmp_path):
+    """A VNN-LIB file may speak of inputs alone; its words are the file's, whatever they are."""
+    np.savez(tmp_path / "m.npz", mask=np.ones((8, 8), np.int8))
+    verify(tmp_path, NEVER, "25")
+    original, formula = tmp_path / "witness-25-property.zip", {"kind": "any", "parts": []}
+    path = restated(tmp_path / "forged.zip", original, formula=formula, words="w")
+    done = coverify("replay", path, "--device", "native:", "--json", "-")
+    (row,) = done.result["replays"]
+    assert row["note"].endswith('any output breaks what the file calls "w"')
+
+
+def test_a_witness_whose_label_is_no_class_of_the_network_is_refused(tmp_path):
+    coverify("verify", MLP, "--eps", 8, "--inputs", MLP_X, "--index", 25, "--out", tmp_path)
+    path = restated(tmp_path / "forged.zip", tmp_path / "witness-25-eps8.zip", label=10)
+    done = coverify("replay", path, "--device", "native:", "--json", "-")
+    assert done.code == 2 and "label 10 is not a class of the network (0..9)" in done.result["message"]
+
+
+def test_a_witness_whose_formula_is_changed_breaks_nothing_and_is_refused(tmp_path):
+    np.savez(tmp_path / "m.npz", mask=np.ones((8, 8), np.int8))
+    verify(tmp_path, NEVER, "25")
+    original, forged = tmp_path / "witness-25-property.zip", tmp_path / "forged.zip"
+    holds = {"kind": "relation", "outputs": [], "coefficients": [], "bound": 0}
+    restated(forged, original, formula=holds)
     done = coverify("replay", forged, "--device", "native:")
     assert done.code == 2 and "breaks nothing" in done.stdout + done.stderr
     shutil.copy(original, forged)

@@ -11,7 +11,9 @@ import zipfile
 import numpy as np
 import pytest
 
+from coverify.verify.breach import Breach
 from coverify.verify.errors import BadWitness
+from coverify.verify.property.formula import AnyOf, ClassIs
 from coverify.verify.witness import Witness
 
 WITNESS = Witness(
@@ -95,6 +97,41 @@ BAD = {
 def test_a_file_with_something_wrong_is_refused(tmp_path, why):
     with pytest.raises(BadWitness):
         Witness.read(written(tmp_path / "w.zip", {**members(), **BAD[why]}))
+
+
+BREACH = Breach("w", ClassIs(1), *(np.full((1, 2), end, np.int16) for end in (-128, 127)))
+TRUE = {"kind": "relation", "outputs": [0], "coefficients": [1], "bound": 127}
+
+
+@pytest.mark.parametrize(
+    ("formula", "why"),
+    [
+        ({"kind": "few", "limit": -1, "parts": []}, "greater than or equal to 0"),
+        ({"kind": "few", "limit": -1, "parts": [TRUE]}, "greater than or equal to 0"),
+        ({"kind": "few", "limit": 1, "parts": [TRUE]}, "at most 1 of 1 parts are false whatever"),
+        ({"kind": "few", "limit": 0, "parts": []}, "few of no parts"),
+        ({"kind": "all", "parts": []}, "all of no parts"),
+        ({"kind": "all", "parts": [TRUE, {"kind": "any", "parts": []}]}, "any of no parts"),
+    ],
+)
+def test_a_formula_that_nobody_writes_is_refused(tmp_path, formula, why):
+    path = tmp_path / "w.zip"
+    dataclasses.replace(WITNESS, breach=BREACH).write(path)
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    said = json.loads(parts["witness.json"])
+    said["property"]["formula"] = formula
+    with pytest.raises(BadWitness, match=why):
+        Witness.read(written(path, {**parts, "witness.json": json.dumps(said).encode()}))
+
+
+def test_a_property_of_inputs_alone_is_read_back_the_same(tmp_path):
+    """Of a VNN-LIB file that says nothing of the outputs."""
+    breach = dataclasses.replace(BREACH, formula=AnyOf(()))
+    witness = dataclasses.replace(WITNESS, breach=breach)
+    witness.write(tmp_path / "w.zip")
+    again = Witness.read(tmp_path / "w.zip")
+    assert again.breach.formula == AnyOf(()) and again.to_bytes() == witness.to_bytes()
 
 
 def test_an_input_beyond_eps_is_refused(tmp_path):

@@ -36,11 +36,11 @@ class WrittenClass(_Closed):
 
 
 class WrittenJoin(_Closed):
-    """At most `limit` parts are false (all: 0)."""
+    """All parts hold, some part does, or (few) at most `limit` parts are false."""
 
     kind: Literal["all", "any", "few"]
     parts: Annotated[tuple[Written, ...], Field(max_length=MAX_PARTS)]
-    limit: Annotated[int, Field(ge=-1, lt=2**31)] = 0
+    limit: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
 
 Written = Annotated[WrittenRelation | WrittenClass | WrittenJoin, Field(discriminator="kind")]
@@ -64,7 +64,17 @@ def written(formula: Formula) -> WrittenRelation | WrittenClass | WrittenJoin:
 
 
 def read(document: WrittenRelation | WrittenClass | WrittenJoin) -> Formula:
-    """The formula of a document.  Raises ValueError."""
+    """The formula of a document.  Raises ValueError where a join has no parts, unless it is all there is and
+    `any`: what a VNN-LIB file says that speaks of inputs alone.
+    """
+    match document:
+        case WrittenJoin(kind="any", parts=()):
+            return AnyOf(())
+        case _:
+            return _read(document)
+
+
+def _read(document: WrittenRelation | WrittenClass | WrittenJoin) -> Formula:
     match document:
         case WrittenRelation():
             if len(document.outputs) != len(document.coefficients):
@@ -73,7 +83,13 @@ def read(document: WrittenRelation | WrittenClass | WrittenJoin) -> Formula:
         case WrittenClass():
             return ClassIs(document.index, document.wanted)
         case WrittenJoin(kind=kind):
-            parts = tuple(map(read, document.parts))
+            parts = tuple(map(_read, document.parts))
+            if not parts:
+                raise ValueError(f"{kind} of no parts says nothing of the outputs")
             if kind == "few":
+                if document.limit >= len(parts):
+                    raise ValueError(
+                        f"at most {document.limit} of {len(parts)} parts are false whatever comes out"
+                    )
                 return FewFalse(document.limit, parts)
             return AllOf(parts) if kind == "all" else AnyOf(parts)
