@@ -45,11 +45,21 @@ class Follower:
         found = Follower(distinction, first, second)
         for reference, side in zip((first, second), sides, strict=True):
             found._check(name, reference, side)
-        if np.array_equal(
-            distinction.first.tensors[first.output.index], distinction.second.tensors[second.output.index]
-        ):
-            raise BadInput(f"{name}: both give the same output: it tells nothing apart")
+        found._check_apart(name)
         return found
+
+    def _check_apart(self, name: str) -> None:
+        """BadInput where the outputs differ by no more than the tolerance."""
+        both = ((self.first, self.distinction.first), (self.second, self.distinction.second))
+        one, other = (side.tensors[ref.output.index].astype(np.int64).reshape(-1) for ref, side in both)
+        if one.size != other.size:
+            raise BadInput(f"{name}: its networks have {one.size} and {other.size} outputs")
+        most = int(np.abs(one - other).max())
+        if most == 0:
+            raise BadInput(f"{name}: both give the same output: it tells nothing apart")
+        if most <= self.distinction.tolerance:
+            tolerance = f"its tolerance of {self.distinction.tolerance}"
+            raise BadInput(f"{name}: no output differs by more than {tolerance}: it tells nothing apart")
 
     def _check(self, name: str, reference: Reference, side: Computed) -> None:
         if len(reference.model.inputs) != 1 or self.distinction.x.size != reference.input.size:

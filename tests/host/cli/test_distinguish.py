@@ -98,6 +98,18 @@ def test_a_file_that_expects_other_bytes_than_the_profile_is_bad_input(separated
     assert "expects other bytes" in done.result["message"]
 
 
+def test_outputs_that_differ_within_the_tolerance_tell_nothing_apart(separated, tmp_path):
+    kept, out = Distinction.read(separated[1]), Model.read(MLP).outputs[0]
+    apart = int(np.abs(kept.first.tensors[out].astype(int) - kept.second.tensors[out]).max())
+    assert apart > 0
+    for tolerance, code in ((apart - 1, 0), (apart, 2)):
+        stated = dataclasses.replace(kept, question="output", tolerance=tolerance)
+        stated.write(tmp_path / "stated.zip")
+        done = coverify("replay", tmp_path / "stated.zip", "--device", "native:", "--json", "-")
+        assert done.code == code
+    assert f"stated.zip: no output differs by more than its tolerance of {apart}" in done.result["message"]
+
+
 def test_two_networks_are_compared_within_a_radius_and_replayed(tmp_path):
     content = bytearray(MLP.read_bytes())
     model = Model.read(MLP)

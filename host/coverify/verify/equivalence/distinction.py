@@ -60,7 +60,7 @@ class _Side(_Strict):
 class _Document(_Strict):
     schema_: Literal["coverify-distinction/1"] = Field(alias="schema")
     question: Literal["output", "class"]
-    tolerance: Annotated[int, Field(ge=0, le=2**16)]
+    tolerance: Annotated[int, Field(ge=0, le=255)]
     kind: Literal["tflite", "npz"]
     first: _Side
     second: _Side
@@ -208,6 +208,8 @@ def _parsed(members: dict[str, bytes]) -> Distinction:
     x = parse_npy(members[_INPUT])
     if x.dtype != _CODES[document.kind]:
         raise BadArray(f"{_INPUT} is {x.dtype}, not {_CODES[document.kind]}")
+    if document.question == "class" and document.tolerance:
+        raise BadArray(f"a class is equal or not: its tolerance is 0, not {document.tolerance}")
     if document.question == "class" and document.first.label == document.second.label:
         raise BadArray("it states one class for both: it tells nothing apart")
     return Distinction(

@@ -68,6 +68,8 @@ def test_one_model_is_stored_once(tmp_path):
         ("distinction.json", b"not json"),
         ("distinction.json", stated(question="colour")),
         ("distinction.json", stated(more=1)),
+        ("distinction.json", stated(tolerance=1)),
+        ("distinction.json", stated(question="output", tolerance=256)),
         (
             "distinction.json",
             stated(second={**json.loads(members()["distinction.json"])["second"], "label": 1}),
