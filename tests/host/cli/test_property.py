@@ -1,5 +1,6 @@
 """coverify verify --property as a user types it, and its counterexamples on a device."""
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -15,7 +16,9 @@ from coverify.check import check
 from coverify.cli.replay.jobs import Replays
 from coverify.cli.replay.verb import _result
 from coverify.report import Replay as ReplayRow
+from coverify.verify.breach import Breach
 from coverify.verify.errors import BadWitness
+from coverify.verify.property.formula import ClassIs
 from coverify.verify.witness import Witness
 from model_builder import Builder
 from oracle import NETWORKS, Tflm
@@ -187,6 +190,43 @@ def test_a_property_that_no_output_keeps_is_said_to_be_one(tmp_path):
     done = coverify("replay", path, "--device", "native:", "--json", "-")
     (row,) = done.result["replays"]
     assert row["note"].endswith('any output breaks what the file calls "w"')
+
+
+def test_a_file_that_is_refused_has_a_row_of_its_own_and_the_others_are_replayed(tmp_path):
+    coverify("verify", MLP, "--eps", 8, "--inputs", MLP_X, "--index", 25, "--out", tmp_path)
+    good, folder = Witness.read(tmp_path / "witness-25-eps8.zip"), tmp_path / "w"
+    folder.mkdir()
+    for tensor in good.tensors:
+        other = {**good.tensors, tensor: good.tensors[tensor] ^ good.tensors[tensor].dtype.type(1)}
+    fewer = {t: values for t, values in good.tensors.items() if t != tensor}
+    dataclasses.replace(good, tensors=other).write(folder / "witness-1.zip")
+    good.write(folder / "witness-2.zip")
+    dataclasses.replace(good, tensors=fewer).write(folder / "witness-3.zip")
+    dataclasses.replace(good, label=good.predicted, predicted=good.label).write(folder / "witness-4.zip")
+    ends = (np.full(good.x.shape, end, np.int16) for end in (-128, 127))
+    dataclasses.replace(good, breach=Breach("w", ClassIs(10), *ends)).write(folder / "witness-5.zip")
+    (folder / "witness-6.zip").write_bytes(b"")
+    done = coverify("replay", folder, "--device", "native:", "--json", "-")
+    assert (done.code, done.result["verdict"]) == (2, "ERROR")
+    (confirmed, *refused) = done.result["replays"]
+    assert (confirmed["witness"], confirmed["verdict"]) == ("witness-2.zip", "CONFIRMED")
+    whys = {
+        1: f"it expects other bytes in tensor {tensor}",
+        3: "it does not hold exactly the tensors",
+        4: "it breaks nothing",
+        5: "it cannot be judged",
+        6: "not a witness",
+    }
+    assert [(row["witness"], row["verdict"]) for row in refused] == [
+        (f"witness-{number}.zip", "ERROR") for number in whys
+    ]
+    for row, why in zip(refused, whys.values(), strict=True):
+        assert row["note"].startswith(f"{folder / row['witness']}: {why}")
+    (folder / "witness-2.zip").unlink()
+    done = coverify("replay", folder, "--device", "native:", "--json", "-")
+    assert done.code == 2 and [row["note"] for row in done.result["replays"]] == [r["note"] for r in refused]
+    done = coverify("replay", folder / "witness-4.zip", "--device", "native:", "--json", "-")
+    assert done.code == 2 and done.result["message"].startswith(str(folder / "witness-4.zip"))
 
 
 def test_a_witness_whose_label_is_no_class_of_the_network_is_refused(tmp_path):

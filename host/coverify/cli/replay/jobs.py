@@ -11,12 +11,12 @@ import numpy as np
 
 from coverify.boards.device import open_foreign
 from coverify.cli.devices import device_row, is_foreign, opened
-from coverify.cli.outcome import Bar, Output, plain_text, progress_bar, verdict_of
+from coverify.cli.outcome import Bar, Output, plain_text, progress_bar, told, verdict_of
 from coverify.conformance.foreign import ForeignRunner
 from coverify.conformance.stepping import Stepper
 from coverify.errors import BadInput, DeviceFault, DeviceRefused, LinkError
 from coverify.following import Follower, Loaded
-from coverify.replay import Claim, NotReplayable, Replayed, replay
+from coverify.replay import Claim, NotReplayable, Replayed, check_claim, replay
 from coverify.report import Device as DeviceRow
 from coverify.report import Replay as ReplayRow
 from coverify.report import Verdict
@@ -26,6 +26,7 @@ from tflm_int8 import Model, Reference, UnknownProfile
 
 MAX_NAME = 1000
 """Characters of a witness's name that a row bears."""
+MAX_NOTE = 1500
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,11 +44,16 @@ class Job:
     @property
     def shown(self) -> str:
         """The name as a row bears it."""
-        return plain_text(self.name)[-MAX_NAME:]
+        return shown_name(self.name)
+
+
+def shown_name(name: str) -> str:
+    """A witness's name as a row bears it."""
+    return plain_text(name)[-MAX_NAME:]
 
 
 def read(path: Path, name: str) -> Job:
-    """The job of a witness's file that is called so.  Raises BadInput."""
+    """The job of a witness's file that is called so, its content checked.  Raises BadInput, TflmError."""
     if is_distinction(path):
         follower = Follower.of(path.name, Distinction.read(path))
         profiles = dict.fromkeys((follower.first.profile, follower.second.profile))
@@ -65,6 +71,10 @@ def read(path: Path, name: str) -> Job:
     x0, x = (array.astype(np.int8).reshape(shape) for array in (witness.x0, witness.x))
     claim = Claim(x0, x, witness.label, witness.tensors, witness.breach)
     reference = _reference(path, net, witness.profile)
+    try:
+        check_claim(claim, reference)
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}") from error
     return Job(path, name, (net,), witness.profile, lambda loaded: replay(claim, reference, loaded(net)))
 
 
@@ -95,6 +105,11 @@ def undone(job: Job, url: str, verdict: Verdict, why: str | None) -> ReplayRow:
         device=url,
         note=why,
     )
+
+
+def refused(name: str, error: Exception) -> ReplayRow:
+    """The row of a file that is no witness, or one that contradicts itself."""
+    return ReplayRow(witness=shown_name(name), verdict=verdict_of(error), note=told(error)[:MAX_NOTE])
 
 
 @dataclass(eq=False)

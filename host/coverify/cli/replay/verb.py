@@ -11,12 +11,13 @@ import typer
 from coverify.cli.devices import DeviceOption, WireLogOption, device_limits
 from coverify.cli.folders import below, called, within
 from coverify.cli.outcome import Interrupted, JsonOption, OutOption, Output, model_ref, run_verb, versions
-from coverify.cli.replay.jobs import Job, Replays, read, replayed
+from coverify.cli.replay.jobs import Job, Replays, read, refused, replayed
 from coverify.cli.replay.owners import replayed_there
 from coverify.errors import BadInput
 from coverify.replay import NotReplayable
+from coverify.report import Replay as ReplayRow
 from coverify.report import Result, worst
-from tflm_int8 import Model
+from tflm_int8 import Model, TflmError
 
 NAMES = ("witness*.zip", "distinction*.zip")
 
@@ -48,9 +49,10 @@ def replay_verb(
     """Run the counterexample in each WITNESS on a DEVICE and compare every tensor.
 
     CONFIRMED (exit 0): the device computes every byte that the witness says, and its own output breaks the
-    property. REFUTED (1), FLAKY (4), LINK_ERROR or DEVICE_FAULT (3). Of an input that tells two kernel
-    profiles apart (coverify distinguish): CONFIRMED when the device gives exactly the bytes of one of the
-    two, and the note says whose.
+    property. REFUTED (1), FLAKY (4), LINK_ERROR or DEVICE_FAULT (3). ERROR (2): a file is no witness, or one
+    that contradicts itself; the others are replayed. Of an input that tells two kernel profiles apart
+    (coverify distinguish): CONFIRMED when the device gives exactly the bytes of one of the two, and the note
+    says whose.
 
     With --cluster each witness goes to a worker whose machine has the DEVICE, and says so:
     dask worker tcp://host:8786 --resources "/dev/ttyACM0=1" (docs/campaigns.md).
@@ -64,10 +66,12 @@ def replay_verb(
             raise BadInput("--wire-log: the frames go between another machine and its device")
         if cluster is not None and cluster.startswith("local:"):
             raise BadInput(f"--cluster {cluster}: a device of this machine needs none; leave --cluster out")
-        jobs, left = _jobs(witnesses)
+        jobs, bad, left = _jobs(witnesses)
         if model is not None:
             _insist(model, jobs)
         left, done = (*left, *device_limits(device)), Replays()
+        if not jobs:
+            return _result(jobs, done, left, bad)
         try:
             if cluster is None:
                 replayed(jobs, device, wire_log, output, done)
@@ -75,17 +79,20 @@ def replay_verb(
                 replayed_there(jobs, device, cluster, output, done)
         except KeyboardInterrupt:
             if done.rows:
-                raise Interrupted(_result(jobs, done, left)) from None
+                raise Interrupted(_result(jobs, done, left, bad)) from None
             raise
-        return _result(jobs, done, left)
+        return _result(jobs, done, left, bad)
 
     run_verb("replay", output, body)
 
 
-def _result(jobs: Sequence[Job], done: Replays, left: tuple[str, ...]) -> Result:
+def _result(
+    jobs: Sequence[Job], done: Replays, left: tuple[str, ...], bad: Sequence[ReplayRow] = ()
+) -> Result:
     nets = {net.sha256: net for job in jobs for net in job.models}
     profiles = {job.profile for job in jobs}
-    whole, verdicts = len(done.rows) == len(jobs), [row.verdict for row in done.rows]
+    whole, rows = len(done.rows) == len(jobs), (*done.rows, *bad)
+    verdicts = [row.verdict for row in rows]
     return Result(
         verb="replay",
         verdict=worst(verdicts if whole else [*verdicts, "UNKNOWN"]),
@@ -93,18 +100,21 @@ def _result(jobs: Sequence[Job], done: Replays, left: tuple[str, ...]) -> Result
         model=model_ref(next(iter(nets.values()))) if len(nets) == 1 else None,
         device=done.device,
         profile=next(iter(profiles)) if len(profiles) == 1 else None,
-        replays=tuple(done.rows),
+        replays=rows,
         not_covered=left,
         versions=versions(),
     )
 
 
-def _jobs(witnesses: Sequence[Path]) -> tuple[list[Job], tuple[str, ...]]:
-    """What is to be replayed, and what is not: of a folder, the witnesses of networks that no device runs.
+def _jobs(witnesses: Sequence[Path]) -> tuple[list[Job], list[ReplayRow], tuple[str, ...]]:
+    """What is to be replayed, the rows of files that are refused, and what is left out: of a folder, the
+    witnesses of networks that no device runs.
 
-    Raises BadInput, NotReplayable (all are such, or a file is that was given by itself).
+    Raises BadInput, TflmError (of the only file), NotReplayable (all are such, or a file is that was given by
+    itself).
     """
-    jobs, left = list[Job](), list[NotReplayable]()
+    jobs, bad, left = list[Job](), list[ReplayRow](), list[NotReplayable]()
+    first: BadInput | TflmError | None = None
     for given in witnesses:
         for name, path in _files(given, witnesses):
             try:
@@ -113,10 +123,13 @@ def _jobs(witnesses: Sequence[Path]) -> tuple[list[Job], tuple[str, ...]]:
                 if path == given:
                     raise
                 left.append(err)
-    if left and not jobs:
-        raise left[0]
-    many = f"{len(left)} of {len(jobs) + len(left)} counterexamples are of fixed-point networks"
-    return jobs, (f"{many}, which no device runs",) if left else ()
+            except (BadInput, TflmError) as err:
+                first = first or err
+                bad.append(refused(name, err))
+    if not jobs and len(bad) < 2:
+        raise first or left[0]
+    many = f"{len(left)} of {len(jobs) + len(bad) + len(left)} counterexamples are of fixed-point networks"
+    return jobs, bad, (f"{many}, which no device runs",) if left else ()
 
 
 def _files(given: Path, beside: Sequence[Path]) -> list[tuple[str, Path]]:
