@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import re
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,7 @@ from coverify.verify.property.written import read as read_formula
 from coverify.verify.query import IntArray
 
 Kind = Literal["tflite", "npz"]
+Document = TypeVar("Document", bound=BaseModel)
 
 SCHEMA: Final = "coverify-witness/1"
 MAX_JSON_BYTES: Final = 4 << 20
@@ -232,12 +234,26 @@ _LO, _HI = "lo.npy", "hi.npy"
 _OPTIONAL: Final = {_LO: MAX_ARRAY_BYTES, _HI: MAX_ARRAY_BYTES}
 
 
+def parse_document(kind: type[Document], name: str, data: bytes) -> Document:
+    """The document in a JSON member of that name, which has no key twice.  Raises BadArray."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        keys = dict(pairs)
+        if len(keys) != len(pairs):
+            raise BadArray(f"{name}: the same key twice in one object")
+        return keys
+
+    try:
+        document = kind.model_validate_json(data)
+    except ValidationError as err:
+        raise BadArray(f"{name}: {_first(err)}") from err
+    json.loads(data, object_pairs_hook=unique)
+    return document
+
+
 def _parsed(members: dict[str, bytes]) -> Witness:
     """The witness from its members, all digests and shapes checked."""
-    try:
-        document = _Document.model_validate_json(members[_JSON])
-    except ValidationError as err:
-        raise BadArray(f"{_JSON}: {_first(err)}") from err
+    document = parse_document(_Document, _JSON, members[_JSON])
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in members.items() if name != _JSON}
     model = next(name for name in _MODELS if name in members)
     if document.model.sha256 != digests[model]:

@@ -89,6 +89,8 @@ BAD = {
     "a float input": {"input.npy": npy(np.zeros((1, 2)))},
     "a lying header": {"input.npy": npy(np.zeros((1, 2), np.int8))[:-1]},
     "a label that stays": {"witness.json": document(got=1)},
+    "a key twice": {"witness.json": document().replace(b'"engine"', b'"engine": "bab", "engine"')},
+    "a key twice below": {"witness.json": document().replace(b'"label"', b'"label": 2, "label"')},
     "an unlisted tensor": {"expected/t9.npy": npy(np.zeros(1, np.int8))},
 }
 

@@ -35,6 +35,7 @@ from coverify.verify.witness import (
     Int64,
     Kind,
     Text,
+    parse_document,
 )
 
 SCHEMA: Final = "coverify-distinction/1"
@@ -195,10 +196,7 @@ def _limit(name: str) -> int:
 
 def _parsed(members: dict[str, bytes]) -> Distinction:
     """The content from the members, all digests checked."""
-    try:
-        document = _Document.model_validate_json(members[JSON])
-    except ValidationError as err:
-        raise BadArray(f"{JSON}: {_said(err)}") from err
+    document = parse_document(_Document, JSON, members[JSON])
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in members.items() if name != JSON}
     if document.files != digests:
         raise BadArray(f"{JSON} does not state the digests of exactly the other members")

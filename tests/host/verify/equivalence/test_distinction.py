@@ -68,6 +68,7 @@ def test_one_model_is_stored_once(tmp_path):
         ("distinction.json", b"not json"),
         ("distinction.json", stated(question="colour")),
         ("distinction.json", stated(more=1)),
+        ("distinction.json", stated().replace(b'"engine"', b'"engine": "z3", "engine"')),
         ("distinction.json", stated(tolerance=1)),
         ("distinction.json", stated(question="output", tolerance=256)),
         (
