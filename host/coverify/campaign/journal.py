@@ -252,14 +252,18 @@ def _checked(path: Path) -> Iterator[None]:
 
 
 def _forget(path: Path) -> None:
-    """Remove a journal, the evidence that it names as far as it can be read, and the result made of it."""
+    """Remove a journal, the evidence that it names, and the result made of it; where the journal cannot be
+    read, all that is called as evidence is.
+    """
     names: set[str] = set()
     if path.is_file():
-        with contextlib.suppress(sqlite3.Error, ValidationError, UnicodeDecodeError):
+        try:
             connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
             with contextlib.closing(connection):
                 for (files,) in connection.execute("SELECT files FROM answers"):
                     names.update(_FILES.validate_json(files))
+        except (sqlite3.Error, ValidationError, UnicodeDecodeError):
+            names.update(other.name for other in path.parent.iterdir() if other.is_file())
     for name in sorted(names):
         if EVIDENCE.fullmatch(name):
             path.with_name(name).unlink(missing_ok=True)

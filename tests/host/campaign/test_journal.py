@@ -58,6 +58,17 @@ def test_fresh_forgets_the_other_campaign_and_the_evidence_that_it_names(tmp_pat
     assert [path.name for path in tmp_path.glob("*.zip")] == ["witness-9-eps1.zip"]
 
 
+@pytest.mark.parametrize("content", [b"garbage\n", b"", b"SQLite format 3\0" + b"\0" * 100])
+def test_fresh_forgets_what_is_called_as_evidence_where_the_journal_cannot_be_read(tmp_path, content):
+    for name in ("witness-0-eps1.zip", "certificate-3-eps2.zip", "witness-property.zip", "witness-mine.zip"):
+        (tmp_path / name).write_bytes(b"found")
+    (tmp_path / "certificate-4-eps2.zip").mkdir()
+    (tmp_path / NAME).write_bytes(content)
+    Journal.open(tmp_path, WHAT, fresh=True).close()
+    assert known(tmp_path) == []
+    assert sorted(p.name for p in tmp_path.glob("*.zip")) == ["certificate-4-eps2.zip", "witness-mine.zip"]
+
+
 def test_a_second_process_is_refused_and_welcome_after_the_first_was_killed(tmp_path):
     hold = (
         "import sys; from pathlib import Path; from coverify.campaign.journal import Journal\n"
