@@ -166,7 +166,7 @@ class Witness:
                 files=files,
             )
         except ValidationError as err:
-            raise BadWitness(f"the witness cannot be written: {_first(err)}") from err
+            raise BadWitness(f"the witness cannot be written: {first_fault(err)}") from err
 
     def _property(self) -> _Property | _Claim:
         note = self.note[:1000]
@@ -246,7 +246,7 @@ def parse_document(kind: type[Document], name: str, data: bytes) -> Document:
     try:
         document = kind.model_validate_json(data)
     except ValidationError as err:
-        raise BadArray(f"{name}: {_first(err)}") from err
+        raise BadArray(f"{name}: {first_fault(err)}") from err
     json.loads(data, object_pairs_hook=unique)
     return document
 
@@ -333,6 +333,8 @@ def _codes(
     return array.astype(np.int8) if codes is np.int8 else array.astype(np.int16)
 
 
-def _first(err: ValidationError) -> str:
+def first_fault(err: ValidationError) -> str:
+    """Where a document is wrong, as far as there is a place, and what is wrong there."""
     first = err.errors(include_url=False, include_input=False, include_context=False)[0]
-    return f"{'.'.join(str(step) for step in first['loc'])[:200]}: {first['msg'][:500]}"
+    where, why = ".".join(str(step) for step in first["loc"])[:200], first["msg"][:500]
+    return f"{where}: {why}" if where else why

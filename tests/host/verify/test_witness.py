@@ -101,6 +101,13 @@ def test_a_file_with_something_wrong_is_refused(tmp_path, why):
         Witness.read(written(tmp_path / "w.zip", {**members(), **BAD[why]}))
 
 
+def test_what_is_no_json_is_said_without_a_place(tmp_path):
+    with pytest.raises(BadWitness, match=r"not a witness: witness\.json: Invalid JSON"):
+        Witness.read(written(tmp_path / "w.zip", {**members(), "witness.json": b""}))
+    with pytest.raises(BadWitness, match=r"witness\.json: schema: Input should be"):
+        Witness.read(written(tmp_path / "w.zip", {**members(), "witness.json": document(schema="x")}))
+
+
 BREACH = Breach("w", ClassIs(1), *(np.full((1, 2), end, np.int16) for end in (-128, 127)))
 TRUE = {"kind": "relation", "outputs": [0], "coefficients": [1], "bound": 127}
 

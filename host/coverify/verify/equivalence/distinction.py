@@ -35,6 +35,7 @@ from coverify.verify.witness import (
     Int64,
     Kind,
     Text,
+    first_fault,
     parse_document,
 )
 
@@ -142,7 +143,7 @@ class Distinction:
                 files=files,
             )
         except ValidationError as err:
-            raise BadWitness(f"the distinction cannot be written: {_said(err)}") from err
+            raise BadWitness(f"the distinction cannot be written: {first_fault(err)}") from err
 
     @staticmethod
     def read(path: Path | str) -> Distinction:
@@ -238,8 +239,3 @@ def _tensors(side: str, members: dict[str, bytes]) -> dict[int, NDArray[np.gener
         if match and match[1] == side:
             found[int(match[2])] = parse_npy(data)
     return dict(sorted(found.items()))
-
-
-def _said(err: ValidationError) -> str:
-    first = err.errors(include_url=False, include_input=False, include_context=False)[0]
-    return f"{'.'.join(str(step) for step in first['loc'])[:200]}: {first['msg'][:500]}"
