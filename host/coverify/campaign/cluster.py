@@ -26,7 +26,7 @@ from typing import Any, Final
 from coverify import __version__
 from coverify.campaign.entry import Entry
 from coverify.campaign.errors import ClusterError
-from coverify.campaign.pool import Answer, Settle, Task
+from coverify.campaign.pool import Answer, Settle, Task, all_of
 from coverify.errors import BadInput, CoverifyError
 from coverify.interrupts import deaf_children
 from coverify.verify.errors import MissingPackage
@@ -212,6 +212,9 @@ class DaskPool:
             except queue.Empty:
                 if self._client.status not in ALIVE:
                     raise self._lost() from None
+
+    def left(self) -> Sequence[Answer]:
+        return all_of(self._answers)
 
     def _done(self, task: Task, future: Any) -> None:
         """In a thread of the client: the answer is settled in one of ours."""

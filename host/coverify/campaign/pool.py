@@ -63,6 +63,9 @@ class Pool(Protocol):
     def wait(self) -> Answer:
         """The next answer, as soon as there is one; may be interrupted (Ctrl-C)."""
 
+    def left(self) -> Sequence[Answer]:
+        """Once it is closed: the answers that nobody has waited for."""
+
 
 class Solver(Protocol):
     """A context manager that decides one task after the other. jobs: how many of its solvers may race."""
@@ -91,6 +94,11 @@ class ProgramSolver(Worker):
 
 def _of_network(task: Task) -> Solver:
     return ProgramSolver(task.asked.network)
+
+
+def all_of(answers: queue.SimpleQueue[Answer]) -> Sequence[Answer]:
+    """All that are there, when nobody else takes any."""
+    return [answers.get() for _ in range(answers.qsize())]
 
 
 class LocalPool:
@@ -139,6 +147,9 @@ class LocalPool:
 
     def wait(self) -> Answer:
         return self._answers.get()
+
+    def left(self) -> Sequence[Answer]:
+        return all_of(self._answers)
 
     def _mark(self, worker: Solver, busy: bool) -> None:
         """Share the solvers among those that are at work."""

@@ -7,11 +7,12 @@ was committed stays, and the same call goes on from there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from coverify.campaign.entry import query_digest
+from coverify.campaign.entry import Entry, query_digest
 from coverify.campaign.inquiry import Inquiry, Question
 from coverify.campaign.ledger import Ledger
 from coverify.campaign.pool import Pool, Task
@@ -40,6 +41,23 @@ class Asking:
         if question.step == "attack":
             return Task(question, asked, SMALLEST, min(ATTACK_S, self.timeout_s / 3), self.seed)
         return Task(question, asked, self.engine, self.timeout_s, self.seed)
+
+
+@contextlib.contextmanager
+def opened(pool: Pool, ledger: Ledger) -> Iterator[Pool]:
+    """The pool at work. What it is settling when it is closed is kept, too: the check of a certificate may
+    take longer than the answer took.
+
+    Raises what `Ledger.record` does.
+    """
+    try:
+        with pool:
+            yield pool
+    finally:
+        ledger.catch_up()
+        for answer in pool.left():
+            if isinstance(answer.entry, Entry):
+                ledger.record(answer.entry)
 
 
 def run(

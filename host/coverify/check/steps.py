@@ -257,7 +257,7 @@ class Highest(Step):
         own, (lo, hi), far = nu[self.out].T, corners, np.abs(corners).max(axis=0)
         need(xi.shape == (len(own), self.width), "multipliers of the wrong shape")
         xi = xi.reshape(-1, *self.windows.shape)
-        exact((own, far.max(axis=1) + 128), (xi.reshape(len(xi), -1), 2 * far.reshape(-1)))
+        exact((own, far.max(axis=1) + 128), (xi.reshape(len(xi), -1), 2 * far.reshape(-1) + 1))
         least, most = lo.max(axis=1, keepdims=True), hi.max(axis=1, keepdims=True)
         ends = np.clip(np.hstack([hi, least, np.tile(self.clamp, (len(hi), 1))]), least, most)
         up, down, gain = np.maximum(xi, 0), np.minimum(xi, 0), np.full(own.shape, -SMALL)

@@ -43,7 +43,7 @@ from coverify.campaign.journal import Identity, Journal
 from coverify.campaign.ledger import Ledger, Retry
 from coverify.campaign.pool import LocalPool, Pool, Solver, Task
 from coverify.campaign.radius import RadiusSearch
-from coverify.campaign.runner import Asking, run
+from coverify.campaign.runner import Asking, opened, run
 from coverify.campaign.tally import Tally
 from coverify.cli.network import Network, Samples
 from coverify.cli.outcome import Interrupted, Output, versions
@@ -153,7 +153,7 @@ def carry_out(work: Work, how: How, output: Output) -> Result:
 
         asking = Asking(work.asked, how.engine, how.timeout_s, how.seed)
         try:
-            with campaign.pool() as pool, contextlib.closing(work):  # before the pool waits for its threads
+            with opened(campaign.pool(), ledger) as pool, contextlib.closing(work):  # before it waits
                 bar.watch(pool)
                 run(campaign.inquiries, asking, ledger, pool, told)
         except KeyboardInterrupt:

@@ -281,13 +281,17 @@ class _Explaining:
     turn: threading.Lock = field(default_factory=threading.Lock)
 
     def of(self, asked: PropertyQuestion) -> Explanation | None:
+        """Raises InterruptedError once it is closed."""
         if self.time_s is None:
             return None
         try:
             problem = asked.problem(Deadline.in_s(self.time_s))
             with self.turn:
                 self.worker.program = problem.program
-                return self.worker.explain(problem.query, self.time_s)
+                found = self.worker.explain(problem.query, self.time_s)
+            if self.worker.stopped:  # what it says of that is no answer
+                raise InterruptedError("the explanation was ended")
+            return found
         except (CannotDecide, OutOfTime) as err:
             return Explanation(None, False, (), str(err))
 

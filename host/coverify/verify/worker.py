@@ -74,6 +74,11 @@ class Worker:
         for place in list(self._children):
             self._end(place)
 
+    @property
+    def stopped(self) -> bool:
+        """Was it told to stop?"""
+        return self._stopped
+
     def stop(self) -> None:
         """From another thread: end all children, now and for good; what is under way becomes UNKNOWN."""
         with self._starting:
