@@ -204,11 +204,11 @@ class Relaxation:
 
         Raises CannotDecide when `exact` and a sum may leave 2**52; OutOfTime at `end`.
         """
-        rows = len(next(iter(form.values())))
-        done = Pass(np.zeros(rows), np.zeros(rows))
+        done = Pass(*np.zeros((2, len(next(iter(form.values()))))))
         asked = dict(form)
         for wire in range(self.logits, -1, -1):
             end.check()
+            self._held(np.stack([done.bound, done.constant], axis=1), exact)
             nu = asked.pop(wire, None)
             if nu is None:
                 continue
@@ -244,6 +244,7 @@ class Relaxation:
                     raise AssertionError
             for source, part in passed:
                 asked[source] = asked[source] + part if source in asked else part
+        self._held(np.stack([done.bound, done.constant], axis=1), exact)
         done.bound = done.bound + done.constant
         return done
 

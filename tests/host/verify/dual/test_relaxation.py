@@ -13,6 +13,7 @@ from coverify.verify.deadline import LATE_S, Deadline
 from coverify.verify.dual.maxima import Ends, Guide, greatest
 from coverify.verify.dual.relaxation import Relaxation
 from coverify.verify.engines import solve
+from coverify.verify.errors import CannotDecide
 from coverify.verify.problem import Problem
 from coverify.verify.query import Robustness, Verdict
 from oracle import NETWORKS
@@ -84,6 +85,21 @@ def test_moving_levels_and_shares_ends_at_the_least_concave_and_the_greatest_con
         assert min(found) == pytest.approx(true, abs=0.5)
         assert min(found) >= true - 1e-6
         assert Guide.to(step, nu, xi, ends).slopes == pytest.approx(xi / nu[0, 0])
+
+
+def test_sums_of_exact_bounds_over_several_steps_do_not_leave_the_range_either() -> None:
+    """Each of four steps adds 0.2 or 0.4 · 2**52 to the constant; each alone would be held to be small."""
+    one, n = Dense(np.ones((1, 1), np.int64)), 4
+    steps = tuple(Affine((Term(k, one, 0),), np.array([2**20])) for k in range(n))
+    relaxation = Relaxation(Program(1, steps, n, 0, 0), n)
+    boxes = [(np.array([[k * 2**20]]),) * 2 for k in range(n + 1)]
+    for scale, refused in ((0.2, False), (0.4, True)):
+        form = {n: np.full((1, 1), np.rint(scale * 2**32))}
+        if refused:
+            with pytest.raises(CannotDecide):
+                relaxation.evaluate(form, boxes, {}, {}, exact=True)
+        else:
+            assert relaxation.evaluate(form, boxes, {}, {}, exact=True).bound == n * form[n] * 2**20
 
 
 def test_a_great_bias_of_an_output_that_no_bound_asks_for_does_not_matter() -> None:
