@@ -213,6 +213,7 @@ def test_an_operator_is_separated_and_its_model_kept(tmp_path):
         ((MLP, "--against-model", NETWORKS / "digits_cnn.npz"), "fixed-point"),
         ((MLP, "--against", "cmsis-nn", "--engine", "oracle"), "unknown engine"),
         (("--op", "SOFTMAX"), "--op needs --against"),
+        (("--op", "SOFTMAX", "--against", "tflm"), "the profile itself"),
         (("--op", "ADD", "--against", "tflite-ref", "--tolerance", 3), "are about a MODEL"),
         (("--op", "ADD", "--against", "tflite-ref", "--question", "class"), "are about a MODEL"),
         (

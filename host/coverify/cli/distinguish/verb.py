@@ -108,6 +108,7 @@ def distinguish(
         if op is not None:
             if against is None or against_model or inputs or index or eps is not None:
                 raise BadInput("--op needs --against PROFILE, and takes no networks and no inputs")
+            _insist_on_two(profile, against)
             if tolerance or question != Question.OUTPUT.value:
                 raise BadInput("--op asks for the same output: --question, --tolerance are about a MODEL")
             return of_operator(op, (profile, against), engine, timeout, seed, output)
@@ -132,10 +133,15 @@ def _networks(model: Path, other: Path | None, profiles: tuple[str, str | None])
     first, second = profiles
     if other is None and second is None:
         raise BadInput("--against PROFILE or --against-model FILE is needed")
-    if other is None and second == first:
-        raise BadInput(f"--against {second}: that is the profile itself")
+    if other is None:
+        _insist_on_two(first, second)
     network = read_network(model, first, classes=False)
     return network, read_network(other or model, second or first, classes=False)
+
+
+def _insist_on_two(profile: str, against: str | None) -> None:
+    if against == profile:
+        raise BadInput(f"--against {against}: that is the profile itself")
 
 
 @dataclass(eq=False)

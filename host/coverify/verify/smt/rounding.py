@@ -24,7 +24,7 @@ def rounded(rule: Rule, channel: int, acc: Expression) -> Expression:
         case DivideRounding():
             return _divided(rule, channel, acc)
         case _:
-            raise CannotDecide(f"{type(rule).__name__} is encoded by its stairs only")
+            raise CannotDecide("a rounding of this kind is encoded by its stairs only: --encoding threshold")
 
 
 def _half_up(rule: HalfUpShift, channel: int, acc: Expression) -> Expression:

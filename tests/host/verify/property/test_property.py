@@ -219,6 +219,8 @@ def test_what_is_not_written_out_is_counted(claim, words):
 def test_what_does_not_fit_the_network_is_refused_by_name(tmp_path):
     label = {"kind": "label"}
     refused({"mask": (3,)}, label, "mask: feature 3 is not a feature", tmp_path)
+    nothing = {"range": ({"codes": (0, 5), "features": ()},)}
+    refused(nothing, label, "range.features names no feature", tmp_path)
     refused({"radius": (1, 2)}, label, "the radius has 2 elements, the input 3", tmp_path)
     refused(
         {"mask_rectangle": (0, 0, 1, 1)},
