@@ -152,6 +152,8 @@ def greatest(step: Max, nu: F64Array, xi: F64Array, ends: Ends) -> tuple[F64Arra
     up, down, (low, high) = np.maximum(xi, 0.0), np.minimum(xi, 0.0), (ends.low, ends.high)
     least, clamp = (up * low).sum(axis=2), np.broadcast_to(np.array([step.lo, step.hi]), (*ends.top.shape, 2))
     bends = np.concatenate([high, ends.floor[:, :, None], clamp], axis=2)
+    if np.ptp(every := [ends.floor.min(), ends.top.max()]) < high.shape[2]:  # of wide windows
+        bends = np.arange(every[0], every[1] + 1)[None, None]
     gain = value = np.full(nu.shape, -np.inf)
     for t in np.moveaxis(np.clip(bends, ends.floor[:, :, None], ends.top[:, :, None]), 2, 0)[..., None]:
         y = np.clip(t[..., 0], step.lo, step.hi)
