@@ -57,10 +57,10 @@ def test_coefficients_that_are_too_large_are_refused_with_the_file_before_anythi
     claim = (
         "[claim]\nkind = 'relation'\noutputs = [4, 6]\ncoefficients = [100000000, -99999999]\nat_most = 0\n"
     )
-    done = verify(tmp_path, "[region]\neps = 1\n" + claim, "0-3")
-    said = " ".join((done.stderr + done.stdout).split())
-    assert done.code == 2
-    assert "property.toml" in said and "coefficients are too large" in said
+    done = verify(tmp_path, "[region]\neps = 1\n" + claim, "0-3", "--json", "-")
+    said = done.result["message"]
+    assert done.code == 2 and said.startswith(str(tmp_path / "property.toml"))
+    assert "coefficients are too large" in said
     assert not (tmp_path / "journal.sqlite").exists()
 
 
