@@ -127,15 +127,19 @@ class Bounded:
 
 def bounded(step: Max, nu: F64Array, given: F64Array | Guide | None, boxes: Boxes, exact: bool) -> Bounded:
     """nu [rows, n]; given: a guide, of the same boxes, or multipliers, taken as they are if `exact`."""
-    ends = given.ends if isinstance(given, Guide) else Ends.of(step, boxes)
-    xi = None if given is None or isinstance(given, Guide) else given.reshape(*nu.shape, -1)
+    xi = None
     if isinstance(given, Guide):
         guide = replace(given, below=nu < 0)
+    elif given is None:
+        guide = Guide.first(step, nu, Ends.of(step, boxes))
     else:
-        guide = Guide.first(step, nu, ends) if xi is None else Guide.to(step, nu, xi, ends)
+        xi = given.reshape(*nu.shape, -1)
+        guide = Guide.to(step, nu, xi, Ends.of(step, boxes))
+    ends = guide.ends
     if xi is None or not exact:
         xi = nu[:, :, None] * guide.slopes
-    xi = _whole(nu, xi) if exact else xi
+    if exact:
+        xi = _whole(nu, xi)
     gain, value = greatest(step, nu, xi, ends)
     flat, size = xi.reshape(len(nu), -1), np.maximum(np.abs(ends.low), np.abs(ends.high))
     form = added_at(step.windows.reshape(-1), flat, boxes[step.source][0].shape[1])

@@ -218,9 +218,9 @@ def ranges_of(ranges: Sequence[Range], subject: Subject) -> tuple[I64Array, I64A
     hi = np.full(program.n_input, program.input_hi, np.int64)
     for part in ranges:
         at = np.ones(program.n_input, bool)
-        if part.features is not None and not part.features:
-            raise BadQuery("range.features names no feature")
         if part.features is not None:
+            if not part.features:
+                raise BadQuery("range.features names no feature")
             at = at_features(part.features, program.n_input, "range.features")
         elif part.rectangle is not None:
             inside = in_rectangle(part.rectangle, subject.shape, "range.rectangle")

@@ -54,13 +54,30 @@ def test_bounds_of_maxima_hold_at_every_point_whatever_the_multipliers(seed) -> 
     given = rng.integers(-9, 10, (8, relaxation.width(1))).astype(float)
     true = (y @ form[1].T).max(axis=0)
     for multipliers in ({}, {1: given}, {1: -np.abs(given)}):
-        for exact in (False, True):
+        for exact, least in ((False, true - 1e-9), (True, true)):
             done = relaxation.evaluate(form, boxes, {}, multipliers, exact=exact)
-            assert np.all(done.bound >= true - 1e-9)
+            assert np.all(done.bound >= least)
             guides = {1: replace(done.guides[1], level=rng.uniform(-9, 9, (8, m)))}
-            assert np.all(relaxation.evaluate(form, boxes, {}, {}, exact, guides=guides).bound >= true - 1e-9)
+            assert np.all(relaxation.evaluate(form, boxes, {}, {}, exact, guides=guides).bound >= least)
         used = done.multipliers[1]
         assert np.array_equal(used, np.rint(used))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_shares_stay_shares_and_move_to_the_highest(seed) -> None:
+    rng, step = np.random.default_rng(seed), Max(0, np.arange(20).reshape(5, 4), -(2**31), 2**31 - 1)
+    share = rng.dirichlet(np.ones(4), (3, 5))
+    share[0, 0] = 0.0  # of a maximum that is not bounded from below
+    height = rng.permuted(np.tile(np.arange(4.0), (3, 5, 1)), axis=2) * 10.0 ** rng.integers(-3, 5)
+    ends = Ends.of(step, [(np.full((1, 20), -9), np.full((1, 20), 9))])
+    guide = replace(Guide.first(step, -np.ones((3, 5)), ends), share=share)
+    for _ in range(200):
+        guide = guide.moved(height, 0.3)
+        left = guide.share
+        assert np.all(left >= 0) and np.all(left[0, 0] == 0)
+        assert np.allclose(left.sum(axis=2)[share.any(axis=2)], 1)
+    assert np.array_equal(left.argmax(axis=2)[share.any(axis=2)], height.argmax(axis=2)[share.any(axis=2)])
+    assert np.all(left.max(axis=2)[share.any(axis=2)] > 0.99)
 
 
 @pytest.mark.parametrize("seed", range(20))
