@@ -168,7 +168,8 @@ def enumerated(net: Network, box: Ints, few: tuple[Ints, int], budget: int) -> s
     sizes = (box[1] - box[0] + 1)[widest[:k]]
     many = math.lgamma(free + 1) - math.lgamma(k + 1) - math.lgamma(free - k + 1) + float(np.log(sizes).sum())
     within(math.exp(min(many, 99)) * cost / 2, budget)  # in floats: else very large integers may be made
-    total, batch = math.prod(sizes.tolist()), max(1, CELLS // cost)
+    large = sum(step.out.size + getattr(step, step.reads).size for step in net.steps)
+    total, batch = math.prod(sizes.tolist()), max(1, CELLS // large)
     within(math.comb(free, k) * (total * cost), budget)
     radix, groups = np.cumprod(sizes) // sizes, combinations(widest.tolist(), k)
     while some := list(islice(groups, max(1, batch // total))):
@@ -177,5 +178,5 @@ def enumerated(net: Network, box: Ints, few: tuple[Ints, int], budget: int) -> s
             step = np.arange(start, min(start + batch, total))[:, None] // radix % sizes
             x = np.tile(base, (len(at), len(step), 1))
             np.put_along_axis(x, at, np.minimum(box[0, at] + step, box[1, at]), axis=2)
-            need(np.all(net.boxes(np.stack([x, x]))[..., net.outputs] < 0), BROKEN)
+            need(np.all(net.boxes(x[None])[..., net.outputs] < 0), BROKEN)
     return "enumeration"

@@ -106,10 +106,10 @@ class Softmax:
 
     def interval(self, boxes: Ints) -> Ints:
         """Exact on points; of a wider box all that an output may be."""
-        x, spread = boxes[0][..., self.pick], 255 * np.any(boxes[0] < boxes[1])
+        x, spread = boxes[0][..., self.pick], 255 * np.any(boxes[0] < boxes[-1])
         d = x.max(axis=-1, keepdims=True) - x
         y = self.output(self.exponentials[d].sum(axis=-1, keepdims=True), d)
-        return np.clip([y - spread, y + spread], -128, 127)
+        return np.clip([y - spread, y + spread], -128, 127)[: len(boxes)]
 
     def gaps(self, lo: Ints, hi: Ints, budget: int) -> tuple[int, int]:
         """The least and greatest D over sums of rows in lo..hi; elements less than D below the top tie."""

@@ -164,7 +164,7 @@ class Reader:
         need(len(b) == n and (bias is None or bias.type == 2), "the bias")
         most = np.abs(weights).sum(axis=2).reshape(-1) * max(127 - zx, 128 + zx) + np.abs(b)
         need(size(most) < 2**31, "an accumulator may overflow")
-        b = np.resize(b, out.size) - zx * sums((columns > 0).astype(np.int64), weights)
+        b = np.resize(b, out.size) - zx * sums((columns > 0).astype(np.int64), weights, True)
         stages = [multiplier_of(real, self.once) for real in sx * np.array(w.scales) / so]
         return self.requantize(out, act, stages, weights, columns, b)
 

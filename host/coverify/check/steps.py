@@ -2,12 +2,13 @@
 
 All values of a network are one vector x: element 0 is the constant 0, then come the inputs, then what each
 step writes, which it computes from elements before. A box is an array [2, elements], least and greatest
-values; N points are N boxes, [2, N, elements]. `interval` bounds what a step writes, and is exact on points.
+values; N points are [1, N, elements]. `interval` bounds what a step writes, and is exact on points.
 `back` is the heart of a proof. It is given the coefficients nu [elements, R] of R forms, adds to those of
 what the step reads, and returns constants c [R], such that, y being what the step writes, nu · y <= c +
 (what was added) · x everywhere in a box; of the box it is given what the step's `corners` says of it.
 Arithmetic is int64. What is kept is below 2^61 (`small`), so that two such values add up; a sum of products
-is bounded before it is taken (`exact`).
+is bounded before it is taken (`exact`). Below 2^52 it is taken in floats, which hold every integer up to 2^53
+and so lose nothing, in whatever order they add (`product`).
 """
 
 from collections.abc import Callable
@@ -47,10 +48,19 @@ def small(values: Ints) -> Ints:
     return values
 
 
-def exact(*products: tuple[NDArray[Any], NDArray[Any]]) -> None:
-    """Rejected unless the sum of all |a| @ |b| is below 2^61: in floats, whose rounding cannot reach 2^62."""
-    most = sum(np.abs(a.astype(float)) @ np.abs(b.astype(float)) for a, b in products)
-    need(np.max(most, initial=0) < SMALL, "a sum leaves the range of exact 64-bit arithmetic")
+def exact(*products: tuple[NDArray[Any], NDArray[Any]]) -> bool:
+    """Is the sum of all |a| @ |b| below 2^52? In floats, whose rounding is far from doubling it.
+
+    Rejected unless it is below 2^61.
+    """
+    most = np.max(sum(np.abs(a.astype(float)) @ np.abs(b.astype(float)) for a, b in products), initial=0)
+    need(most < SMALL, "a sum leaves the range of exact 64-bit arithmetic")
+    return bool(most < 2**52)
+
+
+def product(a: Ints, b: Ints, low: bool) -> Ints:
+    """a @ b of matrices, whose sums of products are below 2^52 where they are `low`, and 2^61 else."""
+    return (a.astype(float) @ b.astype(float)).astype(np.int64) if low else a @ b
 
 
 def within(products: int, budget: int) -> None:
@@ -60,13 +70,13 @@ def within(products: int, budget: int) -> None:
 
 def dot(a: Ints, b: Ints) -> Ints:
     """a @ b."""
-    exact((a, b))
-    return a @ b
+    return product(a, b, exact((a, b)))
 
 
-def sums(taps: Ints, weights: Ints) -> Ints:
+def sums(taps: Ints, weights: Ints, low: bool) -> Ints:
     """A linear step without its bias, of what its taps read: [..., groups, positions, taps] → [..., n]."""
-    return (taps @ weights.swapaxes(1, 2)).swapaxes(-2, -3).reshape(*taps.shape[:-3], -1)
+    found = product(taps, weights.swapaxes(1, 2), low)
+    return found.swapaxes(-2, -3).reshape(*taps.shape[:-3], -1)
 
 
 @dataclass(eq=False)
@@ -104,13 +114,16 @@ class Linear(Step):
     @cached_property
     def reach(self) -> NDArray[Any]:
         """Σ|weights| of every row that do not meet the 0, in floats."""
-        return sums((self.columns > 0).astype(float), np.abs(self.weights.astype(float)))
+        return sums((self.columns > 0).astype(float), np.abs(self.weights.astype(float)), False)
 
     def interval(self, boxes: Ints) -> Ints:
         """By twice the centre and twice the radius; their sum and difference are even."""
-        lo, hi = boxes[..., self.columns]
-        exact((np.array([[max(size(lo + hi), size(hi - lo), 1)]]), self.reach[None]))
-        centre, radius = sums(lo + hi, self.weights), sums(hi - lo, np.abs(self.weights))
+        lo, hi = boxes[0][..., self.columns], boxes[-1][..., self.columns] if len(boxes) > 1 else 0
+        low = exact((np.array([[max(size(lo + hi), size(hi - lo), 1)]]), self.reach[None]))
+        centre = sums(lo + hi, self.weights, low)
+        if len(boxes) == 1:
+            return centre[None] + self.bias
+        radius = sums(hi - lo, np.abs(self.weights), low)
         found = np.stack([centre - radius, centre + radius]) // 2 + self.bias
         return found if self.few is None else self.near(boxes, found, *self.few)
 
@@ -123,7 +136,7 @@ class Linear(Step):
         k, n = max(0, changes - np.count_nonzero(away)), gains.shape[-1]
         most = -np.partition(np.where(forced, 0, -gains), min(k, n - 1))[..., :k]
         gain = (most.sum(axis=-1) + (gains * forced).sum(axis=-1)).swapaxes(1, 2).reshape(2, -1)
-        centre = sums(base[self.columns], self.weights) + self.bias
+        centre = sums(base[self.columns], self.weights, False) + self.bias
         return np.stack([np.maximum(found[0], centre - gain[0]), np.minimum(found[1], centre + gain[1])])
 
     def count(self, base: Ints, changes: int) -> None:
@@ -136,12 +149,13 @@ class Linear(Step):
 
     def back(self, nu: Ints, xi: Any, corners: Any) -> Ints:
         """An equation: nu · y = nu · bias + (weightsᵀ nu) · x."""
-        own = nu[self.out].T
-        exact((own, self.reach))
-        rows = own.reshape(len(own), self.columns.shape[1], *self.weights.shape[:2])
-        np.add.at(nu, self.columns, np.einsum("rpgc,gct->gptr", rows, self.weights))
+        own, (groups, positions, taps) = nu[self.out], self.columns.shape
+        low = exact((own.T, self.reach))
+        rows = own.reshape(positions, groups, -1, own.shape[1]).transpose(1, 2, 0, 3)
+        more = product(self.weights.swapaxes(1, 2), rows.reshape(*rows.shape[:2], -1), low)
+        np.add.at(nu, self.columns, more.reshape(groups, taps, positions, -1).swapaxes(1, 2))
         small(nu[self.columns])
-        return dot(own, self.bias)
+        return dot(own.T, self.bias)
 
 
 @dataclass(eq=False)
@@ -321,7 +335,7 @@ class Network:
         return net
 
     def boxes(self, box: Ints) -> Ints:
-        """Of all elements, by intervals: the box of the inputs, [2, ..., n] → [2, ..., elements]."""
+        """Of all elements, by intervals: the box of the inputs, or points, [..., n] → [..., elements]."""
         boxes = np.pad(box, [(0, 0)] * (box.ndim - 1) + [(1, sum(len(step.out) for step in self.steps))])
         for step in self.steps:
             boxes[..., step.out] = step.interval(boxes)
