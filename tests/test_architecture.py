@@ -76,8 +76,11 @@ def test_no_source_file_is_longer_than_450_lines():
 
 
 def test_the_checker_of_certificates_is_small():
-    """Lines of code are counted: not blank ones, comments or docstrings, but imports and signatures too."""
-    code = 0
+    """Lines of code are counted: not blank ones, comments or docstrings, but imports and signatures too.
+
+    What it says of proofs, and how it reads networks, operator by operator.
+    """
+    code = {"proofs": 0, "networks": 0}
     for path in (ROOT / "host" / "coverify" / "check").rglob("*.py"):
         text = path.read_text("utf-8")
         prose = {
@@ -87,8 +90,9 @@ def test_the_checker_of_certificates_is_small():
             for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
         }
         lines = [line.strip() for i, line in enumerate(text.splitlines(), 1) if i not in prose]
-        code += sum(bool(line) and not line.startswith("#") for line in lines)
-    assert code <= 855, code
+        kind = "networks" if path.name in ("model.py", "integers.py") else "proofs"
+        code[kind] += sum(bool(line) and not line.startswith("#") for line in lines)
+    assert code["proofs"] <= 540 and code["networks"] <= 415, code
 
 
 def test_every_package_is_in_the_distribution():

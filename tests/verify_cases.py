@@ -2,8 +2,8 @@
 
 `tflite`: random .tflite networks, every point run by TFLM's own interpreter; `pixels`: random fixed-point
 networks, every point computed by fixed_point_networks.outputs; `edges`: .tflite networks with ends of ranges,
-ties and tables, by TFLM's interpreter; `program`: random integer programs (see
-host/verify/conftest.py), every point through the concrete program.
+ties and tables, by TFLM's interpreter; `gated`: one dense layer times the logistic of another, likewise;
+`program`: random integer programs (see host/verify/conftest.py), every point through the concrete program.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ ATTEMPTS = 8
 FAMILIES = ("tflite", "pixels")
 EDGES = "edges"
 """The family of the long campaign only."""
+GATED = "gated"
+"""That of products, for which cardinality has no encoding, and what is linear an envelope."""
 ACTIVATIONS = ("HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "RELU", "RELU6", "TANH")
 
 
@@ -44,7 +46,7 @@ class Case:
 
 def case(family: str, seed: int) -> Case | None:
     """The case of a seed; None where its network is refused."""
-    return {"tflite": tflite, "pixels": pixels, "edges": edges}[family](seed)
+    return {"tflite": tflite, "pixels": pixels, "edges": edges, "gated": gated}[family](seed)
 
 
 def pixels(seed: int) -> Case:
@@ -62,9 +64,17 @@ def pixels(seed: int) -> Case:
 
 
 def tflite(seed: int) -> Case | None:
-    rng = np.random.default_rng([seed, 51])
+    return of_networks(tflite_network, "tflite", [seed, 51])
+
+
+def gated(seed: int) -> Case | None:
+    return of_networks(gated_network, "gated", [seed, 81])
+
+
+def of_networks(network: Callable[[np.random.Generator], bytes], family: str, key: list[int]) -> Case | None:
+    rng, seed = np.random.default_rng(key), key[0]
     for _ in range(ATTEMPTS):
-        model = Model.from_bytes(tflite_network(rng), f"case-{seed}")
+        model = Model.from_bytes(network(rng), f"case-{seed}")
         shape = model.tensors[model.inputs[0]].shape
         classes = by_tflm(model.content, shape)
         if len(set(classes(rng.integers(-128, 128, (40, int(np.prod(shape))))))) > 1:
@@ -79,7 +89,7 @@ def tflite(seed: int) -> Case | None:
     query = Robustness.around(x0, label, int(rng.integers(1, most + 1)))
     box = [np.arange(lo, hi + 1) for lo, hi in zip(query.lo, query.hi, strict=True)]
     every = np.stack(np.meshgrid(*box, indexing="ij"), axis=-1).reshape(-1, len(x0))
-    return Case(f"tflite-{seed}", Problem(program, query), bool(np.all(classes(every) == label)))
+    return Case(f"{family}-{seed}", Problem(program, query), bool(np.all(classes(every) == label)))
 
 
 def edges(seed: int) -> Case | None:
@@ -159,6 +169,25 @@ def tflite_network(rng: np.random.Generator) -> bytes:
     if rng.random() < 0.3:
         x = random_graphs.softmax(rng, b, x)
     return b.finish(x)
+
+
+def gated_network(rng: np.random.Generator, n_in: int = 3) -> bytes:
+    """A dense layer times the logistic of another; times itself or a constant now and then; two classes."""
+    b = Builder()
+    x = b.input((1, n_in), 0.05, int(rng.integers(-20, 20)))
+    values, gates = dense(rng, b, x, 4), dense(rng, b, x, 4)
+    gates = b.op("LOGISTIC", [gates], b.activation((1, 4), 1 / 256, -128))
+    y = b.op("MUL", [values, gates], b.like(values, (1, 4)), 21, FusedActivationFunction=0)
+    if rng.random() < 0.4:
+        y = random_elementwise.binary(rng, b, y, "MUL")
+    return b.finish(dense(rng, b, y, 2))
+
+
+def dense(rng: np.random.Generator, b: Builder, x: int, n: int) -> int:
+    n_in = b.tensors[x].shape[1]
+    scale = float(np.float32(b.tensors[x].scales[0] * 0.3 * np.sqrt(n_in)))
+    w, bias = rng.integers(-127, 128, (n, n_in)), rng.integers(-1000, 1000, n)
+    return b.fully_connected(x, w, bias, 0.01, scale, 0)
 
 
 def near_a_boundary(rng: np.random.Generator, n: int, classes) -> np.ndarray:

@@ -171,7 +171,7 @@ OPERATORS: Final[dict[str, Row]] = {
     "LESS_EQUAL": Row(
         comparison.prepare_comparison, ("Table", "Affine", "Staircase", "Exact"), exact=_COMPARED
     ),
-    "LOGICAL_AND": Row(comparison.prepare_logical, ("Affine", "Product")),
+    "LOGICAL_AND": Row(comparison.prepare_logical, ("Product",)),
     "LOGICAL_NOT": Row(comparison.prepare_logical, ("Affine",)),
     "LOGICAL_OR": Row(comparison.prepare_logical, ("Affine", "Staircase")),
     "LOGISTIC": Row(logistic.prepare_logistic, ("Table", "Staircase")),

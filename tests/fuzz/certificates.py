@@ -72,8 +72,8 @@ MAX_POINTS = 1 << 20
 
 
 def tflite_network(rng: np.random.Generator) -> bytes:
-    """One or two inputs; dense layers, or convolution, pooling, ADD and SUB (of itself, constants),
-    CONCATENATION; tables and PAD between them.
+    """One or two inputs; dense layers, or convolution, pooling, ADD, SUB and MUL (of itself, constants),
+    CONCATENATION; tables, PRELU, PAD and moves between them.
     """
     b = Builder()
     if rng.random() < 0.5:
@@ -84,16 +84,19 @@ def tflite_network(rng: np.random.Generator) -> bytes:
     else:
         x = b.input((1, *((2, 1) if rng.random() < 0.5 else (1, 2)), 1), 0.05, random_graphs._zero_point(rng))
         for _ in range(int(rng.integers(1, 4))):
-            layer = rng.choice(["conv", "depthwise", "pool", "add", "SUB", "joined"])
+            layer = rng.choice(["conv", "depthwise", "pool", "add", "SUB", "MUL", "joined"])
             if rng.random() < 0.2:
                 x = random_graphs.padded(rng, b, x)
-            if layer == "SUB":
+            if layer in ("SUB", "MUL"):
                 x = random_elementwise.binary(rng, b, x, layer)
             elif layer == "joined":
                 x = joined(rng, b, x)
             else:
                 x = getattr(random_graphs, layer)(rng, b, x)
-        if rng.random() < 0.3:
+        if rng.random() < 0.2:
+            n, height, width, depth = b.tensors[x].shape
+            x = b.op("TRANSPOSE", [x, b.integers([0, 2, 1, 3])], b.like(x, (n, width, height, depth)))
+        if rng.random() < 0.4:
             x = mean(rng, b, x)
         x = random_graphs.fully_connected(rng, b, random_graphs.reshape(rng, b, curve(rng, b, x)))
     if rng.random() < 0.4:
@@ -105,8 +108,11 @@ def tflite_network(rng: np.random.Generator) -> bytes:
 
 def curve(rng: np.random.Generator, b: Builder, x: int) -> int:
     """An operator that is a table, or, as often, none."""
-    tables = ["LOGISTIC", "TANH", "RELU", "RELU6", "LEAKY_RELU", "QUANTIZE"]
-    op = rng.choice([*tables, *[None] * 6])
+    tables = ["LOGISTIC", "TANH", "RELU", "RELU6", "LEAKY_RELU", "QUANTIZE", "HARD_SWISH", "PRELU"]
+    op = rng.choice([*tables, *[None] * 8])
+    if op == "PRELU":
+        slopes = b.constant(rng.integers(-128, 128, b.tensors[x].shape[-1:]), 0.01, int(rng.integers(-9, 9)))
+        return b.op(op, [x, slopes], random_elementwise.like(rng, b, x))
     if op == "QUANTIZE":
         return b.op(op, [x], random_elementwise.like(rng, b, x))
     return x if op is None else random_elementwise.unary(rng, b, x, op)
@@ -129,10 +135,12 @@ def joined(rng: np.random.Generator, b: Builder, x: int) -> int:
 
 
 def mean(rng: np.random.Generator, b: Builder, x: int) -> int:
-    """Over height, width or both, which are kept."""
+    """Over height, width or both, which are kept; or the greatest."""
     axes = [[1], [2], [1, 2], [-2, 1]][int(rng.integers(4))]
     shape = tuple(1 if k in (a % 4 for a in axes) else n for k, n in enumerate(b.tensors[x].shape))
     scale = float(np.float32(b.tensors[x].scales[0] * rng.uniform(0.3, 1.5)))
+    if rng.random() < 0.3:
+        return b.op("REDUCE_MAX", [x, b.integers(axes)], b.like(x, shape), 27, KeepDims=True)
     y = b.activation(shape, scale, random_graphs._zero_point(rng))
     return b.op("MEAN", [x, b.integers(axes)], y, 27, KeepDims=True)
 

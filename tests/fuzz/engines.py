@@ -26,7 +26,7 @@ from coverify.verify.engines.packages import usable
 from coverify.verify.errors import EngineFault
 from coverify.verify.query import Verdict
 from coverify.verify.worker import AUTO, Worker
-from verify_cases import EDGES, FAMILIES, Case, case
+from verify_cases import EDGES, FAMILIES, GATED, Case, case
 
 ENCODED = (
     "z3:balanced",
@@ -59,7 +59,7 @@ def main() -> int:
         signal.signal(number, signal.default_int_handler)
     try:
         for seed in range(asked.seed, asked.seed + asked.cases):
-            for subject in filter(None, (case(family, seed) for family in (*FAMILIES, EDGES))):
+            for subject in filter(None, (case(family, seed) for family in (*FAMILIES, EDGES, GATED))):
                 worker = worker or Worker(subject.problem.program, jobs=2)
                 worker.program = subject.problem.program
                 truth = Verdict.HOLDS.value if subject.holds else Verdict.VIOLATED.value

@@ -18,6 +18,11 @@ def high_mul(a: Ints, b: Ints | int) -> Ints:
     return np.minimum((a * b + (1 << 30)) >> 31, INT32_MAX)
 
 
+def high_mul16(a: Ints, multiplier: int) -> Ints:
+    """The same of int16 a by the highest 16 bits of a multiplier >= 0."""
+    return (a * min(multiplier + (1 << 15) >> 16, (1 << 15) - 1) + (1 << 14)) >> 15
+
+
 def divide(x: Ints, exponent: Ints | int) -> Ints:
     """RoundingDivideByPOT: x / 2^exponent to the nearest, ties away from zero."""
     half = np.int64(1) << exponent >> 1

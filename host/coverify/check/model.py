@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from coverify.check.integers import Softmax, bearable, curve, multiplier_of, scaled
-from coverify.check.steps import INT8, INT32, Highest, Ints, Network, Pieces, need, size, sums
+from coverify.check.integers import Softmax, bearable, curve, divide, high_mul16, multiplier_of, scaled
+from coverify.check.steps import INT8, INT16, INT32, Highest, Ints, Network, Pieces, need, size, sums
 
 PROFILES = {"tflm": False, "tflm-single-rounding": True}  # is a requantization rounded once?
 
@@ -148,12 +148,12 @@ class Reader:
         need(max(-lo, hi) < 2**31 - 129, "an activation whose ends leave 32 bits")
         return max(lo, -128), min(hi, 127)
 
-    def requantize(self, out: Tensor, act: int, stages: list[tuple[int, int]], *linear: Ints) -> Ints:
-        """Sums (weights, columns and bias), scaled as their channel's, plus the zero point, clamped."""
+    def requantize(self, out: Tensor, act: int, stages: list[tuple[int, int]], *parts: Ints) -> Ints:
+        """Sums or products, scaled as their channel's, plus the zero point, clamped."""
         (m, s), zero = np.array(stages).T, out.codes[1]
         rule = lambda a, c: scaled(a, m[c], s[c], self.once) + zero  # noqa: E731
         channel = np.arange(out.size) % len(stages)
-        return self.net.stairs(rule, *self.clamp(act, out), channel, bearable(m, s, zero), *linear)
+        return self.net.stairs(rule, *self.clamp(act, out), channel, bearable(m, s, zero), *parts)
 
     def weighted(self, out: Any, x: Any, w: Any, bias: Any, act: int, weights: Ints, columns: Ints) -> Ints:
         """Sums of products of `weights` [groups, channels, taps], as of w, and their staircase."""
@@ -245,21 +245,42 @@ class Reader:
         columns = np.stack(taps, axis=-1)[None]
         return self.requantize(out, act, [stage], signs.reshape(1, 1, -1), columns, bias.reshape(-1))
 
+    def multiply(self, out: Tensor, x: Tensor, y: Tensor, act: int) -> Ints:
+        """Products and a staircase; of a constant, a weight for each element."""
+        x, y = (x, y) if len(y.raw) or not len(x.raw) else (y, x)
+        (sx, zx), (sy, zy) = x.codes, y.codes
+        need(np.broadcast_shapes(x.shape, y.shape) == out.shape, "the shapes")
+        stage = multiplier_of(sx * sy / out.codes[0], self.once)
+        at = np.broadcast_to(x.at, out.shape).reshape(-1, 1, 1)
+        if not len(y.raw):
+            pick = np.stack([at.reshape(-1), np.broadcast_to(y.at, out.shape).reshape(-1)])
+            return self.requantize(out, act, [stage], pick, np.array([zx, zy]))
+        weights = np.broadcast_to(y.values() - zy, out.shape).reshape(-1, 1, 1)
+        return self.requantize(out, act, [stage], weights, at, -zx * weights.reshape(-1))
+
+    def along(self, out: Tensor, x: Tensor, axes: Tensor) -> Ints:
+        """[outputs, elements]: those over the axes, of which each output is a function."""
+        at, shape = axes.values().reshape(-1), x.shape
+        need(axes.type == 2 and np.all((at >= -len(shape)) & (at < len(shape))), "the axes")
+        at = np.unique(at % len(shape))
+        kept = tuple(1 if k in at else n for k, n in enumerate(shape))
+        need(out.shape in (kept, tuple(np.delete(shape, at))), "an output of another shape")
+        return np.moveaxis(x.at, at, range(-len(at), 0)).reshape(out.size, -1)
+
+    def extreme(self, out: Tensor, x: Tensor, axes: Tensor, _: int) -> Ints:
+        need(x.codes == out.codes, "a REDUCE_MAX between quantizations")
+        return self.net.put(Highest, out.size, self.along(out, x, axes), (-128, 127))
+
     def mean(self, out: Tensor, x: Tensor, axes: Tensor, _: int) -> Ints:
         """The division by n is part of the multiplier, which it leaves rounded downwards."""
-        along, shape = axes.values().reshape(-1), x.shape
-        need(axes.type == 2 and np.all((along >= -len(shape)) & (along < len(shape))), "a MEAN's axes")
-        along = np.unique(along % len(shape))
-        kept = tuple(1 if k in along else n for k, n in enumerate(shape))
-        need(out.shape in (kept, tuple(np.delete(shape, along))), "a MEAN of another shape")
-        columns = np.moveaxis(x.at, along, range(-len(along), 0)).reshape(1, out.size, -1)
+        columns = self.along(out, x, axes)[None]
         n, (m, s) = columns.shape[2], multiplier_of(x.codes[0] / out.codes[0], self.once)
         by, ones = min(n.bit_length() - 1, 32, 31 + s), np.ones((1, 1, n), np.int64)
         bias = np.full(out.size, -n * x.codes[1])
         return self.requantize(out, 0, [((m << by) // n, s - by)], ones, columns, bias)
 
     def table(self, x: Tensor, values: Ints) -> Ints:
-        """values: of −128..127; they do not fall."""
+        """values: of −128..127."""
         element, index = x.at.reshape(-1), lambda a, c: a + 128
         return self.net.put(Pieces, x.size, element, index, values, 0 * element, INT8)
 
@@ -273,9 +294,35 @@ class Reader:
         inside = np.abs(d) < (15 << 27) >> shift  # none where it would be shifted by more than 30
         q = scaled(np.where(inside, d, 0), m, min(shift, 30), self.once)
         values = curve(q, tanh) - (0 if tanh else 128)
-        values = np.where(inside, np.clip(values, -128, 127), np.where(d <= 0, -128, 127))
-        need(np.all(np.diff(values) >= 0), "a table that falls")
-        return self.table(x, values)
+        return self.table(x, np.where(inside, np.clip(values, -128, 127), np.where(d <= 0, -128, 127)))
+
+    def swish(self, out: Tensor, x: Tensor) -> Ints:
+        """HARD_SWISH in int16 (reference/hard_swish.h): x times a gate, which is 0..2^15 for −3..3."""
+        (sx, zx), (so, zo) = x.codes, out.codes
+        (m, s), (n, t) = (multiplier_of(sx / 128 / by, False) for by in (so, 3 / 32768))
+        need(x.shape == out.shape and -16 < s <= 0 and -16 < t < 16, "the shapes, or a scale ratio")
+        value = (np.arange(-128, 128) - zx) << 7
+        raised = high_mul16(np.clip(value << max(t - 1, 0), *INT16), n)
+        gate = np.clip(raised << 1, *INT16) if t > 0 else divide(raised, -t)
+        product = (gate + (1 << 15) >> 1) * high_mul16(value, m)
+        whole = divide(np.sign(product) * (np.abs(product) >> 15), -s)
+        return self.table(x, np.clip(whole + zo, -128, 127))
+
+    def prelu(self, out: Tensor, x: Tensor, slopes: Tensor) -> Ints:
+        """A table above zero, and products with constants of one below, clamped; one of the two is 0."""
+        (sx, zx), (sa, za), (so, zo) = x.codes, slopes.codes, out.codes
+        need(x.shape == out.shape == np.broadcast_shapes(x.shape, slopes.shape), "the shapes")
+        d = np.arange(-128, 128) - zx
+        (one, m), (left, s) = np.array([multiplier_of(r, self.once) for r in (sx / so, sx * sa / so)]).T
+        need(max(d[-1], 0) <= bearable(one, left, zo)[1], "a scale ratio that is too large")
+        values = np.clip(scaled(np.maximum(d, 0), one, left, self.once) + zo, -128, 127) - zo
+        up, down = self.table(x, values), self.table(x, np.minimum(d, 0))
+        weights = np.broadcast_to(slopes.values() - za, out.shape).reshape(-1, 1, 1)
+        rule, ends = lambda a, c: scaled(a, m, s, self.once), bearable(m, s, zo)
+        linear = weights, down.reshape(-1, 1, 1), 0 * up
+        low = self.net.stairs(rule, -128 - zo, 127 - zo, 0 * up, ends.reshape(2, 1), *linear)
+        linear = np.ones((1, 1, 2), np.int64), np.stack([up, low], axis=-1)[None], 0 * up + zo
+        return self.net.stairs(lambda a, c: a, -128, 127, 0 * up, INT32, *linear)
 
     def rescaled(self, out: Tensor, x: Tensor, alpha: float = 1.0, relu: bool = False) -> Ints:
         """QUANTIZE; RELU; LEAKY_RELU, which is steeper or flatter below zero."""
@@ -322,6 +369,18 @@ class Reader:
         need((x.type, x.at.size) == (out.type, out.size), "a RESHAPE")
         return x.at
 
+    def squeezed(self, out: Tensor, x: Tensor, _: Tensor | None = None) -> Ints:
+        """SQUEEZE or EXPAND_DIMS: of the same elements, whatever dimensions of 1 come or go."""
+        need([n for n in x.shape if n > 1] == [n for n in out.shape if n > 1], "the shapes")
+        return self.reshape(out, x, None)
+
+    def transpose(self, out: Tensor, x: Tensor, order: Tensor) -> Ints:
+        at = order.values().reshape(-1)
+        need(order.type == 2 and sorted(at) == list(range(len(x.shape))), "a TRANSPOSE's order")
+        found = x.at.transpose(at)
+        need((x.type, found.shape) == (out.type, out.shape), "a TRANSPOSE")
+        return found
+
     def last(self, out: Tensor, x: Tensor, beta: float) -> Ints:
         need(out.codes == (1 / 256, -128) and x.shape == out.shape, "a SOFTMAX of another form")
         need(out.size == out.shape[-1] <= 511, "a SOFTMAX of several rows, or a long one")
@@ -340,16 +399,23 @@ OPERATORS: dict[int, tuple[Any, tuple[int, ...], int, str]] = {
     9: (Reader.dense, (2, 3), 8, "0b 1b"),
     14: (Reader.curved, (1,), 0, ""),
     17: (Reader.highest, (1,), 5, "5b 0b 2i 1i 4i 3i"),
+    18: (Reader.multiply, (2,), 21, "0b"),
     19: (partial(Reader.rescaled, relu=True), (1,), 0, ""),
     21: (Reader.relu6, (1,), 0, ""),
     22: (Reader.reshape, (1, 2), 0, ""),
     25: (Reader.last, (1,), 9, "0f"),
     28: (partial(Reader.curved, tanh=True), (1,), 0, ""),
     34: (Reader.pad, (2,), 0, ""),
+    39: (Reader.transpose, (2,), 26, ""),
     40: (Reader.mean, (2,), 27, "0b"),
     41: (partial(Reader.add, second=-1), (2,), 28, "0b"),
+    43: (Reader.squeezed, (1,), 30, ""),
+    54: (Reader.prelu, (2,), 0, ""),
+    70: (Reader.squeezed, (2,), 52, ""),
+    82: (Reader.extreme, (2,), 27, "0b"),
     98: (Reader.rescaled, (1,), 75, "0f"),
     114: (Reader.rescaled, (1,), 0, ""),
+    117: (Reader.swish, (1,), 0, ""),
 }
 
 

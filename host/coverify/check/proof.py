@@ -127,7 +127,7 @@ class Proof:
             return [(*self.bounds[first, :2].tolist(), self.over_parabolas(boxes, first, q - 1))]
         held = dict(enumerate(s.corners(boxes) for s in self.net.steps)) if self.net.cost < 8 * CELLS else {}
         facts, inputs = list[Fact](), boxes[:, 1 : self.n + 1]
-        most = max(1, CELLS // (self.net.cost + boxes.shape[1]))
+        most = max(1, CELLS // (2 * max(step.cost for step in self.net.steps) + boxes.shape[1]))
         for block in np.split(np.arange(first, first + count), range(most, count, most)):
             total, form = self.walked(boxes, held, block)
             ends = total + self.most(form, *inputs)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 Rule = Callable[[Ints, Ints], Ints]  # of elements and their channels
-INT8, INT32 = np.array([[-128], [127]]), np.array([[-(2**31)], [2**31 - 1]])
+INT8, INT16, INT32 = (np.array([[-(1 << n)], [(1 << n) - 1]]) for n in (7, 15, 31))
 CELLS = 1 << 22  # elements of the largest array that a step makes
 SMALL = 2**61
 
@@ -58,7 +58,7 @@ def exact(*products: tuple[NDArray[Any], NDArray[Any]]) -> bool:
     return bool(most < 2**52)
 
 
-def product(a: Ints, b: Ints, low: bool) -> Ints:
+def product(a: NDArray[Any], b: NDArray[Any], low: bool) -> Ints:
     """a @ b of matrices, whose sums of products are below 2^52 where they are `low`, and 2^61 else."""
     return (a.astype(float) @ b.astype(float)).astype(np.int64) if low else a @ b
 
@@ -73,7 +73,7 @@ def dot(a: Ints, b: Ints) -> Ints:
     return product(a, b, exact((a, b)))
 
 
-def sums(taps: Ints, weights: Ints, low: bool) -> Ints:
+def sums(taps: NDArray[Any], weights: NDArray[Any], low: bool) -> Ints:
     """A linear step without its bias, of what its taps read: [..., groups, positions, taps] → [..., n]."""
     found = product(taps, weights.swapaxes(1, 2), low)
     return found.swapaxes(-2, -3).reshape(*taps.shape[:-3], -1)
@@ -113,8 +113,8 @@ class Linear(Step):
 
     @cached_property
     def reach(self) -> NDArray[Any]:
-        """Σ|weights| of every row that do not meet the 0, in floats."""
-        return sums((self.columns > 0).astype(float), np.abs(self.weights.astype(float)), False)
+        """Σ|weights| of every row, in floats."""
+        return sums(np.ones(self.columns.shape), np.abs(self.weights.astype(float)), False)
 
     def interval(self, boxes: Ints) -> Ints:
         """By twice the centre and twice the radius; their sum and difference are even."""
@@ -149,18 +149,18 @@ class Linear(Step):
 
     def back(self, nu: Ints, xi: Any, corners: Any) -> Ints:
         """An equation: nu · y = nu · bias + (weightsᵀ nu) · x."""
-        own, (groups, positions, taps) = nu[self.out], self.columns.shape
-        low = exact((own.T, self.reach))
-        rows = own.reshape(positions, groups, -1, own.shape[1]).transpose(1, 2, 0, 3)
-        more = product(self.weights.swapaxes(1, 2), rows.reshape(*rows.shape[:2], -1), low)
-        np.add.at(nu, self.columns, more.reshape(groups, taps, positions, -1).swapaxes(1, 2))
+        own, (groups, positions, taps), channels = nu[self.out], self.columns.shape, self.weights.shape[1]
+        low, n = exact((own.T, self.reach)), own.shape[1]
+        rows = own.reshape(positions, groups, channels, n).transpose(1, 2, 0, 3)
+        more = product(self.weights.swapaxes(1, 2), rows.reshape(groups, channels, positions * n), low)
+        np.add.at(nu, self.columns, more.reshape(groups, taps, positions, n).swapaxes(1, 2))
         small(nu[self.columns])
         return dot(own.T, self.bias)
 
 
 @dataclass(eq=False)
 class Pieces(Step):
-    """y[i] = values[piece(a[i], channel[i])]: stairs, or a table; neither piece nor value falls as a grows.
+    """y[i] = values[piece(a[i], channel[i])]: stairs, or a table; the piece does not fall as a grows.
 
     For any multiplier xi of a = x[pick[i]], nu · y <= max over a of (nu · y − xi · a) + xi · a.
     domain: [2, channels], the least and the greatest a for which they are defined. sums: the step before, if
@@ -189,10 +189,15 @@ class Pieces(Step):
         return starts
 
     def interval(self, boxes: Ints) -> Ints:
-        """The values at both ends of a box, which must lie in the domain."""
+        """The values at both ends of a box, which must lie in the domain; of falling ones, all in between."""
         box, (first, last) = boxes[..., self.pick], self.domain[:, self.channel]
         need(np.all((first <= box) & (box <= last)), "an accumulator may overflow, of some input in the box")
-        return self.values[self.piece(box, self.channel)]
+        ends, each = self.piece(box, self.channel), np.arange(len(self.values))
+        if len(boxes) == 1 or np.all(np.diff(self.values) >= 0):
+            return self.values[ends]
+        met = (ends[0][..., None] <= each) & (each <= ends[1][..., None])
+        few, many = np.where(met, self.values, SMALL), np.where(met, self.values, -SMALL)
+        return np.stack([few.min(axis=-1), many.max(axis=-1)])
 
     def corners(self, boxes: Ints, *parabolas: Ints) -> tuple[Any, ...]:
         """a and y at the ends of the pieces that a box meets: of those at its ends, and all in between. Of
@@ -229,11 +234,12 @@ class Pieces(Step):
     def back(self, nu: Ints, xi: Ints, corners: tuple[Any, ...]) -> Ints:
         own, (a, y, less, copies) = nu[self.out].T, corners
         need(xi.shape == own.shape, "multipliers of the wrong shape")
-        exact((own, np.abs(y).max(axis=1)), (xi, np.abs(a).max(axis=1) + 1))
-        gain = own[..., None] * y - xi[..., None] * a - less
+        low = exact((own, np.abs(y).max(axis=1)), (xi, np.abs(a).max(axis=1) + 1))
+        gain = product(np.stack([own, -xi]).T, np.stack([y, a], axis=1), low)
+        gain -= less[:, None]
         np.add.at(nu, self.pick, xi.T)
         small(nu[self.pick])
-        return gain.reshape(len(own), copies, -1, a.shape[1]).sum(axis=1).max(axis=2).sum(axis=1)
+        return gain.reshape(copies, -1, len(own), a.shape[1]).sum(axis=0).max(axis=2).sum(axis=0)
 
     def pair(self, root: Ints) -> None:
         """See two copies, where the halves of dense sums differ by constants as some of the input is fixed.
@@ -284,6 +290,38 @@ class Highest(Step):
         return gain.sum(axis=1)
 
 
+@dataclass(eq=False)
+class Product(Step):
+    """y[i] = (a − offsets[0]) · (b − offsets[1]), where a and b are x[pick[0, i]] and x[pick[1, i]].
+
+    For any s and t, nu · y <= max of (nu · y − s · a − t · b) + s · a + t · b; that is linear in a and in b,
+    so greatest at a corner of their boxes. s and t are the slopes in the middle, rounded downwards.
+    """
+
+    pick: Ints
+    offsets: Ints
+    cost = property(lambda self: 8 * self.pick.size)
+
+    def interval(self, boxes: Ints) -> Ints:
+        a, b = np.moveaxis(boxes[..., self.pick] - self.offsets[:, None], -2, 0)
+        need(size(a) * size(b) < SMALL, "a product leaves the range of exact 64-bit arithmetic")
+        ends = [x * y for x in (a[0], a[-1]) for y in (b[0], b[-1])]
+        return np.stack([np.min(ends, axis=0), np.max(ends, axis=0)])[: len(boxes)]
+
+    def corners(self, boxes: Ints) -> tuple[Ints, ...]:
+        return tuple((boxes[:, self.pick] - self.offsets[:, None]).swapaxes(0, 1))
+
+    def back(self, nu: Ints, xi: Any, corners: tuple[Ints, ...]) -> Ints:
+        own, (a, b), offsets = nu[self.out].T, corners, self.offsets
+        far = np.abs(corners).max(axis=1) + np.abs(offsets)[:, None] + 1.0
+        exact((own, 4 * far[0] * far[1]))
+        s, t = own * b.sum(axis=0) >> 1, own * a.sum(axis=0) >> 1
+        gain = np.max([own * x * y - s * x - t * y for x in a for y in b], axis=0)
+        np.add.at(nu, self.pick, np.stack([s, t]).swapaxes(1, 2))
+        small(nu[self.pick])
+        return (gain - s * offsets[0] - t * offsets[1]).sum(axis=1)
+
+
 class Network:
     """lo, hi: what each of n inputs may be; steps: those put so far; outputs: what the last one writes.
 
@@ -306,14 +344,14 @@ class Network:
         one, columns = np.ones((1, 1, 1), np.int64), at.reshape(1, -1, 1)
         return self.put(Linear, at.size, one, columns, (bias + 0 * at).reshape(-1))
 
-    def stairs(self, rule: Rule, lo: int, hi: int, channel: Ints, domain: Ints, *linear: Ints) -> Ints:
-        """Sums a (weights, columns and bias), then y[i] = rule(a[i], channel[i]) within lo..hi.
-
-        A rule does not fall as a grows.
+    def stairs(self, rule: Rule, lo: int, hi: int, channel: Ints, domain: Ints, *parts: Ints) -> Ints:
+        """Sums a (weights, columns and bias) or products (pick and offsets), and their stairs
+        y[i] = rule(a[i], channel[i]) within lo..hi. A rule does not fall as a grows.
         """
-        acc = self.put(Linear, len(linear[-1]), *linear)
+        acc = self.put(Product if len(parts) == 2 else Linear, len(channel), *parts)
         piece, values = lambda a, c: np.clip(rule(a, c), lo, hi) - lo, np.arange(lo, hi + 1)
-        return self.put(Pieces, len(acc), acc, piece, values, channel, domain, self.steps[-1])
+        sums = self.steps[-1] if len(parts) == 3 else None
+        return self.put(Pieces, len(acc), acc, piece, values, channel, domain, sums)
 
     def twice(self, feature: int) -> "Network":
         """Two runs: of an input, and of the same with a feature raised to a value more, or left if above."""

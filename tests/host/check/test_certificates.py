@@ -8,6 +8,7 @@ import importlib.util
 import itertools
 import json
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +128,13 @@ def test_the_checker_rounds_once_where_the_profile_does(seed):
         ("LEAKY_RELU", random_elementwise, "a slope below 0"),
         ("QUANTIZE", random_elementwise, "not int8"),
         ("SUB", random_elementwise, None),
+        ("MUL", random_elementwise, "the shapes"),
+        ("PRELU", random_elementwise, "no constant|the shapes"),
+        ("HARD_SWISH", random_elementwise, "a scale ratio"),
+        ("REDUCE_MAX", random_movement, None),
+        ("TRANSPOSE", random_movement, "the output"),
+        ("SQUEEZE", random_movement, None),
+        ("EXPAND_DIMS", random_movement, None),
     ],
 )
 def test_the_checker_reads_an_operator_as_tflm_runs_it(op, one_op, refused, profile):
@@ -143,7 +151,7 @@ def test_the_checker_reads_an_operator_as_tflm_runs_it(op, one_op, refused, prof
         try:
             network, shape = read_network(content, profile), reference.input.shape
         except Rejected as err:
-            assert refused is not None and refused in str(err)
+            assert refused is not None and re.search(refused, str(err))
             continue
         rng, n = np.random.default_rng(seed), network.domain.shape[1]
         x = rng.integers(-128, 128, (40, n))

@@ -9,7 +9,7 @@ import pytest
 from coverify.check import Rejected
 from coverify.check.certificate import network
 from coverify.check.proof import CLOSE, TIGHTEN, Proof
-from coverify.check.steps import SMALL, Highest, Ints, Linear, Network
+from coverify.check.steps import INT8, SMALL, Highest, Ints, Linear, Network, Pieces, Product
 from fixed_point_networks import content, layers_of
 
 
@@ -101,6 +101,55 @@ def test_a_maximum_is_bounded_at_every_point_and_no_higher_than_it_gets(clamp):
         with pytest.raises(Rejected):
             step.back(nu.copy(), xi.reshape(8, -1)[:, 1:], step.corners(boxes))
     assert apart > 30
+
+
+def test_a_product_is_bounded_at_every_pair_of_factors_and_reached():
+    rng = np.random.default_rng(6)
+    for same in [False] * 200 + [True] * 50:
+        offsets = rng.integers(-128, 128, 2)
+        step = Product(np.array([3]), np.array([[1], [1 if same else 2]]), offsets)
+        low = rng.integers(-30, 30, 3)
+        boxes = np.stack([low, low + rng.integers(0, 9, 3)])
+        x = np.array([*itertools.product(*(range(lo, hi + 1) for lo, hi in boxes.T[1:].tolist()))])
+        at = step.pick[:, 0] - 1
+        y = np.prod(x[:, at] - offsets, axis=1)
+        own = rng.integers(-50, 51, (1, 3))
+        nu = np.concatenate([np.zeros((3, 3), np.int64), own])
+        gap = step.back(nu, None, step.corners(boxes)) + x @ nu[1:3] - y[:, None] * own
+        assert np.all(gap >= 0)
+        points = step.interval(np.pad(x, ((0, 0), (1, 1)))[None])
+        np.testing.assert_array_equal(points[0, :, 0], y)
+        least, most = step.interval(boxes)[:, 0]
+        assert least <= y.min() and y.max() <= most
+        if not same:
+            assert np.all(gap.min(axis=0) == 0) and (least, most) == (y.min(), y.max())
+
+
+def test_a_product_that_leaves_64_bits_is_refused():
+    step, far = Product(np.array([3]), np.array([[1], [2]]), np.zeros(2, np.int64)), 2**31
+    boxes = np.array([[0, -far, -far], [0, far, far]])
+    with pytest.raises(Rejected, match="64-bit"):
+        step.interval(boxes)
+    nu = np.array([[0], [0], [0], [1]])
+    with pytest.raises(Rejected, match="64-bit"):
+        step.back(nu, None, step.corners(boxes))
+    step.back(nu, None, step.corners(boxes // 4))
+
+
+def test_a_table_that_falls_is_bounded_by_all_that_lies_between_the_ends():
+    rng, element = np.random.default_rng(7), np.zeros(1, np.int64)
+    for _ in range(100):
+        values = rng.integers(-128, 128, 256)
+        step = Pieces(element + 2, element + 1, lambda a, c: a + 128, values, element, INT8)
+        lo = int(rng.integers(-128, 128))
+        hi = int(rng.integers(lo, 128))
+        boxes, y = np.array([[0, lo, 0], [0, hi, 0]]), values[lo + 128 : hi + 129]
+        assert step.interval(boxes).tolist() == [[y.min()], [y.max()]]
+        own, xi = rng.integers(-20, 21, (2, 4))
+        nu = np.stack([0 * own, 0 * own, own])
+        constant = step.back(nu, xi[:, None], step.corners(boxes))
+        gap = constant + np.arange(lo, hi + 1)[:, None] * nu[1] - y[:, None] * own
+        assert np.all(gap.min(axis=0) == 0)
 
 
 def test_bounds_of_a_convolution_are_shown_so_many_at_a_time_that_its_products_fit_into_memory():

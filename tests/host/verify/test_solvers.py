@@ -28,7 +28,7 @@ from coverify.verify.worker import Worker
 from oracle import NETWORKS, Tflm
 from tflm_int8 import Model, lower
 from tflm_int8.program.concrete import run
-from verify_cases import FAMILIES, case
+from verify_cases import FAMILIES, GATED, case
 
 CASES = int(os.environ.get("COVERIFY_FUZZ_CASES", "8"))
 ENCODED = (
@@ -71,6 +71,22 @@ def test_no_verdict_differs_from_brute_force_and_few_are_open(engine):
     assert seen[Verdict.VIOLATED] > CASES / 5, seen
     if engine != "marabou":  # a relaxation
         assert seen[Verdict.UNKNOWN] <= CASES / 5, seen
+
+
+@pytest.mark.parametrize(
+    "engine", ["bitwuzla", "bitwuzla:balanced", "boolector:literal", "cpsat", "milp", "z3"]
+)
+def test_products_of_two_computed_tensors_are_what_brute_force_says(engine):
+    """Exactly, or, of what is linear, by their envelope."""
+    needs(engine)
+    decided = 0
+    for seed in range(CASES):
+        subject = case(GATED, seed)
+        verdict = solve(engine, subject.problem, Deadline.in_s(4), seed).verdict
+        truth = Verdict.HOLDS if subject.holds else Verdict.VIOLATED
+        assert verdict in (truth, Verdict.UNKNOWN), subject.name
+        decided += verdict is truth
+    assert decided >= CASES / 2
 
 
 @pytest.mark.parametrize("engine", sorted(PACKAGES))

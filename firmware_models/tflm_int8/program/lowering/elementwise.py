@@ -156,20 +156,17 @@ def clamped(b: Builder, wire: int, n: int, lo: int, hi: int) -> int:
 def _product(b: Builder, k: Any, zero_points: tuple[int, int]) -> int:
     """The product of both centred inputs, with the weights of a constant one in a diagonal map."""
     i = 1 if k.node.input(0).data is not None else 0
-    n = k.node.output.size
-    bias = np.full(n, -zero_points[i], np.int64)
-    centred = b.emit(p.Affine((p.Term(operand(b, k, i), Scaling(n), 0),), bias))
-    return times(b, centred, k, 1 - i, zero_points[1 - i])
+    return times(b, operand(b, k, i), k, 1 - i, zero_points[1 - i], zero_points[i])
 
 
-def times(b: Builder, wire: int, k: Any, i: int, zero_point: int) -> int:
-    """A wire of the output's shape times the i-th input less its zero point."""
+def times(b: Builder, wire: int, k: Any, i: int, zero_point: int, offset: int = 0) -> int:
+    """A wire of the output's shape, less an offset, times the i-th input less its zero point."""
     tensor, out = k.node.input(i), k.node.output
     if tensor.data is None:
-        return b.emit(p.Product(wire, operand(b, k, i), 0, zero_point))
+        return b.emit(p.Product(wire, operand(b, k, i), offset, zero_point))
     weights = tensor.data.astype(np.int64).reshape(-1)[broadcast_index(tensor, out.shape)] - zero_point
     diagonal = Sparse(out.size, np.arange(out.size)[:, None], weights[:, None])
-    return b.emit(p.Affine((p.Term(wire, diagonal, 0),), np.zeros(out.size, np.int64)))
+    return b.emit(p.Affine((p.Term(wire, diagonal, offset),), np.zeros(out.size, np.int64)))
 
 
 def _sum_of_tables(b: Builder, k: Any, tables: tuple[I64Array, I64Array]) -> int:

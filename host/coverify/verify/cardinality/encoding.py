@@ -169,6 +169,9 @@ class Bounded:
                 self.formula.clause([reached, -literal])
         return number
 
+    def product(self, arguments: tuple[int, int], boxes: tuple[tuple[int, int], tuple[int, int]]) -> int:
+        raise CannotDecide("a product of two elements has no cardinality encoding")
+
     def _values(self, arguments: list[int], lo: int, hi: int) -> Sequence[int]:
         """What the arguments may be within lo..hi, and perhaps more; ascending."""
         integers = [self.numbers[a] for a in arguments]

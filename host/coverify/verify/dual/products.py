@@ -2,8 +2,8 @@
 
 The function is linear in a and in b, so that its greatest value is at a corner. With both factors the same
 wire it is a parabola of one integer. The slopes are those of the tangent in the middle: exact for a square
-that bends upwards, half as loose as a corner's elsewhere. Integers stay integers; no certificate knows
-products.
+that bends upwards, half as loose as a corner's elsewhere. Integers stay integers, rounded as the checker
+rounds them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def bounded(
     s: F64Array = nu * ((b_lo + b_hi) / 2 - step.right_offset)
     t: F64Array = nu * ((a_lo + a_hi) / 2 - step.left_offset)
     if exact:
-        s, t = np.rint(s), np.rint(t)
+        s, t = np.floor(s), np.floor(t)
 
     def value(a: F64Array, b: F64Array) -> F64Array:
         made: F64Array = nu * product(step, a, b) - s * a - t * b

@@ -69,6 +69,12 @@ class CpSat:
         self.model.AddMaxEquality(self.variables[y], [self.variables[a] for a in arguments])
         return y
 
+    def product(self, arguments: tuple[int, int], boxes: tuple[tuple[int, int], tuple[int, int]]) -> int:
+        ends = [x * y for x in boxes[0] for y in boxes[1]]
+        y = self.integer(min(ends), max(ends))
+        self.model.AddMultiplicationEquality(self.variables[y], [self.variables[a] for a in arguments])
+        return y
+
 
 def ask(question: Question) -> Answer | I64Array:
     """A counterexample, or why there is none.  Raises CannotDecide, OutOfTime."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from coverify.verify.errors import GaveUp
-from coverify.verify.linear.pieces import Pieces, hull, strip
+from coverify.verify.linear.pieces import Pieces, hull, product_rows, strip
 from coverify.verify.linear.unrolled import Linear, Unrolled
 from coverify.verify.query import I64Array
 from coverify.verify.rivals import KEEPS, Answer, Question
@@ -93,6 +93,17 @@ class Marabou:
             self.row({argument: 1.0, alike[-1]: -1.0}, "EQ", 0.0)
         self.api.addMaxConstraint(self.query, set(alike), y)
         return y
+
+    def product(self, arguments: tuple[int, int], boxes: tuple[tuple[int, int], tuple[int, int]]) -> int:
+        ends = [x * y for x in boxes[0] for y in boxes[1]]
+        scale = 2.0 ** max(0, round(np.log2(max(*map(abs, ends), 1) / _REACH)))
+        made = self._variable(min(ends), max(ends), scale)
+        for sign, *factors, least in product_rows(*boxes):
+            row = {made: float(sign)}
+            for argument, factor in zip(arguments, factors, strict=True):
+                row[argument] = row.get(argument, 0.0) - factor
+            self.row(row, "GE", least)
+        return made
 
 
 def ask(question: Question) -> Answer | I64Array:

@@ -19,7 +19,7 @@ from coverify.verify.deadline import Deadline
 from coverify.verify.errors import CannotDecide, GaveUp
 from coverify.verify.few_changes import changes_left
 from coverify.verify.linear.highs import F64Array
-from coverify.verify.linear.pieces import Pieces, Strip, hull, strip
+from coverify.verify.linear.pieces import Pieces, Strip, hull, product_rows, strip
 from coverify.verify.linear.unrolled import Linear, Unrolled
 from coverify.verify.query import I64Array
 from coverify.verify.rivals import KEEPS, Answer, Question
@@ -128,6 +128,18 @@ class Milp:
             self.row({y: 1.0, argument: -1.0}, 0.0, math.inf)
             self.row({y: 1.0, argument: -1.0, pick: float(top - lo)}, -math.inf, float(top - lo))
         return y
+
+    def product(self, arguments: tuple[int, int], boxes: tuple[tuple[int, int], tuple[int, int]]) -> int:
+        """Within its envelope: no counterexample is lost, and not all that is found is one."""
+        ends = [x * y for x in boxes[0] for y in boxes[1]]
+        made = self._column(min(ends), max(ends), False)
+        self.loosened = True
+        for sign, *factors, least in product_rows(*boxes):
+            row = {made: float(sign)}
+            for argument, factor in zip(arguments, factors, strict=True):
+                row[argument] = row.get(argument, 0.0) - factor
+            self.row(row, least, math.inf)
+        return made
 
     def either(self, first: tuple[Linear, int], others: list[tuple[Linear, int]], reach: int) -> None:
         """first's form >= its bound, or all the others' (none being more than `reach` short)."""

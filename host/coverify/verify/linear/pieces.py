@@ -126,3 +126,10 @@ def _envelope(a: I64Array, y: I64Array) -> list[tuple[int, int, int, int]]:
 def _turn(p: tuple[int, int], q: tuple[int, int], r: tuple[int, int]) -> int:
     """Positive where p, q, r turn left."""
     return (q[0] - p[0]) * (r[1] - p[1]) - (q[1] - p[1]) * (r[0] - p[0])
+
+
+def product_rows(a: tuple[int, int], b: tuple[int, int]) -> list[tuple[int, int, int, int]]:
+    """(sign, p, q, r): sign * a * b >= p * a + q * b + r wherever a and b are in their boxes (McCormick)."""
+    (la, ha), (lb, hb) = a, b
+    below = [(1, lb, la, -la * lb), (1, hb, ha, -ha * hb)]
+    return [*below, (-1, -hb, -la, la * hb), (-1, -lb, -ha, ha * lb)]

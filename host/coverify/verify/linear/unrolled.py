@@ -1,7 +1,8 @@
 """The program as a linear solver sees it: elements are linear forms of variables, one function per primitive.
 
-Sums and moved elements are forms, nothing more; stairs, tables and maxima are variables that the solver's own
-`Rows` ties to their arguments. Elements are built only where a property asks, within the bounds given.
+Sums and moved elements are forms, nothing more; stairs, tables, maxima and products are variables that the
+solver's own `Rows` ties to their arguments. Elements are built only where a property asks, within the bounds
+given.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from coverify.verify.errors import CannotDecide
 from coverify.verify.linear.pieces import Pieces, stair_pieces, table_pieces
 from coverify.verify.query import I64Array
 from coverify.verify.stairs import edges_of
-from tflm_int8.program.primitives import Affine, Max, Program, Rule, Select, Staircase, Table
+from tflm_int8.program.primitives import Affine, Max, Product, Program, Rule, Select, Staircase, Table
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +52,9 @@ class Rows(Protocol):
 
     def maximum(self, arguments: list[int], boxes: list[tuple[int, int]]) -> int:
         """A variable that is the greatest of the arguments, whose bounds are `boxes`."""
+
+    def product(self, arguments: tuple[int, int], boxes: tuple[tuple[int, int], tuple[int, int]]) -> int:
+        """A variable that is the product of two (or, of a relaxation, near it), whose bounds are `boxes`."""
 
 
 @dataclass(eq=False)
@@ -113,6 +117,8 @@ class Unrolled:
                 return self._of(step.source, i, table_pieces(step.values[lo + 128 : hi + 129], lo, hi))
             case Max():
                 return self._maximum(step, i)
+            case Product():
+                return self._product(step, i)
             case _:
                 raise CannotDecide(f"step {wire - 1} ({type(step).__name__}) has no linear meaning")
 
@@ -159,6 +165,17 @@ class Unrolled:
             return Linear({}, int(values[0]))
         saturating = Pieces(pieces.first, pieces.last, pieces.value, lo < step.lo, hi > step.hi)
         return Linear({self.rows.piecewise(top, saturating): 1})
+
+    def _product(self, step: Product, i: int) -> Linear:
+        """(a − p)(b − q) = a · b − q · a − p · b + p · q."""
+        wires, (p, q) = (step.left, step.right), (step.left_offset, step.right_offset)
+        a, b = (self.form(wire, i) for wire in wires)
+        if not (a.terms and b.terms):
+            factor, form, offset = (a.constant - p, b, q) if not a.terms else (b.constant - q, a, p)
+            return Linear({}, -factor * offset).plus(form, factor)
+        boxes = self._range(step.left, i), self._range(step.right, i)
+        made = self.rows.product((self.variable(step.left, i), self.variable(step.right, i)), boxes)
+        return Linear({made: 1}, p * q).plus(a, -q).plus(b, -p)
 
     def _rule_edges(self, rule: Rule) -> I64Array:
         if id(rule) not in self._edges:

@@ -58,6 +58,19 @@ def scaled(term: Term, factor: int) -> Term:
     return Term(ex.binary("bvmul", extended(term.bits, width), ex.value(factor, width)), lo, hi)
 
 
+def product(a: Term, b: Term) -> Term:
+    """a * b, modulo a power of two above what it can be."""
+    if a.bits is None or b.bits is None:
+        return scaled(b, a.lo) if a.bits is None else scaled(a, b.lo)
+    ends = [x * y for x in (a.lo, a.hi) for y in (b.lo, b.hi)]
+    lo, width = min(ends), (max(ends) - min(ends)).bit_length()
+    both = [
+        ex.binary("bvadd", ex.low_bits(extended(bits, max(width, bits.width)), width), ex.value(least, width))
+        for bits, least in ((a.bits, a.lo), (b.bits, b.lo))
+    ]
+    return Term(ex.binary("bvsub", ex.binary("bvmul", *both), ex.value(lo, width)), lo, max(ends))
+
+
 def mirrored(term: Term) -> Expression:
     """The bits of hi - value, of a term that is no number."""
     assert term.bits is not None

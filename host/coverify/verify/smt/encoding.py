@@ -23,6 +23,7 @@ from coverify.verify.smt.bitvectors import (
     greatest,
     narrowed,
     plus,
+    product,
     scaled,
     step_function,
     total,
@@ -34,6 +35,7 @@ from tflm_int8.program.primitives import (
     MAX_STAIRS,
     Affine,
     Max,
+    Product,
     Program,
     Rule,
     Select,
@@ -113,6 +115,9 @@ class Encoding:
                 return clamped(top, step.lo, step.hi)
             case Select():
                 return self.term(step.source, int(step.index[i]))
+            case Product():
+                left = plus(self.term(step.left, i), constant(-step.left_offset))
+                return product(left, plus(self.term(step.right, i), constant(-step.right_offset)))
             case _:
                 raise CannotDecide(f"step {wire - 1} ({type(step).__name__}) has no bit-vector meaning")
 

@@ -22,7 +22,7 @@ from coverify.verify.smt import expressions as ex
 from coverify.verify.smt.bitvectors import Term, constant, variable
 from coverify.verify.smt.expressions import Condition, Expression, binary, chosen, compared
 from coverify.verify.smt.rounding import rounded
-from tflm_int8.program.primitives import Affine, Max, Program, Select, Staircase, Step, Table
+from tflm_int8.program.primitives import Affine, Max, Product, Program, Select, Staircase, Step, Table
 
 WORD = 32
 
@@ -121,6 +121,11 @@ class SignedEncoding:
                 return self._maximum(step, i)
             case Select():
                 return self.value(step.source, int(step.index[i]))
+            case Product():
+                left = self._sum(self.value(step.left, i), self._number(-step.left_offset))
+                return self._times(
+                    left, self._sum(self.value(step.right, i), self._number(-step.right_offset))
+                )
             case _:
                 raise CannotDecide(f"a step ({type(step).__name__}) has no bit-vector meaning")
 
@@ -151,6 +156,13 @@ class SignedEncoding:
             bits = binary("bvmul", ex.sign_extended(moved.bits, width), ex.value(weight, width))
             self._products[key] = self._resized(Signed(bits, *ends), *ends)
         return self._products[key]
+
+    def _times(self, a: Signed, b: Signed) -> Signed:
+        ends = [x * y for x in (a.lo, a.hi) for y in (b.lo, b.hi)]
+        lo, hi = min(ends), max(ends)
+        width = max(self._width(lo, hi), a.bits.width, b.bits.width)
+        bits = binary("bvmul", ex.sign_extended(a.bits, width), ex.sign_extended(b.bits, width))
+        return self._resized(Signed(bits, lo, hi), lo, hi)
 
     def _sum(self, a: Signed, b: Signed) -> Signed:
         lo, hi = a.lo + b.lo, a.hi + b.hi

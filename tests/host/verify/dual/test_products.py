@@ -5,14 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from coverify.check import check
+from coverify.verify.certificate import Certificate
 from coverify.verify.deadline import Deadline
 from coverify.verify.dual.products import bounded, magnitudes
 from coverify.verify.engines import solve
 from coverify.verify.problem import Problem
 from coverify.verify.query import Robustness, Verdict
-from model_builder import Builder
 from tflm_int8 import Model, lower
 from tflm_int8.program.primitives import Product
+from verify_cases import gated_network
 
 
 @pytest.mark.parametrize("right", [0, 1])
@@ -36,32 +38,21 @@ def test_no_pair_of_factors_is_above_the_bound_and_one_reaches_it(right):
         assert held >= max(sum(map(abs, terms)) for terms in found)
 
 
-def gated(rng: np.random.Generator) -> bytes:
-    """Three inputs; dense layers, one gated by the logistic of another; two classes."""
-    b = Builder()
-    x = b.input((1, 3), 0.05, int(rng.integers(-20, 20)))
-    values, gates = dense(rng, b, x, 6), dense(rng, b, x, 6)
-    gates = b.op("LOGISTIC", [gates], b.activation((1, 6), 1 / 256, -128))
-    y = b.op("MUL", [values, gates], b.like(values, (1, 6)), 21, FusedActivationFunction=0)
-    return b.finish(dense(rng, b, y, 2))
-
-
-def dense(rng: np.random.Generator, b: Builder, x: int, n: int) -> int:
-    n_in = b.tensors[x].shape[1]
-    scale = float(np.float32(b.tensors[x].scales[0] * 0.3 * np.sqrt(n_in)))
-    w, bias = rng.integers(-127, 128, (n, n_in)), rng.integers(-1000, 1000, n)
-    return b.fully_connected(x, w, bias, 0.01, scale, 0)
-
-
-def test_gated_networks_are_decided_as_all_their_inputs_say():
+def test_gated_networks_are_decided_as_all_their_inputs_say_with_certificates(tmp_path):
     said = []
     for seed in range(12):
         rng = np.random.default_rng(seed)
-        program = lower(Model.from_bytes(gated(rng)))
+        content = gated_network(rng)
+        program = lower(Model.from_bytes(content))
         x0 = rng.integers(-100, 100, 3)
         label = int(Problem(program, Robustness.around(x0, 0, 0)).labels(x0[None])[0])
         problem = Problem(program, Robustness.around(x0, label, 12))
         truth = solve("enumerate", problem, Deadline.in_s(60)).verdict
-        assert solve("bab", problem, Deadline.in_s(60)).verdict is truth
+        outcome = solve("bab", problem, Deadline.in_s(60))
+        assert outcome.verdict is truth
         said.append(truth)
+        if truth is Verdict.HOLDS:
+            query = Robustness.around(x0, label, 12)
+            Certificate(content, "tflm", query, outcome.argument, "bab").write(tmp_path / "c.zip")
+            assert check(tmp_path / "c.zip").label == label
     assert said.count(Verdict.HOLDS) > 3
