@@ -16,7 +16,8 @@ PACKAGES = {
         "junitparser", "markupsafe",
     },
     "host/coverify/verify": {
-        "coverify.verify", "coverify.errors", "coverify.files", "coverify.npy", "tflm_int8", "numpy",
+        "coverify.verify", "coverify.errors", "coverify.files", "coverify.interrupts", "coverify.npy",
+        "tflm_int8", "numpy",
         "pydantic", "z3", "bitwuzla", "pyboolector", "highspy", "ortools", "maraboupy",
         "pysat",
     },

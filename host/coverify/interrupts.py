@@ -1,6 +1,7 @@
 """What ends a command from outside: Ctrl-C, and SIGTERM, which is taken as Ctrl-C is.
 
-Ctrl-C reaches every process of a terminal; who starts children that it ends itself keeps it from them.
+Ctrl-C reaches every process of a terminal; who starts children that it ends itself keeps it from them. And
+Python looks for modules in the current folder first, where the files of anybody may lie: children do not.
 """
 
 from __future__ import annotations
@@ -16,6 +17,10 @@ from typing import Any, Final, NoReturn
 INTERRUPTED: Final = 130
 TERMINATED: Final = 143
 """Exit codes: 128 and the signal's number."""
+
+
+SAFE_PATH: Final = "import sys; sys.path[:1] == [''] and sys.path.pop(0)"
+"""What `python -c` does first, so that it imports no module of the current folder; as -P of Python 3.11."""
 
 
 Handler = Callable[[int, FrameType | None], Any] | signal.Handlers
@@ -64,6 +69,20 @@ def exit_code_of(stop: BaseException) -> int:
             return TERMINATED
         cause = cause.__context__
     return INTERRUPTED
+
+
+@contextlib.contextmanager
+def safe_imports() -> Iterator[None]:
+    """Python processes that are started in here import no module of the current folder, from 3.11 on."""
+    before = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop("PYTHONSAFEPATH", None)
+        else:
+            os.environ["PYTHONSAFEPATH"] = before
 
 
 @contextlib.contextmanager

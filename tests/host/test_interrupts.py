@@ -10,7 +10,8 @@ import time
 
 import pytest
 
-from coverify.interrupts import deaf_children
+from coverify.interrupts import SAFE_PATH, deaf_children
+from oracle import NETWORKS
 
 WAITS = "import time; print('there', flush=True); time.sleep(60)"
 
@@ -62,3 +63,39 @@ main()
     command = [sys.executable, "-c", text, "verify", "--help"]
     done = subprocess.run(command, check=False, capture_output=True, timeout=60)
     assert (done.returncode, done.stderr) == (code, b"interrupted\n")
+
+
+READS = "from tflm_int8 import Model; net = Path(sys.argv[2])"
+VERIFY = "from coverify.__main__ import main; main()"
+ORACLE = "from coverify.conformance.oracles import Oracle; Oracle('tflm', Model.read(net)).close()"
+
+
+LATER = pytest.mark.skipif(sys.version_info < (3, 11), reason="multiprocessing cannot be told before 3.11")
+
+
+@pytest.mark.parametrize(
+    "does", [VERIFY, pytest.param(f"from pathlib import Path; {READS}; {ORACLE}", marks=LATER)]
+)
+def test_no_python_file_of_the_current_folder_is_run(does, tmp_path):
+    """Whatever a process that is started here would import."""
+    for name in ("enum", "queue", "random", "secrets", "signal", "socket", "pickle", "numpy", "tempfile"):
+        (tmp_path / f"{name}.py").write_text(
+            "import pathlib; pathlib.Path('run').touch()\nraise SystemExit(9)\n"
+        )
+    net = NETWORKS / "digits_mlp"
+    asked = [
+        "verify",
+        f"{net}.tflite",
+        "--inputs",
+        f"{net}.npz",
+        "--index",
+        "0",
+        "--eps",
+        "3",
+        "--engine",
+        "z3",
+    ]
+    command = [sys.executable, "-c", f"{SAFE_PATH}; {does}", *asked]  # as the installed command begins
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not (tmp_path / "run").exists()

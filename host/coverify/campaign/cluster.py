@@ -28,7 +28,7 @@ from coverify.campaign.entry import Entry
 from coverify.campaign.errors import ClusterError
 from coverify.campaign.pool import Answer, Settle, Task, all_of
 from coverify.errors import BadInput, CoverifyError
-from coverify.interrupts import deaf_children
+from coverify.interrupts import deaf_children, safe_imports
 from coverify.verify.errors import MissingPackage
 from coverify.verify.property.formula import Formula
 from coverify.verify.property.question import Question, confirm, decide
@@ -123,7 +123,7 @@ def client_of(address: str) -> Iterator[Any]:
             if local:
                 one_thread_each()
                 options = {"threads_per_worker": 1, "processes": True, "dashboard_address": None}
-                with deaf_children():
+                with safe_imports(), deaf_children():
                     cluster = dask.LocalCluster(n_workers=int(local[1]), silence_logs=_SILENT, **options)
                 there = stack.enter_context(cluster)
             else:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from coverify.conformance.batch import Batch, Given, Sample
 from coverify.errors import CoverifyError
-from coverify.interrupts import deaf_children
+from coverify.interrupts import deaf_children, safe_imports
 from tflm_int8 import Model
 
 OracleName = Literal["tflm", "tflite", "litert"]
@@ -75,7 +75,7 @@ class Oracle:
         self._child = context.Process(
             target=_serve, args=(theirs, name, model.content, self._written, _arena_bytes(model)), daemon=True
         )
-        with deaf_children():
+        with safe_imports(), deaf_children():
             self._child.start()
         theirs.close()
         self._answer()
