@@ -119,8 +119,9 @@ def _checked(members: dict[str, bytes], budget: int) -> Claim:
 
 def few_of(values: Ints | None, box: Ints) -> tuple[Ints, int]:
     """An input, and how many of its values may change: all where nothing is said."""
+    need(values is None or values.shape == (box.shape[1] + 1,), "few changes of another form")
     base, changes = (box[0], box.shape[1]) if values is None else (values[:-1], int(values[-1]))
-    need(base.shape == box[0].shape and changes >= 0, "few changes of another form")
+    need(changes >= 0, "fewer changes than none")
     need(np.all((box[0] <= base) & (base <= box[1])), "few changes of an input outside the box")
     return base, changes
 
