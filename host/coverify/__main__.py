@@ -35,7 +35,7 @@ def main() -> None:
 def _print_anything() -> None:
     """A character that the encoding of an output has not is shown as "?": no error is worth a result."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+        if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
             stream.reconfigure(errors="replace")
 
 

@@ -35,10 +35,16 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def keep_evidence(path: Path, content: bytes) -> None:
-    """The same where nothing but a file may be in the way: a pipe that nobody reads would hold for ever."""
+    """The same where nothing but a file may be in the way: a pipe that nobody reads would hold for ever.
+
+    A symbolic link is replaced, not its target: evidence lies in the folder that was named.
+    """
     if path.exists() and not path.is_file():
         raise FileExistsError(errno.EEXIST, "it is there already, and no file", str(path))
-    replace_file(path, content)
+    try:
+        _replace(path, content)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _replace(path: Path, content: bytes) -> None:

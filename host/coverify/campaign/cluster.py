@@ -39,6 +39,8 @@ from tflm_int8.program.primitives import Program
 
 CONNECT_S: Final = 10.0
 WORKERS_S: Final = 30.0
+ALONE_S: Final = 300.0
+"""A campaign waits so long for new workers when all are gone."""
 _SILENT: Final = logging.CRITICAL + 1
 _AHEAD: Final = 2
 """Tasks under way per thread of the cluster: one at work, one that waits there."""
@@ -96,7 +98,9 @@ def _decide(
 def same_version(client: str) -> None:
     """On a worker: ClusterError unless the client's coverify is of the version that is here."""
     if client != __version__:
-        raise ClusterError(f"the worker has coverify {__version__}, the client {client}")
+        raise ClusterError(
+            f"the worker on {socket.gethostname()} has coverify {__version__}, the client {client}"
+        )
 
 
 def distributed_package() -> ModuleType:
@@ -206,12 +210,18 @@ class DaskPool:
         return future
 
     def wait(self) -> Answer:
+        seen = time.monotonic()
         while True:
             try:
                 return self._answers.get(timeout=_LOOK_EVERY_S)
             except queue.Empty:
                 if self._client.status not in ALIVE:
                     raise self._lost() from None
+            if self.capacity and self._threads:
+                seen = time.monotonic()
+            elif time.monotonic() - seen > ALONE_S:
+                said = f"no workers for {ALONE_S:.0f} s; one that cannot import coverify ends at once"
+                raise ClusterError(f"--cluster {self._address}: {said}")
 
     def left(self) -> Sequence[Answer]:
         return all_of(self._answers)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
@@ -28,6 +28,21 @@ EVIDENCE: Final = re.compile(
     rf"|point-{_NUMBER}-eps{_NUMBER}\.npz"
 )
 """The names that a campaign's evidence has; nothing else is read or removed on a journal's word."""
+
+
+_TEMPORARY: Final = re.compile(r"\.(.+)\.[0-9a-f]{12}\.tmp")
+"""A file that was being written (files.py), and its name."""
+
+
+def remove_begun(folder: Path, begun: Iterable[str], since: float, kept: Container[str]) -> None:
+    """Remove the evidence of questions of these names, whole or in part, that is not older and not kept."""
+    files = {f"{kind}-{name}" for name in begun for kind in ("witness", "certificate", "point")}
+    for path in folder.iterdir():
+        part = _TEMPORARY.fullmatch(path.name)
+        name = part[1] if part else path.name
+        ours = EVIDENCE.fullmatch(name) and name.rpartition(".")[0] in files and (part or name not in kept)
+        if ours and path.is_file() and path.stat().st_mtime >= since:
+            path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from coverify.campaign.entry import EVIDENCE, Entry, Step
+from coverify.campaign.entry import EVIDENCE, Entry, Step, remove_begun
 from coverify.campaign.errors import (
     Difference,
     JournalBusy,
@@ -34,6 +34,7 @@ NAME: Final = "journal.sqlite"
 LOCK: Final = "journal.lock"
 RESULT: Final = "verify.json"
 """What a campaign's result is called."""
+PLOTS: Final = ("accuracy.svg", "cactus.svg")
 APPLICATION: Final = 0x636F7631
 """SQLite's application_id of our files: "cov1"."""
 VERSION: Final = 1
@@ -50,6 +51,10 @@ _SCHEMA: Final = (
     "time_s REAL NOT NULL, timeout_s REAL NOT NULL, query TEXT NOT NULL, row TEXT NOT NULL, "
     "files TEXT NOT NULL, digest TEXT NOT NULL)",
 )
+_BEGUN: Final = "CREATE TABLE begun (name TEXT PRIMARY KEY)"
+"""Whose evidence was to be written, by Work.name: what of it no answer names may be removed, nothing else.
+Journals of earlier versions have no such table.
+"""
 _STARTED: Final = "started"
 _HEAD: Final = b"SQLite format 3\0"
 _FILES: Final = TypeAdapter(dict[str, str])
@@ -61,6 +66,7 @@ class Journal:
 
     def __init__(self, path: Path, connection: sqlite3.Connection, lock: sqlite3.Connection | None) -> None:
         self.path, self._connection, self._lock = path, connection, lock
+        self._beside: sqlite3.Connection | None = None
         self.started = 0.0
 
     @staticmethod
@@ -104,6 +110,8 @@ class Journal:
 
     def close(self) -> None:
         """Let others have it."""
+        if self._beside is not None:
+            self._beside.close()
         self._connection.close()
         if self._lock is not None:
             self._lock.close()
@@ -128,18 +136,20 @@ class Journal:
             raise JournalDamaged(self.path, "it was not written by coverify")
         if version != VERSION:
             raise JournalDamaged(self.path, f"this version reads schema {VERSION}, not {version}")
-        if tuple(found) != _SCHEMA:
+        if tuple(found) not in (_SCHEMA, (*_SCHEMA, _BEGUN)):
             raise JournalDamaged(self.path, "its tables are not those of a journal")
         if [row for (row,) in ask("PRAGMA quick_check(1)")] != ["ok"]:
             raise JournalDamaged(self.path, "SQLite finds it inconsistent")
         self._compare(identity)
+        if _BEGUN not in found:
+            ask(_BEGUN)
 
     def _create(self, identity: Identity) -> None:
         self.started = time.time()
         rows = [*identity.items(), (_STARTED, repr(self.started))]
         ask = self._connection.execute
         ask("BEGIN IMMEDIATE")
-        for statement in _SCHEMA:
+        for statement in (*_SCHEMA, _BEGUN):
             ask(statement)
         self._connection.executemany("INSERT INTO campaign VALUES (?, ?)", rows)
         ask(f"PRAGMA application_id={APPLICATION}")
@@ -189,6 +199,23 @@ class Journal:
             raise JournalDamaged(self.path, "an answer names a file that is no evidence")
         return entry
 
+    def begin(self, name: str) -> None:
+        """Note whose evidence is written next. It need not outlive the machine, only this process, so that a
+        connection of its own waits for no disk. Where it cannot be noted, what is written is never removed.
+        """
+        with contextlib.suppress(sqlite3.Error):
+            if self._beside is None:
+                self._beside = sqlite3.connect(
+                    self.path, timeout=5, isolation_level=None, check_same_thread=False
+                )
+                self._beside.execute("PRAGMA synchronous=OFF")
+            self._beside.execute("INSERT OR IGNORE INTO begun VALUES (?)", (name,))
+
+    def begun(self) -> frozenset[str]:
+        """The names of all whose evidence was to be written.  Raises JournalDamaged."""
+        with _checked(self.path):
+            return frozenset(str(name) for (name,) in self._connection.execute("SELECT name FROM begun"))
+
     def record(self, entry: Entry) -> None:
         """Commit an answer; its files have been written.  Raises JournalUnwritable."""
         row = entry.row
@@ -236,8 +263,19 @@ def _check_new(path: Path) -> None:
     if head not in (b"", _HEAD):
         raise JournalDamaged(path, "it was not written by coverify")
     for other in sorted(path.parent.iterdir()):
-        if other.name == RESULT or EVIDENCE.fullmatch(other.name):
+        made = other.name == RESULT and not _of_an_error(other)
+        if made or EVIDENCE.fullmatch(other.name):
             raise JournalDamaged(path, f"it is empty, and {other.name} of a campaign lies beside it")
+
+
+def _of_an_error(result: Path) -> bool:
+    """Does a result say that there is none, as where the journal could not be written?"""
+    try:
+        with result.open(encoding="utf-8") as file:
+            said = json.loads(file.read(MAX_VALUE))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(said, dict) and said.get("verdict") == "ERROR"
 
 
 @contextlib.contextmanager
@@ -246,14 +284,16 @@ def _checked(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as err:
+        if "Could not decode" in str(err):
+            raise JournalDamaged(path, "what should be text is not UTF-8") from err
         raise JournalUnwritable(path, str(err)) from err
     except (sqlite3.Error, UnicodeDecodeError) as err:
         raise JournalDamaged(path, str(err)) from err
 
 
 def _forget(path: Path) -> None:
-    """Remove a journal, the evidence that it names, and the result made of it; where the journal cannot be
-    read, all that is called as evidence is.
+    """Remove a journal, the evidence that it names or had begun, and the result and the plots made of it;
+    where the journal cannot be read, all that is called as evidence is.
     """
     names: set[str] = set()
     if path.is_file():
@@ -262,11 +302,17 @@ def _forget(path: Path) -> None:
             with contextlib.closing(connection):
                 for (files,) in connection.execute("SELECT files FROM answers"):
                     names.update(_FILES.validate_json(files))
-        except (sqlite3.Error, ValidationError, UnicodeDecodeError):
+                with contextlib.suppress(sqlite3.OperationalError):  # of an earlier version
+                    begun = [str(name) for (name,) in connection.execute("SELECT name FROM begun")]
+                    asked = "SELECT value FROM campaign WHERE name = ?"
+                    (since,) = connection.execute(asked, (_STARTED,)).fetchone()
+                    remove_begun(path.parent, begun, float(since), ())
+        except (sqlite3.Error, ValidationError, UnicodeDecodeError, TypeError, ValueError):
             names.update(other.name for other in path.parent.iterdir() if other.is_file())
     for name in sorted(names):
         if EVIDENCE.fullmatch(name):
             path.with_name(name).unlink(missing_ok=True)
-    path.with_name(RESULT).unlink(missing_ok=True)
+    for made in (RESULT, *PLOTS):
+        path.with_name(made).unlink(missing_ok=True)
     for suffix in ("", "-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 
-from coverify.campaign.entry import EVIDENCE, STEPS, Entry, Step
+from coverify.campaign.entry import EVIDENCE, STEPS, Entry, Step, remove_begun
 from coverify.campaign.inquiry import Question
 from coverify.campaign.journal import Journal
 
@@ -65,6 +65,10 @@ class Ledger:
         if entry.decided or key not in known or not known[key].decided:
             known[key] = entry
 
+    def begin(self, name: str) -> None:
+        """The evidence of a question of this name is written next."""
+        self._journal.begin(name)
+
     def record(self, entry: Entry) -> None:
         """A new answer, whose files are there.  Raises JournalUnwritable."""
         self._journal.record(entry)
@@ -111,16 +115,12 @@ class Ledger:
                 (self._folder / name).unlink(missing_ok=True)
 
     def sweep(self) -> None:
-        """Remove evidence that was written since the campaign started and that no answer names: its process
-        ended before the answer was committed.
+        """Remove evidence that this campaign began to write and that no answer names: its process ended
+        before the answer was committed. Other files that are called so are others'.
         """
         self.catch_up()
-        if self._folder is None:
-            return
-        for path in [*self._folder.glob("*.zip"), *self._folder.glob("*.npz")]:
-            ours = EVIDENCE.fullmatch(path.name) and path.name not in self._named and path.is_file()
-            if ours and path.stat().st_mtime >= self._journal.started:
-                path.unlink(missing_ok=True)
+        if self._folder is not None:
+            remove_begun(self._folder, self._journal.begun(), self._journal.started, self._named)
 
 
 def _key(entry: Entry) -> tuple[int, int, int, Step]:

@@ -107,7 +107,9 @@ def _checked(members: dict[str, bytes], budget: int) -> Claim:
         net.outputs = softmax.pick
         ties = softmax.gaps(*net.boxes(box)[:, softmax.pick], budget)
     rows = arrays.pop("claim") if label is None else label_stays(len(net.outputs), label, *ties)
-    need(rows.ndim == 2 and rows.shape[1] == len(net.outputs) + 1, "a claim's form")
+    need(
+        rows.ndim == 2 and rows.shape[1] == len(net.outputs) + 1 and 0 < rows.size <= CELLS, "a claim's form"
+    )
     relation = None
     if label is None:
         some = arrays.get("some", np.arange(len(rows))[:, None])

@@ -101,9 +101,13 @@ class Reader:
         need(all(b.get(1, "Q") <= 1 for b in blobs), "constants outside the flatbuffer")
         buffers = [b.get(0, "[B") for b in blobs]
         need(len(buffers[0]) == 0, "a buffer 0 that is not empty: TFLM takes it as a tensor's memory")
-        named = {m.get(0, "[B").tobytes() for m in model.get(6, "[T")} & HEEDED
+        names = [m.get(0, "[B") for m in model.get(6, "[T")]  # not copied: they may be long, and overlap
+        named = {name.tobytes() for name in names if len(name) < 32} & HEEDED
         need(not named, f"the metadata {b', '.join(named).decode()}: TFLM heeds it")
-        self.tensors = [Tensor(t, buffers) for t in graph.get(0, "[T")]
+        self.tensors = list[Tensor]()
+        for t in graph.get(0, "[T"):
+            self.tensors.append(Tensor(t, buffers))
+            self.afford(8 * (len(self.tensors[-1].scales) + len(self.tensors[-1].zeros)))
         x, y = (self.tensors[i] for (i,) in (graph.get(1, "[I"), graph.get(2, "[I")))  # −1: beyond any list
         need(model.get(0, "i") == 3 and len(x.raw) == 0 and x.type == 9, "the input")
         self.net = Network(x.size, -128, 127)

@@ -59,7 +59,7 @@ class Proof:
         counts, named = self.script[np.isin(self.script[:, 0], (TIGHTEN, KNOW)), 2:].T.tolist()
         passes = 16 + 4 * (len(self.script) + len(self.net.outputs)) + sum(map(abs, counts))
         work = passes * (self.net.cost + self.root.shape[1] + 10_000 * len(self.net.steps))
-        work += self.few_products
+        work += self.few_products + 500 * self.net.edges()
         within(work, budget)  # else very many parabolas may be read
         m = max((np.count_nonzero(self.curves(q - 1)[1][[1, 7]]) for q in set(named) - {0}), default=0) + 1
         return work + m * (self.net.cost + self.n * m + m * m) * np.count_nonzero(named)

@@ -109,7 +109,7 @@ class Linear(Step):
     few: tuple[Ints, int] | None = None
     reads = "columns"
     products = property(lambda self: self.weights.size * self.columns.shape[1])
-    cost = property(lambda self: self.products + self.bias.size)
+    cost = property(lambda self: self.products + 8 * self.columns.size + 16 * self.bias.size)
 
     @cached_property
     def reach(self) -> NDArray[Any]:
@@ -175,6 +175,7 @@ class Pieces(Step):
     sums: Linear | None = None
     offset: Ints | None = None
     width = property(lambda self: len(self.out))
+    edges = property(lambda self: int(self.channel.max() + 1) * (len(self.values) + 1))
     cost = property(lambda self: (2 if self.offset is None else 8) * self.channel.size * self.values.size)
 
     @cached_property
@@ -336,8 +337,15 @@ class Network:
     def put(self, kind: Any, n: int, *parts: Any) -> Ints:
         """One more step, which writes n elements; these."""
         self.outputs = self.outputs[-1] + 1 + np.arange(n)
+        need(self.outputs[-1] <= 2 * CELLS, "a network of too many elements")
         self.steps.append(kind(self.outputs, *parts))
         return self.outputs
+
+    def edges(self) -> int:
+        """How many ends of pieces a proof finds."""
+        many = sum(step.edges for step in self.steps if isinstance(step, Pieces))
+        need(many <= 4 * CELLS, "too many stairs")
+        return many
 
     def repeat(self, at: Ints, bias: Ints | int = 0) -> Ints:
         """A step that writes these elements once more, plus a bias."""

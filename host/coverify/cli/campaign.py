@@ -37,7 +37,7 @@ from coverify import __version__
 from coverify.campaign.cluster import DaskPool
 from coverify.campaign.curve import cactus, curve
 from coverify.campaign.entry import Entry, file_digest, query_digest
-from coverify.campaign.errors import ClusterError
+from coverify.campaign.errors import ClusterError, Contradiction
 from coverify.campaign.inquiry import Inquiry, Question, Single
 from coverify.campaign.journal import Identity, Journal
 from coverify.campaign.ledger import Ledger, Retry
@@ -55,6 +55,7 @@ from coverify.verify.deadline import Deadline
 from coverify.verify.engines.packages import PACKAGES
 from coverify.verify.property.question import Question as Asked
 from coverify.verify.query import Outcome
+from coverify.verify.query import Verdict as Decision
 from tflm_int8.program.concrete import OutsideDomain
 
 CORES: Final = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -231,6 +232,8 @@ class _Campaign:
             outcome = dataclasses.replace(outcome, witness=witness.astype(np.int16))
             question = dataclasses.replace(question, eps=radius(problem, witness))
             asked = self._work.asked(question)
+        if self._out is not None and outcome.verdict is not Decision.UNKNOWN:
+            self._ledger.begin(self._work.name(question))
         row = self._work.row(question, outcome)
         files = {}
         for name in (row.witness, row.certificate):
@@ -250,6 +253,7 @@ class _Campaign:
         known = {(entry.index, entry.eps, entry.case) for entry in entries}
         asked = {(q.index, q.eps, q.case) for q in work.questions()}
         n_left, earlier = len(asked - known), len(known - asked)
+        agree(entries)
         verdicts: list[Verdict] = [row.verdict for row in rows]
         verdicts += ["UNKNOWN"] * bool(n_left)
         several, verdict = len({row.eps for row in rows}) > 1, worst(verdicts)
@@ -300,6 +304,19 @@ class _Campaign:
                 ),
             }
         )
+
+
+def agree(entries: Sequence[Entry]) -> None:
+    """Contradiction where an input keeps its label within a radius and loses it within that or a lesser."""
+    broken = {
+        (entry.index, entry.case): entry.eps
+        for entry in sorted(entries, key=lambda entry: -entry.eps)
+        if entry.row.verdict == "VIOLATED"
+    }
+    for entry in entries:
+        least = broken.get((entry.index, entry.case), entry.eps + 1)
+        if entry.row.verdict == "HOLDS" and entry.eps >= least:
+            raise Contradiction(entry.index, entry.eps, least)
 
 
 def _and(message: str | None, verdict: Verdict, more: str) -> str:

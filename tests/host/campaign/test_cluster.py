@@ -227,3 +227,12 @@ def test_what_needs_the_device_here_is_refused(witnesses, tmp_path):
     assert done.code == 2 and "--wire-log" in done.stdout
     done = coverify(*asked, "local:2")
     assert done.code == 2 and "needs none" in done.stdout
+
+
+def test_a_cluster_without_any_worker_left_is_said_and_not_waited_for(monkeypatch):
+    """As where none can import coverify: each ends with the first query that it gets."""
+    with scheduler() as (address, _), worker(address) as only, cluster.DaskPool(address, None, 1) as pool:
+        only.kill()
+        monkeypatch.setattr(cluster, "ALONE_S", 3.0)
+        with pytest.raises(ClusterError, match="no workers for 3 s; one that cannot import coverify"):
+            pool.wait()

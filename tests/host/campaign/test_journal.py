@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import sqlite3
 import subprocess
@@ -53,9 +54,37 @@ def test_fresh_forgets_the_other_campaign_and_the_evidence_that_it_names(tmp_pat
     (tmp_path / "witness-0-eps1.zip").write_bytes(b"w")
     (tmp_path / "witness-9-eps1.zip").write_bytes(b"not the journal's")
     filled(tmp_path, entry(files={"witness-0-eps1.zip": "00"}))
+    with Journal.open(tmp_path, WHAT) as journal:
+        journal.begin("3-eps2")
+    made = [
+        "certificate-3-eps2.zip",
+        ".certificate-3-eps2.zip.0123456789ab.tmp",
+        "accuracy.svg",
+        "cactus.svg",
+    ]
+    for name in made:
+        (tmp_path / name).write_bytes(b"of a process that was killed, and plots")
     with Journal.open(tmp_path, {"model": "other"}, fresh=True) as journal:
-        assert list(journal.entries()) == []
+        assert list(journal.entries()) == [] and not journal.begun()
     assert [path.name for path in tmp_path.glob("*.zip")] == ["witness-9-eps1.zip"]
+    assert not any((tmp_path / name).exists() for name in made)
+
+
+def test_a_journal_that_is_empty_beside_the_result_that_says_why_is_begun_anew(tmp_path):
+    """As a full disk leaves it."""
+    (tmp_path / NAME).write_bytes(b"")
+    (tmp_path / "verify.json").write_text(json.dumps({"verb": "verify", "verdict": "ERROR"}))
+    Journal.open(tmp_path, WHAT).close()
+    assert (tmp_path / NAME).stat().st_size
+
+
+def test_an_answer_that_is_no_text_is_damage_and_not_a_full_disk(tmp_path):
+    filled(tmp_path, entry(0, note="naïve"))
+    with contextlib.closing(sqlite3.connect(tmp_path / NAME)) as connection:
+        connection.execute("UPDATE answers SET row = CAST(x'7bff7d' AS TEXT)")
+        connection.commit()
+    with pytest.raises(JournalDamaged, match="not UTF-8"), Journal.open(tmp_path, WHAT) as journal:
+        list(journal.entries())
 
 
 @pytest.mark.parametrize("content", [b"garbage\n", b"", b"SQLite format 3\0" + b"\0" * 100])
@@ -268,11 +297,30 @@ def test_evidence_whose_answer_was_never_committed_is_removed_and_nothing_else(t
     old.write_bytes(b"from before the campaign")
     os.utime(old, (1e9, 1e9))
     filled(tmp_path)
-    for name in ("witness-8-eps1.zip", "data.zip", "notes.txt"):
+    with Journal.open(tmp_path, WHAT) as journal:
+        for name in ("7-eps1", "8-eps1", "8-eps1", "../beside", "9-eps1"):
+            Ledger(journal, tmp_path, 60.0).begin(name)
+            assert name in journal.begun()
+    others = ["certificate-8-eps2.zip", "data.zip", "notes.txt"]  # another verb's, or copied to here
+    for name in ("witness-8-eps1.zip", *others):
         (tmp_path / name).write_bytes(b"x")
     assert known(tmp_path) == []
     names = sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith("journal"))
-    assert names == ["data.zip", "notes.txt", "witness-7-eps1.zip"]
+    assert names == [*others, "witness-7-eps1.zip"]
+
+
+def test_a_journal_of_a_version_that_did_not_note_what_it_wrote_goes_on(tmp_path):
+    filled(tmp_path, entry(4))
+    with contextlib.closing(sqlite3.connect(tmp_path / "journal.sqlite")) as connection:
+        connection.execute("DROP TABLE begun")
+        connection.commit()
+    (tmp_path / "witness-8-eps1.zip").write_bytes(b"x")
+    assert [key[0] for key in known(tmp_path)] == [4]
+    assert (tmp_path / "witness-8-eps1.zip").is_file()
+    with Journal.open(tmp_path, WHAT) as journal:
+        journal.begin("8-eps1")
+    known(tmp_path)
+    assert not (tmp_path / "witness-8-eps1.zip").exists()
 
 
 def test_an_answer_that_was_committed_and_not_taken_in_is_caught_up_with_and_keeps_its_evidence(tmp_path):

@@ -8,11 +8,13 @@ from types import SimpleNamespace
 import pytest
 
 from campaign_entries import entry
+from coverify.campaign.errors import Contradiction
 from coverify.campaign.inquiry import Question
 from coverify.campaign.journal import Journal
 from coverify.campaign.ledger import Ledger
 from coverify.campaign.pool import LocalPool, Task
 from coverify.campaign.runner import opened
+from coverify.cli.campaign import agree
 from coverify.verify.query import Outcome, Verdict
 
 
@@ -56,3 +58,20 @@ def test_what_is_being_settled_when_a_campaign_is_interrupted_is_kept():
             assert at_it.wait(60)
             raise KeyboardInterrupt
         assert [(kept.index, kept.eps) for kept in ledger.shown()] == [(0, 2)]
+
+
+def test_answers_of_one_input_that_exclude_each_other_are_an_error():
+    broken = entry(1, 16, "VIOLATED")
+    agree(
+        [
+            entry(1, 15),
+            broken,
+            entry(1, 20, "VIOLATED"),
+            entry(2, 24),
+            entry(1, 0, case=3),
+            entry(1, 30, "UNKNOWN"),
+        ]
+    )
+    for eps in (16, 24):
+        with pytest.raises(Contradiction, match=f"sample 1 is proved within {eps} and broken within 16"):
+            agree([entry(1, eps), entry(2, 8, "UNKNOWN"), entry(1, 20, "VIOLATED"), broken])

@@ -20,6 +20,7 @@ from coverify.check.certificate import MAX_MEMBERS
 from coverify.check.certificate import network as read_network
 from coverify.check.integers import Softmax
 from coverify.check.model import Table
+from coverify.check.steps import Network
 from model_builder import Builder
 from oracle import ROOT
 from tflm_int8 import Model
@@ -314,11 +315,11 @@ def test_a_network_whose_file_holds_an_array_twice_is_rejected(tmp_path):
 
 
 @pytest.mark.parametrize("bounds", [False, True])
-@pytest.mark.parametrize("shape", [(2, 2), (4, 1), (1, 4), (4,)])
+@pytest.mark.parametrize("shape", [(2, 2), (4, 1), (1, 4), (4,), (0, 2)])
 def test_rows_of_relations_are_of_all_outputs_and_a_bound_and_none_is_left_out(shape, bounds, tmp_path):
     """The output is the input: 1 · y <= 0 and 0 · y <= 9 do not both hold at 1."""
     identity = fixed_point_networks.layers_of([[[1]]], [[0]], [0], [(0, 255)])
-    claim = np.array([1, 0, 0, 9]).reshape(shape)
+    claim = np.array([1, 0, 0, 9])[: None if shape[0] else 0].reshape(shape)
     parts = certificate(label=None, arrays={"claim": claim, "box": np.array([[0], [1]])})
     if not bounds:
         parts = {k: v for k, v in parts.items() if k.split(".")[0] not in BOUNDS}
@@ -463,6 +464,82 @@ def test_constants_that_many_tensors_share_are_not_copied_for_each():
     with pytest.raises(Rejected):
         read_network(content, "tflm")
     assert time.process_time() - start < 5
+
+
+def test_stairs_of_very_many_channels_are_counted_not_found():
+    """A scale for each of 4,096 channels, in layers that share one constant."""
+    channels = 4096
+    for layers, refused in ((15, False), (16, True)):
+        b = Builder()
+        x = b.input((1, 1, 1, channels), 1.0, 0)
+        w = b.tensor(
+            (1, 1, 1, channels), "int8", [1.0] * channels, [0], 3, np.ones((1, 1, 1, channels), np.int8)
+        )
+        for _ in range(layers):
+            y = b.activation((1, 1, 1, channels), 1.0, 0)
+            x = b.op("DEPTHWISE_CONV_2D", [x, w], y, 2, Padding=0, StrideH=1, StrideW=1, DepthMultiplier=1)
+        net = read_network(b.finish(x), "tflm")
+        if refused:
+            with pytest.raises(Rejected, match="too many stairs"):
+                net.edges()
+        else:
+            assert net.edges() == layers * channels * 257
+
+
+def test_a_network_of_too_many_elements_is_not_run():
+    net = Network(1 << 21, 0, 0)
+    for _ in range(3):
+        net.repeat(net.outputs)
+    with pytest.raises(Rejected, match="too many elements"):
+        net.repeat(net.outputs)
+
+
+def test_names_of_metadata_that_overlap_are_not_copied():
+    """64 of a mebibyte in a file of one."""
+    content = overlapping_names(64, 1 << 20)
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="unpack"):  # it has no operators, nor tensors
+        read_network(content, "tflm")
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 8 << 20
+
+
+def overlapping_names(n: int, size: int) -> bytes:
+    """A model of nothing but one empty subgraph, one empty buffer and metadata: a table each, at 4096, whose
+    names begin four bytes apart.
+    """
+    file = bytearray(size + (1 << 16))
+
+    def put(at: int, kind: str, *values: int) -> None:
+        struct.pack_into("<" + kind, file, at, *values)
+
+    def vector(field: int, at: int, tables: list[int]) -> None:
+        put(field, "I", at - field)
+        put(at, "I", len(tables))
+        for place, table in enumerate(tables):
+            put(at + 4 + 4 * place, "I", table - (at + 4 + 4 * place))
+
+    put(0, "I", 1024)
+    put(512, "HH7H", 18, 20, 0, 4, 8, 0, 12, 0, 16)  # the model's slots: codes, subgraphs, buffers, metadata
+    put(1024, "i", 512)
+    put(600, "HH", 4, 4)  # a table without fields
+    put(1500, "i", 900)
+    put(620, "HHH", 6, 8, 4)  # a table of a name
+    tables = [8192 + 16 * k for k in range(n)]
+    for field, at, held in (
+        (1028, 1100, []),
+        (1032, 1300, [1500]),
+        (1036, 1400, [1500]),
+        (1040, 4096, tables),
+    ):
+        vector(field, at, held)
+    for k, table in enumerate(tables):
+        name = 16384 + 4 * k
+        put(table, "i", table - 620)
+        put(table + 4, "I", name - (table + 4))
+        put(name, "I", size - 4 * k)
+    return bytes(file)
 
 
 def shared_constant(n_tensors: int) -> bytes:

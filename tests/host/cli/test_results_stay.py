@@ -16,8 +16,11 @@ MLP, MLP_X = NETWORKS / "digits_mlp.tflite", NETWORKS / "digits_mlp.npz"
 ASKED = ("verify", MLP, "--inputs", MLP_X, "--index", 0)
 
 
-def test_what_the_outputs_encoding_lacks_is_replaced(tmp_path):
-    done = coverify(*ASKED, "--eps", 1, "--out", tmp_path, env={"PYTHONIOENCODING": "ascii"})
+@pytest.mark.parametrize(
+    "env", [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}]
+)
+def test_what_the_outputs_encoding_lacks_is_replaced(env, tmp_path):
+    done = coverify(*ASKED, "--eps", 1, "--out", tmp_path, env=env)
     assert (done.code, done.stderr) == (0, "")
     assert done.stdout.startswith("HOLDS  verify")
     assert "?" in done.stdout
