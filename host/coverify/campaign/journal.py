@@ -97,6 +97,8 @@ class Journal:
         try:
             with _checked(path):
                 journal._begin(identity, was_there)
+                journal._beside = _connected(path)
+                journal._beside.execute("PRAGMA synchronous=OFF")
         except BaseException:
             journal.close()
             raise
@@ -204,12 +206,8 @@ class Journal:
         connection of its own waits for no disk. Where it cannot be noted, what is written is never removed.
         """
         with contextlib.suppress(sqlite3.Error):
-            if self._beside is None:
-                self._beside = sqlite3.connect(
-                    self.path, timeout=5, isolation_level=None, check_same_thread=False
-                )
-                self._beside.execute("PRAGMA synchronous=OFF")
-            self._beside.execute("INSERT OR IGNORE INTO begun VALUES (?)", (name,))
+            if self._beside is not None:
+                self._beside.execute("INSERT OR IGNORE INTO begun VALUES (?)", (name,))
 
     def begun(self) -> frozenset[str]:
         """The names of all whose evidence was to be written.  Raises JournalDamaged."""
