@@ -41,6 +41,8 @@ CONNECT_S: Final = 10.0
 WORKERS_S: Final = 30.0
 ALONE_S: Final = 300.0
 """A campaign waits so long for new workers when all are gone."""
+LOST: Final = "workers_lost"
+"""What the evidence of an UNKNOWN says whose query was not decided at all."""
 _SILENT: Final = logging.CRITICAL + 1
 _AHEAD: Final = 2
 """Tasks under way per thread of the cluster: one at work, one that waits there."""
@@ -248,7 +250,8 @@ class DaskPool:
             outcome = future.result(timeout=CONNECT_S)
         except dask.scheduler.KilledWorker as err:
             last = err.last_worker.address
-            return Outcome.unknown(task.engine, f"the workers that had this query died, the last at {last}")
+            said = f"the workers that had this query died, the last at {last}"
+            return Outcome.unknown(task.engine, said, **{LOST: 1})
         except (dask.client.FutureCancelledError, OSError, TimeoutError) as err:
             raise self._lost() from err
         except CoverifyError:

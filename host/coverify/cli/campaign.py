@@ -34,7 +34,7 @@ from rich.progress import (
 from rich.text import Text
 
 from coverify import __version__
-from coverify.campaign.cluster import DaskPool
+from coverify.campaign.cluster import LOST, DaskPool
 from coverify.campaign.curve import cactus, curve
 from coverify.campaign.entry import Entry, file_digest, query_digest
 from coverify.campaign.errors import ClusterError, Contradiction
@@ -240,7 +240,8 @@ class _Campaign:
             digest = file_digest(self._out / name) if self._out is not None and name else None
             if name and digest:
                 files[name] = digest
-        return Entry(row, query_digest(asked), self._how.timeout_s, question.step, files)
+        timeout_s = 0.0 if LOST in outcome.evidence else self._how.timeout_s  # it is asked again
+        return Entry(row, query_digest(asked), timeout_s, question.step, files)
 
     def result(self) -> Result:
         """What is known now, by the journal."""

@@ -41,12 +41,12 @@ def process(*arguments: str, env: dict[str, str] | None = None) -> Iterator[subp
 
 
 @contextlib.contextmanager
-def scheduler() -> Iterator[tuple[str, subprocess.Popen]]:
+def scheduler(**settings: str) -> Iterator[tuple[str, subprocess.Popen]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     options = ("--host", "127.0.0.1", "--port", str(port), "--no-dashboard", "--no-jupyter")
-    with process("distributed.cli.dask_scheduler", *options) as running:
+    with process("distributed.cli.dask_scheduler", *options, env={**os.environ, **settings}) as running:
         yield f"tcp://127.0.0.1:{port}", running
 
 
@@ -99,6 +99,23 @@ def test_a_killed_worker_loses_nothing_and_nothing_counts_twice(tmp_path):
         assert campaign.wait(300) == 1
     assert sorted(samples(there)) == list(range(60))
     assert rows(there) == rows(here)
+
+
+def test_a_query_whose_workers_died_is_asked_again_by_the_same_command(tmp_path):
+    with contextlib.ExitStack() as stack:
+        address, _ = stack.enter_context(scheduler(DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="0"))
+        first = stack.enter_context(worker(address))
+        campaign = stack.enter_context(started(*QUERIES, "--out", tmp_path, "--cluster", address))
+        wait_for(tmp_path, 8, campaign)
+        first.kill()
+        first.wait()
+        stack.enter_context(worker(address))
+        assert campaign.wait(300) == 1
+    said = json.loads((tmp_path / "verify.json").read_text())["queries"]
+    lost = [row["index"] for row in said if "the workers that had this query died" in row.get("note", "")]
+    assert lost
+    again = coverify(*QUERIES, "--out", tmp_path, "--json", "-").result["queries"]
+    assert {row["index"] for row in again if row["verdict"] != "UNKNOWN"} >= set(lost)
 
 
 def test_a_lost_scheduler_is_said_and_what_was_decided_stays(tmp_path):
