@@ -75,8 +75,8 @@ def around_the_layers() -> list[bytes]:
         "PRELU",
     )
     moving = (
-        "CONCATENATION", "MEAN", "PACK", "PAD", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "SHAPE",
-        "SLICE", "SPLIT", "SPLIT_V", "STRIDED_SLICE", "TRANSPOSE", "TRANSPOSE_CONV", "UNPACK",
+        "CONCATENATION", "MEAN", "PACK", "PAD", "REDUCE_MAX", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR",
+        "SHAPE", "SLICE", "SPLIT", "SPLIT_V", "STRIDED_SLICE", "TRANSPOSE", "TRANSPOSE_CONV", "UNPACK",
     )  # fmt: skip
     models = [random_elementwise.one_op(name, ONE_OP_SEED) for name in unary]
     models += [random_movement.one_op(name, ONE_OP_SEED) for name in moving]

@@ -1,7 +1,7 @@
-/* MEAN and SUM, int8, over constant axes: y = requantize(sum (x - z_x)) + z_y; the division by the number of
- * elements is folded into the multiplier, truncated.
+/* MEAN, SUM and REDUCE_MAX, int8, over constant axes: y = requantize(sum (x - z_x)) + z_y, the division by the
+ * number of elements being folded into the multiplier, truncated; or the largest x.
  *
- * Source: TFLM reduce_common.cc, reference/reduce.h (QuantizedMeanOrSum).
+ * Source: TFLM reduce_common.cc, reference/reduce.h (QuantizedMeanOrSum, ReduceGeneric).
  */
 #include "channels.h"
 #include "fixedpoint.h"
@@ -12,7 +12,7 @@
 
 struct plan {
     struct k_grid kept;    /* a position of the output; stride[0]: in the input */
-    struct k_grid reduced; /* what is added up there */
+    struct k_grid reduced; /* what is added up, or compared, there */
     int32_t zero_sum;      /* zero point times number of elements */
     int32_t z_out;
     int32_t multiplier;
@@ -98,7 +98,7 @@ static enum cv_status prepare_scale(struct k_load *l, const struct k_op *op, boo
     return CV_OK;
 }
 
-static enum cv_status prepare(struct k_load *l, struct k_op *op, bool mean)
+static enum cv_status prepare(struct k_load *l, struct k_op *op)
 {
     enum cv_status status = k_check_int8(l, op->inputs[0]);
     if (status == CV_OK)
@@ -107,18 +107,29 @@ static enum cv_status prepare(struct k_load *l, struct k_op *op, bool mean)
     if (p == NULL)
         return status == CV_OK ? CV_NO_ARENA : status;
     op->plan = p;
-    status = prepare_grids(l, op, p);
-    return status == CV_OK ? prepare_scale(l, op, mean, p) : status;
+    return prepare_grids(l, op, p);
 }
 
 enum cv_status k_mean_prepare(struct k_load *l, struct k_op *op)
 {
-    return prepare(l, op, true);
+    enum cv_status status = prepare(l, op);
+    return status == CV_OK ? prepare_scale(l, op, true, op->plan) : status;
 }
 
 enum cv_status k_sum_of_prepare(struct k_load *l, struct k_op *op)
 {
-    return prepare(l, op, false);
+    enum cv_status status = prepare(l, op);
+    return status == CV_OK ? prepare_scale(l, op, false, op->plan) : status;
+}
+
+enum cv_status k_reduce_max_prepare(struct k_load *l, struct k_op *op)
+{
+    const struct k_graph *g = l->graph;
+    enum cv_status status = prepare(l, op);
+    if (status == CV_OK && (k_scale(g, op->inputs[0]) != k_scale(g, op->output) ||
+                            k_zero_point(g, op->inputs[0]) != k_zero_point(g, op->output)))
+        status = k_refuse_tensor(l, CV_UNSUPPORTED, op->inputs[0], "is quantized differently from the output");
+    return status;
 }
 
 static int32_t sum(const struct plan *p, const int8_t *x)
@@ -141,5 +152,26 @@ enum cv_status k_mean_run(const struct k_graph *g, const struct k_op *op)
         int32_t acc = sum(p, x + at.offset[0]) - p->zero_sum;
         y[i] = k_clamp(k_wrap_add(k_requantize(acc, p->multiplier, p->shift), p->z_out), INT8_MIN, INT8_MAX);
     }
+    return CV_OK;
+}
+
+static int8_t largest(const struct plan *p, const int8_t *x)
+{
+    struct k_position at = {{0}, {0, 0}};
+    uint32_t n = k_grid_size(&p->reduced);
+    int8_t max = INT8_MIN;
+    for (uint32_t i = 0; i < n; i++, k_grid_advance(&p->reduced, &at))
+        max = x[at.offset[0]] > max ? x[at.offset[0]] : max;
+    return max;
+}
+
+enum cv_status k_reduce_max_run(const struct k_graph *g, const struct k_op *op)
+{
+    const struct plan *p = op->plan;
+    const int8_t *x = k_read(g, op->inputs[0]);
+    int8_t *y = k_write(g, op->output);
+    struct k_position at = {{0}, {0, 0}};
+    for (uint32_t i = 0; i < g->tensors[op->output].n_elements; i++, k_grid_advance(&p->kept, &at))
+        y[i] = largest(p, x + at.offset[0]);
     return CV_OK;
 }

@@ -39,6 +39,7 @@ static const struct k_operator table[] = {
     {BUILTIN_PRELU, OPTIONS_NONE, 2, 2, 1, k_prelu_prepare, k_prelu_run},
     {BUILTIN_QUANTIZE, OPTIONS_QUANTIZE, 1, 1, 1, k_quantize_prepare, k_quantize_run},
     {BUILTIN_READ_VARIABLE, OPTIONS_READ_VARIABLE, 1, 1, 1, k_read_variable_prepare, k_read_variable_run},
+    {BUILTIN_REDUCE_MAX, OPTIONS_REDUCER, 2, 2, 1, k_reduce_max_prepare, k_reduce_max_run},
     {BUILTIN_RELU, OPTIONS_NONE, 1, 1, 1, k_relu_prepare, k_lookup_run},
     {BUILTIN_RELU6, OPTIONS_NONE, 1, 1, 1, k_relu6_prepare, k_lookup_run},
     {BUILTIN_RESHAPE, OPTIONS_RESHAPE, 1, 2, 1, k_reshape_prepare, k_reshape_run},

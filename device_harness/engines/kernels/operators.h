@@ -35,6 +35,7 @@ K_DECLARE(pad);
 K_DECLARE(prelu);
 K_DECLARE(quantize);
 K_DECLARE(read_variable);
+K_DECLARE(reduce_max);
 K_DECLARE(reshape);
 K_DECLARE(resize_bilinear);
 K_DECLARE(resize_nearest_neighbor);
