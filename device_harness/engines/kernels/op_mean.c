@@ -128,7 +128,8 @@ enum cv_status k_reduce_max_prepare(struct k_load *l, struct k_op *op)
     enum cv_status status = prepare(l, op);
     if (status == CV_OK && (k_scale(g, op->inputs[0]) != k_scale(g, op->output) ||
                             k_zero_point(g, op->inputs[0]) != k_zero_point(g, op->output)))
-        status = k_refuse_tensor(l, CV_UNSUPPORTED, op->inputs[0], "is quantized differently from the output");
+        status =
+            k_refuse_tensor(l, CV_UNSUPPORTED, op->inputs[0], "is quantized differently from the output");
     return status;
 }
 
