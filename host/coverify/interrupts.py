@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -17,10 +18,6 @@ from typing import Any, Final, NoReturn
 INTERRUPTED: Final = 130
 TERMINATED: Final = 143
 """Exit codes: 128 and the signal's number."""
-
-
-SAFE_PATH: Final = "import sys; sys.path[:1] == [''] and sys.path.pop(0)"
-"""What `python -c` does first, so that it imports no module of the current folder; as -P of Python 3.11."""
 
 
 Handler = Callable[[int, FrameType | None], Any] | signal.Handlers
@@ -69,6 +66,13 @@ def exit_code_of(stop: BaseException) -> int:
             return TERMINATED
         cause = cause.__context__
     return INTERRUPTED
+
+
+def python(code: str) -> list[str]:
+    """The command of a process of this interpreter that runs `code` and imports no module of the current
+    folder; as -P of Python 3.11.
+    """
+    return [sys.executable, "-c", f"import sys; sys.path[:1] == [''] and sys.path.pop(0); {code}"]
 
 
 @contextlib.contextmanager

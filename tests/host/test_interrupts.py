@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from coverify.interrupts import SAFE_PATH, deaf_children
+from coverify.interrupts import deaf_children, python
 from oracle import NETWORKS
 
 WAITS = "import time; print('there', flush=True); time.sleep(60)"
@@ -95,7 +95,7 @@ def test_no_python_file_of_the_current_folder_is_run(does, tmp_path):
         "--engine",
         "z3",
     ]
-    command = [sys.executable, "-c", f"{SAFE_PATH}; {does}", *asked]  # as the installed command begins
+    command = [*python(does), *asked]  # as the installed command begins
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert not (tmp_path / "run").exists()

@@ -28,7 +28,7 @@ from coverify.campaign.errors import (
     JournalInTheWay,
     JournalUnwritable,
 )
-from coverify.report import Query
+from coverify.report import Query, ResultFileError, read_result
 
 NAME: Final = "journal.sqlite"
 LOCK: Final = "journal.lock"
@@ -268,12 +268,9 @@ def _check_new(path: Path) -> None:
 
 def _of_an_error(result: Path) -> bool:
     """Does a result say that there is none, as where the journal could not be written?"""
-    try:
-        with result.open(encoding="utf-8") as file:
-            said = json.loads(file.read(MAX_VALUE))
-    except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(said, dict) and said.get("verdict") == "ERROR"
+    with contextlib.suppress(ResultFileError):
+        return read_result(result).verdict == "ERROR"
+    return False
 
 
 @contextlib.contextmanager

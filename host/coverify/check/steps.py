@@ -182,7 +182,7 @@ class Pieces(Step):
     def starts(self) -> Ints:
         """[channels, pieces + 1]: the least a that is in this piece or a later one, by bisection."""
         want, channel = np.arange(len(self.values) + 1), np.arange(self.channel.max() + 1)
-        need(len(want) * len(channel) <= CELLS, "too many stairs")
+        need(self.edges <= CELLS, "too many stairs")
         starts = np.full((len(channel), len(want)), -(2**31))
         for step in 1 << np.arange(32, -1, -1):  # every a below starts is in an earlier piece
             a = np.clip((starts + step - 1).T, *self.domain[:, channel])

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -20,7 +19,7 @@ from rich.rule import Rule
 
 from coverify.boards import build
 from coverify.errors import CoverifyError
-from coverify.interrupts import INTERRUPTED, SAFE_PATH, TERMINATED, Terminated
+from coverify.interrupts import INTERRUPTED, TERMINATED, Terminated, python
 from coverify.report import read_result
 
 CORTEX_M4 = "qemu:mps2-an386"
@@ -114,8 +113,7 @@ def _run(console: Console, *arguments: str) -> int:
     """One verb as a command of its own; returns its exit code."""
     shown = " ".join(os.path.relpath(a) if a.startswith("/") else a for a in arguments)
     console.print(Rule(f"coverify {shown[:150]}", align="left"), markup=False)
-    start = f"{SAFE_PATH}; from coverify.__main__ import main; main()"
-    with subprocess.Popen([sys.executable, "-c", start, *arguments]) as verb:
+    with subprocess.Popen([*python("from coverify.__main__ import main; main()"), *arguments]) as verb:
         try:
             code = verb.wait()
         except Terminated:  # Ctrl-C, it hears itself

@@ -12,7 +12,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import IO, Final
 
-from coverify.interrupts import SAFE_PATH
+from coverify.interrupts import python
 from coverify.verify.child import receive, send
 from tflm_int8.program.primitives import Program
 
@@ -47,7 +47,7 @@ class SolverProcess:
         """
         stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the child
         process = subprocess.Popen(
-            [sys.executable, "-c", f"{SAFE_PATH}; from {serving} import main; main()"],
+            python(f"from {serving} import main; main()"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,

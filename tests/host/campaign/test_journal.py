@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import sqlite3
 import subprocess
@@ -18,6 +17,7 @@ from coverify.campaign.inquiry import Question
 from coverify.campaign.journal import LOCK, NAME, Journal
 from coverify.campaign.ledger import Ledger, Retry
 from coverify.errors import BadInput
+from coverify.report import Result, write_result
 
 WHAT = {"model": "ab" * 32, "engine": "auto"}
 
@@ -73,7 +73,7 @@ def test_fresh_forgets_the_other_campaign_and_the_evidence_that_it_names(tmp_pat
 def test_a_journal_that_is_empty_beside_the_result_that_says_why_is_begun_anew(tmp_path):
     """As a full disk leaves it."""
     (tmp_path / NAME).write_bytes(b"")
-    (tmp_path / "verify.json").write_text(json.dumps({"verb": "verify", "verdict": "ERROR"}))
+    write_result(tmp_path, Result(verb="verify", verdict="ERROR", message="the disk is full", versions={}))
     Journal.open(tmp_path, WHAT).close()
     assert (tmp_path / NAME).stat().st_size
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from coverify.verify.errors import GaveUp
 from coverify.verify.few_changes import changes_left
-from coverify.verify.linear.pieces import Pieces, hull
+from coverify.verify.linear.pieces import Pieces, hull, product_ends
 from coverify.verify.linear.unrolled import Linear, Unrolled
 from coverify.verify.query import I64Array
 from coverify.verify.rivals import KEEPS, Answer, Question
@@ -70,8 +70,7 @@ class CpSat:
         return y
 
     def product(self, arguments: tuple[int, int], boxes: tuple[tuple[int, int], tuple[int, int]]) -> int:
-        ends = [x * y for x in boxes[0] for y in boxes[1]]
-        y = self.integer(min(ends), max(ends))
+        y = self.integer(*product_ends(boxes))
         self.model.AddMultiplicationEquality(self.variables[y], [self.variables[a] for a in arguments])
         return y
 

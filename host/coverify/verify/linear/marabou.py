@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from coverify.verify.errors import GaveUp
-from coverify.verify.linear.pieces import Pieces, hull, product_rows, strip
+from coverify.verify.linear.pieces import Pieces, hull, product_ends, product_rows, strip
 from coverify.verify.linear.unrolled import Linear, Unrolled
 from coverify.verify.query import I64Array
 from coverify.verify.rivals import KEEPS, Answer, Question
@@ -53,8 +53,7 @@ class Marabou:
         self.query.addEquation(equation)
 
     def equal(self, form: Linear, lo: int, hi: int) -> int:
-        scale = 2.0 ** max(0, round(np.log2(max(abs(lo), abs(hi), 1) / _REACH)))
-        number = self._variable(lo, hi, scale)
+        number = self._variable(lo, hi, _scale(lo, hi))
         self.row({**form.terms, number: -1.0}, "EQ", -form.constant)
         return number
 
@@ -95,15 +94,16 @@ class Marabou:
         return y
 
     def product(self, arguments: tuple[int, int], boxes: tuple[tuple[int, int], tuple[int, int]]) -> int:
-        ends = [x * y for x in boxes[0] for y in boxes[1]]
-        scale = 2.0 ** max(0, round(np.log2(max(*map(abs, ends), 1) / _REACH)))
-        made = self._variable(min(ends), max(ends), scale)
-        for sign, *factors, least in product_rows(*boxes):
-            row = {made: float(sign)}
-            for argument, factor in zip(arguments, factors, strict=True):
-                row[argument] = row.get(argument, 0.0) - factor
+        lo, hi = product_ends(boxes)
+        made = self._variable(lo, hi, _scale(lo, hi))
+        for row, least in product_rows(made, arguments, boxes):
             self.row(row, "GE", least)
         return made
+
+
+def _scale(lo: int, hi: int) -> float:
+    """What a variable of this range is counted in."""
+    return float(2.0 ** max(0, round(np.log2(max(abs(lo), abs(hi), 1) / _REACH))))
 
 
 def ask(question: Question) -> Answer | I64Array:

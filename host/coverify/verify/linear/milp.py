@@ -19,7 +19,7 @@ from coverify.verify.deadline import Deadline
 from coverify.verify.errors import CannotDecide, GaveUp
 from coverify.verify.few_changes import changes_left
 from coverify.verify.linear.highs import F64Array
-from coverify.verify.linear.pieces import Pieces, Strip, hull, product_rows, strip
+from coverify.verify.linear.pieces import Pieces, Strip, hull, product_ends, product_rows, strip
 from coverify.verify.linear.unrolled import Linear, Unrolled
 from coverify.verify.query import I64Array
 from coverify.verify.rivals import KEEPS, Answer, Question
@@ -131,13 +131,9 @@ class Milp:
 
     def product(self, arguments: tuple[int, int], boxes: tuple[tuple[int, int], tuple[int, int]]) -> int:
         """Within its envelope: no counterexample is lost, and not all that is found is one."""
-        ends = [x * y for x in boxes[0] for y in boxes[1]]
-        made = self._column(min(ends), max(ends), False)
+        made = self._column(*product_ends(boxes), False)
         self.loosened = True
-        for sign, *factors, least in product_rows(*boxes):
-            row = {made: float(sign)}
-            for argument, factor in zip(arguments, factors, strict=True):
-                row[argument] = row.get(argument, 0.0) - factor
+        for row, least in product_rows(made, arguments, boxes):
             self.row(row, least, math.inf)
         return made
 

@@ -128,8 +128,23 @@ def _turn(p: tuple[int, int], q: tuple[int, int], r: tuple[int, int]) -> int:
     return (q[0] - p[0]) * (r[1] - p[1]) - (q[1] - p[1]) * (r[0] - p[0])
 
 
-def product_rows(a: tuple[int, int], b: tuple[int, int]) -> list[tuple[int, int, int, int]]:
-    """(sign, p, q, r): sign * a * b >= p * a + q * b + r wherever a and b are in their boxes (McCormick)."""
-    (la, ha), (lb, hb) = a, b
-    below = [(1, lb, la, -la * lb), (1, hb, ha, -ha * hb)]
-    return [*below, (-1, -hb, -la, la * hb), (-1, -lb, -ha, ha * lb)]
+def product_ends(boxes: tuple[tuple[int, int], tuple[int, int]]) -> tuple[int, int]:
+    """The least and the greatest product of two integers of these boxes."""
+    ends = [x * y for x in boxes[0] for y in boxes[1]]
+    return min(ends), max(ends)
+
+
+def product_rows(
+    made: int, arguments: tuple[int, int], boxes: tuple[tuple[int, int], tuple[int, int]]
+) -> list[tuple[dict[int, float], int]]:
+    """Rows of variables' coefficients, and what each is at least: the envelope of the product `made` of two
+    arguments, which may be the same one (McCormick).
+    """
+    (a, b), ((la, ha), (lb, hb)) = arguments, boxes
+    rows = list[tuple[dict[int, float], int]]()
+    for sign, x, y in ((1, la, lb), (1, ha, hb), (-1, la, hb), (-1, ha, lb)):
+        row = {made: float(sign)}  # sign (a − x)(b − y) >= 0
+        for argument, other in ((a, y), (b, x)):
+            row[argument] = row.get(argument, 0.0) - sign * other
+        rows.append((row, -sign * x * y))
+    return rows
