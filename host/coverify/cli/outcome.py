@@ -96,18 +96,21 @@ class Output:
     def emit(self, result: Result) -> None:
         """Write the result, and show it even where it cannot be written.  Raises OSError."""
         try:
-            self._write(result)
+            if self.out is not None:
+                self.out.mkdir(parents=True, exist_ok=True)
+                write_result(self.out, result)
         finally:
-            if self.json == "-":
-                print_json(result.to_json())
-            else:
-                render(result, self.console)
+            try:
+                self.write(result)
+            finally:
+                if self.json != "-":
+                    render(result, self.console)
 
-    def _write(self, result: Result) -> None:
-        if self.out is not None:
-            self.out.mkdir(parents=True, exist_ok=True)
-            write_result(self.out, result)
-        if self._file is not None:
+    def write(self, result: Result) -> None:
+        """The JSON alone.  Raises OSError."""
+        if self.json == "-":
+            print_json(result.to_json())
+        elif self._file is not None:
             write_atomically(self._file, result.to_json())
 
     @property
@@ -146,9 +149,20 @@ class Output:
             return None
         if self._file.is_dir():
             return f"--json {self._file}: it is a folder; a file is wanted"
+        if _holds_else(self._file):
+            return f"--json {self._file}: it holds something else than a result, and stays as it was"
         folder = self._file.parent
         made = self.out is not None and folder.resolve() == self.out.resolve()
         return None if made or folder.is_dir() else f"--json {self._file}: there is no folder {folder}"
+
+
+def _holds_else(path: Path) -> bool:
+    """Is it a file with content that is no JSON object?"""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        begin = file.read(4096).strip()
+    return bool(begin) and not begin.startswith(b"{")
 
 
 def _not_there(path: Path) -> Path | None:
@@ -187,6 +201,14 @@ def run_verb(verb: str, output: Output, body: Callable[[], Result]) -> NoReturn:
         Console(stderr=True).print("interrupted", style="bold")
         raise typer.Exit(exit_code_of(stop)) from None
     raise typer.Exit(exit_code(result.verdict))
+
+
+def tell_misuse(verb: str, json: str, message: str) -> None:
+    """A command line that is none, as a result for --json; people see what typer prints."""
+    output = Output(json)
+    if output.misplaced() is None:
+        result = Result(verb=verb, verdict="ERROR", message=plain_text(message), versions=versions())
+        output.write(_stamped(result, datetime.now(timezone.utc)))
 
 
 def _ended(verb: str, body: Callable[[], Result]) -> tuple[Result, bool]:

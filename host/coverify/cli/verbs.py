@@ -72,6 +72,18 @@ def _checked(parameter: Any) -> Callable[[Any, Any], Any]:
     return process_value
 
 
+def json_of(words: list[str]) -> str | None:
+    """What --json says in words that may not be a command otherwise."""
+    for word, after in zip(words, [*words[1:], None], strict=True):
+        if word == "--":
+            return None
+        if word == "--json":
+            return after
+        if word.startswith("--json="):
+            return word.removeprefix("--json=")
+    return None
+
+
 class VerbGroup(TyperGroup):
     """The commands of VERBS, in its order.
 
@@ -94,6 +106,28 @@ class VerbGroup(TyperGroup):
         alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
         alone.command(cmd_name, short_help=verb.help)(what)
         return in_plain_digits(typer.main.get_command(alone))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """Keep the words, of which `invoke` may need the verb and its --json."""
+        ctx.meta[__name__] = list(args)
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb; a usage error (click's or typer's) is a result as well where --json asks for one."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            words = ctx.meta[__name__]
+            if (
+                hasattr(error, "format_message")
+                and words[0] in VERBS
+                and (json := json_of(words)) is not None
+            ):
+                from coverify.cli.outcome import tell_misuse
+
+                study = words[0] == "study" and words[1] in ("bits", "transfer", "fairness")
+                tell_misuse("-".join(words[: 1 + study]), json, error.format_message())
+            raise
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """The list in --help, without an import."""

@@ -16,6 +16,7 @@ import typer
 
 from command import coverify
 from coverify.cli.verbs import VERBS, VerbGroup, takes_a_number
+from coverify.report.result import read_result
 from oracle import NETWORKS
 
 MODEL = NETWORKS / "digits_mlp.tflite"
@@ -382,3 +383,34 @@ def test_a_number_of_other_digits_is_a_usage_error():
     done = coverify("verify", MODEL, "--inputs", INPUTS, "--index", 0, "--radius", 1, "--jobs", 2)
     assert done.code == 0
     assert coverify("study", "bits", MODEL, "--data", INPUTS, "--eps", 1, "--timeout", "５").code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "verb", "said"),
+    [
+        (("verify", MODEL, "--timeout", "long"), "verify", "--timeout"),
+        (("verify", MODEL, "--eps", 1, "--such-an-option"), "verify", "--such-an-option"),
+        (("study", "bits", "--eps", 1_000_000), "study-bits", "--eps"),
+    ],
+)
+def test_a_command_line_that_is_none_is_a_result_where_json_is_asked_for(tmp_path, words, verb, said):
+    for place in ("-", tmp_path / "r.json"):
+        done = coverify(*words, "--json", place)
+        assert done.code == 2
+        assert done.stderr.startswith("Usage: ")
+        result = done.result if place == "-" else read_result(place).model_dump()
+        assert (result["verb"], result["verdict"]) == (verb, "ERROR")
+        assert said in result["message"]
+
+
+def test_json_is_not_written_over_a_file_that_is_no_result(tmp_path):
+    (tmp_path / "x.npz").write_bytes(INPUTS.read_bytes())
+    (tmp_path / "empty").touch()
+    (tmp_path / "old.json").write_text('{"verb": "inspect"}')
+    done = coverify("inspect", MODEL, "--json", tmp_path / "x.npz")
+    assert done.code == 2
+    assert "stays as it was" in " ".join(done.stdout.split())
+    assert (tmp_path / "x.npz").read_bytes() == INPUTS.read_bytes()
+    for name in ("empty", "old.json"):
+        assert coverify("inspect", MODEL, "--json", tmp_path / name).code == 0
+        assert read_result(tmp_path / name).verb == "inspect"
