@@ -64,7 +64,7 @@ def exit_code_of(stop: BaseException) -> int:
     while cause is not None:
         if isinstance(cause, Terminated):
             return TERMINATED
-        cause = cause.__context__
+        cause = cause.__cause__ or cause.__context__
     return INTERRUPTED
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+import subprocess
 from pathlib import Path
 
 from coverify.boards.child import Child
@@ -20,6 +21,15 @@ from coverify.link.deadline import Deadline
 
 PROGRAM = "qemu-system-arm"
 _MAX_REPLY = 1 << 20
+
+
+def machines() -> frozenset[str]:
+    """The machines that the installed QEMU has; none where there is no QEMU, or where it does not say."""
+    try:
+        told = subprocess.run([PROGRAM, "-machine", "help"], capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.SubprocessError):
+        return frozenset()
+    return frozenset(line.split()[0] for line in told.stdout.splitlines() if line.strip())
 
 
 class QemuProcess:
@@ -46,8 +56,15 @@ class QemuProcess:
         try:
             self._execute("qmp_capabilities", deadline)
             self.line_url = self._pty(deadline)
-        except BaseException:
+        except BaseException as error:
             self.end()
+            if "unsupported machine type" in str(error):
+                raise ToolMissing(
+                    f"a {PROGRAM} with the machine {machine}",
+                    PROGRAM,
+                    "this board",
+                    "a newer QEMU may have it",
+                ) from None
             raise
 
     def _pty(self, deadline: Deadline) -> str:

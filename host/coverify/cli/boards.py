@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from coverify.boards import build as firmware
 from coverify.boards.catalog import Board, boards, resolve
 from coverify.boards.device import Device
 from coverify.boards.flash import flash
+from coverify.boards.qemu import machines
 from coverify.boards.scan import Found, drafts, write_drafts
 from coverify.boards.scan import scan as scan_ports
 from coverify.boards.symbols import Symbols
@@ -108,7 +110,12 @@ def _ready(board: Board) -> bool | None:
         return None
     if board.kind == "native":
         return shutil.which("gcc") is not None
-    return all(shutil.which(tool) for tool in ("arm-none-eabi-gcc", "qemu-system-arm"))
+    return shutil.which("arm-none-eabi-gcc") is not None and board.target in _machines()
+
+
+@cache
+def _machines() -> frozenset[str]:
+    return machines()
 
 
 def build(

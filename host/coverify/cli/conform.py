@@ -16,6 +16,7 @@ from coverify.cli.devices import (
     WireLogOption,
     device_limits,
     device_row,
+    ending,
     is_foreign,
     load,
     opened,
@@ -30,7 +31,6 @@ from coverify.cli.outcome import (
     model_ref,
     progress_bar,
     run_verb,
-    verdict_of,
     versions,
 )
 from coverify.cli.samples import (
@@ -162,21 +162,20 @@ def _conform(
     if foreign:
         check_network(reference.model)
     comparison = Comparison(reference.model, reference.model.outputs[:1] if foreign else None)
-    message, verdict, hint = None, None, list[str]()
+    hint: list[str] = []
     rows: list[DeviceRow] = []
-    try:
+    with ending(lambda: comparison.samples) as end:
         if foreign:
             _compare_foreign(comparison, reference, samples, url, output, rows)
         else:
             compare_with(
                 comparison, reference, samples, url, wire_log, output, full, rows, length=length, hint=hint
             )
-    except (LinkError, DeviceFault, DeviceRefused) as error:
-        verdict, message = verdict_of(error), str(error)
-    return Result(
+    found = comparison.verdict
+    result = Result(
         verb="conform",
-        verdict=verdict or comparison.verdict,
-        message=message or _first_difference(comparison, length, hint),
+        verdict=end.verdict(found),
+        message=end.message(_first_difference(comparison, length, hint), found == "MISMATCH"),
         model=model_ref(reference.model),
         device=rows[0] if rows else None,
         profile=reference.profile,
@@ -194,6 +193,7 @@ def _conform(
         versions=versions("tflite-micro"),
         seed=samples.seed,
     )
+    return end.passed_on(result)
 
 
 def compare_with(
@@ -229,7 +229,8 @@ def compare_with(
                 compare_digests(comparison, reference, stepper, samples, bar)
         if hint is not None and comparison.verdict == "MISMATCH":
             hint += next_step(comparison, reference, stepper, samples.batch, length)
-        rows[0] = with_usage(rows[0], device)
+        with suppress(LinkError, DeviceFault, DeviceRefused):  # all was compared
+            rows[0] = with_usage(rows[0], device)
 
 
 def _compare_foreign(

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.rule import Rule
 
 from coverify.boards import build
+from coverify.cli.outcome import Shown
 from coverify.errors import CoverifyError
 from coverify.interrupts import INTERRUPTED, TERMINATED, Terminated, python
 from coverify.report import read_result
@@ -37,7 +38,7 @@ def demo(
 
     Uses the digit networks of firmware_models/networks.
     """
-    console = Console(highlight=False)
+    console = Shown(highlight=False)
     networks = _networks()
     if networks is None:
         console.print("the networks are not here: run the demo in a checkout of coverify", style="bold red")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -10,10 +13,12 @@ import typer
 from coverify.boards.catalog import FOREIGN, resolve
 from coverify.boards.device import Device, open_device
 from coverify.boards.footprint import footprint
-from coverify.cli.outcome import Bar, Output, progress_bar
+from coverify.cli.outcome import Bar, Interrupted, Output, progress_bar, verdict_of
 from coverify.conformance.foreign import NOT_COVERED
 from coverify.conformance.stepping import Stepper
+from coverify.errors import DeviceFault, DeviceRefused, LinkError
 from coverify.report import Device as DeviceRow
+from coverify.report import Result, Verdict, worst
 from tflm_int8 import Model
 
 DeviceOption = Annotated[
@@ -29,6 +34,52 @@ WireLogOption = Annotated[
     Path | None,
     typer.Option("--wire-log", metavar="FILE", help="Log every frame, both ways, with time stamps."),
 ]
+
+
+@dataclass
+class Ending:
+    """How a run on a device ended: by itself, or by what broke or interrupted it."""
+
+    error: LinkError | DeviceFault | DeviceRefused | None = None
+    stop: KeyboardInterrupt | None = None
+
+    @property
+    def early(self) -> bool:
+        """Did it end before everything was run?"""
+        return self.error is not None or self.stop is not None
+
+    def verdict(self, found: Verdict) -> Verdict:
+        """From what was found until then: a mismatch stands, whatever came after it."""
+        if self.error is not None:
+            return worst((found, verdict_of(self.error)))
+        return "UNKNOWN" if self.stop is not None and found == "MATCH" else found
+
+    def message(self, found: str | None, differ: bool) -> str | None:
+        """Why there is no better verdict; `found` is what was found, `differ`: whether that is a mismatch."""
+        if not self.early:
+            return found
+        why = "interrupted" if self.error is None else str(self.error)
+        return f"{found}; then: {why}" if differ and found else why
+
+    def passed_on(self, result: Result) -> Result:
+        """The result of what was run.  Raises Interrupted with it where the run was interrupted."""
+        if self.stop is not None:
+            raise Interrupted(result) from self.stop
+        return result
+
+
+@contextmanager
+def ending(anything: Callable[[], object]) -> Iterator[Ending]:
+    """Of a run on a device in here. An interrupt before `anything` was found is raised as it is."""
+    end = Ending()
+    try:
+        yield end
+    except (LinkError, DeviceFault, DeviceRefused) as error:
+        end.error = error
+    except KeyboardInterrupt as stop:
+        if not anything():
+            raise
+        end.stop = stop
 
 
 def opened(url: str, wire_log: Path | None, output: Output, model: Model) -> Device:

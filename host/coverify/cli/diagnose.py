@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from coverify.cli.devices import DeviceOption, WireLogOption, device_limits, device_row, load, opened
+from coverify.cli.devices import (
+    DeviceOption,
+    WireLogOption,
+    device_limits,
+    device_row,
+    ending,
+    load,
+    opened,
+)
 from coverify.cli.outcome import (
     Bar,
     JsonOption,
@@ -17,7 +25,6 @@ from coverify.cli.outcome import (
     model_ref,
     progress_bar,
     run_verb,
-    verdict_of,
     versions,
 )
 from coverify.cli.samples import (
@@ -36,7 +43,6 @@ from coverify.conformance.diagnosis.explain import diagnose
 from coverify.conformance.diagnosis.followed import followed
 from coverify.conformance.sequences import Sequences
 from coverify.conformance.stepping import Stepper, Tensors
-from coverify.errors import DeviceFault, DeviceRefused, LinkError
 from coverify.report import Device as DeviceRow
 from coverify.report import Diagnosis, Result
 from tflm_int8 import Model, Reference
@@ -92,25 +98,22 @@ def _diagnose(
     samples = chosen.samples
     x = samples.batch
     row: DeviceRow | None = None
-    message, verdict = None, None
-    try:
-        with opened(url, wire_log, output, reference.model) as device:
-            row = device_row(device)
-            stepper = load(device, reference.model, output)
-            with progress_bar(output) as progress:
-                bar = Bar(progress, "samples")
-                if length is not None:
-                    Sequences(comparison, reference, stepper, samples, length, bar, traces).compare()
-                else:
-                    _trace(comparison, reference, stepper, x, traces, bar)
-    except (LinkError, DeviceFault, DeviceRefused) as error:
-        verdict, message = verdict_of(error), str(error)
+    with ending(lambda: comparison.samples) as end, opened(url, wire_log, output, reference.model) as device:
+        row = device_row(device)
+        stepper = load(device, reference.model, output)
+        with progress_bar(output) as progress:
+            bar = Bar(progress, "samples")
+            if length is not None:
+                Sequences(comparison, reference, stepper, samples, length, bar, traces).compare()
+            else:
+                _trace(comparison, reference, stepper, x, traces, bar)
     found = diagnose(reference, x[: len(traces)], traces, length=length) if traces else ()
     others = followed(reference, x[: len(traces)], traces, length) if found and not comparison.flaky else ()
-    return Result(
+    differ = comparison.verdict == "MISMATCH"
+    result = Result(
         verb="diagnose",
-        verdict=verdict or comparison.verdict,
-        message=message or summary(found, comparison, others),
+        verdict=end.verdict(comparison.verdict),
+        message=end.message(summary(found, comparison, others), differ),
         model=model_ref(reference.model),
         device=row,
         profile=reference.profile,
@@ -129,6 +132,7 @@ def _diagnose(
         versions=versions(),
         seed=samples.seed,
     )
+    return end.passed_on(result)
 
 
 def _trace(
@@ -145,7 +149,7 @@ def _trace(
         expected: dict[int, Array] = {t: v[0] for t, v in reference.trace(*alone(one).arrays).items()}
 
         def again(sample: Sample = one, first: Tensors = got) -> Tensors:
-            return stepper.trace(sample) if comparison.differing_samples <= _ASKED_AGAIN else first
+            return stepper.trace(sample) if comparison.differing_samples < _ASKED_AGAIN else first
 
         comparison.add(i, expected, got, again)
         traces.append(got)

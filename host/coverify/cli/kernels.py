@@ -10,7 +10,7 @@ import numpy as np
 import typer
 
 from coverify.boards.device import open_device
-from coverify.cli.devices import DeviceOption, WireLogOption, device_limits, device_row
+from coverify.cli.devices import DeviceOption, Ending, WireLogOption, device_limits, device_row, ending
 from coverify.cli.distinguish.operator import differing_accumulators
 from coverify.cli.outcome import (
     Bar,
@@ -20,14 +20,13 @@ from coverify.cli.outcome import (
     ProfileOption,
     progress_bar,
     run_verb,
-    verdict_of,
     versions,
 )
 from coverify.conformance.suite.case import Case
 from coverify.conformance.suite.grids import GRIDS
 from coverify.conformance.suite.rivals_grid import rival_cases
 from coverify.conformance.suite.run import Suite
-from coverify.errors import BadInput, DeviceFault, DeviceRefused, LinkError
+from coverify.errors import BadInput
 from coverify.files import replace_file
 from coverify.report import Diagnosis, KernelRow, Result, Verdict
 from tflm_int8 import Reference, UnsupportedOp
@@ -120,7 +119,7 @@ def _outwards(places: list[int]) -> list[int]:
 
 
 def _kernels(plan: _Plan, url: str, wire_log: Path | None, output: Output) -> Result:
-    row, message, verdict = None, None, None
+    row = None
     found: list[Diagnosis] = []
     suite = None
 
@@ -129,29 +128,43 @@ def _kernels(plan: _Plan, url: str, wire_log: Path | None, output: Output) -> Re
         if output.out is not None:
             _keep(output.out, case)
 
-    try:
-        with open_device(url, wire_log=wire_log) as device, progress_bar(output) as progress:
-            row = device_row(device)
-            suite, bar = Suite(device.client, failed, plan.profile), Bar(progress, "cases")
-            for i, case in enumerate(plan.cases):
-                suite.run([case])
-                bar(i + 1, len(plan.cases))
-    except (LinkError, DeviceFault, DeviceRefused) as error:
-        verdict, message = verdict_of(error), str(error)
+    with (
+        ending(lambda: suite is not None and suite.rows) as end,
+        open_device(url, wire_log=wire_log) as device,
+        progress_bar(output) as progress,
+    ):
+        row = device_row(device)
+        suite, bar = Suite(device.client, failed, plan.profile), Bar(progress, "cases")
+        for i, case in enumerate(plan.cases):
+            suite.run([case])
+            bar(i + 1, len(plan.cases))
     rows, refusals = (suite.rows, suite.refusals) if suite is not None else ((), ())
-    return Result(
+    found_so_far = verdict_of_rows(rows)
+    result = Result(
         verb="kernels",
-        verdict=verdict or verdict_of_rows(rows),
-        message=message or _said(rows),
+        verdict=end.verdict(found_so_far),
+        message=end.message(_said(rows), found_so_far == "MISMATCH"),
         device=row,
         profile=plan.profile,
         bytes_compared=sum(r.bytes for r in rows),
         kernels=rows,
         diagnoses=tuple(found),
-        not_covered=(*plan.refused, *refusals, *_never_separated(rows), *device_limits(url)),
+        not_covered=(
+            *_left(plan, rows, end),
+            *plan.refused,
+            *refusals,
+            *_never_separated(rows),
+            *device_limits(url),
+        ),
         versions=versions(),
         seed=plan.seed,
     )
+    return end.passed_on(result)
+
+
+def _left(plan: _Plan, rows: tuple[KernelRow, ...], end: Ending) -> list[str]:
+    ran, all_of_them = sum(r.cases for r in rows), len(plan.cases)
+    return [f"{all_of_them - ran} of {all_of_them} cases: the run ended early"] if end.early else []
 
 
 def _keep(folder: Path, case: Case) -> None:

@@ -56,7 +56,7 @@ class Interrupted(KeyboardInterrupt):
         super().__init__()
 
 
-class _Console(Console):
+class Shown(Console):
     """A reader that has had enough (`| head`) is no verdict: it ends the verb as SIGPIPE would."""
 
     def on_broken_pipe(self) -> None:
@@ -88,7 +88,7 @@ class Output:
     @property
     def console(self) -> Console:
         """Where text goes: standard output, or standard error when that is taken by the JSON."""
-        console = _Console(stderr=self.json == "-", highlight=False)
+        console = Shown(stderr=self.json == "-", highlight=False)
         if not console.is_terminal and "COLUMNS" not in os.environ:
             console.width = PIPE_WIDTH
         return console
@@ -198,6 +198,8 @@ def run_verb(verb: str, output: Output, body: Callable[[], Result]) -> NoReturn:
     except KeyboardInterrupt as stop:
         if isinstance(stop, Interrupted):
             _emit(output, _stamped(stop.result, started))
+        elif (kept := output.earlier(verb)) is not None and kept.stat().st_mtime < started.timestamp():
+            Console(stderr=True).print(f"{kept} is of an earlier call and stays as it was", markup=False)
         Console(stderr=True).print("interrupted", style="bold")
         raise typer.Exit(exit_code_of(stop)) from None
     raise typer.Exit(exit_code(result.verdict))

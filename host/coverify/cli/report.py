@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from coverify.cli.outcome import JsonOption, print_json, told
+from coverify.cli.outcome import JsonOption, Shown, print_json, told
 from coverify.errors import CoverifyError
 from coverify.files import replace_file
 from coverify.report import exit_code, make_report
@@ -37,7 +37,7 @@ def report(
     if json == "-":
         print_json(merged.decode())
         raise typer.Exit(exit_code(paths.verdict))
-    console = Console(highlight=False)
+    console = Shown(highlight=False)
     console.print(f"{paths.verdict}  report", markup=False)
     for path in (paths.result, paths.junit, paths.html):
         console.print(f"  {path}", markup=False, soft_wrap=True)

@@ -77,6 +77,8 @@ def _cases(result: Result, measured: bool) -> Iterator[Any]:
 
 
 def _tensor_verdict(row: TensorRow, result: Result) -> Verdict:
+    if not row.compared_samples:
+        return "UNKNOWN"
     if not row.mismatching_samples:
         return "MATCH"
     return "FLAKY" if result.verdict == "FLAKY" else "MISMATCH"

@@ -176,13 +176,19 @@ def base_name(path: str) -> str:
 def gaps(sources: Sequence[Source]) -> list[str]:
     """What these results together do not show, as sentences."""
     queries = _all(sources, lambda result: result.queries)
-    compared = any(source.result.tensors or source.result.bytes_compared for source in sources)
+    compared = any(map(anything_compared, sources))
     return [
         *_agreement_gaps(sources),
         *([] if compared else [_nothing_compared(on_device(sources))]),
         *_query_gaps(sources, queries),
         *_radius_gaps(sources),
     ]
+
+
+def anything_compared(source: Source) -> bool:
+    """Is there a byte of a device that was held against the reference?"""
+    rows = source.result.tensors or ()
+    return bool(source.result.bytes_compared) or any(row.compared_samples for row in rows)
 
 
 def on_device(sources: Sequence[Source]) -> int:

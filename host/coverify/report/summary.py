@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from coverify.report.campaign_rows import Radius
-from coverify.report.merge import Replays, Source, on_device, overall, studied
+from coverify.report.merge import Replays, Source, anything_compared, on_device, overall, studied
 from coverify.report.plain import digest, grouped, plural
 from coverify.report.result import Result
 from coverify.report.rows import Query, Replay
@@ -134,7 +134,12 @@ def _replay(sources: Sequence[Source]) -> Step:
 
 def compared(sources: Sequence[Source]) -> list[str]:
     """What was compared with what, one sentence per result that says so."""
-    said = [_compared_sentence(source.result) for source in _conforming(sources)]
+    said = [
+        _compared_sentence(source.result)
+        if anything_compared(source)
+        else f"{_where(source.result)}: not a byte was compared."
+        for source in _conforming(sources)
+    ]
     queries, replays = _queries(sources), _replays(sources)
     radii = _radii(sources)
     proofs = sum(query.certificate is not None for query in queries)

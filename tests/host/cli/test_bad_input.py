@@ -3,19 +3,25 @@
 import json
 import os
 import pty
+import shutil
 import signal
 import stat
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import typer
 
 from command import coverify
+from coverify.boards.qemu import PROGRAM, QemuProcess, machines
+from coverify.cli import boards
 from coverify.cli.verbs import VERBS, VerbGroup, takes_a_number
+from coverify.errors import ToolMissing
+from coverify.link.deadline import Deadline
 from coverify.report.result import read_result
 from oracle import NETWORKS
 
@@ -414,3 +420,24 @@ def test_json_is_not_written_over_a_file_that_is_no_result(tmp_path):
     for name in ("empty", "old.json"):
         assert coverify("inspect", MODEL, "--json", tmp_path / name).code == 0
         assert read_result(tmp_path / name).verb == "inspect"
+
+
+def test_an_emulator_without_the_machine_is_a_missing_tool():
+    ready = {row.name: row.ready for row in map(boards._row, boards.boards())}
+    if not machines():
+        assert not ready["qemu:mps2-an386"]
+        pytest.skip(f"{PROGRAM} is not installed")
+    here = shutil.which("arm-none-eabi-gcc") is not None and "olimex-stm32-h405" in machines()
+    assert ready["qemu:olimex-stm32-h405"] == here
+    with pytest.raises(ToolMissing, match="with the machine no-such-board is not installed"):
+        QemuProcess("no-such-board", Path(sys.executable), Deadline.in_s(30))
+
+
+def test_a_report_into_a_closed_pipe_ends_as_sigpipe_would(tmp_path):
+    assert coverify("inspect", MODEL, "--out", tmp_path).code == 0
+    writer = subprocess.Popen(
+        [sys.executable, "-m", "coverify", "report", str(tmp_path)], stdout=subprocess.PIPE
+    )
+    assert writer.stdout is not None
+    writer.stdout.close()
+    assert writer.wait(timeout=120) == 141

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from coverify.conformance.compare import Comparison, Tally, compare
+from coverify.errors import LinkError
 from oracle import NETWORKS
 from tflm_int8 import Model, Reference
 
@@ -70,6 +71,20 @@ def test_another_answer_to_the_same_input_is_flaky():
 
 def test_nothing_compared_is_not_a_match():
     assert Comparison(MODEL).verdict == "UNKNOWN"
+
+
+def test_a_difference_that_could_not_be_asked_for_again_is_not_counted():
+    def spoil(n, tensors):
+        if n == 2:
+            raise LinkError("gone")
+        if n == 1:
+            tensors[MODEL.outputs[0]][0, 3] ^= 0x40
+
+    comparison = Comparison(MODEL)
+    with pytest.raises(LinkError):
+        compare(comparison, REFERENCE, Scripted(spoil), X)
+    assert (comparison.verdict, comparison.samples, comparison.mismatches) == ("MATCH", 1, [])
+    assert [(row.compared_samples, row.mismatching_samples) for row in comparison.rows()] == [(1, 0), (1, 0)]
 
 
 @pytest.mark.parametrize("n", [1, 64, 65, 130])

@@ -504,3 +504,23 @@ def test_cycles_of_an_emulator_are_said_to_be_emulated(
     assert title in [word.strip() for word in re.split(r"\s{2,}", text_of(found))]
     write_result(tmp_path, found)
     assert f">{title}</th>" in make_report(tmp_path).html.read_text()
+
+
+def test_tensors_of_which_nothing_was_compared_are_neither_equal_nor_passed(tmp_path: Path) -> None:
+    rows = tuple(
+        TensorRow(tensor=i, op_index=i, op="ADD", bytes=0, compared_samples=0, mismatching_samples=0)
+        for i in range(2)
+    )
+    absent = Result(
+        verb="conform", verdict="LINK_ERROR", message="gone", samples=0, bytes_compared=0, tensors=rows
+    )
+    write_result(tmp_path, absent)
+    paths = make_report(tmp_path)
+    cases = [case for suite in JUnitXml.fromfile(str(paths.junit)) for case in suite]
+    assert [type(case.result[0]) for case in cases] == [Skipped, Skipped, Error]
+    page = paths.html.read_text()
+    assert "every byte</td>" not in page
+    assert "not a byte was compared" in page
+    assert any(
+        "No device was compared with the reference" in gap for gap in read_result(paths.result).not_covered
+    )
