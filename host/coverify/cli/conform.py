@@ -275,7 +275,7 @@ def _first_difference(comparison: Comparison, length: int | None, hint: Sequence
     said = (
         f"{comparison.differing_samples} of {comparison.samples} samples differ; first at "
         f"op {first.op_index} {first.op}, tensor {first.tensor}, element {list(first.element)} of sample "
-        f"{first.sample}{since}: expected {first.expected}, the device has {first.got}"
+        f"{first.sample}{since}: {comparison.first}"
     )
     return "; ".join((said, *hint))
 

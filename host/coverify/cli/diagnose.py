@@ -160,8 +160,16 @@ def summary(found: tuple[Diagnosis, ...], comparison: Comparison, others: tuple[
     """One sentence: the first wrong operator and what explains it; `others`: profiles whose bytes all are."""
     if comparison.flaky:
         return "the device gives different bytes for the same input: no rule of arithmetic explains that"
-    if not found:
+    if not found and not comparison.mismatches:
         return None
+    if not found:
+        one = comparison.mismatches[0]
+        floats = comparison.model.tensors[one.tensor].dtype.startswith("float")
+        why = "floats are compared" if floats else "the reference is not defined on its inputs"
+        return (
+            f"op {one.op_index} {one.op}, element {list(one.element)} of sample {one.sample}: "
+            f"{comparison.first}; {why}, and not explained"
+        )
     first = found[0]
     names = ", ".join(variant.name for variant in first.explained_by[:6])
     more = f" and {len(first.explained_by) - 6} more" if len(first.explained_by) > 6 else ""

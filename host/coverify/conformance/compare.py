@@ -66,6 +66,15 @@ def codes(values: NDArray[Any]) -> NDArray[np.int64]:
     return bits.astype(np.int64)
 
 
+def told(code: int, dtype: str) -> str:
+    """An integer that was compared, as people read it: of a float the number and its bits."""
+    if not dtype.startswith("float"):
+        return str(code)
+    size = np.dtype(dtype).itemsize
+    raw = (code % (1 << 8 * size)).to_bytes(size, "little")
+    return f"{np.frombuffer(raw, dtype)[0]!s} (0x{raw[::-1].hex()})"
+
+
 @dataclass
 class Comparison:
     """What was compared so far, and what differed."""
@@ -101,6 +110,13 @@ class Comparison:
         if self.differing_samples:
             return "MISMATCH"
         return "MATCH" if self.samples else "UNKNOWN"
+
+    @property
+    def first(self) -> str:
+        """The first difference in words, without the sample: what was expected and what came."""
+        found = self.mismatches[0]
+        dtype = self.model.tensors[found.tensor].dtype
+        return f"expected {told(found.expected, dtype)}, the device has {told(found.got, dtype)}"
 
     def rows(self) -> tuple[TensorRow, ...]:
         """One row per tensor, in execution order."""

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from coverify.conformance.compare import Comparison, Tally, compare
+from coverify.cli.diagnose import summary
+from coverify.conformance.compare import Comparison, Tally, compare, told
 from coverify.errors import LinkError
+from model_builder import Builder
 from oracle import NETWORKS
 from tflm_int8 import Model, Reference
 
@@ -98,9 +100,35 @@ def test_progress_reaches_the_number_of_samples(n):
     assert comparison.samples == n
 
 
+@pytest.mark.parametrize(
+    ("code", "dtype", "said"),
+    [
+        (-3, "int8", "-3"),
+        (-1086874078, "float32", "-0.71725667 (0xbf379e22)"),
+        (15360, "float16", "1.0 (0x3c00)"),
+    ],
+)
+def test_floats_are_told_as_numbers_with_their_bits(code, dtype, said):
+    assert told(code, dtype) == said
+
+
 def test_elements_whose_difference_no_int64_holds_differ():
     tally = Tally()
     zeros = np.zeros(2, np.uint64)
     assert not tally.count(zeros, zeros)
     assert tally.count(zeros, np.array([0, 1 << 63], np.uint64))
     assert (tally.samples, tally.differing, tally.max_abs_diff) == (2, 1, 1 << 63)
+
+
+def test_an_operator_that_writes_other_floats_is_named():
+    b = Builder()
+    y = b.op("DEQUANTIZE", [b.input((1, 4), 0.5, -1)], b.tensor((1, 4), "float32"))
+    model = Model.from_bytes(b.finish(y))
+    comparison = Comparison(model)
+    right = {t: v[0] for t, v in Reference(model).trace(np.full((1, 1, 4), 3, np.int8)).items()}
+    wrong = {t: v + np.float32(1) for t, v in right.items()}
+    comparison.add(0, right, wrong, lambda: wrong)
+    assert summary((), comparison) == (
+        "op 0 DEQUANTIZE, element [0, 0] of sample 0: expected 2.0 (0x40000000), the device has 3.0 "
+        "(0x40400000); floats are compared, and not explained"
+    )
