@@ -171,6 +171,21 @@ def test_options_that_are_none_are_refused(bed, options, said):
     assert said in done.result["message"]
 
 
+@pytest.mark.parametrize("label", [-1, 4, 2**63 - 1])
+def test_labels_that_are_no_class_are_refused(tmp_path, label):
+    bed = Bed(tmp_path, mlp(2), n=20, labels=True)
+    y = np.load(bed.data)["y"]
+    y[7] = label
+    wrong = tmp_path / "wrong.npz"
+    np.savez(wrong, x=bed.x, y=y)
+    said = f"{wrong}: y of input 7 is {label}; the network's classes are 0..3"
+    for options in ({"data": wrong}, {"more": ("--validation", wrong)}):
+        done = bed.run(*options.get("more", ()), data=options.get("data"))
+        assert (done.code, done.result["verdict"], done.result["message"]) == (2, "ERROR", said)
+    for more in (("--limit", 7), ("--label", "float")):
+        assert bed.run("--time", 0.1, *more, data=wrong).code in (0, 1)
+
+
 def test_networks_that_are_no_pair_are_refused(bed, tmp_path):
     other = tmp_path / "other.tflite"
     other.write_bytes(mlp(9).original)

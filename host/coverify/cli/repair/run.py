@@ -18,7 +18,7 @@ from coverify.conformance.compare import Comparison
 from coverify.conformance.vectors import Samples
 from coverify.errors import BadInput, DeviceFault, DeviceRefused, LinkError
 from coverify.files import replace_file
-from coverify.inputs import Inputs, read_inputs
+from coverify.inputs import Inputs
 from coverify.repair.bench import Bench
 from coverify.repair.cases import Cases, Fitness
 from coverify.repair.demands import CRITERIA
@@ -35,7 +35,7 @@ from coverify.repair.solvers import SOLVERS, Solvers
 from coverify.repair.spectrum import KINDS, Kind
 from coverify.report import Device, GridRow, ModelRef, NeuronRow, PartRow, Repair, Result, RobustRow, Verdict
 from coverify.report import Oracle as OracleRow
-from tflm_int8 import Reference, sample_shape
+from tflm_int8 import Reference
 from tflm_int8.fixedpoint import I64Array
 
 _CONFORMED = 64
@@ -110,41 +110,6 @@ def _layers(text: str, known: list[int]) -> tuple[int, ...]:
     if not all(re.fullmatch(r"\s*[0-9]{1,9}\s*", number) and int(number) in known for number in numbers):
         raise BadInput(f"--layer {text}: last, all, or operators with weights: {', '.join(map(str, known))}")
     return tuple(dict.fromkeys(int(number) for number in numbers))
-
-
-def read_parts(
-    reference: Reference,
-    data: Path,
-    validation: Path | None,
-    split: float,
-    limit: int | None,
-    quantize: bool,
-    asked: Asked,
-) -> tuple[Inputs, Inputs]:
-    """The repair part and the validation part.  Raises BadInput."""
-    quantization = reference.input.quantization
-    scale = None if quantization is None else (float(quantization.scale), quantization.zero_point)
-
-    def read(path: Path) -> Inputs:
-        found = read_inputs(path, sample_shape(reference.input), scale, quantize)
-        return found if asked.label == "given" else Inputs(found.x, None)
-
-    whole = read(data)
-    whole = Inputs(whole.x[:limit], None if whole.y is None else whole.y[:limit])
-    if validation is not None:
-        judged = read(validation)
-        if (whole.y is None) != (judged.y is None):
-            raise BadInput(f"{data} and {validation}: labels y are needed in both, or in neither")
-        return whole, judged
-    order = np.random.default_rng(asked.seed).permutation(len(whole))
-    n = min(max(1, round(split * len(whole))), len(whole) - 1)
-    if n < 1:
-        raise BadInput(f"{data}: at least two samples are needed to split")
-    return _chosen(whole, np.sort(order[:n])), _chosen(whole, np.sort(order[n:]))
-
-
-def _chosen(data: Inputs, which: I64Array) -> Inputs:
-    return Inputs(data.x[which], None if data.y is None else data.y[which])
 
 
 @dataclass(eq=False)

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from coverify.cli.outcome import JsonOption, OutOption, Output, ProfileOption, finite, run_verb
-from coverify.cli.repair.run import Asked, Run, read_parts
+from coverify.cli.repair.parts import read_parts
+from coverify.cli.repair.run import Asked, Run
 from coverify.files import check_place
 from coverify.repair.demands import CRITERIA
 from coverify.repair.metrics import METRICS, RANDOM
@@ -144,7 +145,9 @@ def repair_verb(
         if repaired is not None:
             check_place(repaired)
         pair = Pair.of(Model.read(original), Reference(Model.read(model), profile))
-        repair, judged = read_parts(pair.reference, data, validation, split, limit, quantize, asked)
+        repair, judged = read_parts(
+            pair.reference, data, validation, split, limit, quantize, label == "given", seed
+        )
         return Run(asked, output, pair, repair, judged).result(repaired)
 
     run_verb("repair", output, body)

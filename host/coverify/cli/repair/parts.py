@@ -1,0 +1,61 @@
+"""Which inputs is a network repaired with, and which is it judged on? Two files, or one that is split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from coverify.errors import BadInput
+from coverify.inputs import Inputs, read_inputs
+from tflm_int8 import Reference, sample_shape
+from tflm_int8.fixedpoint import I64Array
+
+
+def read_parts(
+    reference: Reference,
+    data: Path,
+    validation: Path | None,
+    split: float,
+    limit: int | None,
+    quantize: bool,
+    labels: bool,
+    seed: int,
+) -> tuple[Inputs, Inputs]:
+    """The repair part and the validation part; labels: are those of the files taken?  Raises BadInput."""
+    quantization = reference.input.quantization
+    scale = None if quantization is None else (float(quantization.scale), quantization.zero_point)
+
+    def read(path: Path, n: int | None = None) -> Inputs:
+        found = read_inputs(path, sample_shape(reference.input), scale, quantize).first(n)
+        if not labels:
+            return Inputs(found.x, None)
+        _check_labels(reference, path, found)
+        return found
+
+    whole = read(data, limit)
+    if validation is not None:
+        judged = read(validation)
+        if (whole.y is None) != (judged.y is None):
+            raise BadInput(f"{data} and {validation}: labels y are needed in both, or in neither")
+        return whole, judged
+    order = np.random.default_rng(seed).permutation(len(whole))
+    n = min(max(1, round(split * len(whole))), len(whole) - 1)
+    if n < 1:
+        raise BadInput(f"{data}: at least two samples are needed to split")
+    return _chosen(whole, np.sort(order[:n])), _chosen(whole, np.sort(order[n:]))
+
+
+def _check_labels(reference: Reference, path: Path, found: Inputs) -> None:
+    """BadInput where a label is no class of the network."""
+    if found.y is None:
+        return
+    classes = int(np.prod(sample_shape(reference.output)))
+    wrong = np.flatnonzero((found.y < 0) | (found.y >= classes))
+    if len(wrong):
+        i = int(wrong[0])
+        raise BadInput(f"{path}: y of input {i} is {found.y[i]}; the network's classes are 0..{classes - 1}")
+
+
+def _chosen(data: Inputs, which: I64Array) -> Inputs:
+    return Inputs(data.x[which], None if data.y is None else data.y[which])
