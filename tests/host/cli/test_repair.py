@@ -74,6 +74,26 @@ def test_a_repaired_file_differs_in_the_bytes_that_are_told_and_runs_on_tflm(bed
     assert f"0x{min(differ):x}" in page
 
 
+@pytest.mark.parametrize(
+    ("data", "validation", "n_shared", "n"),
+    [("data", "data", 60, 60), ("twice", None, None, 60), ("data", "half", 30, 60), ("data", None, 0, 30)],
+)
+def test_validation_inputs_that_the_repair_has_seen_are_told(tmp_path, data, validation, n_shared, n):
+    bed = Bed(tmp_path, mlp(2), n=60)
+    np.savez(tmp_path / "twice.npz", x=np.concatenate([bed.x, bed.x]))
+    np.savez(tmp_path / "half.npz", x=np.concatenate([bed.x[:30], bed.made.inputs(30, 8)]))
+    more = () if validation is None else ("--validation", tmp_path / f"{validation}.npz")
+    done = bed.run("--neurons", 0, *more, data=tmp_path / f"{data}.npz")
+    assert done.code in (0, 1), done
+    if n_shared is None:
+        order = np.random.default_rng(0).permutation(120)
+        n_shared = len(set(order[60:] % 60) & set(order[:60] % 60))
+    told = [line for line in done.result["not_covered"] if "never saw" in line]
+    as_well = f"the repair part has {n_shared} of the {n} validation inputs as well"
+    assert told == ([f"inputs that the repair never saw: {as_well}"] if n_shared else [])
+    assert (f"of which the repair part has {n_shared} as well" in done.result["message"]) == (n_shared > 0)
+
+
 def test_a_repair_that_makes_validation_worse_is_refused_and_writes_nothing(bed, tmp_path):
     target = tmp_path / "fixed.tflite"
     first = bed.run("-o", target, "--neurons", 0)

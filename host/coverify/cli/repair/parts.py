@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from coverify.errors import BadInput
 from coverify.inputs import Inputs, read_inputs
@@ -44,6 +45,19 @@ def read_parts(
     if n < 1:
         raise BadInput(f"{data}: at least two samples are needed to split")
     return _chosen(whole, np.sort(order[:n])), _chosen(whole, np.sort(order[n:]))
+
+
+def n_shared(repair: Inputs, judged: Inputs) -> int:
+    """How many inputs of the validation part are, byte by byte, in the repair part as well."""
+    known, asked = np.sort(_rows(repair)), _rows(judged)
+    places = np.minimum(np.searchsorted(known, asked), len(known) - 1)
+    return int(np.count_nonzero(known[places] == asked))
+
+
+def _rows(data: Inputs) -> NDArray[np.void]:
+    """Each input as one item, void [N]."""
+    flat = np.ascontiguousarray(data.x).reshape(len(data), -1)
+    return flat.view(np.dtype((np.void, flat.shape[1]))).reshape(-1)
 
 
 def _check_labels(reference: Reference, path: Path, found: Inputs) -> None:

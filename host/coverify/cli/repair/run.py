@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from coverify.cli.conform import check_reference, compare_with
 from coverify.cli.devices import device_limits
 from coverify.cli.outcome import Bar, Output, model_ref, progress_bar, verdict_of, versions
+from coverify.cli.repair.parts import n_shared
 from coverify.cli.repair.result import byte_rows, fitness_row, grid_row, neuron_rows, robust_row
 from coverify.conformance.compare import Comparison
 from coverify.conformance.vectors import Samples
@@ -124,18 +125,21 @@ class Run:
     neurons: list[NeuronRow] = field(default_factory=list, init=False)
     robustness: list[RobustRow] = field(default_factory=list, init=False)
     kept: tuple[int, int] = field(default=(0, 0), init=False)
+    shared: int = field(default=0, init=False)
+    """How many validation inputs are in the repair part as well."""
 
     def result(self, target: Path | None) -> Result:
         """Do it all."""
         asked, before = self.asked, self.pair
         self.plan = asked.plan(before.reference)
+        self.shared = n_shared(self.repair, self.judged)
         with progress_bar(self.output) as self.progress, Solvers(asked.solver, asked.time) as self.solvers:
             cases = self._observe()
             tests = RepairTests(self.repair.x, cases.wanted, self.original)
             after = self._repaired(tests)
             cells = self._grid(tests) if asked.seeds is not None else []
         parts, patch = self._parts(cases, after), _patch(before, after)
-        verdict, message = _judgement(parts, patch, self.repair.y is not None)
+        verdict, message = _judgement(parts, patch, self.repair.y is not None, self.shared)
         return self._finished(self._row(parts, patch, cells), after, verdict, message, target)
 
     def _observe(self) -> Cases:
@@ -313,6 +317,11 @@ class Run:
 
     def _not_covered(self, oracle: OracleRow | None, device: Device | None) -> tuple[str, ...]:
         said = ["inputs outside the two parts: a repair is judged on samples, not proved"]
+        if self.shared:
+            said.append(
+                f"inputs that the repair never saw: the repair part has {self.shared} of the "
+                f"{len(self.judged)} validation inputs as well"
+            )
         if oracle is None:
             said.append("the repaired network was not run on TFLM's interpreter")
         if device is None:
@@ -339,7 +348,9 @@ def _patch(before: Pair, after: Pair) -> tuple[ChangedByte, ...]:
     )
 
 
-def _judgement(parts: Sequence[PartRow], patch: Sequence[ChangedByte], labels: bool) -> tuple[Verdict, str]:
+def _judgement(
+    parts: Sequence[PartRow], patch: Sequence[ChangedByte], labels: bool, shared: int
+) -> tuple[Verdict, str]:
     """What the repair is called, and why."""
     repaired, judged = parts
     failing, left = repaired.failing_before or 0, repaired.failing_after or 0
@@ -354,4 +365,6 @@ def _judgement(parts: Sequence[PartRow], patch: Sequence[ChangedByte], labels: b
     counts = (before.right or 0, after.right or 0) if labels else (before.agreeing, after.agreeing)
     what = "right" if labels else "as float"
     on = f"validation: {counts[0]} {what} before, {counts[1]} after, of {after.samples}"
+    if shared:
+        on += f", of which the repair part has {shared} as well"
     return ("NOT_REPAIRED", f"{said}, but {on}") if counts[1] < counts[0] else ("REPAIRED", f"{said}; {on}")

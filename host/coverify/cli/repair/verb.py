@@ -129,8 +129,8 @@ def repair_verb(
     values of INT8's input codes.
 
     REPAIRED (exit 0): failing tests of the repair part pass now, and the validation part, which the repair
-    never saw, did not get worse (fewer right classes; without labels: fewer of FLOAT's). NOT_REPAIRED (1):
-    otherwise; then nothing is written.
+    is not given, did not get worse (fewer right classes; without labels: fewer of FLOAT's). NOT_REPAIRED (1):
+    otherwise; then nothing is written. Inputs that are in both parts are not refused; how many is told.
 
     Example: coverify repair net_float.tflite net.tflite --data train.npz -o fixed.tflite --grid --out run
     """
