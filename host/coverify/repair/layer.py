@@ -8,6 +8,7 @@ patch of its bytes could change anything else: weights of int4, computed weights
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -108,12 +109,13 @@ class Layer:
     def rows(self, x: NDArray[Any], neuron: int) -> I64Array:
         """x: int8 [N, input shape] → int64 [N, positions, weights]: the centred inputs of each sum."""
         kernel = self.kernel
-        if len(x) * self.n_positions * self.weights.shape[1] * 8 > _MAX_ROWS_BYTES:
+        shape = len(x), self.n_positions, self.weights.shape[1]
+        if math.prod(shape) * 8 > _MAX_ROWS_BYTES:
             raise NotRepairable(self.name, f"{len(x)} samples of it need too much memory; give fewer")
         centred = x.astype(np.int64) - kernel.input_zero_point
         if isinstance(kernel, FullyConnected):
-            return centred.reshape(len(x), self.n_positions, -1)
-        return _windows(kernel, centred, neuron).reshape(len(x), self.n_positions, -1)
+            return centred.reshape(shape)
+        return _windows(kernel, centred, neuron).reshape(shape)
 
     def accumulators(self, rows: I64Array, neuron: int, weights: I64Array | None = None) -> I64Array:
         """The neuron's sums, int64 [N, positions], with its own or other weights (int64 [weights])."""
@@ -145,13 +147,13 @@ class Layer:
 
 
 def _windows(kernel: Convolution2D, centred: I64Array, neuron: int) -> I64Array:
-    """int64 [N, batch, height, width, channels] → [N · batch, positions, taps · channels of the group]."""
+    """int64 [N, batch, height, width, channels] → [N · batch, positions, taps, channels of the group]."""
     depth = kernel.filters.shape[3]
     first = neuron // (len(kernel.filters) // kernel.groups) * depth
     channels = centred[..., first : first + depth].reshape(-1, kernel.window.n_pixels, depth)
     padded = np.concatenate([channels, np.zeros((len(channels), 1, depth), np.int64)], axis=1)
     taps: I64Array = padded[:, kernel.window.taps]
-    return taps.reshape(len(channels), kernel.window.n_positions, -1)
+    return taps
 
 
 def layers_of(reference: Reference) -> tuple[Layer, ...]:

@@ -128,6 +128,19 @@ def test_nothing_is_written_where_nothing_fails(tmp_path):
 
 
 @pytest.mark.parametrize("method", ["lattice", "paper"])
+def test_no_test_that_says_anything_is_nothing_to_repair(tmp_path, method):
+    bed = Bed(tmp_path, mlp(3), n=20)
+    neither = [
+        next(label for label in range(4) if label not in both)
+        for both in zip(bed.classes(bed.made.quantized, bed.x), bed.made.real_classes(bed.x), strict=True)
+    ]
+    np.savez(bed.data, x=bed.x, y=neither)
+    done = bed.run("--method", method, "--layer", "all", "--grid", "--seeds", 1)
+    assert (done.code, done.result["verdict"]) == (0, "OK"), done
+    assert {row["changed"] for row in done.result["repair"]["grid"]} == {0}
+
+
+@pytest.mark.parametrize("method", ["lattice", "paper"])
 def test_the_study_has_every_metric_and_a_row_for_each_seed(tmp_path, method):
     bed = Bed(tmp_path, mlp(3), labels=True)
     done = bed.run(

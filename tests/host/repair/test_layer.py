@@ -29,6 +29,13 @@ def test_every_neuron_has_the_codes_of_tflm(operator, seed):
         assert np.array_equal(codes, layer.by_neuron(expected)[:, :, neuron]), f"seed {seed}, neuron {neuron}"
 
 
+@pytest.mark.parametrize("operator", ["FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D"])
+def test_no_samples_have_no_rows(operator):
+    layer = layers_of(Reference(Model.from_bytes(random_graphs.one_op(operator, 0))))[0]
+    x = np.zeros((0, *layer.kernel.node.input(0).shape), np.int8)
+    assert layer.rows(x, 0).shape == (0, layer.n_positions, layer.weights.shape[1])
+
+
 @pytest.mark.parametrize("make", [mlp, cnn])
 def test_an_interval_holds_exactly_the_accumulators_of_its_codes(make):
     rng = np.random.default_rng(5)
