@@ -188,7 +188,7 @@ class Search:
             met=int(found.met.sum()),
             wished=len(found.met),
             fixed=len(self.failing(before)) - len(self.failing(after)),
-            optimal=found.optimal,
+            optimal=found.optimal and self.prefer == "bytes",
         )
 
     def _changed(self, state: State, neuron: int, weights: I64Array) -> State:

@@ -114,6 +114,21 @@ def test_no_single_weight_fixes_more_than_the_solution_of_one_changed_weight_or_
                 assert step.changed == 1
 
 
+def test_fewest_weights_are_claimed_only_where_they_are_what_is_preferred():
+    made = mlp(5)
+    tests = repair_tests(made, 40, 5)
+    steps = []
+    with Solvers(seconds=1) as solvers:
+        for prefer in ("bytes", "size"):
+            plan = Plan(layers=(1,), neurons=None, prefer=prefer)
+            _, (done,) = repair(made.paired(), tests, plan, solvers)
+            steps += [step for step in done.steps if step.changed]
+    fewest, gentlest = steps
+    assert (fewest.neuron, fewest.met) == (gentlest.neuron, gentlest.met)
+    assert fewest.changed < gentlest.changed
+    assert (fewest.optimal, gentlest.optimal) == (True, False)
+
+
 def test_a_change_that_nothing_needs_is_put_back():
     made = mlp(1)
     tests = repair_tests(made, 60, 1)
