@@ -21,7 +21,7 @@ from coverify.repair.pair import Pair
 from coverify.repair.paper import Paper
 from coverify.repair.patch import ChangedByte, apply, changes
 from coverify.repair.program import Preference
-from coverify.repair.search import Search, Step
+from coverify.repair.search import Ended, Search, Step
 from coverify.repair.solvers import Solvers
 from coverify.repair.spectrum import Kind, Spectrum, activated
 from tflm_int8 import Reference
@@ -158,15 +158,21 @@ def _as_left(step: Step, left: int) -> Step:
     return replace(step, changed=left, optimal=step.optimal and left == step.changed)
 
 
+def _alone(number: int, ended: Ended, changed: int, wished: int | None) -> Step:
+    """A step of the paper's method, which judges its neurons together: tests and time are not told apart."""
+    return Step(number, ended, changed, met=None, wished=wished, fixed=None, optimal=None, time_s=None)
+
+
 def _by_paper(method: Paper, chosen: list[int], progress: Progress) -> tuple[tuple[Step, ...], int, int]:
     steps, kept, rows = [], 0, 0
     for done, number in enumerate(chosen, 1):
         found = method.neuron(number)
         if found is None:
-            steps.append(Step(number, "no change helps"))
+            steps.append(_alone(number, "no change helps", 0, None))
         else:
             changed = int(np.count_nonzero(found.weights != method.bench.layer.weights[number]))
-            steps.append(Step(number, "changed", changed=changed, wished=found.wrong))
+            ended: Ended = "changed" if changed else "no change after rounding"
+            steps.append(_alone(number, ended, changed, found.wrong))
             kept, rows = kept + found.kept, rows + found.rows
         progress(done, len(chosen))
     return tuple(steps), kept, rows

@@ -26,7 +26,14 @@ from coverify.repair.program import Demand, Preference, Program, Solution
 from coverify.repair.solvers import Solvers
 from tflm_int8.fixedpoint import I64Array
 
-Ended = Literal["changed", "nothing to do", "no change helps", "passing tests break", "not needed"]
+Ended = Literal[
+    "changed",
+    "nothing to do",
+    "no change helps",
+    "passing tests break",
+    "not needed",
+    "no change after rounding",
+]
 _MAX_ROUNDS: Final = 12
 """How often passing tests that break are pinned and the neuron is solved again."""
 
@@ -35,17 +42,18 @@ _MAX_ROUNDS: Final = 12
 class Step:
     """What became of one neuron.
 
-    met, wished: demands; fixed: failing tests that pass since; optimal: no fewer weights, by the solver.
+    met, wished: demands; fixed: failing tests that pass since; optimal: no fewer weights, by the solver;
+    None: it is not known (the paper's method judges its neurons together).
     """
 
     neuron: int
     ended: Ended
     changed: int = 0
-    met: int = 0
-    wished: int = 0
-    fixed: int = 0
-    optimal: bool = False
-    time_s: float = 0.0
+    met: int | None = 0
+    wished: int | None = 0
+    fixed: int | None = 0
+    optimal: bool | None = False
+    time_s: float | None = 0.0
 
 
 def _range(weights: I64Array) -> tuple[I64Array, I64Array]:

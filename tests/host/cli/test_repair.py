@@ -1,12 +1,15 @@
 """coverify repair as a user types it. Expected: the files before and after, and TFLM's interpreter."""
 
 import importlib.util
+import io
 import json
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from command import coverify
+from coverify.report import read_result, render
 from network_pairs import cnn, mlp
 from oracle import Tflm, shared
 
@@ -138,6 +141,25 @@ def test_no_test_that_says_anything_is_nothing_to_repair(tmp_path, method):
     done = bed.run("--method", method, "--layer", "all", "--grid", "--seeds", 1)
     assert (done.code, done.result["verdict"]) == (0, "OK"), done
     assert {row["changed"] for row in done.result["repair"]["grid"]} == {0}
+
+
+def test_the_paper_s_method_tells_nothing_of_a_neuron_that_it_does_not_know(tmp_path):
+    bed = Bed(tmp_path, mlp(8))
+    np.savez(tmp_path / "repair.npz", x=bed.made.inputs(40, 5))
+    options = ("--method", "paper", "--layer", 0, "--neurons", 0, "--validation", bed.data)
+    done = bed.run(*options, "--out", tmp_path / "run", data=tmp_path / "repair.npz")
+    assert done.code in (0, 1), done
+    rows = done.result["repair"]["neurons"]
+    known = {(row["ended"], row["changed"] > 0) for row in rows}
+    assert known == {("changed", True), ("no change after rounding", False), ("no change helps", False)}
+    assert all(row.get(key) is None for row in rows for key in ("met", "fixed", "optimal", "time_s"))
+    stream = io.StringIO()
+    render(read_result(tmp_path / "run" / "repair.json"), Console(file=stream, width=120))
+    (line, *_) = (line for line in stream.getvalue().splitlines() if "no change after rounding" in line)
+    assert line.split()[-4:] == ["0", "–", "–", "–"]
+    assert coverify("report", tmp_path / "run").code in (0, 1)
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert '<td>no change after rounding</td><td class="n">0</td><td class="n">–</td>' in page
 
 
 @pytest.mark.parametrize("method", ["lattice", "paper"])
