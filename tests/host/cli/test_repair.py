@@ -126,8 +126,17 @@ def test_nothing_is_written_where_nothing_fails(tmp_path):
     np.savez(bed.data, x=bed.x[agree])
     done = bed.run("-o", tmp_path / "fixed.tflite")
     assert (done.code, done.result["verdict"]) == (0, "OK")
-    assert "nothing to repair" in done.result["message"]
+    assert done.result["message"].endswith("nothing to repair")
     assert not (tmp_path / "fixed.tflite").exists()
+
+
+def test_a_file_that_nothing_is_written_over_is_told(tmp_path):
+    bed, target = Bed(tmp_path, mlp(1)), tmp_path / "fixed.tflite"
+    target.write_bytes(b"of an earlier call")
+    done = bed.run("-o", target, "--method", "paper")
+    assert (done.code, done.result["verdict"]) == (1, "NOT_REPAIRED"), done
+    assert done.result["message"].endswith(f"\n{target} was there before this call and stays as it was")
+    assert target.read_bytes() == b"of an earlier call"
 
 
 @pytest.mark.parametrize("method", ["lattice", "paper"])

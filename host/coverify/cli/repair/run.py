@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from coverify.cli.conform import check_reference, compare_with
 from coverify.cli.devices import device_limits
-from coverify.cli.outcome import Bar, Output, model_ref, progress_bar, verdict_of, versions
+from coverify.cli.outcome import Bar, Output, model_ref, plain_text, progress_bar, verdict_of, versions
 from coverify.cli.repair.parts import n_shared
 from coverify.cli.repair.result import byte_rows, fitness_row, grid_row, neuron_rows, robust_row
 from coverify.conformance.compare import Comparison
@@ -282,6 +282,8 @@ class Run:
             replace_file(target, after.reference.model.content)
             written = ModelRef(file=target.name, sha256=after.reference.model.sha256)
             found = found.model_copy(update={"repaired": written})
+        elif target is not None and target.is_file():
+            message = plain_text(f"{message}\n{target} was there before this call and stays as it was")
         return Result(
             verb="repair",
             verdict=verdict,
