@@ -60,6 +60,7 @@ def test_a_repaired_file_differs_in_the_bytes_that_are_told_and_runs_on_tflm(bed
     before = bed.made.quantized
     assert (done.result["verdict"], done.result["oracle"]["name"]) == ("REPAIRED", "tflite-micro")
     assert done.result["device"]["board"] == "native"
+    assert any("(native:)" in said for said in done.result["not_covered"])
     after = target.read_bytes()
     differ = {i: (before[i], after[i]) for i in range(len(before)) if before[i] != after[i]}
     assert differ == {byte["offset"]: (byte["old"], byte["new"]) for byte in found["bytes"]}
@@ -128,6 +129,14 @@ def test_nothing_is_written_where_nothing_fails(tmp_path):
     assert (done.code, done.result["verdict"]) == (0, "OK")
     assert done.result["message"].endswith("nothing to repair")
     assert not (tmp_path / "fixed.tflite").exists()
+
+
+def test_a_device_that_was_not_needed_is_not_said_to_have_run(tmp_path):
+    done = Bed(tmp_path, mlp(1)).run("--method", "paper", "--device", "native:")
+    assert (done.code, done.result["verdict"]) == (1, "NOT_REPAIRED"), done
+    said = done.result["not_covered"]
+    assert "the repaired network was not run on a device (--device)" in said
+    assert not any("native:" in one for one in said)
 
 
 def test_a_file_that_nothing_is_written_over_is_told(tmp_path):

@@ -330,7 +330,8 @@ class Run:
             said.append("the repaired network was not run on a device (--device)")
         if not self.robustness:
             said.append("what the repair does to robustness (--verify N)")
-        return (*said, *(device_limits(self.asked.device) if self.asked.device else ()))
+        ran = self.asked.device if device is not None else None
+        return (*said, *(() if ran is None else device_limits(ran)))
 
 
 def _classes(reference: Reference, x: NDArray[np.int8]) -> I64Array:
