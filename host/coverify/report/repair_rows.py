@@ -34,13 +34,29 @@ class FitnessRow(Row):
 
 
 class PartRow(Row):
-    """One part of the data, before and after the repair; `failing`: tests that quantization broke."""
+    """One part of the data, before and after the repair; `failing`: tests that quantization broke.
+
+    float_right: how many classes of the float network are right, where there are labels.
+    """
 
     name: Literal["repair", "validation"]
     before: FitnessRow
     after: FitnessRow
     failing_before: Count | None = None
     failing_after: Count | None = None
+    float_right: Count | None = None
+
+    @model_validator(mode="after")
+    def _float_no_more_than_samples(self) -> PartRow:
+        if (self.float_right or 0) > self.before.samples:
+            raise ValueError("more classes of the float network are right than there are samples")
+        return self
+
+    @property
+    def float_accuracy(self) -> float | None:
+        """The share of the float network's classes that are right; None without labels."""
+        n = self.before.samples
+        return None if self.float_right is None or not n else self.float_right / n
 
 
 class NeuronRow(Row):

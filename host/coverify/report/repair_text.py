@@ -41,6 +41,9 @@ def _parts(repair: Repair, console: Console) -> None:
     for part in repair.parts:
         console.print(Text(f"{part.name:<11}before {share(part.before)}"))
         console.print(Text(f"{'':<11}after  {share(part.after)}"))
+        if part.float_accuracy is not None:
+            right = f"{part.float_right} right ({100 * part.float_accuracy:.2f} %)"
+            console.print(Text(f"{'':<11}float  {right}"))
         if part.failing_before is not None:
             left = f"{part.failing_after} left" if part.failing_after is not None else ""
             console.print(Text(f"{'':<11}{plural(part.failing_before, 'failing test')}, {left}"))

@@ -66,6 +66,7 @@ def test_a_repaired_file_differs_in_the_bytes_that_are_told_and_runs_on_tflm(bed
     assert differ == {byte["offset"]: (byte["old"], byte["new"]) for byte in found["bytes"]}
     assert found["n_bytes"] == len(differ) > 0
     repair, validation = found["parts"]
+    assert "float_right" not in repair.keys() | validation.keys()
     order = np.random.default_rng(0).permutation(120)
     parts = [bed.x[np.sort(order[:60])], bed.x[np.sort(order[60:])]]
     for row, x in zip((repair, validation), parts, strict=True):
@@ -159,6 +160,7 @@ def test_no_test_that_says_anything_is_nothing_to_repair(tmp_path, method):
     done = bed.run("--method", method, "--layer", "all", "--grid", "--seeds", 1)
     assert (done.code, done.result["verdict"]) == (0, "OK"), done
     assert {row["changed"] for row in done.result["repair"]["grid"]} == {0}
+    assert [part["float_right"] for part in done.result["repair"]["parts"]] == [0, 0]
 
 
 def test_the_paper_s_method_tells_nothing_of_a_neuron_that_it_does_not_know(tmp_path):
@@ -187,6 +189,7 @@ def test_the_study_has_every_metric_and_a_row_for_each_seed(tmp_path, method):
         "--grid", "--seeds", 2, "--method", method, "--layer", 0, "--time", 0.2, "--out", tmp_path / "run"
     )
     assert done.code in (0, 1), done
+    assert [part["float_right"] for part in done.result["repair"]["parts"]] == [60, 60]
     grid = done.result["repair"]["grid"]
     metrics = ["tarantula", "ochiai", "dstar", "jaccard", "ample", "euclid", "wong3", "random", "random"]
     assert [row["metric"] for row in grid] == [metric for metric in metrics for _ in (1, 5, 8)]

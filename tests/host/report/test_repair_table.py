@@ -45,7 +45,7 @@ REPAIR = Repair(
     labels=True,
     parts=(
         PartRow(name="repair", before=fit(150, 148), after=fit(199, 190), failing_before=40, failing_after=3),
-        PartRow(name="validation", before=fit(160, 150), after=fit(170, 160)),
+        PartRow(name="validation", before=fit(160, 150), after=fit(170, 160), float_right=171),
     ),
     neurons=(
         NeuronRow(
@@ -104,6 +104,7 @@ def test_text_page_and_file_say_the_same(tmp_path):
         "0x1234",
         "76.50",
         "40 failing tests, 3 left",
+        "float  171 right (85.50 %)",
     ):
         assert text in said
     write_result(tmp_path, result())
@@ -115,6 +116,7 @@ def test_text_page_and_file_say_the_same(tmp_path):
         "75.0–79.0",
         "Validation accuracy in percent, op 11, lattice",
         "HOLDS",
+        "171 (85.50 %)",
     ):
         assert text in page
 
@@ -122,3 +124,5 @@ def test_text_page_and_file_say_the_same(tmp_path):
 def test_more_right_classes_than_samples_are_no_result():
     with pytest.raises(ValidationError, match="more classes"):
         fit(10, 11, samples=10)
+    with pytest.raises(ValidationError, match="more classes of the float network"):
+        PartRow(name="repair", before=fit(1, samples=10), after=fit(1, samples=10), float_right=11)

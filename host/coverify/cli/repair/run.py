@@ -263,8 +263,14 @@ class Run:
                 after=fitness_row(then[0]),
                 failing_before=int(cases.failing.sum()),
                 failing_after=int(left.failing.sum()),
+                float_right=_right(self.original, self.repair),
             ),
-            PartRow(name="validation", before=fitness_row(now[1]), after=fitness_row(then[1])),
+            PartRow(
+                name="validation",
+                before=fitness_row(now[1]),
+                after=fitness_row(then[1]),
+                float_right=_right(self.validation, self.judged),
+            ),
         )
 
     def _finished(
@@ -338,6 +344,11 @@ def _classes(reference: Reference, x: NDArray[np.int8]) -> I64Array:
     outputs = reference.run(x)
     best: I64Array = outputs.reshape(len(outputs), -1).argmax(axis=1).astype(np.int64)
     return best
+
+
+def _right(original: Observation, part: Inputs) -> int | None:
+    """How many of the float network's classes are right; None without labels."""
+    return None if part.y is None else int(np.sum(original.classes == part.y))
 
 
 def _patch(before: Pair, after: Pair) -> tuple[ChangedByte, ...]:
