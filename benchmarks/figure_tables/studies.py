@@ -132,7 +132,7 @@ def fairness(found: Mapping[str, Any]) -> str:
     )
     rows = []
     for row in study_of(found).gaps:
-        flips = f"{row.flipped} of {row.samples}", "yes" if row.pair_flips else "no"
+        flips = row.flips, "yes" if row.pair_flips else "no"
         right = f"{100 * row.right / row.samples:.1f} %"
         rows.append(
             [

@@ -95,7 +95,8 @@ class GapRow(Row):
     """The largest difference of a score between two copies that differ in protected features alone, in codes.
 
     at_least: of a pair that was run (the file `pair`); at_most: proved. unit: the real value of one code.
-    flipped: of `samples` inputs, those whose class changes with the protected features alone.
+    flipped: of `samples` inputs, those whose class changes with the protected features alone. sampled: only
+    some of the features' values were tried, so that more inputs may be.
     """
 
     scheme: Text
@@ -104,6 +105,7 @@ class GapRow(Row):
     samples: Count
     right: Count
     flipped: Count
+    sampled: bool = False
     at_least: Count
     at_most: Count
     unit: Annotated[float, Field(gt=0)] | None = None
@@ -127,6 +129,12 @@ class GapRow(Row):
     def closed(self) -> bool:
         """Is it known exactly?"""
         return self.at_least == self.at_most
+
+    @property
+    def flips(self) -> str:
+        """Of how many inputs the class changes, for people."""
+        more = self.sampled and self.flipped < self.samples
+        return f"{'at least ' if more else ''}{self.flipped} of {self.samples}"
 
 
 class RealRow(Row):

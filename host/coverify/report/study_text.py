@@ -166,7 +166,7 @@ def _gaps(study: Study, console: Console) -> None:
     )  # fmt: skip
     for row in study.gaps:
         accuracy = f"{100 * row.right / max(1, row.samples):.2f} %"
-        flips = f"{row.flipped} of {row.samples}", "yes" if row.pair_flips else "no"
+        flips = row.flips, "yes" if row.pair_flips else "no"
         table.add_row(
             plain(row.scheme), str(row.bits), accuracy, *gap_text(row), *flips,
             f"{row.certificates} of {row.boxes}", row.on_device or "–", seconds(row.time_s),

@@ -127,3 +127,56 @@ def test_the_same_command_asks_nothing_again_and_believes_no_pair_that_it_has_no
     file.write_text(json.dumps({**kept, "best": kept["best"] + 1, "most": kept["most"] + 1, "time_s": 77.5}))
     (row,) = command(folder).result["study"]["gaps"]
     assert row["at_most"] == first[0]["at_most"] and row["time_s"] != 77.5
+
+
+@pytest.fixture(scope="module")
+def bump(tmp_path_factory):
+    """A network of class 1 for some middle codes of feature 1 alone, and inputs, all of class 0."""
+    folder = tmp_path_factory.mktemp("bump")
+    places = np.array([50, 60, 70]) / 255
+    np.savez(
+        folder / "float.npz",
+        w0=np.array([[0, 8.0]] * 3), b0=-8 * places,
+        w1=np.array([[0, 0, 0.0], [1, -2, 1]]), b1=np.array([0.1, 0]),
+    )  # fmt: skip
+    x = np.array([[0, 0], [3, 20], [9, 130], [4, 200], [200, 255]])
+    np.savez(folder / "x.npz", x=x.astype(np.uint8), y=np.zeros(5, int))
+    return folder
+
+
+def flips(bump, out, protected: str):
+    return coverify(
+        "study", "fairness", bump / "float.npz", "--inputs", bump / "x.npz", "--protected", protected,
+        "--bits", "8", "--scheme", "fixed", "--eps", 0, "--index", 0, "--jobs", 1, "--timeout", 1,
+        "--out", out,
+    )  # fmt: skip
+
+
+def test_an_input_that_one_value_of_a_range_flips_is_counted(bump, tmp_path):
+    flips(bump, tmp_path, "1")
+    (row,) = json.loads((tmp_path / "study-fairness.json").read_text())["study"]["gaps"]
+    network = dict(np.load(tmp_path / "networks" / "fixed-b8.npz"))
+    grid = np.array([(0, code) for code in range(256)])
+    assert set(outputs(network, grid).argmax(axis=1).tolist()) == {0, 1}
+    assert (row["flipped"], row["samples"], row.get("sampled", False)) == (5, 5, False)
+
+
+def test_a_count_over_a_sample_says_so(bump, tmp_path):
+    done = flips(bump, tmp_path, "0,1")
+    result = json.loads((tmp_path / "study-fairness.json").read_text())
+    (row,) = result["study"]["gaps"]
+    assert row["sampled"] and row["flipped"] == 5
+    assert "5 of 5" in done.stdout and "at least" not in done.stdout
+    assert any("sampled" in said for said in result["not_covered"])
+
+
+def test_more_assignments_than_an_integer_holds_are_refused(tmp_path):
+    rng = np.random.default_rng(0)
+    np.savez(
+        tmp_path / "float.npz",
+        w0=rng.normal(0, 1, (2, 32)), b0=np.zeros(2), w1=rng.normal(0, 1, (2, 2)), b1=np.zeros(2),
+    )  # fmt: skip
+    x = np.repeat(np.arange(4, dtype=np.uint8)[:, None], 32, axis=1)
+    np.savez(tmp_path / "x.npz", x=x, y=np.zeros(4, int))
+    done = flips(tmp_path, tmp_path / "out", "0-31")
+    assert done.code == 2 and f"{4**32} assignments" in done.stdout

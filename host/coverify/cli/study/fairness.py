@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +24,7 @@ from coverify.report import GapRow, Result, Study
 from coverify.report.curve_plot import draw_charts
 from coverify.report.study_plot import gaps_chart
 from coverify.report.verdict import Verdict
+from coverify.study.flips import assignments, flipped
 from coverify.study.gap import Gap, largest
 from coverify.study.twins import Group, Twins, groups
 from coverify.verify.engines.packages import PACKAGES
@@ -59,20 +60,21 @@ class Protected:
         features = tuple(parse_indices(text, pixels.shape[1], "--protected"))
         codes = [tuple(np.unique(pixels[:, k]).tolist()) for k in features]
         values = tuple(found if len(found) <= FEW else None for found in codes)
-        n = int(np.prod([len(v) for v in values if v is not None]))
+        n = math.prod(len(v) for v in values if v is not None)
         if n > MAX_ASSIGNMENTS:
             raise BadInput(f"--protected {text}: {n} assignments; at most {MAX_ASSIGNMENTS} are asked about")
         if all(len(found) == 1 for found in codes):
             raise BadInput(f"--protected {text}: the data have one value of it, two are needed")
         return Protected(features, values)
 
-    def assignments(self, pixels: I64Array) -> list[tuple[int, ...]]:
-        """What the protected features may be together; a range is tried at its ends and its middle."""
-        choices = []
-        for k, found in zip(self.features, self.values, strict=True):
-            lo, hi = int(pixels[:, k].min()), int(pixels[:, k].max())
-            choices.append(found if found is not None else (lo, (lo + hi) // 2, hi))
-        return list(product(*choices))
+    def choices(self, pixels: I64Array) -> list[Sequence[int]]:
+        """The codes of each feature, those of its whole range where it has one."""
+        ends = zip(pixels.min(axis=0).tolist(), pixels.max(axis=0).tolist(), strict=True)
+        ranges = [range(lo, hi + 1) for lo, hi in ends]
+        return [
+            found if found is not None else ranges[k]
+            for k, found in zip(self.features, self.values, strict=True)
+        ]
 
 
 def studied(asked: Asked, output: Output) -> Result:
@@ -81,6 +83,7 @@ def studied(asked: Asked, output: Output) -> Result:
     out = options.folder(output)
     data, original, widths = prepared(options, out)
     protected = Protected.of(asked.protected, data.pixels)
+    tried, complete = assignments(protected.choices(data.pixels), options.seed)
     rows, gaps = [], []
     with progress_bar(output) as progress:
         bar = Bar(progress, "networks")
@@ -90,8 +93,10 @@ def studied(asked: Asked, output: Output) -> Result:
             gap = _gap(asked, twins, parts, width, out / width.stem / NAME)
             gaps.append(gap)
             n = certified(width, twins, parts, gap.at_most, out / width.stem, options.timeout_s, options.jobs)
-            row = _row(data, protected, width, gap, out)
-            rows.append(row.model_copy(update={"boxes": len(parts), "certificates": n}))
+            row = _row(data, protected, tried, width, gap, out)
+            rows.append(
+                row.model_copy(update={"boxes": len(parts), "certificates": n, "sampled": not complete})
+            )
             bar(len(rows), len(widths))
     rows = _on_device(options, widths, gaps, rows, output)
     study = Study(
@@ -117,15 +122,18 @@ def studied(asked: Asked, output: Output) -> Result:
         study=study,
         not_covered=(
             "inputs outside the data's ranges, features beside those named",
-            *_gaps_said(asked, data),
+            *_gaps_said(asked, data, 0 if complete else len(tried)),
         ),
         versions=versions(*(package.distribution for package in PACKAGES.values())),
         seed=options.seed,
     )
 
 
-def _gaps_said(asked: Asked, data: Data) -> list[str]:
+def _gaps_said(asked: Asked, data: Data, sampled: int) -> list[str]:
+    """sampled: the values of the protected features that were tried, where these are not all."""
     said = list[str]()
+    if sampled:
+        said.append(f"inputs flipped by other values of the protected features than {sampled} sampled ones")
     if asked.eps is not None:
         n = len(data.indices)
         whose = f"input {data.indices[0]}" if n == 1 else f"the {n} inputs asked about"
@@ -182,8 +190,7 @@ def _gap(asked: Asked, twins: Twins, parts: Sequence[Group], width: Width, path:
     return Gap(gap.at_least, gap.at_most, pair, gap.queries, gap.time_s)
 
 
-def _row(data: Data, protected: Protected, width: Width, gap: Gap, out: Path) -> GapRow:
-    classes = [width.classes(_with(data.pixels, protected, a)) for a in protected.assignments(data.pixels)]
+def _row(data: Data, protected: Protected, tried: I64Array, width: Width, gap: Gap, out: Path) -> GapRow:
     pair = np.stack(gap.pair)
     stream = io.BytesIO()
     np.savez(stream, x=pair.astype(np.uint8))
@@ -195,7 +202,7 @@ def _row(data: Data, protected: Protected, width: Width, gap: Gap, out: Path) ->
         model=width.network.ref,
         samples=len(data.labels),
         right=int((width.classes(data.pixels) == data.labels).sum()),
-        flipped=int((np.ptp(np.stack(classes), axis=0) > 0).sum()),
+        flipped=flipped(width.classes, data.pixels, protected.features, tried),
         at_least=gap.at_least,
         at_most=gap.at_most,
         unit=width.unit,
@@ -204,12 +211,6 @@ def _row(data: Data, protected: Protected, width: Width, gap: Gap, out: Path) ->
         pair=f"pair-{width.stem}.npz",
         pair_flips=bool(ends[0] != ends[1]),
     )
-
-
-def _with(pixels: I64Array, protected: Protected, assignment: tuple[int, ...]) -> I64Array:
-    changed = pixels.copy()
-    changed[:, list(protected.features)] = assignment
-    return changed
 
 
 def _on_device(
