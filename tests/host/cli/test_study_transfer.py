@@ -174,3 +174,20 @@ def test_quantized_networks_alone_are_refused(folder, done, tmp_path):
     )
     assert (done.code, done.result["verdict"]) == (2, "ERROR")
     assert "float network" in done.result["message"]
+
+
+def test_the_float_network_is_right_where_it_is_in_reals_also_at_a_tie(tmp_path):
+    pytest.importorskip("highspy", reason="highspy is not installed")
+    w0 = np.array([[-2, 1, 0], [1, 0, -1], [0, 1, -1], [0, 1, 0.0]])
+    w1 = np.array([[-3, 2, 1, 3], [0, -2, 2, -2], [-1, 1, 0, -1.0]])
+    b0, b1 = np.array([-1, 1, -1, 0.0]), np.array([1, 0, -1.0])
+    np.savez(tmp_path / "float.npz", w0=w0, b0=b0, w1=w1, b1=b1)
+    x = np.array([[12, 219, 214]], np.uint8)
+    assert FloatNetwork.read(tmp_path / "float.npz").taking(-1, 1).classes(x).tolist() != [0]
+    np.savez(tmp_path / "x.npz", x=x, y=np.array([0]))
+    done = coverify(
+        "study", "transfer", tmp_path / "float.npz", "--inputs", tmp_path / "x.npz", "--eps", 0, "--bits", 8,
+        "--scheme", "fixed", "--input-range=-1,1", "--out", tmp_path / "out", "--json", "-",
+    )  # fmt: skip
+    study = done.result["study"]
+    assert (study["original_right"], study["real"]["robust"], study["real"]["wrong"]) == (1, 1, 0)

@@ -54,6 +54,18 @@ def test_floats_are_integers_over_powers_of_two():
 
 
 @pytest.mark.parametrize("seed", range(12))
+def test_classes_are_those_of_exact_outputs_also_where_floats_do_not_tell(seed):
+    network, exact, ends, _ = case(seed)
+    x = np.random.default_rng(seed).integers(0, 256, (700, network.n_input))
+    assert exact.classes(x).tolist() == [exact.predicted(row) for row in x.astype(float)]
+    last = network.layers[-1]
+    rows = np.repeat(last.weights[:1], 2, axis=0)
+    near = last.bias[0] + np.array([0, 2.0**-50])  # less than the roundings of the sums before
+    tied = dataclasses.replace(network, layers=(*network.layers[:-1], FloatLayer(rows, near)))
+    assert ExactNetwork.of(tied, *ends).classes(x).tolist() == [1] * 700
+
+
+@pytest.mark.parametrize("seed", range(12))
 def test_outputs_are_those_of_fractions_up_to_one_factor(seed):
     network, exact, ends, box = case(seed)
     point = np.random.default_rng(seed).uniform(0, 255, network.n_input)

@@ -59,7 +59,7 @@ def studied(asked: Asked, output: Output) -> Result:
         kind="transfer",
         eps=asked.eps,
         original=options.original(original),
-        original_right=int((original.classes(data.pixels) == data.labels).sum()),
+        original_right=int((real.network.classes(data.pixels) == data.labels).sum()),
         real=real.row,
         widths=tuple(answer.row for answer in answers),
         transfers=tuple(rows),

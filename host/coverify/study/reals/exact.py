@@ -17,11 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coverify.study.float_network import TOP_CODE, FloatNetwork
+from coverify.study.ranges import BATCH
 
 IntArray = NDArray[Any]
 """An object array of Python integers of any size."""
 F64Array = NDArray[np.float64]
 _MANTISSA = 53
+_UNIT = 2.0**-52
+"""Twice what the rounding of a float64 operation changes, relative to its result."""
+_UNDERFLOW = 1e-290
+"""More than all underflows of a sum change."""
 
 
 def dyadic(values: NDArray[Any] | Sequence[float]) -> tuple[IntArray, int]:
@@ -114,6 +119,32 @@ class ExactNetwork:
         """The index of the first maximum at x."""
         outputs = self.outputs(x)
         return outputs.index(max(outputs))
+
+    def classes(self, x: NDArray[np.generic]) -> NDArray[np.int64]:
+        """The index of the first maximum for every row of x, codes [N, n_input]: int64 [N]."""
+        batches = (x[i : i + BATCH].astype(np.float64) for i in range(0, len(x), BATCH))
+        return np.concatenate([self._classes(batch) for batch in batches])
+
+    def _classes(self, x: F64Array) -> NDArray[np.int64]:
+        """Of outputs in float64, where these lie further apart than roundings move them."""
+        near = self.nearly(x)
+        found: NDArray[np.int64] = near.argmax(axis=1).astype(np.int64)
+        top = np.sort(near, axis=1)[:, -2:]
+        sure = top[:, 1] - top[:, 0] > 2 * self._rounding(x) if near.shape[1] > 1 else np.ones(len(x), bool)
+        for i in np.flatnonzero(~sure):
+            found[i] = self.predicted(x[i])
+        return found
+
+    def _rounding(self, x: F64Array) -> F64Array:
+        """No output of `nearly` is further from the exact one, for every row of x: [N]."""
+        size, off = np.abs(x), np.zeros_like(x)
+        for layer in self.layers:
+            weights, bias = (np.abs(values) for values in layer.floats)
+            terms = (size + off) @ weights.T + bias
+            off = off @ weights.T + (weights.shape[1] + 8) * _UNIT * terms + _UNDERFLOW
+            size = terms
+        most: F64Array = 2 * off.max(axis=1)
+        return most
 
     def nearly(self, x: F64Array) -> F64Array:
         """The outputs in float64, rounded as they come: [N, n_output] for x [N, n_input]."""
