@@ -145,14 +145,14 @@ def compared(sources: Sequence[Source]) -> list[str]:
     proofs = sum(query.certificate is not None for query in queries)
     witnesses = sum(query.witness is not None for query in queries)
     if queries:
-        decided = sum(query.verdict in ("HOLDS", "VIOLATED") for query in queries)
-        engines = sorted({query.engine for query in queries if query.verdict in ("HOLDS", "VIOLATED")})
+        decided = [query for query in queries if query.verdict in ("HOLDS", "VIOLATED")]
+        engines = sorted({query.engine for query in decided})
         by = f" (engine: {', '.join(engines[:12])})" if engines else ""
-        real = sum(query.engine == "reals" for query in queries)
+        real = sum(query.engine == "reals" for query in decided)
         how = "of the reference" if not real else f"of the reference, {grouped(real)} on exact real numbers"
         said.append(
-            f"{grouped(decided)} of {plural(len(queries), 'query', 'queries')} decided on the exact integers "
-            f"{how}{by}; {plural(witnesses, 'witness file')}, "
+            f"{grouped(len(decided) - real)} of {plural(len(queries), 'query', 'queries')} decided on the "
+            f"exact integers {how}{by}; {plural(witnesses, 'witness file')}, "
             f"{plural(proofs, 'certificate')}."
         )
     if radii:

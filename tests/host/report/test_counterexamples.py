@@ -99,6 +99,13 @@ def test_only_engines_that_decided_are_named(tmp_path: Path) -> None:
     ).replace(" ", " ")
 
 
+def test_queries_on_real_numbers_are_counted_apart_and_where_decided(tmp_path: Path) -> None:
+    real = Query(index=1, verdict="HOLDS", engine="reals", time_s=1.0)
+    open_ = Query(index=2, verdict="UNKNOWN", engine="reals", time_s=1.0)
+    said = "1 of 4 queries decided on the exact integers of the reference, 2 on exact real numbers (engine:"
+    assert said in page(tmp_path, ROW, real, real, open_).replace(" ", " ")
+
+
 @pytest.mark.parametrize(
     "wrong",
     [{"base": (1, 2)}, {"counterexample": ()}, {"scale": 0.0}, {"counterexample": (0,) * 64}],
