@@ -115,7 +115,11 @@ def labels_of(network: Network, data: Samples, label: str) -> list[int]:
 
 def check_labels(network: Network, path: Path, labels: Sequence[int], indices: Iterable[int]) -> None:
     """BadInput where a label of these inputs is no class of the network."""
-    classes = network.program.sizes()[network.program.output]
+    labels_within(path, labels, indices, network.program.sizes()[network.program.output])
+
+
+def labels_within(path: Path, labels: Sequence[int], indices: Iterable[int], classes: int) -> None:
+    """BadInput where a label of these inputs is none of so many classes."""
     for i in indices:
         if not 0 <= labels[i] < classes:
             raise BadInput(

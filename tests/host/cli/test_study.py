@@ -19,6 +19,7 @@ from coverify.study.float_network import FloatLayer, FloatNetwork
 from coverify.verify.deadline import Deadline
 from coverify.verify.witness import Witness
 from fixed_point_networks import outputs, points
+from model_builder import Builder
 from oracle import Tflm, shared
 
 EPS, N = 2, 16
@@ -237,6 +238,49 @@ def test_what_makes_no_sense_is_refused(change, folder, tmp_path):
     flat = [part for pair in options.items() for part in pair]
     done = coverify("study", "bits", "float.npz", *flat, "--json", "-", cwd=folder)
     assert (done.code, done.result["verdict"]) == (2, "ERROR")
+
+
+def test_networks_whose_inputs_have_other_shapes_get_inputs_of_their_own(tmp_path):
+    rng = np.random.default_rng(0)
+    for bits, shape in ((8, (6,)), (4, (2, 3))):
+        builder = Builder()
+        x = builder.input((1, *shape), 1 / 255, -128)
+        flat = builder.reshape(x, (1, 6)) if len(shape) > 1 else x
+        hidden = builder.fully_connected(
+            flat, rng.integers(-127, 128, (4, 6)).astype(np.int8), rng.integers(-9, 9, 4), w_scale=0.01,
+            out_scale=6 / (2**bits - 1), out_zero_point=-128, activation=3,
+        )  # fmt: skip
+        y = builder.fully_connected(
+            hidden, rng.integers(-127, 128, (3, 4)).astype(np.int8), rng.integers(-9, 9, 3), w_scale=0.01,
+            out_scale=0.1, out_zero_point=0,
+        )  # fmt: skip
+        (tmp_path / f"net{bits}.tflite").write_bytes(builder.finish(y))
+    x = rng.integers(0, 256, (10, 6)).astype(np.uint8)
+    np.savez(tmp_path / "x.npz", x=x, y=np.arange(10) % 3)
+    done = coverify(
+        "study", "bits", tmp_path / "net8.tflite", tmp_path / "net4.tflite", "--inputs", tmp_path / "x.npz",
+        "--eps", 0, "--out", tmp_path / "out", "--json", "-",
+    )  # fmt: skip
+    assert (done.code, done.result["verdict"]) == (0, "OK"), done.result
+    rows = done.result["study"]["widths"]
+    assert [row["bits"] for row in rows] == [4, 8] and all(row["robust"] for row in rows)
+
+
+@pytest.mark.parametrize("label", [100, 3, -1, 2**63 - 1])
+@pytest.mark.parametrize("kind", ["bits", "transfer", "fairness", "given"])
+def test_labels_that_are_no_class_are_refused(kind, label, folder, done, tmp_path):
+    data = dict(np.load(folder / "x.npz"))
+    y = data["y"].astype(np.int64)
+    y[5] = label
+    np.savez(tmp_path / "x.npz", x=data["x"], y=y)
+    network = folder / ("run/networks/fixed-b3.npz" if kind == "given" else "float.npz")
+    more = ("--protected", "1", "--score", "0") if kind == "fairness" else ("--eps", "1")
+    refused = coverify(
+        "study", "bits" if kind == "given" else kind, network, "--inputs", tmp_path / "x.npz", *more,
+        "--bits", "3", "--index", "0", "--out", tmp_path / "out", "--json", "-",
+    )  # fmt: skip
+    assert (refused.code, refused.result["verdict"]) == (2, "ERROR")
+    assert f"y of input 5 is {label}; the network's classes are 0..2" in refused.result["message"]
 
 
 def test_a_study_without_a_folder_and_a_mixture_of_networks_are_refused(folder, done, tmp_path):

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from coverify.cli.campaign import How, Work, carry_out
-from coverify.cli.network import read_network
+from coverify.cli.network import check_labels, labels_within, read_network
 from coverify.cli.outcome import Interrupted, Output
 from coverify.cli.samples import parse_indices
 from coverify.cli.study.networks import Width, float_network, given, quantized, single_float
@@ -78,10 +78,15 @@ def prepared(options: Options, out: Path) -> tuple[Data, FloatNetwork | None, li
     if pixels.y is None:
         raise BadInput(f"{options.inputs}: there are no labels y, without which there is no accuracy")
     flat = pixels.x.reshape(len(pixels.x), -1).astype(np.int64)
+    labels = pixels.y.tolist()
     data = Data(flat, pixels.y, parse_indices(options.index, len(flat)))
     if not single:
-        return data, None, given(options.models, pixels)
+        widths = given(options.models, pixels)
+        for width in widths:
+            check_labels(width.network, options.inputs, labels, range(len(labels)))
+        return data, None, widths
     network = float_network(options.models[0], pixels, options.input_range)
+    labels_within(options.inputs, labels, range(len(labels)), network.n_output)
     codes = flat
     if options.calibration is not None:
         codes = (
