@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from command import coverify
+from coverify.cli.devices import device_limits
 from coverify.study.float_network import FloatLayer, FloatNetwork
 from coverify.verify.deadline import Deadline
 from coverify.verify.witness import Witness
@@ -120,6 +121,11 @@ def test_the_device_confirms_the_changes_of_the_networks_that_it_runs(done):
     assert {r.get("on_device") for r in rows if r["scheme"] == "fixed"} <= {None}
     carried = [r for r in done.result["study"]["carried"] if r["scheme"] == "affine"]
     assert carried and all(r["on_device"] == r["tried"] for r in carried)
+
+
+def test_the_result_names_the_device_and_what_a_process_of_this_host_does_not_show(done):
+    assert done.result["device"]["url"] == "native:"
+    assert set(device_limits("native:")) <= set(done.result["not_covered"])
 
 
 def test_counterexamples_are_carried_to_other_widths_as_the_networks_say(done, folder, truth):

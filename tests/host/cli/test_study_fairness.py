@@ -10,6 +10,7 @@ import pytest
 
 from command import coverify
 from coverify.check import check
+from coverify.cli.devices import device_limits
 from coverify.study.float_network import FloatLayer, FloatNetwork
 from fixed_point_networks import outputs
 from oracle import Tflm
@@ -97,6 +98,8 @@ def test_inputs_whose_class_changes_with_the_feature_alone_are_counted(done, fol
 def test_the_device_confirms_the_pairs_of_the_networks_that_it_runs(done, folder):
     said = {row["scheme"]: row.get("on_device") for row in done.result["study"]["gaps"]}
     assert said == {"fixed": None, "affine": "CONFIRMED"}
+    assert done.result["device"]["url"] == "native:"
+    assert set(device_limits("native:")) <= set(done.result["not_covered"])
     assert (folder / "run" / "fairness.svg").read_text().startswith("<svg")
     assert coverify("report", folder / "run").code == 0
     assert "Largest gap between copies" in (folder / "run" / "report.html").read_text()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from command import coverify
+from coverify.cli.devices import device_limits
 from coverify.study.float_network import FloatNetwork
 from fixed_point_networks import outputs, points
 from oracle import Tflm
@@ -148,6 +149,11 @@ def test_every_false_verdict_is_an_example_and_the_device_confirms_what_it_runs(
     for bits in BITS:
         queries = json.loads((folder / "run" / f"affine-b{bits}" / "verify.json").read_text())["queries"]
         assert {q.get("replay") for q in queries if "witness" in q} == {"CONFIRMED"}
+
+
+def test_the_result_names_the_device_and_what_a_process_of_this_host_does_not_show(done):
+    assert done.result["device"]["url"] == "native:"
+    assert set(device_limits("native:")) <= set(done.result["not_covered"])
 
 
 def test_plots_and_report_are_written(done, folder):

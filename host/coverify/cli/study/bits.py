@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from coverify.cli.campaign import How
 from coverify.cli.outcome import Output, versions
-from coverify.cli.study.device import Key, Trial, agreed, note_replays
+from coverify.cli.study.device import Key, Said, Trial, agreed, note_replays
 from coverify.cli.study.networks import Width
 from coverify.cli.study.options import Data, Options, decided, prepared
 from coverify.cli.verify import robustness_work
@@ -55,18 +55,19 @@ def studied(asked: Asked, output: Output) -> Result:
     data, original, widths = prepared(asked.options, out)
     answers = [answered(asked, data, width, out) for width in widths]
     study = _study(asked, data, original, answers)
-    study, contradicted = _on_device(asked, data, answers, study, output)
+    study, said = _on_device(asked, data, answers, study, output)
     draw_charts(out, {"bits": widths_chart(study)})
     n_open = sum(row.open for row in study.widths)
-    verdict: Verdict = "MISMATCH" if contradicted else "UNKNOWN" if n_open else "OK"
+    verdict: Verdict = "MISMATCH" if said.contradicted else "UNKNOWN" if n_open else "OK"
     return Result(
         verb="study-bits",
         verdict=verdict,
-        message=_message(study, n_open, contradicted),
+        message=_message(study, n_open, said.contradicted),
         model=study.original,
+        device=said.device,
         samples=len(data.labels),
         study=study,
-        not_covered=("inputs outside the boxes asked about", *not_deployed(asked, widths)),
+        not_covered=("inputs outside the boxes asked about", *not_deployed(asked, widths, said)),
         versions=versions(*(package.distribution for package in PACKAGES.values())),
         seed=asked.options.seed,
     )
@@ -201,11 +202,11 @@ def _carried_row(group: Sequence[Answered], found: Carried) -> CarriedRow:
 
 def _on_device(
     asked: Asked, data: Data, answers: Sequence[Answered], study: Study, output: Output
-) -> tuple[Study, bool]:
-    """The study with what the device says of every witness at every deployable width; is it contradicted?"""
+) -> tuple[Study, Said]:
+    """The study with what the device says of every witness at every deployable width."""
     deployed = [answer for answer in answers if answer.width.deployable]
     if asked.options.device is None or not deployed:
-        return study, False
+        return study, Said()
     trials = []
     wrong = {(row.scheme, row.broken_bits, row.index) for row in study.changes if row.witness is None}
     for group in by_scheme(deployed).values():
@@ -215,21 +216,22 @@ def _on_device(
             xs = np.stack(list(points.values()))
             trials += [Trial(answer.width, list(points), xs) for answer in group]
     said = agreed(asked.options.device, trials, output)
-    note_own(deployed, said, asked.options.folder(output))
+    same = said.same
+    note_own(deployed, same, asked.options.folder(output))
 
     def both(scheme: str, first: int, second: int, index: int) -> bool:
         """Do both networks give, on the device, the reference's output for the witness of the first?"""
         key = (scheme, first, index)
-        return said[scheme, first][key] and said[scheme, second][key]
+        return same[scheme, first][key] and same[scheme, second][key]
 
     def change(row: ChangeRow) -> ChangeRow:
-        if (row.scheme, row.robust_bits) not in said:
+        if (row.scheme, row.robust_bits) not in same:
             return row
         done = both(row.scheme, row.broken_bits, row.robust_bits, row.index)
         return row.model_copy(update={"on_device": "CONFIRMED" if done else "REFUTED"})
 
     def carry(row: CarriedRow) -> CarriedRow:
-        if (row.scheme, row.from_bits) not in said:
+        if (row.scheme, row.from_bits) not in same:
             return row
         first = next(a for a in deployed if (a.width.scheme, a.width.bits) == (row.scheme, row.from_bits))
         second = next(a for a in deployed if (a.width.scheme, a.width.bits) == (row.scheme, row.to_bits))
@@ -238,19 +240,18 @@ def _on_device(
         return row.model_copy(update={"on_device": n})
 
     found = {"changes": tuple(map(change, study.changes)), "carried": tuple(map(carry, study.carried))}
-    contradicted = any(not all(by_key.values()) for by_key in said.values())
-    return study.model_copy(update=found), contradicted
+    return study.model_copy(update=found), said
 
 
 def note_own(
-    deployed: Sequence[Answered], said: Mapping[tuple[str, int], Mapping[Key, bool]], out: Path
+    deployed: Sequence[Answered], same: Mapping[tuple[str, int], Mapping[Key, bool]], out: Path
 ) -> None:
     """Keep with each width's queries what the device said of its own counterexamples."""
     for answer in deployed:
         width = answer.width
-        by_key = said.get((width.scheme, width.bits), {})
-        same = {i: by_key[key] for i in answer.witnesses if (key := (width.scheme, width.bits, i)) in by_key}
-        note_replays(out / width.stem, same)
+        by_key = same.get((width.scheme, width.bits), {})
+        own = {i: by_key[key] for i in answer.witnesses if (key := (width.scheme, width.bits, i)) in by_key}
+        note_replays(out / width.stem, own)
 
 
 def _message(study: Study, n_open: int, contradicted: bool) -> str:
@@ -263,10 +264,10 @@ def _message(study: Study, n_open: int, contradicted: bool) -> str:
     return said + (f"; {plural(n_open, 'open query', 'open queries')}" if n_open else "")
 
 
-def not_deployed(asked: Asked, widths: Sequence[Width]) -> list[str]:
+def not_deployed(asked: Asked, widths: Sequence[Width], said: Said) -> list[str]:
     """What the device says nothing of."""
     n = sum(not width.deployable for width in widths)
     gaps = [f"the device: {n} of {len(widths)} networks are fixed-point ones that none runs"] if n else []
     if asked.options.device is None:
         gaps.append("the device: none was given (--device)")
-    return gaps
+    return [*gaps, *said.limits]

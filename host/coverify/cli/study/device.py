@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from coverify.boards.device import open_foreign
-from coverify.cli.devices import is_foreign, load, opened
+from coverify.cli.devices import device_limits, device_row, is_foreign, load, opened
 from coverify.cli.network import Tflite
 from coverify.cli.outcome import Output
 from coverify.cli.study.networks import PIXEL_ZERO, Width
 from coverify.conformance.foreign import ForeignRunner
 from coverify.conformance.stepping import Runner
+from coverify.report import Device as DeviceRow
 from coverify.report import read_result, write_result
 from coverify.verify.query import I64Array
 
@@ -32,12 +33,29 @@ class Trial:
     xs: I64Array
 
 
-def agreed(url: str, trials: Sequence[Trial], output: Output) -> dict[tuple[str, int], dict[Key, bool]]:
-    """Per network (scheme, bits) and counterexample: is the device's output, byte for byte, the reference's?
-
-    Raises what the link and the device raise.
+@dataclass(frozen=True, eq=False)
+class Said:
+    """same: per network (scheme, bits) and counterexample, is the device's output, byte for byte, the
+    reference's? device: what answered, where anything was run.
     """
-    found = {}
+
+    same: Mapping[tuple[str, int], Mapping[Key, bool]] = field(default_factory=dict)
+    device: DeviceRow | None = None
+
+    @property
+    def contradicted(self) -> bool:
+        """Is an output another than the reference's?"""
+        return any(not all(by_key.values()) for by_key in self.same.values())
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """What running there cannot show."""
+        return () if self.device is None else device_limits(self.device.url)
+
+
+def agreed(url: str, trials: Sequence[Trial], output: Output) -> Said:
+    """Run them all.  Raises what the link and the device raise."""
+    found, row = {}, None
     for trial in trials:
         network = trial.width.network
         assert isinstance(network, Tflite)
@@ -46,9 +64,11 @@ def agreed(url: str, trials: Sequence[Trial], output: Output) -> dict[tuple[str,
             runner: Runner
             if is_foreign(url):
                 foreign = stack.enter_context(closing(open_foreign(url)))
+                row = DeviceRow(url=url, board=foreign.name)
                 runner = ForeignRunner(foreign, network.reference.model)
             else:
                 device = stack.enter_context(opened(url, None, output, network.reference.model))
+                row = device_row(device)
                 runner = load(device, network.reference.model, output)
             same = {}
             for key, x, want in zip(trial.keys, trial.xs, expected, strict=True):
@@ -56,7 +76,7 @@ def agreed(url: str, trials: Sequence[Trial], output: Output) -> dict[tuple[str,
                 got = runner.run(codes).reshape(-1).astype(np.int64)
                 same[key] = bool(np.array_equal(got, want))
         found[trial.width.scheme, trial.width.bits] = same
-    return found
+    return Said(found, row)
 
 
 def note_replays(folder: Path, same: Mapping[int, bool]) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from coverify.cli.outcome import Bar, Output, progress_bar, versions
 from coverify.cli.samples import parse_indices
-from coverify.cli.study.device import Trial, agreed
+from coverify.cli.study.device import Said, Trial, agreed
 from coverify.cli.study.gap_certificates import certified
 from coverify.cli.study.gap_file import NAME, GapFile, question_digest
 from coverify.cli.study.networks import Width
@@ -98,7 +98,7 @@ def studied(asked: Asked, output: Output) -> Result:
                 row.model_copy(update={"boxes": len(parts), "certificates": n, "sampled": not complete})
             )
             bar(len(rows), len(widths))
-    rows = _on_device(options, widths, gaps, rows, output)
+    rows, said = _on_device(options, widths, gaps, rows, output)
     study = Study(
         kind="fairness",
         eps=asked.eps,
@@ -111,18 +111,19 @@ def studied(asked: Asked, output: Output) -> Result:
     )
     draw_charts(out, {"fairness": gaps_chart(study)})
     n_open = sum(not row.closed for row in rows)
-    contradicted = any(row.on_device == "REFUTED" for row in rows)
-    verdict: Verdict = "MISMATCH" if contradicted else "UNKNOWN" if n_open else "OK"
+    verdict: Verdict = "MISMATCH" if said.contradicted else "UNKNOWN" if n_open else "OK"
     return Result(
         verb="study-fairness",
         verdict=verdict,
         message=f"the largest gap is known exactly of {len(rows) - n_open} of {len(rows)} networks",
         model=study.original,
+        device=said.device,
         samples=len(data.labels),
         study=study,
         not_covered=(
             "inputs outside the data's ranges, features beside those named",
             *_gaps_said(asked, data, 0 if complete else len(tried)),
+            *said.limits,
         ),
         versions=versions(*(package.distribution for package in PACKAGES.values())),
         seed=options.seed,
@@ -215,11 +216,11 @@ def _row(data: Data, protected: Protected, tried: I64Array, width: Width, gap: G
 
 def _on_device(
     options: Options, widths: Sequence[Width], gaps: Sequence[Gap], rows: Sequence[GapRow], output: Output
-) -> list[GapRow]:
+) -> tuple[list[GapRow], Said]:
     """The rows with whether both copies of the pair get the reference's outputs on the device."""
     places = [i for i, width in enumerate(widths) if width.deployable]
     if options.device is None or not places:
-        return list(rows)
+        return list(rows), Said()
     trials = [
         Trial(widths[i], [(widths[i].scheme, widths[i].bits, k) for k in (0, 1)], np.stack(gaps[i].pair))
         for i in places
@@ -227,6 +228,6 @@ def _on_device(
     said = agreed(options.device, trials, output)
     found = list(rows)
     for i in places:
-        same = all(said[widths[i].scheme, widths[i].bits].values())
+        same = all(said.same[widths[i].scheme, widths[i].bits].values())
         found[i] = rows[i].model_copy(update={"on_device": "CONFIRMED" if same else "REFUTED"})
-    return found
+    return found, said

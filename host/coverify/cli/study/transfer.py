@@ -10,7 +10,7 @@ import numpy as np
 
 from coverify.cli.outcome import Output, versions
 from coverify.cli.study.bits import Answered, Asked, answered, not_deployed, note_own
-from coverify.cli.study.device import Key, Trial, agreed
+from coverify.cli.study.device import Key, Said, Trial, agreed
 from coverify.cli.study.networks import Width
 from coverify.cli.study.options import Data, prepared
 from coverify.cli.study.reals import NOT_COVERED, FloatAnswered, float_answers
@@ -65,18 +65,19 @@ def studied(asked: Asked, output: Output) -> Result:
         transfers=tuple(rows),
         examples=tuple(examples),
     )
-    study, contradicted = _on_device(asked, data, real, answers, study, output)
+    study, said = _on_device(asked, data, real, answers, study, output)
     draw_charts(out, transfer_charts(study))
     n_open = real.row.open + sum(row.open for row in study.widths)
-    verdict: Verdict = "MISMATCH" if contradicted else "UNKNOWN" if n_open else "OK"
+    verdict: Verdict = "MISMATCH" if said.contradicted else "UNKNOWN" if n_open else "OK"
     return Result(
         verb="study-transfer",
         verdict=verdict,
-        message=_message(study, n_open, contradicted),
+        message=_message(study, n_open, said.contradicted),
         model=study.original,
+        device=said.device,
         samples=len(data.labels),
         study=study,
-        not_covered=(*NOT_COVERED, *not_deployed(asked, widths)),
+        not_covered=(*NOT_COVERED, *not_deployed(asked, widths, said)),
         versions=versions(*(package.distribution for package in PACKAGES.values())),
         seed=options.seed,
     )
@@ -192,11 +193,11 @@ def _on_device(
     answers: Sequence[Answered],
     study: Study,
     output: Output,
-) -> tuple[Study, bool]:
-    """The study with what the device says of every counterexample at its widths; is it contradicted?"""
+) -> tuple[Study, Said]:
+    """The study with what the device says of every counterexample at its widths."""
     deployed = [answer for answer in answers if answer.width.deployable]
     if asked.options.device is None or not deployed:
-        return study, False
+        return study, Said()
     trials = []
     for answer in deployed:
         width = answer.width
@@ -209,17 +210,17 @@ def _on_device(
         }
         if xs:
             trials.append(Trial(width, list(xs), np.stack(list(xs.values()))))
-    said = agreed(asked.options.device, trials, output) if trials else {}
-    note_own(deployed, said, asked.options.folder(output))
+    said = agreed(asked.options.device, trials, output)
+    note_own(deployed, said.same, asked.options.folder(output))
 
     def replayed(row: TransferRow) -> TransferRow:
-        by_key = said.get((row.scheme, row.bits))
+        by_key = said.same.get((row.scheme, row.bits))
         if by_key is None:
             return row
         return row.model_copy(update={"replayed": len(by_key), "replayed_same": sum(by_key.values())})
 
     def example(row: ExampleRow) -> ExampleRow:
-        by_key = said.get((row.scheme, row.bits), {})
+        by_key = said.same.get((row.scheme, row.bits), {})
         key = (_FLOAT, 0, row.index) if row.kind in OF_FLOAT else (row.scheme, row.bits, row.index)
         same = by_key.get(key)
         if same is None:
@@ -230,4 +231,4 @@ def _on_device(
         "transfers": tuple(map(replayed, study.transfers)),
         "examples": tuple(map(example, study.examples)),
     }
-    return study.model_copy(update=found), any(not all(by_key.values()) for by_key in said.values())
+    return study.model_copy(update=found), said
