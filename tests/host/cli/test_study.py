@@ -272,6 +272,50 @@ def test_networks_whose_inputs_have_other_shapes_get_inputs_of_their_own(tmp_pat
     assert [row["bits"] for row in rows] == [4, 8] and all(row["robust"] for row in rows)
 
 
+@pytest.fixture
+def dead(tmp_path):
+    """A network whose hidden layer is 0 on its inputs: its biases do not fit affine files of all widths."""
+    w0, w1 = np.array([[-1, -1], [-2, -0.5]]), np.array([[1, 0.5], [-1, 1]])
+    np.savez(tmp_path / "float.npz", w0=w0, b0=np.array([-0.1, -0.2]), w1=w1, b1=np.array([0.3, 0.1]))
+    x = np.random.default_rng(0).integers(10, 256, (10, 2)).astype(np.uint8)
+    np.savez(tmp_path / "x.npz", x=x, y=np.zeros(10, int))
+    return tmp_path
+
+
+def of_dead(dead, kind: str, *more):
+    options = ("--eps", 1) if kind != "fairness" else ("--protected", 1)
+    return coverify(
+        "study", kind, dead / "float.npz", "--inputs", dead / "x.npz", *options, "--timeout", 2, *more,
+        "--out", dead / "out", "--json", "-",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["bits", "fairness"])
+def test_a_width_that_cannot_be_made_is_left_out_and_named(dead, kind):
+    result = of_dead(dead, kind, "--bits", "3,7").result
+    rows = result["study"]["gaps" if kind == "fairness" else "widths"]
+    assert [(r["scheme"], r["bits"]) for r in rows] == [("fixed", 3), ("fixed", 7), ("affine", 3)]
+    assert result["message"].endswith("1 network cannot be made")
+    said = "affine 7 bits, which cannot be made: float.npz: the biases of layer 1 do not fit 7 bits"
+    assert said in result["not_covered"]
+
+
+def test_where_no_width_can_be_made_the_error_says_what_to_change(dead):
+    done = of_dead(dead, "bits", "--bits", "7", "--scheme", "affine")
+    assert (done.code, done.result["verdict"]) == (2, "ERROR")
+    assert "affine 7 bits" in done.result["message"] and "--scheme" in done.result["message"]
+
+
+def test_a_file_that_the_reference_refuses_is_a_width_that_cannot_be_made(dead):
+    w0, w1 = np.full((2, 2), -1000.0), np.array([[1, 0.5], [-1, 1]])
+    np.savez(dead / "float.npz", w0=w0, b0=np.array([-0.1, -0.2]), w1=w1, b1=np.zeros(2))
+    result = of_dead(dead, "bits", "--bits", "3-4").result
+    assert [row["scheme"] for row in result["study"]["widths"]] == ["fixed", "fixed"]
+    missing = [line for line in result["not_covered"] if "not that of input times weights" in line]
+    assert [line[:13] for line in missing] == ["affine 3 bits", "affine 4 bits"]
+    assert not list((dead / "out" / "networks").glob("*.tflite"))
+
+
 @pytest.mark.parametrize("label", [100, 3, -1, 2**63 - 1])
 @pytest.mark.parametrize("kind", ["bits", "transfer", "fairness", "given"])
 def test_labels_that_are_no_class_are_refused(kind, label, folder, done, tmp_path):

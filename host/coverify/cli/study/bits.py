@@ -52,7 +52,8 @@ class Answered:
 def studied(asked: Asked, output: Output) -> Result:
     """The whole study.  Raises BadInput, KeyboardInterrupt."""
     out = asked.options.folder(output)
-    data, original, widths = prepared(asked.options, out)
+    data, networks = prepared(asked.options, out)
+    original, widths = networks.original, networks.widths
     answers = [answered(asked, data, width, out) for width in widths]
     study = _study(asked, data, original, answers)
     study, said = _on_device(asked, data, answers, study, output)
@@ -62,12 +63,16 @@ def studied(asked: Asked, output: Output) -> Result:
     return Result(
         verb="study-bits",
         verdict=verdict,
-        message=_message(study, n_open, said.contradicted),
+        message=_message(study, n_open, said.contradicted) + networks.said,
         model=study.original,
         device=said.device,
         samples=len(data.labels),
         study=study,
-        not_covered=("inputs outside the boxes asked about", *not_deployed(asked, widths, said)),
+        not_covered=(
+            "inputs outside the boxes asked about",
+            *not_deployed(asked, widths, said),
+            *networks.missing,
+        ),
         versions=versions(*(package.distribution for package in PACKAGES.values())),
         seed=asked.options.seed,
     )

@@ -81,7 +81,8 @@ def studied(asked: Asked, output: Output) -> Result:
     """The whole study.  Raises BadInput."""
     options = asked.options
     out = options.folder(output)
-    data, original, widths = prepared(options, out)
+    data, networks = prepared(options, out)
+    original, widths = networks.original, networks.widths
     protected = Protected.of(asked.protected, data.pixels)
     tried, complete = assignments(protected.choices(data.pixels), options.seed)
     rows, gaps = [], []
@@ -115,7 +116,8 @@ def studied(asked: Asked, output: Output) -> Result:
     return Result(
         verb="study-fairness",
         verdict=verdict,
-        message=f"the largest gap is known exactly of {len(rows) - n_open} of {len(rows)} networks",
+        message=f"the largest gap is known exactly of {len(rows) - n_open} of {len(rows)} networks"
+        + networks.said,
         model=study.original,
         device=said.device,
         samples=len(data.labels),
@@ -124,6 +126,7 @@ def studied(asked: Asked, output: Output) -> Result:
             "inputs outside the data's ranges, features beside those named",
             *_gaps_said(asked, data, 0 if complete else len(tried)),
             *said.limits,
+            *networks.missing,
         ),
         versions=versions(*(package.distribution for package in PACKAGES.values())),
         seed=options.seed,

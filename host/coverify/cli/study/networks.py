@@ -18,12 +18,14 @@ from coverify.inputs import Pixels
 from coverify.study.affine_scheme import BITS as AFFINE_BITS
 from coverify.study.affine_scheme import affine
 from coverify.study.affine_scheme import output_unit as affine_unit
+from coverify.study.errors import NotQuantizable
 from coverify.study.fixed_scheme import BITS as FIXED_BITS
 from coverify.study.fixed_scheme import fixed_point
 from coverify.study.fixed_scheme import output_unit as fixed_unit
 from coverify.study.float_network import FloatNetwork, is_float
 from coverify.study.ranges import Ranges
 from coverify.verify.query import I64Array
+from tflm_int8 import TflmError
 from tflm_int8.program.primitives import Staircase
 
 FIXED, AFFINE, GIVEN = "fixed", "affine", "given"
@@ -97,30 +99,48 @@ def float_network(path: Path, data: Pixels, ends: str) -> FloatNetwork:
     return network
 
 
-def quantized(network: FloatNetwork, codes: I64Array, bits: str, schemes: str, folder: Path) -> list[Width]:
-    """The networks of every width and scheme, written to `folder`.  Raises BadInput."""
+def quantized(
+    network: FloatNetwork, codes: I64Array, bits: str, schemes: str, folder: Path
+) -> tuple[list[Width], list[str]]:
+    """The networks of every width and scheme, written to `folder`, and why some cannot be made.
+
+    Raises BadInput where none can.
+    """
     wanted = parse_indices(bits, FIXED_BITS[1] + 1, "--bits", FIXED_BITS[0])
     names = schemes.split(",")
     if not set(names) <= {FIXED, AFFINE} or len(set(names)) != len(names):
         raise BadInput(f"--scheme {schemes}: {FIXED}, {AFFINE}, or both with a comma")
     ranges = Ranges.of(network, codes)
     folder.mkdir(parents=True, exist_ok=True)
-    found = []
+    found, missing = [], []
     for scheme in names:
         for n in wanted:
             if scheme == AFFINE and n > AFFINE_BITS[1]:
                 continue
-            content = (
-                fixed_point(network, ranges, n).content if scheme == FIXED else affine(network, ranges, n)
-            )
-            path = folder / f"{scheme}-b{n}{'.npz' if scheme == FIXED else '.tflite'}"
-            if not path.is_file() or path.read_bytes() != content:
-                replace_file(path, content)
-            unit = fixed_unit(network, ranges, n) if scheme == FIXED else affine_unit(ranges, n)
-            found.append(Width(scheme, n, path.stem, path, read_network(path, "tflm"), unit))
+            try:
+                found.append(_quantized(network, ranges, scheme, n, folder))
+            except (NotQuantizable, TflmError) as err:
+                missing.append(f"{scheme} {n} bits, which cannot be made: {err}")
+    if missing and not found:
+        raise BadInput(f"{'; '.join(missing[:3])} (try other --bits or another --scheme)")
     if not found:
         raise BadInput(f"--bits {bits}: there is no {schemes} network of these widths")
-    return found
+    return found, missing
+
+
+def _quantized(network: FloatNetwork, ranges: Ranges, scheme: str, n: int, folder: Path) -> Width:
+    """One of them.  Raises NotQuantizable, TflmError where the file would be none that runs."""
+    fixed = scheme == FIXED
+    content = fixed_point(network, ranges, n).content if fixed else affine(network, ranges, n)
+    path = folder / f"{scheme}-b{n}{'.npz' if fixed else '.tflite'}"
+    if not path.is_file() or path.read_bytes() != content:
+        replace_file(path, content)
+    unit = fixed_unit(network, ranges, n) if fixed else affine_unit(ranges, n)
+    try:
+        return Width(scheme, n, path.stem, path, read_network(path, "tflm"), unit)
+    except TflmError:
+        path.unlink()
+        raise
 
 
 def given(models: Sequence[Path], data: Pixels) -> list[Width]:

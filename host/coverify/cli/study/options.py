@@ -17,6 +17,7 @@ from coverify.cli.study.networks import Width, float_network, given, quantized, 
 from coverify.errors import BadInput
 from coverify.inputs import Pixels, read_pixels
 from coverify.report import ModelRef, Result, write_result
+from coverify.report.plain import plural
 from coverify.study.float_network import FloatNetwork
 from coverify.verify.query import I64Array
 
@@ -68,8 +69,22 @@ class Data:
         return hashlib.sha256(self.pixels.tobytes() + self.labels.tobytes()).hexdigest()
 
 
-def prepared(options: Options, out: Path) -> tuple[Data, FloatNetwork | None, list[Width]]:
-    """The inputs, the float network where there is one, and the quantized ones.  Raises BadInput."""
+@dataclass(frozen=True, eq=False)
+class Networks:
+    """original: the float one where there is one; widths: the quantized ones; missing: why some are none."""
+
+    original: FloatNetwork | None
+    widths: list[Width]
+    missing: Sequence[str] = ()
+
+    @property
+    def said(self) -> str:
+        """For the end of a message."""
+        return f"; {plural(len(self.missing), 'network')} cannot be made" if self.missing else ""
+
+
+def prepared(options: Options, out: Path) -> tuple[Data, Networks]:
+    """The inputs and the networks.  Raises BadInput."""
     n_input = None
     single = single_float(options.models)
     if single:
@@ -84,7 +99,7 @@ def prepared(options: Options, out: Path) -> tuple[Data, FloatNetwork | None, li
         widths = given(options.models, pixels)
         for width in widths:
             check_labels(width.network, options.inputs, labels, range(len(labels)))
-        return data, None, widths
+        return data, Networks(None, widths)
     network = float_network(options.models[0], pixels, options.input_range)
     labels_within(options.inputs, labels, range(len(labels)), network.n_output)
     codes = flat
@@ -94,7 +109,8 @@ def prepared(options: Options, out: Path) -> tuple[Data, FloatNetwork | None, li
             .x.reshape(-1, network.n_input)
             .astype(np.int64)
         )
-    return data, network, quantized(network, codes, options.bits, options.scheme, out / "networks")
+    made = quantized(network, codes, options.bits, options.scheme, out / "networks")
+    return data, Networks(network, *made)
 
 
 def _pixels(path: Path, n_input: int | None, models: Sequence[Path]) -> Pixels:

@@ -43,7 +43,8 @@ def studied(asked: Asked, output: Output) -> Result:
     """The whole study.  Raises BadInput, KeyboardInterrupt."""
     options = asked.options
     out = options.folder(output)
-    data, original, widths = prepared(options, out)
+    data, networks = prepared(options, out)
+    original, widths = networks.original, networks.widths
     if original is None:
         raise BadInput(
             "one float network is needed: its verdicts are held against those of its quantized versions"
@@ -72,12 +73,12 @@ def studied(asked: Asked, output: Output) -> Result:
     return Result(
         verb="study-transfer",
         verdict=verdict,
-        message=_message(study, n_open, said.contradicted),
+        message=_message(study, n_open, said.contradicted) + networks.said,
         model=study.original,
         device=said.device,
         samples=len(data.labels),
         study=study,
-        not_covered=(*NOT_COVERED, *not_deployed(asked, widths, said)),
+        not_covered=(*NOT_COVERED, *not_deployed(asked, widths, said), *networks.missing),
         versions=versions(*(package.distribution for package in PACKAGES.values())),
         seed=options.seed,
     )
