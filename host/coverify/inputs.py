@@ -21,6 +21,9 @@ from coverify.npy import BadArray, opened_zip, parse_npy, read_member
 
 MAX_BYTES = 1 << 30
 """Largest array that is read, in bytes, unpacked."""
+MAX_PIXELS = 1 << 26
+MAX_SAMPLES = 1 << 20
+"""Most values and inputs for several networks, each of which runs them all as int64."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,10 +125,10 @@ class Pixels:
 
 def read_pixels(path: Path | str, n_input: int, codes: bool = False) -> Pixels:
     """The pixel values (uint8, N × any shape of n_input elements) in a file; with `codes` also int8 codes,
-    which are pixel − 128.  Raises BadInput.
+    which are pixel − 128, and no more than MAX_PIXELS of MAX_SAMPLES inputs.  Raises BadInput.
     """
     path = Path(path)
-    arrays = _arrays(path)
+    arrays = _arrays(path, max_bytes=MAX_PIXELS if codes else MAX_BYTES)
     x = arrays.get("x")
     if x is None:
         raise BadInput(f"{path}: there is no array x")
@@ -137,6 +140,8 @@ def read_pixels(path: Path | str, n_input: int, codes: bool = False) -> Pixels:
     if x.ndim < 2 or not len(x) or x[0].size != n_input:
         wanted = f"N x {n_input} pixels, N at least 1"
         raise BadInput(f"{path}: x is {' x '.join(map(str, x.shape))}, the network wants {wanted}")
+    if codes and len(x) > MAX_SAMPLES:
+        raise BadInput(f"{path}: x holds {len(x)} inputs; at most {MAX_SAMPLES} are read")
     y, zero = arrays.get("y"), 128 if x.dtype == np.int8 else 0
     return Pixels(x.astype(np.int16) + np.int16(zero), None if y is None else _labels(path, y, len(x)))
 
@@ -164,13 +169,15 @@ def read_flat(path: Path | str) -> tuple[NDArray[np.generic], NDArray[np.int64] 
     return x.reshape(len(x), -1), None if y is None else _labels(path, y, len(x))
 
 
-def _arrays(path: Path, wanted: Sequence[str] = ("x", "y")) -> dict[str, NDArray[np.generic]]:
+def _arrays(
+    path: Path, wanted: Sequence[str] = ("x", "y"), max_bytes: int = MAX_BYTES
+) -> dict[str, NDArray[np.generic]]:
     """The arrays of these names, where the file has them."""
     try:
         with opened_zip(path, MAX_BYTES) as archive:
             names = {info.filename: info for info in archive.infolist()}
             return {
-                name: parse_npy(read_member(archive, names[f"{name}.npy"], MAX_BYTES))
+                name: parse_npy(read_member(archive, names[f"{name}.npy"], max_bytes))
                 for name in wanted
                 if f"{name}.npy" in names
             }

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from coverify import inputs
 from coverify.errors import BadInput
-from coverify.inputs import Wanted, read_all
+from coverify.inputs import Wanted, read_all, read_pixels
 
 PAIR = [Wanted("int16", (3,), (0.5, 0)), Wanted("bool", ())]
 
@@ -51,3 +52,19 @@ def test_real_numbers_are_quantized_to_the_inputs_type(file):
     x0 = np.array([[0.25, -0.25, 1e9], [-1e9, 1.24, 1.26]], np.float32)
     found = read_all(file(x0=x0, x1=np.zeros(2, bool)), PAIR, quantize=True)
     assert found.x[0].tolist() == [[1, -1, 32767], [-32768, 2, 3]]
+
+
+def test_pixels_for_several_networks_are_bounded_before_they_are_unpacked(file, monkeypatch):
+    path = file(x=np.zeros((1 << 21, 64), np.uint8))
+    unpacked = []
+    monkeypatch.setattr(inputs, "parse_npy", unpacked.append)
+    with pytest.raises(BadInput, match="more than 67108864"):
+        read_pixels(path, 64, codes=True)
+    assert not unpacked
+
+
+def test_more_samples_than_several_networks_are_run_on_are_refused(file):
+    n = inputs.MAX_SAMPLES
+    with pytest.raises(BadInput, match=f"x holds {n + 1} inputs; at most {n} are read"):
+        read_pixels(file(x=np.zeros((n + 1, 2), np.uint8)), 2, codes=True)
+    assert read_pixels(file(x=np.zeros((n, 2), np.uint8)), 2, codes=True).x.shape == (n, 2)
