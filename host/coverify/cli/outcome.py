@@ -178,8 +178,11 @@ def finite(seconds: float) -> float:
     return seconds
 
 
-def run_verb(verb: str, output: Output, body: Callable[[], Result]) -> NoReturn:
-    """Run a verb's body, emit its result (or the error as a result) and exit by its verdict."""
+def run_verb(verb: str, output: Output, body: Callable[[], Result], goes_on: str = "") -> NoReturn:
+    """Run a verb's body, emit its result (or the error as a result) and exit by its verdict.
+
+    goes_on: what is said where it is interrupted and has a folder.
+    """
     started = datetime.now(timezone.utc)
     if (message := output.misplaced()) is not None:
         result = Result(verb=verb, verdict="ERROR", message=plain_text(message), versions=versions())
@@ -199,8 +202,10 @@ def run_verb(verb: str, output: Output, body: Callable[[], Result]) -> NoReturn:
         if isinstance(stop, Interrupted):
             _emit(output, _stamped(stop.result, started))
         elif (kept := output.earlier(verb)) is not None and kept.stat().st_mtime < started.timestamp():
-            Console(stderr=True).print(f"{kept} is of an earlier call and stays as it was", markup=False)
-        Console(stderr=True).print("interrupted", style="bold")
+            said = f"{kept} is of an earlier call and stays as it was"
+            Console(stderr=True).print(said, markup=False, soft_wrap=True)
+        more = f"; {goes_on}" if goes_on and output.out is not None else ""
+        Console(stderr=True).print(f"interrupted{more}", style="bold", markup=False)
         raise typer.Exit(exit_code_of(stop)) from None
     raise typer.Exit(exit_code(result.verdict))
 

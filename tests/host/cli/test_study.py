@@ -207,13 +207,16 @@ def test_ctrl_c_leaves_what_is_known_with_its_network_and_the_same_command_goes_
         "--jobs", "1", "--out", str(tmp_path),
     ]  # fmt: skip
     journal = tmp_path / "fixed-b8" / "journal.sqlite"
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as study:
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as study:
         deadline = Deadline.in_s(120)
         while not answered(journal) and study.poll() is None:
             deadline.check()
             time.sleep(0.02)
         study.send_signal(how)
-        assert study.wait(60) in (code, 0)  # 0: it was quicker
+        _, said = study.communicate(timeout=60)
+        assert study.returncode in (code, 0)  # 0: it was quicker
+        if study.returncode:
+            assert " ".join(said.decode().split()) == "interrupted; the same command goes on from here"
     assert not (tmp_path / "verify.json").exists()
     kept = answered(journal)
     done = subprocess.run(command, capture_output=True, check=False)

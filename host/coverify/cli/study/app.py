@@ -124,7 +124,7 @@ def bits_verb(
     def body() -> Result:
         return of_bits.studied(of_bits.Asked(options, eps), output)
 
-    run_verb("study-bits", output, body)
+    run_verb("study-bits", output, body, options.goes_on)
 
 
 @study_app.command("transfer", short_help="What is a proof about the float network worth?")
@@ -186,7 +186,7 @@ def transfer_verb(
     def body() -> Result:
         return of_transfer.studied(of_bits.Asked(options, eps), output)
 
-    run_verb("study-transfer", output, body)
+    run_verb("study-transfer", output, body, options.goes_on)
 
 
 @study_app.command("fairness", short_help="How unfair can it be? The largest gap of two twins.")
@@ -256,4 +256,4 @@ def fairness_verb(
     def body() -> Result:
         return of_fairness.studied(of_fairness.Asked(options, eps, protected, score), output)
 
-    run_verb("study-fairness", output, body)
+    run_verb("study-fairness", output, body, options.goes_on)

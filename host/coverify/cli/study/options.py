@@ -47,6 +47,11 @@ class Options:
         output.out.mkdir(parents=True, exist_ok=True)
         return output.out
 
+    @property
+    def goes_on(self) -> str:
+        """What is said where a study is interrupted."""
+        return f"the same command{' without --fresh' if self.fresh else ''} goes on from here"
+
     def original(self, network: FloatNetwork | None) -> ModelRef | None:
         """The float network as a result names it."""
         if network is None:
