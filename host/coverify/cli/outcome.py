@@ -149,20 +149,19 @@ class Output:
             return None
         if self._file.is_dir():
             return f"--json {self._file}: it is a folder; a file is wanted"
-        if _holds_else(self._file):
-            return f"--json {self._file}: it holds something else than a result, and stays as it was"
+        if _is_binary(self._file):
+            return f"--json {self._file}: it is no text, so no earlier result, and stays as it was"
         folder = self._file.parent
         made = self.out is not None and folder.resolve() == self.out.resolve()
         return None if made or folder.is_dir() else f"--json {self._file}: there is no folder {folder}"
 
 
-def _holds_else(path: Path) -> bool:
-    """Is it a file with content that is no JSON object?"""
+def _is_binary(path: Path) -> bool:
+    """Is it a network, an archive, a journal, …?"""
     if not path.is_file():
         return False
     with path.open("rb") as file:
-        begin = file.read(4096).strip()
-    return bool(begin) and not begin.startswith(b"{")
+        return b"\0" in file.read(4096)
 
 
 def _not_there(path: Path) -> Path | None:

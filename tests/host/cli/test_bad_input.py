@@ -409,7 +409,7 @@ def test_a_command_line_that_is_none_is_a_result_where_json_is_asked_for(tmp_pat
         assert said in result["message"]
 
 
-def test_json_is_not_written_over_a_file_that_is_no_result(tmp_path):
+def test_json_is_not_written_over_a_file_that_is_no_text(tmp_path):
     (tmp_path / "x.npz").write_bytes(INPUTS.read_bytes())
     (tmp_path / "empty").touch()
     (tmp_path / "old.json").write_text('{"verb": "inspect"}')
