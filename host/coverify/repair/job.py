@@ -154,7 +154,7 @@ def _layer(
 def _as_left(step: Step, left: int) -> Step:
     """A step after what nothing needs was put back."""
     if step.changed and not left:
-        return replace(step, ended="not needed", changed=0)
+        return replace(step, ended="not needed", changed=0, fixed=0)
     return replace(step, changed=left, optimal=step.optimal and left == step.changed)
 
 
