@@ -183,3 +183,15 @@ def test_more_assignments_than_an_integer_holds_are_refused(tmp_path):
     np.savez(tmp_path / "x.npz", x=x, y=np.zeros(4, int))
     done = flips(tmp_path, tmp_path / "out", "0-31")
     assert done.code == 2 and f"{4**32} assignments" in done.stdout
+
+
+def test_more_protected_features_than_a_result_holds_are_refused_at_once(tmp_path):
+    rng = np.random.default_rng(0)
+    np.savez(
+        tmp_path / "float.npz",
+        w0=rng.normal(0, 1, (2, 101)), b0=np.zeros(2), w1=rng.normal(0, 1, (2, 2)), b1=np.zeros(2),
+    )  # fmt: skip
+    x = rng.integers(0, 256, (9, 101)).astype(np.uint8)
+    np.savez(tmp_path / "x.npz", x=x, y=np.zeros(9, int))
+    done = flips(tmp_path, tmp_path / "out", "0-100")
+    assert done.code == 2 and "101 features; at most 100 are taken" in done.stdout

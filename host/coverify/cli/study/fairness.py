@@ -35,6 +35,7 @@ from tflm_int8.program.primitives import Program
 FEW: Final = 4
 """A protected feature with so many different codes in the data takes these alone."""
 MAX_ASSIGNMENTS: Final = 64
+MAX_PROTECTED: Final = 100
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,8 @@ class Protected:
     def of(text: str, pixels: I64Array) -> Protected:
         """Raises BadInput."""
         features = tuple(parse_indices(text, pixels.shape[1], "--protected"))
+        if len(features) > MAX_PROTECTED:
+            raise BadInput(f"--protected {text}: {len(features)} features; at most {MAX_PROTECTED} are taken")
         codes = [tuple(np.unique(pixels[:, k]).tolist()) for k in features]
         values = tuple(found if len(found) <= FEW else None for found in codes)
         n = math.prod(len(v) for v in values if v is not None)
