@@ -61,15 +61,15 @@ class Proof:
         work = passes * (self.net.cost + self.root.shape[1] + 10_000 * len(self.net.steps))
         work += self.few_products + 500 * self.net.edges()
         within(work, budget)  # else very many parabolas may be read
-        m = max((np.count_nonzero(self.curves(q - 1)[1][[1, 7]]) for q in set(named) - {0}), default=0) + 1
-        return work + m * (self.net.cost + self.n * m + m * m) * np.count_nonzero(named)
+        m = 1 + max((int(np.count_nonzero(self.curves(q - 1)[1][[1, 7]])) for q in {*named} - {0}), default=0)
+        return work + m * (self.net.cost + self.n * m + m * m) * int(np.count_nonzero(named))
 
     @property
     def few_products(self) -> int:
         """The same of sums where few of the input change: as often as what stands before them is narrowed."""
         few = [step for step in self.net.steps if isinstance(step, Linear) and step.few]
         last = max((step.out[0] for step in few), default=0)
-        splits = np.count_nonzero((self.script[:, 0] == SPLIT) & (self.script[:, 1] < last))
+        splits = int(np.count_nonzero((self.script[:, 0] == SPLIT) & (self.script[:, 1] < last)))
         often = splits + (len(self.script) if np.any(self.bounds[:, 0] < last) else 0)
         return 80 * (often + len(self.net.outputs) + 2) * sum(step.products for step in few)
 
