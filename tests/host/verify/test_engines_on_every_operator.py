@@ -10,6 +10,7 @@ import pytest
 
 from coverify.verify.deadline import Deadline
 from coverify.verify.engines import ENGINES, solve
+from coverify.verify.engines.packages import PACKAGES, usable
 from coverify.verify.problem import Problem
 from coverify.verify.query import Robustness, Verdict
 from one_op import CASES_OF
@@ -60,7 +61,13 @@ def test_no_engine_contradicts_brute_force(operator):
                 holds = problem.first_violation(points) is None
             except OutsideDomain:  # then no engine may prove anything
                 holds = False
-            for engine in ENGINES:
+            for engine in filter(usable, ENGINES):
                 verdict = solve(engine, problem, Deadline.in_s(LIMIT_S), seed).verdict
                 wrong = Verdict.VIOLATED if holds else Verdict.HOLDS
                 assert verdict is not wrong, (case.key, seed, engine)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_engine_is_here_to_be_asked(engine):
+    if not usable(engine):
+        pytest.skip(f"not asked about any operator: {PACKAGES[engine].distribution} is not installed")
