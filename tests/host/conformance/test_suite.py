@@ -11,6 +11,7 @@ from coverify.conformance.diagnosis.rounding import RULES
 from coverify.conformance.suite.edges import edge_biases, separating
 from coverify.conformance.suite.grids import GRIDS
 from coverify.conformance.suite.run import Suite
+from coverify.errors import LinkError
 from mutants import MUTANTS, Mutant, Workshop
 from oracle import Tflm
 from tflm_int8 import Reference
@@ -198,3 +199,13 @@ def test_a_transpose_that_exchanges_the_last_two_dimensions_whatever_its_order_i
             found = diagnose(reference, case.x, traces)
             told |= {e.name for d in found for e in d.explained_by}
     assert "last-two-exchanged" in told
+
+
+def test_a_case_during_which_the_line_broke_is_none_that_ran():
+    first, second = thinned("FULLY_CONNECTED", 8)[:2]
+    with open_device("native:") as device:
+        suite = Suite(device.client)
+        suite.run([first])
+    with pytest.raises(LinkError):  # nobody is there any more
+        suite.run([second])
+    assert [(row.cases, row.differing) for row in suite.rows] == [(1, 0)]

@@ -80,7 +80,7 @@ class Suite:
     @property
     def rows(self) -> tuple[KernelRow, ...]:
         """One row per operator and class of shapes, in the order in which they were met."""
-        return tuple(tally.row() for tally in self._tallies.values())
+        return tuple(tally.row() for tally in self._tallies.values() if tally.cases)
 
     def run(self, cases: Iterable[Case]) -> None:
         """Run every case.  Raises what the link raises, and UnsupportedOp for what the profile refuses."""
@@ -89,14 +89,13 @@ class Suite:
             self._run(case, self._tallies.setdefault(key, Tally(*key)))
 
     def _run(self, case: Case, tally: Tally) -> None:
-        tally.cases += 1
         reference = Reference(case.model, self._profile)
         trace = reference.trace(case.x)
         expected = {o: trace[o] for o in case.model.outputs}
         try:
             stepper = Stepper(self._client, case.model)
         except DeviceRefused as refusal:
-            tally.refused += 1
+            tally.cases, tally.refused = tally.cases + 1, tally.refused + 1
             n, first = self._refusals.get(case.op, (0, f"{case.model.name}: {refusal}"))
             self._refusals[case.op] = n + 1, first
             return
@@ -148,7 +147,7 @@ def _same(a: Tensors, b: Tensors) -> bool:
 
 
 def _count(reference: Reference, case: Case, expected: Tensors, tally: Tally) -> None:
-    """Count the variants that the case's inputs tell from the reference, in whichever of its outputs."""
+    """Count the case, and the variants that it tells from the reference, in whichever of its outputs."""
     kernel: Kernel = reference.kernels[0]
     rounds = 1
     if isinstance(kernel, Remembering):
@@ -167,5 +166,6 @@ def _count(reference: Reference, case: Case, expected: Tensors, tally: Tally) ->
             except TflmError:
                 continue
             shown[candidate.name] = not np.array_equal(wrong, right)
+    tally.cases += 1
     for name, differs in shown.items():
         tally.separated[name] = tally.separated.get(name, 0) + differs
