@@ -12,6 +12,7 @@ import json
 import shutil
 import socket
 import subprocess
+from functools import cache
 from pathlib import Path
 
 from coverify.boards.child import Child
@@ -23,6 +24,7 @@ PROGRAM = "qemu-system-arm"
 _MAX_REPLY = 1 << 20
 
 
+@cache
 def machines() -> frozenset[str]:
     """The machines that the installed QEMU has; none where there is no QEMU, or where it does not say."""
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import time
-from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -110,12 +109,7 @@ def _ready(board: Board) -> bool | None:
         return None
     if board.kind == "native":
         return shutil.which("gcc") is not None
-    return shutil.which("arm-none-eabi-gcc") is not None and board.target in _machines()
-
-
-@cache
-def _machines() -> frozenset[str]:
-    return machines()
+    return shutil.which("arm-none-eabi-gcc") is not None and board.target in machines()
 
 
 def build(

@@ -169,7 +169,10 @@ class Comparison:
         second = again() if differing else got  # the sample counts for nothing where this fails
         self.samples += 1
         for i, tally in self.tallies.items():
-            tally.count(expected[i], got[i])
+            if i in differing:
+                tally.count(expected[i], got[i])
+            else:
+                tally.count_equal(expected[i])
         if not differing:
             self.flaky |= suspected
             return

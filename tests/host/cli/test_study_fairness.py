@@ -173,25 +173,18 @@ def test_a_count_over_a_sample_says_so(bump, tmp_path):
     assert any("sampled" in said for said in result["not_covered"])
 
 
-def test_more_assignments_than_an_integer_holds_are_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("n", "codes", "said"),
+    [(32, 4, f"{4**32} assignments"), (101, 9, "101 features; at most 100 are taken")],
+    ids=["more assignments than an integer holds", "more features than a result holds"],
+)
+def test_too_many_protected_features_are_refused_at_once(tmp_path, n, codes, said):
     rng = np.random.default_rng(0)
     np.savez(
         tmp_path / "float.npz",
-        w0=rng.normal(0, 1, (2, 32)), b0=np.zeros(2), w1=rng.normal(0, 1, (2, 2)), b1=np.zeros(2),
+        w0=rng.normal(0, 1, (2, n)), b0=np.zeros(2), w1=rng.normal(0, 1, (2, 2)), b1=np.zeros(2),
     )  # fmt: skip
-    x = np.repeat(np.arange(4, dtype=np.uint8)[:, None], 32, axis=1)
-    np.savez(tmp_path / "x.npz", x=x, y=np.zeros(4, int))
-    done = flips(tmp_path, tmp_path / "out", "0-31")
-    assert done.code == 2 and f"{4**32} assignments" in done.stdout
-
-
-def test_more_protected_features_than_a_result_holds_are_refused_at_once(tmp_path):
-    rng = np.random.default_rng(0)
-    np.savez(
-        tmp_path / "float.npz",
-        w0=rng.normal(0, 1, (2, 101)), b0=np.zeros(2), w1=rng.normal(0, 1, (2, 2)), b1=np.zeros(2),
-    )  # fmt: skip
-    x = rng.integers(0, 256, (9, 101)).astype(np.uint8)
-    np.savez(tmp_path / "x.npz", x=x, y=np.zeros(9, int))
-    done = flips(tmp_path, tmp_path / "out", "0-100")
-    assert done.code == 2 and "101 features; at most 100 are taken" in done.stdout
+    x = np.repeat(np.arange(codes, dtype=np.uint8)[:, None], n, axis=1)
+    np.savez(tmp_path / "x.npz", x=x, y=np.zeros(codes, int))
+    done = flips(tmp_path, tmp_path / "out", f"0-{n - 1}")
+    assert done.code == 2 and said in done.stdout

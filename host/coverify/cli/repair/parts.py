@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from coverify.cli.network import labels_within
 from coverify.errors import BadInput
 from coverify.inputs import Inputs, read_inputs
 from tflm_int8 import Reference, sample_shape
@@ -31,7 +33,9 @@ def read_parts(
         found = read_inputs(path, sample_shape(reference.input), scale, quantize).first(n)
         if not labels:
             return Inputs(found.x, None)
-        _check_labels(reference, path, found)
+        if found.y is not None:
+            classes = math.prod(sample_shape(reference.output))
+            labels_within(path, found.y.tolist(), range(len(found)), classes)
         return found
 
     whole = read(data, limit)
@@ -58,17 +62,6 @@ def _rows(data: Inputs) -> NDArray[np.void]:
     """Each input as one item, void [N]."""
     flat = np.ascontiguousarray(data.x).reshape(len(data), -1)
     return flat.view(np.dtype((np.void, flat.shape[1]))).reshape(-1)
-
-
-def _check_labels(reference: Reference, path: Path, found: Inputs) -> None:
-    """BadInput where a label is no class of the network."""
-    if found.y is None:
-        return
-    classes = int(np.prod(sample_shape(reference.output)))
-    wrong = np.flatnonzero((found.y < 0) | (found.y >= classes))
-    if len(wrong):
-        i = int(wrong[0])
-        raise BadInput(f"{path}: y of input {i} is {found.y[i]}; the network's classes are 0..{classes - 1}")
 
 
 def _chosen(data: Inputs, which: I64Array) -> Inputs:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -125,14 +126,16 @@ class Run:
     neurons: list[NeuronRow] = field(default_factory=list, init=False)
     robustness: list[RobustRow] = field(default_factory=list, init=False)
     kept: tuple[int, int] = field(default=(0, 0), init=False)
-    shared: int = field(default=0, init=False)
-    """How many validation inputs are in the repair part as well."""
+
+    @cached_property
+    def shared(self) -> int:
+        """How many validation inputs are in the repair part as well."""
+        return n_shared(self.repair, self.judged)
 
     def result(self, target: Path | None) -> Result:
         """Do it all."""
         asked, before = self.asked, self.pair
         self.plan = asked.plan(before.reference)
-        self.shared = n_shared(self.repair, self.judged)
         with progress_bar(self.output) as self.progress, Solvers(asked.solver, asked.time) as self.solvers:
             cases = self._observe()
             tests = RepairTests(self.repair.x, cases.wanted, self.original)

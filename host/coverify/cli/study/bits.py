@@ -113,7 +113,7 @@ def _inputs_file(width: Width, data: Data, out: Path) -> Path:
     shape = width.network.subject.shape if width.deployable else (codes.shape[1],)
     stream = io.BytesIO()
     np.savez(stream, x=codes.reshape(len(codes), *shape), y=data.labels)
-    digest = hashlib.sha256(stream.getvalue()).hexdigest()[:8]
+    digest = hashlib.sha256(repr(shape).encode() + codes.tobytes() + data.labels.tobytes()).hexdigest()[:8]
     path = out / "networks" / f"inputs-{'int8' if width.deployable else 'pixels'}-{digest}.npz"
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.is_file():
