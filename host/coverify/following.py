@@ -65,8 +65,9 @@ class Follower:
         if len(reference.model.inputs) != 1 or self.distinction.x.size != reference.input.size:
             raise BadInput(f"{name}: its input has {self.distinction.x.size} values: another network's")
         trace = {t: values[0] for t, values in reference.trace(self.x(reference)[None]).items()}
-        known = set(trace) == set(side.tensors)
-        if not known or not all(np.array_equal(trace[t], side.tensors[t]) for t in trace):
+        known = trace.keys() == side.tensors.keys()
+        pairs = [(trace[t], side.tensors[t]) for t in trace if known]
+        if not known or not all(a.dtype == b.dtype and np.array_equal(a, b) for a, b in pairs):
             raise BadInput(f"{name}: it expects other bytes than {side.profile} computes")
         if first_maximum(trace[reference.output.index].astype(np.int8)) != side.label:
             raise BadInput(f"{name}: its class is not that of the tensors")

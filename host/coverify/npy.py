@@ -89,4 +89,4 @@ def parse_npy(data: bytes) -> NDArray[np.generic]:
     if math.prod(shape) * dtype.itemsize != len(body):
         raise BadArray(f"shape {shape} of {dtype} does not fit its {len(body)} bytes")
     array = np.frombuffer(body, dtype).reshape(shape, order="F" if fortran else "C")
-    return np.ascontiguousarray(array.astype(dtype.newbyteorder("=")))
+    return np.asarray(array.astype(dtype.newbyteorder("=")), order="C")

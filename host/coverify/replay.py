@@ -84,7 +84,8 @@ def check_claim(claim: Claim, reference: Reference) -> None:
     if set(trace) != set(claim.tensors):
         raise BadInput("it does not hold exactly the tensors that the network writes")
     for tensor, values in trace.items():
-        if not np.array_equal(values, claim.tensors[tensor]):
+        said = claim.tensors[tensor]
+        if said.dtype != values.dtype or not np.array_equal(values, said):
             raise BadInput(f"it expects other bytes in tensor {tensor} than the reference computes")
     base = reference.run(claim.base[None], from_reset=True)[0]
     if not claim.broken(base, trace[reference.model.outputs[0]]):

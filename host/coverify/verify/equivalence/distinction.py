@@ -169,7 +169,7 @@ def is_distinction(path: Path) -> bool:
 
 def _npy(array: NDArray[np.generic]) -> bytes:
     stream = io.BytesIO()
-    np.save(stream, np.ascontiguousarray(array), allow_pickle=False)
+    np.save(stream, np.asarray(array, order="C"), allow_pickle=False)
     return stream.getvalue()
 
 
