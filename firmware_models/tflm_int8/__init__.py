@@ -8,6 +8,7 @@
 It promises TFLM's bytes or a typed error that names what is not supported. It needs numpy only.
 """
 
+from tflm_int8.ends import Ends
 from tflm_int8.errors import (
     AccumulatorOverflow,
     BadTensor,
@@ -29,6 +30,7 @@ __all__ = [
     "PROFILES",
     "AccumulatorOverflow",
     "BadTensor",
+    "Ends",
     "MalformedModel",
     "Model",
     "NotInProfile",

@@ -21,7 +21,7 @@ from coverify.replay import NotReplayable, Replayed, first_maximum
 from coverify.report.rows import TensorRow
 from coverify.report.verdict import Verdict
 from coverify.verify.equivalence.distinction import Computed, Distinction
-from tflm_int8 import Model, Reference, UnknownProfile
+from tflm_int8 import Ends, Model, Reference, UnknownProfile
 
 Loaded = Callable[[Model], Runner]
 """The device with a model loaded."""
@@ -34,6 +34,7 @@ class Follower:
     distinction: Distinction
     first: Reference
     second: Reference
+    ends: tuple[Ends, Ends]
 
     @staticmethod
     def of(name: str, distinction: Distinction) -> Follower:
@@ -41,8 +42,9 @@ class Follower:
         if distinction.kind != "tflite":
             raise NotReplayable(name, distinction.first.model_name)
         sides = (distinction.first, distinction.second)
-        first, second = (_reference(name, side) for side in sides)
-        found = Follower(distinction, first, second)
+        ends = _ends(name, sides[0]), _ends(name, sides[1])
+        first, second = (Reference(e.core, side.profile) for e, side in zip(ends, sides, strict=True))
+        found = Follower(distinction, first, second, ends)
         for reference, side in zip((first, second), sides, strict=True):
             found._check(name, reference, side)
         found._check_apart(name)
@@ -79,24 +81,18 @@ class Follower:
     @property
     def models(self) -> tuple[Model, ...]:
         """One model, or the two."""
-        one = self.first.model.sha256 == self.second.model.sha256
-        return (self.first.model,) if one else (self.first.model, self.second.model)
+        first, second = (ends.whole for ends in self.ends)
+        return (first,) if first.sha256 == second.sha256 else (first, second)
 
     def follow(self, loaded: Loaded) -> Replayed:
         """Run it on the device.  Raises what the link raises."""
         if len(self.models) == 1:
-            return self._profiles(loaded(self.first.model))
+            return self._profiles(loaded(self.models[0]))
         return self._networks(loaded)
 
     def _profiles(self, runner: Runner) -> Replayed:
         names = (self.first.profile, self.second.profile)
-        a, b = (
-            self._compared(runner, reference, side)
-            for reference, side in (
-                (self.first, self.distinction.first),
-                (self.second, self.distinction.second),
-            )
-        )
+        a, b = (self._compared(runner, *side) for side in self._sides)
         if a.flaky or b.flaky:
             return Replayed("FLAKY", "the same input gave two answers", a.rows())
         for comparison, name, other in ((a, *names), (b, *names[::-1])):
@@ -114,11 +110,8 @@ class Follower:
         said: list[str] = []
         rows: list[TensorRow] = []
         verdicts: list[Verdict] = []
-        for reference, side in (
-            (self.first, self.distinction.first),
-            (self.second, self.distinction.second),
-        ):
-            found = self._compared(loaded(reference.model), reference, side)
+        for ends, side in self._sides:
+            found = self._compared(loaded(ends.whole), ends, side)
             verdicts.append(found.verdict)
             rows += found.rows()
             differs = found.mismatches[0].op if found.mismatches else ""
@@ -131,17 +124,23 @@ class Follower:
             return Replayed("FLAKY", f"{note}; the same input gave two answers", tuple(rows))
         return Replayed("CONFIRMED" if set(verdicts) == {"MATCH"} else "REFUTED", note, tuple(rows))
 
-    def _compared(self, runner: Runner, reference: Reference, side: Computed) -> Comparison:
-        x = self.x(reference)
-        comparison = Comparison(reference.model, runner.tensors)
+    @property
+    def _sides(self) -> tuple[tuple[Ends, Computed], ...]:
+        return (self.ends[0], self.distinction.first), (self.ends[1], self.distinction.second)
+
+    def _compared(self, runner: Runner, ends: Ends, side: Computed) -> Comparison:
+        codes = self.distinction.x.astype(np.int8).reshape(ends.core.tensors[ends.core.inputs[0]].shape)
+        x, output = ends.entered(codes), ends.whole.outputs[0]
+        comparison = Comparison(ends.whole, runner.tensors)
         traced = runner.trace(x)
-        comparison.add(0, side.tensors, traced, lambda: runner.trace(x))
-        comparison.flaky |= not np.array_equal(runner.run(x), traced[reference.output.index])
+        expected = {**side.tensors, **ends.written(codes, side.tensors[ends.core.outputs[0]])}
+        comparison.add(0, expected, traced, lambda: runner.trace(x))
+        comparison.flaky |= not np.array_equal(runner.run(x), traced[output])
         return comparison
 
 
-def _reference(name: str, side: Computed) -> Reference:
+def _ends(name: str, side: Computed) -> Ends:
     try:
-        return Reference(Model.from_bytes(side.model, side.model_name), side.profile)
+        return Ends.of(Model.from_bytes(side.model, side.model_name), side.profile)
     except UnknownProfile as error:
         raise BadInput(f"{name}: {error}") from error

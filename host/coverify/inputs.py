@@ -8,7 +8,7 @@ itself counts as the real value) as TFLM's QUANTIZE does it. A fixed-point netwo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,12 +42,21 @@ class Inputs:
 
 
 @dataclass(frozen=True)
+class Conversion:
+    """Values of another type, of which the network itself makes codes: [N, shape] → int8 [N, shape]."""
+
+    dtype: str
+    codes: Callable[[NDArray[Any]], NDArray[Any]]
+
+
+@dataclass(frozen=True)
 class Wanted:
     """What a network's input takes: its type, its shape without the batch dimension; (scale, zero point)."""
 
     dtype: str
     shape: tuple[int, ...]
     quantization: tuple[float, int] | None = None
+    convert: Conversion | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,14 +98,15 @@ def names_of(n_inputs: int) -> tuple[str, ...]:
 def _checked(
     path: Path, name: str, x: NDArray[np.generic], wanted: Wanted, quantize: bool | None
 ) -> NDArray[Any]:
-    codes = _codes(path, x, wanted, quantize, name)
+    given = wanted.convert is not None and x.dtype == wanted.convert.dtype
+    codes = _values(path, name, x) if given else _codes(path, x, wanted, quantize, name)
     if not codes.size:
         raise BadInput(f"{path}: {name} holds no samples")
     shape = wanted.shape
     if codes.ndim != len(shape) + 1 or codes.shape[1:] != shape:
         said = " x ".join(map(str, ("N", *shape)))
         raise BadInput(f"{path}: {name} is {' x '.join(map(str, codes.shape))}, the network wants {said}")
-    return codes
+    return wanted.convert.codes(codes) if given and wanted.convert is not None else codes
 
 
 def read_inputs(
@@ -104,14 +114,15 @@ def read_inputs(
     shape: tuple[int, ...],
     quantization: tuple[float, int] | None = None,
     quantize: bool | None = None,
+    convert: Conversion | None = None,
 ) -> Inputs:
     """The int8 inputs in a file, for a network whose only input has `shape` (without the batch dimension).
 
     quantization: (scale, zero point) of the input tensor, needed with quantize (None: there is no such
-    option).  Raises BadInput.
+    option); convert: values of that type are taken as well.  Raises BadInput.
     """
     path = Path(path)
-    found = read_all(path, [Wanted("int8", shape, quantization)], quantize)
+    found = read_all(path, [Wanted("int8", shape, quantization, convert)], quantize)
     return Inputs(found.x[0], found.y)
 
 
@@ -154,15 +165,19 @@ def read_point(path: Path, n_input: int) -> NDArray[np.float64]:
     return x.astype(np.float64)
 
 
-def read_flat(path: Path | str) -> tuple[NDArray[np.generic], NDArray[np.int64] | None]:
+def read_flat(
+    path: Path | str, convert: Conversion | None = None
+) -> tuple[NDArray[np.generic], NDArray[np.int64] | None]:
     """The codes (int8) or pixels (uint8) of a file about no network in particular: x [N, n], and y where it
-    has labels.  Raises BadInput.
+    has labels. convert: values of that type are made codes.  Raises BadInput.
     """
     path = Path(path)
     arrays = _arrays(path)
     x = arrays.get("x")
     if x is None:
         raise BadInput(f"{path}: there is no array x")
+    if convert is not None and x.dtype == convert.dtype:
+        x = convert.codes(x)
     if x.dtype not in (np.int8, np.uint8) or x.ndim < 2 or not x.size:
         raise BadInput(f"{path}: x is {x.dtype} {list(x.shape)}; it must hold N inputs, int8 or uint8")
     y = arrays.get("y")
@@ -198,6 +213,8 @@ def _codes(
     if not quantize:
         if _quantizable(x):
             how = _made_codes(name, wanted, how) if quantize is None else "--quantize takes uint8 and float"
+        if wanted.convert is not None:
+            how = f"or {wanted.convert.dtype}, of which the network makes codes"
         raise BadInput(f"{path}: {name} is {x.dtype}, it must hold the input's {wanted.dtype} {what} ({how})")
     if not _quantizable(x) or wanted.dtype not in ("int8", "uint8", "int16"):
         raise BadInput(

@@ -20,7 +20,7 @@ from coverify.report.rows import TensorRow
 from coverify.report.verdict import Verdict
 from coverify.verify.breach import Breach
 from coverify.verify.property.formula import elements
-from tflm_int8 import Reference
+from tflm_int8 import Ends, Reference
 
 
 class NotReplayable(BadInput):
@@ -93,22 +93,26 @@ def check_claim(claim: Claim, reference: Reference) -> None:
         raise BadInput(f"it breaks nothing: {held}")
 
 
-def replay(claim: Claim, reference: Reference, stepper: Runner) -> Replayed:
-    """Run the claim, which `check_claim` lets pass, on the device.  Raises what the link raises."""
-    output = reference.model.outputs[0]
-    comparison = Comparison(reference.model, stepper.tensors)
-    first = stepper.trace(claim.x)
-    comparison.add(0, claim.tensors, first, lambda: stepper.trace(claim.x))
-    whole = stepper.run(claim.x)
-    base = stepper.run(claim.base)
-    said = _said(claim, base, first[output])
+def replay(claim: Claim, ends: Ends, stepper: Runner) -> Replayed:
+    """Run the claim, which `check_claim` lets pass, on the device.  Raises what the link raises.
+
+    ends: of the network; the claim is about what lies between them, the device runs all of it.
+    """
+    output, x = ends.whole.outputs[0], ends.entered(claim.x)
+    expected = {**claim.tensors, **ends.written(claim.x, claim.tensors[ends.core.outputs[0]])}
+    comparison = Comparison(ends.whole, stepper.tensors)
+    first = stepper.trace(x)
+    comparison.add(0, expected, first, lambda: stepper.trace(x))
+    whole = stepper.run(x)
+    base, after = ends.left(stepper.run(ends.entered(claim.base))), ends.left(first[output])
+    said = _said(claim, base, after)
     if comparison.flaky or not np.array_equal(whole, first[output]):
         return Replayed("FLAKY", f"{said}; the same input gave two answers", comparison.rows())
     if comparison.differing_samples:
         where = comparison.mismatches[0]
         said += f"; op {where.op_index} {where.op} computes other bytes than the witness says"
         return Replayed("REFUTED", said, comparison.rows())
-    if not claim.broken(base, first[output]):
+    if not claim.broken(base, after):
         return Replayed("REFUTED", said, comparison.rows())
     return Replayed("CONFIRMED", said, comparison.rows())
 

@@ -86,10 +86,15 @@ def _no_handle(node: Node) -> str:
         return "its variable has no name"
     if b"\0" in node.model.variables.get(node.output.index, b""):  # where TFLM's name ends
         return "its variable's name has a zero byte"
-    earlier = [op for op in node.model.operators[: node.op.index] if op.name == "VAR_HANDLE"]
+    earlier = [op for op in _before(node) if op.name == "VAR_HANDLE"]
     if _has(node.op, _CONTAINER) and not all(_has(op, _CONTAINER) for op in earlier):
         return "its container is empty, and an earlier handle has none"  # a null pointer likewise
     return ""
+
+
+def _before(node: Node) -> list[Operator]:
+    """The operators before this one."""
+    return [op for op in node.model.operators if op.index < node.op.index]
 
 
 def _has(op: Operator, slot: int) -> bool:
@@ -117,7 +122,7 @@ def called_graph(node: Node) -> int:
 def prepare_call_once(node: Node) -> Inert:
     """Check a CALL_ONCE: its subgraph assigns what the variables hold at the start; nothing precedes it."""
     node.arity(range(1), outputs=0)
-    if any(op.name in ("ASSIGN_VARIABLE", "CALL_ONCE") for op in node.model.operators[: node.op.index]):
+    if any(op.name in ("ASSIGN_VARIABLE", "CALL_ONCE") for op in _before(node)):
         node.refuse("it runs after an assignment, or after another one")
     graph = node.model.subgraph(called_graph(node))
     if sum(graph.tensors[i].size for op in graph.operators for i in op.inputs if i >= 0) > 8 * MAX_ELEMENTS:

@@ -19,6 +19,7 @@ from coverify.check import BUDGET, Claim, Rejected, check
 from coverify.cli.claim import Place, Samples, box, said, shown
 from coverify.cli.evidence import operators_named
 from coverify.cli.folders import below, called, within
+from coverify.cli.network import conversion_of
 from coverify.cli.outcome import (
     Bar,
     Interrupted,
@@ -31,8 +32,10 @@ from coverify.cli.outcome import (
     versions,
 )
 from coverify.errors import BadInput
+from coverify.inputs import Conversion
 from coverify.report import ModelRef, Result, worst
 from coverify.report import Query as QueryRow
+from tflm_int8 import Ends, Model, TflmError
 
 _MESSAGE = 1800
 _NOTE = 1500
@@ -116,13 +119,23 @@ class _Subject:
         ref = None
         if model is not None:
             ref = ModelRef(file=plain_text(model.name), sha256=hashlib.sha256(model.read_bytes()).hexdigest())
-        return _Subject(ref, None if inputs is None else Samples.read(inputs))
+        return _Subject(ref, None if inputs is None else Samples.read(inputs, _converted(model)))
 
     def other(self, claim: Claim) -> str | None:
         """Why a claim is about another network."""
         if self.model is None or self.model.sha256 == claim.model:
             return None
         return f"it proves something of another network ({claim.model}) than {self.model.file}"
+
+
+def _converted(model: Path | None) -> Conversion | None:
+    """What a .tflite network makes codes of at its input, where that is no int8."""
+    if model is None or model.suffix.lower() == ".npz":
+        return None
+    try:
+        return conversion_of(Ends.of(Model.read(model)))
+    except TflmError:  # the certificate's own network is the one that is checked
+        return None
 
 
 @dataclass(frozen=True)

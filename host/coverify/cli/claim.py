@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coverify.check import Claim
-from coverify.inputs import read_flat
+from coverify.inputs import Conversion, read_flat
 from coverify.report.values import minus
 
 Ints = NDArray[np.int64]
@@ -61,9 +61,9 @@ class Samples:
     y: NDArray[np.int64] | None
 
     @staticmethod
-    def read(path: Path) -> Samples:
-        """Raises BadInput."""
-        return Samples(path.name, *read_flat(path))
+    def read(path: Path, convert: Conversion | None = None) -> Samples:
+        """convert: what the network itself makes codes of.  Raises BadInput."""
+        return Samples(path.name, *read_flat(path, convert))
 
     def place(self, claim: Claim) -> Place | str:
         """Where the claim's box lies among them, or why it lies nowhere."""

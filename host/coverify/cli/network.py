@@ -17,14 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coverify.errors import BadInput
-from coverify.inputs import read_inputs, read_pixels
+from coverify.inputs import Conversion, read_inputs, read_pixels
 from coverify.report import ModelRef, Picture
 from coverify.verify.fixed_point import FixedPointNetwork
 from coverify.verify.property.quantity import Scale
 from coverify.verify.property.subject import Subject
 from coverify.verify.query import I64Array
 from coverify.verify.witness import Kind
-from tflm_int8 import Model, Reference, sample_shape
+from tflm_int8 import Ends, Model, Reference, sample_shape
 from tflm_int8.model import Quantization
 from tflm_int8.program.concrete import run
 from tflm_int8.program.lowering import lower_reference
@@ -98,7 +98,7 @@ def read_network(path: Path, profile: str, classes: bool = True) -> Network:
             )
         network: Network = FixedPoint(FixedPointNetwork.read(path))
     else:
-        network = Tflite(Reference(Model.read(path), profile))
+        network = Tflite.of(Model.read(path), profile)
     program = network.program
     if classes and program.sizes()[program.output] < 2:
         raise BadInput(f"{network.name} has a single output: there is no class that could change")
@@ -129,10 +129,17 @@ def labels_within(path: Path, labels: Sequence[int], indices: Iterable[int], cla
 
 @dataclass(frozen=True, eq=False)
 class Tflite:
-    """A .tflite network, its classes and tensors by the reference."""
+    """A .tflite network, its classes and tensors by the reference: of what lies between its ends."""
 
+    ends: Ends
     reference: Reference
     kind: Kind = "tflite"
+
+    @staticmethod
+    def of(model: Model, profile: str) -> Tflite:
+        """Raises TflmError."""
+        ends = Ends.of(model, profile)
+        return Tflite(ends, Reference(ends.core, profile))
 
     @property
     def name(self) -> str:
@@ -168,7 +175,7 @@ class Tflite:
     def samples(self, path: Path) -> Samples:
         q = self.reference.input.quantization
         pair = None if q is None else (float(q.scale), int(q.zero_point))
-        data = read_inputs(path, sample_shape(self.reference.input), pair)
+        data = read_inputs(path, sample_shape(self.reference.input), pair, convert=conversion_of(self.ends))
         return Samples(data.x, data.y)
 
     def classes(self, x: Codes) -> list[int]:
@@ -189,6 +196,13 @@ class Tflite:
 
     def picture(self, x0: Codes, x: Codes) -> Picture | None:
         return Picture.of(x0.astype(np.int8), x.astype(np.int8))
+
+
+def conversion_of(ends: Ends) -> Conversion | None:
+    """What a network makes codes of at its input, where that is no int8."""
+    if ends.first is None:
+        return None
+    return Conversion(ends.whole.tensors[ends.whole.inputs[0]].dtype, ends.codes)
 
 
 def _scale(quantization: Quantization | None) -> Scale | None:

@@ -51,7 +51,10 @@ def verify(
     ],
     inputs: Annotated[
         Path | None,
-        typer.Option(help=".npz with x (int8; uint8 pixels for an .npz network) and, optionally, labels y."),
+        typer.Option(
+            help=".npz with x (int8, or what the network quantizes; uint8 pixels for an .npz network) and, "
+            "optionally, labels y."
+        ),
     ] = None,
     eps: Annotated[
         str | None,

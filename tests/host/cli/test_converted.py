@@ -1,5 +1,6 @@
 """Networks as converters leave them: a RESHAPE whose shape is computed, floats or uint8 at the ends."""
 
+import json
 import shutil
 import zipfile
 
@@ -102,3 +103,106 @@ def test_an_expected_tensor_of_another_type_is_refused(tmp_path):
     assert done.code == 2 and "it expects other bytes in tensor" in done.result["message"]
     with zipfile.ZipFile(forged) as archive:
         assert len(archive.namelist()) > 4
+
+
+def values(end: str, codes: np.ndarray) -> np.ndarray:
+    """Inputs of `network(end)` that its QUANTIZE turns into these codes."""
+    if end == "uint8":
+        return (codes.astype(int) + 128).astype(np.uint8)
+    return (
+        (np.float32(0.05) * (codes.astype(np.float32) - 3)).astype(np.float32) if end == "float32" else codes
+    )
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("end", ["float32", "uint8"])
+def test_conversions_at_the_ends_change_nothing(tmp_path, end, device):
+    """The queries are about the codes between; the device is given, and gives out, the network's own type."""
+    codes = np.random.default_rng(1).integers(-128, 128, (6, 2, 2, 1)).astype(np.int8)
+    rows = {}
+    for kind in ("int8", end):
+        folder = tmp_path / kind
+        folder.mkdir()
+        (folder / "net.tflite").write_bytes(network(3, kind))
+        np.savez(folder / "x.npz", x=values(kind, codes))
+        done = coverify("verify", folder / "net.tflite", "--inputs", folder / "x.npz", "--eps", "3,9",
+                        "--engine", "enumerate", "--out", folder)  # fmt: skip
+        rows[kind] = [(q["index"], q["eps"], q["verdict"], q["label"]) for q in done_rows(folder)]
+        assert done.code == 1, done
+    assert rows[end] == rows["int8"]
+    assert {verdict for _, _, verdict, _ in rows[end]} == {"HOLDS", "VIOLATED"}
+
+    tflm = Tflm(network(3, end))
+    for path in (tmp_path / end).glob("witness-*.zip"):
+        witness = Witness.read(path)
+        y = tflm.run(values(end, witness.x))
+        assert y.dtype == end and int(y.argmax()) == witness.predicted != witness.label
+    done = coverify("replay", tmp_path / end, "--device", device, "--json", "-")
+    assert done.code == 0 and {row["verdict"] for row in done.result["replays"]} == {"CONFIRMED"}, done
+    operators = {row["op"] for row in done.result["replays"][0]["tensors"]}
+    assert operators == {"QUANTIZE", "CONV_2D", "RESHAPE", "FULLY_CONNECTED"} | (
+        {"DEQUANTIZE"} if end == "float32" else set()
+    )
+
+
+def done_rows(folder):
+    return json.loads((folder / "verify.json").read_text())["queries"]
+
+
+def test_inputs_of_a_network_of_floats_are_floats_or_codes(tmp_path):
+    path, codes = tmp_path / "net.tflite", np.full((2, 2, 2, 1), 7, np.int8)
+    path.write_bytes(network(3, "float32"))
+    said = {}
+    for dtype in ("float32", "int8", "float64", "uint8"):
+        x = values("float32", codes) if dtype.startswith("float") else codes
+        np.savez(tmp_path / f"{dtype}.npz", x=x.astype(dtype))
+        done = coverify("verify", path, "--inputs", tmp_path / f"{dtype}.npz", "--eps", 1, "--json", "-")
+        rows = [(q["index"], q["verdict"], q["label"]) for q in done.result.get("queries", [])]
+        said[dtype] = (done.code, rows or done.result["message"])
+    assert said["float32"] == said["int8"] and said["int8"][0] == 0
+    for dtype in ("float64", "uint8"):
+        assert said[dtype][0] == 2
+        assert (
+            "it must hold the input's int8 codes (or float32, of which the network makes codes)"
+            in said[dtype][1]
+        )
+    np.savez(tmp_path / "nan.npz", x=np.full((1, 2, 2, 1), np.nan, np.float32))
+    done = coverify("verify", path, "--inputs", tmp_path / "nan.npz", "--eps", 1, "--json", "-")
+    assert done.code == 2 and "not a number" in done.result["message"]
+
+
+def test_real_units_of_a_property_are_those_of_the_network_s_floats(tmp_path):
+    """0.05 · (code − 3) within −1..1: the codes −17..23."""
+    path = tmp_path / "net.tflite"
+    path.write_bytes(network(3, "float32"))
+    (tmp_path / "p.toml").write_text(
+        "[[region.range]]\nreal = [-1, 1]\n[claim]\nkind = 'output'\nindex = 0\nreal = [-5, 5.6]\n"
+    )
+    done = coverify("verify", path, "--property", tmp_path / "p.toml", "--out", tmp_path)
+    grid = np.stack(np.meshgrid(*[np.arange(-17, 24, 8)] * 4, indexing="ij"), -1).reshape(-1, 2, 2, 1)
+    tflm = Tflm(network(3, "float32"))
+    most = max(float(tflm.run(values("float32", x[None].astype(np.int8)))[0, 0]) for x in grid)
+    if done.code == 1:
+        witness = Witness.read(next(tmp_path.glob("witness-*.zip")))
+        assert witness.x.min() >= -17 and witness.x.max() <= 23
+        assert not -5 <= tflm.run(values("float32", witness.x))[0, 0] <= 5.6
+        assert coverify("replay", tmp_path, "--device", "native:").code == 0
+    else:
+        assert done.code == 0 and most <= 5.6
+
+
+def test_two_networks_with_other_ends_are_compared_by_their_codes(tmp_path):
+    for end in ("int8", "float32", "uint8"):
+        (tmp_path / f"{end}.tflite").write_bytes(network(3, end))
+    (tmp_path / "other.tflite").write_bytes(network(4, "uint8"))
+    for end in ("int8", "uint8"):
+        done = coverify(
+            "distinguish", tmp_path / "float32.tflite", "--against-model", tmp_path / f"{end}.tflite"
+        )
+        assert done.code == 0, done
+    out = tmp_path / "out"
+    done = coverify("distinguish", tmp_path / "float32.tflite", "--against-model", tmp_path / "other.tflite",
+                    "--out", out)  # fmt: skip
+    assert done.code == 1, done
+    done = coverify("replay", out, "--device", "native:", "--json", "-")
+    assert done.code == 0 and [row["verdict"] for row in done.result["replays"]] == ["CONFIRMED"], done

@@ -364,11 +364,11 @@ def _separations(task: _Task, regions: list[Robustness]) -> tuple[Separation, ..
         rows = table(first.program, second.program, wire_bounds(first.program, lo, hi))
     except CannotDecide:
         return None
-    operators = first.reference.model.operators
+    names = {op.index: op.name for op in first.reference.model.operators}
     return tuple(
         Separation(
             op_index=row.operator if row.operator >= 0 else None,
-            op=operators[row.operator].name if row.operator >= 0 else None,
+            op=names.get(row.operator),
             channel=row.channel,
             first=row.rules[0],
             second=row.rules[1],

@@ -22,7 +22,7 @@ from coverify.report import Replay as ReplayRow
 from coverify.report import Verdict
 from coverify.verify.equivalence.distinction import Distinction, is_distinction
 from coverify.verify.witness import Witness
-from tflm_int8 import Model, Reference, UnknownProfile
+from tflm_int8 import Ends, Model, Reference, UnknownProfile
 
 MAX_NAME = 1000
 """Characters of a witness's name that a row bears."""
@@ -64,23 +64,25 @@ def read(path: Path, name: str) -> Job:
     net = Model.from_bytes(witness.model, witness.model_name)
     if len(net.inputs) != 1:
         raise BadInput(f"{path}: its network has {len(net.inputs)} inputs, a witness is about one")
-    shape = net.tensors[net.inputs[0]].shape
+    ends, reference = _reference(path, net, witness.profile)
+    shape = reference.input.shape
     for what, array in (("input", witness.x), ("x0", witness.x0)):
-        if array.size != net.tensors[net.inputs[0]].size:
+        if array.size != reference.input.size:
             raise BadInput(f"{path}: its {what} has {array.size} values, the network takes {list(shape)}")
     x0, x = (array.astype(np.int8).reshape(shape) for array in (witness.x0, witness.x))
     claim = Claim(x0, x, witness.label, witness.tensors, witness.breach)
-    reference = _reference(path, net, witness.profile)
     try:
         check_claim(claim, reference)
     except BadInput as error:
         raise BadInput(f"{path}: {error}") from error
-    return Job(path, name, (net,), witness.profile, lambda loaded: replay(claim, reference, loaded(net)))
+    return Job(path, name, (net,), witness.profile, lambda loaded: replay(claim, ends, loaded(net)))
 
 
-def _reference(path: Path, net: Model, profile: str) -> Reference:
+def _reference(path: Path, net: Model, profile: str) -> tuple[Ends, Reference]:
+    """The network's ends, and the reference of what lies between them.  Raises BadInput, TflmError."""
     try:
-        return Reference(net, profile)
+        ends = Ends.of(net, profile)
+        return ends, Reference(ends.core, profile)
     except UnknownProfile as error:
         raise BadInput(f"{path}: {error}") from error
 

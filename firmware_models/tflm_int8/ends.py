@@ -1,0 +1,166 @@
+"""What lies between the conversions at a network's ends: a network from int8 codes to int8 codes.
+
+Converters leave float32 at the ends of an int8 network (a QUANTIZE first, a DEQUANTIZE last) unless they are
+told otherwise, or uint8 (a QUANTIZE on either side). Such a conversion is taken off where codes and values
+are one and the same: every code has a value that becomes it, and of two codes the greater one has the greater
+value, so that the outputs' order and ties are those of the codes.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tflm_int8.errors import BadTensor, UnsupportedModel
+from tflm_int8.model import Model, Operator
+from tflm_int8.operators import Kernel, prepare
+from tflm_int8.profiles import profile_named
+from tflm_int8.reference import node_of
+
+Array = NDArray[Any]
+_CODES: Final = np.arange(-128, 128).astype(np.int8)
+_CONVERTED: Final = ("float32", "uint8")
+
+
+@dataclass(frozen=True, eq=False)
+class Conversion:
+    """An operator at an end of a network.  values: [256], in the end's type, of the codes −128…127."""
+
+    kernel: Kernel
+    values: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Ends:
+    """A network, what of it lies between the conversions, and these; None where there is none."""
+
+    whole: Model
+    core: Model
+    first: Conversion | None
+    last: Conversion | None
+
+    @staticmethod
+    def of(model: Model, profile: str = "tflm") -> Ends:
+        """The ends of a network; without conversions the core is all of it.
+
+        Raises UnsupportedModel where a conversion is not one-to-one, NotInProfile, UnsupportedOp,
+        UnknownProfile.
+        """
+        first, last = _reader(model), _writer(model)
+        if first is last:
+            return Ends(model, model, None, None)
+        inside = tuple(op for op in model.operators if op is not first and op is not last)
+        if last is not None and not any(last.inputs[0] in op.outputs for op in inside):
+            return Ends(model, model, None, None)
+        core, conversions = replace(model, operators=inside), list[Conversion | None]()
+        for op, make in ((first, _entry), (last, _exit)):
+            kernel = None if op is None else prepare(node_of(model, op, profile_named(profile), False))
+            conversions.append(None if kernel is None else Conversion(kernel, make(kernel)))
+        if first is not None:
+            core = replace(core, inputs=first.outputs)
+        if last is not None:
+            core = replace(core, outputs=last.inputs)
+        return Ends(model, core, *conversions)
+
+    def codes(self, values: Array) -> Array:
+        """The codes that the network makes of N inputs, in their shape.
+
+        Raises AccumulatorOverflow, BadTensor where they have another size.
+        """
+        if self.first is None:
+            return values
+        shape = self.whole.tensors[self.whole.inputs[0]].shape
+        if math.prod(values.shape[1:]) != math.prod(shape):
+            raise BadTensor(
+                f"an input has {math.prod(values.shape[1:])} values, the network takes {list(shape)}"
+            )
+        found: Array = self.first.kernel.run([values.reshape(-1, *shape)])[0].reshape(values.shape)
+        return found
+
+    def entered(self, codes: NDArray[np.int8]) -> Array:
+        """Inputs of the network of which it makes these codes, in its own type."""
+        return codes if self.first is None else self.first.values[codes.astype(np.int64) + 128]
+
+    def left(self, values: Array) -> NDArray[np.int8]:
+        """The codes of what the network gave out; of a value that no code has, the next greater one's."""
+        if self.last is None:
+            return values
+        found = np.searchsorted(self.last.values[:-1], values).astype(np.int64) - 128
+        return found.astype(np.int8)
+
+    def written(self, x: Array, y: Array) -> dict[int, Array]:
+        """What the conversions write where the core reads the codes x and writes y, by tensor."""
+        found = dict[int, Array]()
+        if self.first is not None:
+            found[self.core.inputs[0]] = x
+        if self.last is not None:
+            found[self.whole.outputs[0]] = self.last.values[y.astype(np.int64) + 128]
+        return found
+
+
+def _reader(model: Model) -> Operator | None:
+    """The operator that alone reads the only input, and makes int8 of another type."""
+    if len(model.inputs) != 1 or model.tensors[model.inputs[0]].dtype not in _CONVERTED:
+        return None
+    readers = [op for op in model.operators if model.inputs[0] in op.inputs]
+    if model.inputs[0] in model.outputs or [op.name for op in readers] != ["QUANTIZE"]:
+        return None
+    return readers[0] if _int8(model, readers[0].outputs) else None
+
+
+def _writer(model: Model) -> Operator | None:
+    """The operator that writes the only output, which no other reads, from int8."""
+    if len(model.outputs) != 1 or model.tensors[model.outputs[0]].dtype not in _CONVERTED:
+        return None
+    writers = [op for op in model.operators if model.outputs[0] in op.outputs]
+    read = any(model.outputs[0] in op.inputs for op in model.operators)
+    if read or [op.name in ("DEQUANTIZE", "QUANTIZE") for op in writers] != [True]:
+        return None
+    return writers[0] if _int8(model, writers[0].inputs) else None
+
+
+def _int8(model: Model, tensors: tuple[int, ...]) -> bool:
+    """Is it one computed int8 tensor?"""
+    return len(tensors) == 1 and tensors[0] >= 0 and model.tensors[tensors[0]].dtype == "int8"
+
+
+def _entry(kernel: Kernel) -> Array:
+    """A value for every code."""
+    node, values = kernel.node, np.arange(256).astype(np.uint8)
+    if node.input(0).dtype == "float32":
+        q = node.int8(node.output)
+        with np.errstate(over="ignore", under="ignore"):
+            values = (float(q.scale) * (_CODES.astype(np.float64) - q.zero_point)).astype(np.float32)
+    found = _run(kernel, values) if np.all(np.isfinite(values)) else values
+    order = np.argsort(found, kind="stable")
+    return _one_to_one(kernel, values[order], found[order])
+
+
+def _exit(kernel: Kernel) -> Array:
+    """What every code becomes."""
+    return _one_to_one(kernel, _run(kernel, _CODES), _CODES)
+
+
+def _run(kernel: Kernel, values: Array) -> Array:
+    """What a conversion makes of values, which are as many inputs as they fill."""
+    shape = kernel.node.input(0).shape
+    n = math.prod(shape)
+    rows = np.resize(values, (-(-len(values) // n), *shape))
+    found: Array = kernel.run([rows])[0].reshape(-1)[: len(values)]
+    return found
+
+
+def _one_to_one(kernel: Kernel, values: Array, codes: Array) -> Array:
+    """The values of all codes in their order, which must be that of the values."""
+    rising = np.all(values[1:] > values[:-1]) and np.all(np.isfinite(values))
+    if not rising or not np.array_equal(codes, _CODES):
+        op = kernel.node.op
+        raise UnsupportedModel(
+            kernel.node.model.name,
+            f"op {op.index} {op.name}, at its end, does not map values one-to-one to the 256 codes of int8",
+        )
+    return values
