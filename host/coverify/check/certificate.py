@@ -102,7 +102,8 @@ def _checked(members: dict[str, bytes], budget: int) -> Claim:
     few = few_of(arrays.pop("few", None), box)
     softmaxes = [step for step in net.steps if isinstance(step, Softmax)]
     if "script" in arrays and softmaxes:
-        need(label is not None and softmaxes == net.steps[-1:], "bounds of a relation of a softmax's outputs")
+        last = softmaxes == net.steps[-1:] and np.array_equal(net.outputs, softmaxes[0].out)
+        need(label is not None and last, "bounds of a relation of a softmax's outputs")
         softmax = net.steps.pop()
         net.outputs = softmax.pick
         ties = softmax.gaps(*net.boxes(box)[:, softmax.pick], budget)

@@ -324,19 +324,21 @@ class Product(Step):
 
 
 class Network:
-    """lo, hi: what each of n inputs may be; steps: those put so far; outputs: what the last one writes.
+    """lo, hi: what each of n inputs may be; steps: those put so far; outputs: what the last one writes, or
+    any elements, where that is said; end: the element that is next.
 
     cost: multiply-adds, or as much other work, to run one point, take intervals, or go back with one row.
     """
 
     cost = property(lambda self: sum(step.cost for step in self.steps))
+    end = property(lambda self: 1 + (self.steps[-1].out[-1] if self.steps else self.domain.shape[1]))
 
     def __init__(self, n: int, lo: int, hi: int) -> None:
         self.domain, self.outputs, self.steps = np.tile([[lo], [hi]], n), np.arange(1, n + 1), list[Any]()
 
     def put(self, kind: Any, n: int, *parts: Any) -> Ints:
         """One more step, which writes n elements; these."""
-        self.outputs = self.outputs[-1] + 1 + np.arange(n)
+        self.outputs = self.end + np.arange(n)
         need(self.outputs[-1] <= 2 * CELLS, "a network of too many elements")
         self.steps.append(kind(self.outputs, *parts))
         return self.outputs
@@ -370,12 +372,12 @@ class Network:
         for read in (windows[:, 0], raised):
             at = np.pad(read, (1, sum(len(step.out) for step in self.steps)))
             for step in map(copy, self.steps):
-                own, step.out = step.out, net.outputs[-1] + 1 + np.arange(len(step.out))
+                own, step.out = step.out, net.end + np.arange(len(step.out))
                 setattr(step, step.reads, at[getattr(step, step.reads)])
                 if isinstance(step, Pieces) and step.sums:
                     step.sums = net.steps[-1]
                 net.steps.append(step)
-                net.outputs = at[own] = step.out
+                at[own] = step.out
             outputs.append(at[self.outputs])
         net.repeat(np.concatenate(outputs))
         return net
