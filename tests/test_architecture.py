@@ -42,6 +42,7 @@ PACKAGES = {
         "tflm_int8", "numpy", "tflite_micro", "tflite_runtime",
     },
 }  # fmt: skip
+NETWORKS = ("integers", "tensors", "operators", "model")  # files of the checker that read networks
 STANDARD = set(__import__("sys").stdlib_module_names)
 
 
@@ -91,9 +92,9 @@ def test_the_checker_of_certificates_is_small():
             for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
         }
         lines = [line.strip() for i, line in enumerate(text.splitlines(), 1) if i not in prose]
-        kind = "networks" if path.name in ("model.py", "integers.py") else "proofs"
+        kind = "networks" if path.stem in NETWORKS else "proofs"
         code[kind] += sum(bool(line) and not line.startswith("#") for line in lines)
-    assert code["proofs"] <= 545 and code["networks"] <= 420, code
+    assert code["proofs"] <= 545 and code["networks"] <= 432, code
 
 
 def test_every_package_is_in_the_distribution():

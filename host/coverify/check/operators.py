@@ -1,0 +1,284 @@
+"""The operators of int8 networks as TFLM computes them, each as steps. What TFLM refuses or leaves undefined
+is refused, and so is what is not known here.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from coverify.check.integers import Softmax, bearable, curve, divide, high_mul16, multiplier_of, scaled
+from coverify.check.steps import INT8, INT16, INT32, Highest, Ints, Network, Pieces, need, size, sums
+from coverify.check.tensors import Tensor
+
+
+def under(n: int, m: int, pad: int, kernel: int, stride: int, dilation: int) -> Ints:
+    """[m, kernel]: where the taps of m windows lie on an axis of n, −1 outside; pad: SAME 0, VALID 1."""
+    extent = (kernel - 1) * dilation + 1
+    before = max(0, (m - 1) * stride + extent - n) // 2
+    least, most = min(kernel, stride, dilation), max(kernel, stride, dilation, before)
+    need(least > 0 and most < 1 << 15, "a window that leaves int16")
+    need(m == (n + stride - {0: 1, 1: extent}[pad]) // stride, "an output of another size than declared")
+    at = np.arange(m)[:, None] * stride + np.arange(kernel) * dilation - before
+    return np.where((at >= 0) & (at < n), at, -1)
+
+
+class Operators:
+    """A method for each: output, inputs, options → the elements that are the output. `net` grows.
+
+    once: is a requantization rounded once? products: how many there were so far.
+    """
+
+    net: Network
+    once: bool
+    products = 0
+
+    def afford(self, products: int) -> None:
+        self.products += products
+        need(self.products <= 1 << 25, "a network of too many products")
+
+    def clamp(self, act: int, out: Tensor) -> tuple[int, int]:
+        """The range under a fused activation: none, RELU, RELU_N1_TO_1, RELU6 (float32, as TFLM)."""
+        scale, zero = out.codes
+        one, six = (math.floor(float(np.float32(r) / np.float32(scale)) + 0.5) for r in (1, 6))
+        lo, hi = {0: (-128, 127), 1: (zero, 127), 2: (zero - one, zero + one), 3: (zero, zero + six)}[act]
+        need(max(-lo, hi) < 2**31 - 129, "an activation whose ends leave 32 bits")
+        return max(lo, -128), min(hi, 127)
+
+    def requantize(self, out: Tensor, act: int, stages: list[tuple[int, int]], *parts: Ints) -> Ints:
+        """Sums or products, scaled as their channel's, plus the zero point, clamped."""
+        (m, s), zero = np.array(stages).T, out.codes[1]
+        rule = lambda a, c: scaled(a, m[c], s[c], self.once) + zero  # noqa: E731
+        channel = np.arange(out.size) % len(stages)
+        return self.net.stairs(rule, *self.clamp(act, out), channel, bearable(m, s, zero), *parts)
+
+    def weighted(self, out: Any, x: Any, w: Any, bias: Any, act: int, weights: Ints, columns: Ints) -> Ints:
+        """Sums of products of `weights` [groups, channels, taps], as of w, and their staircase."""
+        (sx, zx), so, n = x.codes, out.codes[0], len(weights) * weights.shape[1]
+        need(w.type == 9 and len(w.scales) in (1, n), "weights of another type or quantization")
+        need(len(w.scales) == 1 or w.shape[w.axis :][:1] == (n,), "weights whose scales lie on another axis")
+        b = np.zeros(n, np.int64) if bias is None else bias.values().reshape(-1)
+        need(len(b) == n and (bias is None or bias.type == 2), "the bias")
+        most = np.abs(weights).sum(axis=2).reshape(-1) * max(127 - zx, 128 + zx) + np.abs(b)
+        need(size(most) < 2**31, "an accumulator may overflow")
+        b = np.resize(b, out.size) - zx * sums((columns > 0).astype(np.int64), weights, True)
+        stages = [multiplier_of(real, self.once) for real in sx * np.array(w.scales) / so]
+        return self.requantize(out, act, stages, weights, columns, b)
+
+    def dense(self, out: Tensor, x: Tensor, w: Tensor, bias: Tensor | None, act: int, shuffled: int) -> Ints:
+        one, zero, weights = len(w.scales) == 1, w.zeros[0], w.values() - w.zeros[0]
+        shapes = out.size == out.shape[-1] == len(weights) and weights.shape[1:] == (x.size,)
+        need(shapes and not shuffled, "several rows, or other shapes, or shuffled weights")
+        need(-128 <= zero <= 127 if one else not any(w.zeros), "the weights' zero point")
+        if one and bias is not None:
+            given = bias.scales[0] if bias.scales and bias.zeros else 0.0
+            need(abs(x.codes[0] * w.scales[0] - given) / out.codes[0] <= 0.02, "the bias's scale")
+        return self.weighted(out, x, w, bias, act, weights[None], x.at.reshape(1, 1, -1))
+
+    def columns(self, x: Tensor, out: Tensor, pad: int, each: int, high: Any, wide: Any) -> Ints:
+        """[groups, positions, taps]: the element under each tap of a window of `each` channels; 0 outside.
+
+        high, wide: the window's size, stride and dilation.
+        """
+        need(len(x.shape) == len(out.shape) == 4 and x.shape[0] == out.shape[0] == 1, "the shapes")
+        self.afford(out.size * high[0] * wide[0] * each)
+        row = under(x.shape[1], out.shape[1], pad, *high)[:, None, :, None, None]
+        column = under(x.shape[2], out.shape[2], pad, *wide)[:, None, :, None]
+        depth = np.arange(x.shape[3]).reshape(-1, 1, 1, 1, 1, each)
+        at = np.where((row >= 0) & (column >= 0), x.at[0, row, column, depth], 0)
+        return at.reshape(len(depth), out.shape[1] * out.shape[2], -1)
+
+    def conv(self, out: Tensor, x: Tensor, w: Tensor, bias: Tensor | None, act: int, *o: int) -> Ints:
+        """o: padding, strides and dilations of height and width; of DEPTHWISE_CONV_2D the multiplier, too."""
+        pad, sh, sw, dh, dw, *depthwise = o
+        data = w.values().transpose((3, 1, 2, 0) if depthwise else (0, 1, 2, 3))
+        (channels, kh, kw, each), depth = data.shape, x.shape[-1]
+        groups = depth // each
+        whole = not depthwise or ((each, channels) == (1, depth * depthwise[0]) and depthwise[0] < 1 << 15)
+        need(whole, "the filter")
+        fit = (depth, out.shape[-1]) == (groups * each, channels) and channels % groups == 0
+        need(fit and w.zeros and not any(w.zeros), "the channels, or the weights' zero points")
+        columns = self.columns(x, out, pad, each, (kh, sh, dh), (kw, sw, dw))
+        return self.weighted(out, x, w, bias, act, data.reshape(groups, channels // groups, -1), columns)
+
+    def pooled(self, out: Tensor, x: Tensor, pad: int, sh: int, sw: int, kh: int, kw: int) -> Ints:
+        """[channels, positions, taps]: the element under each tap; 0 outside.
+
+        No window lies outside: none is dilated; each begins before the image ends, and ends after it begins.
+        """
+        (sx, zx), (so, zo) = x.codes, out.codes
+        need(zx == zo and x.shape[-1:] == out.shape[-1:], "the zero point or the channels change")
+        need(abs(np.float32(sx) - np.float32(so)) <= 1e-6, "the scale changes")
+        return self.columns(x, out, pad, 1, (kh, sh, 1), (kw, sw, 1))
+
+    def average(self, out: Tensor, x: Tensor, act: int, *o: int) -> Ints:
+        columns = self.pooled(out, x, *o)
+        n, channel = np.unique((columns > 0).sum(axis=2).T.reshape(-1), return_inverse=True)
+        rule = lambda a, c: np.sign(a) * ((np.abs(a) + n[c] // 2) // n[c])  # noqa: E731
+        linear = np.ones((len(columns), 1, columns.shape[2]), np.int64), columns, np.zeros(out.size, np.int64)
+        return self.net.stairs(rule, *self.clamp(act, out), channel, INT32.repeat(len(n), axis=1), *linear)
+
+    def highest(self, out: Tensor, x: Tensor, act: int, *o: int) -> Ints:
+        columns = self.pooled(out, x, *o)
+        first = np.take_along_axis(columns, (columns > 0).argmax(axis=2)[..., None], axis=2)
+        windows = np.where(columns > 0, columns, first).swapaxes(0, 1)
+        return self.net.put(Highest, out.size, windows.reshape(out.size, -1), self.clamp(act, out))
+
+    def add(self, out: Tensor, x: Tensor, y: Tensor, act: int, second: int = 1) -> Ints:
+        """A table for each operand to a common scale, their sum, a staircase; constants go into the bias."""
+        twice, bias, taps = 2 * max(x.codes[0], y.codes[0]), np.zeros(out.shape, np.int64), list[Ints]()
+        need(np.broadcast_shapes(x.shape, y.shape) == out.shape, "the shapes")
+        signs = np.array([sign for t, sign in ((x, 1), (y, second)) if not len(t.raw)])
+        for t, sign in ((x, 1), (y, second)):
+            m, shift = multiplier_of(t.scales[0] / twice, self.once)
+            values = scaled((np.arange(-128, 128) - t.zeros[0]) << 20, m, shift, self.once)
+            if len(t.raw):
+                bias += sign * values[t.values() + 128]
+                continue
+            at = self.table(t, values).reshape(t.shape)
+            taps.append(np.broadcast_to(at, out.shape).reshape(-1))
+        stage = multiplier_of(twice / ((1 << 20) * out.codes[0]), self.once)
+        need(stage[1] <= 0, "a scale ratio of an ADD or SUB that is not below 1")
+        columns = np.stack(taps, axis=-1)[None]
+        return self.requantize(out, act, [stage], signs.reshape(1, 1, -1), columns, bias.reshape(-1))
+
+    def multiply(self, out: Tensor, x: Tensor, y: Tensor, act: int) -> Ints:
+        """Products and a staircase; of a constant, a weight for each element."""
+        x, y = (x, y) if len(y.raw) or not len(x.raw) else (y, x)
+        (sx, zx), (sy, zy) = x.codes, y.codes
+        need(np.broadcast_shapes(x.shape, y.shape) == out.shape, "the shapes")
+        stage = multiplier_of(sx * sy / out.codes[0], self.once)
+        at = np.broadcast_to(x.at, out.shape).reshape(-1, 1, 1)
+        if not len(y.raw):
+            pick = np.stack([at.reshape(-1), np.broadcast_to(y.at, out.shape).reshape(-1)])
+            return self.requantize(out, act, [stage], pick, np.array([zx, zy]))
+        weights = np.broadcast_to(y.values() - zy, out.shape).reshape(-1, 1, 1)
+        return self.requantize(out, act, [stage], weights, at, -zx * weights.reshape(-1))
+
+    def along(self, out: Tensor, x: Tensor, axes: Tensor) -> Ints:
+        """[outputs, elements]: those over the axes, of which each output is a function."""
+        at, shape = axes.values().reshape(-1), x.shape
+        need(axes.type == 2 and np.all((at >= -len(shape)) & (at < len(shape))), "the axes")
+        at = np.unique(at % len(shape))
+        kept = tuple(1 if k in at else n for k, n in enumerate(shape))
+        need(out.shape in (kept, tuple(np.delete(shape, at))), "an output of another shape")
+        return np.moveaxis(x.at, at, range(-len(at), 0)).reshape(out.size, -1)
+
+    def extreme(self, out: Tensor, x: Tensor, axes: Tensor, _: int) -> Ints:
+        need(x.codes == out.codes, "a REDUCE_MAX between quantizations")
+        return self.net.put(Highest, out.size, self.along(out, x, axes), (-128, 127))
+
+    def mean(self, out: Tensor, x: Tensor, axes: Tensor, _: int) -> Ints:
+        """The division by n is part of the multiplier, which it leaves rounded downwards."""
+        columns = self.along(out, x, axes)[None]
+        n, (m, s) = columns.shape[2], multiplier_of(x.codes[0] / out.codes[0], self.once)
+        by, ones = min(n.bit_length() - 1, 32, 31 + s), np.ones((1, 1, n), np.int64)
+        bias = np.full(out.size, -n * x.codes[1])
+        return self.requantize(out, 0, [((m << by) // n, s - by)], ones, columns, bias)
+
+    def table(self, x: Tensor, values: Ints) -> Ints:
+        """values: of −128..127."""
+        element, index = x.at.reshape(-1), lambda a, c: a + 128
+        return self.net.put(Pieces, x.size, element, index, values, 0 * element, INT8)
+
+    def curved(self, out: Tensor, x: Tensor, tanh: bool = False) -> Ints:
+        """LOGISTIC or TANH: where the input leaves Q4.27, the least or the greatest output."""
+        scale, zero = x.codes
+        d = np.arange(-128, 128) - zero
+        need(x.shape == out.shape and (out.codes[1] == -128 or tanh), "the shape or the output's zero point")
+        m, shift = multiplier_of(min(scale * 2.0**27, 2.0**31 - 1), False)
+        need(m and shift >= 0 and scale < 2.0**35, "a scale of the input that is out of range")
+        inside = np.abs(d) < (15 << 27) >> shift  # none where it would be shifted by more than 30
+        q = scaled(np.where(inside, d, 0), m, min(shift, 30), self.once)
+        values = curve(q, tanh) - (0 if tanh else 128)
+        return self.table(x, np.where(inside, np.clip(values, -128, 127), np.where(d <= 0, -128, 127)))
+
+    def swish(self, out: Tensor, x: Tensor) -> Ints:
+        """HARD_SWISH in int16 (reference/hard_swish.h): x times a gate, which is 0..2^15 for −3..3."""
+        (sx, zx), (so, zo) = x.codes, out.codes
+        (m, s), (n, t) = (multiplier_of(sx / 128 / by, False) for by in (so, 3 / 32768))
+        need(x.shape == out.shape and -16 < s <= 0 and -16 < t < 16, "the shapes, or a scale ratio")
+        value = (np.arange(-128, 128) - zx) << 7
+        raised = high_mul16(np.clip(value << max(t - 1, 0), *INT16), n)
+        gate = np.clip(raised << 1, *INT16) if t > 0 else divide(raised, -t)
+        product = (gate + (1 << 15) >> 1) * high_mul16(value, m)
+        whole = divide(np.sign(product) * (np.abs(product) >> 15), -s)
+        return self.table(x, np.clip(whole + zo, -128, 127))
+
+    def prelu(self, out: Tensor, x: Tensor, slopes: Tensor) -> Ints:
+        """A table above zero, and products with constants of one below, clamped; one of the two is 0."""
+        (sx, zx), (sa, za), (so, zo) = x.codes, slopes.codes, out.codes
+        need(x.shape == out.shape == np.broadcast_shapes(x.shape, slopes.shape), "the shapes")
+        d = np.arange(-128, 128) - zx
+        (one, m), (left, s) = np.array([multiplier_of(r, self.once) for r in (sx / so, sx * sa / so)]).T
+        need(max(d[-1], 0) <= bearable(one, left, zo)[1], "a scale ratio that is too large")
+        values = np.clip(scaled(np.maximum(d, 0), one, left, self.once) + zo, -128, 127) - zo
+        up, down = self.table(x, values), self.table(x, np.minimum(d, 0))
+        weights = np.broadcast_to(slopes.values() - za, out.shape).reshape(-1, 1, 1)
+        rule, ends = lambda a, c: scaled(a, m, s, self.once), bearable(m, s, zo)
+        linear = weights, down.reshape(-1, 1, 1), 0 * up
+        low = self.net.stairs(rule, -128 - zo, 127 - zo, 0 * up, ends.reshape(2, 1), *linear)
+        linear = np.ones((1, 1, 2), np.int64), np.stack([up, low], axis=-1)[None], 0 * up + zo
+        return self.net.stairs(lambda a, c: a, -128, 127, 0 * up, INT32, *linear)
+
+    def rescaled(self, out: Tensor, x: Tensor, alpha: float = 1.0, relu: bool = False) -> Ints:
+        """QUANTIZE; RELU; LEAKY_RELU, which is steeper or flatter below zero."""
+        (sx, zx), (so, zo) = x.codes, out.codes
+        need(x.shape == out.shape and alpha >= 0, "the shapes, or a slope below 0")
+        d, values = np.arange(-128, 128) - zx, np.zeros(256, np.int64)
+        for part, real in ((d < 0, sx * alpha / so), (d >= 0, sx / so)):
+            m, s = multiplier_of(real, self.once)
+            low, high = bearable(np.array(m), np.array(s), zo)
+            need(low <= d[0] and d[-1] <= high, "a scale ratio that is too large")
+            values[part] = np.clip(scaled(d[part], m, s, self.once) + zo, zo if relu else -128, 127)
+        return self.table(x, values)
+
+    def relu6(self, out: Tensor, x: Tensor) -> Ints:
+        """Codes between the input's zero and six, whatever the output's are."""
+        need(x.shape == out.shape and out.codes, "the shapes")
+        return self.table(x, np.clip(np.arange(-128, 128), *self.clamp(3, x)))
+
+    def joined(self, out: Tensor, *given: Any) -> Ints:
+        """CONCATENATION: a step that repeats its elements."""
+        *operands, axis, act = given
+        parts = [t for t in operands if t is not None]
+        need(not act and all(t.codes == out.codes for t in parts), "an activation, or other quantizations")
+        at = np.concatenate([t.at if t.at.size else 0 * t.values() for t in parts], axis)
+        bias = np.concatenate([0 * t.at if t.at.size else t.values() for t in parts], axis)
+        need(at.shape == out.shape and len(at.shape) <= 5, "the shapes")
+        return at if len(parts) == 1 else self.net.repeat(at, bias)
+
+    def pad(self, out: Tensor, x: Tensor, paddings: Tensor) -> Ints:
+        """Outside an image is element 0, as convolutions read it; for others, or channels, it is settled."""
+        pairs = paddings.values().reshape(-1, 2)
+        need(paddings.type == 2 and len(pairs) == len(x.shape) < 6 and np.all(pairs >= 0), "a PAD's paddings")
+        need(out.type == x.type and out.shape == tuple(x.shape + pairs.sum(axis=1)), "a PAD of another form")
+        out.at = np.pad(x.at, pairs)
+        return out.at if len(pairs) == 4 and not pairs[[0, 3]].any() else self.settled(out)
+
+    def settled(self, x: Tensor) -> Ints:
+        """The elements of a tensor, of which those outside an image are its zero point."""
+        if np.all(x.at):
+            return x.at
+        return self.net.repeat(x.at, np.where(x.at, 0, x.codes[1])).reshape(x.shape)
+
+    def reshape(self, out: Tensor, x: Tensor, _: Tensor | None) -> Ints:
+        need((x.type, x.at.size) == (out.type, out.size), "a RESHAPE")
+        return x.at
+
+    def squeezed(self, out: Tensor, x: Tensor, _: Tensor | None = None) -> Ints:
+        """SQUEEZE or EXPAND_DIMS: of the same elements, whatever dimensions of 1 come or go."""
+        need([n for n in x.shape if n > 1] == [n for n in out.shape if n > 1], "the shapes")
+        return self.reshape(out, x, None)
+
+    def transpose(self, out: Tensor, x: Tensor, order: Tensor) -> Ints:
+        at = order.values().reshape(-1)
+        need(order.type == 2 and sorted(at) == list(range(len(x.shape))), "a TRANSPOSE's order")
+        found = x.at.transpose(at)
+        need((x.type, found.shape) == (out.type, out.shape), "a TRANSPOSE")
+        return found
+
+    def last(self, out: Tensor, x: Tensor, beta: float) -> Ints:
+        need(out.codes == (1 / 256, -128) and x.shape == out.shape, "a SOFTMAX of another form")
+        need(out.size == out.shape[-1] <= 511, "a SOFTMAX of several rows, or a long one")
+        return self.net.put(Softmax, out.size, x.at.ravel(), beta * x.codes[0], self.once)
