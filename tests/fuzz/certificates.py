@@ -99,11 +99,20 @@ def tflite_network(rng: np.random.Generator) -> bytes:
         if rng.random() < 0.4:
             x = mean(rng, b, x)
         x = random_graphs.fully_connected(rng, b, random_graphs.reshape(rng, b, curve(rng, b, x)))
+    if rng.random() < 0.1:
+        return b.finish(turned(b, x))
     if rng.random() < 0.4:
         if rng.random() < 0.4:
             b.tensors[x].scales[0] = float(np.float32(10 ** rng.uniform(-4, -2)))  # many ties
         x = random_graphs.softmax(rng, b, x)
     return b.finish(x)
+
+
+def turned(b: Builder, x: int) -> int:
+    """A row's elements in another order, where they are even in number: as a table of two rows, turned."""
+    n = b.tensors[x].shape[-1]
+    x = b.reshape(x, (2, n // 2) if n % 2 == 0 else (n, 1))
+    return b.op("TRANSPOSE", [x, b.integers([1, 0])], b.like(x, b.tensors[x].shape[::-1]))
 
 
 def curve(rng: np.random.Generator, b: Builder, x: int) -> int:
@@ -135,14 +144,15 @@ def joined(rng: np.random.Generator, b: Builder, x: int) -> int:
 
 
 def mean(rng: np.random.Generator, b: Builder, x: int) -> int:
-    """Over height, width or both, which are kept; or the greatest."""
+    """Over height, width or both, which are kept; or the sum, the greatest or the least."""
     axes = [[1], [2], [1, 2], [-2, 1]][int(rng.integers(4))]
     shape = tuple(1 if k in (a % 4 for a in axes) else n for k, n in enumerate(b.tensors[x].shape))
     scale = float(np.float32(b.tensors[x].scales[0] * rng.uniform(0.3, 1.5)))
     if rng.random() < 0.3:
-        return b.op("REDUCE_MAX", [x, b.integers(axes)], b.like(x, shape), 27, KeepDims=True)
-    y = b.activation(shape, scale, random_graphs._zero_point(rng))
-    return b.op("MEAN", [x, b.integers(axes)], y, 27, KeepDims=True)
+        op = ("REDUCE_MAX", "REDUCE_MIN")[int(rng.integers(2))]
+        return b.op(op, [x, b.integers(axes)], b.like(x, shape), 27, KeepDims=True)
+    y, op = b.activation(shape, scale, random_graphs._zero_point(rng)), ("MEAN", "SUM")[int(rng.integers(2))]
+    return b.op(op, [x, b.integers(axes)], y, 27, KeepDims=True)
 
 
 def fixed_point_network(rng: np.random.Generator, inputs: tuple[int, ...] = (1, 2)) -> bytes:

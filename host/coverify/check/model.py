@@ -53,7 +53,7 @@ class Reader(Operators):
         out, given = self.tensors[at], [t for t in ins if t is not None]
         need(not out.at.size and not len(out.raw), "a tensor is written twice")
         need(all(t.at.size or len(t.raw) for t in given), "an operand is not written")
-        need(any(t.at.size for t in given), "an operator on constants alone")
+        need(not all(len(t.raw) for t in given), "an operator on constants alone")
         need(op.get(3, "B") == union or not slots, "an operator's options")
         need(not any(op.slots[5:6]) and not len(op.get(8, "[i")), "custom options, or intermediate tensors")
         need(builtin != 22 or len(o.get(0, "[i")) <= 8, "a RESHAPE to more than 8 dimensions")
@@ -85,12 +85,14 @@ OPERATORS: dict[int, tuple[Any, tuple[int, ...], int, str]] = {
     28: (partial(Reader.curved, tanh=True), (1,), 0, ""),
     34: (Reader.pad, (2,), 0, ""),
     39: (Reader.transpose, (2,), 26, ""),
-    40: (Reader.mean, (2,), 27, "0b"),
+    40: (partial(Reader.summed, mean=True), (2,), 27, "0b"),
     41: (partial(Reader.add, second=-1), (2,), 28, "0b"),
     43: (Reader.squeezed, (1,), 30, ""),
     54: (Reader.prelu, (2,), 0, ""),
     70: (Reader.squeezed, (2,), 52, ""),
+    74: (Reader.summed, (2,), 27, "0b"),
     82: (Reader.extreme, (2,), 27, "0b"),
+    89: (partial(Reader.extreme, least=True), (2,), 27, "0b"),
     98: (Reader.rescaled, (1,), 75, "0f"),
     114: (Reader.rescaled, (1,), 0, ""),
     117: (Reader.swish, (1,), 0, ""),

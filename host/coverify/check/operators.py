@@ -135,12 +135,18 @@ class Operators:
             if len(t.raw):
                 bias += sign * values[t.values() + 128]
                 continue
-            at = self.table(t, values).reshape(t.shape)
+            at = self.table(t.at, values).reshape(t.shape)
             taps.append(np.broadcast_to(at, out.shape).reshape(-1))
         stage = multiplier_of(twice / ((1 << 20) * out.codes[0]), self.once)
         need(stage[1] <= 0, "a scale ratio of an ADD or SUB that is not below 1")
         columns = np.stack(taps, axis=-1)[None]
         return self.requantize(out, act, [stage], signs.reshape(1, 1, -1), columns, bias.reshape(-1))
+
+    def added(self, lo: int, hi: int, bias: int, *parts: tuple[Ints, int]) -> Ints:
+        """Sums of elements with factors, clamped."""
+        taps, none = np.stack([at for at, _ in parts], axis=-1)[None], 0 * parts[0][0]
+        linear = np.array([[[by for _, by in parts]]]), taps, none + bias
+        return self.net.stairs(lambda a, c: a, lo, hi, none, INT32, *linear)
 
     def multiply(self, out: Tensor, x: Tensor, y: Tensor, act: int) -> Ints:
         """Products and a staircase; of a constant, a weight for each element."""
@@ -155,31 +161,35 @@ class Operators:
         weights = np.broadcast_to(y.values() - zy, out.shape).reshape(-1, 1, 1)
         return self.requantize(out, act, [stage], weights, at, -zx * weights.reshape(-1))
 
-    def along(self, out: Tensor, x: Tensor, axes: Tensor) -> Ints:
+    def along(self, out: Tensor, x: Ints, axes: Tensor) -> Ints:
         """[outputs, elements]: those over the axes, of which each output is a function."""
         at, shape = axes.values().reshape(-1), x.shape
         need(axes.type == 2 and np.all((at >= -len(shape)) & (at < len(shape))), "the axes")
         at = np.unique(at % len(shape))
         kept = tuple(1 if k in at else n for k, n in enumerate(shape))
         need(out.shape in (kept, tuple(np.delete(shape, at))), "an output of another shape")
-        return np.moveaxis(x.at, at, range(-len(at), 0)).reshape(out.size, -1)
+        return np.moveaxis(x, at, range(-len(at), 0)).reshape(out.size, -1)
 
-    def extreme(self, out: Tensor, x: Tensor, axes: Tensor, _: int) -> Ints:
-        need(x.codes == out.codes, "a REDUCE_MAX between quantizations")
-        return self.net.put(Highest, out.size, self.along(out, x, axes), (-128, 127))
+    def extreme(self, out: Tensor, x: Tensor, axes: Tensor, _: int, least: bool = False) -> Ints:
+        """REDUCE_MAX; REDUCE_MIN is one of the complements (~x = −1 − x)."""
+        need(x.codes == out.codes, "a REDUCE_MAX or REDUCE_MIN between quantizations")
+        complement = np.arange(127, -129, -1)
+        at = self.table(x.at, complement) if least else x.at
+        at = self.net.put(Highest, out.size, self.along(out, at.reshape(x.shape), axes), (-128, 127))
+        return self.table(at, complement) if least else at
 
-    def mean(self, out: Tensor, x: Tensor, axes: Tensor, _: int) -> Ints:
-        """The division by n is part of the multiplier, which it leaves rounded downwards."""
-        columns = self.along(out, x, axes)[None]
+    def summed(self, out: Tensor, x: Tensor, axes: Tensor, _: int, mean: bool = False) -> Ints:
+        """SUM; of a MEAN the division by n is part of the multiplier, which it leaves rounded downwards."""
+        columns = self.along(out, x.at, axes)[None]
         n, (m, s) = columns.shape[2], multiplier_of(x.codes[0] / out.codes[0], self.once)
         by, ones = min(n.bit_length() - 1, 32, 31 + s), np.ones((1, 1, n), np.int64)
-        bias = np.full(out.size, -n * x.codes[1])
-        return self.requantize(out, 0, [((m << by) // n, s - by)], ones, columns, bias)
+        stage, bias = ((m << by) // n, s - by) if mean else (m, s), np.full(out.size, -n * x.codes[1])
+        return self.requantize(out, 0, [stage], ones, columns, bias)
 
-    def table(self, x: Tensor, values: Ints) -> Ints:
+    def table(self, at: Ints, values: Ints) -> Ints:
         """values: of −128..127."""
-        element, index = x.at.reshape(-1), lambda a, c: a + 128
-        return self.net.put(Pieces, x.size, element, index, values, 0 * element, INT8)
+        element, index = at.reshape(-1), lambda a, c: a + 128
+        return self.net.put(Pieces, at.size, element, index, values, 0 * element, INT8)
 
     def curved(self, out: Tensor, x: Tensor, tanh: bool = False) -> Ints:
         """LOGISTIC or TANH: where the input leaves Q4.27, the least or the greatest output."""
@@ -191,7 +201,7 @@ class Operators:
         inside = np.abs(d) < (15 << 27) >> shift  # none where it would be shifted by more than 30
         q = scaled(np.where(inside, d, 0), m, min(shift, 30), self.once)
         values = curve(q, tanh) - (0 if tanh else 128)
-        return self.table(x, np.where(inside, np.clip(values, -128, 127), np.where(d <= 0, -128, 127)))
+        return self.table(x.at, np.where(inside, np.clip(values, -128, 127), np.where(d <= 0, -128, 127)))
 
     def swish(self, out: Tensor, x: Tensor) -> Ints:
         """HARD_SWISH in int16 (reference/hard_swish.h): x times a gate, which is 0..2^15 for −3..3."""
@@ -203,7 +213,7 @@ class Operators:
         gate = np.clip(raised << 1, *INT16) if t > 0 else divide(raised, -t)
         product = (gate + (1 << 15) >> 1) * high_mul16(value, m)
         whole = divide(np.sign(product) * (np.abs(product) >> 15), -s)
-        return self.table(x, np.clip(whole + zo, -128, 127))
+        return self.table(x.at, np.clip(whole + zo, -128, 127))
 
     def prelu(self, out: Tensor, x: Tensor, slopes: Tensor) -> Ints:
         """A table above zero, and products with constants of one below, clamped; one of the two is 0."""
@@ -213,13 +223,12 @@ class Operators:
         (one, m), (left, s) = np.array([multiplier_of(r, self.once) for r in (sx / so, sx * sa / so)]).T
         need(max(d[-1], 0) <= bearable(one, left, zo)[1], "a scale ratio that is too large")
         values = np.clip(scaled(np.maximum(d, 0), one, left, self.once) + zo, -128, 127) - zo
-        up, down = self.table(x, values), self.table(x, np.minimum(d, 0))
+        up, down = self.table(x.at, values), self.table(x.at, np.minimum(d, 0))
         weights = np.broadcast_to(slopes.values() - za, out.shape).reshape(-1, 1, 1)
         rule, ends = lambda a, c: scaled(a, m, s, self.once), bearable(m, s, zo)
         linear = weights, down.reshape(-1, 1, 1), 0 * up
         low = self.net.stairs(rule, -128 - zo, 127 - zo, 0 * up, ends.reshape(2, 1), *linear)
-        linear = np.ones((1, 1, 2), np.int64), np.stack([up, low], axis=-1)[None], 0 * up + zo
-        return self.net.stairs(lambda a, c: a, -128, 127, 0 * up, INT32, *linear)
+        return self.added(-128, 127, zo, (up, 1), (low, 1))
 
     def rescaled(self, out: Tensor, x: Tensor, alpha: float = 1.0, relu: bool = False) -> Ints:
         """QUANTIZE; RELU; LEAKY_RELU, which is steeper or flatter below zero."""
@@ -231,20 +240,20 @@ class Operators:
             low, high = bearable(np.array(m), np.array(s), zo)
             need(low <= d[0] and d[-1] <= high, "a scale ratio that is too large")
             values[part] = np.clip(scaled(d[part], m, s, self.once) + zo, zo if relu else -128, 127)
-        return self.table(x, values)
+        return self.table(x.at, values)
 
     def relu6(self, out: Tensor, x: Tensor) -> Ints:
         """Codes between the input's zero and six, whatever the output's are."""
         need(x.shape == out.shape and out.codes, "the shapes")
-        return self.table(x, np.clip(np.arange(-128, 128), *self.clamp(3, x)))
+        return self.table(x.at, np.clip(np.arange(-128, 128), *self.clamp(3, x)))
 
     def joined(self, out: Tensor, *given: Any) -> Ints:
         """CONCATENATION: a step that repeats its elements."""
         *operands, axis, act = given
         parts = [t for t in operands if t is not None]
         need(not act and all(t.codes == out.codes for t in parts), "an activation, or other quantizations")
-        at = np.concatenate([t.at if t.at.size else 0 * t.values() for t in parts], axis)
-        bias = np.concatenate([0 * t.at if t.at.size else t.values() for t in parts], axis)
+        at = np.concatenate([0 * t.values() if len(t.raw) else t.at for t in parts], axis)
+        bias = np.concatenate([t.values() if len(t.raw) else 0 * t.at for t in parts], axis)
         need(at.shape == out.shape and len(at.shape) <= 5, "the shapes")
         return at if len(parts) == 1 else self.net.repeat(at, bias)
 
