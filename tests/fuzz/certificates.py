@@ -118,13 +118,25 @@ def turned(b: Builder, x: int) -> int:
 def curve(rng: np.random.Generator, b: Builder, x: int) -> int:
     """An operator that is a table, or, as often, none."""
     tables = ["LOGISTIC", "TANH", "RELU", "RELU6", "LEAKY_RELU", "QUANTIZE", "HARD_SWISH", "PRELU"]
-    op = rng.choice([*tables, *[None] * 8])
+    op = rng.choice([*tables, "MAXIMUM", "MINIMUM", *[None] * 8])
     if op == "PRELU":
         slopes = b.constant(rng.integers(-128, 128, b.tensors[x].shape[-1:]), 0.01, int(rng.integers(-9, 9)))
         return b.op(op, [x, slopes], random_elementwise.like(rng, b, x))
+    if op in ("MAXIMUM", "MINIMUM"):
+        return extreme(rng, b, x, op)
     if op == "QUANTIZE":
         return b.op(op, [x], random_elementwise.like(rng, b, x))
     return x if op is None else random_elementwise.unary(rng, b, x, op)
+
+
+def extreme(rng: np.random.Generator, b: Builder, x: int, op: str) -> int:
+    """With a constant, which may be one for all, or with what a table makes of it."""
+    shape = b.tensors[x].shape
+    if rng.random() < 0.5:
+        other = b.constant(rng.integers(-60, 60, shape if rng.random() < 0.5 else (1,)), 0.1, 0)
+    else:
+        other = b.op("QUANTIZE", [x], random_elementwise.like(rng, b, x))
+    return b.op(op, [x, other] if rng.random() < 0.5 else [other, x], b.like(x, shape))
 
 
 def joined(rng: np.random.Generator, b: Builder, x: int) -> int:

@@ -89,6 +89,8 @@ OPERATORS: dict[int, tuple[Any, tuple[int, ...], int, str]] = {
     41: (partial(Reader.add, second=-1), (2,), 28, "0b"),
     43: (Reader.squeezed, (1,), 30, ""),
     54: (Reader.prelu, (2,), 0, ""),
+    55: (Reader.greater, (2,), 0, ""),
+    57: (partial(Reader.greater, least=True), (2,), 0, ""),
     70: (Reader.squeezed, (2,), 52, ""),
     74: (Reader.summed, (2,), 27, "0b"),
     82: (Reader.extreme, (2,), 27, "0b"),

@@ -148,6 +148,20 @@ class Operators:
         linear = np.array([[[by for _, by in parts]]]), taps, none + bias
         return self.net.stairs(lambda a, c: a, lo, hi, none, INT32, *linear)
 
+    def greater(self, out: Tensor, x: Tensor, y: Tensor, least: bool = False) -> Ints:
+        """MAXIMUM: b + max(a − b, 0); MINIMUM: a − max(a − b, 0). A constant is a step, one for all readers;
+        where it is spread, one more.
+        """
+        need(np.broadcast_shapes(x.shape, y.shape) == out.shape, "the shapes")
+        need(x.type == y.type == out.type == 9, "a MAXIMUM or MINIMUM of other types")
+        pair = list[Ints]()
+        for t in (x, y):
+            t.at = t.at if t.at.size else self.net.repeat(0 * t.values(), t.values()).reshape(t.shape)
+            at = np.broadcast_to(t.at, out.shape).reshape(-1)
+            pair.append(self.net.repeat(at) if len(t.raw) and t.size < out.size else at)
+        (a, b), excess = pair, self.added(0, 255, 0, (pair[0], 1), (pair[1], -1))
+        return self.added(-128, 127, 0, *(((a, 1), (excess, -1)) if least else ((b, 1), (excess, 1))))
+
     def multiply(self, out: Tensor, x: Tensor, y: Tensor, act: int) -> Ints:
         """Products and a staircase; of a constant, a weight for each element."""
         x, y = (x, y) if len(y.raw) or not len(x.raw) else (y, x)
