@@ -93,9 +93,8 @@ def tflite_network(rng: np.random.Generator) -> bytes:
                 x = joined(rng, b, x)
             else:
                 x = getattr(random_graphs, layer)(rng, b, x)
-        if rng.random() < 0.2:
-            n, height, width, depth = b.tensors[x].shape
-            x = b.op("TRANSPOSE", [x, b.integers([0, 2, 1, 3])], b.like(x, (n, width, height, depth)))
+        if rng.random() < 0.3:
+            x = moved(rng, b, x)
         if rng.random() < 0.4:
             x = mean(rng, b, x)
         x = random_graphs.fully_connected(rng, b, random_graphs.reshape(rng, b, curve(rng, b, x)))
@@ -113,6 +112,17 @@ def turned(b: Builder, x: int) -> int:
     n = b.tensors[x].shape[-1]
     x = b.reshape(x, (2, n // 2) if n % 2 == 0 else (n, 1))
     return b.op("TRANSPOSE", [x, b.integers([1, 0])], b.like(x, b.tensors[x].shape[::-1]))
+
+
+def moved(rng: np.random.Generator, b: Builder, x: int) -> int:
+    """An image turned, or of another size."""
+    n, height, width, depth = b.tensors[x].shape
+    if rng.random() < 0.5:
+        return b.op("TRANSPOSE", [x, b.integers([0, 2, 1, 3])], b.like(x, (n, width, height, depth)))
+    size = rng.integers(1, 4, 2)
+    options = {"AlignCorners": bool(rng.integers(2)), "HalfPixelCenters": bool(rng.integers(2))}
+    y = b.like(x, (n, *size.tolist(), depth))
+    return b.op("RESIZE_NEAREST_NEIGHBOR", [x, b.integers(size)], y, 74, **options)
 
 
 def curve(rng: np.random.Generator, b: Builder, x: int) -> int:

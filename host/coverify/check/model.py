@@ -95,6 +95,7 @@ OPERATORS: dict[int, tuple[Any, tuple[int, ...], int, str]] = {
     74: (Reader.summed, (2,), 27, "0b"),
     82: (Reader.extreme, (2,), 27, "0b"),
     89: (partial(Reader.extreme, least=True), (2,), 27, "0b"),
+    97: (Reader.nearest, (2,), 74, "0b 1b"),
     98: (Reader.rescaled, (1,), 75, "0f"),
     114: (Reader.rescaled, (1,), 0, ""),
     117: (Reader.swish, (1,), 0, ""),

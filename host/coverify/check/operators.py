@@ -178,7 +178,7 @@ class Operators:
     def along(self, out: Tensor, x: Ints, axes: Tensor) -> Ints:
         """[outputs, elements]: those over the axes, of which each output is a function."""
         at, shape = axes.values().reshape(-1), x.shape
-        need(axes.type == 2 and np.all((at >= -len(shape)) & (at < len(shape))), "the axes")
+        need(axes.type == 2 and np.all((at >= -len(shape)) & (at < len(shape))) and at.size <= 64, "the axes")
         at = np.unique(at % len(shape))
         kept = tuple(1 if k in at else n for k, n in enumerate(shape))
         need(out.shape in (kept, tuple(np.delete(shape, at))), "an output of another shape")
@@ -297,9 +297,23 @@ class Operators:
     def transpose(self, out: Tensor, x: Tensor, order: Tensor) -> Ints:
         at = order.values().reshape(-1)
         need(order.type == 2 and sorted(at) == list(range(len(x.shape))), "a TRANSPOSE's order")
-        found = x.at.transpose(at)
-        need((x.type, found.shape) == (out.type, out.shape), "a TRANSPOSE")
-        return found
+        return self.moved(out, x, x.at.transpose(at))
+
+    def nearest(self, out: Tensor, x: Tensor, to: Tensor, align: int, half: int) -> Ints:
+        """RESIZE_NEAREST_NEIGHBOR: positions in float32, as TFLM has them."""
+        need(len(x.shape) == 4 and (x.shape[0], x.shape[3]) == (out.shape[0], out.shape[3]), "the shapes")
+        need(to.type == 2 and to.values().tolist() == list(out.shape[1:3]), "a resize to another size")
+        paths, shift = list[Ints](), np.float32(0.5 if half else 0)
+        for n, m in zip(x.shape[1:3], out.shape[1:3], strict=True):
+            by = (n - 1, m - 1) if align and m > 1 else (n, m)
+            at = (np.arange(m, dtype=np.float32) + shift) * (np.float32(by[0]) / np.float32(by[1]))
+            at = np.floor(at.astype(float) + 0.5 if align else at)
+            paths.append(np.minimum(at.astype(np.int64), n - 1))
+        return self.moved(out, x, x.at[:, paths[0][:, None], paths[1]])
+
+    def moved(self, out: Tensor, x: Tensor, at: Ints) -> Ints:
+        need((x.type, at.shape) == (out.type, out.shape), "an output of another form")
+        return at
 
     def last(self, out: Tensor, x: Tensor, beta: float) -> Ints:
         need(out.codes == (1 / 256, -128) and x.shape == out.shape, "a SOFTMAX of another form")

@@ -137,6 +137,7 @@ def test_the_checker_rounds_once_where_the_profile_does(seed):
         ("REDUCE_MIN", random_movement, None),
         ("SUM", random_movement, None),
         ("TRANSPOSE", random_movement, None),
+        ("RESIZE_NEAREST_NEIGHBOR", random_movement, None),
         ("SQUEEZE", random_movement, None),
         ("EXPAND_DIMS", random_movement, None),
     ],
