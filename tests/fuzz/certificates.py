@@ -115,8 +115,16 @@ def turned(b: Builder, x: int) -> int:
 
 
 def moved(rng: np.random.Generator, b: Builder, x: int) -> int:
-    """An image turned, or of another size."""
+    """An image turned, one channel of it, the other way round, or of another size."""
     n, height, width, depth = b.tensors[x].shape
+    if rng.random() < 0.2:
+        return b.op("SLICE", [x, b.integers([0, 0, 0, depth - 1]), b.integers([1, -1, -1, 1])],
+                    b.like(x, (n, height, width, 1)))  # fmt: skip
+    if rng.random() < 0.2:
+        ends = b.integers([0, 0, 0, 0]), b.integers([0, 0, 0, 0]), b.integers([1, -1, -1, 1])
+        return b.op(
+            "STRIDED_SLICE", [x, *ends], b.like(x, (n, height, width, depth)), 32, BeginMask=15, EndMask=15
+        )
     if rng.random() < 0.5:
         return b.op("TRANSPOSE", [x, b.integers([0, 2, 1, 3])], b.like(x, (n, width, height, depth)))
     size = rng.integers(1, 4, 2)

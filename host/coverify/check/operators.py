@@ -311,6 +311,31 @@ class Operators:
             paths.append(np.minimum(at.astype(np.int64), n - 1))
         return self.moved(out, x, x.at[:, paths[0][:, None], paths[1]])
 
+    def sliced(self, out: Tensor, x: Tensor, begin: Tensor, size: Tensor) -> Ints:
+        first, many = (t.values().reshape(-1) for t in (begin, size))
+        need(
+            begin.type == size.type == 2 and len(first) == len(many) == len(x.shape) < 6, "a SLICE's operands"
+        )
+        many = np.where(many == -1, x.shape - first, many)
+        need(np.all((first >= 0) & (many > 0) & (many <= x.shape - first)), "a SLICE beyond its input")
+        return self.moved(out, x, x.at[tuple(map(slice, first, first + many))])
+
+    def strided(self, out: Tensor, x: Tensor, *given: Any) -> Ints:
+        """STRIDED_SLICE: on each axis the positions that TFLM visits (strided_slice_logic.h)."""
+        *ends, begin, end, ellipsis, new, shrink, offset = given
+        rows, at = [t.values().reshape(-1).tolist() for t in ends], x.at
+        need(all(t.type == 2 and t.size == at.ndim < 5 for t in ends), "a STRIDED_SLICE's operands")
+        need(not (ellipsis or new or offset), "a STRIDED_SLICE's masks that TFLM ignores")
+        need(0 not in rows[2] and min(map(min, rows)) > -1 << 31, "a STRIDED_SLICE's step of 0, or far ends")
+        for k, (n, first, last, step) in enumerate(zip(x.shape, *rows, strict=True)):
+            near, far = (0, n) if step > 0 else (n - 1, -1)
+            first, last = (min(max(i + n * (i < 0), min(near, far)), max(near, far)) for i in (first, last))
+            first = near if begin >> k & 1 else first
+            path = range(first, first + 1 if shrink >> k & 1 else far if end >> k & 1 else last, step)
+            need(path and first < n and abs(path[-1] + step) < 1 << 31, "a STRIDED_SLICE's positions")
+            at = at.take(path, k)
+        return self.moved(out, x, at.reshape([m for k, m in enumerate(at.shape) if not shrink >> k & 1]))
+
     def moved(self, out: Tensor, x: Tensor, at: Ints) -> Ints:
         need((x.type, at.shape) == (out.type, out.shape), "an output of another form")
         return at
