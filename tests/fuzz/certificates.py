@@ -84,13 +84,13 @@ def tflite_network(rng: np.random.Generator) -> bytes:
     else:
         x = b.input((1, *((2, 1) if rng.random() < 0.5 else (1, 2)), 1), 0.05, random_graphs._zero_point(rng))
         for _ in range(int(rng.integers(1, 4))):
-            layer = rng.choice(["conv", "depthwise", "pool", "add", "SUB", "MUL", "joined"])
+            layer = rng.choice(["conv", "depthwise", "pool", "add", "SUB", "MUL", "joined", "spread"])
             if rng.random() < 0.2:
                 x = random_graphs.padded(rng, b, x)
             if layer in ("SUB", "MUL"):
                 x = random_elementwise.binary(rng, b, x, layer)
-            elif layer == "joined":
-                x = joined(rng, b, x)
+            elif layer in ("joined", "spread"):
+                x = {"joined": joined, "spread": spread}[layer](rng, b, x)
             else:
                 x = getattr(random_graphs, layer)(rng, b, x)
         if rng.random() < 0.3:
@@ -145,6 +145,20 @@ def curve(rng: np.random.Generator, b: Builder, x: int) -> int:
     if op == "QUANTIZE":
         return b.op(op, [x], random_elementwise.like(rng, b, x))
     return x if op is None else random_elementwise.unary(rng, b, x, op)
+
+
+def spread(rng: np.random.Generator, b: Builder, x: int) -> int:
+    """A TRANSPOSE_CONV, of images of few pixels."""
+    n, height, width, depth = b.tensors[x].shape
+    kernel, stride, n_out = rng.integers(1, 4, 2), rng.integers(1, 3, 2), int(rng.integers(1, 3))
+    size = (np.array([height, width]) * stride).tolist()
+    w, scale = rng.integers(-127, 128, (n_out, *kernel, depth)), b.tensors[x].scales[0]
+    operands = b._weights(x, w, rng.integers(-900, 900, n_out), [0.01] * n_out, 0)
+    y = b.activation(
+        (n, *size, n_out), float(np.float32(scale * rng.uniform(0.5, 3))), int(rng.integers(-9, 9))
+    )
+    operands = [b.integers((n, *size, n_out)), operands[1], x, operands[2]]
+    return b.op("TRANSPOSE_CONV", operands, y, 49, Padding=0, StrideH=int(stride[0]), StrideW=int(stride[1]))
 
 
 def extreme(rng: np.random.Generator, b: Builder, x: int, op: str) -> int:

@@ -57,8 +57,10 @@ class Reader(Operators):
         need(op.get(3, "B") == union or not slots, "an operator's options")
         need(not any(op.slots[5:6]) and not len(op.get(8, "[i")), "custom options, or intermediate tensors")
         need(builtin != 22 or len(o.get(0, "[i")) <= 8, "a RESHAPE to more than 8 dimensions")
-        # where the options of CONV_2D and FULLY_CONNECTED say the type of their bias; of others, nowhere
-        need(o.get({3: 6, 9: 4}.get(builtin, 99), "b") in (0, 2), "another type of bias in the options")
+        # where the options of those that have a bias say its type; of others, nowhere
+        need(
+            o.get({3: 6, 9: 4, 67: 4}.get(builtin, 99), "b") in (0, 2), "another type of bias in the options"
+        )
         self.afford(sum(t.size for t in (*given, out)))
         for t in given if builtin not in (3, 4) else ():
             t.at = self.settled(t)
@@ -93,6 +95,7 @@ OPERATORS: dict[int, tuple[Any, tuple[int, ...], int, str]] = {
     55: (Reader.greater, (2,), 0, ""),
     57: (partial(Reader.greater, least=True), (2,), 0, ""),
     65: (Reader.sliced, (3,), 0, ""),
+    67: (Reader.transposed, (3, 4), 49, "3b 0b 2i 1i"),
     70: (Reader.squeezed, (2,), 52, ""),
     74: (Reader.summed, (2,), 27, "0b"),
     82: (Reader.extreme, (2,), 27, "0b"),

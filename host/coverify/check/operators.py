@@ -23,6 +23,14 @@ def under(n: int, m: int, pad: int, kernel: int, stride: int, dilation: int) -> 
     return np.where((at >= 0) & (at < n), at, -1)
 
 
+def spread(n: int, m: int, kernel: int, stride: int, pad: int) -> Ints:
+    """Which of n, a stride apart, lies at each place of an axis of m and kernel − 1 more; −1: none."""
+    fit = 0 < stride <= 1 << 12 and n == (m + stride - {0: 1, 1: kernel}[pad]) // stride
+    need(fit, "an image of another size than the output's windows")
+    at = np.arange(1 - kernel, m) + max(0, (n - 1) * stride + kernel - m) // 2
+    return np.where((at >= 0) & (at < n * stride) & (at % stride == 0), at // stride, -1)
+
+
 class Operators:
     """A method for each: output, inputs, options → the elements that are the output. `net` grows.
 
@@ -52,16 +60,19 @@ class Operators:
         channel = np.arange(out.size) % len(stages)
         return self.net.stairs(rule, *self.clamp(act, out), channel, bearable(m, s, zero), *parts)
 
-    def weighted(self, out: Any, x: Any, w: Any, bias: Any, act: int, weights: Ints, columns: Ints) -> Ints:
-        """Sums of products of `weights` [groups, channels, taps], as of w, and their staircase."""
-        (sx, zx), so, n = x.codes, out.codes[0], len(weights) * weights.shape[1]
+    def weighted(self, out: Any, x: Any, w: Any, bias: Any, act: int, *o: Any, centred: bool = False) -> Ints:
+        """Sums of products and their staircase. o: weights [groups, channels, taps], as of w, and the columns
+        of x, which was centred before or is here.
+        """
+        (weights, columns), (sx, zx), so = o, x.codes, out.codes[0]
+        n = len(weights) * weights.shape[1]
         need(w.type == 9 and len(w.scales) in (1, n), "weights of another type or quantization")
         need(len(w.scales) == 1 or w.shape[w.axis :][:1] == (n,), "weights whose scales lie on another axis")
         b = np.zeros(n, np.int64) if bias is None else bias.values().reshape(-1)
         need(len(b) == n and (bias is None or bias.type == 2), "the bias")
         most = np.abs(weights).sum(axis=2).reshape(-1) * max(127 - zx, 128 + zx) + np.abs(b)
         need(size(most) < 2**31, "an accumulator may overflow")
-        b = np.resize(b, out.size) - zx * sums((columns > 0).astype(np.int64), weights, True)
+        b = np.resize(b, out.size) - (not centred) * zx * sums((columns > 0).astype(np.int64), weights, True)
         stages = [multiplier_of(real, self.once) for real in sx * np.array(w.scales) / so]
         return self.requantize(out, act, stages, weights, columns, b)
 
@@ -75,7 +86,7 @@ class Operators:
             need(abs(x.codes[0] * w.scales[0] - given) / out.codes[0] <= 0.02, "the bias's scale")
         return self.weighted(out, x, w, bias, act, weights[None], x.at.reshape(1, 1, -1))
 
-    def columns(self, x: Tensor, out: Tensor, pad: int, each: int, high: Any, wide: Any) -> Ints:
+    def columns(self, x: Ints, out: Tensor, pad: int, each: int, high: Any, wide: Any) -> Ints:
         """[groups, positions, taps]: the element under each tap of a window of `each` channels; 0 outside.
 
         high, wide: the window's size, stride and dilation.
@@ -85,7 +96,7 @@ class Operators:
         row = under(x.shape[1], out.shape[1], pad, *high)[:, None, :, None, None]
         column = under(x.shape[2], out.shape[2], pad, *wide)[:, None, :, None]
         depth = np.arange(x.shape[3]).reshape(-1, 1, 1, 1, 1, each)
-        at = np.where((row >= 0) & (column >= 0), x.at[0, row, column, depth], 0)
+        at = np.where((row >= 0) & (column >= 0), x[0, row, column, depth], 0)
         return at.reshape(len(depth), out.shape[1] * out.shape[2], -1)
 
     def conv(self, out: Tensor, x: Tensor, w: Tensor, bias: Tensor | None, act: int, *o: int) -> Ints:
@@ -98,8 +109,26 @@ class Operators:
         need(whole, "the filter")
         fit = (depth, out.shape[-1]) == (groups * each, channels) and channels % groups == 0
         need(fit and w.zeros and not any(w.zeros), "the channels, or the weights' zero points")
-        columns = self.columns(x, out, pad, each, (kh, sh, dh), (kw, sw, dw))
+        columns = self.columns(x.at, out, pad, each, (kh, sh, dh), (kw, sw, dw))
         return self.weighted(out, x, w, bias, act, data.reshape(groups, channels // groups, -1), columns)
+
+    def transposed(self, out: Tensor, _: Tensor, w: Tensor, x: Tensor, bias: Any, *o: int) -> Ints:
+        """TRANSPOSE_CONV: a step spreads the centred image out by the strides, then the filters, turned, are
+        those of a convolution. o: activation, padding, strides of height and width.
+        """
+        (act, pad, *strides), data = o, w.values()[:, ::-1, ::-1]
+        (channels, *kernel, depth), ranks = data.shape, {len(x.shape), len(out.shape)}
+        need(ranks == {4} and (1, depth, channels) == (*x.shape[::3], out.shape[3]), "the shapes")
+        need(w.zeros and not any(w.zeros), "the weights' zero points")
+        axes = [*zip(x.shape[1:3], out.shape[1:3], kernel, strides, strict=True)]
+        most = math.prod([max(channels, depth), *(n * stride + k + m for n, m, k, stride in axes)])
+        need(most <= 1 << 22 and math.prod(kernel) <= 1 << 12, "a TRANSPOSE_CONV that is too large")
+        row, column = (spread(*axis, pad) for axis in axes)
+        inside = (row[:, None, None] >= 0) & (column[:, None] >= 0)
+        at = np.where(inside, x.at[0, row[:, None], column], 0)[None]
+        centred = self.net.repeat(at, np.where(at, -x.codes[1], 0)).reshape(at.shape)
+        columns = self.columns(centred, out, 1, depth, (kernel[0], 1, 1), (kernel[1], 1, 1))
+        return self.weighted(out, x, w, bias, act, data.reshape(1, channels, -1), columns, centred=True)
 
     def pooled(self, out: Tensor, x: Tensor, pad: int, sh: int, sw: int, kh: int, kw: int) -> Ints:
         """[channels, positions, taps]: the element under each tap; 0 outside.
@@ -109,7 +138,7 @@ class Operators:
         (sx, zx), (so, zo) = x.codes, out.codes
         need(zx == zo and x.shape[-1:] == out.shape[-1:], "the zero point or the channels change")
         need(abs(np.float32(sx) - np.float32(so)) <= 1e-6, "the scale changes")
-        return self.columns(x, out, pad, 1, (kh, sh, 1), (kw, sw, 1))
+        return self.columns(x.at, out, pad, 1, (kh, sh, 1), (kw, sw, 1))
 
     def average(self, out: Tensor, x: Tensor, act: int, *o: int) -> Ints:
         columns = self.pooled(out, x, *o)

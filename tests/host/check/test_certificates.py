@@ -141,6 +141,7 @@ def test_the_checker_rounds_once_where_the_profile_does(seed):
         ("SLICE", random_movement, "a constant's type"),
         ("STRIDED_SLICE", random_movement, None),
         ("SQUEEZE", random_movement, None),
+        ("TRANSPOSE_CONV", random_movement, "the shapes"),
         ("EXPAND_DIMS", random_movement, None),
     ],
 )
