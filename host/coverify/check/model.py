@@ -34,14 +34,14 @@ class Reader(Operators):
             self.tensors.append(Tensor(t, buffers))
             self.afford(8 * (len(self.tensors[-1].scales) + len(self.tensors[-1].zeros)))
         x, y = (self.tensors[i] for (i,) in (graph.get(1, "[I"), graph.get(2, "[I")))  # −1: beyond any list
-        need(model.get(0, "i") == 3 and len(x.raw) == 0 and x.type == 9, "the input")
+        need(model.get(0, "i") == 3 and len(x.raw) == 0 and x.type in (0, 3, 9), "the input")
         self.net = Network(x.size, -128, 127)
-        x.at = self.net.outputs.reshape(x.shape)
+        x.at, self.outer = self.net.outputs.reshape(x.shape), None if x.type == 9 else x
         for op in graph.get(3, "[T"):
             code = codes[op.get(0, "I")]
             self.operator(op, max(code.get(0, "b"), code.get(3, "i")))
         self.net.outputs = np.ravel(self.settled(y))
-        need(len(self.net.outputs) and y.type == 9, "the output")
+        need(self.outer is None and len(self.net.outputs) and (y.type == 9 or y is not x), "the output")
 
     def operator(self, op: Table, builtin: int) -> None:
         need(builtin in OPERATORS, f"the checker does not know the builtin operator {builtin}")
@@ -54,6 +54,8 @@ class Reader(Operators):
         need(not out.at.size and not len(out.raw), "a tensor is written twice")
         need(all(t.at.size or len(t.raw) for t in given), "an operand is not written")
         need(not all(len(t.raw) for t in given), "an operator on constants alone")
+        codes = (t.type == 9 or len(t.raw) or (t is self.outer and builtin == 114) for t in given)
+        need(all(codes), "an operator on other values than int8")
         need(op.get(3, "B") == union or not slots, "an operator's options")
         need(not any(op.slots[5:6]) and not len(op.get(8, "[i")), "custom options, or intermediate tensors")
         need(builtin != 22 or len(o.get(0, "[i")) <= 8, "a RESHAPE to more than 8 dimensions")
@@ -76,6 +78,7 @@ OPERATORS: dict[int, tuple[Any, tuple[int, ...], int, str]] = {
     2: (Reader.joined, tuple(range(1, 11)), 10, "0i 1b"),
     3: (Reader.conv, (2, 3), 1, "3b 0b 2i 1i 5I 4I"),
     4: (Reader.conv, (2, 3), 2, "4b 0b 2i 1i 6I 5I 3i"),
+    6: (partial(Reader.converted, back=True), (1,), 0, ""),
     9: (Reader.dense, (2, 3), 8, "0b 1b"),
     14: (Reader.curved, (1,), 0, ""),
     17: (Reader.highest, (1,), 5, "5b 0b 2i 1i 4i 3i"),
@@ -102,7 +105,7 @@ OPERATORS: dict[int, tuple[Any, tuple[int, ...], int, str]] = {
     89: (partial(Reader.extreme, least=True), (2,), 27, "0b"),
     97: (Reader.nearest, (2,), 74, "0b 1b"),
     98: (Reader.rescaled, (1,), 75, "0f"),
-    114: (Reader.rescaled, (1,), 0, ""),
+    114: (Reader.converted, (1,), 0, ""),
     117: (Reader.swish, (1,), 0, ""),
 }
 

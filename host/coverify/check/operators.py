@@ -34,11 +34,13 @@ def spread(n: int, m: int, kernel: int, stride: int, pad: int) -> Ints:
 class Operators:
     """A method for each: output, inputs, options → the elements that are the output. `net` grows.
 
-    once: is a requantization rounded once? products: how many there were so far.
+    once: is a requantization rounded once? products: how many there were so far; outer: the input, where it
+    is not int8 and no QUANTIZE has read it.
     """
 
     net: Network
     once: bool
+    outer: Tensor | None
     products = 0
 
     def afford(self, products: int) -> None:
@@ -274,7 +276,7 @@ class Operators:
         return self.added(-128, 127, zo, (up, 1), (low, 1))
 
     def rescaled(self, out: Tensor, x: Tensor, alpha: float = 1.0, relu: bool = False) -> Ints:
-        """QUANTIZE; RELU; LEAKY_RELU, which is steeper or flatter below zero."""
+        """QUANTIZE of int8; RELU; LEAKY_RELU, which is steeper or flatter below zero."""
         (sx, zx), (so, zo) = x.codes, out.codes
         need(x.shape == out.shape and alpha >= 0, "the shapes, or a slope below 0")
         d, values = np.arange(-128, 128) - zx, np.zeros(256, np.int64)
@@ -284,6 +286,21 @@ class Operators:
             need(low <= d[0] and d[-1] <= high, "a scale ratio that is too large")
             values[part] = np.clip(scaled(d[part], m, s, self.once) + zo, zo if relu else -128, 127)
         return self.table(x.at, values)
+
+    def converted(self, out: Tensor, x: Tensor, back: bool = False) -> Ints:
+        """QUANTIZE. That of a float or uint8 input is no step, nor that of such an output (DEQUANTIZE: back):
+        a network is one of the int8 codes in between, of which an output's have its order and its ties.
+        """
+        if x.type == out.type == 9 and not back:
+            return self.rescaled(out, x)
+        codes, other = (out, x) if out.type == 9 else (x, out)
+        scale, zero = codes.codes
+        known = (x.type, out.type) in ([(9, 0)] if back else [(0, 9), (3, 9), (9, 3)])
+        need(known and x.shape == out.shape and 2.0**-126 <= scale < 2.0**120, "a conversion, or its scale")
+        same = other.type == 0 or (other.scales, other.zeros) == ([scale], [zero + 128])
+        need(same, "uint8 codes that are not 128 above int8 ones of the same scale")
+        self.outer = None if x is self.outer else self.outer
+        return x.at
 
     def relu6(self, out: Tensor, x: Tensor) -> Ints:
         """Codes between the input's zero and six, whatever the output's are."""

@@ -51,7 +51,7 @@ class Tensor:
         self.size, q, buffer = math.prod(self.shape), t.get(4, "T"), t.get(2, "I")
         need(all(n > 0 for n in self.shape) and self.size <= 1 << 22, "a tensor's shape")
         need(len(self.shape) <= 6, "more than 6 dimensions, for which TFLM has no room")
-        need(self.type in (0, 1, 2, 4, 6, 7, 9), "a tensor of a type that networks of int8 do not have")
+        need(self.type in (0, 1, 2, 3, 4, 6, 7, 9), "a tensor of a type that networks of int8 do not have")
         self.scales, self.zeros, self.axis = q.get(2, "[f").tolist(), q.get(3, "[q").tolist(), q.get(6, "i")
         # the axis, 0..7, is read even where there is one scale, as by the reference
         need(not any((t.get(5, "B"), t.get(6, "T").at, q.get(4, "B"), self.axis >> 3)), "a tensor's kind")
