@@ -41,7 +41,8 @@ class Reader(Operators):
             code = codes[op.get(0, "I")]
             self.operator(op, max(code.get(0, "b"), code.get(3, "i")))
         self.net.outputs = np.ravel(self.settled(y))
-        need(self.outer is None and len(self.net.outputs) and (y.type == 9 or y is not x), "the output")
+        need(y.at.size and not len(y.raw), "an output that no operator writes")
+        need(self.outer is None and (y.type == 9 or y is not x), "an input or output that is not int8")
 
     def operator(self, op: Table, builtin: int) -> None:
         need(builtin in OPERATORS, f"the checker does not know the builtin operator {builtin}")

@@ -359,9 +359,7 @@ class Operators:
 
     def sliced(self, out: Tensor, x: Tensor, begin: Tensor, size: Tensor) -> Ints:
         first, many = (t.values().reshape(-1) for t in (begin, size))
-        need(
-            begin.type == size.type == 2 and len(first) == len(many) == len(x.shape) < 6, "a SLICE's operands"
-        )
+        need(begin.type == size.type == 2 and len(first) == len(many) == len(x.shape) < 6, "a SLICE's ends")
         many = np.where(many == -1, x.shape - first, many)
         need(np.all((first >= 0) & (many > 0) & (many <= x.shape - first)), "a SLICE beyond its input")
         return self.moved(out, x, x.at[tuple(map(slice, first, first + many))])
@@ -372,7 +370,7 @@ class Operators:
         rows, at = [t.values().reshape(-1).tolist() for t in ends], x.at
         need(all(t.type == 2 and t.size == at.ndim < 5 for t in ends), "a STRIDED_SLICE's operands")
         need(not (ellipsis or new or offset), "a STRIDED_SLICE's masks that TFLM ignores")
-        need(0 not in rows[2] and min(map(min, rows)) > -1 << 31, "a STRIDED_SLICE's step of 0, or far ends")
+        need(0 not in rows[2] and min(map(min, rows)) > -1 << 31, "a STRIDED_SLICE's step, or far ends")
         for k, (n, first, last, step) in enumerate(zip(x.shape, *rows, strict=True)):
             near, far = (0, n) if step > 0 else (n - 1, -1)
             first, last = (min(max(i + n * (i < 0), min(near, far)), max(near, far)) for i in (first, last))

@@ -1,14 +1,23 @@
 """Operators that the checker reads: where TFLM goes by its own rules, and proofs across them."""
 
+import itertools
+
 import numpy as np
 import pytest
 
-from coverify.check import Rejected
+from coverify.check import Rejected, check
 from coverify.check.certificate import network
+from coverify.verify.certificate import Certificate
+from coverify.verify.deadline import Deadline
+from coverify.verify.dual.places import places
+from coverify.verify.engines import solve
+from coverify.verify.problem import Problem
+from coverify.verify.query import Robustness, Verdict
 from model_builder import Builder
 from oracle import Tflm
-from tflm_int8 import Model, Reference, TflmError
+from tflm_int8 import Model, Reference, TflmError, lower
 from tflm_int8.kernels.slicing import _Masks, _positions
+from tflm_int8.program.concrete import run as run_program
 
 
 def run(content: bytes, x: np.ndarray) -> np.ndarray:
@@ -70,3 +79,79 @@ def test_a_resized_line_is_read_as_by_tflm(align, half):
         content = b.finish(b.op("RESIZE_NEAREST_NEIGHBOR", operands, y, 74, **options))
         codes = rng.integers(-128, 128, (1, 1, n, 1, 1), dtype=np.int8)
         np.testing.assert_array_equal(run(content, codes)[0], Tflm(content).run(codes[0]).reshape(-1))
+
+
+def with_reduction(b: Builder, x: int, rng: np.random.Generator, op: str) -> int:
+    depth, scale = b.tensors[x].shape[3], b.tensors[x].scales[0]
+    y = b.activation((1, 1, 1, depth), 2 * scale, 5) if op == "SUM" else b.like(x, (1, 1, 1, depth))
+    return b.op(op, [x, b.integers([1, 2])], y, 27, KeepDims=True)
+
+
+def with_extreme(b: Builder, x: int, rng: np.random.Generator, op: str) -> int:
+    """Of a constant that both read, spread and not, and of what a table writes."""
+    shape = b.tensors[x].shape
+    for other in (
+        b.constant(rng.integers(-60, 60, shape[3:]), 0.1, 0),
+        b.constant(rng.integers(-60, 60, shape), 0.1, 0),
+    ):
+        y = b.op(op, [other, x], b.like(x, shape))
+        x = b.op(op, [b.op("QUANTIZE", [y], b.activation(shape, 0.03, 7)), other], b.like(x, shape))
+    return x
+
+
+def with_resize(b: Builder, x: int, rng: np.random.Generator, op: str) -> int:
+    return b.op(
+        op, [x, b.integers([3, 1])], b.like(x, (1, 3, 1, b.tensors[x].shape[3])), 74, HalfPixelCenters=True
+    )
+
+
+def with_slice(b: Builder, x: int, rng: np.random.Generator, op: str) -> int:
+    ends = [b.integers(values) for values in ([0, 1, 0, 0], [1, 1, -1, -1])]
+    return b.op(op, [x, *ends], b.like(x, (1, 1, *b.tensors[x].shape[2:])))
+
+
+def with_strides(b: Builder, x: int, rng: np.random.Generator, op: str) -> int:
+    ends = [b.integers(values) for values in ([0, 0, 0, 0], [0, 0, 0, 0], [1, -1, 1, 2])]
+    depth = -(-b.tensors[x].shape[3] // 2)
+    return b.op(op, [x, *ends], b.like(x, (1, 2, 2, depth)), 32, BeginMask=15, EndMask=15)
+
+
+def with_transposed(b: Builder, x: int, rng: np.random.Generator, op: str) -> int:
+    w = rng.integers(-127, 128, (2, 2, 3, b.tensors[x].shape[3]))
+    _, *weights = b._weights(x, w, rng.integers(-900, 900, 2), [0.01, 0.02], 0)
+    y = b.activation((1, 4, 4, 2), 4 * b.tensors[x].scales[0], 5)
+    return b.op(
+        op, [b.integers((1, 4, 4, 2)), weights[0], x, weights[1]], y, 49, Padding=0, StrideH=2, StrideW=2
+    )
+
+
+ACROSS = [*itertools.product(("SUM", "REDUCE_MIN"), [with_reduction])]
+ACROSS += itertools.product(("MAXIMUM", "MINIMUM"), [with_extreme])
+ACROSS += [("RESIZE_NEAREST_NEIGHBOR", with_resize), ("SLICE", with_slice), ("STRIDED_SLICE", with_strides)]
+ACROSS += [("TRANSPOSE_CONV", with_transposed)]
+
+
+@pytest.mark.parametrize(("op", "made"), ACROSS)
+def test_proofs_across_an_operator_are_accepted(op, made, tmp_path):
+    """Between a convolution and a dense layer; and its elements stand where evidence has them."""
+    accepted = 0
+    for seed in range(10):
+        rng, b = np.random.default_rng([seed, 43]), Builder()
+        filters, bias = rng.integers(-127, 128, (3, 1, 1, 1)), rng.integers(-900, 900, 3)
+        x = made(b, b.conv(b.input((1, 2, 2, 1), 0.05, 0), filters, bias, [0.01] * 3, 0.06, 3), rng, op)
+        n = int(np.prod(b.tensors[x].shape))
+        weights, scale = rng.integers(-127, 128, (3, n)), b.tensors[x].scales[0] * n**0.5
+        y = b.fully_connected(b.reshape(x, (1, n)), weights, rng.integers(-900, 900, 3), 0.01, scale, 0)
+        content = b.finish(y)
+        program, codes = lower(Model.from_bytes(content)), rng.integers(-128, 128, (9, 4))
+        elements, wires = network(content, "tflm").boxes(codes[None])[0], run_program(program, codes)
+        for place, values in zip(places(program, len(program.steps)), wires, strict=True):
+            np.testing.assert_array_equal(elements[:, place], values)
+        label = int(wires[program.output][0].argmax())
+        for engine, eps in (("interval", 1), ("bab", 3)):
+            query = Robustness.around(codes[0], label, eps)
+            outcome = solve(engine, Problem(program, query), Deadline.in_s(2))
+            if outcome.verdict is Verdict.HOLDS:
+                Certificate(content, "tflm", query, outcome.argument, engine).write(tmp_path / "c.zip")
+                accepted += check(tmp_path / "c.zip").label == label
+    assert accepted > 5

@@ -115,3 +115,12 @@ def test_a_network_that_writes_more_behind_its_output_is_numbered_to_its_end():
     net = network(b.finish(x), "tflm")
     assert isinstance(net.steps[-1], Highest) and net.outputs[-1] < net.steps[-1].out[0] == net.end - 1
     assert net.repeat(net.outputs)[0] == net.steps[-1].out[0] == net.steps[-2].out[0] + 1
+
+
+def test_an_output_that_is_a_constant_is_refused():
+    """Also where a MAXIMUM has made it a step."""
+    b = Builder()
+    x, c = b.input((1, 2), 0.05, 0), b.constant(np.array([[3, 4]]), 0.05, 0)
+    b.op("MAXIMUM", [x, c], b.like(x, (1, 2)))
+    with pytest.raises(Rejected, match="no operator writes"):
+        network(b.finish(c), "tflm")
