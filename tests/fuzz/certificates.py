@@ -53,7 +53,7 @@ from coverify.verify.property.copies import raising
 from coverify.verify.property.formula import AllOf, AnyOf, relation
 from coverify.verify.property.question import Question
 from coverify.verify.query import Robustness, Verdict
-from model_builder import Builder
+from model_builder import Builder, OpSpec
 from tflm_int8 import Model, Reference, TflmError, lower
 from tflm_int8.flatbuffer import Table
 from tflm_int8.program.concrete import run
@@ -72,8 +72,14 @@ MAX_POINTS = 1 << 20
 
 
 def tflite_network(rng: np.random.Generator) -> bytes:
+    """The file of a random network of int8."""
+    b, y = tflite_graph(rng)
+    return b.finish(y)
+
+
+def tflite_graph(rng: np.random.Generator) -> tuple[Builder, int]:
     """One or two inputs; dense layers, or convolution, pooling, ADD, SUB and MUL (of itself, constants),
-    CONCATENATION; tables, PRELU, PAD and moves between them.
+    CONCATENATION, TRANSPOSE_CONV; tables, PRELU, MAXIMUM, PAD and moves between them; or of the output.
     """
     b = Builder()
     if rng.random() < 0.5:
@@ -99,12 +105,12 @@ def tflite_network(rng: np.random.Generator) -> bytes:
             x = mean(rng, b, x)
         x = random_graphs.fully_connected(rng, b, random_graphs.reshape(rng, b, curve(rng, b, x)))
     if rng.random() < 0.1:
-        return b.finish(turned(b, x))
+        return b, turned(b, x)
     if rng.random() < 0.4:
         if rng.random() < 0.4:
             b.tensors[x].scales[0] = float(np.float32(10 ** rng.uniform(-4, -2)))  # many ties
         x = random_graphs.softmax(rng, b, x)
-    return b.finish(x)
+    return b, x
 
 
 def turned(b: Builder, x: int) -> int:
@@ -112,6 +118,24 @@ def turned(b: Builder, x: int) -> int:
     n = b.tensors[x].shape[-1]
     x = b.reshape(x, (2, n // 2) if n % 2 == 0 else (n, 1))
     return b.op("TRANSPOSE", [x, b.integers([1, 0])], b.like(x, b.tensors[x].shape[::-1]))
+
+
+def between_conversions(rng: np.random.Generator, b: Builder, y: int) -> bytes:
+    """The file of the same network, its input or output of floats or uint8 now and then."""
+    x, (first, last) = b.inputs[0], rng.choice(["int8", "int8", "float32", "uint8"], 2).tolist()
+    if first != "int8":
+        b.inputs = [outer(b, x, first)]
+        b.ops.insert(0, OpSpec("QUANTIZE", b.inputs, [x], 0))
+    if last != "int8":
+        y = b.op("DEQUANTIZE" if last == "float32" else "QUANTIZE", [y], outer(b, y, last))
+    return b.finish(y)
+
+
+def outer(b: Builder, x: int, dtype: str) -> int:
+    """A tensor of floats or uint8 that stands for an int8 one."""
+    t = b.tensors[x]
+    quantized = ([], []) if dtype == "float32" else (t.scales, [z + 128 for z in t.zero_points])
+    return b.tensor(t.shape, dtype, *quantized)
 
 
 def moved(rng: np.random.Generator, b: Builder, x: int) -> int:
@@ -209,13 +233,17 @@ def fixed_point_network(rng: np.random.Generator, inputs: tuple[int, ...] = (1, 
 def network_of(
     rng: np.random.Generator, profile: str, inputs: tuple[int, ...] = (1, 2)
 ) -> tuple[bytes, Program | None]:
-    """A network's file and program; None where the reference refuses it. inputs: of a fixed-point one."""
+    """A network's file and program, of int8 codes; None where the reference refuses it. inputs: of a
+    fixed-point one.
+    """
     if profile == "fixed-point":
         content = fixed_point_network(rng, inputs)
         return content, FixedPointNetwork.from_bytes(content).program
-    content = tflite_network(rng)
+    b, y = tflite_graph(rng)
+    plain = b.finish(y)
+    content = between_conversions(rng, b, y)
     try:
-        return content, lower(Model.from_bytes(content), profile)
+        return content, lower(Model.from_bytes(plain), profile)
     except TflmError:
         return content, None
 
@@ -622,10 +650,30 @@ def ran(content: bytes, profile: str, points: np.ndarray) -> np.ndarray | None:
         return fixed_point_networks.outputs(arrays, points)
     model = reference(content, profile)
     try:
-        y = None if model is None else model.run(points.astype(np.int8).reshape(-1, *model.input.shape[1:]))
+        y = None if model is None else model.run(outer_values(model, points))
     except TflmError:
         y = None
-    return None if y is None else y.reshape(len(points), -1).astype(np.int64)
+    return None if model is None or y is None else codes(model, y.reshape(len(points), -1))
+
+
+def outer_values(model: Reference, points: np.ndarray) -> np.ndarray:
+    """Inputs of which the first QUANTIZE, where there is one, makes these codes."""
+    x, ops = model.input, model.model.operators
+    if x.dtype == "float32":
+        q = next(model.model.tensors[op.outputs[0]] for op in ops if x.index in op.inputs).quantization
+        points = (points - q.zero_point) * np.float64(q.scales[0])
+    return (points + 128 * (x.dtype == "uint8")).astype(x.dtype).reshape(-1, *x.shape[1:])
+
+
+def codes(model: Reference, y: np.ndarray) -> np.ndarray:
+    """The codes that the last conversion, where there is one, made into these outputs."""
+    out, ops = model.output, model.model.operators
+    if out.dtype != "float32":
+        return y.astype(np.int64) - 128 * (out.dtype == "uint8")
+    q = next(model.model.tensors[op.inputs[0]] for op in ops if out.index in op.outputs).quantization
+    found = np.rint(y / np.float64(q.scales[0])).astype(np.int64) + q.zero_point
+    np.testing.assert_array_equal((np.float64(q.scales[0]) * (found - q.zero_point)).astype(np.float32), y)
+    return found
 
 
 def is_true(data: bytes) -> bool | None:

@@ -54,7 +54,7 @@ def ran(network: Network, x: np.ndarray) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def sources() -> list[bytes]:
-    return fuzz.sources(5)
+    return fuzz.sources(5, 3)
 
 
 def test_every_engine_s_certificates_are_accepted_of_labels_and_relations_under_every_profile(
