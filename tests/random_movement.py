@@ -317,11 +317,20 @@ def fill(rng: Rng, b: Builder) -> int:
 
 
 def shape(rng: Rng, b: Builder) -> int:
-    """What a converter writes for `reshape(x, (shape(x)[0], -1))`: SHAPE, STRIDED_SLICE, PACK, RESHAPE."""
+    """What a converter writes for `reshape(x, (shape(x)[0], -1))`: SHAPE, STRIDED_SLICE, PACK, RESHAPE.
+
+    Or the elements and then the dimensions.
+    """
     x = _input(rng, b, _shape(rng, 2, 4))
     dims = b.tensors[x].shape
     rest = int(np.prod(dims[1:]))
     whole = b.op("SHAPE", [x], b.tensor((len(dims),), "int32"), 55, OutType=2)
+    if rng.random() < 0.3:
+        n = int(np.prod(dims))
+        wide = b.op("CAST", [x], b.tensor(dims, "int32"))
+        flat = b.op("RESHAPE", [wide, b.integers([n])], b.tensor((n,), "int32"), 17)
+        both = b.op("CONCATENATION", [flat, whole], b.tensor((n + len(dims),), "int32"), 10, Axis=0)
+        return b.op("CAST", [both], b.tensor((n + len(dims),)))
     ends = [b.integers([v]) for v in (0, 1, 1)]
     first = b.op("STRIDED_SLICE", [whole, *ends], b.tensor((), "int32"), 32, ShrinkAxisMask=1)
     packed = b.op("PACK", [first, b.integers(rest)], b.tensor((2,), "int32"), 59, ValuesCount=2, Axis=0)

@@ -36,7 +36,6 @@ from tflm_int8.kernels.quantize import Dequantize, QuantizeFloat, Requantization
 from tflm_int8.kernels.reducing import AllReduction, ArgReduction, ExtremeReduction, SumReduction
 from tflm_int8.kernels.reshape import Reshape
 from tflm_int8.kernels.resource_variables import Inert, Variable
-from tflm_int8.kernels.shape import Constant
 from tflm_int8.kernels.softmax import Softmax
 from tflm_int8.kernels.softmax_wide import WideSoftmax
 from tflm_int8.kernels.svdf import Svdf
@@ -74,7 +73,6 @@ _LOWERINGS: Final[dict[type, Callable[[Builder, Any], None]]] = {
     CircularBuffer: remembering.circular_buffer,
     Comparison: elementwise.comparison,
     ComputedWeights: dense.computed_weights,
-    Constant: movement.constant,
     Convolution2D: convolution.convolution,
     CumulativeSum: sums.cumulative_sum,
     Dequantize: conversion.dequantize,
@@ -128,6 +126,8 @@ def lower_reference(reference: Reference, *, int16: bool = False) -> p.Program:
     builder = Builder(model)
     for kernel in reference.kernels:
         builder.operator = kernel.node.op.index
+        if builder.settled(kernel):
+            continue
         lowering = _LOWERINGS.get(type(kernel), Builder.exact)
         lowering(builder, kernel)
     output = builder.wire(reference.output)

@@ -12,9 +12,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tflm_int8.errors import AccumulatorOverflow, UnsupportedModel
+from tflm_int8.errors import AccumulatorOverflow, TflmError, UnsupportedModel
 from tflm_int8.fixedpoint import INT32_MAX, INT32_MIN, I64Array
 from tflm_int8.geometry import Window2D
+from tflm_int8.kernels.memory import Remembering
+from tflm_int8.kernels.shape import Constant
 from tflm_int8.model import Model, Tensor
 from tflm_int8.operators import Kernel
 from tflm_int8.program import primitives as p
@@ -109,7 +111,9 @@ class Border:
 class Builder:
     """The program under construction.
 
-    borders: by the tensors that have one. Their steps are emitted when one is read that needs them.
+    borders: by the tensors that have one; constants: by the tensors that operators write of constants alone,
+    or of a shape, which most often nothing reads, and who `written` them. Their steps are emitted when one is
+    read that needs them.
     """
 
     def __init__(self, model: Model) -> None:
@@ -119,6 +123,8 @@ class Builder:
         self.wires = {model.inputs[0]: 0}
         self.memory: dict[int, int] = {}
         self.borders: dict[int, Border] = {}
+        self.constants: dict[int, NDArray[Any]] = {}
+        self.written: dict[int, int] = {}
         self.operator = -1
 
     def emit(self, step: p.Step) -> int:
@@ -145,6 +151,23 @@ class Builder:
         step = self.steps[wire - 1] if wire else None
         return step.bias if isinstance(step, p.Affine) and not step.terms else None
 
+    def settled(self, kernel: Kernel) -> bool:
+        """Note the outputs of a kernel that reads constants alone, or no values: is it one that runs?"""
+        op, tensors = kernel.node.op, self.model.tensors
+        known = [self.constant_of(tensors[i]) for i in op.inputs if i >= 0]
+        given = [value[None] for value in known if value is not None]
+        if isinstance(kernel, Constant):
+            given = [np.zeros((1, 0))]
+        elif isinstance(kernel, Remembering) or not known or len(given) < len(known):
+            return False
+        try:
+            found = zip(op.outputs, kernel.run(given), strict=True)
+        except TflmError:
+            return False
+        self.constants |= {o: value[0] for o, value in found}
+        self.written |= dict.fromkeys(op.outputs, op.index)
+        return True
+
     def requantized(self, acc: int, rule: p.Rule, channel: I64Array, tensor: int) -> None:
         """Append the staircase that turns accumulators into a tensor."""
         self.wires[tensor] = self.emit(p.Staircase(acc, rule, channel))
@@ -158,22 +181,29 @@ class Builder:
         self._range(tensor)
         if tensor.index in self.wires:
             return self.wires[tensor.index]
-        border = self.borders.get(tensor.index)
+        reader, border = self.operator, self.borders.get(tensor.index)
         if border is not None:
-            reader, self.operator = self.operator, border.operator
-            wire = self.emit(border.step)
-            self.operator = reader
+            self.operator, step = border.operator, border.step
         else:
-            assert tensor.data is not None, "the model is read in order"
-            wire = self.emit(p.Affine((), integers(tensor.data[None])[0]))
-        self.wires[tensor.index] = wire
-        return wire
+            data = self.constant_of(tensor)
+            assert data is not None, "the model is read in order"
+            self.operator = self.written.get(tensor.index, reader)
+            step = p.Affine((), integers(data[None])[0])
+        self.wires[tensor.index] = self.emit(step)
+        self.operator = reader
+        return self.wires[tensor.index]
+
+    def constant_of(self, tensor: Tensor) -> NDArray[Any] | None:
+        """A tensor's values where they do not depend on the input and are no variable's, in its shape."""
+        return self.constants.get(tensor.index, tensor.data)
 
     def exact(self, kernel: Kernel, lo: int | None = None, hi: int | None = None) -> None:
         """Append the kernel itself, one step per output; lo, hi: what is known beyond the outputs' types."""
         node = kernel.node
         read = [self.model.tensors[i] for i in node.op.inputs if i >= 0]
-        constants = tuple(None if t.index in self.wires else t.initial for t in read)
+        constants = tuple(
+            None if t.index in self.wires else self.constants.get(t.index, t.initial) for t in read
+        )
         sources = tuple(self.wire(t) for t, c in zip(read, constants, strict=True) if c is None)
         for i, index in enumerate(node.op.outputs):
             tensor = self.model.tensors[index]
@@ -184,10 +214,6 @@ class Builder:
                 least if lo is None else lo, most if hi is None else hi,
             )  # fmt: skip
             self.wires[index] = self.emit(step)
-
-    def check(self, tensor: Tensor) -> None:
-        """Refuse a tensor whose type has no integers here.  Raises UnsupportedModel."""
-        self._range(tensor)
 
     def _range(self, tensor: Tensor) -> tuple[int, int]:
         if tensor.dtype not in _RANGES:

@@ -1,4 +1,4 @@
-"""Operators that only move elements, whatever they stand for, and those whose output is known beforehand."""
+"""Operators that only move elements, whatever they stand for."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import numpy as np
 
 from tflm_int8.kernels.movement import Copy, Movement
 from tflm_int8.kernels.reshape import Reshape
-from tflm_int8.kernels.shape import Constant
 from tflm_int8.program import primitives as p
 from tflm_int8.program.lowering.builder import Border, Builder, integers
 from tflm_int8.program.sparse import Sparse
@@ -55,10 +54,3 @@ def _joined(b: Builder, k: Movement, parts: tuple[Copy, ...], n: int) -> p.Affin
         origin[to] = part.origin
         terms.append(p.Term(b.source(k, part.source), Sparse.moving(tensor.size, origin), 0))
     return p.Affine(tuple(terms), bias)
-
-
-def constant(b: Builder, k: Constant) -> None:
-    """An affine step without terms."""
-    out = k.node.output
-    b.check(out)
-    b.wires[out.index] = b.emit(p.Affine((), integers(k.values.astype(out.dtype)[None])[0]))
