@@ -42,7 +42,8 @@ class Reader(Operators):
             self.operator(op, max(code.get(0, "b"), code.get(3, "i")))
         self.net.outputs = np.ravel(self.settled(y))
         need(y.at.size and not len(y.raw), "an output that no operator writes")
-        need(self.outer is None and (y.type == 9 or y is not x), "an input or output that is not int8")
+        ends = y.type == 9 or (y.type in (0, 3) and y is not x)
+        need(self.outer is None and ends, "an input or output that is not int8")
 
     def operator(self, op: Table, builtin: int) -> None:
         need(builtin in OPERATORS, f"the checker does not know the builtin operator {builtin}")
@@ -55,8 +56,9 @@ class Reader(Operators):
         need(not out.at.size and not len(out.raw), "a tensor is written twice")
         need(all(t.at.size or len(t.raw) for t in given), "an operand is not written")
         need(not all(len(t.raw) for t in given), "an operator on constants alone")
-        codes = (t.type == 9 or len(t.raw) or (t is self.outer and builtin == 114) for t in given)
-        need(all(codes), "an operator on other values than int8")
+        takes = 2 if builtin in (22, 45, 83) else 9  # of a shape that is computed, too
+        known = (t.type in (9, takes) or len(t.raw) or (t is self.outer and builtin == 114) for t in given)
+        need(all(known), "an operator on other values than int8")
         need(op.get(3, "B") == union or not slots, "an operator's options")
         need(not any(op.slots[5:6]) and not len(op.get(8, "[i")), "custom options, or intermediate tensors")
         need(builtin != 22 or len(o.get(0, "[i")) <= 8, "a RESHAPE to more than 8 dimensions")
@@ -65,7 +67,7 @@ class Reader(Operators):
             o.get({3: 6, 9: 4, 67: 4}.get(builtin, 99), "b") in (0, 2), "another type of bias in the options"
         )
         self.afford(sum(t.size for t in (*given, out)))
-        for t in given if builtin not in (3, 4) else ():
+        for t in given if builtin not in (3, 4, 77) else ():
             t.at = self.settled(t)
         options = [o.get(int(s[0]), s[1].lower(), int(s[1].isupper())) for s in slots.split()]
         out.at = method(self, out, *ins, *options).reshape(out.shape)
@@ -102,7 +104,9 @@ OPERATORS: dict[int, tuple[Any, tuple[int, ...], int, str]] = {
     67: (Reader.transposed, (3, 4), 49, "3b 0b 2i 1i"),
     70: (Reader.squeezed, (2,), 52, ""),
     74: (Reader.summed, (2,), 27, "0b"),
+    77: (Reader.shaped, (1,), 55, "0b"),
     82: (Reader.extreme, (2,), 27, "0b"),
+    83: (Reader.packed, tuple(range(1, 11)), 59, "0i 1i"),
     89: (partial(Reader.extreme, least=True), (2,), 27, "0b"),
     97: (Reader.nearest, (2,), 74, "0b 1b"),
     98: (Reader.rescaled, (1,), 75, "0f"),

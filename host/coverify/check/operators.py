@@ -380,6 +380,18 @@ class Operators:
             at = at.take(path, k)
         return self.moved(out, x, at.reshape([m for k, m in enumerate(at.shape) if not shrink >> k & 1]))
 
+    def shaped(self, out: Tensor, x: Tensor, kind: int) -> Ints:
+        """SHAPE: no step, as no step reads an int32; its elements are any."""
+        need((out.type, out.shape) == (2, (len(x.shape),)) and kind in (0, 2), "a SHAPE of another form")
+        return np.ones(out.shape, np.int64)
+
+    def packed(self, out: Tensor, *given: Any) -> Ints:
+        """PACK of int32, of which all that counts is that there are as many as are declared."""
+        *operands, count, axis = given
+        parts = [t for t in operands if t is not None]
+        need(len(parts) == count and all(t.type == 2 for t in parts), "a PACK of other values than int32")
+        return self.moved(out, parts[0], np.stack([np.ones(t.shape, np.int64) for t in parts], axis))
+
     def moved(self, out: Tensor, x: Tensor, at: Ints) -> Ints:
         need((x.type, at.shape) == (out.type, out.shape), "an output of another form")
         return at
