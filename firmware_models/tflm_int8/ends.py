@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tflm_int8.errors import BadTensor, UnsupportedModel
+from tflm_int8.errors import AccumulatorOverflow, BadTensor, UnsupportedModel
 from tflm_int8.model import Model, Operator
 from tflm_int8.operators import Kernel, prepare
 from tflm_int8.profiles import profile_named
@@ -69,7 +69,7 @@ class Ends:
     def codes(self, values: Array) -> Array:
         """The codes that the network makes of N inputs, in their shape.
 
-        Raises AccumulatorOverflow, BadTensor where they have another size.
+        Raises BadTensor where they have another size, or no code (of which number is said).
         """
         if self.first is None:
             return values
@@ -78,8 +78,22 @@ class Ends:
             raise BadTensor(
                 f"an input has {math.prod(values.shape[1:])} values, the network takes {list(shape)}"
             )
-        found: Array = self.first.kernel.run([values.reshape(-1, *shape)])[0].reshape(values.shape)
+        rows = values.reshape(-1, *shape)
+        try:
+            found: Array = self.first.kernel.run([rows])[0].reshape(values.shape)
+        except AccumulatorOverflow as error:
+            beyond = next(i for i in range(len(rows)) if not self._converts(rows[i : i + 1]))
+            raise BadTensor(f"input {beyond}: {error}") from error
         return found
+
+    def _converts(self, row: Array) -> bool:
+        """Have all values of an input codes?"""
+        assert self.first is not None
+        try:
+            self.first.kernel.run([row])
+        except AccumulatorOverflow:
+            return False
+        return True
 
     def entered(self, codes: NDArray[np.int8]) -> Array:
         """Inputs of the network of which it makes these codes, in its own type."""

@@ -64,6 +64,8 @@ def run(
 
     def body() -> Result:
         check_place(output_file)
+        if on != "reference" and profile != "tflm":
+            raise BadInput(f"--profile {profile} is the reference's; --on {on} computes as it does")
         net = Model.read(model)
         reference = reference_of(net, profile)
         data = given_of(reference, inputs, quantize)

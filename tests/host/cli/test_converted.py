@@ -166,9 +166,12 @@ def test_inputs_of_a_network_of_floats_are_floats_or_codes(tmp_path):
             "it must hold the input's int8 codes (or float32, of which the network makes codes)"
             in said[dtype][1]
         )
-    np.savez(tmp_path / "nan.npz", x=np.full((1, 2, 2, 1), np.nan, np.float32))
+    x = np.zeros((4, 2, 2, 1), np.float32)
+    x[2, 1, 0, 0] = np.nan
+    np.savez(tmp_path / "nan.npz", x=x)
     done = coverify("verify", path, "--inputs", tmp_path / "nan.npz", "--eps", 1, "--json", "-")
-    assert done.code == 2 and "not a number" in done.result["message"]
+    assert done.code == 2 and done.result["message"].startswith("input 2: ")
+    assert "not a number" in done.result["message"]
 
 
 def test_real_units_of_a_property_are_those_of_the_network_s_floats(tmp_path):

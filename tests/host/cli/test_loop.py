@@ -102,6 +102,15 @@ def test_run_gives_the_same_tensors_everywhere(tmp_path, on):
                 np.testing.assert_array_equal(got[name][i], tflm.tensor(int(name[1:])))
 
 
+def test_a_profile_is_no_other_interpreter_s(tmp_path):
+    y = tmp_path / "y.npz"
+    done = coverify(
+        "run", CNN, "--inputs", CNN_X, "-o", y, "--on", "tflm", "--profile", "cmsis-nn", "--json", "-"
+    )
+    assert done.code == 2 and not y.exists()
+    assert done.result["message"] == "--profile cmsis-nn is the reference's; --on tflm computes as it does"
+
+
 def test_a_witness_about_another_model_is_refused(tmp_path):
     coverify("verify", MLP, "--eps", 8, "--inputs", MLP_X, "--index", 25, "--out", tmp_path)
     witness = tmp_path / "witness-25-eps8.zip"
