@@ -82,7 +82,9 @@ def _check_ends(original: Model, reference: Reference) -> None:
         raise NotRepairable(model.name, "one input, one output and no state are needed")
     if (reference.input.dtype, reference.output.dtype) != ("int8", "int8"):
         raise NotRepairable(
-            model.name, f"it maps {reference.input.dtype} to {reference.output.dtype}, not int8"
+            model.name,
+            f"it maps {reference.input.dtype} to {reference.output.dtype}, not int8 to int8: TensorFlow's "
+            "converter makes that of inference_input_type = inference_output_type = tf.int8",
         )
     if reference.input.quantization is None:
         raise NotRepairable(model.name, "its input has no scale")
