@@ -66,6 +66,16 @@ class Ends:
             core = replace(core, outputs=last.inputs)
         return Ends(model, core, *conversions)
 
+    @property
+    def takes_floats(self) -> bool:
+        """Does it make codes of floats?"""
+        return self.first is not None and self.first.values.dtype == np.float32
+
+    @property
+    def gives_floats(self) -> bool:
+        """Does it make floats of codes?"""
+        return self.last is not None and self.last.values.dtype == np.float32
+
     def codes(self, values: Array) -> Array:
         """The codes that the network makes of N inputs, in their shape.
 

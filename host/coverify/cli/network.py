@@ -20,7 +20,7 @@ from coverify.errors import BadInput
 from coverify.inputs import Conversion, read_inputs, read_pixels
 from coverify.report import ModelRef, Picture
 from coverify.verify.fixed_point import FixedPointNetwork
-from coverify.verify.property.quantity import Scale
+from coverify.verify.property.quantity import FloatsIn, FloatsOut, Scale
 from coverify.verify.property.subject import Subject
 from coverify.verify.query import I64Array
 from coverify.verify.witness import Kind
@@ -165,8 +165,10 @@ class Tflite:
     def subject(self) -> Subject:
         model = self.reference.model
         shape = sample_shape(self.reference.input)
-        ends = self.reference.input, model.tensors[model.outputs[0]]
-        return Subject(self.program, tuple(shape), *(_scale(end.quantization) for end in ends))
+        given = FloatsIn if self.ends.takes_floats else Scale
+        left = FloatsOut if self.ends.gives_floats else Scale
+        ends = (self.reference.input, given), (model.tensors[model.outputs[0]], left)
+        return Subject(self.program, tuple(shape), *(_scale(end.quantization, kind) for end, kind in ends))
 
     @property
     def stateful(self) -> bool:
@@ -205,11 +207,11 @@ def conversion_of(ends: Ends) -> Conversion | None:
     return Conversion(ends.whole.tensors[ends.whole.inputs[0]].dtype, ends.codes)
 
 
-def _scale(quantization: Quantization | None) -> Scale | None:
+def _scale(quantization: Quantization | None, kind: type[Scale]) -> Scale | None:
     """The scale of a tensor as a fraction, where it has one."""
     if quantization is None or len(quantization.scales) != 1 or not float(quantization.scale) > 0:
         return None
-    return Scale(Fraction(float(quantization.scale)), int(quantization.zero_point))
+    return kind(Fraction(float(quantization.scale)), int(quantization.zero_point))
 
 
 @dataclass(frozen=True, eq=False)

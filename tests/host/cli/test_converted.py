@@ -209,3 +209,81 @@ def test_two_networks_with_other_ends_are_compared_by_their_codes(tmp_path):
     assert done.code == 1, done
     done = coverify("replay", out, "--device", "native:", "--json", "-")
     assert done.code == 0 and [row["verdict"] for row in done.result["replays"]] == ["CONFIRMED"], done
+
+
+def identity(scale: float = 0.1, out_scale: float = 0.1, zero: int = 0) -> bytes:
+    """Two floats that become codes, which are given out as floats."""
+    b = Builder()
+    x = b.op("QUANTIZE", [b.input((1, 2), dtype="float32")], b.activation((1, 2), scale, zero))
+    y = b.fully_connected(x, np.eye(2, dtype=int), np.zeros(2, int), 1.0, out_scale, zero)
+    return b.finish(b.op("DEQUANTIZE", [y], b.tensor((1, 2), "float32")))
+
+
+BOX = """(declare-const X_0 Real)(declare-const X_1 Real)(declare-const Y_0 Real)(declare-const Y_1 Real)
+(assert (<= X_0 {most}))(assert (>= X_0 -{most}))(assert (<= X_1 0.0))(assert (>= X_1 0.0))
+(assert {unsafe})
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "verdict"),
+    [  # 0.06 is nearer to 0.1 than to 0, and 0.1 and 0.3 are no float32
+        ("a.vnnlib", BOX.format(most=0.06, unsafe="(>= Y_0 0.09)"), "VIOLATED"),
+        ("b.vnnlib", BOX.format(most=0.04, unsafe="(>= Y_0 0.09)"), "HOLDS"),
+        ("c.vnnlib", BOX.format(most=0.3, unsafe="(> Y_0 0.30000001)"), "VIOLATED"),
+        ("d.vnnlib", BOX.format(most=0.3, unsafe="(> Y_0 0.3000000119209289550781250)"), "HOLDS"),
+        ("e.vnnlib", BOX.format(most=0.06, unsafe="(> Y_0 Y_1)"), "VIOLATED"),
+        ("f.vnnlib", BOX.format(most=99, unsafe="(>= Y_0 12.6999998)"), "VIOLATED"),
+        ("f.vnnlib", BOX.format(most=99, unsafe="(>= Y_0 12.7)"), "HOLDS"),
+        (
+            "g.toml",
+            "[region]\neps_real = 0.06\n[claim]\nkind='output'\nindex=0\nreal=[-0.05, 0.05]",
+            "VIOLATED",
+        ),
+        ("h.toml", "[region]\neps_real = 0.04\n[claim]\nkind='output'\nindex=0\nreal=[-0.05, 0.05]", "HOLDS"),
+        (
+            "i.toml",
+            "[[region.range]]\nreal=[0.3, 0.3]\n[claim]\nkind='output'\nindex=0\nreal=[-5, 0.300000008]",
+            "VIOLATED",
+        ),
+    ],
+)
+def test_real_numbers_are_floats_where_the_network_has_floats(tmp_path, name, text, verdict):
+    (tmp_path / "net.tflite").write_bytes(identity())
+    (tmp_path / name).write_text(text)
+    np.savez(tmp_path / "x.npz", x=np.zeros((1, 2), np.float32))
+    given = () if name.endswith(".vnnlib") else ("--inputs", tmp_path / "x.npz")
+    done = coverify("verify", tmp_path / "net.tflite", "--property", tmp_path / name, *given, "--json", "-")
+    assert done.result["verdict"] == verdict, done
+
+
+def test_a_relation_of_rounded_outputs_is_refused(tmp_path):
+    (tmp_path / "net.tflite").write_bytes(identity())
+    (tmp_path / "exact.tflite").write_bytes(identity(0.125, 0.125))
+    (tmp_path / "p.vnnlib").write_text(BOX.format(most=0.25, unsafe="(>= (+ Y_0 Y_1) 0.3)"))
+    said = "a relation of real values of outputs that DEQUANTIZE rounds to floats"
+    (tmp_path / "p.toml").write_text(
+        "[claim]\nkind='relation'\noutputs=[0, 1]\ncoefficients=[1, 1]\nat_most=0.3\nunits='real'"
+    )
+    for name in ("p.vnnlib", "p.toml"):
+        asked = ("--property", tmp_path / name, "--json", "-")
+        done = coverify("verify", tmp_path / "net.tflite", *asked)
+        assert done.code == 2 and said in done.result["message"], done
+        assert coverify("verify", tmp_path / "exact.tflite", *asked).code in (0, 1)
+
+
+def test_networks_of_floats_of_other_scales_are_not_compared_by_codes(tmp_path):
+    networks = {"a": identity(), "in": identity(0.05), "out": identity(0.1, 0.2), "zero": identity(zero=1)}
+    for name, content in networks.items():
+        (tmp_path / f"{name}.tflite").write_bytes(content)
+    said = {}
+    for name in ("in", "out", "zero"):
+        pair = tmp_path / "a.tflite", "--against-model", tmp_path / f"{name}.tflite"
+        for question in ("output", "class"):
+            done = coverify("distinguish", *pair, "--question", question, "--json", "-")
+            said[name, question] = (done.code, done.result.get("message") or "")
+    of = "are floats of other scales: of equal ones the codes differ"
+    for name, what in (("in", "inputs"), ("zero", "inputs"), ("out", "outputs")):
+        assert said[name, "output"] == (2, f"the networks' {what} {of}")
+    assert said["in", "class"][0] == said["zero", "class"][0] == 2
+    assert said["out", "class"][0] in (0, 1)

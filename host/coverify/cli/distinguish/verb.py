@@ -115,6 +115,7 @@ def distinguish(
         assert model is not None
         pair = _networks(model, against_model, (profile, against))
         task = _Task(pair, Question(_known(question)), tolerance, eps, seed, engine, out)
+        _check_floats(task)
         task.check()
         task.read(inputs, index)
         return _decided(task, timeout, jobs, output)
@@ -137,6 +138,20 @@ def _networks(model: Path, other: Path | None, profiles: tuple[str, str | None])
         _insist_on_two(first, second)
     network = read_network(model, first, classes=False)
     return network, read_network(other or model, second or first, classes=False)
+
+
+def _check_floats(task: _Task) -> None:
+    """BadInput where equal codes are no equal inputs, or outputs, as these are floats."""
+    a, b = task.networks
+    if not isinstance(a, Tflite) or not isinstance(b, Tflite):
+        return
+    ends = [("inputs", a.subject.input, b.subject.input, a.ends.takes_floats or b.ends.takes_floats)]
+    if task.question is Question.OUTPUT:
+        given = a.ends.gives_floats or b.ends.gives_floats
+        ends.append(("outputs", a.subject.output, b.subject.output, given))
+    for what, one, other, floats in ends:
+        if floats and (one is None or other is None or not one.same(other)):
+            raise BadInput(f"the networks' {what} are floats of other scales: of equal ones the codes differ")
 
 
 def _insist_on_two(profile: str, against: str | None) -> None:

@@ -23,6 +23,10 @@ from coverify.verify.property.formula import (
 from coverify.verify.property.quantity import Scale
 
 MAX_COEFFICIENT = 1 << 30
+ROUNDED = (
+    "a relation of real values of outputs that DEQUANTIZE rounds to floats: only ranges of single outputs, "
+    "and comparisons of two, are exact; say it in codes"
+)
 MAX_OUTPUT = 1 << 16
 """No magnitude of an output is greater: a limit beyond what sums of them reach says the same at their end."""
 
@@ -57,8 +61,8 @@ def within_reals(element: int, lo: Fraction | None, hi: Fraction | None, scale: 
     """lo <= the real value of y[element] <= hi."""
     return within(
         element,
-        None if lo is None else math.ceil(scale.place(lo)),
-        None if hi is None else math.floor(scale.place(hi)),
+        None if lo is None else scale.first(lo),
+        None if hi is None else scale.last(hi),
     )
 
 
@@ -84,6 +88,14 @@ def _reached(limit: int, coefficients: int) -> int:
     return max(-most - 1, min(limit, most))
 
 
+def in_codes(coefficients: Mapping[int, Fraction], bound: Fraction, scale: Scale) -> bool:
+    """Does a relation of real values say the same of codes? Of rounded ones a comparison of two does."""
+    two = sorted(c for c in coefficients.values() if c)
+    return scale.linear or (not bound and len(two) == 2 and two[0] == -two[1])
+
+
 def at_most_reals(coefficients: Mapping[int, Fraction], bound: Fraction, scale: Scale) -> Relation:
-    """Σ coefficient · (real value of y) <= bound."""
+    """Σ coefficient · (real value of y) <= bound.  Raises BadQuery: outputs that are rounded to floats."""
+    if not in_codes(coefficients, bound, scale):
+        raise BadQuery(ROUNDED)
     return at_most(coefficients, bound / scale.scale + scale.zero_point * sum(coefficients.values()))

@@ -3,6 +3,9 @@
 real = scale · (code − zero point), the scale being the model's float32, which is a fraction. A range of
 real values holds the codes whose real value lies in it (`inward`), one more on each side where its ends are
 between two codes (`outward`), or those that TFLM's QUANTIZE makes of its real values (`nearest`).
+
+Where a network is given floats (`FloatsIn`), a range is one of floats, and its codes are those that they
+become; where it gives out floats (`FloatsOut`), a code is worth what DEQUANTIZE makes of it.
 """
 
 from __future__ import annotations
@@ -15,6 +18,9 @@ from typing import Literal
 import numpy as np
 
 Side = Literal["nearest", "inward", "outward"]
+_CODES = range(-128, 128)
+_DEFINED = (1 << 31) - (1 << 17)
+"""A quotient below this is within int32, as TFLM needs it."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,10 @@ class Scale:
     def real(self, code: int) -> Fraction:
         """What a code is worth."""
         return self.scale * (code - self.zero_point)
+
+    def same(self, other: Scale) -> bool:
+        """Have codes the same worth, but for rounding?"""
+        return (self.scale, self.zero_point) == (other.scale, other.zero_point)
 
     def place(self, real: Fraction) -> Fraction:
         """Where a real number lies among the codes, between two of them perhaps."""
@@ -52,6 +62,77 @@ class Scale:
             return math.ceil(first), math.floor(last)
         return math.floor(first), math.ceil(last)
 
+    def last(self, real: Fraction, strict: bool = False) -> int:
+        """The greatest code that is worth at most, or less than, so much."""
+        place = self.place(real)
+        return math.ceil(place) - 1 if strict else math.floor(place)
+
+    def first(self, real: Fraction, strict: bool = False) -> int:
+        """The least code that is worth at least, or more than, so much."""
+        place = self.place(real)
+        return math.floor(place) + 1 if strict else math.ceil(place)
+
     def radius(self, real: Fraction) -> int:
         """How many codes apart values are that differ by at most so much."""
         return math.floor(real / self.scale)
+
+    @property
+    def linear(self) -> bool:
+        """Is the worth of a code exactly scale · (code − zero_point)?"""
+        return True
+
+
+@dataclass(frozen=True)
+class FloatsIn(Scale):
+    """Of an input that is float32 and becomes codes by QUANTIZE."""
+
+    def last(self, real: Fraction, strict: bool = False) -> int:
+        """The code of the greatest float that is at most, or less than, so much."""
+        return self._become(_float_below(real, strict))
+
+    def first(self, real: Fraction, strict: bool = False) -> int:
+        """The code of the least float that is at least, or more than, so much."""
+        return self._become(-_float_below(-real, strict))
+
+    def radius(self, real: Fraction) -> int:
+        """How far the codes of floats reach that differ by at most so much from the worth of a code."""
+        ends = [(self.last(self.real(c) + real) - c, c - self.first(self.real(c) - real)) for c in _CODES]
+        return max(map(max, ends))
+
+    def _become(self, value: np.float32) -> int:
+        """The code of a float, clamped as on the device where that is defined."""
+        code = self.nearest(Fraction(float(value)))
+        return min(max(code, _CODES[0]), _CODES[-1]) if abs(code) < _DEFINED else code
+
+
+@dataclass(frozen=True)
+class FloatsOut(Scale):
+    """Of an output that DEQUANTIZE makes float32: a double product, rounded."""
+
+    def real(self, code: int) -> Fraction:
+        """What a code is worth.  Source: dequantize.h."""
+        return Fraction(float(np.float32(float(self.scale) * (code - self.zero_point))))
+
+    def last(self, real: Fraction, strict: bool = False) -> int:
+        """The greatest code that is worth at most, or less than, so much; one below all: none."""
+        within = (c for c in _CODES if (self.real(c) < real if strict else self.real(c) <= real))
+        return max(within, default=_CODES[0] - 1)
+
+    def first(self, real: Fraction, strict: bool = False) -> int:
+        """The least code that is worth at least, or more than, so much; one above all: none."""
+        within = (c for c in _CODES if (self.real(c) > real if strict else self.real(c) >= real))
+        return min(within, default=_CODES[-1] + 1)
+
+    @property
+    def linear(self) -> bool:
+        """Is no code's worth rounded?"""
+        return all(self.real(c) == super(FloatsOut, self).real(c) for c in _CODES)
+
+
+def _float_below(real: Fraction, strict: bool) -> np.float32:
+    """The greatest float32 that is at most, or less than, so much (of the finite ones)."""
+    most = Fraction(float(np.finfo(np.float32).max))
+    found = np.float32(float(min(max(real, -most), most)))
+    while found > -np.inf and (Fraction(float(found)) > real or (strict and Fraction(float(found)) == real)):
+        found = np.nextafter(found, np.float32(-np.inf))
+    return found

@@ -1,9 +1,9 @@
 """On which boxes of input codes would which outputs be a counterexample? A VNN-LIB file for one network.
 
 X_i is the real value of input i and Y_j that of output j: scale · (code − zero point), exactly; or, by
-choice, the codes themselves. An input's code belongs to a box when its own value satisfies the
-constraints. A file that bounds inputs in several ways is several cases; constraints of several inputs, or of
-inputs and outputs together, are refused.
+choice, the codes themselves. An input's code belongs to a box when its own value satisfies the constraints;
+where the network is given floats, when a float does that becomes this code. A file that bounds inputs in
+several ways is several cases; constraints of several inputs, or of inputs and outputs together, are refused.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from coverify.verify.property.claim import at_most
+from coverify.verify.property.claim import ROUNDED, at_most, in_codes
 from coverify.verify.property.errors import BadProperty
 from coverify.verify.property.formula import AllOf, AnyOf, Formula, relation
 from coverify.verify.property.quantity import Scale
@@ -115,14 +115,19 @@ class _Reading:
     def _limit(self, atom: Atom) -> Limits:
         """c · X <= bound as a limit of the code."""
         (((_, i), c),) = atom.terms
-        place = self.input.place(atom.bound / c)
         if c > 0:
-            return {i: (None, math.ceil(place) - 1 if atom.strict else math.floor(place))}
-        return {i: (math.floor(place) + 1 if atom.strict else math.ceil(place), None)}
+            return {i: (None, self.input.last(atom.bound / c, atom.strict))}
+        return {i: (self.input.first(atom.bound / c, atom.strict), None)}
 
     def _relation(self, atom: Atom) -> Formula:
         """Σ c · Y <= bound in codes."""
         terms = {j: c for (_, j), c in atom.terms}
+        if terms and not in_codes(terms, atom.bound, self.output):
+            if len(terms) > 1:
+                raise BadProperty(self.path, atom.line, ROUNDED)
+            ((j, c),) = terms.items()
+            ends = (self.output.first, self.output.last)[c > 0](atom.bound / c, atom.strict)
+            return relation({j: 1}, ends) if c > 0 else relation({j: -1}, -ends)
         bound = atom.bound / self.output.scale + self.output.zero_point * sum(terms.values(), Fraction(0))
         if not terms:
             return relation({}, 0 if (bound > 0 if atom.strict else bound >= 0) else -1)
