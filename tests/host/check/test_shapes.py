@@ -98,5 +98,7 @@ def test_what_is_left_open_of_a_shape_goes_nowhere(operator):
         "output": lambda: flat,
     }
     assert network(b.finish(x), "tflm").steps == []
-    with pytest.raises(Rejected, match="that is not int8" if operator == "output" else "other values than int8"):
+    with pytest.raises(
+        Rejected, match="that is not int8" if operator == "output" else "other values than int8"
+    ):
         network(b.finish(outputs[operator]()), "tflm")
