@@ -67,6 +67,11 @@ class Ends:
         return Ends(model, core, *conversions)
 
     @property
+    def outer(self) -> tuple[int, int]:
+        """The network's first input and output."""
+        return self.whole.inputs[0], self.whole.outputs[0]
+
+    @property
     def takes_floats(self) -> bool:
         """Does it make codes of floats?"""
         return self.first is not None and self.first.values.dtype == np.float32

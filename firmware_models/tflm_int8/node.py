@@ -19,6 +19,11 @@ from tflm_int8.geometry import Axis, Padding, Window2D
 from tflm_int8.model import Model, Operator, Quantization, Tensor
 from tflm_int8.variant import Variant
 
+_FLOAT = (
+    " (a network of floats, or of weights quantized alone: TensorFlow's converter makes int8 of it with "
+    "representative_dataset and TFLITE_BUILTINS_INT8)"
+)
+
 INT16_MAX = 32767
 LAST_TYPE = 17
 """int4, the last TensorType that every version of TFLM knows."""
@@ -109,7 +114,8 @@ class Node:
     def quantized(self, tensor: Tensor, *dtypes: str) -> Quantization:
         """The per-tensor quantization of a tensor of one of the types; refuses any other type."""
         if tensor.dtype not in dtypes:
-            self.refuse(f"tensor {tensor.index} is {tensor.dtype}, {' or '.join(dtypes)} is needed")
+            hint = _FLOAT if tensor.dtype == "float32" and "int8" in dtypes else ""
+            self.refuse(f"tensor {tensor.index} is {tensor.dtype}, {' or '.join(dtypes)} is needed{hint}")
         quantization = tensor.quantization
         if quantization is None or len(quantization.scales) != 1:
             self.refuse(f"tensor {tensor.index} has no per-tensor quantization")

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from coverify.errors import BadInput
 from coverify.npy import BadArray, opened_zip, parse_npy, read_member
+from tflm_int8 import BadTensor
 
 MAX_BYTES = 1 << 30
 """Largest array that is read, in bytes, unpacked."""
@@ -106,7 +107,15 @@ def _checked(
     if codes.ndim != len(shape) + 1 or codes.shape[1:] != shape:
         said = " x ".join(map(str, ("N", *shape)))
         raise BadInput(f"{path}: {name} is {' x '.join(map(str, codes.shape))}, the network wants {said}")
-    return wanted.convert.codes(codes) if given and wanted.convert is not None else codes
+    return _converted(path, wanted.convert, codes) if given and wanted.convert is not None else codes
+
+
+def _converted(path: Path, convert: Conversion, x: NDArray[Any]) -> NDArray[Any]:
+    """The codes of values, which BadInput names by file and input where they have none."""
+    try:
+        return convert.codes(x)
+    except BadTensor as error:
+        raise BadInput(f"{path}: {error}") from error
 
 
 def read_inputs(
@@ -177,7 +186,7 @@ def read_flat(
     if x is None:
         raise BadInput(f"{path}: there is no array x")
     if convert is not None and x.dtype == convert.dtype:
-        x = convert.codes(x)
+        x = _converted(path, convert, x)
     if x.dtype not in (np.int8, np.uint8) or x.ndim < 2 or not x.size:
         raise BadInput(f"{path}: x is {x.dtype} {list(x.shape)}; it must hold N inputs, int8 or uint8")
     y = arrays.get("y")

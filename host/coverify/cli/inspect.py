@@ -17,7 +17,7 @@ from coverify.report import OperatorRow, Result
 from coverify.verify.accumulators import Accumulator, Overflow, accumulators
 from coverify.verify.deadline import Deadline, OutOfTime
 from coverify.verify.errors import CannotDecide
-from tflm_int8 import Model, Operator, Reference, Tensor, TflmError, UnsupportedOp, sample_shape
+from tflm_int8 import Ends, Model, Operator, Reference, Tensor, TflmError, UnsupportedOp, sample_shape
 from tflm_int8.operators import OPERATORS, prepare
 from tflm_int8.profiles import profile_named
 from tflm_int8.program.lowering import lower_reference
@@ -76,7 +76,7 @@ def _refusals(net: Model, profile: str) -> dict[int, str]:
 def _reach(net: Model, profile: str) -> dict[int, Accumulator]:
     """Operator index → its accumulator of the worst verdict; empty when the model cannot be lowered."""
     try:
-        reference = Reference(net, profile, may_overflow=True)
+        reference = Reference(Ends.of(net, profile).core, profile, may_overflow=True)
         program = lower_reference(reference, int16=True)
         judged = accumulators(program, Deadline.in_s(_BUDGET_S))
     except (TflmError, CannotDecide, OutOfTime):
@@ -100,10 +100,11 @@ def _stored(net: Model, one: Accumulator | None, out: Path | None) -> str | None
     """Write the input that overflows an accumulator to the folder; its file name."""
     if one is None or one.input is None or out is None:
         return None
-    tensor, name = net.tensors[net.inputs[0]], f"overflow-{one.operator}.npz"
+    tensor, name, ends = net.tensors[net.inputs[0]], f"overflow-{one.operator}.npz", Ends.of(net)
+    x = one.input if ends.first is None else ends.entered(one.input.astype(np.int8))
     out.mkdir(parents=True, exist_ok=True)
     content = io.BytesIO()
-    np.savez(content, x=one.input.astype(tensor.dtype).reshape(1, *sample_shape(tensor)))
+    np.savez(content, x=x.astype(tensor.dtype).reshape(1, *sample_shape(tensor)))
     replace_file(out / name, content.getvalue())
     return name
 

@@ -101,7 +101,8 @@ def read_network(path: Path, profile: str, classes: bool = True) -> Network:
         network = Tflite.of(Model.read(path), profile)
     program = network.program
     if classes and program.sizes()[program.output] < 2:
-        raise BadInput(f"{network.name} has a single output: there is no class that could change")
+        said = "there is no class that could change; --property asks about its range (kind = 'output')"
+        raise BadInput(f"{network.name} has a single output: {said}")
     return network
 
 
@@ -168,7 +169,9 @@ class Tflite:
         given = FloatsIn if self.ends.takes_floats else Scale
         left = FloatsOut if self.ends.gives_floats else Scale
         ends = (self.reference.input, given), (model.tensors[model.outputs[0]], left)
-        return Subject(self.program, tuple(shape), *(_scale(end.quantization, kind) for end, kind in ends))
+        first, last = (_scale(end.quantization, kind) for end, kind in ends)
+        own = [128 if self.ends.whole.tensors[i].dtype == "uint8" else 0 for i in self.ends.outer]
+        return Subject(self.program, tuple(shape), first, last, (own[0], own[1]))
 
     @property
     def stateful(self) -> bool:

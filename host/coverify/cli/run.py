@@ -91,8 +91,8 @@ def run(
 
 
 def _check_labels(path: Path, y: NDArray[np.int64] | None, n_classes: int) -> None:
-    """Refuse labels that are no class of the output, before anything runs for long."""
-    if y is None:
+    """Refuse labels that are no class of the output, before anything runs for long; a single one has none."""
+    if y is None or n_classes < 2:
         return
     wrong = np.flatnonzero((y < 0) | (y >= n_classes))
     if len(wrong):
@@ -140,5 +140,7 @@ def _message(path: Path, on: str, y: NDArray[np.int8], labels: NDArray[np.int64]
     said = f"{len(y)} samples on {on}, written to {path.name}"
     if labels is None or not len(y):
         return said
+    if y[0].size < 2:
+        return f"{said}; the labels y say nothing of a single output"
     right = int((y.reshape(len(y), -1).argmax(axis=1) == labels).sum())
     return f"{said}; {right} of {len(y)} labels right ({100 * right / len(y):.2f} %)"

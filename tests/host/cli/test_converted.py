@@ -170,7 +170,7 @@ def test_inputs_of_a_network_of_floats_are_floats_or_codes(tmp_path):
     x[2, 1, 0, 0] = np.nan
     np.savez(tmp_path / "nan.npz", x=x)
     done = coverify("verify", path, "--inputs", tmp_path / "nan.npz", "--eps", 1, "--json", "-")
-    assert done.code == 2 and done.result["message"].startswith("input 2: ")
+    assert done.code == 2 and "nan.npz: input 2: op 0 QUANTIZE" in done.result["message"]
     assert "not a number" in done.result["message"]
 
 
@@ -287,3 +287,83 @@ def test_networks_of_floats_of_other_scales_are_not_compared_by_codes(tmp_path):
         assert said[name, "output"] == (2, f"the networks' {what} {of}")
     assert said["in", "class"][0] == said["zero", "class"][0] == 2
     assert said["out", "class"][0] in (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("codes", "most", "verdict"),
+    [([100, 110], 250, "HOLDS"), ([100, 110], 10, "VIOLATED"), ([0, 255], 254, "VIOLATED")],
+)
+def test_codes_of_a_network_of_uint8_are_its_own(tmp_path, codes, most, verdict):
+    """0.05 · (code − 131), doubled: an output's code is what TFLM gives for it."""
+    b, shape = Builder(), (1, 2)
+    x = b.op("QUANTIZE", [b.input(shape, 0.05, 131, "uint8")], b.activation(shape, 0.05, 3))
+    y = b.fully_connected(x, np.array([[2, 0], [0, 2]]), np.zeros(2, int), 1.0, 0.05, 3)
+    content = b.finish(b.op("QUANTIZE", [y], b.activation(shape, 0.05, 131, "uint8")))
+    (tmp_path / "net.tflite").write_bytes(content)
+    tflm = Tflm(content)
+    given = [int(tflm.run(np.array([[c, 131]], np.uint8))[0, 0]) for c in range(codes[0], codes[1] + 1)]
+    assert (max(given) <= most) == (verdict == "HOLDS")
+    region = (
+        f"[[region.range]]\nfeatures=[0]\ncodes={codes}\n[[region.range]]\nfeatures=[1]\ncodes=[131, 131]\n"
+    )
+    claims = {
+        "range": f"kind='output'\nindex=0\ncodes=[0, {most}]",
+        "relation": f"kind='relation'\noutputs=[0]\ncoefficients=[1]\nat_most={most}\nunits='codes'",
+    }
+    box = (
+        f"(assert (<= X_0 {codes[1]}))(assert (>= X_0 {codes[0]}))(assert (<= X_1 131))(assert (>= X_1 131))"
+    )
+    names = "".join(f"(declare-const {name}_{i} Real)" for name in "XY" for i in range(2))
+    (tmp_path / "p.vnnlib").write_text(f"{names}{box}(assert (> Y_0 {most}))")
+    asked = [("p.vnnlib", "--units", "codes")]
+    for name, claim in claims.items():
+        (tmp_path / f"{name}.toml").write_text(f"{region}[claim]\n{claim}")
+        asked.append((f"{name}.toml",))
+    for name, *more in asked:
+        done = coverify(
+            "verify", tmp_path / "net.tflite", "--property", tmp_path / name, *more, "--json", "-"
+        )
+        assert done.result["verdict"] == verdict, (name, done)
+    (tmp_path / "far.toml").write_text("[[region.range]]\ncodes=[-3, 5]\n[claim]\nkind='never'\nclasses=[0]")
+    done = coverify("verify", tmp_path / "net.tflite", "--property", tmp_path / "far.toml", "--json", "-")
+    assert done.code == 2 and "[-3, 5] leave those of the input, 0..255" in done.result["message"]
+
+
+def test_a_network_that_the_device_refuses_does_not_keep_others_from_it(tmp_path):
+    """ABS is in no engine of the firmware."""
+    rng, b = np.random.default_rng(2), Builder()
+    x = b.op("ABS", [b.input((1, 4), 0.05, 3)], b.activation((1, 4), 0.05, 3))
+    y = b.fully_connected(x, rng.integers(-90, 91, (4, 4)), rng.integers(-500, 500, 4), 0.01, 0.05, 7)
+    for name, content, shape in (("a", b.finish(y), (4,)), ("b", network(3), (2, 2, 1))):
+        (tmp_path / f"{name}.tflite").write_bytes(content)
+        np.savez(tmp_path / f"{name}.npz", x=np.zeros((2, *shape), np.int8))
+        coverify("verify", tmp_path / f"{name}.tflite", "--inputs", tmp_path / f"{name}.npz", "--eps", 127,
+                 "--out", tmp_path / name)  # fmt: skip
+    done = coverify("replay", tmp_path / "a", tmp_path / "b", "--device", "native:", "--json", "-")
+    rows = [(row["verdict"], "op 0 ABS: not in this engine" in row["note"]) for row in done.result["replays"]]
+    assert rows == [("UNSUPPORTED", True)] * 2 + [("CONFIRMED", False)] * 2, done
+
+
+def test_a_single_output_has_no_class(tmp_path):
+    rng, b = np.random.default_rng(2), Builder()
+    y = b.fully_connected(b.input((1, 4), 0.05, 3), rng.integers(-90, 91, (1, 4)), np.zeros(1), 0.01, 0.05, 7)
+    (tmp_path / "net.tflite").write_bytes(b.finish(y))
+    np.savez(tmp_path / "x.npz", x=np.zeros((2, 4), np.int8), y=np.array([0, 1]))
+    given = tmp_path / "net.tflite", "--inputs", tmp_path / "x.npz"
+    done = coverify("run", *given, "-o", tmp_path / "y.npz", "--json", "-")
+    assert done.code == 0 and "the labels y say nothing of a single output" in done.result["message"]
+    done = coverify("verify", *given, "--eps", 1, "--json", "-")
+    assert done.code == 2 and "--property asks about its range (kind = 'output')" in done.result["message"]
+    (tmp_path / "p.toml").write_text("[region]\neps = 1\n[claim]\nkind = 'label'")
+    np.savez(tmp_path / "x.npz", x=np.zeros((2, 4), np.int8), y=np.array([0, 0]))
+    done = coverify("verify", *given, "--property", tmp_path / "p.toml", "--json", "-")
+    assert done.code == 2 and "kind = 'output' is about it" in done.result["message"]
+
+
+@pytest.mark.parametrize("end", ["int8", "float32", "uint8"])
+def test_accumulators_are_looked_at_behind_conversions(tmp_path, end):
+    (tmp_path / "net.tflite").write_bytes(network(3, end))
+    done = coverify("inspect", tmp_path / "net.tflite", "--json", "-")
+    judged = {row["op"]: row["overflow"] for row in done.result["operators"] if row.get("overflow")}
+    assert judged.keys() == {"CONV_2D", "FULLY_CONNECTED"}
+    assert set(judged.values()) == {"impossible"}

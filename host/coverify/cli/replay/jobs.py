@@ -139,6 +139,7 @@ def replayed(jobs: list[Job], url: str, wire_log: Path | None, output: Output, d
             def with_model(net: Model) -> Stepper:
                 nonlocal loaded
                 if loaded is None or loaded.model.sha256 != net.sha256:
+                    loaded = None  # also where the device refuses this one
                     loaded = Stepper(device.client, net, upload)
                 return loaded
 
@@ -149,6 +150,16 @@ def replayed(jobs: list[Job], url: str, wire_log: Path | None, output: Output, d
 
 
 def _each(jobs: list[Job], url: str, loaded: Loaded, bar: Bar, done: Replays) -> None:
+    """One network that the device refuses is no reason to leave the others' witnesses."""
+    refused = dict[tuple[str, ...], DeviceRefused]()
     for job in jobs:
         bar(len(done.rows), len(jobs))
-        done.rows.append(_row(job, url, job.run(loaded)))
+        networks = tuple(net.sha256 for net in job.models)
+        try:
+            if networks in refused:
+                raise refused[networks]
+            done.rows.append(_row(job, url, job.run(loaded)))
+        except DeviceRefused as error:
+            refused[networks] = error
+            done.rows.append(undone(job, url, verdict_of(error), str(error)))
+            done.message = str(error)

@@ -148,6 +148,10 @@ def formula_of(said: AnyClaim | Formula, label: int, subject: Subject) -> Formul
     """The formula of a claim about an input with this label.  Raises BadQuery."""
     match said:
         case Stays():
+            if subject.n_output < 2:
+                raise BadQuery(
+                    "the network has a single output, and so no class: kind = 'output' is about it"
+                )
             return claim.stays(label)
         case Targeted(classes=classes):
             _check_outputs(classes, subject.n_output, "classes")
@@ -158,7 +162,7 @@ def formula_of(said: AnyClaim | Formula, label: int, subject: Subject) -> Formul
             return claim.among_top(label, k, subject.n_output)
         case Output(index=i, codes=(lo, hi)):
             _check_outputs([i], subject.n_output, "index")
-            return claim.within(i, lo, hi)
+            return claim.within(i, lo - subject.raised[1], hi - subject.raised[1])
         case Output(index=i, real=(low, high)):
             _check_outputs([i], subject.n_output, "index")
             return claim.within_reals(i, fraction(low), fraction(high), subject.output_scale())
@@ -166,7 +170,7 @@ def formula_of(said: AnyClaim | Formula, label: int, subject: Subject) -> Formul
             _check_outputs(said.outputs, subject.n_output, "outputs")
             terms = {i: fraction(c) for i, c in zip(said.outputs, said.coefficients, strict=True)}
             if said.units == "codes":
-                return claim.at_most(terms, fraction(said.at_most))
+                return claim.at_most(terms, fraction(said.at_most) - subject.raised[1] * sum(terms.values()))
             return claim.at_most_reals(terms, fraction(said.at_most), subject.output_scale())
         case Joined(kind=kind, claims=claims):
             parts = tuple(formula_of(part, label, subject) for part in claims)
@@ -234,11 +238,13 @@ def _codes(part: Range, subject: Subject) -> tuple[int, int]:
     """The codes of a range; nearest: as the device's quantization clamps them.  Raises BadQuery: codes beyond
     the input's are those of another type, and would say less than they seem to (0..255 of an int8).
     """
-    ends = subject.program.input_lo, subject.program.input_hi
+    ends, own = (subject.program.input_lo, subject.program.input_hi), subject.raised[0]
     if part.codes is not None:
-        if part.codes[0] < ends[0] or part.codes[1] > ends[1]:
-            raise BadQuery(f"range.codes: {list(part.codes)} leave those of the input, {ends[0]}..{ends[1]}")
-        return part.codes
+        low, high = (code - own for code in part.codes)
+        if low < ends[0] or high > ends[1]:
+            whole = f"{ends[0] + own}..{ends[1] + own}"
+            raise BadQuery(f"range.codes: {list(part.codes)} leave those of the input, {whole}")
+        return low, high
     first, last = _unclamped(part, subject)
     if part.rounding == "nearest":
         return min(max(first, ends[0]), ends[1]), min(max(last, ends[0]), ends[1])

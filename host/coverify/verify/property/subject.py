@@ -11,12 +11,15 @@ from tflm_int8.program.primitives import Program
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """shape: of one sample; input, output: the scales of the tensors, None where they have none."""
+    """shape: of one sample; input, output: the scales of the tensors, None where they have none; raised: how
+    far the network's own codes, of its input and its output, are above the program's: 128 where it has uint8.
+    """
 
     program: Program
     shape: tuple[int, ...]
     input: Scale | None
     output: Scale | None
+    raised: tuple[int, int] = (0, 0)
 
     @property
     def n_output(self) -> int:

@@ -25,8 +25,6 @@ from coverify.verify.property.vnnlib import Atom, Said, Specification
 from coverify.verify.property.words import span
 from coverify.verify.query import I64Array
 
-_CODES = Scale(Fraction(1), 0)
-"""Of values that are the codes themselves."""
 MAX_CASES = 1000
 MAX_NAMED = 5
 
@@ -60,7 +58,8 @@ def cases_of(said: Specification, subject: Subject, path: Path, codes: bool) -> 
             f"it declares {said.n_x} inputs and {said.n_y} outputs, "
             f"the network has {sizes[0]} and {sizes[1]}",
         )
-    scales = (_CODES, _CODES) if codes else (subject.input_scale(), subject.output_scale())
+    own = [Scale(Fraction(1), -above) for above in subject.raised]  # of values that are the codes themselves
+    scales = own if codes else [subject.input_scale(), subject.output_scale()]
     reading = _Reading(path, *scales)
     found = [reading.case(limits, formula, subject) for limits, formula in reading.all_of(said.asserted)]
     return [case for case in found if case is not None]
@@ -150,7 +149,8 @@ class _Reading:
     def _notes(self, limits: Limits, n: int, ends: tuple[int, int]) -> tuple[str, ...]:
         """Which inputs' boxes end where the network's range does, and not where the file says."""
         said = [limits.get(i, (None, None)) for i in range(n)]
-        whole = f"{ends[0]}..{ends[1]}" if self.input == _CODES else span(ends, self.input)
+        codes = [int(self.input.real(end)) for end in ends] if self.input.scale == 1 else None
+        whole = span(ends, self.input) if codes is None else f"{codes[0]}..{codes[1]}"
         there = f"what is asked about ends where the input does, at {whole}"
         unbounded = [i for i, both in enumerate(said) if None in both]
         wider = [
