@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -34,6 +35,16 @@ def test_profiles_that_run_the_same_kernels_are_one_program():
     (row,) = done.result["queries"]
     assert (row["engine"], row["proof"]) == ("structure", "the same program")
     assert not sum(r["accumulators"] for r in done.result["separations"])
+
+
+def test_an_encoding_that_has_not_a_rounding_names_an_engine_of_this_verb_that_has_it():
+    pytest.importorskip("z3")
+    asked = (MLP, "--against", "litert-ref", "--timeout", 5, "--engine")
+    done = distinguish(*asked, "z3:literal")
+    (row,) = done.result["queries"]
+    assert done.code == 4 and "by its stairs only" in row["note"] and "--" not in row["note"]
+    (named,) = re.findall(r"z3:\w+", row["note"])
+    assert distinguish(*asked, named).result["verdict"] in ("HOLDS", "VIOLATED", "UNKNOWN")
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,9 @@ def rounded(rule: Rule, channel: int, acc: Expression) -> Expression:
         case DivideRounding():
             return _divided(rule, channel, acc)
         case _:
-            raise CannotDecide("a rounding of this kind is encoded by its stairs only: --encoding threshold")
+            raise CannotDecide(
+                "a rounding of this kind is encoded by its stairs only: the encoding threshold (z3:threshold)"
+            )
 
 
 def _half_up(rule: HalfUpShift, channel: int, acc: Expression) -> Expression:
