@@ -183,6 +183,8 @@ class _Task:
         return Outcome.unknown(STRUCTURE, "the two are different programs")
 
     def _by_difference(self, deadline: Deadline) -> Outcome:
+        if (one := self._by_structure()).sound:  # no bounds are taken of what is one program
+            return one
         if self._claim(deadline).program is None:
             return Outcome.holds(DIFFERENCE, proof="integer bounds on the difference")
         return Outcome.unknown(DIFFERENCE, "its bounds do not exclude it")
@@ -260,6 +262,8 @@ class _Task:
 
     def _by_engine(self, engine: str, deadline: Deadline) -> Outcome:
         """An engine of `verify` on the product."""
+        if (one := self._by_structure()).sound:
+            return one
         claim = self._whole_claim() if engine == _WHOLE_PROGRAM else self._claim(deadline)
         if claim.program is None:
             return Outcome.holds(DIFFERENCE, proof="integer bounds on the difference")
@@ -285,8 +289,6 @@ class _Task:
     def _whole_claim(self) -> Claim:
         """The product as it is, nothing about it assumed."""
         joint = self.decider.structure(self.deadline)
-        if joint.is_one:
-            return Claim(None)
         if self.pair.question is Question.CLASS:
             return plain_class_claim(joint)
         return plain_output_claim(joint, self.pair.tolerance)

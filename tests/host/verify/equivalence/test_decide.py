@@ -132,14 +132,15 @@ def test_bounds_of_the_difference_hold_on_every_point(problem_of):
     assert loose  # a box that is always exact would be a box that was computed from the points
 
 
-def test_a_program_and_itself_are_one_program(problem_of):
+@pytest.mark.parametrize("engine", ["structure", "difference", "attack", "interval", "z3"])
+def test_a_program_and_itself_are_one_program(problem_of, engine):
     case = cases.case(problem_of(3), np.random.default_rng(0), Question.OUTPUT)
     program = case.pair.first.program
     pair = cases.Pair(case.pair.first, cases.side("again", _copy(program)), Question.OUTPUT)
     said = Decider(pair, cases.InProcess(program), case.region.x0[None].astype(np.int64)).decide(
-        case.region, "structure", 5.0, 0
+        case.region, engine, 5.0, 0
     )
-    assert (said.verdict, said.proof) == (Verdict.HOLDS, "the same program")
+    assert (said.verdict, said.engine, said.proof) == (Verdict.HOLDS, "structure", "the same program")
 
 
 def _copy(program: Program) -> Program:
