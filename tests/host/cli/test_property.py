@@ -285,6 +285,26 @@ def test_alternatives_have_a_certificate_in_words(scores, claim, some):
         assert done.code == 0 and " or " in done.result["queries"][0]["property"]
 
 
+def test_a_property_of_more_words_than_a_row_holds_is_decided_and_said_in_part(scores):
+    relation = "{{kind='relation', outputs=[0,1,2,3], coefficients=[100001,1,-100001,-1], at_most={}}}"
+    some = ["{kind='any', claims=[" + ",".join(relation.format(10**8 + k) for k in range(10)) + "]}"]
+    ranges = "{features=[0], real=[-30.0, 0." + "0" * 5000 + "]}"
+    path = scores / "p.toml"
+    path.write_text(
+        f"name = 'long'\n[region]\neps = 1\n[claim]\nkind = 'all'\nclaims = [{','.join(some * 10)}]\n"
+    )
+    asked = ("--inputs", scores / "x.npz", "--json", "-", "--property", path)
+    done = coverify("verify", scores / "net.tflite", *asked, "--out", scores / "out")
+    assert (done.code, done.result["verdict"]) == (0, "HOLDS"), done
+    (said,) = {row["property"] for row in done.result["queries"]}
+    assert said.startswith("long: ((100001·y0 + y1") and said.endswith("…, within 1 code")
+    path.write_text(
+        f"[region]\nrange = [{ranges}]\n[claim]\nkind = 'output'\nindex = 0\ncodes = [-128, 127]\n"
+    )
+    done = coverify("verify", scores / "net.tflite", *asked)
+    assert (done.code, done.result["verdict"]) == (0, "HOLDS"), done
+
+
 @pytest.mark.parametrize("engine", ["interval", "dual", "bab", "enumerate"])
 def test_monotonicity_has_a_certificate_in_words(scores, engine):
     """y_0 = x_0 / 2 rises with x_0, y_3 = −x_1 / 2 falls with x_1."""

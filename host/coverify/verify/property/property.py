@@ -35,7 +35,7 @@ from coverify.verify.property.question import Question
 from coverify.verify.property.region import MAX_RADIUS, Region
 from coverify.verify.property.subject import Subject
 from coverify.verify.property.unsafe import Case
-from coverify.verify.property.words import beyond, claim_words, region_words
+from coverify.verify.property.words import beyond, claim_words, region_words, shortened
 from coverify.verify.query import I64Array, IntArray
 
 MAX_NOTES = 5
@@ -55,7 +55,7 @@ class Property:
     def from_document(document: PropertyDocument, subject: Subject, folder: Path) -> Property:
         """The property of a file in `folder`.  Raises BadQuery (it does not fit the network)."""
         region = region_of(document.region, subject, folder)
-        said = f"{claim_words(document.claim)}, {region.words}"
+        said = f"{shortened(claim_words(document.claim))}, {region.words}"
         words = f"{document.name}: {said}" if document.name else said
         return Property(subject, ((region, document.claim),), words)
 
@@ -212,7 +212,7 @@ def region_of(document: RegionDocument, subject: Subject, folder: Path) -> Regio
         moves = at_features(inside, n, "mask_rectangle")
     elif document.mask_file is not None:
         moves = read_array(folder, document.mask_file, "mask") != 0
-    return Region(radius, moves, lo, hi, document.changes, region_words(document), notes)
+    return Region(radius, moves, lo, hi, document.changes, shortened(region_words(document)), notes)
 
 
 def ranges_of(ranges: Sequence[Range], subject: Subject) -> tuple[I64Array, I64Array]:
@@ -289,4 +289,4 @@ def in_rectangle(rectangle: tuple[int, int, int, int], shape: tuple[int, ...], k
 def _first_of(notes: Sequence[str]) -> tuple[str, ...]:
     """MAX_NOTES of them, and how many more there are."""
     more = (f"{len(notes) - MAX_NOTES} more ranges go beyond it",) if len(notes) > MAX_NOTES else ()
-    return (*notes[:MAX_NOTES], *more)
+    return (*map(shortened, notes[:MAX_NOTES]), *more)

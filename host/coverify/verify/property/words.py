@@ -19,10 +19,11 @@ from coverify.verify.property.document import (
 from coverify.verify.property.quantity import Scale
 
 MAX_WORDS = 400
+"""Most characters of a claim, of a region and of a note; the property's file says all of a longer one."""
 
 
 def shortened(text: str) -> str:
-    """The text, cut where it is too long for a row."""
+    """The text, cut where it is too long for a row, which its end says."""
     return text if len(text) <= MAX_WORDS else f"{text[: MAX_WORDS - 1]}…"
 
 
