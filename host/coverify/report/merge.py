@@ -2,8 +2,9 @@
 
 `gaps` states in words what the parts leave open between them: no device was asked, a counterexample was not
 replayed, two parts speak of different networks. A merged result says them in `not_covered`; silence would
-read as coverage. Pictures stay in the parts. Queries that a study asked are its measurements: the study's own
-verdict stands for them, and a counterexample is a finding.
+read as coverage. Pictures stay in the parts. What the checker said of certificates are no further queries:
+their rows stay in its part, and how many it accepted is told. Queries that a study asked are its
+measurements: the study's own verdict stands for them, and a counterexample is a finding.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ def merge(sources: Sequence[Source]) -> Result:
         mismatches=_rows(sources, lambda result: result.mismatches),
         kernels=_only([result.kernels for result in results]),
         diagnoses=_rows(sources, lambda result: result.diagnoses),
-        queries=_rows(sources, lambda result: result.queries, picture=None, inputs=None, outputs=None),
+        queries=_rows(sources, asked, picture=None, inputs=None, outputs=None),
         radii=_rows(sources, lambda result: result.radii, picture=None),
         curve=_only([result.curve for result in results]),
         cactus=_only([result.cactus for result in results]),
@@ -77,6 +78,16 @@ def merge(sources: Sequence[Source]) -> Result:
         finished=max((result.finished for result in results if result.finished), default=None),
         seed=_agreed(result.seed for result in results),
     )
+
+
+def asked(result: Result) -> tuple[Query, ...] | None:
+    """The queries of a result; the checker asks none, its rows are of certificates."""
+    return None if result.verb == "check" else result.queries
+
+
+def certificates(sources: Sequence[Source]) -> list[Query]:
+    """What the checker said of certificates."""
+    return _all(sources, lambda result: result.queries if result.verb == "check" else None)
 
 
 def studied(sources: Sequence[Source]) -> frozenset[str]:
@@ -175,13 +186,14 @@ def base_name(path: str) -> str:
 
 def gaps(sources: Sequence[Source]) -> list[str]:
     """What these results together do not show, as sentences."""
-    queries = _all(sources, lambda result: result.queries)
+    queries = _all(sources, asked)
     compared = any(map(anything_compared, sources))
     return [
         *_agreement_gaps(sources),
         *([] if compared else [_nothing_compared(on_device(sources))]),
         *_query_gaps(sources, queries),
         *_radius_gaps(sources),
+        *_certificate_gaps(sources),
     ]
 
 
@@ -262,6 +274,11 @@ def _radius_gaps(sources: Sequence[Source]) -> list[str]:
     if still_open:
         said.append(f"{plural(still_open, 'input')} whose largest radius is not known exactly.")
     return said
+
+
+def _certificate_gaps(sources: Sequence[Source]) -> list[str]:
+    refused = sum(row.verdict != "HOLDS" for row in certificates(sources))
+    return [f"{plural(refused, 'certificate')} not accepted: nothing follows from them."] if refused else []
 
 
 def _all(sources: Sequence[Source], rows: Callable[[Result], tuple[T, ...] | None]) -> list[T]:

@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from coverify.report import curve_plot, plot, repair_table, study_plot, study_text
 from coverify.report.heat import heat_url
-from coverify.report.merge import Replays, Source, base_name, overall
+from coverify.report.merge import Replays, Source, asked, base_name, overall
 from coverify.report.picture import Panels, panels
 from coverify.report.plain import digest, grouped, plain, plural, seconds
 from coverify.report.result import Result
@@ -132,12 +132,12 @@ def html(sources: Sequence[Source], merged: Result, title: str) -> str:
 
 def verification(sources: Sequence[Source]) -> Verification | None:
     """The queries of all sources; None when there is none."""
-    replays, asked = Replays.of(sources), [source for source in sources if source.result.queries]
-    several = len(asked) > 1
+    replays, asking = Replays.of(sources), [source for source in sources if asked(source.result)]
+    several = len(asking) > 1
     views = [
         QueryView(query, _place(source) if several else "", replays.of_query(source.result, query))
-        for source in asked
-        for query in source.result.queries or ()
+        for source in asking
+        for query in asked(source.result) or ()
     ]
     if not views:
         return None

@@ -10,7 +10,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from coverify.report.campaign_rows import Radius
-from coverify.report.merge import Replays, Source, anything_compared, on_device, overall, studied
+from coverify.report.merge import (
+    Replays,
+    Source,
+    anything_compared,
+    asked,
+    certificates,
+    on_device,
+    overall,
+    studied,
+)
 from coverify.report.plain import digest, grouped, plural
 from coverify.report.result import Result
 from coverify.report.rows import Query, Replay
@@ -34,6 +43,8 @@ def headline(sources: Sequence[Source]) -> list[str]:
     queries, replays = _queries(sources), _replays(sources)
     if queries:
         said.append(f"{plural(len(queries), 'query', 'queries')}: {told(counts(queries))}.")
+    if certificates(sources):
+        said.append(f"{_accepted(certificates(sources))} accepted by the checker.")
     if studied(sources):
         said.append("Counterexamples of a study are what it measures: they do not fail it.")
     radii = _radii(sources)
@@ -108,6 +119,8 @@ def _verify(sources: Sequence[Source]) -> Step:
         return Step(
             "Proof and counterexample", verdict, "largest gaps", f"known of {known} of {len(gaps)} networks"
         )
+    if not queries and (rows := certificates(sources)):
+        return Step("Proof or counterexample", worst(row.verdict for row in rows), "proof", _accepted(rows))
     if not queries:
         return Step("Proof or counterexample", None, "not asked", "no verification result")
     verdict = worst(query.verdict for query in queries)
@@ -172,6 +185,10 @@ def compared(sources: Sequence[Source]) -> list[str]:
             f"{plural(sum(row.queries for row in gaps), 'query', 'queries')} on the exact integers of the "
             f"reference; the pairs of {n_run} of them run on a device."
         )
+    if rows := certificates(sources):
+        said.append(
+            f"{_accepted(rows)} accepted by exact integer arithmetic that shares no code with what made them."
+        )
     if replays:
         n_bytes = sum(row.bytes for replay in replays for row in replay.tensors)
         said.append(
@@ -227,7 +244,12 @@ def _gaps(sources: Sequence[Source]) -> list[GapRow]:
 
 
 def _queries(sources: Sequence[Source]) -> list[Query]:
-    return [query for source in sources for query in source.result.queries or ()]
+    return [query for source in sources for query in asked(source.result) or ()]
+
+
+def _accepted(rows: Sequence[Query]) -> str:
+    """`4 of 5 certificates`: of what the checker said."""
+    return f"{grouped(sum(row.verdict == 'HOLDS' for row in rows))} of {plural(len(rows), 'certificate')}"
 
 
 def _replays(sources: Sequence[Source]) -> list[Replay]:

@@ -106,6 +106,35 @@ def test_a_report_has_the_worst_verdict_and_names_its_parts(loop: Path) -> None:
     assert {query.part for query in merged.queries or ()} == {"verify.json"}
 
 
+def test_what_the_checker_said_is_told_and_is_no_further_query(loop: Path) -> None:
+    without = read_result(make_report(loop).result)
+    rows = tuple(
+        Query(
+            verdict=verdict, engine="check", time_s=0.1, certificate=f"certificate-{i}.zip", note=f"said {i}"
+        )
+        for i, verdict in enumerate(("HOLDS", "HOLDS", "UNKNOWN"))
+    )
+    write_result(loop, Result(verb="check", verdict="UNKNOWN", message="2 of 3 accepted", queries=rows))
+    paths = make_report(loop)
+    merged = read_result(paths.result)
+    assert merged.queries == without.queries
+    assert ("check.json", "UNKNOWN") in {(part.file, part.verdict) for part in merged.parts or ()}
+    gaps = [line for line in merged.not_covered if line not in without.not_covered]
+    assert gaps == ["1 certificate not accepted: nothing follows from them."]
+    text = " ".join(Page(paths.html).text.split())
+    assert "10 queries: " in text and "10 queries, one by one" in text
+    assert "2 of 3 certificates accepted by the checker." in text and "2 of 3 accepted" in text
+
+
+def test_a_folder_of_nothing_but_the_checker_s_result_says_what_it_accepted(tmp_path: Path) -> None:
+    row = Query(verdict="HOLDS", engine="check", time_s=0.1, certificate="certificate.zip", note="said")
+    write_result(tmp_path, Result(verb="check", verdict="HOLDS", queries=(row,)))
+    paths = make_report(tmp_path)
+    assert (paths.verdict, read_result(paths.result).queries) == ("HOLDS", None)
+    text = " ".join(Page(paths.html).text.split())
+    assert "1 of 1 certificate accepted by the checker." in text and "1 query" not in text
+
+
 def test_a_second_report_changes_no_byte(loop: Path) -> None:
     make_report(loop)
     first = files(loop)
