@@ -14,7 +14,7 @@ from coverify.cli.campaign import Work, identity_of, unanswered
 from coverify.cli.counterexample import Shown, shown
 from coverify.cli.evidence import Evidence, proved
 from coverify.cli.network import Codes, Network, Samples, check_labels, labels_of, read_network
-from coverify.cli.outcome import versions
+from coverify.cli.outcome import plain_text, versions
 from coverify.cli.samples import parse_indices
 from coverify.errors import BadInput
 from coverify.report import Query as QueryRow
@@ -170,7 +170,7 @@ def _read_property(subject: Subject, file: Path, codes: bool) -> Property:
     cases = cases_of(read_specification(file), subject, file, codes)
     if not cases:
         raise BadProperty(file, None, "none of its boxes holds an input of the network: nothing is asked")
-    return Property.from_cases(cases, subject, f"{file.name} has no counterexample")
+    return Property.from_cases(cases, subject, f"{plain_text(file.name)} has no counterexample")
 
 
 def _is_vnnlib(file: Path) -> bool:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from coverify.report.verdict import Verdict
 
@@ -29,8 +29,9 @@ MAX_VALUES = 63
 """Most values that are listed one by one: of more, a picture (8 x 8 pixels and up) says more."""
 
 
-def _encodable(text: str) -> str:
-    return text.encode("utf-8", "replace").decode("utf-8")
+def _encodable(text: Any) -> Any:
+    """A name of a file may be any bytes: what UTF-8 cannot say of it is a question mark."""
+    return text.encode("utf-8", "replace").decode("utf-8") if isinstance(text, str) else text
 
 
 def _cut(text: Any) -> Any:
@@ -38,8 +39,8 @@ def _cut(text: Any) -> Any:
     return text[: MAX_NAME - 1] + "…" if long else text
 
 
-Text = Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(_encodable)]
-Name = Annotated[str, BeforeValidator(_cut), Field(max_length=MAX_NAME), AfterValidator(_encodable)]
+Text = Annotated[str, BeforeValidator(_encodable), Field(max_length=MAX_TEXT)]
+Name = Annotated[str, BeforeValidator(_cut), BeforeValidator(_encodable), Field(max_length=MAX_NAME)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Int64 = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]

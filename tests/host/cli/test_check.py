@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 import zipfile
 
 import numpy as np
@@ -284,3 +285,11 @@ def test_copies_of_one_certificate_are_one_input_and_another_label_in_the_file_i
     said = done.result["queries"][0]["property"]
     assert f"whose label there is {label + 1}" in said
     assert "profile tflm" in said
+
+
+def test_a_name_that_is_not_utf8_is_told_as_far_as_it_can_be(verified, tmp_path):
+    inputs = tmp_path / os.fsdecode(b"x_\xf6.npz")
+    inputs.write_bytes(INPUTS.read_bytes())
+    done = coverify("check", verified, "--inputs", inputs, "--json", "-")
+    assert done.code == 0, done
+    assert "within 1 of input 0 of x_?.npz" in done.result["queries"][0]["property"]

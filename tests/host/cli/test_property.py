@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -380,8 +381,9 @@ def test_a_packed_file_is_said_to_be_one(scores):
     assert done.code == 2 and "unpack it first" in done.stdout
 
 
-def test_a_vnnlib_file_needs_no_inputs(tmp_path):
-    file = tmp_path / "p.vnnlib"
+@pytest.mark.parametrize("name", [b"p.vnnlib", b"p\xfc.vnnlib"])
+def test_a_vnnlib_file_needs_no_inputs(tmp_path, name):
+    file = tmp_path / os.fsdecode(name)
     declared = "".join(f"(declare-const X_{i} Real)\n" for i in range(64))
     declared += "".join(f"(declare-const Y_{j} Real)\n" for j in range(10))
     bounds = "".join(f"(assert (<= X_{i} 0.5))(assert (>= X_{i} 0))\n" for i in range(64))
