@@ -45,6 +45,17 @@ TFLM: Final = Profile(
     "tflm", "TensorFlow Lite Micro, October 2026", "tflite-micro 0.dev20261023182759", _TFLM
 )
 
+_UNCHECKED_2026_08: Final = MappingProxyType(
+    _because(
+        "it was not checked against TensorFlow Lite Micro of August 2026",
+        "ASSIGN_VARIABLE CALL_ONCE READ_VARIABLE VAR_HANDLE CUSTOM:SignalDelay CUSTOM:SignalEnergy "
+        "CUSTOM:SignalFftAutoScale CUSTOM:SignalFilterBank CUSTOM:SignalFilterBankLog "
+        "CUSTOM:SignalFilterBankSpectralSubtraction CUSTOM:SignalFilterBankSquareRoot CUSTOM:SignalFramer "
+        "CUSTOM:SignalIrfft CUSTOM:SignalOverlapAdd CUSTOM:SignalPCAN CUSTOM:SignalRfft CUSTOM:SignalStacker "
+        "CUSTOM:SignalWindow",
+    )
+)
+
 TFLM_2026_08: Final = Profile(
     "tflm-2026-08",
     "TensorFlow Lite Micro, August 2026: several ratios of scales in float32",
@@ -57,6 +68,7 @@ TFLM_2026_08: Final = Profile(
             "UNIDIRECTIONAL_SEQUENCE_LSTM",
         )
     ),
+    refused=_UNCHECKED_2026_08,
 )
 
 TFLM_SINGLE: Final = Profile(
@@ -158,7 +170,10 @@ CMSIS_NN_2026_08: Final = Profile(
         },
     ),
     refused=MappingProxyType(
-        _because("CMSIS-NN's kernel keeps nothing between invocations", "UNIDIRECTIONAL_SEQUENCE_LSTM")
+        {
+            **_UNCHECKED_2026_08,
+            **_because("CMSIS-NN's kernel keeps nothing between invocations", "UNIDIRECTIONAL_SEQUENCE_LSTM"),
+        }
     ),
 )
 

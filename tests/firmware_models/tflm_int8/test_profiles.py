@@ -11,6 +11,8 @@ from model_builder import Builder
 from tflm_int8 import PROFILES, Model, Profile, Reference, UnsupportedOp, Variant
 from tflm_int8.errors import UnknownProfile
 from tflm_int8.fixedpoint import Rounding
+from tflm_int8.operators import OPERATORS
+from tflm_int8.profile_checks import CHECKED
 from tflm_int8.profiles import profile_named
 from tflm_int8.variant import Form, Scales
 
@@ -37,6 +39,12 @@ def test_nobody_can_change_a_profile():
         PROFILES["tflm"].variants["SUB"] = OWN  # type: ignore[index]
     with pytest.raises(dataclasses.FrozenInstanceError):
         PROFILES["tflm"].default = OWN  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("profile", ["tflm-2026-08", "tflite-ref", "litert-ref"])
+def test_a_whole_runtimes_profile_refuses_what_was_not_run_on_it(profile):
+    unchecked = set(OPERATORS) - set(CHECKED[profile])
+    assert unchecked == {name for name in OPERATORS if PROFILES[profile].refusal(name)}
 
 
 def _moving(name, shape, numbers, out) -> Model:
