@@ -188,7 +188,8 @@ def read_flat(
     if convert is not None and x.dtype == convert.dtype:
         x = _converted(path, convert, x)
     if x.dtype not in (np.int8, np.uint8) or x.ndim < 2 or not x.size:
-        raise BadInput(f"{path}: x is {x.dtype} {list(x.shape)}; it must hold N inputs, int8 or uint8")
+        how = "it must hold N inputs, int8 or uint8, or with --model what that network makes codes of"
+        raise BadInput(f"{path}: x is {x.dtype} {list(x.shape)}; {how}")
     y = arrays.get("y")
     return x.reshape(len(x), -1), None if y is None else _labels(path, y, len(x))
 
