@@ -19,6 +19,7 @@ from tflm_int8.geometry import Axis, Padding, Window2D
 from tflm_int8.model import Model, Operator, Quantization, Tensor
 from tflm_int8.variant import Variant
 
+_OPEN = " (is it computed of a batch that was left open? Convert the network with a batch of 1)"
 _FLOAT = (
     " (a network of floats, or of weights quantized alone: TensorFlow's converter makes int8 of it with "
     "representative_dataset and TFLITE_BUILTINS_INT8)"
@@ -129,7 +130,8 @@ class Node:
     def constant(self, tensor: Tensor, *dtypes: str) -> NDArray[np.int64]:
         """The constant's values as int64; refuses a tensor that is computed or of another type."""
         if tensor.data is None:
-            self.refuse(f"tensor {tensor.index} must be a constant")
+            hint = _OPEN if tensor.dtype == "int32" else ""
+            self.refuse(f"tensor {tensor.index} must be a constant{hint}")
         if tensor.dtype not in dtypes:
             self.refuse(f"tensor {tensor.index} is {tensor.dtype}, {' or '.join(dtypes)} is needed")
         return tensor.data.astype(np.int64)
