@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from coverify.verify.bounds import wire_bounds
 from coverify.verify.deadline import OUT_OF_TIME, Deadline, OutOfTime
 from coverify.verify.engines import ENGINES, base_of
 from coverify.verify.engines import found as engine_found
@@ -179,6 +180,8 @@ class _Task:
 
     def _by_structure(self) -> Outcome:
         if self.decider.structure(self.deadline).is_one:
+            program, region = self.pair.first.program, self.region
+            wire_bounds(program, region.lo, region.hi, self.deadline)  # what is undefined is not equal
             return Outcome.holds(STRUCTURE, proof="the same program")
         return Outcome.unknown(STRUCTURE, "the two are different programs")
 

@@ -19,6 +19,8 @@ from coverify.verify.errors import BadQuery, CannotDecide
 from coverify.verify.fixed_point import FixedPointNetwork
 from coverify.verify.query import Robustness, Verdict
 from coverify.verify.worker import Worker
+from model_builder import Builder
+from tflm_int8 import Model, lower
 from tflm_int8.program.concrete import run
 from tflm_int8.program.primitives import Program
 
@@ -141,6 +143,21 @@ def test_a_program_and_itself_are_one_program(problem_of, engine):
         case.region, engine, 5.0, 0
     )
     assert (said.verdict, said.engine, said.proof) == (Verdict.HOLDS, "structure", "the same program")
+
+
+@pytest.mark.parametrize("engine", ["auto", "structure", "attack", "enumerate"])
+def test_what_is_undefined_is_not_equal(engine):
+    """A sum of 127 shifted to the left by 17 bits fits int32, one of 127 · 130 does not."""
+    b = Builder()
+    y = b.fully_connected(b.input((1, 2), 1.0, 0), np.full((2, 2), 127), np.zeros(2), 1.0, 2.0**-17, 0)
+    program = lower(Model.from_bytes(b.finish(y)))
+    pair = cases.Pair(cases.side("one", program), cases.side("again", _copy(program)), Question.OUTPUT)
+    for centre, verdict in ((0, Verdict.HOLDS), (65, Verdict.UNKNOWN)):
+        region = Robustness.around(np.full(2, centre, np.int16), 0, 1)
+        given = region.x0[None].astype(np.int64)
+        said = Decider(pair, cases.InProcess(program), given).decide(region, engine, 2.0, 0)
+        assert said.verdict is verdict
+        assert (verdict is Verdict.HOLDS) or "TFLM's result is undefined" in said.note
 
 
 def _copy(program: Program) -> Program:
