@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import numpy as np
 from rich.console import Console
@@ -45,10 +45,13 @@ from coverify.campaign.pool import LocalPool, Pool, Solver, Task
 from coverify.campaign.radius import RadiusSearch
 from coverify.campaign.runner import Asking, opened, run
 from coverify.campaign.tally import Tally
+from coverify.cli.campaign_rows import radius_row, with_fewer_pictures
 from coverify.cli.network import Network, Samples
 from coverify.cli.outcome import Interrupted, Output, versions
 from coverify.report import Query, Radius, Result, write_result
 from coverify.report.curve_plot import write_plots
+from coverify.report.grade import told_weak, weak
+from coverify.report.plain import plural
 from coverify.report.verdict import MEANINGS, Verdict, worst
 from coverify.verify.attack.radius import drawn, radius
 from coverify.verify.deadline import Deadline
@@ -59,10 +62,7 @@ from coverify.verify.query import Verdict as Decision
 from tflm_int8.program.concrete import OutsideDomain
 
 CORES: Final = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-MAX_PICTURES: Final = 500
-"""So many counterexamples keep their picture or values in the result; the witness files have them all."""
 _SAVE_EVERY_S: Final = 2.0
-R = TypeVar("R", Query, Radius)
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,7 +205,7 @@ class _Campaign:
         limits = [*([self._work.limit or 0] if asked else []), *(entry.eps for entry in shown)]
         search = RadiusSearch(index, max(limits, default=0))
         search.recall(entries)
-        return _radius(search, limits[0] if asked else search.limit, shown)
+        return radius_row(search, limits[0] if asked else search.limit, shown)
 
     def _journalled(self, index: int) -> list[Entry]:
         """What the journal has of an input, of the questions that are asked here."""
@@ -250,7 +250,7 @@ class _Campaign:
 
     def _of_queries(self, entries: list[Entry]) -> Result:
         work = self._work
-        rows = _with_fewer_pictures([entry.row for entry in entries])
+        rows = with_fewer_pictures([entry.row for entry in entries])
         known = {(entry.index, entry.eps, entry.case) for entry in entries}
         asked = {(q.index, q.eps, q.case) for q in work.questions()}
         n_left, earlier = len(asked - known), len(known - asked)
@@ -259,6 +259,10 @@ class _Campaign:
         verdicts += ["UNKNOWN"] * bool(n_left)
         several, verdict = len({row.eps for row in rows}) > 1, worst(verdicts)
         message = work.result.message
+        if (said := weak(rows)) is not None:  # what holds may not be called proved then
+            fresh = message is None and verdict == "HOLDS"
+            of = f"{said} of {plural(len(rows), 'answer')}"
+            message = told_weak(rows) if fresh else _and(message, verdict, of)
         if earlier:
             said = f"{earlier} of the {len(known | asked)} answers counted here are of earlier calls"
             message = _and(message, verdict, said)
@@ -291,11 +295,13 @@ class _Campaign:
         told = f"the largest radius up to {limit} is known of {_closed(now)} inputs"
         if before:
             told += f", and up to what earlier calls asked of {_closed(before)} others"
+        if (said := weak(rows)) is not None:
+            told += f"; {said} of those certified"
         return work.result.model_copy(
             update={
                 "verdict": "UNKNOWN" if n_open else "OK",
                 "message": told,
-                "radii": tuple(_with_fewer_pictures(rows)),
+                "radii": tuple(with_fewer_pictures(rows)),
                 "curve": curve(entries, indices, range(largest + 1)),
                 "cactus": cactus(entries),
                 "not_covered": (
@@ -333,45 +339,8 @@ def _left(n_left: int, total: int, what: str) -> list[str]:
     return [f"{n_left} of {total} {what}: not decided yet"] if n_left else []
 
 
-def _with_fewer_pictures(rows: list[R]) -> list[R]:
-    """The rows, of which the first MAX_PICTURES keep their picture and values."""
-    drawn = [number for number, row in enumerate(rows) if _drawn(row)]
-    for number in drawn[MAX_PICTURES:]:
-        rows[number] = rows[number].model_copy(update=dict.fromkeys(_drawn(rows[number])))
-    return rows
-
-
-def _drawn(row: Query | Radius) -> list[str]:
-    """What shows a row's counterexample."""
-    return [name for name in ("picture", "inputs", "outputs") if getattr(row, name, None) is not None]
-
-
 def _closed(rows: Sequence[Radius]) -> str:
     return f"{sum(row.closed for row in rows)} of {len(rows)}"
-
-
-def _radius(search: RadiusSearch, limit: int, entries: Sequence[Entry]) -> Radius:
-    """The row of an input that is asked about up to `limit`."""
-    proof = search.proof.row if search.proof is not None else None
-    broken = search.broken.row if search.broken is not None else None
-    row = proof or broken
-    return Radius(
-        index=search.index,
-        limit=limit,
-        certified=search.certified if proof else None,
-        attacked=search.attacked if broken else None,
-        closed=min(search.attacked, limit + 1) - search.certified <= 1,
-        queries=len(entries),
-        time_s=sum(entry.row.time_s for entry in entries),
-        label=row.label if row else None,
-        predicted=broken.predicted if broken else None,
-        certificate=proof.certificate if proof else None,
-        witness=broken.witness if broken else None,
-        proof=proof.proof if proof else None,
-        engines=", ".join(dict.fromkeys(r.engine for r in (proof, broken) if r)) or None,
-        note=broken.note if broken else None,
-        picture=broken.picture if broken else None,
-    )
 
 
 class _Saver:

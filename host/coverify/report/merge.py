@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from coverify.report.campaign_rows import Radius
+from coverify.report.grade import told_weak
 from coverify.report.plain import plural
 from coverify.report.result import Result
 from coverify.report.rows import MAX_ROWS, ModelRef, Part, Query, Row
@@ -49,11 +50,13 @@ class Source:
 def merge(sources: Sequence[Source]) -> Result:
     """One result of verb "report" from at least one source; ValueError when there is none."""
     results = [source.result for source in sources]
+    verdict = worst(counted(sources))
     compared = [result.bytes_compared for result in results if result.bytes_compared is not None]
     samples = [result.samples for result in results if result.samples is not None]
     return Result(
         verb="report",
-        verdict=worst(counted(sources)),
+        verdict=verdict,
+        message=told_weak(_all(sources, asked)) if verdict == "HOLDS" else None,
         model=_agreed(result.model for result in results),
         device=_agreed(result.device for result in results),
         profile=_agreed(result.profile for result in results),

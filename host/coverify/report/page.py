@@ -8,7 +8,7 @@ bytes. Long tables are cut with a note that says so and names the file that has 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from coverify.report import curve_plot, plot, repair_table, study_plot, study_text
+from coverify.report.grade import weak
 from coverify.report.heat import heat_url
 from coverify.report.merge import Replays, Source, asked, base_name, overall
 from coverify.report.picture import Panels, panels
@@ -32,6 +33,8 @@ MAX_PICTURES: Final = 48
 MAX_TITLE: Final = 120
 MAX_LINES: Final = 500
 MAX_STRING: Final = 1 << 20
+WEAK: Final = "over the whole region; whether it is proved is said beside each"
+"""What HOLDS means on a page that has some of floating point."""
 
 KINDS: Final = {0: "good", 1: "bad", 2: "trouble", 3: "trouble", 4: "open"}
 """Exit code → CSS class of a verdict."""
@@ -96,17 +99,22 @@ class Verification:
     strips: plot.Strips
     counterexamples: tuple[Counterexample, ...]
     n_shown: int
+    weak: str | None
+    """How many of those that hold are not proved."""
     several: bool
     """Are they of several results?"""
 
 
 def html(sources: Sequence[Source], merged: Result, title: str) -> str:
     """The page of some results and what they say together; `title` names the folder."""
-    template = _environment().get_template("report.html.j2")
+    asked_of, meanings = verification(sources), dict(MEANINGS)
+    if asked_of is not None and asked_of.weak:
+        meanings["HOLDS"] = WEAK
+    template = _environment(meanings).get_template("report.html.j2")
     return template.render(
         title=title,
         merged=merged,
-        meaning=MEANINGS[merged.verdict],
+        meaning=merged.message or MEANINGS[merged.verdict],
         headline=headline(sources),
         steps=steps(sources, merged),
         compared=compared(sources),
@@ -115,7 +123,7 @@ def html(sources: Sequence[Source], merged: Result, title: str) -> str:
         ],
         diagnoses=[(source, row) for source in sources for row in source.result.diagnoses or ()],
         kernels=[(source, row) for source in sources for row in source.result.kernels or ()],
-        verification=verification(sources),
+        verification=asked_of,
         campaigns=[s for s in sources if s.result.radii or s.result.curve or s.result.cactus],
         repairs=[
             (source, found, [(table, repair_table.plot(table)) for table in repair_table.tables(found)])
@@ -156,6 +164,7 @@ def verification(sources: Sequence[Source]) -> Verification | None:
         strips=plot.strips(queries),
         counterexamples=tuple(map(Counterexample.of, drawn[:MAX_PICTURES])),
         n_shown=len(drawn),
+        weak=weak(queries),
         several=several,
     )
 
@@ -169,7 +178,7 @@ def _finalize(value: Any) -> Any:
     return plain(value, MAX_STRING) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def _environment() -> Environment:
+def _environment(meanings: Mapping[Verdict, str]) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).with_name("templates")),
         autoescape=True,
@@ -180,7 +189,7 @@ def _environment() -> Environment:
     )
     environment.filters.update(
         kind=lambda verdict: KINDS[exit_code(verdict)],
-        meaning=lambda verdict: MEANINGS[verdict],
+        meaning=lambda verdict: meanings[verdict],
         overall=overall,
         as_given=as_given,
         became=became,

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from coverify.report.campaign_rows import Radius
+from coverify.report.grade import weak
 from coverify.report.merge import (
     Replays,
     Source,
@@ -42,14 +43,14 @@ def headline(sources: Sequence[Source]) -> list[str]:
     said = [_conformance_sentence(source) for source in _conforming(sources)]
     queries, replays = _queries(sources), _replays(sources)
     if queries:
-        said.append(f"{plural(len(queries), 'query', 'queries')}: {told(counts(queries))}.")
+        said.append(f"{plural(len(queries), 'query', 'queries')}: {told(counts(queries))}{_weak(queries)}.")
     if certificates(sources):
         said.append(f"{_accepted(certificates(sources))} accepted by the checker.")
     if studied(sources):
         said.append("Counterexamples of a study are what it measures: they do not fail it.")
     radii = _radii(sources)
     if radii:
-        said.append(f"Largest radius known exactly of {_closed(radii)}.")
+        said.append(f"Largest radius known exactly of {_closed(radii)}{_weak(radii)}.")
     if replays:
         said.append(
             f"{plural(len(replays), 'witness', 'witnesses')} replayed on a device: {told(counts(replays))}."
@@ -245,6 +246,10 @@ def _gaps(sources: Sequence[Source]) -> list[GapRow]:
 
 def _queries(sources: Sequence[Source]) -> list[Query]:
     return [query for source in sources for query in asked(source.result) or ()]
+
+
+def _weak(rows: Sequence[Query] | Sequence[Radius]) -> str:
+    return f"; {said} of them" if (said := weak(rows)) is not None else ""
 
 
 def _accepted(rows: Sequence[Query]) -> str:

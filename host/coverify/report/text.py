@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from coverify.report.campaign_rows import Radius
+from coverify.report.grade import is_weak
 from coverify.report.junit import mismatch_text, query_name
 from coverify.report.merge import base_name
 from coverify.report.plain import digest, grouped, plain, seconds
@@ -259,9 +260,10 @@ def _radii(result: Result, console: Console) -> None:
     filled = table("Largest radius", *columns)
     for row in rows[:MAX_LINES]:
         files = ", ".join(base_name(name) for name in (row.certificate, row.witness) if name)
+        evidence = "; ".join(filter(None, (files, row.proof if is_weak(row) else None)))
         closed = Text("yes" if row.closed else "no", style=STYLES[exit_code(row.verdict)])
         radii = (row.index, row.certified, row.attacked)
-        more = (row.engines, seconds(row.time_s), _became(row.label, row.predicted), files or None)
+        more = (row.engines, seconds(row.time_s), _became(row.label, row.predicted), evidence or None)
         filled.add_row(*map(cell, radii), closed, *map(cell, more))
     show(filled, len(rows), console)
 

@@ -27,6 +27,26 @@ def test_every_solver_decides_a_digit_and_says_on_what_it_rests(engine):
     assert row["proof"]
 
 
+def test_what_holds_in_floating_point_is_nowhere_said_to_be_proved(tmp_path):
+    """Not in the terminal, its radii included, nor in a report of it."""
+    if not PACKAGES["eqv"].installed:
+        pytest.skip(f"{PACKAGES['eqv'].distribution} is not installed")
+    rests = "not proof-grade (floating point)"
+    folders = tmp_path / "eps", tmp_path / "radius"
+    for folder, asked in zip(
+        folders, (("--eps", 10, "--index", 1), ("--radius", 20, "--index", 0)), strict=True
+    ):
+        done = coverify("verify", MLP, "--inputs", MLP_X, "--engine", "eqv", "--out", folder, *asked)
+        assert done.code == 0, done
+        said = " ".join(done.stdout.split())
+        assert rests in said.partition(" model ")[0] and "proved" not in said, said  # in the headline
+        assert "floating point, not proof-grade" in said.partition(" model ")[2], said  # in the table
+        done = coverify("report", folder)
+        assert done.code == 0 and "proved" not in done.stdout, done
+        page = (folder / "report.html").read_text("utf-8")
+        assert f"; {rests}: 1 of them." in page and "proved over the whole region" not in page
+
+
 def test_a_query_is_written_for_any_solver(tmp_path):
     z3 = pytest.importorskip("z3")
     done = verify("--eps", 1, "--index", "0,3", "--export-smt2", tmp_path)

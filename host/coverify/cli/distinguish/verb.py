@@ -31,6 +31,7 @@ from coverify.cli.samples import parse_indices
 from coverify.errors import BadInput
 from coverify.report import Query as QueryRow
 from coverify.report import Result
+from coverify.report.grade import told_weak
 from coverify.report.separations import Separation
 from coverify.report.verdict import Verdict, worst
 from coverify.verify.bounds import wire_bounds
@@ -256,7 +257,7 @@ def _result(task: _Task, rows: list[QueryRow], regions: Sequence[tuple[int | Non
     return Result(
         verb="distinguish",
         verdict=worst(verdicts),
-        message=(_message(rows[0]) if len(rows) == 1 else None) if done else left,
+        message=(_message(rows[0]) if len(rows) == 1 else _weak(rows)) if done else left,
         model=task.networks[0].ref,
         profile=" / ".join(dict.fromkeys(n.profile for n in task.networks)),
         queries=tuple(rows),
@@ -265,6 +266,11 @@ def _result(task: _Task, rows: list[QueryRow], regions: Sequence[tuple[int | Non
         versions=versions(*(package.distribution for package in PACKAGES.values())),
         seed=task.seed,
     )
+
+
+def _weak(rows: list[QueryRow]) -> str | None:
+    """What is said of several regions of which none differs, where that is not proved."""
+    return told_weak(rows) if all(row.verdict == "HOLDS" for row in rows) else None
 
 
 def _message(row: QueryRow) -> str:

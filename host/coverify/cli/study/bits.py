@@ -20,6 +20,7 @@ from coverify.cli.verify import robustness_work
 from coverify.files import replace_file
 from coverify.report import CarriedRow, ChangeRow, Query, Result, Study, WidthRow
 from coverify.report.curve_plot import draw_charts
+from coverify.report.grade import is_weak
 from coverify.report.plain import plural
 from coverify.report.study_plot import widths_chart
 from coverify.report.verdict import Verdict
@@ -98,7 +99,7 @@ def answered(asked: Asked, data: Data, width: Width, out: Path) -> Answered:
     for query in rows:
         assert query.index is not None
         standings[query.index] = Standing.of(query.verdict)
-        if query.proof and query.proof.endswith("not proof-grade"):
+        if is_weak(query):
             standings[query.index] = Standing.OPEN
         if query.witness is not None:
             files[query.index] = f"{width.stem}/{query.witness}"
