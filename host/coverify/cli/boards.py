@@ -178,8 +178,8 @@ def flash_verb(
 ) -> None:
     """Flash BOARD by the command in its board file, then prove that what runs is what was flashed.
 
-    After flashing the device is greeted: the build id that it reports must stand in FILE. Exits with 1 when
-    other firmware runs.
+    After flashing the device is greeted: the build id that it reports, a digest of the firmware's sources,
+    its compiler's version and the flags, must stand in FILE. Exits with 1 when other firmware runs.
     """
     output = Output(json)
 
