@@ -29,17 +29,18 @@ MAX_SAMPLES = 1 << 20
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """x: int8 [N, *shape]; y: int64 [N], or None where the file has no labels."""
+    """x: int8 [N, *shape]; y: int64 [N], or None where the file has no labels; notes: what was clamped."""
 
     x: NDArray[np.int8]
     y: NDArray[np.int64] | None
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.x)
 
     def first(self, n: int | None) -> Inputs:
         """The first n of them; None: all."""
-        return Inputs(self.x[:n], None if self.y is None else self.y[:n])
+        return Inputs(self.x[:n], None if self.y is None else self.y[:n], self.notes)
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,14 @@ class Wanted:
 
 @dataclass(frozen=True, eq=False)
 class ManyInputs:
-    """x: of every input [N, *shape], in its type; y: int64 [N], or None where the file has no labels."""
+    """x: of every input [N, *shape], in its type; y: int64 [N], or None where the file has no labels.
+
+    notes: of each input of which values were clamped, how many, and what it represents.
+    """
 
     x: tuple[NDArray[Any], ...]
     y: NDArray[np.int64] | None
+    notes: tuple[str, ...] = ()
 
 
 def read_all(path: Path | str, wanted: Sequence[Wanted], quantize: bool | None = None) -> ManyInputs:
@@ -80,15 +85,17 @@ def read_all(path: Path | str, wanted: Sequence[Wanted], quantize: bool | None =
     if missing:
         more = f": the network has {len(names)} inputs, {', '.join(names)}" if len(names) > 1 else ""
         raise BadInput(f"{path}: there is no array {missing[0]}{more}")
+    notes = list[str]()
     x = tuple(
-        _checked(path, name, arrays[name], one, quantize) for name, one in zip(names, wanted, strict=True)
+        _checked(path, name, arrays[name], one, quantize, notes)
+        for name, one in zip(names, wanted, strict=True)
     )
     counts = [len(one) for one in x]
     if len(set(counts)) > 1:
         said = ", ".join(f"{name}: {n}" for name, n in zip(names, counts, strict=True))
         raise BadInput(f"{path}: the inputs have different numbers of samples ({said})")
     y = arrays.get("y")
-    return ManyInputs(x, None if y is None else _labels(path, y, counts[0]))
+    return ManyInputs(x, None if y is None else _labels(path, y, counts[0]), tuple(notes))
 
 
 def names_of(n_inputs: int) -> tuple[str, ...]:
@@ -97,10 +104,10 @@ def names_of(n_inputs: int) -> tuple[str, ...]:
 
 
 def _checked(
-    path: Path, name: str, x: NDArray[np.generic], wanted: Wanted, quantize: bool | None
+    path: Path, name: str, x: NDArray[np.generic], wanted: Wanted, quantize: bool | None, notes: list[str]
 ) -> NDArray[Any]:
     given = wanted.convert is not None and x.dtype == wanted.convert.dtype
-    codes = _values(path, name, x) if given else _codes(path, x, wanted, quantize, name)
+    codes = _values(path, name, x) if given else _codes(path, x, wanted, quantize, name, notes)
     if not codes.size:
         raise BadInput(f"{path}: {name} holds no samples")
     shape = wanted.shape
@@ -132,7 +139,7 @@ def read_inputs(
     """
     path = Path(path)
     found = read_all(path, [Wanted("int8", shape, quantization, convert)], quantize)
-    return Inputs(found.x[0], found.y)
+    return Inputs(found.x[0], found.y, found.notes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,9 +220,9 @@ def _arrays(
 
 
 def _codes(
-    path: Path, x: NDArray[np.generic], wanted: Wanted, quantize: bool | None, name: str = "x"
+    path: Path, x: NDArray[np.generic], wanted: Wanted, quantize: bool | None, name: str, notes: list[str]
 ) -> NDArray[Any]:
-    """x in the input's type."""
+    """x in the input's type; a note where values are clamped."""
     if x.dtype == wanted.dtype:
         return _values(path, name, x)
     what = "values" if wanted.dtype in ("float32", "bool") else "codes"
@@ -240,6 +247,13 @@ def _codes(
     ratio = (real / scale).astype(np.float64)
     rounded = np.trunc(ratio + np.copysign(0.5, ratio)) + zero_point
     limits = np.iinfo(wanted.dtype)
+    outside = int(np.count_nonzero((rounded < limits.min) | (rounded > limits.max)))
+    if outside:
+        lo, hi = (float(scale) * (end - zero_point) for end in (limits.min, limits.max))
+        notes.append(
+            f"--quantize clamped {outside} of {x.size} values of {name} in {path.name}: the input represents "
+            f"{lo:.6g} to {hi:.6g}"
+        )
     codes: NDArray[Any] = np.clip(rounded, limits.min, limits.max).astype(wanted.dtype)
     return codes
 

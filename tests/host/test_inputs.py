@@ -52,6 +52,8 @@ def test_real_numbers_are_quantized_to_the_inputs_type(file):
     x0 = np.array([[0.25, -0.25, 1e9], [-1e9, 1.24, 1.26]], np.float32)
     found = read_all(file(x0=x0, x1=np.zeros(2, bool)), PAIR, quantize=True)
     assert found.x[0].tolist() == [[1, -1, 32767], [-32768, 2, 3]]
+    (note,) = found.notes
+    assert "clamped 2 of 6 values of x0" in note and "represents -16384 to 16383.5" in note
 
 
 def test_pixels_for_several_networks_are_bounded_before_they_are_unpacked(file, monkeypatch):

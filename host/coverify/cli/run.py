@@ -78,7 +78,7 @@ def run(
         return Result(
             verb="run",
             verdict="OK",
-            message=_message(output_file, on, y, labels),
+            message="\n".join([_message(output_file, on, y, labels), *data.notes]),
             model=model_ref(net),
             device=device,
             profile=profile if on == "reference" else None,

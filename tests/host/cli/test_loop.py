@@ -142,3 +142,12 @@ def test_doctor_boards_build_and_inspect_say_what_there_is():
     assert inspected.code == 0
     assert [row["op"] for row in inspected.result["operators"]][:2] == ["CONV_2D", "DEPTHWISE_CONV_2D"]
     assert coverify("inspect", ROOT / "README.md", "--json", "-").code == 2
+
+
+def test_pixels_for_a_network_of_0_to_1_are_said_to_be_clamped(tmp_path):
+    pixels = np.array([[0, 1, 2, 255] * 16], np.uint8)
+    np.savez(tmp_path / "x.npz", x=pixels)
+    run = ("run", NETWORKS / "digits_mlp.tflite", "--inputs", tmp_path / "x.npz", "--quantize")
+    done = coverify(*run, "-o", tmp_path / "y.npz", "--json", "-")
+    assert done.code == 0, done
+    assert "clamped 32 of 64 values of x in x.npz: the input represents 0 to 1" in done.result["message"]

@@ -9,7 +9,9 @@ import pytest
 from rich.console import Console
 
 from command import coverify
-from coverify.report import read_result, render
+from coverify.cli.repair.run import _judgement
+from coverify.report import PartRow, read_result, render
+from coverify.report.repair_rows import FitnessRow
 from network_pairs import cnn, mlp
 from oracle import Tflm, shared
 
@@ -120,6 +122,20 @@ def test_a_repair_that_makes_validation_worse_is_refused_and_writes_nothing(bed,
     assert (done.code, done.result["verdict"]) == (1, "NOT_REPAIRED"), done
     assert "validation" in done.result["message"]
     assert not target.exists()
+
+
+def test_real_numbers_that_were_clamped_are_counted(bed):
+    np.savez(bed.data, x=np.full(bed.x.shape, 1e6, np.float32))
+    done = bed.run("--quantize")
+    (said,) = (said for said in done.result["not_covered"] if "clamped" in said)
+    assert f"clamped {bed.x.size} of {bed.x.size} values of x in data.npz" in said
+
+
+def test_one_test_and_one_byte_are_no_plural():
+    scores = FitnessRow(samples=3, agreeing=2)
+    part = PartRow(name="repair", before=scores, after=scores, failing_before=1, failing_after=0)
+    said = _judgement([part, part], ["a byte"], False, 0)[1]
+    assert said.startswith("1 of 1 failing test fixed by 1 changed byte;")
 
 
 def test_nothing_is_written_where_nothing_fails(tmp_path):

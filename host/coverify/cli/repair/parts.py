@@ -32,7 +32,7 @@ def read_parts(
     def read(path: Path, n: int | None = None) -> Inputs:
         found = read_inputs(path, sample_shape(reference.input), scale, quantize).first(n)
         if not labels:
-            return Inputs(found.x, None)
+            return Inputs(found.x, None, found.notes)
         if found.y is not None:
             classes = math.prod(sample_shape(reference.output))
             labels_within(path, found.y.tolist(), range(len(found)), classes)
@@ -65,4 +65,4 @@ def _rows(data: Inputs) -> NDArray[np.void]:
 
 
 def _chosen(data: Inputs, which: I64Array) -> Inputs:
-    return Inputs(data.x[which], None if data.y is None else data.y[which])
+    return Inputs(data.x[which], None if data.y is None else data.y[which], data.notes)

@@ -339,6 +339,7 @@ class Run:
             said.append("the repaired network was not run on a device (--device)")
         if not self.robustness:
             said.append("what the repair does to robustness (--verify N)")
+        said += dict.fromkeys((*self.repair.notes, *self.judged.notes))
         ran = self.asked.device if device is not None else None
         return (*said, *(() if ran is None else device_limits(ran)))
 
@@ -377,7 +378,8 @@ def _judgement(
         return "NOT_REPAIRED", "no change of the chosen neurons helps a failing test without harm to others"
     if failing and left >= failing:
         return "NOT_REPAIRED", f"{failing} tests fail before {len(patch)} bytes are changed, {left} after"
-    said = f"{failing - left} of {failing} failing tests fixed by {len(patch)} changed bytes"
+    tests, size = "test" if failing == 1 else "tests", "byte" if len(patch) == 1 else "bytes"
+    said = f"{failing - left} of {failing} failing {tests} fixed by {len(patch)} changed {size}"
     before, after = judged.before, judged.after
     counts = (before.right or 0, after.right or 0) if labels else (before.agreeing, after.agreeing)
     what = "right" if labels else "as float"
