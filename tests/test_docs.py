@@ -11,7 +11,9 @@ import pytest
 from typer.main import get_command
 
 from coverify.cli import app
+from coverify.cli.ops import firmware_operators
 from oracle import ROOT
+from tflm_int8.operators import OPERATORS
 
 PAGES = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").glob("*.md"))]
 GROUPS = {"study"}
@@ -49,6 +51,12 @@ def test_commands_that_are_shown_exist(page):
 def test_the_pages_show_commands():
     shown = {words[1] for page in PAGES for words in shown_commands(page)}
     assert len(shown) >= 8
+
+
+def test_the_readme_counts_the_operators_as_ops_does():
+    text = " ".join((ROOT / "README.md").read_text("utf-8").split())
+    assert re.findall(r"reference models (\d+) operators", text) == [str(len(OPERATORS))]
+    assert re.findall(r"own engine has (\d+) of them", text) == [str(len(firmware_operators()))]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

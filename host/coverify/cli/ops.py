@@ -36,7 +36,7 @@ def ops(
         if operator is not None and operator not in known:
             hint = f" (names are in capitals: {operator.upper()})" if operator.upper() in known else ""
             raise BadInput(f"{operator} is not an operator of TensorFlow Lite{hint}")
-        ours, record, table = _firmware_operators(), OracleRecord.read(), profile_named(profile)
+        ours, record, table = firmware_operators(), OracleRecord.read(), profile_named(profile)
         names = sorted(OPERATORS) if operator is None else [operator]
         rows = tuple(_row(name, ours, record, table) for name in names)
         missing = operator is not None and not rows[0].reference
@@ -88,7 +88,7 @@ def _row(name: str, firmware: set[str], record: OracleRecord, profile: Profile) 
     )
 
 
-def _firmware_operators() -> set[str]:
+def firmware_operators() -> set[str]:
     """The rows of the firmware's own operator table, read from its source."""
     try:
         source = build.harness() / "engines" / "kernels" / "operators.c"
