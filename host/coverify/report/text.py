@@ -34,7 +34,7 @@ MAX_REASONS: Final = 40
 MAX_NOTE: Final = 70
 """Longer notes are told below the table, each once."""
 
-_TYPES: Final = ("int8", "int16", "uint8", "int32", "int64", "bool", "float32")
+_TYPES: Final = ("int8", "int16", "uint8", "int32", "uint32", "int64", "uint64", "bool", "float32")
 """Types of an operator's data, in the order in which they are named."""
 
 STYLES: Final = {0: "bold green", 1: "bold red", 2: "bold magenta", 3: "bold magenta", 4: "bold yellow"}

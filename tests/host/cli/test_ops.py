@@ -17,6 +17,12 @@ def test_every_operator_is_listed_with_the_models_on_which_it_was_checked():
         assert ("exact" in row) == ("Exact" in row["lowered_to"])
 
 
+def test_every_type_on_which_an_operator_was_checked_is_shown():
+    rows = {row.split()[0]: row for row in coverify("ops").stdout.splitlines() if row.startswith("CUSTOM:")}
+    assert "uint32" in rows["CUSTOM:SignalPCAN"] and "uint64" in rows["CUSTOM:SignalFilterBankSquareRoot"]
+    assert "not checked" not in "".join(rows.values())
+
+
 def test_an_operator_that_is_not_modelled_is_refused_by_name():
     done = coverify("ops", "COMPLEX_ABS", "--json", "-")
     assert done.code == 2
