@@ -27,6 +27,7 @@ from coverify.verify.property.document import PropertyDocument, RegionDocument, 
 from coverify.verify.property.errors import BadBase, BadProperty
 from coverify.verify.property.file import read_document
 from coverify.verify.property.property import Property
+from coverify.verify.property.question import MOVED
 from coverify.verify.property.question import Question as PropertyQuestion
 from coverify.verify.property.subject import Subject
 from coverify.verify.property.unsafe import cases_of
@@ -257,13 +258,22 @@ def _row(
         inputs=seen.inputs,
         outputs=seen.outputs,
         property=asked.words,
-        note="; ".join(filter(None, (evidence.note(outcome), *task.property.notes_of(question.case))))
-        or None,
+        note="; ".join(filter(None, (evidence.note(outcome), *_notes(task, question, outcome)))) or None,
         proof=outcome.proof or None,
         detail=None if explanation is None else explanation.summary(),
         reasons=None if explanation is None else _reasons(explanation),
         picture=seen.picture,
     )
+
+
+def _notes(task: PropertyTask, question: Question, outcome: Outcome) -> tuple[str, ...]:
+    """What is to be said of a row's region; also what a counterexample is shown beside."""
+    notes, asked = task.property.notes_of(question.case), task.asked(question)
+    if outcome.witness is None or asked.centre != MOVED or asked.raised is not None:
+        return notes
+    if np.array_equal(outcome.witness, asked.region.x0):  # that is said already
+        return notes
+    return (f"shown beside {MOVED.rstrip(',')}", *notes)
 
 
 def _sample(task: PropertyTask, x: I64Array) -> Codes:

@@ -446,6 +446,36 @@ def test_masks_and_few_changes_are_options(tmp_path):
     assert row["reasons"] is not None and "what the proof needs" in row["detail"]
 
 
+OUT = "features = [0], codes = [-20, -10]"
+RISES = "kind = 'output'\nindex = 0\ncodes = "
+
+
+@pytest.mark.parametrize(
+    ("region", "claim", "note", "base"),
+    [
+        (f"eps = 200\nrange = [{{{OUT}}}]", "kind = 'label'",
+         "the network gives the input, moved into its range, the label 1, not 0", [-10, 40]),
+        (f"mask = [0]\nrange = [{{{OUT}}}]", f"{RISES}[0, 127]",
+         "the input, moved into its range, breaks the property", [-10, 40]),
+        (f"mask = [0]\nrange = [{{{OUT}}}]", f"{RISES}[-7, 127]",
+         "shown beside the input, moved into its range", [-10, 40]),
+        ("range = [{codes = [-20, -10]}]", f"{RISES}[0, 127]",
+         "the middle of the region breaks the property", None),
+        ("eps = 1", f"{RISES}[0, 1]", "the base input itself breaks the property", [90, 40]),
+        ("eps = 1", "kind = 'never'\nclasses = [0]", "the base input itself breaks the property", [90, 40]),
+    ],
+)  # fmt: skip
+def test_a_note_says_what_the_point_is_that_breaks_a_property(scores, region, claim, note, base):
+    (scores / "p.toml").write_text(f"[region]\n{region}\n[claim]\n{claim}\n")
+    asked = ("--property", scores / "p.toml", "--inputs", scores / "x.npz", "--engine", "enumerate")
+    done = coverify("verify", scores / "net.tflite", *asked, "--json", "-")
+    (row,) = done.result["queries"]
+    assert done.code == 1 and note in row["note"], done
+    assert "base input" not in row["note"].replace(note, "")
+    assert row["inputs"].get("base") == base
+    assert row.get("unchanged") is (True if base == [90, 40] else None)
+
+
 @pytest.fixture
 def half(tmp_path):
     """y = x / 2, and five inputs."""

@@ -47,6 +47,9 @@ ENGINES: dict[str, Engine] = {
 SEVERAL: dict[str, Callable[..., Outcome]] = {"bab": bab.decide}
 """Those that also take `jobs`, how many processes they may use."""
 
+BASE = "the base input itself"
+"""How the note of a violation there calls it."""
+
 BY_ROUNDS = "attack:rounds"
 """The attack that ends after its rounds though there is time left; for `auto`, where others wait."""
 
@@ -153,7 +156,7 @@ def at_base(name: str, problem: Problem) -> Outcome | None:
     found = int(problem.labels(base[None])[0])
     if found == problem.query.label:
         return None
-    note = f"the network gives the base input itself the label {found}, not {problem.query.label}"
+    note = f"the network gives {BASE} the label {found}, not {problem.query.label}"
     return Outcome.violated(name, base, note)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from coverify.verify.engines import BASE
 from coverify.verify.errors import BadQuery
 from coverify.verify.property import claim
 from coverify.verify.property.document import (
@@ -31,12 +32,12 @@ from coverify.verify.property.document import (
 )
 from coverify.verify.property.file import read_array
 from coverify.verify.property.formula import AllOf, AnyOf, Formula, elements, negated, not_above
-from coverify.verify.property.question import Question
+from coverify.verify.property.question import MIDDLE, MOVED, Question
 from coverify.verify.property.region import MAX_RADIUS, Region
 from coverify.verify.property.subject import Subject
 from coverify.verify.property.unsafe import Case
 from coverify.verify.property.words import beyond, claim_words, region_words, shortened
-from coverify.verify.query import I64Array, IntArray
+from coverify.verify.query import I64Array, IntArray, Robustness
 
 MAX_NOTES = 5
 
@@ -121,7 +122,7 @@ class Property:
         for element in elements(formula):  # a label may come from a file and be anything
             if not 0 <= element < n:
                 raise BadQuery(f"output {element} is not an output of the network (0..{n - 1})")
-        return Question(program, query, formula, self.words)
+        return Question(program, query, formula, self.words, centre=_centre(query, base))
 
     def _monotone(self, region: Region, said: Monotone, base: IntArray | None, label: int) -> Question:
         program, n = self.subject.program, self.subject.n_output
@@ -135,7 +136,14 @@ class Property:
         low, high = (
             (said.output, n + said.output) if said.direction == "rises" else (n + said.output, said.output)
         )
-        return Question(program, whole, not_above(low, high), self.words, said.feature)
+        return Question(program, whole, not_above(low, high), self.words, said.feature, _centre(query, base))
+
+
+def _centre(query: Robustness, base: IntArray | None) -> str:
+    """What the point is that the box is asked about from: a range may leave out the input."""
+    if base is None:
+        return MIDDLE
+    return BASE if np.array_equal(query.x0, np.reshape(base, -1)) else MOVED
 
 
 def _needs_label(said: AnyClaim | Formula) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 
 from coverify.verify.certificate import Relation as CertifiedRelation
 from coverify.verify.deadline import Deadline, OutOfTime
+from coverify.verify.engines import BASE
 from coverify.verify.errors import CannotDecide, EngineFault
 from coverify.verify.portfolio import SMALL
 from coverify.verify.problem import Problem
@@ -28,6 +29,9 @@ from tflm_int8.program.primitives import Program
 
 PROVES = (AUTO, "enumerate", "interval", "dual", "bab")
 """Engines that are asked in the form of a certificate's claim; others may count what is false."""
+MOVED = "the input, moved into its range,"
+MIDDLE = "the middle of the region"
+"""What the point may be that a region is asked about from, where it is not the input as given (BASE)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +40,7 @@ class Question:
 
     raised: None, or a feature: then the formula is about the outputs of an input and, after them, those of
     the same input with that feature raised, and the region has one element more, the height it is raised to.
-    words: the property in words.
+    words: the property in words; centre: what region.x0 is: BASE, MOVED or MIDDLE.
     """
 
     network: Program
@@ -44,6 +48,7 @@ class Question:
     formula: Formula
     words: str = ""
     raised: int | None = None
+    centre: str = BASE
 
     @property
     def stays(self) -> bool:
@@ -152,8 +157,10 @@ def confirm(question: Question, outcome: Outcome) -> None:
 
 
 def _said(outcome: Outcome, question: Question) -> Outcome:
-    """A violation at the base input says so in the property's terms."""
+    """A violation at the base input says so in the property's terms, and what that point is."""
     assert outcome.witness is not None and outcome.verdict is Verdict.VIOLATED
-    if isinstance(question.formula, ClassIs) or not np.array_equal(outcome.witness, question.region.x0):
+    if not np.array_equal(outcome.witness, question.region.x0):
         return outcome
-    return dataclasses.replace(outcome, note="the base input itself breaks the property")
+    if question.stays:
+        return dataclasses.replace(outcome, note=outcome.note.replace(BASE, question.centre))
+    return dataclasses.replace(outcome, note=f"{question.centre} breaks the property")
