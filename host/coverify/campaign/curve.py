@@ -40,4 +40,4 @@ def cactus(entries: Iterable[Entry]) -> tuple[CactusLine, ...]:
     lines = sorted(times.items())
     if len(lines) > 1:
         lines.insert(0, ("all", [time_s for _, times_s in lines for time_s in times_s]))
-    return tuple(CactusLine(engine=name, times_s=tuple(sorted(found))) for name, found in lines)
+    return tuple(CactusLine.of(name, found) for name, found in lines)

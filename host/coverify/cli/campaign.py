@@ -45,7 +45,7 @@ from coverify.campaign.pool import LocalPool, Pool, Solver, Task
 from coverify.campaign.radius import RadiusSearch
 from coverify.campaign.runner import Asking, opened, run
 from coverify.campaign.tally import Tally
-from coverify.cli.campaign_rows import radius_row, with_fewer_pictures
+from coverify.cli.campaign_rows import held, left_out, radius_row, with_fewer_pictures
 from coverify.cli.network import Network, Samples
 from coverify.cli.outcome import Interrupted, Output, versions
 from coverify.report import Query, Radius, Result, write_result
@@ -250,7 +250,7 @@ class _Campaign:
 
     def _of_queries(self, entries: list[Entry]) -> Result:
         work = self._work
-        rows = with_fewer_pictures([entry.row for entry in entries])
+        rows = [entry.row for entry in entries]
         known = {(entry.index, entry.eps, entry.case) for entry in entries}
         asked = {(q.index, q.eps, q.case) for q in work.questions()}
         n_left, earlier = len(asked - known), len(known - asked)
@@ -270,12 +270,13 @@ class _Campaign:
             update={
                 "verdict": verdict,
                 "message": message,
-                "queries": tuple(rows),
+                "queries": tuple(with_fewer_pictures(held(rows))),
                 "curve": curve(entries, *_asked(entries)) if several else None,
                 "cactus": cactus(entries) if len(rows) > 1 else None,
                 "not_covered": (
                     *work.result.not_covered,
                     *work.gaps(rows),
+                    *left_out(rows, "queries"),
                     *_left(n_left, len(rows) + n_left, "queries"),
                 ),
             }
@@ -301,12 +302,13 @@ class _Campaign:
             update={
                 "verdict": "UNKNOWN" if n_open else "OK",
                 "message": told,
-                "radii": tuple(with_fewer_pictures(rows)),
+                "radii": tuple(with_fewer_pictures(held(rows))),
                 "curve": curve(entries, indices, range(largest + 1)),
                 "cactus": cactus(entries),
                 "not_covered": (
                     *work.result.not_covered,
                     f"radii beyond {largest}",
+                    *left_out(rows, "inputs"),
                     *_left(n_open, len(rows), "inputs"),
                 ),
             }

@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final, TypeVar
 
 from coverify.campaign.entry import Entry
 from coverify.campaign.radius import RadiusSearch
 from coverify.report import Query, Radius
+from coverify.report.plain import grouped
+from coverify.report.rows import MAX_ROWS
+from coverify.report.summary import told
+from coverify.report.verdict import severity
 
 MAX_PICTURES: Final = 500
 """So many counterexamples keep their picture or values in the result; the witness files have them all."""
 R = TypeVar("R", Query, Radius)
+
+
+def held(rows: list[R]) -> list[R]:
+    """As many rows as a result holds: of more, those that do not hold first; the order stays."""
+    if len(rows) <= MAX_ROWS:
+        return rows
+    first = sorted(range(len(rows)), key=lambda number: -severity(rows[number].verdict))[:MAX_ROWS]
+    return [rows[number] for number in sorted(first)]
+
+
+def left_out(rows: Sequence[Query] | Sequence[Radius], what: str) -> list[str]:
+    """What is said where a result does not hold all rows."""
+    if (n := len(rows)) <= MAX_ROWS:
+        return []
+    verdicts = told(Counter(row.verdict for row in rows))
+    return [
+        f"rows of {grouped(n - MAX_ROWS)} of {grouped(n)} {what}, which count in the verdict: a result holds "
+        f"{grouped(MAX_ROWS)}; all of them: {verdicts}"
+    ]
 
 
 def with_fewer_pictures(rows: list[R]) -> list[R]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import Field, model_validator
@@ -73,3 +74,25 @@ class CactusLine(Row):
 
     engine: Text
     times_s: Annotated[tuple[Seconds, ...], Field(max_length=MAX_ROWS)]
+    decided: Count | None = None
+    """How many there are, where only some of their times are here: of more, evenly thinned out."""
+
+    @staticmethod
+    def of(engine: str, times_s: Sequence[float]) -> CactusLine:
+        """The line of all these times, of which it keeps the least, the greatest and as many as it holds."""
+        times, n = sorted(times_s), len(times_s)
+        if n <= MAX_ROWS:
+            return CactusLine(engine=engine, times_s=tuple(times))
+        kept = (times[k * (n - 1) // (MAX_ROWS - 1)] for k in range(MAX_ROWS))
+        return CactusLine(engine=engine, times_s=tuple(kept), decided=n)
+
+    @property
+    def n(self) -> int:
+        """How many queries were decided."""
+        return self.decided or len(self.times_s)
+
+    @model_validator(mode="after")
+    def _no_more_than_all(self) -> CactusLine:
+        if self.decided is not None and self.decided < len(self.times_s):
+            raise ValueError(f"{len(self.times_s)} times of {self.decided} queries")
+        return self

@@ -105,7 +105,7 @@ def cactus(lines: Sequence[CactusLine]) -> Chart | None:
         return None
     times = [time_s for line in lines for time_s in line.times_s]
     low, high = _decades(times)
-    most = max(len(line.times_s) for line in lines)
+    most = max(line.n for line in lines)
     shown = tuple(_steps(line, number, low, high, most) for number, line in enumerate(lines[:MAX_LINES]))
     step = max(1, math.ceil((high - low) / 6))
     x_marks = tuple(
@@ -127,9 +127,9 @@ def _steps(line: CactusLine, number: int, low: int, high: int, most: int) -> Lin
         time_s = times[min(count, len(times) - 1)]
         x = _between(math.log10(max(1e-6, time_s)), low, high)
         xs += [x, x]
-        ys += [ys[-1] if ys else BOTTOM, _height(min(count + 1, len(times)) / most)]
+        ys += [ys[-1] if ys else BOTTOM, _height(line.n * (min(count + 1, len(times)) / len(times)) / most)]
     xs, ys = [*xs, RIGHT], [*ys, ys[-1]]
-    title = f"{plain(line.engine, 20)}: {len(times)} decided, the slowest in {seconds(times[-1])}"
+    title = f"{plain(line.engine, 20)}: {line.n} decided, the slowest in {seconds(times[-1])}"
     return Line(plain(line.engine, 20), _points(xs, ys), DASHES[number % len(DASHES)], f"l{number}", title)
 
 

@@ -14,7 +14,10 @@ from coverify.campaign.journal import Journal
 from coverify.campaign.ledger import Ledger
 from coverify.campaign.pool import LocalPool, Task
 from coverify.campaign.runner import opened
-from coverify.cli.campaign import agree
+from coverify.cli import campaign_rows
+from coverify.cli.campaign import How, Work, _Campaign, agree
+from coverify.report import Radius, Result
+from coverify.report.rows import MAX_ROWS
 from coverify.verify.query import Outcome, Verdict
 
 
@@ -75,3 +78,35 @@ def test_answers_of_one_input_that_exclude_each_other_are_an_error():
     for eps in (16, 24):
         with pytest.raises(Contradiction, match=f"sample 1 is proved within {eps} and broken within 16"):
             agree([entry(1, eps), entry(2, 8, "UNKNOWN"), entry(1, 20, "VIOLATED"), broken])
+
+
+def test_more_answers_than_a_result_holds_are_a_result_that_counts_them_all(monkeypatch):
+    """Of this call or of earlier ones; what does not hold keeps its row."""
+    n = MAX_ROWS + 3
+    weak = {5: "VIOLATED", n - 1: "UNKNOWN"}
+    entries = [entry(k // 200, k % 200, weak.get(k, "HOLDS"), case=k) for k in range(n)]
+    ledger = SimpleNamespace(shown=lambda: entries)
+    for indices, earlier in (([0], True), (range(1 + n // 200), False)):
+        cases = [Question(e.index, e.eps, case=e.case) for e in entries if e.index in indices]
+        work = Work({}, indices, [0], None, None, None, Result(verb="verify", verdict="UNKNOWN"))
+        monkeypatch.setattr(Work, "questions", lambda self, cases=cases: cases)
+        result = _Campaign(work, How("auto", 1.0, 0, 1), ledger, None).result()
+        result = Result.model_validate_json(result.to_json(), strict=True)
+        assert result.verdict == "VIOLATED" and bool(result.message) is earlier
+        assert len(result.queries) == MAX_ROWS
+        assert [row.case for row in result.queries if row.verdict != "HOLDS"] == [5, n - 1]
+        (said,) = result.not_covered
+        assert (
+            said.startswith("rows of 3 of 100\u202f003 queries, which count") and "100\u202f001 HOLDS" in said
+        )
+        (line,) = result.cactus
+        assert (len(line.times_s), line.n) == (MAX_ROWS, n - 1)
+
+
+def test_fewer_radii_than_there_are_keep_those_that_are_not_known(monkeypatch):
+    monkeypatch.setattr(campaign_rows, "MAX_ROWS", 3)
+    known = {"limit": 3, "certified": 3, "closed": True, "queries": 1, "time_s": 0.1}
+    rows = [Radius(index=i, **{**known, "certified": 3 - i // 4, "closed": i < 4}) for i in range(5)]
+    assert [row.index for row in campaign_rows.held(rows)] == [0, 1, 4]
+    assert campaign_rows.left_out(rows, "inputs")[0].startswith("rows of 2 of 5 inputs, which count")
+    assert campaign_rows.held(rows[:3]) == rows[:3] and not campaign_rows.left_out(rows[:3], "inputs")

@@ -21,6 +21,7 @@ from coverify.report import (
     ModelRef,
     Radius,
     Result,
+    campaign_rows,
     curve_plot,
     make_report,
     read_result,
@@ -91,6 +92,21 @@ def test_a_cactus_of_any_size_starts_at_none_and_ends_at_all(n):
     assert (drawn[0][1], drawn[-1][1]) == (curve_plot.BOTTOM, curve_plot.TOP)
     assert len(drawn) < 2100
     assert all(a[0] <= b[0] and a[1] >= b[1] for a, b in itertools.pairwise(drawn))
+
+
+def test_a_line_of_more_times_than_it_holds_keeps_its_ends_and_its_number(monkeypatch):
+    monkeypatch.setattr(campaign_rows, "MAX_ROWS", 100)
+    times = [0.01 * (k + 1) for k in range(950)]
+    whole, thin = CactusLine(engine="z3", times_s=tuple(times)), CactusLine.of("z3", times[::-1])
+    assert (len(thin.times_s), thin.n, thin.times_s[0], thin.times_s[-1]) == (100, 950, 0.01, times[-1])
+    (one,), (two,) = (curve_plot.cactus([line]).lines for line in (whole, thin))
+    assert one.title == two.title and "950 decided" in two.title
+    assert curve_plot.cactus([thin]).y_marks == curve_plot.cactus([whole]).y_marks
+    heights = [dict(places(line)) for line in (one, two)]  # of each place the last, which is the highest
+    assert all(abs(heights[0][x] - y) < 3 for x, y in heights[1].items() if x in heights[0])
+    assert CactusLine.of("z3", times[:100]).decided is None
+    with pytest.raises(ValidationError):
+        CactusLine(engine="z3", times_s=(0.1, 0.2), decided=1)
 
 
 def test_the_plots_are_files_that_any_reader_of_svg_parses(tmp_path):
