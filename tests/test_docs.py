@@ -53,6 +53,13 @@ def test_the_pages_show_commands():
     assert len(shown) >= 8
 
 
+def test_every_verb_but_demo_takes_json():
+    group = get_command(app)
+    paths = [(name,) for name in group.list_commands(None) if name not in GROUPS]
+    paths += [(name, verb) for name in GROUPS for verb in group.get_command(None, name).list_commands(None)]
+    assert [path for path in paths if "--json" not in options(path)] == [("demo",)]
+
+
 def test_the_readme_counts_the_operators_as_ops_does():
     text = " ".join((ROOT / "README.md").read_text("utf-8").split())
     assert re.findall(r"reference models (\d+) operators", text) == [str(len(OPERATORS))]
