@@ -13,6 +13,7 @@ from typer.main import get_command
 from coverify.cli import app
 from coverify.cli.ops import firmware_operators
 from oracle import ROOT
+from tflm_int8 import PROFILES
 from tflm_int8.operators import OPERATORS
 
 PAGES = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -77,3 +78,19 @@ def test_links_lead_somewhere(page):
 def test_pages_of_docs_that_are_named_exist(page):
     for name in re.findall(r"docs/[a-z-]+\.md", page.read_text("utf-8")):
         assert (ROOT / name).exists(), f"{page.name}: {name}"
+
+
+def test_what_other_runtimes_profiles_refuse_is_in_the_table_of_the_profiles():
+    page = (ROOT / "docs" / "profiles.md").read_text("utf-8")
+    rows = [
+        [cell.strip() for cell in line.strip("| ").split("|")] for line in page.splitlines() if "|" in line
+    ]
+    columns = next(i for i, row in enumerate(rows) if row[0] == "operator")
+    for column, profile in enumerate(cell.strip("`") for cell in rows[columns][1:]):
+        refused = {
+            name for row in rows[columns:] if row[1 + column] == "refused" for name in row[0].split(", ")
+        }
+        told = {n for n in OPERATORS if n in refused or n.removeprefix("CUSTOM:") in refused}
+        if "the Signal operators" in refused:
+            told |= {n for n in OPERATORS if n.startswith("CUSTOM:Signal")}
+        assert told == {n for n in OPERATORS if PROFILES[profile].refusal(n)}, profile
