@@ -138,14 +138,14 @@ def test_one_test_and_one_byte_are_no_plural():
     assert said.startswith("1 of 1 failing test fixed by 1 changed byte;")
 
 
-def test_nothing_is_written_where_nothing_fails(tmp_path):
+def test_the_network_is_written_as_it_was_where_nothing_fails(tmp_path):
     bed = Bed(tmp_path, mlp(3))
     agree = bed.classes(bed.made.quantized, bed.x) == bed.made.real_classes(bed.x)
     np.savez(bed.data, x=bed.x[agree])
     done = bed.run("-o", tmp_path / "fixed.tflite")
     assert (done.code, done.result["verdict"]) == (0, "OK")
-    assert done.result["message"].endswith("nothing to repair")
-    assert not (tmp_path / "fixed.tflite").exists()
+    assert done.result["message"].endswith("nothing to repair; fixed.tflite is int8.tflite as it was")
+    assert (tmp_path / "fixed.tflite").read_bytes() == bed.made.quantized
 
 
 def test_a_device_that_was_not_needed_is_not_said_to_have_run(tmp_path):

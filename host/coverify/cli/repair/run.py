@@ -291,6 +291,9 @@ class Run:
             replace_file(target, after.reference.model.content)
             written = ModelRef(file=target.name, sha256=after.reference.model.sha256)
             found = found.model_copy(update={"repaired": written})
+        elif verdict == "OK" and target is not None:  # a script takes the file where the exit code is 0
+            replace_file(target, before.model.content)
+            message = f"{message}; {target.name} is {before.model.name} as it was"
         elif target is not None and target.is_file():
             message = plain_text(f"{message}\n{target} was there before this call and stays as it was")
         return Result(
