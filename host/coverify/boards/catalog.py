@@ -146,5 +146,6 @@ def _from_url(url: str, where: str = "") -> Board:
         raise BoardError(f"{where}{err}") from err
     raise BoardError(
         f"{where}{url!r} is no device: give native:, qemu:MACHINE, serial:PORT@BAUD, usb:VENDOR:PRODUCT, "
-        "rfc2217://HOST:PORT, socket://HOST:PORT, or a board file's name or path (see: coverify boards)"
+        "rfc2217://HOST:PORT, socket://HOST:PORT, mlperf:PORT@BAUD (for conform and replay), or "
+        "a board file's name or path (see: coverify boards)"
     )

@@ -27,7 +27,8 @@ DeviceOption = Annotated[
         "--device",
         metavar="DEVICE",
         help="native:, qemu:MACHINE[@FIRMWARE], serial:PORT@BAUD, usb:VENDOR:PRODUCT, rfc2217://HOST:PORT, "
-        "socket://HOST:PORT or a board file (see: coverify boards).",
+        "socket://HOST:PORT, mlperf:PORT@BAUD (conform and replay alone) or a board file (see: coverify "
+        "boards).",
     ),
 ]
 WireLogOption = Annotated[

@@ -56,7 +56,7 @@ def test_a_device_url_is_a_board(text: str, kind: str, target: str) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "is no device"),
+        ("", "is no device: give .*, mlperf:PORT@BAUD"),
         ("unknown-name", "is no device"),
         ("qemu:", "mps2-an386"),
         ("qemu:vexpress-a9", "no such machine"),
