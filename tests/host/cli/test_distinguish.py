@@ -203,6 +203,7 @@ def test_an_operator_is_separated_and_its_model_kept(tmp_path):
     assert done.code == 1
     (row,) = done.result["separations"]
     assert row["values"][0] != row["values"][1]
+    assert done.result["message"].endswith(" in fully_connected.tflite")
     content = (tmp_path / "fully_connected.tflite").read_bytes()
     x = np.load(tmp_path / "fully_connected.npz")["x"]
     assert Tflm(content).run(x).reshape(-1).tolist() == row["values"][:1]

@@ -133,7 +133,7 @@ def _smallest(
 
 
 def _model(one: OneOp) -> Model:
-    return Model.from_bytes(one.content(), f"{one.name.lower()}-separating.tflite")
+    return Model.from_bytes(one.content(), f"{one.name.lower()}.tflite")
 
 
 def _float32(value: float) -> float:
