@@ -13,7 +13,7 @@ from coverify.boards import build as firmware
 from coverify.boards.catalog import Board, boards, resolve
 from coverify.boards.device import Device
 from coverify.boards.flash import flash
-from coverify.boards.qemu import machines
+from coverify.boards.qemu import PROGRAM, machines
 from coverify.boards.scan import Found, drafts, write_drafts
 from coverify.boards.scan import scan as scan_ports
 from coverify.boards.symbols import Symbols
@@ -100,16 +100,20 @@ def _found_row(found: Found, name: str, draft: str) -> BoardRow:
 
 
 def _row(board: Board) -> BoardRow:
-    return BoardRow(name=board.name, url=board.url, core=board.core, notes=board.notes, ready=_ready(board))
+    lacks = _lacking(board) if board.emulated else None
+    notes = "; ".join(filter(None, (board.notes, lacks)))
+    ready = None if lacks is None else not lacks
+    return BoardRow(name=board.name, url=board.url, core=board.core, notes=notes, ready=ready)
 
 
-def _ready(board: Board) -> bool | None:
-    """Whether the tools for an emulated board are here; None for a real one."""
-    if not board.emulated:
-        return None
-    if board.kind == "native":
-        return shutil.which("gcc") is not None
-    return shutil.which("arm-none-eabi-gcc") is not None and board.target in machines()
+def _lacking(board: Board) -> str:
+    """What an emulated board needs and this machine has not; "" for nothing."""
+    tools = ("gcc",) if board.kind == "native" else ("arm-none-eabi-gcc", PROGRAM)
+    if missing := [tool for tool in tools if shutil.which(tool) is None]:
+        return f"not here: {', '.join(missing)}"
+    if board.kind != "native" and board.target not in machines():
+        return f"this {PROGRAM} has no machine {board.target}: a newer one may have it"
+    return ""
 
 
 def build(

@@ -384,7 +384,7 @@ def _boards(result: Result, console: Console) -> None:
     scanned = any(row.draft for row in rows)
     filled = table("Boards", "name", "port" if scanned else "--device", "core", "ready", "notes")
     for row in rows[:MAX_LINES]:
-        no = "no answer" if row.draft else "tools missing (coverify doctor)"
+        no = "no answer" if row.draft else "no"
         ready = {True: "yes", False: no, None: "–"}[row.ready]
         filled.add_row(*map(cell, (row.name, row.url, row.core, ready, row.notes)))
     show(filled, len(rows), console)

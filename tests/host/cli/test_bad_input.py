@@ -438,6 +438,16 @@ def test_an_emulator_without_the_machine_is_a_missing_tool():
         QemuProcess("no-such-board", Path(sys.executable), Deadline.in_s(30))
 
 
+def test_what_a_board_lacks_is_named(monkeypatch):
+    monkeypatch.setattr(boards, "machines", lambda: frozenset({"mps2-an386"}))
+    monkeypatch.setattr(shutil, "which", lambda name, **_: None if name == "gcc" else name)
+    rows = {row.name: row for row in map(boards._row, boards.boards())}
+    assert rows["qemu:mps2-an386"].ready and "machine" not in rows["qemu:mps2-an386"].notes
+    assert rows["native"].notes.endswith("not here: gcc")
+    older = rows["qemu:olimex-stm32-h405"]
+    assert not older.ready and f"this {PROGRAM} has no machine olimex-stm32-h405" in older.notes
+
+
 def test_a_report_into_a_closed_pipe_ends_as_sigpipe_would(tmp_path):
     assert coverify("inspect", MODEL, "--out", tmp_path).code == 0
     writer = subprocess.Popen(
