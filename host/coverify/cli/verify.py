@@ -167,6 +167,8 @@ def verify(
     def body() -> Result:
         asks = engine_with(engine, encoding, export_smt2 is not None)
         how = How(asks, timeout, seed, jobs, retry, fresh, cluster)
+        if fresh and out is None:
+            raise BadInput("--fresh forgets what --out DIR's journal holds, and --out is not given")
         codes = in_codes(units, property_file)
         if property_file is not None or mask is not None or changes is not None or explain:
             about = Asked(

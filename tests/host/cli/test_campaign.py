@@ -189,6 +189,8 @@ def test_another_question_is_refused_until_the_old_one_is_forgotten(tmp_path):
     assert refused.code == 2
     assert "engine 'auto' there, 'bab' here" in refused.result["message"]
     assert coverify(*one, "--radius", 1).code == 2
+    nothing = coverify("verify", MLP, "--inputs", MLP_X, "--index", 0, "--eps", 1, "--fresh", "--json", "-")
+    assert nothing.code == 2 and "--out is not given" in nothing.result["message"]
     done = coverify(*one, "--eps", 1, "--engine", "bab", "--fresh")
     assert done.code == 0
     assert len(answers(tmp_path)) == 1
