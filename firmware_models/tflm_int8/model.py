@@ -31,6 +31,7 @@ MAX_OPERATORS = 1 << 14
 MAX_SUBGRAPHS = 16
 _ZIP = b"PK\x03\x04"
 """How a zip archive begins."""
+_FIXED_POINT = "a fixed-point network (.npz) is for verify, distinguish, check and study alone"
 _IDENTIFIER = b"TFL3"
 """What stands in a .tflite file from byte 4 on; TFLM does not ask for it."""
 _HEEDED: dict[str, str] = {
@@ -219,7 +220,7 @@ class Model:
         if not content:
             raise MalformedModel(name, "the file is empty")
         if content.startswith(_ZIP):
-            raise MalformedModel(name, "this is a zip archive (an .npz?)")
+            raise MalformedModel(name, f"this is a zip archive; {_FIXED_POINT}")
         try:
             return _Reader(name, content).model()
         except Damaged as error:

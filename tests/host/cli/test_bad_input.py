@@ -44,6 +44,16 @@ def test_a_truncated_model_is_bad_input(tmp_path, length):
     assert ("the file is empty" in done.result["message"]) == (length == 0)
 
 
+def test_a_fixed_point_network_is_told_the_verbs_that_take_it():
+    for verb in (
+        ("inspect",),
+        ("run", "-o", "y.npz", "--inputs", INPUTS),
+        ("conform", "--device", "native:"),
+    ):
+        done = coverify(*verb, NETWORKS / "digits_mlp.npz", "--json", "-")
+        assert done.code == 2 and "is for verify, distinguish, check and study" in done.result["message"]
+
+
 def test_a_model_that_is_not_there_is_bad_input(tmp_path):
     done = coverify("inspect", tmp_path / "none.tflite")
     assert done.code == 2
