@@ -48,12 +48,14 @@ class Reader(Operators):
     def operator(self, op: Table, builtin: int) -> None:
         need(builtin in OPERATORS, f"the checker does not know the builtin operator {builtin}")
         (method, arity, union, slots), o = OPERATORS[builtin], op.get(4, "T")
-        inputs, (at,) = op.get(1, "[i"), op.get(2, "[i")
+        inputs, outputs, several = op.get(1, "[i"), op.get(2, "[i").tolist(), builtin in (49, 88)
         least = 0 if builtin in (2, 4) else -1  # TFLM reads a depthwise bias that is written as −1
-        need(len(inputs) in arity and inputs[0] >= 0 <= at and min(inputs) >= least, "an operator's operands")
+        need(len(inputs) in arity and inputs[0] >= 0 and min(inputs) >= least, "an operator's operands")
+        once = len(set(outputs)) == len(outputs) and (several or len(outputs) == 1)
+        need(once and min(outputs, default=-1) >= 0, "an operator's outputs")
         ins = [self.tensors[i] if i >= 0 else None for i in [*inputs, -1][: max(arity)]]
-        out, given = self.tensors[at], [t for t in ins if t is not None]
-        need(not out.at.size and not len(out.raw), "a tensor is written twice")
+        outs, given = [self.tensors[i] for i in outputs], [t for t in ins if t is not None]
+        need(not any(t.at.size or len(t.raw) for t in outs), "a tensor is written twice")
         need(all(t.at.size or len(t.raw) for t in given), "an operand is not written")
         need(not all(len(t.raw) for t in given), "an operator on constants alone")
         takes = 2 if builtin in (22, 45, 83) else 9  # of a shape that is computed, too
@@ -66,11 +68,13 @@ class Reader(Operators):
         need(
             o.get({3: 6, 9: 4, 67: 4}.get(builtin, 99), "b") in (0, 2), "another type of bias in the options"
         )
-        self.afford(sum(t.size for t in (*given, out)))
+        self.afford(sum(t.size for t in (*given, *outs)))
         for t in given if builtin not in (3, 4, 77) else ():
             t.at = self.settled(t)
         options = [o.get(int(s[0]), s[1].lower(), int(s[1].isupper())) for s in slots.split()]
-        out.at = method(self, out, *ins, *options).reshape(out.shape)
+        found = method(self, outs if several else outs[0], *ins, *options)
+        for out, at in zip(outs, found if several else [found], strict=True):
+            out.at = at.reshape(out.shape)
 
 
 OPERATORS: dict[int, tuple[Any, tuple[int, ...], int, str]] = {
@@ -97,6 +101,7 @@ OPERATORS: dict[int, tuple[Any, tuple[int, ...], int, str]] = {
     41: (partial(Reader.add, second=-1), (2,), 28, "0b"),
     43: (Reader.squeezed, (1,), 30, ""),
     45: (Reader.strided, (4,), 32, "0i 1i 2i 3i 4i 5b"),
+    49: (Reader.split, (2,), 35, ""),
     54: (Reader.prelu, (2,), 0, ""),
     55: (Reader.greater, (2,), 0, ""),
     57: (partial(Reader.greater, least=True), (2,), 0, ""),
@@ -107,6 +112,7 @@ OPERATORS: dict[int, tuple[Any, tuple[int, ...], int, str]] = {
     77: (Reader.shaped, (1,), 55, "0b"),
     82: (Reader.extreme, (2,), 27, "0b"),
     83: (Reader.packed, tuple(range(1, 11)), 59, "0i 1i"),
+    88: (Reader.unpacked, (1,), 64, "0i 1i"),
     89: (partial(Reader.extreme, least=True), (2,), 27, "0b"),
     97: (Reader.nearest, (2,), 74, "0b 1b"),
     98: (Reader.rescaled, (1,), 75, "0f"),

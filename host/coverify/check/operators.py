@@ -392,6 +392,17 @@ class Operators:
         need(len(parts) == count and all(t.type == 2 for t in parts), "a PACK of other values than int32")
         return self.moved(out, parts[0], np.stack([np.ones(t.shape, np.int64) for t in parts], axis))
 
+    def split(self, outs: list[Tensor], axes: Tensor, x: Tensor) -> list[Ints]:
+        """SPLIT into equal parts."""
+        axis = axes.values().item()
+        need(axes.type == 2, "a SPLIT's axis")
+        return [self.moved(out, x, at) for out, at in zip(outs, np.split(x.at, len(outs), axis), strict=True)]
+
+    def unpacked(self, outs: list[Tensor], x: Tensor, n: int, axis: int) -> list[Ints]:
+        """UNPACK: what is at each position on an axis."""
+        need(n == len(outs), "an UNPACK of another number")
+        return [self.moved(out, x, at) for out, at in zip(outs, np.moveaxis(x.at, axis, 0), strict=True)]
+
     def moved(self, out: Tensor, x: Tensor, at: Ints) -> Ints:
         need((x.type, at.shape) == (out.type, out.shape), "an output of another form")
         return at

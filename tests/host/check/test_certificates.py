@@ -140,6 +140,8 @@ def test_the_checker_rounds_once_where_the_profile_does(seed):
         ("RESIZE_NEAREST_NEIGHBOR", random_movement, None),
         ("SLICE", random_movement, "a constant's type"),
         ("STRIDED_SLICE", random_movement, None),
+        ("SPLIT", random_movement, None),
+        ("UNPACK", random_movement, None),
         ("SQUEEZE", random_movement, None),
         ("TRANSPOSE_CONV", random_movement, "the shapes"),
         ("EXPAND_DIMS", random_movement, None),

@@ -125,10 +125,22 @@ def with_transposed(b: Builder, x: int, rng: np.random.Generator, op: str) -> in
     )
 
 
+def with_parts(b: Builder, x: int, rng: np.random.Generator, op: str) -> int:
+    """Three parts on the last axis, of which the first and the last are added, and one is not read."""
+    shape = b.tensors[x].shape
+    each = (*shape[:3], 1) if op == "SPLIT" else shape[:3]
+    parts = [b.like(x, each) for _ in range(3)]
+    if op == "SPLIT":
+        b.op(op, [b.integers(3), x], parts, 35, NumSplits=3)
+    else:
+        b.op(op, [x], parts, 64, Num=3, Axis=-1)
+    return b.add(parts[0], parts[2], 2 * b.tensors[x].scales[0], 5)
+
+
 ACROSS = [*itertools.product(("SUM", "REDUCE_MIN"), [with_reduction])]
 ACROSS += itertools.product(("MAXIMUM", "MINIMUM"), [with_extreme])
 ACROSS += [("RESIZE_NEAREST_NEIGHBOR", with_resize), ("SLICE", with_slice), ("STRIDED_SLICE", with_strides)]
-ACROSS += [("TRANSPOSE_CONV", with_transposed)]
+ACROSS += [("TRANSPOSE_CONV", with_transposed), ("SPLIT", with_parts), ("UNPACK", with_parts)]
 
 
 @pytest.mark.parametrize(("op", "made"), ACROSS)
@@ -155,3 +167,29 @@ def test_proofs_across_an_operator_are_accepted(op, made, tmp_path):
                 Certificate(content, "tflm", query, outcome.argument, engine).write(tmp_path / "c.zip")
                 accepted += check(tmp_path / "c.zip").label == label
     assert accepted > 5
+
+
+@pytest.mark.parametrize(
+    ("op", "parts", "number"),
+    [("SPLIT", 2, 2), ("SPLIT", 0, 0), ("UNPACK", 2, 2), ("UNPACK", 3, 2), ("UNPACK", 2, 3), ("ABS", 2, 2)],
+)
+def test_other_parts_than_there_are_and_outputs_twice_are_refused(op, parts, number):
+    """Of three elements."""
+    b = Builder()
+    x = b.input((1, 3), 0.05, 3)
+    outputs = [b.like(x, (1, 1) if op == "SPLIT" else (1,)) for _ in range(parts)]
+    operands = [b.integers(1), x] if op == "SPLIT" else [x]
+    options = {"NumSplits": number} if op == "SPLIT" else {"Num": number, "Axis": 1} if op == "UNPACK" else {}
+    b.op(op, operands, outputs, {"SPLIT": 35, "UNPACK": 64}.get(op, 0), **options)
+    y = b.op("RELU", [outputs[0] if outputs else x], b.like(x, b.tensors[outputs[0] if outputs else x].shape))
+    with pytest.raises((Rejected, ValueError)):
+        network(b.finish(y), "tflm")
+
+
+def test_one_tensor_is_not_two_outputs():
+    b = Builder()
+    x = b.input((1, 2), 0.05, 3)
+    half = b.like(x, (1, 1))
+    b.op("SPLIT", [b.integers(1), x], [half, half], 35, NumSplits=2)
+    with pytest.raises(Rejected, match="an operator's outputs"):
+        network(b.finish(half), "tflm")
