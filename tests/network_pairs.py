@@ -28,6 +28,7 @@ class NetworkPair:
     quantized: bytes
     shape: tuple[int, ...]
     real: Callable[[np.ndarray], np.ndarray]
+    end: str = "int8"
 
     def inputs(self, n: int, seed: int) -> np.ndarray:
         return np.random.default_rng(seed).integers(-128, 128, (n, *self.shape)).astype(np.int8)
@@ -35,6 +36,12 @@ class NetworkPair:
     def real_classes(self, x: np.ndarray) -> np.ndarray:
         """The class of the float network, by numpy in float64."""
         return self.real((x.astype(np.float64) - IN_ZERO) * IN_SCALE).reshape(len(x), -1).argmax(axis=1)
+
+    def given(self, x: np.ndarray) -> np.ndarray:
+        """What the int8 network is given for codes, in its own type."""
+        if self.end == "uint8":
+            return (x.astype(int) + 128).astype(np.uint8)
+        return ((x.astype(np.float32) - IN_ZERO) * np.float32(IN_SCALE)) if self.end == "float32" else x
 
     def paired(self) -> Pair:
         return Pair.of(Model.from_bytes(self.original), Reference(Model.from_bytes(self.quantized)))
@@ -58,11 +65,14 @@ def _out(values: np.ndarray, relu: bool) -> tuple[float, int]:
 class _Two:
     """The same layers in two builders."""
 
-    def __init__(self, shape: tuple[int, ...], rng: np.random.Generator) -> None:
+    def __init__(self, shape: tuple[int, ...], rng: np.random.Generator, end: str = "int8") -> None:
         self.rng, self.a, self.b = rng, Builder(), Builder()
         self.x = self.a.input((1, *shape), dtype="float32")
         self.a.tensors[self.x].scales = []
-        self.y = self.b.input((1, *shape), IN_SCALE, IN_ZERO)
+        self.end = end
+        self.y = self.b.input((1, *shape), IN_SCALE, IN_ZERO + 128 * (end == "uint8"), end)
+        if end != "int8":
+            self.y = self.b.op("QUANTIZE", [self.y], self.b.activation((1, *shape), IN_SCALE, IN_ZERO))
         codes = rng.integers(-128, 128, (400, *shape))
         self.seen = (codes - IN_ZERO) * IN_SCALE
 
@@ -89,6 +99,15 @@ class _Two:
 
     biases: list[np.ndarray]
 
+    def leave(self) -> None:
+        """The conversion at the int8 network's end."""
+        shape, spec = self.b.tensors[self.y].shape, self.b.tensors[self.y]
+        if self.end == "float32":
+            self.y = self.b.op("DEQUANTIZE", [self.y], self.b.tensor(shape, "float32"))
+        elif self.end == "uint8":
+            out = self.b.activation(shape, spec.scales[0], spec.zero_points[0] + 128, "uint8")
+            self.y = self.b.op("QUANTIZE", [self.y], out)
+
     def flat(self) -> None:
         n = int(np.prod(self.seen.shape[1:]))
         self.seen = self.seen.reshape(len(self.seen), n)
@@ -97,10 +116,12 @@ class _Two:
         self.y = self.b.reshape(self.y, (1, n))
 
 
-def mlp(seed: int, sizes: tuple[int, ...] = (6, 8, 4), softmax: bool = False) -> NetworkPair:
-    """Dense layers with ReLU between them."""
+def mlp(
+    seed: int, sizes: tuple[int, ...] = (6, 8, 4), softmax: bool = False, end: str = "int8"
+) -> NetworkPair:
+    """Dense layers with ReLU between them; end: the int8 network's input and output."""
     rng = np.random.default_rng([seed, 1])
-    two = _Two(sizes[:1], rng)
+    two = _Two(sizes[:1], rng, end)
     two.biases = []
     matrices = []
     for i, (n, m) in enumerate(itertools.pairwise(sizes)):
@@ -110,6 +131,7 @@ def mlp(seed: int, sizes: tuple[int, ...] = (6, 8, 4), softmax: bool = False) ->
     if softmax:
         two.x = two.a.op("SOFTMAX", [two.x], two.a.tensor((1, sizes[-1]), "float32"), 9, Beta=1.0)
         two.y = two.b.softmax(two.y)
+    two.leave()
 
     def real(v: np.ndarray) -> np.ndarray:
         for i, (w, c) in enumerate(zip(matrices, two.biases, strict=True)):
@@ -117,7 +139,7 @@ def mlp(seed: int, sizes: tuple[int, ...] = (6, 8, 4), softmax: bool = False) ->
             v = np.maximum(v, 0) if i < len(matrices) - 1 else v
         return v
 
-    return NetworkPair(two.a.finish(two.x), two.b.finish(two.y), sizes[:1], real)
+    return NetworkPair(two.a.finish(two.x), two.b.finish(two.y), sizes[:1], real, end)
 
 
 def cnn(seed: int) -> NetworkPair:

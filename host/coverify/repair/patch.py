@@ -61,8 +61,11 @@ def changes(layer: Layer, weights: I64Array) -> tuple[ChangedByte, ...]:
 
 
 def apply(model: Model, patch: Sequence[ChangedByte]) -> Model:
-    """The patched network.  Raises NotRepairable where old bytes are missing or more than weights changes."""
-    content = bytearray(model.content)
+    """The patched network: of a core, the whole of its file (tflm_int8/ends.py).
+
+    Raises NotRepairable where old bytes are missing or more than weights changes.
+    """
+    content, model = bytearray(model.content), Model.from_bytes(model.content, model.name)
     for byte in patch:
         if not 0 <= byte.offset < len(content) or content[byte.offset] != byte.old:
             raise NotRepairable(model.name, f"the byte at {byte.offset} is not {byte.old:#04x}")

@@ -81,6 +81,32 @@ def test_a_repaired_file_differs_in_the_bytes_that_are_told_and_runs_on_tflm(bed
     assert f"0x{min(differ):x}" in page
 
 
+@pytest.mark.parametrize("end", ["float32", "uint8"])
+def test_a_network_with_other_ends_is_repaired_by_the_same_bytes(tmp_path, end):
+    """Its weights are those of the int8 one; the device and TFLM run all of it."""
+    changed, rows = {}, {}
+    for kind in ("int8", end):
+        (tmp_path / kind).mkdir()
+        bed = Bed(tmp_path / kind, mlp(2, end=kind))
+        np.savez(bed.data, x=bed.made.given(bed.x))
+        target = tmp_path / kind / "fixed.tflite"
+        done = bed.run("-o", target, "--neurons", 0, "--device", "native:")
+        assert (done.code, done.result["verdict"]) == (0, "REPAIRED"), done
+        assert done.result["oracle"]["name"] == "tflite-micro"
+        before, after = bed.made.quantized, target.read_bytes()
+        found = done.result["repair"]
+        differ = {i: (before[i], after[i]) for i in range(len(before)) if before[i] != after[i]}
+        assert differ == {byte["offset"]: (byte["old"], byte["new"]) for byte in found["bytes"]}
+        changed[kind] = [(byte["neuron"], byte["weight"], byte["new"]) for byte in found["bytes"]]
+        rows[kind] = found["parts"]
+    operators = {row["op"] for row in done.result["tensors"]}
+    assert "QUANTIZE" in operators and ("DEQUANTIZE" in operators) == (end == "float32")
+    assert changed[end] == changed["int8"] != []
+    assert rows[end] == rows["int8"]
+    right = [int(Tflm(after).run(one[None]).argmax()) for one in bed.made.given(bed.x)]
+    assert np.sum(right == bed.made.real_classes(bed.x)) == sum(p["after"]["agreeing"] for p in rows[end])
+
+
 @pytest.mark.parametrize(
     ("data", "validation", "n_shared", "n"),
     [("data", "data", 60, 60), ("twice", None, None, 60), ("data", "half", 30, 60), ("data", None, 0, 30)],

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from coverify.cli.network import labels_within
 from coverify.errors import BadInput
-from coverify.inputs import Inputs, read_inputs
+from coverify.inputs import Conversion, Inputs, read_inputs
 from tflm_int8 import Reference, sample_shape
 from tflm_int8.fixedpoint import I64Array
 
@@ -24,13 +24,16 @@ def read_parts(
     quantize: bool,
     labels: bool,
     seed: int,
+    convert: Conversion | None,
 ) -> tuple[Inputs, Inputs]:
-    """The repair part and the validation part; labels: are those of the files taken?  Raises BadInput."""
+    """The repair part and the validation part; labels: are those of the files taken? convert: of what the
+    network makes codes.  Raises BadInput.
+    """
     quantization = reference.input.quantization
     scale = None if quantization is None else (float(quantization.scale), quantization.zero_point)
 
     def read(path: Path, n: int | None = None) -> Inputs:
-        found = read_inputs(path, sample_shape(reference.input), scale, quantize).first(n)
+        found = read_inputs(path, sample_shape(reference.input), scale, quantize, convert).first(n)
         if not labels:
             return Inputs(found.x, None, found.notes)
         if found.y is not None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +38,7 @@ from coverify.repair.solvers import SOLVERS, Solvers
 from coverify.repair.spectrum import KINDS, Kind
 from coverify.report import Device, GridRow, ModelRef, NeuronRow, PartRow, Repair, Result, RobustRow, Verdict
 from coverify.report import Oracle as OracleRow
-from tflm_int8 import Reference
+from tflm_int8 import Ends, Model, Reference
 from tflm_int8.fixedpoint import I64Array
 
 _CONFORMED = 64
@@ -282,10 +283,12 @@ class Run:
         """Run the patched network elsewhere, write it, and say what was not covered."""
         before, oracle, device, comparison = self.pair.reference, None, None, None
         if verdict == "REPAIRED":
-            x = self.repair.x[:_CONFORMED]
-            oracle = check_reference(after.reference, "auto", x, self.output)
+            core = after.reference.model
+            ends = Ends.of(Model.from_bytes(core.content, core.name), before.profile)
+            whole, x = Reference(ends.whole, before.profile), ends.entered(self.repair.x[:_CONFORMED])
+            oracle = check_reference(whole, "auto", x, self.output)
             if self.asked.device is not None:
-                device, comparison, failed = self._conformed(after.reference, x, self.asked.device)
+                device, comparison, failed = self._conformed(whole, x, self.asked.device)
                 verdict, message = failed or (verdict, message)
         if verdict == "REPAIRED" and target is not None:
             replace_file(target, after.reference.model.content)
@@ -315,7 +318,7 @@ class Run:
         )
 
     def _conformed(
-        self, reference: Reference, x: NDArray[np.int8], url: str
+        self, reference: Reference, x: NDArray[Any], url: str
     ) -> tuple[Device | None, Comparison, tuple[Verdict, str] | None]:
         """The device, the comparison, and what is wrong with them."""
         comparison, rows = Comparison(reference.model), list[Device]()

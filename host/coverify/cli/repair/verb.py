@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from coverify.cli.network import conversion_of
 from coverify.cli.outcome import JsonOption, OutOption, Output, ProfileOption, finite, run_verb
 from coverify.cli.repair.parts import read_parts
 from coverify.cli.repair.run import Asked, Run
@@ -16,7 +17,7 @@ from coverify.repair.metrics import METRICS, RANDOM
 from coverify.repair.pair import Pair
 from coverify.repair.solvers import SOLVERS
 from coverify.report import Result
-from tflm_int8 import Model, Reference
+from tflm_int8 import Ends, Model, Reference
 
 
 def repair_verb(
@@ -146,9 +147,11 @@ def repair_verb(
         asked.check()
         if repaired is not None:
             check_place(repaired)
-        pair = Pair.of(Model.read(original), Reference(Model.read(model), profile))
+        ends = Ends.of(Model.read(model), profile)
+        pair = Pair.of(Model.read(original), Reference(ends.core, profile))
+        convert = conversion_of(ends)
         repair, judged = read_parts(
-            pair.reference, data, validation, split, limit, quantize, label == "given", seed
+            pair.reference, data, validation, split, limit, quantize, label == "given", seed, convert
         )
         return Run(asked, output, pair, repair, judged).result(repaired)
 
