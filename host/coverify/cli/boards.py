@@ -210,12 +210,12 @@ def flash_verb(
 
 
 def _restarted(board: Board) -> Device:
-    """The board after it was flashed; its port may be gone for a moment.  Raises LinkError."""
+    """The board after it was flashed; a real one's port may be gone for a moment.  Raises LinkError."""
     deadline = Deadline.in_s(RESTART_S * board.timeout_scale)
     while True:
         try:
             return Device(board)
         except LinkError:
-            if deadline.passed:
+            if board.emulated or deadline.passed:
                 raise
             time.sleep(0.2)

@@ -126,17 +126,25 @@ class Client:
         except (BadAnswer, DeviceReset):
             raise
         except LinkError as err:
-            cause = self._obituary()
-            if cause:
-                raise LinkError(f"{err}; {cause}") from err
+            self._raise_explained(err)
             raise
+
+    def _raise_explained(self, err: LinkError) -> None:
+        """The same error with what ended the other end, where that is known."""
+        cause = self._obituary()
+        if cause:
+            raise LinkError(f"{err}; {cause}") from err
 
     # -- a session ------------------------------------------------------------------------------------
 
     def hello(self, deadline: Deadline | None = None) -> HelloAnswer:
         """Begin a session, or begin again after DeviceReset: who is there, and what can it hold?"""
         self._plan = None
-        self._exchange.forget_the_past()
+        try:
+            self._exchange.forget_the_past()
+        except LinkError as err:
+            self._raise_explained(err)
+            raise
         self._hello = self.ask(requests.Hello(_nonce()), deadline)
         if self.boot == 0:
             raise BadAnswer("the device keeps boot nonce 0 after HELLO; a reset could not be seen")
