@@ -22,7 +22,7 @@ from coverify.link.pace import Pace
 from coverify.replay import Claim, replay
 from model_builder import Builder
 from oracle import NETWORKS, ROOT
-from tflm_int8 import Model, Reference
+from tflm_int8 import Ends, Model, Reference
 
 MODEL = Model.read(NETWORKS / "digits_cnn.tflite")
 REFERENCE = Reference(MODEL)
@@ -167,7 +167,7 @@ class TestOnAnEmulatedCore:
         shape = MODEL.tensors[MODEL.inputs[0]].shape
         tensors = {t: values[0] for t, values in REFERENCE.trace(X[i : i + 1]).items()}
         claim = Claim(X[0].reshape(shape), X[i].reshape(shape), int(labels[0]), tensors)
-        done = replay(claim, REFERENCE, ForeignRunner(device, MODEL))
+        done = replay(claim, Ends.of(MODEL), ForeignRunner(device, MODEL))
         assert done.verdict == "CONFIRMED"
         assert [row.tensor for row in done.tensors] == [MODEL.outputs[0]]
 
