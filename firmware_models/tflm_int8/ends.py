@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tflm_int8.errors import AccumulatorOverflow, BadTensor, UnsupportedModel
+from tflm_int8.kernels.quantize import Dequantize
 from tflm_int8.model import Model, Operator
 from tflm_int8.operators import Kernel, prepare
 from tflm_int8.profiles import profile_named
-from tflm_int8.reference import node_of
+from tflm_int8.reference import Reference, node_of
 
 Array = NDArray[Any]
 _CODES: Final = np.arange(-128, 128).astype(np.int8)
@@ -36,10 +38,14 @@ class Conversion:
 
 @dataclass(frozen=True, eq=False)
 class Ends:
-    """A network, what of it lies between the conversions, and these; None where there is none."""
+    """A network, what of it lies between the conversions, and these; None where there is none.
+
+    profile: whose arithmetic.
+    """
 
     whole: Model
     core: Model
+    profile: str
     first: Conversion | None
     last: Conversion | None
 
@@ -50,21 +56,26 @@ class Ends:
         Raises UnsupportedModel where a conversion is not one-to-one, NotInProfile, UnsupportedOp,
         UnknownProfile.
         """
-        first, last = _reader(model), _writer(model)
+        table, first, last = profile_named(profile), _reader(model), _writer(model)
         if first is last:
-            return Ends(model, model, None, None)
+            return Ends(model, model, profile, None, None)
         inside = tuple(op for op in model.operators if op is not first and op is not last)
         if last is not None and not any(last.inputs[0] in op.outputs for op in inside):
-            return Ends(model, model, None, None)
+            return Ends(model, model, profile, None, None)
         core, conversions = replace(model, operators=inside), list[Conversion | None]()
         for op, make in ((first, _entry), (last, _exit)):
-            kernel = None if op is None else prepare(node_of(model, op, profile_named(profile), False))
+            kernel = None if op is None else prepare(node_of(model, op, table, False))
             conversions.append(None if kernel is None else Conversion(kernel, make(kernel)))
         if first is not None:
             core = replace(core, inputs=first.outputs)
         if last is not None:
             core = replace(core, outputs=last.inputs)
-        return Ends(model, core, *conversions)
+        return Ends(model, core, profile, *conversions)
+
+    @cached_property
+    def reference(self) -> Reference:
+        """The reference of what lies between.  Raises TflmError where that is refused."""
+        return Reference(self.core, self.profile)
 
     @property
     def outer(self) -> tuple[int, int]:
@@ -88,7 +99,7 @@ class Ends:
         """
         if self.first is None:
             return values
-        shape = self.whole.tensors[self.whole.inputs[0]].shape
+        shape = self.whole.tensors[self.outer[0]].shape
         if math.prod(values.shape[1:]) != math.prod(shape):
             raise BadTensor(
                 f"an input has {math.prod(values.shape[1:])} values, the network takes {list(shape)}"
@@ -127,7 +138,7 @@ class Ends:
         if self.first is not None:
             found[self.core.inputs[0]] = x
         if self.last is not None:
-            found[self.whole.outputs[0]] = self.last.values[y.astype(np.int64) + 128]
+            found[self.outer[1]] = self.last.values[y.astype(np.int64) + 128]
         return found
 
 
@@ -161,9 +172,7 @@ def _entry(kernel: Kernel) -> Array:
     """A value for every code."""
     node, values = kernel.node, np.arange(256).astype(np.uint8)
     if node.input(0).dtype == "float32":
-        q = node.int8(node.output)
-        with np.errstate(over="ignore", under="ignore"):
-            values = (float(q.scale) * (_CODES.astype(np.float64) - q.zero_point)).astype(np.float32)
+        values = Dequantize(node, node.int8(node.output)).run([_CODES])[0]
     found = _run(kernel, values) if np.all(np.isfinite(values)) else values
     order = np.argsort(found, kind="stable")
     return _one_to_one(kernel, values[order], found[order])

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from coverify.conformance.compare import Comparison
 from coverify.conformance.stepping import Runner
 from coverify.errors import BadInput
-from coverify.replay import NotReplayable, Replayed, first_maximum
+from coverify.replay import NotReplayable, Replayed, ends_of, first_maximum
 from coverify.report.rows import TensorRow
 from coverify.report.verdict import Verdict
 from coverify.verify.equivalence.distinction import Computed, Distinction
-from tflm_int8 import Ends, Model, Reference, UnknownProfile
+from tflm_int8 import Ends, Model, Reference
 
 Loaded = Callable[[Model], Runner]
 """The device with a model loaded."""
@@ -32,8 +32,6 @@ class Follower:
     """A distinction with both references made, its content checked against them."""
 
     distinction: Distinction
-    first: Reference
-    second: Reference
     ends: tuple[Ends, Ends]
 
     @staticmethod
@@ -41,19 +39,25 @@ class Follower:
         """Raises BadInput (see above; `name` is the file's), TflmError."""
         if distinction.kind != "tflite":
             raise NotReplayable(name, distinction.first.model_name)
-        sides = (distinction.first, distinction.second)
-        ends = _ends(name, sides[0]), _ends(name, sides[1])
-        first, second = (Reference(e.core, side.profile) for e, side in zip(ends, sides, strict=True))
-        found = Follower(distinction, first, second, ends)
-        for reference, side in zip((first, second), sides, strict=True):
-            found._check(name, reference, side)
+        first, second = (
+            ends_of(name, Model.from_bytes(side.model, side.model_name), side.profile)
+            for side in (distinction.first, distinction.second)
+        )
+        found = Follower(distinction, (first, second))
+        for ends, side in found._sides:
+            found._check(name, ends.reference, side)
         found._check_apart(name)
         return found
 
+    @property
+    def _sides(self) -> tuple[tuple[Ends, Computed], ...]:
+        return (self.ends[0], self.distinction.first), (self.ends[1], self.distinction.second)
+
     def _check_apart(self, name: str) -> None:
         """BadInput where the outputs differ by no more than the tolerance."""
-        both = ((self.first, self.distinction.first), (self.second, self.distinction.second))
-        one, other = (side.tensors[ref.output.index].astype(np.int64).reshape(-1) for ref, side in both)
+        one, other = (
+            side.tensors[ends.core.outputs[0]].astype(np.int64).reshape(-1) for ends, side in self._sides
+        )
         if one.size != other.size:
             raise BadInput(f"{name}: its networks have {one.size} and {other.size} outputs")
         most = int(np.abs(one - other).max())
@@ -91,7 +95,7 @@ class Follower:
         return self._networks(loaded)
 
     def _profiles(self, runner: Runner) -> Replayed:
-        names = (self.first.profile, self.second.profile)
+        names = (self.ends[0].profile, self.ends[1].profile)
         a, b = (self._compared(runner, *side) for side in self._sides)
         if a.flaky or b.flaky:
             return Replayed("FLAKY", "the same input gave two answers", a.rows())
@@ -124,23 +128,12 @@ class Follower:
             return Replayed("FLAKY", f"{note}; the same input gave two answers", tuple(rows))
         return Replayed("CONFIRMED" if set(verdicts) == {"MATCH"} else "REFUTED", note, tuple(rows))
 
-    @property
-    def _sides(self) -> tuple[tuple[Ends, Computed], ...]:
-        return (self.ends[0], self.distinction.first), (self.ends[1], self.distinction.second)
-
     def _compared(self, runner: Runner, ends: Ends, side: Computed) -> Comparison:
-        codes = self.distinction.x.astype(np.int8).reshape(ends.core.tensors[ends.core.inputs[0]].shape)
-        x, output = ends.entered(codes), ends.whole.outputs[0]
+        codes = self.x(ends.reference)
+        x, output = ends.entered(codes), ends.outer[1]
         comparison = Comparison(ends.whole, runner.tensors)
         traced = runner.trace(x)
         expected = {**side.tensors, **ends.written(codes, side.tensors[ends.core.outputs[0]])}
         comparison.add(0, expected, traced, lambda: runner.trace(x))
         comparison.flaky |= not np.array_equal(runner.run(x), traced[output])
         return comparison
-
-
-def _ends(name: str, side: Computed) -> Ends:
-    try:
-        return Ends.of(Model.from_bytes(side.model, side.model_name), side.profile)
-    except UnknownProfile as error:
-        raise BadInput(f"{name}: {error}") from error

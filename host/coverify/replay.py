@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from coverify.report.rows import TensorRow
 from coverify.report.verdict import Verdict
 from coverify.verify.breach import Breach
 from coverify.verify.property.formula import elements
-from tflm_int8 import Ends, Reference
+from tflm_int8 import Ends, Model, Reference, UnknownProfile
 
 
 class NotReplayable(BadInput):
@@ -68,6 +69,14 @@ class Replayed:
     tensors: tuple[TensorRow, ...]
 
 
+def ends_of(where: Path | str, model: Model, profile: str) -> Ends:
+    """The ends of the network in a file that is called so.  Raises BadInput, TflmError."""
+    try:
+        return Ends.of(model, profile)
+    except UnknownProfile as error:
+        raise BadInput(f"{where}: {error}") from error
+
+
 def first_maximum(output: NDArray[np.int8]) -> int:
     """The class that a user of the device computes: the index of the output's first maximum, in C order."""
     return int(np.argmax(output.reshape(-1)))
@@ -98,7 +107,7 @@ def replay(claim: Claim, ends: Ends, stepper: Runner) -> Replayed:
 
     ends: of the network; the claim is about what lies between them, the device runs all of it.
     """
-    output, x = ends.whole.outputs[0], ends.entered(claim.x)
+    output, x = ends.outer[1], ends.entered(claim.x)
     expected = {**claim.tensors, **ends.written(claim.x, claim.tensors[ends.core.outputs[0]])}
     comparison = Comparison(ends.whole, stepper.tensors)
     first = stepper.trace(x)

@@ -89,9 +89,10 @@ def test_other_ends_are_left_as_they_are():
     assert Ends.of(twice).core is twice
 
 
-def test_a_profile_that_does_not_exist_is_refused():
+@pytest.mark.parametrize("first", ["float32", "int8"])
+def test_a_profile_that_does_not_exist_is_refused(first):
     with pytest.raises(UnknownProfile):
-        Ends.of(Model.from_bytes(between(("float32", 0, 0), ("int8", 0.1, -20))), "no such profile")
+        Ends.of(Model.from_bytes(between((first, 0.05, 3), ("int8", 0.1, -20))), "no such profile")
 
 
 def test_inputs_of_another_size_are_refused():

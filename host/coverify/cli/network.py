@@ -98,7 +98,7 @@ def read_network(path: Path, profile: str, classes: bool = True) -> Network:
             )
         network: Network = FixedPoint(FixedPointNetwork.read(path))
     else:
-        network = Tflite.of(Model.read(path), profile)
+        network = Tflite(Ends.of(Model.read(path), profile))
     program = network.program
     if classes and program.sizes()[program.output] < 2:
         said = "there is no class that could change; --property asks about its range (kind = 'output')"
@@ -133,14 +133,11 @@ class Tflite:
     """A .tflite network, its classes and tensors by the reference: of what lies between its ends."""
 
     ends: Ends
-    reference: Reference
     kind: Kind = "tflite"
 
-    @staticmethod
-    def of(model: Model, profile: str) -> Tflite:
-        """Raises TflmError."""
-        ends = Ends.of(model, profile)
-        return Tflite(ends, Reference(ends.core, profile))
+    @property
+    def reference(self) -> Reference:
+        return self.ends.reference
 
     @property
     def name(self) -> str:
@@ -207,7 +204,7 @@ def conversion_of(ends: Ends) -> Conversion | None:
     """What a network makes codes of at its input, where that is no int8."""
     if ends.first is None:
         return None
-    return Conversion(ends.whole.tensors[ends.whole.inputs[0]].dtype, ends.codes)
+    return Conversion(ends.whole.tensors[ends.outer[0]].dtype, ends.codes)
 
 
 def _scale(quantization: Quantization | None, kind: type[Scale]) -> Scale | None:

@@ -24,7 +24,7 @@ from coverify.repair.program import Preference
 from coverify.repair.search import Ended, Search, Step
 from coverify.repair.solvers import Solvers
 from coverify.repair.spectrum import Kind, Spectrum, activated
-from tflm_int8 import Ends, Reference
+from tflm_int8 import Ends
 from tflm_int8.fixedpoint import I64Array
 
 METHODS = ("lattice", "paper")
@@ -128,9 +128,8 @@ def repair(
 
 def patched(pair: Pair, patch: tuple[ChangedByte, ...]) -> Pair:
     """The pair with its int8 network's bytes changed."""
-    profile = pair.reference.profile
-    ends = Ends.of(apply(pair.reference.model, patch), profile)
-    return pair.repaired(Reference(ends.core, profile))
+    reference = pair.reference
+    return pair.repaired(Ends.of(apply(reference.model, patch), reference.profile).reference)
 
 
 def _layer(

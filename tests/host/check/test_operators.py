@@ -5,14 +5,10 @@ import itertools
 import numpy as np
 import pytest
 
-from coverify.check import Rejected, check
+from certified import certified
+from coverify.check import Rejected
 from coverify.check.certificate import network
-from coverify.verify.certificate import Certificate
-from coverify.verify.deadline import Deadline
 from coverify.verify.dual.places import places
-from coverify.verify.engines import solve
-from coverify.verify.problem import Problem
-from coverify.verify.query import Robustness, Verdict
 from model_builder import Builder
 from oracle import Tflm
 from tflm_int8 import Model, Reference, TflmError, lower
@@ -159,13 +155,8 @@ def test_proofs_across_an_operator_are_accepted(op, made, tmp_path):
         elements, wires = network(content, "tflm").boxes(codes[None])[0], run_program(program, codes)
         for place, values in zip(places(program, len(program.steps)), wires, strict=True):
             np.testing.assert_array_equal(elements[:, place], values)
-        label = int(wires[program.output][0].argmax())
         for engine, eps in (("interval", 1), ("bab", 3)):
-            query = Robustness.around(codes[0], label, eps)
-            outcome = solve(engine, Problem(program, query), Deadline.in_s(2))
-            if outcome.verdict is Verdict.HOLDS:
-                Certificate(content, "tflm", query, outcome.argument, engine).write(tmp_path / "c.zip")
-                accepted += check(tmp_path / "c.zip").label == label
+            accepted += certified(content, codes[0], engine, eps, tmp_path / "c.zip")
     assert accepted > 5
 
 

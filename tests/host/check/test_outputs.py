@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from certified import certified
 from coverify.check import Rejected, check
 from coverify.check.certificate import network
 from coverify.check.integers import Softmax
@@ -38,18 +39,6 @@ def turned(b: Builder, x: int) -> int:
     return b.op("TRANSPOSE", [square, b.integers([1, 0])], b.like(square, (2, 2)))
 
 
-def proved(content: bytes, engine: str, eps: int, path) -> bool | str:
-    """Does the engine prove it, and what the checker says."""
-    program = lower(Model.from_bytes(content))
-    label = int(run(program, X0[None])[program.output].argmax())
-    query = Robustness.around(X0, label, eps)
-    outcome = solve(engine, Problem(program, query), Deadline.in_s(5))
-    if outcome.verdict is not Verdict.HOLDS:
-        return False
-    Certificate(content, "tflm", query, outcome.argument, engine).write(path)
-    return check(path).label == label
-
-
 def test_proofs_about_outputs_that_are_moved_are_accepted(tmp_path):
     steps = 0
     for seed in range(30):
@@ -59,7 +48,7 @@ def test_proofs_about_outputs_that_are_moved_are_accepted(tmp_path):
         expected = [tflm.run(row[None].astype(np.int8)).reshape(-1) for row in codes]
         np.testing.assert_array_equal(net.boxes(codes[None])[0][:, net.outputs], expected)
         for engine, eps in (("interval", 2), ("bab", 2), ("bab", 8)):
-            if proved(content, engine, eps, tmp_path / "c.zip"):
+            if certified(content, X0, engine, eps, tmp_path / "c.zip"):
                 steps += "0 steps" not in check(tmp_path / "c.zip").evidence
     assert steps > 5
 
@@ -97,7 +86,7 @@ def test_bounds_cross_no_softmax_that_is_not_the_output_as_it_is(outputs, tmp_pa
     Certificate(content, "tflm", query, outcome.argument, "interval").write(tmp_path / "c.zip")
     with pytest.raises(Rejected, match="a softmax's outputs"):
         check(tmp_path / "c.zip")
-    assert proved(content, "enumerate", 1, tmp_path / "c.zip")
+    assert certified(content, X0, "enumerate", 1, tmp_path / "c.zip")
 
 
 def test_a_softmax_of_moved_elements_that_is_the_output_is_crossed(tmp_path):
@@ -105,7 +94,7 @@ def test_a_softmax_of_moved_elements_that_is_the_output_is_crossed(tmp_path):
     for seed in range(12):
         b, x = logits(seed)
         content = b.finish(b.softmax(b.reshape(turned(b, x), (1, 4))))
-        accepted += proved(content, "bab", 3, tmp_path / "c.zip")
+        accepted += certified(content, X0, "bab", 3, tmp_path / "c.zip")
     assert accepted > 3
 
 

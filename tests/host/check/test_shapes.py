@@ -3,17 +3,11 @@
 import numpy as np
 import pytest
 
-from coverify.check import Rejected, check
+from certified import certified
+from coverify.check import Rejected
 from coverify.check.certificate import network
-from coverify.verify.certificate import Certificate
-from coverify.verify.deadline import Deadline
-from coverify.verify.engines import solve
-from coverify.verify.problem import Problem
-from coverify.verify.query import Robustness, Verdict
 from model_builder import Builder
 from oracle import Tflm
-from tflm_int8 import Model, lower
-from tflm_int8.program.concrete import run
 
 
 def flattened(seed: int, padded: bool = False, **changed: object) -> bytes:
@@ -46,14 +40,8 @@ def test_a_network_whose_shape_is_computed_is_read_as_tflm_runs_it(padded, tmp_p
         codes, net, tflm = rng.integers(-128, 128, (12, 9)), network(content, "tflm"), Tflm(content)
         expected = [tflm.run(row.astype(np.int8).reshape(1, 3, 3, 1)).reshape(-1) for row in codes]
         np.testing.assert_array_equal(net.boxes(codes[None])[0][:, net.outputs], expected)
-        program = lower(Model.from_bytes(content))
         for engine, eps in (("interval", 1), ("bab", 6)):
-            label = int(run(program, codes[:1])[program.output].argmax())
-            query = Robustness.around(codes[0], label, eps)
-            outcome = solve(engine, Problem(program, query), Deadline.in_s(5))
-            if outcome.verdict is Verdict.HOLDS:
-                Certificate(content, "tflm", query, outcome.argument, engine).write(tmp_path / "c.zip")
-                accepted += check(tmp_path / "c.zip").label == label
+            accepted += certified(content, codes[0], engine, eps, tmp_path / "c.zip")
     assert accepted > 8
 
 

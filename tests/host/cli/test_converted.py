@@ -3,11 +3,13 @@
 import json
 import shutil
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from command import coverify
+from coverify.verify.equivalence.distinction import Distinction
 from coverify.verify.witness import Witness
 from model_builder import Builder
 from oracle import Tflm
@@ -367,3 +369,18 @@ def test_accumulators_are_looked_at_behind_conversions(tmp_path, end):
     judged = {row["op"]: row["overflow"] for row in done.result["operators"] if row.get("overflow")}
     assert judged.keys() == {"CONV_2D", "FULLY_CONNECTED"}
     assert set(judged.values()) == {"impossible"}
+
+
+@pytest.mark.parametrize("end", ["int8", "float32"])
+def test_a_distinction_of_a_profile_that_does_not_exist_is_refused_by_its_name(tmp_path, end):
+    (tmp_path / "net.tflite").write_bytes(network(3, end))
+    (tmp_path / "other.tflite").write_bytes(network(4, end))
+    coverify("distinguish", tmp_path / "net.tflite", "--against-model", tmp_path / "other.tflite",
+             "--out", tmp_path)  # fmt: skip
+    (path,) = tmp_path.glob("distinction*.zip")
+    found = Distinction.read(path)
+    forged = tmp_path / "forged.zip"
+    replace(found, second=replace(found.second, profile="nobody's")).write(forged)
+    done = coverify("replay", forged, "--device", "native:", "--json", "-")
+    assert done.code == 2 and "forged.zip: " in done.result["message"]
+    assert "nobody's" in done.result["message"]

@@ -17,7 +17,7 @@ from coverify.repair.metrics import METRICS, RANDOM
 from coverify.repair.pair import Pair
 from coverify.repair.solvers import SOLVERS
 from coverify.report import Result
-from tflm_int8 import Ends, Model, Reference
+from tflm_int8 import Ends, Model
 
 
 def repair_verb(
@@ -148,7 +148,7 @@ def repair_verb(
         if repaired is not None:
             check_place(repaired)
         ends = Ends.of(Model.read(model), profile)
-        pair = Pair.of(Model.read(original), Reference(ends.core, profile))
+        pair = Pair.of(Model.read(original), ends.reference)
         convert = conversion_of(ends)
         repair, judged = read_parts(
             pair.reference, data, validation, split, limit, quantize, label == "given", seed, convert

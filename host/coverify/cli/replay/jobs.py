@@ -16,13 +16,13 @@ from coverify.conformance.foreign import ForeignRunner
 from coverify.conformance.stepping import Stepper
 from coverify.errors import BadInput, DeviceFault, DeviceRefused, LinkError
 from coverify.following import Follower, Loaded
-from coverify.replay import Claim, NotReplayable, Replayed, check_claim, replay
+from coverify.replay import Claim, NotReplayable, Replayed, check_claim, ends_of, replay
 from coverify.report import Device as DeviceRow
 from coverify.report import Replay as ReplayRow
 from coverify.report import Verdict
 from coverify.verify.equivalence.distinction import Distinction, is_distinction
 from coverify.verify.witness import Witness
-from tflm_int8 import Ends, Model, Reference, UnknownProfile
+from tflm_int8 import Model
 
 MAX_NAME = 1000
 """Characters of a witness's name that a row bears."""
@@ -56,7 +56,7 @@ def read(path: Path, name: str) -> Job:
     """The job of a witness's file that is called so, its content checked.  Raises BadInput, TflmError."""
     if is_distinction(path):
         follower = Follower.of(path.name, Distinction.read(path))
-        profiles = dict.fromkeys((follower.first.profile, follower.second.profile))
+        profiles = dict.fromkeys(ends.profile for ends in follower.ends)
         return Job(path, name, follower.models, " / ".join(profiles), follower.follow)
     witness = Witness.read(path)
     if witness.kind != "tflite":
@@ -64,27 +64,18 @@ def read(path: Path, name: str) -> Job:
     net = Model.from_bytes(witness.model, witness.model_name)
     if len(net.inputs) != 1:
         raise BadInput(f"{path}: its network has {len(net.inputs)} inputs, a witness is about one")
-    ends, reference = _reference(path, net, witness.profile)
-    shape = reference.input.shape
+    ends = ends_of(path, net, witness.profile)
+    shape = ends.reference.input.shape
     for what, array in (("input", witness.x), ("x0", witness.x0)):
-        if array.size != reference.input.size:
+        if array.size != ends.reference.input.size:
             raise BadInput(f"{path}: its {what} has {array.size} values, the network takes {list(shape)}")
     x0, x = (array.astype(np.int8).reshape(shape) for array in (witness.x0, witness.x))
     claim = Claim(x0, x, witness.label, witness.tensors, witness.breach)
     try:
-        check_claim(claim, reference)
+        check_claim(claim, ends.reference)
     except BadInput as error:
         raise BadInput(f"{path}: {error}") from error
     return Job(path, name, (net,), witness.profile, lambda loaded: replay(claim, ends, loaded(net)))
-
-
-def _reference(path: Path, net: Model, profile: str) -> tuple[Ends, Reference]:
-    """The network's ends, and the reference of what lies between them.  Raises BadInput, TflmError."""
-    try:
-        ends = Ends.of(net, profile)
-        return ends, Reference(ends.core, profile)
-    except UnknownProfile as error:
-        raise BadInput(f"{path}: {error}") from error
 
 
 def _row(job: Job, url: str, done: Replayed) -> ReplayRow:
