@@ -1,4 +1,4 @@
-"""One child process that solves: started, asked, ended. What it serves is said in child.py."""
+"""One child process that solves: started, asked, ended. What it serves is said in solver_child.py."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class SolverProcess:
     """The network that it was given last."""
 
     @staticmethod
-    def start(serving: str = "coverify.verify.child") -> SolverProcess:
+    def start(serving: str = "coverify.verify.solver_child") -> SolverProcess:
         """Start a process of this interpreter with this one's import path, in a session of its own.
 
         serving: the module whose `main` it runs.

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from coverify.verify import portfolio
-from coverify.verify.child import GRACE_S, Explain, Load, Solve
+from coverify.verify.child import GRACE_S
 from coverify.verify.cone import elements
 from coverify.verify.deadline import OUT_OF_TIME, Deadline
 from coverify.verify.engines import base_of, confirm, found
@@ -29,6 +29,7 @@ from coverify.verify.explanation import Explanation
 from coverify.verify.problem import Problem
 from coverify.verify.query import Outcome, Robustness
 from coverify.verify.solver_process import SolverProcess, one_thread_each
+from coverify.verify.solver_requests import Explain, Load, Solve
 from tflm_int8.program.primitives import Program
 
 AUTO = "auto"

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from coverify.verify import portfolio
-from coverify.verify.child import Solve
 from coverify.verify.deadline import Deadline
 from coverify.verify.engines import ENGINES
 from coverify.verify.engines.packages import PACKAGES, Package, usable
 from coverify.verify.errors import BadQuery, MissingPackage
 from coverify.verify.query import Outcome, Robustness, Verdict
 from coverify.verify.solver_process import SolverProcess
+from coverify.verify.solver_requests import Solve
 from coverify.verify.worker import Worker
 from fixed_point_networks import content, layers_of, outputs
 from tflm_int8.program.linear import Dense

@@ -187,7 +187,7 @@ def test_a_solver_of_cardinalities_whose_process_dies_is_said_to(monkeypatch):
 
 def test_with_debugging_the_traceback_of_a_process_that_died_is_shown(monkeypatch, capfd):
     monkeypatch.setenv("COVERIFY_DEBUG", "1")
-    child = SolverProcess.start("coverify.verify.child")
+    child = SolverProcess.start("coverify.verify.solver_child")
     child.ask(None, 60)
     with pytest.raises(EOFError):
         child.ask("no request", 60)
@@ -197,7 +197,7 @@ def test_with_debugging_the_traceback_of_a_process_that_died_is_shown(monkeypatc
     assert "Traceback (most recent call last)" in shown
     assert 'child.py", line' in shown
     monkeypatch.delenv("COVERIFY_DEBUG")
-    child = SolverProcess.start("coverify.verify.child")
+    child = SolverProcess.start("coverify.verify.solver_child")
     child.ask(None, 60)
     child.end()
     assert capfd.readouterr().err == ""

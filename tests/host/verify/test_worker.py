@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 from coverify.verify import worker as worker_module
-from coverify.verify.child import Solve, receive, send
+from coverify.verify.child import receive, send
 from coverify.verify.engines import confirm
 from coverify.verify.errors import BadQuery, EngineFault, MissingPackage
 from coverify.verify.query import Outcome, Robustness, Verdict
 from coverify.verify.solver_process import SolverProcess
+from coverify.verify.solver_requests import Solve
 from coverify.verify.worker import Worker, place_of
 from tflm_int8.program.linear import Dense
 from tflm_int8.program.primitives import Affine, Program, Term
