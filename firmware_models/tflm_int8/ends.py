@@ -125,6 +125,10 @@ class Ends:
         """Inputs of the network of which it makes these codes, in its own type."""
         return codes if self.first is None else self.first.values[codes.astype(np.int64) + 128]
 
+    def given_out(self, codes: NDArray[np.int8]) -> Array:
+        """What the network gives out where its core gives these codes, in its own type."""
+        return codes if self.last is None else self.last.values[codes.astype(np.int64) + 128]
+
     def left(self, values: Array) -> NDArray[np.int8]:
         """The codes of what the network gave out; of a value that no code has, the next greater one's."""
         if self.last is None:
@@ -138,7 +142,7 @@ class Ends:
         if self.first is not None:
             found[self.core.inputs[0]] = x
         if self.last is not None:
-            found[self.outer[1]] = self.last.values[y.astype(np.int64) + 128]
+            found[self.outer[1]] = self.given_out(y)
         return found
 
 

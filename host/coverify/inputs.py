@@ -150,15 +150,20 @@ class Pixels:
     y: NDArray[np.int64] | None
 
 
-def read_pixels(path: Path | str, n_input: int, codes: bool = False) -> Pixels:
+def read_pixels(
+    path: Path | str, n_input: int, codes: bool = False, convert: Conversion | None = None
+) -> Pixels:
     """The pixel values (uint8, N × any shape of n_input elements) in a file; with `codes` also int8 codes,
-    which are pixel − 128, and no more than MAX_PIXELS of MAX_SAMPLES inputs.  Raises BadInput.
+    which are pixel − 128, and no more than MAX_PIXELS of MAX_SAMPLES inputs. convert: values of that type are
+    made codes.  Raises BadInput.
     """
     path = Path(path)
     arrays = _arrays(path, max_bytes=MAX_PIXELS if codes else MAX_BYTES)
     x = arrays.get("x")
     if x is None:
         raise BadInput(f"{path}: there is no array x")
+    if convert is not None and x.dtype == convert.dtype:
+        x = _converted(path, convert, x)
     if x.dtype != np.uint8 and not (codes and x.dtype == np.int8):
         taken = "pixel values, uint8" + (", or int8 codes (pixel − 128), are read" if codes else "")
         raise BadInput(

@@ -94,7 +94,9 @@ def is_float(path: Path) -> bool:
         except (BadArray, OSError):
             return False
     model = Model.read(path)
-    return bool(model.inputs) and model.tensors[model.inputs[0]].dtype == "float32"
+    if not model.inputs or model.tensors[model.inputs[0]].dtype != "float32":
+        return False
+    return not any(op.name == "QUANTIZE" and model.inputs[0] in op.inputs for op in model.operators)
 
 
 def _from_npz(path: Path) -> list[FloatLayer]:

@@ -384,3 +384,51 @@ def test_a_distinction_of_a_profile_that_does_not_exist_is_refused_by_its_name(t
     done = coverify("replay", forged, "--device", "native:", "--json", "-")
     assert done.code == 2 and "forged.zip: " in done.result["message"]
     assert "nobody's" in done.result["message"]
+
+
+def study(kind: str, folder, x: np.ndarray, y: np.ndarray, *more: object):
+    """A study of `folder`/net.tflite on these inputs, its counterexamples run on a device."""
+    np.savez(folder / "x.npz", x=x, y=y)
+    return coverify("study", kind, folder / "net.tflite", "--inputs", folder / "x.npz", *more, "--engine",
+                    "enumerate", "--jobs", 1, "--device", "native:", "--out", folder / kind,
+                    "--json", "-")  # fmt: skip
+
+
+def test_a_study_of_a_converted_network_is_that_of_its_codes(tmp_path):
+    codes = np.random.default_rng(1).integers(-128, 128, (12, 2, 2, 1)).astype(np.int8)
+    labels = np.array([int(Tflm(network(3)).run(x[None]).argmax()) for x in codes])
+    found = {}
+    for end in ("int8", "float32", "uint8"):
+        (tmp_path / end).mkdir()
+        (tmp_path / end / "net.tflite").write_bytes(network(3, end))
+        bits = study("bits", tmp_path / end, values(end, codes), labels, "--eps", 4)
+        assert bits.code == 0, bits
+        fair = study("fairness", tmp_path / end, values(end, codes), labels, "--protected", 2, "--eps", 1,
+                     "--score", 1)  # fmt: skip
+        assert fair.code == 0, fair.result["message"]
+        (gap,) = fair.result["study"]["gaps"]
+        assert gap["on_device"] == "CONFIRMED"
+        found[end] = (
+            [
+                {name: row[name] for name in ("robust", "broken", "wrong", "open")}
+                for row in bits.result["study"]["widths"]
+            ],
+            {name: gap[name] for name in ("at_least", "at_most", "flipped", "boxes")},
+        )
+    assert found["float32"] == found["uint8"] == found["int8"]
+    assert found["int8"][0][0]["broken"] and found["int8"][0][0]["robust"]
+
+
+def test_networks_that_make_other_codes_of_the_same_floats_are_not_studied_by_these(tmp_path):
+    """A study's regions are the same codes for all of its networks."""
+    other = Builder()
+    x = other.input((1, 2, 2, 1), 0.05, 3, "float32")
+    x = other.op("QUANTIZE", [x], other.activation((1, 2, 2, 1), 0.1, 3))
+    y = other.fully_connected(other.reshape(x, (1, 4)), np.eye(4), np.zeros(4), 1.0, 0.1, 3, activation=1)
+    (tmp_path / "other.tflite").write_bytes(other.finish(y))
+    (tmp_path / "net.tflite").write_bytes(network(3, "float32"))
+    np.savez(tmp_path / "x.npz", x=np.ones((2, 2, 2, 1), np.float32), y=np.zeros(2, int))
+    done = coverify("study", "bits", tmp_path / "net.tflite", tmp_path / "other.tflite", "--inputs",
+                    tmp_path / "x.npz", "--eps", 1, "--out", tmp_path / "run", "--json", "-")  # fmt: skip
+    assert done.code == 2
+    assert "make other codes of x" in done.result["message"]

@@ -34,7 +34,12 @@ ModelsArgument = Annotated[
     ),
 ]
 InputsOption = Annotated[
-    Path, typer.Option("--inputs", help=".npz with x (uint8 pixels, or int8 codes: pixel − 128), labels y.")
+    Path,
+    typer.Option(
+        "--inputs",
+        help=".npz with x (uint8 pixels, int8 codes: pixel − 128, or float32 of which all of the given "
+        "networks make the same codes), labels y.",
+    ),
 ]
 BitsOption = Annotated[str, typer.Option("--bits", help="Widths of the quantized networks: 4-10, 4,6,8.")]
 SchemeOption = Annotated[

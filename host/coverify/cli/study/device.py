@@ -59,22 +59,22 @@ def agreed(url: str, trials: Sequence[Trial], output: Output) -> Said:
     for trial in trials:
         network = trial.width.network
         assert isinstance(network, Tflite)
-        expected = trial.width.outputs(trial.xs)
+        ends, expected = network.ends, trial.width.outputs(trial.xs).astype(np.int8)
         with ExitStack() as stack:
             runner: Runner
             if is_foreign(url):
                 foreign = stack.enter_context(closing(open_foreign(url)))
                 row = DeviceRow(url=url, board=foreign.name)
-                runner = ForeignRunner(foreign, network.reference.model)
+                runner = ForeignRunner(foreign, ends.whole)
             else:
-                device = stack.enter_context(opened(url, None, output, network.reference.model))
+                device = stack.enter_context(opened(url, None, output, ends.whole))
                 row = device_row(device)
-                runner = load(device, network.reference.model, output)
+                runner = load(device, ends.whole, output)
             same = {}
             for key, x, want in zip(trial.keys, trial.xs, expected, strict=True):
                 codes = network.shaped((x - PIXEL_ZERO).astype(np.int8)).astype(np.int8)
-                got = runner.run(codes).reshape(-1).astype(np.int64)
-                same[key] = bool(np.array_equal(got, want))
+                got = runner.run(ends.entered(codes)).reshape(-1)
+                same[key] = bool(np.array_equal(got, ends.given_out(want)))
         found[trial.width.scheme, trial.width.bits] = same
     return Said(found, row)
 

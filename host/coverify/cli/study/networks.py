@@ -6,15 +6,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from coverify.cli.network import Network, Tflite, read_network
+from coverify.cli.network import Network, Tflite, conversion_of, read_network
 from coverify.cli.samples import parse_indices
 from coverify.errors import BadInput
 from coverify.files import replace_file
-from coverify.inputs import Pixels
+from coverify.inputs import Conversion, Pixels, read_pixels
 from coverify.study.affine_scheme import BITS as AFFINE_BITS
 from coverify.study.affine_scheme import affine
 from coverify.study.affine_scheme import output_unit as affine_unit
@@ -143,13 +144,11 @@ def _quantized(network: FloatNetwork, ranges: Ranges, scheme: str, n: int, folde
         raise
 
 
-def given(models: Sequence[Path], data: Pixels) -> list[Width]:
+def given(models: Sequence[Path]) -> list[Width]:
     """Quantized networks as their files hold them, fewest bits first.  Raises BadInput, TflmError."""
     found = []
     for path in models:
         network = read_network(path, "tflm")
-        if network.program.n_input != data.x[0].size:
-            raise BadInput(f"x has {data.x[0].size} values, {path.name} takes {network.program.n_input}")
         rules = [step.rule for step in network.program.steps if isinstance(step, Staircase)]
         bits = int(rules[0].hi - rules[0].lo).bit_length() if rules else 8
         stem = re.sub(r"[^A-Za-z0-9_.-]", "_", path.stem)[:100].strip(".") or "network"
@@ -159,3 +158,26 @@ def given(models: Sequence[Path], data: Pixels) -> list[Width]:
         if len(set(what)) != len(what):
             raise BadInput(f"two networks of one name or width: {', '.join(map(str, what))}")
     return found
+
+
+def taken_by_all(path: Path, widths: Sequence[Width]) -> Pixels:
+    """The inputs in a file; floats where all networks take these, and make the same codes of them.
+
+    Raises BadInput.
+    """
+    networks = [width.network for width in widths]
+    made = [conversion_of(network.ends) for network in networks if isinstance(network, Tflite)]
+    found = [one for one in made if one is not None and one.dtype == "float32"]
+
+    def codes(x: NDArray[Any]) -> NDArray[Any]:
+        first, *others = (one.codes(x) for one in found)
+        if any(not np.array_equal(first, other) for other in others):
+            raise BadInput(f"{path}: these networks make other codes of x; give int8 codes, the same for all")
+        return first
+
+    convert = Conversion("float32", codes) if len(found) == len(networks) else None
+    data = read_pixels(path, networks[0].program.n_input, codes=True, convert=convert)
+    for network in networks:
+        if network.program.n_input != data.x[0].size:
+            raise BadInput(f"x has {data.x[0].size} values, {network.name} takes {network.program.n_input}")
+    return data

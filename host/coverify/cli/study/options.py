@@ -10,10 +10,17 @@ from pathlib import Path
 import numpy as np
 
 from coverify.cli.campaign import How, Work, carry_out
-from coverify.cli.network import check_labels, labels_within, read_network
+from coverify.cli.network import check_labels, labels_within
 from coverify.cli.outcome import Interrupted, Output
 from coverify.cli.samples import parse_indices
-from coverify.cli.study.networks import Width, float_network, given, quantized, single_float
+from coverify.cli.study.networks import (
+    Width,
+    float_network,
+    given,
+    quantized,
+    single_float,
+    taken_by_all,
+)
 from coverify.errors import BadInput
 from coverify.inputs import Pixels, read_pixels
 from coverify.report import ModelRef, Result, write_result
@@ -90,38 +97,36 @@ class Networks:
 
 def prepared(options: Options, out: Path) -> tuple[Data, Networks]:
     """The inputs and the networks.  Raises BadInput."""
-    n_input = None
-    single = single_float(options.models)
-    if single:
-        n_input = FloatNetwork.read(options.models[0]).n_input
-    pixels = _pixels(options.inputs, n_input, options.models)
-    if pixels.y is None:
-        raise BadInput(f"{options.inputs}: there are no labels y, without which there is no accuracy")
-    flat = pixels.x.reshape(len(pixels.x), -1).astype(np.int64)
-    labels = pixels.y.tolist()
-    data = Data(flat, pixels.y, parse_indices(options.index, len(flat)))
-    if not single:
-        widths = given(options.models, pixels)
-        for width in widths:
-            check_labels(width.network, options.inputs, labels, range(len(labels)))
-        return data, Networks(None, widths)
+    if single_float(options.models):
+        return _made(options, out)
+    widths = given(options.models)
+    data, labels = _data(options, taken_by_all(options.inputs, widths))
+    for width in widths:
+        check_labels(width.network, options.inputs, labels, range(len(labels)))
+    return data, Networks(None, widths)
+
+
+def _made(options: Options, out: Path) -> tuple[Data, Networks]:
+    """The networks of all widths of a float one."""
+    n_input = FloatNetwork.read(options.models[0]).n_input
+    pixels = read_pixels(options.inputs, n_input, codes=True)
+    data, labels = _data(options, pixels)
     network = float_network(options.models[0], pixels, options.input_range)
     labels_within(options.inputs, labels, range(len(labels)), network.n_output)
-    codes = flat
+    codes = data.pixels
     if options.calibration is not None:
-        codes = (
-            _pixels(options.calibration, n_input, options.models)
-            .x.reshape(-1, network.n_input)
-            .astype(np.int64)
-        )
+        calibration = read_pixels(options.calibration, n_input, codes=True)
+        codes = calibration.x.reshape(-1, n_input).astype(np.int64)
     made = quantized(network, codes, options.bits, options.scheme, out / "networks")
     return data, Networks(network, *made)
 
 
-def _pixels(path: Path, n_input: int | None, models: Sequence[Path]) -> Pixels:
-    if n_input is None:
-        n_input = read_network(models[0], "tflm").program.n_input
-    return read_pixels(path, n_input, codes=True)
+def _data(options: Options, pixels: Pixels) -> tuple[Data, list[int]]:
+    """The inputs with their labels, and these as a list."""
+    if pixels.y is None:
+        raise BadInput(f"{options.inputs}: there are no labels y, without which there is no accuracy")
+    flat = pixels.x.reshape(len(pixels.x), -1).astype(np.int64)
+    return Data(flat, pixels.y, parse_indices(options.index, len(flat))), pixels.y.tolist()
 
 
 def decided(work: Work, how: How, folder: Path) -> Result:
