@@ -16,6 +16,7 @@ from coverify.report.merge import (
     Source,
     anything_compared,
     asked,
+    base_name,
     certificates,
     on_device,
     overall,
@@ -40,7 +41,8 @@ class Step:
 
 def headline(sources: Sequence[Source]) -> list[str]:
     """One sentence per kind of evidence that there is."""
-    said = [_conformance_sentence(source) for source in _conforming(sources)]
+    conforming = _conforming(sources)
+    said = [_conformance_sentence(source.result, _named(source, conforming)) for source in conforming]
     queries, replays = _queries(sources), _replays(sources)
     if queries:
         said.append(f"{plural(len(queries), 'query', 'queries')}: {told(counts(queries))}{_weak(queries)}.")
@@ -58,13 +60,13 @@ def headline(sources: Sequence[Source]) -> list[str]:
     return said
 
 
-def _conformance_sentence(source: Source) -> str:
-    verdict, where = overall(source.result), _where(source.result)
+def _conformance_sentence(result: Result, named: str) -> str:
+    verdict, where, of = overall(result), _where(result), f" of {named}" if named else ""
     if verdict == "MATCH":
-        return f"{where} computes the reference, byte for byte."
+        return f"{where} computes the reference{of}, byte for byte."
     if verdict == "MISMATCH":
-        return f"{where} does not compute the reference."
-    return f"{where}: {MEANINGS[verdict]}."
+        return f"{where} does not compute the reference{of}."
+    return f"{where}{f', {named}' if named else ''}: {MEANINGS[verdict]}."
 
 
 def steps(sources: Sequence[Source], merged: Result) -> list[Step]:
@@ -81,7 +83,7 @@ def _model(sources: Sequence[Source]) -> Step:
     return Step(
         "Model",
         None,
-        models[0].file.replace("\\", "/").rsplit("/", 1)[-1],
+        base_name(models[0].file),
         f"sha256 {digest(models[0].sha256)}…",
     )
 
@@ -148,12 +150,14 @@ def _replay(sources: Sequence[Source]) -> Step:
 
 def compared(sources: Sequence[Source]) -> list[str]:
     """What was compared with what, one sentence per result that says so."""
-    said = [
-        _compared_sentence(source.result)
-        if anything_compared(source)
-        else f"{_where(source.result)}: not a byte was compared."
-        for source in _conforming(sources)
-    ]
+    said, conforming = list[str](), _conforming(sources)
+    for source in conforming:
+        named = _named(source, conforming)
+        where = f"{_where(source.result)}{f', {named}' if named else ''}"
+        if anything_compared(source):
+            said.append(_compared_sentence(source.result, where))
+        else:
+            said.append(f"{where}: not a byte was compared.")
     queries, replays = _queries(sources), _replays(sources)
     radii = _radii(sources)
     proofs = sum(query.certificate is not None for query in queries)
@@ -213,7 +217,7 @@ def _repaired_sentence(result: Result) -> str:
     return said + (f"; the repaired network's tensors with {result.oracle.name}'s." if result.oracle else ".")
 
 
-def _compared_sentence(result: Result) -> str:
+def _compared_sentence(result: Result, where: str) -> str:
     rows = result.tensors or ()
     what = f"{plural(len(rows), 'tensor')} of " if rows else ""
     samples = plural(result.samples, "sample") if result.samples is not None else "the samples"
@@ -225,11 +229,18 @@ def _compared_sentence(result: Result) -> str:
         else "the reference"
     )
     n_bytes = plural(result.bytes_compared or 0, "byte")
-    return f"{_where(result)} against {against}: {what}{samples}, {n_bytes}, every one required to be equal."
+    return f"{where} against {against}: {what}{samples}, {n_bytes}, every one required to be equal."
 
 
 def _where(result: Result) -> str:
     return result.device.url if result.device else "The device"
+
+
+def _named(source: Source, others: Sequence[Source]) -> str:
+    """The network of a comparison, where these are of several."""
+    models = {one.result.model.sha256 for one in others if one.result.model is not None}
+    model = source.result.model
+    return base_name(model.file) if model is not None and len(models) > 1 else ""
 
 
 def _conforming(sources: Sequence[Source]) -> list[Source]:

@@ -44,7 +44,7 @@ EVIL = (
     "\"'><script>alert(1)</script><img src=http://evil.example/x onerror=alert(1)>"
     "{{7*7}}[red]\x1b[31m\x00\u202e&"
 )
-VOID = {"meta", "link", "img", "br"}
+VOID = {"meta", "link", "img", "br", "wbr"}
 
 
 class Page(HTMLParser):
@@ -367,6 +367,29 @@ def hostile() -> Result:
         versions={EVIL: EVIL},
         command=(EVIL, EVIL),
     )
+
+
+def test_comparisons_of_several_networks_are_told_apart(loop: Path) -> None:
+    first = read_result(loop / "conform.json")
+    assert first.model is not None
+    alone = " ".join(Page(make_report(loop).html).text.split())
+    assert "qemu:mps2-an386 computes the reference, byte for byte." in alone
+    other = ModelRef(file="models/other.tflite", sha256="0" * 64)
+    (loop / "other").mkdir()
+    write_result(loop / "other", first.model_copy(update={"model": other}))
+    text = " ".join(Page(make_report(loop).html).text.split())
+    for name in ("digits_mlp.tflite", "other.tflite"):
+        assert f"qemu:mps2-an386 computes the reference of {name}, byte for byte." in text
+        assert f"qemu:mps2-an386, {name} against " in text
+
+
+def test_names_that_converters_join_are_shortened_to_the_first(tmp_path: Path) -> None:
+    joined = "net/conv/Relu;net/conv/BiasAdd;net/conv/Conv2D"
+    rows = (TensorRow(tensor=3, name=joined, compared_samples=1, bytes=4),)
+    write_result(tmp_path, Result(verb="conform", verdict="MATCH", tensors=rows, bytes_compared=4))
+    page = Page(make_report(tmp_path).html)
+    assert "net/conv/Relu; … (2 more)" in page.text and joined not in page.text
+    assert ("span", "title", joined) in page.attributes
 
 
 def test_hostile_text_adds_no_element_no_attribute_and_no_address(tmp_path: Path) -> None:
