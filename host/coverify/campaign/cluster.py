@@ -128,7 +128,8 @@ def client_of(address: str) -> Iterator[Any]:
         try:
             if local:
                 one_thread_each()
-                options = {"threads_per_worker": 1, "processes": True, "dashboard_address": None}
+                no_page = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}  # no port may be taken
+                options = {"threads_per_worker": 1, "processes": True, "scheduler_kwargs": no_page}
                 with safe_imports(), deaf_children():
                     cluster = dask.LocalCluster(n_workers=int(local[1]), silence_logs=_SILENT, **options)
                 there = stack.enter_context(cluster)

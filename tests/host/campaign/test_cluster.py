@@ -152,7 +152,18 @@ def test_a_scheduler_that_dies_while_it_is_asked_is_lost(monkeypatch):
                 _ = pool.capacity
 
 
-def test_ctrl_c_ends_the_processes_of_a_cluster_of_ones_own_quietly(tmp_path):
+@pytest.fixture
+def dashboard_port():
+    """Somebody listens where Dask shows its pages."""
+    with socket.socket() as taken:
+        with contextlib.suppress(OSError):  # somebody does
+            taken.bind(("127.0.0.1", 8787))
+            taken.listen()
+        yield
+
+
+def test_ctrl_c_ends_the_processes_of_a_cluster_of_ones_own_quietly(tmp_path, dashboard_port):
+    """Also beside another cluster, which has the port of Dask's pages."""
     command = [sys.executable, "-m", "coverify", *map(str, QUERIES), "--cluster", "local:2"]
     whole_group = {"start_new_session": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
     with subprocess.Popen([*command, "--out", str(tmp_path)], text=True, **whole_group) as campaign:
