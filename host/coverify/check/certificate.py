@@ -103,7 +103,7 @@ def _checked(members: dict[str, bytes], budget: int) -> Claim:
     softmaxes = [step for step in net.steps if isinstance(step, Softmax)]
     if "script" in arrays and softmaxes:
         last = softmaxes == net.steps[-1:] and np.array_equal(net.outputs, softmaxes[0].out)
-        need(label is not None and last, "bounds of a relation of a softmax's outputs")
+        need(last, "bounds beyond a softmax")
         softmax = net.steps.pop()
         net.outputs = softmax.pick
         ties = softmax.gaps(*net.boxes(box)[:, softmax.pick], budget)
@@ -114,7 +114,8 @@ def _checked(members: dict[str, bytes], budget: int) -> Claim:
     relation = None
     if label is None:
         some = arrays.get("some", np.arange(len(rows))[:, None])
-        relation, rows = (rows[:, :-1], rows[:, -1], some), one_of(net, rows, arrays.pop("some", None))
+        relation = rows[:, :-1], rows[:, -1], some
+        rows = in_order(rows, *ties) if ties else one_of(net, rows, arrays.pop("some", None))
     net.put(Linear, len(rows), rows[None, :, :-1], net.outputs[None, None], -rows[:, -1] - 1)
     proved = Proof(net, box, arrays, few).run(budget) if arrays else enumerated(net, box, few, budget)
     return Claim(digests[name], profile, box[0], box[1], label, relation, *few, feature, proved)
@@ -148,6 +149,18 @@ def label_stays(n: int, label: int, least: int = 1, greatest: int = 1) -> Ints:
     rows[:, label] -= 1
     rows[:label, n], rows[label + 1 :, n] = min(least, 1 - greatest) - 1, least - 1
     return rows
+
+
+def in_order(claim: Ints, least: int, greatest: int) -> Ints:
+    """The same of a softmax's inputs, of rows which say of its outputs that no other one is above the one of
+    the negative coefficients, or that others are below it.
+    """
+    c, d, top = claim[:, :-1], claim[:, -1], int(claim[0, :-1].argmin())
+    scale, others = -c[:, top], np.delete(c, top, axis=1)
+    single = (np.count_nonzero(others, axis=1) == 1) & (others.sum(axis=1) == scale)
+    whole = np.all(others.any(axis=0)) and np.all(single & (scale > 0) & (d >= -scale))
+    need(whole, "bounds of a relation of a softmax's outputs")
+    return np.column_stack([c // scale[:, None], np.where(d < 0, min(least, 1 - greatest), least) - 1])
 
 
 def one_of(net: Network, rows: Ints, some: Ints | None) -> Ints:

@@ -42,12 +42,14 @@ class Relation:
     int64 [m, w], one holds.
 
     Its program ends in the affine step [0, c · y − d], or in that of all d − c · y, their maxima M, and
-    [0, −M]: label 0 stays where the relation holds.
+    [0, −M]: label 0 stays where the relation holds. Or, where there is a `top`, in a softmax (ranking.py):
+    the k others are before and behind that label.
     """
 
     c: I64Array
     d: I64Array
     some: I64Array | None = None
+    top: int | None = None
 
 
 class Step(IntEnum):
@@ -64,12 +66,13 @@ def normal(argument: Argument, relation: Relation | None, n_input: int) -> dict[
 
     Elements of wires become those of one vector, which begins with a constant. A closing row (scale 0) is one
     of the claim's own value there: z[rival], of the wire after the last. For a relation that wire takes the
-    place of the program's last, and row k is rival k + 1. Rows of the claim that intervals show are closed as
-    they are.
+    place of the program's last, and row k is rival k + 1 (k where it is before `top`). Rows of the claim that
+    intervals show are closed as they are.
     """
     if argument.kind != "bounds":
         return {}
-    own, places = (0 if relation is None else 1), argument.places
+    top = None if relation is None else relation.top
+    own, places = (0 if relation is None or top is not None else 1), argument.places
     claim = int(places[-1][0]) if own else 1 + max(int(place.max()) for place in places)
     wire, element, sign, scale, m = argument.arrays["rows"].T
     place = np.array([places[w][e] for w, e in zip(wire, element, strict=True)], np.int64)
@@ -78,8 +81,9 @@ def normal(argument: Argument, relation: Relation | None, n_input: int) -> dict[
     steps, rival = list[tuple[int, ...]](), -1
     for op, first, second, third in argument.arrays["script"].tolist():
         if op == Op.RIVAL:
-            steps += [(Step.CLOSE, 0, 0, 0)] * (first - own - rival - 1)
-            rival = first - own
+            row = first - own - (top is not None and first > top)
+            steps += [(Step.CLOSE, 0, 0, 0)] * (row - rival - 1)
+            rival = row
         elif op in (Op.TIGHTEN, Op.KNOW):
             steps.append((Step[Op(op).name], first, second, found.get(first, 0) if second == 1 else 0))
         elif op == Op.SPLIT:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from coverify.verify.problem import Problem
 from coverify.verify.property.appended import appended, refuse_large
 from coverify.verify.property.copies import raised, raising
 from coverify.verify.property.formula import ClassIs, Formula, clauses, holds, numbered, spelled
+from coverify.verify.property.ranking import Ranking, ranked
 from coverify.verify.property.softmax import reduced
 from coverify.verify.query import I64Array, Outcome, Robustness, Verdict
 from coverify.verify.worker import AUTO, Worker
@@ -57,14 +59,22 @@ class Question:
 
     @property
     def query(self) -> Robustness:
-        """The region, with the label that the program of `problem` has while the formula holds."""
+        """The region, with the label that the program of `plain` has while the formula holds."""
         label = self.formula.index if isinstance(self.formula, ClassIs) and self.stays else 0
         return dataclasses.replace(self.region, label=label)
+
+    @cached_property
+    def ranking(self) -> Ranking | None:
+        """The formula as a label of a softmax's outputs in another order, where it is one."""
+        return ranked(self.formula, self.network) if self.raised is None and not self.stays else None
 
     def problem(self, deadline: Deadline) -> Problem:
         """What engines are asked.  Raises BadQuery, CannotDecide, OutOfTime."""
         if self.stays:
             return self.plain()
+        if self.ranking is not None:
+            query = dataclasses.replace(self.region, label=self.ranking.label)
+            return Problem(self.ranking.ordered(self.network), query)
         return Problem(reduced(self._both, self.formula, self.query, deadline), self.query)
 
     def plain(self) -> Problem:
@@ -83,6 +93,8 @@ class Question:
 
     def relation(self) -> CertifiedRelation | None:
         """The claim of a certificate, where the formula is not of too many clauses."""
+        if self.ranking is not None:
+            return self.ranking.relation()
         n = self.network.sizes()[self.network.output] * (1 if self.raised is None else 2)
         found = clauses(spelled(self.formula), n)
         if not found or not all(found):
@@ -133,6 +145,8 @@ def _problem(question: Question, engine: str, deadline: Deadline) -> Problem:
     if engine in PROVES:
         question = dataclasses.replace(question, formula=spelled(question.formula))
     small = question.region.n_points <= SMALL
+    if question.ranking is not None:
+        return question.problem(deadline)
     if engine == "enumerate" or (engine == AUTO and small):
         return question.plain()
     if engine not in (AUTO, "attack"):

@@ -27,11 +27,12 @@ from coverify.verify.property.formula import (
     FewFalse,
     Formula,
     Relation,
-    class_as_relations,
     elements,
     negated,
+    not_above,
     relation,
 )
+from coverify.verify.property.ranking import Ranking, rankings
 from coverify.verify.query import I64Array, Robustness
 from tflm_int8.fixedpoint import INT32_MAX, INT32_MIN
 from tflm_int8.program.linear import Dense, Scaling
@@ -139,19 +140,25 @@ class _Lowering:
                 return stays if wanted else negated(stays)
             case Relation():
                 return self._relation(formula)
-            case AllOf(parts):
-                return AllOf(tuple(map(self.said, parts)))
-            case AnyOf(parts):
-                return AnyOf(tuple(map(self.said, parts)))
+            case AllOf():
+                found, rest = rankings(formula, self.n)
+                return AllOf((*map(self._ranked, found), *map(self.said, rest)))
+            case AnyOf():
+                found, rest = rankings(negated(formula), self.n)
+                return AnyOf(tuple(map(negated, (*map(self._ranked, found), *map(self.said, rest)))))
             case FewFalse(limit, parts):
                 return FewFalse(limit, tuple(map(self.said, parts)))
 
     def _class(self, t: int) -> Formula:
-        gap = self._gap(_CLASS, self.classes)
+        return self._ranked(Ranking(self.n, t, frozenset(range(t))))
+
+    def _ranked(self, ranking: Ranking) -> Formula:
+        """Output `top` ties with the greatest, and those below it do not."""
+        gap, below = self._gap(_CLASS, self.classes), sorted(ranking.below)
         if gap == ({}, 1):
-            return class_as_relations(ClassIs(t), self.n)
-        ties = [self._nearer(i, gap) for i in range(self.n)]
-        return AllOf((ties[t], *(negated(tie) for tie in ties[:t])))
+            order, t = ranking.order.tolist(), ranking.top
+            return AllOf(tuple(not_above(j, t, -1 if j in ranking.below else 0) for j in order if j != t))
+        return AllOf((self._nearer(ranking.top, gap), *(negated(self._nearer(i, gap)) for i in below)))
 
     def _relation(self, formula: Relation) -> Formula:
         if not formula.terms:

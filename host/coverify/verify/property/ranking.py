@@ -1,0 +1,97 @@
+"""Formulas that compare one output with every other: of a softmax's outputs they are said as a label is.
+
+A row's softmax keeps whatever order its inputs have. So "no other output is above output t, and these are
+below it" is "the class stays t" once those are put before t and the others behind it, where the class is the
+first of the greatest.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from coverify.verify.certificate import Relation as CertifiedRelation
+from coverify.verify.decision import logits_wire
+from coverify.verify.property.formula import Formula, Relation, conjuncts
+from coverify.verify.query import I64Array
+from tflm_int8.program.primitives import Program, Select, Softmax
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Of n outputs none is above `top`, and those of `below` are below it."""
+
+    n: int
+    top: int
+    below: frozenset[int]
+
+    @property
+    def order(self) -> I64Array:
+        """The outputs so that `top`, behind those below it, is the first of the greatest: int64 [n]."""
+        behind = [i for i in range(self.n) if i != self.top and i not in self.below]
+        return np.array([*sorted(self.below), self.top, *behind], np.int64)
+
+    @property
+    def label(self) -> int:
+        """Where `top` stands in that order."""
+        return len(self.below)
+
+    def relation(self) -> CertifiedRelation:
+        """The claim of a certificate: a row for each other output, in that order."""
+        c = np.delete(np.eye(self.n, dtype=np.int64)[self.order], self.label, axis=0)
+        c[:, self.top] -= 1
+        return CertifiedRelation(c, -(np.arange(self.n - 1) < self.label).astype(np.int64), top=self.label)
+
+    def ordered(self, program: Program) -> Program:
+        """A program that ends in a softmax of one row, with its outputs in that order."""
+        softmax = program.steps[program.output - 1]
+        assert isinstance(softmax, Softmax)
+        kept = program.steps[: program.output - 1]
+        steps = (*kept, Select(softmax.source, self.order), replace(softmax, source=len(kept) + 1))
+        tensors = {wire: tensor for wire, tensor in program.tensors.items() if wire < program.output}
+        operators = program.operators[: len(kept)]
+        if program.operators:
+            operators = (*operators, *2 * program.operators[len(kept) : len(kept) + 1])
+        return replace(program, steps=steps, output=len(steps), tensors=tensors, operators=operators)
+
+
+def ranked(formula: Formula, program: Program) -> Ranking | None:
+    """The ranking that the formula is, of the outputs of a softmax; None where it is none of these."""
+    if logits_wire(program) == program.output:
+        return None
+    found, rest = rankings(formula, program.sizes()[program.output])
+    return found[0] if len(found) == 1 and not rest else None
+
+
+def rankings(formula: Formula, n: int) -> tuple[list[Ranking], list[Formula]]:
+    """Rankings, and formulas, that together say what this one does, all of them."""
+    parts = [part for part in conjuncts(formula) if not (isinstance(part, Relation) and _always(part))]
+    pairs = defaultdict[int, dict[int, bool]](dict)
+    for part in parts:
+        if (pair := _pair(part)) is not None:
+            other, top, below = pair
+            pairs[top][other] = pairs[top].get(other, False) or below
+    whole = {top for top, others in pairs.items() if len(others) == n - 1}
+    rest = [part for part in parts if (pair := _pair(part)) is None or pair[1] not in whole]
+    return [Ranking(n, top, _those(pairs[top])) for top in sorted(whole)], rest
+
+
+def _those(others: dict[int, bool]) -> frozenset[int]:
+    return frozenset(i for i, below in others.items() if below)
+
+
+def _always(part: Relation) -> bool:
+    return not part.terms and part.bound >= 0
+
+
+def _pair(part: Formula) -> tuple[int, int, bool] | None:
+    """(a, b, below): output a is not above output b, or below it; None where it says anything else."""
+    if not isinstance(part, Relation) or len(part.terms) != 2:
+        return None
+    (a, c), (b, d) = part.terms
+    if c + d or part.bound // abs(c) not in (0, -1):
+        return None
+    a, b = (a, b) if c > 0 else (b, a)
+    return a, b, part.bound < 0
