@@ -103,7 +103,7 @@ def _checked(members: dict[str, bytes], budget: int) -> Claim:
     softmaxes = [step for step in net.steps if isinstance(step, Softmax)]
     if "script" in arrays and softmaxes:
         last = softmaxes == net.steps[-1:] and np.array_equal(net.outputs, softmaxes[0].out)
-        need(last, "bounds beyond a softmax")
+        need(last, "bounds beyond a softmax's outputs")
         softmax = net.steps.pop()
         net.outputs = softmax.pick
         ties = softmax.gaps(*net.boxes(box)[:, softmax.pick], budget)
