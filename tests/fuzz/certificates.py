@@ -52,6 +52,7 @@ from coverify.verify.property.appended import appended
 from coverify.verify.property.copies import raising
 from coverify.verify.property.formula import AllOf, AnyOf, relation
 from coverify.verify.property.question import Question
+from coverify.verify.property.ranking import Ranking
 from coverify.verify.query import Robustness, Verdict
 from model_builder import Builder, OpSpec
 from tflm_int8 import Model, Reference, TflmError, lower
@@ -378,9 +379,31 @@ def raised(rng: np.random.Generator) -> list[bytes]:
     ]
 
 
+def ordered(rng: np.random.Generator) -> list[bytes]:
+    """Certificates of each engine that an output of a softmax is not below any other, and above some."""
+    b, (wide, n), profile = Builder(), rng.integers((1, 2), (3, 5)), str(rng.choice(PROFILES))
+    weights, bias = rng.integers(-127, 128, (n, wide)), rng.integers(-400, 400, n)
+    scale = float(rng.choice([0.3, 0.05, 0.004]))
+    y = b.fully_connected(b.input((1, int(wide)), 0.05, 0), weights, bias, 0.01, scale, 0)
+    content = b.finish(b.softmax(y, float(rng.choice([1, 0.3, 3]))))
+    program = lower(Model.from_bytes(content), profile)
+    x = near_a_boundary(rng, program).astype(np.int16)
+    outputs = run(program, x[None].astype(np.int64))[program.output][0]
+    top = int(outputs.argmax())
+    below = np.flatnonzero((outputs < outputs[top]) & (rng.random(n) < 0.7)).tolist()
+    ranking = Ranking(int(n), top, frozenset(below))
+    asked = ranking.ordered(program), x, ranking.label
+    best = ((engine, widest(engine, *asked, 40)) for engine in ENGINES)
+    return [
+        Certificate(content, profile, *found, engine, ranking.relation()).to_bytes()
+        for engine, found in best
+        if found
+    ]
+
+
 def sources(n: int, seed: int = 0) -> list[bytes]:
     """Certificates about n networks of either kind, with the widest boxes that an engine proves, and about
-    as many of two copies, of few changes, and of two runs.
+    as many of two copies, of few changes, of two runs, and of a softmax's outputs in an order.
     """
     found = []
     for number in range(n):
@@ -388,6 +411,7 @@ def sources(n: int, seed: int = 0) -> list[bytes]:
         found += copies(np.random.default_rng([seed, number, 78]))
         found += few(np.random.default_rng([seed, number, 79]))
         found += raised(np.random.default_rng([seed, number, 80]))
+        found += ordered(np.random.default_rng([seed, number, 81]))
         for profile in (*PROFILES, "fixed-point"):
             content, program = network_of(rng, profile)
             if program is None:
