@@ -104,7 +104,8 @@ def prepare(node: Node) -> LogSoftmax:
 
 
 def _saturated_shift(x: I64Array, left: I64Array | int) -> I64Array:
-    return np.clip(x << left, INT32_MIN, INT32_MAX)
+    kept: I64Array = np.clip(x << left, INT32_MIN, INT32_MAX)
+    return kept
 
 
 def _headroom(x: I64Array) -> I64Array:

@@ -143,7 +143,8 @@ class Lstm(Remembering):
         return staged(self.node, self.cell_tanh[cell - INT16_MIN] * _sigmoid()[o], self.output), cell
 
     def _summed(self, kept: I64Array, added: I64Array) -> I64Array:
-        return np.clip(kept + added, INT16_MIN, INT16_MAX)
+        cell: I64Array = np.clip(kept + added, INT16_MIN, INT16_MAX)
+        return cell
 
 
 @cache

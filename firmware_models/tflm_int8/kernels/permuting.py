@@ -49,7 +49,7 @@ def prepare_reverse(node: Node) -> Movement:
     axes = sorted(positive_axis(node, a, len(x.shape)) for a in integers(node, node.input(1)).tolist())
     if not axes or len(node.input(1).shape) != 1 or axes != list(range(axes[0], axes[0] + len(axes))):
         node.refuse(f"the axes {axes[:8]} are not neighbours")
-    return movement(node, [0], [np.flip(numbered(x), axes)])
+    return movement(node, [0], [np.flip(numbered(x), tuple(axes))])
 
 
 def prepare_space_to_batch(node: Node) -> Movement:

@@ -139,7 +139,8 @@ def search(edges: Edges, dtype: FloatType) -> Lines:
         some = slice(start, start + (max(1, _AT_ONCE // len(left)) if start else 1))
         start = some.stop
         which, at_once = order[row[some]][:, left].reshape(-1), len(place[some])
-        channel, p, off = np.tile(left, at_once), *(np.repeat(v[some], len(left)) for v in (place, shift))
+        channel = np.tile(left, at_once)
+        p, off = np.repeat(place[some], len(left)), np.repeat(shift[some], len(left))
         high, low = (_inside(end[0][which, channel], end[1][which, channel], p) for end in (above, below))
         tried += len(channel)
         f, o = factors[which, channel], np.where(off != 0, np.rint(high) + off, high).astype(dtype)

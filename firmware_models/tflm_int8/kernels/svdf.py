@@ -56,7 +56,7 @@ class Svdf(Remembering):
     @property
     def reach(self) -> int:
         """The length of a filter's row."""
-        return self.times.shape[1]
+        return int(self.times.shape[1])
 
     def step(self, inputs: list[Array], memory: Memory) -> list[Array]:
         """int8 [N, batch, inputs], … → int8 [N, batch, units]."""

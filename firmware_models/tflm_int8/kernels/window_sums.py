@@ -58,7 +58,7 @@ class WindowSums:
     @cached_property
     def n_in(self) -> int:
         """Input channels."""
-        return self.groups * self.filters.shape[3]
+        return self.groups * int(self.filters.shape[3])
 
     @cached_property
     def n_out(self) -> int:

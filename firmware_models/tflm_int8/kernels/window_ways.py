@@ -75,7 +75,7 @@ def _bare(axis: Axis) -> bool:
 
 def _matrix_size(window: Window2D, filters: I64Array, abreast: int) -> int:
     span = (abreast - 1) * window.columns.stride + window.columns.extent
-    return window.rows.kernel * span * filters.shape[3] * abreast * len(filters)
+    return window.rows.kernel * span * int(filters.shape[3]) * abreast * len(filters)
 
 
 def _product_ns(rows: int, depth: int, width: int) -> float:

@@ -32,11 +32,11 @@ class Dense:
 
     @property
     def n_in(self) -> int:
-        return self.weights.shape[1]
+        return int(self.weights.shape[1])
 
     @property
     def n_out(self) -> int:
-        return self.weights.shape[0]
+        return len(self.weights)
 
     @cached_property
     def _float(self) -> F64Array:
@@ -49,7 +49,8 @@ class Dense:
         return v @ self._float
 
     def interval(self, lo: I64Array, hi: I64Array) -> tuple[I64Array, I64Array]:
-        positive, negative = np.maximum(self.weights, 0), np.minimum(self.weights, 0)
+        positive: I64Array = np.maximum(self.weights, 0)
+        negative: I64Array = np.minimum(self.weights, 0)
         return positive @ lo + negative @ hi, positive @ hi + negative @ lo
 
     def row(self, i: int) -> tuple[IndexArray, I64Array]:
@@ -110,7 +111,7 @@ class Convolution:
 
     @property
     def in_channels(self) -> int:
-        return self.filters.shape[3] * self.groups
+        return int(self.filters.shape[3]) * self.groups
 
     @cached_property
     def _by_group(self) -> F64Array:
@@ -140,13 +141,13 @@ class Convolution:
     def apply(self, x: I64Array) -> I64Array:
         return self._applied(x, self._by_group).astype(np.int64)
 
-    def _applied(self, x: I64Array, by_group: F64Array) -> F64Array:
+    def _applied(self, x: I64Array, by_group: F64Array) -> FloatArray:
         """[N, n_in] → [N, n_out], with other filters of the same shape."""
         step = self._batch
         parts = [self._convolved(x[i : i + step], by_group) for i in range(0, len(x), step)]
         return np.concatenate(parts) if parts else np.zeros((0, self.n_out))
 
-    def _convolved(self, x: I64Array, by_group: F64Array) -> F64Array:
+    def _convolved(self, x: I64Array, by_group: F64Array) -> FloatArray:
         pixels = x.astype(np.float64).reshape(len(x), -1, self.in_channels)
         if self._is_pointwise:
             return self._summed(pixels[:, :, None], by_group)

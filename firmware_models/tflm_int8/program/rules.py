@@ -120,7 +120,7 @@ class Steps:
 
     @property
     def hi(self) -> int:
-        return self.edges.shape[1]
+        return int(self.edges.shape[1])
 
     def apply(self, acc: I64Array, channel: IndexArray) -> I64Array:
         reached = np.empty(np.broadcast_shapes(acc.shape, channel.shape), np.int64)

@@ -179,7 +179,7 @@ def enumerated(net: Network, box: Ints, few: tuple[Ints, int], budget: int) -> s
 
     Points are numbered for some of the inputs that vary, the widest first, and those less wide repeat some.
     """
-    (base, changes), free = few, np.count_nonzero(box[0] < box[1])
+    (base, changes), free = few, int(np.count_nonzero(box[0] < box[1]))
     widest, cost = np.argsort(box[0] - box[1], kind="stable")[:free], net.cost + len(base)
     k = min(changes, free)
     sizes = (box[1] - box[0] + 1)[widest[:k]]

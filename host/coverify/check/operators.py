@@ -403,7 +403,7 @@ class Operators:
         need(n == len(outs), "an UNPACK of another number")
         return [self.moved(out, x, at) for out, at in zip(outs, np.moveaxis(x.at, axis, 0), strict=True)]
 
-    def moved(self, out: Tensor, x: Tensor, at: Ints) -> Ints:
+    def moved(self, out: Tensor, x: Tensor, at: Any) -> Ints:
         need((x.type, at.shape) == (out.type, out.shape), "an output of another form")
         return at
 

@@ -39,7 +39,7 @@ class Proof:
     def __init__(
         self, net: Network, box: Ints, arrays: dict[str, Ints], few: tuple[Ints, int] | None = None
     ) -> None:
-        self.net, self.n, self.j = net, box.shape[1], 0
+        self.net, self.n, self.j = net, int(box.shape[1]), 0
         self.base, self.changes = few or (box[0], self.n)
         for step in net.steps:
             if isinstance(step, Linear) and self.changes < self.n:
@@ -88,7 +88,7 @@ class Proof:
                     need(not self.bounds[first : first + second, 2].any(), "a bound of one row alone")
                     facts = self.shown(self.root, first, second, third)
                     parts.append(self.narrowed(boxes, facts))
-                    self.root[:] = self.narrowed(self.root, facts)
+                    self.root[:] = np.asarray(self.narrowed(self.root, facts))
                 elif op == SPLIT:
                     need(held * self.root.size < 16 * CELLS, "a tree that is too deep")
                     parts += [self.narrowed(boxes, [(first, *e)]) for e in ((-1, -second - 1), (1, second))]
@@ -137,7 +137,7 @@ class Proof:
     def most(self, forms: Ints, lo: Ints, hi: Ints) -> Ints:
         """Of forms [bounds, n] of the inputs, the greatest values: at the base, and the greatest gains."""
         exact((forms, 3 * np.abs([lo, hi, self.base]).max(axis=0)))
-        gain = forms * (np.where(forms > 0, hi, lo) - self.base)
+        gain: Ints = np.multiply(forms, np.where(forms > 0, hi, lo) - self.base)
         away = (self.base < lo) | (hi < self.base)
         kept, left = gain[:, ~away], max(0, self.changes - np.count_nonzero(away))
         if left < kept.shape[1]:

@@ -223,7 +223,7 @@ class Pieces(Step):
             a, v = np.hstack([a, vertex]), np.tile(v, 3)
             y, u = v + y0, a - z
             less = (k * u**2 - f * v**2 >> 24) + (t + g * u) * v // beta
-            x, t, g, u, v, b = (np.abs(n).max(axis=1)[:, None] * 1.0 for n in (xi, t, g, u, v, beta))
+            x, t, g, u, v, b = (np.multiply(abs(n).max(1)[:, None], 1.0) for n in (xi, t, g, u, v, beta))
             most = x * b + g * v, k * b / 2**24, (k * u**2 + f * v**2) / 2**24, (t + g * u) * v / b, b * 2**13
             need(np.max(most) < 2**37, "a number beside a parabola is too large")
         elif self.offset is not None:

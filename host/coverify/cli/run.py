@@ -132,7 +132,8 @@ def _run_on(
 
 def _write(path: Path, y: NDArray[np.int8], tensors: Arrays) -> None:
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, y=y, **{f"t{i}": values for i, values in tensors.items()})
+    traced: dict[str, Any] = {f"t{i}": values for i, values in tensors.items()}
+    np.savez_compressed(buffer, y=y, **traced)
     replace_file(path, buffer.getvalue())
 
 

@@ -74,7 +74,7 @@ def wong3(s: Spectrum) -> F64Array:
     """Failing tests, less passing ones that count less the more there are."""
     passing = s.activated_passing.astype(np.float64)
     many = np.where(passing <= 10, 2 + 0.1 * (passing - 2), 2.8 + 0.001 * (passing - 10))
-    score: F64Array = s.activated_failing - np.where(passing <= 2, passing, many)
+    score: F64Array = s.activated_failing.astype(np.float64) - np.where(passing <= 2, passing, many)
     return score
 
 

@@ -46,7 +46,7 @@ class FloatNetwork:
     @property
     def n_input(self) -> int:
         """How many inputs it takes."""
-        return self.layers[0].weights.shape[1]
+        return int(self.layers[0].weights.shape[1])
 
     @property
     def n_output(self) -> int:

@@ -96,7 +96,7 @@ class FixedPointNetwork:
     @property
     def n_input(self) -> int:
         """How many pixels it takes."""
-        return self.layers[0].weights.shape[1]
+        return int(self.layers[0].weights.shape[1])
 
     @cached_property
     def program(self) -> Program:

@@ -380,7 +380,7 @@ def _separations(task: _Task, regions: list[Robustness]) -> tuple[Separation, ..
     first, second = task.networks
     if not task.of_profiles or not isinstance(first, Tflite):
         return None
-    lo, hi = np.min([r.lo for r in regions], axis=0), np.max([r.hi for r in regions], axis=0)
+    lo, hi = np.stack([r.lo for r in regions]).min(axis=0), np.stack([r.hi for r in regions]).max(axis=0)
     try:
         rows = table(first.program, second.program, wire_bounds(first.program, lo, hi))
     except CannotDecide:

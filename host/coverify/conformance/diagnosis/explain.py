@@ -175,7 +175,7 @@ def _matches(local: Local) -> tuple[tuple[Explanation, ...], tuple[Explanation, 
     exact, near = [], []
     n_differing = int(local.differs.sum())
     for candidate in candidates(local.kernel, local.output, local.tensors):
-        if _remaining(candidate, local, worst_first) * 2 > max(1, local.differs[worst_first].sum()):
+        if _remaining(candidate, local, worst_first) * 2 > max(1, int(local.differs[worst_first].sum())):
             continue  # it does not even explain half of the sample that differs most
         left = _remaining(candidate, local, np.arange(len(local.got)))
         row = Explanation(name=candidate.name, says=candidate.says, remaining=left)

@@ -88,7 +88,7 @@ def _real(node: Node) -> Iterator[tuple[str, str, I64Array]]:
 
     if function is None:
         return
-    real = function((CODES - x.zero_point) * float(x.scale)) / float(out.scale)
+    real = function((CODES - x.zero_point).astype(np.float64) * float(x.scale)) / float(out.scale)
     yield (
         "float-function",
         "computed in floating point and rounded to the nearest",

@@ -60,8 +60,8 @@ def _high(acc: I64Array, multiplier: I64Array, shift: I64Array) -> I64Array:
 
 def _ties_up(acc: I64Array, multiplier: I64Array, shift: I64Array) -> I64Array:
     """Two roundings, the second without the correction for negative numbers."""
-    right = np.maximum(-shift, 0)
-    half = (np.int64(1) << right) >> 1
+    right: I64Array = np.maximum(-shift, 0)
+    half: I64Array = (np.int64(1) << right) >> 1
     up: I64Array = (_high(acc, multiplier, shift) + half) >> right
     return up
 
@@ -98,7 +98,7 @@ def _narrow_cut(acc: I64Array, multiplier: I64Array, shift: I64Array) -> I64Arra
 
 
 def _real(acc: I64Array, multiplier: I64Array, shift: I64Array) -> NDArrayF:
-    scaled: NDArrayF = acc * (multiplier * np.exp2((shift - 31).astype(np.float64)))
+    scaled: NDArrayF = multiplier.astype(np.float64) * np.exp2((shift - 31).astype(np.float64)) * acc
     return scaled
 
 

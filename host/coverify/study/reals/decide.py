@@ -121,7 +121,7 @@ class _Search:
         if len(crossing) > MAX_TIGHTENED:
             return found
         relaxation, lo, hi = Relaxation(self._network, region), found.lo.copy(), found.hi.copy()
-        for neuron in crossing:
+        for neuron in crossing.tolist():
             lo[neuron] = max(lo[neuron], self._least(relaxation, region, _unit(len(lo), neuron, 1)))
             hi[neuron] = min(hi[neuron], -self._least(relaxation, region, _unit(len(lo), neuron, -1)))
         return Range(lo, hi)
@@ -169,9 +169,9 @@ def _halves(part: Region, relaxed: Relaxed) -> list[Region]:
     """The part with the sign of one sum fixed, both ways: that whose activation is farthest from its ReLU."""
     best: tuple[float, float, int, int] | None = None
     for i, sums in enumerate(part.sums):
-        for neuron in np.flatnonzero((sums.lo < 0) & (sums.hi > 0)):
+        for neuron in np.flatnonzero((sums.lo < 0) & (sums.hi > 0)).tolist():
             loose = abs(float(relaxed.gaps[i][neuron] * relaxed.multipliers[i][neuron]))
-            key = (loose, float(min(-sums.lo[neuron], sums.hi[neuron])), i, int(neuron))
+            key = (loose, float(min(-sums.lo[neuron], sums.hi[neuron])), i, neuron)
             best = key if best is None or key > best else best
     if best is None:
         raise CannotDecide("the margin is within the rounding of a linear program")

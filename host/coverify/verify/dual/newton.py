@@ -10,9 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from coverify.verify.dual.relaxation import F64Array
 from coverify.verify.dual.woodbury import Woodbury
+
+F32Array = NDArray[np.float32]
 
 MOST_INPUTS = 1200
 """With more, the first direction is all that is done."""
@@ -61,18 +64,18 @@ class _Rough:
         return found
 
 
-def _single(inverse: Woodbury) -> F64Array:
+def _single(inverse: Woodbury) -> F32Array:
     """C in single precision: a direction need not be exact."""
     u, at = inverse.u.astype(np.float32), np.arange(len(inverse.e))
-    c: F64Array = u.T @ u
+    c: F32Array = u.T @ u
     c[at, at] += (1 / inverse.e).astype(np.float32)
     return c
 
 
-def _large(inverse: Woodbury, z: F64Array, height: float) -> F64Array:
+def _large(inverse: Woodbury, z: F64Array, height: float) -> F32Array:
     """The large block in single precision."""
     single, c = np.float32, _single(inverse)
-    block: F64Array = np.multiply.outer(2 * z.astype(single), z.astype(single))
+    block: F32Array = np.multiply.outer(2 * z.astype(single), z.astype(single))
     block += single(height) * c
     block *= c
     return block

@@ -162,8 +162,8 @@ class Parabolas:
         form = self.rest + point.xi @ self.weights
         z = inverse.times(form) / 2
         bound = self.stairs.greatest(self.nu(point.mu), point.xi, point.curve).sum()
-        bound += self.above.greatest(point.mu) + self.above.tilt @ (point.mu - self.above.mu)
-        bound += point.e.sum() + form @ z / 2
+        bound += self.above.greatest(point.mu) + float(self.above.tilt @ (point.mu - self.above.mu))
+        bound += point.e.sum() + float(form @ z) / 2
         a = self.weights @ z
         spread = point.height * inverse.rows.diagonal()
         return Reached(point, float(bound) + self.constant, z, a, a * a + spread)

@@ -263,8 +263,8 @@ class Relaxation:
             if self.few is not None:
                 total = total + (nu * self.few.corner(nu, np.where(nu > 0, hi, lo), lo, hi)).sum(axis=1)
             else:
-                total = total + _weighed(nu, (hi + lo) * 0.5)
-                total += _weighed(np.abs(nu, out=nu), (hi - lo) * 0.5)
+                total = total + _weighed(nu, np.multiply(hi + lo, 0.5))
+                total += _weighed(np.abs(nu, out=nu), np.multiply(hi - lo, 0.5))
         for wire in other.multipliers.keys() - own.multipliers.keys():
             nu, xi = other.asked[wire], other.multipliers[wire]
             gain = _gains(nu, xi, pieces[wire]) if wire in pieces else self._highest(wire, nu, xi, boxes)

@@ -51,7 +51,8 @@ class Apart:
         below = acc - self.end[np.maximum(after - 1, 0)]
         above = np.where(after < len(self.start), np.maximum(above, 0), np.iinfo(np.int64).max)
         below = np.where(after > 0, below, np.iinfo(np.int64).max)
-        return np.minimum(above, below)
+        nearest: I64Array = np.minimum(above, below)
+        return nearest
 
     def nearest(self, acc: int) -> int:
         """The nearest of them."""

@@ -24,7 +24,7 @@ def _start(rng: np.random.Generator, lo: I64Array, hi: I64Array, given: I64Array
         case 1:
             x = np.where(rng.random(size) < rng.random(), lo, hi)
         case 2:
-            spread = rng.integers(0, 1 + int((hi - lo).max()))
+            spread = int(rng.integers(0, 1 + int((hi - lo).max())))
             x = int(rng.integers(lo.min(), hi.max() + 1)) + rng.integers(-spread, spread + 1, size)
         case 3:
             wave = np.sin(np.arange(size) * rng.uniform(0.01, 3.2) + rng.uniform(0, 6.3))
