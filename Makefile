@@ -7,6 +7,8 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install -qq --disable-pip-version-check
 READY  := $(VENV)/.ready
 DEMO   := build/demo
+# From 3.12 on there is NumPy 2, whose stubs are written for the Python that it runs on; else the oldest one is held.
+TYPES_OF = $(shell $(BIN)/python -c "import sys; v = sys.version_info; v > (3, 12) and print('--python-version=3.%d' % v.minor)")
 C_SOURCES = $(shell find device_harness tests/device_harness -name '*.[ch]')
 
 .DEFAULT_GOAL := help
@@ -48,7 +50,7 @@ lint: setup ## Format, lint, types, C warnings and sanitizers
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/clang-format --dry-run --Werror $(C_SOURCES)
-	@$(BIN)/mypy
+	@$(BIN)/mypy $(TYPES_OF)
 	@$(MAKE) --no-print-directory -C device_harness PORT=native BUILD=$(CURDIR)/build/check SAN=1
 
 check: lint ## The same, and the fast tests: before a commit
