@@ -17,7 +17,8 @@ C_SOURCES = $(shell find device_harness tests/device_harness -name '*.[ch]')
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-setup: $(READY) ## Make the virtual environment .venv with the command .venv/bin/coverify
+setup: $(READY) ## Make the virtual environment .venv with the command .venv/bin/coverify (PYTHON=python3.12, VENV=…)
+	@device_harness/tools.sh same "$(if $(filter command,$(origin PYTHON)),$(PYTHON))" $(VENV)
 
 $(READY): pyproject.toml
 	@device_harness/tools.sh venv "$(PYTHON)" $(VENV)
@@ -82,7 +83,7 @@ figures: setup ## Every table and figure of the studies, repair and the cardinal
 bench: setup ## Benchmarks, as ratios against a peer in the same run
 	@set -e; for f in $(filter-out benchmarks/figures.py,$(wildcard benchmarks/*.py)); do echo "== $$f"; $(BIN)/python $$f; done
 
-networks: ## Train and convert the networks of firmware_models/networks again (needs 2 GB for TensorFlow)
+networks: ## Train and convert the networks of firmware_models/networks again (Python 3.11 or 3.12, 2 GB for TensorFlow)
 	@device_harness/tools.sh venv "$(PYTHON)" build/train-venv
 	@build/train-venv/bin/python -m pip install -qq --disable-pip-version-check '.[train]'
 	@build/train-venv/bin/python firmware_models/networks/train.py

@@ -7,6 +7,7 @@
 #   tools.sh ser2net           ser2net, for the tests of network lines; exit 1 when it cannot be had
 #   tools.sh browser           Chromium, for the tests of the report's page; exit 1 when it cannot be had
 #   tools.sh venv PYTHON DIR   a virtual environment in DIR
+#   tools.sh same PYTHON DIR   exit 1 when that in DIR is of another Python than the one that was asked for, if any
 #
 # Packages come from the system's package manager, through sudo when the user is not root. Where there is no
 # apt-get, it says exactly what to install and leaves the rest to the user.
@@ -73,8 +74,8 @@ browser_present() {
 
 venv() {
     [ -x "$2/bin/python" ] && "$2/bin/python" -m pip --version >/dev/null 2>&1 && return 0
-    if [ -z "$1" ]; then
-        echo "Python 3.10 or newer is needed (Debian: apt-get install python3 python3-venv)" >&2
+    if [ -z "$1" ] || ! "$1" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then
+        echo "Python 3.10 or newer is needed (Debian: apt-get install python3 python3-venv; PYTHON=… says which)" >&2
         return 1
     fi
     "$1" -m venv "$2" >/dev/null 2>&1 && return 0
@@ -83,14 +84,31 @@ venv() {
     "$1" -m venv "$2"
 }
 
+version() {
+    "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null
+}
+
+same() {
+    [ -z "$1" ] && return 0
+    wanted=$(version "$1") || {
+        echo "$1 is no Python that runs here" >&2
+        return 1
+    }
+    there=$(version "$2/bin/python")
+    [ "$wanted" = "$there" ] && return 0
+    echo "$2 has Python $there, not $wanted: remove it, or have another one with VENV=.venv-$wanted" >&2
+    return 1
+}
+
 case "${1:-}" in
     cross) cross ;;
     headers) headers ;;
     ser2net) ser2net_present || { apt_install ser2net && ser2net_present; } ;;
     browser) browser_present || { apt_install chromium && browser_present; } ;;
     venv) venv "$2" "$3" ;;
+    same) same "$2" "$3" ;;
     *)
-        sed -n '2,12p' "$0" >&2
+        sed -n '2,13p' "$0" >&2
         exit 2
         ;;
 esac
