@@ -152,14 +152,15 @@ def direction(at: Slopes, whole: bool) -> tuple[F64Array, F64Array]:
         bend = p_e @ q_e + p @ q
         if not 0 < bend < np.inf:
             break
-        step = weight / bend
+        step = float(weight / bend)  # a number of NumPy 2 would turn what it scales to double precision
         found_e, found = found_e + step * p_e, found + step * p
         r_e, r = r_e - step * q_e, r - step * q
         y_e, y = first(r_e, r)
         weight, before = r_e @ y_e + r @ y, weight
         if not enough < weight < np.inf:
             break
-        p_e, p = y_e + weight / before * p_e, y + weight / before * p
+        kept = float(weight / before)
+        p_e, p = y_e + kept * p_e, y + kept * p
     if at.in_e @ found_e + at.in_rest @ found < 0:
         return found_e, found
     return begun_e, begun  # near the end of positive matrices products in single precision may say nothing

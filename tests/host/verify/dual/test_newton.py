@@ -65,6 +65,14 @@ def test_a_direction_is_the_dense_solution(seed, whole, monkeypatch):
     assert np.linalg.eigvalsh(rough - large)[0] > -1e-9  # never less than it
 
 
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_direction_is_in_single_precision_under_numpy_2_too(whole):
+    inverse, _, z, height, across, small, *_ = problem(0)
+    rng = np.random.default_rng(3)
+    at = newton.Slopes(inverse, z, height, across, small, rng.standard_normal(30), rng.standard_normal(3))
+    assert [part.dtype for part in newton.direction(at, whole)] == [np.float32, np.float32]
+
+
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("wide", [False, True])
 def test_what_is_left_of_the_second_derivatives_is_that_of_dense_matrices(seed, wide, monkeypatch):
