@@ -17,6 +17,7 @@ PACKAGES = {
     },
     "host/coverify/verify": {
         "coverify.verify", "coverify.errors", "coverify.files", "coverify.interrupts", "coverify.npy",
+        "coverify.extras",
         "tflm_int8", "numpy",
         "pydantic", "z3", "bitwuzla", "pyboolector", "highspy", "ortools", "maraboupy",
         "pysat",
@@ -39,6 +40,7 @@ PACKAGES = {
     },
     "host/coverify/conformance": {
         "coverify.conformance", "coverify.link", "coverify.errors", "coverify.interrupts", "coverify.report",
+        "coverify.extras",
         "tflm_int8", "numpy", "tflite_micro", "tflite_runtime",
     },
 }  # fmt: skip

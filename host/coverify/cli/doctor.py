@@ -13,6 +13,7 @@ from coverify.boards import build
 from coverify.boards.flash import PYOCD_HINT, flasher
 from coverify.cli.outcome import JsonOption, Output, run_verb, versions
 from coverify.errors import CoverifyError
+from coverify.extras import installs
 from coverify.report import Check, Result
 from coverify.verify.engines.packages import PACKAGES as SOLVER_PACKAGES
 
@@ -37,7 +38,6 @@ class Package:
     hint: str
 
 
-ORACLE = "pip install 'coverify[oracle]'"
 TOOLS = (
     Tool("make", "builds the firmware", "apt-get install make", needed=True),
     Tool("gcc", "builds the firmware for native:", "apt-get install gcc"),
@@ -50,14 +50,13 @@ TOOLS = (
     Tool("pyocd", "flashes boards through a debug probe", PYOCD_HINT),
 )
 PACKAGES = (
-    Package(
-        "tflite_micro", "tflite-micro", "TFLM's interpreter, the oracle", "pip install 'coverify[oracle]'"
-    ),
-    Package(
-        "tflite_runtime", "tflite-runtime", "TFLite's reference kernels", "pip install 'coverify[oracle]'"
-    ),
-    Package(
-        "ai_edge_litert", "ai-edge-litert", "LiteRT's reference kernels", "pip install 'coverify[litert]'"
+    *(
+        Package(module, distribution, purpose, installs(distribution, extra))
+        for module, distribution, purpose, extra in (
+            ("tflite_micro", "tflite-micro", "TFLM's interpreter, the oracle", "oracle"),
+            ("tflite_runtime", "tflite-runtime", "TFLite's reference kernels", "oracle"),
+            ("ai_edge_litert", "ai-edge-litert", "LiteRT's reference kernels", "litert"),
+        )
     ),
     *(
         Package(package.module, package.distribution, f"the engine {engine}", package.hint)

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from coverify.conformance.batch import Batch, Given, Sample
 from coverify.errors import CoverifyError
+from coverify.extras import installs
 from coverify.interrupts import deaf_children, safe_imports
 from tflm_int8 import Model
 
@@ -67,7 +68,8 @@ class Oracle:
     def __init__(self, name: OracleName, model: Model) -> None:
         """Start the child and load the model.  Raises OracleError."""
         if not available(name):
-            raise OracleError(f"{_PACKAGES[name][1]} is not installed: pip install 'coverify[oracle,litert]'")
+            extra = "litert" if name == "litert" else "oracle"
+            raise OracleError(f"{package(name)} is not installed: {installs(package(name), extra)}")
         self.name, self.model = name, model
         self._written = list(model.written)
         context = multiprocessing.get_context("spawn")

@@ -81,7 +81,7 @@ def _interpreter() -> OracleName:
     for name in _INTERPRETERS:
         if available(name):
             return name
-    raise OracleError("no interpreter for the float network is installed: pip install 'coverify[oracle]'")
+    raise OracleError("no interpreter for the float network is installed: pip install 'coverify[litert]'")
 
 
 def _classes(outputs: NDArray[Any]) -> I64Array:

@@ -5,16 +5,22 @@ from __future__ import annotations
 import importlib.util
 from dataclasses import dataclass
 
+from coverify.extras import installs
 from coverify.verify.errors import MissingPackage
 
 
 @dataclass(frozen=True)
 class Package:
-    """An import name, its distribution, and what installs it."""
+    """An import name and its distribution; extra: what it is an extra of, if it is no part of coverify."""
 
     module: str
     distribution: str
-    hint: str = "pip install 'coverify[solvers]'"
+    extra: str | None = "solvers"
+
+    @property
+    def hint(self) -> str:
+        """What installs it, or why nothing does."""
+        return installs(self.distribution, self.extra) if self.extra else f"pip install {self.distribution}"
 
     @property
     def installed(self) -> bool:
@@ -23,7 +29,7 @@ class Package:
 
 
 PACKAGES: dict[str, Package] = {
-    "z3": Package("z3", "z3-solver", "pip install z3-solver"),
+    "z3": Package("z3", "z3-solver", None),
     "bitwuzla": Package("bitwuzla", "bitwuzla"),
     "boolector": Package("pyboolector", "pyboolector"),
     "cpsat": Package("ortools", "ortools"),
