@@ -263,7 +263,7 @@ def bounds_are_true(case: Tight, parts: dict[str, bytes]) -> Counter:
         proof.j = int(net.outputs[j])
         try:
             ((element, factor, found),) = proof.shown(proof.root, k, 1, q)
-        except (Rejected, IndexError, ValueError, OverflowError):
+        except (Rejected, IndexError, ValueError, OverflowError, np.linalg.LinAlgError):
             said["bounds: refused"] += 1
             continue
         m = int(held["rows"][k, 2])
