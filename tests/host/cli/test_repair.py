@@ -10,6 +10,7 @@ from rich.console import Console
 
 from command import coverify
 from coverify.cli.repair.run import _judgement
+from coverify.conformance.oracles import available
 from coverify.report import PartRow, read_result, render
 from coverify.report.repair_rows import FitnessRow
 from network_pairs import cnn, mlp
@@ -18,8 +19,9 @@ from oracle import Tflm, shared
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
-        any(importlib.util.find_spec(name) is None for name in ("ortools", "highspy", "tflite_runtime")),
-        reason="the extras solvers and oracle are not installed",
+        any(importlib.util.find_spec(name) is None for name in ("ortools", "highspy"))
+        or not (available("tflite") or available("litert")),
+        reason="the extra solvers, or an interpreter of float networks, is not installed",
     ),
 ]
 
