@@ -323,7 +323,7 @@ def _evidence(task: PropertyTask, question: Question, asked: PropertyQuestion, o
     """The file that proves that the class stays, or that relations hold, on a box; or why there is none."""
     if task.out is None or outcome.verdict is not Answer.HOLDS:
         return Evidence()
-    relation = None if asked.stays else asked.relation()
+    relation = None if asked.stays else asked.relation(outcome.argument)
     if not asked.stays and relation is None:
         return Evidence(why="the checker reads no claim of so many alternatives")
     path = task.out / f"certificate-{task.name(question)}.zip"

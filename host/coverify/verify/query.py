@@ -116,12 +116,14 @@ def _few_changes(sizes: list[int], changes: int) -> int:
 class Argument:
     """What a certificate needs besides the query: "bounds" with the arrays of a proof, or "enumeration".
 
-    places: of bounds, where each wire's elements stand in the checker's vector (dual/places.py).
+    places: of bounds, where each wire's elements stand in the checker's vector (dual/places.py). more: it
+    shows what implies the question (property/question.py).
     """
 
     kind: str
     arrays: Mapping[str, I64Array] = field(default_factory=dict)
     places: tuple[I64Array, ...] = ()
+    more: bool = False
 
 
 @dataclass(frozen=True, eq=False)

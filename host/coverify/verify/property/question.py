@@ -22,9 +22,9 @@ from coverify.verify.problem import Problem
 from coverify.verify.property.appended import appended, refuse_large
 from coverify.verify.property.copies import raised, raising
 from coverify.verify.property.formula import ClassIs, Formula, clauses, holds, numbered, spelled
-from coverify.verify.property.ranking import Ranking, ranked
+from coverify.verify.property.ranking import Ranking, implied_by, ranked
 from coverify.verify.property.softmax import reduced
-from coverify.verify.query import I64Array, Outcome, Robustness, Verdict
+from coverify.verify.query import Argument, I64Array, Outcome, Robustness, Verdict
 from coverify.verify.worker import AUTO, Worker
 from tflm_int8.program.concrete import run
 from tflm_int8.program.primitives import Program
@@ -68,13 +68,24 @@ class Question:
         """The formula as a label of a softmax's outputs in another order, where it is one."""
         return ranked(self.formula, self.network) if self.raised is None and not self.stays else None
 
+    @cached_property
+    def more(self) -> Ranking | None:
+        """A ranking of a softmax's outputs that says more than the formula, where that is none itself."""
+        if self.raised is not None or self.stays or self.ranking is not None:
+            return None
+        return implied_by(self.formula, self.network)
+
+    def ordered(self, ranking: Ranking) -> Problem:
+        """That a ranking holds, as engines are asked it."""
+        query = dataclasses.replace(self.region, label=ranking.label)
+        return Problem(ranking.ordered(self.network), query)
+
     def problem(self, deadline: Deadline) -> Problem:
         """What engines are asked.  Raises BadQuery, CannotDecide, OutOfTime."""
         if self.stays:
             return self.plain()
         if self.ranking is not None:
-            query = dataclasses.replace(self.region, label=self.ranking.label)
-            return Problem(self.ranking.ordered(self.network), query)
+            return self.ordered(self.ranking)
         return Problem(reduced(self._both, self.formula, self.query, deadline), self.query)
 
     def plain(self) -> Problem:
@@ -91,10 +102,13 @@ class Question:
         """The network, or two runs of it."""
         return self.network if self.raised is None else raising(self.network, self.raised)
 
-    def relation(self) -> CertifiedRelation | None:
-        """The claim of a certificate, where the formula is not of too many clauses."""
-        if self.ranking is not None:
-            return self.ranking.relation()
+    def relation(self, argument: Argument | None = None) -> CertifiedRelation | None:
+        """The claim of a certificate, of this argument: the formula where it is not of too many clauses, or
+        what is more.
+        """
+        ranking = self.more if argument is not None and argument.more else self.ranking
+        if ranking is not None:
+            return ranking.relation()
         n = self.network.sizes()[self.network.output] * (1 if self.raised is None else 2)
         found = clauses(spelled(self.formula), n)
         if not found or not all(found):
@@ -133,11 +147,27 @@ def decide(
     except (CannotDecide, OutOfTime) as err:
         unknown = Outcome.unknown(engine, str(err))
         return dataclasses.replace(unknown, time_s=time.monotonic() - start)
+    outcome = _more(worker, question, engine, deadline, seed)
     worker.program, made_s = problem.program, time.monotonic() - start
-    outcome = worker.decide(problem.query, engine, max(0.1, deadline.remaining), seed)
-    outcome = dataclasses.replace(outcome, time_s=outcome.time_s + made_s)
+    if outcome is None:
+        outcome = worker.decide(problem.query, engine, max(0.1, deadline.remaining), seed)
+        outcome = dataclasses.replace(outcome, time_s=outcome.time_s + made_s)
     confirm(question, outcome)
     return outcome if outcome.witness is None else _said(outcome, question)
+
+
+def _more(worker: Worker, question: Question, engine: str, deadline: Deadline, seed: int) -> Outcome | None:
+    """The answer, where half of the time shows what is more than the formula, or finds a counterexample."""
+    plain = engine in ("enumerate", "attack") or (engine == AUTO and question.region.n_points <= SMALL)
+    if question.more is None or plain:
+        return None
+    problem = question.ordered(question.more)
+    worker.program = problem.program
+    outcome = worker.decide(problem.query, engine, max(0.1, deadline.share(0.5).remaining), seed)
+    if outcome.verdict is Verdict.HOLDS and outcome.argument is not None:
+        return outcome.with_argument(dataclasses.replace(outcome.argument, more=True))
+    breaks = outcome.witness is not None and question.breaks(outcome.witness.astype(np.int64))
+    return outcome if outcome.verdict is Verdict.HOLDS or breaks else None
 
 
 def _problem(question: Question, engine: str, deadline: Deadline) -> Problem:

@@ -65,6 +65,21 @@ def ranked(formula: Formula, program: Program) -> Ranking | None:
     return found[0] if len(found) == 1 and not rest else None
 
 
+def implied_by(formula: Formula, program: Program) -> Ranking | None:
+    """A ranking that says more than the formula, which compares one output of a softmax with some others:
+    that it is not below any. None of any other formula.
+    """
+    if logits_wire(program) == program.output:
+        return None
+    pairs = [_pair(part) for part in conjuncts(formula)]
+    found = [pair for pair in pairs if pair is not None]
+    tops = {top for _, top, _ in found}
+    if len(found) < len(pairs) or len(tops) != 1:
+        return None
+    below = frozenset(other for other, _, below in found if below)
+    return Ranking(program.sizes()[program.output], tops.pop(), below)
+
+
 def rankings(formula: Formula, n: int) -> tuple[list[Ranking], list[Formula]]:
     """Rankings, and formulas, that together say what this one does, all of them."""
     parts = [part for part in conjuncts(formula) if not (isinstance(part, Relation) and _always(part))]

@@ -1,6 +1,7 @@
 """One output against all others, behind a softmax: verdicts against TFLM's interpreter on every input."""
 
 import itertools
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -38,9 +39,9 @@ def formula_of(ranking: Ranking) -> AllOf:
     ))  # fmt: skip
 
 
-def box(rng: np.random.Generator, content: bytes) -> tuple[Robustness, np.ndarray, np.ndarray]:
+def box(rng: np.random.Generator, content: bytes, most: int = 8) -> tuple[Robustness, np.ndarray, np.ndarray]:
     """A region, its points and the interpreter's outputs there."""
-    x0, width = rng.integers(-100, 100, 2), int(rng.integers(2, 9))
+    x0, width = rng.integers(-100, 100, 2), int(rng.integers(2, most + 1))
     query = Robustness.around(x0.astype(np.int16), 0, width, None, -128, 127)
     axes = [range(lo, hi + 1) for lo, hi in zip(query.lo.tolist(), query.hi.tolist(), strict=True)]
     every, tflm = np.array(list(itertools.product(*axes)), np.int8), Tflm(content)
@@ -127,6 +128,35 @@ def test_rankings_within_a_formula_are_exact(seed):
                 assert outcome.verdict is truth, (engine, outcome.note)
             seen.add(truth)
     assert seen
+
+
+def test_one_output_against_some_is_shown_by_what_is_more_and_never_refuted_by_it(tmp_path):
+    """Where it is not below any other at all, which is no part of the question."""
+    shown, left, program = Counter[str](), 0, None
+    for seed in range(0, 24, 2):
+        rng, content = np.random.default_rng([seed, 7]), network(seed)
+        program = lower(Model.from_bytes(content))
+        region, _, outputs = box(rng, content, 9)
+        top = int(outputs[0].argmax()) if seed % 4 else int(rng.integers(N))
+        other = int((top + rng.integers(1, N)) % N)
+        formula = not_above(other, top, -1 if outputs[0][other] < outputs[0][top] else 0)
+        question = Question(program, region, formula)
+        assert question.ranking is None and question.more is not None
+        truth = Verdict.HOLDS if holds(formula, outputs.astype(np.int64)).all() else Verdict.VIOLATED
+        topmost = holds(formula_of(question.more), outputs.astype(np.int64)).all()
+        with Worker(program) as worker:
+            for engine in ("bab", "z3", "auto"):
+                outcome = decide(worker, question, engine, 6)
+                assert outcome.verdict in (truth, Verdict.UNKNOWN), (seed, engine)
+                assert outcome.verdict is Verdict.HOLDS or not topmost, (seed, engine, outcome.note)
+                shown[outcome.verdict.value] += 1
+                left += truth is Verdict.HOLDS and not topmost
+                if outcome.argument is not None and outcome.argument.more:
+                    path, claimed = tmp_path / "certificate.zip", question.relation(outcome.argument)
+                    Certificate(content, "tflm", region, outcome.argument, engine, claimed).write(path)
+                    assert len(check(path).relation[0]) == N - 1
+                    shown["certified"] += 1
+    assert shown["HOLDS"] and shown["VIOLATED"] and shown["certified"] and left
 
 
 def test_the_order_is_part_of_what_engines_are_asked_and_names_no_other_tensor():
