@@ -221,6 +221,7 @@ def identity(scale: float = 0.1, out_scale: float = 0.1, zero: int = 0) -> bytes
     return b.finish(b.op("DEQUANTIZE", [y], b.tensor((1, 2), "float32")))
 
 
+NOTHING = "none of its boxes holds an input of the network: nothing is asked"
 BOX = """(declare-const X_0 Real)(declare-const X_1 Real)(declare-const Y_0 Real)(declare-const Y_1 Real)
 (assert (<= X_0 {most}))(assert (>= X_0 -{most}))(assert (<= X_1 0.0))(assert (>= X_1 0.0))
 (assert {unsafe})
@@ -257,6 +258,26 @@ def test_real_numbers_are_floats_where_the_network_has_floats(tmp_path, name, te
     given = () if name.endswith(".vnnlib") else ("--inputs", tmp_path / "x.npz")
     done = coverify("verify", tmp_path / "net.tflite", "--property", tmp_path / name, *given, "--json", "-")
     assert done.result["verdict"] == verdict, done
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [  # 0.29 and 0.31 are code 3, which is given out as 0.3; 0.33 is, too
+        ("(assert (>= X_0 0.31))(assert (<= X_0 0.29))", NOTHING),
+        ("(assert (> X_0 0.3))(assert (< X_0 0.3))", NOTHING),
+        ("(assert (<= X_0 -1e39))", NOTHING),
+        ("(assert (< X_0 -3.4028234663852886e38))", NOTHING),
+        ("(assert (or (<= X_0 0.0) (>= X_0 0.33)))(assert (<= X_0 0.31))", "HOLDS"),
+        ("(assert (or (<= X_0 0.0) (>= X_0 0.30)))(assert (<= X_0 0.31))", "VIOLATED"),
+        ("(assert (= X_0 0.3))", "VIOLATED"),  # no float is, but those around it become code 3
+    ],
+)
+def test_a_box_without_a_real_number_is_not_asked_about(tmp_path, said, answer):
+    (tmp_path / "net.tflite").write_bytes(identity())
+    declared = BOX.partition("\n")[0]
+    (tmp_path / "p.vnnlib").write_text(f"{declared}{said}(assert (= X_1 0))(assert (>= Y_0 0.2))")
+    done = coverify("verify", tmp_path / "net.tflite", "--property", tmp_path / "p.vnnlib", "--json", "-")
+    assert answer in (done.result.get("verdict"), (done.result.get("message") or "").partition(": ")[2]), done
 
 
 def test_a_relation_of_rounded_outputs_is_refused(tmp_path):

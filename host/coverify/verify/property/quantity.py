@@ -18,7 +18,11 @@ from typing import Literal
 import numpy as np
 
 Side = Literal["nearest", "inward", "outward"]
+Limit = tuple[Fraction, bool]
+"""A value that is not passed; True: nor reached."""
 _CODES = range(-128, 128)
+_BEYOND = 1 << 41
+"""More than any code: that of no float."""
 _DEFINED = (1 << 31) - (1 << 17)
 """A quotient below this is within int32, as TFLM needs it."""
 
@@ -72,6 +76,10 @@ class Scale:
         place = self.place(real)
         return math.floor(place) + 1 if strict else math.ceil(place)
 
+    def within(self, least: Limit | None, most: Limit | None) -> tuple[int | None, int | None]:
+        """The least and greatest code between two limits, of which either may be missing."""
+        return None if least is None else self.first(*least), None if most is None else self.last(*most)
+
     def radius(self, real: Fraction) -> int:
         """How many codes apart values are that differ by at most so much."""
         return math.floor(real / self.scale)
@@ -88,11 +96,20 @@ class FloatsIn(Scale):
 
     def last(self, real: Fraction, strict: bool = False) -> int:
         """The code of the greatest float that is at most, or less than, so much."""
-        return self._become(_float_below(real, strict))
+        below = _float_below(real, strict)
+        return -_BEYOND if below is None else self._become(below)
 
     def first(self, real: Fraction, strict: bool = False) -> int:
         """The code of the least float that is at least, or more than, so much."""
-        return self._become(-_float_below(-real, strict))
+        below = _float_below(-real, strict)
+        return _BEYOND if below is None else self._become(-below)
+
+    def within(self, least: Limit | None, most: Limit | None) -> tuple[int | None, int | None]:
+        """Of real numbers between two floats, next to each other: the codes of both."""
+        first, last = super().within(least, most)
+        if first is None or last is None or first == _BEYOND or last == -_BEYOND:
+            return first, last
+        return min(first, last), max(first, last)
 
     def radius(self, real: Fraction) -> int:
         """How far the codes of floats reach that differ by at most so much from the worth of a code."""
@@ -129,10 +146,12 @@ class FloatsOut(Scale):
         return all(self.real(c) == super(FloatsOut, self).real(c) for c in _CODES)
 
 
-def _float_below(real: Fraction, strict: bool) -> np.float32:
-    """The greatest float32 that is at most, or less than, so much (of the finite ones)."""
+def _float_below(real: Fraction, strict: bool) -> np.float32 | None:
+    """The greatest finite float32 that is at most, or less than, so much, if there is one."""
     most = Fraction(float(np.finfo(np.float32).max))
     found = np.float32(float(min(max(real, -most), most)))
-    while found > -np.inf and (Fraction(float(found)) > real or (strict and Fraction(float(found)) == real)):
+    while Fraction(float(found)) > real or (strict and Fraction(float(found)) == real):
+        if found == -np.finfo(np.float32).max:
+            return None
         found = np.nextafter(found, np.float32(-np.inf))
     return found

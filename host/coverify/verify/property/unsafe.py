@@ -2,12 +2,14 @@
 
 X_i is the real value of input i and Y_j that of output j: scale · (code − zero point), exactly; or, by
 choice, the codes themselves. An input's code belongs to a box when its own value satisfies the constraints;
-where the network is given floats, when a float does that becomes this code. A file that bounds inputs in
-several ways is several cases; constraints of several inputs, or of inputs and outputs together, are refused.
+where the network is given floats, when a float does that becomes this code (where there is none between the
+limits, one of the two around them). A file that bounds inputs in several ways is several cases; constraints
+of several inputs, or of inputs and outputs together, are refused.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +21,7 @@ import numpy as np
 from coverify.verify.property.claim import ROUNDED, at_most, in_codes
 from coverify.verify.property.errors import BadProperty
 from coverify.verify.property.formula import AllOf, AnyOf, Formula, relation
-from coverify.verify.property.quantity import Scale
+from coverify.verify.property.quantity import Limit, Scale
 from coverify.verify.property.subject import Subject
 from coverify.verify.property.vnnlib import Atom, Said, Specification
 from coverify.verify.property.words import span
@@ -28,8 +30,10 @@ from coverify.verify.query import I64Array
 MAX_CASES = 1000
 MAX_NAMED = 5
 
-Limits = dict[int, tuple[int | None, int | None]]
-"""Input → least and greatest code."""
+Limits = dict[int, tuple[Limit | None, Limit | None]]
+"""Input → its least and greatest value."""
+Codes = dict[int, tuple[int | None, int | None]]
+"""Input → its least and greatest code."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,11 +116,10 @@ class _Reading:
         return {}, self._relation(atom)
 
     def _limit(self, atom: Atom) -> Limits:
-        """c · X <= bound as a limit of the code."""
+        """c · X <= bound as a limit of X."""
         (((_, i), c),) = atom.terms
-        if c > 0:
-            return {i: (None, self.input.last(atom.bound / c, atom.strict))}
-        return {i: (self.input.first(atom.bound / c, atom.strict), None)}
+        limit = atom.bound / c, atom.strict
+        return {i: (None, limit) if c > 0 else (limit, None)}
 
     def _relation(self, atom: Atom) -> Formula:
         """Σ c · Y <= bound in codes."""
@@ -139,14 +142,17 @@ class _Reading:
         """None where the box holds no input of the network."""
         n, ends = subject.program.n_input, (subject.program.input_lo, subject.program.input_hi)
         lo, hi = (np.full(n, end, np.int64) for end in ends)
-        for i, (first, last) in limits.items():
+        if any(map(_nothing, limits.values())):  # floats of either side may become one code
+            return None
+        codes = {i: _codes(self.input, *both) for i, both in limits.items()}
+        for i, (first, last) in codes.items():
             if first is not None:
                 lo[i] = min(max(first, int(lo[i])), int(hi[i]) + 1)
             if last is not None:
                 hi[i] = max(min(last, int(hi[i])), int(lo[i]) - 1)
-        return Case(lo, hi, unsafe, self._notes(limits, n, ends)) if np.all(lo <= hi) else None
+        return Case(lo, hi, unsafe, self._notes(codes, n, ends)) if np.all(lo <= hi) else None
 
-    def _notes(self, limits: Limits, n: int, ends: tuple[int, int]) -> tuple[str, ...]:
+    def _notes(self, limits: Codes, n: int, ends: tuple[int, int]) -> tuple[str, ...]:
         """Which inputs' boxes end where the network's range does, and not where the file says."""
         said = [limits.get(i, (None, None)) for i in range(n)]
         codes = [int(self.input.real(end)) for end in ends] if self.input.scale == 1 else None
@@ -169,12 +175,26 @@ def _named(inputs: list[int]) -> str:
     return f"{names}{more} {'is' if len(inputs) == 1 else 'are'}"
 
 
+@functools.lru_cache(1 << 14)
+def _codes(scale: Scale, least: Limit | None, most: Limit | None) -> tuple[int | None, int | None]:
+    """Cases share most of their limits."""
+    return scale.within(least, most)
+
+
+def _nothing(limits: tuple[Limit | None, Limit | None]) -> bool:
+    """Is there no real number within?"""
+    least, most = limits
+    if least is None or most is None:
+        return False
+    return least[0] > most[0] or (least[0] == most[0] and (least[1] or most[1]))
+
+
 def _meet(known: Limits, more: Limits) -> Limits:
-    """`known`, changed: where both limits hold."""
+    """`known`, changed: where both limits hold. Of equal values the one counts that is not reached."""
     for i, (lo, hi) in more.items():
         a, b = known.get(i, (None, None))
         known[i] = (
             a if lo is None else lo if a is None else max(a, lo),
-            b if hi is None else hi if b is None else min(b, hi),
+            b if hi is None else hi if b is None else min(b, hi, key=lambda end: (end[0], not end[1])),
         )
     return known

@@ -1,12 +1,23 @@
 """Real numbers of a network that is given floats, or gives them out."""
 
+import operator
+from collections import Counter
+from decimal import Context, Decimal, localcontext
 from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from coverify.verify.property.quantity import FloatsIn, FloatsOut, Scale
+from coverify.verify.property.subject import Subject
+from coverify.verify.property.unsafe import cases_of
+from coverify.verify.property.vnnlib import read_specification
+from model_builder import Builder
+from tflm_int8 import Model, lower
 
+MOST = f"{Decimal(float(np.finfo(np.float32).max)):f}"
 SCALES = [0.1, 0.05, 1 / 255, 1 / 256, 0.5, 3.7, 1e-3, 1e-30, 1e30]
 
 
@@ -89,3 +100,69 @@ def test_what_an_output_is_worth_is_the_float_that_is_given_out(scale):
         == (scale in (1 / 256, 0.5))
         == all(left.real(int(c)) == Scale.real(left, int(c)) for c in codes)
     )
+
+
+def boxes(said: str, path: Path, scale: float = 0.1, zero: int = 0) -> list[tuple[int, int]]:
+    """The least and greatest code of X_0 in each box of a file, of a network that is given floats."""
+    b = Builder()
+    x = b.input((1, 1), scale, zero)
+    y = b.fully_connected(x, np.ones((1, 1), int), None, 1.0, scale, zero)
+    program = lower(Model.from_bytes(b.finish(y)))
+    own = Fraction(float(np.float32(scale))), zero
+    path.write_text(f"(declare-const X_0 Real)(declare-const Y_0 Real)(assert (>= Y_0 0.2)){said}")
+    subject = Subject(program, (1,), FloatsIn(*own), FloatsOut(*own))
+    cases = cases_of(read_specification(path), subject, path, False)
+    return [(int(case.lo[0]), int(case.hi[0])) for case in cases]
+
+
+HOLDS = {"<=": operator.le, "<": operator.lt, ">=": operator.ge, ">": operator.gt}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_box_holds_what_its_floats_become_and_none_that_is_empty(seed, tmp_path):
+    """Limits near each other, most of them in the middle of one code or between two."""
+    rng, seen = np.random.default_rng([seed, 6]), Counter[str]()
+    for _ in range(150):
+        near = floats_around(float(rng.choice([0.1, 0.25, 0.3])), 1)
+        limits = [Fraction(float(f)) for f in near]
+        limits += [(limits[0] + 3 * limits[1]) / 4, (limits[0] + 3 * limits[2]) / 4]
+        asked = [(str(rng.choice(list(HOLDS))), limits[rng.integers(len(limits))]) for _ in range(3)]
+        asked += [(">=", Fraction(0)), ("<=", Fraction(1))]
+        ends = sorted({end for _, end in asked})
+        reals = [*ends, *((a + b) / 2 for a, b in pairwise(ends))]
+        candidates = [f for end in ends for f in floats_around(float(end))]
+        floats, reals = (
+            [x for x in given if all(HOLDS[op](Fraction(x), end) for op, end in asked)]
+            for given in (map(float, candidates), reals)
+        )
+        if not floats and reals:  # all between two floats
+            below = max(float(f) for f in candidates if Fraction(float(f)) < reals[0])
+            floats = [below, float(np.nextafter(np.float32(below), np.float32(np.inf)))]
+            seen["between"] += 1
+        codes = quantize(np.array(floats), 0.1, 0)
+        with localcontext(Context(prec=60)):  # exactly: they are dyadic
+            values = [Decimal(end.numerator) / end.denominator for _, end in asked]
+        said = "".join(f"(assert ({op} X_0 {v:f}))" for (op, _), v in zip(asked, values, strict=True))
+        found = boxes(said, tmp_path / "p.vnnlib")
+        assert found == ([(codes.min(), codes.max())] if reals else []), asked
+        seen["box" if reals else "none"] += 1
+    assert all(seen[kind] > 5 for kind in ("box", "none", "between")), seen
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("(<= X_0 -1e39)", []),
+        ("(>= X_0 1e39)", []),
+        ("(= X_0 1e39)", []),
+        (f"(< X_0 -{MOST})", []),
+        (f"(> X_0 {MOST})", []),
+        (f"(and (> X_0 {MOST}) (< X_0 1e39))", []),
+        (f"(and (<= X_0 4e38) (>= X_0 {MOST}))", [(127, 127)]),
+        (f"(>= X_0 {MOST})", [(127, 127)]),
+        ("(and (>= X_0 -1e39) (<= X_0 1e39))", [(-128, 127)]),
+        ("(or (<= X_0 -1e39) (>= X_0 0) (> X_0 1e39))", [(0, 127)]),
+    ],
+)
+def test_beyond_the_finite_floats_there_is_no_input(said, expected, tmp_path):
+    assert boxes(f"(assert {said})", tmp_path / "p.vnnlib", 1e32) == expected
