@@ -38,6 +38,20 @@ def _number(number: object) -> int | Decimal:
 Number = Annotated[
     int | Decimal, PlainValidator(_number), WithJsonSchema({"type": "number"}, mode="validation")
 ]
+
+
+def _not_below_0(number: object) -> int | Decimal:
+    """The same, of a distance."""
+    if (found := _number(number)) < 0:
+        raise ValueError("must be 0 or more")
+    return found
+
+
+Distance = Annotated[
+    int | Decimal,
+    PlainValidator(_not_below_0),
+    WithJsonSchema({"type": "number", "minimum": 0}, mode="validation"),
+]
 Code = Annotated[int, Field(ge=-(2**31), lt=2**31)]
 Count = Annotated[int, Field(ge=0, lt=2**31)]
 Text = Annotated[str, Field(max_length=300, pattern=r"^[^\x00-\x1f\x7f]*$")]
@@ -94,7 +108,7 @@ class RegionDocument(Closed):
     """Around the input: eps or radius, those features that may move, how many; and ranges for themselves."""
 
     eps: Count | None = None
-    eps_real: Number | None = None
+    eps_real: Distance | None = None
     radius: Features | None = None
     radius_file: FileName | None = None
     mask: Features | None = None

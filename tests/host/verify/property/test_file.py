@@ -94,6 +94,8 @@ SECOND = "[[region.range]]\ncodes = [1, 2]\n[[region.range]]\n%s\n" + LABEL
         (SECOND % "codes = [3, 2]", "3: region.range.1: codes = [least, greatest], but 3 is above 2"),
         (SECOND % "codes = [1, 2]\nrounding = 'up'", "5: region.range.1.rounding: must be 'nearest', "),
         (LABEL + LABEL, "3: not valid TOML: "),
+        ("[region]\nmask = [0]\neps_real = -1\n" + LABEL, "3: region.eps_real: must be 0 or more"),
+        ("[region]\neps_real = -0.001\n" + LABEL, "2: region.eps_real: must be 0 or more"),
         ("[region]\neps_real = 1e99999999999999999999\n" + LABEL, "a number of too many digits"),
         ("[region]\neps = 1" + "0" * 5000 + "\n" + LABEL, "a number of too many digits"),
     ],
