@@ -280,6 +280,28 @@ def test_a_box_without_a_real_number_is_not_asked_about(tmp_path, said, answer):
     assert answer in (done.result.get("verdict"), (done.result.get("message") or "").partition(": ")[2]), done
 
 
+@pytest.mark.parametrize(
+    ("scale", "base", "eps", "stays", "code"),
+    [  # halves are rounded away from 0: 3.5 becomes 4, 2.5 becomes 3, and −2.5 does −3
+        (1.0, 3, 0.5, (3, 99), 0),
+        (1.0, 3, 0.5, (4, 99), 1),
+        (1.0, 3, 0.5, (-99, 3), 1),
+        (1.0, -3, 0.5, (-99, -3), 0),
+        (1.0, 3.4, 0.5, (3, 4), 0),  # given as 3.4, which is code 3
+        (0.1, 0.3, 0.05, (0.25, 0.45), 0),
+        (0.1, 0.3, 0.05, (0.25, 0.35), 1),
+    ],
+)
+def test_eps_real_reaches_no_code_that_no_float_within_it_becomes(tmp_path, scale, base, eps, stays, code):
+    (tmp_path / "net.tflite").write_bytes(identity(scale, scale))
+    (tmp_path / "p.toml").write_text(
+        f"[region]\neps_real = {eps}\n[claim]\nkind='output'\nindex=0\nreal={list(stays)}"
+    )
+    np.savez(tmp_path / "x.npz", x=np.full((1, 2), base, np.float32))
+    given = ("--property", tmp_path / "p.toml", "--inputs", tmp_path / "x.npz")
+    assert coverify("verify", tmp_path / "net.tflite", *given).code == code
+
+
 def test_a_relation_of_rounded_outputs_is_refused(tmp_path):
     (tmp_path / "net.tflite").write_bytes(identity())
     (tmp_path / "exact.tflite").write_bytes(identity(0.125, 0.125))

@@ -32,6 +32,7 @@ from coverify.verify.property.document import (
 )
 from coverify.verify.property.file import read_array
 from coverify.verify.property.formula import AllOf, AnyOf, Formula, elements, negated, not_above
+from coverify.verify.property.quantity import FloatsIn
 from coverify.verify.property.question import MIDDLE, MOVED, Question
 from coverify.verify.property.region import MAX_RADIUS, Region
 from coverify.verify.property.subject import Subject
@@ -98,7 +99,8 @@ class Property:
         """SHA-256 of what is asked of a given network: two properties may share their words."""
         digest = hashlib.sha256()
         for region, said in self.cases:
-            arrays = (region.radius, region.moves, region.lo, region.hi)
+            ball = region.radius if region.reach is None else region.reach
+            arrays = (ball, region.moves, region.lo, region.hi)
             codes = [None if a is None else a.astype(np.int64).tolist() for a in arrays]
             digest.update(f"{codes} {region.changes} {said!r};".encode())
         return digest.hexdigest()
@@ -199,11 +201,15 @@ def region_of(document: RegionDocument, subject: Subject, folder: Path) -> Regio
     """The region of a document whose files lie in `folder`.  Raises BadQuery."""
     n = subject.program.n_input
     radius: I64Array | None = None
+    reach: I64Array | None = None
     if document.eps is not None:
         radius = np.full(n, document.eps, np.int64)
     elif document.eps_real is not None:
-        reach = subject.input_scale().radius(fraction(document.eps_real))
-        radius = np.full(n, min(reach, MAX_RADIUS), np.int64)
+        scale, eps = subject.input_scale(), fraction(document.eps_real)
+        if isinstance(scale, FloatsIn):
+            reach = np.minimum(np.array(scale.around(eps), np.int64).T, MAX_RADIUS)
+        else:
+            radius = np.full(n, min(scale.radius(eps), MAX_RADIUS), np.int64)
     elif document.radius is not None:
         radius = np.array(document.radius, np.int64)
     elif document.radius_file is not None:
@@ -220,7 +226,7 @@ def region_of(document: RegionDocument, subject: Subject, folder: Path) -> Regio
         moves = at_features(inside, n, "mask_rectangle")
     elif document.mask_file is not None:
         moves = read_array(folder, document.mask_file, "mask") != 0
-    return Region(radius, moves, lo, hi, document.changes, shortened(region_words(document)), notes)
+    return Region(radius, moves, lo, hi, document.changes, shortened(region_words(document)), notes, reach)
 
 
 def ranges_of(ranges: Sequence[Range], subject: Subject) -> tuple[I64Array, I64Array]:

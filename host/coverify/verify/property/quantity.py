@@ -111,10 +111,12 @@ class FloatsIn(Scale):
             return first, last
         return min(first, last), max(first, last)
 
-    def radius(self, real: Fraction) -> int:
-        """How far the codes of floats reach that differ by at most so much from the worth of a code."""
-        ends = [(self.last(self.real(c) + real) - c, c - self.first(self.real(c) - real)) for c in _CODES]
-        return max(map(max, ends))
+    def around(self, real: Fraction) -> list[tuple[int, int]]:
+        """How far down and up the codes reach of floats that differ by at most so much from the worth of a
+        code; of each code, from the least on.
+        """
+        worth = ((c, self.real(c)) for c in _CODES)
+        return [(max(c - self.first(x - real), 0), max(self.last(x + real) - c, 0)) for c, x in worth]
 
     def _become(self, value: np.float32) -> int:
         """The code of a float, clamped as on the device where that is defined."""

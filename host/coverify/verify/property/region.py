@@ -26,6 +26,7 @@ class Region:
     """radius: int64 [n] in codes, or None for no ball; moves: which features may leave the base, [n], or None
     for all; lo, hi: int64 [n], the ranges of codes, or None for the network's; changes: at most so many
     features differ from the base; words: the region in words; notes: what is to be said of it besides.
+    reach: in place of a radius, int64 [2, codes], how far down and up each code of the input goes.
     """
 
     radius: I64Array | None = None
@@ -35,11 +36,13 @@ class Region:
     changes: int | None = None
     words: str = ""
     notes: tuple[str, ...] = ()
+    reach: I64Array | None = None
 
     @property
     def needs_base(self) -> bool:
         """Does it mean anything only around an input?"""
-        return self.radius is not None or self.moves is not None or self.changes is not None
+        ball = self.radius is not None or self.reach is not None
+        return ball or self.moves is not None or self.changes is not None
 
     def query(self, program: Program, base: IntArray | None, label: int) -> Robustness:
         """The box around a base input, int [n] (None: the box's middle).  Raises BadQuery, BadBase."""
@@ -55,7 +58,7 @@ class Region:
         x0 = np.asarray(base, np.int64).reshape(-1)
         if len(x0) != n:
             raise BadQuery(f"the input has {len(x0)} elements, the network wants {n}")
-        return self._around(x0, lo, hi, label)
+        return self._around(x0, lo, hi, label, program.input_lo)
 
     def _check(self, n: int, lo: I64Array, hi: I64Array) -> None:
         for name, array in (("radius", self.radius), ("mask", self.moves), ("range", lo), ("range", hi)):
@@ -65,10 +68,11 @@ class Region:
         if len(empty):
             raise BadQuery(f"the range of feature {empty[0]} holds no code of the network's input")
 
-    def _around(self, x0: I64Array, lo: I64Array, hi: I64Array, label: int) -> Robustness:
-        reach = MAX_RADIUS if self.radius is None else np.minimum(self.radius, MAX_RADIUS)
-        radius = np.where(True if self.moves is None else self.moves, reach, 0)
-        lo, hi = np.maximum(lo, x0 - radius), np.minimum(hi, x0 + radius)
+    def _around(self, x0: I64Array, lo: I64Array, hi: I64Array, label: int, least: int) -> Robustness:
+        radius = MAX_RADIUS if self.radius is None else np.minimum(self.radius, MAX_RADIUS)
+        down, up = (radius, radius) if self.reach is None else self.reach[:, x0 - least]
+        moves = True if self.moves is None else self.moves
+        lo, hi = np.maximum(lo, x0 - np.where(moves, down, 0)), np.minimum(hi, x0 + np.where(moves, up, 0))
         empty = np.flatnonzero(lo > hi)
         if len(empty):
             i = int(empty[0])

@@ -10,11 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from coverify.verify.property.document import RegionDocument
+from coverify.verify.property.property import region_of
 from coverify.verify.property.quantity import FloatsIn, FloatsOut, Scale
 from coverify.verify.property.subject import Subject
 from coverify.verify.property.unsafe import cases_of
 from coverify.verify.property.vnnlib import read_specification
 from model_builder import Builder
+from oracle import Tflm
 from tflm_int8 import Model, lower
 
 MOST = f"{Decimal(float(np.finfo(np.float32).max)):f}"
@@ -38,6 +41,15 @@ def floats_around(real: float, n: int = 3) -> list[np.float32]:
     return found
 
 
+def given_floats(scale: float, zero: int) -> Subject:
+    """What is known of a network of one float that becomes a code."""
+    b = Builder()
+    x = b.input((1, 1), scale, zero)
+    y = b.fully_connected(x, np.ones((1, 1), int), None, 1.0, scale, zero)
+    own = Fraction(float(np.float32(scale))), zero
+    return Subject(lower(Model.from_bytes(b.finish(y))), (1,), FloatsIn(*own), FloatsOut(*own))
+
+
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("strict", [False, True])
 def test_the_codes_of_a_range_are_those_that_its_floats_become(scale, strict):
@@ -59,19 +71,42 @@ def test_the_codes_of_a_range_are_those_that_its_floats_become(scale, strict):
 
 
 @pytest.mark.parametrize("scale", SCALES)
-def test_a_radius_holds_every_code_of_the_floats_within_it(scale):
+def test_around_a_code_lie_those_that_floats_become_within_so_much_of_its_worth(scale):
+    """Of each code its own: 0.5 above the worth of a code lies a half, which is rounded away from 0."""
     rng, zero = np.random.default_rng(5), 7
     given = FloatsIn(Fraction(float(np.float32(scale))), zero)
-    for real in [*(rng.uniform(0, 20, 10) * scale), 0.25 * scale, 0.5 * scale, 0.0]:
-        radius = given.radius(Fraction(float(real)))
-        reached = 0
-        for code in rng.integers(-100, 100, 30):
-            worth = given.real(int(code))
-            x = np.array([float(worth) + side * real for side in (-1, 1)])
-            reached = max(reached, int(np.abs(quantize(x, scale, zero) - code).max()))
-        assert reached <= radius <= max(reached, 1 + int(real / scale))
-    assert FloatsIn(Fraction(1, 10), 0).radius(Fraction(6, 100)) == 1
-    assert Scale(Fraction(1, 10), 0).radius(Fraction(6, 100)) == 0
+    for real in [*(rng.uniform(0, 20, 6) * scale), 0.25 * scale, 0.5 * scale, 1.5 * scale, 300 * scale, 0.0]:
+        eps, found = Fraction(float(real)), given.around(Fraction(float(real)))
+        assert len(found) == 256
+        for code, (down, up) in zip(range(-128, 128), found, strict=True):
+            worth = given.real(code)
+            x = [f for side in (-1, 1) for f in floats_around(float(worth + side * eps), 2)]
+            x = np.array([f for f in x if abs(Fraction(float(f)) - worth) <= eps] or [np.float32(worth)])
+            codes = quantize(x, scale, zero)
+            assert (code - down, code + up) == (codes.min(), codes.max()), (code, real)
+
+
+@pytest.mark.parametrize(
+    ("scale", "zero"), [(0.1, 0), (1.0, 0), (1 / 255, -128), (0.5, 3), (0.007843138, -1)]
+)
+def test_eps_real_reaches_from_each_input_what_its_own_code_does(scale, zero, tmp_path):
+    """Every float of the region, on a grid and at its ends, against TFLM's QUANTIZE."""
+    b = Builder()
+    x = b.op("QUANTIZE", [b.input((1, 1), dtype="float32")], b.activation((1, 1), scale, zero))
+    tflm = Tflm(b.finish(x))
+    subject, step = given_floats(scale, zero), float(np.float32(scale))
+    for eps in ("0.5", "0.49", "1.5", "0", "2.6"):
+        real = Decimal(eps) * Decimal(str(scale))
+        region = region_of(RegionDocument(eps_real=real, range=({"codes": (-120, 127)},)), subject, tmp_path)
+        assert region.needs_base
+        for base in (-119, -60, -1, 0, 1, 2, 3, 4, 77, 120, 127):
+            query = region.query(subject.program, np.array([base]), 0)
+            worth, reach = Fraction(step) * (base - zero), Fraction(real)
+            floats = [f for side in (-1, 1) for f in floats_around(float(worth + side * reach))]
+            near = [f for f in floats if abs(Fraction(float(f)) - worth) <= reach] or [np.float32(worth)]
+            codes = [int(tflm.run(np.array([[f]], np.float32)).item()) for f in near]
+            assert (query.lo[0], query.hi[0]) == (max(min(codes), -120), max(codes)), (eps, base)
+            assert query.eps == max(query.hi[0] - base, base - query.lo[0])
 
 
 def test_a_float_beyond_what_the_codes_stand_for_is_the_last_code():
@@ -102,15 +137,10 @@ def test_what_an_output_is_worth_is_the_float_that_is_given_out(scale):
     )
 
 
-def boxes(said: str, path: Path, scale: float = 0.1, zero: int = 0) -> list[tuple[int, int]]:
+def boxes(said: str, path: Path, scale: float = 0.1) -> list[tuple[int, int]]:
     """The least and greatest code of X_0 in each box of a file, of a network that is given floats."""
-    b = Builder()
-    x = b.input((1, 1), scale, zero)
-    y = b.fully_connected(x, np.ones((1, 1), int), None, 1.0, scale, zero)
-    program = lower(Model.from_bytes(b.finish(y)))
-    own = Fraction(float(np.float32(scale))), zero
     path.write_text(f"(declare-const X_0 Real)(declare-const Y_0 Real)(assert (>= Y_0 0.2)){said}")
-    subject = Subject(program, (1,), FloatsIn(*own), FloatsOut(*own))
+    subject = given_floats(scale, 0)
     cases = cases_of(read_specification(path), subject, path, False)
     return [(int(case.lo[0]), int(case.hi[0])) for case in cases]
 
