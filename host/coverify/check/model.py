@@ -71,7 +71,7 @@ class Reader(Operators):
         self.afford(sum(t.size for t in (*given, *outs)))
         for t in given if builtin not in (3, 4, 77) else ():
             t.at = self.settled(t)
-        options = [o.get(int(s[0]), s[1].lower(), int(s[1].isupper())) for s in slots.split()]
+        options = [o.get(int(s[0]), s[1:].lower(), int(s[1].isupper())) for s in slots.split()]
         found = method(self, outs if several else outs[0], *ins, *options)
         for out, at in zip(outs, found if several else [found], strict=True):
             out.at = at.reshape(out.shape)
@@ -99,7 +99,7 @@ OPERATORS: dict[int, tuple[Any, tuple[int, ...], int, str]] = {
     39: (Reader.transpose, (2,), 26, ""),
     40: (partial(Reader.summed, mean=True), (2,), 27, "0b"),
     41: (partial(Reader.add, second=-1), (2,), 28, "0b"),
-    43: (Reader.squeezed, (1,), 30, ""),
+    43: (Reader.squeezed, (1,), 30, "0[i"),
     45: (Reader.strided, (4,), 32, "0i 1i 2i 3i 4i 5b"),
     49: (Reader.split, (2,), 35, ""),
     54: (Reader.prelu, (2,), 0, ""),
@@ -107,7 +107,7 @@ OPERATORS: dict[int, tuple[Any, tuple[int, ...], int, str]] = {
     57: (partial(Reader.greater, least=True), (2,), 0, ""),
     65: (Reader.sliced, (3,), 0, ""),
     67: (Reader.transposed, (3, 4), 49, "3b 0b 2i 1i"),
-    70: (Reader.squeezed, (2,), 52, ""),
+    70: (Reader.expanded, (2,), 52, ""),
     74: (Reader.summed, (2,), 27, "0b"),
     77: (Reader.shaped, (1,), 55, "0b"),
     82: (Reader.extreme, (2,), 27, "0b"),

@@ -335,15 +335,20 @@ class Operators:
         need((x.type, x.at.size) == (out.type, out.size), "a RESHAPE")
         return x.at
 
-    def squeezed(self, out: Tensor, x: Tensor, _: Tensor | None = None) -> Ints:
-        """SQUEEZE or EXPAND_DIMS: of the same elements, whatever dimensions of 1 come or go."""
-        need([n for n in x.shape if n > 1] == [n for n in out.shape if n > 1], "the shapes")
-        return self.reshape(out, x, None)
+    def squeezed(self, out: Tensor, x: Tensor, dims: Ints) -> Ints:
+        """SQUEEZE of these dimensions, or of all that are 1."""
+        need(len(dims) <= 8, "a SQUEEZE of more than 8 dimensions")
+        return self.moved(out, x, np.squeeze(x.at, tuple({*dims.tolist()}) or None))
+
+    def expanded(self, out: Tensor, x: Tensor, axis: Tensor) -> Ints:
+        """EXPAND_DIMS: a dimension of 1 before an axis."""
+        need(axis.type == 2 and axis.shape in ((), (1,)), "an EXPAND_DIMS's axis")
+        return self.moved(out, x, np.expand_dims(x.at, axis.values().item()))
 
     def transpose(self, out: Tensor, x: Tensor, order: Tensor) -> Ints:
-        at = order.values().reshape(-1)
-        need(order.type == 2 and sorted(at) == list(range(len(x.shape))), "a TRANSPOSE's order")
-        return self.moved(out, x, x.at.transpose(at))
+        fit = (order.type, order.shape) == (2, (x.at.ndim,)) and x.at.ndim < 6
+        need(fit and sorted(order.values()) == [*range(x.at.ndim)], "a TRANSPOSE's order")
+        return self.moved(out, x, x.at.transpose(order.values()))
 
     def nearest(self, out: Tensor, x: Tensor, to: Tensor, align: int, half: int) -> Ints:
         """RESIZE_NEAREST_NEIGHBOR: positions in float32, as TFLM has them."""

@@ -70,11 +70,57 @@ def reshaped(**options) -> Builder:
 
 
 def refused(b: Builder, why: str) -> None:
+    """By TFLM, and by the checker, if need be in numpy's words."""
     content = b.finish(b.ops[-1].outputs[0])
     with pytest.raises(RuntimeError, match="allocate tensors"):
         Tflm(content)
-    with pytest.raises(Rejected, match=why):
+    with pytest.raises((Rejected, ValueError), match=why):
         network(content, "tflm")
+
+
+def alone(op: str, before: tuple[int, ...], after: tuple[int, ...], *operand: object, **options) -> Builder:
+    """An operator that gives elements another shape; its second operand: integers, and their type."""
+    b, union = Builder(), {"SQUEEZE": 30, "EXPAND_DIMS": 52, "TRANSPOSE": 26}[op]
+    x = b.input(before, 0.5, 0)
+    b.op(op, [x, *([b.integers(*operand)] if operand else [])], b.like(x, after), union, **options)
+    return b
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        (("SQUEEZE", (1, 2, 1), (2, 1), [0]), ("SQUEEZE", (1, 2, 1), (2,), [0], "another form")),
+        (("SQUEEZE", (1, 2, 1), (2,), []), ("SQUEEZE", (1, 2, 1), (1, 2), [], "another form")),
+        (("SQUEEZE", (1, 2, 1), (2,), [-1, 0]), ("SQUEEZE", (1, 2, 1), (2,), [1, 0], "not equal to one")),
+        (("SQUEEZE", (1, 2), (2,), [-2]), ("SQUEEZE", (1, 2), (2,), [-3], "out of bounds")),
+        (("SQUEEZE", (1, 2), (2,), [0] * 8), ("SQUEEZE", (1, 2), (2,), [0] * 9, "more than 8 dimensions")),
+        (("SQUEEZE", (1, 2), (2,), []), ("SQUEEZE", (1, 2), (1, 1, 2), [], "another form")),
+        (("EXPAND_DIMS", (3, 2), (3, 2, 1), 2), ("EXPAND_DIMS", (3, 2), (1, 3, 2), 2, "another form")),
+        (("EXPAND_DIMS", (3, 2), (1, 3, 2), [-3]), ("EXPAND_DIMS", (1, 2), (2,), [0], "another form")),
+        (("EXPAND_DIMS", (3, 2), (3, 1, 2), [-2]), ("EXPAND_DIMS", (3, 2), (1, 3, 2), [-4], "of bounds")),
+        (("EXPAND_DIMS", (1, 2), (1, 1, 2), 0), ("EXPAND_DIMS", (1, 2), (1, 1, 2), 3, "out of bounds")),
+        (("TRANSPOSE", (1, 2), (2, 1), [1, 0]), ("TRANSPOSE", (1, 2), (2, 1), [[1, 0]], "order")),
+        (("TRANSPOSE", (2,), (2,), [0]), ("TRANSPOSE", (2,), (2,), 0, "order")),
+        (
+            ("TRANSPOSE", (1, 1, 1, 1, 2), (1, 1, 2, 1, 1), [0, 1, 4, 2, 3]),
+            ("TRANSPOSE", (1, 1, 1, 1, 1, 2), (1, 1, 1, 2, 1, 1), [0, 1, 2, 5, 3, 4], "order"),
+        ),
+    ],
+)
+def test_another_shape_is_the_one_that_tflm_gives(good, bad):
+    made = [
+        alone(op, *shapes, SqueezeDims=said) if op == "SQUEEZE" else alone(op, *shapes, said)
+        for op, *shapes, said in (good, bad[:-1])
+    ]
+    content, shape = made[0].finish(made[0].ops[-1].outputs[0]), good[1]
+    x = np.arange(-3, int(np.prod(shape)) - 3, dtype=np.int8).reshape(1, *shape)
+    np.testing.assert_array_equal(run(content, x), Tflm(content).run(x[0]).reshape(1, -1))
+    refused(made[1], bad[-1])
+
+
+@pytest.mark.parametrize("dtype", ["int64", "int8"])
+def test_an_axis_is_int32(dtype):
+    refused(alone("EXPAND_DIMS", (1, 2), (1, 1, 2), [0], dtype), "axis|a constant's type")
 
 
 def test_what_is_beside_an_operator_is_heeded():
