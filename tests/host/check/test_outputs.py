@@ -113,3 +113,30 @@ def test_an_output_that_is_a_constant_is_refused():
     b.op("MAXIMUM", [x, c], b.like(x, (1, 2)))
     with pytest.raises(Rejected, match="no operator writes"):
         network(b.finish(c), "tflm")
+
+
+UNREAD = {  # operators that no output reads, of an image [1, 3, 5, channels]
+    "MEAN": lambda b, x: b.op("MEAN", [x, b.integers([0])], b.like(x, b.tensors[x].shape), 27, KeepDims=True),
+    "MAX_POOL_2D": lambda b, x: b.op("MAX_POOL_2D", [x], b.like(x, b.tensors[x].shape), 5, Padding=0,
+                                     StrideW=1, StrideH=1, FilterWidth=2, FilterHeight=3),
+    "MUL": lambda b, x: b.op("MUL", [x, x], b.activation(b.tensors[x].shape, 0.2, 0), 21),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("op", UNREAD)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_what_no_output_reads_has_its_multipliers_too(op, weighted, tmp_path):
+    """The claim is behind all steps; its proof is about those before the outputs, or about none."""
+    accepted = 0
+    for seed in range(8):
+        rng, b = np.random.default_rng([seed, 29]), Builder()
+        x = b.input((1, 2, 2, 2), 0.05, 0)
+        if weighted:
+            filters, bias = rng.integers(-90, 91, (3, 2, 2, 2)), rng.integers(-900, 900, 3)
+            x = b.conv(x, filters, bias, 0.02, 0.1, -9, padding=0)
+        y = b.op("RESIZE_NEAREST_NEIGHBOR", [x, b.integers([3, 5])], b.like(x, (1, 3, 5, 2 + weighted)), 74)
+        UNREAD[op](b, y)
+        content, codes = b.finish(y), rng.integers(-128, 128, 8)
+        for engine, eps in (("interval", 1), ("dual", 4), ("bab", 4)):
+            accepted += certified(content, codes, engine, eps, tmp_path / "c.zip")
+    assert accepted > 12

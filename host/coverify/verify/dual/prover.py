@@ -10,7 +10,7 @@ from coverify.verify.bounds import Box, wire_bounds
 from coverify.verify.deadline import Deadline
 from coverify.verify.decision import Decision, decision
 from coverify.verify.dual.claim import Claims, Rival
-from coverify.verify.dual.places import places
+from coverify.verify.dual.places import places, unread
 from coverify.verify.dual.relaxation import Relaxation
 from coverify.verify.dual.search import Search
 from coverify.verify.dual.tree import Node, Script
@@ -50,9 +50,10 @@ class Prover:
         script = Script()
         for root in self.roots:
             script.add(root)
-        sizes = {w: self.search.relaxation.width(w) for w in self.search.relaxation.scalars}
-        elements = places(self.search.problem.program, self.search.relaxation.logits)
-        return Argument("bounds", script.arrays(sizes), elements)
+        program, relaxation = self.search.problem.program, self.search.relaxation
+        last = relaxation.logits if relaxation.logits < program.output else len(program.steps)
+        sizes = {w: relaxation.width(w) for w in relaxation.scalars} | unread(program, relaxation.logits)
+        return Argument("bounds", script.arrays(sizes), places(program, last))
 
 
 def rivals_left(label: int, logits: Box, last: Decision) -> list[Rival]:
