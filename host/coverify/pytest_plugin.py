@@ -133,7 +133,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if call.excinfo is not None and "coverify.errors" in sys.modules:  # else no device was ever opened
         from coverify.errors import DeviceFault, LinkError
 
-        lost = call.excinfo.errisinstance((LinkError, DeviceFault))
+        error = call.excinfo.value  # a mismatch has what came after it as its cause
+        lost = any(isinstance(e, (LinkError, DeviceFault)) for e in (error, error.__cause__))
         item.stash[_FAILED] = item.stash.get(_FAILED, False) or lost
     yield
 
@@ -192,7 +193,7 @@ class Conformance:
         """Every byte of every tensor; fails the test unless all are equal.
 
         x: [N, sample shape] in the input's type (several inputs: a list of them), or None for `vectors`
-        generated samples. Raises LinkError, DeviceFault, ….
+        generated samples. Raises LinkError, DeviceFault, … unless some sample differed before.
         """
         from coverify.conformance.batch import Batch
         from coverify.conformance.compare import Comparison, compare
@@ -200,6 +201,7 @@ class Conformance:
         from coverify.conformance.sequences import Sequences, default_length
         from coverify.conformance.stepping import Stepper
         from coverify.conformance.vectors import Samples
+        from coverify.errors import DeviceFault, DeviceRefused, LinkError
 
         expected = _reference(model)
         check_inputs(expected.model)
@@ -208,13 +210,20 @@ class Conformance:
         self._record(expected, used)
         comparison = Comparison(expected.model)
         stepper = Stepper(self.device.client, expected.model)
-        if expected.stateful:
-            length = default_length(expected)
-            Sequences(comparison, expected, stepper, Samples(x, len(x)), length).compare()
-        else:
-            compare(comparison, expected, stepper, x)
+        try:
+            if expected.stateful:
+                length = default_length(expected)
+                Sequences(comparison, expected, stepper, Samples(x, len(x)), length).compare()
+            else:
+                compare(comparison, expected, stepper, x)
+            explained = _explained(comparison, expected, stepper, x)
+        except (LinkError, DeviceFault, DeviceRefused) as error:
+            if not comparison.mismatches:
+                raise
+            said = "\n".join((*_said(comparison), f"then: {error}"))
+            raise pytest.fail.Exception(said, pytrace=False) from error
         if comparison.verdict != "MATCH":
-            pytest.fail(_why(comparison, expected, stepper, x), pytrace=False)
+            pytest.fail("\n".join((*_said(comparison), *explained)), pytrace=False)
         return comparison
 
     def _record(self, expected: Reference, seed: int) -> None:
@@ -236,32 +245,39 @@ class Conformance:
         )
 
 
-def _why(comparison: Comparison, expected: Reference, stepper: Any, x: Any) -> str:
-    """The verdict, the first difference, and the variants that explain it."""
-    from coverify.conformance.diagnosis.explain import diagnose
-    from coverify.conformance.sequences import default_length
-
+def _said(comparison: Comparison) -> list[str]:
+    """The verdict, and the first difference."""
     if not comparison.mismatches:
-        return f"{comparison.verdict}: nothing was compared"
+        return [f"{comparison.verdict}: nothing was compared"]
     first = comparison.mismatches[0]
-    said = [
+    return [
         f"{comparison.verdict}: {comparison.differing_samples} of {comparison.samples} samples differ",
         f"first at op {first.op_index} {first.op}, tensor {first.tensor}, element {list(first.element)} of "
         f"sample {first.sample}: expected {first.expected}, the device has {first.got}",
     ]
-    if comparison.verdict == "MISMATCH":
-        length = default_length(expected) if expected.stateful else None
-        if length is None:
-            wrong = x[[m.sample for m in comparison.mismatches[:_EXPLAINED]]]
-            traces = [stepper.trace(one) for one in wrong]
-        else:
-            wrong = x[: (first.sample // length + 1) * length]  # all sequences to the first that differs
-            parts = [wrong[i : i + length] for i in range(0, len(wrong), length)]
-            traces = [trace for part in parts for trace in stepper.traces(part)]
-        for found in diagnose(expected, wrong, traces, length=length):
-            names = ", ".join(e.name for e in found.explained_by) or "no known variant"
-            said.append(f"op {found.op_index} {found.op}: explained by {names}")
-    return "\n".join(said)
+
+
+def _explained(comparison: Comparison, expected: Reference, stepper: Any, x: Any) -> list[str]:
+    """The variants that explain a mismatch. Some samples are run again for it."""
+    from coverify.conformance.diagnosis.explain import diagnose
+    from coverify.conformance.sequences import default_length
+
+    if comparison.verdict != "MISMATCH":
+        return []
+    first = comparison.mismatches[0]
+    length = default_length(expected) if expected.stateful else None
+    if length is None:
+        wrong = x[[m.sample for m in comparison.mismatches[:_EXPLAINED]]]
+        traces = [stepper.trace(one) for one in wrong]
+    else:
+        wrong = x[: (first.sample // length + 1) * length]  # all sequences to the first that differs
+        parts = [wrong[i : i + length] for i in range(0, len(wrong), length)]
+        traces = [trace for part in parts for trace in stepper.traces(part)]
+    said = []
+    for found in diagnose(expected, wrong, traces, length=length):
+        names = ", ".join(e.name for e in found.explained_by) or "no known variant"
+        said.append(f"op {found.op_index} {found.op}: explained by {names}")
+    return said
 
 
 @pytest.fixture

@@ -93,6 +93,45 @@ def test_a_mismatch_fails_and_names_operator_and_variant(session, tmp_path):
     )
 
 
+@pytest.mark.parametrize("traces", [5, 6], ids=["in the comparison", "in the explanation"])
+def test_a_mismatch_is_told_though_the_device_is_lost_after_it(session, traces):
+    result = session(
+        f"""
+        import pytest
+        from coverify.conformance.stepping import Stepper
+        from coverify.errors import LinkError
+
+        seen = []
+
+        @pytest.fixture
+        def losing(monkeypatch):
+            right, left = Stepper.trace, list(range({traces}))
+
+            def trace(stepper, *args):
+                if not left:
+                    raise LinkError("pulled out")
+                left.pop()
+                return {{t: v ^ 1 for t, v in right(stepper, *args).items()}}
+
+            monkeypatch.setattr(Stepper, "trace", trace)
+
+        def test_wrong_and_lost(device, losing, conformance):
+            seen.append(device)
+            conformance({str(CNN)!r}, vectors=3)
+
+        def test_has_another(device):
+            assert device is not seen[0]
+        """,
+        "--nn-device",
+        "native:",
+    )
+    result.assert_outcomes(passed=1, failed=1)
+    differ = traces // 2
+    result.stdout.fnmatch_lines([
+        f"*MISMATCH: {differ} of {differ} samples differ*", "*first at op 0 *", "*then: pulled out*",
+    ])  # fmt: skip
+
+
 def test_markers_skip_by_core_and_by_ram_with_the_reason(session):
     result = session(
         """
