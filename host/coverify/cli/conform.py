@@ -268,14 +268,13 @@ def next_step(
 
 
 def _first_difference(comparison: Comparison, length: int | None, hint: Sequence[str] = ()) -> str | None:
-    if not comparison.mismatches:
+    first = comparison.first_sample
+    if first is None:
         return None
-    first = comparison.mismatches[0]
-    since = "" if length is None else f" (invocation {first.sample % length + 1} after a reset)"
+    since = "" if length is None else f" (invocation {first % length + 1} after a reset)"
     said = (
         f"{comparison.differing_samples} of {comparison.samples} samples differ; first at "
-        f"op {first.op_index} {first.op}, tensor {first.tensor}, element {list(first.element)} of sample "
-        f"{first.sample}{since}: {comparison.first}"
+        f"{comparison.where}{since}: {comparison.first}"
     )
     return "; ".join((said, *hint))
 

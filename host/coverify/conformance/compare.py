@@ -1,7 +1,8 @@
 """Compare a device with the reference: every byte of every tensor of every sample, by digests or in full.
 
 A sample whose bytes differ is run again: the same bytes again are a MISMATCH, other bytes are FLAKY. The
-comparison is kept as it grows, so that a link that breaks in the middle loses nothing of what was compared.
+comparison is kept as it grows, so that a link that breaks in the middle loses nothing of what was compared:
+a sample of which a digest differed, and whose bytes could not be fetched any more, differs by its digests.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -84,6 +86,8 @@ class Comparison:
     only: tuple[int, ...] | None = None
     tallies: dict[int, Tally] = field(default_factory=dict)
     mismatches: list[Mismatch] = field(default_factory=list)
+    #: (sample, operator): the first difference that only digests show, as its bytes never came
+    unfetched: tuple[int, int] | None = None
     samples: int = 0
     differing_samples: int = 0
     flaky: bool = False
@@ -112,8 +116,28 @@ class Comparison:
         return "MATCH" if self.samples else "UNKNOWN"
 
     @property
+    def first_sample(self) -> int | None:
+        """The first that differs, where one does."""
+        if self.mismatches:
+            return self.mismatches[0].sample
+        return self.unfetched[0] if self.unfetched is not None else None
+
+    @property
+    def where(self) -> str:
+        """Operator, tensor and element of the first difference; of one that digests show, the operator."""
+        if self.mismatches:
+            found = self.mismatches[0]
+            place = f"tensor {found.tensor}, element {list(found.element)} of"
+            return f"op {found.op_index} {found.op}, {place} sample {found.sample}"
+        assert self.unfetched is not None
+        sample, op = self.unfetched
+        return f"op {op} {self.model.operators[op].name} of sample {sample}"
+
+    @property
     def first(self) -> str:
         """The first difference in words, without the sample: what was expected and what came."""
+        if not self.mismatches:
+            return "a digest differs, and the bytes could not be fetched"
         found = self.mismatches[0]
         dtype = self.model.tensors[found.tensor].dtype
         return f"expected {told(found.expected, dtype)}, the device has {told(found.got, dtype)}"
@@ -131,7 +155,7 @@ class Comparison:
                 compared_samples=tally.samples,
                 cycles=self._mean_cycles(writer[i].index),
                 mismatching_samples=tally.differing,
-                max_abs_diff=tally.max_abs_diff,
+                max_abs_diff=None if tally.differing and not tally.max_abs_diff else tally.max_abs_diff,
             )
             for i, tally in self.tallies.items()
         )
@@ -152,6 +176,19 @@ class Comparison:
         self.samples += 1
         for i, tally in self.tallies.items():
             tally.count_equal(expected[i])
+
+    def add_digests(self, sample: int, expected: Tensors, got: Digests) -> None:
+        """Count one sample by its digests alone: where one differs, by how much stays unknown."""
+        op = first_differing(self.model, expected, got)
+        if op is None:
+            self.add_equal(expected)
+            return
+        self.samples += 1
+        self.differing_samples += 1
+        for i, tally in self.tallies.items():
+            tally.count_equal(expected[i])
+            tally.differing += differs(expected[i], got.tensors[i])
+        self.unfetched = self.unfetched or (sample, op)
 
     def add(
         self,
@@ -267,22 +304,36 @@ def compare_digests(
     batch = samples.batch
     for start, trace in _traces(reference, batch):
         numbers = range(start, min(start + _BATCH, len(samples)))
-        suspects = []
-        for i, got in _digests_over_resets(comparison, stepper, samples, numbers):
-            comparison.count_cycles(got)
-            expected = {t: values[i - start] for t, values in trace.items()}
-            op = first_differing(comparison.model, expected, got)
-            if op is None:
-                comparison.add_equal(expected)
-            else:
-                suspects.append((i, expected, op))
-            if progress is not None:
-                progress(i + 1, len(samples))
-        for i, expected, op in suspects:
-            given = samples.request(i, stepper.max_payload)
-            fetch = partial(_fetch, stepper, op, given, batch[i], expected)
-            again = partial(_over_resets, comparison, stepper, fetch)
-            comparison.add(i, expected, again(), again, suspected=True)
+        with _suspects(comparison) as suspects:
+            for i, got in _digests_over_resets(comparison, stepper, samples, numbers):
+                comparison.count_cycles(got)
+                expected = {t: values[i - start] for t, values in trace.items()}
+                if first_differing(comparison.model, expected, got) is None:
+                    comparison.add_equal(expected)
+                else:
+                    suspects.append((i, expected, got))
+                if progress is not None:
+                    progress(i + 1, len(samples))
+            while suspects:
+                i, wanted, digests = suspects[0]
+                op = first_differing(comparison.model, wanted, digests)
+                assert op is not None
+                given = samples.request(i, stepper.max_payload)
+                fetch = partial(_fetch, stepper, op, given, batch[i], wanted)
+                again = partial(_over_resets, comparison, stepper, fetch)
+                comparison.add(i, wanted, again(), again, suspected=True)
+                suspects.popleft()
+
+
+@contextmanager
+def _suspects(comparison: Comparison) -> Iterator[deque[tuple[int, Tensors, Digests]]]:
+    """Samples of which a digest differs, until they are fetched; those that no longer can be are counted."""
+    suspects: deque[tuple[int, Tensors, Digests]] = deque()
+    try:
+        yield suspects
+    finally:  # empty, unless the device, the line or the user ended it
+        for suspect in suspects:
+            comparison.add_digests(*suspect)
 
 
 def _digests_over_resets(
@@ -315,9 +366,14 @@ def first_differing(model: Model, expected: Tensors, got: Digests) -> int | None
     values = frozenset(model.written)
     for op in model.operators:
         for tensor in (o for o in op.outputs if o in values):
-            if got.tensors[tensor] != tensor_digest(little_endian(expected[tensor])):
+            if differs(expected[tensor], got.tensors[tensor]):
                 return op.index
     return None
+
+
+def differs(expected: NDArray[Any], digest: bytes) -> bool:
+    """Is it the digest of other bytes?"""
+    return digest != tensor_digest(little_endian(expected))
 
 
 def _fetch(stepper: Stepper, op: int, given: Given, x: Sample, expected: Tensors) -> Tensors:

@@ -61,21 +61,37 @@ class Sequences:
         """A digest per tensor comes home, and bytes only of sequences in which one differs."""
         for part in parts(len(self.samples), self.length):
             expected = self._expected(part)
-            got = self._survived(lambda part=part: list(self._digests(part)))  # type: ignore[misc]
-            for one in got:
-                self.comparison.count_cycles(one)
-            model = self.comparison.model
-            suspects = {
-                i
-                for i, want, one in zip(part, expected, got, strict=True)
-                if first_differing(model, want, one) is not None
-            }
-            if suspects:
-                self._judge(part, expected, self._again(part), suspects)
-            else:
-                for want in expected:
-                    self.comparison.add_equal(want)
+            got: list[Digests] = []
+            before = self.comparison.samples
+            try:
+                self._compare_digests(part, expected, got)
+            finally:  # all are counted, unless the device, the line or the user ended it
+                done = self.comparison.samples - before
+                for i, want, one in list(zip(part, expected, got, strict=False))[done:]:
+                    self.comparison.add_digests(i, want, one)
             self._tell(part)
+
+    def _compare_digests(self, part: range, expected: list[Tensors], got: list[Digests]) -> None:
+        """Compare a sequence; `got` holds the digests that have come so far."""
+
+        def run() -> None:
+            got.clear()
+            got.extend(self._digests(part))
+
+        self._survived(run)
+        for one in got:
+            self.comparison.count_cycles(one)
+        model = self.comparison.model
+        suspects = {
+            i
+            for i, want, one in zip(part, expected, got, strict=True)
+            if first_differing(model, want, one) is not None
+        }
+        if suspects:
+            self._judge(part, expected, self._again(part), suspects)
+        else:
+            for want in expected:
+                self.comparison.add_equal(want)
 
     def compare(self) -> None:
         """Every byte of every tensor comes home; `traced` keeps them."""

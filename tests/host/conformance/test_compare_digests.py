@@ -10,8 +10,10 @@ import pytest
 
 from coverify.boards.device import open_device
 from coverify.conformance.compare import Comparison, compare, compare_digests
+from coverify.conformance.sequences import Sequences
 from coverify.conformance.stepping import Digests, Stepper
 from coverify.conformance.vectors import Samples, int8_element, vectors
+from coverify.errors import LinkError
 from coverify.link.checks import InlineInput, SentInput, VectorInput
 from oracle import NETWORKS
 from tflm_int8 import Model, Reference, sample_shape
@@ -39,7 +41,7 @@ class Scripted:
         self.spoil(fetched, sample, tensors)
         return tensors
 
-    def digests(self, given):
+    def digests(self, given, *, successive=False):
         for _, (x,) in given:
             tensors = self.tensors(x, False)
             short = {t: hashlib.sha256(v.tobytes()).digest()[:16] for t, v in tensors.items()}
@@ -50,6 +52,9 @@ class Scripted:
         self.fetched.append(op)
         wanted = {t for o in MODEL.operators[op:] for t in o.outputs}
         return {t: v for t, v in self.tensors(x, True).items() if t in wanted}
+
+    def traces(self, x):
+        return [self.tensors(one, True) for (one,) in x]
 
 
 def compared(spoil):
@@ -98,6 +103,67 @@ def test_bytes_that_differ_from_fetch_to_fetch_are_flaky():
             tensors[MODEL.outputs[0]].reshape(-1)[len(seen)] ^= 1
 
     assert compared(spoil)[0].verdict == "FLAKY"
+
+
+TENSOR = MODEL.operators[3].outputs[0]
+
+
+def gone_after(samples, fetches=10**6):
+    """Samples 1 and 2 differ; `samples` digests come, or `fetches` tensors, then the line is gone."""
+    fetched_now = []
+
+    def spoil(fetched, sample, tensors):
+        if fetched:
+            fetched_now.append(sample)
+        if sample >= samples or len(fetched_now) > fetches:
+            raise LinkError("gone")
+        if sample in (1, 2):
+            tensors[TENSOR].reshape(-1)[7] ^= 4
+
+    return spoil
+
+
+def counted(comparison):
+    """Samples and differing samples of the tensor that was spoilt, and those of the output."""
+    rows = {row.tensor: row for row in comparison.rows()}
+    of = (rows[TENSOR], rows[MODEL.operators[0].outputs[0]])
+    return [(row.compared_samples, row.mismatching_samples, row.max_abs_diff) for row in of]
+
+
+def test_what_digests_have_shown_stands_when_the_line_goes_before_the_bytes_are_fetched():
+    comparison = Comparison(MODEL)
+    with pytest.raises(LinkError):
+        compare_digests(comparison, REFERENCE, Scripted(gone_after(5)), SAMPLES)
+    assert (comparison.verdict, comparison.samples, comparison.differing_samples) == ("MISMATCH", 5, 2)
+    assert counted(comparison) == [(5, 2, None), (5, 0, 0)]
+    assert (comparison.first_sample, comparison.mismatches) == (1, [])
+    assert comparison.where == f"op 3 {MODEL.operators[3].name} of sample 1"
+    assert "digest" in comparison.first
+
+
+def test_what_was_fetched_before_the_line_went_is_counted_once():
+    comparison = Comparison(MODEL)
+    with pytest.raises(LinkError):
+        compare_digests(comparison, REFERENCE, Scripted(gone_after(70, fetches=2)), SAMPLES)
+    assert (comparison.verdict, comparison.samples, comparison.differing_samples) == ("MISMATCH", 64, 2)
+    assert [m.sample for m in comparison.mismatches] == [1]
+    assert counted(comparison) == [(64, 2, 4), (64, 0, 0)]
+    assert comparison.where.endswith("element [0, 0, 0, 7] of sample 1")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "samples", "differing"),
+    [(gone_after(5), 5, 2), (gone_after(70, fetches=0), 8, 2), (gone_after(70, fetches=10), 8, 2)],
+    ids=["digests", "first bytes", "second bytes"],
+)
+def test_of_a_sequence_too_what_digests_have_shown_stands(spoil, samples, differing):
+    comparison = Comparison(MODEL)
+    sequences = Sequences(comparison, REFERENCE, Scripted(spoil), SAMPLES, 8)
+    with pytest.raises(LinkError):
+        sequences.compare_digests()
+    assert (comparison.verdict, comparison.samples) == ("MISMATCH", samples)
+    assert comparison.differing_samples == differing
+    assert counted(comparison) == [(samples, differing, None), (samples, 0, 0)]
 
 
 def test_a_sample_takes_the_fewest_bytes_that_its_kind_allows():
