@@ -21,6 +21,12 @@ static uint32_t expected; /* bytes that "db load" has announced */
 static uint32_t received;
 static bool is_image;
 
+static void alive(void)
+{
+    if (board->alive != NULL)
+        board->alive(board->port);
+}
+
 static void say(const char *text)
 {
     board->write(board->port, (const uint8_t *)text, (uint32_t)strlen(text));
@@ -118,9 +124,11 @@ static bool run_once(const uint8_t *kept)
     memcpy(input.data, kept, input.n);       /* an inference may use its input up */
     if (board->engine->reset(&why) != CV_OK) /* the commands have none: every inference is the first one */
         return false;
-    for (uint32_t op = 0; op < n_operators; op++)
+    for (uint32_t op = 0; op < n_operators; op++) {
+        alive();
         if (board->engine->run(op, &why) != CV_OK)
             return false;
+    }
     return true;
 }
 
@@ -209,6 +217,7 @@ _Noreturn void mt_serve(const struct cv_board *given)
     load();
     say("m-init-done\r\nm-ready\r\n");
     for (;;) {
+        alive();
         if (board->read(board->port, &byte, 1) == 0) {
             board->idle(board->port);
         } else if (byte == '%') {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -111,9 +112,9 @@ def firmware(tmp_path_factory) -> Path:
     return image(tmp_path_factory.mktemp("mlperf"), NETWORKS / "digits_cnn.tflite")
 
 
-def image(folder: Path, network: Path) -> Path:
+def image(folder: Path, network: Path, harness: Path = ROOT / "device_harness") -> Path:
     """The program with this network in it; the folder keeps the objects of them all."""
-    command = ["make", "-s", "-C", str(ROOT / "device_harness"), "PORT=mps2", "MACHINE=an386"]
+    command = ["make", "-s", "-C", str(harness), "PORT=mps2", "MACHINE=an386"]
     command += [f"MLPERF_TINY={network}", f"BUILD={folder}"]
     subprocess.run(command, check=True, timeout=300)
     return shutil.copy(folder / "coverify-an386.elf", folder / f"{network.stem}.elf")
@@ -185,6 +186,16 @@ class TestOnAnEmulatedCore:
         with running(image(firmware.parent, tmp_path / "state.tflite")) as device:
             got = [[output_code(text) for text in device.infer(one.tobytes())] for one in samples]
         assert got == samples.tolist(), "not the maximum of both"
+
+    def test_a_device_that_nobody_asks_anything_is_not_taken_for_one_that_hangs(self, tmp_path):
+        harness = shutil.copytree(ROOT / "device_harness", tmp_path / "harness")
+        header = harness / "ports/mps2/machine.h"
+        assert "CV_WATCHDOG_S 25u" in header.read_text()
+        header.write_text(header.read_text().replace("CV_WATCHDOG_S 25u", "CV_WATCHDOG_S 1u"))
+        with running(image(tmp_path / "built", NETWORKS / "digits_cnn.tflite", harness)) as device:
+            time.sleep(3)
+            device.hello(Deadline.in_s(5))
+            assert device.name == "coverify"
 
     def test_errors_of_the_protocol_are_link_errors_and_the_device_goes_on(self, device):
         for wrong in ("nonsense", "db load 65", "db 00", "infer 1 0", "infer", "db zz"):
