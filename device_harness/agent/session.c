@@ -12,6 +12,9 @@
 #error "the build must pass -DCV_BUILD_ID"
 #endif
 
+#define PLAN 16u    /* bytes of MODEL_END's answer before the inputs' and outputs' */
+#define PLAN_END 8u /* of an input or output */
+
 struct request {
     uint32_t n;
     const uint8_t *p;
@@ -119,6 +122,8 @@ static enum cv_status load_model(struct cv_session *s, struct cv_reply *r)
         return cv_reply_why(r, status, &why);
     if (s->facts.n_inputs > CV_MAX_INPUTS)
         return cv_reply_refuse(r, CV_UNSUPPORTED, CV_NO_DETAIL, "too many model inputs");
+    if (s->facts.n_inputs + s->facts.n_outputs > (CV_MAX_PAYLOAD - CV_ANSWER_PREAMBLE - PLAN) / PLAN_END)
+        return cv_reply_refuse(r, CV_UNSUPPORTED, CV_NO_DETAIL, "an answer holds fewer inputs and outputs");
     return CV_OK;
 }
 

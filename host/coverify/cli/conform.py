@@ -60,7 +60,6 @@ from coverify.conformance.sequences import Sequences
 from coverify.conformance.stepping import Stepper
 from coverify.conformance.vectors import Samples
 from coverify.errors import BadInput, CoverifyError, DeviceFault, DeviceRefused, LinkError
-from coverify.link.requests import Features
 from coverify.report import Device as DeviceRow
 from coverify.report import Oracle as OracleRow
 from coverify.report import Result
@@ -219,7 +218,7 @@ def compare_with(
         stepper = load(device, reference.model, output)
         with progress_bar(output) as progress:
             bar = Bar(progress, "samples")
-            in_full = full or Features.CHECK not in device.hello.features
+            in_full = full or not stepper.has_digests
             if length is not None:
                 sequences = Sequences(comparison, reference, stepper, samples, length, bar)
                 (sequences.compare if in_full else sequences.compare_digests)()

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from coverify.conformance.batch import Array, Batch, Sample, data_of, sample_of
 from coverify.conformance.batch import Given as GivenSamples
 from coverify.errors import BadAnswer, DeviceReset
-from coverify.link.checks import Checked, CheckInput, Given, GoOn, SentInput, groups, inputs_digest
+from coverify.link.checks import Checked, CheckInput, Given, GoOn, SentInput, fits, groups, inputs_digest
 from coverify.link.client import Client, Progress
+from coverify.link.requests import Features
 from tflm_int8 import Model
 
 MAX_RESETS = 3
@@ -87,6 +88,7 @@ class Stepper:
         self.plan = client.ensure_model(model.content, progress)
         hello = client.hello()
         self.max_payload = hello.max_payload
+        self._checks = Features.CHECK in hello.features
         if hello.model_sha256.hex() != model.sha256:
             raise BadAnswer("the device reports another model's digest than the one that it was given")
         self.plan = client.ensure_model(model.content)
@@ -106,6 +108,11 @@ class Stepper:
         )
         if said != ours:
             raise BadAnswer(f"the device understands the model as {said}, it is {ours}")
+
+    @property
+    def has_digests(self) -> bool:
+        """Can the device answer with digests, and do those of every operator fit into an answer?"""
+        return self._checks and all(fits(len(op.outputs), self.max_payload) for op in self.model.operators)
 
     def digests(
         self, given: Iterable[tuple[Given, Sample | Array]], *, successive: bool = False

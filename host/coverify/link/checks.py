@@ -33,8 +33,16 @@ def inputs_digest(inputs: Sequence[bytes], before: bytes | None = None) -> bytes
     return tensor_digest((before or b"") + each)
 
 
+def fits(outputs: int, max_payload: int) -> bool:
+    """Are the digests of an operator of so many outputs no more than an answer holds?"""
+    room = max_payload - ANSWER_PREAMBLE - _ANSWER_FIELDS
+    return _OPERATOR_FIELDS + outputs * TENSOR_DIGEST_SIZE <= room
+
+
 def groups(outputs: Sequence[int], max_payload: int) -> list[tuple[int, tuple[int, ...]]]:
-    """Operators cut into runs whose digests fit into one answer: each run's first, its outputs' counts."""
+    """Operators, each of which `fits`, cut into runs whose digests fit into one answer: each run's first, its
+    outputs' counts.
+    """
     found: list[tuple[int, tuple[int, ...]]] = []
     first, room = 0, max_payload - ANSWER_PREAMBLE - _ANSWER_FIELDS
     left = room
