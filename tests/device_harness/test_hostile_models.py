@@ -211,6 +211,23 @@ def test_an_accumulator_that_may_overflow_is_refused_and_one_that_just_fits_is_n
     assert reader(models) == [(0, 0xFFFFFFFF, ""), refused, refused, refused]
 
 
+def test_more_ends_of_an_operator_than_the_engine_takes_are_a_limit_and_no_defect_of_the_file(reader):
+    """PACK and UNPACK have as many as they like; of ADD's three inputs one is wrong."""
+    joined, parted, summed = Builder(), Builder(), Builder()
+    x = [joined.input((1, 4), 0.5, 0)] * 17
+    y = joined.op("PACK", x, joined.like(x[0], (1, 17, 4)), 59, ValuesCount=17, Axis=1)
+    whole = parted.input((1, 17, 4), 0.5, 0)
+    parts = [parted.like(whole, (1, 4)) for _ in range(17)]
+    parted.op("UNPACK", [whole], parts, 64, Num=17, Axis=1)
+    a = summed.input((1, 4), 0.5, 0)
+    z = summed.op("ADD", [a, a, a], summed.like(a, (1, 4)), 11)
+    assert reader([joined.finish(y), parted.finish(parts[0]), summed.finish(z)]) == [
+        (Status.UNSUPPORTED, 0, "op 0 PACK: inputs: 17"),
+        (Status.UNSUPPORTED, 0, "op 0 UNPACK: outputs: 17"),
+        (Status.BAD_MODEL, 0, "op 0 ADD: inputs: 3"),
+    ]
+
+
 def test_a_tensor_that_is_read_before_it_is_written_is_refused(reader):
     b = Builder()
     x = b.input((1, 4), 0.5, 0)

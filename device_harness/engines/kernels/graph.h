@@ -18,7 +18,8 @@
 #define K_MAX_TENSORS 4096u
 #define K_MAX_OPERATORS 1024u
 #define K_MAX_ENDS 16u                 /* model inputs, and model outputs */
-#define K_MAX_OUTPUTS 16u              /* of an operator */
+#define K_MAX_INPUTS 16u               /* of an operator that joins as many as there are */
+#define K_MAX_OUTPUTS 16u              /* of an operator that parts into as many as there are */
 #define K_MAX_TENSOR_BYTES 0x10000000u /* 2^28 */
 #define K_MAX_MACS ((uint64_t)1 << 34) /* multiplications of one inference: keeps a run finite */
 #define K_NONE 0xFFFFFFFFu             /* no such tensor: an optional input that is left out */

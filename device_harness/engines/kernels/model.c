@@ -223,11 +223,18 @@ static enum cv_status find_kind(struct k_load *l, const struct parts *parts, str
     return op->kind == NULL ? k_refuse_operator(l, builtin, custom) : CV_OK;
 }
 
+/* Too many for the operator is no model; more than this engine takes where there may be any number is a limit. */
+static enum cv_status refuse_count(struct k_load *l, const char *what, uint32_t n, uint32_t most,
+                                   uint32_t limit)
+{
+    return k_refuse_number(l, n > most && most == limit ? CV_UNSUPPORTED : CV_BAD_MODEL, what, n);
+}
+
 static enum cv_status read_op_inputs(struct k_load *l, struct fb_vector inputs, struct k_op *op)
 {
     struct k_graph *g = l->graph;
     if (inputs.n < op->kind->min_inputs || inputs.n > op->kind->max_inputs)
-        return k_refuse_number(l, CV_BAD_MODEL, "inputs:", inputs.n);
+        return refuse_count(l, "inputs:", inputs.n, op->kind->max_inputs, K_MAX_INPUTS);
     op->n_inputs = inputs.n;
     op->inputs = k_alloc(l, (uint64_t)inputs.n * sizeof *op->inputs);
     if (op->inputs == NULL)
@@ -270,7 +277,7 @@ static enum cv_status read_op_outputs(struct k_load *l, struct fb_vector outputs
 {
     enum cv_status status = CV_OK;
     if ((outputs.n == 0 && op->kind->max_outputs > 0) || outputs.n > op->kind->max_outputs)
-        return k_refuse_number(l, CV_BAD_MODEL, "outputs:", outputs.n);
+        return refuse_count(l, "outputs:", outputs.n, op->kind->max_outputs, K_MAX_OUTPUTS);
     op->n_outputs = outputs.n;
     op->outputs = k_alloc(l, (uint64_t)outputs.n * sizeof *op->outputs);
     if (op->outputs == NULL)

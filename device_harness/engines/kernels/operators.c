@@ -33,7 +33,7 @@ static const struct k_operator table[] = {
     {BUILTIN_MEAN, OPTIONS_REDUCER, 2, 2, 1, k_mean_prepare, k_mean_run},
     {BUILTIN_MINIMUM, OPTIONS_MAXIMUM_MINIMUM, 2, 2, 1, k_minimum_prepare, k_extreme_run},
     {BUILTIN_MUL, OPTIONS_MUL, 2, 2, 1, k_mul_prepare, k_mul_run},
-    {BUILTIN_PACK, OPTIONS_PACK, 1, 16, 1, k_pack_prepare, k_pack_run},
+    {BUILTIN_PACK, OPTIONS_PACK, 1, K_MAX_INPUTS, 1, k_pack_prepare, k_pack_run},
     {BUILTIN_PAD, OPTIONS_PAD, 2, 2, 1, k_pad_prepare, k_pad_run},
     {BUILTIN_PADV2, OPTIONS_PADV2, 3, 3, 1, k_pad_prepare, k_pad_run},
     {BUILTIN_PRELU, OPTIONS_NONE, 2, 2, 1, k_prelu_prepare, k_prelu_run},
