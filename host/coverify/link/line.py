@@ -11,6 +11,8 @@ from __future__ import annotations
 import errno
 import os
 import re
+import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +29,7 @@ DEFAULT_BAUD = 115200
 _PIECE = 256
 _SCHEME = re.compile(r"([a-z0-9+]+)://")
 _NETWORK = ("socket", "rfc2217")
+_opening = threading.Lock()
 
 
 class Line(Protocol):
@@ -91,19 +94,9 @@ class SerialLine:
         """Open `url` and drop what waits in its input; LinkError when it cannot be opened."""
         where = LineUrl.parse(url)
         self.name = where.port
+        self._lost = "does another client have it" if where.is_network else ""
         try:
-            self._port = cast(
-                _Port,
-                serial.serial_for_url(
-                    # servers on ports without modem lines never answer pyserial's setting of them
-                    where.port + ("?ign_set_control" if where.port.startswith("rfc2217:") else ""),
-                    baudrate=where.baud or DEFAULT_BAUD,
-                    timeout=READ_STEP_S,
-                    # pyserial has none of its own for RFC 2217; its socket gives up after 5 s
-                    write_timeout=None if where.port.startswith("rfc2217:") else WRITE_STEP_S,
-                    exclusive=True,
-                ),
-            )
+            self._port = _opened(where)
         except (serial.SerialException, OSError, ValueError) as err:
             reason = str(err)
             if isinstance(err, OSError) and err.errno in (errno.ENOENT, errno.EACCES):
@@ -150,7 +143,47 @@ class SerialLine:
         try:
             yield
         except (serial.SerialException, OSError, TypeError) as err:  # TypeError: a port closed meanwhile
-            raise LinkError(f"{self.name} is gone ({err}); is the device plugged in and powered?") from err
+            why = " and ".join(filter(None, (self._lost, "is the device plugged in and powered?")))
+            raise LinkError(f"{self.name} is gone ({err}); {why}") from err
+
+
+def _opened(where: LineUrl) -> _Port:
+    """pyserial's port.  Raises what pyserial raises."""
+    if not where.port.startswith("rfc2217:"):
+        port = serial.serial_for_url(
+            where.port,
+            baudrate=where.baud or DEFAULT_BAUD,
+            timeout=READ_STEP_S,
+            write_timeout=WRITE_STEP_S,
+            exclusive=True,
+        )
+        return cast(_Port, port)
+    with _quiet_reader():
+        # Servers on ports without modem lines never answer pyserial's setting of them. There is no timeout of
+        # its own for writing; its socket gives up after 5 s.
+        port = serial.serial_for_url(
+            f"{where.port}?ign_set_control", baudrate=where.baud or DEFAULT_BAUD, timeout=READ_STEP_S
+        )
+    return cast(_Port, port)
+
+
+@contextmanager
+def _quiet_reader() -> Iterator[None]:
+    """pyserial starts its thread for RFC 2217 in a way that is deprecated; where the server hangs up, the
+    thread ends with a traceback, and the caller gets an error of its own.
+    """
+
+    def hook(ended: threading.ExceptHookArgs) -> None:
+        if ended.thread is None or "RFC 2217" not in ended.thread.name:
+            before(ended)
+
+    with _opening, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"serial\.rfc2217")
+        before, threading.excepthook = threading.excepthook, hook
+        try:
+            yield
+        finally:
+            threading.excepthook = before
 
 
 def _advice(reason: str) -> str:
@@ -160,4 +193,8 @@ def _advice(reason: str) -> str:
         return "; another program has it open"
     if "No such file" in reason:
         return "; is the device plugged in?"
+    if "support RFC2217" in reason:
+        return "; does another client have it, or does it serve bare bytes (socket://)?"
+    if "Broken pipe" in reason or "Connection reset" in reason or "reader thread died" in reason:
+        return "; the server hangs up: does another client have it?"
     return ""
