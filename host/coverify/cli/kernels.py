@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +30,7 @@ from coverify.errors import BadInput
 from coverify.files import replace_file
 from coverify.report import Diagnosis, KernelRow, Result, Verdict
 from tflm_int8 import Reference, UnsupportedOp
+from tflm_int8.profiles import profile_named
 
 
 def kernels(
@@ -63,39 +64,42 @@ def kernels(
         for name in chosen:
             if name not in GRIDS:
                 raise BadInput(f"{name}: the suite has {', '.join(sorted(GRIDS))}")
-        with progress_bar(output) as progress:
-            plan = _Plan.of(chosen, limit, seed, profile, Bar(progress, "operators prepared"))
-        return _kernels(plan, device, wire_log, output)
+        return run_plan(Plan(chosen, limit, profile_named(profile).name, seed), device, wire_log, output)
 
     run_verb("kernels", output, body)
 
 
-@dataclass(frozen=True)
-class _Plan:
+@dataclass
+class Plan:
     """The cases of a run under a profile, and what the profile refuses of those that were asked for."""
 
-    cases: list[Case]
-    refused: tuple[str, ...]
+    names: list[str]
+    limit: int | None
     profile: str
     seed: int
+    cases: list[Case] = field(default_factory=list)
+    refused: tuple[str, ...] = ()
 
-    @staticmethod
-    def of(names: list[str], limit: int | None, seed: int, profile: str, bar: Bar) -> _Plan:
-        """Raises UnknownProfile."""
+    def prepare(self, bar: Bar) -> None:
+        """Fill `cases` and `refused`: many seconds, so the device has answered before."""
         chosen: list[Case] = []
         refused: dict[str, int] = {}
-        for i, name in enumerate(names):
-            bar(i, len(names))
+        profile, seed = self.profile, self.seed
+        for i, name in enumerate(self.names):
+            bar(i, len(self.names))
             cases = list(GRIDS[name](name, seed))
-            for case in (*spread(cases, limit), *rival_cases(name, profile, seed, differing_accumulators)):
+            for case in (
+                *spread(cases, self.limit),
+                *rival_cases(name, profile, seed, differing_accumulators),
+            ):
                 try:
                     Reference(case.model, profile)
                     chosen.append(case)
                 except UnsupportedOp as refusal:
                     why = f"{name}: {refusal.why}"
                     refused[why] = refused.get(why, 0) + 1
-        lines = tuple(f"{n} cases that profile {profile} refuses: {why}" for why, n in refused.items())
-        return _Plan(chosen, lines, profile, seed)
+        self.cases = chosen
+        self.refused = tuple(f"{n} cases that profile {profile} refuses: {why}" for why, n in refused.items())
 
 
 def spread(cases: list[Case], limit: int | None) -> list[Case]:
@@ -118,7 +122,8 @@ def _outwards(places: list[int]) -> list[int]:
     return [place for _, place in sorted((abs(place - middle), place) for place in places)]
 
 
-def _kernels(plan: _Plan, url: str, wire_log: Path | None, output: Output) -> Result:
+def run_plan(plan: Plan, url: str, wire_log: Path | None, output: Output) -> Result:
+    """Open the device, prepare the cases, run them.  Raises BoardError, ToolMissing, Interrupted."""
     row = None
     found: list[Diagnosis] = []
     suite = None
@@ -131,13 +136,16 @@ def _kernels(plan: _Plan, url: str, wire_log: Path | None, output: Output) -> Re
     with (
         ending(lambda: suite is not None and suite.rows) as end,
         open_device(url, wire_log=wire_log) as device,
-        progress_bar(output) as progress,
     ):
         row = device_row(device)
-        suite, bar = Suite(device.client, failed, plan.profile), Bar(progress, "cases")
-        for i, case in enumerate(plan.cases):
-            suite.run([case])
-            bar(i + 1, len(plan.cases))
+        with progress_bar(output) as progress:
+            plan.prepare(Bar(progress, "operators prepared"))
+        suite = Suite(device.client, failed, plan.profile)
+        with progress_bar(output) as progress:
+            bar = Bar(progress, "cases")
+            for i, case in enumerate(plan.cases):
+                suite.run([case])
+                bar(i + 1, len(plan.cases))
     rows, refusals = (suite.rows, suite.refusals) if suite is not None else ((), ())
     found_so_far = verdict_of_rows(rows)
     result = Result(
@@ -162,9 +170,12 @@ def _kernels(plan: _Plan, url: str, wire_log: Path | None, output: Output) -> Re
     return end.passed_on(result)
 
 
-def _left(plan: _Plan, rows: tuple[KernelRow, ...], end: Ending) -> list[str]:
+def _left(plan: Plan, rows: tuple[KernelRow, ...], end: Ending) -> list[str]:
     ran, all_of_them = sum(r.cases for r in rows), len(plan.cases)
-    return [f"{all_of_them - ran} of {all_of_them} cases: the run ended early"] if end.early else []
+    if not end.early:
+        return []
+    left = f"{all_of_them - ran} of {all_of_them}" if all_of_them else "all"
+    return [f"{left} cases: the run ended early"]
 
 
 def _keep(folder: Path, case: Case) -> None:

@@ -7,6 +7,9 @@ import pytest
 
 from command import coverify
 from coverify.boards.native import NativeProcess
+from coverify.cli import kernels
+from coverify.cli.outcome import Output
+from coverify.errors import BoardError
 from coverify.link.deadline import Deadline
 from mutants import MUTANTS, Workshop
 
@@ -61,6 +64,26 @@ def test_an_operator_that_the_profile_has_not_is_said_to_be_not_covered():
                     "--profile", "litert-ref", "--json", "-")  # fmt: skip
     assert any("litert-ref refuses: SUM" in said for said in done.result["not_covered"])
     assert {row["op"] for row in done.result["kernels"]} == {"ADD"}
+
+
+def test_no_case_is_prepared_for_a_device_that_is_not_there(monkeypatch):
+    def prepared(*_):
+        raise AssertionError
+
+    monkeypatch.setattr(kernels, "GRIDS", {"ADD": prepared})
+    plan = kernels.Plan(["ADD"], None, "tflm", 0)
+    result = kernels.run_plan(plan, "serial:/dev/ttyNONE", None, Output(None, None))
+    assert (result.verdict, result.bytes_compared) == ("LINK_ERROR", 0)
+    assert "plugged in" in result.message
+    assert "all cases: the run ended early" in result.not_covered
+    with pytest.raises(BoardError, match="conform and replay only"):
+        kernels.run_plan(plan, "mlperf:/dev/ttyNONE", None, Output(None, None))
+
+
+def test_a_profile_that_there_is_not_is_refused_before_a_device_is_looked_for():
+    done = coverify("kernels", "--device", "serial:/dev/ttyNONE", "--profile", "nobodys", "--json", "-")
+    assert done.code == 2
+    assert "nobodys" in done.result["message"]
 
 
 def test_an_operator_without_a_grid_is_named_with_those_that_have_one():
