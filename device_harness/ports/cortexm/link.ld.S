@@ -11,6 +11,15 @@ MEMORY
     ARENA (rw) : ORIGIN = CV_ARENA_AT, LENGTH = CV_ARENA_BYTES
 }
 
+#define APART(A, B) (A##_AT + A##_BYTES <= B##_AT || B##_AT + B##_BYTES <= A##_AT)
+
+ASSERT(APART(CV_CODE, CV_DATA), "machine.h: CODE and DATA overlap")
+ASSERT(APART(CV_CODE, CV_MODEL), "machine.h: CODE and MODEL overlap")
+ASSERT(APART(CV_CODE, CV_ARENA), "machine.h: CODE and ARENA overlap")
+ASSERT(APART(CV_DATA, CV_MODEL), "machine.h: DATA and MODEL overlap")
+ASSERT(APART(CV_DATA, CV_ARENA), "machine.h: DATA and ARENA overlap")
+ASSERT(APART(CV_MODEL, CV_ARENA), "machine.h: MODEL and ARENA overlap")
+
 SECTIONS
 {
     .text :

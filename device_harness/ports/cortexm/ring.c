@@ -1,12 +1,17 @@
 /* Received bytes on their way from the interrupt to the session: see uart.h. */
 #include "machine.h"
+#include "session.h"
 #include "uart.h"
+
+/* A frame on the line: COBS adds a byte to every 254 that it has, and there is a zero before and after it. */
+#define LONGEST_FRAME (CV_MAX_FRAME + CV_MAX_FRAME / 254u + 3u)
 
 static uint8_t ring[CV_RING_BYTES];
 static volatile uint32_t head; /* bytes ever put in: written by the interrupt only */
 static volatile uint32_t tail; /* bytes ever taken out */
 
 _Static_assert((CV_RING_BYTES & (CV_RING_BYTES - 1)) == 0, "the ring is a power of two");
+_Static_assert(CV_RING_BYTES >= CV_WINDOW * LONGEST_FRAME, "the ring holds a window of the longest frames");
 
 void uart_received(uint8_t byte)
 {
