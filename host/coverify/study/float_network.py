@@ -93,7 +93,11 @@ def is_float(path: Path) -> bool:
                 return "shift0.npy" not in archive.namelist()
         except (BadArray, OSError):
             return False
-    model = Model.read(path)
+    return is_float_model(Model.read(path))
+
+
+def is_float_model(model: Model) -> bool:
+    """The same of a .tflite file's."""
     if not model.inputs or model.tensors[model.inputs[0]].dtype != "float32":
         return False
     return not any(op.name == "QUANTIZE" and model.inputs[0] in op.inputs for op in model.operators)

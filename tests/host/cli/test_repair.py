@@ -314,6 +314,21 @@ def test_networks_that_are_no_pair_are_refused(bed, tmp_path):
     assert "the two networks are no pair: op 0 FULLY_CONNECTED: the cosine" in done.result["message"]
 
 
+def test_networks_of_a_single_output_are_refused_as_they_have_no_classes(tmp_path):
+    bed, target = Bed(tmp_path, mlp(2, (6, 8, 1)), n=20), tmp_path / "fixed.tflite"
+    done = bed.run("-o", target)
+    assert (done.code, done.result["verdict"]) == (2, "ERROR")
+    assert "int8.tflite has a single output" in done.result["message"]
+    assert "as the two outputs 0 and w" in done.result["message"]
+    assert not target.exists()
+
+
+def test_the_two_networks_the_other_way_round_are_refused_with_their_order(bed):
+    done = coverify("repair", bed.model, bed.original, "--data", bed.data, "--json", "-")
+    said = "float.tflite is a float network: INT8 comes second (FLOAT.tflite INT8.tflite)"
+    assert (done.code, done.result["verdict"], done.result["message"]) == (2, "ERROR", said)
+
+
 def test_keyword_spotting_is_repaired_by_three_bytes(tmp_path):
     data = shared("kws/kws01_first500.npz")
     pair = shared("models/kws_ref_model_float32.tflite"), shared("models/kws_ref_model.tflite")

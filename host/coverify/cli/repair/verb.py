@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -11,13 +12,15 @@ from coverify.cli.network import conversion_of
 from coverify.cli.outcome import JsonOption, OutOption, Output, ProfileOption, finite, run_verb
 from coverify.cli.repair.parts import read_parts
 from coverify.cli.repair.run import Asked, Run
+from coverify.errors import BadInput
 from coverify.files import check_place
 from coverify.repair.demands import CRITERIA
 from coverify.repair.metrics import METRICS, RANDOM
 from coverify.repair.pair import Pair
 from coverify.repair.solvers import SOLVERS
 from coverify.report import Result
-from tflm_int8 import Ends, Model
+from coverify.study.float_network import is_float_model
+from tflm_int8 import Ends, Model, sample_shape
 
 
 def repair_verb(
@@ -147,8 +150,7 @@ def repair_verb(
         asked.check()
         if repaired is not None:
             check_place(repaired)
-        ends = Ends.of(Model.read(model), profile)
-        pair = Pair.of(Model.read(original), ends.reference)
+        ends, pair = _paired(original, model, profile)
         convert = conversion_of(ends)
         repair, judged = read_parts(
             pair.reference, data, validation, split, limit, quantize, label == "given", seed, convert
@@ -156,3 +158,18 @@ def repair_verb(
         return Run(asked, output, pair, repair, judged).result(repaired)
 
     run_verb("repair", output, body)
+
+
+def _paired(original: Path, model: Path, profile: str) -> tuple[Ends, Pair]:
+    """INT8 with its ends, and both networks.  Raises BadInput, TflmError."""
+    quantized = Model.read(model)
+    if is_float_model(quantized):
+        raise BadInput(f"{model.name} is a float network: INT8 comes second (FLOAT.tflite INT8.tflite)")
+    ends = Ends.of(quantized, profile)
+    pair = Pair.of(Model.read(original), ends.reference)
+    if math.prod(sample_shape(ends.reference.output)) < 2:
+        raise BadInput(
+            f"{model.name} has a single output, whose class is always 0: a repair has nothing to go by; write "
+            "one logit w as the two outputs 0 and w, in both networks"
+        )
+    return ends, pair
