@@ -336,6 +336,35 @@ def test_labels_that_are_no_class_are_refused(kind, label, folder, done, tmp_pat
     assert f"y of input 5 is {label}; the network's classes are 0..2" in refused.result["message"]
 
 
+@pytest.mark.parametrize("kind", ["bits", "transfer", "fairness"])
+def test_the_networks_of_another_study_are_not_written_over(kind, folder, tmp_path):
+    def study(kind, *more):
+        options = ("--protected", 1, "--score", 0, "--timeout", 2) if kind == "fairness" else ("--eps", 0)
+        return coverify(
+            "study", kind, folder / "float.npz", "--inputs", folder / "x.npz", *options, "--bits", "3,4",
+            "--jobs", 1, "--out", tmp_path, *more, "--json", "-",
+        )  # fmt: skip
+
+    def files():
+        return {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    assert study("bits", "--scheme", "affine", "--bits", "3").code == 0
+    before = files()
+    refused = study(kind, "--input-range", "0,2")
+    assert (refused.code, refused.result["verdict"]) == (2, "ERROR")
+    said = "affine-b3.tflite is another study's network; another --out, or --fresh"
+    assert said in refused.result["message"]
+    after = files()
+    assert {path: after[path] for path in before} == before
+    assert {path.name for path in after.keys() - before} <= {f"study-{kind}.json"}
+    same = study(kind)  # those that are the same go on
+    assert same.code in (0, 4), same
+    network = tmp_path / "networks" / "affine-b3.tflite"
+    assert network.read_bytes() == before[network]
+    assert study(kind, "--input-range", "0,2", "--fresh").code in (0, 4)
+    assert network.read_bytes() != before[network]
+
+
 def test_a_study_without_a_folder_and_a_mixture_of_networks_are_refused(folder, done, tmp_path):
     common = ("--inputs", folder / "x.npz", "--eps", 1, "--json", "-")
     assert coverify("study", "bits", folder / "float.npz", *common).code == 2

@@ -101,47 +101,86 @@ def float_network(path: Path, data: Pixels, ends: str) -> FloatNetwork:
 
 
 def quantized(
-    network: FloatNetwork, codes: I64Array, bits: str, schemes: str, folder: Path
+    network: FloatNetwork, codes: I64Array, bits: str, schemes: str, folder: Path, fresh: bool = False
 ) -> tuple[list[Width], list[str]]:
     """The networks of every width and scheme, written to `folder`, and why some cannot be made.
 
-    Raises BadInput where none can.
+    Raises BadInput where none can, and, unless `fresh`, where another study's networks are in their places.
     """
     wanted = parse_indices(bits, FIXED_BITS[1] + 1, "--bits", FIXED_BITS[0])
     names = schemes.split(",")
     if not set(names) <= {FIXED, AFFINE} or len(set(names)) != len(names):
         raise BadInput(f"--scheme {schemes}: {FIXED}, {AFFINE}, or both with a comma")
     ranges = Ranges.of(network, codes)
+    made, missing = [], dict[tuple[str, int], str]()
+    asked = [(scheme, n) for scheme in names for n in wanted if scheme != AFFINE or n <= AFFINE_BITS[1]]
+    for scheme, n in asked:
+        try:
+            made.append(_Made.of(network, ranges, scheme, n, folder))
+        except (NotQuantizable, TflmError) as err:
+            missing[scheme, n] = str(err)
+    if not fresh:
+        _check_places(made, folder)
     folder.mkdir(parents=True, exist_ok=True)
-    found, missing = [], []
-    for scheme in names:
-        for n in wanted:
-            if scheme == AFFINE and n > AFFINE_BITS[1]:
-                continue
-            try:
-                found.append(_quantized(network, ranges, scheme, n, folder))
-            except (NotQuantizable, TflmError) as err:
-                missing.append(f"{scheme} {n} bits, which cannot be made: {err}")
-    if missing and not found:
-        raise BadInput(f"{'; '.join(missing[:3])} (try other --bits or another --scheme)")
+    for one in made:
+        one.write()
+    found = []
+    for one in made:
+        try:
+            found.append(one.read())
+        except TflmError as err:  # a file that runs nowhere
+            one.path.unlink()
+            missing[one.scheme, one.bits] = str(err)
+    told = [
+        f"{scheme} {n} bits, which cannot be made: {missing[scheme, n]}"
+        for scheme, n in asked
+        if (scheme, n) in missing
+    ]
+    if told and not found:
+        raise BadInput(f"{'; '.join(told[:3])} (try other --bits or another --scheme)")
     if not found:
         raise BadInput(f"--bits {bits}: there is no {schemes} network of these widths")
-    return found, missing
+    return found, told
 
 
-def _quantized(network: FloatNetwork, ranges: Ranges, scheme: str, n: int, folder: Path) -> Width:
-    """One of them.  Raises NotQuantizable, TflmError where the file would be none that runs."""
-    fixed = scheme == FIXED
-    content = fixed_point(network, ranges, n).content if fixed else affine(network, ranges, n)
-    path = folder / f"{scheme}-b{n}{'.npz' if fixed else '.tflite'}"
-    if not path.is_file() or path.read_bytes() != content:
-        replace_file(path, content)
-    unit = fixed_unit(network, ranges, n) if fixed else affine_unit(ranges, n)
-    try:
-        return Width(scheme, n, path.stem, path, read_network(path, "tflm"), unit)
-    except TflmError:
-        path.unlink()
-        raise
+@dataclass(frozen=True, eq=False)
+class _Made:
+    """A quantized network that is not written yet."""
+
+    scheme: str
+    bits: int
+    path: Path
+    content: bytes
+    unit: float
+
+    @staticmethod
+    def of(network: FloatNetwork, ranges: Ranges, scheme: str, n: int, folder: Path) -> _Made:
+        """Raises NotQuantizable, TflmError."""
+        if scheme == FIXED:
+            path, content = folder / f"{scheme}-b{n}.npz", fixed_point(network, ranges, n).content
+            return _Made(scheme, n, path, content, fixed_unit(network, ranges, n))
+        path, content = folder / f"{scheme}-b{n}.tflite", affine(network, ranges, n)
+        return _Made(scheme, n, path, content, affine_unit(ranges, n))
+
+    def write(self) -> None:
+        """Unless it is there already."""
+        if not self.path.is_file() or self.path.read_bytes() != self.content:
+            replace_file(self.path, self.content)
+
+    def read(self) -> Width:
+        """As a study asks it.  Raises TflmError where the file is none that runs."""
+        return Width(
+            self.scheme, self.bits, self.path.stem, self.path, read_network(self.path, "tflm"), self.unit
+        )
+
+
+def _check_places(made: Sequence[_Made], folder: Path) -> None:
+    """BadInput where files of these names are other networks, of which another result in the folder tells."""
+    others = [one.path.name for one in made if one.path.is_file() and one.path.read_bytes() != one.content]
+    if others:
+        named = ", ".join(others[:3]) + (", …" if len(others) > 3 else "")
+        said = "is another study's network" if len(others) == 1 else "are another study's networks"
+        raise BadInput(f"{folder}: {named} {said}; another --out, or --fresh")
 
 
 def given(models: Sequence[Path]) -> list[Width]:

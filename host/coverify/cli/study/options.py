@@ -117,7 +117,7 @@ def _made(options: Options, out: Path) -> tuple[Data, Networks]:
     if options.calibration is not None:
         calibration = read_pixels(options.calibration, n_input, codes=True)
         codes = calibration.x.reshape(-1, n_input).astype(np.int64)
-    made = quantized(network, codes, options.bits, options.scheme, out / "networks")
+    made = quantized(network, codes, options.bits, options.scheme, out / "networks", options.fresh)
     return data, Networks(network, *made)
 
 
