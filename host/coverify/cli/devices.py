@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from coverify.boards.catalog import FOREIGN, resolve
-from coverify.boards.device import Device, open_device
+from coverify.boards.device import Device, open_device, open_foreign
 from coverify.boards.footprint import footprint
 from coverify.cli.outcome import Bar, Interrupted, Output, progress_bar, verdict_of
 from coverify.conformance.foreign import NOT_COVERED
@@ -100,6 +100,19 @@ def load(device: Device, model: Model, output: Output) -> Stepper:
     """The model on the device, with a progress bar for the upload."""
     with progress_bar(output) as progress:
         return Stepper(device.client, model, Bar(progress, "upload"))
+
+
+def check_device(url: str, output: Output, foreign: bool = False) -> None:
+    """Open the device and leave it, before the work of hours that is to be run there.
+
+    foreign: is firmware that speaks MLPerf Tiny's commands taken?  Raises what the link and the device raise.
+    """
+    if foreign and is_foreign(url):
+        open_foreign(url).close()
+        return
+    console = output.console
+    with open_device(url, log=lambda text: console.print(text, style="dim", markup=False)):
+        pass
 
 
 def device_row(device: Device) -> DeviceRow:

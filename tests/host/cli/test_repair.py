@@ -3,14 +3,17 @@
 import importlib.util
 import io
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from rich.console import Console
 
 from command import coverify
-from coverify.cli.repair.run import _judgement
+from coverify.cli.outcome import Output
+from coverify.cli.repair.run import Run, _judgement
 from coverify.conformance.oracles import available
+from coverify.errors import BadInput, BoardError
 from coverify.report import PartRow, read_result, render
 from coverify.report.repair_rows import FitnessRow
 from network_pairs import cnn, mlp
@@ -174,6 +177,43 @@ def test_the_network_is_written_as_it_was_where_nothing_fails(tmp_path):
     assert (done.code, done.result["verdict"]) == (0, "OK")
     assert done.result["message"].endswith("nothing to repair; fixed.tflite is int8.tflite as it was")
     assert (tmp_path / "fixed.tflite").read_bytes() == bed.made.quantized
+
+
+def test_a_network_that_needs_no_repair_runs_on_the_device_that_was_given(tmp_path):
+    bed = Bed(tmp_path, mlp(3))
+    agree = bed.classes(bed.made.quantized, bed.x) == bed.made.real_classes(bed.x)
+    np.savez(bed.data, x=bed.x[agree])
+    done = bed.run("--device", "native:", "-o", tmp_path / "fixed.tflite")
+    assert (done.code, done.result["verdict"]) == (0, "OK"), done
+    assert done.result["device"]["board"] == "native"
+    assert done.result["samples"] == len(bed.x[agree]) // 2 and done.result["bytes_compared"] > 0
+    assert not any("--device" in said for said in done.result["not_covered"])
+    assert (tmp_path / "fixed.tflite").read_bytes() == bed.made.quantized
+
+
+@pytest.mark.parametrize(
+    ("device", "code", "verdict"),
+    [("nativ:", 2, "ERROR"), ("mlperf:/dev/none", 2, "ERROR"), ("serial:/dev/none@9600", 3, "LINK_ERROR")],
+)
+def test_a_device_that_is_not_there_is_told_before_the_work(bed, tmp_path, device, code, verdict):
+    done = bed.run("--device", device, "--neurons", 0, "-o", tmp_path / "fixed.tflite")
+    assert (done.code, done.result["verdict"]) == (code, verdict), done
+    assert "repair" not in done.result.keys() - {"verb"}
+    assert not (tmp_path / "fixed.tflite").exists()
+
+
+def test_a_device_that_is_none_at_the_end_leaves_the_repair_in_the_result(tmp_path, monkeypatch):
+    def gone(*_args):
+        raise error
+
+    monkeypatch.setattr("coverify.cli.repair.run.compare_with", gone)
+    bed = Bed(tmp_path, mlp(2))
+    reference = bed.made.paired().reference
+    asked = SimpleNamespace(seed=0)
+    for error in (BadInput("no line"), BoardError("no device")):
+        run = Run(asked, Output(), bed.made.paired(), None, None)
+        *_, failed = run._conformed(reference, bed.x[:2], "native:", "REPAIRED")
+        assert failed == ("ERROR", f"the repaired network could not be conformed: {error}")
 
 
 def test_a_device_that_was_not_needed_is_not_said_to_have_run(tmp_path):

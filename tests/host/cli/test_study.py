@@ -195,6 +195,21 @@ def test_a_study_without_any_counterexample_has_nothing_to_run_on_the_device(fol
     assert (done.code, done.result["verdict"]) == (0, "OK")
     (row,) = done.result["study"]["widths"]
     assert row["robust"] + row["wrong"] == N and not row["broken"]
+    assert "the device: nothing was run on it (no counterexample)" in done.result["not_covered"]
+
+
+@pytest.mark.parametrize("kind", ["bits", "transfer", "fairness"])
+@pytest.mark.parametrize(
+    ("device", "code", "verdict"), [("nativ:", 2, "ERROR"), ("serial:/dev/none@9600", 3, "LINK_ERROR")]
+)
+def test_a_device_that_is_not_there_is_told_before_the_work(folder, tmp_path, kind, device, code, verdict):
+    options = ("--protected", 1, "--score", 0) if kind == "fairness" else ("--eps", 0)
+    done = coverify(
+        "study", kind, folder / "float.npz", "--inputs", folder / "x.npz", *options, "--bits", "8",
+        "--device", device, "--out", tmp_path, "--json", "-",
+    )  # fmt: skip
+    assert (done.code, done.result["verdict"]) == (code, verdict), done
+    assert [path.name for path in tmp_path.iterdir()] == [f"study-{kind}.json"]
 
 
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

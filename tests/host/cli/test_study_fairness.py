@@ -100,6 +100,8 @@ def test_the_device_confirms_the_pairs_of_the_networks_that_it_runs(done, folder
     assert said == {"fixed": None, "affine": "CONFIRMED"}
     assert done.result["device"]["url"] == "native:"
     assert set(device_limits("native:")) <= set(done.result["not_covered"])
+    said = "the device: 2 of 4 networks are fixed-point ones that none runs"
+    assert said in done.result["not_covered"]
     assert (folder / "run" / "fairness.svg").read_text().startswith("<svg")
     assert coverify("report", folder / "run").code == 0
     assert "Largest gap between copies" in (folder / "run" / "report.html").read_text()

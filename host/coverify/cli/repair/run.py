@@ -19,7 +19,7 @@ from coverify.cli.repair.parts import n_shared
 from coverify.cli.repair.result import byte_rows, fitness_row, grid_row, neuron_rows, robust_row
 from coverify.conformance.compare import Comparison
 from coverify.conformance.vectors import Samples
-from coverify.errors import BadInput, DeviceFault, DeviceRefused, LinkError
+from coverify.errors import BadInput, BoardError, DeviceFault, DeviceRefused, LinkError
 from coverify.files import replace_file
 from coverify.inputs import Inputs
 from coverify.repair.bench import Bench
@@ -282,13 +282,13 @@ class Run:
     ) -> Result:
         """Run the patched network elsewhere, write it, and say what was not covered."""
         before, oracle, device, comparison = self.pair.reference, None, None, None
-        if verdict == "REPAIRED":
+        if verdict == "REPAIRED" or (verdict == "OK" and self.asked.device is not None):
             core = after.reference.model
             ends = Ends.of(Model.from_bytes(core.content, core.name), before.profile)
             whole, x = Reference(ends.whole, before.profile), ends.entered(self.repair.x[:_CONFORMED])
             oracle = check_reference(whole, "auto", x, self.output)
             if self.asked.device is not None:
-                device, comparison, failed = self._conformed(whole, x, self.asked.device)
+                device, comparison, failed = self._conformed(whole, x, self.asked.device, verdict)
                 verdict, message = failed or (verdict, message)
         if verdict == "REPAIRED" and target is not None:
             replace_file(target, after.reference.model.content)
@@ -318,18 +318,19 @@ class Run:
         )
 
     def _conformed(
-        self, reference: Reference, x: NDArray[Any], url: str
+        self, reference: Reference, x: NDArray[Any], url: str, reached: Verdict
     ) -> tuple[Device | None, Comparison, tuple[Verdict, str] | None]:
-        """The device, the comparison, and what is wrong with them."""
+        """The device, the comparison, and what is wrong with them; reached: the verdict until now."""
         comparison, rows = Comparison(reference.model), list[Device]()
         failed: tuple[Verdict, str] | None = None
         samples = Samples(x, len(x), self.asked.seed)
+        network = "the repaired network" if reached == "REPAIRED" else "the network"
         try:
             compare_with(comparison, reference, samples, url, None, self.output, False, rows)
             if comparison.verdict != "MATCH":
-                failed = comparison.verdict, "the device does not compute the repaired network"
-        except (LinkError, DeviceFault, DeviceRefused) as error:
-            failed = verdict_of(error), f"the repaired network could not be conformed: {error}"
+                failed = comparison.verdict, f"the device does not compute {network}"
+        except (BadInput, BoardError, LinkError, DeviceFault, DeviceRefused) as error:
+            failed = verdict_of(error), f"{network} could not be conformed: {error}"
         return (rows[0] if rows else None), comparison, failed
 
     def _not_covered(self, oracle: OracleRow | None, device: Device | None) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from coverify.cli.devices import check_device
 from coverify.cli.network import conversion_of
 from coverify.cli.outcome import JsonOption, OutOption, Output, ProfileOption, finite, run_verb
 from coverify.cli.repair.parts import read_parts
@@ -155,6 +156,8 @@ def repair_verb(
         repair, judged = read_parts(
             pair.reference, data, validation, split, limit, quantize, label == "given", seed, convert
         )
+        if device is not None:
+            check_device(device, output)
         return Run(asked, output, pair, repair, judged).result(repaired)
 
     run_verb("repair", output, body)
@@ -169,7 +172,7 @@ def _paired(original: Path, model: Path, profile: str) -> tuple[Ends, Pair]:
     pair = Pair.of(Model.read(original), ends.reference)
     if math.prod(sample_shape(ends.reference.output)) < 2:
         raise BadInput(
-            f"{model.name} has a single output, whose class is always 0: a repair has nothing to go by; write "
-            "one logit w as the two outputs 0 and w, in both networks"
+            f"{model.name} has a single output, whose class is always 0: a repair has nothing to go by; "
+            "write one logit w as the two outputs 0 and w, in both networks"
         )
     return ends, pair

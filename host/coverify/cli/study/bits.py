@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from coverify.cli.campaign import How
 from coverify.cli.outcome import Output, versions
-from coverify.cli.study.device import Key, Said, Trial, agreed, note_replays
+from coverify.cli.study.device import Key, Said, Trial, agreed, not_deployed, note_replays
 from coverify.cli.study.networks import Width
 from coverify.cli.study.options import Data, Options, decided, prepared
 from coverify.cli.verify import robustness_work
@@ -53,7 +53,7 @@ class Answered:
 def studied(asked: Asked, output: Output) -> Result:
     """The whole study.  Raises BadInput, KeyboardInterrupt."""
     out = asked.options.folder(output)
-    data, networks = prepared(asked.options, out)
+    data, networks = prepared(asked.options, out, output)
     original, widths = networks.original, networks.widths
     answers = [answered(asked, data, width, out) for width in widths]
     study = _study(asked, data, original, answers)
@@ -71,7 +71,7 @@ def studied(asked: Asked, output: Output) -> Result:
         study=study,
         not_covered=(
             "inputs outside the boxes asked about",
-            *not_deployed(asked, widths, said),
+            *not_deployed(asked.options.device, widths, said),
             *networks.missing,
         ),
         versions=versions(*(package.distribution for package in PACKAGES.values())),
@@ -268,12 +268,3 @@ def _message(study: Study, n_open: int, contradicted: bool) -> str:
         f"{plural(len(study.widths), 'network')}; more bits lose an input's robustness {plural(lost, 'time')}"
     )
     return said + (f"; {plural(n_open, 'open query', 'open queries')}" if n_open else "")
-
-
-def not_deployed(asked: Asked, widths: Sequence[Width], said: Said) -> list[str]:
-    """What the device says nothing of."""
-    n = sum(not width.deployable for width in widths)
-    gaps = [f"the device: {n} of {len(widths)} networks are fixed-point ones that none runs"] if n else []
-    if asked.options.device is None:
-        gaps.append("the device: none was given (--device)")
-    return [*gaps, *said.limits]

@@ -79,6 +79,17 @@ def agreed(url: str, trials: Sequence[Trial], output: Output) -> Said:
     return Said(found, row)
 
 
+def not_deployed(url: str | None, widths: Sequence[Width], said: Said) -> list[str]:
+    """What the device says nothing of."""
+    n = sum(not width.deployable for width in widths)
+    gaps = [f"the device: {n} of {len(widths)} networks are fixed-point ones that none runs"] if n else []
+    if url is None:
+        gaps.append("the device: none was given (--device)")
+    elif said.device is None and n < len(widths):
+        gaps.append("the device: nothing was run on it (no counterexample)")
+    return [*gaps, *said.limits]
+
+
 def note_replays(folder: Path, same: Mapping[int, bool]) -> None:
     """Say in the result of a width's own queries what the device said of their counterexamples: input → is it
     the reference's output?

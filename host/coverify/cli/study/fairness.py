@@ -13,7 +13,7 @@ import numpy as np
 
 from coverify.cli.outcome import Bar, Output, progress_bar, versions
 from coverify.cli.samples import parse_indices
-from coverify.cli.study.device import Said, Trial, agreed
+from coverify.cli.study.device import Said, Trial, agreed, not_deployed
 from coverify.cli.study.gap_certificates import certified
 from coverify.cli.study.gap_file import NAME, GapFile, question_digest
 from coverify.cli.study.networks import Width
@@ -84,7 +84,7 @@ def studied(asked: Asked, output: Output) -> Result:
     """The whole study.  Raises BadInput."""
     options = asked.options
     out = options.folder(output)
-    data, networks = prepared(options, out)
+    data, networks = prepared(options, out, output)
     original, widths = networks.original, networks.widths
     protected = Protected.of(asked.protected, data.pixels)
     tried, complete = assignments(protected.choices(data.pixels), options.seed)
@@ -128,7 +128,7 @@ def studied(asked: Asked, output: Output) -> Result:
         not_covered=(
             "inputs outside the data's ranges, features beside those named",
             *_gaps_said(asked, data, 0 if complete else len(tried)),
-            *said.limits,
+            *not_deployed(options.device, widths, said),
             *networks.missing,
         ),
         versions=versions(*(package.distribution for package in PACKAGES.values())),
@@ -145,7 +145,7 @@ def _gaps_said(asked: Asked, data: Data, sampled: int) -> list[str]:
         n = len(data.indices)
         whose = f"input {data.indices[0]}" if n == 1 else f"the {n} inputs asked about"
         said.append(f"copies further than {asked.eps} codes from {whose}; flipped inputs are counted of all")
-    return said if asked.options.device is not None else [*said, "the device: none was given (--device)"]
+    return said
 
 
 def _score(asked: Asked, width: Width) -> I64Array:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from coverify.cli.campaign import How, Work, carry_out
+from coverify.cli.devices import check_device
 from coverify.cli.network import check_labels, labels_within
 from coverify.cli.outcome import Interrupted, Output
 from coverify.cli.samples import parse_indices
@@ -95,8 +96,13 @@ class Networks:
         return f"; {plural(len(self.missing), 'network')} cannot be made" if self.missing else ""
 
 
-def prepared(options: Options, out: Path) -> tuple[Data, Networks]:
-    """The inputs and the networks.  Raises BadInput."""
+def prepared(options: Options, out: Path, output: Output) -> tuple[Data, Networks]:
+    """The inputs and the networks, once the device has answered.
+
+    Raises BadInput and what the link and the device raise.
+    """
+    if options.device is not None:
+        check_device(options.device, output, foreign=True)
     if single_float(options.models):
         return _made(options, out)
     widths = given(options.models)

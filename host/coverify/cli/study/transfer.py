@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 
 from coverify.cli.outcome import Output, versions
-from coverify.cli.study.bits import Answered, Asked, answered, not_deployed, note_own
-from coverify.cli.study.device import Key, Said, Trial, agreed
+from coverify.cli.study.bits import Answered, Asked, answered, note_own
+from coverify.cli.study.device import Key, Said, Trial, agreed, not_deployed
 from coverify.cli.study.networks import Width
 from coverify.cli.study.options import Data, prepared
 from coverify.cli.study.reals import NOT_COVERED, FloatAnswered, float_answers
@@ -43,7 +43,7 @@ def studied(asked: Asked, output: Output) -> Result:
     """The whole study.  Raises BadInput, KeyboardInterrupt."""
     options = asked.options
     out = options.folder(output)
-    data, networks = prepared(options, out)
+    data, networks = prepared(options, out, output)
     original, widths = networks.original, networks.widths
     if original is None:
         raise BadInput(
@@ -78,7 +78,7 @@ def studied(asked: Asked, output: Output) -> Result:
         device=said.device,
         samples=len(data.labels),
         study=study,
-        not_covered=(*NOT_COVERED, *not_deployed(asked, widths, said), *networks.missing),
+        not_covered=(*NOT_COVERED, *not_deployed(options.device, widths, said), *networks.missing),
         versions=versions(*(package.distribution for package in PACKAGES.values())),
         seed=options.seed,
     )
