@@ -10,12 +10,22 @@ from pathlib import Path
 from coverify.errors import BadInput
 
 
-def check_place(path: Path) -> None:
-    """BadInput where no file can come to be at `path`: said before the work of hours, not after."""
+def check_place(path: Path, *inputs: Path | None) -> None:
+    """BadInput where no file can come to be at `path`, or where it is one of `inputs`: said before the work
+    of hours, not after.
+    """
     if not path.parent.is_dir():
         raise BadInput(f"{path}: there is no folder {path.parent}")
     if path.is_dir():
         raise BadInput(f"{path}: it is a folder; a file is wanted")
+    check_no_input(path, *inputs)
+
+
+def check_no_input(path: Path, *inputs: Path | None) -> None:
+    """BadInput where a file that is to be written at `path` would be written over one of `inputs`."""
+    for given in inputs:
+        if given is not None and path.is_file() and given.is_file() and path.samefile(given):
+            raise BadInput(f"{path}: it is {given.name}, which is read here; it would be written over")
 
 
 def replace_file(path: Path, content: bytes) -> None:

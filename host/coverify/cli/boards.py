@@ -21,6 +21,7 @@ from coverify.boards.usb import adapter_of
 from coverify.cli.devices import device_row
 from coverify.cli.outcome import Bar, JsonOption, Output, plain_text, progress_bar, run_verb, versions
 from coverify.errors import BadInput, BoardError, LinkError
+from coverify.files import check_no_input
 from coverify.link.deadline import Deadline
 from coverify.report import BoardRow, Result
 
@@ -151,6 +152,8 @@ def build(
             raise BoardError("--sanitize is for native: only")
         tflm = _tflm(tflm_lib, tflm_include or [], tflm_flags)
         native = firmware.Target("native", sanitize=sanitize, tflm=tflm)
+        if copy_to is not None and tflm is not None:
+            check_no_input(copy_to, tflm.library)
         path = firmware.build(
             native if board.kind == "native" else firmware.machine_target(board.target, tflm)
         )

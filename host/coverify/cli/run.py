@@ -63,7 +63,7 @@ def run(
     output = Output(json)
 
     def body() -> Result:
-        check_place(output_file)
+        check_place(output_file, model, inputs)
         if on != "reference" and profile != "tflm":
             raise BadInput(f"--profile {profile} is the reference's; --on {on} computes as it does")
         net = Model.read(model)

@@ -109,6 +109,28 @@ def test_run_says_before_it_runs_that_there_is_no_folder_for_the_output(tmp_path
     assert "there is no folder" in done.result["message"]
 
 
+@pytest.mark.parametrize("name", ["x.npz", "net.tflite", "link.npz"])
+def test_run_does_not_write_over_what_it_reads(tmp_path, name):
+    model, inputs = tmp_path / "net.tflite", tmp_path / "x.npz"
+    shutil.copy(MODEL, model)
+    shutil.copy(INPUTS, inputs)
+    (tmp_path / "link.npz").symlink_to(inputs)
+    done = coverify("run", model, "--inputs", inputs, "--limit", 1, "-o", tmp_path / name, "--json", "-")
+    assert (done.code, done.result["verdict"]) == (2, "ERROR")
+    read = name.replace("link", "x")
+    said = f"{tmp_path / name}: it is {read}, which is read here; it would be written over"
+    assert done.result["message"] == said
+    assert inputs.read_bytes() == INPUTS.read_bytes() and model.read_bytes() == MODEL.read_bytes()
+
+
+def test_build_does_not_write_over_the_library_that_it_links(tmp_path):
+    library = tmp_path / "libtflm.a"
+    library.write_bytes(b"an archive")
+    done = coverify("build", "native:", "--tflm-lib", library, "--tflm-include", tmp_path, "-o", library)
+    assert done.code == 2 and "it would be written over" in " ".join(done.stdout.split())
+    assert library.read_bytes() == b"an archive"
+
+
 def test_run_on_something_unknown_names_the_interpreters_too(tmp_path):
     done = coverify("run", MODEL, "--inputs", INPUTS, "--on", "tlfm", "-o", tmp_path / "y.npz", "--json", "-")
     assert done.code == 2

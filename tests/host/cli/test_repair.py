@@ -331,6 +331,17 @@ def test_options_that_are_none_are_refused(bed, options, said):
     assert said in done.result["message"]
 
 
+@pytest.mark.parametrize("name", ["float.tflite", "int8.tflite", "data.npz", "judged.npz"])
+def test_no_file_that_is_read_is_written_over(bed, tmp_path, name):
+    np.savez(tmp_path / "judged.npz", x=bed.made.inputs(20, 8))
+    target = tmp_path / name
+    before = target.read_bytes()
+    done = bed.run("--validation", tmp_path / "judged.npz", "--neurons", 0, "-o", target)
+    assert (done.code, done.result["verdict"]) == (2, "ERROR")
+    assert f"it is {name}, which is read here; it would be written over" in done.result["message"]
+    assert target.read_bytes() == before
+
+
 @pytest.mark.parametrize("label", [-1, 4, 2**63 - 1])
 def test_labels_that_are_no_class_are_refused(tmp_path, label):
     bed = Bed(tmp_path, mlp(2), n=20, labels=True)

@@ -150,7 +150,7 @@ def repair_verb(
     def body() -> Result:
         asked.check()
         if repaired is not None:
-            check_place(repaired)
+            check_place(repaired, original, model, data, validation)
         ends, pair = _paired(original, model, profile)
         convert = conversion_of(ends)
         repair, judged = read_parts(
