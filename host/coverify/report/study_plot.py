@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from coverify.report.curve_plot import BOTTOM, DASHES, LEFT, RIGHT, TOP, Chart, Line, Mark
 from coverify.report.plain import plain
 from coverify.report.study_rows import Study, TransferRow, WidthRow
+
+_Measure = tuple[str, Callable[[TransferRow], float | None]]
+"""The name of a line, and the share that it shows; None: of nothing."""
+_LONE: Final = 3.0
+"""Half the width of the dash that stands for a point without neighbours."""
 
 
 def widths_chart(study: Study) -> Chart | None:
@@ -58,11 +64,11 @@ def gaps_chart(study: Study) -> Chart | None:
 
 def transfer_charts(study: Study) -> dict[str, Chart | None]:
     """File name → false verdicts, and counterexamples that fail, as shares against bits."""
-    verdicts: list[tuple[str, Callable[[TransferRow], float]]] = [
+    verdicts: list[_Measure] = [
         ("falsely robust", lambda r: _share(r.false_robust, r.compared)),
         ("falsely vulnerable", lambda r: _share(r.false_vulnerable, r.compared)),
     ]
-    failing: list[tuple[str, Callable[[TransferRow], float]]] = [
+    failing: list[_Measure] = [
         ("float's, fail here", lambda r: _share(r.from_float - r.from_float_breaking, r.from_float)),
         ("its own, fail in float", lambda r: _share(r.to_float - r.to_float_breaking, r.to_float)),
     ]
@@ -81,9 +87,9 @@ def charts(study: Study) -> list[Chart]:
 
 
 def _transfer_chart(
-    study: Study, what: str, y_name: str, measures: Sequence[tuple[str, Callable[[TransferRow], float]]]
+    study: Study, what: str, y_name: str, measures: Sequence[_Measure]
 ) -> Chart | None:
-    """None for fewer than two widths."""
+    """None for fewer than two widths; a share of nothing is no point."""
     all_bits = sorted({row.bits for row in study.transfers})
     if len(all_bits) < 2:
         return None
@@ -93,16 +99,23 @@ def _transfer_chart(
         for scheme in dict.fromkeys(row.scheme for row in study.transfers)
     }
     values = {
-        f"{scheme}: {name}": [(row.bits, share(row)) for row in rows]
+        f"{scheme}: {name}": [(row.bits, found) for row in rows if (found := share(row)) is not None]
         for scheme, rows in groups.items()
         for name, share in measures
     }
-    top = _rounded_up(max(0.04, *(share for line in values.values() for _, share in line)))
+    top = _rounded_up(max([0.04, *(share for line in values.values() for _, share in line)]))
     lines = []
     for n, (name, points) in enumerate(values.items()):
-        drawn = " ".join(f"{_x(bits, first, last):g},{_y(share / top):g}" for bits, share in points)
+        if not points:
+            continue
+        places = [(_x(bits, first, last), _y(share / top)) for bits, share in points]
+        if len(places) == 1:  # a line of one point is not seen
+            places = [(places[0][0] + side, places[0][1]) for side in (-_LONE, _LONE)]
+        drawn = " ".join(f"{x:g},{y:g}" for x, y in places)
         told = ", ".join(f"{bits} bits: {100 * share:.1f} %" for bits, share in points)
         lines.append(Line(plain(name, 60), drawn, DASHES[n % len(DASHES)], f"l{n % 8}", told))
+    if not lines:
+        return None
     marks = tuple(Mark(_x(bits, first, last), str(bits)) for bits in all_bits)
     shares = tuple(Mark(_y(k / 4), f"{100 * top * k / 4:.3g} %") for k in range(5))
     return Chart(f"{what}, ε = {study.eps}", "bits", y_name, marks, shares, (), tuple(lines))
@@ -116,8 +129,8 @@ def _rounded_up(value: float) -> float:
     return next((k * unit for k in (1, 2, 4, 6, 8) if k * unit >= value * (1 - 1e-9)), 10 * unit)
 
 
-def _share(count: int, total: int) -> float:
-    return count / total if total else 0.0
+def _share(count: int, total: int) -> float | None:
+    return count / total if total else None
 
 
 def _line(

@@ -18,6 +18,7 @@ from coverify.report import (
     TransferRow,
     WidthRow,
 )
+from coverify.report.study_plot import transfer_charts
 from coverify.report.text import render
 
 OPERATORS = tuple(
@@ -107,6 +108,35 @@ def test_tables_of_a_study_break_their_titles_and_never_a_cell():
     rows = [line for line in shown(result, 80).splitlines() if line.startswith("affine")]
     assert len(rows) == 3
     assert len(rows[1].rstrip()) <= 80  # the table of widths fits
+
+
+def transfers(*counts: tuple[int, int, int]) -> Study:
+    """Of one scheme, from 4 bits on: counterexamples of the float network tried, breaking, its own tried."""
+    rows = tuple(
+        TransferRow(
+            scheme="fixed", bits=bits, both_robust=8, both_vulnerable=2, false_robust=0, false_vulnerable=0,
+            open=0, from_float=tried, from_float_breaking=breaking, to_float=own, to_float_breaking=own,
+        )
+        for bits, (tried, breaking, own) in enumerate(counts, 4)
+    )  # fmt: skip
+    return Study(kind="transfer", eps=1, transfers=rows)
+
+
+def test_a_share_of_no_counterexamples_is_no_point_of_the_plot():
+    chart = transfer_charts(transfers((4, 3, 0), (0, 0, 5), (2, 2, 0)))["counterexamples"]
+    assert chart is not None
+    first, second = chart.lines
+    assert first.title == "4 bits: 25.0 %, 6 bits: 0.0 %"
+    marks = {mark.text: mark.at for mark in chart.x_marks}
+    assert [float(point.split(",")[0]) for point in first.points.split()] == [marks["4"], marks["6"]]
+    assert second.title == "5 bits: 0.0 %"
+    ends = [point.split(",") for point in second.points.split()]
+    assert float(ends[0][0]) < marks["5"] < float(ends[1][0]) and ends[0][1] == ends[1][1]
+
+
+def test_no_counterexample_at_all_is_no_plot_of_them():
+    charts = transfer_charts(transfers((0, 0, 0), (0, 0, 0)))
+    assert charts["counterexamples"] is None and charts["transfer"] is not None
 
 
 def test_of_many_queries_those_that_fail_are_shown_and_all_are_counted():
