@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from coverify.cli.outcome import JsonOption, Shown, print_json, told
-from coverify.errors import CoverifyError
+from coverify.cli.outcome import JsonOption, Output, Shown, print_json, run_verb
 from coverify.files import replace_file
-from coverify.report import exit_code, make_report
+from coverify.report import Result, exit_code, make_report
 
 
 def report(
@@ -26,19 +24,20 @@ def report(
 
     Example: coverify conform … --out run && coverify verify … --out run && coverify report run
     """
-    try:
+
+    def body() -> Result:
+        """Write and tell the report; what is returned by other verbs lies in its file."""
         paths = make_report(folder)
         merged = paths.result.read_bytes()
         if json not in (None, "-"):
             replace_file(Path(str(json)), merged)
-    except (CoverifyError, OSError) as error:
-        Console(stderr=True).print(told(error), style="bold red", markup=False, soft_wrap=True)
-        raise typer.Exit(2) from None
-    if json == "-":
-        print_json(merged.decode())
+        if json == "-":
+            print_json(merged.decode())
+            raise typer.Exit(exit_code(paths.verdict))
+        console = Shown(highlight=False)
+        console.print(f"{paths.verdict}  report", markup=False)
+        for path in (paths.result, paths.junit, paths.html):
+            console.print(f"  {path}", markup=False, soft_wrap=True)
         raise typer.Exit(exit_code(paths.verdict))
-    console = Shown(highlight=False)
-    console.print(f"{paths.verdict}  report", markup=False)
-    for path in (paths.result, paths.junit, paths.html):
-        console.print(f"  {path}", markup=False, soft_wrap=True)
-    raise typer.Exit(exit_code(paths.verdict))
+
+    run_verb("report", Output(json), body)

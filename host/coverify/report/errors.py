@@ -30,6 +30,9 @@ class NoResults(ReportError):
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        if folder.is_file():
+            super().__init__(f"{folder}: it is a file; the folder of the results is wanted")
+            return
         if not folder.is_dir():
             super().__init__(f"{folder}: there is no such folder")
             return

@@ -146,7 +146,24 @@ def test_a_limit_of_inputs_that_are_not_given_is_bad_input():
 def test_a_report_of_a_folder_that_is_not_there_says_so(tmp_path):
     done = coverify("report", tmp_path / "none")
     assert done.code == 2
-    assert "there is no such folder" in " ".join(done.stderr.split())
+    assert done.stdout.startswith("ERROR  report: ") and not done.stderr
+    assert "there is no such folder" in " ".join(done.stdout.split())
+
+
+def test_a_report_of_a_file_says_that_a_folder_is_wanted():
+    done = coverify("report", INPUTS, "--json", "-")
+    assert (done.code, done.result["verb"], done.result["verdict"]) == (2, "report", "ERROR")
+    assert done.result["message"] == f"{INPUTS}: it is a file; the folder of the results is wanted"
+
+
+def test_an_error_of_a_report_is_a_result_in_its_json_file(tmp_path):
+    empty, file = tmp_path / "empty", tmp_path / "report.json"
+    empty.mkdir()
+    assert coverify("report", empty, "--json", file).code == 2
+    result = read_result(file)
+    assert (result.verb, result.verdict) == ("report", "ERROR")
+    assert result.message.startswith(f"{empty}: no result file")
+    assert list(empty.iterdir()) == []
 
 
 def test_a_report_that_cannot_be_written_says_where_without_the_systems_number(tmp_path):
@@ -155,7 +172,8 @@ def test_a_report_that_cannot_be_written_says_where_without_the_systems_number(t
     (tmp_path / "report.html").mkdir()
     done = coverify("report", tmp_path)
     assert done.code == 2
-    assert "report.html: Is a directory" in " ".join(done.stderr.split()) and "Errno" not in done.stderr
+    assert done.stdout.startswith("ERROR  report: ") and not done.stderr
+    assert "report.html: Is a directory" in " ".join(done.stdout.split()) and "Errno" not in done.stdout
 
 
 def test_a_file_that_is_no_npz_is_bad_input(tmp_path):
