@@ -86,9 +86,7 @@ def charts(study: Study) -> list[Chart]:
     return [chart for chart in found if chart is not None]
 
 
-def _transfer_chart(
-    study: Study, what: str, y_name: str, measures: Sequence[_Measure]
-) -> Chart | None:
+def _transfer_chart(study: Study, what: str, y_name: str, measures: Sequence[_Measure]) -> Chart | None:
     """None for fewer than two widths; a share of nothing is no point."""
     all_bits = sorted({row.bits for row in study.transfers})
     if len(all_bits) < 2:

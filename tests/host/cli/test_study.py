@@ -199,6 +199,18 @@ def test_a_study_without_any_counterexample_has_nothing_to_run_on_the_device(fol
 
 
 @pytest.mark.parametrize("kind", ["bits", "transfer", "fairness"])
+def test_an_engine_that_there_is_not_is_told_before_the_work(folder, tmp_path, kind):
+    options = ("--protected", 1, "--score", 0) if kind == "fairness" else ("--eps", 0)
+    done = coverify(
+        "study", kind, folder / "float.npz", "--inputs", folder / "x.npz", *options, "--bits", "3",
+        "--engine", "magic", "--out", tmp_path, "--json", "-",
+    )  # fmt: skip
+    assert (done.code, done.result["verdict"]) == (2, "ERROR")
+    assert done.result["message"].startswith("unknown engine 'magic'; there are: auto, ")
+    assert [path.name for path in tmp_path.iterdir()] == [f"study-{kind}.json"]
+
+
+@pytest.mark.parametrize("kind", ["bits", "transfer", "fairness"])
 @pytest.mark.parametrize(
     ("device", "code", "verdict"), [("nativ:", 2, "ERROR"), ("serial:/dev/none@9600", 3, "LINK_ERROR")]
 )
@@ -342,10 +354,10 @@ def test_labels_that_are_no_class_are_refused(kind, label, folder, done, tmp_pat
     y[5] = label
     np.savez(tmp_path / "x.npz", x=data["x"], y=y)
     network = folder / ("run/networks/fixed-b3.npz" if kind == "given" else "float.npz")
-    more = ("--protected", "1", "--score", "0") if kind == "fairness" else ("--eps", "1")
+    more = ("--protected", "1", "--score", "0") if kind == "fairness" else ()
     refused = coverify(
         "study", "bits" if kind == "given" else kind, network, "--inputs", tmp_path / "x.npz", *more,
-        "--bits", "3", "--index", "0", "--out", tmp_path / "out", "--json", "-",
+        "--eps", "1", "--bits", "3", "--index", "0", "--out", tmp_path / "out", "--json", "-",
     )  # fmt: skip
     assert (refused.code, refused.result["verdict"]) == (2, "ERROR")
     assert f"y of input 5 is {label}; the network's classes are 0..2" in refused.result["message"]

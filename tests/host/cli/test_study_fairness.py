@@ -115,6 +115,15 @@ def test_what_makes_no_sense_is_refused(change, folder, tmp_path):
     assert (done.code, done.result["verdict"]) == (2, "ERROR")
 
 
+def test_inputs_without_a_radius_around_them_are_refused(folder, tmp_path):
+    done = coverify(
+        "study", "fairness", folder / "float.npz", "--inputs", folder / "x.npz", "--protected", "1",
+        "--bits", "3", "--index", "0-2", "--out", tmp_path, "--json", "-",
+    )  # fmt: skip
+    assert (done.code, done.result["verdict"]) == (2, "ERROR")
+    assert done.result["message"].startswith("--index 0-2 needs --eps N")
+
+
 def command(folder, *more):
     return coverify(
         "study", "fairness", folder / "float.npz", "--inputs", folder / "x.npz", "--protected", "1",

@@ -83,6 +83,10 @@ class Protected:
 def studied(asked: Asked, output: Output) -> Result:
     """The whole study.  Raises BadInput."""
     options = asked.options
+    if options.index is not None and asked.eps is None:
+        raise BadInput(
+            f"--index {options.index} needs --eps N: without, all of the data's ranges are asked about"
+        )
     out = options.folder(output)
     data, networks = prepared(options, out, output)
     original, widths = networks.original, networks.widths
