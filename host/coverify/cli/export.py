@@ -1,7 +1,7 @@
 """coverify verify --export-smt2: each query as a file for any solver; none is decided.
 
-A property other than "the class stays" is written as the program that it becomes, whose class is 0 while it
-holds; what has no such program that SMT solvers read is refused with the reason.
+A property other than "the class stays" is written as the program that it becomes, whose class is one while
+it holds; what has no such program that SMT solvers read is refused with the reason.
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ def _said(asked: Asked) -> list[str]:
     """The property, and what the variables and the class are where they are not the network's own."""
     lines = [f"property: {' '.join(asked.words.split())}"]
     if not asked.stays:
-        lines.append("The class below is that of the property's program: 0 while the property holds.")
+        label = 0 if asked.ranking is None else asked.ranking.label
+        lines.append(f"The class below is that of the property's program: {label} while the property holds.")
     if asked.raised is not None:
         lines.append(f"The last input is the code to which feature {asked.raised} is raised.")
     return lines

@@ -475,3 +475,47 @@ def test_networks_that_make_other_codes_of_the_same_floats_are_not_studied_by_th
                     tmp_path / "x.npz", "--eps", 1, "--out", tmp_path / "run", "--json", "-")  # fmt: skip
     assert done.code == 2
     assert "make other codes of x" in done.result["message"]
+
+
+@pytest.mark.parametrize(("op", "apart"), [(">=", True), (">", False)])
+def test_a_vnnlib_file_of_a_class_is_decided_behind_a_softmax(tmp_path, op, apart):
+    """The usual file on the usual network: a counterexample is any output at, or above, that of the class."""
+    z3 = pytest.importorskip("z3")
+    rng, b = np.random.default_rng(8), Builder()
+    x = b.op("QUANTIZE", [b.input((1, 4), 0.05, 3, "float32")], b.activation((1, 4), 0.05, 3))
+    weights = rng.integers(-90, 91, (5, 4))
+    y = b.softmax(b.fully_connected(x, weights, rng.integers(-500, 500, 5), 0.01, 0.05, 7))
+    path = tmp_path / "net.tflite"
+    path.write_bytes(b.finish(b.op("DEQUANTIZE", [y], b.tensor((1, 5), "float32"))))
+    codes = rng.integers(-100, 100, 4)
+    tflm, verdicts = Tflm(path.read_bytes()), set()
+    for width in (2, 6, 60):
+        ends = [(int(c) - width * (i < 2), int(c) + width * (i < 2)) for i, c in enumerate(codes)]
+        points = [np.array([p, q, *codes[2:]]) for p in range(ends[0][0], ends[0][1] + 1)
+                  for q in range(ends[1][0], ends[1][1] + 1)]  # fmt: skip
+        found = np.stack([tflm.run(values("float32", x.astype(np.int8))[None]).reshape(-1) for x in points])
+        top = int(found[len(found) // 2].argmax())
+        rest = np.delete(found, top, axis=1).max(axis=1)
+        holds = bool((rest < found[:, top] if apart else rest <= found[:, top]).all())
+        lines = [f"(declare-const X_{i} Real)" for i in range(4)]
+        lines += [f"(declare-const Y_{i} Real)" for i in range(5)]
+        for i, (lo, hi) in enumerate(ends):
+            lines += [f"(assert (>= X_{i} {(lo - 3) / 20}))", f"(assert (<= X_{i} {(hi - 3) / 20}))"]
+        rivals = " ".join(f"(and ({op} Y_{j} Y_{top}))" for j in range(5) if j != top)
+        (tmp_path / "p.vnnlib").write_text("\n".join([*lines, f"(assert (or {rivals}))"]))
+        asked = "verify", path, "--property", tmp_path / "p.vnnlib", "--engine", "bab"
+        done = coverify(*asked, "--out", tmp_path / f"run{width}", "--json", "-")
+        (query,) = done.result["queries"]
+        assert (query["verdict"], done.code) == (("HOLDS", 0) if holds else ("VIOLATED", 1)), done
+        verdicts.add(query["verdict"])
+        if holds:
+            checked = coverify("check", tmp_path / f"run{width}", "--model", path, "--json", "-")
+            assert checked.code == 0 and f"y{top}" in checked.result["queries"][0]["property"], checked
+        assert coverify(*asked[:4], "--export-smt2", tmp_path / "q.smt2").code == 0
+        solver = z3.SolverFor("QF_BV")
+        solver.from_file(str(tmp_path / "q.smt2"))
+        assert solver.check() == (z3.unsat if holds else z3.sat)
+        label = 4 if apart else 0
+        said = (tmp_path / "q.smt2").read_text()
+        assert f"program: {label} while the property holds" in said and f"another class than {label};" in said
+    assert verdicts == {"HOLDS", "VIOLATED"}
