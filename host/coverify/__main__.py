@@ -1,5 +1,5 @@
 """The entry point of `coverify` and of `python -m coverify`. At any time Ctrl-C exits with 130, SIGTERM with
-143.
+143, SIGHUP with 129.
 """
 
 from __future__ import annotations
@@ -8,13 +8,13 @@ import io
 import os
 import sys
 
-from coverify.interrupts import INTERRUPTED, ending_at_once, exit_code_of, hear_sigterm
+from coverify.interrupts import INTERRUPTED, ending_at_once, exit_code_of, hear_endings
 
 
 def main() -> None:
     """Run the command line; imports are part of it, so that they can be interrupted as well."""
     _print_anything()
-    hear_sigterm()
+    hear_endings()
     try:
         with ending_at_once():
             from coverify.cli import app

@@ -1,4 +1,5 @@
-"""What ends a command from outside: Ctrl-C, and SIGTERM, which is taken as Ctrl-C is.
+"""What ends a command from outside: Ctrl-C, and SIGTERM and SIGHUP (a terminal or a line to it that is gone),
+which are taken as Ctrl-C is.
 
 Ctrl-C reaches every process of a terminal; who starts children that it ends itself keeps it from them. And
 Python looks for modules in the current folder first, where the files of anybody may lie: children do not.
@@ -15,8 +16,9 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, Final, NoReturn
 
+_ENDING: Final = (signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 INTERRUPTED: Final = 130
-TERMINATED: Final = 143
+TERMINATED: Final = {128 + number: number for number in _ENDING}
 """Exit codes: 128 and the signal's number."""
 
 
@@ -24,20 +26,28 @@ Handler = Callable[[int, FrameType | None], Any] | signal.Handlers
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM: whatever ends well on Ctrl-C does on this."""
+    """SIGTERM or SIGHUP, whose number it has: whatever ends well on Ctrl-C does on this."""
+
+    def __init__(self, number: int = signal.SIGTERM) -> None:
+        super().__init__()
+        self.number = number
 
 
-def hear_sigterm() -> None:
-    """From now on SIGTERM raises Terminated in the main thread, from which this is called."""
-    signal.signal(signal.SIGTERM, _terminated)
+def hear_endings() -> None:
+    """From now on SIGTERM and SIGHUP raise Terminated in the main thread, from which this is called; unless
+    they are ignored, as nohup has it.
+    """
+    for number in _ENDING:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _terminated)
 
 
 @contextlib.contextmanager
 def ending_at_once() -> Iterator[None]:
-    """Ctrl-C and SIGTERM end a process that hears SIGTERM in here, where nothing is begun: an import that a
-    KeyboardInterrupt meets may make another error of it, or nothing at all.
+    """Ctrl-C, SIGTERM and SIGHUP end a process that hears these in here, where nothing is begun: an import
+    that a KeyboardInterrupt meets may make another error of it, or nothing at all.
     """
-    if signal.getsignal(signal.SIGTERM) is not _terminated:
+    if not any(signal.getsignal(number) is _terminated for number in _ENDING):
         yield
         return
 
@@ -45,7 +55,7 @@ def ending_at_once() -> Iterator[None]:
         os.write(2, b"interrupted\n")
         os._exit(128 + number)
 
-    heard = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not signal.SIG_IGN]
+    heard = [n for n in (signal.SIGINT, *_ENDING) if signal.getsignal(n) is not signal.SIG_IGN]
     before = {number: signal.signal(number, end) for number in heard}
     try:
         yield
@@ -55,7 +65,7 @@ def ending_at_once() -> Iterator[None]:
 
 
 def _terminated(number: int, frame: FrameType | None) -> NoReturn:
-    raise Terminated
+    raise Terminated(number)
 
 
 def exit_code_of(stop: BaseException) -> int:
@@ -63,7 +73,7 @@ def exit_code_of(stop: BaseException) -> int:
     cause: BaseException | None = stop
     while cause is not None:
         if isinstance(cause, Terminated):
-            return TERMINATED
+            return 128 + cause.number
         cause = cause.__cause__ or cause.__context__
     return INTERRUPTED
 

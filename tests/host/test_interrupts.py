@@ -41,7 +41,9 @@ def test_without_ctrl_c_nothing_is_raised_and_it_is_heard_as_before():
 
 
 @pytest.mark.parametrize("module", ["coverify.cli", "coverify.report"])
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_while_the_command_line_or_a_verb_is_imported_a_signal_ends_it_with_its_code(number, code, module):
     """An import may make any error of a KeyboardInterrupt."""
     text = f"""
@@ -99,3 +101,12 @@ def test_no_python_file_of_the_current_folder_is_run(does, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_a_signal_that_is_ignored_is_not_heard():
+    """nohup."""
+    text = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+    text += "from coverify.interrupts import hear_endings\nhear_endings()\n"
+    text += "signal.raise_signal(signal.SIGHUP); signal.raise_signal(signal.SIGTERM)"
+    done = subprocess.run([sys.executable, "-c", text], check=False, capture_output=True, timeout=60)
+    assert done.stderr.rstrip().endswith(b"coverify.interrupts.Terminated")

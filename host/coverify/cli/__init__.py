@@ -1,7 +1,7 @@
 """The command line: one file per verb, one result per call, its verdict in the exit code.
 
 Exit codes: 0 conforms, holds, confirmed · 1 mismatch, violated, refuted · 2 usage or bad input · 3 link or
-device · 4 inconclusive · 130 interrupted (143: by SIGTERM).
+device · 4 inconclusive · 130 interrupted (143: by SIGTERM, 129: by SIGHUP).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ app = typer.Typer(
     help="Prove or break properties of an int8 TFLM network on its exact integers, and show on the "
     "microcontroller that these integers are the right ones.\n\n"
     "Exit codes: 0 conforms, holds, confirmed; 1 mismatch, violated, refuted; 2 usage or bad input; "
-    "3 link or device; 4 inconclusive; 130 interrupted (143: by SIGTERM).",
+    "3 link or device; 4 inconclusive; 130 interrupted (143: by SIGTERM, 129: by SIGHUP).",
 )
 
 

@@ -120,8 +120,10 @@ def _run(console: Console, *arguments: str) -> int:
         except Terminated:  # Ctrl-C, it hears itself
             verb.terminate()
             raise
-    if code in (INTERRUPTED, TERMINATED):
-        raise KeyboardInterrupt if code == INTERRUPTED else Terminated
+    if code == INTERRUPTED:
+        raise KeyboardInterrupt
+    if code in TERMINATED:
+        raise Terminated(TERMINATED[code])
     return code
 
 

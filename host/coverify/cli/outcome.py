@@ -1,8 +1,8 @@
 """How every verb ends: one result object, rendered as text or JSON, its verdict turned into the exit code.
 
 An error that coverify knows becomes a result as well (ERROR, UNSUPPORTED, LINK_ERROR, DEVICE_FAULT) with the
-message, never a traceback; Ctrl-C exits with 130, SIGTERM with 143, after everything that was started
-has been ended.
+message, never a traceback; Ctrl-C exits with 130, SIGTERM with 143, SIGHUP with 129, after everything that
+was started has been ended.
 """
 
 from __future__ import annotations

@@ -154,8 +154,8 @@ def verify(
     ended, however it was (docs/campaigns.md).
 
     Exits with 0 when every query holds, 1 when one is violated, 4 when one is unknown, 130 after Ctrl-C,
-    143 after SIGTERM. With --radius: 0 when every input's largest radius is known, 4 when one is not.
-    The answers of earlier calls in the same --out DIR count as well; how many is said.
+    143 after SIGTERM, 129 after SIGHUP. With --radius: 0 when every input's largest radius is known, 4 when
+    one is not. The answers of earlier calls in the same --out DIR count as well; how many is said.
 
     --property FILE states anything else: masks, ranges, few changes, targets, output ranges, relations,
     monotonicity (docs/properties.md).

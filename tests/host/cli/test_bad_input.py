@@ -313,7 +313,7 @@ def test_a_place_for_the_result_with_too_long_a_name_is_refused_in_one_sentence(
     assert "too long" in said and "Traceback" not in said
 
 
-@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 @pytest.mark.parametrize("after_s", [0.05, 0.3, 1.0, 2.5])
 def test_ctrl_c_exits_with_130_sigterm_with_143_and_no_traceback(after_s, how, code):
     """From the first moment on that the program itself can be interrupted."""
@@ -331,7 +331,7 @@ def test_ctrl_c_exits_with_130_sigterm_with_143_and_no_traceback(after_s, how, c
     time.sleep(after_s)
     run.send_signal(how)
     _, said = run.communicate(timeout=60)
-    before_python_hears = -signal.SIGTERM if how == signal.SIGTERM and after_s < 0.1 else code
+    before_python_hears = -how if how != signal.SIGINT and after_s < 0.1 else code
     assert run.returncode in (code, before_python_hears), said
     assert "Traceback" not in said
 

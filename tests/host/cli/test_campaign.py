@@ -96,8 +96,8 @@ def test_a_killed_campaign_goes_on_and_asks_nothing_twice(tmp_path, uninterrupte
     assert coverify("report", tmp_path).code == 1
 
 
-@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_ctrl_c_and_sigterm_end_at_once_and_say_what_is_known(tmp_path, how, code):
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_ctrl_c_sigterm_and_sighup_end_at_once_and_say_what_is_known(tmp_path, how, code):
     with started(*QUERIES, "--out", tmp_path, "--jobs", 2) as process:
         wait_for(tmp_path, 5, process)
         left_behind = children(process.pid)
