@@ -173,7 +173,9 @@ def test_a_report_that_cannot_be_written_says_where_without_the_systems_number(t
     done = coverify("report", tmp_path)
     assert done.code == 2
     assert done.stdout.startswith("ERROR  report: ") and not done.stderr
-    assert "report.html: Is a directory" in " ".join(done.stdout.split()) and "Errno" not in done.stdout
+    assert "report.html:Isadirectory" in "".join(done.stdout.split()) and "Errno" not in done.stdout
+    said = coverify("report", tmp_path, "--json", "-").result["message"]
+    assert said == f"{tmp_path / 'report.html'}: Is a directory"
 
 
 def test_a_file_that_is_no_npz_is_bad_input(tmp_path):
