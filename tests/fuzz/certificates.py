@@ -394,10 +394,9 @@ def ordered(rng: np.random.Generator) -> list[bytes]:
     ranking = Ranking(int(n), top, frozenset(below))
     asked = ranking.ordered(program), x, ranking.label
     best = ((engine, widest(engine, *asked, 40)) for engine in ENGINES)
+    claim = Question(program, Robustness(x, 0, 0, x, x), AllOf(ranking.pairs)).relation()
     return [
-        Certificate(content, profile, *found, engine, ranking.relation()).to_bytes()
-        for engine, found in best
-        if found
+        Certificate(content, profile, *found, engine, claim).to_bytes() for engine, found in best if found
     ]
 
 

@@ -1,7 +1,7 @@
 """coverify verify --export-smt2: each query as a file for any solver; none is decided.
 
-A property other than "the class stays" is written as the program that it becomes, whose class is one while
-it holds; what has no such program that SMT solvers read is refused with the reason.
+A property other than "the class stays" is written as the program that it becomes, whose class stays
+while it holds; what has no such program that SMT solvers read is refused with the reason.
 """
 
 from __future__ import annotations

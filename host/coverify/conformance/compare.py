@@ -308,16 +308,15 @@ def compare_digests(
             for i, got in _digests_over_resets(comparison, stepper, samples, numbers):
                 comparison.count_cycles(got)
                 expected = {t: values[i - start] for t, values in trace.items()}
-                if first_differing(comparison.model, expected, got) is None:
+                op = first_differing(comparison.model, expected, got)
+                if op is None:
                     comparison.add_equal(expected)
                 else:
-                    suspects.append((i, expected, got))
+                    suspects.append((op, (i, expected, got)))
                 if progress is not None:
                     progress(i + 1, len(samples))
             while suspects:
-                i, wanted, digests = suspects[0]
-                op = first_differing(comparison.model, wanted, digests)
-                assert op is not None
+                op, (i, wanted, _) = suspects[0]
                 given = samples.request(i, stepper.max_payload)
                 fetch = partial(_fetch, stepper, op, given, batch[i], wanted)
                 again = partial(_over_resets, comparison, stepper, fetch)
@@ -326,13 +325,15 @@ def compare_digests(
 
 
 @contextmanager
-def _suspects(comparison: Comparison) -> Iterator[deque[tuple[int, Tensors, Digests]]]:
-    """Samples of which a digest differs, until they are fetched; those that no longer can be are counted."""
-    suspects: deque[tuple[int, Tensors, Digests]] = deque()
+def _suspects(comparison: Comparison) -> Iterator[deque[tuple[int, tuple[int, Tensors, Digests]]]]:
+    """Samples of which a digest differs, behind the operator where one first does, until they are fetched;
+    those that no longer can be are counted.
+    """
+    suspects: deque[tuple[int, tuple[int, Tensors, Digests]]] = deque()
     try:
         yield suspects
     finally:  # empty, unless the device, the line or the user ended it
-        for suspect in suspects:
+        for _, suspect in suspects:
             comparison.add_digests(*suspect)
 
 

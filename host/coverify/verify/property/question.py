@@ -107,10 +107,8 @@ class Question:
         what is more.
         """
         ranking = self.more if argument is not None and argument.more else self.ranking
-        if ranking is not None:
-            return ranking.relation()
         n = self.network.sizes()[self.network.output] * (1 if self.raised is None else 2)
-        found = clauses(spelled(self.formula), n)
+        found = clauses(spelled(self.formula), n) if ranking is None else [(row,) for row in ranking.pairs]
         if not found or not all(found):
             return None
         rows, some = numbered(found)
@@ -118,7 +116,8 @@ class Question:
         for k, row in enumerate(rows):
             for element, coefficient in row.terms:
                 c[k, element] = coefficient
-        return CertifiedRelation(c, np.array([row.bound for row in rows], np.int64), some)
+        d, top = np.array([row.bound for row in rows], np.int64), None if ranking is None else ranking.label
+        return CertifiedRelation(c, d, some, top)
 
     def inputs(self, x: I64Array) -> tuple[I64Array, I64Array]:
         """The base input and the one that breaks the property, int64 [n] each, of a point of the region."""

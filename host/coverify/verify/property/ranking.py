@@ -12,9 +12,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from coverify.verify.certificate import Relation as CertifiedRelation
 from coverify.verify.decision import logits_wire
-from coverify.verify.property.formula import Formula, Relation, conjuncts
+from coverify.verify.property.formula import Formula, Relation, conjuncts, not_above
 from coverify.verify.query import I64Array
 from tflm_int8.program.primitives import Program, Select, Softmax
 
@@ -38,11 +37,11 @@ class Ranking:
         """Where `top` stands in that order."""
         return len(self.below)
 
-    def relation(self) -> CertifiedRelation:
-        """The claim of a certificate: a row for each other output, in that order."""
-        c = np.delete(np.eye(self.n, dtype=np.int64)[self.order], self.label, axis=0)
-        c[:, self.top] -= 1
-        return CertifiedRelation(c, -(np.arange(self.n - 1) < self.label).astype(np.int64), top=self.label)
+    @property
+    def pairs(self) -> tuple[Relation, ...]:
+        """The same said of each other output, in that order."""
+        others = (j for j in self.order.tolist() if j != self.top)
+        return tuple(not_above(j, self.top, -1 if j in self.below else 0) for j in others)
 
     def ordered(self, program: Program) -> Program:
         """A program that ends in a softmax of one row, with its outputs in that order."""
@@ -83,18 +82,15 @@ def implied_by(formula: Formula, program: Program) -> Ranking | None:
 def rankings(formula: Formula, n: int) -> tuple[list[Ranking], list[Formula]]:
     """Rankings, and formulas, that together say what this one does, all of them."""
     parts = [part for part in conjuncts(formula) if not (isinstance(part, Relation) and _always(part))]
-    pairs = defaultdict[int, dict[int, bool]](dict)
-    for part in parts:
-        if (pair := _pair(part)) is not None:
-            other, top, below = pair
-            pairs[top][other] = pairs[top].get(other, False) or below
-    whole = {top for top, others in pairs.items() if len(others) == n - 1}
-    rest = [part for part in parts if (pair := _pair(part)) is None or pair[1] not in whole]
-    return [Ranking(n, top, _those(pairs[top])) for top in sorted(whole)], rest
-
-
-def _those(others: dict[int, bool]) -> frozenset[int]:
-    return frozenset(i for i, below in others.items() if below)
+    pairs = [_pair(part) for part in parts]
+    others, below = defaultdict[int, set[int]](set), defaultdict[int, set[int]](set)
+    for other, top, is_below in filter(None, pairs):
+        others[top].add(other)
+        if is_below:
+            below[top].add(other)
+    whole = {top for top, known in others.items() if len(known) == n - 1}
+    rest = [part for part, pair in zip(parts, pairs, strict=True) if pair is None or pair[1] not in whole]
+    return [Ranking(n, top, frozenset(below[top])) for top in sorted(whole)], rest
 
 
 def _always(part: Relation) -> bool:

@@ -29,7 +29,6 @@ from coverify.verify.property.formula import (
     Relation,
     elements,
     negated,
-    not_above,
     relation,
 )
 from coverify.verify.property.ranking import Ranking, rankings
@@ -156,8 +155,7 @@ class _Lowering:
         """Output `top` ties with the greatest, and those below it do not."""
         gap, below = self._gap(_CLASS, self.classes), sorted(ranking.below)
         if gap == ({}, 1):
-            order, t = ranking.order.tolist(), ranking.top
-            return AllOf(tuple(not_above(j, t, -1 if j in ranking.below else 0) for j in order if j != t))
+            return AllOf(ranking.pairs)
         return AllOf((self._nearer(ranking.top, gap), *(negated(self._nearer(i, gap)) for i in below)))
 
     def _relation(self, formula: Relation) -> Formula:
