@@ -83,17 +83,17 @@ def ending(anything: Callable[[], object]) -> Iterator[Ending]:
         end.stop = stop
 
 
-def opened(url: str, wire_log: Path | None, output: Output, model: Model) -> Device:
+def opened(url: str, wire_log: Path | None, output: Output, model: Model | None) -> Device:
     """A greeted device, for `with`: what was started for it is ended on the way out.
 
-    An emulated board has the model in its memory when it starts; its digest proves it.
+    An emulated board has the model, if one is named, in its memory when it starts; its digest proves it.
     """
     console = output.console
 
     def log(text: str) -> None:
         console.print(text, style="dim", markup=False)
 
-    return open_device(url, wire_log=wire_log, log=log, preload=model.content)
+    return open_device(url, wire_log=wire_log, log=log, preload=None if model is None else model.content)
 
 
 def load(device: Device, model: Model, output: Output) -> Stepper:
@@ -110,8 +110,7 @@ def check_device(url: str, output: Output, foreign: bool = False) -> None:
     if foreign and is_foreign(url):
         open_foreign(url).close()
         return
-    console = output.console
-    with open_device(url, log=lambda text: console.print(text, style="dim", markup=False)):
+    with opened(url, None, output, None):
         pass
 
 
