@@ -54,15 +54,12 @@ class LogSoftmaxFunction:
         wide = x.astype(np.int64)
         distance = wide.max(axis=-1, keepdims=True) - wide
         total = self.exponentials()[distance].sum(axis=-1, keepdims=True)
-        return self._outputs(total, distance).astype(np.int8)
+        return self.output(total, distance).astype(np.int8)
 
-    def output(self, total: I64Array, d: int) -> I64Array:
-        """The int8 output (as int64) of an element d below the maximum, elementwise over the row's sum."""
-        total = np.asarray(total, np.int64)
-        return self._outputs(total, np.full(total.shape, d, np.int64))
-
-    def _outputs(self, total: I64Array, distance: I64Array) -> I64Array:
-        log, radius = log_of_sum(total), self.softmax.radius
+    def output(self, total: I64Array, d: int | I64Array) -> I64Array:
+        """The output (as int64) of an element d below the maximum, given the row's sum; they broadcast."""
+        distance = np.asarray(d, np.int64)
+        log, radius = log_of_sum(np.asarray(total, np.int64)), self.softmax.radius
         least = multiply_by_quantized_multiplier(
             log + INT32_MIN, self.inverse.value, self.inverse.shift, self.rounding
         )
@@ -73,6 +70,10 @@ class LogSoftmaxFunction:
         below = ((scaled - log - INT32_MIN) & 0xFFFFFFFF) + INT32_MIN
         values = np.clip(rounding_divide_by_pot(below, 22) + 127, -128, 127)
         return np.where(-distance > np.maximum(least, -radius - 1), values, -128)
+
+    def falls(self, total: I64Array) -> bool:
+        """Does no output rise with the distance, nor along these ascending sums?"""
+        return not np.any(np.diff(log_of_sum(total)) < 0)
 
 
 @dataclass(frozen=True)

@@ -75,17 +75,23 @@ class SoftmaxFunction:
     def _exponentials(self) -> I64Array:
         return rounding_divide_by_pot(self.raw_exponentials, SUM_INTEGER_BITS)
 
-    def output(self, total: I64Array, d: int) -> I64Array:
-        """The output (as int64) of an element d below the maximum, elementwise over the row's sum."""
-        total = np.asarray(total, np.int64)
-        return self._outputs(total, np.full(total.shape, d, np.int64))
-
-    def _outputs(self, total: I64Array, d: I64Array) -> I64Array:
-        """total: int64, broadcast to d's shape."""
-        scale, exponent = reciprocal(total)
+    def output(self, total: I64Array, d: int | I64Array) -> I64Array:
+        """The output (as int64) of an element d below the maximum, given the row's sum; they broadcast."""
+        scale, exponent = reciprocal(np.asarray(total, np.int64))
         value = rounding_divide_by_pot(srdhm(scale, self.raw_exponentials[d]), exponent + 31 - self.bits)
         half = 1 << (self.bits - 1)
         return np.where(d <= self.radius, np.minimum(np.maximum(value - half, -half), half - 1), -half)
+
+    def falls(self, total: I64Array) -> bool:
+        """Does no output rise with the distance, nor along these ascending sums?"""
+        if np.any(np.diff(self.raw_exponentials) > 0):
+            return False
+        scale, exponent = reciprocal(total)
+        shifts = np.diff(exponent) > 0
+        if np.any(np.diff(scale)[~shifts] > 0):
+            return False
+        d = np.arange(256)[:, None]
+        return not np.any(self.output(total[1:][shifts], d) > self.output(total[:-1][shifts], d))
 
     def apply(self, x: NDArray[np.int8]) -> NDArray[Any]:
         """int8 [..., depth] → int8 (or int16) [..., depth]."""
@@ -94,7 +100,7 @@ class SoftmaxFunction:
         step = max(1, _BLOCK // rows.shape[1])
         for i in range(0, len(rows), step):
             d = _distances(rows[i : i + step])
-            out[i : i + step] = self._outputs(self._row_sums(d), d)
+            out[i : i + step] = self.output(self._row_sums(d), d)
         return out.reshape(x.shape)
 
     def total(self, x: NDArray[np.int8]) -> I64Array:

@@ -274,11 +274,14 @@ class RowFunction(Protocol):
         Non-increasing where TFLM's exponential is; 0 from the d on that TFLM skips.
         """
 
-    def output(self, total: I64Array, d: int) -> I64Array:
+    def output(self, total: I64Array, d: int | I64Array) -> I64Array:
         """The int8 output (as int64) of an element d below its row's maximum, given the row's sum (Q12.19).
 
-        Elementwise over `total`; −128 where TFLM skips the element.
+        They broadcast; −128 where TFLM skips the element.
         """
+
+    def falls(self, total: I64Array) -> bool:
+        """Does no output rise with the distance, nor along these ascending sums?"""
 
 
 @dataclass(frozen=True)

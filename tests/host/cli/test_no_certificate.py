@@ -48,6 +48,21 @@ def test_an_engine_that_gives_no_proof_is_named(files):
     assert row["note"] == "no certificate: z3 gives no proof that can be checked"
 
 
+def test_a_claim_of_a_softmax_s_outputs_that_the_checker_does_not_read_is_told(files):
+    b = Builder()
+    y = b.fully_connected(b.input((1, 2), 0.1, 0), np.eye(3, 2, dtype=np.int8) * 100, None, 0.01, 0.1, 0)
+    (files / "softmax.tflite").write_bytes(b.finish(b.softmax(y)))
+    (files / "top.toml").write_text('region = {eps = 2}\nclaim = {kind = "top", k = 2}')
+    asked = ("--inputs", files / "x.npz", "--property", files / "top.toml", "--engine", "interval")
+    done = coverify("verify", files / "softmax.tflite", *asked, "--out", files / "out", "--json", "-")
+    (row,) = done.result["queries"]
+    assert row["verdict"] == "HOLDS"
+    assert row["note"] == (
+        "no certificate: the checker reads no such claim of a softmax's outputs, unless every input was run"
+    )
+    assert not list((files / "out").glob("certificate-*"))
+
+
 @pytest.mark.parametrize("engine", ["interval", "dual", "bab", "enumerate"])
 def test_few_changes_have_one_that_says_of_which_input_how_many(files, engine):
     row = the_row(files, "dense.tflite", engine, "--changes", 1, "--out", files / "out")

@@ -25,8 +25,12 @@ class Watched(SoftmaxFunction):
     made = 0
 
     def output(self, total, d):
-        Watched.made += np.size(total)
+        Watched.made += np.size(total) * np.size(d)
         return super().output(total, d)
+
+    def falls(self, total):
+        Watched.made += np.size(total)
+        return super().falls(total)
 
 
 class Watch:

@@ -15,6 +15,7 @@ import numpy as np
 
 from coverify.verify.certificate import Relation as CertifiedRelation
 from coverify.verify.deadline import Deadline, OutOfTime
+from coverify.verify.decision import logits_wire
 from coverify.verify.engines import BASE
 from coverify.verify.errors import CannotDecide, EngineFault
 from coverify.verify.portfolio import SMALL
@@ -23,7 +24,7 @@ from coverify.verify.property.appended import appended, refuse_large
 from coverify.verify.property.copies import raised, raising
 from coverify.verify.property.formula import ClassIs, Formula, clauses, holds, numbered, spelled
 from coverify.verify.property.ranking import Ranking, implied_by, ranked
-from coverify.verify.property.softmax import reduced
+from coverify.verify.property.softmax import reduced, surer
 from coverify.verify.query import Argument, I64Array, Outcome, Robustness, Verdict
 from coverify.verify.worker import AUTO, Worker
 from tflm_int8.program.concrete import run
@@ -88,6 +89,16 @@ class Question:
             return self.ordered(self.ranking)
         return Problem(reduced(self._both, self.formula, self.query, deadline), self.query)
 
+    def surer(self, deadline: Deadline) -> Problem | None:
+        """What says more than the formula, of a softmax's logits, where engines cannot be asked that itself.
+
+        Raises BadQuery, OutOfTime.
+        """
+        if self.raised is not None or self.stays or self.ranking is not None:
+            return None
+        program = surer(self.network, self.formula, self.query, deadline)
+        return None if program is None else Problem(program, self.query)
+
     def plain(self) -> Problem:
         """The same where a softmax stays as it is: made at once, for those who run it.  Raises BadQuery."""
         network = self._both if self.stays else appended(self._both, self.formula)
@@ -119,6 +130,12 @@ class Question:
         d, top = np.array([row.bound for row in rows], np.int64), None if ranking is None else ranking.label
         return CertifiedRelation(c, d, some, top)
 
+    def checkable(self, argument: Argument | None) -> bool:
+        """May the checker follow this argument? Of a softmax's outputs it knows labels and rankings alone."""
+        if argument is None or argument.kind == "enumeration" or argument.more or self.stays:
+            return True
+        return self.ranking is not None or logits_wire(self.network) == self.network.output
+
     def inputs(self, x: I64Array) -> tuple[I64Array, I64Array]:
         """The base input and the one that breaks the property, int64 [n] each, of a point of the region."""
         if self.raised is None:
@@ -141,38 +158,63 @@ def decide(
     Raises what Worker.decide does, and BadQuery.
     """
     start, deadline = time.monotonic(), Deadline.in_s(timeout_s)
-    try:
-        problem = _problem(question, engine, deadline)
-    except (CannotDecide, OutOfTime) as err:
-        unknown = Outcome.unknown(engine, str(err))
-        return dataclasses.replace(unknown, time_s=time.monotonic() - start)
-    outcome = _more(worker, question, engine, deadline, seed)
-    worker.program, made_s = problem.program, time.monotonic() - start
-    if outcome is None:
-        outcome = worker.decide(problem.query, engine, max(0.1, deadline.remaining), seed)
-        outcome = dataclasses.replace(outcome, time_s=outcome.time_s + made_s)
+    outcome = _by_more(worker, question, engine, deadline.share(0.8), seed)
+    if outcome is None or outcome.verdict is Verdict.UNKNOWN:
+        itself = _itself(worker, question, engine, deadline, seed)
+        if outcome is not None and itself.verdict is Verdict.UNKNOWN:
+            itself = dataclasses.replace(itself, note=f"{outcome.note}; then, of the outputs: {itself.note}")
+        outcome = dataclasses.replace(itself, time_s=time.monotonic() - start)
     confirm(question, outcome)
     return outcome if outcome.witness is None else _said(outcome, question)
 
 
-def _more(worker: Worker, question: Question, engine: str, deadline: Deadline, seed: int) -> Outcome | None:
-    """The answer, where half of the time shows what is more than the formula, or finds a counterexample."""
-    plain = engine in ("enumerate", "attack") or (engine == AUTO and question.region.n_points <= SMALL)
-    if question.more is None or plain:
-        return None
-    problem = question.ordered(question.more)
+def _itself(worker: Worker, question: Question, engine: str, deadline: Deadline, seed: int) -> Outcome:
+    """The answer to the formula; what cannot be made a program in time is UNKNOWN."""
+    try:
+        problem = _problem(question, engine, deadline)
+    except (CannotDecide, OutOfTime) as err:
+        return Outcome.unknown(engine, str(err))
     worker.program = problem.program
-    outcome = worker.decide(problem.query, engine, max(0.1, deadline.share(0.5).remaining), seed)
-    if outcome.verdict is Verdict.HOLDS and outcome.argument is not None:
-        return outcome.with_argument(dataclasses.replace(outcome.argument, more=True))
-    breaks = outcome.witness is not None and question.breaks(outcome.witness.astype(np.int64))
-    return outcome if outcome.verdict is Verdict.HOLDS or breaks else None
+    return worker.decide(problem.query, engine, max(0.1, deadline.remaining), seed)
+
+
+def _by_more(
+    worker: Worker, question: Question, engine: str, deadline: Deadline, seed: int
+) -> Outcome | None:
+    """What is known from asking more than the formula: that it holds, a counterexample of it, or UNKNOWN;
+    None where nothing more is asked.
+    """
+    if engine in ("enumerate", "attack") or (engine == AUTO and question.region.n_points <= SMALL):
+        return None
+    question = _in_form(question, engine)
+    if question.more is not None:
+        problem = question.ordered(question.more)
+        outcome = _asked(worker, question, problem, engine, deadline.share(0.5), seed)
+        if outcome.verdict is Verdict.HOLDS and outcome.argument is not None:
+            return outcome.with_argument(dataclasses.replace(outcome.argument, more=True))
+        if outcome.verdict is not Verdict.UNKNOWN:
+            return outcome
+    try:
+        implied = question.surer(deadline)
+    except OutOfTime:
+        return None
+    return None if implied is None else _asked(worker, question, implied, engine, deadline, seed)
+
+
+def _asked(
+    worker: Worker, question: Question, problem: Problem, engine: str, deadline: Deadline, seed: int
+) -> Outcome:
+    """What the answer to a problem that says more than a question says of that."""
+    worker.program = problem.program
+    outcome = worker.decide(problem.query, engine, max(0.1, deadline.remaining), seed)
+    if outcome.witness is None or question.breaks(outcome.witness.astype(np.int64)):
+        return outcome
+    return Outcome.unknown(engine, "the logits break more than was asked")
 
 
 def _problem(question: Question, engine: str, deadline: Deadline) -> Problem:
     """What this engine is asked: every sum of a softmax may take longer to look at than all inputs to run."""
-    if engine in PROVES:
-        question = dataclasses.replace(question, formula=spelled(question.formula))
+    question = _in_form(question, engine)
     small = question.region.n_points <= SMALL
     if question.ranking is not None:
         return question.problem(deadline)
@@ -184,6 +226,13 @@ def _problem(question: Question, engine: str, deadline: Deadline) -> Problem:
         return question.problem(deadline.share(0.5))
     except OutOfTime:
         return question.plain()
+
+
+def _in_form(question: Question, engine: str) -> Question:
+    """The question in the form of a certificate's claim, where its engine is asked in that."""
+    if engine not in PROVES:
+        return question
+    return dataclasses.replace(question, formula=spelled(question.formula))
 
 
 def confirm(question: Question, outcome: Outcome) -> None:

@@ -70,7 +70,7 @@ def implied_by(formula: Formula, program: Program) -> Ranking | None:
     """
     if logits_wire(program) == program.output:
         return None
-    pairs = [_pair(part) for part in conjuncts(formula)]
+    pairs = [compared(part) for part in conjuncts(formula)]
     found = [pair for pair in pairs if pair is not None]
     tops = {top for _, top, _ in found}
     if len(found) < len(pairs) or len(tops) != 1:
@@ -82,7 +82,7 @@ def implied_by(formula: Formula, program: Program) -> Ranking | None:
 def rankings(formula: Formula, n: int) -> tuple[list[Ranking], list[Formula]]:
     """Rankings, and formulas, that together say what this one does, all of them."""
     parts = [part for part in conjuncts(formula) if not (isinstance(part, Relation) and _always(part))]
-    pairs = [_pair(part) for part in parts]
+    pairs = [compared(part) for part in parts]
     others, below = defaultdict[int, set[int]](set), defaultdict[int, set[int]](set)
     for other, top, is_below in filter(None, pairs):
         others[top].add(other)
@@ -97,7 +97,7 @@ def _always(part: Relation) -> bool:
     return not part.terms and part.bound >= 0
 
 
-def _pair(part: Formula) -> tuple[int, int, bool] | None:
+def compared(part: Formula) -> tuple[int, int, bool] | None:
     """(a, b, below): output a is not above output b, or below it; None where it says anything else."""
     if not isinstance(part, Relation) or len(part.terms) != 2:
         return None
