@@ -1,4 +1,8 @@
-"""Read zip members and `.npy` arrays that somebody else wrote: bounded, without pickles, one typed error."""
+"""Zip archives and `.npy` arrays: of others' making read, of ours written.
+
+What is read may be anything: sizes are bounded, nothing is unpickled, one typed error. What is written has
+the same bytes for the same content, on any machine and at any time.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import io
 import math
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -18,6 +22,12 @@ from numpy.typing import NDArray
 npy_format: Any = _format  # its functions carry no types in numpy 1
 
 MAX_DIMENSIONS = 8
+_TIMESTAMP = (1980, 1, 1, 0, 0, 0)
+"""The earliest that a zip archive can state: every member has this one."""
+_UNIX, _READABLE = 3, 0o644 << 16
+"""What a member says of the system it was made on, and of who may read it."""
+_USUAL, _QUICK = 6, 1
+"""Levels of zlib."""
 
 
 class BadArray(Exception):
@@ -90,3 +100,25 @@ def parse_npy(data: bytes) -> NDArray[np.generic]:
         raise BadArray(f"shape {shape} of {dtype} does not fit its {len(body)} bytes")
     array = np.frombuffer(body, dtype).reshape(shape, order="F" if fortran else "C")
     return np.asarray(array.astype(dtype.newbyteorder("=")), order="C")
+
+
+def npy_bytes(array: NDArray[np.generic]) -> bytes:
+    """The .npy file of an array, row-major."""
+    stream = io.BytesIO()
+    np.save(stream, np.asarray(array, order="C"), allow_pickle=False)
+    return stream.getvalue()
+
+
+def zip_bytes(members: Mapping[str, bytes], quick: tuple[str, ...] = ()) -> bytes:
+    """A zip archive of these members, name → content, in this order.
+
+    quick: members whose names begin so are packed faster and less tightly.
+    """
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            info = zipfile.ZipInfo(name, _TIMESTAMP)
+            info.compress_type = zipfile.ZIP_DEFLATED
+            info.create_system, info.external_attr = _UNIX, _READABLE
+            archive.writestr(info, data, compresslevel=_QUICK if name.startswith(quick) else _USUAL)
+    return stream.getvalue()

@@ -8,9 +8,7 @@ same for the same certificate. It is read by coverify.check alone, which shares 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import zipfile
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -19,11 +17,11 @@ from typing import Final
 import numpy as np
 
 from coverify.files import keep_evidence
+from coverify.npy import npy_bytes, zip_bytes
 from coverify.verify.dual.tree import Op
 from coverify.verify.query import Argument, I64Array, Robustness
 
 SCHEMA: Final = "coverify-certificate/8"
-_TIMESTAMP: Final = (1980, 1, 1, 0, 0, 0)
 _MEMBERS: Final = {
     "tflm": "model.tflite",
     "tflm-single-rounding": "model.tflite",
@@ -146,7 +144,8 @@ class Certificate:
             arrays["claim"] = np.column_stack([self.relation.c, self.relation.d])
             if self.relation.some is not None:
                 arrays["some"] = self.relation.some
-        members = {name: self.model} | {f"{key}.npy": _npy(value) for key, value in sorted(arrays.items())}
+        members = {name: self.model}
+        members |= {f"{key}.npy": _narrow_npy(value) for key, value in sorted(arrays.items())}
         document = {
             "schema": SCHEMA,
             "model": name,
@@ -156,26 +155,14 @@ class Certificate:
             "files": {key: hashlib.sha256(data).hexdigest() for key, data in members.items()},
         }
         text = json.dumps(document, indent=1) + "\n"
-        stream = io.BytesIO()
-        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-            for key, data in {"certificate.json": text.encode(), **members}.items():
-                info = zipfile.ZipInfo(key, _TIMESTAMP)
-                info.compress_type, info.create_system, info.external_attr = (
-                    zipfile.ZIP_DEFLATED,
-                    3,
-                    0o644 << 16,
-                )
-                archive.writestr(info, data, compresslevel=1 if key.startswith(("xi", "parabolas")) else 6)
-        return stream.getvalue()
+        return zip_bytes({"certificate.json": text.encode(), **members}, quick=("xi", "parabolas"))
 
 
-def _npy(array: I64Array) -> bytes:
-    """The narrowest integer type that holds the values."""
+def _narrow_npy(array: I64Array) -> bytes:
+    """A .npy file of the narrowest integer type that holds the values; a single number is one of one."""
     for dtype in (np.int8, np.int16, np.int32):
         limits = np.iinfo(dtype)
         if not array.size or (limits.min <= array.min() and array.max() <= limits.max):
             array = array.astype(dtype)
             break
-    stream = io.BytesIO()
-    np.save(stream, np.ascontiguousarray(array), allow_pickle=False)
-    return stream.getvalue()
+    return npy_bytes(np.atleast_1d(array))

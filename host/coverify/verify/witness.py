@@ -11,7 +11,6 @@ pickles, every digest checked; anything else is a `BadWitness`.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import re
 import zipfile
@@ -25,7 +24,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from coverify.files import keep_evidence
-from coverify.npy import BadArray, opened_zip, parse_npy, read_member
+from coverify.npy import BadArray, npy_bytes, opened_zip, parse_npy, read_member, zip_bytes
 from coverify.verify.breach import Breach
 from coverify.verify.errors import BadWitness
 from coverify.verify.property.written import Written, written
@@ -47,7 +46,6 @@ _MODELS: Final[dict[str, Kind]] = {"model.tflite": "tflite", "model.npz": "npz"}
 _CODES: Final[dict[Kind, type[np.int8] | type[np.int16]]] = {"tflite": np.int8, "npz": np.int16}
 """What the inputs of a network are."""
 _EXPECTED = re.compile(r"expected/t(0|[1-9][0-9]{0,5})\.npy")
-_TIMESTAMP = (1980, 1, 1, 0, 0, 0)
 
 Int64 = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 Text = Annotated[str, Field(max_length=1000)]
@@ -134,23 +132,13 @@ class Witness:
         """The file's bytes: a function of the witness alone."""
         if not self.x0.dtype == self.x.dtype == _CODES[self.kind]:
             raise BadWitness(f"the inputs of a .{self.kind} network are {_CODES[self.kind].__name__}")
-        members = {f"model.{self.kind}": self.model, _BASE: _npy(self.x0), _INPUT: _npy(self.x)}
+        members = {f"model.{self.kind}": self.model, _BASE: npy_bytes(self.x0), _INPUT: npy_bytes(self.x)}
         if self.breach is not None:
-            members |= {_LO: _npy(self.breach.lo), _HI: _npy(self.breach.hi)}
-        members |= {f"expected/t{t}.npy": _npy(self.tensors[t]) for t in sorted(self.tensors)}
+            members |= {_LO: npy_bytes(self.breach.lo), _HI: npy_bytes(self.breach.hi)}
+        members |= {f"expected/t{t}.npy": npy_bytes(self.tensors[t]) for t in sorted(self.tensors)}
         document = self._document({name: hashlib.sha256(data).hexdigest() for name, data in members.items()})
         text = document.model_dump_json(indent=1, by_alias=True) + "\n"
-        stream = io.BytesIO()
-        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, data in {_JSON: text.encode(), **members}.items():
-                info = zipfile.ZipInfo(name, _TIMESTAMP)
-                info.compress_type, info.create_system, info.external_attr = (
-                    zipfile.ZIP_DEFLATED,
-                    3,
-                    0o644 << 16,
-                )
-                archive.writestr(info, data)
-        return stream.getvalue()
+        return zip_bytes({_JSON: text.encode(), **members})
 
     def _document(self, files: dict[str, str]) -> _Document:
         try:
@@ -195,12 +183,6 @@ class Witness:
             raise BadWitness(f"{path}: not a witness: {err}") from err
         except OSError as err:
             raise BadWitness(f"{path}: cannot be read: {err}") from err
-
-
-def _npy(array: NDArray[np.generic]) -> bytes:
-    stream = io.BytesIO()
-    np.save(stream, np.asarray(array, order="C"), allow_pickle=False)
-    return stream.getvalue()
 
 
 def _members(archive: zipfile.ZipFile) -> dict[str, bytes]:

@@ -10,7 +10,6 @@ untrusted data: only these names, bounded sizes, no pickles, every digest checke
 from __future__ import annotations
 
 import hashlib
-import io
 import re
 import zipfile
 from collections.abc import Mapping
@@ -23,7 +22,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from coverify.files import replace_file
-from coverify.npy import BadArray, opened_zip, parse_npy, read_member
+from coverify.npy import BadArray, npy_bytes, opened_zip, parse_npy, read_member, zip_bytes
 from coverify.verify.errors import BadWitness
 from coverify.verify.witness import (
     MAX_ARRAY_BYTES,
@@ -44,7 +43,6 @@ JSON: Final = "distinction.json"
 _INPUT: Final = "input.npy"
 _TENSOR: Final = re.compile(r"(first|second)/t(0|[1-9][0-9]{0,5})\.npy")
 _MODEL: Final = re.compile(r"(first|second)/model\.(tflite|npz)")
-_TIMESTAMP = (1980, 1, 1, 0, 0, 0)
 _CODES: Final = {"tflite": np.dtype(np.int8), "npz": np.dtype(np.int16)}
 
 
@@ -108,21 +106,14 @@ class Distinction:
 
     def to_bytes(self) -> bytes:
         """The file's bytes: a function of the content alone."""
-        members = {_INPUT: _npy(self.x), f"first/model.{self.kind}": self.first.model}
+        members = {_INPUT: npy_bytes(self.x), f"first/model.{self.kind}": self.first.model}
         if self.second.model != self.first.model:
             members[f"second/model.{self.kind}"] = self.second.model
         for name, side in (("first", self.first), ("second", self.second)):
-            members |= {f"{name}/t{t}.npy": _npy(side.tensors[t]) for t in sorted(side.tensors)}
+            members |= {f"{name}/t{t}.npy": npy_bytes(side.tensors[t]) for t in sorted(side.tensors)}
         files = {name: hashlib.sha256(data).hexdigest() for name, data in members.items()}
         text = self._document(files).model_dump_json(indent=1, by_alias=True) + "\n"
-        stream = io.BytesIO()
-        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, data in {JSON: text.encode(), **members}.items():
-                info = zipfile.ZipInfo(name, _TIMESTAMP)
-                info.compress_type, info.create_system = zipfile.ZIP_DEFLATED, 3
-                info.external_attr = 0o644 << 16
-                archive.writestr(info, data)
-        return stream.getvalue()
+        return zip_bytes({JSON: text.encode(), **members})
 
     def _document(self, files: dict[str, str]) -> _Document:
         first, second = (
@@ -165,12 +156,6 @@ def is_distinction(path: Path) -> bool:
             return JSON in archive.namelist()
     except (BadArray, OSError):
         return False
-
-
-def _npy(array: NDArray[np.generic]) -> bytes:
-    stream = io.BytesIO()
-    np.save(stream, np.asarray(array, order="C"), allow_pickle=False)
-    return stream.getvalue()
 
 
 def _members(archive: zipfile.ZipFile) -> dict[str, bytes]:
