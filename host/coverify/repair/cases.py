@@ -52,8 +52,3 @@ class Fitness:
         """Count."""
         right = None if labels is None else int(np.sum(ours == labels))
         return Fitness(len(ours), int(np.sum(ours == original)), right)
-
-    def worse_than(self, other: Fitness) -> bool:
-        """Less faithful, or less often right, on the same inputs."""
-        less_right = self.right is not None and other.right is not None and self.right < other.right
-        return less_right or self.agreeing < other.agreeing
