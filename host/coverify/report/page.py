@@ -10,10 +10,9 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from coverify.report import curve_plot, plot, repair_table, study_plot, study_text
@@ -25,6 +24,7 @@ from coverify.report.plain import digest, grouped, plain, plural, seconds
 from coverify.report.result import Result
 from coverify.report.rows import Query
 from coverify.report.summary import compared, counts, cycles_title, headline, steps
+from coverify.report.template import environment
 from coverify.report.values import ValueTable, as_given, became, inputs_table, outputs_table
 from coverify.report.verdict import MEANINGS, Verdict, exit_code, severity
 
@@ -179,15 +179,8 @@ def _finalize(value: Any) -> Any:
 
 
 def _environment(meanings: Mapping[Verdict, str]) -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).with_name("templates")),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_finalize,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
+    found = environment(_finalize)
+    found.filters.update(
         kind=lambda verdict: KINDS[exit_code(verdict)],
         meaning=lambda verdict: meanings[verdict],
         overall=overall,
@@ -208,4 +201,4 @@ def _environment(meanings: Mapping[Verdict, str]) -> Environment:
         spread=study_text.spread,
         short=lambda text, limit=80: plain(text, limit),
     )
-    return environment
+    return found

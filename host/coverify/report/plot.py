@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from coverify.report.chart import LEAST_TIME_S, decades
 from coverify.report.plain import plain, seconds
 from coverify.report.rows import Query
 from coverify.report.verdict import Verdict, severity
@@ -120,7 +121,7 @@ def strips(queries: Sequence[Query]) -> Strips:
     groups: dict[str, list[Query]] = {}
     for query in queries:
         groups.setdefault(query.engine, []).append(query)
-    low, high = _decades([query.time_s for query in queries])
+    low, high = decades([query.time_s for query in queries])
     names = sorted(groups)[:MAX_GROUPS]
     shown = tuple(_strip(row, name, groups[name], low, high) for row, name in enumerate(names))
     step = max(1, math.ceil((high - low) / 5))
@@ -130,15 +131,8 @@ def strips(queries: Sequence[Query]) -> Strips:
     return Strips(TOP * 2 + ROW * len(shown), shown, ticks, _verdicts(queries), len(groups) - len(shown))
 
 
-def _decades(times_s: Sequence[float]) -> tuple[int, int]:
-    """Powers of ten around the times; a microsecond is the least that is shown."""
-    low = math.floor(math.log10(max(1e-6, min(times_s, default=1e-3))))
-    high = math.ceil(math.log10(max(1e-6, max(times_s, default=1.0))))
-    return low, max(high, low + 1)
-
-
 def _x(time_s: float, low: int, high: int) -> float:
-    place = (math.log10(max(1e-6, time_s)) - low) / (high - low)
+    place = (math.log10(max(LEAST_TIME_S, time_s)) - low) / (high - low)
     return round(LEFT + place * (RIGHT - LEFT), 2)
 
 

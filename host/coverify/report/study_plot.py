@@ -6,8 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from coverify.report.curve_plot import BOTTOM, DASHES, LEFT, RIGHT, TOP, Chart, Line, Mark
-from coverify.report.plain import plain
+from coverify.report.chart import Chart, Line, Mark, across, height, percent_marks, polyline
 from coverify.report.study_rows import Study, TransferRow, WidthRow
 
 _Measure = tuple[str, Callable[[TransferRow], float | None]]
@@ -31,10 +30,9 @@ def widths_chart(study: Study) -> Chart | None:
         if any(row.open for row in rows):
             name = f"{scheme}: robust or open"
             lines.append(_line(name, rows, lambda r: r.robust_accuracy[1], n + 2, first, last))
-    marks = tuple(Mark(_x(bits, first, last), str(bits)) for bits in all_bits)
-    shares = tuple(Mark(_y(k / 4), f"{25 * k} %") for k in range(5))
+    marks = tuple(Mark(across(bits, first, last), str(bits)) for bits in all_bits)
     title = f"Accuracy and robust accuracy against bits, ε = {study.eps}"
-    return Chart(title, "bits", "inputs", marks, shares, (), tuple(lines))
+    return Chart(title, "bits", "inputs", marks, percent_marks(), (), tuple(lines))
 
 
 def gaps_chart(study: Study) -> Chart | None:
@@ -52,13 +50,12 @@ def gaps_chart(study: Study) -> Chart | None:
             if end == "at_most" and all(row.closed for row in group):
                 continue
             values = [(row.bits, getattr(row, end) * (row.unit or 0.0)) for row in group]
-            points = " ".join(f"{_x(bits, first, last):g},{_y(value / top):g}" for bits, value in values)
             told = ", ".join(f"{bits} bits: {value:.3f}" for bits, value in values)
             name = f"{scheme}: {'largest gap' if end == 'at_least' else 'proved at most'}"
-            n = len(lines)
-            lines.append(Line(plain(name, 60), points, DASHES[n % len(DASHES)], f"l{n % 8}", told))
-    marks = tuple(Mark(_x(bits, first, last), str(bits)) for bits in all_bits)
-    shares = tuple(Mark(_y(k / 4), f"{top * k / 4:.3g}") for k in range(5))
+            places = _places([(bits, value / top) for bits, value in values], first, last)
+            lines.append(Line.numbered(len(lines), name, places, told))
+    marks = tuple(Mark(across(bits, first, last), str(bits)) for bits in all_bits)
+    shares = tuple(Mark(height(k / 4), f"{top * k / 4:.3g}") for k in range(5))
     return Chart("Largest gap between copies", "bits", "gap of the score", marks, shares, (), tuple(lines))
 
 
@@ -106,17 +103,13 @@ def _transfer_chart(study: Study, what: str, y_name: str, measures: Sequence[_Me
     for n, (name, points) in enumerate(values.items()):
         if not points:
             continue
-        places = [(_x(bits, first, last), _y(share / top)) for bits, share in points]
-        if len(places) == 1:  # a line of one point is not seen
-            places = [(places[0][0] + side, places[0][1]) for side in (-_LONE, _LONE)]
-        drawn = " ".join(f"{x:g},{y:g}" for x, y in places)
-        told = ", ".join(f"{bits} bits: {100 * share:.1f} %" for bits, share in points)
-        lines.append(Line(plain(name, 60), drawn, DASHES[n % len(DASHES)], f"l{n % 8}", told))
+        places = _places([(bits, share / top) for bits, share in points], first, last)
+        lines.append(Line.numbered(n, name, places, _told(points)))
     if not lines:
         return None
-    marks = tuple(Mark(_x(bits, first, last), str(bits)) for bits in all_bits)
-    shares = tuple(Mark(_y(k / 4), f"{100 * top * k / 4:.3g} %") for k in range(5))
-    return Chart(f"{what}, ε = {study.eps}", "bits", y_name, marks, shares, (), tuple(lines))
+    marks = tuple(Mark(across(bits, first, last), str(bits)) for bits in all_bits)
+    title = f"{what}, ε = {study.eps}"
+    return Chart(title, "bits", y_name, marks, percent_marks(top), (), tuple(lines))
 
 
 def _rounded_up(value: float) -> float:
@@ -134,14 +127,17 @@ def _share(count: int, total: int) -> float | None:
 def _line(
     name: str, rows: Sequence[WidthRow], share: Callable[[WidthRow], float], n: int, first: int, last: int
 ) -> Line:
-    points = " ".join(f"{_x(row.bits, first, last):g},{_y(share(row)):g}" for row in rows)
-    told = ", ".join(f"{row.bits} bits: {100 * share(row):.1f} %" for row in rows)
-    return Line(plain(name, 60), points, DASHES[n % len(DASHES)], f"l{n % 8}", told)
+    shares = [(row.bits, share(row)) for row in rows]
+    return Line.numbered(n, name, _places(shares, first, last), _told(shares))
 
 
-def _x(bits: int, first: int, last: int) -> float:
-    return round(LEFT + (bits - first) / (last - first) * (RIGHT - LEFT), 2)
+def _told(shares: Sequence[tuple[int, float]]) -> str:
+    return ", ".join(f"{bits} bits: {100 * share:.1f} %" for bits, share in shares)
 
 
-def _y(share: float) -> float:
-    return round(BOTTOM - share * (BOTTOM - TOP), 2)
+def _places(shares: Sequence[tuple[int, float]], first: int, last: int) -> str:
+    """(bits, share of the axis) as a line; a lone point, which would not be seen, as a dash."""
+    xs, ys = [across(bits, first, last) for bits, _ in shares], [height(share) for _, share in shares]
+    if len(shares) == 1:
+        xs, ys = [xs[0] - _LONE, xs[0] + _LONE], ys * 2
+    return polyline(xs, ys)

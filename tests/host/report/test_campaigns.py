@@ -28,6 +28,7 @@ from coverify.report import (
     render,
     write_result,
 )
+from coverify.report.chart import BOTTOM, LEFT, RIGHT, TOP
 
 EVIL = "<script>alert(1)</script>\x1b[31m"
 FILES = {"certificate": "certificate-0-eps1.zip", "witness": "witness-0-eps2.zip"}
@@ -69,9 +70,9 @@ def places(line):
 
 def test_certified_and_attacked_are_drawn_as_shares_of_all_inputs():
     chart = curve_plot.accuracy(POINTS)
-    height = curve_plot.BOTTOM - curve_plot.TOP
+    height = BOTTOM - TOP
     for line, shares in zip(chart.lines, ([2, 1, 0, 0], [2, 2, 1, 1]), strict=True):
-        drawn = [(curve_plot.BOTTOM - y) / height * 3 for _, y in places(line)]
+        drawn = [(BOTTOM - y) / height * 3 for _, y in places(line)]
         assert drawn == pytest.approx(shares, abs=0.01)
     assert curve_plot.accuracy(POINTS[:1]) is None
 
@@ -79,9 +80,9 @@ def test_certified_and_attacked_are_drawn_as_shares_of_all_inputs():
 def test_a_cactus_rises_by_one_at_every_time():
     chart = curve_plot.cactus([CactusLine(engine="bab", times_s=(0.001, 0.1, 10.0))])
     xs = sorted({x for x, _ in places(chart.lines[0])})
-    left, right = curve_plot.LEFT, curve_plot.RIGHT
+    left, right = LEFT, RIGHT
     assert xs == pytest.approx([left, (left + right) / 2, right], abs=0.01)  # a decade is a decade
-    assert places(chart.lines[0])[-1][1] == curve_plot.TOP
+    assert places(chart.lines[0])[-1][1] == TOP
     assert curve_plot.cactus([]) is None
 
 
@@ -89,7 +90,7 @@ def test_a_cactus_rises_by_one_at_every_time():
 def test_a_cactus_of_any_size_starts_at_none_and_ends_at_all(n):
     chart = curve_plot.cactus([CactusLine(engine="z3", times_s=tuple(0.01 * (k + 1) for k in range(n)))])
     drawn = places(chart.lines[0])
-    assert (drawn[0][1], drawn[-1][1]) == (curve_plot.BOTTOM, curve_plot.TOP)
+    assert (drawn[0][1], drawn[-1][1]) == (BOTTOM, TOP)
     assert len(drawn) < 2100
     assert all(a[0] <= b[0] and a[1] >= b[1] for a, b in itertools.pairwise(drawn))
 

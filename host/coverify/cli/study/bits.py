@@ -19,7 +19,7 @@ from coverify.cli.study.options import Data, Options, decided, prepared
 from coverify.cli.verify import robustness_work
 from coverify.files import replace_file
 from coverify.report import CarriedRow, ChangeRow, Query, Result, Study, WidthRow
-from coverify.report.curve_plot import draw_charts
+from coverify.report.chart import draw_charts
 from coverify.report.grade import is_weak
 from coverify.report.plain import plural
 from coverify.report.study_plot import widths_chart

@@ -21,7 +21,7 @@ from coverify.cli.study.options import Data, Options, prepared
 from coverify.errors import BadInput
 from coverify.files import replace_file
 from coverify.report import GapRow, Result, Study
-from coverify.report.curve_plot import draw_charts
+from coverify.report.chart import draw_charts
 from coverify.report.study_plot import gaps_chart
 from coverify.report.verdict import Verdict
 from coverify.study.flips import assignments, flipped

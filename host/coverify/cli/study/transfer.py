@@ -16,7 +16,7 @@ from coverify.cli.study.options import Data, prepared
 from coverify.cli.study.reals import NOT_COVERED, FloatAnswered, float_answers
 from coverify.errors import BadInput
 from coverify.report import ExampleRow, Result, Study, TransferRow
-from coverify.report.curve_plot import draw_charts
+from coverify.report.chart import draw_charts
 from coverify.report.plain import plural
 from coverify.report.study_plot import transfer_charts
 from coverify.report.study_rows import Example
