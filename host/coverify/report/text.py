@@ -14,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from coverify.report.campaign_rows import Radius
+from coverify.report.evidence import mismatch_text, query_name
 from coverify.report.grade import is_weak
-from coverify.report.junit import mismatch_text, query_name
 from coverify.report.merge import base_name
 from coverify.report.plain import digest, grouped, plain, seconds
 from coverify.report.repair_text import render_repair
