@@ -149,7 +149,19 @@ def _replay(sources: Sequence[Source]) -> Step:
 
 
 def compared(sources: Sequence[Source]) -> list[str]:
-    """What was compared with what, one sentence per result that says so."""
+    """What was compared with what, one sentence per result or kind of rows that says so."""
+    return [
+        *_conformance_sentences(sources),
+        *_query_sentences(_queries(sources)),
+        *_radius_sentences(_radii(sources)),
+        *(_repaired_sentence(source.result) for source in sources if source.result.repair is not None),
+        *_gap_sentences(_gaps(sources)),
+        *_certificate_sentences(certificates(sources)),
+        *_replay_sentences(_replays(sources)),
+    ]
+
+
+def _conformance_sentences(sources: Sequence[Source]) -> list[str]:
     said, conforming = list[str](), _conforming(sources)
     for source in conforming:
         named = _named(source, conforming)
@@ -158,49 +170,67 @@ def compared(sources: Sequence[Source]) -> list[str]:
             said.append(_compared_sentence(source.result, where))
         else:
             said.append(f"{where}: not a byte was compared.")
-    queries, replays = _queries(sources), _replays(sources)
-    radii = _radii(sources)
-    proofs = sum(query.certificate is not None for query in queries)
-    witnesses = sum(query.witness is not None for query in queries)
-    if queries:
-        decided = [query for query in queries if query.verdict in ("HOLDS", "VIOLATED")]
-        engines = sorted({query.engine for query in decided})
-        by = f" (engine: {', '.join(engines[:12])})" if engines else ""
-        real = sum(query.engine == "reals" for query in decided)
-        how = "of the reference" if not real else f"of the reference, {grouped(real)} on exact real numbers"
-        said.append(
-            f"{grouped(len(decided) - real)} of {plural(len(queries), 'query', 'queries')} decided on the "
-            f"exact integers {how}{by}; {plural(witnesses, 'witness file')}, "
-            f"{plural(proofs, 'certificate')}."
-        )
-    if radii:
-        n_queries = sum(row.queries for row in radii)
-        said.append(
-            f"The largest radius of {plural(len(radii), 'input')} by "
-            f"{plural(n_queries, 'query', 'queries')} on the exact integers of the reference; "
-            f"{plural(sum(row.witness is not None for row in radii), 'witness file')}, "
-            f"{plural(sum(row.certificate is not None for row in radii), 'certificate')}."
-        )
-    said += [_repaired_sentence(source.result) for source in sources if source.result.repair is not None]
-    gaps = _gaps(sources)
-    if gaps:
-        n_run = sum(row.on_device is not None for row in gaps)
-        said.append(
-            f"The largest gap of {plural(len(gaps), 'network')} by splitting boxes and "
-            f"{plural(sum(row.queries for row in gaps), 'query', 'queries')} on the exact integers of the "
-            f"reference; the pairs of {n_run} of them run on a device."
-        )
-    if rows := certificates(sources):
-        said.append(
-            f"{_accepted(rows)} accepted by exact integer arithmetic that shares no code with what made them."
-        )
-    if replays:
-        n_bytes = sum(row.bytes for replay in replays for row in replay.tensors)
-        said.append(
-            f"{plural(len(replays), 'witness', 'witnesses')} executed on a device, "
-            f"{plural(n_bytes, 'byte')} compared."
-        )
     return said
+
+
+def _query_sentences(queries: Sequence[Query]) -> list[str]:
+    if not queries:
+        return []
+    decided = [query for query in queries if query.verdict in ("HOLDS", "VIOLATED")]
+    engines = sorted({query.engine for query in decided})
+    by = f" (engine: {', '.join(engines[:12])})" if engines else ""
+    real = sum(query.engine == "reals" for query in decided)
+    how = "of the reference" if not real else f"of the reference, {grouped(real)} on exact real numbers"
+    return [
+        f"{grouped(len(decided) - real)} of {plural(len(queries), 'query', 'queries')} decided on the "
+        f"exact integers {how}{by}; {_files(queries)}."
+    ]
+
+
+def _radius_sentences(radii: Sequence[Radius]) -> list[str]:
+    if not radii:
+        return []
+    n_queries = sum(row.queries for row in radii)
+    return [
+        f"The largest radius of {plural(len(radii), 'input')} by "
+        f"{plural(n_queries, 'query', 'queries')} on the exact integers of the reference; {_files(radii)}."
+    ]
+
+
+def _files(rows: Sequence[Query] | Sequence[Radius]) -> str:
+    """`3 witness files, 1 certificate`."""
+    witnesses = sum(row.witness is not None for row in rows)
+    proofs = sum(row.certificate is not None for row in rows)
+    return f"{plural(witnesses, 'witness file')}, {plural(proofs, 'certificate')}"
+
+
+def _gap_sentences(gaps: Sequence[GapRow]) -> list[str]:
+    if not gaps:
+        return []
+    n_run = sum(row.on_device is not None for row in gaps)
+    return [
+        f"The largest gap of {plural(len(gaps), 'network')} by splitting boxes and "
+        f"{plural(sum(row.queries for row in gaps), 'query', 'queries')} on the exact integers of the "
+        f"reference; the pairs of {n_run} of them run on a device."
+    ]
+
+
+def _certificate_sentences(rows: Sequence[Query]) -> list[str]:
+    if not rows:
+        return []
+    return [
+        f"{_accepted(rows)} accepted by exact integer arithmetic that shares no code with what made them."
+    ]
+
+
+def _replay_sentences(replays: Sequence[Replay]) -> list[str]:
+    if not replays:
+        return []
+    n_bytes = sum(row.bytes for replay in replays for row in replay.tensors)
+    return [
+        f"{plural(len(replays), 'witness', 'witnesses')} executed on a device, "
+        f"{plural(n_bytes, 'byte')} compared."
+    ]
 
 
 def cycles_title(result: Result) -> str:
