@@ -77,41 +77,88 @@ def largest(
     known: where an earlier call was ended; told: hears of every group that is done.
     """
     now = _start(twins, parts, seed) if known is None else known
-    best, point, most, queries, time_s = now.best, now.point, now.most, now.queries, now.time_s
+    search = _Search(twins, decide, seed, split_s, now.best, now.most, now.point, now.queries, now.time_s)
     for number, group in enumerate(parts[now.done :], now.done + 1):
+        search.look(group)
+        told(search.progress(number))
+    at_most = max(search.best, search.most)
+    return Gap(search.best, at_most, twins.split(search.point), search.queries, search.time_s)
+
+
+@dataclass(eq=False)
+class _Search:
+    """What is known while groups are looked at: the best gap that was seen, at the point [x, p], and the most
+    that is proved of those that are done.
+    """
+
+    twins: Twins
+    decide: Decide
+    seed: int
+    split_s: float
+    best: int
+    most: int
+    point: I64Array
+    queries: int
+    time_s: float
+
+    def progress(self, done: int) -> Progress:
+        """What is known after so many groups."""
+        return Progress(done, self.best, self.most, self.point, self.queries, self.time_s)
+
+    def look(self, group: Group) -> None:
+        """Find out the most of a group, and whether its gaps are better than the best."""
         start = time.monotonic()
-        if few(twins, group):
-            query = query_of(group)
-            found, at = _greatest(twins, group, points(query, 0, query.n_points))
-            best, point = (found, at) if found > best else (best, point)
-            most, time_s = max(most, found), time_s + time.monotonic() - start
-            told(Progress(number, best, most, point, queries, time_s))
-            continue
-        top = _bound(twins, group)
-        if top > best:
-            ends = closed(twins, query_of(group), best, point, seed, Deadline.in_s(split_s))
-            best, point, queries = ends.best, ends.point, queries + ends.queries
+        if few(self.twins, group):
+            top = self._run(group)
+            self.time_s += time.monotonic() - start
+        else:
+            top = self._bounded(group)
+            self.time_s += time.monotonic() - start
+            top = self._bisected(group, top)
+        self.most = max(self.most, top)
+
+    def _run(self, group: Group) -> int:
+        """The largest gap of a group of few points."""
+        query = query_of(group)
+        found, at = _greatest(self.twins, group, points(query, 0, query.n_points))
+        self._better(found, at)
+        return found
+
+    def _bounded(self, group: Group) -> int:
+        """What is proved of a group without queries: by intervals, by closing, by splitting."""
+        top = _bound(self.twins, group)
+        if top > self.best:
+            deadline = Deadline.in_s(self.split_s)
+            ends = closed(self.twins, query_of(group), self.best, self.point, self.seed, deadline)
+            self.best, self.point, self.queries = ends.best, ends.point, self.queries + ends.queries
             top = top if ends.top is None else min(top, ends.top)
-        halved = _halved(twins, group, best, split_s) if top > best else None
+        halved = _halved(self.twins, group, self.best, self.split_s) if top > self.best else None
         if halved is not None:
-            top = min(top, halved.top)
-            best, point = halved.best, point if halved.point is None else halved.point
-        time_s += time.monotonic() - start
-        floor = best  # below it nothing is asked: a gap was seen, or a query was UNKNOWN
+            top, self.best = min(top, halved.top), halved.best
+            self.point = self.point if halved.point is None else halved.point
+        return top
+
+    def _bisected(self, group: Group, top: int) -> int:
+        """What is proved of a group by queries, no gap being above `top`."""
+        floor = self.best  # below it nothing is asked: a gap was seen, or a query was UNKNOWN
         while floor < top:
             middle = (floor + top) // 2
-            outcome = decide(twins.claim(middle), query_of(group))
-            queries, time_s = queries + 1, time_s + outcome.time_s
+            outcome = self.decide(self.twins.claim(middle), query_of(group))
+            self.queries, self.time_s = self.queries + 1, self.time_s + outcome.time_s
             if outcome.verdict is Verdict.VIOLATED and outcome.witness is not None:
-                best, point = _better(twins, outcome.witness.astype(np.int64), best, point)
-                floor = max(floor, best)
+                point = outcome.witness.astype(np.int64)
+                self._better(self.twins.gap(point), point)
+                floor = max(floor, self.best)
             elif outcome.verdict is Verdict.HOLDS and outcome.sound:
                 top = middle
             else:
                 floor = middle + 1
-        most = max(most, top)
-        told(Progress(number, best, most, point, queries, time_s))
-    return Gap(best, max(best, most), twins.split(point), queries, time_s)
+        return top
+
+    def _better(self, gap: int, point: I64Array) -> None:
+        """Keep a gap that was seen, where it is larger than the best."""
+        if gap > self.best:
+            self.best, self.point = gap, point
 
 
 def _start(twins: Twins, parts: Sequence[Group], seed: int) -> Progress:
@@ -151,12 +198,6 @@ def _bound(twins: Twins, group: Group) -> int:
     query, program = query_of(group), twins.claim(0)
     box = wire_bounds(program, query.lo, query.hi)[program.output]
     return max(0, int(box.hi[1:].max()))
-
-
-def _better(twins: Twins, found: I64Array, best: int, point: I64Array) -> tuple[int, I64Array]:
-    """The larger gap of two, and its point."""
-    gap = twins.gap(found)
-    return (gap, found) if gap > best else (best, point)
 
 
 def _gaps(twins: Twins, x: I64Array) -> I64Array:
