@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coverify.cli.campaign import How
-from coverify.cli.outcome import Output, versions
-from coverify.cli.study.device import Key, Said, Trial, agreed, not_deployed, note_replays
+from coverify.cli.outcome import Output
+from coverify.cli.study.device import Key, Said, Trial, agreed, note_replays
 from coverify.cli.study.networks import Width
-from coverify.cli.study.options import Data, Options, decided, prepared
+from coverify.cli.study.options import Data, Options, Prepared, decided, prepared
+from coverify.cli.study.result import study_result
 from coverify.cli.verify import robustness_work
 from coverify.files import replace_file
 from coverify.report import CarriedRow, ChangeRow, Query, Result, Study, WidthRow
@@ -23,12 +24,11 @@ from coverify.report.chart import draw_charts
 from coverify.report.grade import is_weak
 from coverify.report.plain import plural
 from coverify.report.study_plot import widths_chart
-from coverify.report.verdict import Verdict
-from coverify.study.float_network import FloatNetwork
 from coverify.study.widths import Carried, Standing, carried, changes
-from coverify.verify.engines.packages import PACKAGES
 from coverify.verify.query import I64Array
 from coverify.verify.witness import Witness
+
+NOT_COVERED = ("inputs outside the boxes asked about",)
 
 
 @dataclass(frozen=True)
@@ -53,30 +53,14 @@ class Answered:
 def studied(asked: Asked, output: Output) -> Result:
     """The whole study.  Raises BadInput, KeyboardInterrupt."""
     out = asked.options.folder(output)
-    data, networks = prepared(asked.options, out, output)
-    original, widths = networks.original, networks.widths
+    start = prepared(asked.options, out, output)
+    data, widths = start.data, start.networks.widths
     answers = [answered(asked, data, width, out) for width in widths]
-    study = _study(asked, data, original, answers)
-    study, said = _on_device(asked, data, answers, study, output)
+    study, said = _on_device(asked, data, answers, _study(asked, start, answers), output)
     draw_charts(out, {"bits": widths_chart(study)})
     n_open = sum(row.open for row in study.widths)
-    verdict: Verdict = "MISMATCH" if said.contradicted else "UNKNOWN" if n_open else "OK"
-    return Result(
-        verb="study-bits",
-        verdict=verdict,
-        message=_message(study, n_open, said.contradicted) + networks.said,
-        model=study.original,
-        device=said.device,
-        samples=len(data.labels),
-        study=study,
-        not_covered=(
-            "inputs outside the boxes asked about",
-            *not_deployed(asked.options.device, widths, said),
-            *networks.missing,
-        ),
-        versions=versions(*(package.distribution for package in PACKAGES.values())),
-        seed=asked.options.seed,
-    )
+    message = _message(study, n_open, said.contradicted)
+    return study_result(start, study, said, n_open, message, NOT_COVERED)
 
 
 def answered(asked: Asked, data: Data, width: Width, out: Path) -> Answered:
@@ -149,18 +133,17 @@ def by_scheme(answers: Sequence[Answered]) -> dict[str, list[Answered]]:
     return found
 
 
-def _study(asked: Asked, data: Data, original: FloatNetwork | None, answers: Sequence[Answered]) -> Study:
+def _study(asked: Asked, start: Prepared, answers: Sequence[Answered]) -> Study:
     changed: list[ChangeRow] = []
     rows: list[CarriedRow] = []
     for group in by_scheme(answers).values():
-        changed += _changes(data, group)
-        rows += [_carried_row(group, found) for found in _carried(data, group)]
-    right = None if original is None else int((original.classes(data.pixels) == data.labels).sum())
+        changed += _changes(start.data, group)
+        rows += [_carried_row(group, found) for found in _carried(start.data, group)]
     return Study(
         kind="bits",
         eps=asked.eps,
-        original=asked.options.original(original),
-        original_right=right,
+        original=start.original,
+        original_right=start.original_right,
         widths=tuple(answer.row for answer in answers),
         changes=tuple(changed),
         carried=tuple(rows),

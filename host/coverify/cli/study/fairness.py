@@ -13,25 +13,25 @@ import numpy as np
 
 from coverify.cli.outcome import Bar, Output, progress_bar, versions
 from coverify.cli.samples import parse_indices
-from coverify.cli.study.device import Said, Trial, agreed, not_deployed
+from coverify.cli.study.device import Said, Trial, agreed
 from coverify.cli.study.gap_certificates import certified
 from coverify.cli.study.gap_file import NAME, GapFile, question_digest
 from coverify.cli.study.networks import Width
 from coverify.cli.study.options import Data, Options, prepared
+from coverify.cli.study.result import study_result
 from coverify.errors import BadInput
 from coverify.files import replace_file
 from coverify.report import GapRow, Result, Study
 from coverify.report.chart import draw_charts
 from coverify.report.study_plot import gaps_chart
-from coverify.report.verdict import Verdict
 from coverify.study.flips import assignments, flipped
 from coverify.study.gap import Gap, largest
 from coverify.study.twins import Group, Twins, groups
-from coverify.verify.engines.packages import PACKAGES
 from coverify.verify.query import I64Array, Outcome, Robustness
 from coverify.verify.worker import Worker
 from tflm_int8.program.primitives import Program
 
+NOT_COVERED: Final = ("inputs outside the data's ranges, features beside those named",)
 FEW: Final = 4
 """A protected feature with so many different codes in the data takes these alone."""
 MAX_ASSIGNMENTS: Final = 64
@@ -88,8 +88,8 @@ def studied(asked: Asked, output: Output) -> Result:
             f"--index {options.index} needs --eps N: without, all of the data's ranges are asked about"
         )
     out = options.folder(output)
-    data, networks = prepared(options, out, output)
-    original, widths = networks.original, networks.widths
+    start = prepared(options, out, output)
+    data, widths = start.data, start.networks.widths
     protected = Protected.of(asked.protected, data.pixels)
     tried, complete = assignments(protected.choices(data.pixels), options.seed)
     rows, gaps = [], []
@@ -110,34 +110,16 @@ def studied(asked: Asked, output: Output) -> Result:
     study = Study(
         kind="fairness",
         eps=asked.eps,
-        original=options.original(original),
-        original_right=None
-        if original is None
-        else int((original.classes(data.pixels) == data.labels).sum()),
+        original=start.original,
+        original_right=start.original_right,
         protected=protected.features,
         gaps=tuple(rows),
     )
     draw_charts(out, {"fairness": gaps_chart(study)})
     n_open = sum(not row.closed for row in rows)
-    verdict: Verdict = "MISMATCH" if said.contradicted else "UNKNOWN" if n_open else "OK"
-    return Result(
-        verb="study-fairness",
-        verdict=verdict,
-        message=f"the largest gap is known exactly of {len(rows) - n_open} of {len(rows)} networks"
-        + networks.said,
-        model=study.original,
-        device=said.device,
-        samples=len(data.labels),
-        study=study,
-        not_covered=(
-            "inputs outside the data's ranges, features beside those named",
-            *_gaps_said(asked, data, 0 if complete else len(tried)),
-            *not_deployed(options.device, widths, said),
-            *networks.missing,
-        ),
-        versions=versions(*(package.distribution for package in PACKAGES.values())),
-        seed=options.seed,
-    )
+    message = f"the largest gap is known exactly of {len(rows) - n_open} of {len(rows)} networks"
+    not_covered = (*NOT_COVERED, *_gaps_said(asked, data, 0 if complete else len(tried)))
+    return study_result(start, study, said, n_open, message, not_covered)
 
 
 def _gaps_said(asked: Asked, data: Data, sampled: int) -> list[str]:

@@ -98,7 +98,27 @@ class Networks:
         return f"; {plural(len(self.missing), 'network')} cannot be made" if self.missing else ""
 
 
-def prepared(options: Options, out: Path, output: Output) -> tuple[Data, Networks]:
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """What a study starts from: its options, the inputs, the networks."""
+
+    options: Options
+    data: Data
+    networks: Networks
+
+    @property
+    def original(self) -> ModelRef | None:
+        """The float network as a result names it."""
+        return self.options.original(self.networks.original)
+
+    @property
+    def original_right(self) -> int | None:
+        """How many of the float network's classes are right; None where there is no such network."""
+        network, data = self.networks.original, self.data
+        return None if network is None else int((network.classes(data.pixels) == data.labels).sum())
+
+
+def prepared(options: Options, out: Path, output: Output) -> Prepared:
     """The inputs and the networks, once the device has answered.
 
     Raises BadInput and what the link and the device raise.
@@ -110,33 +130,34 @@ def prepared(options: Options, out: Path, output: Output) -> tuple[Data, Network
     if single_float(options.models):
         return _made(options, out)
     widths = given(options.models)
-    data, labels = _data(options, taken_by_all(options.inputs, widths))
+    data = _data(options, taken_by_all(options.inputs, widths))
+    labels = data.labels.tolist()
     for width in widths:
         check_labels(width.network, options.inputs, labels, range(len(labels)))
-    return data, Networks(None, widths)
+    return Prepared(options, data, Networks(None, widths))
 
 
-def _made(options: Options, out: Path) -> tuple[Data, Networks]:
-    """The networks of all widths of a float one."""
+def _made(options: Options, out: Path) -> Prepared:
+    """The networks of all widths of a float one, written to `out`.  Raises BadInput."""
     n_input = FloatNetwork.read(options.models[0]).n_input
     pixels = read_pixels(options.inputs, n_input, codes=True)
-    data, labels = _data(options, pixels)
+    data = _data(options, pixels)
     network = float_network(options.models[0], pixels, options.input_range)
-    labels_within(options.inputs, labels, range(len(labels)), network.n_output)
+    labels_within(options.inputs, data.labels.tolist(), range(len(data.labels)), network.n_output)
     codes = data.pixels
     if options.calibration is not None:
         calibration = read_pixels(options.calibration, n_input, codes=True)
         codes = calibration.x.reshape(-1, n_input).astype(np.int64)
     made = quantized(network, codes, options.bits, options.scheme, out / "networks", options.fresh)
-    return data, Networks(network, *made)
+    return Prepared(options, data, Networks(network, *made))
 
 
-def _data(options: Options, pixels: Pixels) -> tuple[Data, list[int]]:
-    """The inputs with their labels, and these as a list."""
+def _data(options: Options, pixels: Pixels) -> Data:
+    """The inputs with their labels.  Raises BadInput where there are none, or for an --index that is none."""
     if pixels.y is None:
         raise BadInput(f"{options.inputs}: there are no labels y, without which there is no accuracy")
     flat = pixels.x.reshape(len(pixels.x), -1).astype(np.int64)
-    return Data(flat, pixels.y, parse_indices(options.index, len(flat))), pixels.y.tolist()
+    return Data(flat, pixels.y, parse_indices(options.index, len(flat)))
 
 
 def decided(work: Work, how: How, folder: Path) -> Result:

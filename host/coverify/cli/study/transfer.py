@@ -8,22 +8,21 @@ from typing import Final
 
 import numpy as np
 
-from coverify.cli.outcome import Output, versions
+from coverify.cli.outcome import Output
 from coverify.cli.study.bits import Answered, Asked, answered, note_own
-from coverify.cli.study.device import Key, Said, Trial, agreed, not_deployed
+from coverify.cli.study.device import Key, Said, Trial, agreed
 from coverify.cli.study.networks import Width
 from coverify.cli.study.options import Data, prepared
 from coverify.cli.study.reals import NOT_COVERED, FloatAnswered, float_answers
+from coverify.cli.study.result import study_result
 from coverify.errors import BadInput
 from coverify.report import ExampleRow, Result, Study, TransferRow
 from coverify.report.chart import draw_charts
 from coverify.report.plain import plural
 from coverify.report.study_plot import transfer_charts
 from coverify.report.study_rows import Example
-from coverify.report.verdict import Verdict
 from coverify.study.transfer import Transfer
 from coverify.study.widths import Standing
-from coverify.verify.engines.packages import PACKAGES
 from coverify.verify.query import I64Array
 
 _FLOAT = "float"
@@ -43,9 +42,9 @@ def studied(asked: Asked, output: Output) -> Result:
     """The whole study.  Raises BadInput, KeyboardInterrupt."""
     options = asked.options
     out = options.folder(output)
-    data, networks = prepared(options, out, output)
-    original, widths = networks.original, networks.widths
-    if original is None:
+    start = prepared(options, out, output)
+    data, widths = start.data, start.networks.widths
+    if start.networks.original is None:
         raise BadInput(
             "one float network is needed: its verdicts are held against those of its quantized versions"
         )
@@ -59,7 +58,7 @@ def studied(asked: Asked, output: Output) -> Result:
     study = Study(
         kind="transfer",
         eps=asked.eps,
-        original=options.original(original),
+        original=start.original,
         original_right=int((real.network.classes(data.pixels) == data.labels).sum()),
         real=real.row,
         widths=tuple(answer.row for answer in answers),
@@ -69,19 +68,8 @@ def studied(asked: Asked, output: Output) -> Result:
     study, said = _on_device(asked, data, real, answers, study, output)
     draw_charts(out, transfer_charts(study))
     n_open = real.row.open + sum(row.open for row in study.widths)
-    verdict: Verdict = "MISMATCH" if said.contradicted else "UNKNOWN" if n_open else "OK"
-    return Result(
-        verb="study-transfer",
-        verdict=verdict,
-        message=_message(study, n_open, said.contradicted) + networks.said,
-        model=study.original,
-        device=said.device,
-        samples=len(data.labels),
-        study=study,
-        not_covered=(*NOT_COVERED, *not_deployed(options.device, widths, said), *networks.missing),
-        versions=versions(*(package.distribution for package in PACKAGES.values())),
-        seed=options.seed,
-    )
+    message = _message(study, n_open, said.contradicted)
+    return study_result(start, study, said, n_open, message, NOT_COVERED)
 
 
 def _message(study: Study, n_open: int, contradicted: bool) -> str:
