@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -31,7 +31,7 @@ from coverify.verify.query import I64Array, Outcome, Robustness
 from coverify.verify.worker import Worker
 from tflm_int8.program.primitives import Program
 
-NOT_COVERED: Final = ("inputs outside the data's ranges, features beside those named",)
+NOT_COVERED: Final = "inputs outside the data's ranges, features beside those named"
 FEW: Final = 4
 """A protected feature with so many different codes in the data takes these alone."""
 MAX_ASSIGNMENTS: Final = 64
@@ -89,121 +89,152 @@ def studied(asked: Asked, output: Output) -> Result:
         )
     out = options.folder(output)
     start = prepared(options, out, output)
-    data, widths = start.data, start.networks.widths
-    protected = Protected.of(asked.protected, data.pixels)
-    tried, complete = assignments(protected.choices(data.pixels), options.seed)
-    rows, gaps = [], []
+    question = _Question.of(asked, start.data, out)
+    gaps, rows = list[Gap](), list[GapRow]()
     with progress_bar(output) as progress:
         bar = Bar(progress, "networks")
-        for width in widths:
-            twins = Twins(width.network.program, protected.features, _score(asked, width))
-            parts = _parts(asked, data, protected, width.shift)
-            gap = _gap(asked, twins, parts, width, out / width.stem / NAME)
+        for width in start.networks.widths:
+            gap, row = question.answered(width)
             gaps.append(gap)
-            n = certified(width, twins, parts, gap.at_most, out / width.stem, options.timeout_s, options.jobs)
-            row = _row(data, protected, tried, width, gap, out)
-            rows.append(
-                row.model_copy(update={"boxes": len(parts), "certificates": n, "sampled": not complete})
-            )
-            bar(len(rows), len(widths))
-    rows, said = _on_device(options, widths, gaps, rows, output)
+            rows.append(row)
+            bar(len(rows), len(start.networks.widths))
+    rows, said = _on_device(options, start.networks.widths, gaps, rows, output)
     study = Study(
         kind="fairness",
         eps=asked.eps,
         original=start.original,
         original_right=start.original_right,
-        protected=protected.features,
+        protected=question.protected.features,
         gaps=tuple(rows),
     )
     draw_charts(out, {"fairness": gaps_chart(study)})
     n_open = sum(not row.closed for row in rows)
     message = f"the largest gap is known exactly of {len(rows) - n_open} of {len(rows)} networks"
-    not_covered = (*NOT_COVERED, *_gaps_said(asked, data, 0 if complete else len(tried)))
-    return study_result(start, study, said, n_open, message, not_covered)
+    return study_result(start, study, said, n_open, message, question.not_covered)
 
 
-def _gaps_said(asked: Asked, data: Data, sampled: int) -> list[str]:
-    """sampled: the values of the protected features that were tried, where these are not all."""
-    said = list[str]()
-    if sampled:
-        said.append(f"inputs flipped by other values of the protected features than {sampled} sampled ones")
-    if asked.eps is not None:
-        n = len(data.indices)
-        whose = f"input {data.indices[0]}" if n == 1 else f"the {n} inputs asked about"
-        said.append(f"copies further than {asked.eps} codes from {whose}; flipped inputs are counted of all")
-    return said
+@dataclass(frozen=True, eq=False)
+class _Question:
+    """What is asked of every network.
+
+    tried: the values of the protected features that the data's inputs are given to see whether the class
+    changes, int64 [k, features]; complete: are these all that there are?  out: the study's folder.
+    """
+
+    asked: Asked
+    data: Data
+    protected: Protected
+    tried: I64Array
+    complete: bool
+    out: Path
+
+    @staticmethod
+    def of(asked: Asked, data: Data, out: Path) -> _Question:
+        """Raises BadInput."""
+        protected = Protected.of(asked.protected, data.pixels)
+        tried, complete = assignments(protected.choices(data.pixels), asked.options.seed)
+        return _Question(asked, data, protected, tried, complete, out)
+
+    @property
+    def not_covered(self) -> list[str]:
+        """What no answer covers."""
+        said = [NOT_COVERED]
+        if not self.complete:
+            n = len(self.tried)
+            said.append(f"inputs flipped by other values of the protected features than {n} sampled ones")
+        if self.asked.eps is not None:
+            n = len(self.data.indices)
+            whose = f"input {self.data.indices[0]}" if n == 1 else f"the {n} inputs asked about"
+            away = f"copies further than {self.asked.eps} codes from {whose}"
+            said.append(f"{away}; flipped inputs are counted of all")
+        return said
+
+    def answered(self, width: Width) -> tuple[Gap, GapRow]:
+        """The largest gap of a network, whose certificates and pair are written, and its row.
+
+        Raises BadInput where it is not said which output is the score.
+        """
+        options, folder = self.asked.options, self.out / width.stem
+        twins = Twins(width.network.program, self.protected.features, _score(self.asked.score, width))
+        parts = self._parts(width.shift)
+        gap = self._gap(twins, parts, width, folder / NAME)
+        n = certified(width, twins, parts, gap.at_most, folder, options.timeout_s, options.jobs)
+        return gap, self._row(width, gap, len(parts), n)
+
+    def _parts(self, shift: int) -> list[Group]:
+        """The boxes of both copies, in the network's codes."""
+        pixels, features = self.data.pixels, list(self.protected.features)
+        lo, hi = pixels.min(axis=0), pixels.max(axis=0)
+        boxes = [(lo, hi)]
+        if (eps := self.asked.eps) is not None:
+            near = pixels[self.data.indices]
+            boxes = [(np.maximum(x - eps, lo), np.minimum(x + eps, hi)) for x in near]
+            for least, most in boxes:
+                least[features], most[features] = lo[features], hi[features]
+        values = [None if v is None else [code - shift for code in v] for v in self.protected.values]
+        return [
+            group
+            for least, most in boxes
+            for group in groups(least - shift, most - shift, self.protected.features, values)
+        ]
+
+    def _gap(self, twins: Twins, parts: Sequence[Group], width: Width, path: Path) -> Gap:
+        """From where `path` says that an earlier run was ended; its pair in pixels."""
+        options = self.asked.options
+        said = width.network.ref.sha256, options.engine, str(options.seed), versions()["coverify"]
+        file = GapFile(path, question_digest(twins, parts, *said), options.timeout_s)
+        known = None if options.fresh else file.read(twins, parts)
+        with Worker(width.network.program, jobs=options.jobs) as worker:
+
+            def decide(program: Program, query: Robustness) -> Outcome:
+                worker.program = program
+                return worker.decide(query, options.engine, options.timeout_s, options.seed)
+
+            gap = largest(twins, parts, decide, options.seed, options.timeout_s, known, file.write)
+        return replace(gap, pair=(gap.pair[0] + width.shift, gap.pair[1] + width.shift))
+
+    def _row(self, width: Width, gap: Gap, n_boxes: int, n_certificates: int) -> GapRow:
+        """The row of a network, whose pair is written."""
+        pair = np.stack(gap.pair)
+        stream = io.BytesIO()
+        np.savez(stream, x=pair.astype(np.uint8))
+        replace_file(self.out / f"pair-{width.stem}.npz", stream.getvalue())
+        ends = width.classes(pair)
+        pixels, labels = self.data.pixels, self.data.labels
+        return GapRow(
+            scheme=width.scheme,
+            bits=width.bits,
+            model=width.network.ref,
+            samples=len(labels),
+            right=int((width.classes(pixels) == labels).sum()),
+            flipped=flipped(width.classes, pixels, self.protected.features, self.tried),
+            sampled=not self.complete,
+            at_least=gap.at_least,
+            at_most=gap.at_most,
+            unit=width.unit,
+            queries=gap.queries,
+            time_s=gap.time_s,
+            boxes=n_boxes,
+            certificates=n_certificates,
+            pair=f"pair-{width.stem}.npz",
+            pair_flips=bool(ends[0] != ends[1]),
+        )
 
 
-def _score(asked: Asked, width: Width) -> I64Array:
-    """The score's weights: output 1 minus output 0 of two, or the one that was named.  Raises BadInput."""
+def _score(chosen: int | None, width: Width) -> I64Array:
+    """The score's weights, int64 [n_out]: output 1 minus output 0 of two, or the chosen one.  BadInput."""
     program = width.network.program
     n = program.sizes()[program.output]
     score = np.zeros(n, np.int64)
-    if asked.score is not None:
-        if asked.score >= n:
-            raise BadInput(f"--score {asked.score}: {width.network.name} has {n} outputs")
-        score[asked.score] = 1
+    if chosen is not None:
+        if chosen >= n:
+            raise BadInput(f"--score {chosen}: {width.network.name} has {n} outputs")
+        score[chosen] = 1
     elif n == 2:
         score[:] = -1, 1
     else:
         raise BadInput(f"--score K is needed: {width.network.name} has {n} outputs")
     return score
-
-
-def _parts(asked: Asked, data: Data, protected: Protected, shift: int) -> list[Group]:
-    """The boxes of both copies, in the network's codes."""
-    lo, hi = data.pixels.min(axis=0), data.pixels.max(axis=0)
-    boxes = [(lo, hi)]
-    if asked.eps is not None:
-        near = [
-            (np.maximum(x - asked.eps, lo), np.minimum(x + asked.eps, hi)) for x in data.pixels[data.indices]
-        ]
-        for box in near:
-            for end, limit in zip(box, (lo, hi), strict=True):
-                end[list(protected.features)] = limit[list(protected.features)]
-        boxes = near
-    values = [None if v is None else [code - shift for code in v] for v in protected.values]
-    return [group for a, b in boxes for group in groups(a - shift, b - shift, protected.features, values)]
-
-
-def _gap(asked: Asked, twins: Twins, parts: Sequence[Group], width: Width, path: Path) -> Gap:
-    """From where `path` says that an earlier run was ended."""
-    options = asked.options
-    said = width.network.ref.sha256, options.engine, str(options.seed), versions()["coverify"]
-    file = GapFile(path, question_digest(twins, parts, *said), options.timeout_s)
-    known = None if options.fresh else file.read(twins, parts)
-    with Worker(width.network.program, jobs=options.jobs) as worker:
-
-        def decide(program: Program, query: Robustness) -> Outcome:
-            worker.program = program
-            return worker.decide(query, options.engine, options.timeout_s, options.seed)
-
-        gap = largest(twins, parts, decide, options.seed, options.timeout_s, known, file.write)
-    pair = gap.pair[0] + width.shift, gap.pair[1] + width.shift
-    return Gap(gap.at_least, gap.at_most, pair, gap.queries, gap.time_s)
-
-
-def _row(data: Data, protected: Protected, tried: I64Array, width: Width, gap: Gap, out: Path) -> GapRow:
-    pair = np.stack(gap.pair)
-    stream = io.BytesIO()
-    np.savez(stream, x=pair.astype(np.uint8))
-    replace_file(out / f"pair-{width.stem}.npz", stream.getvalue())
-    ends = width.classes(pair)
-    return GapRow(
-        scheme=width.scheme,
-        bits=width.bits,
-        model=width.network.ref,
-        samples=len(data.labels),
-        right=int((width.classes(data.pixels) == data.labels).sum()),
-        flipped=flipped(width.classes, data.pixels, protected.features, tried),
-        at_least=gap.at_least,
-        at_most=gap.at_most,
-        unit=width.unit,
-        queries=gap.queries,
-        time_s=gap.time_s,
-        pair=f"pair-{width.stem}.npz",
-        pair_flips=bool(ends[0] != ends[1]),
-    )
 
 
 def _on_device(
