@@ -30,6 +30,8 @@ from coverify.verify.query import Outcome, Robustness
 from tflm_int8.program.primitives import Program
 
 FOLDER = "float"
+PROFILE = "real arithmetic"
+"""Whose arithmetic it is about, in the place of a kernel profile."""
 NOT_COVERED = (
     "the rounding of float runtimes: sums of the float network are exact",
     "inputs outside the boxes asked about",
@@ -61,18 +63,17 @@ class _RealSolver(Decider):
 
 def float_answers(options: Options, eps: int, data: Data, out: Path) -> FloatAnswered:
     """Ask the float network about every input that it classifies correctly.  Raises BadInput."""
-    path = options.models[0]
-    ends = input_range(options.input_range)
-    network = ExactNetwork.of(FloatNetwork.read(path), *ends)
+    original = FloatNetwork.read(options.models[0])
+    ref = options.original(original)
+    assert ref is not None
+    network = ExactNetwork.of(original, *input_range(options.input_range))
     folder = out / FOLDER
     classes = {i: network.predicted(data.pixels[i].astype(np.float64)) for i in data.indices}
-    right = [i for i in data.indices if classes[i] == data.labels[i]]
-    standings = {i: Standing.OPEN if i in set(right) else Standing.WRONG for i in data.indices}
+    standings = {i: Standing.OPEN if classes[i] == data.labels[i] else Standing.WRONG for i in data.indices}
+    right = [i for i in data.indices if standings[i] is Standing.OPEN]
     rows: Sequence[Query] = ()
     if right:
-        ref = options.original(FloatNetwork.read(path))
-        assert ref is not None
-        work = _work(network, ref, data, right, eps, options, folder)
+        work = _Asking(network, ref, data, options, folder).work(right, eps)
         result = decided(work, _how(options), folder)
         rows = [row for row in result.queries or () if row.index in standings and row.eps == eps]
     points, files = {}, {}
@@ -101,31 +102,61 @@ def _point(network: ExactNetwork, path: Path, box: RealBox) -> F64Array:
     return point
 
 
-def _work(
-    network: ExactNetwork,
-    ref: ModelRef,
-    data: Data,
-    right: list[int],
-    eps: int,
-    options: Options,
-    folder: Path,
-) -> Work:
-    """The campaign of these inputs."""
-    region = Program(network.n_input, (), 0, input_lo=0, input_hi=TOP_CODE)
+@dataclass(frozen=True, eq=False)
+class _Asking:
+    """The float network on a study's inputs, as a campaign asks it; folder: where its answers are kept."""
 
-    def asked(question: Question) -> Asked:
-        x0, label = data.pixels[question.index].astype(np.int16), int(data.labels[question.index])
-        return Asked(region, Robustness.around(x0, label, question.eps, None, 0, TOP_CODE), stays(label))
+    network: ExactNetwork
+    ref: ModelRef
+    data: Data
+    options: Options
+    folder: Path
 
-    def row(question: Question, outcome: Outcome) -> Query:
+    def work(self, indices: Sequence[int], eps: int) -> Work:
+        """The campaign of these inputs."""
+        return Work(
+            identity={
+                "model": self.ref.sha256,
+                "profile": PROFILE,
+                "inputs": self.data.digest,
+                "input range": self.options.input_range,
+                "coverify": versions()["coverify"],
+                "property": "the first maximum of the output stays the label, on every real input of the box",
+                "question": "each radius",
+            },
+            indices=indices,
+            radii=[eps],
+            limit=None,
+            asked=self._asked,
+            row=self._row,
+            result=Result(
+                verb="verify",
+                verdict="UNKNOWN",
+                model=self.ref,
+                profile=PROFILE,
+                not_covered=NOT_COVERED,
+                versions=versions("highspy"),
+                seed=self.options.seed,
+            ),
+            solver=lambda task: _RealSolver(self.network),
+        )
+
+    def _asked(self, question: Question) -> Asked:
+        """The box of codes around an input; of the network there is no integer program but its inputs."""
+        inputs = Program(self.network.n_input, (), 0, input_lo=0, input_hi=TOP_CODE)
+        x0, label = self.data.pixels[question.index].astype(np.int16), int(self.data.labels[question.index])
+        return Asked(inputs, Robustness.around(x0, label, question.eps, None, 0, TOP_CODE), stays(label))
+
+    def _row(self, question: Question, outcome: Outcome) -> Query:
+        """The row of an answer, whose counterexample is written."""
         assert isinstance(outcome, RealOutcome)
         witness = predicted = None
         if outcome.point is not None:
             witness = f"point-{question.index}-eps{question.eps}.npz"
-            predicted = network.predicted(outcome.point)
+            predicted = self.network.predicted(outcome.point)
             stream = io.BytesIO()
             np.savez(stream, x=outcome.point)
-            replace_file(folder / witness, stream.getvalue())
+            replace_file(self.folder / witness, stream.getvalue())
         return Query(
             index=question.index,
             eps=question.eps,
@@ -133,31 +164,11 @@ def _work(
             engine=outcome.engine,
             time_s=outcome.time_s,
             witness=witness,
-            label=int(data.labels[question.index]),
+            label=int(self.data.labels[question.index]),
             predicted=predicted,
             note=outcome.note or None,
             proof=outcome.proof or None,
         )
-
-    identity = {
-        "model": ref.sha256,
-        "profile": "real arithmetic",
-        "inputs": data.digest,
-        "input range": options.input_range,
-        "coverify": versions()["coverify"],
-        "property": "the first maximum of the output stays the label, on every real input of the box",
-        "question": "each radius",
-    }
-    result = Result(
-        verb="verify",
-        verdict="UNKNOWN",
-        model=ref,
-        profile="real arithmetic",
-        not_covered=NOT_COVERED,
-        versions=versions("highspy"),
-        seed=options.seed,
-    )
-    return Work(identity, right, [eps], None, asked, row, result, solver=lambda task: _RealSolver(network))
 
 
 def _row(
