@@ -212,16 +212,16 @@ def property_work(task: PropertyTask, seed: int, explained_s: float | None = Non
     explaining = _Explaining(Worker(task.property.subject.program), explained_s)
     message = [f"property: {task.property.words}", *task.property.notes]
     return Work(
-        identity,
-        task.indices,
-        [0],
-        None,
-        task.asked,
-        lambda question, outcome: _row(task, question, outcome, seed, explaining),
-        unanswered(task.network, NOT_COVERED, seed, "\n".join(message)),
-        task.name,
-        len(task.property.cases),
-        lambda rows: [NO_CERTIFICATE] if task.out is not None and any(map(_bare, rows)) else [],
+        identity=identity,
+        indices=task.indices,
+        radii=[0],
+        limit=None,
+        asked=task.asked,
+        row=lambda question, outcome: _row(task, question, outcome, seed, explaining),
+        result=unanswered(task.network, NOT_COVERED, seed, "\n".join(message)),
+        name=task.name,
+        cases=len(task.property.cases),
+        gaps=lambda rows: [NO_CERTIFICATE] if task.out is not None and any(map(_bare, rows)) else [],
         close=explaining.close,
     )
 

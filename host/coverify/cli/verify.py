@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from coverify.campaign.inquiry import Question
 from coverify.campaign.ledger import Retry
 from coverify.cli.campaign import CORES, How, Work, carry_out, identity_of, unanswered
 from coverify.cli.counterexample import Shown, shown
@@ -31,7 +32,7 @@ from coverify.report import Query as QueryRow
 from coverify.report import Result
 from coverify.verify.engines import ENGINES
 from coverify.verify.property.claim import stays
-from coverify.verify.property.question import Question
+from coverify.verify.property.question import Question as PropertyQuestion
 from coverify.verify.query import Outcome, Robustness
 from coverify.verify.smt import ENCODINGS
 from coverify.verify.witness import Witness
@@ -180,8 +181,8 @@ def verify(
         elif inputs is None:
             raise BadInput("--inputs X.npz is missing: the inputs, as x, around which --eps or --radius asks")
         else:
-            task = _prepare(model, profile, inputs, index, _radii(eps, radius), label)
-            work = _work(task, radius, out, seed)
+            radii = _radii(eps, radius)
+            work = _prepare(model, profile, inputs, index, radii, label, out, seed).work(radius)
         if export_smt2 is not None:
             return exported(work, export_smt2, encoding, timeout)
         return carry_out(work, how, output)
@@ -191,37 +192,55 @@ def verify(
 
 @dataclass(frozen=True, eq=False)
 class _Task:
-    """What is asked: a prepared network, its inputs, which of them, and the radius."""
+    """What is asked: a network, inputs with their labels, which of them, and the radii.
+
+    gaps: what no answer covers, because of the labels; out: the folder of the evidence.
+    """
 
     network: Network
     data: Samples
     labels: list[int]
     indices: list[int]
     radii: list[int]
-    eps: int
+    out: Path | None
+    seed: int
     gaps: tuple[str, ...] = ()
     running: threading.Lock = field(default_factory=threading.Lock)
     """Held while the network's reference runs: it is one thread's."""
 
-    def at(self, eps: int) -> _Task:
-        """The same with another radius."""
-        return replace(self, eps=eps)
+    def query(self, question: Question) -> Robustness:
+        """The ball around an input."""
+        program, i = self.network.program, question.index
+        limits = program.input_lo, program.input_hi
+        return Robustness.around(self.data.x[i], self.labels[i], question.eps, None, *limits)
 
-    def query(self, i: int) -> Robustness:
-        program = self.network.program
-        x0 = self.data.x[i]
-        return Robustness.around(x0, self.labels[i], self.eps, None, program.input_lo, program.input_hi)
+    def asked(self, question: Question) -> PropertyQuestion:
+        """The same as a property: the class stays."""
+        holds = stays(self.labels[question.index])
+        return PropertyQuestion(self.network.program, self.query(question), holds, "the class stays")
 
-    def asked(self, i: int) -> Question:
-        """Query i as a property: the class stays."""
-        return Question(self.network.program, self.query(i), stays(self.labels[i]), "the class stays")
+    def work(self, limit: int | None) -> Work:
+        """The task as a campaign sees it; limit: of the search for the largest radius, where it is one."""
+        return Work(
+            identity={
+                **identity_of(self.network, self.data, self.labels),
+                "property": "the first maximum of the output stays the label",
+                "question": "each radius" if limit is None else "the largest radius",
+            },
+            indices=self.indices,
+            radii=self.radii,
+            limit=limit,
+            asked=self.asked,
+            row=lambda question, outcome: _row(self, question, outcome),
+            result=unanswered(self.network, (*NOT_COVERED, *self.gaps), self.seed),
+        )
 
 
 def robustness_work(
     model: Path, profile: str, inputs: Path, index: str, eps: int, out: Path, seed: int
 ) -> Work:
     """The campaign of this verb on given labels, for verbs that ask of several networks.  Raises BadInput."""
-    return _work(_prepare(model, profile, inputs, index, [eps], "given"), None, out, seed)
+    return _prepare(model, profile, inputs, index, [eps], "given", out, seed).work(None)
 
 
 def _radii(eps: str | None, radius: int | None) -> list[int]:
@@ -242,32 +261,22 @@ def _one_eps(eps: str | None, radius: int | None) -> int | None:
 
 
 def _prepare(
-    model: Path, profile: str, inputs: Path, index: str | None, radii: list[int], label: str
+    model: Path,
+    profile: str,
+    inputs: Path,
+    index: str | None,
+    radii: list[int],
+    label: str,
+    out: Path | None,
+    seed: int,
 ) -> _Task:
+    """The network and its inputs, read and checked.  Raises BadInput, TflmError."""
     network = read_network(model, profile)
     data = network.samples(inputs)
     labels, indices = labels_of(network, data, label), parse_indices(index, len(data.x))
     check_labels(network, inputs, labels, indices)
     given = label == "given" and data.y is not None
-    return _Task(network, data, labels, indices, radii, radii[0], () if given else (PREDICTED,))
-
-
-def _work(task: _Task, limit: int | None, out: Path | None, seed: int) -> Work:
-    """The task as a campaign sees it."""
-    identity = {
-        **identity_of(task.network, task.data, task.labels),
-        "property": "the first maximum of the output stays the label",
-        "question": "each radius" if limit is None else "the largest radius",
-    }
-    return Work(
-        identity,
-        task.indices,
-        task.radii,
-        limit,
-        lambda question: task.at(question.eps).asked(question.index),
-        lambda question, outcome: _row(task.at(question.eps), question.index, outcome, out, seed),
-        unanswered(task.network, (*NOT_COVERED, *task.gaps), seed),
-    )
+    return _Task(network, data, labels, indices, radii, out, seed, () if given else (PREDICTED,))
 
 
 def engine_with(engine: str, encoding: str, writes: bool = False) -> str:
@@ -284,21 +293,22 @@ def engine_with(engine: str, encoding: str, writes: bool = False) -> str:
     return f"{engine}:{encoding}"
 
 
-def _row(task: _Task, i: int, outcome: Outcome, out: Path | None, seed: int) -> QueryRow:
-    witness, seen = None, Shown()
+def _row(task: _Task, question: Question, outcome: Outcome) -> QueryRow:
+    """The row of an answer, whose evidence is written."""
+    witness, seen, i = None, Shown(), question.index
     if outcome.witness is not None:
         x0 = task.data.x[i]
         x = outcome.witness.astype(x0.dtype).reshape(x0.shape)
         with task.running:
             seen = shown(task.network, x0, x, x0)
-            content = _witness(task, i, outcome, x, seed)
-        if out is not None:
-            witness = f"witness-{i}-eps{task.eps}.zip"
-            content.write(out / witness)
-    evidence = _evidence(task, i, outcome, out)
+            content = _witness(task, question, outcome, x)
+        if task.out is not None:
+            witness = f"witness-{i}-eps{question.eps}.zip"
+            content.write(task.out / witness)
+    evidence = _evidence(task, question, outcome)
     return QueryRow(
         index=i,
-        eps=task.eps,
+        eps=question.eps,
         verdict=outcome.verdict.value,
         engine=outcome.engine,
         time_s=outcome.time_s,
@@ -315,30 +325,31 @@ def _row(task: _Task, i: int, outcome: Outcome, out: Path | None, seed: int) -> 
     )
 
 
-def _evidence(task: _Task, i: int, outcome: Outcome, out: Path | None) -> Evidence:
+def _evidence(task: _Task, question: Question, outcome: Outcome) -> Evidence:
     """The file that proves a HOLDS, where the engine argues for it and the checker reads such networks."""
-    if out is None:
+    if task.out is None:
         return Evidence()
-    return proved(task.network, task.query(i), outcome, out / f"certificate-{i}-eps{task.eps}.zip")
+    path = task.out / f"certificate-{question.index}-eps{question.eps}.zip"
+    return proved(task.network, task.query(question), outcome, path)
 
 
-def _witness(task: _Task, i: int, outcome: Outcome, x: Codes, seed: int) -> Witness:
-    """The counterexample x (a sample) of input i as a file's content."""
+def _witness(task: _Task, question: Question, outcome: Outcome, x: Codes) -> Witness:
+    """The counterexample x (a sample) as a file's content."""
     network = task.network
     return Witness(
         model=network.content,
         model_name=network.name,
         kind=network.kind,
         profile=network.profile,
-        x0=network.shaped(task.data.x[i]),
+        x0=network.shaped(task.data.x[question.index]),
         x=network.shaped(x),
-        label=task.labels[i],
+        label=task.labels[question.index],
         predicted=network.classes(x[None])[0],
-        eps=task.eps,
+        eps=question.eps,
         tensors=network.tensors(x),
         engine=outcome.engine,
-        seed=seed,
-        index=i,
+        seed=task.seed,
+        index=question.index,
         note=outcome.note,
         versions=versions(),
     )
