@@ -82,8 +82,8 @@ class PropertyTask:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """The options that say what is asked, as they were given; codes: a .vnnlib file speaks of codes."""
+class PropertyOptions:
+    """What the command line says of a property; file: its own file; codes: is a .vnnlib file about codes?"""
 
     file: Path | None
     eps: int | None
@@ -107,31 +107,31 @@ def in_codes(units: str | None, file: Path | None) -> bool:
     return units == "codes"
 
 
-def property_task(model: Path, profile: str, asked: Asked) -> PropertyTask:
+def property_task(model: Path, profile: str, options: PropertyOptions) -> PropertyTask:
     """The property and the inputs that it is asked about.  Raises BadInput, TflmError."""
-    network = read_network(model, profile, classes=asked.file is None)
-    data = None if asked.inputs is None else network.samples(asked.inputs)
+    network = read_network(model, profile, classes=options.file is None)
+    data = None if options.inputs is None else network.samples(options.inputs)
     subject = network.subject
     if data is not None:
         subject = dataclasses.replace(subject, shape=data.x.shape[1:])
-    property_ = _property(subject, asked)
+    property_ = _property(subject, options)
     if not property_.needs_base:  # inputs give no more than their shape, for rectangles
-        if asked.index is not None:
+        if options.index is not None:
             raise BadInput("--index chooses inputs, and the property speaks of none: it is asked once")
-        task = PropertyTask(network, property_, None, [], [0], asked.out)
+        task = PropertyTask(network, property_, None, [], [0], options.out)
     elif data is None:
         raise BadInput("the property speaks of given inputs: --inputs X.npz")
     else:
-        labels = labels_of(network, data, asked.label)
-        indices = parse_indices(asked.index, len(data.x))
-        task = PropertyTask(network, property_, data, labels, indices, asked.out)
-        if property_.needs_label and asked.inputs is not None:
-            check_labels(network, asked.inputs, labels, indices)
-    _check(task, asked)
+        labels = labels_of(network, data, options.label)
+        indices = parse_indices(options.index, len(data.x))
+        task = PropertyTask(network, property_, data, labels, indices, options.out)
+        if property_.needs_label and options.inputs is not None:
+            check_labels(network, options.inputs, labels, indices)
+    _check(task, options)
     return task
 
 
-def _check(task: PropertyTask, asked: Asked) -> None:
+def _check(task: PropertyTask, options: PropertyOptions) -> None:
     """BadInput, before any is decided, where a question makes no sense: of which input, or of the file."""
     for index in task.indices:
         for case in range(len(task.property.cases)):
@@ -140,17 +140,17 @@ def _check(task: PropertyTask, asked: Asked) -> None:
                 if index == task.indices[0]:  # of all inputs the coefficients are the same
                     question.refuse_large()
             except BadBase as err:
-                raise BadInput(f"{asked.inputs}: input {index}: {err}") from err
+                raise BadInput(f"{options.inputs}: input {index}: {err}") from err
             except BadQuery as err:
-                raise err if asked.file is None else BadProperty(asked.file, None, str(err)) from err
+                raise err if options.file is None else BadProperty(options.file, None, str(err)) from err
 
 
-def _property(subject: Subject, asked: Asked) -> Property:
-    if asked.file is None:
-        return ball(subject, asked.eps, asked.mask, asked.changes)
-    if asked.eps is not None or asked.mask is not None or asked.changes is not None:
-        raise BadInput("--property FILE says all of it: --eps, --mask and --changes belong into the file")
-    return property_of(subject, asked.file, asked.codes)
+def _property(subject: Subject, options: PropertyOptions) -> Property:
+    if options.file is None:
+        return ball(subject, options.eps, options.mask, options.changes)
+    if options.eps is not None or options.mask is not None or options.changes is not None:
+        raise BadInput("--property FILE says all of it: --eps, --mask and --changes belong in the file")
+    return property_of(subject, options.file, options.codes)
 
 
 def property_of(subject: Subject, file: Path, codes: bool) -> Property:

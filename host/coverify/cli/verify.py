@@ -25,7 +25,7 @@ from coverify.cli.outcome import (
     run_verb,
     versions,
 )
-from coverify.cli.property import Asked, in_codes, property_task, property_work
+from coverify.cli.property import PropertyOptions, in_codes, property_task, property_work
 from coverify.cli.samples import parse_indices
 from coverify.errors import BadInput
 from coverify.report import Query as QueryRow
@@ -172,10 +172,10 @@ def verify(
             raise BadInput("--fresh forgets what --out DIR's journal holds, and --out is not given")
         codes = in_codes(units, property_file)
         if property_file is not None or mask is not None or changes is not None or explain:
-            about = Asked(
+            options = PropertyOptions(
                 property_file, _one_eps(eps, radius), mask, changes, codes, inputs, index, label, out
             )
-            work = property_work(property_task(model, profile, about), seed, timeout if explain else None)
+            work = property_work(property_task(model, profile, options), seed, timeout if explain else None)
         elif eps is None and radius is None:
             raise BadInput("what is asked? --eps N or --radius MAX with --inputs X.npz, or --property FILE")
         elif inputs is None:

@@ -536,7 +536,7 @@ def test_what_speaks_of_no_input_is_asked_once(half, file, text):
         (("--eps", "3", "--mask", "1-x", "--inputs", MLP_X), "--mask 1-x: '1-x' is neither a number"),
         (("--eps", "3", "--mask", "0,64", "--inputs", MLP_X), "--mask 0,64: '64' is outside 0-63"),
         (("--eps", "5-2", "--inputs", MLP_X), "runs backwards"),
-        (("--property", "none.toml", "--eps", "3", "--inputs", MLP_X), "belong into the file"),
+        (("--property", "none.toml", "--eps", "3", "--inputs", MLP_X), "belong in the file"),
         (("--property", "none.toml", "--units", "codes"), "--units is about a .vnnlib file"),
         (("--eps", "3", "--inputs", MLP_X, "--units", "real"), "--units is about a .vnnlib file"),
         (("--property", "none.vnnlib", "--units", "code"), "--units code: real or codes"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from coverify.cli.conform import check_reference, compare_with
 from coverify.cli.devices import device_limits
 from coverify.cli.outcome import Bar, Output, model_ref, plain_text, progress_bar, verdict_of, versions
+from coverify.cli.repair.options import RepairOptions
 from coverify.cli.repair.parts import n_shared
 from coverify.cli.repair.result import byte_rows, fitness_row, grid_row, neuron_rows, robust_row
 from coverify.conformance.compare import Comparison
@@ -24,18 +24,13 @@ from coverify.files import replace_file
 from coverify.inputs import Inputs
 from coverify.repair.bench import Bench
 from coverify.repair.cases import Cases, Fitness
-from coverify.repair.demands import CRITERIA
 from coverify.repair.grid import Part, grid
-from coverify.repair.job import METHODS, Plan, Prepared, RepairTests, repair
-from coverify.repair.layer import layers_of
-from coverify.repair.metrics import METRICS, RANDOM
+from coverify.repair.job import Prepared, RepairTests, repair
 from coverify.repair.observation import Observation, observe
 from coverify.repair.pair import Pair
 from coverify.repair.patch import ChangedByte, changes
-from coverify.repair.program import PREFERENCES
 from coverify.repair.robustness import Sample, decided
-from coverify.repair.solvers import SOLVERS, Solvers
-from coverify.repair.spectrum import KINDS, Kind
+from coverify.repair.solvers import Solvers
 from coverify.report import Device, GridRow, ModelRef, NeuronRow, PartRow, Repair, Result, RobustRow, Verdict
 from coverify.report import Oracle as OracleRow
 from tflm_int8 import Ends, Model, Reference
@@ -45,81 +40,11 @@ _CONFORMED = 64
 """Inputs of the repair part that a repaired network is run on, by TFLM's interpreter and by a device."""
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What the command line asks for, beside files. seeds: of the study's random rankings; None: no study."""
-
-    label: str
-    layer: str
-    method: str
-    metric: str
-    neurons: int
-    criterion: str
-    spectrum: str
-    threshold: float
-    prefer: str
-    solver: str
-    time: float
-    seeds: int | None
-    verify: int
-    eps: int
-    timeout: float
-    cegis: int
-    device: str | None
-    seed: int
-
-    def check(self) -> None:
-        """Raises BadInput for a name that is none."""
-        for option, value, known in (
-            ("label", self.label, ("given", "float")),
-            ("method", self.method, METHODS),
-            ("metric", self.metric, (*METRICS, RANDOM)),
-            ("criterion", self.criterion, CRITERIA),
-            ("spectrum", self.spectrum, KINDS),
-            ("prefer", self.prefer, PREFERENCES),
-            ("solver", self.solver, SOLVERS),
-        ):
-            if value not in known:
-                raise BadInput(f"--{option} {value}: {', '.join(known)}")
-        if self.cegis and not self.verify:
-            raise BadInput("--cegis needs --verify N: how many inputs the verifier is asked about")
-
-    def plan(self, reference: Reference) -> Plan:
-        """With the layers that --layer names.  Raises BadInput."""
-        known = [layer.op_index for layer in layers_of(reference)]
-        if not known:
-            raise BadInput(f"{reference.model.name} has no layer with weights")
-        return Plan(
-            layers=_layers(self.layer, known),
-            method=self.method,
-            metric=self.metric,
-            neurons=self.neurons or None,
-            criterion=next(known for known in CRITERIA if known == self.criterion),
-            prefer="bytes" if self.prefer == "bytes" else "size",
-            kind=_kind(self.spectrum),
-            threshold=self.threshold,
-            seed=self.seed,
-        )
-
-
-def _kind(name: str) -> Kind:
-    return "status" if name == "status" else "difference"
-
-
-def _layers(text: str, known: list[int]) -> tuple[int, ...]:
-    if text in ("last", "all"):
-        return tuple(known[-1:] if text == "last" else reversed(known))
-    numbers = text.split(",")
-    if not all(re.fullmatch(r"\s*[0-9]{1,9}\s*", number) and int(number) in known for number in numbers):
-        raise BadInput(f"--layer {text}: last, all, or operators with weights: {', '.join(map(str, known))}")
-    return tuple(dict.fromkeys(int(number) for number in numbers))
-
-
 @dataclass(eq=False)
 class Run:
     """Everything of one call of the verb."""
 
-    asked: Asked
+    asked: RepairOptions
     output: Output
     pair: Pair
     repair: Inputs

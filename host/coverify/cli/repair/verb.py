@@ -11,8 +11,9 @@ import typer
 from coverify.cli.devices import check_device
 from coverify.cli.network import conversion_of
 from coverify.cli.outcome import JsonOption, OutOption, Output, ProfileOption, finite, run_verb
+from coverify.cli.repair.options import RepairOptions
 from coverify.cli.repair.parts import read_parts
-from coverify.cli.repair.run import Asked, Run
+from coverify.cli.repair.run import Run
 from coverify.errors import BadInput
 from coverify.files import check_place
 from coverify.repair.demands import CRITERIA
@@ -142,7 +143,7 @@ def repair_verb(
     Example: coverify repair net_float.tflite net.tflite --data train.npz -o fixed.tflite --grid --out run
     """
     output = Output(json, out)
-    asked = Asked(
+    asked = RepairOptions(
         label, layer, method, metric, neurons, criterion, spectrum, threshold, prefer, solver, time,
         seeds if grid_ else None, verify, eps, timeout, cegis, device, seed,
     )  # fmt: skip
