@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.progress import Progress
 
 from coverify.cli.conform import check_reference, compare_with
 from coverify.cli.devices import device_limits
@@ -25,7 +26,7 @@ from coverify.inputs import Inputs
 from coverify.repair.bench import Bench
 from coverify.repair.cases import Cases, Fitness
 from coverify.repair.grid import Part, grid
-from coverify.repair.job import Prepared, RepairTests, repair
+from coverify.repair.job import Plan, Prepared, RepairTests, repair
 from coverify.repair.observation import Observation, observe
 from coverify.repair.pair import Pair
 from coverify.repair.patch import ChangedByte, changes
@@ -40,15 +41,36 @@ _CONFORMED = 64
 """Inputs of the repair part that a repaired network is run on, by TFLM's interpreter and by a device."""
 
 
+@dataclass(frozen=True, eq=False)
+class _Observed:
+    """What the two networks say of the data before anything is repaired.
+
+    original, validation: the float network, on the repair part and on the validation part; classes: the int8
+    network's on these; sample: what the verifier is asked about.
+    """
+
+    original: Observation
+    validation: Observation
+    classes: tuple[I64Array, I64Array]
+    sample: Sample
+
+
 @dataclass(eq=False)
 class Run:
-    """Everything of one call of the verb."""
+    """One call of the verb, from its data to its result; `result` fills the fields that follow the data.
+
+    kept: of the paper's linear constraints, those that hold after rounding, and all.
+    """
 
     asked: RepairOptions
     output: Output
     pair: Pair
     repair: Inputs
     judged: Inputs
+    plan: Plan = field(init=False)
+    progress: Progress = field(init=False)
+    solvers: Solvers = field(init=False)
+    seen: _Observed = field(init=False)
     neurons: list[NeuronRow] = field(default_factory=list, init=False)
     robustness: list[RobustRow] = field(default_factory=list, init=False)
     kept: tuple[int, int] = field(default=(0, 0), init=False)
@@ -59,35 +81,38 @@ class Run:
         return n_shared(self.repair, self.judged)
 
     def result(self, target: Path | None) -> Result:
-        """Do it all."""
+        """Repair the network, judge it, and write it to `target` where it is repaired.
+
+        Raises BadInput, NotRepairable, and what the solvers raise.
+        """
         asked, before = self.asked, self.pair
         self.plan = asked.plan(before.reference)
         with progress_bar(self.output) as self.progress, Solvers(asked.solver, asked.time) as self.solvers:
-            cases = self._observe()
-            tests = RepairTests(self.repair.x, cases.wanted, self.original)
+            self.seen = self._observed_before()
+            cases = Cases.of(self.seen.classes[0], self.seen.original.classes, self.repair.y)
+            tests = RepairTests(self.repair.x, cases.wanted, self.seen.original)
             after = self._repaired(tests)
             cells = self._grid(tests) if asked.seeds is not None else []
         parts, patch = self._parts(cases, after), _patch(before, after)
         verdict, message = _judgement(parts, patch, self.repair.y is not None, self.shared)
         return self._finished(self._row(parts, patch, cells), after, verdict, message, target)
 
-    def _observe(self) -> Cases:
-        """What both networks say of both parts; which tests of the repair part fail."""
+    def _observed_before(self) -> _Observed:
+        """What both networks say of both parts."""
         layers = self.plan.layers
-        self.original = self._observed(self.repair.x, layers, "float network")
+        original = self._observed(self.repair.x, layers, "float network")
         in_study = layers if self.asked.seeds is not None else ()
-        self.validation = self._observed(self.judged.x, in_study, "validation")
+        validation = self._observed(self.judged.x, in_study, "validation")
         reference = self.pair.reference
-        self.classes = _classes(reference, self.repair.x), _classes(reference, self.judged.x)
-        self.sample = self._sample()
-        return Cases.of(self.classes[0], self.original.classes, self.repair.y)
+        classes = _classes(reference, self.repair.x), _classes(reference, self.judged.x)
+        return _Observed(original, validation, classes, self._sample(validation, classes[1]))
 
     def _row(
         self, parts: tuple[PartRow, ...], patch: tuple[ChangedByte, ...], cells: list[GridRow]
     ) -> Repair:
         return Repair(
             original=model_ref(self.pair.original),
-            interpreter=self.original.interpreter,
+            interpreter=self.seen.original.interpreter,
             method=self.asked.method,
             metric=self.asked.metric,
             layers=self.plan.layers,
@@ -105,10 +130,10 @@ class Run:
     def _observed(self, x: NDArray[np.int8], ops: Sequence[int], name: str) -> Observation:
         return observe(self.pair, x, ops, Bar(self.progress, name))
 
-    def _sample(self) -> Sample:
+    def _sample(self, validation: Observation, classes: I64Array) -> Sample:
         """The first validation inputs whose class the int8 network gets as it should."""
-        wanted = self.validation.classes if self.judged.y is None else self.judged.y
-        chosen = np.flatnonzero(wanted == self.classes[1])[: self.asked.verify]
+        wanted = validation.classes if self.judged.y is None else self.judged.y
+        chosen = np.flatnonzero(wanted == classes)[: self.asked.verify]
         return Sample(self.judged.x[chosen], wanted[chosen], self.asked.eps)
 
     def _repaired(self, tests: RepairTests) -> Pair:
@@ -134,11 +159,11 @@ class Run:
         return after
 
     def _asked_verifier(self, when: str, pair: Pair) -> None:
-        if not len(self.sample.x):
+        if not len(self.seen.sample.x):
             return
         reference = pair.reference
         bar = Bar(self.progress, f"queries {when}")
-        found = decided(reference.model, reference.profile, self.sample, self.asked.timeout, bar)
+        found = decided(reference.model, reference.profile, self.seen.sample, self.asked.timeout, bar)
         changed = len(_patch(self.pair, pair))
         self.robustness.append(robust_row(when, self.asked.eps, found, self._fitness(pair)[1], changed))
 
@@ -167,8 +192,8 @@ class Run:
             prepared = Prepared.of(self.pair, op, tests, self.plan)
             method = prepared.method(tests, self.plan, self.solvers)
             parts = (
-                Part(prepared.bench, self.original, self.repair.y),
-                Part(Bench(prepared.bench.layer, self.judged.x), self.validation, self.judged.y),
+                Part(prepared.bench, self.seen.original, self.repair.y),
+                Part(Bench(prepared.bench.layer, self.judged.x), self.seen.validation, self.judged.y),
             )
             bar = Bar(self.progress, f"study of op {op}")
             cells = grid(method, prepared.spectrum, *parts, self.asked.seeds or 0, bar)
@@ -178,13 +203,13 @@ class Run:
     def _fitness(self, pair: Pair) -> tuple[Fitness, Fitness]:
         """On the repair part and on the validation part."""
         return (
-            Fitness.of(_classes(pair.reference, self.repair.x), self.original.classes, self.repair.y),
-            Fitness.of(_classes(pair.reference, self.judged.x), self.validation.classes, self.judged.y),
+            Fitness.of(_classes(pair.reference, self.repair.x), self.seen.original.classes, self.repair.y),
+            Fitness.of(_classes(pair.reference, self.judged.x), self.seen.validation.classes, self.judged.y),
         )
 
     def _parts(self, cases: Cases, after: Pair) -> tuple[PartRow, PartRow]:
         now, then = self._fitness(self.pair), self._fitness(after)
-        left = Cases.of(_classes(after.reference, self.repair.x), self.original.classes, self.repair.y)
+        left = Cases.of(_classes(after.reference, self.repair.x), self.seen.original.classes, self.repair.y)
         return (
             PartRow(
                 name="repair",
@@ -192,13 +217,13 @@ class Run:
                 after=fitness_row(then[0]),
                 failing_before=int(cases.failing.sum()),
                 failing_after=int(left.failing.sum()),
-                float_right=_right(self.original, self.repair),
+                float_right=_right(self.seen.original, self.repair),
             ),
             PartRow(
                 name="validation",
                 before=fitness_row(now[1]),
                 after=fitness_row(then[1]),
-                float_right=_right(self.validation, self.judged),
+                float_right=_right(self.seen.validation, self.judged),
             ),
         )
 
@@ -238,7 +263,7 @@ class Run:
             mismatches=tuple(comparison.mismatches) if comparison else None,
             repair=found,
             not_covered=self._not_covered(oracle, device),
-            versions=versions("ortools", "highspy", self.original.interpreter, "tflite-micro"),
+            versions=versions("ortools", "highspy", self.seen.original.interpreter, "tflite-micro"),
             seed=self.asked.seed,
         )
 
