@@ -83,35 +83,69 @@ def repair_verb(
     criterion: Annotated[
         str,
         typer.Option(
-            help=f"What lattice solves for: {', '.join(CRITERIA)} (the answer; the paper's; FLOAT's codes)."
+            help=f"With lattice, what a failing test wants: {', '.join(CRITERIA)} (the right class; neurons "
+            "on or off as in FLOAT, as the paper has it; FLOAT's codes)."
         ),
     ] = "classes",
     spectrum: Annotated[
-        str, typer.Option(help="When a test activates a neuron: status (on or off differs) or difference.")
+        str,
+        typer.Option(
+            help="When a test activates a neuron, for its rank: status (on in one network, off in the "
+            "other) or difference (their outputs are further apart than --threshold)."
+        ),
     ] = "status",
     threshold: Annotated[
-        float, typer.Option(min=0, help="Of --spectrum difference, in steps of the output's scale.")
+        float,
+        typer.Option(
+            min=0,
+            help="With --spectrum difference: how far apart the two outputs must be, in steps of the layer's "
+            "output scale.",
+        ),
     ] = 1.0,
     prefer: Annotated[
-        str, typer.Option(help="Fewest changed bytes (bytes), or the least sum of changes first (size).")
+        str,
+        typer.Option(
+            help="Of several repairs of a neuron: fewest changed bytes first (bytes), or the least sum of "
+            "changes (size)."
+        ),
     ] = "bytes",
-    solver: Annotated[str, typer.Option(help=f"Of the integer programs: {', '.join(SOLVERS)}.")] = "cpsat",
+    solver: Annotated[
+        str, typer.Option(help=f"What solves the integer programs: {', '.join(SOLVERS)}.")
+    ] = "cpsat",
     time: Annotated[
-        float, typer.Option(min=0.01, help="Seconds for one program (CP-SAT's own, deterministic).")
+        float,
+        typer.Option(
+            min=0.01,
+            help="Seconds for one integer program; of cpsat its own, the same on any machine.",
+        ),
     ] = 1.0,
     grid_: Annotated[
-        bool, typer.Option("--grid", help="Also the study: every metric and random, by number of neurons.")
+        bool,
+        typer.Option(
+            "--grid", help="Also a study: repair the first 1, 5, 10, … neurons by every metric and at random."
+        ),
     ] = False,
-    seeds: Annotated[int, typer.Option(min=0, max=1000, help="Random rankings in the study.")] = 10,
+    seeds: Annotated[int, typer.Option(min=0, max=1000, help="With --grid: how many random rankings.")] = 10,
     verify: Annotated[
-        int, typer.Option(min=0, help="Robustness queries before and after, on validation inputs.")
+        int,
+        typer.Option(
+            min=0,
+            help="Ask the verifier before and after the repair, about N validation inputs; 0: do not ask.",
+        ),
     ] = 0,
-    eps: Annotated[int, typer.Option(min=0, max=255, help="Their radius, in codes of the input.")] = 1,
+    eps: Annotated[
+        int, typer.Option(min=0, max=255, help="With --verify: the radius, in codes of the input.")
+    ] = 1,
     timeout: Annotated[
-        float, typer.Option(min=0.1, callback=finite, help="Seconds for one robustness query.")
+        float, typer.Option(min=0.1, callback=finite, help="With --verify: seconds for one query.")
     ] = 10.0,
     cegis: Annotated[
-        int, typer.Option(min=0, max=100, help="Rounds in which counterexamples become failing tests.")
+        int,
+        typer.Option(
+            min=0,
+            max=100,
+            help="With --verify: rounds in which the verifier's counterexamples are further failing tests.",
+        ),
     ] = 0,
     device: Annotated[
         str | None,
@@ -121,7 +155,7 @@ def repair_verb(
     ] = None,
     profile: ProfileOption = "tflm",
     seed: Annotated[
-        int, typer.Option(min=0, max=2**63 - 1, help="Of the split and of a random ranking.")
+        int, typer.Option(min=0, max=2**63 - 1, help="Seed of the split of --data and of random rankings.")
     ] = 0,
     out: OutOption = None,
     json: JsonOption = None,
