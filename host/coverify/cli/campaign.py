@@ -10,28 +10,12 @@ import contextlib
 import dataclasses
 import hashlib
 import os
-import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.progress import (
-    Task as RichTask,
-)
-from rich.text import Text
 
 from coverify import __version__
 from coverify.campaign.cluster import LOST, DaskPool
@@ -45,10 +29,11 @@ from coverify.campaign.pool import LocalPool, Pool, Solver, Task
 from coverify.campaign.radius import RadiusSearch
 from coverify.campaign.runner import Asking, opened, run
 from coverify.campaign.tally import Tally
+from coverify.cli.campaign_progress import CampaignBar, Saver
 from coverify.cli.campaign_rows import held, left_out, radius_row, with_fewer_pictures
 from coverify.cli.network import Network, Samples
 from coverify.cli.outcome import Interrupted, Output, versions
-from coverify.report import Query, Radius, Result, write_result
+from coverify.report import Query, Radius, Result
 from coverify.report.curve_plot import write_plots
 from coverify.report.grade import told_weak, weak
 from coverify.report.plain import plural
@@ -62,7 +47,6 @@ from coverify.verify.query import Verdict as Decision
 from tflm_int8.program.concrete import OutsideDomain
 
 CORES: Final = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-_SAVE_EVERY_S: Final = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,10 +127,10 @@ def carry_out(work: Work, how: How, output: Output) -> Result:
     identity = {**work.identity, "engine": how.engine, "seed": str(how.seed)}
     out = output.out
     journal = Journal.in_memory() if out is None else Journal.open(out, identity, how.fresh)
-    with journal, _Bar() as bar:
+    with journal, CampaignBar() as bar:
         ledger = Ledger(journal, out, how.timeout_s, how.retry, monotone=work.limit is not None)
         campaign = _Campaign(work, how, ledger, out)
-        save = _Saver(out, campaign.result)
+        save = Saver(out, campaign.result)
 
         def told(tally: Tally) -> None:
             bar(tally)
@@ -343,68 +327,3 @@ def _left(n_left: int, total: int, what: str) -> list[str]:
 
 def _closed(rows: Sequence[Radius]) -> str:
     return f"{sum(row.closed for row in rows)} of {len(rows)}"
-
-
-class _Saver:
-    """Writes the result into the folder every now and then, for those who look on; the journal has it all."""
-
-    def __init__(self, out: Path | None, result: Callable[[], Result]) -> None:
-        self._out, self._result = out, result
-        self._next = time.monotonic() + _SAVE_EVERY_S
-
-    def __call__(self) -> None:
-        start = time.monotonic()
-        if self._out is not None and start >= self._next:
-            write_result(self._out, self._result())
-            cost = time.monotonic() - start
-            self._next = start + cost + max(_SAVE_EVERY_S, 30 * cost)
-
-
-class AtWork(ProgressColumn):
-    """Which engines are solving."""
-
-    pool: Pool | None = None
-
-    def render(self, task: RichTask) -> Text:
-        names = Counter(self.pool.at_work if self.pool is not None else ())
-        said = [f"{n}× {name}" if n > 1 else name for name, n in sorted(names.items())]
-        return Text(", ".join(said), style="dim", no_wrap=True, overflow="ellipsis")
-
-
-class _Bar:
-    """A line on standard error: how far, what was decided, by which engines now, how long still; silent when
-    nobody looks.
-    """
-
-    def __init__(self) -> None:
-        console = Console(stderr=True)
-        self._at_work = AtWork()
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=10),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[said]}"),
-            self._at_work,
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-            speed_estimate_period=600,
-            disable=not console.is_terminal,
-        )
-        self._task = self._progress.add_task("queries", total=None, said="")
-
-    def __enter__(self) -> _Bar:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._progress.stop()
-
-    def watch(self, pool: Pool) -> None:
-        """Show who is at work in the pool."""
-        self._at_work.pool = pool
-
-    def __call__(self, tally: Tally) -> None:
-        self._progress.update(self._task, completed=tally.done, total=tally.total, said=str(tally))

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from command import coverify
-from coverify.cli.campaign import AtWork
+from coverify.cli.campaign_progress import AtWork
 from fixed_point_networks import layers_of
 from oracle import NETWORKS
 
