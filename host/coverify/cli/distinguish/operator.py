@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -59,14 +60,13 @@ def of_operator(
         )
     find = _by_solver if engine == "z3" else _by_edges
     with progress_bar(output) as progress:
-        found, why = find(op, profiles, timeout_s, seed, Bar(progress, "models"))
-    if found is None:
-        verdict = Verdict.HOLDS if why.startswith("proved") else Verdict.UNKNOWN
-        return _result(op, profiles, _row(op, verdict, engine, start, why), seed)
-    row = _row(op, Verdict.VIOLATED, "edges" if engine == "auto" else engine, start, _said(found))
+        search = find(op, profiles, timeout_s, seed, Bar(progress, "models"))
+    if search.found is None:
+        return _result(op, profiles, _row(op, search.verdict, engine, start, search.why), seed)
+    row = _row(op, search.verdict, "edges" if engine == "auto" else engine, start, _said(search.found))
     if output.out is not None:
-        row = row.model_copy(update={"witness": _kept(found, op, profiles, engine, seed, output)})
-    return _result(op, profiles, row, seed, found)
+        row = row.model_copy(update={"witness": _kept(search.found, op, profiles, engine, seed, output)})
+    return _result(op, profiles, row, seed, search.found)
 
 
 def _known(given: str, profiles: tuple[str, str]) -> str:
@@ -81,12 +81,25 @@ def _known(given: str, profiles: tuple[str, str]) -> str:
     return op
 
 
-Find = tuple[Separator | None, str]
+@dataclass(frozen=True, eq=False)
+class _Search:
+    """How a search ended; why: what was tried or proved, where nothing was found."""
+
+    found: Separator | None = None
+    why: str = ""
+    proved: bool = False
+
+    @property
+    def verdict(self) -> Verdict:
+        """VIOLATED: the two differ; HOLDS: proved that they do not; else UNKNOWN."""
+        if self.found is not None:
+            return Verdict.VIOLATED
+        return Verdict.HOLDS if self.proved else Verdict.UNKNOWN
 
 
 def _by_edges(
     op: str, profiles: tuple[str, str], timeout_s: float, seed: int, bar: Callable[[int, int], None]
-) -> Find:
+) -> _Search:
     deadline, tried = Deadline.in_s(timeout_s), 0
     accumulators = differing_accumulators(profiles)
 
@@ -97,7 +110,7 @@ def _by_edges(
         return bool(deadline.remaining)
 
     found = separator(op, profiles, seed, accumulators, tick)
-    return found, f"no difference in {tried} models: that proves nothing"
+    return _Search(found, f"no difference in {tried} models: that proves nothing")
 
 
 def differing_accumulators(profiles: tuple[str, str]) -> Accumulators:
@@ -117,7 +130,7 @@ def _last_stairs(program: Program) -> Staircase:
 
 def _by_solver(
     op: str, profiles: tuple[str, str], timeout_s: float, seed: int, bar: Callable[[int, int], None]
-) -> Find:
+) -> _Search:
     """The shifts one after the other; for each a pair of numbers, or a proof that there is none."""
     require("z3")
     first, second = (profile_named(name).of(op) for name in profiles)
@@ -129,12 +142,13 @@ def _by_solver(
         try:
             found = differing(Roundings(first.rounding, second.rounding), shift, deadline.share(0.5), seed)
         except OutOfTime:
-            return None, f"out of time; proved equal at the shifts {proved}"
+            return _Search(why=f"out of time; proved equal at the shifts {proved}")
         if found is not None:
-            return _modelled(op, found, profiles), ""
+            return _Search(_modelled(op, found, profiles))
         proved.append(shift)
         bar(number + 1, len(_SHIFTS))
-    return None, f"proved equal for every accumulator of 24 bits at the shifts {sorted(proved)}"
+    why = f"proved equal for every accumulator of 24 bits at the shifts {sorted(proved)}"
+    return _Search(why=why, proved=True)
 
 
 def _modelled(op: str, found: Found, profiles: tuple[str, str]) -> Separator:
