@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -34,7 +35,6 @@ from coverify.cli.outcome import (
     versions,
 )
 from coverify.cli.samples import (
-    Chosen,
     InputsOption,
     Int32BitsOption,
     SequenceOption,
@@ -105,7 +105,18 @@ def conform(
         length = sequence_of(reference, sequence)
         chosen = samples_of(reference, inputs, limit, vectors_, seed, int32_bits)
         checked = check_reference(reference, oracle, chosen.samples.batch, output)
-        return _conform(reference, chosen, length, device, wire_log, output, checked, full)
+        run = DeviceRun(
+            reference=reference,
+            samples=chosen.samples,
+            url=device,
+            output=output,
+            foreign=is_foreign(device),
+            wire_log=wire_log,
+            full=full,
+            length=length,
+            advises=True,
+        )
+        return _conform(run, chosen.left_out, checked)
 
     run_verb("conform", output, body)
 
@@ -146,37 +157,47 @@ def _checked_by(name: OracleName, reference: Reference, x: Batch, output: Output
     return OracleRow(name=package(name), version=version(name))
 
 
-def _conform(
-    reference: Reference,
-    chosen: Chosen,
-    length: int | None,
-    url: str,
-    wire_log: Path | None,
-    output: Output,
-    oracle: OracleRow | None,
-    full: bool,
-) -> Result:
-    samples = chosen.samples
-    foreign = is_foreign(url)
-    if foreign:
+@dataclass(eq=False)
+class DeviceRun:
+    """A reference and the device that it is compared with, and what is known of them as the run goes on.
+
+    foreign: has it other firmware, which shows its outputs only?  full: fetch every byte, not digests;
+    length: of the sequences of a network that keeps state; advises: is it said what to try next when they
+    differ?  device: what it says of itself, as soon as it does.
+    """
+
+    reference: Reference
+    samples: Samples
+    url: str
+    output: Output
+    foreign: bool = False
+    wire_log: Path | None = None
+    full: bool = False
+    length: int | None = None
+    advises: bool = False
+    device: DeviceRow | None = field(default=None, init=False)
+    advice: list[str] = field(default_factory=list, init=False)
+    comparison: Comparison = field(init=False)
+
+    def __post_init__(self) -> None:
+        model = self.reference.model
+        self.comparison = Comparison(model, model.outputs[:1] if self.foreign else None)
+
+
+def _conform(run: DeviceRun, left_out: tuple[str, ...], oracle: OracleRow | None) -> Result:
+    """Compare; left_out: of the inputs' types; oracle: what the reference was held against."""
+    reference, comparison = run.reference, run.comparison
+    if run.foreign:
         check_network(reference.model)
-    comparison = Comparison(reference.model, reference.model.outputs[:1] if foreign else None)
-    hint: list[str] = []
-    rows: list[DeviceRow] = []
     with ending(lambda: comparison.samples) as end:
-        if foreign:
-            _compare_foreign(comparison, reference, samples, url, output, rows)
-        else:
-            compare_with(
-                comparison, reference, samples, url, wire_log, output, full, rows, length=length, hint=hint
-            )
+        (_compare_foreign if run.foreign else compare_with)(run)
     found = comparison.verdict
     result = Result(
         verb="conform",
         verdict=end.verdict(found),
-        message=end.message(_first_difference(comparison, length, hint), found == "MISMATCH"),
+        message=end.message(_first_difference(run), found == "MISMATCH"),
         model=model_ref(reference.model),
-        device=rows[0] if rows else None,
+        device=run.device,
         profile=reference.profile,
         oracle=oracle,
         samples=comparison.samples,
@@ -184,68 +205,54 @@ def _conform(
         tensors=comparison.rows(),
         mismatches=tuple(comparison.mismatches),
         not_covered=(
-            *_not_covered(len(samples), comparison, url, oracle),
-            *chosen.left_out,
-            *beyond_sequence(reference, length),
+            *_not_covered(run, oracle),
+            *left_out,
+            *beyond_sequence(reference, run.length),
             *_unwritten(reference),
         ),
         versions=versions("tflite-micro"),
-        seed=samples.seed,
+        seed=run.samples.seed,
     )
     return end.passed_on(result)
 
 
-def compare_with(
-    comparison: Comparison,
-    reference: Reference,
-    samples: Samples,
-    url: str,
-    wire_log: Path | None,
-    output: Output,
-    full: bool,
-    rows: list[DeviceRow],
-    *,
-    length: int | None = None,
-    hint: list[str] | None = None,
-) -> None:
-    """Fill `comparison`, and `rows` with what the device says of itself as soon as it does.
+def compare_with(run: DeviceRun) -> None:
+    """Fill a run's comparison, and what it knows of the device, which has our firmware.
 
-    length: of the sequences of a network that keeps state; `hint`, where it is wanted, is filled with what
-    to try next when it differs.
+    Raises BoardError, and what the link and the device raise.
     """
-    with opened(url, wire_log, output, reference.model) as device:
-        rows.append(device_row(device))
-        stepper = load(device, reference.model, output)
-        with progress_bar(output) as progress:
-            bar = Bar(progress, "samples")
-            in_full = full or not stepper.has_digests
-            if length is not None:
-                sequences = Sequences(comparison, reference, stepper, samples, length, bar)
-                (sequences.compare if in_full else sequences.compare_digests)()
-            elif in_full:
-                compare(comparison, reference, stepper, samples.batch, bar)
-            else:
-                compare_digests(comparison, reference, stepper, samples, bar)
-        if hint is not None and comparison.verdict == "MISMATCH":
-            hint += next_step(comparison, reference, stepper, samples.batch, length)
+    reference, samples = run.reference, run.samples
+    with opened(run.url, run.wire_log, run.output, reference.model) as device:
+        run.device = device_row(device)
+        stepper = load(device, reference.model, run.output)
+        with progress_bar(run.output) as progress:
+            _compare(run, stepper, Bar(progress, "samples"))
+        if run.advises and run.comparison.verdict == "MISMATCH":
+            run.advice += next_step(run.comparison, reference, stepper, samples.batch, run.length)
         with suppress(LinkError, DeviceFault, DeviceRefused):  # all was compared
-            rows[0] = with_usage(rows[0], device)
+            run.device = with_usage(run.device, device)
 
 
-def _compare_foreign(
-    comparison: Comparison,
-    reference: Reference,
-    samples: Samples,
-    url: str,
-    output: Output,
-    rows: list[DeviceRow],
-) -> None:
-    """As `_compare`, for firmware that shows its outputs only."""
-    with closing(open_foreign(url)) as device:
-        rows.append(DeviceRow(url=url, board=device.name))
-        runner = ForeignRunner(device, reference.model)
-        with progress_bar(output) as progress:
-            compare(comparison, reference, runner, samples.batch, Bar(progress, "samples"))
+def _compare(run: DeviceRun, stepper: Stepper, bar: Bar) -> None:
+    """By sequences where the network keeps state; in full where that is asked for, or digests are not had."""
+    comparison, reference, samples = run.comparison, run.reference, run.samples
+    in_full = run.full or not stepper.has_digests
+    if run.length is not None:
+        sequences = Sequences(comparison, reference, stepper, samples, run.length, bar)
+        (sequences.compare if in_full else sequences.compare_digests)()
+    elif in_full:
+        compare(comparison, reference, stepper, samples.batch, bar)
+    else:
+        compare_digests(comparison, reference, stepper, samples, bar)
+
+
+def _compare_foreign(run: DeviceRun) -> None:
+    """As `compare_with`, for firmware that shows its outputs only."""
+    with closing(open_foreign(run.url)) as device:
+        run.device = DeviceRow(url=run.url, board=device.name)
+        runner = ForeignRunner(device, run.reference.model)
+        with progress_bar(run.output) as progress:
+            compare(run.comparison, run.reference, runner, run.samples.batch, Bar(progress, "samples"))
 
 
 def next_step(
@@ -266,16 +273,18 @@ def next_step(
         yield "`coverify diagnose`, given the same, says which operator is wrong and what explains it"
 
 
-def _first_difference(comparison: Comparison, length: int | None, hint: Sequence[str] = ()) -> str | None:
+def _first_difference(run: DeviceRun) -> str | None:
+    """How many samples differ, where the first one does, and what to try; None where none differs."""
+    comparison = run.comparison
     first = comparison.first_sample
     if first is None:
         return None
-    since = "" if length is None else f" (invocation {first % length + 1} after a reset)"
+    since = "" if run.length is None else f" (invocation {first % run.length + 1} after a reset)"
     said = (
         f"{comparison.differing_samples} of {comparison.samples} samples differ; first at "
         f"{comparison.where}{since}: {comparison.first}"
     )
-    return "; ".join((said, *hint))
+    return "; ".join((said, *run.advice))
 
 
 def _unwritten(reference: Reference) -> tuple[str, ...]:
@@ -288,13 +297,13 @@ def _unwritten(reference: Reference) -> tuple[str, ...]:
     return (said,) if n else ()
 
 
-def _not_covered(wanted: int, comparison: Comparison, url: str, oracle: OracleRow | None) -> tuple[str, ...]:
-    done = comparison.samples
+def _not_covered(run: DeviceRun, oracle: OracleRow | None) -> tuple[str, ...]:
+    wanted, done, resets = len(run.samples), run.comparison.samples, run.comparison.resets
     said = [f"inputs other than the {done} compared (a comparison of samples, not a proof)"]
     if done < wanted:
         said.append(f"{wanted - done} of {wanted} samples: the comparison ended early")
-    if comparison.resets:
-        said.append(f"why the device restarted {comparison.resets} times; it was loaded again and went on")
+    if resets:
+        said.append(f"why the device restarted {resets} times; it was loaded again and went on")
     if oracle is None:
         said.append("the reference itself was not held against its profile's interpreter in this run")
-    return (*said, *device_limits(url))
+    return (*said, *device_limits(run.url))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import Progress
 
-from coverify.cli.conform import check_reference, compare_with
+from coverify.cli.conform import DeviceRun, check_reference, compare_with
 from coverify.cli.devices import device_limits
 from coverify.cli.outcome import Bar, Output, model_ref, plain_text, progress_bar, verdict_of, versions
 from coverify.cli.repair.options import RepairOptions
@@ -271,17 +271,16 @@ class Run:
         self, reference: Reference, x: NDArray[Any], url: str, reached: Verdict
     ) -> tuple[Device | None, Comparison, tuple[Verdict, str] | None]:
         """The device, the comparison, and what is wrong with them; reached: the verdict until now."""
-        comparison, rows = Comparison(reference.model), list[Device]()
+        run = DeviceRun(reference, Samples(x, len(x), self.asked.seed), url, self.output)
         failed: tuple[Verdict, str] | None = None
-        samples = Samples(x, len(x), self.asked.seed)
         network = "the repaired network" if reached == "REPAIRED" else "the network"
         try:
-            compare_with(comparison, reference, samples, url, None, self.output, False, rows)
-            if comparison.verdict != "MATCH":
-                failed = comparison.verdict, f"the device does not compute {network}"
+            compare_with(run)
+            if run.comparison.verdict != "MATCH":
+                failed = run.comparison.verdict, f"the device does not compute {network}"
         except (BadInput, BoardError, LinkError, DeviceFault, DeviceRefused) as error:
             failed = verdict_of(error), f"{network} could not be conformed: {error}"
-        return (rows[0] if rows else None), comparison, failed
+        return run.device, run.comparison, failed
 
     def _not_covered(self, oracle: OracleRow | None, device: Device | None) -> tuple[str, ...]:
         said = ["inputs outside the two parts: a repair is judged on samples, not proved"]
