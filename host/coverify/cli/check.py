@@ -22,10 +22,10 @@ from coverify.cli.folders import below, called, within
 from coverify.cli.network import conversion_of
 from coverify.cli.outcome import (
     Bar,
-    Interrupted,
     JsonOption,
     OutOption,
     Output,
+    interruptible,
     plain_text,
     progress_bar,
     run_verb,
@@ -91,16 +91,12 @@ def check_verb(
         files, most = _files(certificates), int(min(budget, 1e18))
         subject = _Subject.read(model, inputs)
         rows: list[QueryRow] = []
-        try:
-            with progress_bar(output) as progress:
-                bar = Bar(progress, "certificates")
-                for file in files:
-                    bar(len(rows), len(files))
-                    rows.append(_unread(file) if file.fault else _row(file, most, subject))
-        except KeyboardInterrupt:
-            if rows:
-                raise Interrupted(_result(rows, len(files), subject)) from None
-            raise
+        known = interruptible(lambda: _result(rows, len(files), subject) if rows else None)
+        with known, progress_bar(output) as progress:
+            bar = Bar(progress, "certificates")
+            for file in files:
+                bar(len(rows), len(files))
+                rows.append(_unread(file) if file.fault else _row(file, most, subject))
         return _result(rows, len(files), subject)
 
     run_verb("check", output, body)

@@ -13,7 +13,7 @@ import math
 import os
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -34,6 +34,7 @@ from tflm_int8 import Model, TflmError, UnsupportedModel, UnsupportedOp
 BROKEN_PIPE = 141
 PIPE_WIDTH = 120
 """Columns of text that goes into a file or a pipe."""
+_STAYS = "is of an earlier call and stays as it was"
 _DOES_NOT_FIT = (Status.TOO_BIG, Status.UNSUPPORTED, Status.NO_ARENA)
 """Refusals that are about the model on this board, not about the line."""
 
@@ -49,11 +50,22 @@ ProfileOption = Annotated[str, typer.Option(help="Kernel profile: whose arithmet
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C or SIGTERM in a verb that has something to show for it: `result` is what is known."""
+    """Ctrl-C, SIGTERM or SIGHUP in a verb that has something to show for it: `result` is what is known."""
 
     def __init__(self, result: Result) -> None:
         self.result = result
         super().__init__()
+
+
+@contextlib.contextmanager
+def interruptible(known: Callable[[], Result | None]) -> Iterator[None]:
+    """Raises Interrupted where it is interrupted in here; as it is where nothing (None) is known by then."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if (result := known()) is None:
+            raise
+        raise Interrupted(result) from None
 
 
 class Shown(Console):
@@ -190,23 +202,32 @@ def run_verb(verb: str, output: Output, body: Callable[[], Result], goes_on: str
     try:
         result, refused = _ended(verb, body)
         if refused and (kept := output.earlier(verb)) is not None:
-            ours = kept.stat().st_mtime >= started.timestamp()
-            what = (
-                "has what was known some time before" if ours else "is of an earlier call and stays as it was"
-            )
+            what = _STAYS if _older(kept, started) else "has what was known some time before"
             said = plain_text(f"{result.message}\n{kept} {what}")
             result, output = result.model_copy(update={"message": said}), output.beside(kept)
         _emit(output, _stamped(result, started))
     except KeyboardInterrupt as stop:
-        if isinstance(stop, Interrupted):
-            _emit(output, _stamped(stop.result, started))
-        elif (kept := output.earlier(verb)) is not None and kept.stat().st_mtime < started.timestamp():
-            said = f"{kept} is of an earlier call and stays as it was"
-            Console(stderr=True).print(said, markup=False, soft_wrap=True)
-        more = f"; {goes_on}" if goes_on and output.out is not None else ""
-        Console(stderr=True).print(f"interrupted{more}", style="bold", markup=False)
+        _tell_interrupt(stop, verb, output, started, goes_on)
         raise typer.Exit(exit_code_of(stop)) from None
     raise typer.Exit(exit_code(result.verdict))
+
+
+def _tell_interrupt(
+    stop: KeyboardInterrupt, verb: str, output: Output, started: datetime, goes_on: str
+) -> None:
+    """Emit what is known, or say that the result in the folder is none of this call."""
+    console = Console(stderr=True)
+    if isinstance(stop, Interrupted):
+        _emit(output, _stamped(stop.result, started))
+    elif (kept := output.earlier(verb)) is not None and _older(kept, started):
+        console.print(f"{kept} {_STAYS}", markup=False, soft_wrap=True)
+    more = f"; {goes_on}" if goes_on and output.out is not None else ""
+    console.print(f"interrupted{more}", style="bold", markup=False)
+
+
+def _older(result: Path, started: datetime) -> bool:
+    """Was a result there before this call?"""
+    return result.stat().st_mtime < started.timestamp()
 
 
 def tell_misuse(verb: str, json: str, message: str) -> None:

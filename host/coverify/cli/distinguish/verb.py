@@ -17,12 +17,12 @@ from coverify.cli.distinguish.operator import of_operator
 from coverify.cli.network import Codes, Network, Tflite, read_network
 from coverify.cli.outcome import (
     Bar,
-    Interrupted,
     JsonOption,
     OutOption,
     Output,
     ProfileOption,
     finite,
+    interruptible,
     progress_bar,
     run_verb,
     versions,
@@ -229,23 +229,21 @@ class _Task:
 def _decided(task: _Task, timeout: float, jobs: int, output: Output) -> Result:
     pair, regions = task.pair, task.regions()
     rows: list[QueryRow] = []
-    try:
-        with progress_bar(output) as progress, Worker(pair.first.program, jobs=jobs) as worker:
-            bar = Bar(progress, "regions")
-            decider = Decider(pair, worker, task.given)
-            for i, region in regions:
-                outcome = decider.decide(region, task.engine, timeout, task.seed)
-                row = _row(task, i, outcome)
-                if row.verdict == "HOLDS" and task.question is Question.CLASS and task.out is not None:
-                    row = _certified(
-                        task, row, decider.each_keeps(region, timeout - outcome.time_s, task.seed), task.out
-                    )
-                rows.append(row)
-                bar(len(rows), len(regions))
-    except KeyboardInterrupt:
-        if rows:
-            raise Interrupted(_result(task, rows, regions)) from None
-        raise
+    with (
+        interruptible(lambda: _result(task, rows, regions) if rows else None),
+        progress_bar(output) as progress,
+        Worker(pair.first.program, jobs=jobs) as worker,
+    ):
+        bar = Bar(progress, "regions")
+        decider = Decider(pair, worker, task.given)
+        for i, region in regions:
+            outcome = decider.decide(region, task.engine, timeout, task.seed)
+            row = _row(task, i, outcome)
+            if row.verdict == "HOLDS" and task.question is Question.CLASS and task.out is not None:
+                keeps = decider.each_keeps(region, timeout - outcome.time_s, task.seed)
+                row = _certified(task, row, keeps, task.out)
+            rows.append(row)
+            bar(len(rows), len(regions))
     return _result(task, rows, regions)
 
 

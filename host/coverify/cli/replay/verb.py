@@ -10,7 +10,7 @@ import typer
 
 from coverify.cli.devices import DeviceOption, WireLogOption, device_limits
 from coverify.cli.folders import below, called, within
-from coverify.cli.outcome import Interrupted, JsonOption, OutOption, Output, model_ref, run_verb, versions
+from coverify.cli.outcome import JsonOption, OutOption, Output, interruptible, model_ref, run_verb, versions
 from coverify.cli.replay.jobs import Job, Replays, read, refused, replayed
 from coverify.cli.replay.owners import replayed_there
 from coverify.errors import BadInput
@@ -72,15 +72,11 @@ def replay_verb(
         left, done = (*left, *device_limits(device)), Replays()
         if not jobs:
             return _result(jobs, done, left, bad)
-        try:
+        with interruptible(lambda: _result(jobs, done, left, bad) if done.rows else None):
             if cluster is None:
                 replayed(jobs, device, wire_log, output, done)
             else:
                 replayed_there(jobs, device, cluster, output, done)
-        except KeyboardInterrupt:
-            if done.rows:
-                raise Interrupted(_result(jobs, done, left, bad)) from None
-            raise
         return _result(jobs, done, left, bad)
 
     run_verb("replay", output, body)
