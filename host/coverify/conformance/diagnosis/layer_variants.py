@@ -43,6 +43,7 @@ def _changed(layer: Layer, model: Model) -> Iterator[tuple[str, str, Layer]]:
     yield from wrong_places(layer)
     yield from _orders(layer)
     yield from _remainders(layer)
+    yield from _ends(layer)
     yield from _foreign_weights(layer, model)
 
 
@@ -82,6 +83,14 @@ def float32_scales(layer: Layer) -> Layer | None:
 
 
 def _zero_points(layer: Layer) -> Iterator[tuple[str, str, Layer]]:
+    yield from _input_zero_points(layer)
+    yield from _output_zero_points(layer)
+    yield from _exchanged_zero_points(layer)
+    yield from _filter_zero_points(layer)
+
+
+def _input_zero_points(layer: Layer) -> Iterator[tuple[str, str, Layer]]:
+    """x with another zero point, in the image or outside of it."""
     if layer.z_in:
         yield "input-zero-point-missing", "x instead of x − zero point", replace(layer, z_in=0, border=0)
         yield (
@@ -101,6 +110,9 @@ def _zero_points(layer: Layer) -> Iterator[tuple[str, str, Layer]]:
         )
     if layer.z_in != -128:
         yield "padding-with-least", "taps outside the image read −128", replace(layer, border=-128)
+
+
+def _output_zero_points(layer: Layer) -> Iterator[tuple[str, str, Layer]]:
     if layer.z_out:
         yield "output-zero-point-missing", "the output's zero point is not added", replace(layer, z_out=0)
         yield (
@@ -113,6 +125,10 @@ def _zero_points(layer: Layer) -> Iterator[tuple[str, str, Layer]]:
             "the output's zero point is added twice",
             replace(layer, z_out=2 * layer.z_out),
         )
+
+
+def _exchanged_zero_points(layer: Layer) -> Iterator[tuple[str, str, Layer]]:
+    """One tensor's zero point for another's."""
     if layer.z_in != layer.z_out:
         yield (
             "output-zero-point-of-input",
@@ -131,6 +147,11 @@ def _zero_points(layer: Layer) -> Iterator[tuple[str, str, Layer]]:
             "the filter's zero point is subtracted from the input, too",
             replace(layer, z_in=zero, border=zero),
         )
+
+
+def _filter_zero_points(layer: Layer) -> Iterator[tuple[str, str, Layer]]:
+    """Of a filter that has one: it is subtracted from the weights."""
+    zero = _filter_zero_point(layer)
     if zero:
         yield (
             "filter-zero-point-missing",
@@ -315,7 +336,7 @@ def _orders(layer: Layer) -> Iterator[tuple[str, str, Layer]]:
 
 
 def _remainders(layer: Layer) -> Iterator[tuple[str, str, Layer]]:
-    """Sums that leave out what a loop over 2, 4, 8 or 16 leaves over, or the last tap."""
+    """Sums that leave out what a loop over 2, 4, 8 or 16 leaves over."""
     out, height, width, depth = layer.weights.shape
     for step in _WIDTHS:
         if depth % step and depth > step:
@@ -339,6 +360,11 @@ def _remainders(layer: Layer) -> Iterator[tuple[str, str, Layer]]:
                 (f"the last {taps % step} taps, left over by a loop over {step}, are not added"),
                 replace(layer, weights=kept.reshape(layer.weights.shape)),
             )
+
+
+def _ends(layer: Layer) -> Iterator[tuple[str, str, Layer]]:
+    """Sums that leave out the first or the last of the filter's rows, columns, taps or channels."""
+    _, height, width, depth = layer.weights.shape
     for name, index in (("first", 0), ("last", -1)):
         if height * width > 1:
             row, column, both = layer.weights.copy(), layer.weights.copy(), layer.weights.copy()
