@@ -36,7 +36,7 @@ from side_by_side.runs import Contradiction, Run, Store, agree, ask
 from side_by_side.tables import by_radius, cactus, summary
 
 from coverify.check import Rejected
-from coverify.verify.engines import base_of, found
+from coverify.verify.engines import base_of, engine_named
 from coverify.verify.engines.packages import require
 from coverify.verify.errors import BadQuery, EngineFault, MissingPackage
 from coverify.verify.worker import AUTO, Worker
@@ -102,7 +102,7 @@ def usable(engines: list[str]) -> list[str]:
     for engine in engines:
         try:
             if engine != AUTO:
-                found(engine)
+                engine_named(engine)
             require(base_of(engine))
             usable.append(engine)
         except MissingPackage as error:

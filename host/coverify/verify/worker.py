@@ -21,7 +21,7 @@ from coverify.verify import portfolio
 from coverify.verify.child import GRACE_S
 from coverify.verify.cone import elements
 from coverify.verify.deadline import OUT_OF_TIME, Deadline
-from coverify.verify.engines import base_of, confirm, found
+from coverify.verify.engines import base_of, confirm, engine_named
 from coverify.verify.engines.enumerate import MAX_POINTS
 from coverify.verify.engines.packages import require
 from coverify.verify.errors import BadQuery, EngineFault
@@ -101,7 +101,7 @@ class Worker:
         none).
         """
         if engine != AUTO:
-            found(engine)
+            engine_named(engine)
         require(base_of(engine))
         if not timeout_s > 0:
             raise BadQuery(f"the time-out must be more than 0 s, not {timeout_s}")

@@ -27,7 +27,7 @@ from coverify.inputs import Pixels, read_pixels
 from coverify.report import ModelRef, Result, write_result
 from coverify.report.plain import plural
 from coverify.study.float_network import FloatNetwork
-from coverify.verify.engines import found
+from coverify.verify.engines import engine_named
 from coverify.verify.query import I64Array
 from coverify.verify.worker import AUTO
 
@@ -124,7 +124,7 @@ def prepared(options: Options, out: Path, output: Output) -> Prepared:
     Raises BadInput and what the link and the device raise.
     """
     if options.engine != AUTO:
-        found(options.engine)
+        engine_named(options.engine)
     if options.device is not None:
         check_device(options.device, output, foreign=True)
     if single_float(options.models):

@@ -80,7 +80,7 @@ def base_of(name: str) -> str:
     return name.partition(":")[0]
 
 
-def found(name: str) -> Engine:
+def engine_named(name: str) -> Engine:
     """The engine of a name, also with an encoding (z3:balanced, cardinality:pb) or, of eqv, one stage alone.
 
     Raises BadQuery.
@@ -114,7 +114,7 @@ def solve(name: str, problem: Problem, deadline: Deadline, seed: int = 0, jobs: 
 
     Raises BadQuery for an unknown name, MissingPackage, EngineFault.
     """
-    engine = partial(SEVERAL[name], jobs=jobs) if name in SEVERAL else found(name)
+    engine = partial(SEVERAL[name], jobs=jobs) if name in SEVERAL else engine_named(name)
     require(base_of(name))
     start = time.monotonic()
     try:

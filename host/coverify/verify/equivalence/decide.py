@@ -17,8 +17,7 @@ import numpy as np
 
 from coverify.verify.bounds import wire_bounds
 from coverify.verify.deadline import OUT_OF_TIME, Deadline, OutOfTime
-from coverify.verify.engines import ENGINES, base_of
-from coverify.verify.engines import found as engine_found
+from coverify.verify.engines import ENGINES, base_of, engine_named
 from coverify.verify.engines.enumerate import MAX_POINTS, points
 from coverify.verify.equivalence.claim import (
     Claim,
@@ -83,7 +82,7 @@ class Decider:
         if base_of(engine) not in names():
             raise BadQuery(f"unknown engine {engine!r}; there are: {', '.join(names())}")
         if engine not in (AUTO, *OWN):
-            engine_found(engine)
+            engine_named(engine)
         start, deadline = time.monotonic(), Deadline.in_s(timeout_s)
         task = _Task(self, dataclasses.replace(region, label=0), deadline, seed)
         outcome = task.auto() if engine == AUTO else task.by(engine, deadline)

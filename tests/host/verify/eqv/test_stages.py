@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from coverify.verify.deadline import Deadline
-from coverify.verify.engines import eqv, found, solve
+from coverify.verify.engines import engine_named, eqv, solve
 from coverify.verify.engines.packages import usable
 from coverify.verify.errors import BadQuery, CannotDecide
 from coverify.verify.query import Verdict
@@ -46,7 +46,7 @@ def test_a_stage_alone_decides_what_it_can_and_leaves_the_rest():
     assert answers[INTERVALS] == {(False, "UNKNOWN"), (True, "UNKNOWN"), (True, "HOLDS")}
     assert answers[PROGRAM] == {(False, "VIOLATED"), (True, "HOLDS")}
     with pytest.raises(BadQuery, match="there are: attack, intervals, program"):
-        found("eqv:milp")
+        engine_named("eqv:milp")
 
 
 def test_intervals_that_are_too_wide_leave_the_attack_and_are_blamed(monkeypatch):
