@@ -37,13 +37,26 @@ MEMORY_BYTES = 4 << 30
 """Address space that a child may use, where the system can limit it."""
 START_S = 60.0
 """How long a child may take to start (it imports numpy)."""
-_SHARED = "attack, dual, enumerate, interval"
-"""The place of the engines that need no solver; any other has one of its own."""
+_WITHOUT_SOLVER = ("attack", "dual", "enumerate", "interval")
+"""The engines that share a process; any other has one of its own."""
+_SHARED = "without a solver"
+"""The place of those that share one."""
 _EXPLAINS = "explanation"
 """The place of Z3 where it explains."""
 
 Ended = tuple[str, Outcome | BaseException]
 """A contender's engine, and how it ended."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Race:
+    """What the threads of a race share; end: of the query's time; over: set when no one may start."""
+
+    problem: Problem
+    end: Deadline
+    seed: int
+    over: threading.Event = field(default_factory=threading.Event)
+    ended: queue.Queue[Ended] = field(default_factory=queue.Queue)
 
 
 @dataclass(eq=False)
@@ -154,7 +167,10 @@ class Worker:
         self, problem: Problem, engine: str, timeout_s: float, seed: int, jobs: int = 1,
         over: threading.Event | None = None, end: Deadline | None = None,
     ) -> Outcome:  # fmt: skip
-        """Ask one engine; `over`: a race that may end before this engine has started, at `end` the latest."""
+        """Ask one engine, which may use `jobs` processes.
+
+        end: of the whole query's time; over: of a race, which may end before this engine has started.
+        """
         start, place = time.monotonic(), place_of(engine)
         try:
             child = self._started(place, over)
@@ -205,11 +221,9 @@ class Worker:
         """The first sound answer of the engines, up to `jobs` at a time and one in each place; else UNKNOWN
         with their reasons.  EngineFault of any of them ends the race.
         """
-        waiting, reasons = list(engines), []
+        race, waiting, reasons = _Race(problem, deadline, seed), list(engines), []
         seats = {name: portfolio.seats(name, self.jobs, len(engines)) for name in engines}
         running: dict[str, threading.Thread] = {}
-        ended: queue.Queue[Ended] = queue.Queue()
-        over = threading.Event()
         try:
             while waiting or running:
                 if not deadline.remaining:
@@ -220,12 +234,12 @@ class Worker:
                 ):
                     waiting.remove(name)
                     until = portfolio.turn(name, deadline, len(waiting), free - seats[name])
-                    arguments = (problem, name, until, seed, seats[name], over, deadline, ended)
+                    arguments = (race, name, until, seats[name])
                     running[name] = threading.Thread(target=self._contend, args=arguments, daemon=True)
                     running[name].start()
                 if not running:
                     break
-                name, said = ended.get()
+                name, said = race.ended.get()
                 running.pop(name).join()
                 if isinstance(said, BaseException):
                     raise said
@@ -235,30 +249,23 @@ class Worker:
             return Outcome.unknown(AUTO, "; ".join(reasons))
         finally:
             with self._starting:
-                over.set()
+                race.over.set()
             for name in running:
                 self._end(place_of(name))
             for thread in running.values():
                 thread.join()
 
-    def _contend(
-        self,
-        problem: Problem,
-        engine: str,
-        until: Deadline,
-        seed: int,
-        jobs: int,
-        over: threading.Event,
-        end: Deadline,
-        ended: queue.Queue[Ended],
-    ) -> None:
-        """One contender's thread: whatever happens to it is told in `ended`."""
+    def _contend(self, race: _Race, engine: str, until: Deadline, jobs: int) -> None:
+        """One contender's thread: whatever happens to it is told in the race's `ended`."""
         said: Outcome | BaseException
         try:
-            said = self._solve(problem, portfolio.asked_as(engine), until.remaining, seed, jobs, over, end)
+            asked = portfolio.asked_as(engine)
+            said = self._solve(
+                race.problem, asked, until.remaining, race.seed, jobs, over=race.over, end=race.end
+            )
         except BaseException as err:  # raised again by the race, in the caller's thread
             said = err
-        ended.put((engine, said))
+        race.ended.put((engine, said))
 
 
 def _ready(waiting: list[str], running: Iterable[str]) -> str | None:
@@ -270,7 +277,7 @@ def _ready(waiting: list[str], running: Iterable[str]) -> str | None:
 def place_of(engine: str) -> str:
     """Which child an engine runs in."""
     base = base_of(engine)
-    return _SHARED if base in _SHARED.split(", ") else base
+    return _SHARED if base in _WITHOUT_SOLVER else base
 
 
 def decide(
