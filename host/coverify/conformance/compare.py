@@ -82,23 +82,23 @@ class Comparison:
     """What was compared so far, and what differed."""
 
     model: Model
-    #: the tensors that are compared; None: all that an operator writes
     only: tuple[int, ...] | None = None
-    tallies: dict[int, Tally] = field(default_factory=dict)
+    """The tensors that are compared; None: all that an operator writes."""
+    tallies: dict[int, Tally] = field(init=False)
+    """By tensor."""
     mismatches: list[Mismatch] = field(default_factory=list)
-    #: (sample, operator): the first difference that only digests show, as its bytes never came
     unfetched: tuple[int, int] | None = None
+    """Sample and operator of the first difference that only digests show, as its bytes never came."""
     samples: int = 0
     differing_samples: int = 0
     flaky: bool = False
-    #: how often the device restarted, was loaded again, and went on
     resets: int = 0
-    #: what the device counted in each operator, over all samples whose digests came
+    """How often the device restarted, was loaded again, and went on."""
     cycles: dict[int, int] = field(default_factory=dict)
+    """What the device counted in each operator, over all samples whose digests came."""
     counted_samples: int = 0
 
     def __post_init__(self) -> None:
-        """A tally for every tensor that an operator writes."""
         self.tallies = {o: Tally() for o in self.model.written if self.only is None or o in self.only}
 
     @property
@@ -312,29 +312,37 @@ def compare_digests(
                 if op is None:
                     comparison.add_equal(expected)
                 else:
-                    suspects.append((op, (i, expected, got)))
+                    suspects.append(_Suspect(i, op, expected, got))
                 if progress is not None:
                     progress(i + 1, len(samples))
             while suspects:
-                op, (i, wanted, _) = suspects[0]
-                given = samples.request(i, stepper.max_payload)
-                fetch = partial(_fetch, stepper, op, given, batch[i], wanted)
+                one = suspects[0]
+                given = samples.request(one.sample, stepper.max_payload)
+                fetch = partial(_fetch, stepper, one.op, given, batch[one.sample], one.expected)
                 again = partial(_over_resets, comparison, stepper, fetch)
-                comparison.add(i, wanted, again(), again, suspected=True)
+                comparison.add(one.sample, one.expected, again(), again, suspected=True)
                 suspects.popleft()
 
 
+@dataclass(frozen=True, eq=False)
+class _Suspect:
+    """A sample of which a digest differs; op: the first operator where one does."""
+
+    sample: int
+    op: int
+    expected: Tensors
+    got: Digests
+
+
 @contextmanager
-def _suspects(comparison: Comparison) -> Iterator[deque[tuple[int, tuple[int, Tensors, Digests]]]]:
-    """Samples of which a digest differs, behind the operator where one first does, until they are fetched;
-    those that no longer can be are counted.
-    """
-    suspects: deque[tuple[int, tuple[int, Tensors, Digests]]] = deque()
+def _suspects(comparison: Comparison) -> Iterator[deque[_Suspect]]:
+    """The suspects until they are fetched; those that cannot be any more are counted by their digests."""
+    suspects: deque[_Suspect] = deque()
     try:
         yield suspects
     finally:  # empty, unless the device, the line or the user ended it
-        for _, suspect in suspects:
-            comparison.add_digests(*suspect)
+        for one in suspects:
+            comparison.add_digests(one.sample, one.expected, one.got)
 
 
 def _digests_over_resets(
