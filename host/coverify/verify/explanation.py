@@ -33,6 +33,8 @@ from coverify.verify.smt.script import Script
 from tflm_int8.program.primitives import Max, Program, Staircase, Step, Table
 
 What = Literal["value", "bounds", "range"]
+Undecided = Literal["sat", "unknown"]
+"""What Z3 says where it proves nothing."""
 
 _NAMES: tuple[tuple[What, str], ...] = (
     ("value", "neurons' values"),
@@ -184,11 +186,11 @@ def _explained(problem: Problem, deadline: Deadline, outputs_too: bool) -> Expla
         named |= {reason for reason, _ in cut.named}
         until = deadline.share(1.0 / (n - 1 - k))
         core = _core([falls, few, *cut.constraints], cut.named, until)
-        if isinstance(core, str):
+        if not isinstance(core, _Core):
             why = "Z3 did not prove it in the time given" if core == "unknown" else "it does not hold"
             return Explanation(None, False, _counted(named), why, core == "unknown")
-        reasons |= {cut.named[i][0] for i in core[0]}
-        minimal &= core[1]
+        reasons |= {cut.named[i][0] for i in core.numbers}
+        minimal &= core.minimal
     ordered = sorted(reasons, key=lambda r: (r.wire, r.element, r.what))
     return Explanation(tuple(ordered), minimal, _counted(named))
 
@@ -197,12 +199,20 @@ def _counted(named: set[Reason]) -> tuple[tuple[What, int], ...]:
     return tuple(Counter(reason.what for reason in named).items())
 
 
+@dataclass(frozen=True)
+class _Core:
+    """Numbers of named conditions that contradict what always holds; minimal: is each of them needed?"""
+
+    numbers: Sequence[int]
+    minimal: bool
+
+
 def _core(
     always: Sequence[Condition], named: Sequence[tuple[Reason, Condition]], deadline: Deadline
-) -> tuple[list[int], bool] | str:
-    """Numbers of named conditions that contradict `always`, and whether each is needed; else sat, unknown."""
+) -> _Core | Undecided:
+    """The named conditions that contradict `always`, as few as are found in time."""
     if False in always:
-        return [], True
+        return _Core((), True)
     switches = [compared("=", ex.variable(f"s{k}", 1), ex.value(1, 1)) for k in range(len(named))]
     guarded = [any_of([negated(s), c]) for s, (_, c) in zip(switches, named, strict=True)]
     bounds = [k for k, (reason, _) in enumerate(named) if reason.what == "bounds"]
@@ -218,18 +228,18 @@ def _core(
         if k not in core:
             continue
         if not deadline.remaining:
-            return core, False
+            return _Core(core, False)
         rest = [other for other in core if other != k]
         found = _check(script, rest, deadline.share(0.2))
         if isinstance(found, list):
             core = found
         elif found == "unknown":
             minimal = False
-    return core, minimal
+    return _Core(core, minimal)
 
 
-def _check(script: Script, chosen: Sequence[int], deadline: Deadline) -> list[int] | str:
-    """The core among the chosen switches, or sat or unknown."""
+def _check(script: Script, chosen: Sequence[int], deadline: Deadline) -> list[int] | Undecided:
+    """The core among the chosen switches."""
     api: Any = import_module("z3")
     solver = api.SolverFor("QF_BV")
     solver.set("unsat_core", True)
