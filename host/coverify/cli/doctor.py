@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from coverify.boards import build
 from coverify.boards.flash import PYOCD_HINT, flasher
 from coverify.cli.outcome import JsonOption, Output, run_verb, versions
+from coverify.conformance.oracles import PACKAGES as ORACLE_PACKAGES
 from coverify.errors import CoverifyError
-from coverify.extras import installs
 from coverify.report import Check, Result
 from coverify.verify.engines.packages import PACKAGES as SOLVER_PACKAGES
 
@@ -51,12 +51,8 @@ TOOLS = (
 )
 PACKAGES = (
     *(
-        Package(module, distribution, purpose, installs(distribution, extra))
-        for module, distribution, purpose, extra in (
-            ("tflite_micro", "tflite-micro", "TFLM's interpreter, the oracle", "oracle"),
-            ("tflite_runtime", "tflite-runtime", "TFLite's reference kernels", "oracle"),
-            ("ai_edge_litert", "ai-edge-litert", "LiteRT's reference kernels", "litert"),
-        )
+        Package(package.module, package.distribution, package.purpose, package.hint)
+        for package in ORACLE_PACKAGES.values()
     ),
     *(
         Package(package.module, package.distribution, f"the engine {engine}", package.hint)

@@ -13,6 +13,7 @@ import multiprocessing
 import multiprocessing.connection
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal
@@ -29,10 +30,26 @@ from tflm_int8 import Model
 OracleName = Literal["tflm", "tflite", "litert"]
 Trace = dict[int, NDArray[Any]]
 
-_PACKAGES: Final[dict[str, tuple[str, str]]] = {
-    "tflm": ("tflite_micro", "tflite-micro"),
-    "tflite": ("tflite_runtime", "tflite-runtime"),
-    "litert": ("ai_edge_litert", "ai-edge-litert"),
+
+@dataclass(frozen=True)
+class OraclePackage:
+    """An oracle's import name and distribution, which extra of coverify's has it, and what it is."""
+
+    module: str
+    distribution: str
+    extra: str
+    purpose: str
+
+    @property
+    def hint(self) -> str:
+        """What installs it, or that nothing does for this Python."""
+        return installs(self.distribution, self.extra)
+
+
+PACKAGES: Final[dict[OracleName, OraclePackage]] = {
+    "tflm": OraclePackage("tflite_micro", "tflite-micro", "oracle", "TFLM's interpreter, the oracle"),
+    "tflite": OraclePackage("tflite_runtime", "tflite-runtime", "oracle", "TFLite's reference kernels"),
+    "litert": OraclePackage("ai_edge_litert", "ai-edge-litert", "litert", "LiteRT's reference kernels"),
 }
 OF_PROFILE: Final[dict[str, OracleName]] = {"tflm": "tflm", "tflite-ref": "tflite", "litert-ref": "litert"}
 """Kernel profile → the oracle whose bytes it promises, where one can be run."""
@@ -46,18 +63,18 @@ class OracleError(CoverifyError):
 
 def available(name: OracleName) -> bool:
     """Whether the oracle's package is installed."""
-    return importlib.util.find_spec(_PACKAGES[name][0]) is not None
+    return importlib.util.find_spec(PACKAGES[name].module) is not None
 
 
 def package(name: OracleName) -> str:
     """The name of the oracle's distribution."""
-    return _PACKAGES[name][1]
+    return PACKAGES[name].distribution
 
 
 def version(name: OracleName) -> str:
     """The version of the oracle's distribution, or "" when it is not installed."""
     try:
-        return importlib.metadata.version(_PACKAGES[name][1])
+        return importlib.metadata.version(PACKAGES[name].distribution)
     except importlib.metadata.PackageNotFoundError:
         return ""
 
@@ -68,8 +85,7 @@ class Oracle:
     def __init__(self, name: OracleName, model: Model) -> None:
         """Start the child and load the model.  Raises OracleError."""
         if not available(name):
-            extra = "litert" if name == "litert" else "oracle"
-            raise OracleError(f"{package(name)} is not installed: {installs(package(name), extra)}")
+            raise OracleError(f"{package(name)} is not installed: {PACKAGES[name].hint}")
         self.name, self.model = name, model
         self._written = list(model.written)
         context = multiprocessing.get_context("spawn")
@@ -174,7 +190,7 @@ def _tflm(content: bytes, written: list[int], arena_bytes: int) -> tuple[Run, Re
 
 
 def _lite(name: OracleName, content: bytes, written: list[int]) -> tuple[Run, Reset]:
-    lite = importlib.import_module(f"{_PACKAGES[name][0]}.interpreter")
+    lite = importlib.import_module(f"{PACKAGES[name].module}.interpreter")
     interpreter = lite.Interpreter(
         model_content=content,
         experimental_op_resolver_type=lite.OpResolverType.BUILTIN_REF,
