@@ -229,35 +229,51 @@ def _unread(file: _File) -> QueryRow:
     return QueryRow(verdict="ERROR", engine="check", time_s=0.0, certificate=name, note=file.fault)
 
 
+@dataclass(frozen=True, eq=False)
+class _Judged:
+    """What is made of a certificate; claim: None where it proves nothing of what was asked about.
+
+    place, where: of its box among the given inputs, where it has one, and that in words.
+    """
+
+    note: str
+    label: int | None = None
+    claim: Claim | None = None
+    place: Place | None = None
+    where: str = ""
+
+
+def _judged(claim: Claim, subject: _Subject) -> _Judged:
+    """What a claim that is true says of the subject."""
+    note, other, samples = said(claim), subject.other(claim), subject.samples
+    place = None if samples is None or other else samples.place(claim)
+    if isinstance(place, str):
+        other, place = f"it proves something of a box {place}", None
+    if other:
+        return _Judged(f"{other}: {note}", claim.label)
+    if place is None or samples is None:
+        return _Judged(note, claim.label, claim)
+    where = _confirmed(claim, place, samples)
+    return _Judged(f"{where}: {note}", claim.label, claim, place, where)
+
+
 def _row(file: _File, budget: int, subject: _Subject) -> QueryRow:
     start = time.monotonic()
-    claim, place, label, where = None, None, None, ""
     try:
-        claim = check(file.path, budget)
-        note = said(claim)
-        label = claim.label
-        other = subject.other(claim)
-        found = None if subject.samples is None or other else subject.samples.place(claim)
-        if isinstance(found, str):
-            other = f"it proves something of a box {found}"
-        place = found if isinstance(found, Place) else None
-        if other:
-            claim, note = None, f"{other}: {note}"
-        elif place is not None and subject.samples is not None:
-            where = _confirmed(claim, place, subject.samples)
-            note = f"{where}: {note}"
+        found = _judged(check(file.path, budget), subject)
     except Rejected as err:
-        note = f"rejected: {operators_named(str(err))}{_cause(err.__cause__)}"
+        found = _Judged(f"rejected: {operators_named(str(err))}{_cause(err.__cause__)}")
+    claim, place = found.claim, found.place
     return QueryRow(
-        index=place.indices[0] if claim and place else None,
-        eps=place.reach if claim and place and place.whole and place.few is None else None,
+        index=place.indices[0] if place else None,
+        eps=place.reach if place and place.whole and place.few is None else None,
         verdict="HOLDS" if claim else "UNKNOWN",
         engine="check",
         time_s=time.monotonic() - start,
         certificate=plain_text(file.name)[-_NOTE:],
-        label=label,
-        property=_property(claim, place, where) if claim else None,
-        note=_cut(plain_text(note)),
+        label=found.label,
+        property=_property(claim, place, found.where) if claim else None,
+        note=_cut(plain_text(found.note)),
         proof=f"certificate by {claim.evidence}" if claim else None,
     )
 
