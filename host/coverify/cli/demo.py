@@ -24,7 +24,11 @@ from coverify.interrupts import INTERRUPTED, TERMINATED, Terminated, python
 from coverify.report import read_result
 
 CORTEX_M4 = "qemu:mps2-an386"
-NETWORKS = ("digits_mlp", "digits_cnn")
+NETWORKS = {
+    "digits_mlp": ("--eps", "8", "--index", "0-24,103,123,227", "--timeout", "20"),
+    "digits_cnn": ("--eps", "4", "--index", "0-1,55,92", "--timeout", "10"),
+}
+"""What is asked of each network: inputs of which some are not robust, in times that a demo may take."""
 
 
 def demo(
@@ -46,9 +50,7 @@ def demo(
     chosen = device or _device(console)
     _fresh(out)
     start = time.monotonic()
-    closed = all(
-        [_loop(console, chosen, networks, name, out / name) for name in ("digits_mlp", "digits_cnn")]
-    )
+    closed = all([_loop(console, chosen, networks, name, out / name) for name in NETWORKS])
     _run(console, "report", str(out))
     console.print(Rule("summary"))
     for line in _summary(out, chosen, time.monotonic() - start):
@@ -73,6 +75,7 @@ def _networks() -> Path | None:
 
 
 def _device(console: Console) -> str:
+    """A Cortex-M4 where it can be built for and emulated, else this host, which is said."""
     if all(shutil.which(tool) for tool in ("arm-none-eabi-gcc", "qemu-system-arm")):
         return CORTEX_M4
     console.print(
@@ -99,11 +102,7 @@ def _loop(console: Console, device: str, networks: Path, name: str, out: Path) -
     closed = (
         _run(console, "conform", model, "--device", device, "--limit", "40", "--vectors", "20", *common) == 0
     )
-    if name == "digits_mlp":
-        asked = ["--eps", "8", "--index", "0-24,103,123,227", "--timeout", "20"]
-    else:
-        asked = ["--eps", "4", "--index", "0-1,55,92", "--timeout", "10"]
-    decided = _run(console, "verify", model, *asked, *common)
+    decided = _run(console, "verify", model, *NETWORKS[name], *common)
     witnesses = sorted(map(str, out.glob("witness-*.zip")))
     if witnesses:
         closed &= _run(console, "replay", *witnesses, "--device", device, "--out", str(out)) == 0
