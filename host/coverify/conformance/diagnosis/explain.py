@@ -2,8 +2,7 @@
 
 An operator is judged on the inputs that the *device* gave it: the reference's kernel runs on them, so that an
 operator behind a wrong one is not blamed for it; one that keeps state, on those of the whole sequence since a
-reset. A variant explains an operator only if it gives the device's
-byte for every element of every sample.
+reset. A variant explains an operator only if it gives the device's byte for every element of every sample.
 """
 
 from __future__ import annotations

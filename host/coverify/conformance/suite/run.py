@@ -103,9 +103,7 @@ class Suite:
             self._run_state(case, reference, trace, stepper, tally)
             return
         got = [_outputs(stepper, one) for one in case.x]
-        again = _outputs(
-            stepper, case.x[0]
-        )  # after all the others: what an invocation leaves behind would show
+        again = _outputs(stepper, case.x[0])  # after all the others: what they leave behind would show
         tally.n_bytes += sum(y.nbytes for one in (*got, again) for y in one.values())
         tally.flaky += not _same(again, got[0])
         _count(reference, case, trace, tally)
@@ -115,6 +113,7 @@ class Suite:
     def _run_state(
         self, case: Case, reference: Reference, trace: Tensors, stepper: Stepper, tally: Tally
     ) -> None:
+        """A sequence of invocations, three times, each from a reset."""
         rounds = [list(stepper.traces(case.x)) for _ in range(3)]
         tally.n_bytes += sum(y.nbytes for got in rounds for one in got for y in one.values())
         tally.flaky += not all(_same(a, b) for a, b in zip(rounds[1], rounds[2], strict=True))
