@@ -66,6 +66,16 @@ def within_reals(element: int, lo: Fraction | None, hi: Fraction | None, scale: 
     )
 
 
+def near(element: int, code: int, by: Fraction, scale: Scale) -> Formula:
+    """The real value of y[element] differs from that of a code by at most so much."""
+    return within_reals(element, scale.real(code) - by, scale.real(code) + by, scale)
+
+
+def same_side(element: int, code: int, least: int) -> Formula:
+    """y[element] is at least `least`, or below it, as the code is."""
+    return within(element, least, None) if code >= least else within(element, None, least - 1)
+
+
 def at_most(coefficients: Mapping[int, Fraction], bound: Fraction) -> Relation:
     """Σ coefficient · y <= bound in codes, scaled to integers.  Raises BadQuery (too large)."""
     denominator = math.lcm(*(c.denominator for c in coefficients.values()))
@@ -92,6 +102,15 @@ def in_codes(coefficients: Mapping[int, Fraction], bound: Fraction, scale: Scale
     """Does a relation of real values say the same of codes? Of rounded ones a comparison of two does."""
     two = sorted(c for c in coefficients.values() if c)
     return scale.linear or (not bound and len(two) == 2 and two[0] == -two[1])
+
+
+def tolerance(real: Fraction, scale: Scale) -> int:
+    """By how many codes outputs differ whose real values differ by at most so much.  Raises BadQuery: outputs
+    that are rounded to floats.
+    """
+    if not scale.linear:
+        raise BadQuery(f"tolerance_real: {ROUNDED}")
+    return scale.radius(real)
 
 
 def at_most_reals(coefficients: Mapping[int, Fraction], bound: Fraction, scale: Scale) -> Relation:

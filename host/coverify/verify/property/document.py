@@ -109,6 +109,7 @@ class RegionDocument(Closed):
 
     eps: Count | None = None
     eps_real: Distance | None = None
+    rounding: Literal["inward", "outward"] | None = None
     radius: Features | None = None
     radius_file: FileName | None = None
     mask: Features | None = None
@@ -120,6 +121,8 @@ class RegionDocument(Closed):
     @model_validator(mode="after")
     def _whole(self) -> RegionDocument:
         one_of(self, "eps", "eps_real", "radius", "radius_file", none=True)
+        if self.rounding is not None and self.eps_real is None:
+            raise ValueError("rounding is about eps_real; a range has its own")
         one_of(self, "mask", "mask_file", "mask_rectangle", none=True)
         return self
 
@@ -145,17 +148,35 @@ class Top(Closed):
 
 
 class Output(Closed):
-    """An output stays within limits, in codes or real values."""
+    """An output stays within limits, or near what it is for the input itself, in codes or real values."""
 
     kind: Literal["output"]
     index: Count
     codes: tuple[Code, Code] | None = None
     real: tuple[Number, Number] | None = None
+    within: Count | None = None
+    within_real: Distance | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> Output:
-        one_of(self, "codes", "real")
+        one_of(self, "codes", "real", "within", "within_real")
         rising(self)
+        return self
+
+
+class Decision(Closed):
+    """An output, or each, stays on that side of a threshold on which it is for the input itself: at least the
+    threshold, or below it. In real values or as a code.
+    """
+
+    kind: Literal["decision"]
+    index: Count | None = None
+    threshold: Number | None = None
+    threshold_code: Code | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Decision:
+        one_of(self, "threshold", "threshold_code")
         return self
 
 
@@ -183,15 +204,24 @@ class Joined(Closed):
 
 
 class Monotone(Closed):
-    """Raising a feature, the others being the same, never lowers (raises) an output."""
+    """Raising a feature, the others being the same, never lowers (raises) an output, or by no more than the
+    tolerance, in codes or real values.
+    """
 
     kind: Literal["monotone"]
     feature: Count
     output: Count
     direction: Literal["rises", "falls"] = "rises"
+    tolerance: Count | None = None
+    tolerance_real: Distance | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Monotone:
+        one_of(self, "tolerance", "tolerance_real", none=True)
+        return self
 
 
-Joinable = Stays | Targeted | Top | Output | Linear | Joined
+Joinable = Stays | Targeted | Top | Output | Decision | Linear | Joined
 ClaimDocument = Annotated[Joinable, Field(discriminator="kind")]
 AnyClaim = Annotated[Joinable | Monotone, Field(discriminator="kind")]
 

@@ -18,6 +18,7 @@ from coverify.verify.errors import BadQuery
 from coverify.verify.property import claim
 from coverify.verify.property.document import (
     AnyClaim,
+    Decision,
     Joined,
     Linear,
     Monotone,
@@ -39,6 +40,7 @@ from coverify.verify.property.subject import Subject
 from coverify.verify.property.unsafe import Case
 from coverify.verify.property.words import beyond, claim_words, region_words, shortened
 from coverify.verify.query import I64Array, IntArray, Robustness
+from tflm_int8.program.concrete import run
 
 MAX_NOTES = 5
 
@@ -72,7 +74,7 @@ class Property:
     @property
     def needs_base(self) -> bool:
         """Does it mean anything only around given inputs?"""
-        return self.needs_label or any(region.needs_base for region, _ in self.cases)
+        return self.needs_label or any(region.needs_base or _needs_own(said) for region, said in self.cases)
 
     @property
     def needs_label(self) -> bool:
@@ -120,7 +122,7 @@ class Property:
         query = region.query(program, base, label)
         if isinstance(said, Monotone):
             return self._monotone(region, said, base, label)
-        formula = formula_of(said, label, self.subject)
+        formula = formula_of(said, label, self.subject, base)
         for element in elements(formula):  # a label may come from a file and be anything
             if not 0 <= element < n:
                 raise BadQuery(f"output {element} is not an output of the network (0..{n - 1})")
@@ -138,7 +140,11 @@ class Property:
         low, high = (
             (said.output, n + said.output) if said.direction == "rises" else (n + said.output, said.output)
         )
-        return Question(program, whole, not_above(low, high), self.words, said.feature, _centre(query, base))
+        by = said.tolerance or 0
+        if said.tolerance_real is not None:
+            by = claim.tolerance(fraction(said.tolerance_real), self.subject.output_scale())
+        formula = not_above(low, high, by)
+        return Question(program, whole, formula, self.words, said.feature, _centre(query, base))
 
 
 def _centre(query: Robustness, base: IntArray | None) -> str:
@@ -154,8 +160,19 @@ def _needs_label(said: AnyClaim | Formula) -> bool:
     return isinstance(said, Stays | Top)
 
 
-def formula_of(said: AnyClaim | Formula, label: int, subject: Subject) -> Formula:
-    """The formula of a claim about an input with this label.  Raises BadQuery."""
+def _needs_own(said: AnyClaim | Formula) -> bool:
+    """Does it compare outputs with those of the input itself?"""
+    match said:
+        case Joined(claims=claims):
+            return any(map(_needs_own, claims))
+        case Output():
+            return said.within is not None or said.within_real is not None
+        case _:
+            return isinstance(said, Decision)
+
+
+def formula_of(said: AnyClaim | Formula, label: int, subject: Subject, base: IntArray | None) -> Formula:
+    """The formula of a claim about an input, int [n], with this label.  Raises BadQuery."""
     match said:
         case Stays():
             if subject.n_output < 2:
@@ -176,6 +193,15 @@ def formula_of(said: AnyClaim | Formula, label: int, subject: Subject) -> Formul
         case Output(index=i, real=(low, high)):
             _check_outputs([i], subject.n_output, "index")
             return claim.within_reals(i, fraction(low), fraction(high), subject.output_scale())
+        case Output(index=i, within=int(codes)):
+            code = _own(subject, base, i, "index")
+            return claim.within(i, code - codes, code + codes)
+        case Output(index=i, within_real=reals) if reals is not None:
+            return claim.near(i, _own(subject, base, i, "index"), fraction(reals), subject.output_scale())
+        case Decision(index=index):
+            every = range(subject.n_output) if index is None else (index,)
+            least = _threshold(said, subject)
+            return AllOf(tuple(claim.same_side(i, _own(subject, base, i, "index"), least) for i in every))
         case Linear():
             _check_outputs(said.outputs, subject.n_output, "outputs")
             terms = {i: fraction(c) for i, c in zip(said.outputs, said.coefficients, strict=True)}
@@ -183,12 +209,29 @@ def formula_of(said: AnyClaim | Formula, label: int, subject: Subject) -> Formul
                 return claim.at_most(terms, fraction(said.at_most) - subject.raised[1] * sum(terms.values()))
             return claim.at_most_reals(terms, fraction(said.at_most), subject.output_scale())
         case Joined(kind=kind, claims=claims):
-            parts = tuple(formula_of(part, label, subject) for part in claims)
+            parts = tuple(formula_of(part, label, subject, base) for part in claims)
             return AllOf(parts) if kind == "all" else AnyOf(parts)
         case Output() | Monotone():
             raise AssertionError  # an output has codes or reals; a monotone claim is no formula of one run
         case _:
             return said
+
+
+def _threshold(said: Decision, subject: Subject) -> int:
+    """The least code on the upper side."""
+    if said.threshold_code is not None:
+        return said.threshold_code - subject.raised[1]
+    assert said.threshold is not None
+    return subject.output_scale().first(fraction(said.threshold))
+
+
+def _own(subject: Subject, base: IntArray | None, output: int, key: str) -> int:
+    """The code of an output of the input itself.  Raises BadQuery."""
+    _check_outputs([output], subject.n_output, key)
+    if base is None:
+        raise BadQuery("the claim compares outputs with those of a given input: inputs are needed")
+    x = np.asarray(base, np.int64).reshape(1, -1)
+    return int(run(subject.program, x)[subject.program.output].reshape(-1)[output])
 
 
 def _check_outputs(outputs: Sequence[int], n: int, key: str) -> None:
@@ -206,10 +249,11 @@ def region_of(document: RegionDocument, subject: Subject, folder: Path) -> Regio
         radius = np.full(n, document.eps, np.int64)
     elif document.eps_real is not None:
         scale, eps = subject.input_scale(), fraction(document.eps_real)
+        outward = document.rounding == "outward"
         if isinstance(scale, FloatsIn):
-            reach = np.minimum(np.array(scale.around(eps), np.int64).T, MAX_RADIUS)
+            reach = np.minimum(np.array(scale.around(eps, outward), np.int64).T, MAX_RADIUS)
         else:
-            radius = np.full(n, min(scale.radius(eps), MAX_RADIUS), np.int64)
+            radius = np.full(n, min(scale.radius(eps, outward), MAX_RADIUS), np.int64)
     elif document.radius is not None:
         radius = np.array(document.radius, np.int64)
     elif document.radius_file is not None:
@@ -226,7 +270,9 @@ def region_of(document: RegionDocument, subject: Subject, folder: Path) -> Regio
         moves = at_features(inside, n, "mask_rectangle")
     elif document.mask_file is not None:
         moves = read_array(folder, document.mask_file, "mask") != 0
-    return Region(radius, moves, lo, hi, document.changes, shortened(region_words(document)), notes, reach)
+    codes, free = radius if reach is None else reach, n if moves is None else int(np.count_nonzero(moves))
+    words = shortened(region_words(document, codes, free))
+    return Region(radius, moves, lo, hi, document.changes, words, notes, reach)
 
 
 def ranges_of(ranges: Sequence[Range], subject: Subject) -> tuple[I64Array, I64Array]:

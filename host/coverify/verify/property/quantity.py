@@ -80,9 +80,12 @@ class Scale:
         """The least and greatest code between two limits, of which either may be missing."""
         return None if least is None else self.first(*least), None if most is None else self.last(*most)
 
-    def radius(self, real: Fraction) -> int:
-        """How many codes apart values are that differ by at most so much."""
-        return math.floor(real / self.scale)
+    def radius(self, real: Fraction, outward: bool = False) -> int:
+        """How many codes apart codes are whose worths differ by at most so much; outward: codes of values
+        that do.
+        """
+        codes = real / self.scale
+        return math.ceil(codes) if outward else math.floor(codes)
 
     @property
     def linear(self) -> bool:
@@ -111,10 +114,12 @@ class FloatsIn(Scale):
             return first, last
         return min(first, last), max(first, last)
 
-    def around(self, real: Fraction) -> list[tuple[int, int]]:
+    def around(self, real: Fraction, outward: bool = False) -> list[tuple[int, int]]:
         """How far down and up the codes reach of floats that differ by at most so much from the worth of a
-        code; of each code, from the least on.
+        code (outward: from a float that becomes it); of each code, from the least on.
         """
+        if outward:
+            real += self.scale * Fraction(501, 1000)  # half a code, and what float32's division rounds
         worth = ((c, self.real(c)) for c in _CODES)
         return [(max(c - self.first(x - real), 0), max(self.last(x + real) - c, 0)) for c, x in worth]
 

@@ -34,6 +34,7 @@ PROVES = (AUTO, "enumerate", "interval", "dual", "bab")
 """Engines that are asked in the form of a certificate's claim; others may count what is false."""
 MOVED = "the input, moved into its range,"
 MIDDLE = "the middle of the region"
+ALONE = "the region holds this input alone"
 """What the point may be that a region is asked about from, where it is not the input as given (BASE)."""
 
 
@@ -165,7 +166,11 @@ def decide(
             itself = dataclasses.replace(itself, note=f"{outcome.note}; then, of the outputs: {itself.note}")
         outcome = dataclasses.replace(itself, time_s=time.monotonic() - start)
     confirm(question, outcome)
-    return outcome if outcome.witness is None else _said(outcome, question)
+    outcome = outcome if outcome.witness is None else _said(outcome, question)
+    if question.region.n_points == 1:
+        note = "; ".join(filter(None, (outcome.note, ALONE)))
+        outcome = dataclasses.replace(outcome, note=note)
+    return outcome
 
 
 def _itself(worker: Worker, question: Question, engine: str, deadline: Deadline, seed: int) -> Outcome:
@@ -186,7 +191,6 @@ def _by_more(
     """
     if engine in ("enumerate", "attack") or (engine == AUTO and question.region.n_points <= SMALL):
         return None
-    question = _in_form(question, engine)
     if question.more is not None:
         problem = question.ordered(question.more)
         outcome = _asked(worker, question, problem, engine, deadline.share(0.5), seed)
@@ -195,7 +199,7 @@ def _by_more(
         if outcome.verdict is not Verdict.UNKNOWN:
             return outcome
     try:
-        implied = question.surer(deadline)
+        implied = _in_form(question, engine).surer(deadline)
     except OutOfTime:
         return None
     return None if implied is None else _asked(worker, question, implied, engine, deadline, seed)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from coverify.verify.decision import logits_wire
-from coverify.verify.property.formula import Formula, Relation, conjuncts, not_above
+from coverify.verify.property.formula import FewFalse, Formula, Relation, conjuncts, not_above
 from coverify.verify.query import I64Array
 from tflm_int8.program.primitives import Program, Select, Softmax
 
@@ -65,12 +65,16 @@ def ranked(formula: Formula, program: Program) -> Ranking | None:
 
 
 def implied_by(formula: Formula, program: Program) -> Ranking | None:
-    """A ranking that says more than the formula, which compares one output of a softmax with some others:
-    that it is not below any. None of any other formula.
+    """A ranking that says more than the formula, which compares one output of a softmax with some others, or
+    counts how often it is behind one: that it is not below any. None of any other formula.
     """
     if logits_wire(program) == program.output:
         return None
-    pairs = [compared(part) for part in conjuncts(formula)]
+    match formula:
+        case FewFalse(limit, parts) if limit >= 0:
+            pairs = list(map(compared, parts))
+        case _:
+            pairs = list(map(compared, conjuncts(formula)))
     found = [pair for pair in pairs if pair is not None]
     tops = {top for _, top, _ in found}
     if len(found) < len(pairs) or len(tops) != 1:

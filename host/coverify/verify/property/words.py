@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from coverify.verify.property.document import (
     AnyClaim,
+    Decision,
     Joined,
     Linear,
     Monotone,
@@ -17,6 +18,7 @@ from coverify.verify.property.document import (
     Top,
 )
 from coverify.verify.property.quantity import Scale
+from coverify.verify.query import IntArray
 
 MAX_WORDS = 400
 """Most characters of a claim, of a region and of a note; the property's file says all of a longer one."""
@@ -36,6 +38,16 @@ def claim_words(said: AnyClaim) -> str:
             return f"the class is never {_joined(list(map(str, classes)), 'or', 20)}"
         case Top(k=k):
             return f"the label stays among the {k} greatest outputs"
+        case Output(within=int(codes)):
+            return f"output {said.index} stays within {_counted(codes, 'code')} of the input's own"
+        case Output(within_real=reals) if reals is not None:
+            return f"output {said.index} stays within {reals} (real) of the input's own"
+        case Decision():
+            which = "each output" if said.index is None else f"output {said.index}"
+            threshold = (
+                f"code {said.threshold_code}" if said.threshold is None else f"{said.threshold} (real)"
+            )
+            return f"{which} stays on its side of {threshold}"
         case Output():
             lo, hi = said.codes if said.codes is not None else said.real or (0, 0)
             return f"output {said.index} stays within {lo}..{hi}{' (real)' if said.real else ''}"
@@ -45,7 +57,13 @@ def claim_words(said: AnyClaim) -> str:
             return _joined([f"({claim_words(c)})" for c in claims], "and" if kind == "all" else "or", 10)
         case Monotone():
             verb = "lowers" if said.direction == "rises" else "raises"
-            return f"raising feature {said.feature} never {verb} output {said.output}"
+            return f"raising feature {said.feature} never {verb} output {said.output}{_tolerance(said)}"
+
+
+def _tolerance(said: Monotone) -> str:
+    if said.tolerance_real is not None:
+        return f" by more than {said.tolerance_real} (real)"
+    return f" by more than {_counted(said.tolerance, 'code')}" if said.tolerance else ""
 
 
 def _joined(texts: list[str], word: str, most: int) -> str:
@@ -66,25 +84,34 @@ def _term(coefficient: int | Decimal, output: int) -> str:
     return f"{'-' if coefficient < 0 else '+'} {times}y{output}"
 
 
+def _span(codes: IntArray | None) -> str:
+    """`0 to 3 codes`."""
+    if codes is None or not codes.size:
+        return "0 codes"
+    least, most = int(codes.min()), int(codes.max())
+    return _counted(most, "code") if least == most else f"{least} to {_counted(most, 'code')}"
+
+
 def _counted(n: int, noun: str) -> str:
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
-def region_words(region: RegionDocument) -> str:
-    """A region of a document."""
+def region_words(region: RegionDocument, codes: IntArray | None, free: int) -> str:
+    """A region of a document; codes: how far the features may be from the input; free: how many may move."""
     parts = []
     if region.eps is not None:
         parts.append(f"within {_counted(region.eps, 'code')}")
     if region.eps_real is not None:
-        parts.append(f"within {region.eps_real} (real)")
+        side = ", outward" if region.rounding == "outward" else ""
+        parts.append(f"within {region.eps_real} (real{side}: {_span(codes)})")
     if region.radius is not None or region.radius_file is not None:
-        parts.append("within each feature's radius")
+        parts.append(f"within each feature's radius ({_span(codes)})")
     if region.mask is not None:
         parts.append(f"{_counted(len(set(region.mask)), 'feature')} free")
     if region.mask_rectangle is not None:
         parts.append(f"the rectangle {list(region.mask_rectangle)} free")
     if region.mask_file is not None:
-        parts.append("the mask's features free")
+        parts.append(f"the mask's {_counted(free, 'feature')} free")
     if region.changes is not None:
         parts.append(f"at most {_counted(region.changes, 'feature')} changed")
     parts += [_range(part) for part in region.range[:5]]
@@ -95,8 +122,7 @@ def region_words(region: RegionDocument) -> str:
 
 def _range(part: Range) -> str:
     lo, hi = part.codes if part.codes is not None else part.real or (0, 0)
-    which = "all features" if part.features is None and part.rectangle is None else "some features"
-    return f"{which} in {lo}..{hi}{'' if part.real is None else f' (real, {part.rounding})'}"
+    return f"{_features(part)} in {lo}..{hi}{'' if part.real is None else f' (real, {part.rounding})'}"
 
 
 def beyond(part: Range, codes: tuple[int, int], ends: tuple[int, int], scale: Scale) -> str | None:
@@ -104,7 +130,7 @@ def beyond(part: Range, codes: tuple[int, int], ends: tuple[int, int], scale: Sc
     if part.real is None or (codes[0] >= ends[0] and codes[1] <= ends[1]):
         return None
     reach = f"the input's {span(ends, scale)}"
-    said = f"{_features(part)} in {part.real[0]}..{part.real[1]} (real)"
+    said = f"the range of {_features(part)} in {part.real[0]}..{part.real[1]} (real)"
     if part.rounding != "nearest":
         return f"{said} goes beyond {reach}: what is asked about ends there"
     if codes[1] < ends[0] or codes[0] > ends[1]:
@@ -122,6 +148,6 @@ def _features(part: Range) -> str:
     if part.rectangle is not None:
         return f"the rectangle {list(part.rectangle)}"
     if part.features is None:
-        return "the range of all features"
+        return "all features"
     more = ", …" if len(part.features) > 5 else ""
-    return f"the range of features {', '.join(map(str, part.features[:5]))}{more}"
+    return f"feature{'s'[: len(part.features) - 1]} {', '.join(map(str, part.features[:5]))}{more}"

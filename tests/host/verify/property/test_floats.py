@@ -86,6 +86,23 @@ def test_around_a_code_lie_those_that_floats_become_within_so_much_of_its_worth(
             assert (code - down, code + up) == (codes.min(), codes.max()), (code, real)
 
 
+@pytest.mark.parametrize("scale", SCALES)
+def test_outward_is_around_any_float_that_becomes_the_code(scale):
+    """Moved by no more than that, it becomes none beyond; and the ends are reached, or nearly."""
+    rng, zero = np.random.default_rng(6), -3
+    given = FloatsIn(Fraction(float(np.float32(scale))), zero)
+    x = (rng.uniform(-140, 140, 20_000) * scale).astype(np.float32)
+    codes = quantize(x, scale, zero)
+    for real in np.array([*rng.uniform(0, 8, 4), 0.25, 0.5, 1.0, 2.0]) * scale:
+        eps = np.float32(real)
+        reach, most = given.around(Fraction(float(eps)), True), np.zeros((256, 2), int)
+        for side, step in enumerate((-eps, eps)):
+            moved = quantize(x.astype(np.float64) + np.float64(step), scale, zero)
+            np.maximum.at(most[:, side], codes + 128, np.abs(moved - codes))
+        assert np.all(most <= reach)
+        assert np.all(np.array(reach) <= np.ceil(real / scale) + 1)
+
+
 @pytest.mark.parametrize(
     ("scale", "zero"), [(0.1, 0), (1.0, 0), (1 / 255, -128), (0.5, 3), (0.007843138, -1)]
 )

@@ -15,9 +15,11 @@ from coverify.verify.errors import BadQuery
 from coverify.verify.property.document import PropertyDocument
 from coverify.verify.property.property import Property
 from coverify.verify.property.quantity import Scale
+from coverify.verify.property.question import decide
 from coverify.verify.property.subject import Subject
 from coverify.verify.property.words import claim_words
 from coverify.verify.query import Verdict
+from coverify.verify.worker import Worker
 from model_builder import Builder
 from oracle import Tflm
 from tflm_int8 import Model, lower
@@ -102,12 +104,23 @@ def documents(net, label, y0):
         near,
         lambda y: first_max(y) != label or exact(ends[0]) <= value(net, y[1]) <= exact(ends[1]),
     )
+    own = {"kind": "output", "index": 0, "within": 2}
+    yield {"eps": 3}, own, near, lambda y: abs(y[0] - y0[0]) <= 2
+    own = {"kind": "output", "index": 1, "within_real": decimal(0.3)}
+    yield {"eps": 3}, own, near, lambda y: abs(value(net, y[1]) - value(net, y0[1])) <= exact(0.3)
+    threshold = round(float(real[2]) + 0.1, 3)
+    side = {"kind": "decision", "index": 2, "threshold": decimal(threshold)}
+    yield {"eps": 3}, side, near, lambda y: value(net, y[2]) < exact(threshold)
+    side = {"kind": "decision", "threshold_code": y0[1]}
+    yield {"eps": 3}, side, near, lambda y: [v >= y0[1] for v in y] == [v >= y0[1] for v in y0]
     stays = {"kind": "label"}
     yield {"eps": 6, "mask": (0, 2)}, stays, around(6, 0, 6), keeps(label)
     yield {"radius": (9, 2, 1)}, stays, around(9, 2, 1), keeps(label)
     few = [x for x in box(X0 - 9, X0 + 9) if sum(a != b for a, b in zip(x, X0, strict=True)) <= 1]
     yield {"eps": 9, "changes": 1}, stays, few, keeps(label)
     step = {"eps_real": decimal(0.25)}  # four codes of 1/16
+    yield step, stays, box(X0 - 4, X0 + 4), keeps(label)
+    step = {"eps_real": decimal(0.2), "rounding": "outward"}  # 3.2 codes: values that become codes 4 apart
     yield step, stays, box(X0 - 4, X0 + 4), keeps(label)
     ranges = ({"features": (0,), "codes": (5, 12)}, {"features": (2,), "codes": (0, 127)})
     yield {"eps": 4, "range": ranges}, stays, box([6, -44, 0], [12, -36, 7]), keeps(label)
@@ -157,11 +170,16 @@ def test_every_kind_of_property_is_decided_as_tflms_outputs_say(seed, tmp_path):
                 assert question.breaks(outcome.witness.astype(np.int64))
 
 
+@pytest.mark.parametrize("tolerance", [{}, {"tolerance": 2}, {"tolerance_real": 0.3}], ids=str)
 @pytest.mark.parametrize("direction", ["rises", "falls"])
 @pytest.mark.parametrize("seed", range(5))
-def test_monotonicity_is_decided_as_tflms_outputs_say(seed, direction, tmp_path):
+def test_monotonicity_is_decided_as_tflms_outputs_say(seed, direction, tolerance, tmp_path):
     net = Net(seed)
-    claim = {"kind": "monotone", "feature": 1, "output": 0, "direction": direction}
+    by = tolerance.get("tolerance", 0)
+    if "tolerance_real" in tolerance:
+        by = int(Fraction("0.3") / net.output.scale)
+        tolerance = {"tolerance_real": decimal(0.3)}
+    claim = {"kind": "monotone", "feature": 1, "output": 0, "direction": direction, **tolerance}
     ranges = (
         {"features": (0, 2), "codes": (0, 2)},
         {"features": (1,), "codes": (-30, -10)},
@@ -172,7 +190,7 @@ def test_monotonicity_is_decided_as_tflms_outputs_say(seed, direction, tmp_path)
     (question,) = asked.questions(None, 0)
     sign = 1 if direction == "rises" else -1
     rows = [[sign * net.outputs((a, b, c))[0] for b in range(-30, -9)] for a in range(3) for c in range(3)]
-    holds = all(row == sorted(row) for row in rows)
+    holds = all(low - high <= by for row in rows for low, high in itertools.combinations(row, 2))
     for engine in ("enumerate", "z3", "bab"):
         limit = 3 if engine == "bab" else 30
         outcome = solve(engine, question.problem(Deadline.never()), Deadline.in_s(limit))
@@ -181,7 +199,47 @@ def test_monotonicity_is_decided_as_tflms_outputs_say(seed, direction, tmp_path)
         if outcome.witness is not None:
             low, high = question.inputs(outcome.witness.astype(np.int64))
             assert (low[[0, 2]] == high[[0, 2]]).all() and low[1] < high[1]
-            assert sign * net.outputs(low)[0] > sign * net.outputs(high)[0]
+            assert sign * net.outputs(low)[0] > sign * net.outputs(high)[0] + by
+
+
+def test_what_compares_with_the_input_s_own_outputs_needs_one(tmp_path):
+    net = Net(0)
+    for claim in ({"kind": "output", "index": 0, "within": 2}, {"kind": "decision", "threshold_code": 0}):
+        whole = {"kind": "all", "claims": ({"kind": "label"}, claim)}
+        for said in (claim, whole):
+            document = PropertyDocument.model_validate({"claim": said})
+            asked = Property.from_document(document, net.subject, tmp_path)
+            assert asked.needs_base
+        with pytest.raises(BadQuery, match="compares outputs with those of a given input"):
+            asked.questions(None, 0)
+
+
+def test_regions_are_told_in_codes_and_features_by_number(tmp_path):
+    np.savez(tmp_path / "m.npz", mask=np.array([0, 1, 1]))
+    net, stays = Net(0), {"kind": "label"}
+    for region, words in (
+        ({"eps_real": decimal(0.2)}, "within 0.2 (real: 3 codes)"),
+        ({"eps_real": decimal(0.02)}, "within 0.02 (real: 0 codes)"),
+        ({"eps_real": decimal(0.02), "rounding": "outward"}, "within 0.02 (real, outward: 1 code)"),
+        ({"radius": (9, 0, 1)}, "within each feature's radius (0 to 9 codes)"),
+        ({"eps": 2, "mask_file": "m.npz"}, "within 2 codes, the mask's 2 features free"),
+        ({"range": ({"features": (2,), "codes": (0, 5)},)}, "feature 2 in 0..5"),
+        ({"range": ({"features": (0, 2), "codes": (0, 5)},)}, "features 0, 2 in 0..5"),
+    ):
+        document = PropertyDocument.model_validate({"region": region, "claim": stays})
+        assert Property.from_document(document, net.subject, tmp_path).words.endswith(f", {words}")
+
+
+@pytest.mark.parametrize("region", [{"eps": 3, "mask": ()}, {"eps_real": Decimal("0.02")}, {"eps": 0}])
+def test_an_answer_about_one_input_alone_says_so(region, tmp_path):
+    net = Net(0)
+    claim = {"kind": "output", "index": 0, "codes": (-128, 127)}
+    document = PropertyDocument.model_validate({"region": region, "claim": claim})
+    (question,) = Property.from_document(document, net.subject, tmp_path).questions(X0, 0)
+    with Worker(net.subject.program) as worker:
+        outcome = decide(worker, question, "enumerate", 10)
+    assert outcome.verdict is Verdict.HOLDS
+    assert outcome.note == "the region holds this input alone"
 
 
 @pytest.mark.parametrize(
