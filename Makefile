@@ -55,7 +55,7 @@ lint: setup ## Format, lint, types, C warnings and sanitizers
 	@$(MAKE) --no-print-directory -C device_harness PORT=native BUILD=$(CURDIR)/build/check SAN=1
 
 check: lint ## The same, and the fast tests: before a commit
-	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow and not cross' -x
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow and not cross' -x -n 3 --dist worksteal
 
 format: setup ## Format the sources
 	@$(BIN)/ruff format .

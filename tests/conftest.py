@@ -44,6 +44,8 @@ SLOW = (
     "tests/firmware_models/tflm_int8/test_staircase.py",
     "tests/firmware_models/tflm_int8/test_state_against_tflm.py",
     "tests/firmware_models/tflm_int8/program/",
+    "tests/host/verify/property/test_ranking.py",
+    "tests/host/verify/property/test_softmax.py",
 )
 
 

@@ -80,6 +80,7 @@ def test_answers_of_one_input_that_exclude_each_other_are_an_error():
             agree([entry(1, eps), entry(2, 8, "UNKNOWN"), entry(1, 20, "VIOLATED"), broken])
 
 
+@pytest.mark.slow
 def test_more_answers_than_a_result_holds_are_a_result_that_counts_them_all(monkeypatch):
     """Of this call or of earlier ones; what does not hold keeps its row."""
     n = MAX_ROWS + 3

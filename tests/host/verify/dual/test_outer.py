@@ -62,6 +62,7 @@ def test_every_input_keeps_to_the_bounds_and_each_of_them_is_narrower():
     assert len(wires) == 3, "all layers but the first, the logits' too"
 
 
+@pytest.mark.slow
 def test_verdicts_are_those_of_every_input_certificates_are_accepted_and_more_holds(tmp_path, monkeypatch):
     held = {"interval": 0, "bab": 0}
     bare = 0

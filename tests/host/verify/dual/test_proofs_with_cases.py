@@ -30,6 +30,7 @@ def fuzz():
 pytestmark = pytest.mark.usefixtures("cases_of_stairs")
 
 
+@pytest.mark.slow
 def test_bounds_and_proofs_with_cases_are_true_and_no_changed_proof_of_a_false_claim_is_accepted(
     fuzz, tmp_path, monkeypatch
 ):
