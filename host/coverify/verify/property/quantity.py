@@ -20,6 +20,8 @@ import numpy as np
 Side = Literal["nearest", "inward", "outward"]
 Limit = tuple[Fraction, bool]
 """A value that is not passed; True: nor reached."""
+ONE = Fraction(1001, 1000)
+"""A code, and more than float32's division rounds: values of one code are no farther apart."""
 _CODES = range(-128, 128)
 _BEYOND = 1 << 41
 """More than any code: that of no float."""
@@ -82,10 +84,10 @@ class Scale:
 
     def radius(self, real: Fraction, outward: bool = False) -> int:
         """How many codes apart codes are whose worths differ by at most so much; outward: codes of values
-        that do.
+        that do, of which one may be rounded down and the other one up.
         """
         codes = real / self.scale
-        return math.ceil(codes) if outward else math.floor(codes)
+        return math.floor(codes + ONE) if outward and real else math.floor(codes)
 
     @property
     def linear(self) -> bool:
@@ -119,7 +121,7 @@ class FloatsIn(Scale):
         code (outward: from a float that becomes it); of each code, from the least on.
         """
         if outward:
-            real += self.scale * Fraction(501, 1000)  # half a code, and what float32's division rounds
+            real += self.scale * ONE / 2
         worth = ((c, self.real(c)) for c in _CODES)
         return [(max(c - self.first(x - real), 0), max(self.last(x + real) - c, 0)) for c, x in worth]
 

@@ -87,20 +87,30 @@ def test_around_a_code_lie_those_that_floats_become_within_so_much_of_its_worth(
 
 
 @pytest.mark.parametrize("scale", SCALES)
-def test_outward_is_around_any_float_that_becomes_the_code(scale):
-    """Moved by no more than that, it becomes none beyond; and the ends are reached, or nearly."""
-    rng, zero = np.random.default_rng(6), -3
-    given = FloatsIn(Fraction(float(np.float32(scale))), zero)
-    x = (rng.uniform(-140, 140, 20_000) * scale).astype(np.float32)
+def test_outward_is_around_any_value_that_becomes_the_code(scale):
+    """Moved by no more than that, it becomes none beyond, even where halves are rounded away from 0."""
+    rng, zero, exact = np.random.default_rng(6), -3, Fraction(float(np.float32(scale)))
+    given, codes_given = FloatsIn(exact, zero), Scale(exact, zero)
+    halves = [f for k in range(-130, 130) for f in floats_around((k + 0.5) * float(exact), 2)]
+    x = np.array([*(rng.uniform(-140, 140, 20_000) * scale), *halves], np.float32)
     codes = quantize(x, scale, zero)
-    for real in np.array([*rng.uniform(0, 8, 4), 0.25, 0.5, 1.0, 2.0]) * scale:
-        eps = np.float32(real)
-        reach, most = given.around(Fraction(float(eps)), True), np.zeros((256, 2), int)
-        for side, step in enumerate((-eps, eps)):
-            moved = quantize(x.astype(np.float64) + np.float64(step), scale, zero)
-            np.maximum.at(most[:, side], codes + 128, np.abs(moved - codes))
+    for real in [*(rng.uniform(0, 8, 4) * scale), *(k * float(exact) for k in (0, 0.25, 0.5, 1, 2, 3))]:
+        eps, most = Fraction(float(real)), np.zeros((256, 2), int)
+        reach, radius = np.array(given.around(eps, True)), codes_given.radius(eps, True)
+        for side, way in enumerate((-1, 1)):
+            there = [f for v in x[-len(halves) :] for f in floats_around(float(v) + way * float(real), 1)]
+            ends = np.array(there, np.float32).reshape(len(halves), -1)
+            for moved in (*ends.T, (x + np.float32(way * real))):
+                own = x[-len(moved) :]
+                apart = [
+                    abs(Fraction(float(a)) - Fraction(float(b))) <= eps
+                    for a, b in zip(moved, own, strict=True)
+                ]
+                kept, near = quantize(moved, scale, zero)[apart], codes[-len(moved) :][apart]
+                np.maximum.at(most[:, side], near + 128, np.abs(kept - near))
         assert np.all(most <= reach)
-        assert np.all(np.array(reach) <= np.ceil(real / scale) + 1)
+        assert most.max() <= radius <= real / scale + 1.01
+        assert most.max() == radius or not real
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,8 @@ def documents(net, label, y0):
     yield {"eps": 9, "changes": 1}, stays, few, keeps(label)
     step = {"eps_real": decimal(0.25)}  # four codes of 1/16
     yield step, stays, box(X0 - 4, X0 + 4), keeps(label)
+    step = {"eps_real": decimal(0.25), "rounding": "outward"}  # halves are rounded away from 0: 5 codes apart
+    yield step, stays, box(X0 - 5, X0 + 5), keeps(label)
     step = {"eps_real": decimal(0.2), "rounding": "outward"}  # 3.2 codes: values that become codes 4 apart
     yield step, stays, box(X0 - 4, X0 + 4), keeps(label)
     ranges = ({"features": (0,), "codes": (5, 12)}, {"features": (2,), "codes": (0, 127)})
