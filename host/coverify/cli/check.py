@@ -17,6 +17,7 @@ import typer
 
 from coverify.check import BUDGET, Claim, Rejected, check
 from coverify.cli.claim import Place, Samples, box, said, shown
+from coverify.cli.decided import decided
 from coverify.cli.evidence import operators_named
 from coverify.cli.folders import below, called, within
 from coverify.cli.network import conversion_of
@@ -33,7 +34,7 @@ from coverify.cli.outcome import (
 )
 from coverify.errors import BadInput
 from coverify.inputs import Conversion
-from coverify.report import ModelRef, Result, worst
+from coverify.report import ModelRef, Result, Verdict, worst
 from coverify.report import Query as QueryRow
 from tflm_int8 import Ends, Model, TflmError
 
@@ -75,6 +76,8 @@ def check_verb(
     box's digest, the label or the relation of the outputs. UNKNOWN (4): one is no certificate or a damaged
     one, proves nothing, needs more than the --budget, or is about another network or other inputs than those
     given; nothing follows from it. ERROR (2): a file is not there or cannot be read; the others are checked.
+    Of a folder without certificates its verify.json or distinguish.json says why: OK (0) if nothing in it is
+    proved, UNKNOWN (4) if a HOLDS in it has no certificate.
 
     --model net.tflite --inputs test.npz confirm what a claim is about: this network, and every input within
     so many codes of input i of that file. Without them, compare the digests yourself.
@@ -88,16 +91,16 @@ def check_verb(
     def body() -> Result:
         if math.isnan(budget):
             raise BadInput("--budget nan: a number of multiply-adds")
-        files, most = _files(certificates), int(min(budget, 1e18))
+        (files, bare), most = _files(certificates), int(min(budget, 1e18))
         subject = _Subject.read(model, inputs)
         rows: list[QueryRow] = []
-        known = interruptible(lambda: _result(rows, len(files), subject) if rows else None)
+        known = interruptible(lambda: _result(rows, len(files), subject, bare) if rows else None)
         with known, progress_bar(output) as progress:
             bar = Bar(progress, "certificates")
             for file in files:
                 bar(len(rows), len(files))
                 rows.append(_unread(file) if file.fault else _row(file, most, subject))
-        return _result(rows, len(files), subject)
+        return _result(rows, len(files), subject, bare)
 
     run_verb("check", output, body)
 
@@ -145,25 +148,42 @@ class _File:
     fault: str | None
 
 
-def _files(given: Sequence[Path]) -> list[_File]:
-    """The files, and those of the folders and their direct subfolders, in the order of their numbers.
+@dataclass(frozen=True)
+class _Bare:
+    """A folder without certificates: what its results say, and how many proofs they claim."""
+
+    said: str
+    proved: int
+
+
+def _files(given: Sequence[Path]) -> tuple[list[_File], list[_Bare]]:
+    """The files, and those of the folders and their direct subfolders, in the order of their numbers; and the
+    folders that have none, as their results say.
 
     Raises BadInput where none can be read.
     """
     found: list[_File] = []
+    bare: list[_Bare] = []
     for path in given:
         if not path.is_dir():
             found.append(_File(path, called(path, given), _fault(path)))
             continue
         inside = within(path, NAMES).items()
-        found += [_File(one, below(path, name, given), _fault(one)) for name, one in inside] or [
-            _File(path, path.name, f"there is no {NAMES} in this folder or one directly below")
-        ]
+        found += [_File(one, below(path, name, given), _fault(one)) for name, one in inside]
+        if inside:
+            continue
+        known = decided(path)
+        if known is None or known.named:
+            why = f"there is no {NAMES} in this folder or one directly below"
+            lost = f", but its results name {sorted(known.named)[0]}" if known is not None else ""
+            found.append(_File(path, path.name, why + lost))
+        else:
+            bare.append(_Bare(f"{known.said} in {called(path, given)}", known.proved))
     if len(found) > MAX_FILES:
         raise BadInput(f"{len(found)} certificates: at most {MAX_FILES} at once")
-    if all(file.fault for file in found):
+    if found and all(file.fault for file in found):
         raise BadInput("\n".join(f"{file.path}: {file.fault}" for file in found)[:_MESSAGE])
-    return found
+    return found, bare
 
 
 def _fault(path: Path) -> str | None:
@@ -177,16 +197,28 @@ def _fault(path: Path) -> str | None:
     return None
 
 
-def _result(rows: list[QueryRow], n: int, subject: _Subject) -> Result:
+def _result(rows: list[QueryRow], n: int, subject: _Subject, bare: Sequence[_Bare]) -> Result:
+    verdicts: list[Verdict] = [row.verdict for row in rows] + (["UNKNOWN"] if len(rows) < n else [])
+    verdicts += ["UNKNOWN" if folder.proved else "OK" for folder in bare]
+    left = [_no_certificate(folder) for folder in bare]
     return Result(
         verb="check",
-        verdict=worst(row.verdict for row in rows) if len(rows) == n else "UNKNOWN",
-        message=_message(rows, n, n > 1 and subject.model is not None and subject.samples is not None),
+        verdict=worst(verdicts),
+        message=_message(rows, n, n > 1 and subject.model is not None and subject.samples is not None)
+        if n
+        else "\n".join(left)[:_MESSAGE],
         model=subject.model,
         queries=tuple(rows),
-        not_covered=("inputs outside the boxes of the claims",),
+        not_covered=(*(["inputs outside the boxes of the claims"] if n else []), *left[:999]),
         versions=versions(),
     )
+
+
+def _no_certificate(folder: _Bare) -> str:
+    if not folder.proved:
+        return f"nothing to check: {folder.said}"
+    proofs = "a proof has" if folder.proved == 1 else f"{folder.proved} proofs have"
+    return f"{proofs} no certificate that could be checked: {folder.said}"
 
 
 def _message(rows: list[QueryRow], n: int, known: bool) -> str:
