@@ -11,8 +11,9 @@ Fixtures: `device` (a greeted coverify.boards.device.Device, one per session and
 test that it failed by LinkError or DeviceFault), `reference` (a function: path or Model → Reference),
 `conformance`. Under xdist every worker has a board of its own: worker N
 the N-th device given; emulated devices are started anew for each. Where something else hands out the boards,
-a conftest.py replaces the session's fixture `nn_url` (docs/labs.md). JUnit properties: model, firmware,
-oracle, seed.
+a conftest.py replaces the session's fixture `nn_url` (docs/labs.md). JUnit properties: model, firmware, seed,
+and the oracle where one is installed: the reference is then held against it on the same samples, as by
+`coverify conform`.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ import pytest
 if TYPE_CHECKING:
     from coverify.boards.device import Device
     from coverify.conformance.compare import Comparison
+    from coverify.report import Oracle
     from tflm_int8 import Model, Reference
 
 _NO_DEVICE = "no device: give --nn-device URL or --nn-board NAME"
@@ -98,7 +100,7 @@ class Bench:
         from coverify.boards.device import open_device
 
         if self._absent is not None:
-            raise self._absent
+            raise self._absent.with_traceback(None)  # else it grows by every test that meets it
         if self._device is None:
             try:
                 self._device = open_device(self._url)
@@ -193,8 +195,12 @@ class Conformance:
         """Every byte of every tensor; fails the test unless all are equal.
 
         x: [N, sample shape] in the input's type (several inputs: a list of them), or None for `vectors`
-        generated samples. Raises LinkError, DeviceFault, … unless some sample differed before.
+        generated samples. Raises LinkError, DeviceFault, … unless some sample differed before; CoverifyError
+        where the reference is not the oracle.
         """
+        __tracebackhide__ = True
+        from coverify.cli.conform import check_reference
+        from coverify.cli.outcome import Output
         from coverify.conformance.batch import Batch
         from coverify.conformance.compare import Comparison, compare
         from coverify.conformance.ranges import check_inputs, vectors_of
@@ -207,10 +213,10 @@ class Conformance:
         check_inputs(expected.model)
         used = self.seed if seed is None else seed
         x = vectors_of(expected, vectors, used).batch if x is None else Batch.of(x)
-        self._record(expected, used)
+        self._record(expected, used, check_reference(expected, "auto", x, Output()))
         comparison = Comparison(expected.model)
-        stepper = Stepper(self.device.client, expected.model)
         try:
+            stepper = Stepper(self.device.client, expected.model)
             if expected.stateful:
                 length = default_length(expected)
                 Sequences(comparison, expected, stepper, Samples(x, len(x)), length).compare()
@@ -219,6 +225,8 @@ class Conformance:
             explained = _explained(comparison, expected, stepper, x)
         except (LinkError, DeviceFault, DeviceRefused) as error:
             if not comparison.mismatches:
+                if isinstance(error, DeviceRefused):  # it says all: where in the link it came up helps nobody
+                    raise error.with_traceback(None) from None
                 raise
             said = "\n".join((*_said(comparison), f"then: {error}"))
             raise pytest.fail.Exception(said, pytrace=False) from error
@@ -226,9 +234,8 @@ class Conformance:
             pytest.fail("\n".join((*_said(comparison), *explained)), pytrace=False)
         return comparison
 
-    def _record(self, expected: Reference, seed: int) -> None:
-        from coverify.conformance.oracles import version
-
+    def _record(self, expected: Reference, seed: int, oracle: Oracle | None) -> None:
+        """What was tested, for JUnit.  oracle: what the reference was held against."""
         hello = self.device.hello
         self.properties.extend(
             [
@@ -239,10 +246,11 @@ class Conformance:
                 ("nn_firmware", hello.build_id),
                 ("nn_engine", hello.engine),
                 ("nn_profile", expected.profile),
-                ("nn_oracle", f"tflite-micro {version('tflm')}".strip()),
                 ("nn_seed", seed),
             ]
         )
+        if oracle is not None:
+            self.properties.append(("nn_oracle", f"{oracle.name} {oracle.version or ''}".strip()))
 
 
 def _said(comparison: Comparison) -> list[str]:

@@ -2,6 +2,7 @@
 
 import shutil
 import xml.etree.ElementTree as ET
+from itertools import pairwise
 
 import pytest
 
@@ -60,6 +61,77 @@ def test_a_network_conforms_and_the_junit_file_says_what_was_tested(session, pyt
     assert said["nn_seed"] == "5"
     assert len(said["nn_firmware"]) == 16
     assert said["nn_oracle"].startswith("tflite-micro")
+
+
+def test_without_an_interpreter_no_oracle_is_named(session, pytester):
+    """As on a machine where tflite-micro is not installed."""
+    pytester.makeconftest("""
+        from coverify.conformance import oracles
+
+        oracles._PACKAGES["tflm"] = ("no_such_package", "no-such-package")
+    """)
+    result = session(CONFORMS, "--nn-device", "native:", "--junitxml", "junit.xml")
+    result.assert_outcomes(passed=1)
+    case = ET.parse(pytester.path / "junit.xml").getroot().find(".//testcase")
+    assert "nn_seed" in (said := {p.get("name") for p in case.iter("property")})
+    assert "nn_oracle" not in said
+
+
+def test_the_oracle_that_is_named_has_run_on_the_samples(session, tmp_path):
+    result = session(f"""
+        from coverify.conformance.oracles import Oracle
+
+        def test_conforms(conformance, monkeypatch):
+            seen, right = [], Oracle.trace
+
+            def trace(oracle, x):
+                seen.append(len(x))
+                return right(oracle, x)
+
+            monkeypatch.setattr(Oracle, "trace", trace)
+            conformance({str(CNN)!r}, vectors=3)
+            assert seen == [3]
+            conformance({str(CNN)!r}, vectors=2)
+            assert seen == [3, 2]
+    """, "--nn-device", "native:")  # fmt: skip
+    result.assert_outcomes(passed=1)
+
+
+def test_a_board_that_is_not_there_is_told_to_every_test_in_as_many_lines(session, tmp_path):
+    source = """
+        import pytest
+
+        @pytest.mark.parametrize("i", range(6))
+        def test_board(device, i):
+            pass
+    """
+    result = session(source, "--nn-device", f"serial:{tmp_path}/none", "--tb", "short")
+    result.assert_outcomes(errors=6)
+    lines = [line.strip() for line in result.outlines]
+    starts = [k for k, line in enumerate(lines) if "ERROR at setup of" in line]
+    lengths = [end - start for start, end in pairwise(starts)]
+    assert len(lengths) == 5 and max(lengths) == lengths[0]
+
+
+def test_a_network_that_the_device_refuses_is_told_without_the_way_through_the_link(session, tmp_path):
+    source = f"""
+        from coverify.conformance import stepping
+        from coverify.errors import DeviceRefused
+
+        def deep(n):
+            if n:
+                return deep(n - 1)
+            raise DeviceRefused("LOAD", 5, "NO_ARENA", 1, 3, "it needs 9 bytes more")
+
+        def test_refused(conformance, monkeypatch):
+            monkeypatch.setattr(stepping, "Stepper", lambda *_: deep(9))
+            conformance({str(CNN)!r}, vectors=2)
+    """
+    result = session(source, "--nn-device", "native:")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*the device refused LOAD: NO_ARENA*it needs 9 bytes more*"])
+    assert "in deep" not in result.stdout.str() and "return deep" not in result.stdout.str()
+    assert "comparison = Comparison" not in result.stdout.str()
 
 
 def test_a_network_with_several_inputs_takes_generated_samples_or_a_list_of_arrays(session, tmp_path):
