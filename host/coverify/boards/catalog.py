@@ -4,6 +4,7 @@
     qemu:mps2-an386                     an emulated board; machines: `coverify boards`
     qemu:mps2-an386@FILE, native:@FILE  the same with a firmware image of yours instead of the one built here
     serial:/dev/ttyACM0@921600          a board on a serial port (also a pseudo-terminal's path)
+    /dev/ttyACM0@921600, COM3           the same without serial:
     usb:0483:374b[:SERIAL][@BAUD]       the board with these USB ids, whatever its port is called (usb.py)
     rfc2217://host:port[@baud]          a serial port on another machine
     socket://host:port                  a raw TCP line
@@ -15,6 +16,7 @@ Whatever is none of these is a BoardError that lists what there is.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,6 +26,8 @@ from coverify.errors import BadInput, BoardError
 from coverify.link.line import LineUrl
 
 FOREIGN = "mlperf"
+_PORT = re.compile(r"/dev/.+|COM[0-9]+(@.*)?", re.DOTALL)
+"""A serial port that is written without serial: before it."""
 NETWORK = ("rfc2217", "socket")
 
 
@@ -124,6 +128,8 @@ def _from_url(url: str, where: str = "") -> Board:
     for board in BUILT_IN:
         if at and image and machine == board.url:
             return replace(board, url=url, elf=Path(image))
+    if _PORT.fullmatch(url):
+        return _from_url(f"serial:{url}", where)
     if colon and scheme == "qemu":
         machines = ", ".join(board.target for board in BUILT_IN if board.kind == "qemu")
         raise BoardError(f"{where}{url}: no such machine; there are {machines}")

@@ -44,6 +44,12 @@ def write(path: Path, text: str) -> Path:
         ("qemu:microbit", "qemu", "microbit"),
         ("serial:/dev/ttyACM0@921600", "serial", "/dev/ttyACM0@921600"),
         ("serial:COM3", "serial", "COM3"),
+        ("/dev/ttyACM0", "serial", "/dev/ttyACM0"),
+        ("/dev/ttyACM0@921600", "serial", "/dev/ttyACM0@921600"),
+        ("/dev/serial/by-id/usb-board-7:1.0", "serial", "/dev/serial/by-id/usb-board-7:1.0"),
+        ("/dev/pts/0", "serial", "/dev/pts/0"),
+        ("COM3", "serial", "COM3"),
+        ("COM12@9600", "serial", "COM12@9600"),
         ("rfc2217://host:4000", "rfc2217", "rfc2217://host:4000"),
         ("socket://10.0.0.7:4000", "socket", "socket://10.0.0.7:4000"),
     ],
@@ -64,6 +70,9 @@ def test_a_device_url_is_a_board(text: str, kind: str, target: str) -> None:
         ("serial:", "is no device"),
         ("serial:/dev/ttyACM0@fast", "baud rate"),
         ("serial:spy:///dev/ttyS0", "is no device"),
+        ("/dev/ttyACM0@fast", "baud rate"),
+        ("/dev/", "is no device"),
+        ("COMPORT", "is no device"),
         ("socket://host", "host:port"),
         ("ftp://host:1", "is no device"),
         ("absent.toml", "cannot read the board file"),
@@ -73,6 +82,11 @@ def test_a_device_url_is_a_board(text: str, kind: str, target: str) -> None:
 def test_what_is_no_device_is_refused(text: str, says: str) -> None:
     with pytest.raises(BoardError, match=says):
         resolve(text)
+
+
+def test_a_port_and_its_url_are_one_device() -> None:
+    assert resolve("/dev/ttyACM0@921600") == resolve("serial:/dev/ttyACM0@921600")
+    assert resolve("COM3") == resolve("serial:COM3")
 
 
 def test_every_built_in_board_is_found_by_its_url() -> None:
