@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from coverify.report import ModelRef, Query, Result, Values, make_report, write_result
+from coverify.report import ModelRef, Picture, Query, Result, Values, make_report, write_result
 from coverify.report.values import inputs_table, outputs_table
 
 MODEL = ModelRef(file="level.tflite", sha256="0" * 64)
@@ -72,6 +72,18 @@ def test_an_input_that_is_wrong_as_given_is_marked_and_shown_once(tmp_path: Path
     assert table is not None and not table.based
     text = page(tmp_path, row)
     assert text.count("misclassified as given") == 2  # in its card and in the table of queries
+
+
+def test_an_input_that_is_wrong_as_given_is_drawn_once_with_its_label_and_class(tmp_path: Path) -> None:
+    drawn = Picture(shape=(8, 8), original=(3,) * 64, adversarial=(3,) * 64)
+    given = {"inputs": None, "property": None, "eps": 4, "label": 1, "predicted": 0, "picture": drawn}
+    text = page(tmp_path, ROW.model_copy(update={**given, "unchanged": True}))
+    assert text.count("<img") == 1
+    assert "<b>label 1, network says 0</b>as given" in text
+    assert "adversarial" not in text and "class 1" not in text
+    changed = Picture(shape=(8, 8), original=(3,) * 64, adversarial=(4,) * 64)
+    text = page(tmp_path, ROW.model_copy(update={**given, "picture": changed}))
+    assert text.count("<img") == 3 and "as given" not in text
 
 
 def test_cards_are_titled_by_the_property_where_there_is_no_sample(tmp_path: Path) -> None:
