@@ -28,20 +28,20 @@ class Shown:
     unchanged: bool | None = None
 
 
-def shown(network: Network, base: Codes, x: Codes, given: Codes | None) -> Shown:
+def shown(network: Network, base: Codes, x: Codes, given: Codes | None, a_pair: bool = False) -> Shown:
     """Of a counterexample x beside its base; given: the input that was asked about, None where there was none
-    and the base is but the region's middle.
+    and the base is but the region's middle, unless the two together are the counterexample (a pair).
     """
-    subject = network.subject
+    subject, based = network.subject, given is not None or a_pair
     pair = np.stack([base.reshape(-1), x.reshape(-1)]).astype(np.int64)
-    inputs = _values(pair, subject.input, given is not None)
+    inputs = _values(pair, subject.input, based)
     outputs = network.outputs(pair)
     return Shown(
         network.picture(base, x),
         inputs,
-        _values(outputs, subject.output, given is not None),
+        _values(outputs, subject.output, based),
         int(outputs[1].argmax()) if subject.n_output > 1 else None,
-        True if given is not None and np.array_equal(given.reshape(-1), pair[1]) else None,
+        True if given is not None and not a_pair and np.array_equal(given.reshape(-1), pair[1]) else None,
     )
 
 

@@ -237,7 +237,8 @@ def _row(
     if outcome.witness is not None:
         base, x = (_sample(task, v) for v in asked.inputs(outcome.witness.astype(np.int64)))
         with task.running:
-            seen = shown(network, base, x, None if task.data is None else task.data.x[question.index])
+            given = None if task.data is None else task.data.x[question.index]
+            seen = shown(network, base, x, given, a_pair=asked.raised is not None)
             content = _witness(task, question, asked, outcome, (base, x), seed)
         if task.out is not None:
             witness = f"witness-{task.name(question)}.zip"

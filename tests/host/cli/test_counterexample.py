@@ -57,6 +57,26 @@ def test_a_region_that_speaks_of_no_input_has_no_base(files):
     assert not {"base", "unchanged"} & (set(row["inputs"]) | set(row["outputs"]) | set(row))
 
 
+@pytest.mark.parametrize("options", [(), ("--inputs", "x.npz", "--index", "0")], ids=["anywhere", "given"])
+def test_of_a_monotonicity_both_inputs_and_outputs_are_shown(files, options):
+    """y = x0 - x1 falls as x1 rises; around (10, -9), eps 1: 18 to 21."""
+    region = "[region]\neps = 1\n" if options else ""
+    text = f"{region}[claim]\nkind = 'monotone'\noutput = 0\nfeature = 1\n"
+    options = [files / o if o == "x.npz" else o for o in options]
+    done = asked(files, text, *options)
+    assert done.code == 1, done
+    (row,) = json.loads((files / "out" / "verify.json").read_text())["queries"]
+    before, after = row["inputs"]["base"], row["inputs"]["counterexample"]
+    assert before[0] == after[0] and before[1] < after[1]
+    lower, higher = ([np.clip(a - b, -128, 127)] for a, b in (after, before))
+    assert (row["outputs"]["base"], row["outputs"]["counterexample"]) == (higher, lower)
+    assert "unchanged" not in row
+    assert coverify("report", files / "out").code == 1
+    page = (files / "out" / "report.html").read_text()
+    for code in (*before, *after, *higher, *lower):
+        assert f'<td class="n">{str(code).replace("-", "−")}</td>' in page
+
+
 def test_an_input_that_is_misclassified_as_it_is_says_so(files):
     done = coverify("verify", files / "class.tflite", "--inputs", files / "x.npz", "--eps", 1, "--out",
                     files / "out")  # fmt: skip
