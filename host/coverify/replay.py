@@ -20,8 +20,11 @@ from coverify.errors import BadInput
 from coverify.report.rows import TensorRow
 from coverify.report.verdict import Verdict
 from coverify.verify.breach import Breach
-from coverify.verify.property.formula import elements
+from coverify.verify.property.formula import elements, names_a_class
 from tflm_int8 import Ends, Model, Reference, UnknownProfile
+
+MAX_TOLD = 4
+"""Of so many outputs that a property names their values are told, of more the class."""
 
 
 class NotReplayable(BadInput):
@@ -114,7 +117,7 @@ def replay(claim: Claim, ends: Ends, stepper: Runner) -> Replayed:
     comparison.add(0, expected, first, lambda: stepper.trace(x))
     whole = stepper.run(x)
     base, after = ends.left(stepper.run(ends.entered(claim.base))), ends.left(first[output])
-    said = _said(claim, base, after)
+    said = _said(claim, ends, base, after)
     if comparison.flaky or not np.array_equal(whole, first[output]):
         return Replayed("FLAKY", f"{said}; the same input gave two answers", comparison.rows())
     if comparison.differing_samples:
@@ -126,15 +129,45 @@ def replay(claim: Claim, ends: Ends, stepper: Runner) -> Replayed:
     return Replayed("CONFIRMED", said, comparison.rows())
 
 
-def _said(claim: Claim, base: NDArray[np.int8], output: NDArray[np.int8]) -> str:
-    """What the device's outputs mean for the property."""
+def _said(claim: Claim, ends: Ends, base: NDArray[np.int8], output: NDArray[np.int8]) -> str:
+    """What the device's outputs mean for the property: their class, or those that it is about."""
     before, after = first_maximum(base), first_maximum(output)
     if claim.breach is not None:
         verb = "breaks" if claim.broken(base, output) else "keeps"
-        whose = "its" if elements(claim.breach.formula) else "any"  # a property of inputs alone
+        named = elements(claim.breach.formula)
+        whose = "its" if named else "any"  # a property of inputs alone
         called = f'what the file calls "{claim.breach.words}"'
-        return f"on the device: class {before} before, {after} after; {whose} output {verb} {called}"
+        said = f"class {before} before, {after} after"
+        if values := _values(claim.breach, base, output):
+            scale = _scale(ends.reference)
+            said = ", ".join(_told(i, int(base.flat[i]), int(output.flat[i]), scale) for i in values)
+        return f"on the device: {said}; {whose} output {verb} {called}"
     said = f"on the device: class {before} before, {after} after; the label is {claim.label}"
     return (
         said if before == claim.label else f"{said}, which the base input does not have on the device either"
     )
+
+
+def _values(breach: Breach, base: NDArray[np.int8], output: NDArray[np.int8]) -> list[int]:
+    """The outputs whose values say more than the class: a single one, or the few that relations name."""
+    if output.size == 1:
+        return [0]
+    if names_a_class(breach.formula):
+        return []
+    named = sorted({i % base.size for i in elements(breach.formula)})  # of a pair, in both
+    return named if len(named) <= MAX_TOLD else []
+
+
+def _scale(reference: Reference) -> tuple[float, int] | None:
+    """Scale and zero point of the output; None where a code is its value."""
+    found = reference.output.quantization
+    pair = None if found is None else (float(found.scale), found.zero_point)
+    return None if pair == (1.0, 0) else pair
+
+
+def _told(i: int, before: int, after: int, scale: tuple[float, int] | None) -> str:
+    said = f"output {i}: {before} before, {after} after"
+    if scale is None:
+        return said
+    real = [f"{scale[0] * (code - scale[1]):.4g}" for code in (before, after)]
+    return f"{said} ({real[0]} and {real[1]})"

@@ -50,6 +50,38 @@ def test_few_values_and_a_single_output_are_listed_in_codes_with_their_scales(fi
     assert f"y 19 → {value}" in done.stdout
 
 
+def replayed(files):
+    done = coverify("replay", files / "out", "--device", "native:", "--json", "-")
+    assert done.code == 0, done
+    (row,) = done.result["replays"]
+    return row["note"]
+
+
+def test_the_replay_of_a_single_output_tells_its_codes_and_real_values(files):
+    text = "[region]\neps = 3\n[claim]\nkind = 'output'\nindex = 0\ncodes = [-20, 20]\n"
+    assert asked(files, text, "--inputs", files / "x.npz", "--index", 0).code == 1
+    (row,) = json.loads((files / "out" / "verify.json").read_text())["queries"]
+    (value,) = row["outputs"]["counterexample"]
+    said = f"on the device: output 0: 19 before, {value} after (9.5 and {value / 2:g}); its output breaks"
+    assert replayed(files).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("claim", "said"),
+    [
+        ("kind = 'output'\nindex = 1\ncodes = [0, 127]", "output 1: -19 before, {} after (-9.5 and {:g});"),
+        ("kind = 'never'\nclasses = [0]", "class 0 before, 0 after;"),
+    ],
+)
+def test_the_replay_tells_the_outputs_that_the_property_names_or_the_class(files, claim, said):
+    (files / "p.toml").write_text(f"[region]\neps = 1\n[claim]\n{claim}\n")
+    given = ("--property", files / "p.toml", "--inputs", files / "x.npz", "--index", 0)
+    assert coverify("verify", files / "class.tflite", *given, "--out", files / "out").code == 1
+    (row,) = json.loads((files / "out" / "verify.json").read_text())["queries"]
+    value = row["outputs"]["counterexample"][1]
+    assert replayed(files).startswith("on the device: " + said.format(value, value / 2))
+
+
 def test_a_region_that_speaks_of_no_input_has_no_base(files):
     text = "[claim]\nkind = 'output'\nindex = 0\ncodes = [-20, 20]\n"
     assert asked(files, text).code == 1

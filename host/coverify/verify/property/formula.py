@@ -145,6 +145,17 @@ def elements(formula: Formula) -> set[int]:
             return set[int]().union(*map(elements, parts))
 
 
+def names_a_class(formula: Formula) -> bool:
+    """Is it about the class, in some part?"""
+    match formula:
+        case Relation():
+            return False
+        case ClassIs():
+            return True
+        case AllOf(parts) | AnyOf(parts) | FewFalse(_, parts):
+            return any(map(names_a_class, parts))
+
+
 def relations(formula: Formula) -> Iterator[Relation]:
     """The relations in it."""
     match formula:
