@@ -50,6 +50,9 @@ from tflm_int8 import Model, Reference
 _ASKED_AGAIN = 3
 """Differing samples that are run twice, to tell a wrong device from one that gives different answers."""
 
+_NAMED = 6
+"""Variants that the message names at most."""
+
 
 def diagnose_verb(
     model: Annotated[Path, typer.Argument(help="The .tflite file.", show_default=False)],
@@ -171,13 +174,22 @@ def summary(found: tuple[Diagnosis, ...], comparison: Comparison, others: tuple[
             f"{comparison.first}; {why}, and not explained"
         )
     first = found[0]
-    names = ", ".join(variant.name for variant in first.explained_by[:6])
-    more = f" and {len(first.explained_by) - 6} more" if len(first.explained_by) > 6 else ""
-    why = f"explained by {names}{more}" if names else "no known variant gives exactly these bytes"
+    why = _explanation([variant.name for variant in first.explained_by])
     return (
         f"op {first.op_index} {first.op}, element {list(first.element)} of sample {first.sample}: expected "
         f"{first.expected}, the device has {first.got}; {why}{_said_of(others)}"
     )
+
+
+def _explanation(names: list[str]) -> str:
+    """The likeliest variant, and those that give the same bytes."""
+    if not names:
+        return "no known variant gives exactly these bytes"
+    if len(names) == 1:
+        return f"explained by {names[0]}"
+    others = ", ".join(names[1:_NAMED])
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"explained by {names[0]} (the same bytes on these inputs: {others}{more})"
 
 
 def _said_of(others: tuple[str, ...]) -> str:

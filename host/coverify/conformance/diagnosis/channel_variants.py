@@ -16,9 +16,13 @@ _WIDTHS = (2, 4, 8, 16)
 
 
 def wrong_places(layer: Layer) -> Iterator[tuple[str, str, Layer]]:
-    """Weights that meet other inputs: windows, pixels, groups, channels."""
+    """Weights that meet other inputs: windows, pixels, groups, channels.
+
+    A window without a tap inside the image is left out: it adds no product, which has a variant of its own.
+    """
     for name, says, window in wrong_windows(layer.window):
-        yield name, says, replace(layer, window=window)
+        if isinstance(layer, StampedLayer) or np.any(window.taps < window.n_pixels):
+            yield name, says, replace(layer, window=window)
     if not isinstance(layer, StampedLayer):
         for name, says, window in wrong_pixels(layer.window):
             yield name, says, replace(layer, window=window)
@@ -70,6 +74,9 @@ def wrong_indices(layer: Layer) -> Iterator[tuple[str, str, Layer]]:
                 yield f"{name}-rest-restarts-{width}", says, changed
             says = f"the last {rest} channels, left over by a loop over {width}, have no bias"
             yield f"bias-missing-rest-{width}", says, _unbiased(layer, channels >= first)
+            says = f"to the last {rest} channels, left over by a loop over {width}, no product is added"
+            unweighted = np.where((channels < first)[:, None, None, None], layer.weights, 0)
+            yield f"products-missing-rest-{width}", says, replace(layer, weights=unweighted)
     if len(channels) > 1:
         beside = np.where(channels == channels[-1], channels - 1, channels)
         for name, changed in _numbers(layer, beside):

@@ -51,22 +51,24 @@ def patterns(axes: tuple[AxisErrors, ...]) -> tuple[str, ...]:
     return tuple(text for text in said if text)
 
 
-def elsewhere(got: I64Array, differs: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> tuple[str, ...]:
-    """What can be said of all elements together: got and differs are [N, output shape]."""
-    said = []
+def left_over(differs: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> tuple[str, ...]:
+    """Of all elements together, only the last ones that a loop leaves over; differs: [N, output shape]."""
     flat = differs.reshape(len(differs), -1).any(axis=0)
-    where, size = np.flatnonzero(flat), flat.size
-    first = int(where[0])
+    first, size = int(np.flatnonzero(flat)[0]), flat.size
     if first and size - first < size // 2 and differs.ndim > 1:
         for step in _LOOPS:
             if first == size - size % step:
-                said.append(
-                    f"only the last {size - first} of {size} elements: what a loop over {step} leaves over"
-                )
-                break
-    if len(where) < size and _never_written(got.reshape(len(got), -1), differs.reshape(len(differs), -1)):
-        said.append("the differing elements are the same for every input: perhaps they are not written")
-    return tuple(said)
+                over = size - first
+                return (f"only the last {over} of {size} elements: what a loop over {step} leaves over",)
+    return ()
+
+
+def unwritten(got: I64Array, differs: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> tuple[str, ...]:
+    """Elements that differ and hold the same codes in every sample; got and differs are [N, output shape]."""
+    places = differs.reshape(len(differs), -1)
+    if not np.all(places.any(axis=0)) and _never_written(got.reshape(len(got), -1), places):
+        return ("the differing elements are the same for every input: perhaps they are not written",)
+    return ()
 
 
 def _never_written(got: I64Array, differs: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> bool:

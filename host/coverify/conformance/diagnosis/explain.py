@@ -7,6 +7,7 @@ reset. A variant explains an operator only if it gives the device's byte for eve
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -15,7 +16,7 @@ import numpy as np
 from coverify.conformance.batch import Batch, Given
 from coverify.conformance.diagnosis.candidate import Array, Candidate, I64Array
 from coverify.conformance.diagnosis.candidates import candidates
-from coverify.conformance.diagnosis.errors import along_axes, elsewhere, histogram, patterns
+from coverify.conformance.diagnosis.errors import along_axes, histogram, left_over, patterns, unwritten
 from coverify.conformance.diagnosis.recalled import Recalled, recalled
 from coverify.conformance.diagnosis.steps import steps
 from coverify.conformance.diagnosis.successive import Successive
@@ -123,7 +124,18 @@ def diagnose(
         found.append(explained(local))
         if progress is not None:
             progress(len(found), len(found))
-    return tuple(found)
+    return _likeliest_first(found)
+
+
+def _likeliest_first(found: Sequence[Diagnosis]) -> tuple[Diagnosis, ...]:
+    """Of the variants that explain an operator, first those that explain most others of its kind, too."""
+    times = Counter((row.op, variant.name) for row in found for variant in row.explained_by)
+    return tuple(
+        row.model_copy(
+            update={"explained_by": tuple(sorted(row.explained_by, key=lambda v: -times[row.op, v.name]))}
+        )
+        for row in found
+    )
 
 
 def explained(local: Local) -> Diagnosis:
@@ -149,7 +161,7 @@ def explained(local: Local) -> Diagnosis:
         steps=steps(local.kernel, [i[sample : sample + 1] for i in local.inputs], where),
         explained_by=exact,
         nearest=nearest,
-        patterns=(*patterns(axes), *elsewhere(local.got, differs)),
+        patterns=(*patterns(axes), *left_over(differs), *(() if exact else unwritten(local.got, differs))),
         histogram=histogram(local.got - local.expected),
         axes=axes,
         map=_map(differs),

@@ -12,12 +12,10 @@ from coverify.conformance.diagnosis.candidate import Candidate, I64Array
 from coverify.conformance.diagnosis.channel_variants import wrong_places
 from coverify.conformance.diagnosis.layer import Layer, StampedLayer
 from coverify.conformance.diagnosis.narrow import cut, saturated
+from coverify.conformance.diagnosis.remainder_variants import remainders
 from coverify.conformance.diagnosis.rounding import RULES, shifted
 from tflm_int8 import Model
 from tflm_int8.fixedpoint import quantize_multiplier
-
-_WIDTHS = (2, 4, 8, 16)
-"""Elements that a vectorized loop takes at a time."""
 
 
 def layer_variants(layer: Layer, model: Model) -> Iterator[Candidate]:
@@ -42,8 +40,7 @@ def _changed(layer: Layer, model: Model) -> Iterator[tuple[str, str, Layer]]:
     yield from _accumulators(layer)
     yield from wrong_places(layer)
     yield from _orders(layer)
-    yield from _remainders(layer)
-    yield from _ends(layer)
+    yield from remainders(layer)
     yield from _foreign_weights(layer, model)
 
 
@@ -108,7 +105,18 @@ def _input_zero_points(layer: Layer) -> Iterator[tuple[str, str, Layer]]:
             "taps outside the image read minus the zero point",
             replace(layer, border=-layer.z_in),
         )
+    for by in (1, -1):
+        yield (
+            f"input-zero-point-off-by-{'plus' if by > 0 else 'minus'}-1",
+            f"the input's zero point is off by {by}",
+            replace(layer, z_in=layer.z_in + by, border=layer.z_in + by),
+        )
     if layer.z_in != -128:
+        yield (
+            "input-zero-point-least",
+            "x + 128, whatever the zero point",
+            replace(layer, z_in=-128, border=-128),
+        )
         yield "padding-with-least", "taps outside the image read −128", replace(layer, border=-128)
 
 
@@ -188,8 +196,10 @@ def _biases(layer: Layer) -> Iterator[tuple[str, str, Layer]]:
             "the bias of the neighbouring channel",
             replace(layer, bias=np.roll(layer.bias, by)),
         )
-    low = ((layer.bias + (1 << 15)) & 0xFFFF) - (1 << 15)
-    yield "bias-in-int16", "the bias is cut to 16 bits", replace(layer, bias=low)
+    for bits in (16, 8):
+        low = cut(bits, layer.bias)
+        if not np.array_equal(low, layer.bias):
+            yield f"bias-in-int{bits}", f"the bias is cut to {bits} bits", replace(layer, bias=low)
 
 
 def _wrapped_int8(values: I64Array, _: Layer) -> I64Array:
@@ -318,82 +328,39 @@ def _orders(layer: Layer) -> Iterator[tuple[str, str, Layer]]:
             "the weights are read with the output channel first",
             replace(layer, weights=by_output),
         )
-    pixels = layer.n_pixels
-    if pixels > 1 and layer.in_depth > 1:
+    if layer.n_pixels > 1 and layer.in_depth > 1:
         yield (
             "input-nchw",
             "the input is read channel by channel (NCHW)",
             replace(
                 layer,
-                read=lambda x: np.swapaxes(x.reshape(-1, layer.in_depth, pixels), 1, 2),
+                read=lambda x: np.swapaxes(x.reshape(-1, layer.in_depth, layer.n_pixels), 1, 2),
             ),
         )
+    yield from _exchanged_channels(layer)
+
+
+def _exchanged_channels(layer: Layer) -> Iterator[tuple[str, str, Layer]]:
+    """Input channels in reverse, all of them or within words of 2 or 4."""
+    depth = layer.in_depth
+    if depth > 1:
         yield (
             "input-channels-swapped",
             "the input's channels are read in reverse",
-            replace(layer, weights=layer.weights[..., ::-1]),
+            replace(layer, read=partial(_in_order, np.arange(depth)[::-1])),
         )
-
-
-def _remainders(layer: Layer) -> Iterator[tuple[str, str, Layer]]:
-    """Sums that leave out what a loop over 2, 4, 8 or 16 leaves over."""
-    out, height, width, depth = layer.weights.shape
-    for step in _WIDTHS:
-        if depth % step and depth > step:
+    for word in (2, 4):
+        if depth % word == 0 and depth > word:
+            turned = np.arange(depth).reshape(-1, word)[:, ::-1].reshape(-1)
             yield (
-                f"input-channels-remainder-{step}",
-                (f"the last {depth % step} input channels, left over by a loop over {step}, are not added"),
-                replace(layer, weights=np.where(np.arange(depth) < depth - depth % step, layer.weights, 0)),
-            )
-            if layer.z_in:
-                over = layer.weights[..., depth - depth % step :].sum(axis=(1, 2, 3))
-                yield (
-                    f"input-zero-point-missing-remainder-{step}",
-                    f"x instead of x − zero point in the last {depth % step} input channels",
-                    replace(layer, bias=layer.bias + layer.z_in * over),
-                )
-        taps = height * width * depth
-        if height * width > 1 and taps % step and taps > step:
-            kept = np.where(np.arange(taps) < taps - taps % step, layer.weights.reshape(out, -1), 0)
-            yield (
-                f"taps-remainder-{step}",
-                (f"the last {taps % step} taps, left over by a loop over {step}, are not added"),
-                replace(layer, weights=kept.reshape(layer.weights.shape)),
+                f"input-channels-swapped-in-{word}",
+                f"every {word} input channels are read in reverse (the order of bytes in a word)",
+                replace(layer, read=partial(_in_order, turned)),
             )
 
 
-def _ends(layer: Layer) -> Iterator[tuple[str, str, Layer]]:
-    """Sums that leave out the first or the last of the filter's rows, columns, taps or channels."""
-    _, height, width, depth = layer.weights.shape
-    for name, index in (("first", 0), ("last", -1)):
-        if height * width > 1:
-            row, column, both = layer.weights.copy(), layer.weights.copy(), layer.weights.copy()
-            row[:, index], column[:, :, index], both[:, index, index] = 0, 0, 0
-            if height > 1:
-                yield (
-                    f"filter-{name}-row-missing",
-                    f"the filter's {name} row is not added",
-                    replace(layer, weights=row),
-                )
-            if width > 1:
-                yield (
-                    f"filter-{name}-column-missing",
-                    f"the filter's {name} column is not added",
-                    replace(layer, weights=column),
-                )
-            yield (
-                f"filter-{name}-tap-missing",
-                f"the filter's {name} tap is not added",
-                replace(layer, weights=both),
-            )
-        if depth > 1:
-            channel = layer.weights.copy()
-            channel[..., index] = 0
-            yield (
-                f"{name}-input-channel-missing",
-                f"the {name} input channel is not added",
-                replace(layer, weights=channel),
-            )
+def _in_order(channels: I64Array, x: I64Array) -> I64Array:
+    return x.reshape(len(x), -1, len(channels))[..., channels]
 
 
 def _foreign_weights(layer: Layer, model: Model) -> Iterator[tuple[str, str, Layer]]:

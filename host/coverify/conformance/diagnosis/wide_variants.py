@@ -15,6 +15,7 @@ from coverify.conformance.diagnosis.candidate import Candidate, I64Array
 from coverify.conformance.diagnosis.channel_variants import wrong_places
 from coverify.conformance.diagnosis.layer import Layer, in_the_open
 from coverify.conformance.diagnosis.narrow import cut, saturated
+from coverify.conformance.diagnosis.remainder_variants import remainders
 from coverify.conformance.diagnosis.rounding import Scaling
 from tflm_int8.fixedpoint import quantize_multiplier
 from tflm_int8.kernels.requantize import RequantizeWide
@@ -97,6 +98,7 @@ def _changed(layer: Layer) -> Iterator[tuple[str, str, Layer]]:
     )
     yield "input-low-byte", "the low byte of every input", replace(layer, read=partial(cut, 8))
     yield from wrong_places(layer)
+    yield from remainders(layer)
 
 
 def _effective(layer: Layer) -> list[float]:
