@@ -103,6 +103,11 @@ def names_of(n_inputs: int) -> tuple[str, ...]:
     return ("x",) if n_inputs == 1 else tuple(f"x{i}" for i in range(n_inputs))
 
 
+def names_of_outputs(n_outputs: int) -> tuple[str, ...]:
+    """What the arrays of a network's outputs are called: y, or y0, y1, …"""
+    return ("y",) if n_outputs == 1 else tuple(f"y{i}" for i in range(n_outputs))
+
+
 def _checked(
     path: Path, name: str, x: NDArray[np.generic], wanted: Wanted, quantize: bool | None, notes: list[str]
 ) -> NDArray[Any]:

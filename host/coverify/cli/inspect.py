@@ -12,7 +12,7 @@ import typer
 
 from coverify.cli.outcome import JsonOption, OutOption, Output, ProfileOption, model_ref, run_verb, versions
 from coverify.files import replace_file
-from coverify.inputs import names_of
+from coverify.inputs import names_of, names_of_outputs
 from coverify.report import OperatorRow, Result
 from coverify.verify.accumulators import Accumulator, Overflow, accumulators
 from coverify.verify.deadline import Deadline, OutOfTime
@@ -20,7 +20,7 @@ from coverify.verify.errors import CannotDecide
 from tflm_int8 import Ends, Model, Operator, Reference, Tensor, TflmError, UnsupportedOp, sample_shape
 from tflm_int8.operators import OPERATORS, prepare
 from tflm_int8.profiles import profile_named
-from tflm_int8.program.lowering import lower_reference
+from tflm_int8.program.lowering import lower_joined
 from tflm_int8.reference import node_of
 
 _BUDGET_S = 60.0
@@ -37,13 +37,13 @@ def inspect(
 
     For every accumulator: a proof that it cannot overflow on any input, or an input on which it does (with
     --out as overflow-<op>.npz), or neither. Exits with 0 when every operator is supported, with 2 when one is
-    not (it is named).
+    not (it is named). Where accumulators are not examined, it says why.
     """
 
     def body() -> Result:
         net = Model.read(model)
         refusals = _refusals(net, profile)
-        reach = _reach(net, profile)
+        reach, unexamined = _reach(net, profile)
         rows = tuple(_row(net, op, refusals.get(op.index), reach.get(op.index), out) for op in net.operators)
         first = next(iter(refusals.values()), None)
         return Result(
@@ -53,6 +53,7 @@ def inspect(
             model=model_ref(net),
             profile=profile,
             operators=rows,
+            not_covered=unexamined,
             versions=versions(),
         )
 
@@ -73,14 +74,15 @@ def _refusals(net: Model, profile: str) -> dict[int, str]:
     return refused
 
 
-def _reach(net: Model, profile: str) -> dict[int, Accumulator]:
-    """Operator index → its accumulator of the worst verdict; empty when the model cannot be lowered."""
+def _reach(net: Model, profile: str) -> tuple[dict[int, Accumulator], tuple[str, ...]]:
+    """Operator index → its accumulator of the worst verdict; and why none is examined, where that is so."""
     try:
         reference = Reference(Ends.of(net, profile).core, profile, may_overflow=True)
-        program = lower_reference(reference, int16=True)
-        judged = accumulators(program, Deadline.in_s(_BUDGET_S))
-    except (TflmError, CannotDecide, OutOfTime):
-        return {}
+        judged = accumulators(lower_joined(reference), Deadline.in_s(_BUDGET_S))
+    except OutOfTime:
+        return {}, (f"accumulators: they are not examined within {_BUDGET_S:g} s",)
+    except (TflmError, CannotDecide) as error:
+        return {}, (f"accumulators: {error}",)
     worst: dict[int, Accumulator] = {}
     for one in judged:
         if reference.stateful and one.overflow is Overflow.IMPOSSIBLE:  # later invocations: not lowered
@@ -88,7 +90,7 @@ def _reach(net: Model, profile: str) -> dict[int, Accumulator]:
         known = worst.get(one.operator)
         if known is None or _rank(one) >= _rank(known):
             worst[one.operator] = one
-    return worst
+    return worst, ()
 
 
 def _rank(one: Accumulator) -> tuple[int, int]:
@@ -100,11 +102,17 @@ def _stored(net: Model, one: Accumulator | None, out: Path | None) -> str | None
     """Write the input that overflows an accumulator to the folder; its file name."""
     if one is None or one.input is None or out is None:
         return None
-    tensor, name, ends = net.tensors[net.inputs[0]], f"overflow-{one.operator}.npz", Ends.of(net)
+    name, ends = f"overflow-{one.operator}.npz", Ends.of(net)
     x = one.input if ends.first is None else ends.entered(one.input.astype(np.int8))
+    tensors = [net.tensors[i] for i in net.inputs]
+    parts = np.split(x, np.cumsum([tensor.size for tensor in tensors])[:-1])
+    arrays = {
+        key: part.astype(tensor.dtype).reshape(1, *sample_shape(tensor))
+        for key, part, tensor in zip(names_of(len(tensors)), parts, tensors, strict=True)
+    }
     out.mkdir(parents=True, exist_ok=True)
     content = io.BytesIO()
-    np.savez(content, x=x.astype(tensor.dtype).reshape(1, *sample_shape(tensor)))
+    np.savez(content, **arrays)
     replace_file(out / name, content.getvalue())
     return name
 
@@ -135,15 +143,18 @@ def _row(
 def _summary(net: Model) -> str:
     activations = sum(t.size for t in net.tensors if t.data is None)
     constants = sum(t.data.nbytes for t in net.tensors if t.data is not None)
-    y = net.tensors[net.outputs[0]]
-    inputs = (f"input {_described(net.tensors[i])}" for i in net.inputs)
-    if len(net.inputs) > 1:
-        named = zip(names_of(len(net.inputs)), net.inputs, strict=True)
-        inputs = (f"input {name} {_described(net.tensors[i])}" for name, i in named)
+    ends = "; ".join((_ends(net, "input", net.inputs), _ends(net, "output", net.outputs)))
     return (
-        f"{len(net.operators)} operators; {'; '.join(inputs)}; output {_described(y)}; "
+        f"{len(net.operators)} operators; {ends}; "
         f"{len(net.content)} bytes, {constants} of constants; {activations} activations"
     )
+
+
+def _ends(net: Model, what: str, tensors: tuple[int, ...]) -> str:
+    """Every input or output, by the name of its array in files where there are several."""
+    names = (names_of if what == "input" else names_of_outputs)(len(tensors))
+    called = [what] if len(tensors) == 1 else [f"{what} {name}" for name in names]
+    return "; ".join(f"{c} {_described(net.tensors[i])}" for c, i in zip(called, tensors, strict=True))
 
 
 def _described(tensor: Tensor) -> str:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+import mixed_inputs
 from command import coverify
 from model_builder import Builder
 from oracle import NETWORKS
@@ -31,3 +32,48 @@ def test_a_network_of_ours_is_proved_free_of_overflow():
     verdicts = {row["op"]: row.get("overflow") for row in rows}
     summing = ("CONV_2D", "DEPTHWISE_CONV_2D", "AVERAGE_POOL_2D", "FULLY_CONNECTED")
     assert verdicts == {op: "impossible" if op in summing else None for op in verdicts}
+
+
+def summed_ends(bias: int, scale: float) -> bytes:
+    """Two inputs that are added, and a dense layer of the sum: two outputs."""
+    b = Builder()
+    b.inputs = [b.activation((1, 3), 0.5, -5), b.activation((1, 3), 0.5, -5)]
+    total = b.add(*b.inputs, 1.0, 0)
+    dense = b.fully_connected(total, np.array([[100, -50, 3]]), np.array([bias]), 0.01, scale, 0)
+    return b.finish(total, dense)
+
+
+def test_all_inputs_and_outputs_are_named_and_the_sums_between_them_are_examined(tmp_path):
+    path = tmp_path / "net.tflite"
+    path.write_bytes(summed_ends(70, 1.0))
+    done = coverify("inspect", path, "--json", "-")
+    assert done.code == 0, done
+    for name in ("input x0 ", "input x1 ", "output y0 int8 [1, 3]", "output y1 int8 [1, 1]"):
+        assert name in done.result["message"]
+    assert done.result["operators"][1]["overflow"] == "impossible"
+    # by hand: the sum's codes are -123..127 (-61.5 twice), and a partial sum may be without its bias
+    assert done.result["operators"][1]["accumulator"] == [
+        -123 * 103 - 127 * 50,
+        127 * 103 + 123 * 50 + 70,
+    ]
+
+
+def test_an_overflow_of_a_network_with_two_inputs_is_shown_with_both(tmp_path):
+    path = tmp_path / "net.tflite"
+    path.write_bytes(summed_ends(2**31 - 19_000, 1e6))
+    done = coverify("inspect", path, "--out", tmp_path / "out", "--json", "-")
+    row = done.result["operators"][1]
+    assert row["overflow"] == "found"
+    with np.load(tmp_path / "out" / row["overflow_input"], allow_pickle=False) as file:
+        shapes = {name: (file[name].dtype.name, file[name].shape) for name in file.files}
+    assert shapes == {"x0": ("int8", (1, 3)), "x1": ("int8", (1, 3))}
+
+
+def test_accumulators_that_are_not_examined_are_not_covered(tmp_path):
+    path = tmp_path / "net.tflite"
+    path.write_bytes(mixed_inputs.content())
+    done = coverify("inspect", path, "--json", "-")
+    assert done.code == 0, done
+    (said,) = done.result["not_covered"]
+    assert said.startswith("accumulators: ")
+    assert "its inputs are bool and float32 and int16 and int32 and int8 and uint8" in said

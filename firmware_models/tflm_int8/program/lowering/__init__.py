@@ -59,7 +59,7 @@ from tflm_int8.program.lowering import (
 from tflm_int8.program.lowering.builder import Builder
 from tflm_int8.reference import Reference
 
-__all__ = ["lower", "lower_reference"]
+__all__ = ["lower", "lower_joined", "lower_reference"]
 
 _LOWERINGS: Final[dict[type, Callable[[Builder, Any], None]]] = {
     Add: elementwise.add,
@@ -123,7 +123,30 @@ def lower_reference(reference: Reference, *, int16: bool = False) -> p.Program:
     for tensor in () if int16 and reference.input.dtype == "int16" else (reference.input, reference.output):
         if tensor.dtype != "int8":
             raise UnsupportedModel(model.name, f"tensor {tensor.index} is {tensor.dtype}; int8 is lowered")
-    builder = Builder(model)
+    return _program(reference, Builder(model))
+
+
+def lower_joined(reference: Reference) -> p.Program:
+    """The integer program whose input is all of a model's inputs side by side, for questions about its sums.
+
+    The inputs must all be int8 or all be int16; the outputs are any, and the first is the program's.
+    """
+    model, builder = reference.model, Builder(reference.model)
+    tensors = [model.tensors[i] for i in model.inputs]
+    types = sorted({tensor.dtype for tensor in tensors})
+    if len(types) > 1 or types[0] not in ("int8", "int16"):
+        said = f"its inputs are {' and '.join(types)}" if len(tensors) > 1 else f"its input is {types[0]}"
+        wanted = "all int8 or all int16" if len(tensors) > 1 else "int8 or int16"
+        raise UnsupportedModel(model.name, f"{said}; lowered with any outputs are those that are {wanted}")
+    first = 0
+    for tensor in tensors if len(tensors) > 1 else ():
+        builder.wires[tensor.index] = builder.emit(p.Select(0, np.arange(first, first + tensor.size)))
+        first += tensor.size
+    return _program(reference, builder)
+
+
+def _program(reference: Reference, builder: Builder) -> p.Program:
+    """All kernels' steps behind those that the builder has."""
     for kernel in reference.kernels:
         builder.operator = kernel.node.op.index
         if builder.settled(kernel):
@@ -134,7 +157,7 @@ def lower_reference(reference: Reference, *, int16: bool = False) -> p.Program:
     tensors = {wire: tensor for tensor, wire in builder.wires.items()}
     limits = np.iinfo(reference.input.dtype)
     return p.Program(
-        n_input=reference.input.size,
+        n_input=sum(reference.model.tensors[i].size for i in reference.model.inputs),
         steps=tuple(builder.steps),
         output=output,
         tensors=tensors,
