@@ -28,6 +28,7 @@ from coverify.conformance.batch import Batch
 from coverify.conformance.oracles import Oracle, OracleName, version
 from coverify.errors import BadInput, BoardError
 from coverify.files import check_place, replace_file
+from coverify.inputs import names_of_outputs
 from coverify.report import Device as DeviceRow
 from coverify.report import Oracle as OracleRow
 from coverify.report import Result
@@ -52,7 +53,8 @@ def run(
     json: JsonOption = None,
     wire_log: WireLogOption = None,
 ) -> None:
-    """Run MODEL on all inputs and write y (N x output shape without batch) to OUT.npz.
+    """Run MODEL on all inputs and write y (N x output shape without batch) to OUT.npz; of several outputs y0,
+    y1, …
 
     With --trace also one array t<tensor index> per tensor that an operator wrote, N x its whole shape.
     When the inputs have labels y, the accuracy is printed. A network that keeps state runs the samples as
@@ -70,20 +72,20 @@ def run(
         reference = reference_of(net, profile)
         data = given_of(reference, inputs, quantize)
         x, labels = Batch(data.x)[:limit], None if data.y is None else data.y[:limit]
-        _check_labels(inputs, labels, reference.output.size)
+        if len(net.outputs) == 1:
+            _check_labels(inputs, labels, reference.output.size)
         arrays, device, oracle = _run_on(on, reference, x, trace, wire_log, output)
-        y = arrays.pop(net.outputs[0]) if not trace else arrays[net.outputs[0]]
-        y = y.reshape(len(x), *sample_shape(reference.output))
-        _write(output_file, y, arrays if trace else {})
+        outputs = _outputs(net, x, arrays)
+        _write(output_file, outputs, arrays if trace else {})
         return Result(
             verb="run",
             verdict="OK",
-            message="\n".join([_message(output_file, on, y, labels), *data.notes]),
+            message="\n".join([_message(output_file, on, outputs, labels), *data.notes]),
             model=model_ref(net),
             device=device,
             profile=profile if on == "reference" else None,
             oracle=oracle,
-            samples=len(y),
+            samples=len(x),
             versions=versions(),
         )
 
@@ -103,10 +105,11 @@ def _check_labels(path: Path, y: NDArray[np.int64] | None, n_classes: int) -> No
 def _run_on(
     on: str, reference: Reference, x: Batch, trace: bool, wire_log: Path | None, output: Output
 ) -> tuple[Arrays, DeviceRow | None, OracleRow | None]:
-    """Tensor index → [N, tensor shape]: all tensors with `trace`, else at least the output."""
-    last = reference.model.outputs[0]
+    """Tensor index → [N, tensor shape]: all tensors with `trace`, else at least the computed outputs."""
+    last, *others = reference.model.outputs
     if on == "reference":
-        return (reference.trace(*x.arrays) if trace else {last: reference.run(*x.arrays)}), None, None
+        all_of_it = trace or others
+        return (reference.trace(*x.arrays) if all_of_it else {last: reference.run(*x.arrays)}), None, None
     names: dict[str, OracleName] = {"tflm": "tflm", "tflite": "tflite"}
     if on in names:
         with Oracle(names[on], reference.model) as oracle:
@@ -120,9 +123,7 @@ def _run_on(
         with progress_bar(output) as progress:
             bar = Bar(progress, "samples")
             rows: list[Mapping[int, NDArray[Any]]] = []
-            ran: Iterator[Mapping[int, NDArray[Any]]] = (
-                stepper.traces(x) if trace else ({last: y} for y in stepper.runs(x))
-            )
+            ran: Iterator[Mapping[int, NDArray[Any]]] = stepper.traces(x) if trace else stepper.outputs(x)
             for row in ran:
                 rows.append(row)
                 bar(len(rows), len(x))
@@ -130,18 +131,36 @@ def _run_on(
         return arrays, device_row(device), None
 
 
-def _write(path: Path, y: NDArray[np.int8], tensors: Arrays) -> None:
+def _outputs(net: Model, x: Batch, arrays: Arrays) -> dict[str, NDArray[Any]]:
+    """Every output, [N, its shape without batch], by its array's name: one may be an input, or a constant."""
+    known = {**dict(zip(net.inputs, x.arrays, strict=True)), **arrays}
+    found = {}
+    for name, index in zip(names_of_outputs(len(net.outputs)), net.outputs, strict=True):
+        tensor = net.tensors[index]
+        values = known.get(index, tensor.initial)
+        assert values is not None, "the file has what nothing computes"
+        full = values if index in known else np.broadcast_to(values, (len(x), *tensor.shape))
+        found[name] = full.reshape(len(x), *sample_shape(tensor))
+    return found
+
+
+def _write(path: Path, outputs: dict[str, NDArray[Any]], tensors: Arrays) -> None:
     buffer = io.BytesIO()
     traced: dict[str, Any] = {f"t{i}": values for i, values in tensors.items()}
-    np.savez_compressed(buffer, y=y, **traced)
+    np.savez_compressed(buffer, **outputs, **traced)
     replace_file(path, buffer.getvalue())
 
 
-def _message(path: Path, on: str, y: NDArray[np.int8], labels: NDArray[np.int64] | None) -> str:
-    said = f"{len(y)} samples on {on}, written to {path.name}"
+def _message(path: Path, on: str, outputs: dict[str, NDArray[Any]], labels: NDArray[np.int64] | None) -> str:
+    y, *others = outputs.values()
+    said = f"{len(y)} samples on {on}, "
+    said += f"{len(outputs)} outputs ({', '.join(outputs)}) " if others else ""
+    said += f"written to {path.name}"
     if labels is None or not len(y):
         return said
+    if others:
+        return f"{said}; the labels y are not compared, as the network has several outputs"
     if y[0].size < 2:
-        return f"{said}; the labels y say nothing of a single output"
+        return f"{said}; the labels y say nothing of an output of one element"
     right = int((y.reshape(len(y), -1).argmax(axis=1) == labels).sum())
     return f"{said}; {right} of {len(y)} labels right ({100 * right / len(y):.2f} %)"

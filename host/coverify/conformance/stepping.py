@@ -210,6 +210,13 @@ class Stepper:
         for one, before in successive(x):
             yield self.run(one, before)
 
+    def outputs(self, x: GivenSamples) -> Iterator[Tensors]:
+        """All outputs of successive invocations on N samples, the first one after a reset; each at once."""
+        for one, before in successive(x):
+            self._send(one)
+            self.client.invoke(before=before)
+            yield {output.tensor: self._array(output.tensor, output.data) for output in self.client.outputs()}
+
     def run(self, x: Sample | Array, before: bytes | None = None) -> NDArray[Any]:
         """One sample through the whole network at once → the first output, in its shape."""
         self._send(x)

@@ -396,7 +396,7 @@ def test_a_single_output_has_no_class(tmp_path):
     np.savez(tmp_path / "x.npz", x=np.zeros((2, 4), np.int8), y=np.array([0, 1]))
     given = tmp_path / "net.tflite", "--inputs", tmp_path / "x.npz"
     done = coverify("run", *given, "-o", tmp_path / "y.npz", "--json", "-")
-    assert done.code == 0 and "the labels y say nothing of a single output" in done.result["message"]
+    assert done.code == 0 and "the labels y say nothing of an output of one element" in done.result["message"]
     done = coverify("verify", *given, "--eps", 1, "--json", "-")
     assert done.code == 2 and "--property asks about its range (kind = 'output')" in done.result["message"]
     (tmp_path / "p.toml").write_text("[region]\neps = 1\n[claim]\nkind = 'label'")

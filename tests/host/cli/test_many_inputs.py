@@ -47,7 +47,42 @@ def test_interpreter_and_device_write_the_same_tensors(mixed, tmp_path):
         with np.load(out, allow_pickle=False) as arrays:
             found[on] = {name: arrays[name].tobytes() for name in arrays}
     assert found["tflm"] == found["native:"]
-    assert len(found["tflm"]) == 6
+    assert len(found["tflm"]) == 7  # five tensors that operators write, two of them the outputs y0 and y1
+
+
+@pytest.mark.parametrize("on", ["reference", "tflm", "native:"])
+def test_every_output_of_a_network_is_written(mixed, tmp_path, on):
+    """y0 and y1 are the interpreter's tensors of that name in the trace; labels are of one output."""
+    model, inputs = mixed
+    traced, out = tmp_path / "traced.npz", tmp_path / "out.npz"
+    assert coverify("run", model, "--inputs", inputs, "--on", "tflm", "-o", traced, "--trace").code == 0
+    with np.load(inputs) as file:
+        np.savez(tmp_path / "labelled.npz", **file, y=np.full(7, 99))
+    labelled = tmp_path / "labelled.npz"
+    done = coverify("run", model, "--inputs", labelled, "--on", on, "-o", out, "--json", "-")
+    assert done.code == 0, done
+    assert "2 outputs (y0, y1) written to out.npz" in done.result["message"]
+    assert "the labels y are not compared, as the network has several outputs" in done.result["message"]
+    first, second = Model.read(model).outputs
+    with np.load(out) as got, np.load(traced) as expected:
+        assert sorted(got) == ["y0", "y1"]
+        np.testing.assert_array_equal(got["y0"], expected[f"t{first}"][:, 0])
+        np.testing.assert_array_equal(got["y1"], expected[f"t{second}"][:, 0])
+
+
+def test_outputs_that_no_operator_writes_are_those_of_the_file_or_the_inputs(tmp_path):
+    b, model, inputs = Builder(), tmp_path / "net.tflite", tmp_path / "x.npz"
+    x = b.input((1, 2), 0.5, 0)
+    constant = b.constant(np.array([[7, -7, 1]]), 0.5, 0)
+    model.write_bytes(b.finish(b.op("RELU", [x], b.like(x, (1, 2))), x, constant))
+    np.savez(inputs, x=np.array([[-3, 4], [5, -6]], np.int8))
+    out = tmp_path / "out.npz"
+    for on in ("reference", "tflm"):  # the firmware refuses an output that nothing computes
+        assert coverify("run", model, "--inputs", inputs, "--on", on, "-o", out).code == 0
+        with np.load(out) as got:
+            assert got["y0"].tolist() == [[0, 4], [5, 0]]
+            assert got["y1"].tolist() == [[-3, 4], [5, -6]]
+            assert got["y2"].tolist() == [[7, -7, 1], [7, -7, 1]]
 
 
 def test_inspect_names_the_inputs_as_the_file_of_samples_does(mixed):
