@@ -44,21 +44,49 @@ class Inputs:
 
 
 @dataclass(frozen=True)
+class Ends:
+    """The least and the greatest value that has a code, and the step between two; the rest is clamped."""
+
+    least: float
+    greatest: float
+    step: float
+
+    def note(self, name: str, x: NDArray[Any]) -> str | None:
+        """How many values of an array [N, shape] are clamped, and which is the first; None: none is."""
+        real = x.reshape(len(x), -1).astype(np.float64)
+        half = self.step / 2  # halves are rounded away from zero
+        outside = np.argwhere((real <= self.least - half) | (real >= self.greatest + half))
+        if not len(outside):
+            return None
+        sample, feature = (int(i) for i in outside[0])
+        return (
+            f"note: {len(outside)} of {real.size} values of {name} lie outside {self.least:.6g} … "
+            f"{self.greatest:.6g}, which the input can represent, and are clamped (first: sample {sample}, "
+            f"feature {feature}: {real[sample, feature]:.6g})"
+        )
+
+
+@dataclass(frozen=True)
 class Conversion:
     """Values of another type, of which the network itself makes codes: [N, shape] → int8 [N, shape]."""
 
     dtype: str
     codes: Callable[[NDArray[Any]], NDArray[Any]]
+    ends: Ends | None = None
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a network's input takes: its type, its shape without the batch dimension; (scale, zero point)."""
+    """What a network's input takes: its type, its shape without the batch dimension; (scale, zero point).
+
+    ends: of values that the network makes codes of, which are taken as they are.
+    """
 
     dtype: str
     shape: tuple[int, ...]
     quantization: tuple[float, int] | None = None
     convert: Conversion | None = None
+    ends: Ends | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +147,12 @@ def _checked(
     if codes.ndim != len(shape) + 1 or codes.shape[1:] != shape:
         said = " x ".join(map(str, ("N", *shape)))
         raise BadInput(f"{path}: {name} is {' x '.join(map(str, codes.shape))}, the network wants {said}")
-    return _converted(path, wanted.convert, codes) if given and wanted.convert is not None else codes
+    convert = wanted.convert if given else None
+    taken = codes if convert is None else _converted(path, convert, codes)
+    ends = wanted.ends if convert is None else convert.ends
+    if ends is not None and (note := ends.note(name, codes)) is not None:
+        notes.append(note)
+    return taken
 
 
 def _converted(path: Path, convert: Conversion, x: NDArray[Any]) -> NDArray[Any]:

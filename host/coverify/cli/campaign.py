@@ -32,12 +32,12 @@ from coverify.campaign.tally import Tally
 from coverify.cli.campaign_progress import CampaignBar, Saver
 from coverify.cli.campaign_rows import held, left_out, radius_row, with_fewer_pictures
 from coverify.cli.network import Network, Samples
-from coverify.cli.outcome import Interrupted, Output, versions
+from coverify.cli.outcome import Interrupted, Output, noted, versions
 from coverify.report import Query, Radius, Result
 from coverify.report.curve_plot import write_plots
 from coverify.report.grade import told_weak, weak
 from coverify.report.plain import plural
-from coverify.report.verdict import MEANINGS, Verdict, worst
+from coverify.report.verdict import Verdict, worst
 from coverify.verify.attack.radius import drawn, radius
 from coverify.verify.deadline import Deadline
 from coverify.verify.engines.packages import PACKAGES
@@ -72,6 +72,8 @@ class Work:
     """Who decides, where it is not an engine of coverify.verify."""
     close: Callable[[], None] = field(default=lambda: None)
     """Ends what `row` has under way."""
+    notes: Sequence[str] = ()
+    """Lines of the message about the inputs."""
 
     def questions(self) -> list[Question]:
         """All of them, where no largest radius is searched for."""
@@ -157,7 +159,7 @@ def carry_out(work: Work, how: How, output: Output) -> Result:
         try:
             write_plots(out, result)
         except OSError as err:
-            said = _and(result.message, result.verdict, f"its plots cannot be written: {err}")
+            said = noted(result.message, result.verdict, [f"its plots cannot be written: {err}"])
             return result.model_copy(update={"message": said})
         return result
 
@@ -230,7 +232,8 @@ class _Campaign:
     def result(self) -> Result:
         """What is known now, by the journal."""
         entries = self._ledger.shown()
-        return self._of_radii(entries) if self._work.limit is not None else self._of_queries(entries)
+        found = self._of_radii(entries) if self._work.limit is not None else self._of_queries(entries)
+        return found.model_copy(update={"message": noted(found.message, found.verdict, self._work.notes)})
 
     def _of_queries(self, entries: list[Entry]) -> Result:
         work = self._work
@@ -246,10 +249,10 @@ class _Campaign:
         if (said := weak(rows)) is not None:  # what holds may not be called proved then
             fresh = message is None and verdict == "HOLDS"
             of = f"{said} of {plural(len(rows), 'answer')}"
-            message = told_weak(rows) if fresh else _and(message, verdict, of)
+            message = told_weak(rows) if fresh else noted(message, verdict, [of])
         if earlier:
             said = f"{earlier} of the {len(known | asked)} answers counted here are of earlier calls"
-            message = _and(message, verdict, said)
+            message = noted(message, verdict, [said])
         return work.result.model_copy(
             update={
                 "verdict": verdict,
@@ -310,11 +313,6 @@ def agree(entries: Sequence[Entry]) -> None:
         least = broken.get((entry.index, entry.case), entry.eps + 1)
         if entry.row.verdict == "HOLDS" and entry.eps >= least:
             raise Contradiction(entry.index, entry.eps, least)
-
-
-def _and(message: str | None, verdict: Verdict, more: str) -> str:
-    """A message and a line more; its first line stands in the place of what the verdict means."""
-    return f"{message or MEANINGS[verdict]}\n{more}"
 
 
 def _asked(entries: Sequence[Entry]) -> tuple[list[int], list[int]]:

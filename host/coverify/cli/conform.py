@@ -30,11 +30,13 @@ from coverify.cli.outcome import (
     Output,
     ProfileOption,
     model_ref,
+    noted,
     progress_bar,
     run_verb,
     versions,
 )
 from coverify.cli.samples import (
+    Chosen,
     InputsOption,
     Int32BitsOption,
     SequenceOption,
@@ -116,7 +118,7 @@ def conform(
             length=length,
             advises=True,
         )
-        return _conform(run, chosen.left_out, checked)
+        return _conform(run, chosen, checked)
 
     run_verb("conform", output, body)
 
@@ -184,18 +186,19 @@ class DeviceRun:
         self.comparison = Comparison(model, model.outputs[:1] if self.foreign else None)
 
 
-def _conform(run: DeviceRun, left_out: tuple[str, ...], oracle: OracleRow | None) -> Result:
-    """Compare; left_out: of the inputs' types; oracle: what the reference was held against."""
+def _conform(run: DeviceRun, chosen: Chosen, oracle: OracleRow | None) -> Result:
+    """Compare; chosen: where run.samples come from; oracle: what the reference was held against."""
     reference, comparison = run.reference, run.comparison
     if run.foreign:
         check_network(reference.model)
     with ending(lambda: comparison.samples) as end:
         (_compare_foreign if run.foreign else compare_with)(run)
     found = comparison.verdict
+    message = end.message(_first_difference(run), found == "MISMATCH")
     result = Result(
         verb="conform",
         verdict=end.verdict(found),
-        message=end.message(_first_difference(run), found == "MISMATCH"),
+        message=noted(message, end.verdict(found), chosen.notes),
         model=model_ref(reference.model),
         device=run.device,
         profile=reference.profile,
@@ -206,7 +209,7 @@ def _conform(run: DeviceRun, left_out: tuple[str, ...], oracle: OracleRow | None
         mismatches=tuple(comparison.mismatches),
         not_covered=(
             *_not_covered(run, oracle),
-            *left_out,
+            *chosen.left_out,
             *beyond_sequence(reference, run.length),
             *_unwritten(reference),
         ),

@@ -23,6 +23,7 @@ from coverify.cli.outcome import (
     Output,
     ProfileOption,
     model_ref,
+    noted,
     progress_bar,
     run_verb,
     versions,
@@ -113,10 +114,12 @@ def _diagnose(
     found = diagnose(reference, x[: len(traces)], traces, length=length) if traces else ()
     others = followed(reference, x[: len(traces)], traces, length) if found and not comparison.flaky else ()
     differ = comparison.verdict == "MISMATCH"
+    verdict = end.verdict(comparison.verdict)
+    message = end.message(summary(found, comparison, others), differ)
     result = Result(
         verb="diagnose",
-        verdict=end.verdict(comparison.verdict),
-        message=end.message(summary(found, comparison, others), differ),
+        verdict=verdict,
+        message=noted(message, verdict, chosen.notes),
         model=model_ref(reference.model),
         device=row,
         profile=reference.profile,

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from coverify.errors import BadInput
 from coverify.inputs import Conversion, read_inputs, read_pixels
+from coverify.inputs import Ends as ValueEnds
 from coverify.report import ModelRef, Picture
 from coverify.verify.fixed_point import FixedPointNetwork
 from coverify.verify.property.quantity import FloatsIn, FloatsOut, Scale
@@ -40,6 +41,8 @@ class Samples:
 
     x: Codes
     y: I64Array | None
+    notes: tuple[str, ...] = ()
+    """Of values that are clamped."""
 
 
 class Network(Protocol):
@@ -178,7 +181,7 @@ class Tflite:
         q = self.reference.input.quantization
         pair = None if q is None else (float(q.scale), int(q.zero_point))
         data = read_inputs(path, sample_shape(self.reference.input), pair, convert=conversion_of(self.ends))
-        return Samples(data.x, data.y)
+        return Samples(data.x, data.y, data.notes)
 
     def classes(self, x: Codes) -> list[int]:
         outputs = self.reference.run(x.astype(np.int8), from_reset=True)
@@ -204,7 +207,10 @@ def conversion_of(ends: Ends) -> Conversion | None:
     """What a network makes codes of at its input, where that is no int8."""
     if ends.first is None:
         return None
-    return Conversion(ends.whole.tensors[ends.outer[0]].dtype, ends.codes)
+    values = ends.first.values
+    step = (float(values[-1]) - float(values[0])) / (len(values) - 1)
+    limits = ValueEnds(float(values[0]), float(values[-1]), step) if ends.takes_floats else None
+    return Conversion(ends.whole.tensors[ends.outer[0]].dtype, ends.codes, limits)
 
 
 def _scale(quantization: Quantization | None, kind: type[Scale]) -> Scale | None:

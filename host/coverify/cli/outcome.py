@@ -13,7 +13,7 @@ import math
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -29,6 +29,7 @@ from coverify.link.requests import Status
 from coverify.report import ModelRef, Result, Verdict, exit_code, render, write_result
 from coverify.report.errors import ResultFileError
 from coverify.report.result import read_result, write_atomically
+from coverify.report.verdict import MEANINGS
 from tflm_int8 import Model, TflmError, UnsupportedModel, UnsupportedOp
 
 BROKEN_PIPE = 141
@@ -312,6 +313,11 @@ def verdict_of(error: Exception) -> Verdict:
 def _of_a_device(error: Exception) -> bool:
     """Does an error say something of a device or its line?"""
     return isinstance(error, LinkError | DeviceFault | DeviceRefused)
+
+
+def noted(message: str | None, verdict: Verdict, notes: Sequence[str]) -> str | None:
+    """A message and lines more; its first line stands in the place of what the verdict means."""
+    return "\n".join([message or MEANINGS[verdict], *notes]) if notes else message
 
 
 def model_ref(model: Model) -> ModelRef:

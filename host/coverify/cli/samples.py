@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 
 from coverify.conformance.batch import Batch
@@ -16,8 +17,9 @@ from coverify.conformance.ranges import check_inputs, vectors_of
 from coverify.conformance.sequences import default_length, reach_of
 from coverify.conformance.vectors import Samples
 from coverify.errors import BadInput
-from coverify.inputs import ManyInputs, Wanted, read_all
+from coverify.inputs import Ends, ManyInputs, Wanted, read_all
 from tflm_int8 import Model, Reference, sample_shape
+from tflm_int8.kernels.quantize import QuantizeFloat
 
 DEFAULT_VECTORS = 32
 _RANGE = re.compile(r"\s*[0-9]+(-[0-9]+)?\s*")
@@ -63,8 +65,18 @@ def given_of(reference: Reference, path: Path, quantize: bool | None = None) -> 
         tensor = reference.model.tensors[i]
         q = tensor.quantization
         pair = (float(q.scale), q.zero_point) if q is not None else None
-        wanted.append(Wanted(tensor.dtype, sample_shape(tensor), pair))
+        wanted.append(Wanted(tensor.dtype, sample_shape(tensor), pair, ends=_ends(reference, i)))
     return read_all(path, wanted, quantize)
+
+
+def _ends(reference: Reference, index: int) -> Ends | None:
+    """What an input of floats can represent that the network itself quantizes."""
+    for kernel in reference.kernels:
+        if isinstance(kernel, QuantizeFloat) and kernel.node.op.inputs[0] == index:
+            limits, scale = np.iinfo(kernel.node.output.dtype), float(kernel.scale)
+            least, greatest = (scale * (int(end) - kernel.zero_point) for end in (limits.min, limits.max))
+            return Ends(least, greatest, scale)
+    return None
 
 
 def sequence_of(reference: Reference, asked: int | None) -> int | None:
@@ -93,10 +105,13 @@ def beyond_sequence(reference: Reference, length: int | None) -> tuple[str, ...]
 
 @dataclass(frozen=True)
 class Chosen:
-    """The samples of a comparison, and what of the inputs' types the generated ones leave out, in words."""
+    """The samples of a comparison, and what of the inputs' types the generated ones leave out, in words;
+    notes: of values in the file that are clamped.
+    """
 
     samples: Samples
     left_out: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def samples_of(
@@ -114,9 +129,10 @@ def samples_of(
         reference.model.tensors[i].dtype for i in reference.model.inputs
     ):
         raise BadInput(f"--int32-bits is about int32 inputs, which {reference.model.name} has not")
-    parts = []
+    parts, notes = list[Batch](), tuple[str, ...]()
     if inputs is not None:
-        parts.append(Batch(given_of(reference, inputs).x)[:limit])
+        given = given_of(reference, inputs)
+        parts, notes = [Batch(given.x)[:limit]], given.notes
     if n_vectors is None:
         twice = 2 * default_length(reference) if reference.stateful else 0
         n_vectors = 0 if parts else max(DEFAULT_VECTORS, twice)
@@ -124,7 +140,7 @@ def samples_of(
     x = Batch.joined([*parts, made.batch])
     if not len(x):
         raise BadInput("there is nothing to compare: no --inputs and --vectors 0")
-    return Chosen(Samples(x, len(x) - n_vectors, seed, made.elements), made.left_out)
+    return Chosen(Samples(x, len(x) - n_vectors, seed, made.elements), made.left_out, notes)
 
 
 def parse_indices(text: str | None, n: int, option: str = "--index", least: int = 0) -> list[int]:

@@ -405,6 +405,36 @@ def test_a_single_output_has_no_class(tmp_path):
     assert done.code == 2 and "kind = 'output' is about it" in done.result["message"]
 
 
+@pytest.mark.parametrize(
+    ("verb", "options"),
+    [
+        ("run", ("-o", "out.npz")),
+        ("conform", ("--device", "native:")),
+        ("diagnose", ("--device", "native:")),
+        ("verify", ("--eps", 0)),
+        ("verify", ("--radius", 1, "--timeout", 1)),
+        ("verify", ("--eps", 0, "--mask", "0-1")),
+    ],
+)
+def test_floats_that_the_network_clamps_are_told(tmp_path, verb, options):
+    """The scale is 0.05 and the zero point 3: codes stand for -6.55 to 6.2. 6.22 is rounded to 6.2."""
+    net, file = tmp_path / "net.tflite", tmp_path / "x.npz"
+    net.write_bytes(network(3, "float32"))
+    x = np.zeros((2, 2, 2, 1), np.float32)
+    x[1, 0, 1], x[1, 1, 0], x[0, 0, 0] = 350000, -6.6, 6.22
+    np.savez(file, x=x)
+    given = [tmp_path / o if o == "out.npz" else o for o in options]
+    done = coverify(verb, net, "--inputs", file, *given, "--json", "-")
+    assert done.code in (0, 1, 4), done
+    assert done.result["message"].endswith(
+        "note: 2 of 8 values of x lie outside -6.55 … 6.2, which the input can represent, and are clamped "
+        "(first: sample 1, feature 1: 350000)"
+    )
+    np.savez(file, x=np.clip(x, -6.55, 6.2))
+    done = coverify(verb, net, "--inputs", file, *given, "--json", "-")
+    assert "note:" not in done.result.get("message", "")
+
+
 @pytest.mark.parametrize("end", ["int8", "float32", "uint8"])
 def test_accumulators_are_looked_at_behind_conversions(tmp_path, end):
     (tmp_path / "net.tflite").write_bytes(network(3, end))
