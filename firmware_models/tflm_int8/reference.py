@@ -150,6 +150,11 @@ class Reference:
         checked = []
         for array, tensor in zip(inputs, tensors, strict=True):
             shape = sample_shape(tensor)
+            if not isinstance(array, np.ndarray):
+                raise BadTensor(
+                    f"input tensor {tensor.index} is a {type(array).__name__}; it must be a NumPy array: "
+                    f"numpy.asarray(x, numpy.{np.dtype(tensor.dtype).name}), N samples in its first dimension"
+                )
             if array.dtype != np.dtype(tensor.dtype) or array.shape[1:] not in (shape, tensor.shape):
                 raise BadTensor(
                     f"input tensor {tensor.index} needs {tensor.dtype} [N, {', '.join(map(str, shape))}], "

@@ -5,7 +5,7 @@ import pytest
 
 from model_builder import Builder
 from oracle import Tflm
-from tflm_int8 import Ends, Model, Reference, TflmError, UnknownProfile, UnsupportedModel
+from tflm_int8 import BadTensor, Ends, Model, Reference, TflmError, UnknownProfile, UnsupportedModel, lower
 
 CODES = np.arange(-128, 128).astype(np.int8)
 
@@ -99,3 +99,15 @@ def test_inputs_of_another_size_are_refused():
     ends = Ends.of(Model.from_bytes(between(("float32", 0, 0), ("int8", 0.1, -20))))
     with pytest.raises(TflmError, match="5 values"):
         ends.codes(np.zeros((3, 5), np.float32))
+
+
+def test_a_list_is_refused_with_what_to_make_of_it():
+    with pytest.raises(BadTensor, match=r"is a list; it must be .* numpy.asarray\(x, numpy.int8\)"):
+        Reference(Model.from_bytes(between(("int8", 0.05, 3), ("int8", 0.1, -20)))).run([[1, 2, 3]])
+
+
+def test_lower_names_what_lowers_a_network_of_floats():
+    model = Model.from_bytes(between(("float32", 0.0, 0), ("float32", 0.0, 0)))
+    with pytest.raises(UnsupportedModel, match=r"int8 is lowered; .*tflm_int8.Ends.of\(model\).core"):
+        lower(model)
+    assert lower(Ends.of(model).core).n_input == 256

@@ -110,7 +110,15 @@ def lower(model: Model, profile: str = "tflm") -> p.Program:
 
     Raises UnsupportedModel, UnsupportedOp, MalformedModel.
     """
-    return lower_reference(Reference(model, profile))
+    reference = Reference(model, profile)
+    try:
+        return lower_reference(reference)
+    except UnsupportedModel as error:
+        ends = {model.tensors[i].dtype for i in (*model.inputs, *model.outputs)}
+        if ends.isdisjoint(("float32", "uint8")) or len(model.inputs) != 1 or len(model.outputs) != 1:
+            raise
+        between = "between a QUANTIZE and a DEQUANTIZE at its ends: lower(tflm_int8.Ends.of(model).core)"
+        raise UnsupportedModel(model.name, f"{error.why}; {between}") from error
 
 
 def lower_reference(reference: Reference, *, int16: bool = False) -> p.Program:
