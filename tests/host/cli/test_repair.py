@@ -169,6 +169,21 @@ def test_one_test_and_one_byte_are_no_plural():
     assert said.startswith("1 of 1 failing test fixed by 1 changed byte;")
 
 
+def test_a_headline_of_a_repair_says_that_validation_agrees_less():
+    """As many classes are right, but fewer are the float network's."""
+    before, after = (FitnessRow(samples=20, agreeing=n, right=16) for n in (18, 17))
+    repair = PartRow(name="repair", before=before, after=before, failing_before=2, failing_after=0)
+    validation = PartRow(name="validation", before=before, after=after)
+    verdict, said = _judgement([repair, validation], ["a byte"], True, 0)
+    assert verdict == "REPAIRED"
+    assert said == (
+        "2 of 2 failing tests fixed by 1 changed byte; validation: 16 right before, 16 after, of 20, "
+        "but fewer agree with the float network: 18 before, 17 after"
+    )
+    validation = PartRow(name="validation", before=before, after=before)
+    assert "but" not in _judgement([repair, validation], ["a byte"], True, 0)[1]
+
+
 def test_the_network_is_written_as_it_was_where_nothing_fails(tmp_path):
     bed = Bed(tmp_path, mlp(3))
     agree = bed.classes(bed.made.quantized, bed.x) == bed.made.real_classes(bed.x)

@@ -342,4 +342,8 @@ def _judgement(
     on = f"validation: {counts[0]} {what} before, {counts[1]} after, of {after.samples}"
     if shared:
         on += f", of which the repair part has {shared} as well"
-    return ("NOT_REPAIRED", f"{said}, but {on}") if counts[1] < counts[0] else ("REPAIRED", f"{said}; {on}")
+    if counts[1] < counts[0]:
+        return "NOT_REPAIRED", f"{said}, but {on}"
+    if after.agreeing < before.agreeing:
+        on += f", but fewer agree with the float network: {before.agreeing} before, {after.agreeing} after"
+    return "REPAIRED", f"{said}; {on}"

@@ -169,10 +169,10 @@ def repair_verb(
     values of INT8's input codes.
 
     REPAIRED (exit 0): failing tests of the repair part pass now, and the validation part, which the repair
-    is not given, did not get worse (fewer right classes; without labels: fewer of FLOAT's). NOT_REPAIRED (1):
-    otherwise; then nothing is written. OK (0): no test of the repair part fails, and -o is INT8 as it was, so
-    that a script finds a file wherever the exit code is 0. Inputs that are in both parts are not refused; how
-    many is told.
+    is not given, did not get worse (fewer right classes; without labels: fewer of FLOAT's. With labels, the
+    message says if fewer are FLOAT's). NOT_REPAIRED (1): otherwise; nothing is written. OK (0): no test of
+    the repair part fails, and -o is INT8 as it was, so that a script finds a file wherever the exit code is
+    0. Inputs that are in both parts are not refused; how many is told.
 
     Example: coverify repair net_float.tflite net.tflite --data train.npz -o fixed.tflite --grid --out run
     """
