@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from coverify.check.steps import INT32, Ints, need
+from coverify.check.steps import INT32, Ints, need, within
 
 INT32_MAX = 2**31 - 1
 
@@ -124,15 +124,15 @@ class Softmax:
     def interval(self, boxes: Ints) -> Ints:
         """Exact on points; of a wider box all that an output may be."""
         x, spread = boxes[0][..., self.pick], 255 * np.any(boxes[0] < boxes[-1])
-        d = x.max(axis=-1, keepdims=True) - x
-        y = share(self.raw, self.exponentials[d].sum(axis=-1, keepdims=True), d)
+        y = share(self.raw, self.exponentials[d := x.max(-1, keepdims=True) - x].sum(-1, keepdims=True), d)
         return np.clip([y - spread, y + spread], -128, 127)[: len(boxes)]
 
     def gaps(self, lo: Ints, hi: Ints, budget: int) -> tuple[int, int]:
         """The least and greatest D over sums of rows in lo..hi; elements less than D below the top tie."""
         far, near = (self.exponentials[np.maximum(d, 0)] for d in (hi.max() - lo, lo.max() - hi))
         first, end = int((far.sum() + self.exponentials[0] - far).min()), int(near.sum()) + 1
-        need(first > 0 and end < 2**31 and (end - first) * 256 * 23 <= budget, "a softmax of too many sums")
+        need(first > 0 and end < 2**31, "a softmax of too many sums")
+        within((end - first) * 256 * 23, budget)
         blocks, raw = range(first >> 16, (end - 1 >> 16) + 1), self.raw.tobytes()
         found = [ties(raw, k)[max(first - (k << 16), 0) : end - (k << 16)] for k in blocks]
         return min(int(gap.min()) for gap in found), max(int(gap.max()) for gap in found)

@@ -14,6 +14,7 @@ from coverify.check import Claim
 from coverify.cli.check import _cut, _property
 from coverify.cli.claim import Samples, box, digest, ends, said, shown
 from coverify.cli.evidence import operators_named
+from model_builder import Builder
 from oracle import ROOT
 
 NETWORK = ROOT / "firmware_models" / "networks" / "digits_mlp.tflite"
@@ -75,6 +76,21 @@ def test_a_certificate_beyond_the_budget_is_rejected_with_the_number_that_it_nee
     assert done.code == 4
     assert "the budget is 1.0e+03" in done.result["queries"][0]["note"]
     assert coverify("check", verified, "--budget", 1e9).code == 0
+
+
+def test_the_sums_of_a_softmax_beyond_the_budget_are_rejected_with_the_number_that_they_need(tmp_path):
+    b, net, file = Builder(), tmp_path / "net.tflite", tmp_path / "x.npz"
+    weights = np.array([[90, 3], [-80, 5]])
+    dense = b.fully_connected(b.input((1, 2), 0.05, 0), weights, np.zeros(2), 0.02, 0.1, 0)
+    net.write_bytes(b.finish(b.softmax(dense)))
+    np.savez(file, x=np.array([[100, 0]], np.int8))
+    asked = ("verify", net, "--inputs", file, "--eps", 1, "--engine", "bab", "--out", tmp_path)
+    assert coverify(*asked).code == 0
+    (certificate,) = tmp_path.glob("*.zip")
+    assert coverify("check", certificate).code == 0
+    done = coverify("check", certificate, "--budget", 10, "--json", "-")
+    assert done.code == 4
+    assert "multiply-adds; the budget is 1.0e+01" in done.result["queries"][0]["note"]
 
 
 def test_a_folder_is_its_certificates_and_each_row_says_of_which_input_and_how_far_around(tmp_path):
