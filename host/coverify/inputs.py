@@ -157,6 +157,7 @@ def _checked(
 
 def _converted(path: Path, convert: Conversion, x: NDArray[Any]) -> NDArray[Any]:
     """The codes of values, which BadInput names by file and input where they have none."""
+    _check_finite(path, "x", x)
     try:
         return convert.codes(x)
     except BadTensor as error:
@@ -284,8 +285,7 @@ def _codes(
     if wanted.quantization is None:
         raise BadInput(f"{path}: the network's input has no scale to quantize {name} with")
     real = x.astype(np.float32)
-    if not np.all(np.isfinite(real)):
-        raise BadInput(f"{path}: {name} holds values that are not finite")
+    _check_finite(path, name, real)
     scale, zero_point = np.float32(wanted.quantization[0]), wanted.quantization[1]
     ratio = (real / scale).astype(np.float64)
     rounded = np.trunc(ratio + np.copysign(0.5, ratio)) + zero_point
@@ -312,10 +312,21 @@ def _made_codes(name: str, wanted: Wanted, how: str) -> str:
 
 
 def _values(path: Path, name: str, x: NDArray[Any]) -> NDArray[Any]:
-    """x itself; of bool only bytes 0 and 1 are values."""
+    """x itself; of bool only bytes 0 and 1 are values, of float32 only finite numbers."""
+    _check_finite(path, name, x)
     if x.dtype == np.bool_ and np.any(x.view(np.uint8) > 1):
         raise BadInput(f"{path}: {name} is bool, but holds other bytes than 0 and 1")
     return x
+
+
+def _check_finite(path: Path, name: str, x: NDArray[Any]) -> None:
+    """BadInput names the first value that is no finite number."""
+    if x.dtype.kind != "f" or np.all(np.isfinite(x)):
+        return
+    first = int(np.flatnonzero(~np.isfinite(x))[0])
+    sample, feature = divmod(first, max(1, x.size // len(x))) if x.ndim else (0, 0)
+    value = "NaN" if np.isnan(x.flat[first]) else "infinite"
+    raise BadInput(f"{path}: {name} of sample {sample}, feature {feature}, is {value}: numbers are wanted")
 
 
 def _quantizable(x: NDArray[np.generic]) -> bool:

@@ -169,10 +169,10 @@ def test_inputs_of_a_network_of_floats_are_floats_or_codes(tmp_path):
             in said[dtype][1]
         )
     x = np.zeros((4, 2, 2, 1), np.float32)
-    x[2, 1, 0, 0] = np.nan
-    np.savez(tmp_path / "nan.npz", x=x)
-    done = coverify("verify", path, "--inputs", tmp_path / "nan.npz", "--eps", 1, "--json", "-")
-    assert done.code == 2 and "nan.npz: input 2: op 0 QUANTIZE" in done.result["message"]
+    x[2, 1, 0, 0] = 1e30
+    np.savez(tmp_path / "far.npz", x=x)
+    done = coverify("verify", path, "--inputs", tmp_path / "far.npz", "--eps", 1, "--json", "-")
+    assert done.code == 2 and "far.npz: input 2: op 0 QUANTIZE" in done.result["message"]
     assert "not a number" in done.result["message"]
 
 
@@ -549,3 +549,23 @@ def test_a_vnnlib_file_of_a_class_is_decided_behind_a_softmax(tmp_path, op, apar
         said = (tmp_path / "q.smt2").read_text()
         assert f"program: {label} while the property holds" in said and f"another class than {label};" in said
     assert verdicts == {"HOLDS", "VIOLATED"}
+
+
+@pytest.mark.parametrize(("value", "said"), [(np.nan, "NaN"), (-np.inf, "infinite")])
+def test_a_number_that_is_none_is_named_by_every_verb_with_its_sample_and_feature(tmp_path, value, said):
+    path, inputs = tmp_path / "net.tflite", tmp_path / "bad.npz"
+    path.write_bytes(network(3, "float32"))
+    x = np.zeros((5, 2, 2, 1), np.float32)
+    x[3, 1, 0, 0] = x[4, 0, 0, 0] = value
+    np.savez(inputs, x=x, y=np.zeros(5, np.int64))
+    verbs = {
+        "run": ("-o", tmp_path / "y.npz"),
+        "conform": ("--device", "native:"),
+        "diagnose": ("--device", "native:"),
+        "verify": ("--eps", 1),
+        "distinguish": ("--against", "tflite-ref", "--eps", 1),
+    }
+    for verb, options in verbs.items():
+        done = coverify(verb, path, "--inputs", inputs, *options, "--json", "-")
+        assert (done.code, done.result["verdict"]) == (2, "ERROR"), done
+        assert f"bad.npz: x of sample 3, feature 2, is {said}" in done.result["message"]
