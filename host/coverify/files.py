@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import tempfile
 from pathlib import Path
 
 from coverify.errors import BadInput
@@ -18,7 +19,29 @@ def check_place(path: Path, *inputs: Path | None) -> None:
         raise BadInput(f"{path}: there is no folder {path.parent}")
     if path.is_dir():
         raise BadInput(f"{path}: it is a folder; a file is wanted")
+    if (why := unwritable(path)) is not None:
+        raise BadInput(f"{path}: {why}")
     check_no_input(path, *inputs)
+
+
+def unwritable(path: Path, folder: bool = False) -> str | None:
+    """Why no file can come to be at `path`, or in the folder there, which may have to be made; it is tried.
+
+    What exists and is neither file nor folder (a pipe, a terminal) is taken as it is.
+    """
+    place = Path(os.path.realpath(path))  # Path.resolve raises RuntimeError of links that go in circles
+    if not folder:
+        if place.exists() and not place.is_file():
+            return None
+        place = place.parent
+    nearest = next(one for one in (place, *place.parents) if one.exists())
+    if not nearest.is_dir():
+        return f"{nearest} is a file; a folder is wanted"
+    try:
+        with tempfile.TemporaryFile(dir=nearest):
+            return None
+    except OSError as error:
+        return f"nothing may be written in {nearest}: {error.strerror}"
 
 
 def check_no_input(path: Path, *inputs: Path | None) -> None:

@@ -24,6 +24,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from coverify.errors import CoverifyError, DeviceFault, DeviceRefused, LinkError
+from coverify.files import unwritable
 from coverify.interrupts import exit_code_of
 from coverify.link.requests import Status
 from coverify.report import ModelRef, Result, Verdict, exit_code, render, write_result
@@ -156,8 +157,8 @@ class Output:
             return f"--out {self.out}: there is no folder {gone}"
         if self.out is not None and self.out.exists() and not self.out.is_dir():
             return f"--out {self.out}: it is a file; a folder is wanted"
-        if self.out is not None and self.out.is_dir() and not os.access(self.out, os.W_OK | os.X_OK):
-            return f"--out {self.out}: nothing may be written there"
+        if self.out is not None and (why := unwritable(self.out, folder=True)) is not None:
+            return f"--out {self.out}: {why}"
         if self._file is None:
             return None
         if self._file.is_dir():
@@ -166,7 +167,10 @@ class Output:
             return f"--json {self._file}: it is no text, so no earlier result, and stays as it was"
         folder = self._file.parent
         made = self.out is not None and folder.resolve() == self.out.resolve()
-        return None if made or folder.is_dir() else f"--json {self._file}: there is no folder {folder}"
+        if not made and not folder.is_dir():
+            return f"--json {self._file}: there is no folder {folder}"
+        why = unwritable(self._file)
+        return None if why is None else f"--json {self._file}: {why}"
 
 
 def _is_binary(path: Path) -> bool:

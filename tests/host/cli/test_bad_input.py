@@ -385,6 +385,26 @@ def test_a_place_where_no_json_can_be_written_is_said_before_the_work(tmp_path, 
     assert "Queries" not in done.stdout
 
 
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="no /proc, in which nobody can write")
+@pytest.mark.parametrize(
+    "place", [("--out", "/proc/none/out"), ("--out", "/proc"), ("--json", "/proc/x.json")], ids=" ".join
+)
+def test_a_place_in_which_nothing_can_be_written_is_said_before_the_work(place):
+    done = coverify("verify", MODEL, "--eps", 0, "--inputs", INPUTS, *place)
+    assert done.code == 2
+    said = " ".join(done.stdout.split())
+    assert said.startswith(f"ERROR verify: {' '.join(place)}: nothing may be written in /proc: ")
+    assert "Queries" not in said
+
+
+def test_a_folder_below_a_file_is_said_before_the_work_and_looking_leaves_nothing(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    done = coverify("verify", MODEL, "--eps", 0, "--inputs", INPUTS, "--out", tmp_path / "file" / "a" / "b")
+    assert done.code == 2 and "is a file; a folder is wanted" in " ".join(done.stdout.split())
+    done = coverify("inspect", MODEL, "--out", tmp_path / "file", "--json", tmp_path / "x.json")
+    assert done.code == 2 and [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 def test_a_result_that_cannot_be_written_is_shown_before_it_is_lost():
     done = coverify("verify", MODEL, "--eps", 0, "--inputs", INPUTS, "--index", 0, "--json", "/dev/full")
     assert done.code == 2
