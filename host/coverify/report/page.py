@@ -23,6 +23,7 @@ from coverify.report.picture import Panels, panels
 from coverify.report.plain import digest, grouped, plain, plural, seconds
 from coverify.report.result import Result
 from coverify.report.rows import Query
+from coverify.report.signal import Signal, signal
 from coverify.report.summary import compared, counts, cycles_title, headline, steps
 from coverify.report.template import environment
 from coverify.report.values import ValueTable, as_given, became, inputs_table, outputs_table
@@ -73,10 +74,11 @@ class QueryView:
 
 @dataclass(frozen=True)
 class Counterexample:
-    """A violated query with its pictures, or its values where they are few."""
+    """A violated query with its pictures or lines, or its values where they are few."""
 
     view: QueryView
     panels: Panels | None
+    signal: Signal | None
     inputs: ValueTable | None
     outputs: ValueTable | None
 
@@ -84,8 +86,9 @@ class Counterexample:
     def of(view: QueryView) -> Counterexample:
         """All that the query has of it."""
         query = view.query
-        drawn = None if query.picture is None else panels(query.picture)
-        return Counterexample(view, drawn, inputs_table(query), outputs_table(query))
+        lines = None if query.picture is None else signal(query.picture)
+        drawn = None if query.picture is None or lines is not None else panels(query.picture)
+        return Counterexample(view, drawn, lines, inputs_table(query), outputs_table(query))
 
 
 @dataclass(frozen=True)

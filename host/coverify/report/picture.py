@@ -2,8 +2,8 @@
 
 Values -128…127 are black…white; the change is drawn on a diverging scale (blue: lower, white: equal,
 orange: higher) that ends at the largest change. A last dimension of 3 is colour; a vector whose length is a
-square (a flattened image) is drawn as one; other shapes are drawn as rows. Pixels are enlarged by repetition,
-so that they stay crisp on screen and on paper.
+square (a flattened image) is drawn as one; other shapes are drawn as rows, signals as lines (signal.py).
+Pixels are enlarged by repetition, so that they stay crisp on screen and on paper.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from coverify.report import ModelRef, Picture, Query, Result, Values, make_report, write_result
+from coverify.report.signal import marks, signal
 from coverify.report.values import inputs_table, outputs_table
 
 MODEL = ModelRef(file="level.tflite", sha256="0" * 64)
@@ -132,3 +134,36 @@ def test_lines_of_a_message_are_lines_of_the_page(tmp_path: Path) -> None:
     found = Result(verb="verify", verdict="HOLDS", model=MODEL, message="what\nand besides", queries=())
     write_result(tmp_path, found)
     assert "<dd>what<br>and besides</dd>" in make_report(tmp_path).html.read_text()
+
+
+@pytest.mark.parametrize(
+    ("shape", "lines"),
+    [((64, 1), True), ((1, 64, 1), True), ((187,), True), ((17, 1), True), ((16, 1), False), ((64,), False),
+     ((784,), False), ((20,), False), ((8, 8), False), ((1, 28, 28, 1), False), ((64, 3), False)],
+)  # fmt: skip
+def test_signals_are_drawn_as_lines_and_images_as_pictures(shape, lines) -> None:
+    n = math.prod(shape)
+    drawn = signal(Picture(shape=shape, original=(3,) * n, adversarial=(4,) * n))
+    assert (drawn is not None) == lines
+
+
+def test_the_lines_of_a_signal_begin_and_end_at_its_axes() -> None:
+    """By hand: of 65 values 3 or, one changed, 13, the lower lie at the bottom, 170, the higher at 10."""
+    drawn = signal(Picture(shape=(65, 1), original=(3,) * 65, adversarial=(13, *(3,) * 64)))
+    assert drawn is not None and (drawn.largest, drawn.n_changed, drawn.n_values) == (10, 1, 65)
+    before, after = (points.split() for points in (drawn.original, drawn.adversarial))
+    assert (before[0], before[-1], after[0]) == ("46.0,170.0", "418.0,170.0", "46.0,10.0")
+    assert after[1:] == before[1:]
+    assert [mark.text for mark in drawn.x_marks] == ["0", "10", "20", "30", "40", "50", "60"]
+    assert [mark.text for mark in drawn.y_marks] == ["4", "6", "8", "10", "12"]
+    assert list(marks(-128, 127, 5)) == [-100, -50, 0, 50, 100]
+
+
+def test_the_page_draws_both_lines_of_a_signal_or_one_where_it_is_wrong_as_given(tmp_path: Path) -> None:
+    drawn = Picture(shape=(64, 1), original=(3,) * 64, adversarial=(4,) * 64)
+    given = {"inputs": None, "property": None, "eps": 4, "label": 1, "predicted": 0, "picture": drawn}
+    text = page(tmp_path, ROW.model_copy(update=given))
+    assert text.count("<polyline") == 2 and "<img" not in text
+    assert "<b>class 1</b>original" in text and "<b>class 0</b>adversarial" in text
+    text = page(tmp_path, ROW.model_copy(update={**given, "unchanged": True}))
+    assert text.count("<polyline") == 1 and "<b>label 1, network says 0</b>as given" in text
