@@ -30,7 +30,7 @@ from coverify.verify.property.property import Property
 from coverify.verify.property.question import MOVED
 from coverify.verify.property.question import Question as PropertyQuestion
 from coverify.verify.property.subject import Subject
-from coverify.verify.property.unsafe import cases_of
+from coverify.verify.property.unsafe import cases_of, emptiness
 from coverify.verify.property.vnnlib import read_specification
 from coverify.verify.query import I64Array, Outcome
 from coverify.verify.query import Verdict as Answer
@@ -168,9 +168,11 @@ def _read_property(subject: Subject, file: Path, codes: bool) -> Property:
         raise BadProperty(file, None, "it is packed: unpack it first")
     if not _is_vnnlib(file):
         return Property.from_document(read_document(file), subject, file.parent)
-    cases = cases_of(read_specification(file), subject, file, codes)
+    said = read_specification(file)
+    cases = cases_of(said, subject, file, codes)
     if not cases:
-        raise BadProperty(file, None, "none of its boxes holds an input of the network: nothing is asked")
+        nothing = "none of its boxes holds an input of the network: nothing is asked"
+        raise BadProperty(file, None, f"{nothing} (in the first, {emptiness(said, subject, file, codes)})")
     return Property.from_cases(cases, subject, f"{plain_text(file.name)} has no counterexample")
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
+from coverify.verify.property.document import Joinable, Monotone, PropertyDocument, Range, RegionDocument
 from coverify.verify.property.errors import BadProperty
 
 _KINDS: Final = ("label", "never", "top", "output", "relation", "all", "any", "monotone")
 _SAID: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     "missing": lambda of: "is missing",
-    "extra_forbidden": lambda of: "unknown key; see docs/properties.md",
     "union_tag_not_found": lambda of: "is missing",
     "union_tag_invalid": lambda of: f"must be one of {of['expected_tags'].replace(chr(39), '')}",
     "model_type": lambda of: "must be a table",
@@ -38,6 +38,8 @@ def refusal(path: Path, text: str, err: ValidationError) -> BadProperty:
     first = err.errors(include_url=False, include_input=False)[0]
     steps, kind = _without_tags(first["loc"]), first["type"]
     said = _SAID[kind](first.get("ctx", {})) if kind in _SAID else first["msg"]
+    if kind == "extra_forbidden":
+        said = f"unknown key; known are {', '.join(_keys_at(first['loc'][:-1]))} (docs/properties.md)"
     if kind in ("union_tag_not_found", "union_tag_invalid"):
         steps.append("kind")
     elif kind == "string_pattern_mismatch":
@@ -47,6 +49,17 @@ def refusal(path: Path, text: str, err: ValidationError) -> BadProperty:
     present = steps[:-1] if said == "is missing" else steps
     place = ".".join(str(step) for step in steps)[:200]
     return BadProperty(path, line_of(text, present), f"{place}: {said[:500]}" if place else said[:500])
+
+
+def _keys_at(steps: tuple[int | str, ...]) -> list[str]:
+    """The keys of the table at a path, in which a claim's kind stands behind it."""
+    parts: dict[int | str, type[BaseModel]] = {"region": RegionDocument, "range": Range}
+    for claim in (*get_args(Joinable), Monotone):
+        parts |= dict.fromkeys(get_args(claim.model_fields["kind"].annotation), claim)
+    found: type[BaseModel] = PropertyDocument
+    for step in steps:
+        found = parts.get(step, found)
+    return list(found.model_fields)
 
 
 def _without_tags(steps: tuple[int | str, ...]) -> list[int | str]:

@@ -13,6 +13,7 @@ import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Context, Decimal
 from fractions import Fraction
 from pathlib import Path
 
@@ -62,11 +63,19 @@ def cases_of(said: Specification, subject: Subject, path: Path, codes: bool) -> 
             f"it declares {said.n_x} inputs and {said.n_y} outputs, "
             f"the network has {sizes[0]} and {sizes[1]}",
         )
-    own = [Scale(Fraction(1), -above) for above in subject.raised]  # of values that are the codes themselves
-    scales = own if codes else [subject.input_scale(), subject.output_scale()]
-    reading = _Reading(path, *scales)
+    reading = _Reading.of(subject, path, codes)
     found = [reading.case(limits, formula, subject) for limits, formula in reading.all_of(said.asserted)]
     return [case for case in found if case is not None]
+
+
+def emptiness(said: Specification, subject: Subject, path: Path, codes: bool) -> str:
+    """Of a file without cases, what is asked of the first input that has no such code."""
+    reading = _Reading.of(subject, path, codes)
+    limits, _ = reading.all_of(said.asserted)[0]
+    for i, both in sorted(limits.items()):
+        if reading.case({i: both}, AllOf(()), subject) is None:
+            return reading.limits_of(i, both, subject)
+    raise AssertionError("a box without codes has an input without them")
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +83,11 @@ class _Reading:
     path: Path
     input: Scale
     output: Scale
+
+    @staticmethod
+    def of(subject: Subject, path: Path, codes: bool) -> _Reading:
+        own = [Scale(Fraction(1), -above) for above in subject.raised]  # of values that are codes themselves
+        return _Reading(path, *(own if codes else [subject.input_scale(), subject.output_scale()]))
 
     def parts(self, said: Said) -> list[tuple[Limits, Formula]]:
         """Alternatives, each limits of inputs and a formula of outputs."""
@@ -152,6 +166,20 @@ class _Reading:
                 hi[i] = max(min(last, int(hi[i])), int(lo[i]) - 1)
         return Case(lo, hi, unsafe, self._notes(codes, n, ends)) if np.all(lo <= hi) else None
 
+    def limits_of(self, i: int, both: tuple[Limit | None, Limit | None], subject: Subject) -> str:
+        """`X_0 >= 0.3 and X_0 <= 0.1`; where numbers are between the limits, what the input represents."""
+        said = " and ".join(
+            f"X_{i} {sign}{'' if limit[1] else '='} {_decimal(limit[0])}"
+            for sign, limit in zip("><", both, strict=True)
+            if limit is not None
+        )
+        if _nothing(both):
+            return said
+        least, most = (
+            _decimal(self.input.real(end)) for end in (subject.program.input_lo, subject.program.input_hi)
+        )
+        return f"{said}, and its codes stand for {least} to {most}"
+
     def _notes(self, limits: Codes, n: int, ends: tuple[int, int]) -> tuple[str, ...]:
         """Which inputs' boxes end where the network's range does, and not where the file says."""
         said = [limits.get(i, (None, None)) for i in range(n)]
@@ -166,6 +194,12 @@ class _Reading:
         ]
         kinds = ((unbounded, "not bounded from both sides"), (wider, "bounded beyond the input's range"))
         return tuple(f"{_named(which)} {kind}: {there}" for which, kind in kinds if which)
+
+
+def _decimal(number: Fraction) -> str:
+    """Ten digits of it."""
+    ratio = Context(prec=10).divide(Decimal(number.numerator), Decimal(number.denominator))
+    return f"{ratio.normalize():f}" if abs(ratio.adjusted()) < 10 else str(ratio.normalize())
 
 
 def _named(inputs: list[int]) -> str:

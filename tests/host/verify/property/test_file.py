@@ -57,7 +57,9 @@ def test_a_file_is_read_and_its_decimals_are_exact(tmp_path, mark):
         (('kind = "any"', 'kind = "some"'), 11, "claim.kind: must be one of label, never"),
         (("real = [0, 0.95]", "real = [0, nan]"), 9, "finite"),
         (("real = [0, 0.95]", "real = [0, 1e300]"), 9, "digits"),
-        (("[region]", "[regions]"), 3, "unknown key"),
+        (("[region]", "[regions]"), 3, "unknown key; known are name, region, claim (docs/properties.md)"),
+        (("k = 2", "k = 2, kk = 2"), 13, "claim.claims.0.kk: unknown key; known are kind, k (docs"),
+        (("eps = 8", "epps = 8"), 4, "region.epps: unknown key; known are eps, eps_real, "),
     ],
 )
 def test_what_is_wrong_is_said_with_file_and_line(tmp_path, changed, line, says):
