@@ -68,7 +68,7 @@ def test_without_an_interpreter_no_oracle_is_named(session, pytester):
     pytester.makeconftest("""
         from coverify.conformance import oracles
 
-        oracles._PACKAGES["tflm"] = ("no_such_package", "no-such-package")
+        oracles.PACKAGES["tflm"] = oracles.OraclePackage("no_such_package", "no-such-package", "oracle", "")
     """)
     result = session(CONFORMS, "--nn-device", "native:", "--junitxml", "junit.xml")
     result.assert_outcomes(passed=1)

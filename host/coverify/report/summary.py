@@ -90,8 +90,10 @@ def _model(sources: Sequence[Source]) -> Step:
 
 def _reference(merged: Result) -> Step:
     oracle = merged.oracle
-    named = f"oracle {oracle.name} {oracle.version or ''}".strip() if oracle else "no one oracle named"
-    return Step("Reference", None, f"profile {merged.profile}" if merged.profile else "no one profile", named)
+    named = f"oracle {oracle.name} {oracle.version or ''}".strip() if oracle else "no single oracle named"
+    return Step(
+        "Reference", None, f"profile {merged.profile}" if merged.profile else "no single profile", named
+    )
 
 
 def _device(sources: Sequence[Source]) -> Step:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from coverify.verify.property.document import Joinable, Monotone, PropertyDocument, Range, RegionDocument
 from coverify.verify.property.errors import BadProperty
 
-_KINDS: Final = ("label", "never", "top", "output", "relation", "all", "any", "monotone")
+_KINDS: Final = ("label", "never", "top", "output", "decision", "relation", "all", "any", "monotone")
 _SAID: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     "missing": lambda of: "is missing",
     "union_tag_not_found": lambda of: "is missing",

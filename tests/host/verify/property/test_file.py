@@ -79,6 +79,7 @@ SECOND = "[[region.range]]\ncodes = [1, 2]\n[[region.range]]\n%s\n" + LABEL
         ("", "claim: is missing"),
         ("[claim]\nclasses = [1]\n", "1: claim.kind: is missing"),
         ("[claim]\nkind = 'never'\n", "1: claim.classes: is missing"),
+        ("[claim]\nkind = 'decision'\nthreshold = 'x'\n", "3: claim.threshold: must be a number"),
         ("claim = 3\n", "1: claim: must be a table"),
         ("[claim]\nkind = 'never'\nclasses = 3\n", "3: claim.classes: must be a list"),
         ("[claim]\nkind = 'never'\nclasses = []\n", "3: claim.classes: 0 values are too few: at least 1"),
