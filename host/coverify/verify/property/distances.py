@@ -63,6 +63,12 @@ class Distances:
         nearest, farthest = max(0, self.logits.lo.max() - self.logits.hi[i]), self._farthest(i)
         return int(self.function.output(hi, farthest)), int(self.function.output(lo, int(nearest)))
 
+    @property
+    def lowest(self) -> int:
+        """The least value, from −127 on, below which outputs come on every sum; 127 where none does."""
+        nearly = self.function.output(self._sums[0], self._farthest())
+        return min(max(int(nearly) + 1, -127), 127)
+
     def longest_run(self, v: int) -> int:
         """What no number of distances exceeds that share one output of at least v > −128, whatever the sum;
         256 where none may be below.

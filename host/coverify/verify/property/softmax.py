@@ -268,7 +268,8 @@ class _Surer(_Lowering):
         """Output b is at least v, and logit a a run of equal outputs, of v or more, below logit b: for the
         least v that has outputs below it, or for one halfway to what the region's input gives.
         """
-        least, half = -127, max(-127, (-128 + int(self.outputs[b])) // 2)
+        least = self.distances.lowest
+        half = max(least, (least + int(self.outputs[b])) // 2)
         far, near = (not_above(a, b, -self.distances.longest_run(v)) for v in (least, half))
         return AllOf((self._at_least(b, least), near, AnyOf((far, self._at_least(b, half)))))
 

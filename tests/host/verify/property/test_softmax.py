@@ -59,6 +59,9 @@ def test_distances_are_those_of_every_sum(function, seed):
         assert distances.longest_run(v) >= max(longest_run(row, v) for row in rows.T[:: len(sums) // 500 + 1])
         if rows.min() >= v:
             assert distances.longest_run(v) == 256
+    ends = [v for v in range(-127, 128) if rows[-1].max() < v]
+    assert distances.lowest == min(ends, default=127)
+    assert all(distances.longest_run(v) < 256 for v in ends)
     for i in range(3):
         nearest = max(0, int(logits.lo.max() - logits.hi[i]))
         there = rows[nearest : int(logits.hi.max() - logits.lo[i]) + 1]
