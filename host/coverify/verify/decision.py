@@ -80,13 +80,21 @@ def decision(program: Program, boxes: list[Box], deadline: Deadline) -> Decision
         return Decision(wire, 1, 1)
     step = program.steps[program.output - 1]
     assert isinstance(step, Softmax)
-    table = step.function.exponentials()
-    if table.shape != (256,) or np.any(np.diff(table) > 0) or table[255] < 0:
-        raise CannotDecide("the softmax's exponentials are not monotone")
+    table = exponentials_of(step.function)
     lo, hi = sum_bounds(table, boxes[wire])
     starts, gaps = gap_pieces(step.function, table, lo, hi, deadline)
     pieces = Pieces(starts, gaps, table) if 1 < len(gaps) <= MAX_PIECES else None
     return Decision(wire, int(gaps.min()), int(gaps.max()), pieces)
+
+
+def exponentials_of(function: RowFunction) -> I64Array:
+    """What an element d below the maximum adds to the row's sum: int64 [256].  Raises CannotDecide unless it
+    falls.
+    """
+    table = function.exponentials()
+    if table.shape != (256,) or np.any(np.diff(table) > 0) or table[255] < 0:
+        raise CannotDecide("the softmax's exponentials are not monotone")
+    return table
 
 
 def sum_bounds(table: I64Array, logits: Box) -> tuple[int, int]:

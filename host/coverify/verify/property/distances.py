@@ -14,7 +14,7 @@ import numpy as np
 
 from coverify.verify.bounds import Box
 from coverify.verify.deadline import Deadline
-from coverify.verify.decision import Pieces, sum_bounds
+from coverify.verify.decision import Pieces, exponentials_of, sum_bounds
 from coverify.verify.errors import CannotDecide
 from coverify.verify.query import I64Array
 from tflm_int8.program.primitives import RowFunction
@@ -103,11 +103,7 @@ class Distances:
 
     @cached_property
     def _exponentials(self) -> I64Array:
-        """What an element d below the maximum adds to the sum: int64 [256], falling."""
-        table = self.function.exponentials()
-        if table.shape != (256,) or np.any(np.diff(table) > 0) or table[255] < 0:
-            raise CannotDecide("the softmax's exponentials are not monotone")
-        return table
+        return exponentials_of(self.function)
 
     @cached_property
     def _sums(self) -> I64Array:

@@ -194,14 +194,15 @@ def formula_of(said: AnyClaim | Formula, label: int, subject: Subject, base: Int
             _check_outputs([i], subject.n_output, "index")
             return claim.within_reals(i, fraction(low), fraction(high), subject.output_scale())
         case Output(index=i, within=int(codes)):
-            code = _own(subject, base, i, "index")
+            code = int(_own(subject, base, [i])[i])
             return claim.within(i, code - codes, code + codes)
         case Output(index=i, within_real=reals) if reals is not None:
-            return claim.near(i, _own(subject, base, i, "index"), fraction(reals), subject.output_scale())
+            code = int(_own(subject, base, [i])[i])
+            return claim.near(i, code, fraction(reals), subject.output_scale())
         case Decision(index=index):
             every = range(subject.n_output) if index is None else (index,)
-            least = _threshold(said, subject)
-            return AllOf(tuple(claim.same_side(i, _own(subject, base, i, "index"), least) for i in every))
+            least, own = _threshold(said, subject), _own(subject, base, every)
+            return AllOf(tuple(claim.same_side(i, int(own[i]), least) for i in every))
         case Linear():
             _check_outputs(said.outputs, subject.n_output, "outputs")
             terms = {i: fraction(c) for i, c in zip(said.outputs, said.coefficients, strict=True)}
@@ -225,13 +226,13 @@ def _threshold(said: Decision, subject: Subject) -> int:
     return subject.output_scale().first(fraction(said.threshold))
 
 
-def _own(subject: Subject, base: IntArray | None, output: int, key: str) -> int:
-    """The code of an output of the input itself.  Raises BadQuery."""
-    _check_outputs([output], subject.n_output, key)
+def _own(subject: Subject, base: IntArray | None, index: Sequence[int]) -> I64Array:
+    """The codes of all outputs of the input itself; index: those that are named.  Raises BadQuery."""
+    _check_outputs(index, subject.n_output, "index")
     if base is None:
         raise BadQuery("the claim compares outputs with those of a given input: inputs are needed")
     x = np.asarray(base, np.int64).reshape(1, -1)
-    return int(run(subject.program, x)[subject.program.output].reshape(-1)[output])
+    return run(subject.program, x)[subject.program.output].reshape(-1)
 
 
 def _check_outputs(outputs: Sequence[int], n: int, key: str) -> None:

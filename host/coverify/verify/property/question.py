@@ -70,12 +70,15 @@ class Question:
         """The formula as a label of a softmax's outputs in another order, where it is one."""
         return ranked(self.formula, self.network) if self.raised is None and not self.stays else None
 
+    @property
+    def _unordered(self) -> bool:
+        """Is the formula about one run, and no label, also not in another order?"""
+        return self.raised is None and not self.stays and self.ranking is None
+
     @cached_property
     def more(self) -> Ranking | None:
         """A ranking of a softmax's outputs that says more than the formula, where that is none itself."""
-        if self.raised is not None or self.stays or self.ranking is not None:
-            return None
-        return implied_by(self.formula, self.network)
+        return implied_by(self.formula, self.network) if self._unordered else None
 
     def ordered(self, ranking: Ranking) -> Problem:
         """That a ranking holds, as engines are asked it."""
@@ -95,7 +98,7 @@ class Question:
 
         Raises BadQuery, OutOfTime.
         """
-        if self.raised is not None or self.stays or self.ranking is not None:
+        if not self._unordered:
             return None
         program = surer(self.network, self.formula, self.query, deadline)
         return None if program is None else Problem(program, self.query)

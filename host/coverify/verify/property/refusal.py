@@ -12,7 +12,12 @@ from pydantic import BaseModel, ValidationError
 from coverify.verify.property.document import Joinable, Monotone, PropertyDocument, Range, RegionDocument
 from coverify.verify.property.errors import BadProperty
 
-_KINDS: Final = ("label", "never", "top", "output", "decision", "relation", "all", "any", "monotone")
+_CLAIMS: Final[Mapping[int | str, type[BaseModel]]] = {
+    kind: claim
+    for claim in (*get_args(Joinable), Monotone)
+    for kind in get_args(claim.model_fields["kind"].annotation)
+}
+"""The table of each kind of claim."""
 _SAID: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     "missing": lambda of: "is missing",
     "union_tag_not_found": lambda of: "is missing",
@@ -53,9 +58,7 @@ def refusal(path: Path, text: str, err: ValidationError) -> BadProperty:
 
 def _keys_at(steps: tuple[int | str, ...]) -> list[str]:
     """The keys of the table at a path, in which a claim's kind stands behind it."""
-    parts: dict[int | str, type[BaseModel]] = {"region": RegionDocument, "range": Range}
-    for claim in (*get_args(Joinable), Monotone):
-        parts |= dict.fromkeys(get_args(claim.model_fields["kind"].annotation), claim)
+    parts: dict[int | str, type[BaseModel]] = {"region": RegionDocument, "range": Range, **_CLAIMS}
     found: type[BaseModel] = PropertyDocument
     for step in steps:
         found = parts.get(step, found)
@@ -68,7 +71,7 @@ def _without_tags(steps: tuple[int | str, ...]) -> list[int | str]:
     return [
         step
         for last, previous, step in before
-        if not (step in _KINDS and (previous == "claim" or (last == "claims" and isinstance(previous, int))))
+        if not (step in _CLAIMS and (previous == "claim" or (last == "claims" and isinstance(previous, int))))
     ]
 
 
