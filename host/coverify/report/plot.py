@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from coverify.report.chart import LEAST_TIME_S, decades
+from coverify.report.chart import LEAST_TIME_S, Mark, decades
 from coverify.report.plain import plain, seconds
 from coverify.report.rows import Query
 from coverify.report.verdict import Verdict, severity
@@ -68,14 +68,6 @@ class Strip:
 
 
 @dataclass(frozen=True)
-class Tick:
-    """A mark on the axis."""
-
-    x: float
-    text: str
-
-
-@dataclass(frozen=True)
 class Bars:
     """The stacked bars."""
 
@@ -91,7 +83,7 @@ class Strips:
 
     height: float
     strips: tuple[Strip, ...]
-    ticks: tuple[Tick, ...]
+    marks: tuple[Mark, ...]
     verdicts: tuple[Verdict, ...]
     left_out: int
 
@@ -125,10 +117,10 @@ def strips(queries: Sequence[Query]) -> Strips:
     names = sorted(groups)[:MAX_GROUPS]
     shown = tuple(_strip(row, name, groups[name], low, high) for row, name in enumerate(names))
     step = max(1, math.ceil((high - low) / 5))
-    ticks = tuple(
-        Tick(_x(10.0**power, low, high), seconds(10.0**power)) for power in range(low, high + 1, step)
+    marks = tuple(
+        Mark(_x(10.0**power, low, high), seconds(10.0**power)) for power in range(low, high + 1, step)
     )
-    return Strips(TOP * 2 + ROW * len(shown), shown, ticks, _verdicts(queries), len(groups) - len(shown))
+    return Strips(TOP * 2 + ROW * len(shown), shown, marks, _verdicts(queries), len(groups) - len(shown))
 
 
 def _x(time_s: float, low: int, high: int) -> float:

@@ -12,6 +12,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
+from coverify.report.chart import Mark
 from coverify.report.rows import Picture
 
 FEW: Final = 16
@@ -22,14 +23,6 @@ TOP: Final = 10.0
 BOTTOM: Final = 170.0
 X_MARKS: Final = 8
 Y_MARKS: Final = 5
-
-
-@dataclass(frozen=True)
-class Mark:
-    """A mark on an axis: its place, and the number there."""
-
-    at: float
-    text: str
 
 
 @dataclass(frozen=True)
