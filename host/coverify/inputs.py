@@ -126,14 +126,9 @@ def read_all(path: Path | str, wanted: Sequence[Wanted], quantize: bool | None =
     return ManyInputs(x, None if y is None else _labels(path, y, counts[0]), tuple(notes))
 
 
-def names_of(n_inputs: int) -> tuple[str, ...]:
-    """What the arrays of a network's inputs are called: x, or x0, x1, …"""
-    return ("x",) if n_inputs == 1 else tuple(f"x{i}" for i in range(n_inputs))
-
-
-def names_of_outputs(n_outputs: int) -> tuple[str, ...]:
-    """What the arrays of a network's outputs are called: y, or y0, y1, …"""
-    return ("y",) if n_outputs == 1 else tuple(f"y{i}" for i in range(n_outputs))
+def names_of(n: int, name: str = "x") -> tuple[str, ...]:
+    """What the arrays of a network's inputs are called: x, or x0, x1, …; name="y": those of its outputs."""
+    return (name,) if n == 1 else tuple(f"{name}{i}" for i in range(n))
 
 
 def _checked(

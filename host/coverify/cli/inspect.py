@@ -12,7 +12,7 @@ import typer
 
 from coverify.cli.outcome import JsonOption, OutOption, Output, ProfileOption, model_ref, run_verb, versions
 from coverify.files import replace_file
-from coverify.inputs import names_of, names_of_outputs
+from coverify.inputs import names_of
 from coverify.report import OperatorRow, Result
 from coverify.verify.accumulators import Accumulator, Overflow, accumulators
 from coverify.verify.deadline import Deadline, OutOfTime
@@ -152,7 +152,7 @@ def _summary(net: Model) -> str:
 
 def _ends(net: Model, what: str, tensors: tuple[int, ...]) -> str:
     """Every input or output, by the name of its array in files where there are several."""
-    names = (names_of if what == "input" else names_of_outputs)(len(tensors))
+    names = names_of(len(tensors), "x" if what == "input" else "y")
     called = [what] if len(tensors) == 1 else [f"{what} {name}" for name in names]
     return "; ".join(f"{c} {_described(net.tensors[i])}" for c, i in zip(called, tensors, strict=True))
 

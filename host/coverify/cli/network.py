@@ -26,6 +26,7 @@ from coverify.verify.property.subject import Subject
 from coverify.verify.query import I64Array
 from coverify.verify.witness import Kind
 from tflm_int8 import Ends, Model, Reference, sample_shape
+from tflm_int8.kernels.quantize import QuantizeFloat
 from tflm_int8.model import Quantization
 from tflm_int8.program.concrete import run
 from tflm_int8.program.lowering import lower_reference
@@ -207,10 +208,17 @@ def conversion_of(ends: Ends) -> Conversion | None:
     """What a network makes codes of at its input, where that is no int8."""
     if ends.first is None:
         return None
-    values = ends.first.values
-    step = (float(values[-1]) - float(values[0])) / (len(values) - 1)
-    limits = ValueEnds(float(values[0]), float(values[-1]), step) if ends.takes_floats else None
+    limits = limits_of(ends.first.kernel)
     return Conversion(ends.whole.tensors[ends.outer[0]].dtype, ends.codes, limits)
+
+
+def limits_of(kernel: object) -> ValueEnds | None:
+    """Which floats have a code, of an operator that makes codes of floats; None of any other."""
+    if not isinstance(kernel, QuantizeFloat):
+        return None
+    codes, scale = np.iinfo(kernel.node.output.dtype), float(kernel.scale)
+    least, greatest = (scale * (int(end) - kernel.zero_point) for end in (codes.min, codes.max))
+    return ValueEnds(least, greatest, scale)
 
 
 def _scale(quantization: Quantization | None, kind: type[Scale]) -> Scale | None:

@@ -28,7 +28,7 @@ from coverify.conformance.batch import Batch
 from coverify.conformance.oracles import Oracle, OracleName, version
 from coverify.errors import BadInput, BoardError
 from coverify.files import check_place, replace_file
-from coverify.inputs import names_of_outputs
+from coverify.inputs import names_of
 from coverify.report import Device as DeviceRow
 from coverify.report import Oracle as OracleRow
 from coverify.report import Result
@@ -135,7 +135,7 @@ def _outputs(net: Model, x: Batch, arrays: Arrays) -> dict[str, NDArray[Any]]:
     """Every output, [N, its shape without batch], by its array's name: one may be an input, or a constant."""
     known = {**dict(zip(net.inputs, x.arrays, strict=True)), **arrays}
     found = {}
-    for name, index in zip(names_of_outputs(len(net.outputs)), net.outputs, strict=True):
+    for name, index in zip(names_of(len(net.outputs), "y"), net.outputs, strict=True):
         tensor = net.tensors[index]
         values = known.get(index, tensor.initial)
         assert values is not None, "the file has what nothing computes"

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 
+from coverify.cli.network import limits_of
 from coverify.conformance.batch import Batch
 from coverify.conformance.ranges import check_inputs, vectors_of
 from coverify.conformance.sequences import default_length, reach_of
@@ -19,7 +19,6 @@ from coverify.conformance.vectors import Samples
 from coverify.errors import BadInput
 from coverify.inputs import Ends, ManyInputs, Wanted, read_all
 from tflm_int8 import Model, Reference, sample_shape
-from tflm_int8.kernels.quantize import QuantizeFloat
 
 DEFAULT_VECTORS = 32
 _RANGE = re.compile(r"\s*[0-9]+(-[0-9]+)?\s*")
@@ -71,12 +70,8 @@ def given_of(reference: Reference, path: Path, quantize: bool | None = None) -> 
 
 def _ends(reference: Reference, index: int) -> Ends | None:
     """What an input of floats can represent that the network itself quantizes."""
-    for kernel in reference.kernels:
-        if isinstance(kernel, QuantizeFloat) and kernel.node.op.inputs[0] == index:
-            limits, scale = np.iinfo(kernel.node.output.dtype), float(kernel.scale)
-            least, greatest = (scale * (int(end) - kernel.zero_point) for end in (limits.min, limits.max))
-            return Ends(least, greatest, scale)
-    return None
+    readers = (kernel for kernel in reference.kernels if index in kernel.node.op.inputs[:1])
+    return next(filter(None, map(limits_of, readers)), None)
 
 
 def sequence_of(reference: Reference, asked: int | None) -> int | None:
