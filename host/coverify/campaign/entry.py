@@ -24,7 +24,7 @@ STEPS: Final[tuple[Step, ...]] = ("decide", "attack")
 DECIDED: Final = ("HOLDS", "VIOLATED")
 _NUMBER: Final = "[0-9]{1,19}"
 EVIDENCE: Final = re.compile(
-    rf"(witness|certificate)-({_NUMBER}-eps{_NUMBER}|({_NUMBER}-)?property(-{_NUMBER})?)\.zip"
+    rf"(witness|certificate)-({_NUMBER}-eps{_NUMBER}|({_NUMBER}-)?property(-{_NUMBER})?(-eps{_NUMBER})?)\.zip"
     rf"|point-{_NUMBER}-eps{_NUMBER}\.npz"
 )
 """The names that a campaign's evidence has; nothing else is read or removed on a journal's word."""

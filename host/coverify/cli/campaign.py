@@ -39,7 +39,6 @@ from coverify.report.grade import told_weak, weak
 from coverify.report.plain import plural
 from coverify.report.verdict import Verdict, worst
 from coverify.verify.attack.radius import drawn, radius
-from coverify.verify.deadline import Deadline
 from coverify.verify.engines.packages import PACKAGES
 from coverify.verify.property.question import Question as Asked
 from coverify.verify.query import Outcome
@@ -211,7 +210,7 @@ class _Campaign:
         """Write the evidence, then make the entry; in a search a counterexample counts at its distance."""
         question, asked = task.question, task.asked
         if self._work.limit is not None and outcome.witness is not None:
-            problem = asked.problem(Deadline.never())
+            problem = asked.plain()
             witness = outcome.witness.astype(np.int64)
             with contextlib.suppress(OutsideDomain):  # between the two the network is not defined
                 witness = drawn(problem, witness)
@@ -285,6 +284,7 @@ class _Campaign:
             told += f", and up to what earlier calls asked of {_closed(before)} others"
         if (said := weak(rows)) is not None:
             told += f"; {said} of those certified"
+        told = "\n".join(filter(None, (work.result.message, told)))
         return work.result.model_copy(
             update={
                 "verdict": "UNKNOWN" if n_open else "OK",

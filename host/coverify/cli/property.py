@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,6 +46,8 @@ NO_CERTIFICATE = "certificates of all that holds here: each row without one says
 class PropertyTask:
     """A property of a network, and the inputs that it is asked about (None: it needs none, and is asked as
     index 0).
+
+    radii: how near to the input it is asked about, where the property does not say; limit: as in Work.
     """
 
     network: Network
@@ -53,15 +56,18 @@ class PropertyTask:
     labels: list[int]
     indices: list[int]
     out: Path | None
+    radii: Sequence[int] | None = None
+    limit: int | None = None
     running: threading.Lock = field(default_factory=threading.Lock)
     """Held while the network's reference or Z3 runs in this process: they are one thread's."""
 
     def asked(self, question: Question) -> PropertyQuestion:
         """What a question of the campaign is about.  Raises BadQuery."""
+        stated = self.property if self.radii is None else self.property.within(question.eps)
         if self.data is None:
-            return self.property.question(question.case, None, 0)
+            return stated.question(question.case, None, 0)
         x0 = self.data.x[question.index].astype(np.int64).reshape(-1)
-        return self.property.question(question.case, x0, self.labels[question.index])
+        return stated.question(question.case, x0, self.labels[question.index])
 
     def label(self, question: Question) -> int | None:
         """The class that the input is said to have; None where that is none of the network's, which has more
@@ -78,15 +84,19 @@ class PropertyTask:
     def name(self, question: Question) -> str:
         """The question in the names of its files."""
         part = "property" if self.data is None else f"{question.index}-property"
-        return f"{part}-{question.case}" if question.case else part
+        part = f"{part}-{question.case}" if question.case else part
+        return part if self.radii is None else f"{part}-eps{question.eps}"
 
 
 @dataclass(frozen=True)
 class PropertyOptions:
-    """What the command line says of a property; file: its own file; codes: is a .vnnlib file about codes?"""
+    """What the command line says of a property; file: its own file; codes: is a .vnnlib file about codes?
+    radii: of --eps, or none; limit: of --radius.
+    """
 
     file: Path | None
-    eps: int | None
+    radii: list[int] | None
+    limit: int | None
     mask: str | None
     changes: int | None
     codes: bool
@@ -115,7 +125,8 @@ def property_task(model: Path, profile: str, options: PropertyOptions) -> Proper
     if data is not None:
         subject = dataclasses.replace(subject, shape=data.x.shape[1:])
     property_ = _property(subject, options)
-    if not property_.needs_base:  # inputs give no more than their shape, for rectangles
+    near, limit = options.radii if options.limit is None else [options.limit], options.limit
+    if near is None and not property_.needs_base:  # inputs give no more than their shape, for rectangles
         if options.index is not None:
             raise BadInput("--index chooses inputs, and the property speaks of none: it is asked once")
         task = PropertyTask(network, property_, None, [], [0], options.out)
@@ -124,7 +135,7 @@ def property_task(model: Path, profile: str, options: PropertyOptions) -> Proper
     else:
         labels = labels_of(network, data, options.label)
         indices = parse_indices(options.index, len(data.x))
-        task = PropertyTask(network, property_, data, labels, indices, options.out)
+        task = PropertyTask(network, property_, data, labels, indices, options.out, near, limit)
         if property_.needs_label and options.inputs is not None:
             check_labels(network, options.inputs, labels, indices)
     _check(task, options)
@@ -133,10 +144,11 @@ def property_task(model: Path, profile: str, options: PropertyOptions) -> Proper
 
 def _check(task: PropertyTask, options: PropertyOptions) -> None:
     """BadInput, before any is decided, where a question makes no sense: of which input, or of the file."""
+    least = 0 if task.radii is None or task.limit is not None else min(task.radii)
     for index in task.indices:
         for case in range(len(task.property.cases)):
             try:
-                question = task.asked(Question(index, 0, case=case))
+                question = task.asked(Question(index, least, case=case))
                 if index == task.indices[0]:  # of all inputs the coefficients are the same
                     question.refuse_large()
             except BadBase as err:
@@ -147,9 +159,11 @@ def _check(task: PropertyTask, options: PropertyOptions) -> None:
 
 def _property(subject: Subject, options: PropertyOptions) -> Property:
     if options.file is None:
-        return ball(subject, options.eps, options.mask, options.changes)
-    if options.eps is not None or options.mask is not None or options.changes is not None:
-        raise BadInput("--property FILE says all of it: --eps, --mask and --changes belong in the file")
+        return same_class(subject, options.mask, options.changes)
+    if options.mask is not None or options.changes is not None:
+        raise BadInput("--property FILE says that itself: --mask and --changes belong in the file")
+    if _is_vnnlib(options.file) and (options.radii is not None or options.limit is not None):
+        raise BadInput("--eps and --radius: a .vnnlib file says itself which inputs it is about")
     return property_of(subject, options.file, options.codes)
 
 
@@ -180,9 +194,9 @@ def _is_vnnlib(file: Path) -> bool:
     return file.suffix.lower() == ".vnnlib"
 
 
-def ball(subject: Subject, eps: int | None, mask: str | None, changes: int | None) -> Property:
-    """The class stays the label within eps codes, where only the mask's features move, or few.  BadInput."""
-    chosen: dict[str, object] = {"eps": eps, "changes": changes}
+def same_class(subject: Subject, mask: str | None, changes: int | None) -> Property:
+    """The class stays the label, where only the mask's features move, or few.  Raises BadInput."""
+    chosen: dict[str, object] = {"changes": changes}
     folder = Path()
     if mask is not None and mask.endswith(".npz"):
         folder, chosen["mask_file"] = Path(mask).parent, Path(mask).name
@@ -204,20 +218,23 @@ def _features(text: str, n: int) -> tuple[int, ...]:
 
 def property_work(task: PropertyTask, seed: int, explained_s: float | None = None) -> Work:
     """The task as a campaign sees it; `explained_s`: every HOLDS is explained, each in so many seconds."""
+    words = task.property.words if task.radii is None else task.property.within(None).words
     identity = {
         **identity_of(task.network, task.data, task.labels),
-        "property": task.property.words,
+        "property": words,
         "property's SHA-256": task.property.digest(),
     }
+    if task.radii is not None:
+        identity["question"] = "each radius" if task.limit is None else "the largest radius"
     if explained_s is not None:
         identity["explained"] = "yes"
     explaining = _Explaining(Worker(task.property.subject.program), explained_s)
-    message = [f"property: {task.property.words}", *task.property.notes]
+    message = [f"property: {words}", *task.property.notes]
     return Work(
         identity=identity,
         indices=task.indices,
-        radii=[0],
-        limit=None,
+        radii=[0] if task.radii is None else task.radii,
+        limit=task.limit,
         asked=task.asked,
         row=lambda question, outcome: _row(task, question, outcome, seed, explaining),
         result=unanswered(task.network, NOT_COVERED, seed, "\n".join(message)),
@@ -250,6 +267,7 @@ def _row(
     explanation = explaining.of(asked) if outcome.verdict is Answer.HOLDS else None
     return QueryRow(
         index=task.index(question),
+        eps=None if task.radii is None else question.eps,
         case=question.case if len(task.property.cases) > 1 else None,
         verdict=outcome.verdict.value,
         engine=outcome.engine,

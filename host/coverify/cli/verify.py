@@ -72,12 +72,13 @@ def verify(
         typer.Option(
             "--property",
             metavar="FILE",
-            help="Instead of --eps: a property file (.toml; docs/properties.md) or a .vnnlib file.",
+            help="A property file (.toml; docs/properties.md) or a .vnnlib file. --eps and --radius ask "
+            "how near to each input a .toml file's claim holds.",
         ),
     ] = None,
     mask: Annotated[
         str | None,
-        typer.Option(help="With --eps: the features that may move, as 0,3,10-19, or an .npz with mask."),
+        typer.Option(help="The features that may move, as 0,3,10-19, or an .npz with mask."),
     ] = None,
     changes: Annotated[
         int | None,
@@ -159,7 +160,7 @@ def verify(
     one is not. The answers of earlier calls in the same --out DIR count as well; how many is said.
 
     --property FILE states anything else: masks, ranges, few changes, targets, output ranges, relations,
-    monotonicity (docs/properties.md).
+    monotonicity (docs/properties.md). Where it does not say how near to the input, --eps and --radius do.
 
     Example: coverify verify net.tflite --eps 4 --inputs test.npz --index 0-49 --out run
     """
@@ -172,8 +173,11 @@ def verify(
             raise BadInput("--fresh forgets what --out DIR's journal holds, and --out is not given")
         codes = in_codes(units, property_file)
         if property_file is not None or mask is not None or changes is not None or explain:
+            if radius is not None and explain:
+                raise BadInput("--explain is about the answers to single questions: not with --radius")
+            radii = None if eps is None and radius is None else _radii(eps, radius)
             options = PropertyOptions(
-                property_file, _one_eps(eps, radius), mask, changes, codes, inputs, index, label, out
+                property_file, radii, radius, mask, changes, codes, inputs, index, label, out
             )
             work = property_work(property_task(model, profile, options), seed, timeout if explain else None)
         elif eps is None and radius is None:
@@ -245,20 +249,10 @@ def robustness_work(
 
 
 def _radii(eps: str | None, radius: int | None) -> list[int]:
-    """The radii that are asked about.  Raises BadInput."""
-    if (eps is None) == (radius is None):
-        raise BadInput("what is asked? one of --eps N, --radius MAX, --property FILE (and --mask, --changes)")
+    """The radii that are asked about, of which one option is given at least.  Raises BadInput."""
+    if eps is not None and radius is not None:
+        raise BadInput("what is asked? --eps N about these radii, or --radius MAX for the largest one")
     return [radius] if radius is not None else parse_indices(eps, MAX_EPS + 1, "--eps")
-
-
-def _one_eps(eps: str | None, radius: int | None) -> int | None:
-    """The radius for a property of its own, of which there is one at most.  Raises BadInput."""
-    if radius is not None:
-        raise BadInput("--radius is about the L-infinity ball of all features: not with other properties")
-    radii = [] if eps is None else _radii(eps, None)
-    if len(radii) > 1:
-        raise BadInput(f"--eps {eps}: a property of its own takes one radius")
-    return radii[0] if radii else None
 
 
 def _prepare(

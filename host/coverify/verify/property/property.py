@@ -47,21 +47,21 @@ MAX_NOTES = 5
 
 @dataclass(frozen=True, eq=False)
 class Property:
-    """cases: regions, each with what must hold there (a claim of a document, or a formula); words: all of it
-    in words.
+    """cases: regions, each with what must hold there (a claim of a document, or a formula); claimed: what it
+    claims, in words.
     """
 
     subject: Subject
     cases: tuple[tuple[Region, AnyClaim | Formula], ...]
-    words: str
+    claimed: str
 
     @staticmethod
     def from_document(document: PropertyDocument, subject: Subject, folder: Path) -> Property:
         """The property of a file in `folder`.  Raises BadQuery (it does not fit the network)."""
         region = region_of(document.region, subject, folder)
-        said = f"{shortened(claim_words(document.claim))}, {region.words}"
-        words = f"{document.name}: {said}" if document.name else said
-        return Property(subject, ((region, document.claim),), words)
+        claimed = shortened(claim_words(document.claim))
+        claimed = f"{document.name}: {claimed}" if document.name else claimed
+        return Property(subject, ((region, document.claim),), claimed)
 
     @staticmethod
     def from_cases(cases: Sequence[Case], subject: Subject, words: str) -> Property:
@@ -70,6 +70,21 @@ class Property:
             (Region(lo=case.lo, hi=case.hi, notes=case.notes), negated(case.unsafe)) for case in cases
         )
         return Property(subject, said, words)
+
+    def within(self, eps: int | None) -> Property:
+        """The same of what lies within eps codes of the input (None: within each radius, for its words).
+
+        Raises BadQuery where a region says that itself.
+        """
+        n = self.subject.program.n_input
+        cases = tuple((region.within(eps, n), said) for region, said in self.cases)
+        return dataclasses.replace(self, cases=cases)
+
+    @property
+    def words(self) -> str:
+        """All of it, in words; of several regions, without these."""
+        where = self.cases[0][0].words
+        return f"{self.claimed}, {where}" if where else self.claimed
 
     @property
     def needs_base(self) -> bool:

@@ -16,7 +16,7 @@ import numpy as np
 from coverify.verify.certificate import Relation as CertifiedRelation
 from coverify.verify.deadline import Deadline, OutOfTime
 from coverify.verify.decision import logits_wire
-from coverify.verify.engines import BASE
+from coverify.verify.engines import BASE, base_of
 from coverify.verify.errors import CannotDecide, EngineFault
 from coverify.verify.portfolio import SMALL
 from coverify.verify.problem import Problem
@@ -192,7 +192,7 @@ def _by_more(
     """What is known from asking more than the formula: that it holds, a counterexample of it, or UNKNOWN;
     None where nothing more is asked.
     """
-    if engine in ("enumerate", "attack") or (engine == AUTO and question.region.n_points <= SMALL):
+    if base_of(engine) in ("enumerate", "attack") or (engine == AUTO and question.region.n_points <= SMALL):
         return None
     if question.more is not None:
         problem = question.ordered(question.more)
@@ -227,7 +227,7 @@ def _problem(question: Question, engine: str, deadline: Deadline) -> Problem:
         return question.problem(deadline)
     if engine == "enumerate" or (engine == AUTO and small):
         return question.plain()
-    if engine not in (AUTO, "attack"):
+    if base_of(engine) not in (AUTO, "attack"):
         return question.problem(deadline)
     try:
         return question.problem(deadline.share(0.5))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from coverify.verify.errors import BadQuery
 from coverify.verify.property.errors import BadBase
+from coverify.verify.property.words import EVERYWHERE, ball_words
 from coverify.verify.query import I16Array, I64Array, IntArray, Robustness
 from tflm_int8.program.primitives import Program
 
@@ -43,6 +44,17 @@ class Region:
         """Does it mean anything only around an input?"""
         ball = self.radius is not None or self.reach is not None
         return ball or self.moves is not None or self.changes is not None
+
+    def within(self, eps: int | None, n: int) -> Region:
+        """What of it lies within eps codes of an input of n features (None: of each radius, for its words).
+
+        Raises BadQuery where it says itself how near features are.
+        """
+        if self.radius is not None or self.reach is not None:
+            raise BadQuery("the region says how near features are to the input: no radius goes with that")
+        words = ball_words(eps) if self.words == EVERYWHERE else f"{ball_words(eps)}, {self.words}"
+        radius = None if eps is None else np.full(n, eps, np.int64)
+        return dataclasses.replace(self, radius=radius, words=words)
 
     def query(self, program: Program, base: IntArray | None, label: int) -> Robustness:
         """The box around a base input, int [n] (None: the box's middle).  Raises BadQuery, BadBase."""

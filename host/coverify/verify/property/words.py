@@ -22,6 +22,7 @@ from coverify.verify.query import IntArray
 
 MAX_WORDS = 400
 """Most characters of a claim, of a region and of a note; the property's file says all of a longer one."""
+EVERYWHERE = "on every input"
 
 
 def shortened(text: str) -> str:
@@ -100,7 +101,7 @@ def region_words(region: RegionDocument, codes: IntArray | None, free: int) -> s
     """A region of a document; codes: how far the features may be from the input; free: how many may move."""
     parts = []
     if region.eps is not None:
-        parts.append(f"within {_counted(region.eps, 'code')}")
+        parts.append(ball_words(region.eps))
     if region.eps_real is not None:
         side = ", outward" if region.rounding == "outward" else ""
         parts.append(f"within {region.eps_real} (real{side}: {_span(codes)})")
@@ -117,7 +118,12 @@ def region_words(region: RegionDocument, codes: IntArray | None, free: int) -> s
     parts += [_range(part) for part in region.range[:5]]
     if len(region.range) > 5:
         parts.append(f"{len(region.range) - 5} more ranges")
-    return ", ".join(parts) or "on every input"
+    return ", ".join(parts) or EVERYWHERE
+
+
+def ball_words(eps: int | None) -> str:
+    """That features are near the input; None: as near as each question says."""
+    return "within each radius" if eps is None else f"within {_counted(eps, 'code')}"
 
 
 def _range(part: Range) -> str:
