@@ -25,7 +25,7 @@ from coverify.report.separations import summaries
 from coverify.report.study_text import render_study
 from coverify.report.summary import counts, cycles_title, told
 from coverify.report.table import MAX_LINES, cell, narrowest, show, table
-from coverify.report.values import as_given, became
+from coverify.report.values import as_given, became, changes
 from coverify.report.verdict import MEANINGS, Verdict, exit_code, severity
 
 MAX_REASONS: Final = 40
@@ -33,6 +33,9 @@ MAX_REASONS: Final = 40
 
 MAX_NOTE: Final = 70
 """Longer notes are told below the table, each once."""
+
+MAX_SHOWN: Final = 3
+"""Counterexamples of so few rows are written out; the JSON has all that have few values."""
 
 _TYPES: Final = ("int8", "int16", "uint8", "int32", "uint32", "int64", "uint64", "bool", "float32")
 """Types of an operator's data, in the order in which they are named."""
@@ -188,7 +191,8 @@ def _queries(result: Result, console: Console) -> None:
     rows = _worst_first(result.queries or ())
     if not rows:
         return
-    filled = table(_counted("Queries", rows), "query", "verdict", "engine", "time", "label", "evidence")
+    title = "; ".join(filter(None, (_counted("Queries", rows), _as_given(rows))))
+    filled = table(title, "query", "verdict", "engine", "time", "label", "evidence")
     long: dict[str, list[str]] = {}
     for row in rows[:MAX_LINES]:
         note = _note(row, result.message or "")
@@ -204,11 +208,21 @@ def _queries(result: Result, console: Console) -> None:
     for note, names in long.items():
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         console.print(Text(plain(f"{names[0]}{more}: {note}")))
+    broken = [row for row in rows[:MAX_LINES] if row.verdict == "VIOLATED"]
+    for row in broken if len(broken) <= MAX_SHOWN else ():
+        if said := changes(row):
+            console.print(Text(plain(f"{_name(row, result.message or '')}: {said}", 600)))
     for row in rows[:MAX_LINES]:
         if row.detail:
             console.print(Text(plain(f"{query_name(row)}: {row.detail}", 600)))
         if row.reasons:
             _reasons(row, console)
+
+
+def _as_given(rows: Sequence[Query]) -> str | None:
+    """`2 misclassified as given`, of several rows."""
+    said = [as_given(row) for row in rows if row.unchanged]
+    return f"{len(said)} {said[0]}" if said and len(rows) > 1 else None
 
 
 def _name(row: Query, message: str) -> str:

@@ -15,6 +15,8 @@ from coverify.report.rows import Query, Values
 WHOLE: Final = 16
 """A table of no more rows is shown as one."""
 MAX_DECIMALS: Final = 6
+MAX_CHANGES: Final = 8
+"""Most features, and most outputs, that one line names."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,26 @@ def as_given(query: Query) -> str | None:
     if not query.unchanged:
         return None
     return "misclassified as given" if query.property is None else "broken by the input as given"
+
+
+def changes(query: Query) -> str | None:
+    """`feature 0: 90 → 87 (45.0 → 43.5), 2 more; output 1: …`: what a counterexample of few values changes;
+    all of it, where it is not known to be changed from anything.
+    """
+    tables = [table for table in (inputs_table(query), outputs_table(query)) if table is not None]
+    return "; ".join(said for table in tables if (said := _in_a_line(table))) or None
+
+
+def _in_a_line(table: ValueTable) -> str:
+    told = [line for line in table.lines if line.changed or not table.based]
+    more = [f"{len(told) - MAX_CHANGES} more"] if len(told) > MAX_CHANGES else []
+    return ", ".join([*(_one(table.noun, line) for line in told[:MAX_CHANGES]), *more])
+
+
+def _one(noun: str, line: Line) -> str:
+    reals = f" ({' → '.join(line.reals)})" if line.reals else ""
+    said = f" [{line.said}]" if line.said else ""
+    return f"{noun} {line.number}: {' → '.join(line.codes)}{reals}{said}"
 
 
 def minus(number: int | str) -> str:

@@ -48,6 +48,27 @@ def test_few_values_and_a_single_output_are_listed_in_codes_with_their_scales(fi
     assert row["outputs"] == {"base": [19], "counterexample": [value], "scale": SCALE, "zero_point": 0}
     assert not {"label", "predicted", "unchanged"} & set(row)  # one output is no class
     assert f"y 19 → {value}" in done.stdout
+    folded = " ".join(done.stdout.split())
+    for i, (before, after) in enumerate(zip((10, -9), now, strict=True)):
+        if before != after:
+            assert f"feature {i}: {before} → {after} ({(before - 4) / 2:.2f} → {(after - 4) / 2:.2f})" in (
+                folded.replace("−", "-")
+            )
+    assert f"; output 0: 19 → {value} (9.50 → {value / 2:.2f})" in folded
+
+
+def test_a_counterexample_without_a_base_is_written_out_and_what_the_input_itself_breaks_is_counted(files):
+    """By hand: input 1 is (5, 5), of class 0 in a tie; input 0 is (10, -9), of class 0, though y says 1."""
+    text = "[claim]\nkind = 'output'\nindex = 0\ncodes = [-20, 20]\n"
+    done = asked(files, text)
+    assert done.code == 1
+    (row,) = json.loads((files / "out" / "verify.json").read_text())["queries"]
+    now = row["inputs"]["counterexample"]
+    said = " ".join(done.stdout.split()).replace("−", "-")
+    assert f"feature 0: {now[0]} ({(now[0] - 4) / 2:.2f}), feature 1: {now[1]} (" in said
+    done = coverify("verify", files / "class.tflite", "--inputs", files / "x.npz", "--eps", 0)
+    assert done.code == 1
+    assert "Queries: 1 HOLDS, 1 VIOLATED; 1 misclassified as given" in done.stdout
 
 
 def replayed(files):
@@ -116,7 +137,7 @@ def test_an_input_that_is_misclassified_as_it_is_says_so(files):
     # (19, -19) is class 0 and not 1; (0, 0) is class 0, until x1 is the greater one
     assert (wrong["unchanged"], wrong["predicted"], wrong["inputs"]["counterexample"]) == (True, 0, [10, -9])
     assert "unchanged" not in tied and tied["predicted"] == 1
-    assert done.stdout.count("misclassified as given") == 1
+    assert done.stdout.count("misclassified as given") == 2  # in its row and in the title of the table
 
 
 def test_real_numbers_as_inputs_are_told_how_codes_are_made_of_them(files):
