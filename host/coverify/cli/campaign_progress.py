@@ -29,7 +29,7 @@ _SAVE_EVERY_S: Final = 2.0
 
 
 class Saver:
-    """Writes the result into the folder every now and then; the journal has it all anyway."""
+    """Writes the result into the folder every now and then: what is known if the process is killed."""
 
     def __init__(self, out: Path | None, result: Callable[[], Result]) -> None:
         self._out, self._result = out, result

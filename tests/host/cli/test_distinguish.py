@@ -157,7 +157,7 @@ def test_two_profiles_that_keep_one_class_leave_a_certificate_each(tmp_path):
     assert "certificate" not in done.result["queries"][0]
 
 
-@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
 def test_what_was_found_stays_where_it_is_interrupted(tmp_path, how, code):
     inputs, n = NETWORKS / "digits_mlp.npz", 150
     command = [
@@ -167,7 +167,8 @@ def test_what_was_found_stays_where_it_is_interrupted(tmp_path, how, code):
     ]  # fmt: skip
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as verb:
         deadline = Deadline.in_s(120)
-        while not list(tmp_path.glob("certificate-*")) and verb.poll() is None:
+        first = "distinguish.json" if how == signal.SIGKILL else "certificate-*"
+        while not list(tmp_path.glob(first)) and verb.poll() is None:
             deadline.check()
             time.sleep(0.02)
         time.sleep(0.3)

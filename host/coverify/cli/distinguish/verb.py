@@ -11,6 +11,7 @@ import numpy as np
 import typer
 
 from coverify.cli.campaign import CORES
+from coverify.cli.campaign_progress import Saver
 from coverify.cli.counterexample import few_values
 from coverify.cli.distinguish.certificates import class_certificates
 from coverify.cli.distinguish.operator import of_operator
@@ -236,6 +237,7 @@ def _decided(task: _Task, timeout: float, jobs: int, output: Output) -> Result:
     ):
         bar = Bar(progress, "regions")
         decider = Decider(pair, worker, task.given)
+        save = Saver(task.out, lambda: _result(task, rows, regions))
         for i, region in regions:
             outcome = decider.decide(region, task.engine, timeout, task.seed)
             row = _row(task, i, outcome)
@@ -244,6 +246,7 @@ def _decided(task: _Task, timeout: float, jobs: int, output: Output) -> Result:
                 row = _certified(task, row, keeps, task.out)
             rows.append(row)
             bar(len(rows), len(regions))
+            save()
     return _result(task, rows, regions)
 
 
