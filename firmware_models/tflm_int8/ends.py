@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from tflm_int8.errors import AccumulatorOverflow, BadTensor, UnsupportedModel
 from tflm_int8.kernels.quantize import Dequantize
-from tflm_int8.model import Model, Operator
+from tflm_int8.model import Model, Operator, Tensor
+from tflm_int8.node import Node
 from tflm_int8.operators import Kernel, prepare
 from tflm_int8.profiles import profile_named
 from tflm_int8.reference import Reference, node_of
@@ -179,12 +180,32 @@ def _entry(kernel: Kernel) -> Array:
         values = Dequantize(node, node.int8(node.output)).run([_CODES])[0]
     found = _run(kernel, values) if np.all(np.isfinite(values)) else values
     order = np.argsort(found, kind="stable")
-    return _one_to_one(kernel, values[order], found[order])
+    values = _one_to_one(kernel, values[order], found[order])
+    _same_worth(node, node.input(0), node.output)
+    return values
 
 
 def _exit(kernel: Kernel) -> Array:
     """What every code becomes."""
-    return _one_to_one(kernel, _run(kernel, _CODES), _CODES)
+    values = _one_to_one(kernel, _run(kernel, _CODES), _CODES)
+    _same_worth(kernel.node, kernel.node.output, kernel.node.input(0))
+    return values
+
+
+def _same_worth(node: Node, end: Tensor, inside: Tensor) -> None:
+    """UnsupportedModel where uint8 codes are not 128 above int8 ones of the same real value: what is said of
+    real values inside would not be true at the end.
+    """
+    own, codes = end.quantization, inside.quantization
+    if end.dtype != "uint8" or own is None or codes is None:
+        return
+    if own.scale != codes.scale or own.zero_point != codes.zero_point + 128:
+        raise UnsupportedModel(
+            node.model.name,
+            f"op {node.op.index} {node.op.name}, at its end: the uint8 codes (scale {own.scale:.9g}, "
+            f"zero point {own.zero_point}) are not those of int8 (scale {codes.scale:.9g}, "
+            f"zero point {codes.zero_point}) plus 128",
+        )
 
 
 def _run(kernel: Kernel, values: Array) -> Array:

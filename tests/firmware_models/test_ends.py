@@ -71,6 +71,22 @@ def test_conversions_that_are_not_one_to_one_are_refused(first, last, code):
         Ends.of(Model.from_bytes(between(first, last, code)))
 
 
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [
+        (("uint8", 0.0501, 131), ("int8", 0.1, -20)),
+        (("uint8", 0.0499, 131), ("int8", 0.1, -20)),
+        (("int8", 0.05, 3), ("uint8", 0.1002, 108)),
+    ],
+)
+def test_uint8_codes_of_another_worth_are_refused_though_they_are_one_to_one(first, last):
+    """What is said of real values inside would not hold at the end."""
+    with pytest.raises(
+        UnsupportedModel, match=r"the uint8 codes \(scale 0\.\d+, zero point 1\d\d\) are not those"
+    ):
+        Ends.of(Model.from_bytes(between(first, last)))
+
+
 def test_other_ends_are_left_as_they_are():
     """A float that two operators read, or that another operator writes; an end that is only converted."""
     b = Builder()

@@ -231,6 +231,13 @@ BOX = """(declare-const X_0 Real)(declare-const X_1 Real)(declare-const Y_0 Real
 """
 
 
+ONE = (
+    "[[region.range]]\nreal=[0.3, 0.3]\n[claim]\nkind='relation'\noutputs=[0, 1]\nunits='real'\n"
+    "coefficients={}\nat_most={}"
+)
+"""A relation of an output alone, where both are the float32 next to 0.3."""
+
+
 @pytest.mark.parametrize(
     ("name", "text", "verdict"),
     [  # 0.06 is nearer to 0.1 than to 0, and 0.1 and 0.3 are no float32
@@ -252,6 +259,11 @@ BOX = """(declare-const X_0 Real)(declare-const X_1 Real)(declare-const Y_0 Real
             "[[region.range]]\nreal=[0.3, 0.3]\n[claim]\nkind='output'\nindex=0\nreal=[-5, 0.300000008]",
             "VIOLATED",
         ),
+        ("j.toml", ONE.format("[2, 0]", "0.6000000238418579"), "VIOLATED"),
+        ("k.toml", ONE.format("[2, 0]", "0.6000000238418580"), "HOLDS"),
+        ("l.toml", ONE.format("[0, -1]", "-0.30000001192092896"), "VIOLATED"),
+        ("m.toml", ONE.format("[0, -1]", "-0.30000001192092895"), "HOLDS"),
+        ("n.toml", ONE.format("[0, 0]", "-0.1"), "VIOLATED"),
     ],
 )
 def test_real_numbers_are_floats_where_the_network_has_floats(tmp_path, name, text, verdict):
@@ -303,6 +315,25 @@ def test_eps_real_reaches_no_code_that_no_float_within_it_becomes(tmp_path, scal
     np.savez(tmp_path / "x.npz", x=np.full((1, 2), base, np.float32))
     given = ("--property", tmp_path / "p.toml", "--inputs", tmp_path / "x.npz")
     assert coverify("verify", tmp_path / "net.tflite", *given).code == code
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.vnnlib", BOX.format(most=3e8, unsafe="(<= Y_0 -1.0)")),
+        ("b.toml", "[[region.range]]\nreal=[0, 1e9]\n[claim]\nkind='output'\nindex=0\nreal=[0, 99]"),
+        ("c.toml", "[region]\neps_real=1e9\n[claim]\nkind='output'\nindex=0\nreal=[-99, 99]"),
+    ],
+)
+def test_floats_that_tflm_has_no_code_for_are_not_asked_about(tmp_path, name, text):
+    """Beyond int32 its cast is undefined: 2e8 / 0.1 is 2e9, and 3e8 / 0.1 becomes -128 on x86."""
+    (tmp_path / "net.tflite").write_bytes(identity())
+    (tmp_path / name).write_text(text)
+    np.savez(tmp_path / "x.npz", x=np.zeros((1, 2), np.float32))
+    given = () if name[0] != "c" else ("--inputs", tmp_path / "x.npz")
+    done = coverify("verify", tmp_path / "net.tflite", "--property", tmp_path / name, *given, "--json", "-")
+    said = f"{tmp_path / name}: TFLM defines no code for floats beyond about -2.15e+08..2.15e+08"
+    assert (done.code, done.result["message"]) == (2, said)
 
 
 def test_a_relation_of_rounded_outputs_is_refused(tmp_path):

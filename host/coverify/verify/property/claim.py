@@ -115,6 +115,18 @@ def tolerance(real: Fraction, scale: Scale) -> int:
 
 def at_most_reals(coefficients: Mapping[int, Fraction], bound: Fraction, scale: Scale) -> Relation:
     """Σ coefficient · (real value of y) <= bound.  Raises BadQuery: outputs that are rounded to floats."""
-    if not in_codes(coefficients, bound, scale):
+    terms = {i: c for i, c in coefficients.items() if c}
+    if in_codes(terms, bound, scale):
+        return at_most(terms, bound / scale.scale + scale.zero_point * sum(terms.values()))
+    if len(terms) > 1:
         raise BadQuery(ROUNDED)
-    return at_most(coefficients, bound / scale.scale + scale.zero_point * sum(coefficients.values()))
+    return limit(*terms.popitem(), bound, scale) if terms else relation({}, 0 if bound >= 0 else -1)
+
+
+def limit(
+    element: int, coefficient: Fraction, bound: Fraction, scale: Scale, strict: bool = False
+) -> Relation:
+    """coefficient · (real value of y[element]) <= bound, or below it: of one output, also a rounded one."""
+    if coefficient > 0:
+        return relation({element: 1}, _reached(scale.last(bound / coefficient, strict), 1))
+    return relation({element: -1}, _reached(-scale.first(bound / coefficient, strict), 1))

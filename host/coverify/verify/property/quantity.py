@@ -5,7 +5,8 @@ real values holds the codes whose real value lies in it (`inward`), one more on 
 between two codes (`outward`), or those that TFLM's QUANTIZE makes of its real values (`nearest`).
 
 Where a network is given floats (`FloatsIn`), a range is one of floats, and its codes are those that they
-become; where it gives out floats (`FloatsOut`), a code is worth what DEQUANTIZE makes of it.
+become; floats beyond those that TFLM defines a code for are refused. Where it gives out floats (`FloatsOut`),
+a code is worth what DEQUANTIZE makes of it.
 """
 
 from __future__ import annotations
@@ -17,11 +18,15 @@ from typing import Literal
 
 import numpy as np
 
+from coverify.verify.errors import BadQuery
+
 Side = Literal["nearest", "inward", "outward"]
 Limit = tuple[Fraction, bool]
 """A value that is not passed; True: nor reached."""
-ONE = Fraction(1001, 1000)
-"""A code, and more than float32's division rounds: values of one code are no farther apart."""
+ONE = 1 + Fraction(1, 1 << 14)
+"""A code, and more than float32's divisions round, of quotients within 512: values of one code are no farther
+apart.
+"""
 _CODES = range(-128, 128)
 _BEYOND = 1 << 41
 """More than any code: that of no float."""
@@ -54,7 +59,7 @@ class Scale:
         Source: reference_ops::AffineQuantize.
         """
         with np.errstate(all="ignore"):
-            ratio = float(np.float32(float(real)) / np.float32(float(self.scale)))
+            ratio = float(_nearest_float(real) / np.float32(float(self.scale)))
         if not abs(ratio) < 2.0**40:
             return (1 << 40) if ratio > 0 else -(1 << 40)
         return math.trunc(ratio + math.copysign(0.5, ratio)) + self.zero_point
@@ -84,7 +89,7 @@ class Scale:
 
     def radius(self, real: Fraction, outward: bool = False) -> int:
         """How many codes apart codes are whose worths differ by at most so much; outward: codes of values
-        that do, of which one may be rounded down and the other one up.
+        that do, of which one may be rounded down and the other one up (of equal ones, none is).
         """
         codes = real / self.scale
         return math.floor(codes + ONE) if outward and real else math.floor(codes)
@@ -118,17 +123,39 @@ class FloatsIn(Scale):
 
     def around(self, real: Fraction, outward: bool = False) -> list[tuple[int, int]]:
         """How far down and up the codes reach of floats that differ by at most so much from the worth of a
-        code (outward: from a float that becomes it); of each code, from the least on.
+        code (outward: from any float that becomes it); of each code, from the least on.
+
+        Raises BadQuery where such a float has no code.
         """
+        least = most = [self.real(code) for code in _CODES]
         if outward:
-            real += self.scale * ONE / 2
-        worth = ((c, self.real(c)) for c in _CODES)
-        return [(max(c - self.first(x - real), 0), max(self.last(x + real) - c, 0)) for c, x in worth]
+            ends = [self._between(code) for code in _CODES[:-1]]
+            least, most = [least[0], *(end[1] for end in ends)], [*(end[0] for end in ends), most[-1]]
+        reached = [(self.first(lo - real), self.last(hi + real)) for lo, hi in zip(least, most, strict=True)]
+        return [
+            (max(code - lo, 0), max(hi - code, 0)) for code, (lo, hi) in zip(_CODES, reached, strict=True)
+        ]
+
+    def nearest(self, real: Fraction) -> int:
+        """The code before it is clamped.  Raises BadQuery where QUANTIZE's quotient may leave int32."""
+        code = super().nearest(real)
+        if abs(code) >= _DEFINED:
+            most = float(self.scale * _DEFINED)
+            raise BadQuery(f"TFLM defines no code for floats beyond about -{most:.3g}..{most:.3g}")
+        return code
+
+    def _between(self, code: int) -> tuple[Fraction, Fraction]:
+        """The greatest float that becomes at most this code, and the least one that becomes more."""
+        most = _nearest_float(self.scale * (code - self.zero_point + Fraction(1, 2)))
+        while self._become(most) > code:
+            most = np.nextafter(most, np.float32(-np.inf))
+        while self._become(above := np.nextafter(most, np.float32(np.inf))) <= code:
+            most = above
+        return Fraction(float(most)), Fraction(float(above))
 
     def _become(self, value: np.float32) -> int:
-        """The code of a float, clamped as on the device where that is defined."""
-        code = self.nearest(Fraction(float(value)))
-        return min(max(code, _CODES[0]), _CODES[-1]) if abs(code) < _DEFINED else code
+        """The code of a float, clamped as on the device."""
+        return min(max(self.nearest(Fraction(float(value))), _CODES[0]), _CODES[-1])
 
 
 @dataclass(frozen=True)
@@ -153,6 +180,16 @@ class FloatsOut(Scale):
     def linear(self) -> bool:
         """Is no code's worth rounded?"""
         return all(self.real(c) == super(FloatsOut, self).real(c) for c in _CODES)
+
+
+def _nearest_float(real: Fraction) -> np.float32:
+    """The finite float32 that is nearest to a number, the even one of two."""
+    most = Fraction(float(np.finfo(np.float32).max))
+    real = min(max(real, -most), most)
+    found = np.float32(float(real))
+    around = (np.nextafter(found, np.float32(-np.inf)), found, np.nextafter(found, np.float32(np.inf)))
+    finite = [f for f in around if np.isfinite(f)]
+    return min(finite, key=lambda f: (abs(Fraction(float(f)) - real), int(f.view(np.uint32)) & 1))
 
 
 def _float_below(real: Fraction, strict: bool) -> np.float32 | None:

@@ -34,7 +34,7 @@ PROVES = (AUTO, "enumerate", "interval", "dual", "bab")
 """Engines that are asked in the form of a certificate's claim; others may count what is false."""
 MOVED = "the input, moved into its range,"
 MIDDLE = "the middle of the region"
-ALONE = "the region holds this input alone"
+ALONE, ONE_INPUT = "the region holds this input alone", "the region holds one input"
 """What the point may be that a region is asked about from, where it is not the input as given (BASE)."""
 
 
@@ -171,7 +171,8 @@ def decide(
     confirm(question, outcome)
     outcome = outcome if outcome.witness is None else _said(outcome, question)
     if question.region.n_points == 1:
-        note = "; ".join(filter(None, (outcome.note, ALONE)))
+        alone = ALONE if question.centre == BASE else ONE_INPUT
+        note = "; ".join(filter(None, (outcome.note, alone)))
         outcome = dataclasses.replace(outcome, note=note)
     return outcome
 

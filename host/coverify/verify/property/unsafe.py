@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from coverify.verify.property.claim import ROUNDED, at_most, in_codes
+from coverify.verify.property.claim import ROUNDED, at_most, in_codes, limit
 from coverify.verify.property.errors import BadProperty
 from coverify.verify.property.formula import AllOf, AnyOf, Formula, relation
 from coverify.verify.property.quantity import Limit, Scale
@@ -141,9 +141,7 @@ class _Reading:
         if terms and not in_codes(terms, atom.bound, self.output):
             if len(terms) > 1:
                 raise BadProperty(self.path, atom.line, ROUNDED)
-            ((j, c),) = terms.items()
-            ends = (self.output.first, self.output.last)[c > 0](atom.bound / c, atom.strict)
-            return relation({j: 1}, ends) if c > 0 else relation({j: -1}, -ends)
+            return limit(*terms.popitem(), atom.bound, self.output, atom.strict)
         bound = atom.bound / self.output.scale + self.output.zero_point * sum(terms.values(), Fraction(0))
         if not terms:
             return relation({}, 0 if (bound > 0 if atom.strict else bound >= 0) else -1)

@@ -61,6 +61,7 @@ class WholeQuery:
         query = self.problem.query
         names = [f"x{i}" for i in sorted(self.encoding.places) if f"x{i}" in self.script.variables]
         base = " ".join(map(str, query.x0.tolist()))
+        without = "one without xi " + ("does not matter" if query.changes is None else "keeps its base")
         said = [
             *comments,
             f"sat: some input of the box has another class than {query.label}; unsat: none has.",
@@ -69,7 +70,7 @@ class WholeQuery:
                 if query.changes is None
                 else [f"At most {query.changes} inputs differ from their base: {base}"]
             ),
-            "Input i is its least value plus the unsigned variable xi; one without xi does not matter.",
+            f"Input i is its least value plus the unsigned variable xi; {without}.",
             f"Least values: {' '.join(map(str, query.lo.tolist()))}",
             f"Greatest values: {' '.join(map(str, query.hi.tolist()))}",
         ]

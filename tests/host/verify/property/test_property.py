@@ -242,6 +242,11 @@ def test_an_answer_about_one_input_alone_says_so(region, tmp_path):
         outcome = decide(worker, question, "enumerate", 10)
     assert outcome.verdict is Verdict.HOLDS
     assert outcome.note == "the region holds this input alone"
+    point = {"range": ({"codes": (5, 5)},)}
+    document = PropertyDocument.model_validate({"region": point, "claim": claim})
+    (question,) = Property.from_document(document, net.subject, tmp_path).questions(X0, 0)
+    with Worker(net.subject.program) as worker:
+        assert decide(worker, question, "enumerate", 10).note == "the region holds one input"
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 import numpy as np
 import pytest
 
 from coverify.verify.deadline import Deadline
+from coverify.verify.problem import Problem
+from coverify.verify.query import Robustness
 from coverify.verify.smt import ENCODINGS
 from coverify.verify.smt.whole import WholeQuery
+from model_builder import Builder
+from tflm_int8 import Model, lower
 from verify_cases import pixels, tflite
 
 SEEDS = {"literal": range(6)}
@@ -61,6 +66,28 @@ def test_the_file_is_satisfiable_exactly_when_some_input_loses_the_label(tmp_pat
             assert query.contains(x)
             assert int(subject.problem.labels(x[None])[0]) != query.label
     assert seen == {True, False}
+
+
+def test_of_few_changes_an_input_without_a_variable_keeps_its_base():
+    """At most one of three changes: read as the header says, a model has one that does."""
+    b = Builder()
+    weights = np.array([[3, 0, 0], [0, 1, 0]])
+    y = b.fully_connected(b.input((1, 3), 1.0, 0), weights, None, np.ones(2), 1.0, 0)
+    program = lower(Model.from_bytes(b.finish(y)))
+    query = Robustness.around(np.array([10, 5, 7], np.int16), 0, 20, None, -128, 127)
+    problem = Problem(program, dataclasses.replace(query, changes=1))
+    whole = WholeQuery.of(problem, "threshold", Deadline.never())
+    text = whole.smt2([])
+    assert "one without xi keeps its base." in text and "does not matter" not in text
+    assert "; At most 1 inputs differ from their base: 10 5 7" in text
+    solver = pytest.importorskip("z3").SolverFor("QF_BV")
+    solver.from_string(text)
+    assert str(solver.check()) == "sat"
+    model = solver.model()
+    x = query.x0.astype(np.int64)
+    for d in model.decls():
+        x[int(d.name()[1:])] = query.lo[int(d.name()[1:])] + model[d].as_long()
+    assert np.count_nonzero(x != query.x0) == 1 and problem.breaks(x)
 
 
 def test_the_header_tells_how_to_read_a_model(tmp_path):
