@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 
 from coverify.boards.device import open_foreign
@@ -47,21 +46,14 @@ from coverify.cli.samples import (
 )
 from coverify.conformance.batch import Batch, Given
 from coverify.conformance.compare import Comparison, compare, compare_digests
+from coverify.conformance.cross_check import cross_check
 from coverify.conformance.diagnosis.followed import followed
 from coverify.conformance.foreign import ForeignRunner, check_network
-from coverify.conformance.oracles import (
-    OF_PROFILE,
-    Oracle,
-    OracleError,
-    OracleName,
-    available,
-    package,
-    version,
-)
+from coverify.conformance.oracles import OF_PROFILE, OracleError, available, package
 from coverify.conformance.sequences import Sequences
 from coverify.conformance.stepping import Stepper
 from coverify.conformance.vectors import Samples
-from coverify.errors import BadInput, CoverifyError, DeviceFault, DeviceRefused, LinkError
+from coverify.errors import BadInput, DeviceFault, DeviceRefused, LinkError
 from coverify.report import Device as DeviceRow
 from coverify.report import Oracle as OracleRow
 from coverify.report import Result
@@ -133,30 +125,13 @@ def check_reference(reference: Reference, oracle: str, x: Given, output: Output)
     if name is None or oracle == "none" or (oracle == "auto" and not available(name)):
         return None
     try:
-        return _checked_by(name, reference, Batch.of(x), output)
+        with progress_bar(output) as progress:
+            return cross_check(reference, name, x, Bar(progress, package(name)))
     except OracleError as error:
         if oracle == "tflm":
             raise
         output.console.print(f"not checked: {error}", style="yellow", markup=False)
         return None
-
-
-def _checked_by(name: OracleName, reference: Reference, x: Batch, output: Output) -> OracleRow:
-    with progress_bar(output) as progress, Oracle(name, reference.model) as interpreter:
-        bar = Bar(progress, package(name))
-        for start in range(0, len(x), 64):
-            batch = x[start : start + 64]
-            ours = reference.trace(*batch.arrays)  # first: it refuses what is undefined in an interpreter
-            expected = interpreter.trace(batch)
-            for tensor, values in ours.items():
-                unwritten = reference.unwritten.get(tensor, np.zeros((), bool))
-                if not np.array_equal(np.where(unwritten, expected[tensor], values), expected[tensor]):
-                    raise CoverifyError(
-                        f"the reference differs from {package(name)} {version(name)} at tensor {tensor} of "
-                        f"{reference.model.name}: a defect of coverify; please report it with this model"
-                    )
-            bar(start + len(batch), len(x))
-    return OracleRow(name=package(name), version=version(name))
 
 
 @dataclass(eq=False)
