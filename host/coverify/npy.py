@@ -24,8 +24,8 @@ npy_format: Any = _format  # its functions carry no types in numpy 1
 MAX_DIMENSIONS = 8
 _TIMESTAMP = (1980, 1, 1, 0, 0, 0)
 """The earliest that a zip archive can state: every member has this one."""
-_UNIX, _READABLE = 3, 0o644 << 16
-"""What a member says of the system it was made on, and of who may read it."""
+_UNIX, _READABLE, _PRIVATE = 3, 0o644 << 16, 0o600 << 16
+"""What a member says of the system it was made on, and of who may read it: all, or its owner."""
 _USUAL, _QUICK = 6, 1
 """Levels of zlib."""
 
@@ -109,7 +109,9 @@ def npy_bytes(array: NDArray[np.generic]) -> bytes:
     return stream.getvalue()
 
 
-def zip_bytes(members: Mapping[str, bytes], quick: tuple[str, ...] = ()) -> bytes:
+def zip_bytes(
+    members: Mapping[str, bytes], quick: tuple[str, ...] = (), permissions: int = _READABLE
+) -> bytes:
     """A zip archive of these members, name → content, in this order.
 
     quick: members whose names begin so are packed faster and less tightly.
@@ -119,6 +121,12 @@ def zip_bytes(members: Mapping[str, bytes], quick: tuple[str, ...] = ()) -> byte
         for name, data in members.items():
             info = zipfile.ZipInfo(name, _TIMESTAMP)
             info.compress_type = zipfile.ZIP_DEFLATED
-            info.create_system, info.external_attr = _UNIX, _READABLE
+            info.create_system, info.external_attr = _UNIX, permissions
             archive.writestr(info, data, compresslevel=_QUICK if name.startswith(quick) else _USUAL)
     return stream.getvalue()
+
+
+def npz_bytes(arrays: Mapping[str, NDArray[np.generic]]) -> bytes:
+    """The .npz file of these arrays, as numpy reads it."""
+    members = {f"{name}.npy": npy_bytes(array) for name, array in arrays.items()}
+    return zip_bytes(members, permissions=_PRIVATE)

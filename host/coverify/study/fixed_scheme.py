@@ -10,14 +10,13 @@ are more fraction bits. The file is that of coverify.verify.fixed_point.
 
 from __future__ import annotations
 
-import io
 import math
-import zipfile
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from coverify.npy import npz_bytes
 from coverify.study.errors import NotQuantizable
 from coverify.study.float_network import TOP_CODE, FloatNetwork
 from coverify.study.ranges import Ranges
@@ -89,16 +88,3 @@ def _nearest(values: NDArray[np.float64], bits: int) -> NDArray[np.float64]:
     """values · 2**bits, the nearest integers (halves to even: a tie of a float weight has no meaning)."""
     nearest: NDArray[np.float64] = np.rint(values * 2.0**bits)
     return nearest
-
-
-def npz_bytes(arrays: dict[str, NDArray[Any]]) -> bytes:
-    """The same bytes for the same arrays."""
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, array in arrays.items():
-            member = io.BytesIO()
-            np.save(member, array, allow_pickle=False)
-            info = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
-            info.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(info, member.getvalue())
-    return stream.getvalue()

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coverify.npy import npz_bytes
 from coverify.study.dense_file import DenseInt8, dense_file
-from coverify.study.fixed_scheme import npz_bytes
 from coverify.study.twins import Twins, doubled
 from coverify.verify.certificate import Relation
 from coverify.verify.fixed_point import FixedPointNetwork
