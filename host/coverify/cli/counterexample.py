@@ -7,9 +7,10 @@ from fractions import Fraction
 
 import numpy as np
 
-from coverify.cli.network import Codes, Network
+from coverify.cli.network import Network
 from coverify.report import Picture, Values
 from coverify.report.rows import MAX_VALUES
+from coverify.verify.archive import Codes
 from coverify.verify.property.quantity import Scale
 from coverify.verify.query import I64Array
 

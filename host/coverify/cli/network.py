@@ -20,11 +20,11 @@ from coverify.errors import BadInput
 from coverify.inputs import Conversion, read_inputs, read_pixels
 from coverify.inputs import Ends as ValueEnds
 from coverify.report import ModelRef, Picture
+from coverify.verify.archive import Codes, Kind
 from coverify.verify.fixed_point import FixedPointNetwork
 from coverify.verify.property.quantity import FloatsIn, FloatsOut, Scale
 from coverify.verify.property.subject import Subject
 from coverify.verify.query import I64Array
-from coverify.verify.witness import Kind
 from tflm_int8 import Ends, Model, Reference, sample_shape
 from tflm_int8.kernels.quantize import QuantizeFloat
 from tflm_int8.model import Quantization
@@ -32,7 +32,6 @@ from tflm_int8.program.concrete import run
 from tflm_int8.program.lowering import lower_reference
 from tflm_int8.program.primitives import Program
 
-Codes = NDArray[np.int8] | NDArray[np.int16]
 _BATCH = 256
 
 

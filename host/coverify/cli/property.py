@@ -14,12 +14,13 @@ from coverify.campaign.inquiry import Question
 from coverify.cli.campaign import Work, identity_of, unanswered
 from coverify.cli.counterexample import Shown, shown
 from coverify.cli.evidence import Evidence, proved
-from coverify.cli.network import Codes, Network, Samples, check_labels, labels_of, read_network
+from coverify.cli.network import Network, Samples, check_labels, labels_of, read_network
 from coverify.cli.outcome import plain_text, versions
 from coverify.cli.samples import parse_indices
 from coverify.errors import BadInput
 from coverify.report import Query as QueryRow
 from coverify.report.rows import MAX_ROWS, ReasonRow
+from coverify.verify.archive import Codes
 from coverify.verify.breach import Breach
 from coverify.verify.deadline import Deadline, OutOfTime
 from coverify.verify.errors import BadQuery, CannotDecide

@@ -15,7 +15,7 @@ from coverify.cli.campaign import CORES, How, Work, carry_out, identity_of, unan
 from coverify.cli.counterexample import Shown, shown
 from coverify.cli.evidence import Evidence, proved
 from coverify.cli.export import exported
-from coverify.cli.network import Codes, Network, Samples, check_labels, labels_of, read_network
+from coverify.cli.network import Network, Samples, check_labels, labels_of, read_network
 from coverify.cli.outcome import (
     JsonOption,
     OutOption,
@@ -30,6 +30,7 @@ from coverify.cli.samples import parse_indices
 from coverify.errors import BadInput
 from coverify.report import Query as QueryRow
 from coverify.report import Result
+from coverify.verify.archive import Codes
 from coverify.verify.engines import ENGINES
 from coverify.verify.property.claim import stays
 from coverify.verify.property.question import Question as PropertyQuestion

@@ -15,7 +15,7 @@ from coverify.cli.campaign_progress import Saver
 from coverify.cli.counterexample import few_values
 from coverify.cli.distinguish.certificates import class_certificates
 from coverify.cli.distinguish.operator import of_operator
-from coverify.cli.network import Codes, Network, Tflite, read_network
+from coverify.cli.network import Network, Tflite, read_network
 from coverify.cli.outcome import (
     Bar,
     JsonOption,
@@ -35,6 +35,7 @@ from coverify.report import Result
 from coverify.report.grade import told_weak
 from coverify.report.separations import Separation
 from coverify.report.verdict import Verdict, worst
+from coverify.verify.archive import Codes
 from coverify.verify.bounds import wire_bounds
 from coverify.verify.engines.packages import PACKAGES
 from coverify.verify.equivalence.claim import Question

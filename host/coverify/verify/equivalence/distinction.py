@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,55 +18,60 @@ from typing import Annotated, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from coverify.files import replace_file
-from coverify.npy import BadArray, npy_bytes, opened_zip, parse_npy, read_member, zip_bytes
-from coverify.verify.errors import BadWitness
-from coverify.verify.witness import (
+from coverify.npy import BadArray, npy_bytes, opened_zip
+from coverify.verify.archive import (
     MAX_ARRAY_BYTES,
     MAX_JSON_BYTES,
-    MAX_MEMBERS,
     MAX_MODEL_BYTES,
     MAX_TOTAL_BYTES,
+    Closed,
+    Codes,
+    Count,
     Digest,
+    Digests,
     Int64,
     Kind,
     Text,
+    Versions,
+    archive_bytes,
+    digests,
     first_fault,
+    members_of,
+    parse_codes,
     parse_document,
+    parse_tensors,
+    tensor_members,
 )
+from coverify.verify.errors import BadWitness
 
 SCHEMA: Final = "coverify-distinction/1"
 JSON: Final = "distinction.json"
 _INPUT: Final = "input.npy"
-_TENSOR: Final = re.compile(r"(first|second)/t(0|[1-9][0-9]{0,5})\.npy")
+_TENSORS: Final = {side: re.compile(rf"{side}/t(0|[1-9][0-9]{{0,5}})\.npy") for side in ("first", "second")}
 _MODEL: Final = re.compile(r"(first|second)/model\.(tflite|npz)")
-_CODES: Final = {"tflite": np.dtype(np.int8), "npz": np.dtype(np.int16)}
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class _Side(_Strict):
+class _Side(Closed):
     file: Text
     sha256: Digest
     profile: Text
-    label: Annotated[int, Field(ge=0, lt=2**31)]
+    label: Count
 
 
-class _Document(_Strict):
+class _Document(Closed):
     schema_: Literal["coverify-distinction/1"] = Field(alias="schema")
     question: Literal["output", "class"]
     tolerance: Annotated[int, Field(ge=0, le=255)]
-    kind: Literal["tflite", "npz"]
+    kind: Kind
     first: _Side
     second: _Side
     engine: Text
     seed: Int64
-    versions: Annotated[dict[Text, Text], Field(max_length=100)]
-    files: Annotated[dict[Text, Digest], Field(max_length=MAX_MEMBERS)]
+    versions: Versions
+    files: Digests
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +94,7 @@ class Computed:
 class Distinction:
     """On `x` the two compute what differs.  x: int8 (tflite) or int16 (npz), the input's shape."""
 
-    x: NDArray[np.int8] | NDArray[np.int16]
+    x: Codes
     first: Computed
     second: Computed
     question: Literal["output", "class"]
@@ -110,10 +114,8 @@ class Distinction:
         if self.second.model != self.first.model:
             members[f"second/model.{self.kind}"] = self.second.model
         for name, side in (("first", self.first), ("second", self.second)):
-            members |= {f"{name}/t{t}.npy": npy_bytes(side.tensors[t]) for t in sorted(side.tensors)}
-        files = {name: hashlib.sha256(data).hexdigest() for name, data in members.items()}
-        text = self._document(files).model_dump_json(indent=1, by_alias=True) + "\n"
-        return zip_bytes({JSON: text.encode(), **members})
+            members |= tensor_members(f"{name}/t", side.tensors)
+        return archive_bytes(JSON, self._document(digests(members, JSON)), members)
 
     def _document(self, files: dict[str, str]) -> _Document:
         first, second = (
@@ -142,7 +144,7 @@ class Distinction:
         path = Path(path)
         try:
             with opened_zip(path, MAX_TOTAL_BYTES) as archive:
-                return _parsed(_members(archive))
+                return _parsed(members_of(archive, _limit))
         except BadArray as err:
             raise BadWitness(f"{path}: not a distinction: {err}") from err
         except OSError as err:
@@ -158,46 +160,33 @@ def is_distinction(path: Path) -> bool:
         return False
 
 
-def _members(archive: zipfile.ZipFile) -> dict[str, bytes]:
-    """The bytes of every member, after a look at their names and sizes."""
-    infos = archive.infolist()
-    names = [info.filename for info in infos]
-    if len(infos) > MAX_MEMBERS or len(set(names)) != len(names):
-        raise BadArray("it has too many members, or two of one name")
-    for name in names:
-        if not (name in (JSON, _INPUT) or _TENSOR.fullmatch(name) or _MODEL.fullmatch(name)):
-            raise BadArray(f"a member that does not belong there: {name[:100]!r}")
-    if JSON not in names or _INPUT not in names:
-        raise BadArray(f"there must be {JSON} and {_INPUT}")
-    if sum(info.file_size for info in infos) > MAX_TOTAL_BYTES:
-        raise BadArray(f"its members have more than {MAX_TOTAL_BYTES} bytes")
-    return {info.filename: read_member(archive, info, _limit(info.filename)) for info in infos}
-
-
-def _limit(name: str) -> int:
+def _limit(name: str) -> int | None:
+    """The most bytes of a member; None of what is none."""
     if name == JSON:
         return MAX_JSON_BYTES
-    return MAX_MODEL_BYTES if _MODEL.fullmatch(name) else MAX_ARRAY_BYTES
+    if _MODEL.fullmatch(name):
+        return MAX_MODEL_BYTES
+    tensor = any(one.fullmatch(name) for one in _TENSORS.values())
+    return MAX_ARRAY_BYTES if tensor or name == _INPUT else None
 
 
 def _parsed(members: dict[str, bytes]) -> Distinction:
     """The content from the members, all digests checked."""
+    if JSON not in members or _INPUT not in members:
+        raise BadArray(f"there must be {JSON} and {_INPUT}")
     document = parse_document(_Document, JSON, members[JSON])
-    digests = {name: hashlib.sha256(data).hexdigest() for name, data in members.items() if name != JSON}
-    if document.files != digests:
+    if document.files != digests(members, JSON):
         raise BadArray(f"{JSON} does not state the digests of exactly the other members")
     own = {f"first/model.{document.kind}", f"second/model.{document.kind}"}
     if not {name for name in members if _MODEL.fullmatch(name)} <= own or min(own) not in members:
         raise BadArray(f"there must be first/model.{document.kind}, and at most a second one")
-    x = parse_npy(members[_INPUT])
-    if x.dtype != _CODES[document.kind]:
-        raise BadArray(f"{_INPUT} is {x.dtype}, not {_CODES[document.kind]}")
+    x = parse_codes(members[_INPUT], _INPUT, document.kind)
     if document.question == "class" and document.tolerance:
         raise BadArray(f"a class is equal or not: its tolerance is 0, not {document.tolerance}")
     if document.question == "class" and document.first.label == document.second.label:
         raise BadArray("it states one class for both: it tells nothing apart")
     return Distinction(
-        x=x.astype(np.int8) if document.kind == "tflite" else x.astype(np.int16),
+        x=x,
         first=_computed(document.first, "first", members, document.kind),
         second=_computed(document.second, "second", members, document.kind),
         question=document.question,
@@ -211,16 +200,7 @@ def _parsed(members: dict[str, bytes]) -> Distinction:
 
 def _computed(side: _Side, name: str, members: dict[str, bytes], kind: Kind) -> Computed:
     model = members.get(f"{name}/model.{kind}", members[f"first/model.{kind}"])
-    computed = Computed(model, side.file, side.profile, side.label, _tensors(name, members))
+    computed = Computed(model, side.file, side.profile, side.label, parse_tensors(members, _TENSORS[name]))
     if computed.sha256 != side.sha256:
         raise BadArray(f"the {name} model is not the one whose digest it states")
     return computed
-
-
-def _tensors(side: str, members: dict[str, bytes]) -> dict[int, NDArray[np.generic]]:
-    found = {}
-    for name, data in members.items():
-        match = _TENSOR.fullmatch(name)
-        if match and match[1] == side:
-            found[int(match[2])] = parse_npy(data)
-    return dict(sorted(found.items()))
