@@ -12,7 +12,7 @@ from coverify.cli.outcome import JsonOption, OutOption, Output, finite, run_verb
 from coverify.cli.study import bits as of_bits
 from coverify.cli.study import fairness as of_fairness
 from coverify.cli.study import transfer as of_transfer
-from coverify.cli.study.options import Options
+from coverify.cli.study.options import RobustnessOptions
 from coverify.cli.verify import MAX_EPS
 from coverify.report import Result
 from coverify.verify.engines import ENGINES
@@ -110,24 +110,13 @@ def bits_verb(
     coverify study bits net_q4.npz net_q8.npz --inputs test.npz --eps 1 --index 0-19 --out run
     """
     output = Output(json, out)
-    options = Options(
-        models,
-        inputs,
-        bits,
-        scheme,
-        index,
-        calibration,
-        input_range,
-        engine,
-        timeout,
-        jobs,
-        seed,
-        device,
-        fresh,
-    )
+    options = RobustnessOptions(
+        models, inputs, bits, scheme, index, calibration, input_range, engine, timeout, jobs, seed, device,
+        fresh, eps,
+    )  # fmt: skip
 
     def body() -> Result:
-        return of_bits.studied(of_bits.Asked(options, eps), output)
+        return of_bits.studied(options, output)
 
     run_verb("study-bits", output, body, options.goes_on)
 
@@ -172,24 +161,13 @@ def transfer_verb(
     Example: coverify study transfer net_float.npz --inputs test.npz --eps 8 --index 0-49 --out run
     """
     output = Output(json, out)
-    options = Options(
-        [model],
-        inputs,
-        bits,
-        scheme,
-        index,
-        calibration,
-        input_range,
-        engine,
-        timeout,
-        jobs,
-        seed,
-        device,
-        fresh,
-    )
+    options = RobustnessOptions(
+        [model], inputs, bits, scheme, index, calibration, input_range, engine, timeout, jobs, seed, device,
+        fresh, eps,
+    )  # fmt: skip
 
     def body() -> Result:
-        return of_transfer.studied(of_bits.Asked(options, eps), output)
+        return of_transfer.studied(options, output)
 
     run_verb("study-transfer", output, body, options.goes_on)
 
@@ -242,23 +220,12 @@ def fairness_verb(
     Example: coverify study fairness net_float.npz --inputs test.npz --protected 1 --bits 3-8 --out run
     """
     output = Output(json, out)
-    options = Options(
-        models,
-        inputs,
-        bits,
-        scheme,
-        index,
-        calibration,
-        input_range,
-        engine,
-        timeout,
-        jobs,
-        seed,
-        device,
-        fresh,
-    )
+    options = of_fairness.FairnessOptions(
+        models, inputs, bits, scheme, index, calibration, input_range, engine, timeout, jobs, seed, device,
+        fresh, eps, protected, score,
+    )  # fmt: skip
 
     def body() -> Result:
-        return of_fairness.studied(of_fairness.Asked(options, eps, protected, score), output)
+        return of_fairness.studied(options, output)
 
     run_verb("study-fairness", output, body, options.goes_on)

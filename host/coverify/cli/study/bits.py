@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +14,11 @@ from coverify.cli.campaign import How
 from coverify.cli.outcome import Output
 from coverify.cli.study.device import Key, Said, Trial, agreed, note_replays
 from coverify.cli.study.networks import Width
-from coverify.cli.study.options import Data, Options, Prepared, decided, prepared
+from coverify.cli.study.options import Data, Prepared, RobustnessOptions, decided, prepared
 from coverify.cli.study.result import study_result
 from coverify.cli.verify import robustness_work
 from coverify.files import replace_file
+from coverify.npy import npz_bytes
 from coverify.report import CarriedRow, ChangeRow, Query, Result, Study, WidthRow
 from coverify.report.chart import draw_charts
 from coverify.report.grade import is_weak
@@ -29,14 +29,6 @@ from coverify.verify.query import I64Array
 from coverify.verify.witness import Witness
 
 NOT_COVERED = ("inputs outside the boxes asked about",)
-
-
-@dataclass(frozen=True)
-class Asked:
-    """The options of the verb beside those of every study."""
-
-    options: Options
-    eps: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,22 +42,21 @@ class Answered:
     files: dict[int, str] = field(default_factory=dict)
 
 
-def studied(asked: Asked, output: Output) -> Result:
+def studied(options: RobustnessOptions, output: Output) -> Result:
     """The whole study.  Raises BadInput, KeyboardInterrupt."""
-    out = asked.options.folder(output)
-    start = prepared(asked.options, out, output)
+    out = options.folder(output)
+    start = prepared(options, out, output)
     data, widths = start.data, start.networks.widths
-    answers = [answered(asked, data, width, out) for width in widths]
-    study, said = _on_device(asked, data, answers, _study(asked, start, answers), output)
+    answers = [answered(options, data, width, out) for width in widths]
+    study, said = _on_device(options, data, answers, _study(options, start, answers), output)
     draw_charts(out, {"bits": widths_chart(study)})
     n_open = sum(row.open for row in study.widths)
     message = _message(study, n_open, said.contradicted)
     return study_result(start, study, said, n_open, message, NOT_COVERED)
 
 
-def answered(asked: Asked, data: Data, width: Width, out: Path) -> Answered:
+def answered(options: RobustnessOptions, data: Data, width: Width, out: Path) -> Answered:
     """Ask one width about every input that it classifies correctly."""
-    options = asked.options
     classes = width.classes(data.pixels)
     right = classes == data.labels
     standings = {i: Standing.OPEN if right[i] else Standing.WRONG for i in data.indices}
@@ -75,10 +66,10 @@ def answered(asked: Asked, data: Data, width: Width, out: Path) -> Answered:
     if tried:
         inputs = _inputs_file(width, data, out)
         index = ",".join(map(str, tried))
-        work = robustness_work(width.path, "tflm", inputs, index, asked.eps, folder, options.seed)
+        work = robustness_work(width.path, "tflm", inputs, index, options.eps, folder, options.seed)
         how = How(options.engine, options.timeout_s, options.seed, options.jobs, fresh=options.fresh)
         result = decided(work, how, folder)
-        rows = [row for row in result.queries or () if row.index in standings and row.eps == asked.eps]
+        rows = [row for row in result.queries or () if row.index in standings and row.eps == options.eps]
     witnesses, files = {}, {}
     for query in rows:
         assert query.index is not None
@@ -96,13 +87,11 @@ def _inputs_file(width: Width, data: Data, out: Path) -> Path:
     """The inputs as the network's file takes them; written once."""
     codes = (data.pixels - width.shift).astype(np.int8 if width.deployable else np.uint8)
     shape = width.network.subject.shape if width.deployable else (codes.shape[1],)
-    stream = io.BytesIO()
-    np.savez(stream, x=codes.reshape(len(codes), *shape), y=data.labels)
     digest = hashlib.sha256(repr(shape).encode() + codes.tobytes() + data.labels.tobytes()).hexdigest()[:8]
     path = out / "networks" / f"inputs-{'int8' if width.deployable else 'pixels'}-{digest}.npz"
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.is_file():
-        replace_file(path, stream.getvalue())
+        replace_file(path, npz_bytes({"x": codes.reshape(len(codes), *shape), "y": data.labels}))
     return path
 
 
@@ -133,7 +122,7 @@ def by_scheme(answers: Sequence[Answered]) -> dict[str, list[Answered]]:
     return found
 
 
-def _study(asked: Asked, start: Prepared, answers: Sequence[Answered]) -> Study:
+def _study(options: RobustnessOptions, start: Prepared, answers: Sequence[Answered]) -> Study:
     changed: list[ChangeRow] = []
     rows: list[CarriedRow] = []
     for group in by_scheme(answers).values():
@@ -141,7 +130,7 @@ def _study(asked: Asked, start: Prepared, answers: Sequence[Answered]) -> Study:
         rows += [_carried_row(group, found) for found in _carried(start.data, group)]
     return Study(
         kind="bits",
-        eps=asked.eps,
+        eps=options.eps,
         original=start.original,
         original_right=start.original_right,
         widths=tuple(answer.row for answer in answers),
@@ -190,11 +179,11 @@ def _carried_row(group: Sequence[Answered], found: Carried) -> CarriedRow:
 
 
 def _on_device(
-    asked: Asked, data: Data, answers: Sequence[Answered], study: Study, output: Output
+    options: RobustnessOptions, data: Data, answers: Sequence[Answered], study: Study, output: Output
 ) -> tuple[Study, Said]:
     """The study with what the device says of every witness at every deployable width."""
     deployed = [answer for answer in answers if answer.width.deployable]
-    if asked.options.device is None or not deployed:
+    if options.device is None or not deployed:
         return study, Said()
     trials = []
     wrong = {(row.scheme, row.broken_bits, row.index) for row in study.changes if row.witness is None}
@@ -204,9 +193,9 @@ def _on_device(
         if points:
             xs = np.stack(list(points.values()))
             trials += [Trial(answer.width, list(points), xs) for answer in group]
-    said = agreed(asked.options.device, trials, output)
+    said = agreed(options.device, trials, output)
     same = said.same
-    note_own(deployed, same, asked.options.folder(output))
+    note_own(deployed, same, options.folder(output))
 
     def both(scheme: str, first: int, second: int, index: int) -> bool:
         """Do both networks give, on the device, the reference's output for the witness of the first?"""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from coverify.cli.study.options import Data, Options, prepared
 from coverify.cli.study.result import study_result
 from coverify.errors import BadInput
 from coverify.files import replace_file
+from coverify.npy import npz_bytes
 from coverify.report import GapRow, Result, Study
 from coverify.report.chart import draw_charts
 from coverify.report.study_plot import gaps_chart
@@ -39,10 +39,9 @@ MAX_PROTECTED: Final = 100
 
 
 @dataclass(frozen=True)
-class Asked:
-    """The options of the verb beside those of every study."""
+class FairnessOptions(Options):
+    """eps: of copies near an input, None: of all the data's ranges; score: the output whose gap is asked."""
 
-    options: Options
     eps: int | None
     protected: str
     score: int | None
@@ -80,16 +79,15 @@ class Protected:
         ]
 
 
-def studied(asked: Asked, output: Output) -> Result:
+def studied(options: FairnessOptions, output: Output) -> Result:
     """The whole study.  Raises BadInput."""
-    options = asked.options
-    if options.index is not None and asked.eps is None:
+    if options.index is not None and options.eps is None:
         raise BadInput(
             f"--index {options.index} needs --eps N: without, all of the data's ranges are asked about"
         )
     out = options.folder(output)
     start = prepared(options, out, output)
-    question = _Question.of(asked, start.data, out)
+    question = _Question.of(options, start.data, out)
     gaps, rows = list[Gap](), list[GapRow]()
     with progress_bar(output) as progress:
         bar = Bar(progress, "networks")
@@ -101,7 +99,7 @@ def studied(asked: Asked, output: Output) -> Result:
     rows, said = _on_device(options, start.networks.widths, gaps, rows, output)
     study = Study(
         kind="fairness",
-        eps=asked.eps,
+        eps=options.eps,
         original=start.original,
         original_right=start.original_right,
         protected=question.protected.features,
@@ -121,7 +119,7 @@ class _Question:
     changes, int64 [k, features]; complete: are these all that there are?  out: the study's folder.
     """
 
-    asked: Asked
+    options: FairnessOptions
     data: Data
     protected: Protected
     tried: I64Array
@@ -129,11 +127,11 @@ class _Question:
     out: Path
 
     @staticmethod
-    def of(asked: Asked, data: Data, out: Path) -> _Question:
+    def of(options: FairnessOptions, data: Data, out: Path) -> _Question:
         """Raises BadInput."""
-        protected = Protected.of(asked.protected, data.pixels)
-        tried, complete = assignments(protected.choices(data.pixels), asked.options.seed)
-        return _Question(asked, data, protected, tried, complete, out)
+        protected = Protected.of(options.protected, data.pixels)
+        tried, complete = assignments(protected.choices(data.pixels), options.seed)
+        return _Question(options, data, protected, tried, complete, out)
 
     @property
     def not_covered(self) -> list[str]:
@@ -142,10 +140,10 @@ class _Question:
         if not self.complete:
             n = len(self.tried)
             said.append(f"inputs flipped by other values of the protected features than {n} sampled ones")
-        if self.asked.eps is not None:
+        if self.options.eps is not None:
             n = len(self.data.indices)
             whose = f"input {self.data.indices[0]}" if n == 1 else f"the {n} inputs asked about"
-            away = f"copies further than {self.asked.eps} codes from {whose}"
+            away = f"copies further than {self.options.eps} codes from {whose}"
             said.append(f"{away}; flipped inputs are counted of all")
         return said
 
@@ -154,8 +152,8 @@ class _Question:
 
         Raises BadInput where it is not said which output is the score.
         """
-        options, folder = self.asked.options, self.out / width.stem
-        twins = Twins(width.network.program, self.protected.features, _score(self.asked.score, width))
+        options, folder = self.options, self.out / width.stem
+        twins = Twins(width.network.program, self.protected.features, _score(self.options.score, width))
         parts = self._parts(width.shift)
         gap = self._gap(twins, parts, width, folder / NAME)
         n = certified(width, twins, parts, gap.at_most, folder, options.timeout_s, options.jobs)
@@ -166,7 +164,7 @@ class _Question:
         pixels, features = self.data.pixels, list(self.protected.features)
         lo, hi = pixels.min(axis=0), pixels.max(axis=0)
         boxes = [(lo, hi)]
-        if (eps := self.asked.eps) is not None:
+        if (eps := self.options.eps) is not None:
             near = pixels[self.data.indices]
             boxes = [(np.maximum(x - eps, lo), np.minimum(x + eps, hi)) for x in near]
             for least, most in boxes:
@@ -180,7 +178,7 @@ class _Question:
 
     def _gap(self, twins: Twins, parts: Sequence[Group], width: Width, path: Path) -> Gap:
         """From where `path` says that an earlier run was ended; its pair in pixels."""
-        options = self.asked.options
+        options = self.options
         said = width.network.ref.sha256, options.engine, str(options.seed), versions()["coverify"]
         file = GapFile(path, question_digest(twins, parts, *said), options.timeout_s)
         known = None if options.fresh else file.read(twins, parts)
@@ -196,9 +194,7 @@ class _Question:
     def _row(self, width: Width, gap: Gap, n_boxes: int, n_certificates: int) -> GapRow:
         """The row of a network, whose pair is written."""
         pair = np.stack(gap.pair)
-        stream = io.BytesIO()
-        np.savez(stream, x=pair.astype(np.uint8))
-        replace_file(self.out / f"pair-{width.stem}.npz", stream.getvalue())
+        replace_file(self.out / f"pair-{width.stem}.npz", npz_bytes({"x": pair.astype(np.uint8)}))
         ends = width.classes(pair)
         pixels, labels = self.data.pixels, self.data.labels
         return GapRow(

@@ -48,7 +48,7 @@ class Options:
     jobs: int
     seed: int
     device: str | None
-    fresh: bool = False
+    fresh: bool
 
     def folder(self, output: Output) -> Path:
         """The folder of the study, made if missing.  Raises BadInput."""
@@ -68,6 +68,13 @@ class Options:
             return None
         digest = hashlib.sha256(self.models[0].read_bytes()).hexdigest()
         return ModelRef(file=network.name, sha256=digest)
+
+
+@dataclass(frozen=True)
+class RobustnessOptions(Options):
+    """eps: the radius of the boxes around inputs, at all widths."""
+
+    eps: int
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from coverify.cli.study.options import Data, Options, decided
 from coverify.errors import BadInput
 from coverify.files import replace_file
 from coverify.inputs import read_point
+from coverify.npy import npz_bytes
 from coverify.report import ModelRef, Query, RealRow, Result
 from coverify.study.float_network import TOP_CODE, FloatNetwork
 from coverify.study.reals.decide import RealBox
@@ -154,9 +154,7 @@ class _Asking:
         if outcome.point is not None:
             witness = f"point-{question.index}-eps{question.eps}.npz"
             predicted = self.network.predicted(outcome.point)
-            stream = io.BytesIO()
-            np.savez(stream, x=outcome.point)
-            replace_file(self.folder / witness, stream.getvalue())
+            replace_file(self.folder / witness, npz_bytes({"x": outcome.point}))
         return Query(
             index=question.index,
             eps=question.eps,

@@ -9,10 +9,10 @@ from typing import Final
 import numpy as np
 
 from coverify.cli.outcome import Output
-from coverify.cli.study.bits import Answered, Asked, answered, note_own
+from coverify.cli.study.bits import Answered, answered, note_own
 from coverify.cli.study.device import Key, Said, Trial, agreed
 from coverify.cli.study.networks import Width
-from coverify.cli.study.options import Data, prepared
+from coverify.cli.study.options import Data, RobustnessOptions, prepared
 from coverify.cli.study.reals import NOT_COVERED, FloatAnswered, float_answers
 from coverify.cli.study.result import study_result
 from coverify.errors import BadInput
@@ -38,9 +38,8 @@ class _Tried:
     failing: tuple[int, ...]
 
 
-def studied(asked: Asked, output: Output) -> Result:
+def studied(options: RobustnessOptions, output: Output) -> Result:
     """The whole study.  Raises BadInput, KeyboardInterrupt."""
-    options = asked.options
     out = options.folder(output)
     start = prepared(options, out, output)
     data, widths = start.data, start.networks.widths
@@ -48,8 +47,8 @@ def studied(asked: Asked, output: Output) -> Result:
         raise BadInput(
             "one float network is needed: its verdicts are held against those of its quantized versions"
         )
-    real = float_answers(options, asked.eps, data, out)
-    answers = [answered(asked, data, width, out) for width in widths]
+    real = float_answers(options, options.eps, data, out)
+    answers = [answered(options, data, width, out) for width in widths]
     rows, examples = [], []
     for answer in answers:
         row, found = _compared(data, real, answer)
@@ -57,7 +56,7 @@ def studied(asked: Asked, output: Output) -> Result:
         examples += found
     study = Study(
         kind="transfer",
-        eps=asked.eps,
+        eps=options.eps,
         original=start.original,
         original_right=int((real.network.classes(data.pixels) == data.labels).sum()),
         real=real.row,
@@ -65,7 +64,7 @@ def studied(asked: Asked, output: Output) -> Result:
         transfers=tuple(rows),
         examples=tuple(examples),
     )
-    study, said = _on_device(asked, data, real, answers, study, output)
+    study, said = _on_device(options, data, real, answers, study, output)
     draw_charts(out, transfer_charts(study))
     n_open = real.row.open + sum(row.open for row in study.widths)
     message = _message(study, n_open, said.contradicted)
@@ -176,7 +175,7 @@ def _classes(width: Width, xs: dict[int, I64Array]) -> dict[int, int]:
 
 
 def _on_device(
-    asked: Asked,
+    options: RobustnessOptions,
     data: Data,
     real: FloatAnswered,
     answers: Sequence[Answered],
@@ -185,7 +184,7 @@ def _on_device(
 ) -> tuple[Study, Said]:
     """The study with what the device says of every counterexample at its widths."""
     deployed = [answer for answer in answers if answer.width.deployable]
-    if asked.options.device is None or not deployed:
+    if options.device is None or not deployed:
         return study, Said()
     trials = []
     for answer in deployed:
@@ -199,8 +198,8 @@ def _on_device(
         }
         if xs:
             trials.append(Trial(width, list(xs), np.stack(list(xs.values()))))
-    said = agreed(asked.options.device, trials, output)
-    note_own(deployed, said.same, asked.options.folder(output))
+    said = agreed(options.device, trials, output)
+    note_own(deployed, said.same, options.folder(output))
 
     def replayed(row: TransferRow) -> TransferRow:
         by_key = said.same.get((row.scheme, row.bits))
