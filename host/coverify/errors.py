@@ -1,8 +1,8 @@
 """What can go wrong in coverify, one class per thing that the caller can do about it.
 
 Every error carries its data in fields and says in one message what happened, where, and the next step.
-`exit_code` is what the command line returns: 2 for usage or bad input, 3 for the link or the device.
-An error is never a verdict: a mismatch, a counterexample or an unknown is a result, not an exception.
+An error is never a verdict: a mismatch, a counterexample or an unknown is a result, not an exception. With
+which exit code the command line ends is said in cli/outcome.py.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 
 class CoverifyError(Exception):
     """The root: anything that coverify reports without a traceback."""
-
-    exit_code = 2
 
 
 class BadInput(CoverifyError):
@@ -49,8 +47,6 @@ class BuildError(CoverifyError):
 class LinkError(CoverifyError):
     """No trustworthy answer came over the line; says nothing about the model. Check cable, port, power."""
 
-    exit_code = 3
-
 
 class BadAnswer(LinkError):
     """An answer with a good CRC contradicts the protocol; host and firmware do not fit together."""
@@ -75,8 +71,6 @@ class StateLost(LinkError):
 
 class DeviceRefused(CoverifyError):
     """The device answered and said no: `status` and `state` (see protocol.h), `detail` (an op index, …)."""
-
-    exit_code = 3
 
     def __init__(
         self, request: str, status: int, status_name: str, state: int, detail: int, message: str
@@ -144,8 +138,6 @@ _STACKING = 1 << 4 | 1 << 12 | 1 << 20
 
 class DeviceFault(CoverifyError):
     """The firmware crashed and reported its registers; `located` adds what they mean in its ELF."""
-
-    exit_code = 3
 
     def __init__(self, boot: int, exception: int, registers: FaultRegisters, found: str = "") -> None:
         """`exception` is the core's exception number (3 HardFault, …); `found`: see located."""

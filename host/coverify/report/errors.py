@@ -1,7 +1,7 @@
 """What can go wrong between a result file and a report.
 
-One root, `ReportError`, with the exit code of "usage or bad input"; one subclass per thing a caller can do
-about it. Every message says what is wrong, where, and what to do next.
+One root, `ReportError`; one subclass per thing a caller can do about it. Every message says what is wrong,
+where, and what to do next.
 """
 
 from __future__ import annotations
@@ -12,9 +12,7 @@ from coverify.errors import CoverifyError
 
 
 class ReportError(CoverifyError):
-    """Root of this package's errors; `exit_code` is what the command line returns."""
-
-    exit_code = 2
+    """Root of this package's errors."""
 
 
 class ResultFileError(ReportError):

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from coverify.boards import build
+from coverify.cli.outcome import verdict_of
 from coverify.errors import BuildError, ToolMissing
+from coverify.report import exit_code
 
 MAKEFILE = """\
 all:
@@ -113,7 +115,7 @@ def test_a_missing_compiler_names_its_package(
     monkeypatch.delenv("CC", raising=False)
     with pytest.raises(ToolMissing, match=package) as missing:
         build.build(target)
-    assert missing.value.exit_code == 2
+    assert exit_code(verdict_of(missing.value)) == 2
 
 
 def test_a_checkout_that_cannot_be_written_builds_into_the_users_cache(

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from coverify.cli.outcome import verdict_of
 from coverify.report import (
     ModelRef,
     Picture,
@@ -23,6 +24,7 @@ from coverify.report import (
     Result,
     ResultFileError,
     TensorRow,
+    exit_code,
     read_result,
     result,
     schema,
@@ -154,7 +156,7 @@ def test_a_bad_file_is_refused_and_the_place_is_named(text: str, names: str, tmp
         read_result(tmp_path / "bad.json")
     assert "bad.json" in str(caught.value)
     assert len(str(caught.value)) < 2000
-    assert caught.value.exit_code == 2
+    assert exit_code(verdict_of(caught.value)) == 2
 
 
 def test_bytes_that_are_not_utf8_are_refused(tmp_path: Path) -> None:
