@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
@@ -24,7 +23,7 @@ from coverify.link.deadline import Deadline
 from coverify.link.line import SerialLine
 from coverify.link.mlperf_tiny import MlperfTiny
 from coverify.link.pace import Pace
-from coverify.link.requests import Features, HelloAnswer
+from coverify.link.requests import HelloAnswer
 from coverify.link.wirelog import WireLog
 
 START_S = 10.0
@@ -46,31 +45,8 @@ class EmulatedProcess(Protocol):
         """End it; twice is harmless."""
 
 
-@dataclass(frozen=True)
-class Description:
-    """What a report says of a device: how it was reached, and what it said of itself in HELLO."""
-
-    url: str
-    name: str
-    board: str
-    core: str
-    engine: str
-    rounding: str
-    compiler: str
-    build_id: str
-    protocol: int
-    model_capacity: int
-    arena_capacity: int
-    trace: bool
-    cycles: bool
-
-    def as_dict(self) -> dict[str, str | int | bool]:
-        """For JSON."""
-        return asdict(self)
-
-
 class Device:
-    """An open device: `client` talks to it, `hello` and `description` say what it is. Use it in a `with`."""
+    """An open device: `client` talks to it, `hello` says what it is. Use it in a `with`."""
 
     client: Client
     hello: HelloAnswer
@@ -148,16 +124,6 @@ class Device:
         return QemuProcess(
             self.board.target, firmware, deadline, make_preload(firmware, self._preload, folder)
         )
-
-    @property
-    def description(self) -> Description:
-        """For reports."""
-        hello = self.hello
-        return Description(
-            self.board.url, self.board.name, hello.board, hello.core, hello.engine, hello.rounding,
-            hello.compiler, hello.build_id, hello.version, hello.model_capacity, hello.arena_capacity,
-            Features.TRACE in hello.features, Features.CYCLES in hello.features,
-        )  # fmt: skip
 
     def _located(self, fault: DeviceFault) -> DeviceFault:
         """A crash with its functions and lines, where the ELF of what runs is at hand."""

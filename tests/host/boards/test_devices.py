@@ -21,9 +21,10 @@ import pytest
 from coverify.boards import build
 from coverify.boards.catalog import BUILT_IN
 from coverify.boards.device import Device, open_device
+from coverify.cli.devices import device_row
 from coverify.errors import BoardError, DeviceFault, DeviceRefused, DeviceReset, LinkError
 from coverify.link.deadline import Deadline
-from coverify.link.requests import PROTOCOL_VERSION
+from coverify.link.requests import PROTOCOL_VERSION, Features
 from tflm_int8 import Model, Reference
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -152,11 +153,11 @@ def test_a_device_that_is_restarted_behind_our_back_is_a_device_reset() -> None:
 
 
 @needs_host_tools
-def test_a_description_holds_what_a_report_needs() -> None:
+def test_a_device_says_what_a_report_needs() -> None:
     with open_device("native:") as device:
-        told = device.description.as_dict()
-    assert (told["url"], told["protocol"], told["trace"]) == ("native:", PROTOCOL_VERSION, True)
-    assert all(told[key] for key in ("board", "core", "engine", "rounding", "compiler", "build_id"))
+        told, row = device.hello, device_row(device)
+    assert (row.url, row.protocol, Features.TRACE in told.features) == ("native:", PROTOCOL_VERSION, True)
+    assert all((row.board, row.core, row.engine, row.rounding, row.compiler, row.build_id))
 
 
 @needs_host_tools
