@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from coverify.conformance.batch import Batch, Sample, little_endian
 from coverify.conformance.batch import Given as GivenSamples
 from coverify.conformance.stepping import Digests, Runner, Stepper, Tensors
 from coverify.conformance.vectors import Samples
-from coverify.errors import DeviceReset
+from coverify.errors import DeviceReset, StateLost
 from coverify.link.checks import Given, SentInput, tensor_digest
 from coverify.report.rows import Mismatch, TensorRow
 from coverify.report.verdict import Verdict
@@ -34,6 +34,7 @@ MAX_RESETS = 3
 _BATCH = 64
 
 Progress = Callable[[int, int], None]
+T = TypeVar("T")
 
 
 @dataclass
@@ -261,21 +262,23 @@ def compare(
     for start, trace in _traces(reference, batch):
         for i, one in enumerate(batch[start : start + _BATCH]):
             expected = {t: values[i] for t, values in trace.items()}
-            again = partial(_over_resets, comparison, stepper, partial(stepper.trace, one))
+            again = partial(over_resets, comparison, stepper, partial(stepper.trace, one))
             comparison.add(start + i, expected, again(), again)
             if progress is not None:
                 progress(start + i + 1, len(x))
 
 
-def _over_resets(comparison: Comparison, stepper: Runner, fetch: Callable[[], Tensors]) -> Tensors:
-    """What `fetch` gives; when the device restarts meanwhile it is loaded and asked again, a few times."""
+def over_resets(comparison: Comparison, stepper: Runner, work: Callable[[], T]) -> T:
+    """What `work` gives; it is done again, a few times, when the device restarts or has lost its place."""
     for _ in range(MAX_RESETS):
         try:
-            return fetch()
+            return work()
         except DeviceReset:
             comparison.resets += 1
             stepper.resume()
-    return fetch()
+        except StateLost:
+            continue
+    return work()
 
 
 def _traces(reference: Reference, x: Batch) -> Iterator[tuple[int, Mapping[int, NDArray[Any]]]]:
@@ -319,7 +322,7 @@ def compare_digests(
                 one = suspects[0]
                 given = samples.request(one.sample, stepper.max_payload)
                 fetch = partial(_fetch, stepper, one.op, given, batch[one.sample], one.expected)
-                again = partial(_over_resets, comparison, stepper, fetch)
+                again = partial(over_resets, comparison, stepper, fetch)
                 comparison.add(one.sample, one.expected, again(), again, suspected=True)
                 suspects.popleft()
 

@@ -7,15 +7,14 @@ sequence in which the device restarts, or in which the line brings an old reques
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Final
 
 from coverify.conformance.batch import Batch
-from coverify.conformance.compare import MAX_RESETS, Comparison, Progress, first_differing
+from coverify.conformance.compare import Comparison, Progress, first_differing, over_resets
 from coverify.conformance.stepping import Digests, Stepper, Tensors, successive
 from coverify.conformance.vectors import Samples
-from coverify.errors import DeviceReset, StateLost
 from coverify.link.checks import SentInput
 from coverify.link.requests import TENSOR_DIGEST_SIZE
 from tflm_int8 import Reference
@@ -24,7 +23,6 @@ from tflm_int8.kernels.memory import Remembering
 DEFAULT_LENGTH: Final = 16
 """Invocations after a reset, where the state does not reach back further."""
 MAX_DEFAULT_LENGTH: Final = 256
-T = TypeVar("T")
 
 
 def reach_of(reference: Reference) -> int | None:
@@ -78,7 +76,7 @@ class Sequences:
             got.clear()
             got.extend(self._digests(part))
 
-        self._survived(run)
+        over_resets(self.comparison, self.stepper, run)
         for one in got:
             self.comparison.count_cycles(one)
         model = self.comparison.model
@@ -97,7 +95,7 @@ class Sequences:
         """Every byte of every tensor comes home; `traced` keeps them."""
         for part in parts(len(self.samples), self.length):
             expected = self._expected(part)
-            got = self._survived(lambda part=part: self._traces(part))  # type: ignore[misc]
+            got = over_resets(self.comparison, self.stepper, lambda part=part: self._traces(part))  # type: ignore[misc]
             self.traced += got
             self._judge(part, expected, got, set())
             self._tell(part)
@@ -138,7 +136,7 @@ class Sequences:
                     pass
             return self._traces(part)
 
-        return self._survived(run)
+        return over_resets(self.comparison, self.stepper, run)
 
     def _traces(self, part: range) -> list[Tensors]:
         return list(self.stepper.traces(self._x(part)))
@@ -152,15 +150,3 @@ class Sequences:
             return
         for x, before in successive(self._x(part)):
             yield stepper.digests_of(x, before)
-
-    def _survived(self, work: Callable[[], T]) -> T:
-        """What `work` gives; it is done again when the device restarts or has lost its place meanwhile."""
-        for _ in range(MAX_RESETS):
-            try:
-                return work()
-            except DeviceReset:
-                self.comparison.resets += 1
-                self.stepper.resume()
-            except StateLost:
-                continue
-        return work()
