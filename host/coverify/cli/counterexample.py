@@ -1,4 +1,6 @@
-"""What of a counterexample do people see? Its picture, or its few values; its class, or its few outputs."""
+"""What of a counterexample do people see? Its picture, or its few values; its class, or its few outputs. And
+what does the file hold that keeps it?
+"""
 
 from __future__ import annotations
 
@@ -8,11 +10,14 @@ from fractions import Fraction
 import numpy as np
 
 from coverify.cli.network import Network
+from coverify.cli.outcome import versions
 from coverify.report import Picture, Values
 from coverify.report.rows import MAX_VALUES
 from coverify.verify.archive import Codes
+from coverify.verify.breach import Breach
 from coverify.verify.property.quantity import Scale
-from coverify.verify.query import I64Array
+from coverify.verify.query import I64Array, Outcome
+from coverify.verify.witness import Witness
 
 _CODES = Scale(Fraction(1), 0)
 """Of values that are their codes."""
@@ -43,6 +48,42 @@ def shown(network: Network, base: Codes, x: Codes, given: Codes | None, a_pair: 
         _values(outputs, subject.output, based),
         int(outputs[1].argmax()) if subject.n_output > 1 else None,
         True if given is not None and not a_pair and np.array_equal(given.reshape(-1), pair[1]) else None,
+    )
+
+
+def witness_of(
+    network: Network,
+    base: Codes,
+    x: Codes,
+    outcome: Outcome,
+    *,
+    label: int | None,
+    seed: int,
+    index: int | None,
+    eps: int = 0,
+    breach: Breach | None = None,
+) -> Witness:
+    """The counterexample x (a sample) beside its base, as a file's content.  label: None where the base has
+    none that is one of the network's classes; eps: 0 where a property of its own is broken, breach.
+    """
+    predicted = network.classes(x[None])[0]
+    return Witness(
+        model=network.content,
+        model_name=network.name,
+        kind=network.kind,
+        profile=network.profile,
+        x0=network.shaped(base),
+        x=network.shaped(x),
+        label=predicted if label is None else label,
+        predicted=predicted,
+        eps=eps,
+        tensors=network.tensors(x),
+        engine=outcome.engine,
+        seed=seed,
+        index=index,
+        note=outcome.note,
+        versions=versions(),
+        breach=breach,
     )
 
 

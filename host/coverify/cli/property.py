@@ -12,10 +12,10 @@ import numpy as np
 
 from coverify.campaign.inquiry import Question
 from coverify.cli.campaign import Work, identity_of, unanswered
-from coverify.cli.counterexample import Shown, shown
+from coverify.cli.counterexample import Shown, shown, witness_of
 from coverify.cli.evidence import Evidence, proved
 from coverify.cli.network import Network, Samples, check_labels, labels_of, read_network
-from coverify.cli.outcome import plain_text, versions
+from coverify.cli.outcome import plain_text
 from coverify.cli.samples import parse_indices
 from coverify.errors import BadInput
 from coverify.report import Query as QueryRow
@@ -36,7 +36,6 @@ from coverify.verify.property.unsafe import cases_of, emptiness
 from coverify.verify.property.vnnlib import read_specification
 from coverify.verify.query import I64Array, Outcome
 from coverify.verify.query import Verdict as Answer
-from coverify.verify.witness import Witness
 from coverify.verify.worker import Worker
 
 NOT_COVERED = ("inputs outside the regions asked about", "anything but the properties stated")
@@ -260,7 +259,11 @@ def _row(
         with task.running:
             given = None if task.data is None else task.data.x[question.index]
             seen = shown(network, base, x, given, a_pair=asked.raised is not None)
-            content = _witness(task, question, asked, outcome, (base, x), seed)
+            breach = _breach(asked, network.shaped(x))
+            label, index = task.label(question), task.index(question)
+            content = witness_of(
+                network, base, x, outcome, label=label, seed=seed, index=index, breach=breach
+            )
         if task.out is not None:
             witness = f"witness-{task.name(question)}.zip"
             content.write(task.out / witness)
@@ -357,34 +360,8 @@ def _evidence(task: PropertyTask, question: Question, asked: PropertyQuestion, o
     return proved(task.network, asked.query, outcome, path, relation, asked.raised)
 
 
-def _witness(
-    task: PropertyTask,
-    question: Question,
-    asked: PropertyQuestion,
-    outcome: Outcome,
-    inputs: tuple[Codes, Codes],
-    seed: int,
-) -> Witness:
-    """The counterexample, inputs[1] beside the base input inputs[0], as a file's content."""
-    network, region, (base, x) = task.network, asked.region, inputs
-    shape, n = network.shaped(x).shape, x.size
-    lo, hi = (end[:n].astype(np.int16).reshape(shape) for end in (region.lo, region.hi))
-    label, predicted = task.label(question), network.classes(x[None])[0]
-    return Witness(
-        model=network.content,
-        model_name=network.name,
-        kind=network.kind,
-        profile=network.profile,
-        x0=network.shaped(base),
-        x=network.shaped(x),
-        label=predicted if label is None else label,
-        predicted=predicted,
-        eps=0,
-        tensors=network.tensors(x),
-        engine=outcome.engine,
-        seed=seed,
-        index=task.index(question),
-        note=outcome.note,
-        versions=versions(),
-        breach=Breach(asked.words, asked.formula, lo, hi, region.changes, asked.raised),
-    )
+def _breach(asked: PropertyQuestion, x: Codes) -> Breach:
+    """What a counterexample x, in the shape of a witness, breaks."""
+    region = asked.region
+    lo, hi = (end[: x.size].astype(np.int16).reshape(x.shape) for end in (region.lo, region.hi))
+    return Breach(asked.words, asked.formula, lo, hi, region.changes, asked.raised)

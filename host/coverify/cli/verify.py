@@ -12,7 +12,7 @@ import typer
 from coverify.campaign.inquiry import Question
 from coverify.campaign.ledger import Retry
 from coverify.cli.campaign import CORES, How, Work, carry_out, identity_of, unanswered
-from coverify.cli.counterexample import Shown, shown
+from coverify.cli.counterexample import Shown, shown, witness_of
 from coverify.cli.evidence import Evidence, proved
 from coverify.cli.export import exported
 from coverify.cli.network import Network, Samples, check_labels, labels_of, read_network
@@ -23,20 +23,17 @@ from coverify.cli.outcome import (
     ProfileOption,
     finite,
     run_verb,
-    versions,
 )
 from coverify.cli.property import PropertyOptions, in_codes, property_task, property_work
 from coverify.cli.samples import parse_indices
 from coverify.errors import BadInput
 from coverify.report import Query as QueryRow
 from coverify.report import Result
-from coverify.verify.archive import Codes
 from coverify.verify.engines import ENGINES
 from coverify.verify.property.claim import stays
 from coverify.verify.property.question import Question as PropertyQuestion
 from coverify.verify.query import Outcome, Robustness
 from coverify.verify.smt import ENCODINGS
-from coverify.verify.witness import Witness
 from coverify.verify.worker import AUTO
 
 MAX_EPS = 255
@@ -297,7 +294,9 @@ def _row(task: _Task, question: Question, outcome: Outcome) -> QueryRow:
         x = outcome.witness.astype(x0.dtype).reshape(x0.shape)
         with task.running:
             seen = shown(task.network, x0, x, x0)
-            content = _witness(task, question, outcome, x)
+            content = witness_of(
+                task.network, x0, x, outcome, label=task.labels[i], eps=question.eps, seed=task.seed, index=i
+            )
         if task.out is not None:
             witness = f"witness-{i}-eps{question.eps}.zip"
             content.write(task.out / witness)
@@ -327,25 +326,3 @@ def _evidence(task: _Task, question: Question, outcome: Outcome) -> Evidence:
         return Evidence()
     path = task.out / f"certificate-{question.index}-eps{question.eps}.zip"
     return proved(task.network, task.query(question), outcome, path)
-
-
-def _witness(task: _Task, question: Question, outcome: Outcome, x: Codes) -> Witness:
-    """The counterexample x (a sample) as a file's content."""
-    network = task.network
-    return Witness(
-        model=network.content,
-        model_name=network.name,
-        kind=network.kind,
-        profile=network.profile,
-        x0=network.shaped(task.data.x[question.index]),
-        x=network.shaped(x),
-        label=task.labels[question.index],
-        predicted=network.classes(x[None])[0],
-        eps=question.eps,
-        tensors=network.tensors(x),
-        engine=outcome.engine,
-        seed=task.seed,
-        index=question.index,
-        note=outcome.note,
-        versions=versions(),
-    )
