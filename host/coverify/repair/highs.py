@@ -7,17 +7,16 @@ not proof-grade.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from coverify.repair.program import Demand, Program, Proposal
+from coverify.verify.linear.highs import F64Array, kinds, linear_program
+from coverify.verify.linear.rows import Rows
 from tflm_int8.fixedpoint import I64Array
-
-F64Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,33 +34,8 @@ class LinearProgram:
 
 
 @dataclass(eq=False)
-class _Rows:
-    """Columns and rows as HiGHS takes them."""
-
-    lower: list[float] = field(default_factory=list)
-    upper: list[float] = field(default_factory=list)
-    cost: list[float] = field(default_factory=list)
-    integral: list[bool] = field(default_factory=list)
-    starts: list[int] = field(default_factory=lambda: [0])
-    columns: list[int] = field(default_factory=list)
-    values: list[float] = field(default_factory=list)
-    row_lower: list[float] = field(default_factory=list)
-    row_upper: list[float] = field(default_factory=list)
-
-    def column(self, lo: float, hi: float, cost: float = 0.0, integral: bool = False) -> int:
-        self.lower.append(lo)
-        self.upper.append(hi)
-        self.cost.append(cost)
-        self.integral.append(integral)
-        return len(self.lower) - 1
-
-    def row(self, terms: dict[int, float], lower: float, upper: float) -> None:
-        """lower <= Σ terms <= upper."""
-        self.columns += terms.keys()
-        self.values += terms.values()
-        self.starts.append(len(self.columns))
-        self.row_lower.append(lower)
-        self.row_upper.append(upper)
+class _Minimized(Rows):
+    """A program whose costs are minimized."""
 
     def minimum(self, seconds: float) -> tuple[F64Array | None, bool]:
         """The columns' values, and whether HiGHS calls them optimal."""
@@ -70,17 +44,15 @@ class _Rows:
         for option, setting in (("output_flag", False), ("threads", 1), ("time_limit", seconds)):
             solver.setOptionValue(option, setting)
         solver.setOptionValue("mip_rel_gap", 0.0)
-        lp = api.HighsLp()
-        lp.num_col_, lp.num_row_ = len(self.lower), len(self.row_lower)
-        lp.col_cost_ = np.array(self.cost)
-        lp.col_lower_, lp.col_upper_ = np.array(self.lower), np.array(self.upper)
-        lp.row_lower_, lp.row_upper_ = np.array(self.row_lower), np.array(self.row_upper)
-        lp.a_matrix_.format_ = api.MatrixFormat.kRowwise
-        lp.a_matrix_.start_ = np.array(self.starts)
-        lp.a_matrix_.index_, lp.a_matrix_.value_ = np.array(self.columns), np.array(self.values, float)
+        lp = linear_program(
+            api,
+            np.array(self.cost),
+            (np.array(self.lower), np.array(self.upper)),
+            (np.array(self.row_lower), np.array(self.row_upper)),
+            (np.array(self.starts), np.array(self.columns), np.array(self.values, float)),
+        )
         if any(self.integral):
-            kinds = api.HighsVarType.kContinuous, api.HighsVarType.kInteger
-            lp.integrality_ = [kinds[one] for one in self.integral]
+            lp.integrality_ = kinds(api, self.integral)
         solver.passModel(lp)
         solver.run()
         status = solver.getModelStatus()
@@ -93,9 +65,9 @@ class _Rows:
 
 def least_change(program: LinearProgram, seconds: float) -> F64Array | None:
     """δ, float64 [weights], with the least greatest |δᵢ|; None where there is none (or time ended)."""
-    n, rows = program.rows.shape[1], _Rows()
+    n, rows = program.rows.shape[1], _Minimized()
     delta = [rows.column(lo, hi) for lo, hi in program.most]
-    greatest = rows.column(0.0, math.inf, 1.0)
+    greatest = rows.column(0.0, math.inf, cost=1.0)
     for d in delta:
         rows.row({d: 1.0, greatest: -1.0}, -math.inf, 0.0)
         rows.row({d: 1.0, greatest: 1.0}, 0.0, math.inf)
@@ -107,22 +79,22 @@ def least_change(program: LinearProgram, seconds: float) -> F64Array | None:
 
 def solve(program: Program, seconds: float) -> Proposal:
     """The integer program; δ rounded."""
-    n, rows = len(program.lo), _Rows()
+    n, rows = len(program.lo), _Minimized()
     wish, byte, unit = (float(price) for price in program.prices)
     most = np.maximum(program.hi, -program.lo)
-    delta = [rows.column(lo, hi, 0.0, True) for lo, hi in zip(program.lo, program.hi, strict=True)]
+    delta = [rows.column(lo, hi, True) for lo, hi in zip(program.lo, program.hi, strict=True)]
     for d, limit, lo, hi in zip(delta, most, program.lo, program.hi, strict=True):
-        changed, size = rows.column(0, 1, byte, True), rows.column(0, float(limit), unit)
+        changed, size = rows.column(0, 1, True, byte), rows.column(0, float(limit), cost=unit)
         rows.row({d: 1.0, changed: -float(hi)}, -math.inf, 0.0)
         rows.row({d: 1.0, changed: -float(lo)}, 0.0, math.inf)
         rows.row({size: 1.0, d: -1.0}, 0.0, math.inf)
         rows.row({size: 1.0, d: 1.0}, 0.0, math.inf)
     for demand in program.required:
-        picked = [rows.column(0, 1, 0.0, True) for _ in demand.lo]
+        picked = [rows.column(0, 1, True) for _ in demand.lo]
         rows.row(dict.fromkeys(picked, 1.0), 1.0, math.inf)
         _inside(rows, delta, demand, picked, most)
     for demand in program.wished:
-        picked = [rows.column(0, 1, -wish, True) for _ in demand.lo]
+        picked = [rows.column(0, 1, True, -wish) for _ in demand.lo]
         rows.row(dict.fromkeys(picked, 1.0), 0.0, 1.0)
         _inside(rows, delta, demand, picked, most)
     found, optimal = rows.minimum(10 * seconds)
@@ -131,7 +103,7 @@ def solve(program: Program, seconds: float) -> Proposal:
     return Proposal(np.rint(found[:n]).astype(np.int64), optimal)
 
 
-def _inside(rows: _Rows, delta: list[int], demand: Demand, picked: list[int], most: I64Array) -> None:
+def _inside(rows: _Minimized, delta: list[int], demand: Demand, picked: list[int], most: I64Array) -> None:
     """Every position within an alternative that is picked."""
     for alternative, pick in enumerate(picked):
         for row, lo, hi in zip(demand.rows, demand.lo[alternative], demand.hi[alternative], strict=True):

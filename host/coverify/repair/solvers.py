@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from coverify.repair.errors import SolverFault
-from coverify.repair.highs import F64Array, LinearProgram
+from coverify.repair.highs import LinearProgram
 from coverify.repair.program import Program, Proposal, Solution, solve
 from coverify.repair.solver_child import Solve
 from coverify.verify.engines.packages import require
+from coverify.verify.linear.highs import F64Array
 from coverify.verify.solver_process import SolverProcess
 
 SOLVERS = ("cpsat", "highs")

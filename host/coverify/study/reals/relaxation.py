@@ -18,6 +18,7 @@ from coverify.study.reals.bound import Range, Region
 from coverify.study.reals.exact import ExactNetwork, F64Array
 from coverify.verify.deadline import Deadline, OutOfTime
 from coverify.verify.errors import CannotDecide
+from coverify.verify.linear.highs import linear_program
 from coverify.verify.query import I64Array
 
 FREE = float("inf")
@@ -184,14 +185,8 @@ class _Rows:
         empty = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
         row, column, value = (np.concatenate([part[k] for part in (empty, *self._entries)]) for k in range(3))
         order = np.lexsort((column, row))
-        program = api.HighsLp()
-        program.num_col_, program.num_row_ = n_columns, self._n
-        program.col_cost_ = np.zeros(n_columns)
-        program.col_lower_, program.col_upper_ = lo, hi
-        program.row_lower_ = np.concatenate([np.zeros(0), *(lower for lower, _ in self._bounds)])
-        program.row_upper_ = np.concatenate([np.zeros(0), *(upper for _, upper in self._bounds)])
-        program.a_matrix_.format_ = api.MatrixFormat.kRowwise
         counts = np.bincount(row.astype(np.int64), minlength=self._n)
-        program.a_matrix_.start_ = np.concatenate([[0], np.cumsum(counts)])
-        program.a_matrix_.index_, program.a_matrix_.value_ = column[order], value[order]
-        return program
+        lower, upper = (np.concatenate([np.zeros(0), *(ends[k] for ends in self._bounds)]) for k in (0, 1))
+        starts = np.concatenate([[0], np.cumsum(counts)])
+        matrix = starts, column[order], value[order]
+        return linear_program(api, np.zeros(n_columns), (lo, hi), (lower, upper), matrix)

@@ -6,6 +6,7 @@ import ctypes
 import math
 import os
 import sys
+from collections.abc import Iterable
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -42,6 +43,28 @@ def highs() -> Any:
     return api
 
 
+def linear_program(
+    api: Any, cost: F64Array, columns: tuple[F64Array, F64Array], rows: tuple[F64Array, F64Array],
+    matrix: tuple[NDArray[np.integer[Any]], NDArray[np.integer[Any]], F64Array],
+) -> Any:  # fmt: skip
+    """The least cost · columns, as HiGHS takes it. columns, rows: their ends (lower, upper); matrix: where
+    each row begins and the last one ends, and the columns and values of all rows.
+    """
+    program = api.HighsLp()
+    program.num_col_, program.num_row_ = len(cost), len(rows[0])
+    program.col_cost_ = cost
+    program.col_lower_, program.col_upper_ = columns
+    program.row_lower_, program.row_upper_ = rows
+    program.a_matrix_.format_ = api.MatrixFormat.kRowwise
+    program.a_matrix_.start_, program.a_matrix_.index_, program.a_matrix_.value_ = matrix
+    return program
+
+
+def kinds(api: Any, integral: Iterable[bool]) -> list[Any]:
+    """Which columns are whole numbers, as HiGHS takes it."""
+    return [api.HighsVarType.kInteger if whole else api.HighsVarType.kContinuous for whole in integral]
+
+
 def maximiser(
     matrix: F64Array, cost: F64Array, rows: tuple[F64Array, F64Array], columns: tuple[F64Array, F64Array],
     seconds: float = math.inf,
@@ -50,16 +73,10 @@ def maximiser(
     has not run yet.  No run of it takes longer than these seconds.
     """
     api = highs()
-    program = api.HighsLp()
-    program.num_row_, program.num_col_ = matrix.shape
-    program.sense_ = api.ObjSense.kMaximize
-    program.col_cost_ = cost
-    program.col_lower_, program.col_upper_ = columns
-    program.row_lower_, program.row_upper_ = rows
     at, column = np.nonzero(matrix)
-    program.a_matrix_.format_ = api.MatrixFormat.kRowwise
-    program.a_matrix_.start_ = np.concatenate([[0], np.cumsum(np.bincount(at, minlength=len(matrix)))])
-    program.a_matrix_.index_, program.a_matrix_.value_ = column, matrix[at, column]
+    starts = np.concatenate([[0], np.cumsum(np.bincount(at, minlength=len(matrix)))])
+    program = linear_program(api, cost, columns, rows, (starts, column, matrix[at, column]))
+    program.sense_ = api.ObjSense.kMaximize
     solver = api.Highs()
     for option, setting in (
         ("output_flag", False), ("threads", 1), ("solver", "simplex"), ("time_limit", min(seconds, 1e9)),

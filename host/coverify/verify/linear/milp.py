@@ -18,8 +18,9 @@ import numpy as np
 from coverify.verify.deadline import Deadline
 from coverify.verify.errors import CannotDecide, GaveUp
 from coverify.verify.few_changes import changes_left
-from coverify.verify.linear.highs import F64Array
+from coverify.verify.linear.highs import F64Array, kinds, linear_program
 from coverify.verify.linear.pieces import Pieces, Strip, hull, product_ends, product_rows, strip
+from coverify.verify.linear.rows import Rows
 from coverify.verify.linear.unrolled import Linear, Unrolled
 from coverify.verify.query import I64Array
 from coverify.verify.rivals import KEEPS, Answer, Question
@@ -31,44 +32,22 @@ WIDE = 512
 
 
 @dataclass(eq=False)
-class Milp:
-    """Columns and rows as HiGHS takes them; `refined`: binaries wherever a strip is not exact."""
+class Milp(Rows):
+    """The program of a claim; `refined`: binaries wherever a strip is not exact."""
 
     refined: bool = False
-    lower: list[float] = field(default_factory=list)
-    upper: list[float] = field(default_factory=list)
-    integral: list[bool] = field(default_factory=list)
     loosened: bool = field(default=False, init=False)
     """Was a strip used that is not exact?"""
-    _starts: list[int] = field(default_factory=lambda: [0])
-    _columns: list[int] = field(default_factory=list)
-    _values: list[float] = field(default_factory=list)
-    _row_lower: list[float] = field(default_factory=list)
-    _row_upper: list[float] = field(default_factory=list)
 
     def integer(self, lo: int, hi: int) -> int:
-        return self._column(lo, hi, True)
-
-    def _column(self, lo: float, hi: float, integral: bool) -> int:
-        self.lower.append(lo)
-        self.upper.append(hi)
-        self.integral.append(integral)
-        return len(self.lower) - 1
-
-    def row(self, terms: dict[int, float], lower: float, upper: float) -> None:
-        """lower <= Σ terms <= upper."""
-        self._columns += terms.keys()
-        self._values += terms.values()
-        self._starts.append(len(self._columns))
-        self._row_lower.append(lower)
-        self._row_upper.append(upper)
+        return self.column(lo, hi, True)
 
     def at_least(self, form: Linear, bound: int) -> None:
         """form >= bound."""
         self.row({v: float(c) for v, c in form.terms.items()}, bound - form.constant, math.inf)
 
     def equal(self, form: Linear, lo: int, hi: int) -> int:
-        column = self._column(lo, hi, False)  # integral by itself: a sum of integers
+        column = self.column(lo, hi)  # integral by itself: a sum of integers
         self.row({**form.terms, column: -1.0}, -form.constant, -form.constant)
         return column
 
@@ -131,7 +110,7 @@ class Milp:
 
     def product(self, arguments: tuple[int, int], boxes: tuple[tuple[int, int], tuple[int, int]]) -> int:
         """Within its envelope: no counterexample is lost, and not all that is found is one."""
-        made = self._column(*product_ends(boxes), False)
+        made = self.column(*product_ends(boxes))
         self.loosened = True
         for row, least in product_rows(made, arguments, boxes):
             self.row(row, least, math.inf)
@@ -148,7 +127,7 @@ class Milp:
     def solve(self, deadline: Deadline, seed: int) -> I64Array | str | None:
         """Values of the columns, rounded; None: infeasible; else why it is open."""
         if not self.lower:  # HiGHS calls it empty, whatever its rows say
-            kept = zip(self._row_lower, self._row_upper, strict=True)
+            kept = zip(self.row_lower, self.row_upper, strict=True)
             return np.zeros(0, np.int64) if all(lo <= 0 <= hi for lo, hi in kept) else None
         api: Any = import_module("highspy")
         solver = api.Highs()
@@ -178,23 +157,17 @@ class Milp:
 
     def _model(self, api: Any) -> Any:
         """With columns and rows scaled: HiGHS calls programs infeasible for large coefficients alone."""
-        lp, unit = api.HighsLp(), self._units()
-        lp.num_col_, lp.num_row_ = len(self.lower), len(self._row_lower)
-        lp.col_cost_ = np.zeros(len(self.lower))
-        lp.col_lower_, lp.col_upper_ = np.array(self.lower, float) / unit, np.array(self.upper, float) / unit
-        values = np.array(self._values, float) * unit[self._columns]
-        of_row = np.repeat(np.arange(lp.num_row_), np.diff(self._starts))
-        largest = np.zeros(lp.num_row_)
+        unit, n_rows = self._units(), len(self.row_lower)
+        values = np.array(self.values, float) * unit[self.columns]
+        of_row = np.repeat(np.arange(n_rows), np.diff(self.starts))
+        largest = np.zeros(n_rows)
         np.maximum.at(largest, of_row, np.abs(values))
         scale = np.exp2(-np.rint(np.log2(np.where(largest > 0, largest, 1.0))))
-        lp.row_lower_, lp.row_upper_ = np.array(self._row_lower) * scale, np.array(self._row_upper) * scale
-        lp.a_matrix_.format_ = api.MatrixFormat.kRowwise
-        lp.a_matrix_.start_ = np.array(self._starts, np.int32)
-        lp.a_matrix_.index_ = np.array(self._columns, np.int32)
-        lp.a_matrix_.value_ = values * scale[of_row]
-        kinds = (api.HighsVarType.kContinuous, api.HighsVarType.kInteger)
-        integral = np.array(self.integral, bool) & (unit == 1)
-        lp.integrality_ = [kinds[int(whole)] for whole in integral]
+        columns = np.array(self.lower, float) / unit, np.array(self.upper, float) / unit
+        rows = np.array(self.row_lower) * scale, np.array(self.row_upper) * scale
+        matrix = np.array(self.starts, np.int32), np.array(self.columns, np.int32), values * scale[of_row]
+        lp = linear_program(api, np.array(self.cost), columns, rows, matrix)
+        lp.integrality_ = kinds(api, np.array(self.integral, bool) & (unit == 1))
         return lp
 
 
