@@ -3,7 +3,7 @@
 The search for parabolas (parabolas.py) starts from cases of the stairs that bend the wrong way (halves.py),
 or from what a larger part had. Multipliers of the stairs above are free too, where these read sums of one
 another up to the logits (above.py); others stay as the caller gives them. What the search finds, in floats,
-is rounded to a proof in integers; where that loses too much, it goes on.
+is rounded to a proof in integers (curved_row.py); where that loses too much, it goes on.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ import numpy as np
 from coverify.verify.deadline import NEVER, Deadline
 from coverify.verify.dual.above import Layer
 from coverify.verify.dual.branching import few_vary
-from coverify.verify.dual.curved import Curved, least_d
+from coverify.verify.dual.curved import Curved
+from coverify.verify.dual.curved_row import CurvedRow
 from coverify.verify.dual.descent import Rows, evaluate
 from coverify.verify.dual.division import Divisions, edge_near
 from coverify.verify.dual.halves import Halves, accumulators, without
 from coverify.verify.dual.levels import Levels
-from coverify.verify.dual.lifted import Both
 from coverify.verify.dual.parabolas import Point, Reached
 from coverify.verify.dual.relaxation import BoolArray, Boxes, F64Array, Pass, Pieces, Relaxation
-from coverify.verify.dual.squares import SCALE, Form, minimised
+from coverify.verify.dual.squares import minimised
 from coverify.verify.dual.storeys import Storeys
-from coverify.verify.dual.tree import Beyond, Bounded, Squares, Warm
+from coverify.verify.dual.tree import Beyond, Bounded, Warm
 from coverify.verify.query import I64Array
 from tflm_int8.program.primitives import Affine, Staircase, needed, sources
 
@@ -52,8 +52,6 @@ ROW_STEPS = 4
 """For one of many rows, none of which has a target: what more would gain the claim's search gains sooner."""
 TRIES, AGAIN = 3, 8
 """How often a search goes on, and how many steps, where integers lose what it has gained."""
-LESS = (1e-5, 1e-4, 1e-3, 1e-2)
-"""What curves give way for rounding, relative to them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +122,40 @@ class Cases:
         held: (wire, element) of a multiplier that stays. gain: what parabolas under two layers are likely to
         take from a bound; None: they are not worth trying. All in units of 1.  Raises OutOfTime.
         """
+        row = self._row(rows, boxes, multipliers, target, held, deadline)
+        if row is None:
+            return None
+        curved, varying = row.curved, row.varying
+        beyond, storeys = None if warm is None else warm.beyond, None
+        if beyond is not None and gain is not None:
+            storeys = self._storeys(row)
+            resumed = self._lifted(row, storeys, beyond)
+            if resumed.closed is not None:
+                return resumed.closed
+            beyond = resumed.beyond or beyond
+        inherited = warm is not None and bool(np.isfinite(warm.xi[varying]).all())
+        start = curved.warm(warm, varying) if warm is not None and inherited else self._start(row)
+        steps, check = _steps(row, inherited), deadline.late.check
+        try:
+            reached, centred = curved.parabolas.lowered(start, steps, row.below, inherited, check)
+        except np.linalg.LinAlgError:
+            return None
+        kept = curved.kept(centred.point, varying, len(row.nu))
+        inputs = curved.inputs(centred)
+        taken = None
+        if gain is not None and row.below <= reached.bound < curved.scale * gain:
+            storeys = storeys or self._storeys(row)
+            lifted = self._lifted(row, storeys, reached)
+            if lifted.closed is not None:
+                return replace(lifted.closed, inputs=inputs)
+            taken, beyond = reached.bound / curved.scale - lifted.bound, lifted.beyond or beyond
+        return self._settled(row, reached, centred, inputs, replace(kept, beyond=beyond), taken)
+
+    def _row(
+        self, rows: Rows, boxes: Boxes, multipliers: dict[int, F64Array], target: float,
+        held: tuple[int, int] | None, deadline: Deadline,
+    ) -> CurvedRow | None:  # fmt: skip
+        """None where parabolas do not apply, or too many stairs vary."""
         pieces = self.relaxation.pieces(boxes, self.natural, False)
         bare, nu = self._above(rows, boxes, pieces, multipliers)
         size = float(np.abs(nu) @ np.abs(boxes[self.wire]).max(axis=0)[0])
@@ -137,89 +169,60 @@ class Cases:
         if self.wire not in bare.asked or not 0 < len(varying) <= MAX_STAIRS:
             return None
         curved = self._curved(bare, nu, varying, boxes, held)
-        beyond, storeys = None if warm is None else warm.beyond, None
-        if beyond is not None and gain is not None:
-            storeys = self._storeys(bare, varying, boxes, curved, held)
-            resumed = self._lifted(
-                storeys, beyond, rows, boxes, multipliers, varying, target, grain, deadline
-            )
-            if resumed.closed is not None:
-                return resumed.closed
-            beyond = resumed.beyond or beyond
-        inherited = warm is not None and bool(np.isfinite(warm.xi[varying]).all())
-        if warm is not None and inherited:
-            start = curved.warm(warm, varying)
-        else:
-            start = self._start(bare, pieces[self.wire], nu, varying, boxes, curved, target)
-        most = min(STEPS, FEW_STEPS + len(varying) // 2)
-        if inherited:
-            most = PART_STEPS
-        elif len(curved.parabolas.above.layers) > 1:
-            most = MANY_STEPS
-        steps = most if target > -np.inf else ROW_STEPS
-        steps = min(steps, max(5, int(WORK / curved.weights.size / len(varying))))
-        below, check = curved.scale * target, deadline.late.check
-        try:
-            reached, centred = curved.parabolas.lowered(start, steps, below, inherited, check)
-        except np.linalg.LinAlgError:
-            return None
-        kept = curved.kept(centred.point, varying, len(nu))
-        inputs = curved.inputs(centred)
-        taken = None
-        if gain is not None and below <= reached.bound < curved.scale * gain:
-            storeys = storeys or self._storeys(bare, varying, boxes, curved, held)
-            lifted = self._lifted(
-                storeys, reached, rows, boxes, multipliers, varying, target, grain, deadline
-            )
-            if lifted.closed is not None:
-                return replace(lifted.closed, inputs=inputs)
-            taken, beyond = reached.bound / curved.scale - lifted.bound, lifted.beyond or beyond
-        kept = replace(kept, beyond=beyond)
+        return CurvedRow(
+            self.relaxation, self.wire, self.natural, rows, boxes, target, held, deadline, pieces,
+            multipliers, grain, bare, nu, varying, curved,
+        )  # fmt: skip
+
+    def _settled(
+        self, row: CurvedRow, reached: Reached, centred: Reached, inputs: F64Array, kept: Warm,
+        taken: float | None,
+    ) -> Bound | None:  # fmt: skip
+        """What the search has reached, in integers, or a guess where not even floats are below 0; where the
+        integers lose too much, it goes on.
+        """
+        curved, target = row.curved, row.target
         for tries in range(TRIES):
             if reached.bound >= 0 > target > -np.inf:
-                above = _moved(multipliers, curved, centred.point, grain)
-                split = self._split(curved, centred, varying, boxes)
+                split = self._split(row, centred)
+                above = row.moved(centred.point)
                 return Bound(reached.bound / curved.scale, 1, None, inputs, split, kept, above, taken)
-            moved = _moved(multipliers, curved, reached.point, grain)
-            found = self._exact(rows, boxes, moved, varying, curved, reached.point)
+            moved = row.moved(reached.point)
+            found = row.exact(moved, reached.point)
             if found is None:
                 return None
             total, unit, evidence = found
             if total < 0 or target == -np.inf or tries == TRIES - 1:
                 break
             lost = curved.scale * total / unit - reached.bound
-            below = curved.scale * target - 2 * lost
+            below, check = row.below - 2 * lost, row.deadline.late.check
             try:
                 reached, _ = curved.parabolas.lowered(reached.point, AGAIN, below, True, check)
             except np.linalg.LinAlgError:
                 break
-        split = self._split(curved, centred, varying, boxes) if total >= 0 > target > -np.inf else None
+        split = self._split(row, centred) if total >= 0 > target > -np.inf else None
         return Bound(total, unit, evidence, inputs, split, kept, moved)
 
-    def _storeys(
-        self, bare: Pass, varying: I64Array, boxes: Boxes, curved: Curved, held: tuple[int, int] | None
-    ) -> Storeys | None:
+    def _storeys(self, row: CurvedRow) -> Storeys | None:
         """The form with parabolas under two layers; None where there is no second one, or both are large."""
-        layers = self._layers(bare, varying, boxes, held, every=True)
-        if not layers or len(curved.g) + 5 * len(varying) + 2 * len(layers[0].elements) > MOST_LIFTED:
+        curved, n = row.curved, len(row.varying)
+        layers = self._layers(row.bare, row.varying, row.boxes, row.held, every=True)
+        if not layers or len(curved.g) + 5 * n + 2 * len(layers[0].elements) > MOST_LIFTED:
             return None
         return Storeys.of(curved, layers)
 
-    def _lifted(
-        self, storeys: Storeys | None, begun: Reached | Beyond, rows: Rows, boxes: Boxes,
-        multipliers: dict[int, F64Array], varying: I64Array, target: float, grain: float, deadline: Deadline,
-    ) -> Lifting:  # fmt: skip
+    def _lifted(self, row: CurvedRow, storeys: Storeys | None, begun: Reached | Beyond) -> Lifting:
         """With parabolas under two layers (lifted.py), from what one layer has, or a larger part had."""
         best = Lifting()
         if storeys is None:
             return best
-        curved, steps = storeys.curved, LIFTED_STEPS if isinstance(begun, Reached) else RESUMED_STEPS
-        enough = curved.scale * target
+        curved, steps = row.curved, LIFTED_STEPS if isinstance(begun, Reached) else RESUMED_STEPS
+        enough, boxes, varying = row.below, row.boxes, row.varying
         for again in range(TRIES):
             at, below, left, last = storeys.start(begun, varying, again), enough, steps, enough
             while at is not None:
                 try:
-                    reached = storeys.lifted.lowered(at, left, below, deadline.check)
+                    reached = storeys.lifted.lowered(at, left, below, row.deadline.check)
                 except np.linalg.LinAlgError:
                     return best
                 at = None if reached.stuck else reached.point
@@ -231,8 +234,8 @@ class Cases:
                 if reached.bound >= last:
                     return best
                 own = reached.point.own
-                moved = _moved(multipliers, curved, own, grain)
-                exact = self._exact(rows, boxes, moved, varying, curved, own, (storeys, reached.point))
+                moved = row.moved(own)
+                exact = row.exact(moved, own, (storeys, reached.point))
                 if exact is None:
                     return best
                 if exact[0] < 0:
@@ -300,99 +303,24 @@ class Cases:
             below, elements = wire, own
         return layers
 
-    def _start(
-        self, bare: Pass, pieces: Pieces, nu: F64Array, varying: I64Array, boxes: Boxes, curved: Curved,
-        target: float,
-    ) -> Point:  # fmt: skip
+    def _start(self, row: CurvedRow) -> Point:
         """From the cases of the stairs that bend the wrong way (squares.py)."""
-        parts, element = self.halves.parts(bare, pieces, nu, varying, boxes)
-        found = minimised(parts, ROUNDS, target)
+        pieces, varying = row.pieces[self.wire], row.varying
+        parts, element = self.halves.parts(row.bare, pieces, row.nu, varying, row.boxes)
+        found = minimised(parts, ROUNDS, row.target)
         gain, _ = parts.gain(found.xi)
-        return curved.start(parts, found, gain, np.searchsorted(varying, element))
+        return row.curved.start(parts, found, gain, np.searchsorted(varying, element))
 
-    def _exact(
-        self, rows: Rows, boxes: Boxes, multipliers: dict[int, F64Array], varying: I64Array, curved: Curved,
-        point: Point, lifted: tuple[Storeys, Both] | None = None,
-    ) -> tuple[int, int, Bounded] | None:  # fmt: skip
-        """The bound for rounded numbers, in integers; its unit; the evidence."""
-        for unit in curved.units(point):
-            found = self._rounded(rows, boxes, multipliers, varying, curved, point, unit, lifted)
-            if found is not None:
-                return found
-        return None
-
-    def _rounded(
-        self, rows: Rows, boxes: Boxes, multipliers: dict[int, F64Array], varying: I64Array, curved: Curved,
-        point: Point, unit: int, lifted: tuple[Storeys, Both] | None,
-    ) -> tuple[int, int, Bounded] | None:  # fmt: skip
-        """The same in this unit; None where a number becomes too large."""
-        scaled = Rows(
-            {w: v * unit for w, v in rows.base.items()}, rows.claim, rows.rise, np.rint(rows.m * unit)
-        )
-        integers = {w: np.rint(v * unit) for w, v in multipliers.items() if w > self.wire}
-        m = int(scaled.m[0]) if rows.claim.any() else 0  # else the search's alone (floor.py)
-        targets = np.array([[*rows.target(self.relaxation.logits, unit), m]])
-        pieces = self.relaxation.pieces(boxes, self.natural, True)
-        for less in LESS:
-            xi, curve, centre, slope = curved.rounded(point, unit, 1 - less)
-            own = np.zeros((1, len(self.stairs.channel)))
-            own[0, varying] = xi
-            integers[self.wire] = own
-            done = evaluate(self.relaxation, scaled, boxes, pieces, integers, exact=True)
-            g = done.asked[0][0]
-            nu = done.asked[self.wire][0, varying].astype(np.int64)
-            plain = curved.levels.greatest(nu, xi, np.zeros_like(curve), centre)
-            if plain is None:
-                return None
-            x_lo, x_hi = (end[0] for end in boxes[0])
-            p = np.floor(np.clip(2.0**SCALE / np.maximum(2 * unit * curved.t(point), 1.0), 1, None))
-            bare = int(done.bound[0] - np.maximum(g * x_lo, g * x_hi).sum()) - int(plain.sum())
-            if lifted is not None:
-                storeys, both = lifted
-                of = self.wire, varying, (xi, curve, centre, slope), nu, bare, (x_lo, x_hi)
-                proof = storeys.proof(both, done, *of, p.astype(np.int64), unit, 1 - less)
-                if proof is None:
-                    continue
-                bound, squares = proof
-                return bound, unit, Bounded(targets, dict(done.multipliers), squares, (bound,))
-            eased = curved.levels.greatest(nu, xi, curve, centre)
-            if eased is None:
-                return None
-            constant = bare + int(eased.sum())
-            on = np.flatnonzero(curve)
-            if not len(on):
-                total = int(done.bound[0])
-                return total, unit, Bounded(targets, dict(done.multipliers), None, (total,))
-            weights, bias = curved.weights[on].astype(np.int64), curved.bias[on].astype(np.int64)
-            steps = slope[on]
-            form = Form(
-                np.concatenate([2 * g[None].astype(np.int64), 2 * steps[:, None] * weights]),
-                np.concatenate([[2 * constant], 2 * steps * (bias - centre[on])]),
-                x_lo, x_hi,
-            )  # fmt: skip
-            d = [least_d(s, c) for s, c in zip(steps.tolist(), curve[on].tolist(), strict=True)]
-            if max(d) >= 2**60:
-                return None
-            result = form.bound(p.astype(np.int64), np.array(d))
-            if result is None:
-                continue
-            bound, d0 = result
-            parabolas = np.stack([centre[on], curve[on], steps])
-            squares = Squares(self.wire, varying[on], parabolas, d0, p.astype(np.int64))
-            return bound, unit, Bounded(targets, dict(done.multipliers), squares, (bound,))
-        return None
-
-    def _split(
-        self, curved: Curved, reached: Reached, varying: I64Array, boxes: Boxes
-    ) -> tuple[int, int, int] | None:
+    def _split(self, row: CurvedRow, reached: Reached) -> tuple[int, int, int] | None:
         """The stair that is best divided: at a clamp with something on either side, or at the edge next to
         the mean.  Where nothing tells (division.py), the one whose bound lies furthest above its value there.
 
         Never one of the logits: of theirs, only clamps are worth a division (branching.py).
         """
+        curved, boxes = row.curved, row.boxes
         divisions = Divisions(curved.parabolas, reached)
         best, found = (0.0, 0.0), None
-        layers = curved.looseness(reached, self.wire, varying)
+        layers = curved.looseness(reached, self.wire, row.varying)
         for layer, (wire, elements, mean, loose) in enumerate(layers):
             step = self.relaxation.steps[wire - 1]
             if wire == self.relaxation.logits or not isinstance(step, Staircase):
@@ -436,11 +364,13 @@ def _reader(relaxation: Relaxation, wire: int) -> int:
     return readers[0] if len(readers) == 1 else 0
 
 
-def _moved(
-    multipliers: dict[int, F64Array], curved: Curved, point: Point, grain: float
-) -> dict[int, F64Array]:
-    """The multipliers above, with those of a point, rounded."""
-    moved = {wire: values.copy() for wire, values in multipliers.items()}
-    for wire, elements, values in curved.parabolas.above.multipliers(point.mu):
-        moved[wire][0, elements] = np.rint(values * grain) / grain
-    return moved
+def _steps(row: CurvedRow, inherited: bool) -> int:
+    """How many steps the search takes at most; inherited: from what a larger part had."""
+    n = len(row.varying)
+    most = min(STEPS, FEW_STEPS + n // 2)
+    if inherited:
+        most = PART_STEPS
+    elif len(row.curved.parabolas.above.layers) > 1:
+        most = MANY_STEPS
+    steps = most if row.target > -np.inf else ROW_STEPS
+    return min(steps, max(5, int(WORK / row.curved.weights.size / n)))
