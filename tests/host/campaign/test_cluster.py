@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from coverify.campaign.errors import ClusterError
 from coverify.cli.outcome import Output
 from coverify.cli.replay import owners
 from coverify.cli.replay.jobs import Replays, read
+from journals import answers, wait_for
 from oracle import NETWORKS
 
 pytest.importorskip("distributed", reason="distributed is not installed (coverify[cluster])")
@@ -57,21 +57,8 @@ def worker(
     return process("distributed.cli.dask_worker", address, *options, env=env)
 
 
-def wait_for(folder: Path, n: int, running: subprocess.Popen) -> None:
-    """Until the journal holds n answers."""
-    end = time.monotonic() + 180
-    while time.monotonic() < end:
-        assert running.poll() is None, "it ended before anything could be killed"
-        with contextlib.suppress(sqlite3.Error):
-            if len(samples(folder)) >= n:
-                return
-        time.sleep(0.005)
-    raise AssertionError("the journal does not grow")
-
-
 def samples(folder: Path) -> list[int]:
-    with contextlib.closing(sqlite3.connect(f"file:{folder / 'journal.sqlite'}?mode=ro", uri=True)) as reader:
-        return [sample for (sample,) in reader.execute("SELECT sample FROM answers")]
+    return [sample for (sample,) in answers(folder, "sample")]
 
 
 def started(*arguments: object) -> contextlib.AbstractContextManager[subprocess.Popen]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -19,33 +17,16 @@ import pytest
 from command import coverify
 from coverify.cli.campaign_progress import AtWork
 from fixed_point_networks import layers_of
+from journals import answers, wait_for
 from oracle import NETWORKS
 
 MLP, MLP_X = NETWORKS / "digits_mlp.tflite", NETWORKS / "digits_mlp.npz"
 QUERIES = ("verify", MLP, "--inputs", MLP_X, "--eps", 6, "--index", "0-59")
 
 
-def answers(folder: Path) -> list[tuple]:
-    """What the journal holds; readable while a campaign is at work."""
-    with contextlib.closing(sqlite3.connect(f"file:{folder / 'journal.sqlite'}?mode=ro", uri=True)) as reader:
-        return reader.execute("SELECT sample, eps, verdict, number FROM answers ORDER BY number").fetchall()
-
-
 def started(*arguments) -> subprocess.Popen:
     command = [sys.executable, "-m", "coverify", *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-
-
-def wait_for(folder: Path, n: int, process: subprocess.Popen) -> None:
-    """Until the journal holds n answers."""
-    end = time.monotonic() + 120
-    while time.monotonic() < end:
-        assert process.poll() is None, "it ended before it could be stopped"
-        with contextlib.suppress(sqlite3.Error):
-            if len(answers(folder)) >= n:
-                return
-        time.sleep(0.002)
-    raise AssertionError("the journal does not grow")
 
 
 def children(pid: int) -> list[int]:

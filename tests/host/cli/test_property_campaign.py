@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import json
 import signal
-import sqlite3
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -17,11 +14,13 @@ import pytest
 from command import coverify
 from coverify.verify.witness import Witness
 from fixed_point_networks import layers_of
+from journals import answers, wait_for
 from oracle import NETWORKS
 
 MLP, MLP_X = NETWORKS / "digits_mlp.tflite", NETWORKS / "digits_mlp.npz"
 TEXT = "[region]\neps = 8\nmask = [%s]\n[claim]\nkind = 'never'\nclasses = [6, 1]\n"
 N = 30
+KEPT = "sample, verdict, row, number"
 
 
 def query(folder, mask="18-45", index=f"0-{N - 1}"):
@@ -31,27 +30,8 @@ def query(folder, mask="18-45", index=f"0-{N - 1}"):
             "--out", folder / "run")  # fmt: skip
 
 
-def answers(folder):
-    """What the journal holds; readable while a campaign is at work."""
-    path = folder / "run" / "journal.sqlite"
-    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as reader:
-        return reader.execute("SELECT sample, verdict, row, number FROM answers ORDER BY number").fetchall()
-
-
 def verdicts(folder):
     return {q["index"]: q["verdict"] for q in json.loads((folder / "run/verify.json").read_text())["queries"]}
-
-
-def wait_for(folder, n, process):
-    """Until the journal holds n answers."""
-    end = time.monotonic() + 120
-    while time.monotonic() < end:
-        assert process.poll() is None, "it ended before it could be stopped"
-        with contextlib.suppress(sqlite3.Error):
-            if len(answers(folder)) >= n:
-                return
-        time.sleep(0.002)
-    raise AssertionError("the journal does not grow")
 
 
 @pytest.fixture(scope="module")
@@ -65,12 +45,12 @@ def test_a_killed_campaign_of_a_property_goes_on_and_asks_nothing_twice(tmp_path
     assert set(uninterrupted.values()) == {"HOLDS", "VIOLATED"}
     command = [sys.executable, "-m", "coverify", *map(str, query(tmp_path)), "--jobs", "2"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        wait_for(tmp_path, 5, process)
+        wait_for(tmp_path / "run", 5, process)
         process.send_signal(signal.SIGKILL)
-    before = answers(tmp_path)
+    before = answers(tmp_path / "run", KEPT)
     assert 5 <= len(before) < N
     assert coverify(*query(tmp_path), "--jobs", 2).code == 1
-    after = answers(tmp_path)
+    after = answers(tmp_path / "run", KEPT)
     assert after[: len(before)] == before
     assert sorted(sample for sample, *_ in after) == list(range(N))
     assert verdicts(tmp_path) == uninterrupted
@@ -92,13 +72,13 @@ def test_a_mask_moves_the_same_features_as_the_file_and_belongs_to_another_journ
     first = coverify(*said, "--json", "-")
     again = coverify(*said, "--json", "-")
     assert first.result["queries"] == again.result["queries"]
-    assert len(answers(tmp_path)) == 6
+    assert len(answers(tmp_path / "run", KEPT)) == 6
     refused = coverify(*query(tmp_path, index="0-5"), "--json", "-")
     assert refused.code == 2
     assert "property 'the class" in refused.result["message"]
     assert "there, 'the class is never 6" in refused.result["message"]
     assert coverify(*query(tmp_path, index="0"), "--fresh").code in (0, 1)
-    assert [sample for sample, *_ in answers(tmp_path)] == [0]
+    assert [sample for sample, *_ in answers(tmp_path / "run", KEPT)] == [0]
 
 
 def test_properties_of_the_same_words_are_told_apart_by_what_their_files_hold(tmp_path):
@@ -142,7 +122,7 @@ def test_every_box_of_a_file_is_a_query_of_the_journal(difference):
     }
     (difference / "run" / "witness-property-2.zip").write_bytes(b"damaged")
     assert coverify(*said).code == 1
-    assert len(answers(difference)) == 4
+    assert len(answers(difference / "run", KEPT)) == 4
     witness = Witness.read(difference / "run" / "witness-property-2.zip")
     x0, x1 = witness.x.reshape(-1).tolist()
     assert 5 <= x0 <= 9 and 0 <= x1 <= 6 and x0 - x1 <= 0

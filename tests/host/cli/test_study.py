@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import itertools
 import signal
 import sqlite3
 import subprocess
@@ -19,9 +20,10 @@ from coverify.cli.devices import device_limits
 from coverify.study.float_network import FloatLayer, FloatNetwork
 from coverify.verify.deadline import Deadline
 from coverify.verify.witness import Witness
-from fixed_point_networks import outputs, points
+from fixed_point_networks import outputs
 from model_builder import Builder
-from oracle import Tflm, shared
+from oracle import shared
+from study_widths import classes_of, standings_of
 
 EPS, N = 2, 16
 BITS = (3, 4, 5)
@@ -61,28 +63,11 @@ def done(folder):
     )  # fmt: skip
 
 
-def classes(folder, scheme: str, bits: int, x: np.ndarray) -> np.ndarray:
-    """By other code than that under test: the integer model, and TFLM's interpreter."""
-    path = folder / "run" / "networks" / f"{scheme}-b{bits}"
-    if scheme == "fixed":
-        return outputs(dict(np.load(path.with_suffix(".npz"))), x).argmax(axis=1)
-    tflm = Tflm(path.with_suffix(".tflite").read_bytes())
-    return np.array([tflm.run((p - 128).astype(np.int8)[None]).reshape(-1).argmax() for p in x])
-
-
 @pytest.fixture(scope="module")
 def truth(folder, done):
     """(scheme, bits) → per input "wrong", "robust" or "broken"."""
-    data = np.load(folder / "x.npz")
-    found = {}
-    for scheme in ("fixed", "affine"):
-        for bits in BITS:
-            said = []
-            for x, y in zip(data["x"].astype(int), data["y"], strict=True):
-                got = classes(folder, scheme, bits, np.vstack([x[None], points(x, EPS)]))
-                said.append("wrong" if got[0] != y else "robust" if (got == y).all() else "broken")
-            found[scheme, bits] = said
-    return found
+    data, both = np.load(folder / "x.npz"), itertools.product(("fixed", "affine"), BITS)
+    return {width: standings_of(folder / "run", *width, data, EPS) for width in both}
 
 
 def test_every_verdict_of_every_width_is_that_of_brute_force(done, truth):
@@ -140,8 +125,8 @@ def test_counterexamples_are_carried_to_other_widths_as_the_networks_say(done, f
         for i in tried:
             kept = Witness.read(folder / "run" / f"{scheme}-b{first}" / f"witness-{i}-eps{EPS}.zip")
             x = kept.x.reshape(1, -1).astype(int) + (128 if scheme == "affine" else 0)
-            breaking += classes(folder, scheme, second, x)[0] != data["y"][i]
-            if classes(folder, scheme, second, x)[0] == data["y"][i]:
+            breaking += classes_of(folder / "run", scheme, second, x)[0] != data["y"][i]
+            if classes_of(folder / "run", scheme, second, x)[0] == data["y"][i]:
                 failing.append(i)
         assert (row["tried"], row["breaking"]) == (len(tried), breaking)
         assert row.get("failing", []) == failing

@@ -13,7 +13,7 @@ from coverify.check import check
 from coverify.cli.devices import device_limits
 from coverify.study.float_network import FloatLayer, FloatNetwork
 from fixed_point_networks import outputs
-from oracle import Tflm
+from study_widths import outputs_of
 
 BITS = (3, 5)
 SCORE = np.array([-1, 1])
@@ -46,15 +46,6 @@ def done(folder):
     )  # fmt: skip
 
 
-def scores(folder, scheme: str, bits: int, x: np.ndarray) -> np.ndarray:
-    """The outputs by the integer model, and by TFLM's interpreter."""
-    path = folder / "run" / "networks" / f"{scheme}-b{bits}"
-    if scheme == "fixed":
-        return outputs(dict(np.load(path.with_suffix(".npz"))), x)
-    tflm = Tflm(path.with_suffix(".tflite").read_bytes())
-    return np.array([tflm.run((p - 128).astype(np.int8)[None]).reshape(-1).astype(int) for p in x])
-
-
 def test_every_gap_is_that_of_all_pairs_and_the_pair_that_is_kept_has_it(done, folder):
     assert (done.code, done.result["verdict"]) == (0, "OK"), done.stderr
     rows = done.result["study"]["gaps"]
@@ -63,11 +54,13 @@ def test_every_gap_is_that_of_all_pairs_and_the_pair_that_is_kept_has_it(done, f
     for row in rows:
         copies = [grid.copy(), grid.copy()]
         copies[1][:, 1] = 220
-        gaps = np.abs(np.subtract(*(scores(folder, row["scheme"], row["bits"], c) @ SCORE for c in copies)))
+        gaps = np.abs(
+            np.subtract(*(outputs_of(folder / "run", row["scheme"], row["bits"], c) @ SCORE for c in copies))
+        )
         assert row["at_least"] == row["at_most"] == gaps.max() > 0
         pair = np.load(folder / "run" / row["pair"])["x"].astype(int)
         assert sorted(pair[:, 1]) == [20, 220] and np.array_equal(pair[0, ::2], pair[1, ::2])
-        kept = scores(folder, row["scheme"], row["bits"], pair)
+        kept = outputs_of(folder / "run", row["scheme"], row["bits"], pair)
         assert abs(int((kept[1] - kept[0]) @ SCORE)) == row["at_least"]
         assert row["pair_flips"] == (kept[0].argmax() != kept[1].argmax())
 
@@ -91,7 +84,7 @@ def test_inputs_whose_class_changes_with_the_feature_alone_are_counted(done, fol
         for code in (20, 220):
             changed = x.copy()
             changed[:, 1] = code
-            classes.append(scores(folder, row["scheme"], row["bits"], changed).argmax(axis=1))
+            classes.append(outputs_of(folder / "run", row["scheme"], row["bits"], changed).argmax(axis=1))
         assert row["flipped"] == int((classes[0] != classes[1]).sum())
 
 

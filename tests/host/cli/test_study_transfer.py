@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import numpy as np
@@ -10,10 +11,9 @@ import pytest
 from command import coverify
 from coverify.cli.devices import device_limits
 from coverify.study.float_network import FloatNetwork
-from fixed_point_networks import outputs, points
-from oracle import Tflm
 from real_networks import holds, random_network
 from real_networks import outputs as real_outputs
+from study_widths import classes_of, standings_of
 
 EPS, N = 3, 14
 BITS = (3, 4)
@@ -65,27 +65,10 @@ def real(folder):
     return said
 
 
-def classes(folder, scheme: str, bits: int, x: np.ndarray) -> np.ndarray:
-    """By other code than that under test: the integer model, and TFLM's interpreter."""
-    path = folder / "run" / "networks" / f"{scheme}-b{bits}"
-    if scheme == "fixed":
-        return outputs(dict(np.load(path.with_suffix(".npz"))), x).argmax(axis=1)
-    tflm = Tflm(path.with_suffix(".tflite").read_bytes())
-    return np.array([tflm.run((p - 128).astype(np.int8)[None]).reshape(-1).argmax() for p in x])
-
-
 @pytest.fixture(scope="module")
 def quantized(folder, done):
-    data = np.load(folder / "x.npz")
-    found = {}
-    for scheme in ("fixed", "affine"):
-        for bits in BITS:
-            said = []
-            for x, y in zip(data["x"].astype(int), data["y"], strict=True):
-                got = classes(folder, scheme, bits, np.vstack([x[None], points(x, EPS)]))
-                said.append("wrong" if got[0] != y else "robust" if (got == y).all() else "broken")
-            found[scheme, bits] = said
-    return found
+    data, both = np.load(folder / "x.npz"), itertools.product(("fixed", "affine"), BITS)
+    return {width: standings_of(folder / "run", *width, data, EPS) for width in both}
 
 
 def test_the_float_network_is_decided_as_z3_does_and_all_kinds_occur(done, real):
@@ -126,7 +109,7 @@ def test_counterexamples_are_tried_on_the_other_network(done, folder, real, quan
             values = real_outputs(network, point)
             assert values.index(max(values)) != data["y"][i]
             assert np.abs(point - data["x"][i]).max() <= EPS
-        got = [classes(folder, scheme, bits, np.rint(x)[None].astype(int))[0] for x in kept]
+        got = [classes_of(folder / "run", scheme, bits, np.rint(x)[None].astype(int))[0] for x in kept]
         breaking = sum(g != data["y"][i] for g, i in zip(got, tried, strict=True))
         assert (row["from_float"], row["from_float_breaking"]) == (len(tried), breaking)
         assert row["to_float"] == sum(b == "broken" and a != "wrong" for a, b in zip(real, said, strict=True))
