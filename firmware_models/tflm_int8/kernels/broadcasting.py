@@ -14,9 +14,11 @@ from tflm_int8.model import Tensor
 from tflm_int8.node import Node
 from tflm_int8.variant import Form
 
+MAX_AXES = 6
 
-def check_shapes(node: Node, inputs: list[Tensor], rank: int = 6) -> None:
-    """Refuse inputs that do not broadcast to the output's shape, or do so over more than `rank` axes."""
+
+def check_shapes(node: Node, inputs: list[Tensor]) -> None:
+    """Refuse inputs that do not broadcast to the output's shape, or do so over more than MAX_AXES axes."""
     shapes = [t.shape for t in inputs]
     out = node.output.shape
     try:
@@ -24,7 +26,7 @@ def check_shapes(node: Node, inputs: list[Tensor], rank: int = 6) -> None:
     except ValueError:
         broadcast = ()
     same = all(shape == out for shape in shapes)
-    if broadcast != out or 0 in out or (not same and len(out) > rank):
+    if broadcast != out or 0 in out or (not same and len(out) > MAX_AXES):
         node.refuse(f"shapes {', '.join(str(list(s)) for s in shapes)} → {list(out)}")
     if node.variant.form is Form.SAME_SHAPE and not same:
         node.refuse("broadcast operands are not modelled under this profile")

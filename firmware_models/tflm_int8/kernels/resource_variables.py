@@ -23,7 +23,6 @@ from tflm_int8.node import Node
 
 Array = NDArray[Any]
 
-ON_VARIABLES = frozenset({"ASSIGN_VARIABLE", "CALL_ONCE", "READ_VARIABLE", "VAR_HANDLE"})
 _CALL_ONCE_OPTIONS = 103
 _VAR_HANDLE_OPTIONS = 111
 _CONTAINER, _NAME = 0, 1

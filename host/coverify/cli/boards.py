@@ -71,7 +71,7 @@ def boards_verb(
 
 
 def _scan(more: list[str], ask: bool, out: Path | None, output: Output) -> Result:
-    with progress_bar(output) as progress:
+    with progress_bar() as progress:
         found = scan_ports(more, ask=ask, progress=Bar(progress, "ports"))
     named = list(drafts(found))
     written = write_drafts(out, named) if out is not None else []

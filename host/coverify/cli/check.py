@@ -95,7 +95,7 @@ def check_verb(
         subject = _Subject.read(model, inputs)
         rows: list[QueryRow] = []
         known = interruptible(lambda: _result(rows, len(files), subject, bare) if rows else None)
-        with known, progress_bar(output) as progress:
+        with known, progress_bar() as progress:
             bar = Bar(progress, "certificates")
             for file in files:
                 bar(len(rows), len(files))

@@ -125,7 +125,7 @@ def check_reference(reference: Reference, oracle: str, x: Given, output: Output)
     if name is None or oracle == "none" or (oracle == "auto" and not available(name)):
         return None
     try:
-        with progress_bar(output) as progress:
+        with progress_bar() as progress:
             return cross_check(reference, name, x, Bar(progress, package(name)))
     except OracleError as error:
         if oracle == "tflm":
@@ -202,8 +202,8 @@ def compare_with(run: DeviceRun) -> None:
     reference, samples = run.reference, run.samples
     with opened(run.url, run.wire_log, run.output, reference.model) as device:
         run.device = device_row(device)
-        stepper = load(device, reference.model, run.output)
-        with progress_bar(run.output) as progress:
+        stepper = load(device, reference.model)
+        with progress_bar() as progress:
             _compare(run, stepper, Bar(progress, "samples"))
         if run.advises and run.comparison.verdict == "MISMATCH":
             run.advice += next_step(run.comparison, reference, stepper, samples.batch, run.length)
@@ -229,7 +229,7 @@ def _compare_foreign(run: DeviceRun) -> None:
     with closing(open_foreign(run.url)) as device:
         run.device = DeviceRow(url=run.url, board=device.name)
         runner = ForeignRunner(device, run.reference.model)
-        with progress_bar(run.output) as progress:
+        with progress_bar() as progress:
             compare(run.comparison, run.reference, runner, run.samples.batch, Bar(progress, "samples"))
 
 

@@ -96,9 +96,9 @@ def opened(url: str, wire_log: Path | None, output: Output, model: Model | None)
     return open_device(url, wire_log=wire_log, log=log, preload=None if model is None else model.content)
 
 
-def load(device: Device, model: Model, output: Output) -> Stepper:
+def load(device: Device, model: Model) -> Stepper:
     """The model on the device, with a progress bar for the upload."""
-    with progress_bar(output) as progress:
+    with progress_bar() as progress:
         return Stepper(device.client, model, Bar(progress, "upload"))
 
 

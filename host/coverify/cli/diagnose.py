@@ -104,8 +104,8 @@ def _diagnose(
     row: DeviceRow | None = None
     with ending(lambda: comparison.samples) as end, opened(url, wire_log, output, reference.model) as device:
         row = device_row(device)
-        stepper = load(device, reference.model, output)
-        with progress_bar(output) as progress:
+        stepper = load(device, reference.model)
+        with progress_bar() as progress:
             bar = Bar(progress, "samples")
             if length is not None:
                 Sequences(comparison, reference, stepper, samples, length, bar, traces).compare()

@@ -138,10 +138,10 @@ def run_plan(plan: Plan, url: str, wire_log: Path | None, output: Output) -> Res
         open_device(url, wire_log=wire_log) as device,
     ):
         row = device_row(device)
-        with progress_bar(output) as progress:
+        with progress_bar() as progress:
             plan.prepare(Bar(progress, "operators prepared"))
         suite = Suite(device.client, failed, plan.profile)
-        with progress_bar(output) as progress:
+        with progress_bar() as progress:
             bar = Bar(progress, "cases")
             for i, case in enumerate(plan.cases):
                 suite.run([case])

@@ -340,7 +340,7 @@ def versions(*packages: str) -> dict[str, str]:
     return found
 
 
-def progress_bar(output: Output) -> Progress:
+def progress_bar() -> Progress:
     """A progress bar on standard error; silent when nobody looks."""
     console = Console(stderr=True)
     return Progress(

@@ -119,8 +119,8 @@ def _run_on(
     except BoardError as err:
         raise BadInput(f"--on {on}: neither reference, tflm nor tflite, and as a device: {err}") from err
     with opened(on, wire_log, output, reference.model) as device:
-        stepper = load(device, reference.model, output)
-        with progress_bar(output) as progress:
+        stepper = load(device, reference.model)
+        with progress_bar() as progress:
             bar = Bar(progress, "samples")
             rows: list[Mapping[int, NDArray[Any]]] = []
             ran: Iterator[Mapping[int, NDArray[Any]]] = stepper.traces(x) if trace else stepper.outputs(x)

@@ -145,7 +145,6 @@ class Checked:
     """
 
     first: int
-    total_cycles: int
     inputs: bytes
     cycles: tuple[int, ...]
     digests: tuple[tuple[bytes, ...], ...] = field(repr=False)
@@ -182,7 +181,7 @@ class Check(Request[Checked]):
         return head + (before or b"") + given.data()
 
     def _decode(self, body: Body) -> Checked:
-        got, executed, total = body.ints(struct.Struct("<IIQ"))
+        got, executed, _ = body.ints(struct.Struct("<IIQ"))  # and the cycles of all that ran
         body.equal("id", got, self.id)
         body.equal("operators executed", executed, self.first + len(self.outputs))
         inputs = body.take(TENSOR_DIGEST_SIZE)
@@ -190,7 +189,7 @@ class Check(Request[Checked]):
         for n in self.outputs:
             cycles.append(body.u32())
             digests.append(tuple(body.take(TENSOR_DIGEST_SIZE) for _ in range(n)))
-        return Checked(self.first, total, inputs, tuple(cycles), tuple(digests))
+        return Checked(self.first, inputs, tuple(cycles), tuple(digests))
 
 
 @dataclass(frozen=True)

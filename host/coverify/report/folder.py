@@ -36,7 +36,7 @@ def make_report(folder: Path) -> ReportPaths:
     sources = load(folder)
     merged = merge(sources)
     page, xml = html(sources, merged, title=folder.resolve().name), junit_xml(sources)
-    _keep_verbs_own_result(folder, sources)
+    _keep_verbs_own_result(folder)
     result_path = write_result(folder / "result.json", merged)
     write_atomically(folder / "junit.xml", xml)
     write_atomically(folder / "report.html", page)
@@ -83,7 +83,7 @@ def _check_witnesses(folder: Path, sources: list[Source]) -> None:
             raise ForgottenWitness(path)
 
 
-def _keep_verbs_own_result(folder: Path, sources: list[Source]) -> None:
+def _keep_verbs_own_result(folder: Path) -> None:
     """A verb's result that was written to result.json moves to <verb>.json, so that nothing is lost."""
     path = folder / "result.json"
     if not path.exists() or parse_json(path, read_bounded(path)).get("verb") == "report":

@@ -40,6 +40,9 @@ ONE = 1 << FRACTION_BITS
 _EXACT = 2.0**52
 """What the magnitudes in one sum may add up to: exact in float64, and 2**10 such sums in int64."""
 
+DIRECTION_ROUNDS = 40
+_STEP, _SHORTER = 0.6, 0.94
+"""The first step of the multipliers, and what each one is of the step before it."""
 _CELLS = 1 << 18
 """Elements of a temporary array over rows, elements and stairs."""
 
@@ -94,19 +97,19 @@ class Lagrangian:
         for k in range(rounds):
             if not deadline.remaining or (target is not None and np.all(bound <= target)):
                 break
-            now = self._evaluate(form, self._moved(now, 0.6 * 0.94**k))
+            now = self._evaluate(form, self._moved(now, _STEP * _SHORTER**k))
             bound = np.minimum(bound, now.bound)
         return bound
 
-    def direction(self, form: Form, deadline: Deadline, rounds: int = 40) -> I64Array:
+    def direction(self, form: Form, deadline: Deadline) -> I64Array:
         """The coefficients of the inputs in the lowest bound found for the form's first row: int64
         [n_input].
         """
         best = now = self._evaluate(form, {})
-        for k in range(rounds):
+        for k in range(DIRECTION_ROUNDS):
             if not deadline.remaining:
                 break
-            now = self._evaluate(form, self._moved(now, 0.6 * 0.94**k))
+            now = self._evaluate(form, self._moved(now, _STEP * _SHORTER**k))
             best = now if now.bound[0] < best.bound[0] else best
         return best.asked[0][0] if 0 in best.asked else np.zeros(self.program.n_input, np.int64)
 

@@ -18,7 +18,6 @@ import pytest
 from command import coverify
 from coverify.campaign import cluster
 from coverify.campaign.errors import ClusterError
-from coverify.cli.outcome import Output
 from coverify.cli.replay import owners
 from coverify.cli.replay.jobs import Replays, read
 from journals import answers, wait_for
@@ -230,7 +229,7 @@ def test_a_device_that_no_worker_has_is_said(witnesses, monkeypatch):
         address, _ = stack.enter_context(scheduler())
         stack.enter_context(worker(address))
         jobs = [read(path, path.name) for path in witnesses]
-        owners.replayed_there(jobs, DEVICE, address, Output("-"), done := Replays())
+        owners.replayed_there(jobs, DEVICE, address, done := Replays())
     assert done.device is None and f"--resources '{DEVICE}=1'" in str(done.message)
     assert [(row.witness, row.verdict, row.note) for row in done.rows] == [
         (path.name, "LINK_ERROR", done.message) for path in witnesses

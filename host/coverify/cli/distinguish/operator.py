@@ -59,7 +59,7 @@ def of_operator(
             op, profiles, _row(op, Verdict.HOLDS, "structure", start, "one variant of the kernel"), seed
         )
     find = _by_solver if engine == "z3" else _by_edges
-    with progress_bar(output) as progress:
+    with progress_bar() as progress:
         search = find(op, profiles, timeout_s, seed, Bar(progress, "models"))
     if search.found is None:
         return _result(op, profiles, _row(op, search.verdict, engine, start, search.why), seed)

@@ -121,7 +121,7 @@ def distinguish(
         _check_floats(task)
         task.check()
         task.read(inputs, index)
-        return _decided(task, timeout, jobs, output)
+        return _decided(task, timeout, jobs)
 
     run_verb("distinguish", output, body)
 
@@ -228,12 +228,12 @@ class _Task:
         return [(None, Robustness.around(middle, 0, _EVERYWHERE, None, *limits))]
 
 
-def _decided(task: _Task, timeout: float, jobs: int, output: Output) -> Result:
+def _decided(task: _Task, timeout: float, jobs: int) -> Result:
     pair, regions = task.pair, task.regions()
     rows: list[QueryRow] = []
     with (
         interruptible(lambda: _result(task, rows, regions) if rows else None),
-        progress_bar(output) as progress,
+        progress_bar() as progress,
         Worker(pair.first.program, jobs=jobs) as worker,
     ):
         bar = Bar(progress, "regions")

@@ -87,7 +87,7 @@ class Run:
         """
         asked, before = self.asked, self.pair
         self.plan = asked.plan(before.reference)
-        with progress_bar(self.output) as self.progress, Solvers(asked.solver, asked.time) as self.solvers:
+        with progress_bar() as self.progress, Solvers(asked.solver, asked.time) as self.solvers:
             self.seen = self._observed_before()
             cases = Cases.of(self.seen.classes[0], self.seen.original.classes, self.repair.y)
             tests = RepairTests(self.repair.x, cases.wanted, self.seen.original)

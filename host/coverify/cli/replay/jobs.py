@@ -118,11 +118,11 @@ def replayed(jobs: list[Job], url: str, wire_log: Path | None, output: Output, d
     """Replay on one device, one after the other; what a broken link leaves undone is LINK_ERROR."""
     try:
         if is_foreign(url):
-            with closing(open_foreign(url)) as foreign, progress_bar(output) as progress:
+            with closing(open_foreign(url)) as foreign, progress_bar() as progress:
                 done.device = DeviceRow(url=url, board=foreign.name)
                 _each(jobs, url, lambda net: ForeignRunner(foreign, net), Bar(progress, "replay"), done)
             return
-        with opened(url, wire_log, output, jobs[0].models[0]) as device, progress_bar(output) as progress:
+        with opened(url, wire_log, output, jobs[0].models[0]) as device, progress_bar() as progress:
             done.device = device_row(device)
             bar, upload = Bar(progress, "replay"), Bar(progress, "upload")
             loaded: Stepper | None = None

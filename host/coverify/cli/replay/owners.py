@@ -29,12 +29,12 @@ Replay = tuple[ReplayRow, DeviceRow | None]
 """What became of a witness, and the device in its own words where it answered."""
 
 
-def replayed_there(jobs: list[Job], url: str, address: str, output: Output, done: Replays) -> None:
+def replayed_there(jobs: list[Job], url: str, address: str, done: Replays) -> None:
     """Replay where the device `url` is; what is left undone is LINK_ERROR, and the message says why.
 
     Raises ClusterError, and what a worker's device raises.
     """
-    with client_of(address) as client, progress_bar(output) as progress:
+    with client_of(address) as client, progress_bar() as progress:
         tasks = [
             client.submit(
                 _replayed, __version__, job.path.name, job.path.read_bytes(), url,

@@ -82,7 +82,7 @@ def replay_verb(
             if found.jobs and cluster is None:
                 replayed(found.jobs, device, wire_log, output, done)
             elif found.jobs and cluster is not None:
-                replayed_there(found.jobs, device, cluster, output, done)
+                replayed_there(found.jobs, device, cluster, done)
         return result()
 
     run_verb("replay", output, body)

@@ -69,7 +69,7 @@ def agreed(url: str, trials: Sequence[Trial], output: Output) -> Said:
             else:
                 device = stack.enter_context(opened(url, None, output, ends.whole))
                 row = device_row(device)
-                runner = load(device, ends.whole, output)
+                runner = load(device, ends.whole)
             same = {}
             for key, x, want in zip(trial.keys, trial.xs, expected, strict=True):
                 codes = network.shaped((x - PIXEL_ZERO).astype(np.int8)).astype(np.int8)

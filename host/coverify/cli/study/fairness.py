@@ -89,7 +89,7 @@ def studied(options: FairnessOptions, output: Output) -> Result:
     start = prepared(options, out, output)
     question = _Question.of(options, start.data, out)
     gaps, rows = list[Gap](), list[GapRow]()
-    with progress_bar(output) as progress:
+    with progress_bar() as progress:
         bar = Bar(progress, "networks")
         for width in start.networks.widths:
             gap, row = question.answered(width)

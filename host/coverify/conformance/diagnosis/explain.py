@@ -8,7 +8,7 @@ reset. A variant explains an operator only if it gives the device's byte for eve
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -30,7 +30,6 @@ from tflm_int8.operators import Kernel
 MAX_NEAREST = 3
 MAX_OPERATORS = 8
 _JUDGED = ("bool", "int8", "int16", "int32", "uint8", "uint32", "uint64")
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +109,6 @@ def diagnose(
     reference: Reference,
     x: Given,
     traces: Sequence[Mapping[int, Array]],
-    progress: Progress | None = None,
     length: int | None = None,
 ) -> tuple[Diagnosis, ...]:
     """One diagnosis per wrong operator, at most MAX_OPERATORS; () when every operator is right.
@@ -122,8 +120,6 @@ def diagnose(
         if len(found) == MAX_OPERATORS:
             break
         found.append(explained(local))
-        if progress is not None:
-            progress(len(found), len(found))
     return _likeliest_first(found)
 
 

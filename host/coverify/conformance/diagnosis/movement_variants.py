@@ -33,7 +33,7 @@ def movement_variants(kernel: Movement, output: int = 0) -> Iterator[Candidate]:
                 yield Candidate(
                     f"padding-with-{what}",
                     f"the border holds {says}, not {wanted}",
-                    _filled(kernel, fill),
+                    _filled(fill),
                 )
         yield Candidate("padding-swapped", "the widths before and after are exchanged", _turned(kernel))
     if name == "TRANSPOSE" and len(kernel.node.output.shape) > 1:
@@ -107,7 +107,7 @@ def _partings(kernel: Movement, output: int) -> Iterator[Candidate]:
             )
 
 
-def _filled(kernel: Movement, fill: int) -> Run:
+def _filled(fill: int) -> Run:
     """A PAD or PADV2 with another border."""
 
     def run(inputs: Sequence[Array]) -> Array:

@@ -29,7 +29,6 @@ def smallest(
     seed: int,
     starts: Sequence[I64Array] = (),
     least: int = 1,
-    rounds: int = ROUNDS,
 ) -> I64Array | None:
     """A witness of the smallest radius found from `least` up to the problem's own, int64 [n], or None.
 
@@ -37,13 +36,11 @@ def smallest(
     """
     witness = search(problem, starts, deadline, seed, _QUICK_ROUNDS)
     if witness is None:
-        witness = search(problem, starts, deadline, seed, rounds)
-    return None if witness is None else shrink(problem, witness, deadline, seed, least, rounds)
+        witness = search(problem, starts, deadline, seed, ROUNDS)
+    return None if witness is None else shrink(problem, witness, deadline, seed, least)
 
 
-def shrink(
-    problem: Problem, witness: I64Array, deadline: Deadline, seed: int, least: int = 1, rounds: int = ROUNDS
-) -> I64Array:
+def shrink(problem: Problem, witness: I64Array, deadline: Deadline, seed: int, least: int = 1) -> I64Array:
     """A witness of the smallest radius found, from `least` to that of `witness` (a counterexample of the
     problem, int64 [n]), which is returned where there is no better one.  Raises CannotDecide.
     """
@@ -57,7 +54,7 @@ def shrink(
             witness = drawn(problem, found)
     while deadline.remaining and radius(problem, witness) > least:
         smaller = within(problem, radius(problem, witness) - 1)
-        found = search(smaller, [witness], deadline, seed, rounds)
+        found = search(smaller, [witness], deadline, seed, ROUNDS)
         if found is None:
             break
         witness = drawn(problem, found)

@@ -21,6 +21,8 @@ from coverify.verify.query import I64Array
 
 SCALE = 26
 """2^(SCALE + 1) |g| <= p g² + 4^SCALE / p, the weight p being 2^SCALE / t."""
+BARRIER = 0.05
+"""What the logarithmic barrier weighs at first, relative to what it bounds."""
 _ROOM = 2**61
 
 
@@ -165,19 +167,17 @@ class Found:
     d: F64Array
 
 
-def minimised(
-    parts: Parts, rounds: int, target: float, t: F64Array | None = None, barrier: float = 0.05
-) -> Found:
+def minimised(parts: Parts, rounds: int, target: float) -> Found:
     """Alternate between d (Newton on a logarithmic barrier), t (in closed form) and multipliers (Newton)."""
     xi = parts.xi.copy()
     b, constants, at = parts.forms(xi)
-    t = np.sqrt((b * b).sum(axis=1)) + 1e-9 if t is None else t
+    t = np.sqrt((b * b).sum(axis=1)) + 1e-9
     d, mu, best, worse = None, 0.0, Found(xi, t, np.inf, np.eye(parts.k), np.ones(parts.k)), 0
     for _ in range(rounds):
         h, tails = _quadratic(parts, b, constants, t)
         if d is None:
             d = np.abs(h).sum(axis=1)
-            mu = barrier * (float(d.sum()) + tails) / parts.k
+            mu = BARRIER * (float(d.sum()) + tails) / parts.k
             d = d + mu
         d, moments = centred(h, d, mu)
         bound = tails + float(d.sum())

@@ -68,12 +68,12 @@ def open_rivals(label: int, n: int, last: Decision, differences: Differences) ->
         if j == label:
             continue
         overtakes = differences.upper(j, label) >= last.least_gap
-        if overtakes or (j < label and not _stays_behind(j, label, n, last, differences)):
+        if overtakes or (j < label and not _stays_behind(j, label, last, differences)):
             rivals.append(j)
     return rivals
 
 
-def _stays_behind(j: int, label: int, n: int, last: Decision, differences: Differences) -> bool:
+def _stays_behind(j: int, label: int, last: Decision, differences: Differences) -> bool:
     """Is some logit always at least the greatest gap above x_j, so that j never ties with the maximum?"""
     if differences.upper(j, label) <= -last.greatest_gap:
         return True

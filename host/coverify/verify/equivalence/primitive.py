@@ -20,7 +20,7 @@ from coverify.verify.smt.script import Script
 from coverify.verify.smt.solvers import SOLVERS
 from tflm_int8.fixedpoint import Rounding, multiply_by_quantized_multiplier
 
-_LONG = 64
+_SOLVER, _LONG = "z3", 64
 FLOAT32_BITS = 24
 """Bits of a multiplier that one float32 scale can bring about exactly."""
 
@@ -49,9 +49,7 @@ class Roundings:
     reach: int = 127
 
 
-def differing(
-    asked: Roundings, shift: int, deadline: Deadline, seed: int = 0, solver: str = "z3"
-) -> Found | None:
+def differing(asked: Roundings, shift: int, deadline: Deadline, seed: int = 0) -> Found | None:
     """An accumulator and a multiplier at which the two differ; None: proved that there are none.
 
     Raises OutOfTime when the solver leaves it open.
@@ -67,25 +65,25 @@ def differing(
         *(bound for result in results for bound in _within(result, asked.reach)),
     ]
     deadline.check()
-    found = SOLVERS[solver](Script.of(conditions), deadline, seed)
+    found = SOLVERS[_SOLVER](Script.of(conditions), deadline, seed)
     if isinstance(found, str):
         if found == "unsat":
             return None
         raise OutOfTime
     number = found["acc"] - (1 << asked.acc_bits if found["acc"] >> (asked.acc_bits - 1) else 0)
-    return _checked(asked, number, found["m"] << low, shift, solver)
+    return _checked(asked, number, found["m"] << low, shift)
 
 
 def _within(x: Expression, reach: int) -> list[Condition]:
     return [compared("bvsge", x, ex.value(-reach, x.width)), compared("bvsle", x, ex.value(reach, x.width))]
 
 
-def _checked(asked: Roundings, acc: int, multiplier: int, shift: int, solver: str) -> Found:
+def _checked(asked: Roundings, acc: int, multiplier: int, shift: int) -> Found:
     """The model's numbers through the kernels' own arithmetic."""
     first, second = (
         int(multiply_by_quantized_multiplier(np.array([acc]), multiplier, shift, rounding)[0])
         for rounding in (asked.first, asked.second)
     )
     if first == second:
-        raise EngineFault(solver, "a model of the rounding formula makes no difference")
+        raise EngineFault(_SOLVER, "a model of the rounding formula makes no difference")
     return Found(acc, multiplier, shift, first, second)

@@ -44,8 +44,8 @@ def stair_pieces(rule: Rule, edges: I64Array, channel: int, lo: int, hi: int) ->
     return Pieces(first[real], last[real], value[real], bool(ends[0] == rule.lo), bool(ends[1] == rule.hi))
 
 
-def table_pieces(values: I64Array, lo: int, hi: int) -> Pieces:
-    """The runs of a table over the arguments lo..hi; values[k] belongs to argument lo + k."""
+def table_pieces(values: I64Array, lo: int) -> Pieces:
+    """The runs of a table; values[k] belongs to argument lo + k."""
     first = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]]))
     last = np.append(first[1:], len(values)) - 1
     return Pieces(first + lo, last + lo, values[first])

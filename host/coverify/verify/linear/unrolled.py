@@ -114,7 +114,7 @@ class Unrolled:
                 return self._of(step.source, i, pieces)
             case Table():
                 lo, hi = self._range(step.source, i)
-                return self._of(step.source, i, table_pieces(step.values[lo + 128 : hi + 129], lo, hi))
+                return self._of(step.source, i, table_pieces(step.values[lo + 128 : hi + 129], lo))
             case Max():
                 return self._maximum(step, i)
             case Product():
@@ -160,7 +160,7 @@ class Unrolled:
         if step.lo <= lo and hi <= step.hi:
             return Linear({top: 1})
         values = np.clip(np.arange(lo, hi + 1), step.lo, step.hi)
-        pieces = table_pieces(values, lo, hi)
+        pieces = table_pieces(values, lo)
         if len(pieces) == 1:
             return Linear({}, int(values[0]))
         saturating = Pieces(pieces.first, pieces.last, pieces.value, lo < step.lo, hi > step.hi)

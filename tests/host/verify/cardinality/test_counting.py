@@ -74,7 +74,7 @@ def test_tables_and_maxima_have_the_values_of_their_arguments(variant):
     rows = rows_of(variant)
     a, b = rows.integer(-2, 3), rows.integer(0, 4)
     table = np.array([4, 4, -1, 7, -1, 0])
-    y, top = rows.piecewise(a, table_pieces(table, -2, 3)), rows.maximum([a, b], [(-2, 3), (0, 4)])
+    y, top = rows.piecewise(a, table_pieces(table, -2)), rows.maximum([a, b], [(-2, 3), (0, 4)])
     for u, v in itertools.product(range(-2, 4), range(5)):
         assumed = fixed(rows, a, u) + fixed(rows, b, v)
         for number, value in ((y, int(table[u + 2])), (top, max(u, v))):

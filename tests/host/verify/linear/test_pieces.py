@@ -40,7 +40,7 @@ def test_tables(seed):
     lo = int(rng.integers(-128, 100))
     n = int(rng.integers(1, 100 - lo + 28))
     y = rng.integers(-128, 128, n) if seed % 2 else np.sort(rng.integers(-5, 6, n))
-    pieces = table_pieces(y, lo, lo + n - 1)
+    pieces = table_pieces(y, lo)
     a = np.arange(lo, lo + n)
     check_runs(pieces, a, y)
     check_hull(pieces, a, y)
