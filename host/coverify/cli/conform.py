@@ -38,6 +38,8 @@ from coverify.cli.samples import (
     Chosen,
     InputsOption,
     Int32BitsOption,
+    LimitOption,
+    SeedOption,
     SequenceOption,
     beyond_sequence,
     reference_of,
@@ -64,12 +66,12 @@ def conform(
     model: Annotated[Path, typer.Argument(help="The .tflite file.", show_default=False)],
     device: DeviceOption,
     inputs: InputsOption = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Take only the first N of --inputs.")] = None,
+    limit: LimitOption = None,
     vectors_: Annotated[
         int | None,
         typer.Option("--vectors", min=0, max=1_000_000, help="Generated inputs: corners, then random ones."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the generated inputs.")] = 0,
+    seed: SeedOption = 0,
     int32_bits: Int32BitsOption = None,
     oracle: Annotated[
         str, typer.Option(help="Check the reference against its profile's interpreter: auto, tflm or none.")

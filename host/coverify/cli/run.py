@@ -23,7 +23,7 @@ from coverify.cli.outcome import (
     run_verb,
     versions,
 )
-from coverify.cli.samples import INPUTS_HELP, given_of, reference_of
+from coverify.cli.samples import INPUTS_HELP, LimitOption, given_of, reference_of
 from coverify.conformance.batch import Batch
 from coverify.conformance.oracles import Oracle, OracleName, version
 from coverify.errors import BadInput, BoardError
@@ -48,7 +48,7 @@ def run(
     quantize: Annotated[
         bool, typer.Option(help="x is real-valued: quantize it with the model's scale.")
     ] = False,
-    limit: Annotated[int | None, typer.Option(min=1, help="Take only the first N of --inputs.")] = None,
+    limit: LimitOption = None,
     profile: ProfileOption = "tflm",
     json: JsonOption = None,
     wire_log: WireLogOption = None,

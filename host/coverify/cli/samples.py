@@ -39,6 +39,10 @@ INPUTS_HELP = (
     "with several inputs x0, x1, … (coverify inspect names them)."
 )
 InputsOption = Annotated[Path | None, typer.Option(help=INPUTS_HELP)]
+LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="Take only the first N of --inputs.")]
+SeedOption = Annotated[
+    int, typer.Option("--seed", min=0, max=2**63 - 1, help="Seed of the generated inputs.")
+]
 Int32BitsOption = Annotated[
     int | None,
     typer.Option(
