@@ -41,8 +41,8 @@ int main(void)
     fault_init(&session.boot);
     uart_init();
     board.counter = cycles_init();
-    if (board.counter[0] ==
-        'D') /* every STM32F4 has a DWT; without one this is an emulator, of unknown speed */
+    /* Every STM32F4 has a DWT; without one this is an emulator, of unknown speed. */
+    if (board.counter[0] == 'D')
         board.clock_hz = clocks.core_hz;
     watchdog_init(clocks.core_hz, CV_WATCHDOG_S);
     board.stack_bytes = stack_bytes();
