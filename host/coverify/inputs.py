@@ -44,7 +44,7 @@ class Inputs:
 
 
 @dataclass(frozen=True)
-class Ends:
+class Limits:
     """The least and the greatest value that has a code, and the step between two; the rest is clamped."""
 
     least: float
@@ -72,21 +72,21 @@ class Conversion:
 
     dtype: str
     codes: Callable[[NDArray[Any]], NDArray[Any]]
-    ends: Ends | None = None
+    limits: Limits | None = None
 
 
 @dataclass(frozen=True)
 class Wanted:
     """What a network's input takes: its type, its shape without the batch dimension; (scale, zero point).
 
-    ends: of values that the network makes codes of, which are taken as they are.
+    limits: of values that the network makes codes of, which are taken as they are.
     """
 
     dtype: str
     shape: tuple[int, ...]
     quantization: tuple[float, int] | None = None
     convert: Conversion | None = None
-    ends: Ends | None = None
+    limits: Limits | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,8 +144,8 @@ def _checked(
         raise BadInput(f"{path}: {name} is {' x '.join(map(str, codes.shape))}, the network wants {said}")
     convert = wanted.convert if given else None
     taken = codes if convert is None else _converted(path, convert, codes)
-    ends = wanted.ends if convert is None else convert.ends
-    if ends is not None and (note := ends.note(name, codes)) is not None:
+    limits = wanted.limits if convert is None else convert.limits
+    if limits is not None and (note := limits.note(name, codes)) is not None:
         notes.append(note)
     return taken
 

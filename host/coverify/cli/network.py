@@ -17,8 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coverify.errors import BadInput
-from coverify.inputs import Conversion, read_inputs, read_pixels
-from coverify.inputs import Ends as ValueEnds
+from coverify.inputs import Conversion, Limits, read_inputs, read_pixels
 from coverify.report import ModelRef, Picture
 from coverify.verify.archive import Codes, Kind
 from coverify.verify.fixed_point import FixedPointNetwork
@@ -211,13 +210,13 @@ def conversion_of(ends: Ends) -> Conversion | None:
     return Conversion(ends.whole.tensors[ends.outer[0]].dtype, ends.codes, limits)
 
 
-def limits_of(kernel: object) -> ValueEnds | None:
+def limits_of(kernel: object) -> Limits | None:
     """Which floats have a code, of an operator that makes codes of floats; None of any other."""
     if not isinstance(kernel, QuantizeFloat):
         return None
     codes, scale = np.iinfo(kernel.node.output.dtype), float(kernel.scale)
     least, greatest = (scale * (int(end) - kernel.zero_point) for end in (codes.min, codes.max))
-    return ValueEnds(least, greatest, scale)
+    return Limits(least, greatest, scale)
 
 
 def _scale(quantization: Quantization | None, kind: type[Scale]) -> Scale | None:

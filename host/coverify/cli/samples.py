@@ -17,7 +17,7 @@ from coverify.conformance.ranges import check_inputs, vectors_of
 from coverify.conformance.sequences import default_length, reach_of
 from coverify.conformance.vectors import Samples
 from coverify.errors import BadInput
-from coverify.inputs import Ends, ManyInputs, Wanted, read_all
+from coverify.inputs import Limits, ManyInputs, Wanted, read_all
 from tflm_int8 import Model, Reference, sample_shape
 
 DEFAULT_VECTORS = 32
@@ -68,11 +68,11 @@ def given_of(reference: Reference, path: Path, quantize: bool | None = None) -> 
         tensor = reference.model.tensors[i]
         q = tensor.quantization
         pair = (float(q.scale), q.zero_point) if q is not None else None
-        wanted.append(Wanted(tensor.dtype, sample_shape(tensor), pair, ends=_ends(reference, i)))
+        wanted.append(Wanted(tensor.dtype, sample_shape(tensor), pair, limits=_limits(reference, i)))
     return read_all(path, wanted, quantize)
 
 
-def _ends(reference: Reference, index: int) -> Ends | None:
+def _limits(reference: Reference, index: int) -> Limits | None:
     """What an input of floats can represent that the network itself quantizes."""
     readers = (kernel for kernel in reference.kernels if index in kernel.node.op.inputs[:1])
     return next(filter(None, map(limits_of, readers)), None)
