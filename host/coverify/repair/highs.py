@@ -15,7 +15,7 @@ import numpy as np
 
 from coverify.repair.program import Demand, Program, Proposal
 from coverify.verify.linear.highs import F64Array, kinds, linear_program
-from coverify.verify.linear.rows import Rows
+from coverify.verify.linear.sparse import SparseProgram
 from tflm_int8.fixedpoint import I64Array
 
 
@@ -34,7 +34,7 @@ class LinearProgram:
 
 
 @dataclass(eq=False)
-class _Minimized(Rows):
+class _Minimized(SparseProgram):
     """A program whose costs are minimized."""
 
     def minimum(self, seconds: float) -> tuple[F64Array | None, bool]:

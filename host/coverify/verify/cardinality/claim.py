@@ -39,9 +39,7 @@ class Claim:
 
     def _asked(self, question: Question, formula: Formula) -> Answer | I64Array:
         rows = Bounded(formula, Counting(formula, self.variant))
-        program = Unrolled(question.problem.program, question.boxes, rows, question.deadline)
-        for wire, i in question.narrowed():
-            program.require(wire, i)
+        program = Unrolled.of(question, rows)
         _claim(question, program, rows)
         _few_changes(question, program, rows)
         found = formula.check()

@@ -110,9 +110,7 @@ def ask(question: Question) -> Answer | I64Array:
     """A counterexample, or why there is none.  Raises CannotDecide, OutOfTime."""
     api: Any = import_module("maraboupy.MarabouCore")
     rows = Marabou(api, api.InputQuery())
-    program = Unrolled(question.problem.program, question.boxes, rows, question.deadline)
-    for wire, i in question.narrowed():
-        program.require(wire, i)
+    program = Unrolled.of(question, rows)
     _claim(question, program, rows)
     question.deadline.check()
     options = api.Options()

@@ -20,7 +20,7 @@ from coverify.verify.errors import CannotDecide, GaveUp
 from coverify.verify.few_changes import changes_left
 from coverify.verify.linear.highs import F64Array, kinds, linear_program
 from coverify.verify.linear.pieces import Pieces, Strip, hull, product_ends, product_rows, strip
-from coverify.verify.linear.rows import Rows
+from coverify.verify.linear.sparse import SparseProgram
 from coverify.verify.linear.unrolled import Linear, Unrolled
 from coverify.verify.query import I64Array
 from coverify.verify.rivals import KEEPS, Answer, Question
@@ -32,7 +32,7 @@ WIDE = 512
 
 
 @dataclass(eq=False)
-class Milp(Rows):
+class Milp(SparseProgram):
     """The program of a claim; `refined`: binaries wherever a strip is not exact."""
 
     refined: bool = False
@@ -182,9 +182,7 @@ def ask(question: Question) -> Answer | I64Array:
 
 def _ask(question: Question, refined: bool) -> Answer | I64Array:
     rows = Milp(refined)
-    program = Unrolled(question.problem.program, question.boxes, rows, question.deadline)
-    for wire, i in question.narrowed():
-        program.require(wire, i)
+    program = Unrolled.of(question, rows)
     _claim(question, program, rows)
     _few_changes(question, program, rows)
     question.deadline.check()

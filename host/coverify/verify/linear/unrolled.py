@@ -18,6 +18,7 @@ from coverify.verify.deadline import Deadline
 from coverify.verify.errors import CannotDecide
 from coverify.verify.linear.pieces import Pieces, stair_pieces, table_pieces
 from coverify.verify.query import I64Array
+from coverify.verify.rivals import Question
 from coverify.verify.stairs import edges_of
 from tflm_int8.program.primitives import Affine, Max, Product, Program, Rule, Select, Staircase, Table
 
@@ -69,6 +70,17 @@ class Unrolled:
     _forms: dict[tuple[int, int], Linear] = field(default_factory=dict)
     _variables: dict[tuple[int, int], int] = field(default_factory=dict)
     _edges: dict[int, I64Array] = field(default_factory=dict)
+
+    @staticmethod
+    def of(question: Question, rows: Rows) -> Unrolled:
+        """The program that a question is about; accumulators that it narrows must lie in their boxes.
+
+        Raises CannotDecide, OutOfTime.
+        """
+        program = Unrolled(question.problem.program, question.boxes, rows, question.deadline)
+        for wire, i in question.narrowed():
+            program.require(wire, i)
+        return program
 
     def form(self, wire: int, i: int) -> Linear:
         """Element i of a wire.  Raises CannotDecide, OutOfTime."""

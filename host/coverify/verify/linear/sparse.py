@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(eq=False)
-class Rows:
+class SparseProgram:
     """Columns with their ends, costs and kinds; sparse rows with theirs.
 
     starts, columns, values: row i has values[k] in column columns[k], starts[i] <= k < starts[i + 1].
