@@ -31,7 +31,7 @@ from coverify.campaign.runner import Asking, opened, run
 from coverify.campaign.tally import Tally
 from coverify.cli.campaign_progress import CampaignBar, Saver
 from coverify.cli.campaign_rows import held, left_out, radius_row, with_fewer_pictures
-from coverify.cli.network import Network, Samples
+from coverify.cli.network import LATER_INVOCATIONS, Network, Samples
 from coverify.cli.outcome import Interrupted, Output, noted, versions
 from coverify.report import Query, Radius, Result
 from coverify.report.curve_plot import write_plots
@@ -107,14 +107,13 @@ def identity_of(network: Network, data: Samples | None, labels: Sequence[int]) -
 
 def unanswered(network: Network, gaps: Sequence[str], seed: int, message: str | None = None) -> Result:
     """The result of verify without any answer; `gaps`: what no answer covers."""
-    state = ("invocations other than the first after a reset: the network keeps state",)
     return Result(
         verb="verify",
         verdict="UNKNOWN",
         model=network.ref,
         profile=network.profile,
         message=message,
-        not_covered=(*gaps, *(state if network.stateful else ())),
+        not_covered=(*gaps, *((LATER_INVOCATIONS,) if network.stateful else ())),
         versions=versions(*(package.distribution for package in PACKAGES.values())),
         seed=seed,
     )

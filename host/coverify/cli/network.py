@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,10 @@ from tflm_int8.program.lowering import lower_reference
 from tflm_int8.program.primitives import Program
 
 _BATCH = 256
+OUTSIDE_BOXES: Final = "inputs outside the boxes asked about"
+BUT_THE_CLASS: Final = "anything but the index of the output's first maximum"
+LATER_INVOCATIONS: Final = "invocations other than the first after a reset: the network keeps state"
+"""What answers about boxes, classes and networks that keep state do not cover."""
 
 
 @dataclass(frozen=True, eq=False)

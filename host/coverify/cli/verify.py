@@ -15,7 +15,15 @@ from coverify.cli.campaign import CORES, How, Work, carry_out, identity_of, unan
 from coverify.cli.counterexample import Shown, shown, witness_of
 from coverify.cli.evidence import Evidence, proved
 from coverify.cli.export import exported
-from coverify.cli.network import Network, Samples, check_labels, labels_of, read_network
+from coverify.cli.network import (
+    BUT_THE_CLASS,
+    OUTSIDE_BOXES,
+    Network,
+    Samples,
+    check_labels,
+    labels_of,
+    read_network,
+)
 from coverify.cli.outcome import (
     JsonOption,
     OutOption,
@@ -37,10 +45,7 @@ from coverify.verify.smt import ENCODINGS
 from coverify.verify.worker import AUTO
 
 MAX_EPS = 255
-NOT_COVERED = (
-    "inputs outside the boxes asked about",
-    "anything but the index of the output's first maximum",
-)
+NOT_COVERED = OUTSIDE_BOXES, BUT_THE_CLASS
 PREDICTED = "whether the labels are right: the network's own classes were taken"
 
 

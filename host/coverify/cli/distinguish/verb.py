@@ -15,7 +15,14 @@ from coverify.cli.campaign_progress import Saver
 from coverify.cli.counterexample import few_values
 from coverify.cli.distinguish.certificates import class_certificates
 from coverify.cli.distinguish.operator import of_operator
-from coverify.cli.network import Network, Tflite, read_network
+from coverify.cli.network import (
+    BUT_THE_CLASS,
+    LATER_INVOCATIONS,
+    OUTSIDE_BOXES,
+    Network,
+    Tflite,
+    read_network,
+)
 from coverify.cli.outcome import (
     Bar,
     JsonOption,
@@ -406,11 +413,11 @@ def _separations(task: _Task, regions: list[Robustness]) -> tuple[Separation, ..
 
 
 def _gaps(task: _Task) -> list[str]:
-    gaps = [] if task.eps is None else ["inputs outside the boxes asked about"]
+    gaps = [] if task.eps is None else [OUTSIDE_BOXES]
     if task.question is Question.CLASS:
-        gaps.append("anything but the index of the output's first maximum")
+        gaps.append(BUT_THE_CLASS)
     if any(n.stateful for n in task.networks):
-        gaps.append("invocations other than the first after a reset: the network keeps state")
+        gaps.append(LATER_INVOCATIONS)
     first, second = task.networks
     if isinstance(first, Tflite) and isinstance(second, Tflite):
         for what in ("input", "output"):

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coverify.cli.campaign import How
+from coverify.cli.network import OUTSIDE_BOXES
 from coverify.cli.outcome import Output
 from coverify.cli.study.device import Key, Said, Trial, agreed, note_replays
 from coverify.cli.study.networks import Width
@@ -28,7 +29,7 @@ from coverify.study.widths import Carried, Standing, carried, changes
 from coverify.verify.query import I64Array
 from coverify.verify.witness import Witness
 
-NOT_COVERED = ("inputs outside the boxes asked about",)
+NOT_COVERED = (OUTSIDE_BOXES,)
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ import numpy as np
 from coverify.campaign.inquiry import Question
 from coverify.campaign.pool import Task
 from coverify.cli.campaign import How, Work
+from coverify.cli.network import OUTSIDE_BOXES
 from coverify.cli.outcome import versions
 from coverify.cli.study.networks import input_range
 from coverify.cli.study.options import Data, Options, decided
@@ -34,7 +35,7 @@ PROFILE = "real arithmetic"
 """Whose arithmetic it is about, in the place of a kernel profile."""
 NOT_COVERED = (
     "the rounding of float runtimes: sums of the float network are exact",
-    "inputs outside the boxes asked about",
+    OUTSIDE_BOXES,
 )
 
 
