@@ -72,6 +72,14 @@ def test_a_package_imports_only_what_it_may(package):
             assert known, f"{path.relative_to(ROOT)} imports {name}"
 
 
+def test_nothing_but_its_entry_imports_the_command_line():
+    package = ROOT / "host" / "coverify"
+    for path in package.rglob("*.py"):
+        if path.relative_to(package).parts[0] not in ("cli", "__main__.py"):
+            above = [name for name in imported(path) if name.startswith("coverify.cli")]
+            assert not above, f"{path.relative_to(ROOT)} imports {above}"
+
+
 def test_no_source_file_is_longer_than_450_lines():
     for folder in ("host", "firmware_models", "device_harness"):
         for path in (ROOT / folder).rglob("*"):
