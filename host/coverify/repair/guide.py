@@ -17,12 +17,11 @@ from numpy.typing import NDArray
 from coverify.repair.bench import Bench
 from coverify.repair.program import Demand
 from coverify.verify.gradient import Gradient
+from coverify.verify.query import F64Array
 from tflm_int8.fixedpoint import I64Array
 from tflm_int8.program import primitives as p
 from tflm_int8.program.concrete import run
 from tflm_int8.program.lowering import lower_reference
-
-F64Array = NDArray[np.float64]
 
 RIVALS: Final = 3
 """Classes that a test is held against: those with the highest scores but for the wanted one."""

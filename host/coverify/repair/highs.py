@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from coverify.repair.program import Demand, Program, Proposal
-from coverify.verify.linear.highs import F64Array, kinds, linear_program
+from coverify.verify.linear.highs import kinds, linear_program
 from coverify.verify.linear.sparse import SparseProgram
+from coverify.verify.query import F64Array
 from tflm_int8.fixedpoint import I64Array
 
 

@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coverify.repair.spectrum import Spectrum
+from coverify.verify.query import F64Array
 from tflm_int8.fixedpoint import I64Array
 
-F64Array = NDArray[np.float64]
 RANDOM: Final = "random"
 
 

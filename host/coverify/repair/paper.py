@@ -25,7 +25,7 @@ from coverify.repair.highs import LinearProgram
 from coverify.repair.layer import WEIGHT_HI, WEIGHT_LO
 from coverify.repair.observation import F32Array
 from coverify.repair.solvers import Solvers
-from coverify.verify.linear.highs import F64Array
+from coverify.verify.query import F64Array
 from tflm_int8.fixedpoint import I64Array
 
 _ADDED: Final = 200

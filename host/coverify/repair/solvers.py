@@ -12,7 +12,7 @@ from coverify.repair.highs import LinearProgram
 from coverify.repair.program import Program, Proposal, Solution, solve
 from coverify.repair.solver_child import Solve
 from coverify.verify.engines.packages import require
-from coverify.verify.linear.highs import F64Array
+from coverify.verify.query import F64Array
 from coverify.verify.solver_process import SolverProcess
 
 SOLVERS = ("cpsat", "highs")

@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 
 from coverify.study.twins import Twins
 from coverify.verify.deadline import Deadline
-from coverify.verify.query import I64Array
+from coverify.verify.query import F64Array, I64Array
 from coverify.verify.stairs import edges_of
 from tflm_int8.program.concrete import run
 from tflm_int8.program.primitives import Staircase
 
-F64Array = NDArray[np.float64]
 PAIRS = 128
 ROUNDS = 1200
 HOT, COLD = 0.06, 0.004

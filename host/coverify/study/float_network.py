@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from coverify.npy import BadArray, opened_zip, parse_npy, read_member
 from coverify.study.errors import BadFloatNetwork
 from coverify.study.float_tflite import dense_layers
+from coverify.verify.query import F64Array
 from tflm_int8 import Model
 
-F64Array = NDArray[np.float64]
 MAX_BYTES: Final = 64 << 20
 MAX_LAYERS: Final = 64
 MAX_CELLS: Final = 1 << 24

@@ -11,15 +11,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
 from coverify.study.errors import BadFloatNetwork
 from coverify.study.unrolled_window import Window, averages, unrolled
+from coverify.verify.query import F64Array
 from tflm_int8 import Model
 from tflm_int8.flatbuffer import Damaged
 from tflm_int8.model import Operator, Tensor
 
-F64Array = NDArray[np.float64]
 Pair = tuple[F64Array, F64Array]
 """Weights [n_out, n_in] and bias [n_out]."""
 _NONE, _RELU = 0, 1

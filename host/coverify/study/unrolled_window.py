@@ -10,11 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from coverify.verify.query import F64Array
 from tflm_int8.flatbuffer import Table
 
-F64Array = NDArray[np.float64]
 Shape = tuple[int, ...]
 _SAME, _VALID = 0, 1
 

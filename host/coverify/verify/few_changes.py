@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 from coverify.verify.bounds import Box, step_bounds, wire_bounds
 from coverify.verify.deadline import Deadline
 from coverify.verify.problem import Problem
-from coverify.verify.query import I64Array, Robustness
+from coverify.verify.query import F64Array, I64Array, Robustness
 from tflm_int8.program.primitives import Affine, Program, Select
 
-F64Array = NDArray[np.float64]
 _CELLS = 1 << 22
 """Coefficients that are looked at together."""
 _PARTS = 1 << 20

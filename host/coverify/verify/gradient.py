@@ -11,10 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from coverify.verify.bounds import Box
-from coverify.verify.query import I64Array
+from coverify.verify.query import F64Array, I64Array
 from tflm_int8.program.primitives import (
     Affine,
     Exact,
@@ -27,8 +26,6 @@ from tflm_int8.program.primitives import (
     Step,
     Table,
 )
-
-F64Array = NDArray[np.float64]
 
 _LEAK = 0.05
 """The share of the slope that a saturated element keeps."""

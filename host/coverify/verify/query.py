@@ -21,6 +21,8 @@ from coverify.verify.errors import BadQuery
 
 I16Array = NDArray[np.int16]
 I64Array = NDArray[np.int64]
+F64Array = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.signedinteger[Any]]
 NOT_PROOF_GRADE = "not proof-grade"
 """How the `proof` of a HOLDS ends that rests on floating point."""

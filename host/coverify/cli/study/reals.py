@@ -23,11 +23,11 @@ from coverify.report import ModelRef, Query, RealRow, Result
 from coverify.study.float_network import TOP_CODE, FloatNetwork
 from coverify.study.reals.decide import RealBox
 from coverify.study.reals.decider import ENGINE, Decider, RealOutcome, breaks
-from coverify.study.reals.exact import ExactNetwork, F64Array
+from coverify.study.reals.exact import ExactNetwork
 from coverify.study.widths import Standing
 from coverify.verify.property.claim import stays
 from coverify.verify.property.question import Question as Asked
-from coverify.verify.query import Outcome, Robustness
+from coverify.verify.query import F64Array, Outcome, Robustness
 from tflm_int8.program.primitives import Program
 
 FOLDER = "float"

@@ -15,7 +15,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from coverify.study.reals.exact import ExactNetwork, F64Array, IntArray, dyadic
+from coverify.study.reals.exact import ExactNetwork, IntArray, dyadic
+from coverify.verify.query import F64Array
 
 BOUND_BITS = 44
 """Ranges are rounded outwards to so many bits, so that integers stay small."""

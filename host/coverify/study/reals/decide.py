@@ -16,11 +16,11 @@ import numpy as np
 
 from coverify.study.reals.bound import Range, Region, intervals, proved, rounded_down
 from coverify.study.reals.descent import candidates
-from coverify.study.reals.exact import ExactNetwork, F64Array, IntArray
+from coverify.study.reals.exact import ExactNetwork, IntArray
 from coverify.study.reals.relaxation import Relaxation, Relaxed
 from coverify.verify.deadline import Deadline, OutOfTime
 from coverify.verify.errors import CannotDecide
-from coverify.verify.query import Verdict
+from coverify.verify.query import F64Array, Verdict
 
 NEAR = 1e-6
 """A point whose margin in float64 is no more is run exactly."""

@@ -13,11 +13,11 @@ import numpy as np
 
 from coverify.study.reals.child import Ask, Load
 from coverify.study.reals.decide import RealBox, RealVerdict
-from coverify.study.reals.exact import ExactNetwork, F64Array
+from coverify.study.reals.exact import ExactNetwork
 from coverify.verify.child import GRACE_S
 from coverify.verify.engines.packages import PACKAGES
 from coverify.verify.errors import EngineFault, MissingPackage
-from coverify.verify.query import Outcome, Verdict
+from coverify.verify.query import F64Array, Outcome, Verdict
 from coverify.verify.solver_process import SolverProcess
 from coverify.verify.worker import MEMORY_BYTES, START_S
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from coverify.study.reals.bound import Range
-from coverify.study.reals.exact import ExactNetwork, F64Array
+from coverify.study.reals.exact import ExactNetwork
+from coverify.verify.query import F64Array
 
 STARTS = 4
 STEPS = 24

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from coverify.study.float_network import TOP_CODE, FloatNetwork
 from coverify.study.ranges import BATCH
+from coverify.verify.query import F64Array
 
 IntArray = NDArray[Any]
 """An object array of Python integers of any size."""
-F64Array = NDArray[np.float64]
 _MANTISSA = 53
 _UNIT = 2.0**-52
 """Twice what the rounding of a float64 operation changes, relative to its result."""

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from coverify.study.reals.bound import Range, Region
-from coverify.study.reals.exact import ExactNetwork, F64Array
+from coverify.study.reals.exact import ExactNetwork
 from coverify.verify.deadline import Deadline, OutOfTime
 from coverify.verify.errors import CannotDecide
 from coverify.verify.linear.highs import linear_program
-from coverify.verify.query import I64Array
+from coverify.verify.query import F64Array, I64Array
 
 FREE = float("inf")
 

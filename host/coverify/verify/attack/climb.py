@@ -13,9 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from coverify.verify.attack.runner import Runner
-from coverify.verify.attack.score import F64Array
 from coverify.verify.bounds import Box
-from coverify.verify.query import I64Array
+from coverify.verify.query import F64Array, I64Array
 from tflm_int8.program.primitives import Program, Rule, Staircase
 
 _FIRST, _LAST = 0.5, 0.01

@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from coverify.verify.attack.reachable import Reachable
-from coverify.verify.attack.score import F64Array
-from coverify.verify.query import I64Array
+from coverify.verify.query import F64Array, I64Array
 
 _PAIRS, _TRIPLES = 4000, 1000
 """Of a step, at most, drawn at random."""

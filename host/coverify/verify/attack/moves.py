@@ -12,8 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from coverify.verify.attack.runner import Found, Runner
-from coverify.verify.attack.score import F64Array
-from coverify.verify.query import I64Array
+from coverify.verify.query import F64Array, I64Array
 from tflm_int8.program.linear import Dense
 from tflm_int8.program.primitives import Affine, Program, sources
 

@@ -17,9 +17,8 @@ import numpy as np
 from coverify.verify.attack.moves import entrance
 from coverify.verify.attack.region import margin
 from coverify.verify.attack.runner import Runner
-from coverify.verify.attack.score import F64Array
 from coverify.verify.linear.highs import available, highs, minimiser
-from coverify.verify.query import I64Array
+from coverify.verify.query import F64Array, I64Array
 from tflm_int8.program.primitives import MAX_STAIRS, Affine, Staircase, sources, thresholds
 
 MAX_ENTRIES = 1 << 18

@@ -13,16 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from coverify.verify.attack.runner import Runner
-from coverify.verify.attack.score import F64Array
 from coverify.verify.bounds import Box
 from coverify.verify.linear.highs import available, maximiser, solved
-from coverify.verify.query import I64Array
+from coverify.verify.query import BoolArray, F64Array, I64Array
 from tflm_int8.program.primitives import MAX_STAIRS, Affine, Program, Staircase, thresholds
-
-BoolArray = NDArray[np.bool_]
 
 MAX_LEVELS = 512
 """Stairs of all layers together; beyond, a program takes too long to be solved many times."""

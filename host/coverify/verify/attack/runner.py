@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from coverify.verify.attack.score import F64Array, Score
+from coverify.verify.attack.score import Score
 from coverify.verify.bounds import Box
 from coverify.verify.deadline import Deadline
 from coverify.verify.gradient import Smoothed
 from coverify.verify.problem import Problem
-from coverify.verify.query import I64Array
+from coverify.verify.query import F64Array, I64Array
 
 
 class Found(Exception):

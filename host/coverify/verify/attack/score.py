@@ -16,17 +16,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from coverify.verify.bounds import Box
 from coverify.verify.deadline import Deadline, OutOfTime
 from coverify.verify.decision import Decision, decision, logits_wire
 from coverify.verify.errors import CannotDecide
 from coverify.verify.problem import Problem
-from coverify.verify.query import I64Array
+from coverify.verify.query import F64Array, I64Array
 from tflm_int8.program.primitives import MAX_STAIRS, Staircase, thresholds
-
-F64Array = NDArray[np.float64]
 
 _FAR = 1 << 50
 """Beyond every accumulator: the edge of a value that is always, or never, reached."""

@@ -15,8 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from coverify.verify.dual.levels import repeated, softened
-from coverify.verify.dual.relaxation import BoolArray, F64Array
-from coverify.verify.query import I64Array
+from coverify.verify.query import BoolArray, F64Array, I64Array
 
 REACH = 14.0
 """How far accumulators reach, in the units of the search."""

@@ -24,13 +24,13 @@ from coverify.verify.dual.hulls import Curve, Hulls, hulls_of
 from coverify.verify.dual.pairs import forms
 from coverify.verify.dual.places import places
 from coverify.verify.dual.prover import rivals_left
-from coverify.verify.dual.relaxation import Boxes, F64Array, Pass, Relaxation, Together
+from coverify.verify.dual.relaxation import Boxes, Pass, Relaxation, Together
 from coverify.verify.dual.search import Counterexample
 from coverify.verify.dual.tree import Bounded, Node, Script
 from coverify.verify.engines.packages import require
 from coverify.verify.errors import CannotDecide
 from coverify.verify.problem import Problem
-from coverify.verify.query import Argument, I64Array
+from coverify.verify.query import Argument, F64Array, I64Array
 from tflm_int8.program.primitives import Affine, Staircase
 
 FEW = 4096.0

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from coverify.verify.dual.claim import Claims
-from coverify.verify.dual.relaxation import F64Array, Pass, Relaxation
+from coverify.verify.dual.relaxation import Pass, Relaxation
 from coverify.verify.dual.tree import Node
 from coverify.verify.few_changes import Parts
 from coverify.verify.problem import Problem
-from coverify.verify.query import I64Array
+from coverify.verify.query import F64Array, I64Array
 from tflm_int8.program.primitives import Staircase, Table
 
 FEW = 8

@@ -22,11 +22,11 @@ from coverify.verify.dual.division import Divisions, edge_near
 from coverify.verify.dual.halves import Halves, accumulators, without
 from coverify.verify.dual.levels import Levels
 from coverify.verify.dual.parabolas import Point, Reached
-from coverify.verify.dual.relaxation import BoolArray, Boxes, F64Array, Pass, Pieces, Relaxation
+from coverify.verify.dual.relaxation import Boxes, Pass, Pieces, Relaxation
 from coverify.verify.dual.squares import minimised
 from coverify.verify.dual.storeys import Storeys
 from coverify.verify.dual.tree import Beyond, Bounded, Warm
-from coverify.verify.query import I64Array
+from coverify.verify.query import BoolArray, F64Array, I64Array
 from tflm_int8.program.primitives import Affine, Staircase, needed, sources
 
 MAX_STAIRS = 400

@@ -11,9 +11,10 @@ from coverify.verify.dual.cases import Bound, Cases
 from coverify.verify.dual.descent import Rows
 from coverify.verify.dual.floor import Floor
 from coverify.verify.dual.pair import Pair
-from coverify.verify.dual.relaxation import Boxes, F64Array, Relaxation
+from coverify.verify.dual.relaxation import Boxes, Relaxation
 from coverify.verify.dual.team import Ask
 from coverify.verify.dual.tree import Node
+from coverify.verify.query import F64Array
 
 
 @dataclass(frozen=True, eq=False)

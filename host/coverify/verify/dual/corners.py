@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from coverify.verify.dual.relaxation import FEW, BoolArray, F64Array, Pieces, Together
-from coverify.verify.query import I64Array
+from coverify.verify.dual.relaxation import FEW, Pieces, Together
+from coverify.verify.query import BoolArray, F64Array, I64Array
 
 
 def corners(p: Pieces) -> Pieces:

@@ -12,10 +12,9 @@ import numpy as np
 from coverify.verify.dual.above import REACH, Above, Layer, at
 from coverify.verify.dual.levels import SHIFT, Levels, Smooth
 from coverify.verify.dual.parabolas import Parabolas, Point, Reached
-from coverify.verify.dual.relaxation import F64Array
 from coverify.verify.dual.squares import SCALE, Found, Parts
 from coverify.verify.dual.tree import Warm
-from coverify.verify.query import I64Array
+from coverify.verify.query import F64Array, I64Array
 
 SIZE = 450.0
 """What the form's slopes on the input come to, in the units of the method."""

@@ -11,11 +11,11 @@ from coverify.verify.dual.curved import Curved, least_d
 from coverify.verify.dual.descent import Rows, evaluate
 from coverify.verify.dual.lifted import Both
 from coverify.verify.dual.parabolas import Point
-from coverify.verify.dual.relaxation import Boxes, F64Array, Pass, Pieces, Relaxation
+from coverify.verify.dual.relaxation import Boxes, Pass, Pieces, Relaxation
 from coverify.verify.dual.squares import SCALE, Form
 from coverify.verify.dual.storeys import Storeys
 from coverify.verify.dual.tree import Bounded, Squares
-from coverify.verify.query import I64Array
+from coverify.verify.query import F64Array, I64Array
 
 LESS = (1e-5, 1e-4, 1e-3, 1e-2)
 """What curves give way for rounding, relative to them."""

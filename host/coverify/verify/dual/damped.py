@@ -8,7 +8,7 @@ from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
-from coverify.verify.dual.relaxation import F64Array
+from coverify.verify.query import F64Array
 
 
 class _Positive(Protocol):

@@ -13,7 +13,8 @@ import numpy as np
 
 from coverify.verify.deadline import NEVER, Deadline
 from coverify.verify.dual.maxima import Guide
-from coverify.verify.dual.relaxation import NO_GUIDES, Boxes, F64Array, Form, Pass, Pieces, Relaxation
+from coverify.verify.dual.relaxation import NO_GUIDES, Boxes, Form, Pass, Pieces, Relaxation
+from coverify.verify.query import F64Array
 
 _FIRST, _SECOND = 0.8, 0.95
 

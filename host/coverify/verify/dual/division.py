@@ -18,8 +18,7 @@ import numpy as np
 from coverify.verify.dual import newton
 from coverify.verify.dual.levels import Smooth
 from coverify.verify.dual.parabolas import Parabolas, Reached
-from coverify.verify.dual.relaxation import F64Array
-from coverify.verify.query import I64Array
+from coverify.verify.query import F64Array, I64Array
 
 SHARE = 0.15
 """So much of an accumulator's box must lie on either side of a clamp for a division there."""

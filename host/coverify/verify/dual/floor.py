@@ -13,8 +13,9 @@ import numpy as np
 from coverify.verify.dual.claim import Claims, Point, Rival, onward
 from coverify.verify.dual.descent import Rows
 from coverify.verify.dual.outer import applied
-from coverify.verify.dual.relaxation import F64Array, Relaxation
+from coverify.verify.dual.relaxation import Relaxation
 from coverify.verify.dual.tree import Bounded, Node
+from coverify.verify.query import F64Array
 from tflm_int8.program.primitives import Staircase
 
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from coverify.verify.dual.relaxation import Boxes, F64Array, Pass, Pieces, Relaxation
+from coverify.verify.dual.relaxation import Boxes, Pass, Pieces, Relaxation
 from coverify.verify.dual.squares import Parts
-from coverify.verify.query import I64Array
+from coverify.verify.query import F64Array, I64Array
 from tflm_int8.program.primitives import Affine, Staircase
 
 

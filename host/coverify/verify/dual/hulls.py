@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from coverify.verify.dual.relaxation import F64Array
 from coverify.verify.errors import CannotDecide
 from coverify.verify.linear.highs import maximiser, solved
-from coverify.verify.query import I64Array
+from coverify.verify.query import F64Array, I64Array
 
 PENALTY = 64.0
 """The cost of missing a form, relative to the steepest function: where no input is left, multipliers grow up

@@ -16,10 +16,9 @@ import numpy as np
 from coverify.verify.attack.runner import Found
 from coverify.verify.attack.search import ROUNDS, Attack
 from coverify.verify.deadline import Deadline
-from coverify.verify.dual.relaxation import F64Array
 from coverify.verify.errors import CannotDecide
 from coverify.verify.problem import Problem
-from coverify.verify.query import I64Array
+from coverify.verify.query import F64Array, I64Array
 from tflm_int8.program.concrete import OutsideDomain
 
 SHARE = 0.15

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from coverify.verify.dual.relaxation import BoolArray, F64Array
-from coverify.verify.query import I64Array
+from coverify.verify.query import BoolArray, F64Array, I64Array
 
 SHIFT = 24
 """A curve is an integer times 2^-SHIFT."""

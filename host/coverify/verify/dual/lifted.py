@@ -31,8 +31,8 @@ from coverify.verify.dual.above import Above
 from coverify.verify.dual.damped import Descent, farthest
 from coverify.verify.dual.levels import repeated, softened
 from coverify.verify.dual.parabolas import Parabolas, Path, Point, promised
-from coverify.verify.dual.relaxation import F64Array
 from coverify.verify.dual.woodbury import Woodbury
+from coverify.verify.query import F64Array
 
 PATH = Path(1.0, 1.0, 20, 0.5, 5.0)
 """How the barrier is lowered; its first height is the least first one."""

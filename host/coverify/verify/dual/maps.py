@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from coverify.verify.query import I64Array
+from coverify.verify.query import F64Array, I64Array
 from tflm_int8.program.primitives import Term
-
-F64Array = NDArray[np.float64]
 
 
 def applied(linear: object, x: F64Array) -> F64Array:

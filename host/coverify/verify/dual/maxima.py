@@ -16,14 +16,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from coverify.verify.dual.maps import added_at
-from coverify.verify.query import I64Array
+from coverify.verify.query import BoolArray, F64Array, I64Array
 from tflm_int8.program.primitives import Max
 
-F64Array = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 Boxes = Sequence[tuple[I64Array, I64Array]]
 
 

@@ -10,10 +10,10 @@ from coverify.verify.deadline import Deadline
 from coverify.verify.dual.claim import UNIT, Claims, Point, fewer_bits, stacked
 from coverify.verify.dual.descent import Rows, evaluate, exact
 from coverify.verify.dual.floor import Floor
-from coverify.verify.dual.relaxation import Boxes, F64Array, Pass, Pieces, Relaxation
+from coverify.verify.dual.relaxation import Boxes, Pass, Pieces, Relaxation
 from coverify.verify.dual.tree import Bounded, Node
 from coverify.verify.errors import CannotDecide
-from coverify.verify.query import I64Array
+from coverify.verify.query import F64Array, I64Array
 from tflm_int8.program.primitives import Affine, Staircase
 
 WORTH = 0.97

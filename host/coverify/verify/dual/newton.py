@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from coverify.verify.dual.relaxation import F64Array
 from coverify.verify.dual.woodbury import Woodbury
+from coverify.verify.query import F64Array
 
 F32Array = NDArray[np.float32]
 

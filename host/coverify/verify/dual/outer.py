@@ -15,11 +15,11 @@ from coverify.verify.deadline import Deadline
 from coverify.verify.dual.claim import UNIT, Point, fewer_bits, onward, stacked, widths
 from coverify.verify.dual.corners import corners
 from coverify.verify.dual.descent import Rows
-from coverify.verify.dual.relaxation import Boxes, F64Array, Pieces, Relaxation
+from coverify.verify.dual.relaxation import Boxes, Pieces, Relaxation
 from coverify.verify.dual.team import Ask, Team
 from coverify.verify.dual.tree import Bounded
 from coverify.verify.errors import CannotDecide
-from coverify.verify.query import I64Array
+from coverify.verify.query import F64Array, I64Array
 from tflm_int8.program.primitives import Affine, Staircase
 
 AT_ONCE = 256

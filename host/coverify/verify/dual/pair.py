@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from coverify.verify.dual.claim import Claims, Point
-from coverify.verify.dual.relaxation import F64Array, Relaxation
+from coverify.verify.dual.relaxation import Relaxation
 from coverify.verify.dual.tree import Node
+from coverify.verify.query import F64Array
 from tflm_int8.program.primitives import Staircase
 
 

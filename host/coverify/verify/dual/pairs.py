@@ -10,12 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from coverify.verify.query import I64Array
+from coverify.verify.query import F64Array, I64Array
 from tflm_int8.program.primitives import Affine, Staircase, Step
-
-F64Array = NDArray[np.float64]
 
 CELLS = 1 << 28
 """Sums, squared, times inputs: of larger layers no pairs are looked for. The checker has dense ones only."""

@@ -24,8 +24,8 @@ from coverify.verify.dual import newton
 from coverify.verify.dual.above import Above
 from coverify.verify.dual.damped import Descent, farthest
 from coverify.verify.dual.levels import Smooth
-from coverify.verify.dual.relaxation import F64Array
 from coverify.verify.dual.woodbury import Woodbury
+from coverify.verify.query import F64Array
 
 ROUGH = 6
 """So many steps have only a part of the second derivatives in E: what is easy is quicker so."""

@@ -11,12 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from coverify.verify.query import I64Array
+from coverify.verify.query import F64Array, I64Array
 from tflm_int8.program.primitives import Product
 
-F64Array = NDArray[np.float64]
 Boxes = Sequence[tuple[I64Array, I64Array]]
 
 

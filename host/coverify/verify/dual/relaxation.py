@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from coverify.verify.deadline import NEVER, Deadline
 from coverify.verify.dual import maxima, products
@@ -21,7 +20,7 @@ from coverify.verify.dual.maps import added_at, applied, reach
 from coverify.verify.dual.pairs import Pairs, Points
 from coverify.verify.errors import CannotDecide
 from coverify.verify.few_changes import FewChanges
-from coverify.verify.query import I64Array
+from coverify.verify.query import BoolArray, F64Array, I64Array
 from coverify.verify.stairs import edges_of
 from tflm_int8.program.primitives import (
     Affine,
@@ -34,8 +33,6 @@ from tflm_int8.program.primitives import (
     Table,
 )
 
-F64Array = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 Boxes = list[tuple[I64Array, I64Array]]
 """One (lo, hi) per wire, each int64 [rows or 1, n]."""
 Form = Mapping[int, F64Array]

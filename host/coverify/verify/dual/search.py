@@ -23,13 +23,13 @@ from coverify.verify.dual.hunt import Hunt
 from coverify.verify.dual.narrowing import Narrowing
 from coverify.verify.dual.outer import applied, chords, facts
 from coverify.verify.dual.pair import Pair
-from coverify.verify.dual.relaxation import Boxes, F64Array, Pass, Pieces, Relaxation
+from coverify.verify.dual.relaxation import Boxes, Pass, Pieces, Relaxation
 from coverify.verify.dual.team import Team
 from coverify.verify.dual.tree import Node
 from coverify.verify.errors import CannotDecide
 from coverify.verify.few_changes import Parts
 from coverify.verify.problem import Problem
-from coverify.verify.query import I64Array
+from coverify.verify.query import F64Array, I64Array
 from tflm_int8.program.primitives import Staircase
 
 BATCH = 16

@@ -16,8 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from coverify.verify.dual.relaxation import F64Array
-from coverify.verify.query import I64Array
+from coverify.verify.query import F64Array, I64Array
 
 SCALE = 26
 """2^(SCALE + 1) |g| <= p g² + 4^SCALE / p, the weight p being 2^SCALE / t."""

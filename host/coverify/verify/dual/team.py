@@ -18,8 +18,9 @@ from coverify.verify.child import heard, own_output, send
 from coverify.verify.deadline import Deadline
 from coverify.verify.dual.cases import Bound, Cases
 from coverify.verify.dual.descent import Rows
-from coverify.verify.dual.relaxation import Boxes, F64Array
+from coverify.verify.dual.relaxation import Boxes
 from coverify.verify.dual.tree import Warm
+from coverify.verify.query import F64Array
 from coverify.verify.solver_process import SolverProcess
 
 LATER_S = 0.5

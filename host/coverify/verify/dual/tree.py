@@ -11,8 +11,7 @@ from enum import IntEnum
 import numpy as np
 
 from coverify.verify.dual.claim import Cut, Point, Rival
-from coverify.verify.dual.relaxation import F64Array
-from coverify.verify.query import I64Array
+from coverify.verify.query import F64Array, I64Array
 
 
 class Op(IntEnum):

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from coverify.verify.dual.relaxation import F64Array
+from coverify.verify.query import F64Array
 
 
 class Woodbury:

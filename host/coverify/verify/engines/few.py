@@ -15,9 +15,9 @@ import numpy as np
 from coverify.verify.bounds import wire_bounds
 from coverify.verify.deadline import Deadline, OutOfTime
 from coverify.verify.decision import logits_wire
-from coverify.verify.gradient import F64Array, Gradient
+from coverify.verify.gradient import Gradient
 from coverify.verify.problem import Problem
-from coverify.verify.query import I64Array, Outcome
+from coverify.verify.query import F64Array, I64Array, Outcome
 from tflm_int8.program.concrete import OutsideDomain
 from tflm_int8.program.primitives import Staircase
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from coverify.verify.bounds import Box
 from coverify.verify.deadline import Deadline
-from coverify.verify.gradient import F64Array, Gradient
+from coverify.verify.gradient import Gradient
 from coverify.verify.problem import Problem
-from coverify.verify.query import I64Array
+from coverify.verify.query import F64Array, I64Array
 
 STARTS: Final = 8
 STEPS: Final = 40

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-F64Array = NDArray[np.float64]
+from coverify.verify.query import F64Array
 
 
 @cache

@@ -18,11 +18,11 @@ import numpy as np
 from coverify.verify.deadline import Deadline
 from coverify.verify.errors import CannotDecide, GaveUp
 from coverify.verify.few_changes import changes_left
-from coverify.verify.linear.highs import F64Array, kinds, linear_program
+from coverify.verify.linear.highs import kinds, linear_program
 from coverify.verify.linear.pieces import Pieces, Strip, hull, product_ends, product_rows, strip
 from coverify.verify.linear.sparse import SparseProgram
 from coverify.verify.linear.unrolled import Linear, Unrolled
-from coverify.verify.query import I64Array
+from coverify.verify.query import F64Array, I64Array
 from coverify.verify.rivals import KEEPS, Answer, Question
 
 MAX_BINARIES = 200_000

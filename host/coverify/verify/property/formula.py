@@ -15,9 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from coverify.verify.query import IntArray
+from coverify.verify.query import BoolArray, IntArray
 
-BoolArray = NDArray[np.bool_]
 IndexArray = NDArray[np.int64]
 
 MAX_CLAUSES = 256
