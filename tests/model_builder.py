@@ -110,7 +110,8 @@ class Builder:
     def _scale(self, tensor: int) -> float:
         return self.tensors[tensor].scales[0]
 
-    def _weights(self, x: int, weights, bias, w_scale, axis: int, w_zero_point=0) -> list[int]:
+    def layer_inputs(self, x: int, weights, bias, w_scale, axis: int, w_zero_point=0) -> list[int]:
+        """The input, the weights, and the bias if there is one; axis: along which the weights' scales go."""
         scales = [float(s) for s in np.atleast_1d(w_scale)]
         zero_points = [w_zero_point] * len(scales)
         w = self.tensor(weights.shape, "int8", scales, zero_points, axis, weights.astype(np.int8))
@@ -135,7 +136,7 @@ class Builder:
         shape = self.tensors[x].shape
         batch = int(np.prod(shape)) // weights.shape[1]
         y = self.activation((batch, weights.shape[0]), out_scale, out_zero_point)
-        inputs = self._weights(x, weights, bias, w_scale, 0, w_zero_point)
+        inputs = self.layer_inputs(x, weights, bias, w_scale, 0, w_zero_point)
         return self.op("FULLY_CONNECTED", inputs, y, 8, FusedActivationFunction=activation)
 
     def _out_hw(self, x, kernel, stride, dilation, padding) -> tuple[int, ...]:
@@ -150,7 +151,7 @@ class Builder:
     ) -> int:  # fmt: skip
         hw = self._out_hw(x, weights.shape[1:3], stride, dilation, padding)
         y = self.activation((self.tensors[x].shape[0], *hw, weights.shape[0]), out_scale, out_zero_point)
-        inputs = self._weights(x, weights, bias, w_scale, 0)
+        inputs = self.layer_inputs(x, weights, bias, w_scale, 0)
         return self.op(
             "CONV_2D", inputs, y, 1, Padding=padding, StrideH=stride[0], StrideW=stride[1],
             DilationHFactor=dilation[0], DilationWFactor=dilation[1], FusedActivationFunction=activation,
@@ -163,7 +164,7 @@ class Builder:
         hw = self._out_hw(x, weights.shape[1:3], stride, dilation, padding)
         shape = self.tensors[x].shape
         y = self.activation((shape[0], *hw, weights.shape[3]), out_scale, out_zero_point)
-        inputs = self._weights(x, weights, bias, w_scale, 3)
+        inputs = self.layer_inputs(x, weights, bias, w_scale, 3)
         return self.op(
             "DEPTHWISE_CONV_2D", inputs, y, 2, Padding=padding, StrideH=stride[0], StrideW=stride[1],
             DilationHFactor=dilation[0], DilationWFactor=dilation[1], FusedActivationFunction=activation,

@@ -351,7 +351,7 @@ def images() -> bytes:
     b.op("SPLIT_V", [halves[0], b.integers([6, 7]), b.integers(1)], parts, 79, NumSplits=2)
     b.op("UNPACK", [parts[0]], [b.like(p, (1, 6, 6)) for _ in range(4)], 64, Num=4, Axis=2)
     w, scales = rng.integers(-127, 128, (3, 4, 3, 6)), rng.uniform(0.001, 0.01, 3)
-    _, weights, bias = b._weights(halves[1], w, rng.integers(-3000, 3000, 3), scales, 0)
+    _, weights, bias = b.layer_inputs(halves[1], w, rng.integers(-3000, 3000, 3), scales, 0)
     y = b.activation((1, 25, 11, 3), 0.09, -20)
     operands = [b.integers([1, 25, 11, 3]), weights, halves[1], bias]
     return b.finish(b.op("TRANSPOSE_CONV", operands, y, 49, Padding=0, StrideH=2, StrideW=3))

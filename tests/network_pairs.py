@@ -90,7 +90,7 @@ class _Two:
         self.x = a.op(name, [self.x, w, c], out, union, FusedActivationFunction=int(relu), **options)
         codes, scale = _coarse(weights)
         product = float(np.float32(b.tensors[self.y].scales[0]) * np.float32(scale))
-        inputs = b._weights(self.y, codes, np.rint(bias / product).astype(np.int64), scale, 0)
+        inputs = b.layer_inputs(self.y, codes, np.rint(bias / product).astype(np.int64), scale, 0)
         out = b.activation(shape, *_out(self.seen, relu))
         self.y = b.op(
             name, [*inputs[:2], inputs[2]], out, union, FusedActivationFunction=int(relu), **options

@@ -11,13 +11,9 @@ from collections.abc import Callable
 import numpy as np
 
 from model_builder import Builder
+from random_numbers import Rng, zero_point
 
-Rng = np.random.Generator
 Graph = Callable[[Rng, Builder, int, str], int]
-
-
-def zero_point(rng: Rng) -> int:
-    return int(rng.choice([-128, 127, 0, int(rng.integers(-128, 128))]))
 
 
 def scale(rng: Rng, low=-3.0, high=0.0) -> float:

@@ -10,34 +10,17 @@ from collections.abc import Callable
 import numpy as np
 
 from model_builder import Builder
-
-Rng = np.random.Generator
-
-
-def _zero_point(rng: Rng) -> int:
-    return int(rng.choice([-128, 127, 0, int(rng.integers(-128, 128))]))
+from random_numbers import Rng, typical_scale, weights, zero_point
 
 
 def _scale(rng: Rng, low=-6.0, high=0.0) -> float:
     return float(np.float32(10.0 ** rng.uniform(low, high)))
 
 
-def _weights(rng: Rng, shape: tuple[int, ...]) -> np.ndarray:
-    if rng.random() < 0.15:
-        return rng.choice([-128, -127, 127], shape)
-    return rng.integers(-128, 128, shape)
-
-
 def _bias(rng: Rng, n: int, depth: int) -> np.ndarray | None:
     if rng.random() < 0.2:
         return None
     return rng.integers(-40 * depth - 1, 40 * depth + 1, n) * int(rng.integers(1, 100))
-
-
-def _out_scale(rng: Rng, x_scale: float, w_scale: np.ndarray, depth: int) -> float:
-    """A scale under which outputs spread over the int8 range, now and then far too small or too large."""
-    typical = x_scale * float(np.median(w_scale)) * 64 * 64 * np.sqrt(depth) / 60
-    return float(np.float32(typical * 10.0 ** rng.uniform(-0.7, 0.7)))
 
 
 def _w_scale(rng: Rng, n: int) -> np.ndarray:
@@ -53,13 +36,13 @@ def fully_connected(rng: Rng, b: Builder, x: int) -> int:
     spec = b.tensors[x]
     n_in = spec.shape[-1]
     n_out = int(rng.integers(1, 12))
-    w = _weights(rng, (n_out, n_in))
+    w = weights(rng, (n_out, n_in))
     w_scale = _w_scale(rng, n_out)
     w_zero = int(rng.integers(-20, 20)) if len(w_scale) == 1 and rng.random() < 0.2 else 0
-    out_scale = _out_scale(rng, spec.scales[0], w_scale, n_in)
+    out_scale = typical_scale(rng, spec.scales[0], w_scale, n_in)
     bias = _bias(rng, n_out, n_in)
     act = _activation(rng)
-    return b.fully_connected(x, w, bias, w_scale, out_scale, _zero_point(rng), act, w_zero)
+    return b.fully_connected(x, w, bias, w_scale, out_scale, zero_point(rng), act, w_zero)
 
 
 def _window(rng: Rng, b: Builder, x: int, dilate=True) -> dict:
@@ -81,13 +64,13 @@ def conv(rng: Rng, b: Builder, x: int) -> int:
     groups = int(rng.choice([g for g in range(1, channels + 1) if channels % g == 0]))
     n_out = groups * int(rng.integers(1, 5))
     window = _window(rng, b, x)
-    w = _weights(rng, (n_out, *window.pop("kernel"), channels // groups))
+    w = weights(rng, (n_out, *window.pop("kernel"), channels // groups))
     w_scale = _w_scale(rng, n_out)
     depth = w[0].size
-    out_scale = _out_scale(rng, spec.scales[0], w_scale, depth)
+    out_scale = typical_scale(rng, spec.scales[0], w_scale, depth)
     bias = _bias(rng, n_out, depth)
     act = _activation(rng)
-    return b.conv(x, w, bias, w_scale, out_scale, _zero_point(rng), activation=act, **window)
+    return b.conv(x, w, bias, w_scale, out_scale, zero_point(rng), activation=act, **window)
 
 
 def padded(rng: Rng, b: Builder, x: int, most=1) -> int:
@@ -109,26 +92,26 @@ def padded_convolution(seed: int) -> bytes:
 
     def dense(part: int) -> int:
         flat = reshape(rng, b, part)
-        w = _weights(rng, (3, b.tensors[flat].shape[1]))
-        out_scale = _out_scale(rng, b.tensors[flat].scales[0], np.array([0.01]), w.shape[1])
-        return b.fully_connected(flat, w, _bias(rng, 3, w.shape[1]), 0.01, out_scale, _zero_point(rng))
+        w = weights(rng, (3, b.tensors[flat].shape[1]))
+        out_scale = typical_scale(rng, b.tensors[flat].scales[0], np.array([0.01]), w.shape[1])
+        return b.fully_connected(flat, w, _bias(rng, 3, w.shape[1]), 0.01, out_scale, zero_point(rng))
 
     readers = [lambda: dense(layer(rng, b, x)), lambda: dense(x)]
     one, other = (reader() for reader in (readers if rng.random() < 0.5 else reversed(readers)))
-    return b.finish(b.add(one, other, 2 * b.tensors[one].scales[0], _zero_point(rng)))
+    return b.finish(b.add(one, other, 2 * b.tensors[one].scales[0], zero_point(rng)))
 
 
 def depthwise(rng: Rng, b: Builder, x: int) -> int:
     spec = b.tensors[x]
     n_out = spec.shape[3] * int(rng.integers(1, 4))
     window = _window(rng, b, x)
-    w = _weights(rng, (1, *window.pop("kernel"), n_out))
+    w = weights(rng, (1, *window.pop("kernel"), n_out))
     w_scale = _w_scale(rng, n_out)
     depth = w[..., 0].size
-    out_scale = _out_scale(rng, spec.scales[0], w_scale, depth)
+    out_scale = typical_scale(rng, spec.scales[0], w_scale, depth)
     bias = _bias(rng, n_out, depth)
     act = _activation(rng)
-    return b.depthwise(x, w, bias, w_scale, out_scale, _zero_point(rng), activation=act, **window)
+    return b.depthwise(x, w, bias, w_scale, out_scale, zero_point(rng), activation=act, **window)
 
 
 def pool(rng: Rng, b: Builder, x: int) -> int:
@@ -146,11 +129,11 @@ def add(rng: Rng, b: Builder, x: int) -> int:
         other = x
     else:
         shape = spec.shape if kind == 1 else (1,) * (len(spec.shape) - 1) + spec.shape[-1:]
-        other = b.constant(rng.integers(-128, 128, shape), _scale(rng, -3, 0), _zero_point(rng))
+        other = b.constant(rng.integers(-128, 128, shape), _scale(rng, -3, 0), zero_point(rng))
     largest = max(spec.scales[0], b.tensors[other].scales[0])
     out_scale = float(np.float32(largest * 2 * 10.0 ** rng.uniform(-0.5, 0.5)))
     pair = (x, other) if rng.random() < 0.5 else (other, x)
-    return b.add(*pair, out_scale, _zero_point(rng), _activation(rng))
+    return b.add(*pair, out_scale, zero_point(rng), _activation(rng))
 
 
 def reshape(rng: Rng, b: Builder, x: int) -> int:
@@ -174,7 +157,7 @@ ONE_OP: dict[str, Callable[[Rng, Builder, int], int]] = {
 
 def _image(rng: Rng, b: Builder, batch=1) -> int:
     shape = (batch, int(rng.integers(1, 9)), int(rng.integers(1, 9)), int(rng.integers(1, 7)))
-    return b.input(shape, _scale(rng, -3, 0), _zero_point(rng))
+    return b.input(shape, _scale(rng, -3, 0), zero_point(rng))
 
 
 def one_op(name: str, seed: int) -> bytes:
@@ -183,7 +166,7 @@ def one_op(name: str, seed: int) -> bytes:
     b = Builder()
     if name in ("FULLY_CONNECTED", "SOFTMAX", "ADD") and rng.random() < 0.5:
         shape = (int(rng.integers(1, 4)) if name != "ADD" else 1, int(rng.integers(1, 40)))
-        x = b.input(shape, _scale(rng, -4, 0.5), _zero_point(rng))
+        x = b.input(shape, _scale(rng, -4, 0.5), zero_point(rng))
     else:
         x = _image(rng, b, int(rng.choice([1, 1, 2, 3])))
     return b.finish(ONE_OP[name](rng, b, x))
@@ -210,11 +193,11 @@ def _residual(rng: Rng, b: Builder, x: int) -> int:
     """x + conv(x) with a shape-preserving convolution."""
     spec = b.tensors[x]
     channels = spec.shape[3]
-    w = _weights(rng, (channels, 3, 3, channels))
+    w = weights(rng, (channels, 3, 3, channels))
     w_scale = _w_scale(rng, channels)
-    out_scale = _out_scale(rng, spec.scales[0], w_scale, w[0].size)
-    y = b.conv(x, w, _bias(rng, channels, w[0].size), w_scale, out_scale, _zero_point(rng))
-    return b.add(x, y, max(spec.scales[0], out_scale) * 1.5, _zero_point(rng), _activation(rng))
+    out_scale = typical_scale(rng, spec.scales[0], w_scale, w[0].size)
+    y = b.conv(x, w, _bias(rng, channels, w[0].size), w_scale, out_scale, zero_point(rng))
+    return b.add(x, y, max(spec.scales[0], out_scale) * 1.5, zero_point(rng), _activation(rng))
 
 
 def images(content_seed: int, shape: tuple[int, ...], n: int) -> np.ndarray:

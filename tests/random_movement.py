@@ -11,12 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from model_builder import Builder
-
-Rng = np.random.Generator
-
-
-def _zero_point(rng: Rng) -> int:
-    return int(rng.choice([-128, 127, 0, int(rng.integers(-128, 128))]))
+from random_numbers import Rng, zero_point
 
 
 def _scale(rng: Rng, low=-4.0, high=0.0) -> float:
@@ -40,7 +35,7 @@ def _input(rng: Rng, b: Builder, shape, types="int8") -> int:
     """An input, of another type than int8 now and then."""
     names = types.split()
     dtype = "int8" if len(names) == 1 or rng.random() < 0.7 else names[int(rng.integers(0, len(names)))]
-    return b.input(shape, _scale(rng), _zero_point(rng) if dtype == "int8" else 0, dtype)
+    return b.input(shape, _scale(rng), zero_point(rng) if dtype == "int8" else 0, dtype)
 
 
 def _constant_like(rng: Rng, b: Builder, x: int, shape) -> int:
@@ -350,7 +345,7 @@ def cast(rng: Rng, b: Builder) -> int:
     if rng.random() < 0.2:
         y = b.op("CAST", [x], b.tensor(dims, "float32"), 37)
         step = {"int16": 2.0**8, "int32": 2.0**24}.get(b.tensors[x].dtype, 1.0)
-        return y if rng.random() < 0.3 else b.op("QUANTIZE", [y], b.activation(dims, step, _zero_point(rng)))
+        return y if rng.random() < 0.3 else b.op("QUANTIZE", [y], b.activation(dims, step, zero_point(rng)))
     b.op("CAST", [x], middle, 37)
     return b.op("CAST", [middle], b.activation(dims, 0.5, 3), 37)
 
@@ -371,7 +366,7 @@ def mean(rng: Rng, b: Builder, name="MEAN") -> int:
     spec = b.tensors[x]
     spread = int(np.prod(spec.shape) / np.prod(out, dtype=int)) ** 0.5 if name == "SUM" else 1.0
     scale = float(np.float32(spec.scales[0] * spread * _spread(rng, -0.7, 0.5)))
-    y = b.activation(out, scale, _zero_point(rng) if spec.dtype == "int8" else 0, spec.dtype)
+    y = b.activation(out, scale, zero_point(rng) if spec.dtype == "int8" else 0, spec.dtype)
     return b.op(name, [x, b.integers(axes)], y, 27, KeepDims=keep)
 
 
@@ -424,10 +419,10 @@ def transpose_conv(rng: Rng, b: Builder) -> int:
     w_scale = (10.0 ** rng.uniform(-3, -1, n_out if rng.random() < 0.7 else 1)).astype(np.float32)
     w = rng.integers(-127, 128, (n_out, *kernel, depth))
     bias = rng.integers(-9000, 9000, n_out) if rng.random() < 0.7 else None
-    operands = b._weights(x, w, bias, w_scale, 0)
+    operands = b.layer_inputs(x, w, bias, w_scale, 0)
     typical = b.tensors[x].scales[0] * float(np.median(w_scale)) * 70 * np.sqrt(w[0].size)
     out_scale = float(np.float32(typical * _spread(rng, -0.7, 0.7)))
-    y = b.activation((n, height, width, n_out), out_scale, _zero_point(rng))
+    y = b.activation((n, height, width, n_out), out_scale, zero_point(rng))
     sizes = b.integers(b.tensors[y].shape)
     return b.op(
         "TRANSPOSE_CONV", [sizes, operands[1], x, *operands[2:]], y, 49, Padding=padding,
@@ -454,11 +449,11 @@ def batch_matmul(rng: Rng, b: Builder) -> int:
         ]
         order = int(rng.integers(0, 2))
         x = _input(rng, b, shapes[order])
-        constant = b.constant(rng.integers(-128, 128, shapes[1 - order]), _scale(rng), _zero_point(rng))
+        constant = b.constant(rng.integers(-128, 128, shapes[1 - order]), _scale(rng), zero_point(rng))
         a, c = (x, constant) if order == 0 else (constant, x)
         out = (*np.broadcast_shapes(*parts), rows, columns)
     typical = b.tensors[a].scales[0] * b.tensors[c].scales[0] * 80 * np.sqrt(depth)
-    y = b.activation(out, float(np.float32(typical * _spread(rng, -0.5, 1))), _zero_point(rng))
+    y = b.activation(out, float(np.float32(typical * _spread(rng, -0.5, 1))), zero_point(rng))
     return b.op("BATCH_MATMUL", [a, c], y, 101, AdjX=adjoint[0], AdjY=adjoint[1])
 
 
@@ -467,7 +462,7 @@ def add_n(rng: Rng, b: Builder) -> int:
     dims, n = b.tensors[x].shape, int(rng.integers(2, 6))
     others = (x if rng.random() < 0.5 else _constant_like(rng, b, x, dims) for _ in range(n - 1))
     scale = float(np.float32(b.tensors[x].scales[0] * n * 10.0 ** rng.uniform(-0.7, 0.3)))
-    return b.op("ADD_N", [x, *others], b.activation(dims, scale, _zero_point(rng)))
+    return b.op("ADD_N", [x, *others], b.activation(dims, scale, zero_point(rng)))
 
 
 def cumsum(rng: Rng, b: Builder) -> int:
@@ -475,7 +470,7 @@ def cumsum(rng: Rng, b: Builder) -> int:
     x = _input(rng, b, _shape(rng, 1, 4, 9))
     dims = b.tensors[x].shape
     scale = float(np.float32(b.tensors[x].scales[0] * _spread(rng, -0.5, 1)))
-    y = b.activation(dims, scale, _zero_point(rng))
+    y = b.activation(dims, scale, zero_point(rng))
     exclusive, reverse = (bool(v) for v in rng.integers(0, 2, 2))
     operands = [x, b.integers(_axis(rng, len(dims)))]
     return b.op("CUMSUM", operands, y, 102, Exclusive=exclusive, Reverse=reverse)

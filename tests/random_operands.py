@@ -57,7 +57,7 @@ def transpose_conv(rng: Rng, b: Builder) -> int:
     stride, kernel = rng.integers(1, 4, 2), rng.integers(1, 5, 2)
     w_scale = (10.0 ** rng.uniform(-3, -1, n_out if rng.random() < 0.7 else 1)).astype(np.float32)
     data = rng.integers(-127, 128, (n_out, *kernel, depth))
-    operands = b._weights(x, data, None, w_scale, 0)
+    operands = b.layer_inputs(x, data, None, w_scale, 0)
     if rng.random() < 0.7:
         kind = "int32" if dtype == "int8" else str(rng.choice(["int16", "int64"]))
         values = rng.integers(-9000, 9000, n_out).astype(kind)

@@ -22,6 +22,7 @@ from coverify.verify.query import Robustness
 from fixed_point_networks import content, layers_of, outputs, points, random_network, region
 from model_builder import Builder
 from oracle import Tflm
+from random_numbers import typical_scale, weights, zero_point
 from tflm_int8 import Model, UnsupportedOp, lower
 
 MAX_POINTS = 600
@@ -118,10 +119,10 @@ def edge_network(rng: np.random.Generator) -> bytes:
     """Layers of any kind with tables between them; rows of the last one repeat, and a softmax may round."""
     b = Builder()
     if rng.random() < 0.6:
-        x = b.input((1, int(rng.integers(1, 4))), 0.05, random_graphs._zero_point(rng))
+        x = b.input((1, int(rng.integers(1, 4))), 0.05, zero_point(rng))
         layers = ["fully_connected", "fully_connected", "add", "unary"]
     else:
-        x = b.input((1, 2, int(rng.integers(1, 3)), 1), 0.05, random_graphs._zero_point(rng))
+        x = b.input((1, 2, int(rng.integers(1, 3)), 1), 0.05, zero_point(rng))
         layers = ["conv", "depthwise", "pool", "add", "unary"]
     for layer in rng.choice(layers, int(rng.integers(1, 5))):
         if layer == "unary":
@@ -131,11 +132,11 @@ def edge_network(rng: np.random.Generator) -> bytes:
     x = random_graphs.reshape(rng, b, x)
     n_in, rows = (
         b.tensors[x].shape[1],
-        random_graphs._weights(rng, (int(rng.integers(1, 4)), b.tensors[x].shape[1])),
+        weights(rng, (int(rng.integers(1, 4)), b.tensors[x].shape[1])),
     )
     w = rows[rng.integers(len(rows), size=int(rng.integers(2, 6)))]
-    scale = random_graphs._out_scale(rng, b.tensors[x].scales[0], np.array([0.01]), n_in)
-    x = b.fully_connected(x, w, None, 0.01, scale, random_graphs._zero_point(rng), int(rng.integers(0, 4)))
+    scale = typical_scale(rng, b.tensors[x].scales[0], np.array([0.01]), n_in)
+    x = b.fully_connected(x, w, None, 0.01, scale, zero_point(rng), int(rng.integers(0, 4)))
     if rng.random() < 0.4:
         if rng.random() < 0.6:
             b.tensors[x].scales[0] = float(np.float32(10 ** rng.uniform(-4, -2)))
@@ -157,11 +158,11 @@ def tflite_network(rng: np.random.Generator) -> bytes:
     """At most four inputs, through dense layers, or convolution, pooling and residual ADDs; some softmax."""
     b = Builder()
     if rng.random() < 0.5:
-        x = b.input((1, int(rng.integers(1, 5))), 0.05, random_graphs._zero_point(rng))
+        x = b.input((1, int(rng.integers(1, 5))), 0.05, zero_point(rng))
         for _ in range(int(rng.integers(1, 4))):
             x = random_graphs.fully_connected(rng, b, x)
     else:
-        x = b.input((1, 2, 2, 1), 0.05, random_graphs._zero_point(rng))
+        x = b.input((1, 2, 2, 1), 0.05, zero_point(rng))
         x = (random_graphs.conv, random_graphs.depthwise)[int(rng.integers(0, 2))](rng, b, x)
         for _ in range(int(rng.integers(0, 3))):
             x = (random_graphs.pool, random_graphs.add)[int(rng.integers(0, 2))](rng, b, x)

@@ -55,6 +55,7 @@ from coverify.verify.property.question import Question
 from coverify.verify.property.ranking import Ranking
 from coverify.verify.query import Robustness, Verdict
 from model_builder import Builder, OpSpec
+from random_numbers import zero_point
 from tflm_int8 import Model, Reference, TflmError, lower
 from tflm_int8.flatbuffer import Table
 from tflm_int8.program.concrete import run
@@ -84,12 +85,12 @@ def tflite_graph(rng: np.random.Generator) -> tuple[Builder, int]:
     """
     b = Builder()
     if rng.random() < 0.5:
-        x = b.input((1, int(rng.integers(1, 3))), 0.05, random_graphs._zero_point(rng))
+        x = b.input((1, int(rng.integers(1, 3))), 0.05, zero_point(rng))
         for _ in range(int(rng.integers(1, 4))):
             x = random_graphs.fully_connected(rng, b, x)
             x = curve(rng, b, x)
     else:
-        x = b.input((1, *((2, 1) if rng.random() < 0.5 else (1, 2)), 1), 0.05, random_graphs._zero_point(rng))
+        x = b.input((1, *((2, 1) if rng.random() < 0.5 else (1, 2)), 1), 0.05, zero_point(rng))
         for _ in range(int(rng.integers(1, 4))):
             layer = rng.choice(["conv", "depthwise", "pool", "add", "SUB", "MUL", "joined", "spread"])
             if rng.random() < 0.2:
@@ -178,7 +179,7 @@ def spread(rng: np.random.Generator, b: Builder, x: int) -> int:
     kernel, stride, n_out = rng.integers(1, 4, 2), rng.integers(1, 3, 2), int(rng.integers(1, 3))
     size = (np.array([height, width]) * stride).tolist()
     w, scale = rng.integers(-127, 128, (n_out, *kernel, depth)), b.tensors[x].scales[0]
-    operands = b._weights(x, w, rng.integers(-900, 900, n_out), [0.01] * n_out, 0)
+    operands = b.layer_inputs(x, w, rng.integers(-900, 900, n_out), [0.01] * n_out, 0)
     y = b.activation(
         (n, *size, n_out), float(np.float32(scale * rng.uniform(0.5, 3))), int(rng.integers(-9, 9))
     )
@@ -220,7 +221,7 @@ def mean(rng: np.random.Generator, b: Builder, x: int) -> int:
     if rng.random() < 0.3:
         op = ("REDUCE_MAX", "REDUCE_MIN")[int(rng.integers(2))]
         return b.op(op, [x, b.integers(axes)], b.like(x, shape), 27, KeepDims=True)
-    y, op = b.activation(shape, scale, random_graphs._zero_point(rng)), ("MEAN", "SUM")[int(rng.integers(2))]
+    y, op = b.activation(shape, scale, zero_point(rng)), ("MEAN", "SUM")[int(rng.integers(2))]
     return b.op(op, [x, b.integers(axes)], y, 27, KeepDims=True)
 
 

@@ -64,7 +64,7 @@ def test_a_transposed_convolution_whose_kernel_is_larger_than_its_output_pads_as
     x = b.input((1, 1, 1, 2), 0.05, 3)
     w_scale = np.array([0.01, 0.02, 0.03], np.float32)
     weights = rng.integers(-127, 128, (3, kernel, kernel, 2))
-    operands = b._weights(x, weights, rng.integers(-900, 900, 3), w_scale, 0)
+    operands = b.layer_inputs(x, weights, rng.integers(-900, 900, 3), w_scale, 0)
     inputs = [b.integers([1, out, out, 3]), operands[1], x, operands[2]]
     y = b.activation((1, out, out, 3), 0.3, -5)
     content = b.finish(b.op("TRANSPOSE_CONV", inputs, y, 49, Padding=1, StrideH=stride, StrideW=stride))

@@ -114,7 +114,7 @@ def with_strides(b: Builder, x: int, rng: np.random.Generator, op: str) -> int:
 
 def with_transposed(b: Builder, x: int, rng: np.random.Generator, op: str) -> int:
     w = rng.integers(-127, 128, (2, 2, 3, b.tensors[x].shape[3]))
-    _, *weights = b._weights(x, w, rng.integers(-900, 900, 2), [0.01, 0.02], 0)
+    _, *weights = b.layer_inputs(x, w, rng.integers(-900, 900, 2), [0.01, 0.02], 0)
     y = b.activation((1, 4, 4, 2), 4 * b.tensors[x].scales[0], 5)
     return b.op(
         op, [b.integers((1, 4, 4, 2)), weights[0], x, weights[1]], y, 49, Padding=0, StrideH=2, StrideW=2

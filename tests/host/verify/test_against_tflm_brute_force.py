@@ -19,6 +19,7 @@ from coverify.verify.problem import Problem
 from coverify.verify.query import Robustness, Verdict
 from model_builder import Builder
 from oracle import Tflm
+from random_numbers import zero_point
 from tflm_int8 import Model, UnsupportedOp, lower
 
 IN_PROCESS = [name for name in ENGINES if name not in PACKAGES or name == "z3"]
@@ -28,7 +29,7 @@ MAX_POINTS = 750
 
 
 def dense(rng, b: Builder) -> int:
-    x = b.input((1, int(rng.integers(1, 5))), 0.05, random_graphs._zero_point(rng))
+    x = b.input((1, int(rng.integers(1, 5))), 0.05, zero_point(rng))
     for _ in range(int(rng.integers(1, 4))):
         x = random_graphs.fully_connected(rng, b, x)
     return x
@@ -36,7 +37,7 @@ def dense(rng, b: Builder) -> int:
 
 def image(rng, b: Builder) -> int:
     """A tiny image through convolution, pooling or a residual ADD, then a dense layer."""
-    x = b.input((1, 2, 2, 1), 0.05, random_graphs._zero_point(rng))
+    x = b.input((1, 2, 2, 1), 0.05, zero_point(rng))
     x = (random_graphs.conv, random_graphs.depthwise)[int(rng.integers(0, 2))](rng, b, x)
     kind = int(rng.integers(0, 3))
     if kind == 0:
