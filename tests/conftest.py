@@ -7,6 +7,7 @@ all of its modules each time (1.3 s of 2.2 s).
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 
 import pytest
@@ -47,6 +48,16 @@ SLOW = (
     "tests/host/verify/property/test_ranking.py",
     "tests/host/verify/property/test_softmax.py",
 )
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory):
+    """Builds firmware with a defect (mutants.py)."""
+    if shutil.which("gcc") is None:
+        pytest.skip("gcc is not installed")
+    from mutants import Workshop
+
+    return Workshop(tmp_path_factory.mktemp("objects"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

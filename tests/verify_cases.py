@@ -45,6 +45,12 @@ class Case:
     holds: bool
 
 
+def all_points(problem: Problem) -> np.ndarray:
+    """Every input of the query's box."""
+    ranges = [range(lo, hi + 1) for lo, hi in zip(problem.query.lo, problem.query.hi, strict=True)]
+    return np.array(list(itertools.product(*ranges)), np.int64)
+
+
 def case(family: str, seed: int) -> Case | None:
     """The case of a seed; None where its network is refused."""
     return {"tflite": tflite, "pixels": pixels, "edges": edges, "gated": gated}[family](seed)

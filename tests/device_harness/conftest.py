@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from raw_session import Raw
 
 from coverify.boards.build import NATIVE_SANITIZED, build
 from coverify.boards.native import NativeProcess
@@ -64,3 +65,11 @@ def driver(tmp_path_factory):
         return program
 
     return compiled
+
+
+@pytest.fixture
+def raw(native):
+    """The native device, asked byte by byte."""
+    raw = Raw(native.line_url)
+    yield raw
+    raw.line.close()

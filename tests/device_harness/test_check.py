@@ -14,7 +14,6 @@ from raw_session import (
     GIVEN,
     MODEL,
     USAGE,
-    Raw,
     digest,
     expected,
     give,
@@ -28,13 +27,6 @@ from coverify.link.requests import State, Status
 from oracle import Tflm
 
 SENT, VECTOR, INLINE = 0, 1, 2
-
-
-@pytest.fixture
-def raw(native):
-    raw = Raw(native.line_url)
-    yield raw
-    raw.line.close()
 
 
 def check(raw, number=5, first=0, n=3, source=INLINE, zero=0, data=None, seq=None):

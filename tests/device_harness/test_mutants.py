@@ -19,7 +19,7 @@ from coverify.conformance.stepping import Stepper
 from coverify.conformance.vectors import Samples, vectors
 from coverify.errors import LinkError
 from coverify.report import Diagnosis
-from mutants import MUTANTS, NETS, Mutant, Workshop, mutated
+from mutants import MUTANTS, NETS, Mutant, mutated
 from tflm_int8 import Model, Reference, sample_shape
 
 MODELS = {name: Model.from_bytes(net(), f"{name}.tflite") for name, net in NETS.items()}
@@ -27,13 +27,6 @@ MODEL = MODELS["layers"]
 LENGTH = 8
 """Of sequences from a reset on, where a network keeps state."""
 ON_A_CORE = ("CONV_2D-padding-swapped", "CONV_2D-bias-missing")
-
-
-@pytest.fixture(scope="module")
-def workshop(tmp_path_factory):
-    if shutil.which("gcc") is None:
-        pytest.skip("gcc is not installed")
-    return Workshop(tmp_path_factory.mktemp("objects"))
 
 
 def samples(model: Model = MODEL) -> np.ndarray:

@@ -34,14 +34,6 @@ from coverify.link.requests import State, Status
 from model_builder import Builder
 from oracle import Tflm
 
-
-@pytest.fixture
-def raw(native):
-    raw = Raw(native.line_url)
-    yield raw
-    raw.line.close()
-
-
 # -- HELLO ---------------------------------------------------------------------------------------------
 
 

@@ -1,21 +1,13 @@
 """coverify diagnose as a user types it: a wrong device is explained, a right one has nothing to explain."""
 
 import json
-import shutil
 
 import pytest
 
 from command import coverify
 from coverify.boards.native import NativeProcess
 from coverify.link.deadline import Deadline
-from mutants import MUTANTS, Workshop, layers
-
-
-@pytest.fixture(scope="module")
-def workshop(tmp_path_factory):
-    if shutil.which("gcc") is None:
-        pytest.skip("gcc is not installed")
-    return Workshop(tmp_path_factory.mktemp("objects"))
+from mutants import MUTANTS, layers
 
 
 @pytest.fixture

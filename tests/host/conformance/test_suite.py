@@ -1,7 +1,5 @@
 """The kernel suite: files that others read, TFLM's bytes, seeded defects found unaided."""
 
-import shutil
-
 import numpy as np
 import pytest
 
@@ -12,7 +10,7 @@ from coverify.conformance.suite.edges import edge_biases, separating
 from coverify.conformance.suite.grids import GRIDS
 from coverify.conformance.suite.run import Suite
 from coverify.errors import LinkError
-from mutants import MUTANTS, Mutant, Workshop
+from mutants import MUTANTS, Mutant
 from oracle import Tflm
 from tflm_int8 import Reference
 
@@ -110,13 +108,6 @@ FOUND = {
     "padding-with-zero",
     "inputs-reversed",
 }
-
-
-@pytest.fixture(scope="module")
-def workshop(tmp_path_factory):
-    if shutil.which("gcc") is None:
-        pytest.skip("gcc is not installed")
-    return Workshop(tmp_path_factory.mktemp("objects"))
 
 
 ONLY_IN = {

@@ -5,7 +5,6 @@ COVERIFY_FUZZ_CASES=5000 runs more cases than the default; a failure names its s
 
 from __future__ import annotations
 
-import itertools
 import os
 
 import numpy as np
@@ -15,18 +14,13 @@ from coverify.verify.bounds import wire_bounds
 from coverify.verify.deadline import Deadline
 from coverify.verify.engines import ENGINES, solve
 from coverify.verify.engines.packages import PACKAGES
-from coverify.verify.problem import Problem
 from coverify.verify.query import Verdict, rival_labels
+from verify_cases import all_points
 
 CASES = int(os.environ.get("COVERIFY_FUZZ_CASES", "40"))
 COMPLETE = ("enumerate", "z3")
 IN_PROCESS = [name for name in ENGINES if name not in PACKAGES or name == "z3"]
 """The other solvers run in processes of their own: test_solvers.py."""
-
-
-def all_points(problem: Problem) -> np.ndarray:
-    ranges = [range(lo, hi + 1) for lo, hi in zip(problem.query.lo, problem.query.hi, strict=True)]
-    return np.array(list(itertools.product(*ranges)), np.int64)
 
 
 @pytest.mark.parametrize("seed", range(CASES))

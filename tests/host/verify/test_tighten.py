@@ -1,7 +1,5 @@
 """Bounds where a rival takes the label: no input on which it does is left out, and none is found of none."""
 
-import itertools
-
 import numpy as np
 import pytest
 
@@ -10,22 +8,17 @@ from coverify.verify.deadline import Deadline
 from coverify.verify.decision import decision
 from coverify.verify.engines.interval import rival_claim
 from coverify.verify.errors import CannotDecide
-from coverify.verify.problem import Problem
 from coverify.verify.tighten import Rival, tightened
 from tflm_int8.program.linear import Dense
 from tflm_int8.program.primitives import Affine, HalfUpShift, Program, Staircase, Term
-
-
-def points(problem: Problem) -> np.ndarray:
-    ranges = [range(lo, hi + 1) for lo, hi in zip(problem.query.lo, problem.query.hi, strict=True)]
-    return np.array(list(itertools.product(*ranges)), np.int64)
+from verify_cases import all_points
 
 
 @pytest.mark.parametrize("seed", range(40))
 def test_no_input_on_which_the_rival_wins_leaves_its_bounds(problem_of, seed):
     problem, deadline = problem_of(seed), Deadline.in_s(20)
     boxes = wire_bounds(problem.program, problem.query.lo, problem.query.hi)
-    wires = problem.wires(points(problem))
+    wires = problem.wires(all_points(problem))
     try:
         last = decision(problem.program, boxes, deadline)
     except CannotDecide:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 
@@ -11,13 +9,9 @@ from coverify.verify.attack.score import Score
 from coverify.verify.bounds import wire_bounds
 from coverify.verify.deadline import Deadline
 from coverify.verify.decision import decision
+from verify_cases import all_points
 
 SEEDS = range(60)
-
-
-def all_points(problem) -> np.ndarray:
-    ranges = [range(lo, hi + 1) for lo, hi in zip(problem.query.lo, problem.query.hi, strict=True)]
-    return np.array(list(itertools.product(*ranges)), np.int64)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
