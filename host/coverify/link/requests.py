@@ -81,6 +81,13 @@ def _tensor_size(body: Body) -> TensorSize:
     return TensorSize(index, body.within(f"size of tensor {index}", n_bytes, 0, MAX_TENSOR_BYTES))
 
 
+def _received(body: Body, end: int) -> int:
+    """Bytes that the device has: up to the end of a piece, or more where pieces after it came before it was
+    asked again.
+    """
+    return body.within("bytes received", body.u32(), end, MAX_TENSOR_BYTES)
+
+
 A = TypeVar("A")
 
 
@@ -207,10 +214,7 @@ class ModelData(Request[int]):
         return struct.pack("<I", self.offset) + self.data
 
     def _decode(self, body: Body) -> int:
-        received = body.u32()
-        # more than this piece's end: pieces after it came before it was asked again
-        body.within("bytes received", received, self.offset + len(self.data), MAX_TENSOR_BYTES)
-        return received
+        return _received(body, self.offset + len(self.data))
 
 
 @dataclass(frozen=True)
@@ -263,10 +267,7 @@ class Input(Request[int]):
         return struct.pack("<HHI", self.ordinal, 0, self.offset) + self.data
 
     def _decode(self, body: Body) -> int:
-        received = body.u32()
-        # more than this piece's end: pieces after it came before it was asked again
-        body.within("bytes received", received, self.offset + len(self.data), MAX_TENSOR_BYTES)
-        return received
+        return _received(body, self.offset + len(self.data))
 
 
 @dataclass(frozen=True)
