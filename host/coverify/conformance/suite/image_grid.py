@@ -11,7 +11,7 @@ import numpy as np
 
 from coverify.conformance.suite.case import Case, case, rng_of
 from coverify.conformance.suite.flatbuffer import Scalar
-from coverify.conformance.suite.model_file import OneOp, TensorSpec
+from coverify.conformance.suite.model_file import OneOp, TensorSpec, integers
 
 _DEPTHS = (1, 2, 3, 4, 5, 7, 8, 9, 16, 17)
 
@@ -110,11 +110,6 @@ def _images(shapes: tuple[tuple[int, ...], tuple[int, ...]], zero: int) -> tuple
     return first, second
 
 
-def _integers(values: object) -> TensorSpec:
-    data = np.array(values, np.int32)
-    return TensorSpec(data.shape, "int32", data=data)
-
-
 def _space_to_depth(op: str, depth: int, block: int, zero: int) -> OneOp:
     x, y = _images(((1, 2 * block, 3 * block, depth), (1, 2, 3, depth * block * block)), zero)
     return OneOp(op, [x], y, 19, {0: ("i", block)})
@@ -127,12 +122,12 @@ def _depth_to_space(op: str, depth: int, block: int, zero: int) -> OneOp:
 
 def _space_to_batch(op: str, depth: int, block: int, zero: int) -> OneOp:
     x, y = _images(((1, 2 * block, 3 * block, depth), (block * block, 2, 3, depth)), zero)
-    return OneOp(op, [x, _integers([block, block]), _integers([[0, 0], [0, 0]])], y, 25)
+    return OneOp(op, [x, integers([block, block]), integers([[0, 0], [0, 0]])], y, 25)
 
 
 def _batch_to_space(op: str, depth: int, block: int, zero: int) -> OneOp:
     x, y = _images(((block * block, 2, 3, depth), (1, 2 * block, 3 * block, depth)), zero)
-    return OneOp(op, [x, _integers([block, block]), _integers([[0, 0], [0, 0]])], y, 24)
+    return OneOp(op, [x, integers([block, block]), integers([[0, 0], [0, 0]])], y, 24)
 
 
 BLOCKS: Final[dict[str, Callable[[str, int, int, int], OneOp]]] = {

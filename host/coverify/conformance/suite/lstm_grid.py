@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coverify.conformance.suite.case import Case, case, rng_of
-from coverify.conformance.suite.model_file import OneOp, TensorSpec
+from coverify.conformance.suite.model_file import OneOp, TensorSpec, float32
 
 _SIZES = (1, 2, 3, 4, 5, 8, 17)
 _OPTIONS = 71
@@ -68,13 +68,13 @@ def _shapes() -> Iterator[tuple[str, Shape]]:
 
 def _lstm(op: str, shape: Shape, rng: np.random.Generator) -> OneOp:
     lengths = (shape.time, shape.batch) if shape.time_major else (shape.batch, shape.time)
-    x = TensorSpec((*lengths, shape.n_in), "int8", (_float32(rng.uniform(0.01, 0.1)),), _zero(rng))
-    hidden_scale, hidden_zero = _float32(2.0**-7 * rng.uniform(0.6, 1.7)), _zero(rng)
+    x = TensorSpec((*lengths, shape.n_in), "int8", (float32(rng.uniform(0.01, 0.1)),), _zero(rng))
+    hidden_scale, hidden_zero = float32(2.0**-7 * rng.uniform(0.6, 1.7)), _zero(rng)
     hidden = TensorSpec((shape.batch, shape.units), "int8", (hidden_scale,), hidden_zero, variable=True)
-    cell = TensorSpec(hidden.shape, "int16", (_float32(2.0**shape.cell),), variable=True)
+    cell = TensorSpec(hidden.shape, "int16", (float32(2.0**shape.cell),), variable=True)
     weights = [_weights(shape, x.scales[0], shape.n_in, rng) for _ in range(_GATES)]
     recurrent = [_weights(shape, hidden_scale, shape.units, rng) for _ in range(_GATES)]
-    biases = [_bias(shape, _float32(w.scales[0] * x.scales[0]), rng) for w in weights]
+    biases = [_bias(shape, float32(w.scales[0] * x.scales[0]), rng) for w in weights]
     y = TensorSpec((*lengths, shape.units), "int8", (hidden_scale,), hidden_zero)
     options = {0: ("b", _TANH), 1: ("f", shape.clip), 3: ("B", int(shape.time_major))}
     inputs = [x, *weights, *recurrent, *biases, hidden, cell]
@@ -85,7 +85,7 @@ def _weights(shape: Shape, scale: float, depth: int, rng: np.random.Generator) -
     values: NDArray[np.int64] = rng.integers(-127, 128, (shape.units, depth))
     if shape.extreme:
         values = np.where(values < 0, -128, 127)
-    s = _float32(2.0 ** (shape.gain + rng.uniform(-1, 1)) / (scale * 70 * 74 * np.sqrt(depth)))
+    s = float32(2.0 ** (shape.gain + rng.uniform(-1, 1)) / (scale * 70 * 74 * np.sqrt(depth)))
     return TensorSpec(values.shape, "int8", (s,), shape.weights_zero, data=values)
 
 
@@ -96,7 +96,3 @@ def _bias(shape: Shape, product: float, rng: np.random.Generator) -> TensorSpec:
 
 def _zero(rng: np.random.Generator) -> int:
     return int(rng.integers(-90, 90))
-
-
-def _float32(value: float) -> float:
-    return float(np.float32(value))

@@ -31,6 +31,21 @@ class TensorSpec:
     variable: bool = False
     """Whether it keeps its value from one invocation to the next."""
 
+    def reshaped(self, shape: tuple[int, ...]) -> TensorSpec:
+        """An int8 tensor of another shape, and of this one's scale and zero point."""
+        return TensorSpec(shape, "int8", self.scales, self.zero_point)
+
+
+def integers(values: object) -> TensorSpec:
+    """A constant of int32: axes, sizes, positions."""
+    data = np.array(values, np.int32)
+    return TensorSpec(data.shape, "int32", data=data)
+
+
+def float32(value: float) -> float:
+    """The nearest number that a file can have for a scale."""
+    return float(np.float32(value))
+
 
 @dataclass(frozen=True, eq=False)
 class OneOp:

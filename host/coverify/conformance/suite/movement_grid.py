@@ -13,7 +13,7 @@ import numpy as np
 
 from coverify.conformance.suite.case import Case, case, rng_of
 from coverify.conformance.suite.flatbuffer import Scalar
-from coverify.conformance.suite.model_file import OneOp, TensorSpec
+from coverify.conformance.suite.model_file import OneOp, TensorSpec, integers
 from coverify.conformance.suite.slice_grid import masked_slices
 
 _DEPTHS = (1, 2, 3, 4, 5, 7, 8, 9, 16, 17)
@@ -32,15 +32,6 @@ def movement_cases(op: str, seed: int) -> Iterator[Case]:
         yield from masked_slices(op, seed)
 
 
-def _like(x: TensorSpec, shape: tuple[int, ...]) -> TensorSpec:
-    return TensorSpec(shape, "int8", x.scales, x.zero_point)
-
-
-def _integers(values: object) -> TensorSpec:
-    data = np.array(values, np.int32)
-    return TensorSpec(data.shape, "int32", data=data)
-
-
 def _dequantize(op: str, x: TensorSpec, rng: np.random.Generator) -> OneOp:
     return OneOp(op, [x], TensorSpec(x.shape, "float32"), 38)
 
@@ -48,14 +39,14 @@ def _dequantize(op: str, x: TensorSpec, rng: np.random.Generator) -> OneOp:
 def _expand_dims(op: str, x: TensorSpec, rng: np.random.Generator) -> OneOp:
     axis = int(rng.integers(-5, 5))
     at = axis % 5
-    return OneOp(op, [x, _integers([axis])], _like(x, (*x.shape[:at], 1, *x.shape[at:])), 52)
+    return OneOp(op, [x, integers([axis])], x.reshaped((*x.shape[:at], 1, *x.shape[at:])), 52)
 
 
 def _pack(op: str, x: TensorSpec, rng: np.random.Generator) -> OneOp:
     axis = int(rng.integers(-5, 5))
     at = axis % 5
     other = TensorSpec(x.shape, "int8", x.scales, x.zero_point, 0, rng.integers(-128, 128, x.shape))
-    y = _like(x, (*x.shape[:at], 2, *x.shape[at:]))
+    y = x.reshaped((*x.shape[:at], 2, *x.shape[at:]))
     return OneOp(op, [x, other], y, 59, {0: ("i", 2), 1: ("i", axis)})
 
 
@@ -63,7 +54,7 @@ def _pad_v2(op: str, x: TensorSpec, rng: np.random.Generator) -> OneOp:
     pads = [[0, 0], *rng.integers(0, 3, (3, 2)).tolist()]
     value = TensorSpec((1,), "int8", x.scales, x.zero_point, 0, rng.integers(-128, 128, (1,)))
     shape = tuple(n + before + after for n, (before, after) in zip(x.shape, pads, strict=True))
-    return OneOp(op, [x, _integers(pads), value], _like(x, shape), 43)
+    return OneOp(op, [x, integers(pads), value], x.reshaped(shape), 43)
 
 
 def _shape(op: str, x: TensorSpec, rng: np.random.Generator) -> OneOp:
@@ -76,12 +67,12 @@ def _slice(op: str, x: TensorSpec, rng: np.random.Generator) -> OneOp:
     said = [
         -1 if b + s == n and rng.random() < 0.5 else s for n, b, s in zip(x.shape, begin, size, strict=True)
     ]
-    return OneOp(op, [x, _integers(begin), _integers(said)], _like(x, tuple(size)), 48)
+    return OneOp(op, [x, integers(begin), integers(said)], x.reshaped(tuple(size)), 48)
 
 
 def _squeeze(op: str, x: TensorSpec, rng: np.random.Generator) -> OneOp:
     """Every dimension of 1 goes: the options name none."""
-    return OneOp(op, [x], _like(x, tuple(n for n in x.shape if n != 1)), 30)
+    return OneOp(op, [x], x.reshaped(tuple(n for n in x.shape if n != 1)), 30)
 
 
 def _strided_slice(op: str, x: TensorSpec, rng: np.random.Generator) -> OneOp:
@@ -97,15 +88,15 @@ def _strided_slice(op: str, x: TensorSpec, rng: np.random.Generator) -> OneOp:
         for i, (b, e, s) in enumerate(zip(begin, end, strides, strict=True))
     ]
     shape = np.empty(x.shape, np.int8)[tuple(spans)].shape
-    constants = [_integers(begin), _integers(end), _integers(strides)]
-    return OneOp(op, [x, *constants], _like(x, shape), 32, {0: ("i", mask)})
+    constants = [integers(begin), integers(end), integers(strides)]
+    return OneOp(op, [x, *constants], x.reshaped(shape), 32, {0: ("i", mask)})
 
 
 def _sum(op: str, x: TensorSpec, rng: np.random.Generator) -> OneOp:
     axes = [[1, 2], [3], [1], [2, 3]][int(rng.integers(4))]
     shape = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
     y = TensorSpec(shape, "int8", (x.scales[0] * float(rng.uniform(1, 6)),), -7)
-    return OneOp(op, [x, _integers(axes)], y, 27, {0: ("b", 1)})
+    return OneOp(op, [x, integers(axes)], y, 27, {0: ("b", 1)})
 
 
 def _split(op: str, x: TensorSpec, rng: np.random.Generator) -> OneOp:
@@ -117,18 +108,18 @@ def _split(op: str, x: TensorSpec, rng: np.random.Generator) -> OneOp:
         cut = int(rng.integers(1, n))
         sizes = [cut, n - cut]
     said = axis if rng.random() < 0.5 else axis - 4
-    parts = [_like(x, tuple(size if i == axis else m for i, m in enumerate(x.shape))) for size in sizes]
+    parts = [x.reshaped(tuple(size if i == axis else m for i, m in enumerate(x.shape))) for size in sizes]
     if op == "SPLIT":
-        inputs, computed, union = [_integers(said), x], 1, 35
+        inputs, computed, union = [integers(said), x], 1, 35
     else:
-        inputs, computed, union = [x, _integers(sizes), _integers(said)], 0, 79
+        inputs, computed, union = [x, integers(sizes), integers(said)], 0, 79
     options: dict[int, Scalar] = {0: ("i", len(parts))}
     return OneOp(op, inputs, parts[0], union, options, computed=computed, more_outputs=parts[1:])
 
 
 def _unpack(op: str, x: TensorSpec, rng: np.random.Generator) -> OneOp:
     axis = int(rng.integers(1, 3))
-    parts = [_like(x, (*x.shape[:axis], *x.shape[axis + 1 :])) for _ in range(x.shape[axis])]
+    parts = [x.reshaped((*x.shape[:axis], *x.shape[axis + 1 :])) for _ in range(x.shape[axis])]
     options: dict[int, Scalar] = {0: ("i", len(parts)), 1: ("i", axis - int(rng.choice([0, 4])))}
     return OneOp(op, [x], parts[0], 64, options, more_outputs=parts[1:])
 
@@ -137,24 +128,24 @@ def _mirror_pad(op: str, x: TensorSpec, rng: np.random.Generator) -> OneOp:
     mode = int(rng.integers(0, 2))  # REFLECT leaves the edge out, SYMMETRIC does not
     pads = [[int(p) for p in rng.integers(0, min(n + mode, 3), 2)] for n in x.shape]
     shape = tuple(n + before + after for n, (before, after) in zip(x.shape, pads, strict=True))
-    return OneOp(op, [x, _integers(pads)], _like(x, shape), 77, {0: ("b", mode)})
+    return OneOp(op, [x, integers(pads)], x.reshaped(shape), 77, {0: ("b", mode)})
 
 
 def _gather(op: str, x: TensorSpec, rng: np.random.Generator) -> OneOp:
     axis = int(rng.integers(1, 4))
     taken = rng.integers(0, x.shape[axis], int(rng.integers(1, 6)))
     shape = (*x.shape[:axis], len(taken), *x.shape[axis + 1 :])
-    return OneOp(op, [x, _integers(taken)], _like(x, shape), 23, {0: ("i", axis)})
+    return OneOp(op, [x, integers(taken)], x.reshaped(shape), 23, {0: ("i", axis)})
 
 
 def _reverse(op: str, x: TensorSpec, rng: np.random.Generator) -> OneOp:
     axes = [[3], [1], [2], [1, 2]][int(rng.integers(4))]
-    return OneOp(op, [x, _integers(axes)], _like(x, x.shape), 81)
+    return OneOp(op, [x, integers(axes)], x.reshaped(x.shape), 81)
 
 
 def _broadcast_to(op: str, x: TensorSpec, rng: np.random.Generator) -> OneOp:
     shape = tuple(int(rng.integers(1, 4)) if n == 1 else n for n in x.shape)
-    return OneOp(op, [x, _integers(shape)], _like(x, shape), 104)
+    return OneOp(op, [x, integers(shape)], x.reshaped(shape), 104)
 
 
 MOVEMENTS: Final[dict[str, _Maker]] = {

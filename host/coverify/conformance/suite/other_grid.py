@@ -10,7 +10,7 @@ import numpy as np
 
 from coverify.conformance.suite.case import Case, case, rng_of
 from coverify.conformance.suite.mean_grid import axes_cases, rounded_mean_cases
-from coverify.conformance.suite.model_file import OneOp, TensorSpec
+from coverify.conformance.suite.model_file import OneOp, TensorSpec, integers
 
 _SIZES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 33)
 FUNCTIONS = {
@@ -159,29 +159,22 @@ def _of_rank(op: str, shape: tuple[int, ...], turned: bool) -> OneOp:
 
 
 def _moving(op: str, x: TensorSpec, rng: np.random.Generator) -> OneOp:
-    def like(shape: tuple[int, ...]) -> TensorSpec:
-        return TensorSpec(shape, "int8", x.scales, x.zero_point)
-
-    def integers(values: object) -> TensorSpec:
-        data = np.array(values, np.int32)
-        return TensorSpec(data.shape, "int32", data=data)
-
     n, height, width, depth = x.shape
     match op:
         case "RESHAPE":
             flat = (n, height * width * depth)
-            return OneOp(op, [x, integers(flat)], like(flat), 17)
+            return OneOp(op, [x, integers(flat)], x.reshaped(flat), 17)
         case "PAD":
             p = [[0, 0], *rng.integers(0, 3, (3, 2)).tolist()]
             shape = tuple(s + a + b for s, (a, b) in zip(x.shape, p, strict=True))
-            return OneOp(op, [x, integers(p)], like(shape), 22)
+            return OneOp(op, [x, integers(p)], x.reshaped(shape), 22)
         case "CONCATENATION":
             other = TensorSpec((n, height, width, 3), "int8", x.scales, x.zero_point, 0,
                                rng.integers(-128, 128, (n, height, width, 3)))  # fmt: skip
-            return OneOp(op, [x, other], like((n, height, width, depth + 3)), 10, {0: ("i", 3)})
+            return OneOp(op, [x, other], x.reshaped((n, height, width, depth + 3)), 10, {0: ("i", 3)})
         case "TRANSPOSE":
             order = [0, *(1 + rng.permutation(3)).tolist()]
-            return OneOp(op, [x, integers(order)], like(tuple(x.shape[i] for i in order)), 26)
+            return OneOp(op, [x, integers(order)], x.reshaped(tuple(x.shape[i] for i in order)), 26)
         case _:
             y = TensorSpec((n, depth), "int8", (x.scales[0] * float(rng.uniform(0.3, 1.5)),), -7)
             return OneOp(op, [x, integers([1, 2])], y, 27, {0: ("b", 0)})

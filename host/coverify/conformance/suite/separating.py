@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from coverify.conformance.suite.case import rng_of
 from coverify.conformance.suite.flatbuffer import Scalar
 from coverify.conformance.suite.grids import GRIDS
-from coverify.conformance.suite.model_file import OneOp, TensorSpec
+from coverify.conformance.suite.model_file import OneOp, TensorSpec, float32
 from coverify.conformance.suite.other_grid import FUNCTIONS
 from tflm_int8 import Model, Reference, TflmError, sample_shape
 from tflm_int8.profiles import profile_named
@@ -136,10 +136,6 @@ def _model(one: OneOp) -> Model:
     return Model.from_bytes(one.content(), f"{one.name.lower()}.tflite")
 
 
-def _float32(value: float) -> float:
-    return float(np.float32(value))
-
-
 @dataclass(frozen=True)
 class Scales:
     """Of the input, the weights and the output, each a float32; the accumulator's bias."""
@@ -154,7 +150,7 @@ def layer(op: str, scales: Scales) -> OneOp:
     """One element in, one out, the weight 1 and the zero points 0: the accumulator is x + bias."""
     x = TensorSpec((1, 1) if op == "FULLY_CONNECTED" else (1, 1, 1, 1), "int8", (scales.s_in,))
     w = replace(x, scales=(scales.s_w,), data=np.ones(x.shape, np.int8), axis=3 if "DEPTH" in op else 0)
-    scale = _float32(scales.s_in * scales.s_w)
+    scale = float32(scales.s_in * scales.s_w)
     b = TensorSpec((1,), "int32", (scale,), 0, 0, np.array([scales.bias], np.int32))
     options: dict[int, Scalar] = {0: ("b", 0)}
     if op != "FULLY_CONNECTED":
@@ -166,7 +162,7 @@ def layer(op: str, scales: Scales) -> OneOp:
 def _layers(op: str, seed: int, accumulators: Accumulators) -> Iterator[tuple[OneOp, NDArray[np.int8]]]:
     rng = rng_of(seed, op, "separating")
     for _ in range(_TRIES):
-        s_in, s_w, s_out = (_float32(v) for v in 2.0 ** rng.uniform((-6, -9, -4), (-2, -3, 0)))
+        s_in, s_w, s_out = (float32(v) for v in 2.0 ** rng.uniform((-6, -9, -4), (-2, -3, 0)))
         scales = Scales(s_in, s_w, s_out)
         try:
             found = accumulators(_model(layer(op, scales)))
@@ -200,9 +196,7 @@ def _functions(op: str, seed: int) -> Iterator[tuple[OneOp, NDArray[np.int8]]]:
             quantization = (1 / 256, -128) if op == "LOGISTIC" else (1 / 128, 0)
         x = TensorSpec((1, 256), "int8", (s_in,), zero)
         y = TensorSpec((1, 256), "int8", quantization[:1], quantization[1])
-        options: dict[int, Scalar] = (
-            {0: ("f", _float32(rng.uniform(0.01, 0.9)))} if op == "LEAKY_RELU" else {}
-        )
+        options: dict[int, Scalar] = {0: ("f", float32(rng.uniform(0.01, 0.9)))} if op == "LEAKY_RELU" else {}
         yield (
             OneOp(op, [x], y, _OF_ONE[op], options),
             np.maximum(every, zero if op == "RSQRT" else -128)[None],
@@ -212,7 +206,7 @@ def _functions(op: str, seed: int) -> Iterator[tuple[OneOp, NDArray[np.int8]]]:
 def _scales(rng: np.random.Generator) -> Iterator[tuple[float, float]]:
     """(input, output): drawn, and in turn such that some code comes to lie next to a half step."""
     for number in range(_TRIES):
-        s_out = _float32(2.0 ** rng.uniform(-8, 0))
+        s_out = float32(2.0 ** rng.uniform(-8, 0))
         ratio = 2.0 ** rng.uniform(-3, 2)
         if number % 2:
             ratio = (int(rng.integers(0, 120)) + 0.5) / int(rng.integers(1, 256))
@@ -227,7 +221,7 @@ def _pairs(op: str, seed: int) -> Iterator[tuple[OneOp, NDArray[np.int8]]]:
     rng = rng_of(seed, op, "separating")
     second, first = np.meshgrid(np.arange(-128, 128), np.arange(-128, 128))
     for s_a, s_y in _scales(rng):
-        s_b = _float32(s_a * 2.0 ** rng.uniform(-1, 1)) if op != "MUL" else 1.0 + float(rng.integers(3)) / 8
+        s_b = float32(s_a * 2.0 ** rng.uniform(-1, 1)) if op != "MUL" else 1.0 + float(rng.integers(3)) / 8
         zeros = rng.integers(-128, 128, 3).tolist()
         a = TensorSpec((1, 256, 256), "int8", (s_a,), zeros[0])
         b = TensorSpec((1, 256, 256), "int8", (s_b,), zeros[1], 0, second[None])

@@ -11,7 +11,7 @@ import numpy as np
 
 from coverify.conformance.suite.case import Case, case, rng_of
 from coverify.conformance.suite.flatbuffer import Scalar
-from coverify.conformance.suite.model_file import OneOp, TensorSpec
+from coverify.conformance.suite.model_file import OneOp, TensorSpec, float32
 
 _SIZES: Final = (1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17)
 _PAIRS: Final = (
@@ -54,11 +54,11 @@ def wide_arithmetic_cases(op: str, seed: int) -> Iterator[Case]:
     shapes += [("int16, activations", (4, 16), (4, 16), activation) for activation in (1, 2, 3)]
     for number, (shape_class, first, second, activation) in enumerate(shapes):
         rng = rng_of(seed, op, "int16", number)
-        s_a, s_b = (_float32(s) for s in rng.uniform(1e-4, 1e-3, 2))
+        s_a, s_b = (float32(s) for s in rng.uniform(1e-4, 1e-3, 2))
         a = TensorSpec((1, *first), "int16", (s_a,))
         values = rng.integers(-(1 << 15), 1 << 15, (1, *second))
         b = TensorSpec((1, *second), "int16", (s_b,), 0, 0, values)
-        y = TensorSpec(np.broadcast_shapes(a.shape, b.shape), "int16", (_float32(1.3 * max(s_a, s_b)),))
+        y = TensorSpec(np.broadcast_shapes(a.shape, b.shape), "int16", (float32(1.3 * max(s_a, s_b)),))
         one = OneOp(op, [a, b], y, _UNIONS[op], {0: ("b", activation)})
         yield case(one, shape_class, f"int16-{number}", seed)
 
@@ -67,9 +67,9 @@ def wide_function_cases(op: str, seed: int) -> Iterator[Case]:
     """LEAKY_RELU of int16."""
     for number, alpha in enumerate((0.1, 0.5, 1.0, 1.7, 0.0, -0.3)):
         rng = rng_of(seed, op, "int16", number)
-        s = _float32(rng.uniform(1e-4, 1e-3))
+        s = float32(rng.uniform(1e-4, 1e-3))
         x = TensorSpec((1, 513), "int16", (s,))
-        y = TensorSpec((1, 513), "int16", (_float32(s * rng.uniform(0.7, 1.5)),))
+        y = TensorSpec((1, 513), "int16", (float32(s * rng.uniform(0.7, 1.5)),))
         yield case(OneOp(op, [x], y, 75, {0: ("f", alpha)}), "int16", f"int16-{number}", seed)
 
 
@@ -77,16 +77,12 @@ def quantize_cases(op: str, seed: int) -> Iterator[Case]:
     """QUANTIZE between types, but from int8 to one byte."""
     for (before, after), number in product(_PAIRS, range(3)):
         rng = rng_of(seed, op, before, after, number)
-        s = _float32(10.0 ** rng.uniform(-3, 0))
+        s = float32(10.0 ** rng.uniform(-3, 0))
         x = TensorSpec((1, 65), before, () if before == "float32" else (s,), _zero(rng, before))
         if before != "float32":
-            s = _float32(s * 2.0 ** (_BITS[before] - _BITS[after]) * rng.uniform(0.4, 1.7))
+            s = float32(s * 2.0 ** (_BITS[before] - _BITS[after]) * rng.uniform(0.4, 1.7))
         y = TensorSpec((1, 65), after, (s,), _zero(rng, after))
         yield case(OneOp(op, [x], y, 89), f"{before} to {after}", f"{before}-{after}-{number}", seed)
-
-
-def _float32(value: float) -> float:
-    return float(np.float32(value))
 
 
 def _zero(rng: np.random.Generator, dtype: str) -> int:
@@ -119,9 +115,9 @@ def _window(op: str, w: Window, rng: np.random.Generator) -> OneOp:
     depthwise = op == "DEPTHWISE_CONV_2D"
     shape = (1, *w.kernel, w.out) if depthwise else (w.out, *w.kernel, w.depth)
     taps = w.kernel[0] * w.kernel[1] * (1 if depthwise else w.depth)
-    s_in, weights = _float32(rng.uniform(1e-4, 1e-3)), rng.integers(-127, 128, shape)
-    s_w = tuple(_float32(s) for s in rng.uniform(0.005, 0.02, w.out if w.per_channel else 1))
-    s_out = _float32(s_in * 0.01 * 60 * np.sqrt(taps))
+    s_in, weights = float32(rng.uniform(1e-4, 1e-3)), rng.integers(-127, 128, shape)
+    s_w = tuple(float32(s) for s in rng.uniform(0.005, 0.02, w.out if w.per_channel else 1))
+    s_out = float32(s_in * 0.01 * 60 * np.sqrt(taps))
     inputs = [
         TensorSpec((1, *w.image, w.depth), "int16", (s_in,)),
         TensorSpec(shape, "int8", s_w, 0, 3 if depthwise else 0, weights.astype(np.int8)),
@@ -129,7 +125,7 @@ def _window(op: str, w: Window, rng: np.random.Generator) -> OneOp:
     if w.bias:
         bias = rng.integers(-(1 << 21), 1 << 21, w.out)
         bias[0] = 1 << 33 if w.out > 3 else bias[0]  # beyond 32 bits: its channel is at the limit
-        scales = tuple(_float32(float(np.float32(s_in) * np.float32(s))) for s in s_w)
+        scales = tuple(float32(float(np.float32(s_in) * np.float32(s))) for s in s_w)
         inputs.append(TensorSpec((w.out,), "int64", scales, 0, 0, bias))
     y = TensorSpec((1, *_out(w), w.out), "int16", (s_out,))
     options: dict[int, Scalar] = {0: ("b", 0 if w.same else 1), 1: ("i", w.stride[1]), 2: ("i", w.stride[0])}
