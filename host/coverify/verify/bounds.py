@@ -41,6 +41,11 @@ class Box:
         return Box(np.full(n, -128, np.int64), np.full(n, 127, np.int64))
 
 
+def meet(a: Box, b: Box) -> Box:
+    """Both hold."""
+    return Box(np.maximum(a.lo, b.lo), np.minimum(a.hi, b.hi))
+
+
 def wire_bounds(program: Program, lo: I64Array, hi: I64Array, deadline: Deadline | None = None) -> list[Box]:
     """One box per wire, wire 0 (= lo..hi) first.  Raises CannotDecide, OutOfTime."""
     boxes = [Box(lo, hi)]

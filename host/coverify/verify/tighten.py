@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from coverify.verify.bounds import Box, step_bounds
+from coverify.verify.bounds import Box, meet, step_bounds
 from coverify.verify.deadline import Deadline
 from coverify.verify.lagrangian import ONE, Lagrangian
 from coverify.verify.query import I64Array
@@ -80,7 +80,7 @@ def _round(program: Program, boxes: list[Box], claim: Rival, deadline: Deadline)
     needed = {step.source for step in program.steps if isinstance(step, Staircase)}
     now = list(boxes)
     for wire, step in enumerate(program.steps[: claim.wire], 1):
-        box = _both(now[wire], step_bounds(step, now, wire - 1))
+        box = meet(now[wire], step_bounds(step, now, wire - 1))
         if isinstance(step, Affine) and wire in needed and not _empty(box):
             box = _accumulators(program, [*now[:wire], box, *now[wire + 1 :]], wire, claim, deadline)
         if _empty(box):
@@ -91,10 +91,6 @@ def _round(program: Program, boxes: list[Box], claim: Rival, deadline: Deadline)
 
 def _empty(box: Box) -> bool:
     return bool(np.any(box.lo > box.hi))
-
-
-def _both(a: Box, b: Box) -> Box:
-    return Box(np.maximum(a.lo, b.lo), np.minimum(a.hi, b.hi))
 
 
 def _accumulators(program: Program, boxes: list[Box], wire: int, claim: Rival, deadline: Deadline) -> Box:

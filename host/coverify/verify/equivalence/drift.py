@@ -61,11 +61,6 @@ def apart(first: Box, second: Box) -> Box:
     return Box(second.lo - first.hi, second.hi - first.lo)
 
 
-def meet(a: Box, b: Box) -> Box:
-    """Both hold."""
-    return Box(np.maximum(a.lo, b.lo), np.minimum(a.hi, b.hi))
-
-
 def step_drift(first: Step, second: Step, sources: list[Sides]) -> Box | None:
     """The drift of two partner steps, whose sources (term by term) are given; None: no function for it."""
     match first, second:

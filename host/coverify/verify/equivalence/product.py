@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from coverify.verify.bounds import Box, step_bounds
+from coverify.verify.bounds import Box, meet, step_bounds
 from coverify.verify.deadline import Deadline
-from coverify.verify.equivalence.drift import Sides, apart, meet, step_drift, zero
+from coverify.verify.equivalence.drift import Sides, apart, step_drift, zero
 from coverify.verify.equivalence.sameness import same
 from coverify.verify.errors import BadQuery
 from coverify.verify.query import I64Array

@@ -19,8 +19,8 @@ from coverify.verify.errors import CannotDecide
 from coverify.verify.linear.pieces import Pieces, stair_pieces, table_pieces
 from coverify.verify.query import I64Array
 from coverify.verify.rivals import Question
-from coverify.verify.stairs import edges_of
-from tflm_int8.program.primitives import Affine, Max, Product, Program, Rule, Select, Staircase, Table
+from coverify.verify.stairs import Edges
+from tflm_int8.program.primitives import Affine, Max, Product, Program, Select, Staircase, Table
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +69,7 @@ class Unrolled:
     inputs: dict[int, int] = field(default_factory=dict)
     _forms: dict[tuple[int, int], Linear] = field(default_factory=dict)
     _variables: dict[tuple[int, int], int] = field(default_factory=dict)
-    _edges: dict[int, I64Array] = field(default_factory=dict)
+    _edges: Edges = field(default_factory=Edges)
 
     @staticmethod
     def of(question: Question, rows: Rows) -> Unrolled:
@@ -121,7 +121,7 @@ class Unrolled:
                 return self.form(step.source, int(step.index[i]))
             case Staircase():
                 lo, hi = self._range(step.source, i)
-                edges = self._rule_edges(step.rule)
+                edges = self._edges.of(step.rule)
                 pieces = stair_pieces(step.rule, edges, int(step.channel[i]), lo, hi)
                 return self._of(step.source, i, pieces)
             case Table():
@@ -188,8 +188,3 @@ class Unrolled:
         boxes = self._range(step.left, i), self._range(step.right, i)
         made = self.rows.product((self.variable(step.left, i), self.variable(step.right, i)), boxes)
         return Linear({made: 1}, p * q).plus(a, -q).plus(b, -p)
-
-    def _rule_edges(self, rule: Rule) -> I64Array:
-        if id(rule) not in self._edges:
-            self._edges[id(rule)] = edges_of(rule)
-        return self._edges[id(rule)]

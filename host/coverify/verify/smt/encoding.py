@@ -30,14 +30,13 @@ from coverify.verify.smt.bitvectors import (
     variable,
 )
 from coverify.verify.smt.expressions import Condition, negated
-from coverify.verify.stairs import edges_of
+from coverify.verify.stairs import Edges
 from tflm_int8.program.primitives import (
     MAX_STAIRS,
     Affine,
     Max,
     Product,
     Program,
-    Rule,
     Select,
     Staircase,
     Step,
@@ -57,7 +56,7 @@ class Encoding:
     constraints: list[Condition] = field(default_factory=list)
     places: dict[int, Term] = field(default_factory=dict)
     _terms: dict[tuple[int, int], Term] = field(default_factory=dict)
-    _edges: dict[int, I64Array] = field(default_factory=dict)
+    _edges: Edges = field(default_factory=Edges)
 
     def term(self, wire: int, i: int) -> Term:
         """Element i of a wire.  Raises CannotDecide, OutOfTime."""
@@ -139,13 +138,8 @@ class Encoding:
         return plus(constant(weight * int(self.boxes[0].lo[i])), scaled(self._place(i), weight))
 
     def _staircase(self, step: Staircase, i: int) -> Term:
-        starts, values = stairs(self._rule_edges(step.rule), int(step.channel[i]), step.rule.lo)
+        starts, values = stairs(self._edges.of(step.rule), int(step.channel[i]), step.rule.lo)
         return step_function(self.term(step.source, i), starts, values)
-
-    def _rule_edges(self, rule: Rule) -> I64Array:
-        if id(rule) not in self._edges:
-            self._edges[id(rule)] = edges_of(rule)
-        return self._edges[id(rule)]
 
 
 def stairs(edges: I64Array, channel: int, lo: int) -> tuple[list[int], list[int]]:
