@@ -64,6 +64,11 @@ def round_half_away(x: float) -> int:
     return math.floor(abs(x) + 0.5) * (1 if x >= 0 else -1)
 
 
+def wrapped_int16(x: I64Array) -> I64Array:
+    """What an int16 keeps of x."""
+    return ((x + (1 << 15)) & 0xFFFF) - (1 << 15)
+
+
 def srdhm(a: I64Array, b: int | I64Array) -> I64Array:
     """round(a * b / 2**31) with ties towards +infinity; a, b in int32, saturating for a = b = INT32_MIN.
 

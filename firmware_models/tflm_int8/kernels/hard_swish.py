@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tflm_int8.fixedpoint import INT32_MAX, I64Array, Multiplier
+from tflm_int8.fixedpoint import INT32_MAX, I64Array, Multiplier, wrapped_int16
 from tflm_int8.kernels.lookup import CODES, Lookup, lookup
 from tflm_int8.kernels.scales import ratio
 from tflm_int8.node import Node
@@ -22,11 +22,11 @@ def prepare(node: Node) -> Lookup:
     if output.shift > 0:
         node.refuse("the output's scale is less than a 128th of the input's (TFLM refuses it)")
     value = (CODES - x.zero_point) * 128
-    gate = (_wrapped(_gate(value, reluish)) + (1 << 15)) >> 1
+    gate = (wrapped_int16(_gate(value, reluish)) + (1 << 15)) >> 1
     scaled = _high_product(value, _int16(output))
     product = gate * scaled
     truncated = np.sign(product) * (np.abs(product) >> 15)
-    shifted = _wrapped(_divide_by_pot(truncated, -output.shift) + out.zero_point)
+    shifted = wrapped_int16(_divide_by_pot(truncated, -output.shift) + out.zero_point)
     return lookup(node, np.clip(shifted, -128, 127))
 
 
@@ -59,8 +59,3 @@ def _divide_by_pot(x: I64Array, exponent: int) -> I64Array:
 
 def _saturated(x: I64Array) -> I64Array:
     return np.clip(x, -(1 << 15), (1 << 15) - 1)
-
-
-def _wrapped(x: I64Array) -> I64Array:
-    """As stored in an int16."""
-    return ((x + (1 << 15)) & 0xFFFF) - (1 << 15)

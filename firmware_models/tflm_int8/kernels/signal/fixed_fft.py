@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tflm_int8.fixedpoint import I64Array
+from tflm_int8.fixedpoint import I64Array, wrapped_int16
 
 MAX_LENGTH: Final = 1 << 15
 _ONE: Final = 32767
@@ -28,13 +28,8 @@ _MARGIN: Final = 1e-6
 _CONJUGATE: Final = np.array([1, -1])
 
 
-def wrapped(x: I64Array) -> I64Array:
-    """What 16 bits store of x."""
-    return ((x + (1 << 15)) & 0xFFFF) - (1 << 15)
-
-
 def _rounded(x: I64Array) -> I64Array:
-    return wrapped((x + (1 << (_BITS - 1))) >> _BITS)
+    return wrapped_int16((x + (1 << (_BITS - 1))) >> _BITS)
 
 
 def _divided(a: I64Array, by: int) -> I64Array:
@@ -103,13 +98,13 @@ class RealTransform:
         z = self._work(x.reshape(len(x), half, 2), 0, 1)
         first = _divided(z[:, 0], 2)
         near, far = self._mirrored()
-        a, b = _divided(z[:, near], 2), _divided(wrapped(z[:, far] * _CONJUGATE), 2)
-        even, turned = wrapped(a + b), _product(wrapped(a - b), self.outer)
+        a, b = _divided(z[:, near], 2), _divided(wrapped_int16(z[:, far] * _CONJUGATE), 2)
+        even, turned = wrapped_int16(a + b), _product(wrapped_int16(a - b), self.outer)
         out: I64Array = np.zeros((len(x), half + 1, 2), np.int64)
-        out[:, 0, 0] = wrapped(first[:, 0] + first[:, 1])
-        out[:, half, 0] = wrapped(first[:, 0] - first[:, 1])
-        out[:, near] = wrapped((even + turned) >> 1)
-        out[:, far] = wrapped(((even - turned) * _CONJUGATE) >> 1)
+        out[:, 0, 0] = wrapped_int16(first[:, 0] + first[:, 1])
+        out[:, half, 0] = wrapped_int16(first[:, 0] - first[:, 1])
+        out[:, near] = wrapped_int16((even + turned) >> 1)
+        out[:, far] = wrapped_int16(((even - turned) * _CONJUGATE) >> 1)
         return out
 
     def backward(self, f: I64Array) -> I64Array:
@@ -119,13 +114,13 @@ class RealTransform:
         """
         half = self.length // 2
         near, far = self._mirrored()
-        a, b = _divided(f[:, near], 2), _divided(wrapped(f[:, far] * _CONJUGATE), 2)
-        even, odd = wrapped(a + b), _product(wrapped(a - b), self.outer)
+        a, b = _divided(f[:, near], 2), _divided(wrapped_int16(f[:, far] * _CONJUGATE), 2)
+        even, odd = wrapped_int16(a + b), _product(wrapped_int16(a - b), self.outer)
         z: I64Array = np.zeros((len(f), half, 2), np.int64)
-        z[:, 0, 0] = _divided(wrapped(f[:, 0, 0] + f[:, half, 0]), 2)
-        z[:, 0, 1] = _divided(wrapped(f[:, 0, 0] - f[:, half, 0]), 2)
-        z[:, near] = wrapped(even + odd)
-        z[:, far] = wrapped(wrapped(even - odd) * _CONJUGATE)
+        z[:, 0, 0] = _divided(wrapped_int16(f[:, 0, 0] + f[:, half, 0]), 2)
+        z[:, 0, 1] = _divided(wrapped_int16(f[:, 0, 0] - f[:, half, 0]), 2)
+        z[:, near] = wrapped_int16(even + odd)
+        z[:, far] = wrapped_int16(wrapped_int16(even - odd) * _CONJUGATE)
         return self._work(z, 0, 1).reshape(len(f), self.length)
 
     def _mirrored(self) -> tuple[I64Array, I64Array]:
@@ -145,7 +140,7 @@ class RealTransform:
             x[q] = _product(x[q], self.inner[np.arange(m) * stride * q])
         match p:
             case 2:
-                joined = [wrapped(x[0] + x[1]), wrapped(x[0] - x[1])]
+                joined = [wrapped_int16(x[0] + x[1]), wrapped_int16(x[0] - x[1])]
             case 4:
                 joined = self._of_four(x)
             case _:
@@ -154,21 +149,21 @@ class RealTransform:
 
     def _of_four(self, x: list[I64Array]) -> list[I64Array]:
         """Source: kf_bfly4."""
-        first, away = wrapped(x[0] + x[2]), wrapped(x[0] - x[2])
-        odd, turned = wrapped(x[1] + x[3]), _over_i(wrapped(x[1] - x[3]))
+        first, away = wrapped_int16(x[0] + x[2]), wrapped_int16(x[0] - x[2])
+        odd, turned = wrapped_int16(x[1] + x[3]), _over_i(wrapped_int16(x[1] - x[3]))
         turned = -turned if self.inverse else turned
-        return [wrapped(v) for v in (first + odd, away + turned, first - odd, away - turned)]
+        return [wrapped_int16(v) for v in (first + odd, away + turned, first - odd, away - turned)]
 
     @staticmethod
     def _of_five(x: list[I64Array], a: I64Array, b: I64Array) -> list[I64Array]:
         """Source: kf_bfly5."""
-        outer, inner = wrapped(x[1] + x[4]), wrapped(x[2] + x[3])
-        outer_gap, inner_gap = wrapped(x[1] - x[4]), wrapped(x[2] - x[3])
-        near = wrapped(x[0] + _rounded(outer * a[0]) + _rounded(inner * b[0]))
-        far = wrapped(x[0] + _rounded(outer * b[0]) + _rounded(inner * a[0]))
-        across = wrapped(_over_i(_rounded(outer_gap * a[1]) + _rounded(inner_gap * b[1])))
-        beyond = wrapped(_over_i(_rounded(inner_gap * a[1]) - _rounded(outer_gap * b[1])))
+        outer, inner = wrapped_int16(x[1] + x[4]), wrapped_int16(x[2] + x[3])
+        outer_gap, inner_gap = wrapped_int16(x[1] - x[4]), wrapped_int16(x[2] - x[3])
+        near = wrapped_int16(x[0] + _rounded(outer * a[0]) + _rounded(inner * b[0]))
+        far = wrapped_int16(x[0] + _rounded(outer * b[0]) + _rounded(inner * a[0]))
+        across = wrapped_int16(_over_i(_rounded(outer_gap * a[1]) + _rounded(inner_gap * b[1])))
+        beyond = wrapped_int16(_over_i(_rounded(inner_gap * a[1]) - _rounded(outer_gap * b[1])))
         return [
-            wrapped(v)
+            wrapped_int16(v)
             for v in (x[0] + outer + inner, near - across, far + beyond, far - beyond, near + across)
         ]

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tflm_int8.fixedpoint import I64Array
-from tflm_int8.kernels.signal.fixed_fft import MAX_LENGTH, RealTransform, wrapped
+from tflm_int8.fixedpoint import I64Array, wrapped_int16
+from tflm_int8.kernels.signal.fixed_fft import MAX_LENGTH, RealTransform
 from tflm_int8.kernels.signal.options import check_int16_option, check_same_shape, check_type, integer
 from tflm_int8.model import Tensor
 from tflm_int8.node import Node
@@ -33,7 +33,7 @@ class AutoScale:
         greatest = _greatest_magnitude(x)
         width = np.frexp(np.maximum(greatest, 0).astype(np.float64))[1]
         bits = np.where(greatest > 0, 15 - width, 0)
-        return [wrapped(x << bits[:, None]).astype(np.int16), bits.astype(np.int32)]
+        return [wrapped_int16(x << bits[:, None]).astype(np.int16), bits.astype(np.int32)]
 
 
 def _greatest_magnitude(x: I64Array) -> I64Array:
@@ -43,7 +43,7 @@ def _greatest_magnitude(x: I64Array) -> I64Array:
     if np.any(odd):
         rows, found = x[odd], np.zeros(int(odd.sum()), np.int64)
         for value in rows.T:
-            found = np.where(value > found, value, np.where(-value > found, wrapped(-value), found))
+            found = np.where(value > found, value, np.where(-value > found, wrapped_int16(-value), found))
         greatest[odd] = found
     return greatest
 
