@@ -27,20 +27,61 @@ MAX_SAMPLES = 1 << 20
 """Most values and inputs for several networks, each of which runs them all as int64."""
 
 
+Which = Sequence[int] | slice
+
+
+@dataclass(frozen=True, eq=False)
+class Clamped:
+    """What of an input's values [N, shape] is clamped: outside, bool [N, n].
+
+    numbers: of these samples in their file; told: (how many of how many, which is the first) as a note.
+    """
+
+    x: NDArray[Any]
+    outside: NDArray[np.bool_]
+    numbers: NDArray[np.int64]
+    told: Callable[[str, str], str]
+
+    def at(self, which: Which) -> Clamped:
+        """Of these samples alone."""
+        return Clamped(self.x[which], self.outside[which], self.numbers[which], self.told)
+
+    @property
+    def note(self) -> str | None:
+        """How many values are clamped, and which is the first; None: none is."""
+        if not self.outside.any():
+            return None
+        sample, feature = (int(i) for i in np.argwhere(self.outside)[0])
+        value = float(self.x[sample].reshape(-1)[feature])
+        count = f"{int(np.count_nonzero(self.outside))} of {self.outside.size}"
+        return self.told(count, f"sample {self.numbers[sample]}, feature {feature}: {value:.6g}")
+
+
+def notes_of(clamped: Sequence[Clamped], which: Which = slice(None)) -> tuple[str, ...]:
+    """What is said of the values of these samples that are clamped, of each input."""
+    return tuple(note for one in clamped if (note := one.at(which).note) is not None)
+
+
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """x: int8 [N, *shape]; y: int64 [N], or None where the file has no labels; notes: what was clamped."""
+    """x: int8 [N, *shape]; y: int64 [N], or None where the file has no labels; clamped: what was."""
 
     x: NDArray[np.int8]
     y: NDArray[np.int64] | None
-    notes: tuple[str, ...] = ()
+    clamped: tuple[Clamped, ...] = ()
 
     def __len__(self) -> int:
         return len(self.x)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How many values were clamped."""
+        return notes_of(self.clamped)
+
     def first(self, n: int | None) -> Inputs:
         """The first n of them; None: all."""
-        return Inputs(self.x[:n], None if self.y is None else self.y[:n], self.notes)
+        clamped = tuple(one.at(slice(n)) for one in self.clamped)
+        return Inputs(self.x[:n], None if self.y is None else self.y[:n], clamped)
 
 
 @dataclass(frozen=True)
@@ -51,19 +92,19 @@ class Limits:
     greatest: float
     step: float
 
-    def note(self, name: str, x: NDArray[Any]) -> str | None:
-        """How many values of an array [N, shape] are clamped, and which is the first; None: none is."""
+    def clamped(self, name: str, x: NDArray[Any]) -> Clamped:
+        """Which values of an array [N, shape] are clamped."""
         real = x.reshape(len(x), -1).astype(np.float64)
         half = self.step / 2  # halves are rounded away from zero
-        outside = np.argwhere((real <= self.least - half) | (real >= self.greatest + half))
-        if not len(outside):
-            return None
-        sample, feature = (int(i) for i in outside[0])
-        return (
-            f"note: {len(outside)} of {real.size} values of {name} lie outside {self.least:.6g} … "
-            f"{self.greatest:.6g}, which the input can represent, and are clamped (first: sample {sample}, "
-            f"feature {feature}: {real[sample, feature]:.6g})"
-        )
+        outside = (real <= self.least - half) | (real >= self.greatest + half)
+
+        def told(count: str, first: str) -> str:
+            return (
+                f"note: {count} values of {name} lie outside {self.least:.6g} … {self.greatest:.6g}, which "
+                f"the input can represent, and are clamped (first: {first})"
+            )
+
+        return Clamped(x, outside, np.arange(len(x)), told)
 
 
 @dataclass(frozen=True)
@@ -93,12 +134,17 @@ class Wanted:
 class ManyInputs:
     """x: of every input [N, *shape], in its type; y: int64 [N], or None where the file has no labels.
 
-    notes: of each input of which values were clamped, how many, and what it represents.
+    clamped: of each input of which values were clamped, which, and what it represents.
     """
 
     x: tuple[NDArray[Any], ...]
     y: NDArray[np.int64] | None
-    notes: tuple[str, ...] = ()
+    clamped: tuple[Clamped, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How many values were clamped."""
+        return notes_of(self.clamped)
 
 
 def read_all(path: Path | str, wanted: Sequence[Wanted], quantize: bool | None = None) -> ManyInputs:
@@ -113,9 +159,9 @@ def read_all(path: Path | str, wanted: Sequence[Wanted], quantize: bool | None =
     if missing:
         more = f": the network has {len(names)} inputs, {', '.join(names)}" if len(names) > 1 else ""
         raise BadInput(f"{path}: there is no array {missing[0]}{more}")
-    notes = list[str]()
+    clamped = list[Clamped]()
     x = tuple(
-        _checked(path, name, arrays[name], one, quantize, notes)
+        _checked(path, name, arrays[name], one, quantize, clamped)
         for name, one in zip(names, wanted, strict=True)
     )
     counts = [len(one) for one in x]
@@ -123,7 +169,7 @@ def read_all(path: Path | str, wanted: Sequence[Wanted], quantize: bool | None =
         said = ", ".join(f"{name}: {n}" for name, n in zip(names, counts, strict=True))
         raise BadInput(f"{path}: the inputs have different numbers of samples ({said})")
     y = arrays.get("y")
-    return ManyInputs(x, None if y is None else _labels(path, y, counts[0]), tuple(notes))
+    return ManyInputs(x, None if y is None else _labels(path, y, counts[0]), tuple(clamped))
 
 
 def names_of(n: int, name: str = "x") -> tuple[str, ...]:
@@ -132,10 +178,15 @@ def names_of(n: int, name: str = "x") -> tuple[str, ...]:
 
 
 def _checked(
-    path: Path, name: str, x: NDArray[np.generic], wanted: Wanted, quantize: bool | None, notes: list[str]
+    path: Path,
+    name: str,
+    x: NDArray[np.generic],
+    wanted: Wanted,
+    quantize: bool | None,
+    clamped: list[Clamped],
 ) -> NDArray[Any]:
     given = wanted.convert is not None and x.dtype == wanted.convert.dtype
-    codes = _values(path, name, x) if given else _codes(path, x, wanted, quantize, name, notes)
+    codes = _values(path, name, x) if given else _codes(path, x, wanted, quantize, name, clamped)
     if not codes.size:
         raise BadInput(f"{path}: {name} holds no samples")
     shape = wanted.shape
@@ -145,8 +196,8 @@ def _checked(
     convert = wanted.convert if given else None
     taken = codes if convert is None else _converted(path, convert, codes)
     limits = wanted.limits if convert is None else convert.limits
-    if limits is not None and (note := limits.note(name, codes)) is not None:
-        notes.append(note)
+    if limits is not None:
+        clamped.append(limits.clamped(name, codes))
     return taken
 
 
@@ -173,7 +224,7 @@ def read_inputs(
     """
     path = Path(path)
     found = read_all(path, [Wanted("int8", shape, quantization, convert)], quantize)
-    return Inputs(found.x[0], found.y, found.notes)
+    return Inputs(found.x[0], found.y, found.clamped)
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,9 +310,14 @@ def _arrays(
 
 
 def _codes(
-    path: Path, x: NDArray[np.generic], wanted: Wanted, quantize: bool | None, name: str, notes: list[str]
+    path: Path,
+    x: NDArray[np.generic],
+    wanted: Wanted,
+    quantize: bool | None,
+    name: str,
+    clamped: list[Clamped],
 ) -> NDArray[Any]:
-    """x in the input's type; a note where values are clamped."""
+    """x in the input's type; what of it is clamped."""
     if x.dtype == wanted.dtype:
         return _values(path, name, x)
     what = "values" if wanted.dtype in ("float32", "bool") else "codes"
@@ -285,13 +341,15 @@ def _codes(
     ratio = (real / scale).astype(np.float64)
     rounded = np.trunc(ratio + np.copysign(0.5, ratio)) + zero_point
     limits = np.iinfo(wanted.dtype)
-    outside = int(np.count_nonzero((rounded < limits.min) | (rounded > limits.max)))
-    if outside:
-        lo, hi = (float(scale) * (end - zero_point) for end in (limits.min, limits.max))
-        notes.append(
-            f"--quantize clamped {outside} of {x.size} values of {name} in {path.name}: the input represents "
-            f"{lo:.6g} to {hi:.6g}"
-        )
+    lo, hi = (float(scale) * (end - zero_point) for end in (limits.min, limits.max))
+
+    def told(count: str, first: str) -> str:
+        of = f"values of {name} in {path.name}"
+        return f"--quantize clamped {count} {of}: the input represents {lo:.6g} to {hi:.6g}"
+
+    if x.ndim and x.size:
+        outside = ((rounded < limits.min) | (rounded > limits.max)).reshape(len(x), -1)
+        clamped.append(Clamped(x, outside, np.arange(len(x)), told))
     codes: NDArray[Any] = np.clip(rounded, limits.min, limits.max).astype(wanted.dtype)
     return codes
 

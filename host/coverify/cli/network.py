@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coverify.errors import BadInput
-from coverify.inputs import Conversion, Limits, read_inputs, read_pixels
+from coverify.inputs import Clamped, Conversion, Limits, notes_of, read_inputs, read_pixels
 from coverify.report import ModelRef, Picture
 from coverify.verify.archive import Codes, Kind
 from coverify.verify.fixed_point import FixedPointNetwork
@@ -44,8 +44,11 @@ class Samples:
 
     x: Codes
     y: I64Array | None
-    notes: tuple[str, ...] = ()
-    """Of values that are clamped."""
+    clamped: tuple[Clamped, ...] = ()
+
+    def notes(self, indices: Sequence[int]) -> tuple[str, ...]:
+        """How many values of these inputs are clamped."""
+        return notes_of(self.clamped, indices)
 
 
 class Network(Protocol):
@@ -184,7 +187,7 @@ class Tflite:
         q = self.reference.input.quantization
         pair = None if q is None else (float(q.scale), int(q.zero_point))
         data = read_inputs(path, sample_shape(self.reference.input), pair, convert=conversion_of(self.ends))
-        return Samples(data.x, data.y, data.notes)
+        return Samples(data.x, data.y, data.clamped)
 
     def classes(self, x: Codes) -> list[int]:
         outputs = self.reference.run(x.astype(np.int8), from_reset=True)

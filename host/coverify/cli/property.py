@@ -242,7 +242,7 @@ def property_work(task: PropertyTask, seed: int, explained_s: float | None = Non
         cases=len(task.property.cases),
         gaps=lambda rows: [NO_CERTIFICATE] if task.out is not None and any(map(_bare, rows)) else [],
         close=explaining.close,
-        notes=() if task.data is None else task.data.notes,
+        notes=() if task.data is None else task.data.notes(task.indices),
     )
 
 

@@ -28,7 +28,7 @@ from coverify.conformance.batch import Batch
 from coverify.conformance.oracles import Oracle, OracleName, version
 from coverify.errors import BadInput, BoardError
 from coverify.files import check_place, replace_file
-from coverify.inputs import names_of
+from coverify.inputs import names_of, notes_of
 from coverify.report import Device as DeviceRow
 from coverify.report import Oracle as OracleRow
 from coverify.report import Result
@@ -80,7 +80,9 @@ def run(
         return Result(
             verb="run",
             verdict="OK",
-            message="\n".join([_message(output_file, on, outputs, labels), *data.notes]),
+            message="\n".join(
+                [_message(output_file, on, outputs, labels), *notes_of(data.clamped, slice(limit))]
+            ),
             model=model_ref(net),
             device=device,
             profile=profile if on == "reference" else None,

@@ -17,7 +17,7 @@ from coverify.conformance.ranges import check_inputs, vectors_of
 from coverify.conformance.sequences import default_length, reach_of
 from coverify.conformance.vectors import Samples
 from coverify.errors import BadInput
-from coverify.inputs import Limits, ManyInputs, Wanted, read_all
+from coverify.inputs import Limits, ManyInputs, Wanted, notes_of, read_all
 from tflm_int8 import Model, Reference, sample_shape
 
 DEFAULT_VECTORS = 32
@@ -131,7 +131,7 @@ def samples_of(
     parts, notes = list[Batch](), tuple[str, ...]()
     if inputs is not None:
         given = given_of(reference, inputs)
-        parts, notes = [Batch(given.x)[:limit]], given.notes
+        parts, notes = [Batch(given.x)[:limit]], notes_of(given.clamped, slice(limit))
     if n_vectors is None:
         twice = 2 * default_length(reference) if reference.stateful else 0
         n_vectors = 0 if parts else max(DEFAULT_VECTORS, twice)

@@ -240,7 +240,7 @@ class _Task:
             asked=self.asked,
             row=lambda question, outcome: _row(self, question, outcome),
             result=unanswered(self.network, (*NOT_COVERED, *self.gaps), self.seed),
-            notes=self.data.notes,
+            notes=self.data.notes(self.indices),
         )
 
 

@@ -469,6 +469,35 @@ def test_floats_that_the_network_clamps_are_told(tmp_path, verb, options):
     assert "note:" not in done.result.get("message", "")
 
 
+@pytest.mark.parametrize(
+    ("verb", "options", "said"),
+    [
+        ("run", ("--limit", 2, "-o", "out.npz"), "1 of 8 values"),
+        ("run", ("--limit", 1, "-o", "out.npz"), None),
+        ("conform", ("--limit", 2, "--device", "native:"), "1 of 8 values"),
+        ("conform", ("--limit", 1, "--device", "native:"), None),
+        ("verify", ("--eps", 0, "--index", "1,3"), "2 of 8 values"),
+        ("verify", ("--eps", 0, "--index", "1", "--mask", "0-1"), "1 of 4 values"),
+        ("verify", ("--eps", 0, "--index", "0,2"), None),
+    ],
+)
+def test_only_inputs_that_are_taken_are_counted_among_the_clamped(tmp_path, verb, options, said):
+    net, file = tmp_path / "net.tflite", tmp_path / "x.npz"
+    net.write_bytes(network(3, "float32"))
+    x = np.zeros((4, 2, 2, 1), np.float32)
+    x[1, 0, 1], x[3, 1, 0] = 350000, -99
+    np.savez(file, x=x)
+    given = [tmp_path / o if o == "out.npz" else o for o in options]
+    done = coverify(verb, net, "--inputs", file, *given, "--json", "-")
+    assert done.code in (0, 1, 4), done
+    message = done.result.get("message", "")
+    if said is None:
+        assert "note:" not in message
+    else:
+        assert f"note: {said} of x" in message
+        assert message.endswith("(first: sample 1, feature 1: 350000)")
+
+
 @pytest.mark.parametrize("end", ["int8", "float32", "uint8"])
 def test_accumulators_are_looked_at_behind_conversions(tmp_path, end):
     (tmp_path / "net.tflite").write_bytes(network(3, end))

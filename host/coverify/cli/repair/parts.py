@@ -35,7 +35,7 @@ def read_parts(
     def read(path: Path, n: int | None = None) -> Inputs:
         found = read_inputs(path, sample_shape(reference.input), scale, quantize, convert).first(n)
         if not labels:
-            return Inputs(found.x, None, found.notes)
+            return Inputs(found.x, None, found.clamped)
         if found.y is not None:
             classes = math.prod(sample_shape(reference.output))
             labels_within(path, found.y.tolist(), range(len(found)), classes)
@@ -68,4 +68,5 @@ def _rows(data: Inputs) -> NDArray[np.void]:
 
 
 def _chosen(data: Inputs, which: I64Array) -> Inputs:
-    return Inputs(data.x[which], None if data.y is None else data.y[which], data.notes)
+    """Some of them; what was clamped is said of all, of which each is in one part."""
+    return Inputs(data.x[which], None if data.y is None else data.y[which], data.clamped)
