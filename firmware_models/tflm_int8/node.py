@@ -19,7 +19,7 @@ from tflm_int8.geometry import Axis, Padding, Window2D
 from tflm_int8.model import Model, Operator, Quantization, Tensor
 from tflm_int8.variant import Variant
 
-_OPEN = " (is it computed of a batch that was left open? Convert the network with a batch of 1)"
+OPEN_BATCH = " (is it computed of a batch that was left open? Convert the network with a batch of 1)"
 _FLOAT = (
     " (a network of floats, or of weights quantized alone: TensorFlow's converter makes int8 of it with "
     "representative_dataset and TFLITE_BUILTINS_INT8)"
@@ -115,8 +115,7 @@ class Node:
     def quantized(self, tensor: Tensor, *dtypes: str) -> Quantization:
         """The per-tensor quantization of a tensor of one of the types; refuses any other type."""
         if tensor.dtype not in dtypes:
-            hint = _FLOAT if tensor.dtype == "float32" and "int8" in dtypes else ""
-            self.refuse(f"tensor {tensor.index} is {tensor.dtype}, {' or '.join(dtypes)} is needed{hint}")
+            self._refuse_type(tensor, dtypes)
         quantization = tensor.quantization
         if quantization is None or len(quantization.scales) != 1:
             self.refuse(f"tensor {tensor.index} has no per-tensor quantization")
@@ -130,11 +129,15 @@ class Node:
     def constant(self, tensor: Tensor, *dtypes: str) -> NDArray[np.int64]:
         """The constant's values as int64; refuses a tensor that is computed or of another type."""
         if tensor.data is None:
-            hint = _OPEN if tensor.dtype == "int32" else ""
+            hint = OPEN_BATCH if tensor.dtype == "int32" else ""
             self.refuse(f"tensor {tensor.index} must be a constant{hint}")
         if tensor.dtype not in dtypes:
-            self.refuse(f"tensor {tensor.index} is {tensor.dtype}, {' or '.join(dtypes)} is needed")
+            self._refuse_type(tensor, dtypes)
         return tensor.data.astype(np.int64)
+
+    def _refuse_type(self, tensor: Tensor, dtypes: tuple[str, ...]) -> NoReturn:
+        hint = _FLOAT if tensor.dtype == "float32" and "int8" in dtypes else ""
+        self.refuse(f"tensor {tensor.index} is {tensor.dtype}, {' or '.join(dtypes)} is needed{hint}")
 
     def bias(self, i: int, channels: int, dtype: str = "int32") -> NDArray[np.int64]:
         """The bias of the i-th input, int64 [channels]; zeros when it is left out."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from tflm_int8.fixedpoint import I64Array
 from tflm_int8.model import Tensor
-from tflm_int8.node import Node
+from tflm_int8.node import OPEN_BATCH, Node
 from tflm_int8.variant import Form
 
 Array = NDArray[Any]
@@ -107,7 +107,9 @@ def movement(node: Node, sources: Sequence[int], numbers: Sequence[I64Array], fi
     for index, number in zip(node.op.outputs, numbers, strict=True):
         out = node.model.tensors[index]
         if number.shape != out.shape:
-            node.refuse(f"the output is declared {list(out.shape)}, computed {list(number.shape)}")
+            batch = out.shape[:1] == (1,) and out.shape[1:] == number.shape[1:] and number.ndim > 1
+            hint = OPEN_BATCH if batch else ""
+            node.refuse(f"the output is declared {list(out.shape)}, computed {list(number.shape)}{hint}")
         copies.append(tuple(_copies(number, sources, ends)))
     return Movement(node, tuple(copies), fill)
 

@@ -19,7 +19,7 @@ from tflm_int8.kernels.movement import (
     positive_axis,
 )
 from tflm_int8.model import Tensor
-from tflm_int8.node import Node
+from tflm_int8.node import OPEN_BATCH, Node
 from tflm_int8.variant import Form
 
 _SPACE_TO_DEPTH_OPTIONS = 19
@@ -73,7 +73,8 @@ def prepare_batch_to_space(node: Node) -> Movement:
     x, block, crops = _batch_operands(node)
     shape = _image(x)
     if shape[0] % (block[0] * block[1]):
-        node.refuse(f"a batch of {shape[0]} is not a multiple of the block {list(block)}")
+        hint = OPEN_BATCH if shape[0] == 1 else ""
+        node.refuse(f"a batch of {shape[0]} is not a multiple of the block {list(block)}{hint}")
     batch = shape[0] // (block[0] * block[1])
     moved = numbered(x).reshape(*block, batch, *shape[1:]).transpose(2, 3, 0, 4, 1, 5)
     full = moved.reshape(batch, shape[1] * block[0], shape[2] * block[1], shape[3])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from model_builder import Builder
+from oracle import Tflm
 from tflm_int8 import AccumulatorOverflow, Model, Reference, UnsupportedOp
 
 
@@ -37,6 +38,14 @@ REFUSED = {
         one("SPACE_TO_BATCH_ND", (1, 3, 4, 1), (4, 2, 2, 1), [[2, 2], [[0, 1], [0, 0]]]),
         "uninitialized",
     ),
+    "parts of a batch that was left open": (
+        one("SPACE_TO_BATCH_ND", (1, 4, 2), (1, 2, 2), [[2], [[0, 0]]]),
+        r"declared \[1, 2, 2\], computed \[2, 2, 2\] .*Convert the network with a batch of 1",
+    ),
+    "a batch that was left open, of which parts are joined": (
+        one("BATCH_TO_SPACE_ND", (1, 2, 2), (1, 4, 2), [[2], [[0, 0]]]),
+        "a batch of 1 is not a multiple .*Convert the network with a batch of 1",
+    ),
     "a block that does not divide": (
         one("SPACE_TO_DEPTH", (1, 3, 4, 1), (1, 1, 2, 4), (), 19, BlockSize=2),
         "block",
@@ -65,6 +74,19 @@ def test_is_refused_by_name(what):
     content, why = REFUSED[what]
     with pytest.raises(UnsupportedOp, match=rf"op 0 [A-Z0-9_]+ in model.tflite: .*{why}"):
         Reference(Model.from_bytes(content))
+
+
+def test_tflm_makes_only_the_declared_part_of_a_batch_that_was_left_open():
+    """Which docs/operators.md says of every second step: this is why it is refused."""
+    tflm = Tflm(one("SPACE_TO_BATCH_ND", (1, 4, 2), (1, 2, 2), [[2], [[0, 0]]]))
+    x = np.arange(8, dtype=np.int8).reshape(1, 4, 2)
+    np.testing.assert_array_equal(tflm.run(x), x[:, ::2])
+
+
+def test_a_batch_is_not_said_to_be_left_open_where_something_else_is_wrong():
+    with pytest.raises(UnsupportedOp, match="computed") as refused:
+        Reference(Model.from_bytes(one("PAD", (1, 4), (1, 9), [[[0, 0], [1, 1]]])))
+    assert "batch" not in str(refused.value)
 
 
 def test_a_computed_axis_is_refused():

@@ -27,6 +27,18 @@ def test_one_zero_point_stands_for_all_channels():
     np.testing.assert_array_equal(Reference(Model.from_bytes(content)).run(x)[0], Tflm(content).run(x)[0])
 
 
+def test_a_convolution_of_floats_is_told_how_converters_make_int8_of_it():
+    b = Builder()
+    x = b.input((1, 3, 3, 1), dtype="float32")
+    y = b.conv(x, np.ones((1, 2, 2, 1)), np.zeros(1), 1.0, 1.0, 0)
+    for tensor in (y, *b.ops[0].inputs):
+        b.tensors[tensor].dtype = "float32"
+        if b.tensors[tensor].data is not None:
+            b.tensors[tensor].data = b.tensors[tensor].data.astype(np.float32)
+    with pytest.raises(UnsupportedOp, match=r"op 0 CONV_2D .*is float32, int8 is needed .*representative"):
+        Reference(Model.from_bytes(b.finish(y)))
+
+
 def test_scales_without_zero_points_are_no_quantization():
     content = convolution([])
     with pytest.raises(UnsupportedOp, match=r"op 0 CONV_2D .*scales"):
