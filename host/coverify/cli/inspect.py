@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Container
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from coverify.cli.ops import firmware_operators
 from coverify.cli.outcome import JsonOption, OutOption, Output, ProfileOption, model_ref, run_verb, versions
 from coverify.files import replace_file
 from coverify.inputs import names_of
@@ -37,7 +39,8 @@ def inspect(
 
     For every accumulator: a proof that it cannot overflow on any input, or an input on which it does (with
     --out as overflow-<op>.npz), or neither. Exits with 0 when every operator is supported, with 2 when one is
-    not (it is named). Where accumulators are not examined, it says why.
+    not (it is named). Where accumulators are not examined, it says why; so it does of operators
+    that the firmware's own engine lacks.
     """
 
     def body() -> Result:
@@ -53,7 +56,7 @@ def inspect(
             model=model_ref(net),
             profile=profile,
             operators=rows,
-            not_covered=unexamined,
+            not_covered=(*unexamined, *_elsewhere(net, refusals)),
             versions=versions(),
         )
 
@@ -72,6 +75,19 @@ def _refusals(net: Model, profile: str) -> dict[int, str]:
     if not refused:
         Reference(net, profile)
     return refused
+
+
+def _elsewhere(net: Model, refused: Container[int]) -> list[str]:
+    """Operators that are modelled and that the firmware's own engine lacks, where its source is at hand."""
+    ours, lacking = firmware_operators(), dict[str, list[str]]()
+    for op in net.operators if ours else ():
+        if op.name not in ours and op.index not in refused:
+            lacking.setdefault(op.name, []).append(str(op.index))
+    return [
+        f"op {', '.join(indices)} {name} is not in the firmware's own engine: conform on a device with this "
+        "engine refuses the network (TFLM as the engine may have it: docs/tflm.md)"
+        for name, indices in lacking.items()
+    ]
 
 
 def _reach(net: Model, profile: str) -> tuple[dict[int, Accumulator], tuple[str, ...]]:

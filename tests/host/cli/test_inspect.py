@@ -69,6 +69,24 @@ def test_an_overflow_of_a_network_with_two_inputs_is_shown_with_both(tmp_path):
     assert shapes == {"x0": ("int8", (1, 3)), "x1": ("int8", (1, 3))}
 
 
+def test_an_operator_that_the_firmware_lacks_is_told_before_a_device_refuses_it(tmp_path):
+    """ELU: tests/device_harness/test_session.py shows the device's refusal."""
+    b, path = Builder(), tmp_path / "net.tflite"
+    x = b.input((1, 4), 0.05, 3)
+    y = b.op(
+        "ELU", [b.op("LOGISTIC", [x], b.activation((1, 4), 1 / 256, -128))], b.activation((1, 4), 0.05, 3)
+    )
+    path.write_bytes(b.finish(y))
+    done = coverify("inspect", path, "--json", "-")
+    assert done.code == 0, done
+    (said,) = done.result["not_covered"]
+    assert said.startswith("op 1 ELU is not in the firmware's own engine: conform on a device")
+    refused = coverify("conform", path, "--device", "native:", "--json", "-")
+    assert "op 1 ELU: not in this engine" in refused.result["message"]
+    assert not any("inputs other than" in said for said in refused.result["not_covered"])
+    assert coverify("inspect", NETWORKS / "digits_cnn.tflite", "--json", "-").result["not_covered"] == []
+
+
 def test_accumulators_that_are_not_examined_are_not_covered(tmp_path):
     path = tmp_path / "net.tflite"
     path.write_bytes(mixed_inputs.content())
