@@ -279,7 +279,7 @@ def _unwritten(reference: Reference) -> tuple[str, ...]:
 
 def _not_covered(run: DeviceRun, oracle: OracleRow | None) -> tuple[str, ...]:
     wanted, done, resets = len(run.samples), run.comparison.samples, run.comparison.resets
-    said = [f"inputs other than the {done} compared (a comparison of samples, not a proof)"]
+    said = [f"inputs other than the {done} compared (a comparison of samples, not a proof)"] if done else []
     if done < wanted:
         said.append(f"{wanted - done} of {wanted} samples: the comparison ended early")
     if resets:

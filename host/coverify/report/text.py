@@ -103,7 +103,7 @@ def _about(result: Result) -> list[str]:
         oracle = f"{result.oracle.name} {result.oracle.version or ''}" if result.oracle else ""
         word = "computed" if result.verb == "run" else "against "
         said.append(plain(f"{word} {', '.join(text for text in (result.profile, oracle.strip()) if text)}"))
-    if result.bytes_compared is not None:
+    if result.bytes_compared:
         samples = f" of {grouped(result.samples)} samples" if result.samples is not None else ""
         said.append(f"compared {grouped(result.bytes_compared)} bytes{samples}")
     return said
@@ -111,7 +111,7 @@ def _about(result: Result) -> list[str]:
 
 def _tensors(result: Result, console: Console) -> None:
     rows = result.tensors or ()
-    if not rows:
+    if not any(row.compared_samples for row in rows):
         return
     titles = ["op", "operator", "tensor", "name", "samples", "bytes", "differ", "max |Δ|"]
     counted = any(row.cycles is not None for row in rows)

@@ -558,6 +558,39 @@ def test_cycles_of_an_emulator_are_said_to_be_emulated(
     assert f">{title}</th>" in make_report(tmp_path).html.read_text()
 
 
+def failed() -> Result:
+    """A comparison whose device cannot be opened."""
+    row = TensorRow(tensor=7, op_index=0, op="ADD", bytes=0, compared_samples=0, mismatching_samples=0)
+    return Result(
+        verb="conform",
+        verdict="LINK_ERROR",
+        message="cannot open /dev/nope: No such file\nis it plugged in?",
+        model=ModelRef(file="nets/other.tflite", sha256="0" * 64),
+        samples=0,
+        bytes_compared=0,
+        tensors=(row,),
+    )
+
+
+def test_a_comparison_that_compared_nothing_has_no_table_of_zeros(tmp_path: Path) -> None:
+    text = text_of(failed())
+    assert "cannot open /dev/nope" in text and "is it plugged in?" in text
+    assert "Tensors" not in text and "compared" not in text
+    write_result(tmp_path, failed())
+    assert "Every tensor that was compared" not in make_report(tmp_path).html.read_text()
+
+
+def test_a_comparison_that_could_not_be_carried_out_says_which_and_why(loop: Path) -> None:
+    (loop / "other").mkdir()
+    write_result(loop / "other", failed())
+    text = " ".join(Page(make_report(loop).html).text.split())
+    said = (
+        "conform of other.tflite (LINK_ERROR): no trustworthy answer; says nothing of the model: cannot open"
+    )
+    assert f"{said} /dev/nope: No such file." in text
+    assert "The device" not in text
+
+
 def test_tensors_of_which_nothing_was_compared_are_neither_equal_nor_passed(tmp_path: Path) -> None:
     rows = tuple(
         TensorRow(tensor=i, op_index=i, op="ADD", bytes=0, compared_samples=0, mismatching_samples=0)
