@@ -69,12 +69,13 @@ class Strip:
 
 @dataclass(frozen=True)
 class Bars:
-    """The stacked bars."""
+    """The stacked bars; by_eps: has any query one?"""
 
     height: float
     bars: tuple[Bar, ...]
     verdicts: tuple[Verdict, ...]
     left_out: int
+    by_eps: bool = True
 
 
 @dataclass(frozen=True)
@@ -95,16 +96,17 @@ def bars(queries: Sequence[Query]) -> Bars:
         groups.setdefault(query.eps, Counter())[query.verdict] += 1
     order = sorted(groups, key=lambda eps: (eps is None, eps or 0))
     scale = (RIGHT - LEFT) / max((counts.total() for counts in groups.values()), default=1)
-    shown = tuple(_bar(row, eps, groups[eps], scale) for row, eps in enumerate(order[:MAX_GROUPS]))
-    return Bars(TOP * 2 + ROW * len(shown), shown, _verdicts(queries), len(order) - len(shown))
+    by_eps = any(eps is not None for eps in groups)
+    shown = tuple(_bar(row, eps, groups[eps], scale, by_eps) for row, eps in enumerate(order[:MAX_GROUPS]))
+    return Bars(TOP * 2 + ROW * len(shown), shown, _verdicts(queries), len(order) - len(shown), by_eps)
 
 
-def _bar(row: int, eps: int | None, counts: Counter[Verdict], scale: float) -> Bar:
+def _bar(row: int, eps: int | None, counts: Counter[Verdict], scale: float, by_eps: bool) -> Bar:
     pieces, x = [], LEFT
     for verdict in sorted(counts, key=severity):
         pieces.append(Piece(round(x, 2), round(counts[verdict] * scale, 2), verdict, counts[verdict]))
         x += counts[verdict] * scale
-    name = "other" if eps is None else f"ε = {plain(eps, 10)}"
+    name = ("other" if by_eps else "all") if eps is None else f"ε = {plain(eps, 10)}"
     return Bar(TOP + row * ROW, name, counts.total(), tuple(pieces))
 
 

@@ -159,6 +159,21 @@ def test_the_lines_of_a_signal_begin_and_end_at_its_axes() -> None:
     assert list(marks(-128, 127, 5)) == [-100, -50, 0, 50, 100]
 
 
+def test_a_caption_without_classes_says_each_word_once(tmp_path: Path) -> None:
+    drawn = Picture(shape=(64, 1), original=(3,) * 64, adversarial=(4,) * 64)
+    for index, base in ((3, "original"), (None, "middle of the region")):
+        row = ROW.model_copy(update={"inputs": None, "outputs": None, "index": index, "picture": drawn})
+        text = page(tmp_path, row)
+        assert f"<b>{base}</b></li>" in text and "<b>adversarial</b></li>" in text
+
+
+def test_verdicts_of_queries_without_eps_are_not_said_to_be_by_eps(tmp_path: Path) -> None:
+    text = page(tmp_path, ROW)
+    assert "<strong>Verdicts</strong>" in text and ">all</text>" in text and ">other</text>" not in text
+    text = page(tmp_path, ROW, ROW.model_copy(update={"eps": 4}))
+    assert "<strong>Verdicts by ε</strong>" in text and ">other</text>" in text
+
+
 def test_the_page_draws_both_lines_of_a_signal_or_one_where_it_is_wrong_as_given(tmp_path: Path) -> None:
     drawn = Picture(shape=(64, 1), original=(3,) * 64, adversarial=(4,) * 64)
     given = {"inputs": None, "property": None, "eps": 4, "label": 1, "predicted": 0, "picture": drawn}
