@@ -115,5 +115,6 @@ def decide(query: Robustness, elements: int, ask: Ask, race: Race, deadline: Dea
         outcome = race(racers(query), deadline)
         if outcome.sound:
             return dataclasses.replace(outcome, time_s=time.monotonic() - start)
-        reasons.append(outcome.note)
+        again = f"; {outcome.note}; "  # an engine that was asked twice may say the same of both
+        reasons = [*(reason for reason in reasons if f"; {reason}; " not in again), outcome.note]
     return Outcome(Verdict.UNKNOWN, "auto", time.monotonic() - start, note="; ".join(reasons))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -27,6 +28,7 @@ IntArray = NDArray[np.signedinteger[Any]]
 NOT_PROOF_GRADE = "not proof-grade"
 """How the `proof` of a HOLDS ends that rests on floating point."""
 _INT16 = np.iinfo(np.int16)
+_RIVALS = re.compile(r"(\d+) rival label(s?)")
 Evidence = Mapping[str, int | float | str]
 
 
@@ -103,6 +105,11 @@ def counted(n: int) -> str:
 def rival_labels(n: int) -> str:
     """`1 rival label`, `2 rival labels`."""
     return f"{n} rival label" if n == 1 else f"{n} rival labels"
+
+
+def without_labels(note: str) -> str:
+    """A note on a claim that is about no label: to engines, each of its parts that may break is a rival."""
+    return _RIVALS.sub(lambda found: f"{found[1]} part{found[2]} of the property", note)
 
 
 def _few_changes(sizes: list[int], changes: int) -> int:

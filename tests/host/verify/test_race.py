@@ -50,6 +50,19 @@ def test_a_holds_that_is_not_proof_grade_decides_nothing():
     assert outcome.verdict is Verdict.UNKNOWN
 
 
+def test_what_an_engine_says_twice_is_told_once():
+    said = {"interval": "the bounds leave 1 rival label open", "bab": "out of time"}
+    outcome = portfolio.decide(
+        WIDE,
+        42,
+        lambda name, until: Outcome.unknown(name, said.get(name, "9 runs")),
+        lambda names, until: Outcome.unknown("auto", "bab: out of time; attack: 12 runs; z3: gave up"),
+        Deadline.in_s(9),
+    )
+    first = "interval: the bounds leave 1 rival label open; attack: 9 runs"
+    assert outcome.note == f"{first}; bab: out of time; attack: 12 runs; z3: gave up"
+
+
 def test_an_exact_holds_ends_it():
     outcome = portfolio.decide(
         WIDE,

@@ -25,7 +25,7 @@ from coverify.verify.property.copies import raised, raising
 from coverify.verify.property.formula import ClassIs, Formula, clauses, holds, numbered, spelled
 from coverify.verify.property.ranking import Ranking, implied_by, ranked
 from coverify.verify.property.softmax import reduced, surer
-from coverify.verify.query import Argument, I64Array, Outcome, Robustness, Verdict
+from coverify.verify.query import Argument, I64Array, Outcome, Robustness, Verdict, without_labels
 from coverify.verify.worker import AUTO, Worker
 from tflm_int8.program.concrete import run
 from tflm_int8.program.primitives import Program
@@ -170,6 +170,8 @@ def decide(
         outcome = dataclasses.replace(itself, time_s=time.monotonic() - start)
     confirm(question, outcome)
     outcome = outcome if outcome.witness is None else _said(outcome, question)
+    if not question.stays:
+        outcome = dataclasses.replace(outcome, note=without_labels(outcome.note))
     if question.region.n_points == 1:
         alone = ALONE if question.centre == BASE else ONE_INPUT
         note = "; ".join(filter(None, (outcome.note, alone)))

@@ -18,7 +18,7 @@ from coverify.verify.property.quantity import Scale
 from coverify.verify.property.question import decide
 from coverify.verify.property.subject import Subject
 from coverify.verify.property.words import claim_words
-from coverify.verify.query import Verdict
+from coverify.verify.query import Outcome, Verdict
 from coverify.verify.worker import Worker
 from model_builder import Builder
 from oracle import Tflm
@@ -202,6 +202,27 @@ def test_monotonicity_is_decided_as_tflms_outputs_say(seed, direction, tolerance
             low, high = question.inputs(outcome.witness.astype(np.int64))
             assert (low[[0, 2]] == high[[0, 2]]).all() and low[1] < high[1]
             assert sign * net.outputs(low)[0] > sign * net.outputs(high)[0] + by
+
+
+@pytest.mark.parametrize(
+    ("claim", "said"),
+    [
+        (
+            {"kind": "output", "index": 0, "codes": (-10, 10)},
+            "the bounds leave 2 parts of the property open; 1 part of the",
+        ),
+        ({"kind": "label"}, "the bounds leave 2 rival labels open; 1 rival label"),
+    ],
+)
+def test_of_a_claim_that_has_no_label_no_rival_labels_are_said_to_be_open(claim, said, tmp_path, monkeypatch):
+    net = Net(0)
+    document = PropertyDocument.model_validate({"region": {"eps": 9}, "claim": claim})
+    problem = Property.from_document(document, net.subject, tmp_path)
+    note = "the bounds leave 2 rival labels open; 1 rival label"
+    monkeypatch.setattr(Worker, "decide", lambda *asked: Outcome.unknown("interval", note))
+    with Worker(net.subject.program) as worker:
+        (question,) = (q for q in problem.questions(X0, 0))
+        assert decide(worker, question, "interval").note.startswith(said)
 
 
 def test_what_compares_with_the_input_s_own_outputs_needs_one(tmp_path):
