@@ -191,6 +191,9 @@ def test_the_network_is_written_as_it_was_where_nothing_fails(tmp_path):
     done = bed.run("-o", tmp_path / "fixed.tflite")
     assert (done.code, done.result["verdict"]) == (0, "OK")
     assert done.result["message"].endswith("nothing to repair; fixed.tflite is int8.tflite as it was")
+    said = " ".join(done.result["not_covered"])
+    assert "the network was not run on a device" in said
+    assert "the repaired network" not in said and "what the repair does" not in said
     assert (tmp_path / "fixed.tflite").read_bytes() == bed.made.quantized
 
 

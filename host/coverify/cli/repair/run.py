@@ -232,6 +232,7 @@ class Run:
     ) -> Result:
         """Run the patched network elsewhere, write it, and say what was not covered."""
         before, oracle, device, comparison = self.pair.reference, None, None, None
+        needed = verdict != "OK"
         if verdict == "REPAIRED" or (verdict == "OK" and self.asked.device is not None):
             core = after.reference.model
             ends = Ends.of(Model.from_bytes(core.content, core.name), before.profile)
@@ -262,7 +263,7 @@ class Run:
             tensors=comparison.rows() if comparison else None,
             mismatches=tuple(comparison.mismatches) if comparison else None,
             repair=found,
-            not_covered=self._not_covered(oracle, device),
+            not_covered=self._not_covered(oracle, device, needed),
             versions=versions("ortools", "highspy", self.seen.original.interpreter, "tflite-micro"),
             seed=self.asked.seed,
         )
@@ -282,18 +283,19 @@ class Run:
             failed = verdict_of(error), f"{network} could not be conformed: {error}"
         return run.device, run.comparison, failed
 
-    def _not_covered(self, oracle: OracleRow | None, device: Device | None) -> tuple[str, ...]:
+    def _not_covered(self, oracle: OracleRow | None, device: Device | None, needed: bool) -> tuple[str, ...]:
+        """needed: was there anything to repair?"""
         said = ["inputs outside the two parts: a repair is judged on samples, not proved"]
         if self.shared:
             said.append(
                 f"inputs that the repair never saw: the repair part has {self.shared} of the "
                 f"{len(self.judged)} validation inputs as well"
             )
-        if oracle is None:
+        if oracle is None and needed:
             said.append("the repaired network was not run on TFLM's interpreter")
         if device is None:
-            said.append("the repaired network was not run on a device (--device)")
-        if not self.robustness:
+            said.append(f"the {'repaired ' if needed else ''}network was not run on a device (--device)")
+        if not self.robustness and needed:
             said.append("what the repair does to robustness (--verify N)")
         said += dict.fromkeys((*self.repair.notes, *self.judged.notes))
         ran = self.asked.device if device is not None else None
