@@ -82,7 +82,10 @@ class DeviceRefused(CoverifyError):
         self.state = state
         self.detail = detail
         self.message = message
-        where = "" if detail == 0xFFFFFFFF else f" (detail {detail})"
+        if status_name == "NO_ARENA":
+            where = f" (at least {detail} bytes are needed)"
+        else:
+            where = "" if detail == 0xFFFFFFFF else f" (detail {detail})"
         text = f": {message}" if message else ""
         super().__init__(f"the device refused {request}: {status_name}{where}{text}")
 

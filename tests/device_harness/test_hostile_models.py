@@ -284,6 +284,12 @@ def test_an_arena_that_is_too_small_is_told_with_the_bytes_needed(reader):
     assert 2 << 20 < detail < (2 << 20) + 4096
 
 
+def test_the_message_names_the_bytes_that_an_arena_lacks():
+    refused = DeviceRefused("MODEL_END", Status.NO_ARENA, "NO_ARENA", 0, 10256, "the arena is too small")
+    said = "the device refused MODEL_END: NO_ARENA (at least 10256 bytes are needed): the arena is too small"
+    assert str(refused) == said
+
+
 # -- through the link, against the sanitized device ----------------------------------------------------
 
 
