@@ -4,11 +4,18 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import os
 import sys
 
 from coverify.interrupts import INTERRUPTED, ending_at_once, exit_code_of, hear_endings
+
+IN_ASCII = {
+    "−": "-", "–": "-", "≤": "<=", "≥": ">=", "→": "->", "←": "<-", "…": "...", "·": "*", "×": "x", "±": "+-",
+    "ε": "eps", "Δ": "d", "Σ": "sum ", "²": "^2",
+}  # fmt: skip
+"""How what the verbs write is spelled where a terminal, a file or a pipe takes ASCII alone."""
 
 
 def main() -> None:
@@ -33,10 +40,19 @@ def main() -> None:
 
 
 def _print_anything() -> None:
-    """A character that the encoding of an output has not is shown as "?": no error is worth a result."""
+    """A character that the encoding of an output has not is spelled in ASCII, or shown as "?": no error is
+    worth a result.
+    """
+    codecs.register_error("coverify", _spelled)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors="coverify")
+
+
+def _spelled(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(IN_ASCII.get(c, "?") for c in error.object[error.start : error.end]), error.end
 
 
 if __name__ == "__main__":

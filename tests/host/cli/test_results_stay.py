@@ -20,10 +20,13 @@ ASKED = ("verify", MLP, "--inputs", MLP_X, "--index", 0)
     "env", [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}]
 )
 def test_what_the_outputs_encoding_lacks_is_replaced(env, tmp_path):
-    done = coverify(*ASKED, "--eps", 1, "--out", tmp_path, env=env)
+    model = tmp_path / "五.tflite"
+    shutil.copy(MLP, model)
+    done = coverify("verify", model, *ASKED[2:], "--eps", 1, "--out", tmp_path, env=env)
     assert (done.code, done.stderr) == (0, "")
     assert done.stdout.startswith("HOLDS  verify")
     assert "?" in done.stdout
+    assert "  * " in done.stdout and "..." in done.stdout  # the dot of a list, the rest of a digest
     assert json.loads((tmp_path / "verify.json").read_text("utf-8"))["verdict"] == "HOLDS"
 
 
