@@ -42,6 +42,7 @@ _MESSAGE = 1800
 _NOTE = 1500
 MAX_FILES = 100_000
 NAMES = "certificate*.zip"
+UNREAD = "a file that cannot be read"
 
 
 def check_verb(
@@ -258,14 +259,17 @@ def _proved(row: QueryRow) -> bool:
 
 def _unread(file: _File) -> QueryRow:
     name = plain_text(str(file.path))[-_NOTE:]
-    return QueryRow(verdict="ERROR", engine="check", time_s=0.0, certificate=name, note=file.fault)
+    return QueryRow(
+        verdict="ERROR", engine="check", time_s=0.0, certificate=name, note=file.fault, property=UNREAD
+    )
 
 
 @dataclass(frozen=True, eq=False)
 class _Judged:
     """What is made of a certificate; claim: None where it proves nothing of what was asked about.
 
-    place, where: of its box among the given inputs, where it has one, and that in words.
+    place, where: of its box among the given inputs, where it has one, and that in words. otherwise: what the
+    certificate is, where there is no claim.
     """
 
     note: str
@@ -273,16 +277,18 @@ class _Judged:
     claim: Claim | None = None
     place: Place | None = None
     where: str = ""
+    otherwise: str = "no claim that could be checked"
 
 
 def _judged(claim: Claim, subject: _Subject) -> _Judged:
     """What a claim that is true says of the subject."""
     note, other, samples = said(claim), subject.other(claim), subject.samples
+    what = "network" if other else "input"
     place = None if samples is None or other else samples.place(claim)
     if isinstance(place, str):
         other, place = f"it proves something of a box {place}", None
     if other:
-        return _Judged(f"{other}: {note}", claim.label)
+        return _Judged(f"{other}: {note}", claim.label, otherwise=f"a claim about another {what}")
     if place is None or samples is None:
         return _Judged(note, claim.label, claim)
     where = _confirmed(claim, place, samples)
@@ -304,7 +310,7 @@ def _row(file: _File, budget: int, subject: _Subject) -> QueryRow:
         time_s=time.monotonic() - start,
         certificate=plain_text(file.name)[-_NOTE:],
         label=found.label,
-        property=_property(claim, place, found.where) if claim else None,
+        property=_property(claim, place, found.where) if claim else found.otherwise,
         note=_cut(plain_text(found.note)),
         proof=f"certificate by {claim.evidence}" if claim else None,
     )

@@ -23,6 +23,8 @@ MAX_ROWS = 4
 MAX_ENDS = 16
 """Of a box of so many values, the ends of each are written out."""
 MAX_INDICES = 5
+MAX_WORDS = 400
+"""A claim of so many characters is said before its digests."""
 _FIXED_POINT = "fixed-point"
 
 
@@ -127,18 +129,20 @@ def ends(claim: Claim) -> str:
 
 
 def said(claim: Claim) -> str:
-    """The claim to the letter."""
-    gives = f"label {claim.label} (first greatest output)"
+    """The claim to the letter: what the outputs do, where, and last the digests; of a claim in many words
+    these come first, so that none is cut.
+    """
+    words, where = shown(claim), f"for every integer x in the box ({ends(claim)})"
+    if (few := _few(claim)) is not None:
+        where += f" that differs in at most {_values(few)} from the input {digest(claim.base)}"
+    where += f" under profile {claim.profile}"
+    digests = f"network {claim.model}, box {digest(claim.lo, claim.hi)}"
     if claim.relation is not None:
         c, d, some = claim.relation
         each = np.array_equal(some, np.arange(len(d))[:, None])
         one = "" if each else f", one of each row of the {' × '.join(map(str, some.shape))} {digest(some)}"
-        gives = f"outputs y with c · y <= d, relation {digest(c, d)}{one}: {shown(claim)}"
-    where = f"box {digest(claim.lo, claim.hi)} ({ends(claim)})"
-    if (few := _few(claim)) is not None:
-        where += f" that differs in at most {_values(few)} from the input {digest(claim.base)}"
-    network = f"network {claim.model} under profile {claim.profile}"
-    return f"for every integer x in {where} the {network} gives {gives}"
+        digests += f", relation c · y <= d {digest(c, d)}{one}"
+    return f"{words} {where}; {digests}" if len(words) <= MAX_WORDS else f"{where}; {digests}: {words}"
 
 
 def _ends(claim: Claim) -> tuple[Ints, Ints]:

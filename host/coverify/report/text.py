@@ -191,8 +191,17 @@ def _queries(result: Result, console: Console) -> None:
     rows = _worst_first(result.queries or ())
     if not rows:
         return
-    title = "; ".join(filter(None, (_counted("Queries", rows), _as_given(rows))))
-    filled = table(title, "query", "verdict", "engine", "time", "label", "evidence")
+    what = "Claims" if result.verb == "check" else "Queries"
+    title = "; ".join(filter(None, (_counted(what, rows), _as_given(rows))))
+    filled = table(
+        title,
+        "claim" if result.verb == "check" else "query",
+        "verdict",
+        "engine",
+        "time",
+        "label",
+        "evidence",
+    )
     long: dict[str, list[str]] = {}
     for row in rows[:MAX_LINES]:
         note = _note(row, result.message or "")

@@ -53,6 +53,15 @@ def test_a_certificate_of_verify_is_accepted_and_its_claim_is_printed(verified):
     assert hashlib.sha256(NETWORK.read_bytes()).hexdigest() in "".join(done.stdout.split())
 
 
+def test_what_is_claimed_is_said_before_the_digests(verified):
+    message = coverify("check", verified, "--json", "-").result["message"]
+    label = int(np.load(INPUTS)["y"][0])
+    claim = f": label {label} stays the first greatest output for every integer x in the box (64 of 64"
+    assert claim in message
+    network = hashlib.sha256(NETWORK.read_bytes()).hexdigest()
+    assert message.index(claim) < message.index(f"; network {network}, box ")
+
+
 def test_a_damaged_certificate_is_no_proof(verified):
     data = bytearray(verified.read_bytes())
     data[len(data) // 2] ^= 1
@@ -112,6 +121,11 @@ def test_a_proof_about_another_network_or_other_inputs_confirms_nothing(verified
     other = coverify("check", verified, "--model", NETWORK.with_name("digits_cnn.tflite"), "--json", "-")
     assert other.code == 4
     assert "another network" in other.result["queries"][0]["note"]
+    text = coverify(
+        "check", verified, "--model", NETWORK.with_name("digits_cnn.tflite"), env={"COLUMNS": "150"}
+    )
+    (row,) = [line for line in text.stdout.splitlines() if line.startswith("a claim about another network")]
+    assert row.split()[5] == "UNKNOWN"
     x = np.load(INPUTS)["x"]
     np.savez(tmp_path / "later.npz", x=x[1:])
     other = coverify("check", verified, "--inputs", tmp_path / "later.npz", "--json", "-")
@@ -153,9 +167,11 @@ def test_a_relation_is_written_out():
     assert one == f"({first} or {second}) of the outputs y"
     assert words([[1, 0], [1, 1]])[0] == f"({first} or {second}) and {second} of the outputs y"
     assert digest(c, d) in all_said and "one of" not in all_said
-    assert (
-        f"relation {digest(c, d)}, one of each row of the 1 × 2 {digest(np.array([[1, 0]]))}: (" in one_said
+    relation = (
+        f"relation c · y <= d {digest(c, d)}, one of each row of the 1 × 2 {digest(np.array([[1, 0]]))}"
     )
+    assert one_said.startswith(f"({first} or {second}) of the outputs y for every integer x")
+    assert one_said.endswith(relation)
 
 
 def test_a_claim_that_is_too_long_is_cut_between_its_words_and_after_box_and_profile():
