@@ -244,6 +244,10 @@ MUTANTS += tuple(Mutant(variant, "QUANTIZE", "op_quantize.c", *words, net="unsig
     ("output-off-by-plus-1", "k_clamp32(y, 0, UINT8_MAX);",
      "y < 0 ? 1 : y >= UINT8_MAX ? UINT8_MAX : y + 1;"),
 ))  # fmt: skip
+MUTANTS += (
+    Mutant("input-1-repeated-end-to-end", "SQUARED_DIFFERENCE", "sum.c", "(uint32_t)at.offset[1];",
+           "i % g->tensors[op->inputs[1]].n_elements;", net="errors"),
+)  # fmt: skip
 
 
 def mutated(mutant: Mutant, folder: Path) -> Path:
@@ -401,6 +405,16 @@ def branches() -> bytes:
     return b.finish(b.softmax(f))
 
 
+def errors() -> bytes:
+    """The mean of squared differences from one row's values."""
+    rng = np.random.default_rng(13)
+    b = Builder()
+    x = b.input((1, 5, 7), 0.05, -5)
+    rows = b.constant(rng.integers(-128, 128, (5, 1)), 0.03, 9)
+    y = b.op("SQUARED_DIFFERENCE", [x, rows], b.activation((1, 5, 7), 0.3, -100), 76)
+    return b.finish(b.op("MEAN", [y, b.integers([1])], b.activation((1, 7), 0.2, -120), 27, KeepDims=False))
+
+
 def state() -> bytes:
     """Three slots of the last inputs, on which an SVDF of int16 state works, then one of int8 state."""
     rng = np.random.default_rng(21)
@@ -461,6 +475,7 @@ def unsigned() -> bytes:
 
 NETS = {
     "branches": branches,
+    "errors": errors,
     "images": images,
     "layers": layers,
     "lstm": lstm,

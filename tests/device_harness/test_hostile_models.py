@@ -73,6 +73,7 @@ def around_the_layers() -> list[bytes]:
         "MUL",
         "MAXIMUM",
         "PRELU",
+        "SQUARED_DIFFERENCE",
     )
     moving = (
         "CONCATENATION", "MEAN", "PACK", "PAD", "REDUCE_MAX", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR",

@@ -12,7 +12,9 @@ from model_builder import Builder
 from oracle import Tflm
 from tflm_int8 import AccumulatorOverflow, Model, Reference
 
-UNIONS = {"ADD": 11, "SUB": 28, "MUL": 21, "DIV": 29, "MAXIMUM": 39, "MINIMUM": 39}
+UNIONS = {"ADD": 11, "SUB": 28, "MUL": 21, "DIV": 29, "MAXIMUM": 39, "MINIMUM": 39, "SQUARED_DIFFERENCE": 76}
+#: The largest constant of which no result leaves int32; 1 << 30 for the others.
+MOST = {"MUL": (1 << 23) - 1, "SQUARED_DIFFERENCE": 46340 - 128}
 CODES = np.arange(-128, 128).astype(np.int8)
 
 
@@ -38,7 +40,7 @@ def equals_tflm(client, content: bytes, x: np.ndarray) -> None:
 @pytest.mark.parametrize("name", UNIONS)
 def test_every_code_with_small_and_large_constants_of_any_shape_equals_tflm(client, name):
     rng = np.random.default_rng(4)
-    most = (1 << 23) - 1 if name == "MUL" else (1 << 30)
+    most = MOST.get(name, 1 << 30)
     for shape in ((), (1,), (32,), (8, 1), (1, 8, 32)):
         for least in (3, most):
             constant = rng.integers(-least, least, shape, endpoint=True)
@@ -56,7 +58,14 @@ def test_fused_activations_equal_tflm(client, activation):
 
 @pytest.mark.parametrize(
     ("name", "constant"),
-    [("ADD", (1 << 31) - 1), ("SUB", -(1 << 31)), ("MUL", 1 << 25), ("DIV", 0)],
+    [
+        ("ADD", (1 << 31) - 1),
+        ("SUB", -(1 << 31)),
+        ("MUL", 1 << 25),
+        ("DIV", 0),
+        ("SQUARED_DIFFERENCE", 46341),
+        ("SQUARED_DIFFERENCE", -(1 << 31)),
+    ],
 )
 def test_what_leaves_int32_ends_the_run(client, name, constant):
     content = binary(name, np.array(constant))

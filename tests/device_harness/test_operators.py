@@ -16,7 +16,7 @@ from oracle import Tflm
 from tflm_int8 import Model
 
 UNARY = ("HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "RELU", "RELU6", "TANH")
-BINARY = ("MAXIMUM", "MINIMUM", "MUL", "PRELU", "SUB")
+BINARY = ("MAXIMUM", "MINIMUM", "MUL", "PRELU", "SQUARED_DIFFERENCE", "SUB")
 MOVING = (
     "CONCATENATION", "EXPAND_DIMS", "MEAN", "PACK", "PAD", "PADV2", "REDUCE_MAX", "RESIZE_BILINEAR",
     "RESIZE_NEAREST_NEIGHBOR", "SHAPE", "SLICE", "SPLIT", "SPLIT_V", "SQUEEZE", "STRIDED_SLICE", "SUM",
@@ -64,6 +64,43 @@ def test_a_function_of_one_element_agrees_on_every_code(client, name):
 def test_a_binary_operator_agrees_with_broadcasting_and_activations(client, name):
     models = [random_elementwise.one_op(name, seed) for seed in range(4000, 4080)]
     assert sum(equal_or_refused(client, content, i) for i, content in enumerate(models)) >= 40
+
+
+@pytest.mark.parametrize("ratio", [1.0, 0.3, 20.0])
+def test_the_square_of_every_difference_of_two_codes_agrees(client, ratio):
+    """Up to the output's smallest scale, at which the square is shifted left."""
+    for seed, smallest in ((0, 120.0), (1, 2.0**-12), (2, 2.0**-12.98)):
+        rng = np.random.default_rng([seed, 63])
+        s, z = random_elementwise.scale(rng), random_elementwise.zero_point(rng)
+        b = Builder()
+        x = b.input((1, 256, 1), s, z)
+        codes = b.constant(np.arange(-128, 128), s * ratio, random_elementwise.zero_point(rng))
+        scale = float(np.float32(smallest * (s * max(ratio, 1.0)) ** 2))
+        y = b.activation((1, 256, 256), scale, random_elementwise.zero_point(rng))
+        content = b.finish(b.op("SQUARED_DIFFERENCE", [x, codes], y, 76))
+        assert equal_or_refused(client, content, seed), seed
+
+
+def test_a_square_whose_shift_could_leave_int32_is_refused(client):
+    b = Builder()
+    x = b.input((1, 4), 1.0, 0)
+    y = b.activation((1, 4), 2.0**-14, 0)
+    content = b.finish(b.op("SQUARED_DIFFERENCE", [x, b.constant(np.arange(4), 1.0, 0)], y, 76))
+    with pytest.raises(DeviceRefused, match="SQUARED_DIFFERENCE: the output's scale is too small"):
+        client.ensure_model(content)
+
+
+def test_a_networks_own_reconstruction_error_agrees(client):
+    """An autoencoder whose output is the mean of its squared errors."""
+    rng = np.random.default_rng(64)
+    b = Builder()
+    x = b.input((1, 40), 0.05, 3)
+    encoder, decoder = rng.integers(-127, 128, (6, 40)), rng.integers(-127, 128, (40, 6))
+    code = b.fully_connected(x, encoder, rng.integers(-900, 900, 6), 0.004, 0.1, -128, activation=1)
+    again = b.fully_connected(code, decoder, rng.integers(-900, 900, 40), 0.004, 0.06, -4)
+    error = b.op("SQUARED_DIFFERENCE", [again, x], b.activation((1, 40), 0.6, -128), 76)
+    y = b.op("MEAN", [error, b.integers([1])], b.activation((1,), 0.1, -128), 27, KeepDims=False)
+    assert equal_or_refused(client, b.finish(y), 0, 20)
 
 
 @pytest.mark.parametrize("name", MOVING)

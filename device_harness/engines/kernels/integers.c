@@ -57,7 +57,14 @@ enum cv_status k_integers_prepare(struct k_load *l, struct k_op *op, enum k_arit
         status = check(l, op->output);
     if (status == CV_OK)
         status = k_broadcast_grid(l, op, &p->grid);
-    return status == CV_OK ? read_limits(l, fb_u8(&l->graph->file, op->options, activation, 0), p) : status;
+    uint8_t fused = kind == K_SQUARE ? ACTIVATION_NONE : fb_u8(&l->graph->file, op->options, activation, 0);
+    return status == CV_OK ? read_limits(l, fused, p) : status;
+}
+
+/* INT64_MAX: beyond int32, and maybe beyond int64. */
+static int64_t square(int64_t x)
+{
+    return x > -UINT16_MAX && x < UINT16_MAX ? x * x : INT64_MAX;
 }
 
 /* In int64; false: it leaves int32, or divides by zero. */
@@ -67,6 +74,7 @@ static bool compute(enum k_arithmetic kind, int64_t a, int64_t b, int64_t *y)
     case K_SUM: *y = a + b; break;
     case K_DIFFERENCE: *y = a - b; break;
     case K_PRODUCT: *y = a * b; break;
+    case K_SQUARE: *y = square(a - b); break;
     default: *y = b == 0 ? INT64_MAX : a / b; break;
     }
     return *y >= INT32_MIN && *y <= INT32_MAX;

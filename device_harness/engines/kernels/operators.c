@@ -52,6 +52,8 @@ static const struct k_operator table[] = {
     {BUILTIN_SOFTMAX, OPTIONS_SOFTMAX, 1, 1, 1, k_softmax_prepare, k_softmax_run},
     {BUILTIN_SPLIT, OPTIONS_SPLIT, 2, 2, K_MAX_OUTPUTS, k_split_prepare, k_parting_run},
     {BUILTIN_SPLIT_V, OPTIONS_SPLIT_V, 3, 3, K_MAX_OUTPUTS, k_split_v_prepare, k_parting_run},
+    {BUILTIN_SQUARED_DIFFERENCE, OPTIONS_SQUARED_DIFFERENCE, 2, 2, 1, k_squared_difference_prepare,
+     k_squared_difference_run},
     {BUILTIN_SQUEEZE, OPTIONS_SQUEEZE, 1, 1, 1, k_reshape_prepare, k_reshape_run},
     {BUILTIN_STRIDED_SLICE, OPTIONS_STRIDED_SLICE, 4, 4, 1, k_strided_slice_prepare, k_strided_slice_run},
     {BUILTIN_SUB, OPTIONS_SUB, 2, 2, 1, k_sub_prepare, k_sub_run},

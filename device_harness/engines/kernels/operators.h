@@ -55,6 +55,7 @@ K_DECLARE(signal_stacker);
 K_DECLARE(signal_window);
 K_DECLARE(slice);
 K_DECLARE(softmax);
+K_DECLARE(squared_difference);
 K_DECLARE(strided_slice);
 K_DECLARE(sub);
 K_DECLARE(svdf);

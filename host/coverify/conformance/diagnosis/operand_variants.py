@@ -13,11 +13,11 @@ from tflm_int8.fixedpoint import Multiplier
 from tflm_int8.kernels.add import Add
 from tflm_int8.kernels.broadcasting import aligned
 from tflm_int8.kernels.choice import Extreme
-from tflm_int8.kernels.multiply import Multiply
+from tflm_int8.kernels.multiply import Multiply, SquaredDifference
 from tflm_int8.kernels.prelu import Prelu
 from tflm_int8.kernels.scales import ratio
 
-Kernel = Add | Extreme | Multiply | Prelu
+Kernel = Add | Extreme | Multiply | Prelu | SquaredDifference
 
 
 def broadcast_variants(kernel: Kernel) -> Iterator[Candidate]:
