@@ -39,6 +39,7 @@ from coverify.cli.samples import (
     InputsOption,
     Int32BitsOption,
     LimitOption,
+    QuantizeOption,
     SeedOption,
     SequenceOption,
     beyond_sequence,
@@ -66,6 +67,7 @@ def conform(
     model: Annotated[Path, typer.Argument(help="The .tflite file.", show_default=False)],
     device: DeviceOption,
     inputs: InputsOption = None,
+    quantize: QuantizeOption = False,
     limit: LimitOption = None,
     vectors_: Annotated[
         int | None,
@@ -99,7 +101,7 @@ def conform(
         net = Model.read(model)
         reference = reference_of(net, profile)
         length = sequence_of(reference, sequence)
-        chosen = samples_of(reference, inputs, limit, vectors_, seed, int32_bits)
+        chosen = samples_of(reference, inputs, limit, vectors_, seed, int32_bits, quantize)
         checked = check_reference(reference, oracle, chosen.samples.batch, output)
         run = DeviceRun(
             reference=reference,

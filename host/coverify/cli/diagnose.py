@@ -33,6 +33,7 @@ from coverify.cli.samples import (
     InputsOption,
     Int32BitsOption,
     LimitOption,
+    QuantizeOption,
     SeedOption,
     SequenceOption,
     beyond_sequence,
@@ -61,6 +62,7 @@ def diagnose_verb(
     model: Annotated[Path, typer.Argument(help="The .tflite file.", show_default=False)],
     device: DeviceOption,
     inputs: InputsOption = None,
+    quantize: QuantizeOption = False,
     limit: LimitOption = None,
     vectors_: Annotated[
         int | None,
@@ -86,7 +88,7 @@ def diagnose_verb(
     def body() -> Result:
         reference = reference_of(Model.read(model), profile)
         length = sequence_of(reference, sequence)
-        chosen = samples_of(reference, inputs, limit, vectors_, seed, int32_bits)
+        chosen = samples_of(reference, inputs, limit, vectors_, seed, int32_bits, quantize)
         return _diagnose(reference, chosen, length, device, wire_log, output)
 
     run_verb("diagnose", output, body)

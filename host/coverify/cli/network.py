@@ -68,8 +68,11 @@ class Network(Protocol):
     def ref(self) -> ModelRef: ...
     @property
     def program(self) -> Program: ...
-    def samples(self, path: Path) -> Samples:
-        """The inputs in an .npz file.  Raises BadInput."""
+    def samples(self, path: Path, quantize: bool | None = None) -> Samples:
+        """The inputs in an .npz file; quantize: are codes made of real numbers? (None: not asked.)
+
+        Raises BadInput.
+        """
 
     @property
     def subject(self) -> Subject:
@@ -183,10 +186,11 @@ class Tflite:
     def stateful(self) -> bool:
         return self.reference.stateful
 
-    def samples(self, path: Path) -> Samples:
+    def samples(self, path: Path, quantize: bool | None = None) -> Samples:
         q = self.reference.input.quantization
         pair = None if q is None else (float(q.scale), int(q.zero_point))
-        data = read_inputs(path, sample_shape(self.reference.input), pair, convert=conversion_of(self.ends))
+        convert = conversion_of(self.ends)
+        data = read_inputs(path, sample_shape(self.reference.input), pair, quantize, convert)
         return Samples(data.x, data.y, data.clamped)
 
     def classes(self, x: Codes) -> list[int]:
@@ -269,7 +273,9 @@ class FixedPoint:
     def stateful(self) -> bool:
         return False
 
-    def samples(self, path: Path) -> Samples:
+    def samples(self, path: Path, quantize: bool | None = None) -> Samples:
+        if quantize:
+            raise BadInput(f"--quantize: {self.name} is a fixed-point network, which takes pixel values")
         data = read_pixels(path, self.network.n_input)
         return Samples(data.x, data.y)
 

@@ -101,6 +101,7 @@ class PropertyOptions:
     changes: int | None
     codes: bool
     inputs: Path | None
+    quantize: bool
     index: str | None
     label: str
     out: Path | None
@@ -120,7 +121,7 @@ def in_codes(units: str | None, file: Path | None) -> bool:
 def property_task(model: Path, profile: str, options: PropertyOptions) -> PropertyTask:
     """The property and the inputs that it is asked about.  Raises BadInput, TflmError."""
     network = read_network(model, profile, classes=options.file is None)
-    data = None if options.inputs is None else network.samples(options.inputs)
+    data = None if options.inputs is None else network.samples(options.inputs, options.quantize)
     subject = network.subject
     if data is not None:
         subject = dataclasses.replace(subject, shape=data.x.shape[1:])

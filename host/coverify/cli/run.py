@@ -23,7 +23,7 @@ from coverify.cli.outcome import (
     run_verb,
     versions,
 )
-from coverify.cli.samples import INPUTS_HELP, LimitOption, given_of, reference_of
+from coverify.cli.samples import INPUTS_HELP, LimitOption, QuantizeOption, given_of, reference_of
 from coverify.conformance.batch import Batch
 from coverify.conformance.oracles import Oracle, OracleName, version
 from coverify.errors import BadInput, BoardError
@@ -45,9 +45,7 @@ def run(
         str, typer.Option(help="reference, tflm, tflite (BUILTIN_REF), or a device (see: coverify boards).")
     ] = "reference",
     trace: Annotated[bool, typer.Option("--trace", help="Keep every tensor that an operator wrote.")] = False,
-    quantize: Annotated[
-        bool, typer.Option(help="x is real-valued: quantize it with the model's scale.")
-    ] = False,
+    quantize: QuantizeOption = False,
     limit: LimitOption = None,
     profile: ProfileOption = "tflm",
     json: JsonOption = None,

@@ -40,6 +40,9 @@ INPUTS_HELP = (
 )
 InputsOption = Annotated[Path | None, typer.Option(help=INPUTS_HELP)]
 LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="Take only the first N of --inputs.")]
+QuantizeOption = Annotated[
+    bool, typer.Option("--quantize", help="x is real-valued: quantize it with the model's scale.")
+]
 SeedOption = Annotated[
     int, typer.Option("--seed", min=0, max=2**63 - 1, help="Seed of the generated inputs.")
 ]
@@ -61,7 +64,13 @@ def reference_of(net: Model, profile: str) -> Reference:
     return reference
 
 
-def given_of(reference: Reference, path: Path, quantize: bool | None = None) -> ManyInputs:
+def check_quantize(quantize: bool, inputs: Path | None) -> None:
+    """BadInput where there is nothing to quantize."""
+    if quantize and inputs is None:
+        raise BadInput("--quantize is about --inputs, which is not given")
+
+
+def given_of(reference: Reference, path: Path, quantize: bool) -> ManyInputs:
     """The samples in a file.  Raises BadInput."""
     wanted = []
     for i in reference.model.inputs:
@@ -120,8 +129,10 @@ def samples_of(
     n_vectors: int | None,
     seed: int,
     int32_bits: int | None = None,
+    quantize: bool = False,
 ) -> Chosen:
     """The file's first `limit`, then generated ones (32 where nothing is said).  Raises BadInput."""
+    check_quantize(quantize, inputs)
     if limit is not None and inputs is None:
         raise BadInput("--limit is about --inputs, which is not given; --vectors N generates N inputs")
     if int32_bits is not None and "int32" not in (
@@ -130,7 +141,7 @@ def samples_of(
         raise BadInput(f"--int32-bits is about int32 inputs, which {reference.model.name} has not")
     parts, notes = list[Batch](), tuple[str, ...]()
     if inputs is not None:
-        given = given_of(reference, inputs)
+        given = given_of(reference, inputs, quantize)
         parts, notes = [Batch(given.x)[:limit]], notes_of(given.clamped, slice(limit))
     if n_vectors is None:
         twice = 2 * default_length(reference) if reference.stateful else 0

@@ -33,7 +33,7 @@ from coverify.cli.outcome import (
     run_verb,
 )
 from coverify.cli.property import PropertyOptions, in_codes, property_task, property_work
-from coverify.cli.samples import parse_indices
+from coverify.cli.samples import QuantizeOption, check_quantize, parse_indices
 from coverify.errors import BadInput
 from coverify.report import Query as QueryRow
 from coverify.report import Result
@@ -60,6 +60,7 @@ def verify(
             "optionally, labels y."
         ),
     ] = None,
+    quantize: QuantizeOption = False,
     eps: Annotated[
         str | None,
         typer.Option(help="Radius in codes of the input (int8, or pixel values); several: 1,2,4-8."),
@@ -174,13 +175,14 @@ def verify(
         how = How(asks, timeout, seed, jobs, retry, fresh, cluster)
         if fresh and out is None:
             raise BadInput("--fresh forgets what --out DIR's journal holds, and --out is not given")
+        check_quantize(quantize, inputs)
         codes = in_codes(units, property_file)
         if property_file is not None or mask is not None or changes is not None or explain:
             if radius is not None and explain:
                 raise BadInput("--explain is about the answers to single questions: not with --radius")
             radii = None if eps is None and radius is None else _radii(eps, radius)
             options = PropertyOptions(
-                property_file, radii, radius, mask, changes, codes, inputs, index, label, out
+                property_file, radii, radius, mask, changes, codes, inputs, quantize, index, label, out
             )
             work = property_work(property_task(model, profile, options), seed, timeout if explain else None)
         elif eps is None and radius is None:
@@ -189,7 +191,7 @@ def verify(
             raise BadInput("--inputs X.npz is missing: the inputs, as x, around which --eps or --radius asks")
         else:
             radii = _radii(eps, radius)
-            work = _prepare(model, profile, inputs, index, radii, label, out, seed).work(radius)
+            work = _prepare(model, profile, inputs, index, radii, label, out, seed, quantize).work(radius)
         if export_smt2 is not None:
             return exported(work, export_smt2, encoding, timeout)
         return carry_out(work, how, output)
@@ -267,10 +269,11 @@ def _prepare(
     label: str,
     out: Path | None,
     seed: int,
+    quantize: bool | None = None,
 ) -> _Task:
     """The network and its inputs, read and checked.  Raises BadInput, TflmError."""
     network = read_network(model, profile)
-    data = network.samples(inputs)
+    data = network.samples(inputs, quantize)
     labels, indices = labels_of(network, data, label), parse_indices(index, len(data.x))
     check_labels(network, inputs, labels, indices)
     given = label == "given" and data.y is not None

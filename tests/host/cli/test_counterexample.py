@@ -144,13 +144,14 @@ def test_real_numbers_as_inputs_are_told_how_codes_are_made_of_them(files):
     np.savez(files / "real.npz", x=np.zeros((1, 2), np.float32))
     done = coverify("verify", files / "level.tflite", "--property", "p.toml", "--inputs", files / "real.npz")
     assert done.code == 2
-    done = coverify(
-        "verify", files / "class.tflite", "--eps", 1, "--inputs", files / "real.npz", "--json", "-"
-    )
+    given = ("--eps", 1, "--inputs", files / "real.npz", "--json", "-")
+    done = coverify("distinguish", files / "class.tflite", "--against-model", files / "class.tflite", *given)
     assert "of real x they are x / 0.5 + 4, rounded, within -128..127" in done.result["message"]
     assert "--quantize" not in done.result["message"]
     done = coverify("run", files / "class.tflite", "--inputs", files / "real.npz", "-o", files / "y.npz",
                     "--json", "-")  # fmt: skip
+    assert "--quantize takes uint8 and float" in done.result["message"]
+    done = coverify("verify", files / "class.tflite", *given)
     assert "--quantize takes uint8 and float" in done.result["message"]
 
 
