@@ -113,8 +113,11 @@ def read_network(path: Path, profile: str, classes: bool = True) -> Network:
         network = Tflite(Ends.of(Model.read(path), profile))
     program = network.program
     if classes and program.sizes()[program.output] < 2:
-        said = "there is no class that could change; --property asks about its range (kind = 'output')"
-        raise BadInput(f"{network.name} has a single output: {said}")
+        raise BadInput(
+            f"{network.name} has a single output, and so no class that could change. --property FILE asks "
+            "whether it stays on its side of a threshold (kind = 'decision'), or within limits or near its "
+            "own value (kind = 'output'); --radius with that file, how far it does so (docs/properties.md)"
+        )
     return network
 
 
@@ -266,8 +269,9 @@ class FixedPoint:
 
     @property
     def subject(self) -> Subject:
-        unit = Scale(Fraction(1), 0)
-        return Subject(self.program, (self.network.n_input,), unit, unit)
+        unit, last = Scale(Fraction(1), 0), self.network.layers[-1]
+        shape = (self.network.n_input,)
+        return Subject(self.program, shape, unit, unit, codes=(last.lo, last.hi))
 
     @property
     def stateful(self) -> bool:

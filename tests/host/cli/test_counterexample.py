@@ -181,11 +181,46 @@ def test_a_range_beyond_what_the_input_represents_says_so(files, real, rounding,
         assert "beyond" not in words if said is None else said.format(REACH) in words
 
 
+@pytest.mark.parametrize(
+    ("claim", "said"),
+    [
+        ("kind = 'output'\nindex = 0\nreal = [-65, 64]", "every value that output 0 can represent, {},"),
+        (
+            "kind = 'decision'\nthreshold = 1000",
+            "the threshold 1000 lies outside what each output represents, {}",
+        ),
+        ("kind = 'output'\nindex = 0\nreal = [-65, 63]", None),
+    ],
+)
+def test_a_claim_that_no_output_can_break_says_so(files, claim, said):
+    """The output represents 0.5 * -128 = -64 to 0.5 * 127 = 63.5."""
+    done = asked(files, f"[region]\neps = 1\n[claim]\n{claim}\n", "--inputs", files / "x.npz", "--json", "-")
+    assert done.code == 0
+    for words in (done.result["message"], *(row.get("note", "") for row in done.result["queries"])):
+        if said is None:
+            assert "represent" not in words
+        else:
+            assert words.count(said.format("-64..63.5 (codes -128..127)")) == 1
+
+
 def test_the_class_of_a_single_output_is_no_question(files):
     done = coverify("distinguish", files / "level.tflite", "--against", "tflm-single-rounding", "--question",
                     "class", "--json", "-")  # fmt: skip
     assert done.code == 2
     assert "whose class is always 0; --question output asks about its value" in done.result["message"]
+
+
+def test_of_a_single_output_it_is_said_what_can_be_asked_about_it_and_that_can(files):
+    """x0 - x1 of (10, -9) is 19, and with 3 codes in each 13 at least: a threshold of 13 holds within 3."""
+    given = ("--inputs", files / "x.npz", "--index", 0, "--radius", 9)
+    done = coverify("verify", files / "level.tflite", *given, "--json", "-")
+    assert done.code == 2
+    for word in ("kind = 'decision'", "kind = 'output'", "--property FILE", "--radius with that file"):
+        assert word in done.result["message"]
+    done = asked(files, "[claim]\nkind = 'decision'\nthreshold_code = 13\n", *given)
+    assert done.code == 0
+    (row,) = json.loads((files / "out" / "verify.json").read_text())["radii"]
+    assert (row["certified"], row["attacked"]) == (3, 4)
 
 
 @pytest.mark.parametrize("engine", ["enumerate", "interval"])

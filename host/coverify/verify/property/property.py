@@ -9,30 +9,25 @@ import dataclasses
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from coverify.verify.engines import BASE
 from coverify.verify.errors import BadQuery
-from coverify.verify.property import claim
 from coverify.verify.property.document import (
     AnyClaim,
-    Decision,
-    Joined,
-    Linear,
     Monotone,
-    Output,
     PropertyDocument,
     Range,
     RegionDocument,
-    Stays,
-    Targeted,
-    Top,
     fraction,
 )
 from coverify.verify.property.file import read_array
-from coverify.verify.property.formula import AllOf, AnyOf, Formula, elements, negated, not_above
+from coverify.verify.property.formula import Formula, elements, negated, not_above
+from coverify.verify.property.idle import idle_notes
+from coverify.verify.property.meaning import check_outputs, formula_of, needs_label, needs_own, tolerance_of
 from coverify.verify.property.quantity import FloatsIn
 from coverify.verify.property.question import MIDDLE, MOVED, Question
 from coverify.verify.property.region import MAX_RADIUS, Region
@@ -40,9 +35,9 @@ from coverify.verify.property.subject import Subject
 from coverify.verify.property.unsafe import Case
 from coverify.verify.property.words import beyond, claim_words, region_words, shortened
 from coverify.verify.query import I64Array, IntArray, Robustness
-from tflm_int8.program.concrete import run
 
 MAX_NOTES = 5
+MORE_RANGES, MORE_IDLE = "ranges go beyond it", "claims that no output can break"
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,28 +84,41 @@ class Property:
     @property
     def needs_base(self) -> bool:
         """Does it mean anything only around given inputs?"""
-        return self.needs_label or any(region.needs_base or _needs_own(said) for region, said in self.cases)
+        return self.needs_label or any(region.needs_base or needs_own(said) for region, said in self.cases)
 
     @property
     def needs_label(self) -> bool:
         """Does it speak of the input's label?"""
-        return any(_needs_label(said) for _, said in self.cases)
+        return any(needs_label(said) for _, said in self.cases)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is to be said of its regions, each once, with the number of the first case that it is said of
-        where there are several; of many, of the first.
+        """What is to be said of its regions, and of claims that no output can break: each once, with the
+        number of the first case that it is said of where there are several; of many, of the first.
+
+        Raises BadQuery: a claim does not fit the network.
         """
-        found = dict[str, int]()
-        for number, (region, _) in enumerate(self.cases):
-            for note in region.notes:
-                found.setdefault(note, number)
-        several = len(self.cases) > 1
-        return _first_of([f"case {k}: {note}" if several else note for note, k in found.items()])
+        regions = self._once([region.notes for region, _ in self.cases])
+        return (*_first_of(regions, MORE_RANGES), *_first_of(self._once(self._idle), MORE_IDLE))
 
     def notes_of(self, case: int) -> tuple[str, ...]:
-        """The same of one case alone."""
-        return _first_of(self.cases[case][0].notes)
+        """The same of one case alone.  Raises BadQuery."""
+        regions = self.cases[case][0].notes
+        return (*_first_of(regions, MORE_RANGES), *_first_of(self._idle[case], MORE_IDLE))
+
+    @cached_property
+    def _idle(self) -> list[list[str]]:
+        """What is to be said of each case's claims that no output can break."""
+        return [idle_notes(said, self.subject) for _, said in self.cases]
+
+    def _once(self, notes: Sequence[Sequence[str]]) -> list[str]:
+        """Notes of each case, with the number of the first that has it where there are several cases."""
+        found = dict[str, int]()
+        for number, own in enumerate(notes):
+            for note in own:
+                found.setdefault(note, number)
+        several = len(self.cases) > 1
+        return [f"case {k}: {note}" if several else note for note, k in found.items()]
 
     def digest(self) -> str:
         """SHA-256 of what is asked of a given network: two properties may share their words."""
@@ -148,17 +156,14 @@ class Property:
         if region.changes is not None:
             raise BadQuery("a monotone claim about few changed features is not supported")
         at_features([said.feature], program.n_input, "feature")
-        _check_outputs([said.output], n, "output")
+        check_outputs([said.output], n, "output")
         query = region.query(program, base, label)
         ends = [np.append(end, end[said.feature]) for end in (query.x0, query.lo, query.hi)]
         whole = dataclasses.replace(query, x0=ends[0], lo=ends[1], hi=ends[2])
         low, high = (
             (said.output, n + said.output) if said.direction == "rises" else (n + said.output, said.output)
         )
-        by = said.tolerance or 0
-        if said.tolerance_real is not None:
-            by = claim.tolerance(fraction(said.tolerance_real), self.subject.output_scale())
-        formula = not_above(low, high, by)
+        formula = not_above(low, high, tolerance_of(said, self.subject))
         return Question(program, whole, formula, self.words, said.feature, _centre(query, base))
 
 
@@ -167,93 +172,6 @@ def _centre(query: Robustness, base: IntArray | None) -> str:
     if base is None:
         return MIDDLE
     return BASE if np.array_equal(query.x0, np.reshape(base, -1)) else MOVED
-
-
-def _needs_label(said: AnyClaim | Formula) -> bool:
-    if isinstance(said, Joined):
-        return any(map(_needs_label, said.claims))
-    return isinstance(said, Stays | Top)
-
-
-def _needs_own(said: AnyClaim | Formula) -> bool:
-    """Does it compare outputs with those of the input itself?"""
-    match said:
-        case Joined(claims=claims):
-            return any(map(_needs_own, claims))
-        case Output():
-            return said.within is not None or said.within_real is not None
-        case _:
-            return isinstance(said, Decision)
-
-
-def formula_of(said: AnyClaim | Formula, label: int, subject: Subject, base: IntArray | None) -> Formula:
-    """The formula of a claim about an input, int [n], with this label.  Raises BadQuery."""
-    match said:
-        case Stays():
-            if subject.n_output < 2:
-                raise BadQuery(
-                    "the network has a single output, and so no class: kind = 'output' is about it"
-                )
-            return claim.stays(label)
-        case Targeted(classes=classes):
-            _check_outputs(classes, subject.n_output, "classes")
-            return claim.never(list(classes))
-        case Top(k=k):
-            if k >= subject.n_output:
-                raise BadQuery(f"k = {k}: any label is among the {k} greatest of {subject.n_output} outputs")
-            return claim.among_top(label, k, subject.n_output)
-        case Output(index=i, codes=(lo, hi)):
-            _check_outputs([i], subject.n_output, "index")
-            return claim.within(i, lo - subject.raised[1], hi - subject.raised[1])
-        case Output(index=i, real=(low, high)):
-            _check_outputs([i], subject.n_output, "index")
-            return claim.within_reals(i, fraction(low), fraction(high), subject.output_scale())
-        case Output(index=i, within=int(codes)):
-            code = int(_own(subject, base, [i])[i])
-            return claim.within(i, code - codes, code + codes)
-        case Output(index=i, within_real=reals) if reals is not None:
-            code = int(_own(subject, base, [i])[i])
-            return claim.near(i, code, fraction(reals), subject.output_scale())
-        case Decision(index=index):
-            every = range(subject.n_output) if index is None else (index,)
-            least, own = _threshold(said, subject), _own(subject, base, every)
-            return AllOf(tuple(claim.same_side(i, int(own[i]), least) for i in every))
-        case Linear():
-            _check_outputs(said.outputs, subject.n_output, "outputs")
-            terms = {i: fraction(c) for i, c in zip(said.outputs, said.coefficients, strict=True)}
-            if said.units == "codes":
-                return claim.at_most(terms, fraction(said.at_most) - subject.raised[1] * sum(terms.values()))
-            return claim.at_most_reals(terms, fraction(said.at_most), subject.output_scale())
-        case Joined(kind=kind, claims=claims):
-            parts = tuple(formula_of(part, label, subject, base) for part in claims)
-            return AllOf(parts) if kind == "all" else AnyOf(parts)
-        case Output() | Monotone():
-            raise AssertionError  # an output has codes or reals; a monotone claim is no formula of one run
-        case _:
-            return said
-
-
-def _threshold(said: Decision, subject: Subject) -> int:
-    """The least code on the upper side."""
-    if said.threshold_code is not None:
-        return said.threshold_code - subject.raised[1]
-    assert said.threshold is not None
-    return subject.output_scale().first(fraction(said.threshold))
-
-
-def _own(subject: Subject, base: IntArray | None, index: Sequence[int]) -> I64Array:
-    """The codes of all outputs of the input itself; index: those that are named.  Raises BadQuery."""
-    _check_outputs(index, subject.n_output, "index")
-    if base is None:
-        raise BadQuery("the claim compares outputs with those of a given input: inputs are needed")
-    x = np.asarray(base, np.int64).reshape(1, -1)
-    return run(subject.program, x)[subject.program.output].reshape(-1)
-
-
-def _check_outputs(outputs: Sequence[int], n: int, key: str) -> None:
-    """BadQuery where one of them is no output of the network's n."""
-    if (beyond := max(outputs)) >= n:
-        raise BadQuery(f"{key}: output {beyond} is not an output of the network (0..{n - 1})")
 
 
 def region_of(document: RegionDocument, subject: Subject, folder: Path) -> Region:
@@ -339,7 +257,7 @@ def _beyond(part: Range, subject: Subject) -> str | None:
     if part.real is None:
         return None
     ends = subject.program.input_lo, subject.program.input_hi
-    return beyond(part, _unclamped(part, subject), ends, subject.input_scale())
+    return beyond(part, _unclamped(part, subject), ends, subject.input_scale(), subject.raised[0])
 
 
 def at_features(features: Sequence[int], n: int, key: str) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
@@ -362,7 +280,7 @@ def in_rectangle(rectangle: tuple[int, int, int, int], shape: tuple[int, ...], k
     return [int(i) for i in inside.reshape(-1)]
 
 
-def _first_of(notes: Sequence[str]) -> tuple[str, ...]:
-    """MAX_NOTES of them, and how many more there are."""
-    more = (f"{len(notes) - MAX_NOTES} more ranges go beyond it",) if len(notes) > MAX_NOTES else ()
+def _first_of(notes: Sequence[str], left: str) -> tuple[str, ...]:
+    """MAX_NOTES of them, and how many more there are; left: what these are."""
+    more = (f"{len(notes) - MAX_NOTES} more {left}",) if len(notes) > MAX_NOTES else ()
     return (*map(shortened, notes[:MAX_NOTES]), *more)

@@ -12,7 +12,8 @@ from tflm_int8.program.primitives import Program
 @dataclass(frozen=True, eq=False)
 class Subject:
     """shape: of one sample; input, output: the scales of the tensors, None where they have none; raised: how
-    far the network's own codes, of its input and its output, are above the program's: 128 where it has uint8.
+    far the network's own codes, of its input and its output, are above the program's: 128 where it has uint8;
+    codes: the least and the greatest that an output of the program can have.
     """
 
     program: Program
@@ -20,6 +21,7 @@ class Subject:
     input: Scale | None
     output: Scale | None
     raised: tuple[int, int] = (0, 0)
+    codes: tuple[int, int] = (-128, 127)
 
     @property
     def n_output(self) -> int:

@@ -131,23 +131,32 @@ def _range(part: Range) -> str:
     return f"{_features(part)} in {lo}..{hi}{'' if part.real is None else f' (real, {part.rounding})'}"
 
 
-def beyond(part: Range, codes: tuple[int, int], ends: tuple[int, int], scale: Scale) -> str | None:
-    """What is to be said of a range of real values whose codes, before any is clamped, leave the input's."""
+def beyond(
+    part: Range, codes: tuple[int, int], ends: tuple[int, int], scale: Scale, raised: int = 0
+) -> str | None:
+    """What is to be said of a range of real values whose codes, before any is clamped, leave the input's;
+    raised: as in Subject.
+    """
     if part.real is None or (codes[0] >= ends[0] and codes[1] <= ends[1]):
         return None
-    reach = f"the input's {span(ends, scale)}"
+    reach = f"the input's {span(ends, scale, raised)}"
     said = f"the range of {_features(part)} in {part.real[0]}..{part.real[1]} (real)"
     if part.rounding != "nearest":
         return f"{said} goes beyond {reach}: what is asked about ends there"
     if codes[1] < ends[0] or codes[0] > ends[1]:
-        end = ends[0] if codes[1] < ends[0] else ends[1]
+        end = (ends[0] if codes[1] < ends[0] else ends[1]) + raised
         return f"{said} lies wholly beyond {reach}: the device clamps it to code {end}, all that is asked"
     return f"{said} goes beyond {reach}: it is clamped there, as on the device"
 
 
-def span(ends: tuple[int, int], scale: Scale) -> str:
-    """`-6.25..6.5 (codes -128..127)`."""
-    return f"{'..'.join(f'{float(scale.real(end)):.6g}' for end in ends)} (codes {ends[0]}..{ends[1]})"
+def span(ends: tuple[int, int], scale: Scale | None, raised: int = 0) -> str:
+    """`-6.25..6.5 (codes -128..127)`; only the codes where they are the values, or have none."""
+    codes = f"{ends[0] + raised}..{ends[1] + raised}"
+    if scale is None:
+        return f"codes {codes}"
+    if scale.scale == 1 and scale.zero_point == -raised:
+        return codes
+    return f"{'..'.join(f'{float(scale.real(end)):.6g}' for end in ends)} (codes {codes})"
 
 
 def _features(part: Range) -> str:
