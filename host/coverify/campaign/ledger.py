@@ -42,6 +42,7 @@ class Ledger:
         self._journal, self._folder = journal, folder
         self._known: dict[int, dict[tuple[int, int, Step], Entry]] = {}
         self._again: dict[tuple[int, int, int, Step], Entry] = {}
+        self._made: set[tuple[int, int, int, Step]] = set()
         self._named: set[str] = set()
         self._n_read = 0
         bare = []
@@ -81,6 +82,7 @@ class Ledger:
 
     def _take(self, entry: Entry) -> None:
         self._named.update(entry.files)
+        self._made.add(_key(entry))
         self._keep(entry)
         self._n_read += 1  # last: an answer that is taken twice is the same answer
 
@@ -107,6 +109,15 @@ class Ledger:
         there = {_key(entry)[:3] for entry in counted}
         again = [entry for key, entry in self._again.items() if key[:3] not in there]
         return sorted([*counted, *again], key=_key) if again else counted
+
+    def earlier(self, entry: Entry) -> bool:
+        """Was this answer there before this run?"""
+        return _key(entry) not in self._made
+
+    def stays_unknown(self, entry: Entry) -> bool:
+        """Is it an UNKNOWN of an earlier run that this one does not ask again?"""
+        known = self._known.get(entry.index, {}).get((entry.eps, entry.case, entry.step))
+        return known is entry and not entry.decided and self.earlier(entry)
 
     def drop_files(self, entry: Entry) -> None:
         """Remove the evidence of an answer that a stronger one has made needless."""

@@ -36,7 +36,7 @@ from coverify.cli.outcome import Interrupted, Output, noted, versions
 from coverify.report import Query, Radius, Result
 from coverify.report.curve_plot import write_plots
 from coverify.report.grade import told_weak, weak
-from coverify.report.plain import plural
+from coverify.report.plain import grouped, plural
 from coverify.report.verdict import Verdict, worst
 from coverify.verify.attack.radius import drawn, radius
 from coverify.verify.engines.packages import PACKAGES
@@ -238,7 +238,7 @@ class _Campaign:
         rows = [entry.row for entry in entries]
         known = {(entry.index, entry.eps, entry.case) for entry in entries}
         asked = {(q.index, q.eps, q.case) for q in work.questions()}
-        n_left, earlier = len(asked - known), len(known - asked)
+        n_left = len(asked - known)
         agree(entries)
         verdicts: list[Verdict] = [row.verdict for row in rows]
         verdicts += ["UNKNOWN"] * bool(n_left)
@@ -248,9 +248,8 @@ class _Campaign:
             fresh = message is None and verdict == "HOLDS"
             of = f"{said} of {plural(len(rows), 'answer')}"
             message = told_weak(rows) if fresh else noted(message, verdict, [of])
-        if earlier:
-            said = f"{earlier} of the {len(known | asked)} answers counted here are of earlier calls"
-            message = noted(message, verdict, [said])
+        stay = [entry for entry in entries if (entry.index, entry.eps, entry.case) in asked]
+        message = noted(message, verdict, [*self._of_earlier_calls(entries), *self._stay_unknown(stay)])
         return work.result.model_copy(
             update={
                 "verdict": verdict,
@@ -266,6 +265,26 @@ class _Campaign:
                 ),
             }
         )
+
+    def _of_earlier_calls(self, entries: Sequence[Entry]) -> list[str]:
+        """How many answers this call did not find itself, where there are any."""
+        n = sum(map(self._ledger.earlier, entries))
+        if not n:
+            return []
+        if n == len(entries):
+            which = "the answer" if n == 1 else f"all {grouped(n)} answers"
+        else:
+            which = f"{grouped(n)} of the {grouped(len(entries))} answers"
+        return [f"{which} counted here {_of_calls(n)}"]
+
+    def _stay_unknown(self, entries: Sequence[Entry]) -> list[str]:
+        """How many of these answers are UNKNOWN because this call does not ask again, and what does."""
+        n = sum(map(self._ledger.stays_unknown, entries))
+        if not n:
+            return []
+        longer = self._how.retry is Retry.LARGER
+        what = "a larger --timeout, or --retry always, asks" if longer else "--retry always asks"
+        return [f"{grouped(n)} UNKNOWN {_of_calls(n)}: {what} {'it' if n == 1 else 'them'} again"]
 
     def _of_radii(self, entries: list[Entry]) -> Result:
         work, limit = self._work, self._work.limit
@@ -283,7 +302,9 @@ class _Campaign:
             told += f", and up to what earlier calls asked of {_closed(before)} others"
         if (said := weak(rows)) is not None:
             told += f"; {said} of those certified"
-        told = "\n".join(filter(None, (work.result.message, told)))
+        stay = [entry for row in now for entry in shown[row.index] if _between(entry, row)]
+        more = [*self._of_earlier_calls(entries), *self._stay_unknown(stay)]
+        told = "\n".join(filter(None, (work.result.message, told, *more)))
         return work.result.model_copy(
             update={
                 "verdict": "UNKNOWN" if n_open else "OK",
@@ -320,6 +341,17 @@ def _asked(entries: Sequence[Entry]) -> tuple[list[int], list[int]]:
 
 def _left(n_left: int, total: int, what: str) -> list[str]:
     return [f"{n_left} of {total} {what}: not decided yet"] if n_left else []
+
+
+def _of_calls(n: int) -> str:
+    return "is of an earlier call" if n == 1 else "are of earlier calls"
+
+
+def _between(entry: Entry, row: Radius) -> bool:
+    """Is it about a radius that is neither certified nor attacked, where an input's search ended so?"""
+    lowest = -1 if row.certified is None else row.certified
+    highest = row.limit + 1 if row.attacked is None else row.attacked
+    return entry.step == "decide" and not row.closed and lowest < entry.eps < highest
 
 
 def _closed(rows: Sequence[Radius]) -> str:

@@ -245,11 +245,13 @@ def test_inputs_and_radii_that_earlier_calls_asked_about_stay_in_the_result(diff
     command = asking(difference, "--out", out)
     whole = coverify(*command, "--radius", 8, "--json", "-").result
     assert coverify(*command, "--fresh", "--radius", 8, "--index", "0-1").code == 0
+    n_earlier = len(answers(out))
     done = coverify(*command, "--radius", 2, "--index", "1-3", "--json", "-")
     said = (
         "the largest radius up to 2 is known of 3 of 3 inputs, and up to what earlier calls asked of 1 of 1"
     )
-    assert (done.code, done.result["message"]) == (0, f"{said} others")
+    counted = f"{n_earlier} of the {len(answers(out))} answers counted here are of earlier calls"
+    assert (done.code, done.result["message"]) == (0, f"{said} others\n{counted}")
     rows = {row["index"]: row for row in done.result["radii"]}
     known = [(rows[i]["certified"], rows[i]["attacked"], rows[i]["closed"]) for i in (0, 1)]
     assert known == [(3, 4, True), (2, 3, True)]
@@ -302,10 +304,48 @@ def test_answers_of_earlier_calls_stay_whatever_is_asked_now(difference):
     rows = {row["index"]: row for row in done.result["queries"]}
     assert (done.code, rows[0]["verdict"], rows[1]["verdict"]) == (4, "HOLDS", "UNKNOWN")
     assert "it was VIOLATED, whose evidence is missing" in rows[1]["note"] and "witness" not in rows[1]
-    assert "1 of the 2 answers counted here are of earlier calls" in done.result["message"]
+    assert "all 2 answers counted here are of earlier calls" in done.result["message"]
     assert coverify("report", out).code == 4
     done = coverify(*command, "--eps", 3, "--index", "0,1")
     assert done.code == 1 and (out / "witness-1-eps3.zip").exists()
+
+
+def test_it_is_said_how_many_answers_this_call_did_not_find_itself(difference):
+    """By hand: inputs 0, 1 and 2 hold within 2; the others are asked for later."""
+    command = asking(difference, "--out", difference / "run", "--json", "-")
+    said = []
+    for index, eps in ((0, "1"), (0, "1"), ("0-1", "1"), (2, "1"), ("0-2", "1,2"), ("0-2", "1,2")):
+        done = coverify(*command, "--index", index, "--eps", eps)
+        assert done.code == 0, done
+        said.append([line for line in done.result.get("message", "").splitlines() if "earlier" in line])
+    assert said == [
+        [],
+        ["the answer counted here is of an earlier call"],
+        ["1 of the 2 answers counted here is of an earlier call"],
+        ["2 of the 3 answers counted here are of earlier calls"],
+        ["3 of the 6 answers counted here are of earlier calls"],
+        ["all 6 answers counted here are of earlier calls"],
+    ]
+
+
+@pytest.mark.parametrize("search", [False, True], ids=["eps", "radius"])
+def test_an_unknown_that_is_not_asked_again_says_what_asks_it_again(tmp_path, search):
+    command = ("verify", MLP, "--inputs", MLP_X, "--engine", "interval", "--out", tmp_path, "--json", "-",
+               "--index", "0-1", *(("--radius", 30) if search else ("--eps", "14,15,26")))  # fmt: skip
+    first = coverify(*command, "--timeout", 5)
+    assert first.code in (1, 4) and "earlier" not in first.result.get("message", "")
+    with contextlib.closing(sqlite3.connect(tmp_path / "journal.sqlite")) as reader:
+        said = "SELECT COUNT(*) FROM answers WHERE step = 'decide' AND verdict = 'UNKNOWN'"
+        ((n,),) = reader.execute(said).fetchall()
+    assert n > 1
+    again = "a larger --timeout, or --retry always, asks them again"
+    assert (
+        f"{n} UNKNOWN are of earlier calls: {again}" in coverify(*command, "--timeout", 4).result["message"]
+    )
+    done = coverify(*command, "--timeout", 6, "--retry", "never")
+    assert f"{n} UNKNOWN are of earlier calls: --retry always asks them again" in done.result["message"]
+    done = coverify(*command, "--timeout", 6)
+    assert done.code == first.code and "UNKNOWN are" not in done.result.get("message", "")
 
 
 def test_plots_that_cannot_be_written_cost_no_result(difference):
