@@ -64,24 +64,27 @@ def notes_of(clamped: Sequence[Clamped], which: Which = slice(None)) -> tuple[st
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """x: int8 [N, *shape]; y: int64 [N], or None where the file has no labels; clamped: what was."""
+    """x: int8 [N, *shape]; y: int64 [N], or None where the file has no labels; clamped: what was; passed:
+    what is said of a y that is not used.
+    """
 
     x: NDArray[np.int8]
     y: NDArray[np.int64] | None
     clamped: tuple[Clamped, ...] = ()
+    passed: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.x)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """How many values were clamped."""
-        return notes_of(self.clamped)
+        """How many values were clamped, and what is not used."""
+        return (*notes_of(self.clamped), *self.passed)
 
     def first(self, n: int | None) -> Inputs:
         """The first n of them; None: all."""
         clamped = tuple(one.at(slice(n)) for one in self.clamped)
-        return Inputs(self.x[:n], None if self.y is None else self.y[:n], clamped)
+        return Inputs(self.x[:n], None if self.y is None else self.y[:n], clamped, self.passed)
 
 
 @dataclass(frozen=True)
@@ -134,23 +137,30 @@ class Wanted:
 class ManyInputs:
     """x: of every input [N, *shape], in its type; y: int64 [N], or None where the file has no labels.
 
-    clamped: of each input of which values were clamped, which, and what it represents.
+    clamped: of each input of which values were clamped, which, and what it represents; passed: what is said
+    of a y that is not used.
     """
 
     x: tuple[NDArray[Any], ...]
     y: NDArray[np.int64] | None
     clamped: tuple[Clamped, ...] = ()
+    passed: tuple[str, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """How many values were clamped."""
-        return notes_of(self.clamped)
+        """How many values were clamped, and what is not used."""
+        return self.notes_of(slice(None))
+
+    def notes_of(self, which: Which) -> tuple[str, ...]:
+        """The same of these samples alone."""
+        return (*notes_of(self.clamped, which), *self.passed)
 
 
-def read_all(path: Path | str, wanted: Sequence[Wanted], quantize: bool | None = None) -> ManyInputs:
-    """The samples in a file, for a network with these inputs; quantize: None where there is no such option.
-
-    Raises BadInput.
+def read_all(
+    path: Path | str, wanted: Sequence[Wanted], quantize: bool | None = None, labels: bool = True
+) -> ManyInputs:
+    """The samples in a file, for a network with these inputs; quantize: None where there is no such option;
+    labels: are they needed, so that a y which holds none is refused?  Raises BadInput.
     """
     path = Path(path)
     names = names_of(len(wanted))
@@ -168,8 +178,9 @@ def read_all(path: Path | str, wanted: Sequence[Wanted], quantize: bool | None =
     if len(set(counts)) > 1:
         said = ", ".join(f"{name}: {n}" for name, n in zip(names, counts, strict=True))
         raise BadInput(f"{path}: the inputs have different numbers of samples ({said})")
-    y = arrays.get("y")
-    return ManyInputs(x, None if y is None else _labels(path, y, counts[0]), tuple(clamped))
+    passed = list[str]()
+    y = _read_labels(path, arrays.get("y"), counts[0], None if labels else passed)
+    return ManyInputs(x, y, tuple(clamped), tuple(passed))
 
 
 def names_of(n: int, name: str = "x") -> tuple[str, ...]:
@@ -216,31 +227,40 @@ def read_inputs(
     quantization: tuple[float, int] | None = None,
     quantize: bool | None = None,
     convert: Conversion | None = None,
+    labels: bool = True,
 ) -> Inputs:
     """The int8 inputs in a file, for a network whose only input has `shape` (without the batch dimension).
 
     quantization: (scale, zero point) of the input tensor, needed with quantize (None: there is no such
-    option); convert: values of that type are taken as well.  Raises BadInput.
+    option); convert: values of that type are taken as well; labels: as in read_all.  Raises BadInput.
     """
     path = Path(path)
-    found = read_all(path, [Wanted("int8", shape, quantization, convert)], quantize)
-    return Inputs(found.x[0], found.y, found.clamped)
+    found = read_all(path, [Wanted("int8", shape, quantization, convert)], quantize, labels)
+    return Inputs(found.x[0], found.y, found.clamped, found.passed)
 
 
 @dataclass(frozen=True, eq=False)
 class Pixels:
-    """x: int16 [N, *shape], values 0..255; y: int64 [N], or None where the file has no labels."""
+    """x: int16 [N, *shape], values 0..255; y: int64 [N], or None where the file has no labels.
+
+    notes: what is said of a y that is not used.
+    """
 
     x: NDArray[np.int16]
     y: NDArray[np.int64] | None
+    notes: tuple[str, ...] = ()
 
 
 def read_pixels(
-    path: Path | str, n_input: int, codes: bool = False, convert: Conversion | None = None
+    path: Path | str,
+    n_input: int,
+    codes: bool = False,
+    convert: Conversion | None = None,
+    labels: bool = True,
 ) -> Pixels:
     """The pixel values (uint8, N × any shape of n_input elements) in a file; with `codes` also int8 codes,
     which are pixel − 128, and no more than MAX_PIXELS of MAX_SAMPLES inputs. convert: values of that type are
-    made codes.  Raises BadInput.
+    made codes; labels: as in read_all.  Raises BadInput.
     """
     path = Path(path)
     arrays = _arrays(path, max_bytes=MAX_PIXELS if codes else MAX_BYTES)
@@ -259,8 +279,9 @@ def read_pixels(
         raise BadInput(f"{path}: x is {' x '.join(map(str, x.shape))}, the network wants {wanted}")
     if codes and len(x) > MAX_SAMPLES:
         raise BadInput(f"{path}: x holds {len(x)} inputs; at most {MAX_SAMPLES} are read")
-    y, zero = arrays.get("y"), 128 if x.dtype == np.int8 else 0
-    return Pixels(x.astype(np.int16) + np.int16(zero), None if y is None else _labels(path, y, len(x)))
+    passed, zero = list[str](), 128 if x.dtype == np.int8 else 0
+    y = _read_labels(path, arrays.get("y"), len(x), None if labels else passed)
+    return Pixels(x.astype(np.int16) + np.int16(zero), y, tuple(passed))
 
 
 def read_point(path: Path, n_input: int) -> NDArray[np.float64]:
@@ -287,8 +308,7 @@ def read_flat(
     if x.dtype not in (np.int8, np.uint8) or x.ndim < 2 or not x.size:
         how = "it must hold N inputs, int8 or uint8, or with --model what that network makes codes of"
         raise BadInput(f"{path}: x is {x.dtype} {list(x.shape)}; {how}")
-    y = arrays.get("y")
-    return x.reshape(len(x), -1), None if y is None else _labels(path, y, len(x))
+    return x.reshape(len(x), -1), _labels(path, arrays.get("y"), len(x))
 
 
 def _arrays(
@@ -386,10 +406,32 @@ def _quantizable(x: NDArray[np.generic]) -> bool:
     return x.dtype == np.uint8 or x.dtype.kind == "f"
 
 
-def _labels(path: Path, y: NDArray[np.generic], n: int) -> NDArray[np.int64]:
-    """y as int64 [n]."""
+def _labels(path: Path, y: NDArray[np.generic] | None, n: int) -> NDArray[np.int64] | None:
+    """y as int64 [n], where the file has one."""
+    if y is None:
+        return None
     if y.dtype.kind not in "iu" or y.shape != (n,):
         raise BadInput(f"{path}: y is {y.dtype} {list(y.shape)}, it must hold {n} integers")
     if y.dtype == np.uint64 and np.any(y > np.uint64(2**63 - 1)):
         raise BadInput(f"{path}: y holds labels beyond int64")
     return y.astype(np.int64)
+
+
+def _read_labels(
+    path: Path, y: NDArray[np.generic] | None, n: int, passed: list[str] | None
+) -> NDArray[np.int64] | None:
+    """The same; passed: where no labels are needed. Then targets (float), or a row for each sample (one-hot),
+    are passed over, and a note says so.
+    """
+    if y is None or passed is None or not _targets(y, n):
+        return _labels(path, y, n)
+    passed.append(
+        f"note: y in {path.name} is {y.dtype} {list(y.shape)}, which are no labels (these are {n} integers): "
+        "it is not used"
+    )
+    return None
+
+
+def _targets(y: NDArray[np.generic], n: int) -> bool:
+    """Has it a value, or values, for each of n samples that are no class numbers?"""
+    return y.ndim > 0 and len(y) == n and (y.ndim > 1 or y.dtype.kind not in "iu")

@@ -70,3 +70,18 @@ def test_more_samples_than_several_networks_are_run_on_are_refused(file):
     with pytest.raises(BadInput, match=f"x holds {n + 1} inputs; at most {n} are read"):
         read_pixels(file(x=np.zeros((n + 1, 2), np.uint8)), 2, codes=True)
     assert read_pixels(file(x=np.zeros((n, 2), np.uint8)), 2, codes=True).x.shape == (n, 2)
+
+
+@pytest.mark.parametrize("y", [np.zeros(2), np.eye(2), np.zeros((2, 1), np.int64), np.zeros(2, bool)])
+def test_of_pixels_whose_y_is_no_labels_the_rest_is_read_where_none_are_needed(file, y):
+    path = file(x=np.zeros((2, 3), np.uint8), y=y)
+    with pytest.raises(BadInput, match="it must hold 2 integers"):
+        read_pixels(path, 3)
+    found = read_pixels(path, 3, labels=False)
+    assert found.y is None and len(found.notes) == 1
+
+
+@pytest.mark.parametrize("y", [np.zeros(3, np.int64), np.zeros(3), np.zeros(())])
+def test_a_y_of_another_number_of_samples_is_refused_also_where_no_labels_are_needed(file, y):
+    with pytest.raises(BadInput, match="it must hold 2 integers"):
+        read_pixels(file(x=np.zeros((2, 3), np.uint8), y=y), 3, labels=False)

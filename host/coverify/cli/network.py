@@ -45,10 +45,12 @@ class Samples:
     x: Codes
     y: I64Array | None
     clamped: tuple[Clamped, ...] = ()
+    passed: tuple[str, ...] = ()
+    """Of a y that is not used."""
 
     def notes(self, indices: Sequence[int]) -> tuple[str, ...]:
-        """How many values of these inputs are clamped."""
-        return notes_of(self.clamped, indices)
+        """How many values of these inputs are clamped, and what is not used."""
+        return (*notes_of(self.clamped, indices), *self.passed)
 
 
 class Network(Protocol):
@@ -68,8 +70,10 @@ class Network(Protocol):
     def ref(self) -> ModelRef: ...
     @property
     def program(self) -> Program: ...
-    def samples(self, path: Path, quantize: bool | None = None) -> Samples:
+    def samples(self, path: Path, quantize: bool | None = None, labels: bool = True) -> Samples:
         """The inputs in an .npz file; quantize: are codes made of real numbers? (None: not asked.)
+
+        labels: are they needed, so that a y which holds none is refused?
 
         Raises BadInput.
         """
@@ -189,12 +193,12 @@ class Tflite:
     def stateful(self) -> bool:
         return self.reference.stateful
 
-    def samples(self, path: Path, quantize: bool | None = None) -> Samples:
+    def samples(self, path: Path, quantize: bool | None = None, labels: bool = True) -> Samples:
         q = self.reference.input.quantization
         pair = None if q is None else (float(q.scale), int(q.zero_point))
-        convert = conversion_of(self.ends)
-        data = read_inputs(path, sample_shape(self.reference.input), pair, quantize, convert)
-        return Samples(data.x, data.y, data.clamped)
+        shape, convert = sample_shape(self.reference.input), conversion_of(self.ends)
+        data = read_inputs(path, shape, pair, quantize, convert, labels)
+        return Samples(data.x, data.y, data.clamped, data.passed)
 
     def classes(self, x: Codes) -> list[int]:
         outputs = self.reference.run(x.astype(np.int8), from_reset=True)
@@ -277,11 +281,11 @@ class FixedPoint:
     def stateful(self) -> bool:
         return False
 
-    def samples(self, path: Path, quantize: bool | None = None) -> Samples:
+    def samples(self, path: Path, quantize: bool | None = None, labels: bool = True) -> Samples:
         if quantize:
             raise BadInput(f"--quantize: {self.name} is a fixed-point network, which takes pixel values")
-        data = read_pixels(path, self.network.n_input)
-        return Samples(data.x, data.y)
+        data = read_pixels(path, self.network.n_input, labels=labels)
+        return Samples(data.x, data.y, passed=data.notes)
 
     def classes(self, x: Codes) -> list[int]:
         flat, labels = x.astype(np.int16).reshape(len(x), -1), []

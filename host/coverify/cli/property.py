@@ -121,11 +121,15 @@ def in_codes(units: str | None, file: Path | None) -> bool:
 def property_task(model: Path, profile: str, options: PropertyOptions) -> PropertyTask:
     """The property and the inputs that it is asked about.  Raises BadInput, TflmError."""
     network = read_network(model, profile, classes=options.file is None)
-    data = None if options.inputs is None else network.samples(options.inputs, options.quantize)
+    data = None
+    if options.inputs is not None:
+        data = network.samples(options.inputs, options.quantize, labels=False)
     subject = network.subject
     if data is not None:
         subject = dataclasses.replace(subject, shape=data.x.shape[1:])
     property_ = _property(subject, options)
+    if property_.needs_label and options.label == "given" and options.inputs is not None:
+        data = network.samples(options.inputs)  # a y that is none is refused now
     near, limit = options.radii if options.limit is None else [options.limit], options.limit
     if near is None and not property_.needs_base:  # inputs give no more than their shape, for rectangles
         if options.index is not None:

@@ -28,7 +28,7 @@ from coverify.conformance.batch import Batch
 from coverify.conformance.oracles import Oracle, OracleName, version
 from coverify.errors import BadInput, BoardError
 from coverify.files import check_place, replace_file
-from coverify.inputs import names_of, notes_of
+from coverify.inputs import names_of
 from coverify.report import Device as DeviceRow
 from coverify.report import Oracle as OracleRow
 from coverify.report import Result
@@ -55,8 +55,8 @@ def run(
     y1, …
 
     With --trace also one array t<tensor index> per tensor that an operator wrote, N x its whole shape.
-    When the inputs have labels y, the accuracy is printed. A network that keeps state runs the samples as
-    successive invocations, the first one after a reset.
+    When the inputs have labels y (integers), the accuracy is printed. A network that keeps state runs the
+    samples as successive invocations, the first one after a reset.
 
     Example: coverify run net.tflite --inputs test.npz --on qemu:mps2-an386 -o out.npz --trace
     """
@@ -78,9 +78,7 @@ def run(
         return Result(
             verb="run",
             verdict="OK",
-            message="\n".join(
-                [_message(output_file, on, outputs, labels), *notes_of(data.clamped, slice(limit))]
-            ),
+            message="\n".join([_message(output_file, on, outputs, labels), *data.notes_of(slice(limit))]),
             model=model_ref(net),
             device=device,
             profile=profile if on == "reference" else None,

@@ -17,7 +17,7 @@ from coverify.conformance.ranges import check_inputs, vectors_of
 from coverify.conformance.sequences import default_length, reach_of
 from coverify.conformance.vectors import Samples
 from coverify.errors import BadInput
-from coverify.inputs import Limits, ManyInputs, Wanted, notes_of, read_all
+from coverify.inputs import Limits, ManyInputs, Wanted, read_all
 from tflm_int8 import Model, Reference, sample_shape
 
 DEFAULT_VECTORS = 32
@@ -70,15 +70,15 @@ def check_quantize(quantize: bool, inputs: Path | None) -> None:
         raise BadInput("--quantize is about --inputs, which is not given")
 
 
-def given_of(reference: Reference, path: Path, quantize: bool) -> ManyInputs:
-    """The samples in a file.  Raises BadInput."""
+def given_of(reference: Reference, path: Path, quantize: bool | None = None) -> ManyInputs:
+    """The samples in a file, of which no labels are needed.  Raises BadInput."""
     wanted = []
     for i in reference.model.inputs:
         tensor = reference.model.tensors[i]
         q = tensor.quantization
         pair = (float(q.scale), q.zero_point) if q is not None else None
         wanted.append(Wanted(tensor.dtype, sample_shape(tensor), pair, limits=_limits(reference, i)))
-    return read_all(path, wanted, quantize)
+    return read_all(path, wanted, quantize, labels=False)
 
 
 def _limits(reference: Reference, index: int) -> Limits | None:
@@ -142,7 +142,7 @@ def samples_of(
     parts, notes = list[Batch](), tuple[str, ...]()
     if inputs is not None:
         given = given_of(reference, inputs, quantize)
-        parts, notes = [Batch(given.x)[:limit]], notes_of(given.clamped, slice(limit))
+        parts, notes = [Batch(given.x)[:limit]], given.notes_of(slice(limit))
     if n_vectors is None:
         twice = 2 * default_length(reference) if reference.stateful else 0
         n_vectors = 0 if parts else max(DEFAULT_VECTORS, twice)

@@ -273,7 +273,7 @@ def _prepare(
 ) -> _Task:
     """The network and its inputs, read and checked.  Raises BadInput, TflmError."""
     network = read_network(model, profile)
-    data = network.samples(inputs, quantize)
+    data = network.samples(inputs, quantize, labels=label == "given")
     labels, indices = labels_of(network, data, label), parse_indices(index, len(data.x))
     check_labels(network, inputs, labels, indices)
     given = label == "given" and data.y is not None

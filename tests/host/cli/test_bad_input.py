@@ -528,3 +528,30 @@ def test_a_report_into_a_closed_pipe_ends_as_sigpipe_would(tmp_path):
     assert writer.stdout is not None
     writer.stdout.close()
     assert writer.wait(timeout=120) == 141
+
+
+@pytest.mark.parametrize(
+    "y", [np.zeros(3, np.float32), np.eye(3, 10, dtype=np.int64)], ids=["float", "one-hot"]
+)
+def test_a_y_that_is_no_labels_is_passed_over_with_a_note_where_none_are_needed(tmp_path, y):
+    file, claim = tmp_path / "x.npz", tmp_path / "p.toml"
+    np.savez(file, x=np.zeros((3, 64), np.int8), y=y)
+    near = "[region]\neps = 0\n[claim]\nkind = "
+    claim.write_text(f"{near}'output'\nindex = 0\nwithin = 200\n")
+    asked = ("verify", MODEL, "--inputs", file, "--index", 0)
+    for arguments in (
+        ("conform", MODEL, "--device", "native:", "--inputs", file),
+        ("run", MODEL, "--inputs", file, "-o", tmp_path / "y.npz"),
+        (*asked, "--property", claim),
+        (*asked, "--eps", 0, "--label", "predicted"),
+    ):
+        done = coverify(*arguments, "--json", "-")
+        assert done.code == 0, done
+        what = f"y in x.npz is {y.dtype} {list(y.shape)}"
+        assert f"{what}, which are no labels (these are 3 integers): it is not used" in done.result["message"]
+        assert "labels right" not in done.result["message"]
+    claim.write_text(f"{near}'label'\n")
+    for arguments in ((*asked, "--eps", 0), (*asked, "--property", claim)):
+        done = coverify(*arguments, "--json", "-")
+        assert done.code == 2
+        assert f"y is {y.dtype} {list(y.shape)}, it must hold 3 integers" in done.result["message"]

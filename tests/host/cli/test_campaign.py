@@ -334,9 +334,7 @@ def test_an_unknown_that_is_not_asked_again_says_what_asks_it_again(tmp_path, se
                "--index", "0-1", *(("--radius", 30) if search else ("--eps", "14,15,26")))  # fmt: skip
     first = coverify(*command, "--timeout", 5)
     assert first.code in (1, 4) and "earlier" not in first.result.get("message", "")
-    with contextlib.closing(sqlite3.connect(tmp_path / "journal.sqlite")) as reader:
-        said = "SELECT COUNT(*) FROM answers WHERE step = 'decide' AND verdict = 'UNKNOWN'"
-        ((n,),) = reader.execute(said).fetchall()
+    n = answers(tmp_path, "step, verdict").count(("decide", "UNKNOWN"))
     assert n > 1
     again = "a larger --timeout, or --retry always, asks them again"
     assert (

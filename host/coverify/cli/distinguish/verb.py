@@ -217,7 +217,7 @@ class _Task:
                 raise BadInput("--eps and --index need --inputs")
             self.given = np.zeros((0, self.networks[0].program.n_input), np.int64)
             return
-        x = self.networks[0].samples(inputs).x
+        x = self.networks[0].samples(inputs, labels=False).x
         self.given = x.reshape(len(x), -1).astype(np.int64)
         chosen = parse_indices(index, len(x))
         if self.eps is None:
