@@ -162,7 +162,7 @@ class _Reading:
                 lo[i] = min(max(first, int(lo[i])), int(hi[i]) + 1)
             if last is not None:
                 hi[i] = max(min(last, int(hi[i])), int(lo[i]) - 1)
-        return Case(lo, hi, unsafe, self._notes(codes, n, ends)) if np.all(lo <= hi) else None
+        return Case(lo, hi, unsafe, self._notes(codes, subject)) if np.all(lo <= hi) else None
 
     def limits_of(self, i: int, both: tuple[Limit | None, Limit | None], subject: Subject) -> str:
         """`X_0 >= 0.3 and X_0 <= 0.1`; where numbers are between the limits, what the input represents."""
@@ -178,11 +178,11 @@ class _Reading:
         )
         return f"{said}, and its codes stand for {least} to {most}"
 
-    def _notes(self, limits: Codes, n: int, ends: tuple[int, int]) -> tuple[str, ...]:
+    def _notes(self, limits: Codes, subject: Subject) -> tuple[str, ...]:
         """Which inputs' boxes end where the network's range does, and not where the file says."""
+        n, ends = subject.program.n_input, (subject.program.input_lo, subject.program.input_hi)
         said = [limits.get(i, (None, None)) for i in range(n)]
-        codes = [int(self.input.real(end)) for end in ends] if self.input.scale == 1 else None
-        whole = span(ends, self.input) if codes is None else f"{codes[0]}..{codes[1]}"
+        whole = span(ends, self.input, subject.raised[0])
         there = f"what is asked about ends where the input does, at {whole}"
         unbounded = [i for i, both in enumerate(said) if None in both]
         wider = [

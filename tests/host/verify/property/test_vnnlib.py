@@ -1,6 +1,7 @@
 """VNN-LIB files in the style of the competition's benchmarks, against brute force; hostile files."""
 
 import codecs
+import dataclasses
 import itertools
 import random
 from fractions import Fraction
@@ -164,6 +165,9 @@ def test_where_the_file_does_not_say_how_far_an_input_goes_a_note_does(tmp_path)
     assert (cases.notes_of(0), cases.notes_of(1)) == ((), (f"X_0 is not bounded from both sides: {end}",))
     (said,) = notes("(assert (>= X_0 0))(assert (<= X_0 256))(assert (= X_1 9))", codes=True)
     assert said.endswith("at 0..255")
+    subject = dataclasses.replace(subject, raised=(128, 0))
+    (said,) = notes(bounded + "(assert (>= X_0 1))")
+    assert said.endswith("at -0.75..63 (codes 128..383)"), "the codes are the network's own"
 
 
 HEADER = """(set-info :source |the authors; (assert
