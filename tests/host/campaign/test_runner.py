@@ -86,8 +86,13 @@ def test_more_answers_than_a_result_holds_are_a_result_that_counts_them_all(monk
     n = MAX_ROWS + 3
     weak = {5: "VIOLATED", n - 1: "UNKNOWN"}
     entries = [entry(k // 200, k % 200, weak.get(k, "HOLDS"), case=k) for k in range(n)]
-    ledger = SimpleNamespace(shown=lambda: entries)
     for indices, earlier in (([0], True), (range(1 + n // 200), False)):
+        before = [earlier and e.index not in indices for e in entries]
+        ledger = SimpleNamespace(
+            shown=lambda: entries,
+            earlier=lambda e, before=before: before[e.case],
+            stays_unknown=lambda e: False,
+        )
         cases = [Question(e.index, e.eps, case=e.case) for e in entries if e.index in indices]
         work = Work({}, indices, [0], None, None, None, Result(verb="verify", verdict="UNKNOWN"))
         monkeypatch.setattr(Work, "questions", lambda self, cases=cases: cases)

@@ -62,7 +62,7 @@ def why_rejected(folder, data: bytes, **options) -> str:
     start = time.process_time()
     with pytest.raises(Rejected) as caught:
         check(folder / "c.zip", **options)
-    assert time.process_time() - start < 5
+    assert time.process_time() - start < 20
     assert [path.name for path in folder.iterdir()] == ["c.zip"]
     return str(caught.value)
 

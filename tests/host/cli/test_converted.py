@@ -432,11 +432,18 @@ def test_a_single_output_has_no_class(tmp_path):
     done = coverify("run", *given, "-o", tmp_path / "y.npz", "--json", "-")
     assert done.code == 0 and "the labels y say nothing of an output of one element" in done.result["message"]
     done = coverify("verify", *given, "--eps", 1, "--json", "-")
-    assert done.code == 2 and "--property asks about its range (kind = 'output')" in done.result["message"]
+    said = done.result["message"]
+    assert (
+        done.code == 2
+        and "(kind = 'decision')" in said
+        and "(kind = 'output')" in said
+        and "--radius" in said
+    )
     (tmp_path / "p.toml").write_text("[region]\neps = 1\n[claim]\nkind = 'label'")
     np.savez(tmp_path / "x.npz", x=np.zeros((2, 4), np.int8), y=np.array([0, 0]))
     done = coverify("verify", *given, "--property", tmp_path / "p.toml", "--json", "-")
-    assert done.code == 2 and "kind = 'output' is about it" in done.result["message"]
+    said = "and so no class: kind = 'decision' and kind = 'output' are about it"
+    assert done.code == 2 and said in done.result["message"]
 
 
 @pytest.mark.parametrize(
