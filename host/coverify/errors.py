@@ -82,10 +82,8 @@ class DeviceRefused(CoverifyError):
         self.state = state
         self.detail = detail
         self.message = message
-        if status_name == "NO_ARENA":
-            where = f" (at least {detail} bytes are needed)"
-        else:
-            where = "" if detail == 0xFFFFFFFF else f" (detail {detail})"
+        said = f"at least {detail} bytes are needed" if status_name == "NO_ARENA" else f"detail {detail}"
+        where = "" if detail == 0xFFFFFFFF else f" ({said})"
         text = f": {message}" if message else ""
         super().__init__(f"the device refused {request}: {status_name}{where}{text}")
 

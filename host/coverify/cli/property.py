@@ -128,8 +128,9 @@ def property_task(model: Path, profile: str, options: PropertyOptions) -> Proper
     if data is not None:
         subject = dataclasses.replace(subject, shape=data.x.shape[1:])
     property_ = _property(subject, options)
-    if property_.needs_label and options.label == "given" and options.inputs is not None:
-        data = network.samples(options.inputs)  # a y that is none is refused now
+    given = property_.needs_label and options.label == "given"
+    if options.inputs is not None and data is not None and data.passed and given:
+        network.samples(options.inputs, options.quantize)  # refuses the y that was passed over
     near, limit = options.radii if options.limit is None else [options.limit], options.limit
     if near is None and not property_.needs_base:  # inputs give no more than their shape, for rectangles
         if options.index is not None:

@@ -40,9 +40,7 @@ INPUTS_HELP = (
 )
 InputsOption = Annotated[Path | None, typer.Option(help=INPUTS_HELP)]
 LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="Take only the first N of --inputs.")]
-QuantizeOption = Annotated[
-    bool, typer.Option("--quantize", help="x is real-valued: quantize it with the model's scale.")
-]
+QuantizeOption = Annotated[bool, typer.Option(help="x is real-valued: quantize it with the model's scale.")]
 SeedOption = Annotated[
     int, typer.Option("--seed", min=0, max=2**63 - 1, help="Seed of the generated inputs.")
 ]

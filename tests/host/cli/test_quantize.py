@@ -59,6 +59,20 @@ def test_verify_asks_about_the_codes_of_real_numbers(files, more):
     assert "--quantize clamped 4 of 12 values" in real.stdout + real.result["message"]
 
 
+def test_verify_asks_about_given_labels_of_real_numbers(files, tmp_path):
+    """A property of the label needs y: of integers with these x, too."""
+    labels = [
+        int(np.argmax(y)) for y in Reference(Model.read(files / "net.tflite")).run(np.array(CODES, np.int8))
+    ]
+    np.savez(tmp_path / "real.npz", x=np.array(REAL, np.float32), y=np.array(labels))
+    asked = ("verify", files / "net.tflite", "--eps", 0, "--mask", "0", "--quantize", "--json", "-")
+    done = coverify(*asked, "--inputs", tmp_path / "real.npz")
+    assert done.code == 0 and [q["label"] for q in done.result["queries"]] == labels, done
+    np.savez(tmp_path / "targets.npz", x=np.array(REAL, np.float32), y=np.array(labels, np.float32))
+    done = coverify(*asked, "--inputs", tmp_path / "targets.npz")
+    assert done.code == 2 and "y is float32" in done.result["message"]
+
+
 @pytest.mark.parametrize("verb", ["conform", "verify"])
 def test_without_inputs_there_is_nothing_to_quantize(files, verb):
     more = ("--device", "native:") if verb == "conform" else ("--eps", 1)

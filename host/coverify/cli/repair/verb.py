@@ -14,6 +14,7 @@ from coverify.cli.outcome import JsonOption, OutOption, Output, ProfileOption, f
 from coverify.cli.repair.options import RepairOptions
 from coverify.cli.repair.parts import read_parts
 from coverify.cli.repair.run import Run
+from coverify.cli.samples import QuantizeOption
 from coverify.errors import BadInput
 from coverify.files import check_place
 from coverify.repair.demands import CRITERIA
@@ -53,9 +54,7 @@ def repair_verb(
         typer.Option(min=0.05, max=0.95, help="Without --validation: the share of --data to repair with."),
     ] = 0.5,
     limit: Annotated[int | None, typer.Option(min=2, help="Take only the first N of --data.")] = None,
-    quantize: Annotated[
-        bool, typer.Option("--quantize", help="x holds real numbers: quantize them with the input's scale.")
-    ] = False,
+    quantize: QuantizeOption = False,
     label: Annotated[
         str,
         typer.Option(

@@ -187,15 +187,15 @@ def _nearest_float(real: Fraction) -> np.float32:
     most = Fraction(float(np.finfo(np.float32).max))
     real = min(max(real, -most), most)
     found = np.float32(float(real))
-    around = (np.nextafter(found, np.float32(-np.inf)), found, np.nextafter(found, np.float32(np.inf)))
+    with np.errstate(over="ignore"):
+        around = (np.nextafter(found, np.float32(-np.inf)), found, np.nextafter(found, np.float32(np.inf)))
     finite = [f for f in around if np.isfinite(f)]
     return min(finite, key=lambda f: (abs(Fraction(float(f)) - real), int(f.view(np.uint32)) & 1))
 
 
 def _float_below(real: Fraction, strict: bool) -> np.float32 | None:
     """The greatest finite float32 that is at most, or less than, so much, if there is one."""
-    most = Fraction(float(np.finfo(np.float32).max))
-    found = np.float32(float(min(max(real, -most), most)))
+    found = _nearest_float(real)
     while Fraction(float(found)) > real or (strict and Fraction(float(found)) == real):
         if found == -np.finfo(np.float32).max:
             return None

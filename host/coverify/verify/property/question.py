@@ -34,8 +34,8 @@ PROVES = (AUTO, "enumerate", "interval", "dual", "bab")
 """Engines that are asked in the form of a certificate's claim; others may count what is false."""
 MOVED = "the input, moved into its range,"
 MIDDLE = "the middle of the region"
-ALONE, ONE_INPUT = "the region holds this input alone", "the region holds one input"
 """What the point may be that a region is asked about from, where it is not the input as given (BASE)."""
+ALONE, ONE_INPUT = "the region holds this input alone", "the region holds one input"
 
 
 @dataclass(frozen=True, eq=False)
