@@ -5,8 +5,9 @@
 only when something of it is named: every child process begins here and knows no files (a third of its start).
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from tflm_int8.on_demand import on_demand
 
 if TYPE_CHECKING:
     from coverify.verify.engines import ENGINES
@@ -14,6 +15,17 @@ if TYPE_CHECKING:
     from coverify.verify.query import Outcome, Robustness, Verdict
     from coverify.verify.witness import Witness
     from coverify.verify.worker import AUTO, Worker, decide
+else:
+    __getattr__ = on_demand(
+        __name__,
+        {
+            "engines": ["ENGINES"],
+            "errors": ["BadQuery", "BadWitness", "EngineFault"],
+            "query": ["Outcome", "Robustness", "Verdict"],
+            "witness": ["Witness"],
+            "worker": ["AUTO", "Worker", "decide"],
+        },
+    )
 
 __all__ = [
     "AUTO",
@@ -28,21 +40,3 @@ __all__ = [
     "Worker",
     "decide",
 ]
-
-_MODULES = {
-    "BadQuery": "errors",
-    "BadWitness": "errors",
-    "ENGINES": "engines",
-    "EngineFault": "errors",
-    "Outcome": "query",
-    "Robustness": "query",
-    "Verdict": "query",
-    "Witness": "witness",
-}
-"""The modules of this package that define the names above; `worker`, of the others."""
-
-
-def __getattr__(name: str) -> object:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES.get(name, 'worker')}"), name)

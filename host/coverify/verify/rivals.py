@@ -20,10 +20,10 @@ from coverify.verify.bounds import Box, wire_bounds
 from coverify.verify.deadline import Deadline, OutOfTime
 from coverify.verify.decision import Decision, decision
 from coverify.verify.difference import Differences
-from coverify.verify.engines.interval import open_rivals, rival_claim
 from coverify.verify.errors import CannotDecide, GaveUp
 from coverify.verify.few_changes import region_bounds
 from coverify.verify.lagrangian import Lagrangian
+from coverify.verify.overtaking import open_rivals, rival_claim
 from coverify.verify.problem import Problem
 from coverify.verify.query import I64Array, Outcome, rival_labels
 from coverify.verify.tighten import Rival, claim_form, impossible, tightened

@@ -6,8 +6,8 @@ import pytest
 from coverify.verify.bounds import Box, wire_bounds
 from coverify.verify.deadline import Deadline
 from coverify.verify.decision import decision
-from coverify.verify.engines.interval import rival_claim
 from coverify.verify.errors import CannotDecide
+from coverify.verify.overtaking import rival_claim
 from coverify.verify.tighten import Rival, tightened
 from tflm_int8.program.linear import Dense
 from tflm_int8.program.primitives import Affine, HalfUpShift, Program, Staircase, Term

@@ -11,15 +11,15 @@ intervals and the difference of the last accumulators (difference.py), without a
 from __future__ import annotations
 
 from coverify.verify.deadline import Deadline
-from coverify.verify.decision import Decision, decision
+from coverify.verify.decision import decision
 from coverify.verify.difference import Differences
 from coverify.verify.dual.prover import Prover
 from coverify.verify.dual.search import AT_BOUND, Counterexample
 from coverify.verify.errors import CannotDecide
 from coverify.verify.few_changes import region_bounds
+from coverify.verify.overtaking import open_rivals
 from coverify.verify.problem import Problem
 from coverify.verify.query import Outcome, rival_labels
-from coverify.verify.tighten import Rival
 
 
 def decide(problem: Problem, deadline: Deadline, seed: int) -> Outcome:
@@ -49,33 +49,3 @@ def _by_intervals(problem: Problem, deadline: Deadline) -> Outcome:
     if near:
         return Outcome.unknown("interval", f"the bounds leave {rival_labels(len(near))} open", open=len(near))
     return Outcome.holds("interval", rivals=n - 1, by_intervals=n - 1)
-
-
-def rival_claim(j: int, label: int, last: Decision) -> Rival:
-    """What follows wherever rival j takes the label.
-
-    A later index must push the label out of the ties. An earlier one must only tie with the maximum, so that
-    it is less than the greatest gap below the label's logit.
-    """
-    rise = last.least_gap if j > label else min(last.least_gap, 1 - last.greatest_gap)
-    return Rival(last.wire, j, label, rise)
-
-
-def open_rivals(label: int, n: int, last: Decision, differences: Differences) -> list[int]:
-    """The indices that intervals cannot exclude from becoming the first maximum or pushing the label out."""
-    rivals = []
-    for j in range(n):
-        if j == label:
-            continue
-        overtakes = differences.upper(j, label) >= last.least_gap
-        if overtakes or (j < label and not _stays_behind(j, label, last, differences)):
-            rivals.append(j)
-    return rivals
-
-
-def _stays_behind(j: int, label: int, last: Decision, differences: Differences) -> bool:
-    """Is some logit always at least the greatest gap above x_j, so that j never ties with the maximum?"""
-    if differences.upper(j, label) <= -last.greatest_gap:
-        return True
-    box = differences.boxes[last.wire]
-    return bool((box.lo - box.hi[j]).max() >= last.greatest_gap)
