@@ -545,4 +545,4 @@ def test_what_speaks_of_no_input_is_asked_once(half, file, text):
 )
 def test_what_cannot_be_asked_is_refused(options, says):
     done = coverify("verify", MLP, *options)
-    assert done.code == 2 and says in done.stdout + done.stderr, done
+    assert done.code == 2 and says in " ".join((done.stdout + done.stderr).split()), done
