@@ -45,7 +45,7 @@ test: setup ## All tests
 	@device_harness/tools.sh headers || true
 	@device_harness/tools.sh ser2net || true
 	@device_harness/tools.sh browser || true
-	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist worksteal
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 4 --dist worksteal
 
 lint: setup ## Format, lint, types, C warnings and sanitizers
 	@$(BIN)/ruff format --check --quiet .
