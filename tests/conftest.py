@@ -50,7 +50,7 @@ SLOW = (
 )
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def workshop(tmp_path_factory):
     """Builds firmware with a defect (mutants.py)."""
     if shutil.which("gcc") is None:

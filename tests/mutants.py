@@ -263,7 +263,7 @@ def mutated(mutant: Mutant, folder: Path) -> Path:
 
 
 class Workshop:
-    """The native firmware's objects, compiled once; a mutant needs its own file (or, for a header, all)."""
+    """The native firmware's objects, compiled once; a mutant needs its own file, or those that include it."""
 
     FLAGS = ("gcc", "-std=c99", "-O1", '-DCV_BUILD_ID="mutant"')
 
@@ -281,17 +281,17 @@ class Workshop:
     def _compiled(self, harness: Path, source: Path, folder: Path) -> Path:
         made = folder / (source.stem + ".o")
         includes = [f"-I{harness / d}" for d in ("agent", KERNELS, "ports/native")]
-        subprocess.run([*self.FLAGS, *includes, "-c", str(source), "-o", str(made)], check=True)
+        subprocess.run([*self.FLAGS, *includes, "-MMD", "-c", str(source), "-o", str(made)], check=True)
         return made
 
     def build(self, mutant: Mutant, folder: Path) -> Path:
         """The mutant's program."""
         harness = mutated(mutant, folder)
         objects = dict(self.objects)
-        changed = harness / KERNELS / mutant.file
-        again = self._all(harness) if changed.suffix == ".h" else [changed]
-        for source in again:
-            objects[source.relative_to(harness)] = self._compiled(harness, source, folder)
+        for source in self._all(harness):
+            made = self.objects[source.relative_to(harness)]
+            if f"/{mutant.file}" in made.with_suffix(".d").read_text():
+                objects[source.relative_to(harness)] = self._compiled(harness, source, folder)
         program = folder / "mutant"
         subprocess.run(["gcc", *map(str, objects.values()), "-o", str(program)], check=True)
         return program

@@ -351,7 +351,7 @@ def test_labels_that_are_no_class_are_refused(kind, label, folder, done, tmp_pat
 @pytest.mark.parametrize("kind", ["bits", "transfer", "fairness"])
 def test_the_networks_of_another_study_are_not_written_over(kind, folder, tmp_path):
     def study(kind, *more):
-        options = ("--protected", 1, "--score", 0, "--timeout", 2) if kind == "fairness" else ("--eps", 0)
+        options = ("--protected", 1, "--score", 0, "--timeout", 0.5) if kind == "fairness" else ("--eps", 0)
         return coverify(
             "study", kind, folder / "float.npz", "--inputs", folder / "x.npz", *options, "--bits", "3,4",
             "--jobs", 1, "--out", tmp_path, *more, "--json", "-",

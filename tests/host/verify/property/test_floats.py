@@ -95,6 +95,7 @@ def test_outward_is_around_any_value_that_becomes_the_code(scale):
     halves = [f for k in range(-130, 130) for f in floats_around((k + 0.5) * float(exact), 2)]
     x = np.array([*(rng.uniform(-140, 140, 2_000) * scale), *halves], np.float32)
     codes = quantize(x, scale, zero)
+    fractions = np.array([Fraction(float(v)) for v in x])
     for real in [*(rng.uniform(0, 8, 4) * scale), *(k * float(exact) for k in (0, 0.25, 0.5, 1, 2, 3))]:
         eps, most = Fraction(float(real)), np.zeros((256, 2), int)
         reach, radius = np.array(given.around(eps, True)), codes_given.radius(eps, True)
@@ -102,11 +103,8 @@ def test_outward_is_around_any_value_that_becomes_the_code(scale):
             there = [f for v in x[-len(halves) :] for f in floats_around(float(v) + way * float(real), 1)]
             ends = np.array(there, np.float32).reshape(len(halves), -1)
             for moved in (*ends.T, (x + np.float32(way * real))):
-                own = x[-len(moved) :]
-                apart = [
-                    abs(Fraction(float(a)) - Fraction(float(b))) <= eps
-                    for a, b in zip(moved, own, strict=True)
-                ]
+                own = fractions[-len(moved) :]
+                apart = [abs(Fraction(float(a)) - b) <= eps for a, b in zip(moved, own, strict=True)]
                 kept, near = quantize(moved, scale, zero)[apart], codes[-len(moved) :][apart]
                 np.maximum.at(most[:, side], near + 128, np.abs(kept - near))
         assert np.all(most <= reach) and np.array_equal(most[2:-2], reach[2:-2])
