@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -54,14 +55,19 @@ def driver(tmp_path_factory):
     if shutil.which("gcc") is None:
         pytest.skip("gcc is not installed")
     folder = tmp_path_factory.mktemp("drivers")
+    parts = [HARNESS / "agent", HARNESS / "engines/kernels"]
+    compiler = ["gcc", *WARNINGS, "-O1", "-g", *SANITIZE, '-DCV_BUILD_ID="test"', *(f"-I{p}" for p in parts)]
 
+    @cache
+    def objects() -> list[Path]:
+        sources = [source for part in parts for source in part.glob("*.c")]
+        subprocess.run([*compiler, "-c", *sources], check=True, cwd=folder)
+        return [folder / f"{source.stem}.o" for source in sources]
+
+    @cache
     def compiled(name: str) -> Path:
         program = folder / Path(name).stem
-        sources = [*(HARNESS / "agent").glob("*.c"), *(HARNESS / "engines/kernels").glob("*.c")]
-        includes = [f"-I{HARNESS / 'agent'}", f"-I{HARNESS / 'engines/kernels'}"]
-        if not program.exists():
-            command = ["gcc", *WARNINGS, "-O1", "-g", *SANITIZE, '-DCV_BUILD_ID="test"', *includes]
-            subprocess.run([*command, HERE / name, *sources, "-o", program], check=True)
+        subprocess.run([*compiler, HERE / name, *objects(), "-o", program], check=True)
         return program
 
     return compiled
