@@ -130,7 +130,7 @@ def gives_up(engine: str) -> str:
     program = lower(network)
     x0 = np.zeros(program.n_input, np.int64)
     label = int(run(program, x0[None])[program.output].argmax())
-    outcome = solve(engine, Problem(program, Robustness.around(x0, label, 60)), Deadline.in_s(120))
+    outcome = solve(engine, Problem(program, Robustness.around(x0, label, 6)), Deadline.in_s(120))
     assert outcome.verdict is Verdict.UNKNOWN
     return outcome.note
 
