@@ -191,11 +191,15 @@ def main() -> None:
     if not (DATA / "qnn").exists():
         print("radius.py is skipped: ../shared/data is absent")
         return
+    names = options.networks.split(",")
+    for name in names:
+        if not (DATA / "qnn" / f"qvip_mnist_{name}.npz").exists():
+            parser.error(f"--networks: there is no {name}; known: {NETWORKS}")
     console = Console(width=120)
     images = list(range(options.first, options.first + options.images))
     columns = ("network", "closed", "mean radius", "mean gap", "median s", "max s", "MB", "check s")
     table = Table(*columns)
-    for name in options.networks.split(","):
+    for name in names:
         table.add_row(*row(name, images, options.most, options.limit, options.jobs, console))
     console.print(table)
 
