@@ -12,6 +12,7 @@ import sys
 
 import pytest
 
+from made_once import made_once
 from oracle import ROOT
 
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -57,7 +58,7 @@ def workshop(tmp_path_factory):
         pytest.skip("gcc is not installed")
     from mutants import Workshop
 
-    return Workshop(tmp_path_factory.mktemp("objects"))
+    return Workshop(made_once(tmp_path_factory, "objects", Workshop.prepare))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

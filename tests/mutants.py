@@ -268,20 +268,25 @@ class Workshop:
     FLAGS = ("gcc", "-std=c99", "-O1", '-DCV_BUILD_ID="mutant"')
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        """folder: what `prepare` has filled."""
         self.objects = {
-            source.relative_to(HARNESS): self._compiled(HARNESS, source, folder)
-            for source in self._all(HARNESS)
+            source.relative_to(HARNESS): folder / f"{source.stem}.o" for source in self._all(HARNESS)
         }
+
+    @classmethod
+    def prepare(cls, folder: Path) -> None:
+        for source in cls._all(HARNESS):
+            cls._compiled(HARNESS, source, folder)
 
     @staticmethod
     def _all(harness: Path) -> list[Path]:
         return [p for d in ("agent", KERNELS, "ports/native") for p in sorted((harness / d).glob("*.c"))]
 
-    def _compiled(self, harness: Path, source: Path, folder: Path) -> Path:
-        made = folder / (source.stem + ".o")
+    @classmethod
+    def _compiled(cls, harness: Path, source: Path, folder: Path) -> Path:
+        made = folder / f"{source.stem}.o"
         includes = [f"-I{harness / d}" for d in ("agent", KERNELS, "ports/native")]
-        subprocess.run([*self.FLAGS, *includes, "-MMD", "-c", str(source), "-o", str(made)], check=True)
+        subprocess.run([*cls.FLAGS, *includes, "-MMD", "-c", str(source), "-o", str(made)], check=True)
         return made
 
     def build(self, mutant: Mutant, folder: Path) -> Path:

@@ -15,6 +15,7 @@ from coverify.boards.native import NativeProcess
 from coverify.link.client import Client
 from coverify.link.deadline import Deadline
 from coverify.link.line import SerialLine
+from made_once import made_once
 
 HERE = Path(__file__).resolve().parent
 HARNESS = HERE.parent.parent / "device_harness"
@@ -58,16 +59,16 @@ def driver(tmp_path_factory):
     parts = [HARNESS / "agent", HARNESS / "engines/kernels"]
     compiler = ["gcc", *WARNINGS, "-O1", "-g", *SANITIZE, '-DCV_BUILD_ID="test"', *(f"-I{p}" for p in parts)]
 
-    @cache
-    def objects() -> list[Path]:
-        sources = [source for part in parts for source in part.glob("*.c")]
+    sources = [source for part in parts for source in part.glob("*.c")]
+
+    def prepare(folder: Path) -> None:
         subprocess.run([*compiler, "-c", *sources], check=True, cwd=folder)
-        return [folder / f"{source.stem}.o" for source in sources]
 
     @cache
     def compiled(name: str) -> Path:
-        program = folder / Path(name).stem
-        subprocess.run([*compiler, HERE / name, *objects(), "-o", program], check=True)
+        program, made = folder / Path(name).stem, made_once(tmp_path_factory, "driver-objects", prepare)
+        objects = [made / f"{source.stem}.o" for source in sources]
+        subprocess.run([*compiler, HERE / name, *objects, "-o", program], check=True)
         return program
 
     return compiled

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import shutil
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from coverify.boards.device import open_device
 from coverify.boards.symbols import Symbols
 from coverify.errors import BadInput, DeviceFault
 from coverify.link.deadline import Deadline
+from made_once import made_once
 from model_builder import Builder
 from mutants import HARNESS
 
@@ -56,9 +57,7 @@ pytestmark = pytest.mark.cross
 def broken(tmp_path_factory):
     """machine → its firmware, in which SOFTMAX overflows the stack, hangs or divides as its input says."""
 
-    @functools.cache
-    def built(machine: str) -> Path:
-        folder = tmp_path_factory.mktemp(machine)
+    def prepare(machine: str, folder: Path) -> None:
         source = folder / "harness"
         shutil.copytree(HARNESS, source, ignore=shutil.ignore_patterns("build"))
         softmax = source / SOFTMAX
@@ -74,7 +73,10 @@ def broken(tmp_path_factory):
         words = ports.get(machine, ["PORT=mps2", f"MACHINE={machine.rpartition('-')[2]}"])
         make = ["make", "-s", "-C", source, *words, f"BUILD={folder / 'built'}"]
         subprocess.run(make, check=True, timeout=300)
-        (elf,) = (folder / "built").glob("*.elf")
+
+    def built(machine: str) -> Path:
+        made = made_once(tmp_path_factory, f"broken-{machine}", partial(prepare, machine))
+        (elf,) = (made / "built").glob("*.elf")
         return elf
 
     return built
