@@ -1,6 +1,9 @@
 """Imports point one way, as ARCHITECTURE.md says."""
 
 import ast
+import subprocess
+import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -113,3 +116,18 @@ def test_every_package_is_in_the_distribution():
         for init in (ROOT / folder).rglob("__init__.py"):
             name = ".".join(init.parent.relative_to(ROOT / folder).parts)
             assert f'"{name}",' in text, f"{name} is missing in [tool.setuptools] packages"
+
+
+@pytest.mark.parametrize("package", ["tflm_int8", "coverify.verify"])
+def test_a_package_that_imports_on_demand_has_the_names_that_it_lists(package):
+    module = import_module(package)
+    assert all(hasattr(module, name) for name in module.__all__)
+    with pytest.raises(AttributeError, match=f"module '{package}' has no attribute 'nothing'"):
+        _ = module.nothing
+
+
+def test_a_process_that_solves_begins_without_kernels_files_and_solvers():
+    show = "import sys, coverify.verify.solver_child; print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", show], capture_output=True, text=True, check=True).stdout
+    heavy = {"pydantic", "z3", "highspy", "ortools", "tflm_int8.operators", "coverify.verify.witness"}
+    assert not heavy & set(modules.split())
