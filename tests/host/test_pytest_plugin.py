@@ -1,6 +1,5 @@
 """The pytest plugin, in sessions of their own: inert without a device, a mismatch fails and is explained."""
 
-import shutil
 import xml.etree.ElementTree as ET
 from itertools import pairwise
 
@@ -9,7 +8,7 @@ import pytest
 import mixed_inputs
 from coverify.boards.native import NativeProcess
 from coverify.link.deadline import Deadline
-from mutants import MUTANTS, Workshop, layers
+from mutants import MUTANTS, layers
 from oracle import NETWORKS
 from tflm_int8 import Model
 
@@ -148,12 +147,10 @@ def test_a_network_with_several_inputs_takes_generated_samples_or_a_list_of_arra
     session(source, "--nn-device", "native:").assert_outcomes(passed=1)
 
 
-def test_a_mismatch_fails_and_names_operator_and_variant(session, tmp_path):
-    if shutil.which("gcc") is None:
-        pytest.skip("gcc is not installed")
+def test_a_mismatch_fails_and_names_operator_and_variant(session, workshop, tmp_path):
     mutant = next(m for m in MUTANTS if m.variant == "filter-flipped")
     (tmp_path / "layers.tflite").write_bytes(layers())
-    process = NativeProcess(Workshop(tmp_path).build(mutant, tmp_path / "build"), Deadline.in_s(20))
+    process = NativeProcess(workshop.build(mutant, tmp_path / "build"), Deadline.in_s(20))
     source = CONFORMS.replace(str(CNN), str(tmp_path / "layers.tflite"))
     try:
         result = session(source, "--nn-device", f"serial:{process.line_url}")

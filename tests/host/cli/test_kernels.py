@@ -1,7 +1,6 @@
 """coverify kernels as a user types it."""
 
 import json
-import shutil
 
 import pytest
 
@@ -11,7 +10,7 @@ from coverify.cli import kernels
 from coverify.cli.outcome import Output
 from coverify.errors import BoardError
 from coverify.link.deadline import Deadline
-from mutants import MUTANTS, Workshop
+from mutants import MUTANTS
 
 
 def test_a_right_device_matches_and_the_matrix_says_what_would_have_shown(tmp_path):
@@ -29,11 +28,9 @@ def test_a_right_device_matches_and_the_matrix_says_what_would_have_shown(tmp_pa
     assert "Told apart" in (tmp_path / "report.html").read_text()
 
 
-def test_a_wrong_device_leaves_the_failing_models_and_inputs_behind(tmp_path):
-    if shutil.which("gcc") is None:
-        pytest.skip("gcc is not installed")
+def test_a_wrong_device_leaves_the_failing_models_and_inputs_behind(workshop, tmp_path):
     mutant = next(m for m in MUTANTS if m.variant == "average-without-rounding")
-    process = NativeProcess(Workshop(tmp_path).build(mutant, tmp_path / "build"), Deadline.in_s(20))
+    process = NativeProcess(workshop.build(mutant, tmp_path / "build"), Deadline.in_s(20))
     out, device = tmp_path / "run", f"serial:{process.line_url}"
     try:
         done = coverify("kernels", "--device", device, "--op", "AVERAGE_POOL_2D", "--limit", 5, "--out", out)
