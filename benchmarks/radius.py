@@ -37,6 +37,7 @@ from coverify.check import check
 from coverify.verify.certificate import Certificate
 from coverify.verify.deadline import Deadline, OutOfTime
 from coverify.verify.engines import solve
+from coverify.verify.errors import BadNetwork
 from coverify.verify.fixed_point import FixedPointNetwork
 from coverify.verify.problem import Problem
 from coverify.verify.query import Outcome, Robustness, Verdict
@@ -153,9 +154,16 @@ def checked(proofs: list[Certificate]) -> tuple[float, int]:
     return seconds, size
 
 
-def row(name: str, images: list[int], most: int, limit_s: float, jobs: int, console: Console) -> list[str]:
+def row(
+    name: str,
+    network: FixedPointNetwork,
+    images: list[int],
+    most: int,
+    limit_s: float,
+    jobs: int,
+    console: Console,
+) -> list[str]:
     """One network on the correctly classified images among these."""
-    network = FixedPointNetwork.read(DATA / "qnn" / f"qvip_mnist_{name}.npz")
     x, y = mnist().x, mnist().y
     found = []
     for i in images:
@@ -191,16 +199,19 @@ def main() -> None:
     if not (DATA / "qnn").exists():
         print("radius.py is skipped: ../shared/data is absent")
         return
-    names = options.networks.split(",")
-    for name in names:
-        if not (DATA / "qnn" / f"qvip_mnist_{name}.npz").exists():
-            parser.error(f"--networks: there is no {name}; known: {NETWORKS}")
+    try:
+        networks = {
+            name: FixedPointNetwork.read(DATA / "qnn" / f"qvip_mnist_{name}.npz")
+            for name in options.networks.split(",")
+        }
+    except BadNetwork as err:
+        parser.error(f"--networks: {err}; known: {NETWORKS}")
     console = Console(width=120)
     images = list(range(options.first, options.first + options.images))
     columns = ("network", "closed", "mean radius", "mean gap", "median s", "max s", "MB", "check s")
     table = Table(*columns)
-    for name in names:
-        table.add_row(*row(name, images, options.most, options.limit, options.jobs, console))
+    for name, network in networks.items():
+        table.add_row(*row(name, network, images, options.most, options.limit, options.jobs, console))
     console.print(table)
 
 

@@ -66,7 +66,7 @@ def _interpreter(words: list[str], timeout_s: float, cwd: Path | None, env: Mapp
 
 @lru_cache
 def _server() -> BaseContext | None:
-    if sys.platform == "win32" or "forkserver" not in multiprocessing.get_all_start_methods():
+    if "forkserver" not in multiprocessing.get_all_start_methods():
         return None
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(PRELOADED))
@@ -76,6 +76,8 @@ def _server() -> BaseContext | None:
 def _forked(words: list[str], timeout_s: float, cwd: Path | None, env: Mapping[str, str]) -> Done:
     with tempfile.TemporaryDirectory() as folder:
         out, err = Path(folder, "out"), Path(folder, "err")
+        for file in (out, err):
+            file.touch()  # also where the process ends before it writes
         process = _server().Process(target=_main, args=(words, cwd or Path.cwd(), dict(env), out, err))
         process.start()
         process.join(timeout_s)
@@ -88,8 +90,8 @@ def _forked(words: list[str], timeout_s: float, cwd: Path | None, env: Mapping[s
 
 def _main(words: list[str], cwd: Path, env: dict[str, str], out: Path, err: Path) -> None:
     """In the process that was forked."""
-    for number, target, flags in ((0, os.devnull, os.O_RDONLY), (1, out, os.O_RDWR), (2, err, os.O_RDWR)):
-        os.dup2(os.open(target, flags | os.O_CREAT), number)
+    for number, file in enumerate((os.devnull, out, err)):
+        os.dup2(os.open(file, os.O_RDWR), number)
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)

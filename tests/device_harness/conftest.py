@@ -55,10 +55,9 @@ def driver(tmp_path_factory):
     """driver("fuzz_reader.c") -> path of that program, linked with agent and engine, sanitized."""
     if shutil.which("gcc") is None:
         pytest.skip("gcc is not installed")
-    folder = tmp_path_factory.mktemp("drivers")
+    programs = tmp_path_factory.mktemp("drivers")
     parts = [HARNESS / "agent", HARNESS / "engines/kernels"]
     compiler = ["gcc", *WARNINGS, "-O1", "-g", *SANITIZE, '-DCV_BUILD_ID="test"', *(f"-I{p}" for p in parts)]
-
     sources = [source for part in parts for source in part.glob("*.c")]
 
     def prepare(folder: Path) -> None:
@@ -66,7 +65,8 @@ def driver(tmp_path_factory):
 
     @cache
     def compiled(name: str) -> Path:
-        program, made = folder / Path(name).stem, made_once(tmp_path_factory, "driver-objects", prepare)
+        program = programs / Path(name).stem
+        made = made_once(tmp_path_factory, "driver-objects", prepare)
         objects = [made / f"{source.stem}.o" for source in sources]
         subprocess.run([*compiler, HERE / name, *objects, "-o", program], check=True)
         return program
