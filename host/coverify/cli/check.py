@@ -8,6 +8,7 @@ import time
 import zipfile
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from json import JSONDecodeError
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Annotated
 import typer
 
 from coverify.check import BUDGET, Claim, Rejected, check
+from coverify.cli.check_lines import Lines
 from coverify.cli.claim import Place, Samples, box, said, shown
 from coverify.cli.decided import decided
 from coverify.cli.evidence import operators_named
@@ -33,6 +35,7 @@ from coverify.cli.outcome import (
     versions,
 )
 from coverify.errors import BadInput
+from coverify.files import check_place, replace_file
 from coverify.inputs import Conversion
 from coverify.report import ModelRef, Result, Verdict, worst
 from coverify.report import Query as QueryRow
@@ -68,6 +71,13 @@ def check_verb(
         float,
         typer.Option(min=1, help="Most multiply-adds for a certificate; counted before they are made."),
     ] = BUDGET,
+    lines: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write which lines of the checker were run: what to read to trust this check.",
+        ),
+    ] = None,
     out: OutOption = None,
     json: JsonOption = None,
 ) -> None:
@@ -85,6 +95,9 @@ def check_verb(
 
     Of a folder, also its direct subfolders are looked into, as by coverify report.
 
+    --lines FILE lists, in the order in which to read it, the code of the checker that these checks ran; the
+    rest had no part in them.
+
     Example: coverify check out --model net.tflite --inputs test.npz
     """
     output = Output(json, out)
@@ -94,16 +107,29 @@ def check_verb(
             raise BadInput("--budget nan: a number of multiply-adds")
         (files, bare), most = _files(certificates), int(min(budget, 1e18))
         subject = _Subject.read(model, inputs)
+        if lines is not None:
+            check_place(lines, model, inputs, *(file.path for file in files))
         rows: list[QueryRow] = []
         known = interruptible(lambda: _result(rows, len(files), subject, bare) if rows else None)
+        ran = Lines()
         with known, progress_bar() as progress:
             bar = Bar(progress, "certificates")
             for file in files:
                 bar(len(rows), len(files))
-                rows.append(_unread(file) if file.fault else _row(file, most, subject))
-        return _result(rows, len(files), subject, bare)
+                with nullcontext() if lines is None else ran:
+                    rows.append(_unread(file) if file.fault else _row(file, most, subject))
+        result = _result(rows, len(files), subject, bare)
+        return result if lines is None else _listed(result, ran, lines, len(files))
 
     run_verb("check", output, body)
+
+
+def _listed(result: Result, ran: Lines, file: Path, n: int) -> Result:
+    """Write what was run, and say how much that is.  Raises OSError."""
+    listing = ran.listing()
+    replace_file(file, listing.text(f"{n} certificate{'' if n == 1 else 's'}").encode())
+    told = f"{listing.run} of the checker's {listing.code} lines of code were run: {plain_text(str(file))}"
+    return result.model_copy(update={"message": f"{result.message}\n{told}"})
 
 
 @dataclass(frozen=True, eq=False)
