@@ -2,12 +2,16 @@
 
 Byte code is kept whatever the environment says: hundreds of tests start the command line, which would compile
 all of its modules each time (1.3 s of 2.2 s).
+
+Tests send SIGINT to processes that they start. These inherit that it is ignored where a script has started
+the run in the background, and would never end.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 
 import pytest
@@ -17,6 +21,8 @@ from oracle import ROOT
 
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SLOW = (
     "tests/device_harness/",

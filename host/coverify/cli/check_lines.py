@@ -105,7 +105,7 @@ class Listing:
         """What to read, in the order in which to read it."""
         head = [
             f"What the checker ran for {subject}: {self.run} of its {self.code} lines of code,",
-            "with those of its import, without blank lines, comments and docstrings. What was not run (⋮) had",
+            "with those of its import; no blank lines, comments and docstrings. What was not run (⋮) had",
             "no part in the answer. docs/certificates.md holds the mathematics.",
             "",
         ]
