@@ -9,7 +9,8 @@ import typer
 
 from coverify.cli.outcome import JsonOption, Output, Shown, print_json, run_verb
 from coverify.files import replace_file
-from coverify.report import Result, exit_code, make_report
+from coverify.report import Result, exit_code
+from coverify.report.folder import make_report
 
 
 def report(

@@ -1,6 +1,7 @@
 """What coverify says: results as data (result.json), for CI (junit.xml), for people (report.html, text).
 
-Only reads results; knows no device, solver or model file.
+Only reads results; knows no device, solver or model file. `coverify.report.folder` makes the page of a
+folder: what writes results alone need not import it.
 """
 
 from coverify.report.campaign_rows import CactusLine, CurvePoint, Radius
@@ -13,7 +14,6 @@ from coverify.report.diagnosis import (
     Stage,
 )
 from coverify.report.errors import ForgottenWitness, NoResults, ReportError, ResultFileError, ResultInTheWay
-from coverify.report.folder import ReportPaths, make_report
 from coverify.report.kernel_rows import KernelRow, SeparatedVariant
 from coverify.report.repair_rows import (
     ByteRow,
@@ -91,7 +91,6 @@ __all__ = [
     "Repair",
     "Replay",
     "ReportError",
-    "ReportPaths",
     "Result",
     "ResultFileError",
     "ResultInTheWay",
@@ -105,7 +104,6 @@ __all__ = [
     "Verdict",
     "WidthRow",
     "exit_code",
-    "make_report",
     "read_result",
     "render",
     "worst",

@@ -23,12 +23,12 @@ from coverify.report import (
     Result,
     campaign_rows,
     curve_plot,
-    make_report,
     read_result,
     render,
     write_result,
 )
 from coverify.report.chart import BOTTOM, LEFT, RIGHT, TOP
+from coverify.report.folder import make_report
 
 EVIL = "<script>alert(1)</script>\x1b[31m"
 FILES = {"certificate": "certificate-0-eps1.zip", "witness": "witness-0-eps2.zip"}

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from coverify.report import ModelRef, Picture, Query, Result, Values, make_report, write_result
+from coverify.report import ModelRef, Picture, Query, Result, Values, write_result
+from coverify.report.folder import make_report
 from coverify.report.signal import marks, signal
 from coverify.report.values import inputs_table, outputs_table
 

@@ -21,7 +21,8 @@ from typing import Any
 
 import pytest
 
-from coverify.report import Query, Result, Values, make_report, write_result
+from coverify.report import Query, Result, Values, write_result
+from coverify.report.folder import make_report
 
 CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))),

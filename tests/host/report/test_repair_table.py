@@ -17,11 +17,11 @@ from coverify.report import (
     Result,
     RobustRow,
     exit_code,
-    make_report,
     read_result,
     render,
     write_result,
 )
+from coverify.report.folder import make_report
 from coverify.report.repair_table import plot, tables
 
 

@@ -32,11 +32,11 @@ from coverify.report import (
     TensorRow,
     Verdict,
     WidthRow,
-    make_report,
     read_result,
     render,
     write_result,
 )
+from coverify.report.folder import make_report
 from coverify.report.picture import EQUAL, HIGHER, LOWER, grid, panels
 from coverify.report.verdict import EXIT_CODES
 
