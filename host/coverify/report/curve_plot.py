@@ -36,9 +36,9 @@ MAX_POINTS: Final = 1000
 _MAX_NAME: Final = 20
 
 
-def accuracy(points: Sequence[CurvePoint]) -> Chart | None:
+def accuracy(result: Result) -> Chart | None:
     """Certified from below, attacked from above, what is open between; None for fewer than two radii."""
-    points = [point for point in points if point.certified + point.attacked + point.open]
+    points = [point for point in result.curve or () if point.certified + point.attacked + point.open]
     if len(points) < 2:
         return None
     first, last = points[0].eps, points[-1].eps
@@ -58,8 +58,9 @@ def accuracy(points: Sequence[CurvePoint]) -> Chart | None:
     )
     step = max(1, math.ceil((last - first) / 8))
     marks = tuple(Mark(across(eps, first, last), str(eps)) for eps in range(first, last + 1, step))
-    title, x_name = "Certified accuracy", "ε, codes of the input"
-    return Chart(title, x_name, "inputs", marks, percent_marks(), areas, lines)
+    labels = all(query.property is None for query in result.queries or ())
+    title = "Certified accuracy" if labels else "Inputs for which the property is certified"
+    return Chart(title, "ε, codes of the input", "inputs", marks, percent_marks(), areas, lines)
 
 
 def _told(points: Sequence[CurvePoint], what: str) -> str:
@@ -108,5 +109,5 @@ def _steps(line: CactusLine, number: int, low: int, high: int, most: int) -> Lin
 
 def write_plots(folder: Path, result: Result) -> list[Path]:
     """accuracy.svg and cactus.svg in the folder, as far as the result has their numbers.  Raises OSError."""
-    charts = {"accuracy": accuracy(result.curve or ()), "cactus": cactus(result.cactus or ())}
+    charts = {"accuracy": accuracy(result), "cactus": cactus(result.cactus or ())}
     return draw_charts(folder, charts)

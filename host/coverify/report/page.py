@@ -189,7 +189,7 @@ def _environment(meanings: Mapping[Verdict, str]) -> Environment:
         overall=overall,
         as_given=as_given,
         became=became,
-        accuracy=lambda points: curve_plot.accuracy(points or ()),
+        accuracy=curve_plot.accuracy,
         cycles_title=cycles_title,
         cactus=lambda lines: curve_plot.cactus(lines or ()),
         digest=digest,

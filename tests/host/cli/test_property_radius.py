@@ -121,6 +121,7 @@ def test_a_radius_that_was_asked_about_is_not_asked_again_and_checks_and_replays
     assert sorted(rows) == [(i, eps) for i in range(4) for eps in (60, 200, 250)]
     assert all(rows[row["index"], row["eps"]] == row for row in first.result["queries"])
     assert [point["eps"] for point in again.result["curve"]] == [60, 200, 250]
+    assert "Inputs for which the property is certified" in (tmp_path / "run" / "accuracy.svg").read_text()
     refused = coverify(*said, "--radius", 250)
     assert refused.code == 2 and "'each radius' there, 'the largest radius' here" in refused.result["message"]
     radii = coverify(*said[:-4], "--radius", 250, "--out", tmp_path / "radius", "--json", "-").result["radii"]

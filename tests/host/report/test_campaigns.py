@@ -19,6 +19,7 @@ from coverify.report import (
     CurvePoint,
     ForgottenWitness,
     ModelRef,
+    Query,
     Radius,
     Result,
     campaign_rows,
@@ -69,12 +70,20 @@ def places(line):
 
 
 def test_certified_and_attacked_are_drawn_as_shares_of_all_inputs():
-    chart = curve_plot.accuracy(POINTS)
+    chart = curve_plot.accuracy(campaign(curve=POINTS))
     height = BOTTOM - TOP
     for line, shares in zip(chart.lines, ([2, 1, 0, 0], [2, 2, 1, 1]), strict=True):
         drawn = [(BOTTOM - y) / height * 3 for _, y in places(line)]
         assert drawn == pytest.approx(shares, abs=0.01)
-    assert curve_plot.accuracy(POINTS[:1]) is None
+    assert curve_plot.accuracy(campaign(curve=POINTS[:1])) is None
+
+
+def test_a_curve_of_a_property_is_no_accuracy():
+    label, other = (
+        Query(verdict="HOLDS", engine="bab", time_s=0.1, property=asked) for asked in (None, "y0 < 3")
+    )
+    titles = [curve_plot.accuracy(campaign(queries=(query,))).title for query in (label, other)]
+    assert titles == ["Certified accuracy", "Inputs for which the property is certified"]
 
 
 def test_a_cactus_rises_by_one_at_every_time():
