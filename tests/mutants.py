@@ -15,6 +15,7 @@ import numpy as np
 from flatbuffers import flexbuffers
 
 import random_state
+from coverify.boards import build
 from model_builder import Builder
 
 HARNESS = Path(__file__).resolve().parent.parent / "device_harness"
@@ -260,6 +261,23 @@ def mutated(mutant: Mutant, folder: Path) -> Path:
     assert text.count(mutant.old) == 1, f"{mutant.name}: {mutant.file} has no such place, or several"
     path.write_text(text.replace(mutant.old, mutant.new), "utf-8")
     return source
+
+
+def remade(source: Path, machine: str, folder: Path, *changed: str) -> Path:
+    """The image for one of QEMU's machines, from a copy of the sources whose files `changed` differ.
+
+    Objects that need none of these are those of the firmware itself.  folder: where it is made.
+    """
+    target = build.machine_target(machine)
+    shutil.copytree(build.build(target).parent, folder)
+    objects = {made: made.with_suffix(".d").read_text() for made in folder.rglob("*.o")}
+    same = [made for made, needs in objects.items() if not any(f"/{name}" in needs for name in changed)]
+    assert 0 < len(same) < len(objects)
+    command = ["make", "-s", "-C", str(source), *target.make_variables, f"BUILD={folder}"]
+    (image,) = folder.glob("*.elf")
+    image.unlink()
+    subprocess.run([*command, *(f"--old-file={made}" for made in same)], check=True, timeout=300)
+    return image
 
 
 class Workshop:

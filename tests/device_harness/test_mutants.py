@@ -6,7 +6,6 @@ The defects are written into copies of the C sources; what they are called stand
 from __future__ import annotations
 
 import shutil
-import subprocess
 
 import numpy as np
 import pytest
@@ -19,7 +18,7 @@ from coverify.conformance.stepping import Stepper
 from coverify.conformance.vectors import Samples, vectors
 from coverify.errors import LinkError
 from coverify.report import Diagnosis
-from mutants import MUTANTS, NETS, Mutant, mutated
+from mutants import MUTANTS, NETS, Mutant, mutated, remade
 from tflm_int8 import Model, Reference, sample_shape
 
 MODELS = {name: Model.from_bytes(net(), f"{name}.tflite") for name, net in NETS.items()}
@@ -86,10 +85,8 @@ def test_a_seeded_defect_is_found_and_named(workshop, tmp_path, mutant):
 def test_a_seeded_defect_is_named_on_an_emulated_core(mutant, tmp_path):
     if shutil.which("arm-none-eabi-gcc") is None or shutil.which("qemu-system-arm") is None:
         pytest.skip("the cross compiler or QEMU is not installed")
-    source = mutated(mutant, tmp_path)
-    command = ["make", "-s", "-C", str(source), "PORT=mps2", "MACHINE=an386", f"BUILD={tmp_path}"]
-    subprocess.run(command, check=True)
-    assert_named(mutant, traced("qemu:mps2-an386", tmp_path / "coverify-an386.elf"))
+    image = remade(mutated(mutant, tmp_path), "mps2-an386", tmp_path / "built", mutant.file)
+    assert_named(mutant, traced("qemu:mps2-an386", image))
 
 
 def test_a_native_device_that_hangs_says_in_which_operator(workshop, tmp_path, monkeypatch):
