@@ -1,9 +1,9 @@
 """Which dense layers is a float32 .tflite file? A chain of operators; anything else is a BadFloatNetwork.
 
 FULLY_CONNECTED, CONV_2D and DEPTHWISE_CONV_2D (unrolled, see unrolled_window.py), ReLU after every one but
-the last; AVERAGE_POOL_2D between them, made part of the next layer where that is exact; RESHAPE, whose shape
-may be computed by SHAPE, STRIDED_SLICE and PACK, as converters write it. A SOFTMAX at the end is left out,
-because it keeps the order of the classes.
+the last; AVERAGE_POOL_2D, MEAN and PAD before them, made part of the next layer where that is exact; RESHAPE,
+whose shape may be computed by SHAPE, STRIDED_SLICE and PACK, as converters write it, EXPAND_DIMS and SQUEEZE.
+A SOFTMAX at the end is left out, because it keeps the order of the classes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import math
 import numpy as np
 
 from coverify.study.errors import BadFloatNetwork
-from coverify.study.unrolled_window import Window, averages, unrolled
+from coverify.study.unrolled_window import IntArray, Window, averages, means, padded, unrolled
 from coverify.verify.query import F64Array
 from tflm_int8 import Model
 from tflm_int8.flatbuffer import Damaged
@@ -23,6 +23,8 @@ Pair = tuple[F64Array, F64Array]
 """Weights [n_out, n_in] and bias [n_out]."""
 _NONE, _RELU = 0, 1
 _LAYERS = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D")
+_MOVES = ("AVERAGE_POOL_2D", "MEAN", "PAD")
+_RESHAPES = ("RESHAPE", "EXPAND_DIMS", "SQUEEZE")
 _OF_SHAPES = ("SHAPE", "STRIDED_SLICE", "PACK")
 
 
@@ -34,21 +36,21 @@ def dense_layers(model: Model, max_cells: int) -> list[Pair]:
 
 
 class _Chain:
-    """One file being read. `current`: the tensor that the next operator must read; `averaged`: what the next
-    layer's inputs are, of `current`'s values, where pooling lies between; `rectified`: are these a ReLU's?
+    """One file being read. `current`: the tensor that the next operator must read; `moved`: what that is, of
+    the values of the layer before it, where means or padding lie between; `rectified`: are these a ReLU's?
     """
 
     def __init__(self, model: Model, max_cells: int) -> None:
         self._model, self._max_cells = model, max_cells
         self._found: list[Pair] = []
         self._current, self._rectified = model.inputs[0], True
-        self._averaged: F64Array | None = None
+        self._moved: F64Array | None = None
 
     def layers(self) -> list[Pair]:
         for op in self._model.operators:
             if not self._of_a_shape(op):
                 self._follow(op)
-        if self._current != self._model.outputs[0] or self._rectified or self._averaged is not None:
+        if self._current != self._model.outputs[0] or self._rectified or self._moved is not None:
             raise self._bad("its output must be that of a layer without ReLU (or a softmax)")
         return self._found
 
@@ -60,20 +62,23 @@ class _Chain:
     def _follow(self, op: Operator) -> None:
         if not op.inputs or op.inputs[0] != self._current or len(op.outputs) != 1:
             raise self._bad(f"op {op.index} {op.name} is not the next of a chain")
-        if op.name in _LAYERS or op.name == "AVERAGE_POOL_2D":
-            if not self._rectified:
-                raise self._bad(f"there is no ReLU before op {op.index} {op.name}")
-            try:
-                self._pool(op) if op.name == "AVERAGE_POOL_2D" else self._layer(op)
-            except (Damaged, ValueError) as err:
-                raise self._bad(f"op {op.index} {op.name}: {err}") from err
-        elif op.name == "RELU" and self._found and not self._rectified:
-            self._rectified = True
-        elif op.name == "SOFTMAX" and op.index == len(self._model.operators) - 1:
-            if not self._keeps_order(op):
-                raise self._bad(f"op {op.index} SOFTMAX: it must be of one row, its beta > 0")
-        elif op.name != "RESHAPE":
-            raise self._bad(f"op {op.index} {op.name} is not read here")
+        if op.name in (*_LAYERS, *_MOVES) and not self._rectified:
+            raise self._bad(f"there is no ReLU before op {op.index} {op.name}")
+        try:
+            if op.name in _LAYERS:
+                self._layer(op)
+            elif op.name in _MOVES:
+                self._move(op)
+            elif op.name in _RESHAPES:
+                self._reshape(op)
+            elif op.name == "RELU" and self._found and not self._rectified:
+                self._rectified = True
+            elif op.name != "SOFTMAX" or op.index < len(self._model.operators) - 1:
+                raise self._bad(f"op {op.index} {op.name} is not read here")
+            elif not self._keeps_order(op):
+                raise ValueError("it must be of one row, its beta > 0")
+        except (Damaged, ValueError) as err:
+            raise self._bad(f"op {op.index} {op.name}: {err}") from err
         self._current = op.outputs[0]
 
     def _bad(self, why: str) -> BadFloatNetwork:
@@ -90,14 +95,49 @@ class _Chain:
         beta = op.options.float32(0) if op.options is not None else 0.0
         return bool(shape) and math.prod(shape) == shape[-1] and beta > 0
 
-    def _pool(self, op: Operator) -> None:
+    def _reshape(self, op: Operator) -> None:
+        """The same values: is the shape that the file gives them the one that they get?
+
+        Raises ValueError, Damaged.
+        """
+        x, y = self._shapes(op)
+        expected, n = y, len(x)
+        if op.name == "SQUEEZE":
+            dims = op.options.array(0, "<i4") if op.options is not None else np.zeros(0, np.int32)
+            gone = {int(k) % n for k in dims} if n and len(dims) else {k for k in range(n) if x[k] == 1}
+            if any(x[k] != 1 for k in gone):
+                raise ValueError(f"a dimension of {list(x)} that is not 1")
+            expected = tuple(x[k] for k in range(n) if k not in gone)
+        elif op.name == "EXPAND_DIMS":
+            at = int(self._numbers(op).reshape(-1)[0]) % (n + 1)
+            expected = (*x[:at], 1, *x[at:])
+        if math.prod(x) != math.prod(y) or expected != y:
+            raise ValueError(f"{list(x)} does not become {list(y)}")
+
+    def _move(self, op: Operator) -> None:
         """Raises ValueError, Damaged."""
-        if op.options is None or self._averaged is not None:
-            raise ValueError("its options are missing, or it follows another one")
-        window = Window.of_pool(op.options)
-        if window.activation != _NONE:
-            raise ValueError(f"fused activation {window.activation}")
-        self._averaged = averages(window, *self._shapes(op), self._max_cells)
+        shapes, limit = self._shapes(op), self._max_cells
+        if op.name == "AVERAGE_POOL_2D":
+            if op.options is None:
+                raise ValueError("its options are missing")
+            window = Window.of_pool(op.options)
+            if window.activation != _NONE:
+                raise ValueError(f"fused activation {window.activation}")
+            matrix = averages(window, *shapes, limit)
+        else:
+            matrix = (means if op.name == "MEAN" else padded)(self._numbers(op), *shapes, limit)
+        if self._moved is not None:
+            if len(matrix) * self._moved.shape[1] > limit:
+                raise ValueError(f"with what lies before it it has more than {limit} weights")
+            matrix = matrix @ self._moved  # of zeros and powers of two, one product for each: exact
+        self._moved = matrix
+
+    def _numbers(self, op: Operator) -> IntArray:
+        """Axes or paddings.  Raises ValueError."""
+        given = self._model.tensors[op.inputs[1]].data if len(op.inputs) == 2 else None
+        if given is None or not np.issubdtype(given.dtype, np.integer):
+            raise ValueError("its axes or paddings are no constant")
+        return given.astype(np.int64)
 
     def _layer(self, op: Operator) -> None:
         """A dense layer, or a convolution as one.  Raises ValueError, Damaged."""
@@ -122,9 +162,9 @@ class _Chain:
         if activation not in (_NONE, _RELU):
             raise ValueError(f"fused activation {activation}")
         values = np.tile(_bias(bias, channels), len(matrix) // channels)
-        if self._averaged is not None:
-            matrix = matrix @ self._averaged  # one product for each weight: exact
-        self._averaged, self._rectified = None, activation == _RELU
+        if self._moved is not None:
+            matrix = matrix @ self._moved  # one product for each weight: exact
+        self._moved, self._rectified = None, activation == _RELU
         self._found.append((matrix, values))
 
 

@@ -1,4 +1,4 @@
-"""Float convolutions and average pooling as matrices, on tensors in C order of (height, width, channels).
+"""Float convolutions, pooling, means and padding as matrices, on tensors in C order.
 
 Source of the geometry: ComputePadding and ComputeOutSize, TFLite kernels/padding.h.
 """
@@ -8,13 +8,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from coverify.verify.query import F64Array
 from tflm_int8.flatbuffer import Table
 
 Shape = tuple[int, ...]
+IntArray = NDArray[np.integer[Any]]
 _SAME, _VALID = 0, 1
 
 
@@ -124,11 +127,49 @@ def averages(window: Window, x_shape: Shape, y_shape: Shape, max_cells: int) -> 
     channels = np.arange(x_shape[3])
     for (row, column), _, (y, x) in window.taps(window.size, x_shape, y_shape):
         matrix[row, column, channels, y, x, channels] = 1.0
-    flat = matrix.reshape(math.prod(y_shape[1:]), -1)
-    counts = flat.sum(axis=1).astype(np.int64)
+    return _shares(matrix.reshape(math.prod(y_shape[1:]), -1))
+
+
+def means(axes: IntArray, x_shape: Shape, y_shape: Shape, max_cells: int) -> F64Array:
+    """The same of MEAN, over axes (negative: from the last one)."""
+    n = len(x_shape)
+    if not np.all((-n <= axes) & (axes < n)):
+        raise ValueError("its axes are not those of its input")
+    kept = [k for k in range(n) if k not in axes % n]
+    size = math.prod(x_shape[k] for k in kept)
+    if size != math.prod(y_shape) or size * math.prod(x_shape) > max_cells:
+        raise ValueError(f"its output is another one, or it has more than {max_cells} weights")
+    place = np.arange(size).reshape([x_shape[k] if k in kept else 1 for k in range(n)])
+    place = np.broadcast_to(place, x_shape).reshape(-1)
+    return _shares((np.arange(size)[:, None] == place).astype(np.float64))
+
+
+def padded(before_and_after: IntArray, x_shape: Shape, y_shape: Shape, max_cells: int) -> F64Array:
+    """The matrix float64 [y, x] of PAD: zeros around each axis but the first, as many as [axis] says.
+
+    Raises ValueError.
+    """
+    if (
+        before_and_after.shape != (len(x_shape), 2)
+        or np.any(before_and_after < 0)
+        or np.any(before_and_after[:1])
+    ):
+        raise ValueError("its paddings are not those of one sample")
+    if tuple(before_and_after.sum(axis=1) + x_shape) != y_shape:
+        raise ValueError("its output is not as large as its paddings make it")
+    if math.prod(x_shape) * math.prod(y_shape) > max_cells:
+        raise ValueError(f"as a matrix it has more than {max_cells} weights")
+    place = np.pad(np.arange(math.prod(x_shape)).reshape(x_shape), before_and_after, constant_values=-1)
+    matrix: F64Array = (place.reshape(-1, 1) == np.arange(math.prod(x_shape))).astype(np.float64)
+    return matrix
+
+
+def _shares(members: F64Array) -> F64Array:
+    """Of ones where an element counts, its share.  Raises ValueError where that is not exact."""
+    counts = members.sum(axis=1).astype(np.int64)
     if not np.all((counts > 0) & (counts & (counts - 1) == 0)):
         raise ValueError(
             "averages of other than 1, 2, 4, … pixels are not exact in binary; they are not read"
         )
-    shares: F64Array = flat / counts[:, None]
+    shares: F64Array = members / counts[:, None]
     return shares

@@ -122,3 +122,80 @@ def test_an_average_that_is_not_exact_is_refused(size, stride, activation, why, 
     (tmp_path / "net.tflite").write_bytes(pooled(size, stride, activation))
     with pytest.raises(BadFloatNetwork, match=why):
         FloatNetwork.read(tmp_path / "net.tflite")
+
+
+def moved(name: str, given: object, shape: tuple[int, ...], constant: bool = True) -> bytes:
+    """2 x 2 pixels, padded or their mean, a dense layer of ones."""
+    b = Builder()
+    x = b.input((1, 2, 2, 1), dtype="float32")
+    numbers = b.integers(given) if constant else x
+    y = b.op(name, [x, numbers], b.tensor(shape, "float32"), {"PAD": 0, "MEAN": 27}[name])
+    n = int(np.prod(shape))
+    w = b.tensor((1, n), "float32", data=np.arange(1, n + 1, dtype=np.float32)[None])
+    z = b.tensor((1, 1), "float32")
+    b.op("FULLY_CONNECTED", [b.op("RESHAPE", [y], b.tensor((1, n), "float32"), 17), w], z, 8)
+    return b.finish(z)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "shape", "weights"),
+    [
+        ("PAD", [[0, 0], [1, 0], [0, 1], [0, 0]], (1, 3, 3, 1), [4.0, 5.0, 7.0, 8.0]),
+        ("MEAN", [1, 2], (1, 1), [0.25] * 4),
+        ("MEAN", [-2], (1, 2, 1), [0.5, 0.5, 1.0, 1.0]),
+        ("MEAN", [0], (2, 2, 1), [1.0, 2.0, 3.0, 4.0]),
+    ],
+)
+def test_padding_and_means_become_part_of_the_layer_behind_them(name, given, shape, weights, tmp_path):
+    (tmp_path / "net.tflite").write_bytes(moved(name, given, shape))
+    assert FloatNetwork.read(tmp_path / "net.tflite").layers[0].weights.tolist() == [weights]
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "shape", "why"),
+    [
+        ("PAD", [[0, 0], [1, 0], [0, 1], [0, 0]], (1, 3, 2, 1), "not as large"),
+        ("PAD", [[0, 0], [-1, 2], [0, 1], [0, 0]], (1, 3, 3, 1), "paddings are not those"),
+        ("PAD", [[1, 0], [0, 0], [0, 0], [0, 0]], (2, 2, 2, 1), "paddings are not those"),
+        ("PAD", [[0, 0], [0, 0]], (1, 2, 2, 1), "paddings are not those"),
+        ("PAD", None, (1, 2, 2, 1), "no constant"),
+        ("MEAN", [4], (1, 2, 2, 1), "axes are not those"),
+        ("MEAN", [-5], (1, 2, 2, 1), "axes are not those"),
+        ("MEAN", [1, 2], (1, 2), "its output is another one"),
+    ],
+)
+def test_padding_and_means_that_do_not_fit_are_refused(name, given, shape, why, tmp_path):
+    content = moved(name, [0] if given is None else given, shape, given is not None)
+    (tmp_path / "net.tflite").write_bytes(content)
+    with pytest.raises(BadFloatNetwork, match=why):
+        FloatNetwork.read(tmp_path / "net.tflite")
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "shape", "why"),
+    [
+        ("SQUEEZE", None, (2, 2), None),
+        ("SQUEEZE", None, (1, 4), r"\[1, 2, 1, 2\] does not become \[1, 4\]"),
+        ("EXPAND_DIMS", 1, (1, 1, 2, 1, 2), None),
+        ("EXPAND_DIMS", -1, (1, 2, 1, 2, 1), None),
+        ("EXPAND_DIMS", 0, (1, 2, 1, 1, 2), "does not become"),
+        ("RESHAPE", None, (1, 4), None),
+        ("RESHAPE", None, (1, 5), "does not become"),
+    ],
+)
+def test_a_shape_that_the_values_do_not_get_is_refused(name, given, shape, why, tmp_path):
+    b = Builder()
+    x = b.input((1, 2, 1, 2), dtype="float32")
+    inputs = [x] if given is None else [x, b.integers([given])]
+    y = b.op(
+        name, inputs, b.tensor(shape, "float32"), {"SQUEEZE": 30, "EXPAND_DIMS": 52, "RESHAPE": 17}[name]
+    )
+    w = b.tensor((1, 4), "float32", data=np.ones((1, 4), np.float32))
+    z = b.tensor((1, 1), "float32")
+    b.op("FULLY_CONNECTED", [b.op("RESHAPE", [y], b.tensor((1, 4), "float32"), 17), w], z, 8)
+    (tmp_path / "net.tflite").write_bytes(b.finish(z))
+    if why is None:
+        assert FloatNetwork.read(tmp_path / "net.tflite").layers[0].weights.tolist() == [[1.0] * 4]
+        return
+    with pytest.raises(BadFloatNetwork, match=why):
+        FloatNetwork.read(tmp_path / "net.tflite")

@@ -148,6 +148,46 @@ def test_what_keras_makes_of_depthwise_pooling_and_flatten_is_read_as_tflite_run
     _compare(twin(Model.from_bytes(b.finish(z), "keras")), tflite_runtime)
 
 
+@pytest.mark.parametrize("axes", [[1, 2], [-3, -2], [2]])
+def test_what_keras_makes_of_padding_and_a_mean_is_read_as_tflite_runs_it(axes):
+    """A convolution with strides behind a PAD, a mean over the image, or over its columns."""
+    tflite_runtime = pytest.importorskip("tflite_runtime.interpreter")
+    rng = np.random.default_rng(9)
+    b = Builder()
+    x = b.input((1, 7, 7, 2), scale=0.01)
+    p = b.op("PAD", [x, b.integers([[0, 0], [0, 1], [1, 0], [0, 0]])], b.like(x, (1, 8, 8, 2)))
+    y = b.conv(
+        p, rng.integers(-90, 90, (3, 2, 2, 2)), rng.integers(-300, 300, 3), 0.02, 0.05, -128,
+        stride=(2, 2), padding=1, activation=1,
+    )  # fmt: skip
+    y = b.op("PAD", [y, b.integers([[0, 0], [0, 0], [2, 2], [0, 0]])], b.like(y, (1, 4, 8, 3)))
+    shape = (1, 3) if len(axes) == 2 else (1, 4, 3)
+    y = b.op("MEAN", [y, b.integers(axes)], b.like(y, shape), 27, KeepDims=False)
+    n = int(np.prod(shape))
+    z = b.fully_connected(
+        b.reshape(y, (1, n)), rng.integers(-90, 90, (4, n)), rng.integers(-9, 9, 4), 0.01, 0.1, 0
+    )
+    _compare(twin(Model.from_bytes(b.finish(z), "keras")), tflite_runtime)
+
+
+def test_what_keras_makes_of_a_convolution_over_time_is_read_as_tflite_runs_it():
+    tflite_runtime = pytest.importorskip("tflite_runtime.interpreter")
+    rng = np.random.default_rng(10)
+    b = Builder()
+    x = b.input((1, 12, 3), scale=0.01)
+    rows = b.op("EXPAND_DIMS", [x, b.integers([1])], b.like(x, (1, 1, 12, 3)), 52)
+    y = b.conv(
+        rows, rng.integers(-90, 90, (4, 1, 5, 3)), rng.integers(-300, 300, 4), 0.02, 0.05, -128,
+        padding=1, activation=1,
+    )  # fmt: skip
+    y = b.op("RESHAPE", [y, b.integers([1, 8, 4])], b.like(y, (1, 8, 4)), 17)
+    y = b.op("MEAN", [y, b.integers([1])], b.like(y, (1, 1, 4)), 27, KeepDims=True)
+    y = b.op("SQUEEZE", [y], b.like(y, (4,)), 30)
+    y = b.op("EXPAND_DIMS", [y, b.integers([-2])], b.like(y, (1, 4)), 52)
+    z = b.fully_connected(y, rng.integers(-90, 90, (4, 4)), rng.integers(-9, 9, 4), 0.01, 0.1, 0)
+    _compare(twin(Model.from_bytes(b.finish(z), "keras")), tflite_runtime)
+
+
 def _compare(content: bytes, tflite_runtime) -> None:
     """The layers that are read, against the float interpreter."""
     with tempfile.TemporaryDirectory() as folder:
