@@ -19,7 +19,8 @@ from coverify.boards.scan import scan as scan_ports
 from coverify.boards.symbols import Symbols
 from coverify.boards.usb import adapter_of
 from coverify.cli.devices import device_row
-from coverify.cli.outcome import Bar, JsonOption, Output, plain_text, progress_bar, run_verb, versions
+from coverify.cli.outcome import JsonOption, Output, plain_text, run_verb, versions
+from coverify.cli.progress import Bar, progress_bar
 from coverify.errors import BadInput, BoardError, LinkError
 from coverify.files import check_no_input
 from coverify.link.deadline import Deadline

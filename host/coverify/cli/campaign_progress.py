@@ -8,11 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
-    Progress,
     ProgressColumn,
     TextColumn,
     TimeElapsedColumn,
@@ -23,6 +21,7 @@ from rich.text import Text
 
 from coverify.campaign.pool import Pool
 from coverify.campaign.tally import Tally
+from coverify.cli.progress import LINE_EVERY_S, Watched
 from coverify.report import Result, write_result
 
 _SAVE_EVERY_S: Final = 2.0
@@ -55,14 +54,11 @@ class AtWork(ProgressColumn):
 
 
 class CampaignBar:
-    """A line on standard error: how far, what was decided, by which engines now, how long still; silent when
-    nobody looks.
-    """
+    """A line on standard error: how far, what was decided, by which engines now, how long still."""
 
-    def __init__(self) -> None:
-        console = Console(stderr=True)
+    def __init__(self, every_s: float = LINE_EVERY_S) -> None:
         self._at_work = AtWork()
-        self._progress = Progress(
+        self._progress = Watched(
             TextColumn("{task.description}"),
             BarColumn(bar_width=10),
             MofNCompleteColumn(),
@@ -71,10 +67,8 @@ class CampaignBar:
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            console=console,
-            transient=True,
             speed_estimate_period=600,
-            disable=not console.is_terminal,
+            every_s=every_s,
         )
         self._task = self._progress.add_task("queries", total=None, said="")
 

@@ -23,17 +23,8 @@ from coverify.cli.decided import decided
 from coverify.cli.evidence import operators_named
 from coverify.cli.folders import below, called, within
 from coverify.cli.network import conversion_of
-from coverify.cli.outcome import (
-    Bar,
-    JsonOption,
-    OutOption,
-    Output,
-    interruptible,
-    plain_text,
-    progress_bar,
-    run_verb,
-    versions,
-)
+from coverify.cli.outcome import JsonOption, OutOption, Output, interruptible, plain_text, run_verb, versions
+from coverify.cli.progress import Bar, progress_bar
 from coverify.errors import BadInput
 from coverify.files import check_place, replace_file
 from coverify.inputs import Conversion

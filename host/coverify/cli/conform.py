@@ -23,17 +23,16 @@ from coverify.cli.devices import (
     with_usage,
 )
 from coverify.cli.outcome import (
-    Bar,
     JsonOption,
     OutOption,
     Output,
     ProfileOption,
     model_ref,
     noted,
-    progress_bar,
     run_verb,
     versions,
 )
+from coverify.cli.progress import Bar, progress_bar
 from coverify.cli.samples import (
     Chosen,
     InputsOption,

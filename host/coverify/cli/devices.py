@@ -13,7 +13,8 @@ import typer
 from coverify.boards.catalog import FOREIGN, resolve
 from coverify.boards.device import Device, open_device, open_foreign
 from coverify.boards.footprint import footprint
-from coverify.cli.outcome import Bar, Interrupted, Output, progress_bar, verdict_of
+from coverify.cli.outcome import Interrupted, Output, verdict_of
+from coverify.cli.progress import Bar, progress_bar
 from coverify.conformance.foreign import NOT_COVERED
 from coverify.conformance.stepping import Stepper
 from coverify.errors import DeviceFault, DeviceRefused, LinkError

@@ -12,16 +12,8 @@ import typer
 from coverify.boards.device import open_device
 from coverify.cli.devices import DeviceOption, Ending, WireLogOption, device_limits, device_row, ending
 from coverify.cli.distinguish.operator import differing_accumulators
-from coverify.cli.outcome import (
-    Bar,
-    JsonOption,
-    OutOption,
-    Output,
-    ProfileOption,
-    progress_bar,
-    run_verb,
-    versions,
-)
+from coverify.cli.outcome import JsonOption, OutOption, Output, ProfileOption, run_verb, versions
+from coverify.cli.progress import Bar, progress_bar
 from coverify.conformance.suite.case import Case
 from coverify.conformance.suite.grids import GRIDS
 from coverify.conformance.suite.rivals_grid import rival_cases

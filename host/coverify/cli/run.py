@@ -13,16 +13,8 @@ from numpy.typing import NDArray
 
 from coverify.boards.catalog import resolve
 from coverify.cli.devices import WireLogOption, device_row, load, opened
-from coverify.cli.outcome import (
-    Bar,
-    JsonOption,
-    Output,
-    ProfileOption,
-    model_ref,
-    progress_bar,
-    run_verb,
-    versions,
-)
+from coverify.cli.outcome import JsonOption, Output, ProfileOption, model_ref, run_verb, versions
+from coverify.cli.progress import Bar, progress_bar
 from coverify.cli.samples import INPUTS_HELP, LimitOption, QuantizeOption, given_of, reference_of
 from coverify.conformance.batch import Batch
 from coverify.conformance.oracles import Oracle, OracleName, version

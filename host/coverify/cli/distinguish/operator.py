@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from coverify.cli.outcome import Bar, Output, model_ref, progress_bar, versions
+from coverify.cli.outcome import Output, model_ref, versions
+from coverify.cli.progress import Bar, progress_bar
 from coverify.conformance.suite.separating import (
     LAYERS,
     OPERATORS,

@@ -24,17 +24,16 @@ from coverify.cli.network import (
     read_network,
 )
 from coverify.cli.outcome import (
-    Bar,
     JsonOption,
     OutOption,
     Output,
     ProfileOption,
     finite,
     interruptible,
-    progress_bar,
     run_verb,
     versions,
 )
+from coverify.cli.progress import Bar, progress_bar
 from coverify.cli.samples import parse_indices
 from coverify.errors import BadInput
 from coverify.report import Query as QueryRow

@@ -14,7 +14,8 @@ from rich.progress import Progress
 
 from coverify.cli.conform import DeviceRun, check_reference, compare_with
 from coverify.cli.devices import device_limits
-from coverify.cli.outcome import Bar, Output, model_ref, plain_text, progress_bar, verdict_of, versions
+from coverify.cli.outcome import Output, model_ref, plain_text, verdict_of, versions
+from coverify.cli.progress import Bar, progress_bar
 from coverify.cli.repair.options import RepairOptions
 from coverify.cli.repair.parts import n_shared
 from coverify.cli.repair.result import byte_rows, fitness_row, grid_row, neuron_rows, robust_row

@@ -11,7 +11,8 @@ import numpy as np
 
 from coverify.boards.device import open_foreign
 from coverify.cli.devices import device_row, is_foreign, opened
-from coverify.cli.outcome import Bar, Output, plain_text, progress_bar, told, verdict_of
+from coverify.cli.outcome import Output, plain_text, told, verdict_of
+from coverify.cli.progress import Bar, progress_bar
 from coverify.conformance.foreign import ForeignRunner
 from coverify.conformance.stepping import Stepper
 from coverify.errors import BadInput, DeviceFault, DeviceRefused, LinkError

@@ -15,7 +15,8 @@ from typing import Any, Final
 from coverify import __version__
 from coverify.campaign.cluster import ALIVE, client_of, distributed_package, same_version
 from coverify.campaign.errors import ClusterError
-from coverify.cli.outcome import Bar, Output, progress_bar
+from coverify.cli.outcome import Output
+from coverify.cli.progress import Bar, progress_bar
 from coverify.cli.replay.jobs import Job, Replays, read, replayed, undone
 from coverify.errors import CoverifyError
 from coverify.report import Device as DeviceRow

@@ -10,7 +10,8 @@ from typing import Final
 
 import numpy as np
 
-from coverify.cli.outcome import Bar, Output, progress_bar, versions
+from coverify.cli.outcome import Output, versions
+from coverify.cli.progress import Bar, progress_bar
 from coverify.cli.samples import parse_indices
 from coverify.cli.study.device import Said, Trial, agreed
 from coverify.cli.study.gap_certificates import certified
