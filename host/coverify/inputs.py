@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coverify.array_words import listed, sizes
 from coverify.errors import BadInput
 from coverify.npy import BadArray, opened_zip, parse_npy, read_member
 from tflm_int8 import BadTensor
@@ -164,11 +165,7 @@ def read_all(
     """
     path = Path(path)
     names = names_of(len(wanted))
-    arrays = _arrays(path, (*names, "y"))
-    missing = [name for name in names if name not in arrays]
-    if missing:
-        more = f": the network has {len(names)} inputs, {', '.join(names)}" if len(names) > 1 else ""
-        raise BadInput(f"{path}: there is no array {missing[0]}{more}")
+    arrays = _arrays(path, names, "y")
     clamped = list[Clamped]()
     x = tuple(
         _checked(path, name, arrays[name], one, quantize, clamped)
@@ -203,7 +200,7 @@ def _checked(
     shape = wanted.shape
     if codes.ndim != len(shape) + 1 or codes.shape[1:] != shape:
         said = " x ".join(map(str, ("N", *shape)))
-        raise BadInput(f"{path}: {name} is {' x '.join(map(str, codes.shape))}, the network wants {said}")
+        raise BadInput(f"{path}: {name} is {sizes(codes)}, the network wants {said}")
     convert = wanted.convert if given else None
     taken = codes if convert is None else _converted(path, convert, codes)
     limits = wanted.limits if convert is None else convert.limits
@@ -264,9 +261,7 @@ def read_pixels(
     """
     path = Path(path)
     arrays = _arrays(path, max_bytes=MAX_PIXELS if codes else MAX_BYTES)
-    x = arrays.get("x")
-    if x is None:
-        raise BadInput(f"{path}: there is no array x")
+    x = arrays["x"]
     if convert is not None and x.dtype == convert.dtype:
         x = _converted(path, convert, x)
     if x.dtype != np.uint8 and not (codes and x.dtype == np.int8):
@@ -276,7 +271,7 @@ def read_pixels(
         )
     if x.ndim < 2 or not len(x) or x[0].size != n_input:
         wanted = f"N x {n_input} pixels, N at least 1"
-        raise BadInput(f"{path}: x is {' x '.join(map(str, x.shape))}, the network wants {wanted}")
+        raise BadInput(f"{path}: x is {sizes(x)}, the network wants {wanted}")
     if codes and len(x) > MAX_SAMPLES:
         raise BadInput(f"{path}: x holds {len(x)} inputs; at most {MAX_SAMPLES} are read")
     passed, zero = list[str](), 128 if x.dtype == np.int8 else 0
@@ -286,8 +281,8 @@ def read_pixels(
 
 def read_point(path: Path, n_input: int) -> NDArray[np.float64]:
     """One input of real numbers: x, float64 [n_input], in a file.  Raises BadInput."""
-    x = _arrays(path).get("x")
-    if x is None or x.dtype != np.float64 or x.shape != (n_input,) or not np.all(np.isfinite(x)):
+    x = _arrays(path)["x"]
+    if x.dtype != np.float64 or x.shape != (n_input,) or not np.all(np.isfinite(x)):
         raise BadInput(f"{path}: it must hold x, {n_input} finite float64")
     return x.astype(np.float64)
 
@@ -300,9 +295,7 @@ def read_flat(
     """
     path = Path(path)
     arrays = _arrays(path)
-    x = arrays.get("x")
-    if x is None:
-        raise BadInput(f"{path}: there is no array x")
+    x = arrays["x"]
     if convert is not None and x.dtype == convert.dtype:
         x = _converted(path, convert, x)
     if x.dtype not in (np.int8, np.uint8) or x.ndim < 2 or not x.size:
@@ -312,16 +305,21 @@ def read_flat(
 
 
 def _arrays(
-    path: Path, wanted: Sequence[str] = ("x", "y"), max_bytes: int = MAX_BYTES
+    path: Path, needed: Sequence[str] = ("x",), more: str = "y", max_bytes: int = MAX_BYTES
 ) -> dict[str, NDArray[np.generic]]:
-    """The arrays of these names, where the file has them."""
+    """The arrays of these names, and one more where the file has it."""
     try:
         with opened_zip(path, MAX_BYTES) as archive:
-            names = {info.filename: info for info in archive.infolist()}
+            names = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+            for name in needed:
+                if name not in names:
+                    several = f": the network has {len(needed)} inputs, {', '.join(needed)}"
+                    said = several if len(needed) > 1 else ""
+                    raise BadInput(f"{path}: there is no array {name}{said} (the file has {listed(names)})")
             return {
-                name: parse_npy(read_member(archive, names[f"{name}.npy"], max_bytes))
-                for name in wanted
-                if f"{name}.npy" in names
+                name: parse_npy(read_member(archive, names[name], max_bytes))
+                for name in (*needed, more)
+                if name in names
             }
     except OSError as err:
         raise BadInput(f"{path}: cannot be read: {err.strerror or err}") from err

@@ -5,7 +5,7 @@ import pytest
 
 from coverify import inputs
 from coverify.errors import BadInput
-from coverify.inputs import Wanted, read_all, read_pixels
+from coverify.inputs import Wanted, read_all, read_flat, read_inputs, read_pixels
 
 PAIR = [Wanted("int16", (3,), (0.5, 0)), Wanted("bool", ())]
 
@@ -46,6 +46,21 @@ WIDE, FLAGS = np.zeros((2, 3), np.int16), np.zeros(2, bool)
 def test_what_does_not_fit_is_refused_by_the_name_of_its_array(file, arrays, said):
     with pytest.raises(BadInput, match=said):
         read_all(file(**arrays), PAIR)
+
+
+def test_a_file_without_the_array_that_is_wanted_says_which_it_has(file):
+    with pytest.raises(BadInput, match=r"no array x \(the file has 'X_test', 'y'\)"):
+        read_inputs(file(X_test=np.zeros((2, 3), np.int8), y=np.zeros(2, int)), (3,))
+    many = {f"a{i}": FLAGS for i in range(11)}
+    with pytest.raises(BadInput, match=r"'a6', 'a7' and 3 more\)"):
+        read_pixels(file(**many), 3)
+    with pytest.raises(BadInput, match=r"no array x \(the file has none\)"):
+        read_flat(file())
+
+
+def test_a_single_number_is_called_one(file):
+    with pytest.raises(BadInput, match="x is a single number, the network wants N x 3"):
+        read_inputs(file(x=np.int8(3)), (3,))
 
 
 def test_real_numbers_are_quantized_to_the_inputs_type(file):
