@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
+import numpy as np
 from numpy.typing import NDArray
 
 MAX_NAMED: Final = 8
@@ -21,3 +22,14 @@ def listed(names: Iterable[str]) -> str:
 def sizes(x: NDArray[Any]) -> str:
     """`20 x 64`."""
     return " x ".join(map(str, x.shape)) or "a single number"
+
+
+def how_stored(name: str, x: NDArray[Any], dtype: str) -> str | None:
+    """Why integers are not to be cast: they are no real numbers, or would wrap."""
+    if x.dtype.kind not in "iu" or not x.size or dtype == "bool":
+        return None
+    if dtype == "float32":
+        return f"real numbers; if {name} holds codes, these are scale * (code - zero point)"
+    least, most, limits = int(np.min(x)), int(np.max(x)), np.iinfo(dtype)
+    within = limits.min <= least and most <= limits.max
+    return None if within else f"{name} holds {least} to {most}, codes are {limits.min} to {limits.max}"

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coverify.array_words import listed, sizes
+from coverify.array_words import how_stored, listed, sizes
 from coverify.errors import BadInput
 from coverify.npy import BadArray, opened_zip, parse_npy, read_member
 from tflm_int8 import BadTensor
@@ -339,7 +339,7 @@ def _codes(
     if x.dtype == wanted.dtype:
         return _values(path, name, x)
     what = "values" if wanted.dtype in ("float32", "bool") else "codes"
-    how = f"{what} are stored as {name}.astype(numpy.{wanted.dtype})"
+    how = how_stored(name, x, wanted.dtype) or f"{what} are stored as {name}.astype(numpy.{wanted.dtype})"
     if not quantize:
         if _quantizable(x):
             how = _made_codes(name, wanted, how) if quantize is None else "--quantize takes uint8 and float"

@@ -58,6 +58,28 @@ def test_a_file_without_the_array_that_is_wanted_says_which_it_has(file):
         read_flat(file())
 
 
+@pytest.mark.parametrize(
+    ("x", "dtype", "said"),
+    [
+        ([[0, 1, 255]], "int8", "x holds 0 to 255, codes are -128 to 127"),
+        ([[-129, 0, 0]], "int8", "x holds -129 to 0, codes are -128 to 127"),
+        ([[-128, 0, 127]], "int8", "codes are stored as x.astype"),
+        ([[0, 1, -1]], "uint8", "x holds -1 to 1, codes are 0 to 255"),
+        ([[1, 2, 3]], "float32", "real numbers; if x holds codes, these are scale"),
+    ],
+)
+@pytest.mark.parametrize("quantize", [None, False])
+def test_integers_that_a_cast_would_change_are_not_told_to_be_cast(file, x, dtype, said, quantize):
+    with pytest.raises(BadInput, match=said) as caught:
+        read_all(file(x=np.array(x)), [Wanted(dtype, (3,), (0.5, 0))], quantize)
+    assert ("astype" in str(caught.value)) == ("astype" in said)
+
+
+def test_what_is_no_code_is_not_quantized_and_not_told_to_be_cast(file):
+    with pytest.raises(BadInput, match=r"only uint8 and float can be quantized.*\(x holds 0 to 300"):
+        read_all(file(x=np.array([[0, 300, 0]])), [Wanted("int8", (3,), (0.5, 0))], quantize=True)
+
+
 def test_a_single_number_is_called_one(file):
     with pytest.raises(BadInput, match="x is a single number, the network wants N x 3"):
         read_inputs(file(x=np.int8(3)), (3,))
