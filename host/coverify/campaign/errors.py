@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
+from typing import Final
 
 from coverify.errors import BadInput, CoverifyError, LinkError
 
@@ -36,16 +39,36 @@ class Difference:
     call: str
 
 
+MAX_QUOTED: Final = 80
+"""Longest value of a campaign that is quoted, in characters."""
+SHA256: Final = re.compile("[0-9a-f]{64}")
+
+
 class JournalDiffers(BadInput):
     """The folder holds the journal of another campaign; take another folder, or --fresh."""
 
     def __init__(self, path: Path, differences: Sequence[Difference]) -> None:
         self.path, self.differences = path, tuple(differences)
-        said = "; ".join(f"{d.name} {d.journal[:80]!r} there, {d.call[:80]!r} here" for d in self.differences)
+        said = "; ".join(
+            f"{d.name} {there!r} there, {here!r} here"
+            for d in self.differences
+            for there, here in [_quoted(d.journal, d.call)]
+        )
         super().__init__(
             f"{path}: the journal of another campaign: {said}; give this one a folder of its own, "
             "or forget the other with --fresh"
         )
+
+
+def _quoted(*values: str) -> list[str]:
+    """Two values so that one sees where they differ: digests by first digits, long texts from there on."""
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(*values, strict=False)))
+    if all(not value or SHA256.fullmatch(value) for value in values):
+        return [value[: max(12, same + 1)] for value in values]
+    skipped = max(0, same - MAX_QUOTED // 2)
+    if skipped and max(map(len, values)) > MAX_QUOTED:
+        values = tuple(f"…{value[skipped:]}" for value in values)
+    return [v if len(v) <= MAX_QUOTED else f"{v[: MAX_QUOTED - 1]}…" for v in values]
 
 
 class JournalBusy(BadInput):

@@ -8,11 +8,12 @@ import os
 import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from campaign_entries import entry
-from coverify.campaign.errors import JournalBusy, JournalDamaged, JournalDiffers, JournalInTheWay
+from coverify.campaign.errors import Difference, JournalBusy, JournalDamaged, JournalDiffers, JournalInTheWay
 from coverify.campaign.inquiry import Question
 from coverify.campaign.journal import LOCK, NAME, Journal
 from coverify.campaign.ledger import Ledger, Retry
@@ -48,6 +49,21 @@ def test_the_journal_of_another_campaign_is_refused_with_what_differs(tmp_path, 
         Journal.open(tmp_path, {**WHAT, name: "other"})
     (difference,) = caught.value.differences
     assert (difference.name, difference.journal) == (name, WHAT.get(name, ""))
+
+
+@pytest.mark.parametrize(
+    ("there", "here", "said"),
+    [
+        ("0123456789ab" + "c" * 52, "ba" * 32, "'0123456789ab' there, 'babababababa' here"),
+        ("a" * 64, "a" * 20 + "b" * 44, f"'{'a' * 21}' there, '{'a' * 20}b' here"),
+        ("a" * 64, "", "'aaaaaaaaaaaa' there, '' here"),
+        ("short", "s" * 80, f"'short' there, '{'s' * 80}' here"),
+        ("one", "t" * 81, f"'one' there, '{'t' * 79}…' here"),
+        ("same " * 30 + "one", "same " * 30 + "two", f"'…{'same ' * 8}one' there, '…{'same ' * 8}two' here"),
+    ],
+)
+def test_where_two_campaigns_differ_is_seen_however_long_their_values_are(there, here, said):
+    assert said in str(JournalDiffers(Path("j"), [Difference("property", there, here)]))
 
 
 def test_fresh_forgets_the_other_campaign_and_the_evidence_that_it_names(tmp_path):
