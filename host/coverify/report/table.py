@@ -10,7 +10,7 @@ from typing import Final
 
 from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from coverify.report.plain import plain
@@ -24,9 +24,11 @@ GAP: Final = 2
 
 FOLDED: Final = {
     "name", "where", "evidence", "note", "notes", "lowered to", "kernel", "concrete", "found", "to install",
-    "part", "file", "elements", "example", "query", "engines", "for",
+    "part", "file", "elements", "example", "query", "engines", "for", "claim",
 }  # fmt: skip
 """Columns whose cells may be broken into lines; all others stay whole."""
+WORDS: Final = {"evidence"}
+"""Folded columns that are broken between words alone: these name files."""
 RIGHT: Final = {
     "op",
     "samples",
@@ -100,6 +102,9 @@ def cell(value: object) -> Text:
 def show(filled: Table, n_rows: int, console: Console) -> None:
     """Print a table, and how many of n_rows rows it leaves out."""
     console.print()
+    for column in filled.columns:
+        if str(column.header) in WORDS:
+            column.min_width = _longest_word(column)
     least = narrowest(filled)
     filled.width = least if least > console.width else None
     console.print(filled, crop=False)
@@ -113,5 +118,11 @@ def narrowest(filled: Table) -> int:
     for column in filled.columns:
         texts = [str(column.header), *(cell.plain for cell in column.cells if isinstance(cell, Text))]
         width = max(cell_len(text) for text in texts)
-        widths.append(width if column.no_wrap else min(width, MIN_FOLDED))
+        least = max(MIN_FOLDED, column.min_width or 0)
+        widths.append(width if column.no_wrap else min(width, least))
     return sum(widths) + GAP * (len(widths) - 1)
+
+
+def _longest_word(column: Column) -> int:
+    texts = [str(column.header), *(cell.plain for cell in column.cells if isinstance(cell, Text))]
+    return max(cell_len(word) for text in texts for word in text.split() or [""])

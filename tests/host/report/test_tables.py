@@ -167,3 +167,15 @@ def test_a_short_note_is_wrapped_in_its_column():
     text = shown(Result(verb="verify", verdict="UNKNOWN", model=MODEL, queries=(row,)), 80)
     assert all(word in text for word in why.split())
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_the_file_of_a_certificate_is_whole_and_its_claim_is_wrapped():
+    names = [f"a folder/certificate-{i}-property-eps12.zip" for i in range(2)]
+    claim = "label 1 stays the first greatest output on a box: 64 of 64 input values vary, by up to 24, tflm"
+    rows = tuple(
+        Query(verdict="HOLDS", engine="check", time_s=0.1, property=claim, certificate=name) for name in names
+    )
+    result = Result(verb="check", verdict="HOLDS", queries=rows)
+    text, narrow = shown(result, 120), shown(result, 60)
+    assert all(name.split()[1] in text and name.split()[1] in narrow for name in names)
+    assert max(map(len, text.splitlines())) <= 120
