@@ -125,6 +125,18 @@ def read_network(path: Path, profile: str, classes: bool = True) -> Network:
     return network
 
 
+def of_one_class(network: Network) -> tuple[str, ...]:
+    """What is not said of a network whose output is several rows: the class is that of all their values."""
+    if not isinstance(network, Tflite):
+        return ()
+    model = network.reference.model
+    sizes = [size for size in model.tensors[model.outputs[0]].shape if size != 1]
+    if len(sizes) < 2:
+        return ()
+    said = f"the output has {' x '.join(map(str, sizes))} values, and its class is the first maximum of all"
+    return (f"the class of each row: {said}",)
+
+
 def labels_of(network: Network, data: Samples, label: str) -> list[int]:
     """The labels that the inputs state, or those that the network gives.  Raises BadInput."""
     if label not in ("given", "predicted"):

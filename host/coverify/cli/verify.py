@@ -22,6 +22,7 @@ from coverify.cli.network import (
     Samples,
     check_labels,
     labels_of,
+    of_one_class,
     read_network,
 )
 from coverify.cli.outcome import (
@@ -277,7 +278,8 @@ def _prepare(
     labels, indices = labels_of(network, data, label), parse_indices(index, len(data.x))
     check_labels(network, inputs, labels, indices)
     given = label == "given" and data.y is not None
-    return _Task(network, data, labels, indices, radii, out, seed, () if given else (PREDICTED,))
+    left = (*of_one_class(network), *(() if given else (PREDICTED,)))
+    return _Task(network, data, labels, indices, radii, out, seed, left)
 
 
 def engine_with(engine: str, encoding: str, writes: bool = False) -> str:

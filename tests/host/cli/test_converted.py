@@ -639,3 +639,16 @@ def test_a_number_that_is_none_is_named_by_every_verb_with_its_sample_and_featur
         done = coverify(verb, path, "--inputs", inputs, *options, "--json", "-")
         assert (done.code, done.result["verdict"]) == (2, "ERROR"), done
         assert f"bad.npz: x of sample 3, feature 2, is {said}" in done.result["message"]
+
+
+@pytest.mark.parametrize(("rows", "said"), [(1, []), (3, ["3 x 3 values"])])
+def test_of_an_output_of_several_rows_it_is_said_that_it_has_one_class(tmp_path, rows, said):
+    b, x = Builder(), np.ones((2, 4) if rows == 1 else (2, rows, 4), np.int8)
+    y = b.fully_connected(
+        b.input((rows, 4), 0.1, 0), np.arange(-6, 6).reshape(3, 4), np.arange(3), 0.1, 0.2, 0
+    )
+    (tmp_path / "net.tflite").write_bytes(b.finish(b.reshape(y, (1, rows, 3))))
+    np.savez(tmp_path / "x.npz", x=x)
+    asked = ("verify", tmp_path / "net.tflite", "--inputs", tmp_path / "x.npz", "--eps", 0, "--json", "-")
+    left = [line for line in coverify(*asked).result["not_covered"] if "each row" in line]
+    assert len(left) == len(said) and all(said[0] in line for line in left)
