@@ -204,9 +204,16 @@ def region_of(document: RegionDocument, subject: Subject, folder: Path) -> Regio
         moves = at_features(inside, n, "mask_rectangle")
     elif document.mask_file is not None:
         moves = read_array(folder, document.mask_file, "mask") != 0
-    codes, free = radius if reach is None else reach, n if moves is None else int(np.count_nonzero(moves))
+    codes, free = radius if reach is None else _unended(reach), n if moves is None else int(moves.sum())
     words = shortened(region_words(document, codes, free))
     return Region(radius, moves, lo, hi, document.changes, words, notes, reach)
+
+
+def _unended(reach: I64Array) -> I64Array:
+    """How far codes go, int64 [2, codes] down and up, where it is not to an end of the input; else all."""
+    below = np.arange(reach.shape[1])
+    inner = reach[reach < np.stack([below, below[::-1]])]
+    return inner if inner.size else reach
 
 
 def ranges_of(ranges: Sequence[Range], subject: Subject) -> tuple[I64Array, I64Array]:

@@ -230,3 +230,12 @@ def test_a_box_holds_what_its_floats_become_and_none_that_is_empty(seed, tmp_pat
 )
 def test_beyond_the_finite_floats_there_is_no_input(said, expected, tmp_path):
     assert boxes(f"(assert {said})", tmp_path / "p.vnnlib", 1e32) == expected
+
+
+@pytest.mark.parametrize(
+    ("real", "words"),
+    [("0.1", "3 codes"), ("0.014", "0 codes"), ("0.029", "1 code"), ("99", "0 to 255 codes")],
+)
+def test_the_words_of_eps_real_leave_out_where_codes_go_to_an_end_of_the_input(tmp_path, real, words):
+    region = region_of(RegionDocument(eps_real=Decimal(real)), given_floats(0.03, 5), tmp_path)
+    assert region.words == f"within {real} (real: {words})"
