@@ -33,3 +33,10 @@ def how_stored(name: str, x: NDArray[Any], dtype: str) -> str | None:
     least, most, limits = int(np.min(x)), int(np.max(x)), np.iinfo(dtype)
     within = limits.min <= least and most <= limits.max
     return None if within else f"{name} holds {least} to {most}, codes are {limits.min} to {limits.max}"
+
+
+def represented(quantization: tuple[float, int], dtype: str) -> tuple[float, float]:
+    """The real numbers of the least and the greatest code."""
+    (scale, zero_point), limits = quantization, np.iinfo(dtype)
+    lo, hi = (float(np.float32(scale)) * (end - zero_point) for end in (limits.min, limits.max))
+    return lo, hi

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coverify.array_words import how_stored, listed, sizes
+from coverify.array_words import how_stored, listed, represented, sizes
 from coverify.errors import BadInput
 from coverify.npy import BadArray, opened_zip, parse_npy, read_member
 from tflm_int8 import BadTensor
@@ -342,7 +342,7 @@ def _codes(
     how = how_stored(name, x, wanted.dtype) or f"{what} are stored as {name}.astype(numpy.{wanted.dtype})"
     if not quantize:
         if _quantizable(x):
-            how = _made_codes(name, wanted, how) if quantize is None else "--quantize takes uint8 and float"
+            how = _made_codes(name, wanted, how) if quantize is None else _quantize_takes(wanted)
         if wanted.convert is not None:
             how = f"or {wanted.convert.dtype}, of which the network makes codes"
         raise BadInput(f"{path}: {name} is {x.dtype}, it must hold the input's {wanted.dtype} {what} ({how})")
@@ -358,8 +358,7 @@ def _codes(
     scale, zero_point = np.float32(wanted.quantization[0]), wanted.quantization[1]
     ratio = (real / scale).astype(np.float64)
     rounded = np.trunc(ratio + np.copysign(0.5, ratio)) + zero_point
-    limits = np.iinfo(wanted.dtype)
-    lo, hi = (float(scale) * (end - zero_point) for end in (limits.min, limits.max))
+    limits, (lo, hi) = np.iinfo(wanted.dtype), represented(wanted.quantization, wanted.dtype)
 
     def told(count: str, first: str) -> str:
         of = f"values of {name} in {path.name}"
@@ -370,6 +369,15 @@ def _codes(
         clamped.append(Clamped(x, outside, np.arange(len(x)), told))
     codes: NDArray[Any] = np.clip(rounded, limits.min, limits.max).astype(wanted.dtype)
     return codes
+
+
+def _quantize_takes(wanted: Wanted) -> str:
+    """What --quantize makes codes of: pixels of 0..255 are not what an input of 0 to 1 is given in."""
+    taken = "--quantize takes uint8 and float"
+    if wanted.quantization is None or wanted.dtype not in ("int8", "uint8", "int16"):
+        return taken
+    lo, hi = represented(wanted.quantization, wanted.dtype)
+    return f"{taken}: real numbers, of which the input represents {lo:.6g} to {hi:.6g}"
 
 
 def _made_codes(name: str, wanted: Wanted, how: str) -> str:

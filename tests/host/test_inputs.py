@@ -80,6 +80,13 @@ def test_what_is_no_code_is_not_quantized_and_not_told_to_be_cast(file):
         read_all(file(x=np.array([[0, 300, 0]])), [Wanted("int8", (3,), (0.5, 0))], quantize=True)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_where_quantize_is_named_it_is_said_which_numbers_the_input_represents(file, dtype):
+    said = "--quantize takes uint8 and float: real numbers, of which the input represents 0 to 1"
+    with pytest.raises(BadInput, match=said):
+        read_inputs(file(x=np.ones((2, 3), dtype)), (3,), (1 / 255, -128), quantize=False)
+
+
 def test_a_single_number_is_called_one(file):
     with pytest.raises(BadInput, match="x is a single number, the network wants N x 3"):
         read_inputs(file(x=np.int8(3)), (3,))
