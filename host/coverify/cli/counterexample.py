@@ -12,7 +12,7 @@ import numpy as np
 from coverify.cli.network import Network
 from coverify.cli.outcome import versions
 from coverify.report import Picture, Values
-from coverify.report.rows import MAX_VALUES
+from coverify.report.rows import MAX_CHANGED, MAX_VALUES
 from coverify.verify.archive import Codes
 from coverify.verify.breach import Breach
 from coverify.verify.property.quantity import Scale
@@ -25,7 +25,9 @@ _CODES = Scale(Fraction(1), 0)
 
 @dataclass(frozen=True)
 class Shown:
-    """inputs, outputs: None of many values; predicted: None of a single output, which is no class."""
+    """inputs, outputs: None of many values (of an input: unless few of them differ); predicted: None of a
+    single output, which is no class.
+    """
 
     picture: Picture | None = None
     inputs: Values | None = None
@@ -40,7 +42,7 @@ def shown(network: Network, base: Codes, x: Codes, given: Codes | None, a_pair: 
     """
     subject, based = network.subject, given is not None or a_pair
     pair = np.stack([base.reshape(-1), x.reshape(-1)]).astype(np.int64)
-    inputs = _values(pair, subject.input, based)
+    inputs = _values(pair, subject.input, based) or (_changed(pair, subject.input) if based else None)
     outputs = network.outputs(pair)
     return Shown(
         network.picture(base, x),
@@ -88,8 +90,16 @@ def witness_of(
 
 
 def few_values(base: Codes, x: Codes, scale: Scale | None) -> Values | None:
-    """An input beside its base."""
-    return _values(np.stack([base.reshape(-1), x.reshape(-1)]).astype(np.int64), scale, True)
+    """An input beside its base: all of its values, or those that differ."""
+    pair = np.stack([base.reshape(-1), x.reshape(-1)]).astype(np.int64)
+    return _values(pair, scale, True) or _changed(pair, scale)
+
+
+def _changed(pair: I64Array, scale: Scale | None) -> Values | None:
+    """Of an input of many values, those that differ, where they are few."""
+    at = np.flatnonzero(pair[0] != pair[1])
+    found = _values(pair[:, at], scale, True) if len(at) <= MAX_CHANGED else None
+    return None if found is None else found.model_copy(update={"at": tuple(at.tolist())})
 
 
 def _values(pair: I64Array, scale: Scale | None, based: bool) -> Values | None:

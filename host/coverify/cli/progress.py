@@ -45,9 +45,7 @@ class Watched(Progress):
 
     def _tell(self) -> None:
         while not self._stopped.wait(self._every_s):
-            with contextlib.suppress(
-                OSError, ValueError
-            ):  # nobody reads it (Console would end here)
+            with contextlib.suppress(OSError, ValueError):  # nobody reads it (Console would end here)
                 for line in [_line(task) for task in self.tasks if not task.finished]:
                     print(line, file=sys.stderr, flush=True)
 

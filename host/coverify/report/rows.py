@@ -26,6 +26,8 @@ MAX_RANK = 8
 MAX_PICTURE = 4096
 """Most values of one picture."""
 MAX_VALUES = 63
+MAX_CHANGED = 16
+"""Most elements of a tensor of more values that are listed, where they are all that differ."""
 """Most values that are listed one by one: of more, a picture (8 x 8 pixels and up) says more."""
 
 
@@ -170,9 +172,11 @@ class Values(Row):
     """The codes of a tensor of few values at the base input and at the counterexample.
 
     base: None where the property speaks of no input; scale: None where the tensor has none: a code stands for
-    scale * (code - zero_point).
+    scale * (code - zero_point). at: of a tensor of many values, those elements (counted in C order) that are
+    here, which are all that differ; None: these are all of a tensor's.
     """
 
+    at: Annotated[tuple[Count, ...], Field(min_length=1, max_length=MAX_CHANGED)] | None = None
     base: Annotated[tuple[Int64, ...], Field(min_length=1, max_length=MAX_VALUES)] | None = None
     counterexample: Annotated[tuple[Int64, ...], Field(min_length=1, max_length=MAX_VALUES)]
     scale: Annotated[float, Field(gt=0)] | None = None
@@ -182,6 +186,8 @@ class Values(Row):
     def _of_one_tensor(self) -> Values:
         if self.base is not None and len(self.base) != len(self.counterexample):
             raise ValueError(f"base holds {len(self.base)} values, counterexample {len(self.counterexample)}")
+        if self.at is not None and (self.base is None or len(self.at) != len(self.base)):
+            raise ValueError(f"{len(self.at)} elements, of which base and counterexample hold other numbers")
         return self
 
 

@@ -33,13 +33,17 @@ class Line:
 
 @dataclass(frozen=True)
 class ValueTable:
-    """noun: what its rows are; lines: those shown at once; rest: those that did not change, of a long one."""
+    """noun: what its rows are; lines: those shown at once; rest: those that did not change, of a long one.
+
+    part: are these not all of the tensor's, but all that changed?
+    """
 
     noun: str
     lines: tuple[Line, ...]
     rest: tuple[Line, ...]
     based: bool
     real: bool
+    part: bool = False
 
 
 def inputs_table(query: Query) -> ValueTable | None:
@@ -115,6 +119,7 @@ def _table(noun: str, values: Values, said: dict[int, str]) -> ValueTable:
         () if whole else tuple(line for line in lines if not line.changed and not line.said),
         values.base is not None,
         values.scale is not None,
+        values.at is not None,
     )
 
 
@@ -124,7 +129,8 @@ def _line(i: int, values: Values, said: str) -> Line:
     codes = (now,) if values.base is None else (before, now)
     reals = [_real(values.scale, code - values.zero_point) for code in codes if values.scale is not None]
     change = "" if now == before else f"{'+' if now > before else ''}{minus(now - before)}"
-    return Line(i, said, tuple(map(minus, codes)), change, tuple(reals), now != before)
+    number = i if values.at is None else values.at[i]
+    return Line(number, said, tuple(map(minus, codes)), change, tuple(reals), now != before)
 
 
 def _real(scale: float, steps: int) -> str:

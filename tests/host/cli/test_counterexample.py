@@ -3,13 +3,16 @@
 The networks are worked by hand: y = x0 - x1, and (x0 - x1, x1 - x0), in codes whose zero points cancel.
 """
 
+import io
 import json
+import zipfile
 
 import numpy as np
 import pytest
 
 from command import coverify
 from model_builder import Builder
+from oracle import ROOT
 
 SCALE, ZERO = 0.5, 4
 REACH = "the input's -66..61.5 (codes -128..127)"
@@ -69,6 +72,26 @@ def test_a_counterexample_without_a_base_is_written_out_and_what_the_input_itsel
     done = coverify("verify", files / "class.tflite", "--inputs", files / "x.npz", "--eps", 0)
     assert done.code == 1
     assert "Queries: 1 HOLDS, 1 VIOLATED; 1 misclassified as given" in done.stdout
+
+
+def test_of_many_inputs_the_few_that_differ_are_listed(tmp_path):
+    digits = ROOT / "firmware_models" / "networks" / "digits_mlp.tflite"
+    samples = digits.with_suffix(".npz")
+    done = coverify("verify", digits, "--inputs", samples, "--index", 2, "--eps", 255, "--changes", 2,
+                    "--out", tmp_path)  # fmt: skip
+    assert done.code == 1
+    (row,) = json.loads((tmp_path / "verify.json").read_text())["queries"]
+    given = np.load(samples)["x"][2].reshape(-1)
+    with zipfile.ZipFile(tmp_path / row["witness"]) as archive:
+        found = np.load(io.BytesIO(archive.read("input.npy"))).reshape(-1)
+    at = np.flatnonzero(given != found).tolist()
+    assert 1 <= len(at) <= 2 and row["inputs"]["at"] == at
+    assert row["inputs"]["base"] == given[at].tolist()
+    assert row["inputs"]["counterexample"] == found[at].tolist()
+    folded = " ".join(done.stdout.split()).replace("−", "-")
+    assert f"feature {at[0]}: {given[at[0]]} → {found[at[0]]}" in folded
+    all_vary = coverify("verify", digits, "--inputs", samples, "--index", 2, "--eps", 60, "--json", "-")
+    assert [("inputs" in row, row["verdict"]) for row in all_vary.result["queries"]] == [(False, "VIOLATED")]
 
 
 def replayed(files):

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from coverify.report import ModelRef, Picture, Query, Result, Values, write_result
 from coverify.report.folder import make_report
 from coverify.report.signal import marks, signal
-from coverify.report.values import inputs_table, outputs_table
+from coverify.report.values import changes, inputs_table, outputs_table
 
 MODEL = ModelRef(file="level.tflite", sha256="0" * 64)
 ROW = Query(
@@ -61,6 +61,26 @@ def test_of_long_tables_what_changed_comes_first() -> None:
     table = inputs_table(ROW.model_copy(update={"inputs": values}))
     assert table is not None
     assert [line.number for line in table.lines] == [39] and len(table.rest) == 39
+
+
+def test_of_a_picture_the_few_values_that_changed_are_listed_beneath_it(tmp_path: Path) -> None:
+    values = Values(at=(3, 700), base=(0, 9), counterexample=(5, -128))
+    drawn = Picture(shape=(28, 28), original=(3,) * 784, adversarial=(4,) * 784)
+    row = ROW.model_copy(update={"inputs": values, "picture": drawn})
+    table = inputs_table(row)
+    assert table is not None and table.part
+    assert [(line.number, line.codes) for line in table.lines] == [(3, ("0", "5")), (700, ("9", "−128"))]
+    text = page(tmp_path, row)
+    assert text.count("<img") == 3 and 'aria-label="Features of sample 3"' in text
+    assert text.index("<img") < text.index('aria-label="Features of sample 3"')
+    assert "not changed</summary>" not in text
+    assert changes(row) == "feature 3: 0 → 5, feature 700: 9 → −128; output 0: 37 → −45 (9.25 → −11.25)"
+
+
+@pytest.mark.parametrize("at", [(1,), tuple(range(17))])
+def test_elements_that_are_not_those_of_the_values_are_refused(at: tuple[int, ...]) -> None:
+    with pytest.raises(ValidationError):
+        Values(at=at, base=(0,) * min(17, len(at) + 1), counterexample=(0,) * min(17, len(at) + 1))
 
 
 def test_the_label_and_the_class_are_named_among_the_outputs() -> None:
