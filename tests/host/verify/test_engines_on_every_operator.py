@@ -19,7 +19,7 @@ from tflm_int8.operators import OPERATORS
 from tflm_int8.program.concrete import OutsideDomain, run
 
 CASES = int(os.environ.get("COVERIFY_FUZZ_CASES", "2"))
-LIMIT_S = 10.0 if "COVERIFY_FUZZ_CASES" in os.environ else 1.5
+LIMIT_S = 10.0 if "COVERIFY_FUZZ_CASES" in os.environ else 0.5
 MAX_INPUTS = 400
 MAX_OUTPUTS = 100
 """Every other output is a question for each engine."""
