@@ -417,7 +417,9 @@ def _labels(path: Path, y: NDArray[np.generic] | None, n: int) -> NDArray[np.int
     if y is None:
         return None
     if y.dtype.kind not in "iu" or y.shape != (n,):
-        raise BadInput(f"{path}: y is {y.dtype} {list(y.shape)}, it must hold {n} integers")
+        rows = y.ndim == 2 and len(y) == n and y.shape[1] > 1
+        how = ": of one row of scores for each input, y.argmax(1)" if rows else ""
+        raise BadInput(f"{path}: y is {y.dtype} {list(y.shape)}, it must hold {n} integers{how}")
     if y.dtype == np.uint64 and np.any(y > np.uint64(2**63 - 1)):
         raise BadInput(f"{path}: y holds labels beyond int64")
     return y.astype(np.int64)

@@ -53,7 +53,8 @@ def opened_archive(source: Path | IO[bytes]) -> Iterator[zipfile.ZipFile]:
     try:
         archive = zipfile.ZipFile(source)
     except (zipfile.BadZipFile, ValueError, NotImplementedError, UnicodeDecodeError) as err:
-        raise BadArray(f"not a zip archive ({err})") from err
+        why = "" if str(err) == "File is not a zip file" else f" ({err})"
+        raise BadArray(f"not a zip archive{why}") from err
     with archive:
         yield archive
 

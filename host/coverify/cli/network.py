@@ -24,7 +24,7 @@ from coverify.verify.fixed_point import FixedPointNetwork
 from coverify.verify.property.quantity import FloatsIn, FloatsOut, Scale
 from coverify.verify.property.subject import Subject
 from coverify.verify.query import I64Array
-from tflm_int8 import Ends, Model, Reference, sample_shape
+from tflm_int8 import Ends, Model, Reference, UnsupportedModel, sample_shape
 from tflm_int8.kernels.quantize import QuantizeFloat
 from tflm_int8.model import Quantization
 from tflm_int8.program.concrete import run
@@ -114,7 +114,12 @@ def read_network(path: Path, profile: str, classes: bool = True) -> Network:
             )
         network: Network = FixedPoint(FixedPointNetwork.read(path))
     else:
-        network = Tflite(Ends.of(Model.read(path), profile))
+        model = Model.read(path)
+        n_in, n_out = len(model.inputs), len(model.outputs)
+        if (n_in, n_out) != (1, 1):
+            how = "one of each is lowered for verification (run, conform and diagnose take all)"
+            raise UnsupportedModel(model.name, f"{n_in} inputs and {n_out} outputs; {how}")
+        network = Tflite(Ends.of(model, profile))
     program = network.program
     if classes and program.sizes()[program.output] < 2:
         raise BadInput(

@@ -350,6 +350,9 @@ def test_a_reader_that_stops_early_ends_the_verb_as_sigpipe_would():
 def test_an_archive_and_a_folder_are_named_as_what_they_are(tmp_path):
     np.savez(tmp_path / "net.npz", x=np.zeros(3))
     assert "zip archive" in coverify("inspect", tmp_path / "net.npz").stdout
+    np.save(tmp_path / "x.npy", np.zeros((1, 64), np.int8))
+    done = coverify("verify", MODEL, "--inputs", tmp_path / "x.npy", "--eps", 1, "--json", "-")
+    assert (done.code, done.result["message"].count("zip")) == (2, 1)
     assert "this is a folder" in coverify("inspect", ".", cwd=tmp_path).stdout
 
 
@@ -555,3 +558,4 @@ def test_a_y_that_is_no_labels_is_passed_over_with_a_note_where_none_are_needed(
         done = coverify(*arguments, "--json", "-")
         assert done.code == 2
         assert f"y is {y.dtype} {list(y.shape)}, it must hold 3 integers" in done.result["message"]
+        assert done.result["message"].endswith("y.argmax(1)") == (y.ndim == 2)

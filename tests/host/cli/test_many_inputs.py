@@ -50,6 +50,14 @@ def test_interpreter_and_device_write_the_same_tensors(mixed, tmp_path):
     assert len(found["tflm"]) == 7  # five tensors that operators write, two of them the outputs y0 and y1
 
 
+def test_verify_says_which_verbs_take_such_a_network(mixed):
+    model, inputs = mixed
+    done = coverify("verify", model, "--inputs", inputs, "--eps", 1, "--json", "-")
+    assert (done.code, done.result["verdict"]) == (2, "UNSUPPORTED")
+    assert "and 2 outputs; one of each" in done.result["message"]
+    assert "run, conform and diagnose take all" in done.result["message"]
+
+
 @pytest.mark.parametrize("on", ["reference", "tflm", "native:"])
 def test_every_output_of_a_network_is_written(mixed, tmp_path, on):
     """y0 and y1 are the interpreter's tensors of that name in the trace; labels are of one output."""
