@@ -188,14 +188,76 @@ def test_what_keras_makes_of_a_convolution_over_time_is_read_as_tflite_runs_it()
     _compare(twin(Model.from_bytes(b.finish(z), "keras")), tflite_runtime)
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_random_chains_are_read_as_tflite_runs_them(seed):
+    tflite_runtime = pytest.importorskip("tflite_runtime.interpreter")
+    rng = np.random.default_rng([seed, 11])
+    b = Builder()
+    b.inputs = [
+        b.tensor((1, int(rng.integers(2, 9)), int(rng.integers(2, 9)), int(rng.integers(1, 4))), "float32")
+    ]
+    y = b.inputs[0]
+    for name in rng.choice(["PAD", "POOL", "CONV", "AXIS"], 4):
+        y = _moved(b, rng, y, name)
+    shape = b.tensors[y].shape
+    axes = sorted(rng.choice([1, 2, 3], int(rng.integers(0, 3)), replace=False).tolist())
+    if axes and int(np.prod([shape[k] for k in axes])) in (1, 2, 4, 8, 16):
+        kept = tuple(n for k, n in enumerate(shape) if k not in axes)
+        signed = [k - 4 * int(rng.integers(0, 2)) for k in axes]
+        y = b.op("MEAN", [y, b.integers(signed)], b.tensor(kept, "float32"), 27, KeepDims=False)
+    n = int(np.prod(b.tensors[y].shape))
+    flat = b.op("RESHAPE", [y, b.integers([1, n])], b.tensor((1, n), "float32"), 17)
+    weights = [_numbers(b, rng, (3, n)), _numbers(b, rng, (3,))]
+    _compare(
+        b.finish(b.op("FULLY_CONNECTED", [flat, *weights], b.tensor((1, 3), "float32"), 8)), tflite_runtime
+    )
+
+
+def _numbers(b: Builder, rng: np.random.Generator, shape: tuple[int, ...]) -> int:
+    return b.tensor(shape, "float32", data=rng.normal(0, 0.5, shape).astype(np.float32))
+
+
+def _moved(b: Builder, rng: np.random.Generator, y: int, name: str) -> int:
+    """The operator behind y, where it fits; pools of 1, 2 and 4 pixels."""
+    shape = b.tensors[y].shape
+    size, stride, padding = rng.integers(1, 4, 2), rng.integers(1, 3, 2), int(rng.integers(0, 2))
+    if name == "PAD":
+        around = rng.integers(0, 3, (4, 2)) * np.array([[0], [1], [1], [1]])
+        out = tuple(int(n) for n in around.sum(1) + shape)
+        return b.op("PAD", [y, b.integers(around.tolist())], b.tensor(out, "float32"), 22)
+    if name == "AXIS":
+        at = int(rng.integers(0, 5))
+        wide = b.tensor((*shape[:at], 1, *shape[at:]), "float32")
+        wide = b.op("EXPAND_DIMS", [y, b.integers([at])], wide, 52)
+        return b.op("RESHAPE", [wide, b.integers(list(shape))], b.tensor(shape, "float32"), 17)
+    if name == "POOL":
+        size = stride
+        padding = 1
+    rooms = [n - k + 1 if padding else n for n, k in zip(shape[1:3], size, strict=True)]
+    rows, columns = (-(-int(room) // int(s)) for room, s in zip(rooms, stride, strict=True))
+    if min(rows, columns) < 1:
+        return y
+    moves = {"Padding": padding, "StrideH": int(stride[0]), "StrideW": int(stride[1])}
+    if name == "POOL":
+        pool = {"FilterHeight": int(size[0]), "FilterWidth": int(size[1]), **moves}
+        return b.op("AVERAGE_POOL_2D", [y], b.tensor((1, rows, columns, shape[3]), "float32"), 5, **pool)
+    weights = [_numbers(b, rng, (2, int(size[0]), int(size[1]), shape[3])), _numbers(b, rng, (2,))]
+    out = b.tensor((1, rows, columns, 2), "float32")
+    return b.op("CONV_2D", [y, *weights], out, 1, FusedActivationFunction=1, **moves)
+
+
 def _compare(content: bytes, tflite_runtime) -> None:
-    """The layers that are read, against the float interpreter."""
+    """The layers that are read, against the float interpreter's plain kernels (its delegate adds a PAD to a
+    convolution that pads, too, and computes others).
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "float.tflite"
         path.write_bytes(content)
         assert is_float(path)
         network = FloatNetwork.read(path)
-    interpreter = tflite_runtime.Interpreter(model_content=content)
+    interpreter = tflite_runtime.Interpreter(
+        model_content=content, experimental_op_resolver_type=tflite_runtime.OpResolverType.BUILTIN_REF
+    )
     interpreter.allocate_tensors()
     where, out = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
     rng = np.random.default_rng(3)
