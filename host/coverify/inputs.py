@@ -26,6 +26,8 @@ MAX_BYTES = 1 << 30
 MAX_PIXELS = 1 << 26
 MAX_SAMPLES = 1 << 20
 """Most values and inputs for several networks, each of which runs them all as int64."""
+_QUANTIZED = ("int8", "uint8", "int16")
+"""Types of inputs to which real numbers are quantized."""
 
 
 Which = Sequence[int] | slice
@@ -341,16 +343,16 @@ def _codes(
     what = "values" if wanted.dtype in ("float32", "bool") else "codes"
     how = how_stored(name, x, wanted.dtype) or f"{what} are stored as {name}.astype(numpy.{wanted.dtype})"
     if not quantize:
-        if _quantizable(x):
+        if _quantizable(x) and wanted.dtype in _QUANTIZED:
             how = _made_codes(name, wanted, how) if quantize is None else _quantize_takes(wanted)
         if wanted.convert is not None:
             how = f"or {wanted.convert.dtype}, of which the network makes codes"
         raise BadInput(f"{path}: {name} is {x.dtype}, it must hold the input's {wanted.dtype} {what} ({how})")
-    if not _quantizable(x) or wanted.dtype not in ("int8", "uint8", "int16"):
-        raise BadInput(
-            f"{path}: {name} is {x.dtype}; only uint8 and float can be quantized, to int8, uint8 or int16 "
-            f"({how})"
-        )
+    if wanted.dtype not in _QUANTIZED:
+        said = f"the input is {wanted.dtype}, which nothing is quantized to: not with --quantize ({how})"
+        raise BadInput(f"{path}: {name} is {x.dtype}; {said}")
+    if not _quantizable(x):
+        raise BadInput(f"{path}: {name} is {x.dtype}; only uint8 and float can be quantized ({how})")
     if wanted.quantization is None:
         raise BadInput(f"{path}: the network's input has no scale to quantize {name} with")
     real = x.astype(np.float32)
@@ -374,7 +376,7 @@ def _codes(
 def _quantize_takes(wanted: Wanted) -> str:
     """What --quantize makes codes of: pixels of 0..255 are not what an input of 0 to 1 is given in."""
     taken = "--quantize takes uint8 and float"
-    if wanted.quantization is None or wanted.dtype not in ("int8", "uint8", "int16"):
+    if wanted.quantization is None or wanted.dtype not in _QUANTIZED:
         return taken
     lo, hi = represented(wanted.quantization, wanted.dtype)
     return f"{taken}: real numbers, of which the input represents {lo:.6g} to {hi:.6g}"
@@ -382,7 +384,7 @@ def _quantize_takes(wanted: Wanted) -> str:
 
 def _made_codes(name: str, wanted: Wanted, how: str) -> str:
     """How codes are made of real numbers, with the input's own."""
-    if wanted.quantization is None or wanted.dtype not in ("int8", "uint8", "int16"):
+    if wanted.quantization is None or wanted.dtype not in _QUANTIZED:
         return how
     (scale, zero_point), limits = wanted.quantization, np.iinfo(wanted.dtype)
     shift = f"{'-' if zero_point < 0 else '+'} {abs(zero_point)}"

@@ -75,6 +75,15 @@ def test_integers_that_a_cast_would_change_are_not_told_to_be_cast(file, x, dtyp
     assert ("astype" in str(caught.value)) == ("astype" in said)
 
 
+@pytest.mark.parametrize("quantize", [None, False, True])
+def test_doubles_for_an_input_of_floats_are_told_to_be_cast_not_to_be_quantized(file, quantize):
+    with pytest.raises(BadInput, match=r"x is float64.*stored as x.astype\(numpy.float32") as caught:
+        read_all(file(x=np.zeros((1, 3))), [Wanted("float32", (3,), None)], quantize)
+    said = str(caught.value)
+    assert "takes" not in said and "can be quantized" not in said
+    assert ("not with --quantize" in said) == (quantize is True)
+
+
 def test_what_is_no_code_is_not_quantized_and_not_told_to_be_cast(file):
     with pytest.raises(BadInput, match=r"only uint8 and float can be quantized.*\(x holds 0 to 300"):
         read_all(file(x=np.array([[0, 300, 0]])), [Wanted("int8", (3,), (0.5, 0))], quantize=True)
