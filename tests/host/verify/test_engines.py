@@ -12,8 +12,9 @@ import pytest
 
 from coverify.verify.bounds import wire_bounds
 from coverify.verify.deadline import Deadline
-from coverify.verify.engines import ENGINES, solve
+from coverify.verify.engines import ENGINES, engine_named, solve
 from coverify.verify.engines.packages import PACKAGES
+from coverify.verify.errors import BadQuery
 from coverify.verify.query import Verdict, rival_labels
 from verify_cases import all_points
 
@@ -48,3 +49,16 @@ def test_no_value_leaves_its_bounds(problem_of, seed):
 
 def test_one_rival_label_is_no_rival_labels():
     assert [rival_labels(n) for n in (1, 2)] == ["1 rival label", "2 rival labels"]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("attack:foo", "engine attack has no 'foo'; there are: rounds, smallest"),
+        ("z3:foo", "engine z3 has no 'foo'; there are: threshold"),
+        ("dual:foo", "engine dual has no 'foo', nor other parts; attack, "),
+    ],
+)
+def test_a_part_that_an_engine_lacks_is_told_with_those_that_it_has(name, said):
+    with pytest.raises(BadQuery, match=said):
+        engine_named(name)

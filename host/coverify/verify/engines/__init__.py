@@ -101,6 +101,8 @@ def engine_named(name: str) -> Engine:
             known, made = VARIANTS, Cardinality(encoding)
         case Eqv():
             known, made = STAGES, Eqv((encoding,))
+        case _ if engine in map(base_of, ATTACKS):
+            known, made = tuple(one.partition(":")[2] for one in ATTACKS), ENGINES[engine]
         case _:
             having = "attack, z3, bitwuzla, boolector, cardinality and eqv"
             raise BadQuery(f"engine {engine} has no {encoding!r}, nor other parts; {having} have")
