@@ -137,7 +137,7 @@ def test_a_radius_that_was_asked_about_is_not_asked_again_and_checks_and_replays
 @pytest.mark.parametrize(
     ("text", "options", "why"),
     [
-        ("[region]\neps = 2\n", ["--radius", 3], "says how near features are to the input"),
+        ("[region]\neps = 2\n", ["--radius", 3], "leave out --eps and --radius, or in the file eps, "),
         ("[region]\neps_real = 0.1\n", ["--eps", 3], "says how near features are to the input"),
         ("[region]\nradius = [2, 1]\n", ["--eps", 3], "says how near features are to the input"),
         ("", ["--eps", "1,2", "--radius", 3], "--eps N about these radii, or --radius MAX"),

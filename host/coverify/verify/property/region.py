@@ -51,7 +51,10 @@ class Region:
         Raises BadQuery where it says itself how near features are.
         """
         if self.radius is not None or self.reach is not None:
-            raise BadQuery("the region says how near features are to the input: no radius goes with that")
+            raise BadQuery(
+                "the region says how near features are to the input: no radius goes with that; leave out "
+                "--eps and --radius, or in the file eps, eps_real, radius and radius_file"
+            )
         words = ball_words(eps) if self.words == EVERYWHERE else f"{ball_words(eps)}, {self.words}"
         radius = None if eps is None else np.full(n, eps, np.int64)
         return dataclasses.replace(self, radius=radius, words=words)
