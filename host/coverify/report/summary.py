@@ -153,10 +153,19 @@ def _replay(sources: Sequence[Source]) -> Step:
         if (found := known.of_query(source.result, query))
     ]
     rows = rows or [row.on_device for row in _gaps(sources) if row.on_device is not None]
+    if not rows and _nothing_to_replay(sources):
+        return Step("Replay on the device", None, "nothing to replay", "no counterexample")
     if not rows:
         return Step("Replay on the device", None, "not done", "no replay result")
     told = ", ".join(f"{grouped(n)} {verdict}" for verdict, n in Counter(rows).items())
     return Step("Replay on the device", worst(rows), plural(len(rows), "witness", "witnesses"), told)
+
+
+def _nothing_to_replay(sources: Sequence[Source]) -> bool:
+    """Whether it was asked for, found no counterexample, and none was found since."""
+    asked = any(source.result.verb == "replay" and source.result.verdict == "OK" for source in sources)
+    found = any(query.verdict == "VIOLATED" for query in _queries(sources))
+    return asked and not found and all(row.attacked is None for row in _radii(sources))
 
 
 def compared(sources: Sequence[Source]) -> list[str]:

@@ -218,6 +218,18 @@ def test_a_replay_that_names_no_network_speaks_of_a_witness_only_where_one_netwo
     assert any(line.startswith("2 counterexamples not replayed") for line in gaps)
 
 
+@pytest.mark.parametrize("found", ["HOLDS", "VIOLATED"])
+def test_a_replay_that_had_nothing_to_replay_is_not_said_to_be_missing(
+    found: Verdict, tmp_path: Path
+) -> None:
+    rows = (Query(index=0, verdict=found, engine="interval", time_s=0.1),)
+    put(tmp_path, Result(verb="verify", verdict=found, queries=rows))
+    put(tmp_path, Result(verb="replay", verdict="OK", message="1 HOLDS here", replays=()))
+    text = Page(make_report(tmp_path).html).text
+    found_since = found == "VIOLATED"
+    assert ("no replay result" in text, "nothing to replay" in text) == (found_since, not found_since)
+
+
 def study_folder(tmp_path: Path, measured: Verdict, verdict: Verdict = "OK") -> None:
     """A study of one width, whose query has this verdict."""
     row = WidthRow(
