@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import random_elementwise
+import random_movement
 from coverify.boards.build import build, machine_target
 from coverify.boards.qemu import PROGRAM, QemuProcess
 from coverify.errors import DeviceFault
@@ -20,6 +22,7 @@ from coverify.link.deadline import Deadline
 from coverify.link.line import SerialLine
 from oracle import NETWORKS, SHARED, Tflm, shared
 from random_graphs import images, network
+from tflm_int8 import Model
 
 #: machine -> its board and core as HELLO names them, the least model and arena memory, what counts cycles
 MACHINES = {
@@ -92,6 +95,22 @@ def test_a_machine_says_what_it_is_and_agrees_with_tflm_on_every_tensor(machine,
         graph = tflite.Model.GetRootAs(content).Subgraphs(0)
         shape = tuple(int(d) for d in graph.Tensors(graph.Inputs(0)).ShapeAsNumpy())
         assert_every_tensor_equal(client, content, images(seed, shape, 4))
+
+
+ON_A_CORE = (
+    "BATCH_TO_SPACE_ND", "BROADCAST_TO", "DEPTH_TO_SPACE", "MIRROR_PAD", "SPACE_TO_BATCH_ND",
+    "SPACE_TO_DEPTH",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("machine", ["mps2-an385"])
+def test_a_machine_without_floating_point_agrees_on_operators_around_the_layers(machine, client):
+    contents = [random_movement.one_op(name, seed) for name in ON_A_CORE for seed in range(4)]
+    contents += [random_elementwise.one_op(name, 1) for name in ("ABS",)]
+    for content in contents:
+        tensor = Model.from_bytes(content).tensors[0]
+        if tensor.dtype == "int8":
+            assert_every_tensor_equal(client, content, random_elementwise.samples(1, tensor.shape, 2))
 
 
 @pytest.mark.slow

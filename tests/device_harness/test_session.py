@@ -179,13 +179,13 @@ def test_an_unsupported_operator_is_told_with_its_index(raw):
     b = Builder()
     x = b.input((1, 4), 0.5, 0)
     y = b.add(x, x, 1.0, 0)
-    model = b.finish(b.op("ELU", [y], b.activation((1, 4), 1 / 128, 0)))
+    model = b.finish(b.op("LOG_SOFTMAX", [y], b.activation((1, 4), 1 / 16, 127)))
     raw.ask(BEGIN, struct.pack("<I", len(model)) + hashlib.sha256(model).digest())
     raw.ask(DATA, struct.pack("<I", 0) + model)
     raw.send(END)
     answer = raw.frames(1)[0].payload
     assert answer[:2] == bytes([Status.UNSUPPORTED, State.EMPTY])
-    assert answer[8:] == struct.pack("<I", 1) + b"op 1 ELU: not in this engine"
+    assert answer[8:] == struct.pack("<I", 1) + b"op 1 LOG_SOFTMAX: not in this engine"
 
 
 # -- running -------------------------------------------------------------------------------------------

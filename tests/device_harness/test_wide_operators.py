@@ -21,8 +21,8 @@ from oracle import Tflm
 from tflm_int8 import Model, Reference, TflmError
 
 THROUGH_INT16 = (
-    "ADD_INT16", "CONV_2D_INT16", "DEPTHWISE_CONV_2D_INT16", "LEAKY_RELU_INT16", "SQUARED_DIFFERENCE_INT16",
-    "SUB_INT16",
+    "ABS_INT16", "ADD_INT16", "CONV_2D_INT16", "DEPTHWISE_CONV_2D_INT16", "LEAKY_RELU_INT16",
+    "SQUARED_DIFFERENCE_INT16", "SUB_INT16",
 )  # fmt: skip
 PAIRS = (
     ("int8", "int16"), ("int8", "int32"), ("uint8", "int8"), ("int16", "int8"), ("int16", "int16"),

@@ -24,6 +24,14 @@ enum cv_status k_check_moved(struct k_load *l, uint32_t input, uint32_t output)
     return in->type == out->type ? CV_OK : k_refuse(l, CV_BAD_MODEL, "input and output differ in type");
 }
 
+enum cv_status k_check_moved_of_few_types(struct k_load *l, uint32_t input, uint32_t output)
+{
+    uint8_t type = l->graph->tensors[input].type;
+    if (type != K_INT8 && type != K_FLOAT32)
+        return k_refuse_tensor(l, CV_UNSUPPORTED, input, k_type_name(type));
+    return k_check_moved(l, input, output);
+}
+
 enum cv_status k_check_same_shape(struct k_load *l, uint32_t input, uint32_t output)
 {
     const struct k_tensor *in = &l->graph->tensors[input];
@@ -33,11 +41,9 @@ enum cv_status k_check_same_shape(struct k_load *l, uint32_t input, uint32_t out
     return CV_OK;
 }
 
-enum cv_status k_check_integers(struct k_load *l, uint32_t tensor, uint32_t n)
+static enum cv_status check_constant(struct k_load *l, uint32_t tensor, uint32_t n)
 {
     const struct k_tensor *t = &l->graph->tensors[tensor];
-    if (t->type != K_INT32)
-        return k_refuse_tensor(l, CV_UNSUPPORTED, tensor, "only INT32 is supported here");
     if (t->constant == NULL)
         return k_refuse_tensor(l, CV_UNSUPPORTED, tensor, "is not a constant");
     if (t->n_elements != n)
@@ -45,9 +51,29 @@ enum cv_status k_check_integers(struct k_load *l, uint32_t tensor, uint32_t n)
     return CV_OK;
 }
 
+enum cv_status k_check_integers(struct k_load *l, uint32_t tensor, uint32_t n)
+{
+    if (l->graph->tensors[tensor].type != K_INT32)
+        return k_refuse_tensor(l, CV_UNSUPPORTED, tensor, "only INT32 is supported here");
+    return check_constant(l, tensor, n);
+}
+
+enum cv_status k_check_integers_or_wide(struct k_load *l, uint32_t tensor, uint32_t n)
+{
+    const struct k_tensor *t = &l->graph->tensors[tensor];
+    if (t->type != K_INT64)
+        return k_check_integers(l, tensor, n);
+    enum cv_status status = check_constant(l, tensor, n);
+    for (uint32_t i = 0; status == CV_OK && i < n; i++)
+        if (cv_load_u64(t->constant + 8u * i) + 0x80000000u > 0xFFFFFFFFu)
+            status = k_refuse_tensor(l, CV_UNSUPPORTED, tensor, "holds an integer beyond int32");
+    return status;
+}
+
 int32_t k_integer(const struct k_graph *g, uint32_t tensor, uint32_t i)
 {
-    return cv_as_i32(cv_load_u32(g->tensors[tensor].constant + 4u * i));
+    uint32_t width = g->tensors[tensor].type == K_INT64 ? 8u : 4u;
+    return cv_as_i32(cv_load_u32(g->tensors[tensor].constant + width * i)); /* of INT64 the low half */
 }
 
 enum cv_status k_check_axis(struct k_load *l, int32_t axis, uint32_t rank, uint32_t *from_front)

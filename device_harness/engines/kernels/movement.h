@@ -10,10 +10,16 @@ uint32_t k_movable_width(const struct k_tensor *t);
 /* Both tensors are of one movable type and of known size. */
 enum cv_status k_check_moved(struct k_load *l, uint32_t input, uint32_t output);
 
+/* The same, and the type is INT8 or FLOAT32: others some of TFLM's kernels do not move. */
+enum cv_status k_check_moved_of_few_types(struct k_load *l, uint32_t input, uint32_t output);
+
 enum cv_status k_check_same_shape(struct k_load *l, uint32_t input, uint32_t output);
 
 /* A constant INT32 tensor of n elements; read them with k_integer. */
 enum cv_status k_check_integers(struct k_load *l, uint32_t tensor, uint32_t n);
+
+/* The same, but INT64 as well, of values within int32. */
+enum cv_status k_check_integers_or_wide(struct k_load *l, uint32_t tensor, uint32_t n);
 int32_t k_integer(const struct k_graph *g, uint32_t tensor, uint32_t i);
 
 /* axis counted from the front; refuses one outside -rank ... rank - 1 */

@@ -5,21 +5,27 @@
 
 #include "extreme.h"
 #include "lookup.h"
+#include "movement.h"
 #include "parting.h"
 #include "schema.h"
 
 static const struct k_operator table[] = {
     /* operator, options, fewest and most inputs, most outputs, prepare, run */
+    {BUILTIN_ABS, OPTIONS_ABS, 1, 1, 1, k_abs_prepare, k_abs_run},
     {BUILTIN_ADD, OPTIONS_ADD, 2, 2, 1, k_add_prepare, k_add_run},
     {BUILTIN_ASSIGN_VARIABLE, OPTIONS_ASSIGN_VARIABLE, 2, 2, 0, k_assign_variable_prepare,
      k_assign_variable_run},
     {BUILTIN_AVERAGE_POOL_2D, OPTIONS_POOL_2D, 1, 1, 1, k_average_pool_2d_prepare, k_average_pool_2d_run},
+    {BUILTIN_BATCH_TO_SPACE_ND, OPTIONS_BATCH_TO_SPACE_ND, 3, 3, 1, k_batch_to_space_nd_prepare,
+     k_space_to_batch_nd_run},
+    {BUILTIN_BROADCAST_TO, OPTIONS_BROADCAST_TO, 2, 2, 1, k_broadcast_to_prepare, k_copied_run},
     {BUILTIN_CALL_ONCE, OPTIONS_CALL_ONCE, 0, 0, 0, k_call_once_prepare, k_var_handle_run},
     {BUILTIN_CAST, OPTIONS_CAST, 1, 1, 1, k_cast_prepare, k_cast_run},
     {BUILTIN_CONCATENATION, OPTIONS_CONCATENATION, 1, 10, 1, k_concatenation_prepare, k_concatenation_run},
     {BUILTIN_CONV_2D, OPTIONS_CONV_2D, 2, 3, 1, k_conv_2d_prepare, k_conv_2d_run},
     {BUILTIN_DEPTHWISE_CONV_2D, OPTIONS_DEPTHWISE_CONV_2D, 2, 3, 1, k_depthwise_conv_2d_prepare,
      k_depthwise_conv_2d_run},
+    {BUILTIN_DEPTH_TO_SPACE, OPTIONS_DEPTH_TO_SPACE, 1, 1, 1, k_depth_to_space_prepare, k_copied_run},
     {BUILTIN_DEQUANTIZE, OPTIONS_DEQUANTIZE, 1, 1, 1, k_dequantize_prepare, k_dequantize_run},
     {BUILTIN_DIV, OPTIONS_DIV, 2, 2, 1, k_div_prepare, k_div_run},
     {BUILTIN_EXPAND_DIMS, OPTIONS_EXPAND_DIMS, 2, 2, 1, k_reshape_prepare, k_reshape_run},
@@ -32,6 +38,7 @@ static const struct k_operator table[] = {
     {BUILTIN_MAX_POOL_2D, OPTIONS_POOL_2D, 1, 1, 1, k_max_pool_2d_prepare, k_max_pool_2d_run},
     {BUILTIN_MEAN, OPTIONS_REDUCER, 2, 2, 1, k_mean_prepare, k_mean_run},
     {BUILTIN_MINIMUM, OPTIONS_MAXIMUM_MINIMUM, 2, 2, 1, k_minimum_prepare, k_extreme_run},
+    {BUILTIN_MIRROR_PAD, OPTIONS_MIRROR_PAD, 2, 2, 1, k_mirror_pad_prepare, k_mirror_pad_run},
     {BUILTIN_MUL, OPTIONS_MUL, 2, 2, 1, k_mul_prepare, k_mul_run},
     {BUILTIN_PACK, OPTIONS_PACK, 1, K_MAX_INPUTS, 1, k_pack_prepare, k_pack_run},
     {BUILTIN_PAD, OPTIONS_PAD, 2, 2, 1, k_pad_prepare, k_pad_run},
@@ -50,6 +57,9 @@ static const struct k_operator table[] = {
     {BUILTIN_SHAPE, OPTIONS_SHAPE, 1, 1, 1, k_shape_prepare, k_shape_run},
     {BUILTIN_SLICE, OPTIONS_SLICE, 3, 3, 1, k_slice_prepare, k_slice_run},
     {BUILTIN_SOFTMAX, OPTIONS_SOFTMAX, 1, 1, 1, k_softmax_prepare, k_softmax_run},
+    {BUILTIN_SPACE_TO_BATCH_ND, OPTIONS_SPACE_TO_BATCH_ND, 3, 3, 1, k_space_to_batch_nd_prepare,
+     k_space_to_batch_nd_run},
+    {BUILTIN_SPACE_TO_DEPTH, OPTIONS_SPACE_TO_DEPTH, 1, 1, 1, k_space_to_depth_prepare, k_copied_run},
     {BUILTIN_SPLIT, OPTIONS_SPLIT, 2, 2, K_MAX_OUTPUTS, k_split_prepare, k_parting_run},
     {BUILTIN_SPLIT_V, OPTIONS_SPLIT_V, 3, 3, K_MAX_OUTPUTS, k_split_v_prepare, k_parting_run},
     {BUILTIN_SQUARED_DIFFERENCE, OPTIONS_SQUARED_DIFFERENCE, 2, 2, 1, k_squared_difference_prepare,

@@ -15,6 +15,7 @@ const struct k_operator *k_operator_find_custom(const uint8_t *name, uint32_t n)
     K_DECLARE_PREPARE(name);                                                                                 \
     enum cv_status k_##name##_run(const struct k_graph *g, const struct k_op *op)
 
+K_DECLARE(abs);
 K_DECLARE(add);
 K_DECLARE(assign_variable);
 K_DECLARE(average_pool_2d);
@@ -29,6 +30,7 @@ K_DECLARE(fully_connected);
 K_DECLARE(leaky_relu);
 K_DECLARE(max_pool_2d);
 K_DECLARE(mean);
+K_DECLARE(mirror_pad);
 K_DECLARE(mul);
 K_DECLARE(pack);
 K_DECLARE(pad);
@@ -55,6 +57,7 @@ K_DECLARE(signal_stacker);
 K_DECLARE(signal_window);
 K_DECLARE(slice);
 K_DECLARE(softmax);
+K_DECLARE(space_to_batch_nd);
 K_DECLARE(squared_difference);
 K_DECLARE(strided_slice);
 K_DECLARE(sub);
@@ -70,6 +73,14 @@ K_DECLARE_PREPARE(call_once);
 
 /* Run by k_signal_rfft_run. */
 K_DECLARE_PREPARE(signal_irfft);
+
+/* Run by k_space_to_batch_nd_run. */
+K_DECLARE_PREPARE(batch_to_space_nd);
+
+/* Run by k_copied_run. */
+K_DECLARE_PREPARE(broadcast_to);
+K_DECLARE_PREPARE(depth_to_space);
+K_DECLARE_PREPARE(space_to_depth);
 
 /* Run by k_extreme_run. */
 K_DECLARE_PREPARE(maximum);

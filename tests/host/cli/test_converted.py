@@ -409,9 +409,10 @@ def test_codes_of_a_network_of_uint8_are_its_own(tmp_path, codes, most, verdict)
 
 
 def test_a_network_that_the_device_refuses_does_not_keep_others_from_it(tmp_path):
-    """ABS is in no engine of the firmware."""
+    """REVERSE_V2 is not in the firmware's own engine."""
     rng, b = np.random.default_rng(2), Builder()
-    x = b.op("ABS", [b.input((1, 4), 0.05, 3)], b.activation((1, 4), 0.05, 3))
+    given = b.input((1, 4), 0.05, 3)
+    x = b.op("REVERSE_V2", [given, b.integers([1])], b.like(given, (1, 4)))
     y = b.fully_connected(x, rng.integers(-90, 91, (4, 4)), rng.integers(-500, 500, 4), 0.01, 0.05, 7)
     for name, content, shape in (("a", b.finish(y), (4,)), ("b", network(3), (2, 2, 1))):
         (tmp_path / f"{name}.tflite").write_bytes(content)
@@ -419,7 +420,10 @@ def test_a_network_that_the_device_refuses_does_not_keep_others_from_it(tmp_path
         coverify("verify", tmp_path / f"{name}.tflite", "--inputs", tmp_path / f"{name}.npz", "--eps", 127,
                  "--out", tmp_path / name)  # fmt: skip
     done = coverify("replay", tmp_path / "a", tmp_path / "b", "--device", "native:", "--json", "-")
-    rows = [(row["verdict"], "op 0 ABS: not in this engine" in row["note"]) for row in done.result["replays"]]
+    rows = [
+        (row["verdict"], "op 0 REVERSE_V2: not in this engine" in row["note"])
+        for row in done.result["replays"]
+    ]
     assert rows == [("UNSUPPORTED", True)] * 2 + [("CONFIRMED", False)] * 2, done
 
 

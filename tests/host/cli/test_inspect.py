@@ -70,19 +70,18 @@ def test_an_overflow_of_a_network_with_two_inputs_is_shown_with_both(tmp_path):
 
 
 def test_an_operator_that_the_firmware_lacks_is_told_before_a_device_refuses_it(tmp_path):
-    """ELU: tests/device_harness/test_session.py shows the device's refusal."""
+    """LOG_SOFTMAX: tests/device_harness/test_session.py shows the device's refusal."""
     b, path = Builder(), tmp_path / "net.tflite"
     x = b.input((1, 4), 0.05, 3)
-    y = b.op(
-        "ELU", [b.op("LOGISTIC", [x], b.activation((1, 4), 1 / 256, -128))], b.activation((1, 4), 0.05, 3)
-    )
+    p = b.op("LOGISTIC", [x], b.activation((1, 4), 1 / 256, -128))
+    y = b.op("LOG_SOFTMAX", [p], b.activation((1, 4), 1 / 16, 127))
     path.write_bytes(b.finish(y))
     done = coverify("inspect", path, "--json", "-")
     assert done.code == 0, done
     (said,) = done.result["not_covered"]
-    assert said.startswith("op 1 ELU is not in the firmware's own engine: conform on a device")
+    assert said.startswith("op 1 LOG_SOFTMAX is not in the firmware's own engine: conform on a device")
     refused = coverify("conform", path, "--device", "native:", "--json", "-")
-    assert "op 1 ELU: not in this engine" in refused.result["message"]
+    assert "op 1 LOG_SOFTMAX: not in this engine" in refused.result["message"]
     assert not any("inputs other than" in said for said in refused.result["not_covered"])
     assert coverify("inspect", NETWORKS / "digits_cnn.tflite", "--json", "-").result["not_covered"] == []
 
