@@ -67,10 +67,10 @@ def around_the_layers() -> list[bytes]:
         "SQUARED_DIFFERENCE", "SUB", "TANH",
     )  # fmt: skip
     moving = (
-        "BATCH_TO_SPACE_ND", "BROADCAST_TO", "CONCATENATION", "DEPTH_TO_SPACE", "MEAN", "MIRROR_PAD", "PACK",
-        "PAD", "REDUCE_MAX", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "SHAPE", "SLICE",
-        "SPACE_TO_BATCH_ND", "SPACE_TO_DEPTH", "SPLIT", "SPLIT_V", "STRIDED_SLICE", "TRANSPOSE",
-        "TRANSPOSE_CONV", "UNPACK",
+        "ARG_MAX", "ARG_MIN", "BATCH_MATMUL", "BATCH_TO_SPACE_ND", "BROADCAST_TO", "CONCATENATION",
+        "DEPTH_TO_SPACE", "GATHER", "MEAN", "MIRROR_PAD", "PACK", "PAD", "REDUCE_MAX", "REDUCE_MIN",
+        "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "SHAPE", "SLICE", "SPACE_TO_BATCH_ND", "SPACE_TO_DEPTH",
+        "SPLIT", "SPLIT_V", "STRIDED_SLICE", "TRANSPOSE", "TRANSPOSE_CONV", "UNPACK",
     )  # fmt: skip
     models = [random_elementwise.one_op(name, ONE_OP_SEED) for name in unary]
     models += [random_movement.one_op(name, ONE_OP_SEED) for name in moving]

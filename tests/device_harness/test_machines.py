@@ -98,8 +98,8 @@ def test_a_machine_says_what_it_is_and_agrees_with_tflm_on_every_tensor(machine,
 
 
 ON_A_CORE = (
-    "BATCH_TO_SPACE_ND", "BROADCAST_TO", "DEPTH_TO_SPACE", "MIRROR_PAD", "SPACE_TO_BATCH_ND",
-    "SPACE_TO_DEPTH",
+    "ARG_MAX", "BATCH_MATMUL", "BATCH_TO_SPACE_ND", "BROADCAST_TO", "DEPTH_TO_SPACE", "GATHER", "MIRROR_PAD",
+    "SPACE_TO_BATCH_ND", "SPACE_TO_DEPTH",
 )  # fmt: skip
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from coverify.conformance.stepping import Stepper
 from coverify.errors import DeviceRefused
 from model_builder import Builder
-from tflm_int8 import Model, Reference, TflmError
+from tflm_int8 import AccumulatorOverflow, Model, Reference, TflmError
 
 
 def one(name, shape, out, operands=(), union=0, dtype="int8", out_dtype=None, out_scale=0.5, **options):
@@ -24,6 +25,20 @@ def mirrored(paddings, out, dtype="int32", mode=0):
     x = b.input((1, 4), 0.5, 3)
     table = b.tensor(np.shape(paddings), dtype, data=np.array(paddings, dtype))
     return b.finish(b.op("MIRROR_PAD", [x, table], b.like(x, out), 77, Mode=mode))
+
+
+def product(a, b, out, dtype="int8", union=101, **options):
+    """Of an input and a constant."""
+    x = Builder()
+    given = x.input(a, 0.5, 0, dtype)
+    other = x.tensor(b, dtype, [0.5], [0], data=np.ones(b, dtype))
+    return x.finish(x.op("BATCH_MATMUL", [given, other], x.tensor(out, dtype, [0.5], [0]), union, **options))
+
+
+def gathered(shape, at, out, axis=0, batch=0, union=23):
+    b = Builder()
+    x = b.input(shape, 0.5, 3)
+    return b.finish(b.op("GATHER", [x, b.integers(at)], b.like(x, out), union, Axis=axis, BatchDims=batch))
 
 
 REFUSED = {
@@ -97,10 +112,60 @@ REFUSED = {
         "does not go together",
     ),
     "a shape that is no list": (one("BROADCAST_TO", (1, 4), (3, 4), [[[3, 4]]]), "no list"),
+    "rows of another length than columns": (
+        product((2, 3), (4, 2), (2, 2), AdjX=False, AdjY=False),
+        "do not go together",
+    ),
+    "matrices of other numbers": (
+        product((2, 1, 3), (3, 3, 1), (3, 1, 1), AdjX=False, AdjY=False),
+        "do not go together",
+    ),
+    "a product with dimensions too many": (
+        product((2, 3), (3, 2), (1, 2, 2), AdjX=False, AdjY=False),
+        "do not go together",
+    ),
+    "a product of vectors": (product((3,), (3, 1), (1,), AdjX=False, AdjY=False), "fewer than 2"),
+    "a product that may leave int32": (
+        product((1, 33026), (33026, 1), (1, 1), AdjX=False, AdjY=False),
+        "a sum that may overflow int32",
+    ),
+    "a product without options": (product((1, 3), (3, 1), (1, 1), union=0), "no options"),
+    "a position beyond the end": (gathered((4,), [4], (1,)), "position 4"),
+    "a position before the start": (gathered((4,), [-1], (1,)), "position -1"),
+    "an axis that does not exist": (gathered((4,), [0], (1,), 1), "axis 1"),
+    "more batches than axes before": (gathered((2, 3), [[0], [1]], (2, 1), 0, 1), "batch dimensions: 1"),
+    "batches of another number": (gathered((2, 3), [[0]], (2, 1), 1, 1), "do not lead to the output's shape"),
+    "gathered into another shape": (gathered((4,), [0, 1], (3,)), "do not lead to the output's shape"),
+    "gathered without options": (gathered((4,), [0], (1,), union=0), "no options"),
+    "two axes at once": (one("ARG_MAX", (2, 2), (2,), [[0, 1]], 40, out_dtype="int32"), "the number of its"),
+    "a position with its axis kept": (
+        one("ARG_MAX", (2, 2), (2, 1), [[1]], 40, out_dtype="int32"),
+        "the axis does not lead",
+    ),
+    "a position of int8": (one("ARG_MIN", (2, 2), (2,), [[1]], 57), "INT8, only INT32 is supported"),
+    "a least element in another scale": (
+        one("REDUCE_MIN", (1, 4), (1,), [[1]], 27, out_scale=0.1),
+        "quantized differently",
+    ),
     "a magnitude that leaves int32": (one("ABS", (4,), (4,), (), 0, out_scale=1e-9), "leaves int32"),
     "magnitudes of another shape": (one("ABS", (4,), (5,)), "differ in shape"),
     "magnitudes of int32": (one("ABS", (4,), (4,), (), 0, "int32"), "only INT8 is supported here"),
 }
+
+
+def test_a_product_whose_sum_leaves_int32_when_it_is_shifted_ends_the_run(client):
+    b = Builder()
+    x = b.input((1, 1), 1.0, 0)
+    other = b.constant(np.full((1, 1), 127), 1.0, 0)
+    y = b.op("BATCH_MATMUL", [x, other], b.activation((1, 1), 2.0**-18, 0), 101, AdjX=False, AdjY=False)
+    model = Model.from_bytes(b.finish(y))
+    one, none = np.full((1, 1, 1), 127, np.int8), np.zeros((1, 1, 1), np.int8)
+    stepper = Stepper(client, model)
+    assert stepper.trace(none[0])[y].tobytes() == Reference(model).run(none).tobytes()
+    with pytest.raises(AccumulatorOverflow):
+        Reference(model).run(one)
+    with pytest.raises(DeviceRefused, match="BATCH_MATMUL: failed while running"):
+        stepper.trace(one[0])
 
 
 @pytest.mark.parametrize("case", REFUSED)

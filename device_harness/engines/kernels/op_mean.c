@@ -1,5 +1,5 @@
-/* MEAN, SUM and REDUCE_MAX, int8, over constant axes: y = requantize(sum (x - z_x)) + z_y, the division by the
- * number of elements being folded into the multiplier, truncated; or the largest x.
+/* MEAN, SUM, REDUCE_MAX and REDUCE_MIN, int8, over constant axes: y = requantize(sum (x - z_x)) + z_y, the division by the
+ * number of elements being folded into the multiplier, truncated; or the largest or least x.
  *
  * Source: TFLM reduce_common.cc, reference/reduce.h (QuantizedMeanOrSum, ReduceGeneric).
  */
@@ -122,7 +122,7 @@ enum cv_status k_sum_of_prepare(struct k_load *l, struct k_op *op)
     return status == CV_OK ? prepare_scale(l, op, false, op->plan) : status;
 }
 
-enum cv_status k_reduce_max_prepare(struct k_load *l, struct k_op *op)
+enum cv_status k_reduce_extreme_prepare(struct k_load *l, struct k_op *op)
 {
     const struct k_graph *g = l->graph;
     enum cv_status status = prepare(l, op);
@@ -156,23 +156,34 @@ enum cv_status k_mean_run(const struct k_graph *g, const struct k_op *op)
     return CV_OK;
 }
 
-static int8_t largest(const struct plan *p, const int8_t *x)
+static int8_t extreme(const struct plan *p, const int8_t *x, bool greatest)
 {
     struct k_position at = {{0}, {0, 0}};
     uint32_t n = k_grid_size(&p->reduced);
-    int8_t max = INT8_MIN;
+    int8_t so_far = x[0];
     for (uint32_t i = 0; i < n; i++, k_grid_advance(&p->reduced, &at))
-        max = x[at.offset[0]] > max ? x[at.offset[0]] : max;
-    return max;
+        if (greatest ? x[at.offset[0]] > so_far : x[at.offset[0]] < so_far)
+            so_far = x[at.offset[0]];
+    return so_far;
 }
 
-enum cv_status k_reduce_max_run(const struct k_graph *g, const struct k_op *op)
+static enum cv_status run_extreme(const struct k_graph *g, const struct k_op *op, bool greatest)
 {
     const struct plan *p = op->plan;
     const int8_t *x = k_read(g, op->inputs[0]);
     int8_t *y = k_write(g, op->output);
     struct k_position at = {{0}, {0, 0}};
     for (uint32_t i = 0; i < g->tensors[op->output].n_elements; i++, k_grid_advance(&p->kept, &at))
-        y[i] = largest(p, x + at.offset[0]);
+        y[i] = extreme(p, x + at.offset[0], greatest);
     return CV_OK;
+}
+
+enum cv_status k_reduce_max_run(const struct k_graph *g, const struct k_op *op)
+{
+    return run_extreme(g, op, true);
+}
+
+enum cv_status k_reduce_min_run(const struct k_graph *g, const struct k_op *op)
+{
+    return run_extreme(g, op, false);
 }

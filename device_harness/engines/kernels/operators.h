@@ -11,14 +11,17 @@ const struct k_operator *k_operator_find(uint32_t builtin);
 const struct k_operator *k_operator_find_custom(const uint8_t *name, uint32_t n);
 
 #define K_DECLARE_PREPARE(name) enum cv_status k_##name##_prepare(struct k_load *l, struct k_op *op)
+#define K_DECLARE_RUN(name) enum cv_status k_##name##_run(const struct k_graph *g, const struct k_op *op)
 #define K_DECLARE(name)                                                                                      \
     K_DECLARE_PREPARE(name);                                                                                 \
-    enum cv_status k_##name##_run(const struct k_graph *g, const struct k_op *op)
+    K_DECLARE_RUN(name)
 
 K_DECLARE(abs);
 K_DECLARE(add);
+K_DECLARE(arg_max);
 K_DECLARE(assign_variable);
 K_DECLARE(average_pool_2d);
+K_DECLARE(batch_matmul);
 K_DECLARE(cast);
 K_DECLARE(circular_buffer);
 K_DECLARE(concatenation);
@@ -27,6 +30,7 @@ K_DECLARE(depthwise_conv_2d);
 K_DECLARE(dequantize);
 K_DECLARE(div);
 K_DECLARE(fully_connected);
+K_DECLARE(gather);
 K_DECLARE(leaky_relu);
 K_DECLARE(max_pool_2d);
 K_DECLARE(mean);
@@ -37,7 +41,6 @@ K_DECLARE(pad);
 K_DECLARE(prelu);
 K_DECLARE(quantize);
 K_DECLARE(read_variable);
-K_DECLARE(reduce_max);
 K_DECLARE(reshape);
 K_DECLARE(resize_bilinear);
 K_DECLARE(resize_nearest_neighbor);
@@ -67,6 +70,14 @@ K_DECLARE(transpose_conv);
 K_DECLARE(unidirectional_sequence_lstm);
 K_DECLARE(var_handle);
 K_DECLARE_PREPARE(sum_of);
+
+/* Of REDUCE_MAX and REDUCE_MIN. */
+K_DECLARE_PREPARE(reduce_extreme);
+K_DECLARE_RUN(reduce_max);
+K_DECLARE_RUN(reduce_min);
+
+/* Run by k_arg_max_run. */
+K_DECLARE_PREPARE(arg_min);
 
 /* Run by k_var_handle_run: there is nothing to do. */
 K_DECLARE_PREPARE(call_once);
