@@ -63,12 +63,12 @@ def sound() -> list[bytes]:
 def around_the_layers() -> list[bytes]:
     """A model of every operator around the layers, and of layers and inputs of other types than int8."""
     unary = (
-        "ABS", "HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "MAXIMUM", "MUL", "PRELU", "RELU", "RELU6",
-        "SQUARED_DIFFERENCE", "SUB", "TANH",
+        "ABS", "ELU", "HARD_SWISH", "L2_NORMALIZATION", "LEAKY_RELU", "LOGISTIC", "MAXIMUM", "MUL", "PRELU",
+        "RELU", "RELU6", "RSQRT", "SQUARED_DIFFERENCE", "SUB", "TANH",
     )  # fmt: skip
     moving = (
-        "ARG_MAX", "ARG_MIN", "BATCH_MATMUL", "BATCH_TO_SPACE_ND", "BROADCAST_TO", "CONCATENATION",
-        "DEPTH_TO_SPACE", "GATHER", "MEAN", "MIRROR_PAD", "PACK", "PAD", "REDUCE_MAX", "REDUCE_MIN",
+        "ADD_N", "ARG_MAX", "ARG_MIN", "BATCH_MATMUL", "BATCH_TO_SPACE_ND", "BROADCAST_TO", "CONCATENATION",
+        "CUMSUM", "DEPTH_TO_SPACE", "GATHER", "MEAN", "MIRROR_PAD", "PACK", "PAD", "REDUCE_MAX", "REDUCE_MIN",
         "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "SHAPE", "SLICE", "SPACE_TO_BATCH_ND", "SPACE_TO_DEPTH",
         "SPLIT", "SPLIT_V", "STRIDED_SLICE", "TRANSPOSE", "TRANSPOSE_CONV", "UNPACK",
     )  # fmt: skip

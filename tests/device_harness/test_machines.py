@@ -98,15 +98,15 @@ def test_a_machine_says_what_it_is_and_agrees_with_tflm_on_every_tensor(machine,
 
 
 ON_A_CORE = (
-    "ARG_MAX", "BATCH_MATMUL", "BATCH_TO_SPACE_ND", "BROADCAST_TO", "DEPTH_TO_SPACE", "GATHER", "MIRROR_PAD",
-    "SPACE_TO_BATCH_ND", "SPACE_TO_DEPTH",
+    "ARG_MAX", "BATCH_MATMUL", "BATCH_TO_SPACE_ND", "BROADCAST_TO", "CUMSUM", "DEPTH_TO_SPACE", "GATHER",
+    "MIRROR_PAD", "SPACE_TO_BATCH_ND", "SPACE_TO_DEPTH",
 )  # fmt: skip
 
 
 @pytest.mark.parametrize("machine", ["mps2-an385"])
 def test_a_machine_without_floating_point_agrees_on_operators_around_the_layers(machine, client):
     contents = [random_movement.one_op(name, seed) for name in ON_A_CORE for seed in range(4)]
-    contents += [random_elementwise.one_op(name, 1) for name in ("ABS",)]
+    contents += [random_elementwise.one_op(name, 1) for name in ("ABS", "ELU", "L2_NORMALIZATION")]
     for content in contents:
         tensor = Model.from_bytes(content).tensors[0]
         if tensor.dtype == "int8":

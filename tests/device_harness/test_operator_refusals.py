@@ -41,6 +41,12 @@ def gathered(shape, at, out, axis=0, batch=0, union=23):
     return b.finish(b.op("GATHER", [x, b.integers(at)], b.like(x, out), union, Axis=axis, BatchDims=batch))
 
 
+def added(scale, shape=(1, 4), *more):
+    b = Builder()
+    x, other = b.input((1, 4), 0.5, 3), b.constant(np.ones(shape), scale, 3)
+    return b.finish(b.op("ADD_N", [x, other, *more], b.like(x, (1, 4))))
+
+
 REFUSED = {
     "paddings that TFLM does not set": (
         one("SPACE_TO_BATCH_ND", (1, 3, 4, 1), (4, 2, 2, 1), [[2, 2], [[0, 1], [0, 0]]]),
@@ -147,10 +153,54 @@ REFUSED = {
         one("REDUCE_MIN", (1, 4), (1,), [[1]], 27, out_scale=0.1),
         "quantized differently",
     ),
+    "sums along two axes": (one("CUMSUM", (2, 2), (2, 2), [[0, 1]], 102), "the number of its elements"),
+    "sums along no axis": (one("CUMSUM", (2, 2), (2, 2), [2], 102), "axis 2"),
+    "sums of another shape": (one("CUMSUM", (2, 2), (2, 3), [1], 102), "differ in shape"),
+    "sums of too small a scale": (
+        one("CUMSUM", (1, 4), (1, 4), [1], 102, out_scale=0.4 / (1 << 19)),
+        "the output's scale is too small",
+    ),
+    "sums without options": (one("CUMSUM", (2, 2), (2, 2), [1]), "no options"),
+    "a sum of two scales": (added(0.25), "tensor 1: is quantized differently"),
+    "a sum of two shapes": (added(0.5, (1, 5)), "differ in shape"),
+    "a sum that lacks one": (added(0.5, (1, 4), -1), "lacks its input 2"),
+    "a normalization with an activation": (
+        one("L2_NORMALIZATION", (1, 4), (1, 4), (), 12, FusedActivationFunction=1),
+        "fused activation 1",
+    ),
+    "a normalization without options": (one("L2_NORMALIZATION", (1, 4), (1, 4)), "no options"),
+    "a normalization of long rows": (
+        one("L2_NORMALIZATION", (1, 33026), (1, 33026), (), 12),
+        "may overflow int32",
+    ),
+    "a normalization of five dimensions": (
+        one("L2_NORMALIZATION", (1, 1, 1, 1, 4), (1, 1, 1, 1, 4), (), 12),
+        "dimensions: 5",
+    ),
+    "an inverse square root beyond any": (
+        one("RSQRT", (1, 4), (1, 4), (), 0, out_scale=1e-10),
+        r"the effective scale is 2\^30 or more",
+    ),
+    "an inverse square root below any": (
+        one("RSQRT", (1, 4), (1, 4), (), 0, out_scale=1e6),
+        "the output's scale is out of range",
+    ),
+    "an exponential of no int32": (one("ELU", (1, 4), (1, 4), (), 0, out_scale=1e-9), "leaves int32"),
     "a magnitude that leaves int32": (one("ABS", (4,), (4,), (), 0, out_scale=1e-9), "leaves int32"),
     "magnitudes of another shape": (one("ABS", (4,), (5,)), "differ in shape"),
     "magnitudes of int32": (one("ABS", (4,), (4,), (), 0, "int32"), "only INT8 is supported here"),
 }
+
+
+def test_a_cumulative_sum_that_leaves_int32_ends_the_run(client):
+    model = Model.from_bytes(one("CUMSUM", (1, 40), (1, 40), [1], 102, out_scale=2.0))
+    stepper = Stepper(client, model)
+    few, many = np.full((1, 1, 40), 3, np.int8), np.full((1, 1, 40), 127, np.int8)
+    assert stepper.trace(few[0])[model.outputs[0]].tobytes() == Reference(model).run(few).tobytes()
+    with pytest.raises(AccumulatorOverflow):
+        Reference(model).run(many)
+    with pytest.raises(DeviceRefused, match="CUMSUM: failed while running"):
+        stepper.trace(many[0])
 
 
 def test_a_product_whose_sum_leaves_int32_when_it_is_shifted_ends_the_run(client):

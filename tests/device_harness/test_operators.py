@@ -13,20 +13,20 @@ from coverify.link.client import Client
 from coverify.link.requests import Status
 from model_builder import Builder
 from oracle import Tflm
-from tflm_int8 import Model
+from tflm_int8 import Model, Reference, UnsupportedOp
 
-UNARY = ("ABS", "HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "RELU", "RELU6", "TANH")
+UNARY = ("ABS", "ELU", "HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "RELU", "RELU6", "TANH")
 BINARY = ("MAXIMUM", "MINIMUM", "MUL", "PRELU", "SQUARED_DIFFERENCE", "SUB")
 MOVING = (
-    "ARG_MAX", "ARG_MIN", "BATCH_MATMUL", "BATCH_TO_SPACE_ND", "BROADCAST_TO", "CONCATENATION",
-    "DEPTH_TO_SPACE", "EXPAND_DIMS", "GATHER", "MEAN", "MIRROR_PAD", "PACK", "PAD", "PADV2", "REDUCE_MAX",
-    "REDUCE_MIN", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "SHAPE", "SLICE", "SPACE_TO_BATCH_ND",
-    "SPACE_TO_DEPTH", "SPLIT", "SPLIT_V", "SQUEEZE", "STRIDED_SLICE", "SUM", "TRANSPOSE", "TRANSPOSE_CONV",
-    "UNPACK",
+    "ADD_N", "ARG_MAX", "ARG_MIN", "BATCH_MATMUL", "BATCH_TO_SPACE_ND", "BROADCAST_TO", "CONCATENATION",
+    "CUMSUM", "DEPTH_TO_SPACE", "EXPAND_DIMS", "GATHER", "MEAN", "MIRROR_PAD", "PACK", "PAD", "PADV2",
+    "REDUCE_MAX", "REDUCE_MIN", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "SHAPE", "SLICE",
+    "SPACE_TO_BATCH_ND", "SPACE_TO_DEPTH", "SPLIT", "SPLIT_V", "SQUEEZE", "STRIDED_SLICE", "SUM", "TRANSPOSE",
+    "TRANSPOSE_CONV", "UNPACK",
 )  # fmt: skip
 
 
-def equal_or_refused(client: Client, content: bytes, seed: int, n: int = 5) -> bool:
+def equal_or_refused(client: Client, content: bytes, seed: int, n: int = 5, least: int = -128) -> bool:
     """False when the device refused the model; fails at the first tensor that differs from TFLM's."""
     try:
         plan = client.ensure_model(content)
@@ -34,7 +34,7 @@ def equal_or_refused(client: Client, content: bytes, seed: int, n: int = 5) -> b
         assert refused.status == Status.UNSUPPORTED, (seed, refused)
         return False
     oracle, model = Tflm(content), Model.from_bytes(content)
-    for x in samples(model, seed, n):
+    for x in samples(model, seed, n, least):
         oracle.run(x)
         client.set_input(0, x.tobytes())
         client.invoke(stepped=True)
@@ -45,10 +45,10 @@ def equal_or_refused(client: Client, content: bytes, seed: int, n: int = 5) -> b
     return True
 
 
-def samples(model: Model, seed: int, n: int) -> np.ndarray:
-    """Of the model's input, in its own type."""
+def samples(model: Model, seed: int, n: int, least: int) -> np.ndarray:
+    """Of the model's input, in its own type; of int8 none below `least`."""
     tensor = model.tensors[model.inputs[0]]
-    x = random_elementwise.samples(seed, tensor.shape, n)
+    x = random_elementwise.samples(seed, tensor.shape, n, least)
     if tensor.dtype == "int8":
         return x
     wide = x * np.random.default_rng([seed, 18]).integers(1, 250, x.shape)
@@ -60,6 +60,49 @@ def test_a_function_of_one_element_agrees_on_every_code(client, name):
     """Every model has 256 elements and sees every int8."""
     models = [random_elementwise.one_op(name, seed) for seed in range(3000, 3080)]
     assert sum(equal_or_refused(client, content, i) for i, content in enumerate(models)) >= 60
+
+
+def test_an_inverse_square_root_agrees_on_every_code_from_its_zero_on_and_below_it_ends_the_run(client):
+    for seed in range(3000, 3040):
+        content = random_elementwise.one_op("RSQRT", seed)
+        zero = Model.from_bytes(content).tensors[0].quantization.zero_point
+        assert equal_or_refused(client, content, seed, least=zero), seed
+    b = Builder()
+    x = b.input((1, 2), 0.1, 5)
+    client.ensure_model(b.finish(b.op("RSQRT", [x], b.activation((1, 2), 0.01, 0))))
+    client.set_input(0, np.array([5, 4], np.int8).tobytes())
+    with pytest.raises(DeviceRefused, match="RSQRT: failed while running"):
+        client.invoke()
+
+
+def test_rows_of_any_length_and_none_are_normalized_as_by_tflm(client):
+    """The first row's sum of squares is 0, the others' of every number of bits."""
+    contents = [random_elementwise.one_op("L2_NORMALIZATION", seed) for seed in range(3000, 3040)]
+    for depth in (1, 3, 32768):
+        b = Builder()
+        x = b.input((4, depth), 0.1, -128)
+        contents.append(b.finish(b.op("L2_NORMALIZATION", [x], b.activation((4, depth), 1 / 128, 0), 12)))
+    assert all(equal_or_refused(client, content, i) for i, content in enumerate(contents))
+
+
+def test_an_exponential_of_scales_of_any_size_agrees_or_is_refused_as_by_the_reference(client):
+    """Some entries of its table depend on the last bit of the C library's function."""
+    rng, refused = np.random.default_rng(7), 0
+    for seed in range(60):
+        s = float(np.float32(10.0 ** rng.uniform(-8, -1)))
+        b = Builder()
+        x = b.input((1, 256), s, random_elementwise.zero_point(rng))
+        y = b.activation((1, 256), float(np.float32(s * 10.0 ** rng.uniform(-1.5, 1))), 3)
+        content = b.finish(b.op("ELU", [x], y))
+        try:
+            Reference(Model.from_bytes(content))
+        except UnsupportedOp:
+            refused += 1
+            with pytest.raises(DeviceRefused, match="depends on the last bit"):
+                client.ensure_model(content)
+        else:
+            assert equal_or_refused(client, content, seed)
+    assert 10 <= refused <= 40
 
 
 @pytest.mark.parametrize("name", BINARY)

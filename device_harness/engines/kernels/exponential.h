@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-/* x * 2^by, saturating; needs 1 <= by <= 5. Source: SaturatingRoundingMultiplyByPOT, by > 0. */
+/* x * 2^by, saturating; needs 1 <= by <= 6. Source: SaturatingRoundingMultiplyByPOT, by > 0. */
 int32_t k_saturating_shl(int32_t x, int32_t by);
 
 /* exp(a) for a <= 0: a with integer_bits (4 or 5) before the point, result in Q0.31. */

@@ -29,7 +29,7 @@ enum cv_status k_lookup_prepare_any(struct k_load *l, struct k_op *op, struct k_
 
 enum cv_status k_lookup_scaled(struct k_load *l, int32_t x, int32_t multiplier, int32_t shift, int32_t *y)
 {
-    int64_t wide = shift > 0 ? (int64_t)x * ((int64_t)1 << shift) : x; /* |x| < 2^15, shift <= 30 */
+    int64_t wide = shift > 0 ? (int64_t)x * ((int64_t)1 << shift) : x; /* |x| <= 2^20, shift <= 30 */
     if (wide > INT32_MAX || wide < INT32_MIN)
         return k_refuse(l, CV_UNSUPPORTED, "a value times its left shift leaves int32");
     *y = k_requantize(x, multiplier, shift);

@@ -18,6 +18,7 @@ const struct k_operator *k_operator_find_custom(const uint8_t *name, uint32_t n)
 
 K_DECLARE(abs);
 K_DECLARE(add);
+K_DECLARE(add_n);
 K_DECLARE(arg_max);
 K_DECLARE(assign_variable);
 K_DECLARE(average_pool_2d);
@@ -26,11 +27,13 @@ K_DECLARE(cast);
 K_DECLARE(circular_buffer);
 K_DECLARE(concatenation);
 K_DECLARE(conv_2d);
+K_DECLARE(cumsum);
 K_DECLARE(depthwise_conv_2d);
 K_DECLARE(dequantize);
 K_DECLARE(div);
 K_DECLARE(fully_connected);
 K_DECLARE(gather);
+K_DECLARE(l2_normalization);
 K_DECLARE(leaky_relu);
 K_DECLARE(max_pool_2d);
 K_DECLARE(mean);
@@ -44,6 +47,7 @@ K_DECLARE(read_variable);
 K_DECLARE(reshape);
 K_DECLARE(resize_bilinear);
 K_DECLARE(resize_nearest_neighbor);
+K_DECLARE(rsqrt);
 K_DECLARE(shape);
 K_DECLARE(signal_delay);
 K_DECLARE(signal_energy);
@@ -103,6 +107,7 @@ K_DECLARE_PREPARE(split_v);
 K_DECLARE_PREPARE(unpack);
 
 /* Run by k_lookup_run. */
+K_DECLARE_PREPARE(elu);
 K_DECLARE_PREPARE(hard_swish);
 K_DECLARE_PREPARE(logistic);
 K_DECLARE_PREPARE(relu);
