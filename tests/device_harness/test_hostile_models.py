@@ -25,8 +25,8 @@ from random_graphs import network
 from tflm_int8 import Model
 
 SEED = 20_261_121
-ONE_OP_SEED = 6
-WIDE_SEED = 7
+MOVING_SEED = 6
+ELEMENT_SEED = 7
 STATEFUL = ("CIRCULAR_BUFFER", "SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM", "variables")
 
 
@@ -62,9 +62,11 @@ def sound() -> list[bytes]:
 
 def around_the_layers() -> list[bytes]:
     """A model of every operator around the layers, and of layers and inputs of other types than int8."""
-    unary = (
-        "ABS", "ELU", "HARD_SWISH", "L2_NORMALIZATION", "LEAKY_RELU", "LOGISTIC", "MAXIMUM", "MUL", "PRELU",
-        "RELU", "RELU6", "RSQRT", "SQUARED_DIFFERENCE", "SUB", "TANH",
+    by_element = (
+        "ABS", "ELU", "EQUAL", "GREATER", "GREATER_EQUAL", "HARD_SWISH", "L2_NORMALIZATION", "LEAKY_RELU",
+        "LESS", "LESS_EQUAL", "LOGICAL_AND", "LOGICAL_NOT", "LOGICAL_OR", "LOGISTIC", "MAXIMUM", "MUL",
+        "NOT_EQUAL", "PRELU", "REDUCE_ALL", "RELU", "RELU6", "RSQRT", "SELECT_V2", "SQUARED_DIFFERENCE",
+        "SUB", "TANH",
     )  # fmt: skip
     moving = (
         "ADD_N", "ARG_MAX", "ARG_MIN", "BATCH_MATMUL", "BATCH_TO_SPACE_ND", "BROADCAST_TO", "CONCATENATION",
@@ -72,11 +74,11 @@ def around_the_layers() -> list[bytes]:
         "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "SHAPE", "SLICE", "SPACE_TO_BATCH_ND", "SPACE_TO_DEPTH",
         "SPLIT", "SPLIT_V", "STRIDED_SLICE", "TRANSPOSE", "TRANSPOSE_CONV", "UNPACK",
     )  # fmt: skip
-    models = [random_elementwise.one_op(name, ONE_OP_SEED) for name in unary]
-    models += [random_movement.one_op(name, ONE_OP_SEED) for name in moving]
+    models = [random_elementwise.one_op(name, ELEMENT_SEED) for name in by_element]
+    models += [random_movement.one_op(name, MOVING_SEED) for name in moving]
     wide = ("ADD_INT16", "CONV_2D_INT16", "DEPTHWISE_CONV_2D_INT16", "LEAKY_RELU_INT16")
-    models += [random_elementwise.one_op(name, WIDE_SEED) for name in wide]
-    models += [random_operands.one_op("TRANSPOSE_CONV any", seed) for seed in (4, WIDE_SEED)]
+    models += [random_elementwise.one_op(name, ELEMENT_SEED) for name in wide]
+    models += [random_operands.one_op("TRANSPOSE_CONV any", seed) for seed in (4, ELEMENT_SEED)]
     return models + [random_state.one_op(name, seed) for name in STATEFUL for seed in (7, 9)]
 
 

@@ -106,7 +106,9 @@ ON_A_CORE = (
 @pytest.mark.parametrize("machine", ["mps2-an385"])
 def test_a_machine_without_floating_point_agrees_on_operators_around_the_layers(machine, client):
     contents = [random_movement.one_op(name, seed) for name in ON_A_CORE for seed in range(4)]
-    contents += [random_elementwise.one_op(name, 1) for name in ("ABS", "ELU", "L2_NORMALIZATION")]
+    contents += [
+        random_elementwise.one_op(name, 1) for name in ("ABS", "ELU", "L2_NORMALIZATION", "SELECT_V2")
+    ]
     for content in contents:
         tensor = Model.from_bytes(content).tensors[0]
         if tensor.dtype == "int8":

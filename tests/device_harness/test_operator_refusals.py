@@ -47,6 +47,21 @@ def added(scale, shape=(1, 4), *more):
     return b.finish(b.op("ADD_N", [x, other, *more], b.like(x, (1, 4))))
 
 
+def compared(scale, name="LESS", out=(1, 4), out_dtype="bool", dtype="int8"):
+    b = Builder()
+    x = b.input((1, 4), scale, 0, dtype)
+    other = b.tensor((1, 4), dtype, [0.5], [0], data=np.arange(4).astype(dtype))
+    return b.finish(b.op(name, [x, other], b.tensor(out, out_dtype, [0.5], [0])))
+
+
+def chosen(condition, condition_dtype="bool", dtype="int8"):
+    """By a constant, of an input and itself."""
+    b = Builder()
+    x = b.input((1, 4), 0.5, 0, dtype)
+    where = b.tensor(condition.shape, condition_dtype, data=condition.astype(np.int8))
+    return b.finish(b.op("SELECT_V2", [where, x, x], b.like(x, (1, 4))))
+
+
 REFUSED = {
     "paddings that TFLM does not set": (
         one("SPACE_TO_BATCH_ND", (1, 3, 4, 1), (4, 2, 2, 1), [[2, 2], [[0, 1], [0, 0]]]),
@@ -186,6 +201,20 @@ REFUSED = {
         "the output's scale is out of range",
     ),
     "an exponential of no int32": (one("ELU", (1, 4), (1, 4), (), 0, out_scale=1e-9), "leaves int32"),
+    "numbers of a scale of one": (compared(1.0), "tensor 0: its scale is not below one"),
+    "numbers of int16": (compared(0.5, dtype="int16"), "INT16, only INT8 is supported"),
+    "numbers of another shape": (compared(0.5, out=(1, 5)), "do not go together"),
+    "numbers with numbers": (compared(0.5, name="LOGICAL_AND"), "INT8, only BOOL is supported"),
+    "a comparison whose result is a number": (compared(0.5, out_dtype="int8"), "only BOOL is supported"),
+    "a truth that is two": (chosen(np.full((1, 4), 2, np.uint8)), "BOOL that is neither 0 nor 1"),
+    "a choice by numbers": (chosen(np.ones((1, 4)), "int8"), "INT8, only BOOL is supported"),
+    "a choice of int32": (chosen(np.ones((1, 4)), dtype="int32"), "INT32"),
+    "a choice of another shape": (chosen(np.ones((2, 4))), "do not go together"),
+    "numbers that all hold": (
+        one("REDUCE_ALL", (1, 4), (1,), [[1]], 27, out_dtype="bool"),
+        "INT8, only BOOL is supported",
+    ),
+    "the contrary of a number": (one("LOGICAL_NOT", (1, 4), (1, 4), out_dtype="bool"), "INT8, only BOOL"),
     "a magnitude that leaves int32": (one("ABS", (4,), (4,), (), 0, out_scale=1e-9), "leaves int32"),
     "magnitudes of another shape": (one("ABS", (4,), (5,)), "differ in shape"),
     "magnitudes of int32": (one("ABS", (4,), (4,), (), 0, "int32"), "only INT8 is supported here"),

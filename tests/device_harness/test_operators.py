@@ -17,6 +17,10 @@ from tflm_int8 import Model, Reference, UnsupportedOp
 
 UNARY = ("ABS", "ELU", "HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "RELU", "RELU6", "TANH")
 BINARY = ("MAXIMUM", "MINIMUM", "MUL", "PRELU", "SQUARED_DIFFERENCE", "SUB")
+CHOOSING = (
+    "EQUAL", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL", "LOGICAL_AND", "LOGICAL_NOT", "LOGICAL_OR",
+    "NOT_EQUAL", "REDUCE_ALL", "SELECT_V2",
+)  # fmt: skip
 MOVING = (
     "ADD_N", "ARG_MAX", "ARG_MIN", "BATCH_MATMUL", "BATCH_TO_SPACE_ND", "BROADCAST_TO", "CONCATENATION",
     "CUMSUM", "DEPTH_TO_SPACE", "EXPAND_DIMS", "GATHER", "MEAN", "MIRROR_PAD", "PACK", "PAD", "PADV2",
@@ -109,6 +113,24 @@ def test_an_exponential_of_scales_of_any_size_agrees_or_is_refused_as_by_the_ref
 def test_a_binary_operator_agrees_with_broadcasting_and_activations(client, name):
     models = [random_elementwise.one_op(name, seed) for seed in range(4000, 4080)]
     assert sum(equal_or_refused(client, content, i) for i, content in enumerate(models)) >= 40
+
+
+@pytest.mark.parametrize("name", CHOOSING)
+def test_an_operator_that_compares_or_chooses_agrees_with_broadcasting(client, name):
+    """Those of which a scale is not below one are refused."""
+    models = [random_elementwise.one_op(name, seed) for seed in range(4000, 4040)]
+    assert sum(equal_or_refused(client, content, i) for i, content in enumerate(models)) >= 28
+
+
+@pytest.mark.parametrize("name", CHOOSING[:5])
+def test_numbers_of_int32_and_what_compares_them_agree_as_numbers(client, name):
+    """The comparison's result cast back: what a converter writes for a mask that is computed with."""
+    b = Builder()
+    x = b.input((1, 256), 0.5, 0)
+    wide = b.op("CAST", [x], b.tensor((1, 256), "int32"), 37)
+    bounds = b.tensor((3, 1), "int32", data=np.array([[-100], [0], [77]], np.int32))
+    mask = b.op(name, [wide, bounds], b.tensor((3, 256), "bool"))
+    assert equal_or_refused(client, b.finish(b.op("CAST", [mask], b.activation((3, 256), 1.0, 0), 37)), 0)
 
 
 @pytest.mark.parametrize("ratio", [1.0, 0.3, 20.0])

@@ -20,20 +20,34 @@ static void prepare_strides(const struct k_tensor *in, const struct k_grid *grid
     }
 }
 
-/* Every output size is the larger of the inputs', and each input has that size or 1. */
-static bool go_together(const struct k_tensor *a, const struct k_tensor *b, const struct k_tensor *out)
+/* Every output size is the largest of the inputs', and each input has that size or 1. */
+static bool go_together(const struct k_graph *g, const struct k_op *op)
 {
-    if (a->rank > out->rank || b->rank > out->rank)
-        return false;
-    for (uint32_t i = 0; i < out->rank; i++) {
-        uint32_t size_a = size_from_right(a, i);
-        uint32_t size_b = size_from_right(b, i);
-        uint32_t size = size_a > size_b ? size_a : size_b;
-        if (size_from_right(out, i) != size || (size_a != 1 && size_a != size) ||
-            (size_b != 1 && size_b != size))
+    const struct k_tensor *out = &g->tensors[op->output];
+    bool is_met[K_MAX_RANK] = {false};
+    for (uint32_t k = 0; k < op->n_inputs; k++) {
+        const struct k_tensor *in = &g->tensors[op->inputs[k]];
+        if (in->rank > out->rank)
             return false;
+        for (uint32_t i = 0; i < out->rank; i++) {
+            uint32_t size = size_from_right(in, i);
+            if (size == size_from_right(out, i))
+                is_met[i] = true;
+            else if (size != 1)
+                return false;
+        }
     }
+    for (uint32_t i = 0; i < out->rank; i++)
+        if (!is_met[i])
+            return false;
     return true;
+}
+
+static void prepare_sizes(const struct k_tensor *out, struct k_grid *grid)
+{
+    grid->rank = out->rank;
+    for (uint32_t i = 0; i < out->rank; i++)
+        grid->dims[i] = (uint32_t)out->dims[i];
 }
 
 enum cv_status k_broadcast_prepare(struct k_load *l, const struct k_op *op, struct k_grid *grid)
@@ -51,12 +65,24 @@ enum cv_status k_broadcast_grid(struct k_load *l, const struct k_op *op, struct 
     const struct k_tensor *a = &l->graph->tensors[op->inputs[0]];
     const struct k_tensor *b = &l->graph->tensors[op->inputs[1]];
     const struct k_tensor *out = &l->graph->tensors[op->output];
-    if (!go_together(a, b, out))
+    if (!go_together(l->graph, op))
         return k_refuse(l, CV_BAD_MODEL, "the shapes of inputs and output do not go together");
-    grid->rank = out->rank;
-    for (uint32_t i = 0; i < out->rank; i++)
-        grid->dims[i] = (uint32_t)out->dims[i];
+    prepare_sizes(out, grid);
     prepare_strides(a, grid, grid->stride[0]);
     prepare_strides(b, grid, grid->stride[1]);
     return k_count_macs(l, out->n_elements);
+}
+
+enum cv_status k_broadcast_three(struct k_load *l, const struct k_op *op, struct k_grid *first,
+                                 struct k_grid *others)
+{
+    const struct k_tensor *tensors = l->graph->tensors;
+    if (!go_together(l->graph, op))
+        return k_refuse(l, CV_BAD_MODEL, "the shapes of inputs and output do not go together");
+    prepare_sizes(&tensors[op->output], first);
+    prepare_sizes(&tensors[op->output], others);
+    prepare_strides(&tensors[op->inputs[0]], first, first->stride[0]);
+    prepare_strides(&tensors[op->inputs[1]], others, others->stride[0]);
+    prepare_strides(&tensors[op->inputs[2]], others, others->stride[1]);
+    return CV_OK;
 }

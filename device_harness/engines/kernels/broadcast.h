@@ -8,7 +8,11 @@
  * the strides of input 0 and input 1. Counts the elements as multiplications. */
 enum cv_status k_broadcast_grid(struct k_load *l, const struct k_op *op, struct k_grid *grid);
 
-/* The same, and that all are INT8. */
+/* The same of three inputs: `first` has the strides of input 0, `others` of input 1 and input 2. Counts nothing. */
+enum cv_status k_broadcast_three(struct k_load *l, const struct k_op *op, struct k_grid *first,
+                                 struct k_grid *others);
+
+/* The same of two, and that all are INT8. */
 enum cv_status k_broadcast_prepare(struct k_load *l, const struct k_op *op, struct k_grid *grid);
 
 #endif

@@ -1,4 +1,4 @@
-/* CAST between INT8, INT16, INT32 and UINT32: the low bits of the value. Source: TFLM cast.cc. */
+/* CAST between INT8, INT16, INT32 and UINT32: the low bits of the value; and from BOOL. Source: TFLM cast.cc. */
 #include "channels.h"
 #include "elements.h"
 #include "movement.h"
@@ -21,7 +21,8 @@ static enum cv_status check(struct k_load *l, uint32_t tensor)
 
 enum cv_status k_cast_prepare(struct k_load *l, struct k_op *op)
 {
-    enum cv_status status = check(l, op->inputs[0]);
+    bool is_bool = l->graph->tensors[op->inputs[0]].type == K_BOOL;
+    enum cv_status status = is_bool ? k_check_bool(l, op->inputs[0]) : check(l, op->inputs[0]);
     if (status == CV_OK)
         status = check(l, op->output);
     if (status == CV_OK)
@@ -33,6 +34,7 @@ enum cv_status k_cast_prepare(struct k_load *l, struct k_op *op)
 static uint32_t load(uint8_t type, const int8_t *x, uint32_t i)
 {
     switch (type) {
+    case K_BOOL:
     case K_INT8: return (uint32_t)(int32_t)x[i];
     case K_INT16: return (uint32_t)k_load_i16(x, i);
     default: return k_load_u32(x, i);

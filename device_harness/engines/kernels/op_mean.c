@@ -1,5 +1,6 @@
-/* MEAN, SUM, REDUCE_MAX and REDUCE_MIN, int8, over constant axes: y = requantize(sum (x - z_x)) + z_y, the division by the
- * number of elements being folded into the multiplier, truncated; or the largest or least x.
+/* MEAN, SUM, REDUCE_MAX and REDUCE_MIN, int8, and REDUCE_ALL over constant axes: y = requantize(sum (x - z_x)) + z_y, the division by the
+ * number of elements being folded into the multiplier, truncated; or the largest or least x
+ * (of BOOL: whether all hold).
  *
  * Source: TFLM reduce_common.cc, reference/reduce.h (QuantizedMeanOrSum, ReduceGeneric).
  */
@@ -98,16 +99,27 @@ static enum cv_status prepare_scale(struct k_load *l, const struct k_op *op, boo
     return CV_OK;
 }
 
-static enum cv_status prepare(struct k_load *l, struct k_op *op)
+static enum cv_status prepare_of(struct k_load *l, struct k_op *op,
+                                 enum cv_status (*check)(struct k_load *l, uint32_t tensor))
 {
-    enum cv_status status = k_check_int8(l, op->inputs[0]);
+    enum cv_status status = check(l, op->inputs[0]);
     if (status == CV_OK)
-        status = k_check_int8(l, op->output);
+        status = check(l, op->output);
     struct plan *p = status == CV_OK ? k_alloc(l, sizeof *p) : NULL;
     if (p == NULL)
         return status == CV_OK ? CV_NO_ARENA : status;
     op->plan = p;
     return prepare_grids(l, op, p);
+}
+
+static enum cv_status prepare(struct k_load *l, struct k_op *op)
+{
+    return prepare_of(l, op, k_check_int8);
+}
+
+enum cv_status k_reduce_all_prepare(struct k_load *l, struct k_op *op)
+{
+    return prepare_of(l, op, k_check_bool);
 }
 
 enum cv_status k_mean_prepare(struct k_load *l, struct k_op *op)

@@ -25,6 +25,7 @@ K_DECLARE(average_pool_2d);
 K_DECLARE(batch_matmul);
 K_DECLARE(cast);
 K_DECLARE(circular_buffer);
+K_DECLARE(comparison);
 K_DECLARE(concatenation);
 K_DECLARE(conv_2d);
 K_DECLARE(cumsum);
@@ -35,6 +36,8 @@ K_DECLARE(fully_connected);
 K_DECLARE(gather);
 K_DECLARE(l2_normalization);
 K_DECLARE(leaky_relu);
+K_DECLARE(logical);
+K_DECLARE(logical_not);
 K_DECLARE(max_pool_2d);
 K_DECLARE(mean);
 K_DECLARE(mirror_pad);
@@ -48,6 +51,7 @@ K_DECLARE(reshape);
 K_DECLARE(resize_bilinear);
 K_DECLARE(resize_nearest_neighbor);
 K_DECLARE(rsqrt);
+K_DECLARE(select_v2);
 K_DECLARE(shape);
 K_DECLARE(signal_delay);
 K_DECLARE(signal_energy);
@@ -75,7 +79,8 @@ K_DECLARE(unidirectional_sequence_lstm);
 K_DECLARE(var_handle);
 K_DECLARE_PREPARE(sum_of);
 
-/* Of REDUCE_MAX and REDUCE_MIN. */
+/* Of REDUCE_MAX and REDUCE_MIN, and of REDUCE_ALL, which the run of the latter is for, too. */
+K_DECLARE_PREPARE(reduce_all);
 K_DECLARE_PREPARE(reduce_extreme);
 K_DECLARE_RUN(reduce_max);
 K_DECLARE_RUN(reduce_min);

@@ -133,6 +133,16 @@ enum cv_status k_check_type(struct k_load *l, uint32_t tensor, enum k_type type)
     return CV_OK;
 }
 
+enum cv_status k_check_bool(struct k_load *l, uint32_t tensor)
+{
+    const struct k_tensor *t = &l->graph->tensors[tensor];
+    enum cv_status status = k_check_type(l, tensor, K_BOOL);
+    for (uint32_t i = 0; status == CV_OK && t->constant != NULL && i < t->n_elements; i++)
+        if (t->constant[i] > 1)
+            status = k_refuse_tensor(l, CV_UNSUPPORTED, tensor, "BOOL that is neither 0 nor 1");
+    return status;
+}
+
 /* Of that type and of known size, with one scale, which is usable, and one zero point, which may be any. */
 static enum cv_status check_one_scale(struct k_load *l, uint32_t tensor, enum k_type type)
 {

@@ -37,6 +37,9 @@ int32_t k_zero_point(const struct k_graph *g, uint32_t tensor);
 /* Of that type and of known size. */
 enum cv_status k_check_type(struct k_load *l, uint32_t tensor, enum k_type type);
 
+/* BOOL of known size; a constant holds only 0 and 1. */
+enum cv_status k_check_bool(struct k_load *l, uint32_t tensor);
+
 /* Has it a scale and a zero point? */
 bool k_is_quantized(const struct k_tensor *t);
 
