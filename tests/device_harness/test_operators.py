@@ -248,3 +248,31 @@ def test_a_transposed_convolution_whose_kernel_is_larger_than_its_output_agrees(
     inputs = [b.integers([1, out, out, 3]), operands[1], x, operands[2]]
     b.op("TRANSPOSE_CONV", inputs, y, 49, Padding=1, StrideH=stride, StrideW=stride)
     assert equal_or_refused(client, b.finish(y), 0)
+
+
+def test_a_dilated_convolution_among_the_parts_of_an_image_agrees(client):
+    """As Keras writes it: the parts are a batch, and a border of what they are joined to is cut off."""
+    rng = np.random.default_rng(65)
+    b = Builder()
+    x = b.input((1, 8, 12, 3), 0.05, 3)
+    block, none = b.integers([2, 3]), b.integers([[0, 0], [0, 0]])
+    parts = b.op("SPACE_TO_BATCH_ND", [x, block, none], b.like(x, (6, 4, 4, 3)))
+    weights, bias = rng.integers(-127, 128, (5, 3, 3, 3)), rng.integers(-900, 900, 5)
+    inner = b.conv(parts, weights, bias, [0.01, 0.02, 0.005, 0.01, 0.03], 0.2, -7, activation=1)
+    y = b.like(inner, (1, 7, 10, 5))
+    b.op("BATCH_TO_SPACE_ND", [inner, block, b.integers([[0, 1], [1, 1]])], y)
+    assert equal_or_refused(client, b.finish(y), 0, 10)
+
+
+def test_attention_and_the_place_of_its_largest_output_agree(client):
+    """softmax(q kᵀ) v of one input, and where it is largest."""
+    rng = np.random.default_rng(66)
+    b = Builder()
+    x = b.input((1, 6, 8), 0.05, 3)
+    q, k, v = (b.fully_connected(b.reshape(x, (6, 8)), rng.integers(-127, 128, (8, 8)), None, 0.01, 0.06, z)
+               for z in (0, 5, -9))  # fmt: skip
+    scores = b.op("BATCH_MATMUL", [q, k], b.activation((6, 6), 0.1, 4), 101, AdjX=False, AdjY=True)
+    mixed = b.activation((6, 8), 0.05, -3)
+    b.op("BATCH_MATMUL", [b.softmax(scores), v], mixed, 101, AdjX=False, AdjY=False)
+    place = b.op("ARG_MAX", [mixed, b.integers(-1)], b.tensor((6,), "int32"), 40, OutputType=2)
+    assert equal_or_refused(client, b.finish(mixed, place), 0, 10)
