@@ -62,6 +62,14 @@ def chosen(condition, condition_dtype="bool", dtype="int8"):
     return b.finish(b.op("SELECT_V2", [where, x, x], b.like(x, (1, 4))))
 
 
+def sliced(begin, size, size_dtype="int64"):
+    b = Builder()
+    x = b.input((4,), 0.5, 3)
+    return b.finish(
+        b.op("SLICE", [x, b.integers(begin, "int64"), b.integers(size, size_dtype)], b.like(x, (2,)))
+    )
+
+
 REFUSED = {
     "paddings that TFLM does not set": (
         one("SPACE_TO_BATCH_ND", (1, 3, 4, 1), (4, 2, 2, 1), [[2, 2], [[0, 1], [0, 0]]]),
@@ -215,6 +223,8 @@ REFUSED = {
         "INT8, only BOOL is supported",
     ),
     "the contrary of a number": (one("LOGICAL_NOT", (1, 4), (1, 4), out_dtype="bool"), "INT8, only BOOL"),
+    "a slice by integers of two types": (sliced([1], [2], "int32"), "begins and sizes differ in type"),
+    "a slice from what no int32 holds": (sliced([1 << 32], [2]), "beyond int32"),
     "a magnitude that leaves int32": (one("ABS", (4,), (4,), (), 0, out_scale=1e-9), "leaves int32"),
     "magnitudes of another shape": (one("ABS", (4,), (5,)), "differ in shape"),
     "magnitudes of int32": (one("ABS", (4,), (4,), (), 0, "int32"), "only INT8 is supported here"),

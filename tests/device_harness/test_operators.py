@@ -177,6 +177,14 @@ def test_an_operator_that_moves_or_adds_up_elements_agrees(client, name):
     assert sum(equal_or_refused(client, content, i) for i, content in enumerate(models)) >= 40
 
 
+def test_a_slice_by_int64_agrees_to_a_given_size_and_to_the_end(client):
+    for size in (2, -1):
+        b = Builder()
+        x = b.input((1, 4, 6), 0.1, 3)
+        window = [b.integers(v, "int64") for v in ([0, 2, 1], [1, size, 4])]
+        assert equal_or_refused(client, b.finish(b.op("SLICE", [x, *window], b.like(x, (1, 2, 4)))), 0)
+
+
 def test_a_requantization_and_floats_behind_it_agree_on_every_code(client):
     for seed in range(30):
         rng = random_elementwise.np.random.default_rng([seed, 61])

@@ -12,7 +12,9 @@ enum cv_status k_slice_prepare(struct k_load *l, struct k_op *op)
     if (status == CV_OK && (in->rank != out->rank || in->rank == 0))
         status = k_refuse(l, CV_BAD_MODEL, "input and output differ in rank, or have none");
     for (uint32_t i = 1; status == CV_OK && i < 3; i++)
-        status = k_check_integers(l, op->inputs[i], in->rank);
+        status = k_check_integers_or_wide(l, op->inputs[i], in->rank);
+    if (status == CV_OK && l->graph->tensors[op->inputs[1]].type != l->graph->tensors[op->inputs[2]].type)
+        status = k_refuse(l, CV_UNSUPPORTED, "begins and sizes differ in type");
     if (status == CV_OK)
         status = k_count_macs(l, out->n_elements);
     struct k_copy *copy = status == CV_OK ? k_alloc(l, sizeof *copy) : NULL;
