@@ -248,6 +248,10 @@ MUTANTS += tuple(Mutant(variant, "QUANTIZE", "op_quantize.c", *words, net="unsig
 MUTANTS += (
     Mutant("input-1-repeated-end-to-end", "SQUARED_DIFFERENCE", "sum.c", "(uint32_t)at.offset[1];",
            "i % g->tensors[op->inputs[1]].n_elements;", net="errors"),
+    Mutant("input-1-repeated-end-to-end", "GREATER", "op_comparison.c", "value(p, &p->b, b, at.offset[1])",
+           "value(p, &p->b, b, (int32_t)(i % g->tensors[op->inputs[1]].n_elements))", net="choices"),
+    Mutant("input-2-repeated-end-to-end", "SELECT_V2", "op_select_v2.c", "(uint32_t)at.offset[first ? 0 : 1]",
+           "(first ? (uint32_t)at.offset[0] : i % g->tensors[op->inputs[2]].n_elements)", net="choices"),
 )  # fmt: skip
 
 
@@ -438,6 +442,16 @@ def errors() -> bytes:
     return b.finish(b.op("MEAN", [y, b.integers([1])], b.activation((1, 7), 0.2, -120), 27, KeepDims=False))
 
 
+def choices() -> bytes:
+    """What exceeds its row's threshold, elsewhere the row's replacement."""
+    rng = np.random.default_rng(15)
+    b = Builder()
+    x = b.input((1, 5, 7), 0.05, -5)
+    rows = b.constant(rng.integers(-128, 128, (5, 1)), 0.05, -5)
+    above = b.op("GREATER", [x, rows], b.tensor((1, 5, 7), "bool"), 44)
+    return b.finish(b.op("SELECT_V2", [above, x, rows], b.like(x, (1, 5, 7)), 98))
+
+
 def state() -> bytes:
     """Three slots of the last inputs, on which an SVDF of int16 state works, then one of int8 state."""
     rng = np.random.default_rng(21)
@@ -498,6 +512,7 @@ def unsigned() -> bytes:
 
 NETS = {
     "branches": branches,
+    "choices": choices,
     "errors": errors,
     "images": images,
     "layers": layers,

@@ -12,6 +12,7 @@ from coverify.conformance.diagnosis.layer import layer_of
 from coverify.conformance.diagnosis.layer_variants import layer_variants
 from coverify.conformance.diagnosis.movement_variants import movement_variants
 from coverify.conformance.diagnosis.operand_variants import (
+    Broadcasting,
     broadcast_variants,
     extreme_variants,
     prelu_variants,
@@ -28,7 +29,7 @@ from tflm_int8.kernels.bilinear import ResizeBilinear
 from tflm_int8.kernels.choice import Extreme
 from tflm_int8.kernels.lookup import Lookup
 from tflm_int8.kernels.movement import Movement
-from tflm_int8.kernels.multiply import Multiply, SquaredDifference
+from tflm_int8.kernels.multiply import Multiply
 from tflm_int8.kernels.pooling import AveragePool, MaxPool
 from tflm_int8.kernels.prelu import Prelu
 from tflm_int8.kernels.reducing import SumReduction
@@ -70,6 +71,6 @@ def candidates(
             yield from recalled_variants(kernel)
         case Successive():
             yield from state_variants(kernel, tensors or {}, output)
-    if isinstance(kernel, Add | Extreme | Multiply | Prelu | SquaredDifference):
+    if isinstance(kernel, Broadcasting):
         yield from broadcast_variants(kernel)
     yield from any_variants(kernel, output)

@@ -12,18 +12,19 @@ from coverify.conformance.diagnosis.rounding import RULES, Scaling, scaling
 from tflm_int8.fixedpoint import Multiplier
 from tflm_int8.kernels.add import Add
 from tflm_int8.kernels.broadcasting import aligned
-from tflm_int8.kernels.choice import Extreme
+from tflm_int8.kernels.choice import Choice, Extreme
+from tflm_int8.kernels.comparison import Comparison, Logical
 from tflm_int8.kernels.multiply import Multiply, SquaredDifference
 from tflm_int8.kernels.prelu import Prelu
 from tflm_int8.kernels.scales import ratio
 
-Kernel = Add | Extreme | Multiply | Prelu | SquaredDifference
+Broadcasting = Add | Choice | Comparison | Extreme | Logical | Multiply | Prelu | SquaredDifference
 
 
-def broadcast_variants(kernel: Kernel) -> Iterator[Candidate]:
+def broadcast_variants(kernel: Broadcasting) -> Iterator[Candidate]:
     """The smaller operand read in a wrong order."""
     out = kernel.node.output.shape
-    for i in range(2):
+    for i in range(len(kernel.node.op.inputs)):
         operand = kernel.node.input(i)
         if operand.shape == out or operand.size == 1:
             continue
@@ -39,7 +40,7 @@ def broadcast_variants(kernel: Kernel) -> Iterator[Candidate]:
         )
 
 
-def _with(kernel: Kernel, number: int, spread: Callable[[Array], Array]) -> Run:
+def _with(kernel: Broadcasting, number: int, spread: Callable[[Array], Array]) -> Run:
     """The kernel on an operand that `spread` has brought, sample by sample, to the output's shape."""
 
     def run(inputs: Sequence[Array]) -> Array:
