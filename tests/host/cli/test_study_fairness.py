@@ -108,6 +108,18 @@ def test_what_makes_no_sense_is_refused(change, folder, tmp_path):
     assert (done.code, done.result["verdict"]) == (2, "ERROR")
 
 
+def test_a_network_of_a_single_output_is_refused_in_the_words_of_a_study(folder, tmp_path):
+    one = {"w0": np.ones((4, 3)), "b0": np.ones(4), "w1": np.ones((1, 4)), "b1": np.zeros(1)}
+    np.savez(tmp_path / "one.npz", **one)
+    done = coverify(
+        "study", "fairness", tmp_path / "one.npz", "--inputs", folder / "x.npz", "--protected", "1",
+        "--score", 0, "--out", tmp_path / "out", "--json", "-",
+    )  # fmt: skip
+    assert done.code == 2
+    assert "has a single output, and so no classes, which a study counts" in done.result["message"]
+    assert "--property" not in done.result["message"]
+
+
 def test_inputs_without_a_radius_around_them_are_refused(folder, tmp_path):
     done = coverify(
         "study", "fairness", folder / "float.npz", "--inputs", folder / "x.npz", "--protected", "1",

@@ -169,9 +169,20 @@ class _Made:
 
     def read(self) -> Width:
         """As a study asks it.  Raises TflmError where the file is none that runs."""
-        return Width(
-            self.scheme, self.bits, self.path.stem, self.path, read_network(self.path, "tflm"), self.unit
-        )
+        return Width(self.scheme, self.bits, self.path.stem, self.path, _with_classes(self.path), self.unit)
+
+
+def _with_classes(path: Path) -> Network:
+    """Raises BadInput, TflmError."""
+    network = read_network(path, "tflm", classes=False)
+    check_classes(network.name, network.subject.n_output)
+    return network
+
+
+def check_classes(name: str, n_output: int) -> None:
+    """BadInput for a network of a single output."""
+    if n_output < 2:
+        raise BadInput(f"{name} has a single output, and so no classes, which a study counts")
 
 
 def _check_places(made: Sequence[_Made], folder: Path) -> None:
@@ -187,7 +198,7 @@ def given(models: Sequence[Path]) -> list[Width]:
     """Quantized networks as their files hold them, fewest bits first.  Raises BadInput, TflmError."""
     found = []
     for path in models:
-        network = read_network(path, "tflm")
+        network = _with_classes(path)
         rules = [step.rule for step in network.program.steps if isinstance(step, Staircase)]
         bits = int(rules[0].hi - rules[0].lo).bit_length() if rules else 8
         stem = re.sub(r"[^A-Za-z0-9_.-]", "_", path.stem)[:100].strip(".") or "network"

@@ -16,6 +16,7 @@ from coverify.cli.outcome import Interrupted, Output
 from coverify.cli.samples import parse_indices
 from coverify.cli.study.networks import (
     Width,
+    check_classes,
     float_network,
     given,
     quantized,
@@ -146,7 +147,9 @@ def prepared(options: Options, out: Path, output: Output) -> Prepared:
 
 def _made(options: Options, out: Path) -> Prepared:
     """The networks of all widths of a float one, written to `out`.  Raises BadInput."""
-    n_input = FloatNetwork.read(options.models[0]).n_input
+    as_read = FloatNetwork.read(options.models[0])
+    check_classes(options.models[0].name, as_read.n_output)
+    n_input = as_read.n_input
     pixels = read_pixels(options.inputs, n_input, codes=True)
     data = _data(options, pixels)
     network = float_network(options.models[0], pixels, options.input_range)
