@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import itertools
+import json
 import signal
 import sqlite3
 import subprocess
@@ -209,12 +210,15 @@ def test_a_device_that_is_not_there_is_told_before_the_work(folder, tmp_path, ki
     assert [path.name for path in tmp_path.iterdir()] == [f"study-{kind}.json"]
 
 
-@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("kind", "how", "code"),
+    [("bits", signal.SIGINT, 130), ("bits", signal.SIGTERM, 143), ("transfer", signal.SIGINT, 130)],
+)
 def test_ctrl_c_leaves_what_is_known_with_its_network_and_the_same_command_goes_on(
-    folder, tmp_path, how, code
+    folder, tmp_path, kind, how, code
 ):
     command = [
-        sys.executable, "-m", "coverify", "study", "bits", str(folder / "float.npz"), "--inputs",
+        sys.executable, "-m", "coverify", "study", kind, str(folder / "float.npz"), "--inputs",
         str(folder / "x.npz"), "--eps", "2", "--bits", "8", "--scheme", "fixed", "--engine", "z3",
         "--jobs", "1", "--out", str(tmp_path),
     ]  # fmt: skip
@@ -230,6 +234,13 @@ def test_ctrl_c_leaves_what_is_known_with_its_network_and_the_same_command_goes_
         if study.returncode:
             assert " ".join(said.decode().split()) == "interrupted; the same command goes on from here"
     assert not (tmp_path / "verify.json").exists()
+    found = json.loads((tmp_path / f"study-{kind}.json").read_text())
+    if study.returncode:
+        folders = [row["folder"] for row in found["study"]["widths"]]
+        assert (found["verdict"], folders) == ("UNKNOWN", ["fixed-b8"])
+        assert found["message"].startswith("interrupted: 0 of 1 network asked")
+        report = coverify("report", tmp_path, "--json", "-")  # its counterexamples are what it measures
+        assert (report.code, report.result["verdict"]) == (4, "UNKNOWN")
     kept = answered(journal)
     done = subprocess.run(command, capture_output=True, check=False)
     assert done.returncode == 0

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from coverify.cli.campaign import How
 from coverify.cli.network import OUTSIDE_BOXES
-from coverify.cli.outcome import Output
+from coverify.cli.outcome import Output, interruptible
 from coverify.cli.study.device import Key, Said, Trial, agreed, note_replays
 from coverify.cli.study.networks import Width
 from coverify.cli.study.options import Data, Prepared, RobustnessOptions, decided, prepared
@@ -48,23 +48,57 @@ def studied(options: RobustnessOptions, output: Output) -> Result:
     out = options.folder(output)
     start = prepared(options, out, output)
     data, widths = start.data, start.networks.widths
-    answers = [answered(options, data, width, out) for width in widths]
-    study, said = _on_device(options, data, answers, _study(options, start, answers), output)
+    answers = list[Answered]()
+
+    def so_far() -> Result | None:
+        begun = interrupted("study-bits", options, start, answers, output)
+        if begun is None:
+            return None
+        study = _study(options, start, [*answers, *begun.widths])
+        return study_result(start, study, Said(), max(1, _n_open(study)), begun.message, NOT_COVERED)
+
+    with interruptible(so_far):
+        for width in widths:
+            answers.append(answered(options, data, width, out))
+        study, said = _on_device(options, data, answers, _study(options, start, answers), output)
     draw_charts(out, {"bits": widths_chart(study)})
-    n_open = sum(row.open for row in study.widths)
-    message = _message(study, n_open, said.contradicted)
-    return study_result(start, study, said, n_open, message, NOT_COVERED)
+    message = _message(study, _n_open(study), said.contradicted)
+    return study_result(start, study, said, _n_open(study), message, NOT_COVERED)
 
 
-def answered(options: RobustnessOptions, data: Data, width: Width, out: Path) -> Answered:
-    """Ask one width about every input that it classifies correctly."""
+@dataclass(frozen=True, eq=False)
+class Begun:
+    """What an interrupted study has besides what it finished: the width with answers so far in its folder."""
+
+    widths: list[Answered]
+    message: str
+
+
+def interrupted(
+    verb: str, options: RobustnessOptions, start: Prepared, answers: Sequence[Answered], output: Output
+) -> Begun | None:
+    """None where nothing is finished and an earlier result of the verb is there, which stays."""
+    if not answers and output.earlier(verb) is not None:
+        return None
+    widths = start.networks.widths
+    begun = [answered(options, start.data, width) for width in widths[len(answers) :][:1]]
+    n = plural(len(widths), "network")
+    return Begun(begun, f"interrupted: {len(answers)} of {n} asked about every input")
+
+
+def _n_open(study: Study) -> int:
+    return sum(row.open for row in study.widths)
+
+
+def answered(options: RobustnessOptions, data: Data, width: Width, out: Path | None = None) -> Answered:
+    """Ask one width about every input that it classifies correctly; without a folder, about none."""
     classes = width.classes(data.pixels)
     right = classes == data.labels
     standings = {i: Standing.OPEN if right[i] else Standing.WRONG for i in data.indices}
-    folder = out / width.stem
     rows: Sequence[Query] = ()
+    folder = Path(width.stem) if out is None else out / width.stem
     tried = [i for i in data.indices if right[i]]
-    if tried:
+    if tried and out is not None:
         inputs = _inputs_file(width, data, out)
         index = ",".join(map(str, tried))
         work = robustness_work(width.path, "tflm", inputs, index, options.eps, folder, options.seed)

@@ -8,11 +8,11 @@ from typing import Final
 
 import numpy as np
 
-from coverify.cli.outcome import Output
-from coverify.cli.study.bits import Answered, answered, note_own
+from coverify.cli.outcome import Output, interruptible
+from coverify.cli.study.bits import Answered, answered, interrupted, note_own
 from coverify.cli.study.device import Key, Said, Trial, agreed
 from coverify.cli.study.networks import Width
-from coverify.cli.study.options import Data, RobustnessOptions, prepared
+from coverify.cli.study.options import Data, Prepared, RobustnessOptions, prepared
 from coverify.cli.study.reals import NOT_COVERED, FloatAnswered, float_answers
 from coverify.cli.study.result import study_result
 from coverify.errors import BadInput
@@ -48,27 +48,47 @@ def studied(options: RobustnessOptions, output: Output) -> Result:
             "one float network is needed: its verdicts are held against those of its quantized versions"
         )
     real = float_answers(options, options.eps, data, out)
-    answers = [answered(options, data, width, out) for width in widths]
+    answers = list[Answered]()
+
+    def so_far() -> Result | None:
+        begun = interrupted("study-transfer", options, start, answers, output)
+        if begun is None:
+            return None
+        study = _study(options, start, real, [*answers, *begun.widths])
+        return study_result(start, study, Said(), max(1, _n_open(study)), begun.message, NOT_COVERED)
+
+    with interruptible(so_far):
+        for width in widths:
+            answers.append(answered(options, data, width, out))
+        study = _study(options, start, real, answers)
+        study, said = _on_device(options, data, real, answers, study, output)
+    draw_charts(out, transfer_charts(study))
+    message = _message(study, _n_open(study), said.contradicted)
+    return study_result(start, study, said, _n_open(study), message, NOT_COVERED)
+
+
+def _n_open(study: Study) -> int:
+    return sum(row.open for row in study.widths) + (study.real.open if study.real is not None else 0)
+
+
+def _study(
+    options: RobustnessOptions, start: Prepared, real: FloatAnswered, answers: Sequence[Answered]
+) -> Study:
     rows, examples = [], []
     for answer in answers:
-        row, found = _compared(data, real, answer)
+        row, found = _compared(start.data, real, answer)
         rows.append(row)
         examples += found
-    study = Study(
+    return Study(
         kind="transfer",
         eps=options.eps,
         original=start.original,
-        original_right=int((real.network.classes(data.pixels) == data.labels).sum()),
+        original_right=int((real.network.classes(start.data.pixels) == start.data.labels).sum()),
         real=real.row,
         widths=tuple(answer.row for answer in answers),
         transfers=tuple(rows),
         examples=tuple(examples),
     )
-    study, said = _on_device(options, data, real, answers, study, output)
-    draw_charts(out, transfer_charts(study))
-    n_open = real.row.open + sum(row.open for row in study.widths)
-    message = _message(study, n_open, said.contradicted)
-    return study_result(start, study, said, n_open, message, NOT_COVERED)
 
 
 def _message(study: Study, n_open: int, contradicted: bool) -> str:
