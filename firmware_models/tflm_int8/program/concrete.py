@@ -61,7 +61,8 @@ def run_step(step: Step, wires: list[I64Array]) -> I64Array:
             outputs: I64Array = step.function.apply(rows).astype(np.int64)
             return outputs.reshape(wires[step.source].shape)
         case Exact():
-            return step.function.apply([wires[s] for s in step.sources])
+            found = step.function.apply([wires[s] for s in step.sources])
+            return np.broadcast_to(found, (len(wires[0]), step.n))  # without sources: once for all
 
 
 def table(step: Table, source: I64Array) -> I64Array:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import random_graphs
+import random_state
 from model_builder import Builder
 from one_op import lowered
 from oracle import NETWORKS, shared
@@ -17,6 +18,7 @@ from tflm_int8.program.evaluator import Evaluator
 from tflm_int8.program.linear import Convolution, Dense, Scaling
 from tflm_int8.program.primitives import (
     Affine,
+    Exact,
     Max,
     Program,
     Requantize,
@@ -55,6 +57,29 @@ def check(program: Program, x: np.ndarray, name: str) -> bool:
             assert got.dtype == np.int64
             np.testing.assert_array_equal(got, wire, err_msg=name)
     return True
+
+
+class Zeroed(Builder):
+    """A network that begins with zeros, whatever its input is."""
+
+    def input(self, *given: object, **more: object) -> int:
+        x = super().input(*given, **more)
+        return self.op("ZEROS_LIKE", [x], self.like(x, self.tensors[x].shape))
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 4, 5])  # LSTMs of int8
+def test_what_no_input_moves_has_a_row_for_each_input_all_the_same(seed):
+    """An LSTM is no constant of its own kind: it keeps state, and its kernel runs once for all inputs."""
+    b = Zeroed()
+    y = random_state.lstm(np.random.default_rng([seed, 3]), b)
+    model = Model.from_bytes(b.finish(b.op("RELU", [y], b.like(y, b.tensors[y].shape))))
+    reference = Reference(model)
+    program = lower(model)
+    assert any(isinstance(step, Exact) and not step.sources for step in program.steps)
+    x = np.random.default_rng(seed).integers(-128, 128, (5, *reference.input.shape), np.int8)
+    assert check(program, x.reshape(5, -1), model.name)
+    expected = reference.trace(x, from_reset=True)[model.outputs[0]].reshape(5, -1)
+    np.testing.assert_array_equal(run(program, x.reshape(5, -1))[program.output], expected)
 
 
 @pytest.mark.parametrize("operator", sorted(OPERATORS))
