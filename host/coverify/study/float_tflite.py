@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from coverify.study.errors import BadFloatNetwork
 from coverify.study.unrolled_window import IntArray, Window, averages, means, padded, unrolled
@@ -103,13 +104,17 @@ class _Chain:
         x, y = self._shapes(op)
         expected, n = y, len(x)
         if op.name == "SQUEEZE":
-            dims = op.options.array(0, "<i4") if op.options is not None else np.zeros(0, np.int32)
-            gone = {int(k) % n for k in dims} if n and len(dims) else {k for k in range(n) if x[k] == 1}
-            if any(x[k] != 1 for k in gone):
+            given = op.options.array(0, "<i4") if op.options is not None else ()
+            dims = np.asarray(given).astype(np.int64)
+            if not np.all((-n <= dims) & (dims < n)) or any(x[k] != 1 for k in dims):
                 raise ValueError(f"a dimension of {list(x)} that is not 1")
+            gone = {k % n for k in dims.tolist()} or {k for k in range(n) if x[k] == 1}
             expected = tuple(x[k] for k in range(n) if k not in gone)
         elif op.name == "EXPAND_DIMS":
-            at = int(self._numbers(op).reshape(-1)[0]) % (n + 1)
+            axes = self._numbers(op).reshape(-1)
+            if len(axes) != 1 or not -n - 1 <= axes[0] <= n:
+                raise ValueError(f"its axis is none of {n + 1}")
+            at = int(axes[0]) % (n + 1)
             expected = (*x[:at], 1, *x[at:])
         if math.prod(x) != math.prod(y) or expected != y:
             raise ValueError(f"{list(x)} does not become {list(y)}")
@@ -141,11 +146,11 @@ class _Chain:
 
     def _layer(self, op: Operator) -> None:
         """A dense layer, or a convolution as one.  Raises ValueError, Damaged."""
-        tensors = [self._model.tensors[t] if t >= 0 else None for t in (*op.inputs, -1)[:3]]
+        tensors = [self._model.tensors[t] if t >= 0 else None for t in (*op.inputs, -1, -1)[:3]]
         weights, bias = tensors[1], tensors[2]
         if weights is None or weights.data is None or weights.dtype != "float32" or op.options is None:
             raise ValueError("it lacks float32 weights or options")
-        matrix = weights.data.astype(np.float64)
+        matrix = _finite(weights.data)
         x_shape, y_shape = self._shapes(op)
         if op.name == "FULLY_CONNECTED":
             rows = math.prod(y_shape) // max(len(matrix), 1)
@@ -174,4 +179,11 @@ def _bias(tensor: Tensor | None, channels: int) -> F64Array:
         return np.zeros(channels)
     if tensor.data is None or tensor.dtype != "float32" or tensor.data.shape != (channels,):
         raise ValueError("its bias is no float32 constant of one number for each channel")
-    return tensor.data.astype(np.float64)
+    return _finite(tensor.data)
+
+
+def _finite(data: NDArray[np.generic]) -> F64Array:
+    """Raises ValueError."""
+    if not np.all(np.isfinite(data.astype(np.float32, copy=False))):
+        raise ValueError("its weights or biases are not all finite")
+    return data.astype(np.float64)

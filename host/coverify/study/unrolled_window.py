@@ -131,14 +131,15 @@ def averages(window: Window, x_shape: Shape, y_shape: Shape, max_cells: int) -> 
 
 
 def means(axes: IntArray, x_shape: Shape, y_shape: Shape, max_cells: int) -> F64Array:
-    """The same of MEAN, over axes (negative: from the last one)."""
-    n = len(x_shape)
+    """The same of MEAN, over one or several axes (negative: from the last one)."""
+    axes, n = axes.reshape(-1), len(x_shape)
     if not np.all((-n <= axes) & (axes < n)):
         raise ValueError("its axes are not those of its input")
     kept = [k for k in range(n) if k not in axes % n]
     size = math.prod(x_shape[k] for k in kept)
-    if size != math.prod(y_shape) or size * math.prod(x_shape) > max_cells:
-        raise ValueError(f"its output is another one, or it has more than {max_cells} weights")
+    if size != math.prod(y_shape):
+        raise ValueError("its output is another one")
+    _check_cells(x_shape, y_shape, max_cells)
     place = np.arange(size).reshape([x_shape[k] if k in kept else 1 for k in range(n)])
     place = np.broadcast_to(place, x_shape).reshape(-1)
     return _shares((np.arange(size)[:, None] == place).astype(np.float64))
@@ -151,17 +152,24 @@ def padded(before_and_after: IntArray, x_shape: Shape, y_shape: Shape, max_cells
     """
     if (
         before_and_after.shape != (len(x_shape), 2)
-        or np.any(before_and_after < 0)
+        or np.any((before_and_after < 0) | (before_and_after > max_cells))
         or np.any(before_and_after[:1])
     ):
         raise ValueError("its paddings are not those of one sample")
     if tuple(before_and_after.sum(axis=1) + x_shape) != y_shape:
         raise ValueError("its output is not as large as its paddings make it")
-    if math.prod(x_shape) * math.prod(y_shape) > max_cells:
-        raise ValueError(f"as a matrix it has more than {max_cells} weights")
+    _check_cells(x_shape, y_shape, max_cells)
     place = np.pad(np.arange(math.prod(x_shape)).reshape(x_shape), before_and_after, constant_values=-1)
     matrix: F64Array = (place.reshape(-1, 1) == np.arange(math.prod(x_shape))).astype(np.float64)
     return matrix
+
+
+def _check_cells(x_shape: Shape, y_shape: Shape, max_cells: int) -> None:
+    """Raises ValueError where a matrix [y, x] is too large, or empty."""
+    if min((*x_shape, *y_shape), default=1) < 1:
+        raise ValueError("its shapes hold nothing")
+    if math.prod(x_shape) * math.prod(y_shape) > max_cells:
+        raise ValueError(f"as a matrix it has more than {max_cells} weights")
 
 
 def _shares(members: F64Array) -> F64Array:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pytest
 
 from coverify.study.errors import BadFloatNetwork
 from coverify.study.float_network import FloatNetwork
 from model_builder import Builder
+from tflm_int8 import TflmError
 
 
 def content(rows=1, bias="constant", beta=1.0, column=False) -> bytes:
@@ -128,7 +131,7 @@ def moved(name: str, given: object, shape: tuple[int, ...], constant: bool = Tru
     """2 x 2 pixels, padded or their mean, a dense layer of ones."""
     b = Builder()
     x = b.input((1, 2, 2, 1), dtype="float32")
-    numbers = b.integers(given) if constant else x
+    numbers = b.integers(given, "int64" if isinstance(given, np.ndarray) else "int32") if constant else x
     y = b.op(name, [x, numbers], b.tensor(shape, "float32"), {"PAD": 0, "MEAN": 27}[name])
     n = int(np.prod(shape))
     w = b.tensor((1, n), "float32", data=np.arange(1, n + 1, dtype=np.float32)[None])
@@ -162,6 +165,7 @@ def test_padding_and_means_become_part_of_the_layer_behind_them(name, given, sha
         ("MEAN", [4], (1, 2, 2, 1), "axes are not those"),
         ("MEAN", [-5], (1, 2, 2, 1), "axes are not those"),
         ("MEAN", [1, 2], (1, 2), "its output is another one"),
+        ("PAD", np.array([[0, 0], [1 << 40, 0], [0, 0], [0, 0]]), (1, 3, 2, 1), "paddings are not those"),
     ],
 )
 def test_padding_and_means_that_do_not_fit_are_refused(name, given, shape, why, tmp_path):
@@ -179,6 +183,8 @@ def test_padding_and_means_that_do_not_fit_are_refused(name, given, shape, why, 
         ("EXPAND_DIMS", 1, (1, 1, 2, 1, 2), None),
         ("EXPAND_DIMS", -1, (1, 2, 1, 2, 1), None),
         ("EXPAND_DIMS", 0, (1, 2, 1, 1, 2), "does not become"),
+        ("EXPAND_DIMS", 5, (1, 1, 2, 1, 2), "axis is none of 5"),
+        ("EXPAND_DIMS", [0, 1], (1, 1, 2, 1, 2), "axis is none of 5"),
         ("RESHAPE", None, (1, 4), None),
         ("RESHAPE", None, (1, 5), "does not become"),
     ],
@@ -199,3 +205,45 @@ def test_a_shape_that_the_values_do_not_get_is_refused(name, given, shape, why, 
         return
     with pytest.raises(BadFloatNetwork, match=why):
         FloatNetwork.read(tmp_path / "net.tflite")
+
+
+@pytest.mark.parametrize("inputs", [0, 1])
+def test_a_layer_that_lacks_its_weights_is_refused(inputs, tmp_path):
+    b = Builder()
+    x = b.input((1, 2), dtype="float32")
+    y = b.tensor((1, 2), "float32")
+    b.op("FULLY_CONNECTED", [x][:inputs], y, 8)
+    (tmp_path / "net.tflite").write_bytes(b.finish(y))
+    with pytest.raises(BadFloatNetwork):
+        FloatNetwork.read(tmp_path / "net.tflite")
+
+
+def test_a_mean_over_one_axis_may_be_a_number_of_no_dimensions(tmp_path):
+    (tmp_path / "net.tflite").write_bytes(moved("MEAN", 2, (1, 2, 1)))
+    assert FloatNetwork.read(tmp_path / "net.tflite").layers[0].weights.tolist() == [[0.5, 0.5, 1.0, 1.0]]
+
+
+def test_damaged_files_are_refused_or_read(tmp_path):
+    """A few bytes of a file with all that is read are replaced."""
+    b = Builder()
+    x = b.input((1, 6, 2), dtype="float32")
+    wide = b.op("EXPAND_DIMS", [x, b.integers([1])], b.tensor((1, 1, 6, 2), "float32"), 52)
+    wide = b.op(
+        "PAD", [wide, b.integers([[0, 0], [0, 0], [1, 1], [0, 0]])], b.tensor((1, 1, 8, 2), "float32")
+    )
+    weights = b.tensor((3, 1, 2, 2), "float32", data=np.ones((3, 1, 2, 2), np.float32))
+    y = b.tensor((1, 1, 4, 3), "float32")
+    b.op("CONV_2D", [wide, weights], y, 1, Padding=1, StrideH=1, StrideW=2, FusedActivationFunction=1)
+    y = b.op("SQUEEZE", [y], b.tensor((4, 3), "float32"), 30)
+    y = b.op("MEAN", [y, b.integers([0])], b.tensor((3,), "float32"), 27)
+    last = b.tensor((2, 3), "float32", data=np.ones((2, 3), np.float32))
+    content = b.finish(b.op("FULLY_CONNECTED", [y, last], b.tensor((1, 2), "float32"), 8))
+    rng, path, read = np.random.default_rng(1), tmp_path / "net.tflite", 0
+    words = [0, 1, 2, 5, 1 << 16, 1 << 20, (1 << 31) - 1, 1 << 31, (1 << 32) - 1]
+    for _ in range(500):
+        damaged, at = bytearray(content), int(rng.integers(0, len(content) - 4))
+        damaged[at : at + 4] = int(rng.choice(words)).to_bytes(4, "little")
+        path.write_bytes(damaged)
+        with contextlib.suppress(BadFloatNetwork, TflmError):
+            read += bool(FloatNetwork.read(path))
+    assert 50 < read < 450
