@@ -61,8 +61,9 @@ def run_step(step: Step, wires: list[I64Array]) -> I64Array:
             outputs: I64Array = step.function.apply(rows).astype(np.int64)
             return outputs.reshape(wires[step.source].shape)
         case Exact():
-            found = step.function.apply([wires[s] for s in step.sources])
-            return np.broadcast_to(found, (len(wires[0]), step.n))  # without sources: once for all
+            if not step.sources:  # it was run once, for all
+                return np.broadcast_to(step.function.apply([]), (len(wires[0]), step.n))
+            return step.function.apply([wires[s] for s in step.sources])
 
 
 def table(step: Table, source: I64Array) -> I64Array:
