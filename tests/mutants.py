@@ -130,7 +130,7 @@ MUTANTS += tuple(Mutant(*words, net="images") for words in (
     ("align-corners-ignored", "RESIZE_NEAREST_NEIGHBOR", "op_resize_nearest_neighbor.c",
      "bool align = fb_u8(fb, op->options, NEAREST_ALIGN_CORNERS, 0) != 0;", "bool align = false;"),
     ("position-floored", "RESIZE_NEAREST_NEIGHBOR", "op_resize_nearest_neighbor.c", "(double)at + 0.5", "at"),
-    ("axis-ignored", "SPLIT", "parting.c", "p->rows *= (uint32_t)in->dims[d];", "p->rows *= 1u;"),
+    ("axis-ignored", "SPLIT", "parting.c", "k_elements(in, 0, axis)", "k_elements(in, 0, 0 * axis)"),
     ("parts-reversed", "UNPACK", "parting.c", PARTS,
      PARTS.replace("outputs[i]", "outputs[op->n_outputs - 1u - i]")),
     ("filter-flipped", "TRANSPOSE_CONV", "op_transpose_conv.c",

@@ -4,19 +4,18 @@
 #include "channels.h"
 #include "refuse.h"
 
-/* The size of a tensor on the i-th axis from the right. */
-static uint32_t size_from_right(const struct k_tensor *t, uint32_t i)
+int32_t k_size_from_right(const struct k_tensor *t, uint32_t i)
 {
-    return i < t->rank ? (uint32_t)t->dims[t->rank - 1u - i] : 1u;
+    return i < t->rank ? t->dims[t->rank - 1u - i] : 1;
 }
 
-static void prepare_strides(const struct k_tensor *in, const struct k_grid *grid, int32_t stride[K_MAX_RANK])
+void k_broadcast_strides(const struct k_tensor *in, uint32_t rank, int32_t stride[K_MAX_RANK])
 {
     int32_t step = 1;
-    for (uint32_t i = 0; i < grid->rank; i++) {
-        uint32_t size = size_from_right(in, i);
-        stride[grid->rank - 1u - i] = size == 1 ? 0 : step;
-        step *= (int32_t)size; /* <= n_elements <= 2^28 */
+    for (uint32_t i = 0; i < rank; i++) {
+        int32_t size = k_size_from_right(in, i);
+        stride[rank - 1u - i] = size == 1 ? 0 : step;
+        step *= size; /* <= n_elements <= 2^28 */
     }
 }
 
@@ -30,8 +29,8 @@ static bool go_together(const struct k_graph *g, const struct k_op *op)
         if (in->rank > out->rank)
             return false;
         for (uint32_t i = 0; i < out->rank; i++) {
-            uint32_t size = size_from_right(in, i);
-            if (size == size_from_right(out, i))
+            int32_t size = k_size_from_right(in, i);
+            if (size == k_size_from_right(out, i))
                 is_met[i] = true;
             else if (size != 1)
                 return false;
@@ -68,8 +67,8 @@ enum cv_status k_broadcast_grid(struct k_load *l, const struct k_op *op, struct 
     if (!go_together(l->graph, op))
         return k_refuse(l, CV_BAD_MODEL, "the shapes of inputs and output do not go together");
     prepare_sizes(out, grid);
-    prepare_strides(a, grid, grid->stride[0]);
-    prepare_strides(b, grid, grid->stride[1]);
+    k_broadcast_strides(a, grid->rank, grid->stride[0]);
+    k_broadcast_strides(b, grid->rank, grid->stride[1]);
     return k_count_macs(l, out->n_elements);
 }
 
@@ -81,8 +80,8 @@ enum cv_status k_broadcast_three(struct k_load *l, const struct k_op *op, struct
         return k_refuse(l, CV_BAD_MODEL, "the shapes of inputs and output do not go together");
     prepare_sizes(&tensors[op->output], first);
     prepare_sizes(&tensors[op->output], others);
-    prepare_strides(&tensors[op->inputs[0]], first, first->stride[0]);
-    prepare_strides(&tensors[op->inputs[1]], others, others->stride[0]);
-    prepare_strides(&tensors[op->inputs[2]], others, others->stride[1]);
+    k_broadcast_strides(&tensors[op->inputs[0]], first->rank, first->stride[0]);
+    k_broadcast_strides(&tensors[op->inputs[1]], others->rank, others->stride[0]);
+    k_broadcast_strides(&tensors[op->inputs[2]], others->rank, others->stride[1]);
     return CV_OK;
 }

@@ -4,6 +4,12 @@
 
 #include "grid.h"
 
+/* The size of a tensor on the i-th axis from the right, 1 in front of its own. */
+int32_t k_size_from_right(const struct k_tensor *t, uint32_t i);
+
+/* Strides over `rank` dimensions, not fewer than its own: 0 where a size of 1 is repeated. */
+void k_broadcast_strides(const struct k_tensor *in, uint32_t rank, int32_t stride[K_MAX_RANK]);
+
 /* Checks both inputs and the output, of known size, for shapes that go together, and fills the grid over the output with
  * the strides of input 0 and input 1. Counts the elements as multiplications. */
 enum cv_status k_broadcast_grid(struct k_load *l, const struct k_op *op, struct k_grid *grid);

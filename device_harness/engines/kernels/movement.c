@@ -84,6 +84,14 @@ enum cv_status k_check_axis(struct k_load *l, int32_t axis, uint32_t rank, uint3
     return CV_OK;
 }
 
+uint32_t k_elements(const struct k_tensor *t, uint32_t from, uint32_t to)
+{
+    uint32_t n = 1;
+    for (uint32_t i = from; i < to; i++)
+        n *= (uint32_t)t->dims[i];
+    return n;
+}
+
 void k_strides(const struct k_tensor *t, int32_t stride[K_MAX_RANK])
 {
     int32_t step = 1;

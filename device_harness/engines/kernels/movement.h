@@ -25,6 +25,9 @@ int32_t k_integer(const struct k_graph *g, uint32_t tensor, uint32_t i);
 /* axis counted from the front; refuses one outside -rank ... rank - 1 */
 enum cv_status k_check_axis(struct k_load *l, int32_t axis, uint32_t rank, uint32_t *from_front);
 
+/* Elements that dimensions from ... to - 1 of a tensor count. */
+uint32_t k_elements(const struct k_tensor *t, uint32_t from, uint32_t to);
+
 /* Row-major strides of a tensor's shape, in elements. */
 void k_strides(const struct k_tensor *t, int32_t stride[K_MAX_RANK]);
 

@@ -45,12 +45,9 @@ static enum cv_status prepare(struct k_load *l, struct k_op *op, bool greatest)
         return status == CV_OK ? CV_NO_ARENA : status;
     op->plan = p;
     p->greatest = greatest;
-    p->outer = p->inner = 1;
+    p->outer = k_elements(in, 0, axis);
     p->n = (uint32_t)in->dims[axis];
-    for (uint32_t i = 0; i < axis; i++)
-        p->outer *= (uint32_t)in->dims[i];
-    for (uint32_t i = axis + 1u; i < in->rank; i++)
-        p->inner *= (uint32_t)in->dims[i];
+    p->inner = k_elements(in, axis + 1u, in->rank);
     return CV_OK;
 }
 

@@ -3,9 +3,9 @@
  *
  * Source: TFLM batch_matmul.cc, reference/batch_matmul.h.
  */
+#include "broadcast.h"
 #include "channels.h"
 #include "fixedpoint.h"
-#include "grid.h"
 #include "operators.h"
 #include "quantize.h"
 #include "refuse.h"
@@ -31,38 +31,23 @@ struct plan {
     struct k_rescale stage;
 };
 
-/* The size of a tensor on the i-th axis from the right. */
-static int32_t size_at(const struct k_tensor *t, uint32_t i)
-{
-    return i < t->rank ? t->dims[t->rank - 1u - i] : 1;
-}
-
 static void read_factor(const struct k_graph *g, uint32_t tensor, bool along_rows, struct factor *f)
 {
-    int32_t row = size_at(&g->tensors[tensor], 0);
+    int32_t row = k_size_from_right(&g->tensors[tensor], 0);
     f->along = along_rows ? row : 1;
     f->across = along_rows ? 1 : row;
     f->zero_point = k_zero_point(g, tensor);
-}
-
-/* 0 where a size of 1 is repeated. */
-static void read_batches(const struct k_tensor *in, uint32_t n, int32_t stride[K_MAX_RANK])
-{
-    int32_t step = size_at(in, 0) * size_at(in, 1);
-    for (uint32_t i = n; i > 0; i--) {
-        int32_t size = size_at(in, n - i + 2u);
-        stride[i - 1u] = size == 1 ? 0 : step;
-        step *= size; /* <= n_elements <= 2^28 */
-    }
 }
 
 static bool go_together(const struct k_tensor *a, const struct k_tensor *b, const struct k_tensor *out)
 {
     bool fits = out->rank == (a->rank > b->rank ? a->rank : b->rank);
     for (uint32_t i = 2; fits && i < out->rank; i++) {
-        int32_t size = size_at(a, i) > size_at(b, i) ? size_at(a, i) : size_at(b, i);
-        fits = size_at(out, i) == size && (size_at(a, i) == size || size_at(a, i) == 1) &&
-               (size_at(b, i) == size || size_at(b, i) == 1);
+        int32_t size = k_size_from_right(a, i) > k_size_from_right(b, i) ? k_size_from_right(a, i)
+                                                                         : k_size_from_right(b, i);
+        fits = k_size_from_right(out, i) == size &&
+               (k_size_from_right(a, i) == size || k_size_from_right(a, i) == 1) &&
+               (k_size_from_right(b, i) == size || k_size_from_right(b, i) == 1);
     }
     return fits;
 }
@@ -77,11 +62,11 @@ static enum cv_status prepare_shapes(struct k_load *l, const struct k_op *op, st
     bool b_turned = fb_u8(&l->graph->file, op->options, MATMUL_ADJOINT_B, 0) != 0;
     if (a->rank < 2 || a->rank > MAX_RANK || b->rank < 2 || b->rank > MAX_RANK)
         return k_refuse(l, CV_UNSUPPORTED, "an input has fewer than 2 or more than 5 dimensions");
-    p->rows = size_at(a, a_turned ? 0 : 1);
-    p->depth = size_at(a, a_turned ? 1 : 0);
-    p->columns = size_at(b, b_turned ? 1 : 0);
-    if (size_at(b, b_turned ? 0 : 1) != p->depth || !go_together(a, b, out) || size_at(out, 1) != p->rows ||
-        size_at(out, 0) != p->columns)
+    p->rows = k_size_from_right(a, a_turned ? 0 : 1);
+    p->depth = k_size_from_right(a, a_turned ? 1 : 0);
+    p->columns = k_size_from_right(b, b_turned ? 1 : 0);
+    if (k_size_from_right(b, b_turned ? 0 : 1) != p->depth || !go_together(a, b, out) ||
+        k_size_from_right(out, 1) != p->rows || k_size_from_right(out, 0) != p->columns)
         return k_refuse(l, CV_BAD_MODEL, "the shapes of inputs and output do not go together");
     if ((int64_t)p->depth * 255 * 255 > INT32_MAX)
         return k_refuse(l, CV_UNSUPPORTED, "a sum that may overflow int32");
@@ -90,8 +75,8 @@ static enum cv_status prepare_shapes(struct k_load *l, const struct k_op *op, st
     p->batches.rank = out->rank - 2u;
     for (uint32_t i = 0; i < p->batches.rank; i++)
         p->batches.dims[i] = (uint32_t)out->dims[i];
-    read_batches(a, p->batches.rank, p->batches.stride[0]);
-    read_batches(b, p->batches.rank, p->batches.stride[1]);
+    k_broadcast_strides(a, out->rank, p->batches.stride[0]);
+    k_broadcast_strides(b, out->rank, p->batches.stride[1]);
     return k_count_macs(l, (uint64_t)out->n_elements * (uint32_t)p->depth);
 }
 

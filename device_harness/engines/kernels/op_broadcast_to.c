@@ -2,6 +2,7 @@
  *
  * Source: TFLM broadcast_to.cc, reference/broadcast_to.h.
  */
+#include "broadcast.h"
 #include "channels.h"
 #include "movement.h"
 #include "operators.h"
@@ -31,7 +32,6 @@ enum cv_status k_broadcast_to_prepare(struct k_load *l, struct k_op *op)
 {
     const struct k_tensor *in = &l->graph->tensors[op->inputs[0]];
     const struct k_tensor *out = &l->graph->tensors[op->output];
-    int32_t stride[K_MAX_RANK] = {0};
     enum cv_status status = check(l, op);
     struct k_copy *copy = status == CV_OK ? k_alloc(l, sizeof *copy) : NULL;
     if (copy == NULL)
@@ -39,15 +39,13 @@ enum cv_status k_broadcast_to_prepare(struct k_load *l, struct k_op *op)
     op->plan = copy;
     copy->width = k_movable_width(in);
     copy->grid.rank = out->rank;
-    k_strides(in, stride);
+    k_broadcast_strides(in, out->rank, copy->grid.stride[0]);
     k_strides(out, copy->grid.stride[1]);
-    uint32_t front = (uint32_t)out->rank - in->rank;
     for (uint32_t i = 0; i < out->rank; i++) {
-        int32_t size = i < front ? 1 : in->dims[i - front];
+        int32_t size = k_size_from_right(in, out->rank - 1u - i);
         if (size != 1 && size != out->dims[i])
             return k_refuse(l, CV_BAD_MODEL, "the input's shape does not go together with the output's");
         copy->grid.dims[i] = (uint32_t)out->dims[i];
-        copy->grid.stride[0][i] = size == 1 ? 0 : stride[i - front];
     }
     return CV_OK;
 }

@@ -43,12 +43,9 @@ enum cv_status k_cumsum_prepare(struct k_load *l, struct k_op *op)
     op->plan = p;
     if (p == NULL)
         return status == CV_OK ? CV_NO_ARENA : status;
-    p->outer = p->inner = 1;
+    p->outer = k_elements(in, 0, axis);
     p->n = (uint32_t)in->dims[axis];
-    for (uint32_t i = 0; i < axis; i++)
-        p->outer *= (uint32_t)in->dims[i];
-    for (uint32_t i = axis + 1u; i < in->rank; i++)
-        p->inner *= (uint32_t)in->dims[i];
+    p->inner = k_elements(in, axis + 1u, in->rank);
     p->exclusive = fb_u8(&l->graph->file, op->options, CUMSUM_EXCLUSIVE, 0) != 0;
     p->reverse = fb_u8(&l->graph->file, op->options, CUMSUM_REVERSE, 0) != 0;
     return k_units_prepare(l, op, &p->units);

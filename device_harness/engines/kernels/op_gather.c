@@ -47,14 +47,6 @@ static enum cv_status check_positions(struct k_load *l, uint32_t tensor, int32_t
     return status;
 }
 
-static uint32_t product(const struct k_tensor *t, uint32_t from, uint32_t to)
-{
-    uint32_t n = 1;
-    for (uint32_t i = from; i < to; i++)
-        n *= (uint32_t)t->dims[i];
-    return n;
-}
-
 enum cv_status k_gather_prepare(struct k_load *l, struct k_op *op)
 {
     const struct k_tensor *in = &l->graph->tensors[op->inputs[0]];
@@ -80,11 +72,11 @@ enum cv_status k_gather_prepare(struct k_load *l, struct k_op *op)
     op->plan = p;
     if (p == NULL)
         return CV_NO_ARENA;
-    p->batches = product(in, 0, (uint32_t)batch);
-    p->outer = product(in, (uint32_t)batch, axis);
+    p->batches = k_elements(in, 0, (uint32_t)batch);
+    p->outer = k_elements(in, (uint32_t)batch, axis);
     p->size = (uint32_t)in->dims[axis];
-    p->picked = product(at, (uint32_t)batch, at->rank);
-    p->inner = product(in, axis + 1u, in->rank) * k_movable_width(in);
+    p->picked = k_elements(at, (uint32_t)batch, at->rank);
+    p->inner = k_elements(in, axis + 1u, in->rank) * k_movable_width(in);
     return k_count_macs(l, out->n_elements);
 }
 

@@ -52,9 +52,7 @@ enum cv_status k_parting_prepare(struct k_load *l, struct k_op *op, uint32_t inp
         return status == CV_OK ? CV_NO_ARENA : status;
     op->plan = p;
     p->input = input;
-    p->rows = 1;
-    for (uint32_t d = 0; d < axis; d++)
-        p->rows *= (uint32_t)in->dims[d];
+    p->rows = k_elements(in, 0, axis);
     return CV_OK;
 }
 
