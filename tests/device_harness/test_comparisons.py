@@ -1,4 +1,4 @@
-"""Comparisons, logical operators and SELECT_V2 on the device, against TFLM's interpreter; what is refused."""
+"""Comparisons, logical operators and SELECT_V2 on the device, against TFLM's interpreter."""
 
 from __future__ import annotations
 
@@ -91,47 +91,6 @@ def test_int16_and_floats_are_selected(client):
         out = b.tensor((3, 4), dtype, **quantized)
         content = b.finish(b.op("SELECT_V2", [c, x, y], out, 98))
         equals_tflm(client, content, *(np.array(s, bool).reshape(3, 1) for s in ([0, 1, 1], [1, 0, 0])))
-
-
-def compared(name="GREATER", dtype="int8", out="bool", shape=(1, 4), scale=0.5) -> bytes:
-    b = Builder()
-    x = b.input((1, 4), scale, 0, dtype)
-    y = b.tensor(shape, out, [0.5], [0])
-    return b.finish(b.op(name, [x, x], y, COMPARISONS.get(name) or LOGICAL[name]))
-
-
-def selected(dtype="int8", condition="bool", shape=(1, 4), other=(1, 4), bools=None) -> bytes:
-    b = Builder()
-    data = {"bool": np.ones((1, 4), bool), "int8": np.ones((1, 4), np.int8)}[condition]
-    c = b.tensor((1, 4), condition, data=data if bools is None else np.array(bools, np.uint8).view(bool))
-    x = b.input((1, 4), 0.5, 0, dtype)
-    y = b.tensor(other, dtype, [0.5], [0], data=np.zeros(other, dtype))
-    return b.finish(b.op("SELECT_V2", [c, x, y], b.tensor(shape, dtype, [0.5], [0]), 98))
-
-
-REFUSED = {
-    "a scale of one": (compared(scale=1.0), "below one"),
-    "int16": (compared(dtype="int16"), "INT16"),
-    "bools in an order": (compared(dtype="bool"), "BOOL"),
-    "an answer of int8": (compared(out="int8"), "INT8, only BOOL is supported here"),
-    "an answer of another shape": (compared(shape=(4, 4)), "do not go together"),
-    "codes in a logical operator": (compared("LOGICAL_AND"), "INT8, only BOOL is supported here"),
-    "a selection of int32": (selected("int32"), "INT32"),
-    "a selection by codes": (selected(condition="int8"), "INT8, only BOOL is supported here"),
-    "a selection of another shape": (selected(shape=(2, 4)), "do not go together"),
-    "a selection from another shape": (selected(other=(1, 3)), "do not go together"),
-    "a condition that is no bool": (selected(bools=[[0, 1, 2, 1]]), "BOOL that is neither 0 nor 1"),
-}
-
-
-@pytest.mark.parametrize("case", REFUSED)
-def test_what_the_reference_refuses_the_firmware_refuses_with_the_reason(client, case):
-    content, why = REFUSED[case]
-    with pytest.raises(TflmError):
-        Reference(Model.from_bytes(content))
-    with pytest.raises(DeviceRefused, match=why) as refused:
-        client.ensure_model(content)
-    assert refused.value.status in (Status.UNSUPPORTED, Status.BAD_MODEL)
 
 
 def test_floats_are_compared_by_the_reference_alone(client):

@@ -7,6 +7,7 @@ import pytest
 
 from coverify.conformance.stepping import Stepper
 from coverify.errors import DeviceRefused
+from coverify.link.requests import Status
 from model_builder import Builder
 from tflm_int8 import AccumulatorOverflow, Model, Reference, TflmError
 
@@ -54,12 +55,13 @@ def compared(scale, name="LESS", out=(1, 4), out_dtype="bool", dtype="int8"):
     return b.finish(b.op(name, [x, other], b.tensor(out, out_dtype, [0.5], [0])))
 
 
-def chosen(condition, condition_dtype="bool", dtype="int8"):
-    """By a constant, of an input and itself."""
+def chosen(condition, condition_dtype="bool", dtype="int8", out=(1, 4), other=None):
+    """By a constant, of an input and itself, or a constant of another shape."""
     b = Builder()
     x = b.input((1, 4), 0.5, 0, dtype)
     where = b.tensor(condition.shape, condition_dtype, data=condition.astype(np.int8))
-    return b.finish(b.op("SELECT_V2", [where, x, x], b.like(x, (1, 4))))
+    y = x if other is None else b.constant(np.zeros(other), 0.5, 0)
+    return b.finish(b.op("SELECT_V2", [where, x, y], b.like(x, out)))
 
 
 def sliced(begin, size, size_dtype="int64"):
@@ -211,6 +213,7 @@ REFUSED = {
     "an exponential of no int32": (one("ELU", (1, 4), (1, 4), (), 0, out_scale=1e-9), "leaves int32"),
     "numbers of a scale of one": (compared(1.0), "tensor 0: its scale is not below one"),
     "numbers of int16": (compared(0.5, dtype="int16"), "INT16, only INT8 is supported"),
+    "truths in an order": (compared(0.5, dtype="bool"), "BOOL, only INT8 is supported"),
     "numbers of another shape": (compared(0.5, out=(1, 5)), "do not go together"),
     "numbers with numbers": (compared(0.5, name="LOGICAL_AND"), "INT8, only BOOL is supported"),
     "a comparison whose result is a number": (compared(0.5, out_dtype="int8"), "only BOOL is supported"),
@@ -218,6 +221,8 @@ REFUSED = {
     "a choice by numbers": (chosen(np.ones((1, 4)), "int8"), "INT8, only BOOL is supported"),
     "a choice of int32": (chosen(np.ones((1, 4)), dtype="int32"), "INT32"),
     "a choice of another shape": (chosen(np.ones((2, 4))), "do not go together"),
+    "a choice for another shape": (chosen(np.ones((1, 4)), out=(2, 4)), "do not go together"),
+    "a choice from another shape": (chosen(np.ones((1, 4)), other=(1, 3)), "do not go together"),
     "numbers that all hold": (
         one("REDUCE_ALL", (1, 4), (1,), [[1]], 27, out_dtype="bool"),
         "INT8, only BOOL is supported",
@@ -262,5 +267,6 @@ def test_what_the_reference_refuses_the_firmware_refuses_with_the_reason(client,
     content, why = REFUSED[case]
     with pytest.raises(TflmError):
         Reference(Model.from_bytes(content))
-    with pytest.raises(DeviceRefused, match=why):
+    with pytest.raises(DeviceRefused, match=why) as refused:
         client.ensure_model(content)
+    assert refused.value.status in (Status.UNSUPPORTED, Status.BAD_MODEL)

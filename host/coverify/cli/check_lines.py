@@ -21,6 +21,7 @@ MODULES = (
     "__init__", "certificate", "proof", "squares", "steps", "integers", "tensors", "operators", "model"
 )  # fmt: skip
 """The checker's, in the order in which docs/certificates.md reads them."""
+_MODULE_OF = {str(FOLDER / f"{name}.py"): name for name in MODULES}
 
 
 @dataclass
@@ -39,10 +40,10 @@ class Lines:
         sys.settrace(self._before)
 
     def _called(self, frame: FrameType, event: str, arg: object) -> Callable[..., Any] | None:
-        path = Path(frame.f_code.co_filename)
-        if path.parent != FOLDER or path.stem not in self.hit:
+        name = _MODULE_OF.get(frame.f_code.co_filename)
+        if name is None:
             return None
-        lines = self.hit[path.stem]
+        lines = self.hit[name]
         lines.add(frame.f_lineno)
 
         def next_line(inner: FrameType, event: str, arg: object) -> Callable[..., Any]:

@@ -55,15 +55,15 @@ def studied(options: RobustnessOptions, output: Output) -> Result:
         if begun is None:
             return None
         study = _study(options, start, [*answers, *begun.widths])
-        return study_result(start, study, Said(), max(1, _n_open(study)), begun.message, NOT_COVERED)
+        return study_result(start, study, Said(), max(1, open_queries(study)), begun.message, NOT_COVERED)
 
     with interruptible(so_far):
         for width in widths:
             answers.append(answered(options, data, width, out))
         study, said = _on_device(options, data, answers, _study(options, start, answers), output)
     draw_charts(out, {"bits": widths_chart(study)})
-    message = _message(study, _n_open(study), said.contradicted)
-    return study_result(start, study, said, _n_open(study), message, NOT_COVERED)
+    message = _message(study, open_queries(study), said.contradicted)
+    return study_result(start, study, said, open_queries(study), message, NOT_COVERED)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,8 +86,9 @@ def interrupted(
     return Begun(begun, f"interrupted: {len(answers)} of {n} asked about every input")
 
 
-def _n_open(study: Study) -> int:
-    return sum(row.open for row in study.widths)
+def open_queries(study: Study) -> int:
+    """Queries that are not decided, those about the real numbers included."""
+    return sum(row.open for row in study.widths) + (0 if study.real is None else study.real.open)
 
 
 def answered(options: RobustnessOptions, data: Data, width: Width, out: Path | None = None) -> Answered:

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from coverify.cli.outcome import Output, interruptible
-from coverify.cli.study.bits import Answered, answered, interrupted, note_own
+from coverify.cli.study.bits import Answered, answered, interrupted, note_own, open_queries
 from coverify.cli.study.device import Key, Said, Trial, agreed
 from coverify.cli.study.networks import Width
 from coverify.cli.study.options import Data, Prepared, RobustnessOptions, prepared
@@ -55,7 +55,7 @@ def studied(options: RobustnessOptions, output: Output) -> Result:
         if begun is None:
             return None
         study = _study(options, start, real, [*answers, *begun.widths])
-        return study_result(start, study, Said(), max(1, _n_open(study)), begun.message, NOT_COVERED)
+        return study_result(start, study, Said(), max(1, open_queries(study)), begun.message, NOT_COVERED)
 
     with interruptible(so_far):
         for width in widths:
@@ -63,12 +63,8 @@ def studied(options: RobustnessOptions, output: Output) -> Result:
         study = _study(options, start, real, answers)
         study, said = _on_device(options, data, real, answers, study, output)
     draw_charts(out, transfer_charts(study))
-    message = _message(study, _n_open(study), said.contradicted)
-    return study_result(start, study, said, _n_open(study), message, NOT_COVERED)
-
-
-def _n_open(study: Study) -> int:
-    return sum(row.open for row in study.widths) + (study.real.open if study.real is not None else 0)
+    message = _message(study, open_queries(study), said.contradicted)
+    return study_result(start, study, said, open_queries(study), message, NOT_COVERED)
 
 
 def _study(
