@@ -48,6 +48,7 @@ from coverify.verify.engines import solve
 from coverify.verify.errors import CannotDecide
 from coverify.verify.fixed_point import FixedPointNetwork
 from coverify.verify.problem import Problem
+from coverify.verify.property.apart import apart
 from coverify.verify.property.appended import appended
 from coverify.verify.property.copies import raising
 from coverify.verify.property.formula import AllOf, AnyOf, relation
@@ -380,19 +381,59 @@ def raised(rng: np.random.Generator) -> list[bytes]:
     ]
 
 
-def ordered(rng: np.random.Generator) -> list[bytes]:
-    """Certificates of each engine that an output of a softmax is not below any other, and above some."""
+def softmax_network(rng: np.random.Generator) -> tuple[bytes, str]:
+    """A dense layer and a softmax of its sums, often of many ties; and a profile."""
     b, (wide, n), profile = Builder(), rng.integers((1, 2), (3, 5)), str(rng.choice(PROFILES))
     weights, bias = rng.integers(-127, 128, (n, wide)), rng.integers(-400, 400, n)
     scale = float(rng.choice([0.3, 0.05, 0.004]))
     y = b.fully_connected(b.input((1, int(wide)), 0.05, 0), weights, bias, 0.01, scale, 0)
-    content = b.finish(b.softmax(y, float(rng.choice([1, 0.3, 3]))))
+    return b.finish(b.softmax(y, float(rng.choice([1, 0.3, 3])))), profile
+
+
+def limited(rng: np.random.Generator) -> list[bytes]:
+    """Certificates of each engine of relations of a softmax's outputs, by limits of its logits."""
+    content, profile = softmax_network(rng)
     program = lower(Model.from_bytes(content), profile)
+    x = near_a_boundary(rng, program).astype(np.int16)
+    y, n = run(program, x[None].astype(np.int64))[program.output][0], program.sizes()[program.output]
+    rows = []
+    for _ in range(int(rng.integers(1, 5))):
+        terms = {int(i): int(rng.choice([-2, -1, 1, 1, 3])) for i in rng.permutation(n)[: rng.integers(1, 4)]}
+        if rng.random() < 0.3:
+            terms = dict(zip(rng.permutation(n)[:2].tolist(), (1, -1), strict=True))
+        slack = int(rng.choice([0, 3, 20, 90])) - (40 if rows and rng.random() < 0.3 else 0)
+        rows.append(relation(terms, int(sum(c * y[i] for i, c in terms.items())) + slack))
+    formula = AllOf(tuple(AnyOf((row, rows[0])) if rng.random() < 0.5 else row for row in rows))
+    found = []
+    for engine in ENGINES:
+        lo, hi, best = 0, 40, None
+        while lo <= hi:
+            query = Robustness.around(x, 0, eps := (lo + hi) // 2)
+            known = apart(program, formula, query, Deadline.in_s(3))
+            outcome = (
+                None if known is None else solve(engine, Problem(known.program, query), Deadline.in_s(3))
+            )
+            argument = None if outcome is None else outcome.argument
+            if argument is not None and known is not None and argument.kind == "bounds":
+                best, lo = (query, replace(argument, apart=known.limits)), eps + 1
+            else:
+                hi = eps - 1
+        if best is not None:
+            claim = Question(program, best[0], formula).relation(best[1])
+            found.append(Certificate(content, profile, *best, engine, claim).to_bytes())
+    return found
+
+
+def ordered(rng: np.random.Generator) -> list[bytes]:
+    """Certificates of each engine that an output of a softmax is not below any other, and above some."""
+    content, profile = softmax_network(rng)
+    program = lower(Model.from_bytes(content), profile)
+    n = program.sizes()[program.output]
     x = near_a_boundary(rng, program).astype(np.int16)
     outputs = run(program, x[None].astype(np.int64))[program.output][0]
     top = int(outputs.argmax())
     below = np.flatnonzero((outputs < outputs[top]) & (rng.random(n) < 0.7)).tolist()
-    ranking = Ranking(int(n), top, frozenset(below))
+    ranking = Ranking(n, top, frozenset(below))
     asked = ranking.ordered(program), x, ranking.label
     best = ((engine, widest(engine, *asked, 40)) for engine in ENGINES)
     claim = Question(program, Robustness(x, 0, 0, x, x), AllOf(ranking.pairs)).relation()
@@ -403,7 +444,7 @@ def ordered(rng: np.random.Generator) -> list[bytes]:
 
 def sources(n: int, seed: int = 0) -> list[bytes]:
     """Certificates about n networks of either kind, with the widest boxes that an engine proves, and about
-    as many of two copies, of few changes, of two runs, and of a softmax's outputs in an order.
+    as many of two copies, of few changes, of two runs, and of a softmax's outputs in an order or in bounds.
     """
     found = []
     for number in range(n):
@@ -412,6 +453,7 @@ def sources(n: int, seed: int = 0) -> list[bytes]:
         found += few(np.random.default_rng([seed, number, 79]))
         found += raised(np.random.default_rng([seed, number, 80]))
         found += ordered(np.random.default_rng([seed, number, 81]))
+        found += limited(np.random.default_rng([seed, number, 82]))
         for profile in (*PROFILES, "fixed-point"):
             content, program = network_of(rng, profile)
             if program is None:
@@ -528,6 +570,7 @@ def renamed(rng, parts: dict[str, bytes], other: dict[str, bytes]) -> None:
             "rows.npy",
             "parabolas.npy",
             "script.npy",
+            "apart.npy",
         ]
         parts[str(rng.choice(names))] = parts[a] if kind == 3 else parts.pop(b)
 

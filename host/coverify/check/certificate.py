@@ -14,13 +14,14 @@ import zipfile
 from dataclasses import dataclass
 from itertools import combinations, islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from coverify.check.integers import Softmax
 from coverify.check.model import PROFILES, Reader, fixed_point
 from coverify.check.proof import Proof
-from coverify.check.steps import CELLS, Highest, Ints, Linear, Network, Rejected, need, small, within
+from coverify.check.softmax import FAR, Softmax
+from coverify.check.steps import CELLS, Highest, Ints, Linear, Network, Rejected, dot, need, small, within
 
 SCHEMA = "coverify-certificate/8"
 BUDGET = 10**11  # multiply-adds: some minutes
@@ -92,7 +93,7 @@ def _checked(members: dict[str, bytes], budget: int) -> Claim:
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in members.items()}
     need(document["files"] == digests, "other members than it says")
     net = network(members.pop(name), profile)
-    arrays, ties, feature = arrays_of(members), (), None
+    arrays, feature = arrays_of(members), None
     if "raised" in arrays:
         need(label is None and "few" not in arrays, "two runs, of which it says something else")
         net = net.twice(feature := int(arrays.pop("raised").reshape(())))
@@ -100,22 +101,18 @@ def _checked(members: dict[str, bytes], budget: int) -> Claim:
     need(box.shape == net.domain.shape, "a box of another form")
     need(np.all(np.diff([least, *box, most], axis=0) >= 0), "a box that is empty or beyond the inputs")
     few = few_of(arrays.pop("few", None), box)
-    softmaxes = [step for step in net.steps if isinstance(step, Softmax)]
-    if "script" in arrays and softmaxes:
-        last = softmaxes == net.steps[-1:] and np.array_equal(net.outputs, softmaxes[0].out)
-        need(last, "bounds beyond a softmax's outputs")
-        softmax = net.steps.pop()
-        net.outputs = softmax.pick
-        ties = softmax.gaps(*net.boxes(box)[:, softmax.pick], budget)
-    rows = arrays.pop("claim") if label is None else label_stays(len(net.outputs), label, *ties)
-    need(
-        rows.ndim == 2 and rows.shape[1] == len(net.outputs) + 1 and 0 < rows.size <= CELLS, "a claim's form"
-    )
+    rows = arrays.pop("claim") if label is None else label_stays(len(net.outputs), label)
+    width = len(net.outputs) + 1
+    need(rows.ndim == 2 and rows.shape[1] == width and 0 < rows.size <= CELLS, "a claim's form")
+    some = alternatives(arrays.pop("some"), len(rows)) if label is None and "some" in arrays else None
     relation = None
     if label is None:
-        some = arrays.get("some", np.arange(len(rows))[:, None])
-        relation = rows[:, :-1], rows[:, -1], some
-        rows = in_order(rows, *ties) if ties else one_of(net, rows, arrays.pop("some", None))
+        relation = rows[:, :-1], rows[:, -1], np.arange(len(rows))[:, None] if some is None else some
+    if "script" in arrays and any(isinstance(step, Softmax) for step in net.steps):
+        apart = arrays.pop("apart", None) if label is None else None
+        rows = before_softmax(net, box, label, relation, apart, budget)
+    elif some is not None:
+        rows = one_of(net, rows, some)
     net.put(Linear, len(rows), rows[None, :, :-1], net.outputs[None, None], -rows[:, -1] - 1)
     proved = Proof(net, box, arrays, few).run(budget) if arrays else enumerated(net, box, few, budget)
     return Claim(digests[name], profile, box[0], box[1], label, relation, *few, feature, proved)
@@ -151,11 +148,11 @@ def label_stays(n: int, label: int, least: int = 1, greatest: int = 1) -> Ints:
     return rows
 
 
-def in_order(claim: Ints, least: int, greatest: int) -> Ints:
+def in_order(c: Ints, d: Ints, least: int, greatest: int) -> Ints:
     """The same of a softmax's inputs, of rows which say of its outputs that no other one is above the one of
     the negative coefficients, or that others are below it.
     """
-    c, d, top = claim[:, :-1], claim[:, -1], int(claim[0, :-1].argmin())
+    top = int(c[0].argmin())
     scale, others = -c[:, top], np.delete(c, top, axis=1)
     single = (np.count_nonzero(others, axis=1) == 1) & (others.sum(axis=1) == scale)
     whole = np.all(others.any(axis=0)) and np.all(single & (scale > 0) & (d >= -scale))
@@ -163,12 +160,42 @@ def in_order(claim: Ints, least: int, greatest: int) -> Ints:
     return np.column_stack([c // scale[:, None], np.where(d < 0, min(least, 1 - greatest), least) - 1])
 
 
-def one_of(net: Network, rows: Ints, some: Ints | None) -> Ints:
-    """Rows which say that of those rows that each of `some` names one holds: its d − c · y is not below 0."""
-    if some is None:
-        return rows
+def before_softmax(
+    net: Network, box: Ints, label: int | None, relation: Any, apart: Ints | None, budget: int
+) -> Ints:
+    """Rows of a last softmax's inputs which show the claim; these are the outputs from now on."""
+    *others, softmax = net.steps
+    last = isinstance(softmax, Softmax) and np.array_equal(net.outputs, softmax.out)
+    need(last and not any(isinstance(s, Softmax) for s in others), "bounds beyond a softmax's outputs")
+    net.steps, net.outputs, n = others, softmax.pick, len(softmax.pick)
+    lo, hi = net.boxes(box)[:, softmax.pick]
+    if apart is None:
+        ties = softmax.gaps(lo, hi, budget)
+        return in_order(*relation[:2], *ties) if label is None else label_stays(n, label, *ties)
+    apart = apart.reshape(n, n)
+    need(not apart.diagonal().any() and np.all(np.abs(apart) <= FAR), "distances out of range")
+    need(shown_by(apart, softmax.ends(lo, hi, apart, budget), *relation), "distances that do not show it")
+    each, (i, j) = np.eye(n, dtype=np.int64), np.nonzero(apart < FAR)
+    return np.column_stack([each[j] - each[i], apart[i, j]])
+
+
+def shown_by(apart: Ints, ends: Ints, c: Ints, d: Ints, some: Ints) -> Any:
+    """Does one row of each of `some` follow from bounds of a softmax's outputs, or from the order of two?"""
+    most = dot(np.maximum(c, 0), ends[1]) + dot(np.minimum(c, 0), ends[0])
+    pair = (np.count_nonzero(c, axis=1) == 2) & (c.sum(axis=1) == 0) & (d >= 0)
+    follows = (most <= d) | (pair & (apart[c.argmin(axis=1), c.argmax(axis=1)] <= 0))
+    return np.all(follows[some].any(axis=1))
+
+
+def alternatives(some: Ints, n: int) -> Ints:
+    """The numbers of some of n rows."""
     need(some.ndim == 2 and some.size and max(len(some) ** 2, some.size) <= CELLS, "no or many alternatives")
-    need(np.all((some >= 0) & (some < len(rows))), "an alternative that does not exist")
+    need(np.all((some >= 0) & (some < n)), "an alternative that does not exist")
+    return some
+
+
+def one_of(net: Network, rows: Ints, some: Ints) -> Ints:
+    """Rows which say that of those rows that each of `some` names one holds: its d − c · y is not below 0."""
     slack = net.put(Linear, len(rows), -rows[None, :, :-1], net.outputs[None, None], rows[:, -1])
     net.put(Highest, len(some), slack[some])
     return -np.eye(len(some), len(some) + 1, dtype=np.int64)

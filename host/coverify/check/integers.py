@@ -1,16 +1,13 @@
 """TFLM's integer arithmetic on int64 arrays of int32 values; scales are the only floats, as TFLM has them.
 
-Source: gemmlowp fixedpoint.h; TFLM common.h, common.cc, quantization_util.cc, softmax.h,
-integer_ops/logistic.h, tanh.h.
+Source: gemmlowp fixedpoint.h; TFLM common.h, common.cc, quantization_util.cc, integer_ops/logistic.h, tanh.h.
 """
 
 import math
-from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
-from coverify.check.steps import INT32, Ints, need, within
+from coverify.check.steps import INT32, Ints, need
 
 INT32_MAX = 2**31 - 1
 
@@ -86,53 +83,3 @@ def curve(q: Ints, tanh: bool) -> Ints:
         return np.sign(q) * divide(np.minimum((x - (1 << 29)) << 2, INT32_MAX), 24)
     x = np.minimum(x << 1, INT32_MAX)
     return divide(np.where(q > 0, x, np.where(q < 0, INT32_MAX - x, 1 << 30)), 23)
-
-
-def share(raw: Ints, total: Ints, d: Ints | int) -> Ints:
-    """A softmax's output of an element d below the greatest: its exponential, by a sum in Q12.19."""
-    zeros = 32 - np.searchsorted(1 << np.arange(33), total, side="right").astype(np.int64)
-    x = reciprocal(total << zeros >> 1)
-    return np.clip(divide(high_mul(np.minimum(x << 1, INT32_MAX), raw[d]), 35 - zeros) - 128, -128, 127)
-
-
-@lru_cache(256)
-def ties(raw: bytes, block: int) -> NDArray[np.int16]:
-    """D of the 2^16 sums of a block, which many certificates of one network ask for."""
-    exponentials, sums = np.frombuffer(raw, np.int64), np.maximum(np.arange(block << 16, block + 1 << 16), 1)
-    top, gap, d = share(exponentials, sums, 0), np.ones(1 << 16, np.int16), 1
-    while d < 256 and np.any(tie := share(exponentials, sums, d) == top):
-        gap, d = gap + tie, d + 1  # outputs do not rise with d: they come from raw[d]
-    return gap
-
-
-class Softmax:
-    """One row. Outputs depend on the sum of the row's exponentials and on d = 0..255, how far an element lies
-    below the greatest one: they rank elements as their inputs do, but may tie where these do not.
-    """
-
-    reads = "pick"
-
-    def __init__(self, out: Ints, pick: Ints, beta_scale: float, once: bool) -> None:
-        self.out, self.pick, self.cost, real = out, pick, 100 * len(out), beta_scale * 2.0**26
-        need(1 < real < math.inf, "a softmax of too small a scale")
-        (m, shift), d = multiplier_of(min(real, 2.0**31 - 1), once), np.arange(256)
-        skipped = d > (31 << 26) >> shift
-        self.raw = np.where(skipped, 0, exponential(scaled(-np.where(skipped, 0, d), m, shift, False)))
-        self.exponentials = divide(self.raw, 12)
-        need(np.all(np.diff(self.raw) <= 0) and self.raw[255] >= 0, "exponentials that are not monotone")
-
-    def interval(self, boxes: Ints) -> Ints:
-        """Exact on points; of a wider box all that an output may be."""
-        x, spread = boxes[0][..., self.pick], 255 * np.any(boxes[0] < boxes[-1])
-        y = share(self.raw, self.exponentials[d := x.max(-1, keepdims=True) - x].sum(-1, keepdims=True), d)
-        return np.clip([y - spread, y + spread], -128, 127)[: len(boxes)]
-
-    def gaps(self, lo: Ints, hi: Ints, budget: int) -> tuple[int, int]:
-        """The least and greatest D over sums of rows in lo..hi; elements less than D below the top tie."""
-        far, near = (self.exponentials[np.maximum(d, 0)] for d in (hi.max() - lo, lo.max() - hi))
-        first, end = int((far.sum() + self.exponentials[0] - far).min()), int(near.sum()) + 1
-        need(first > 0 and end < 2**31, "a softmax of too many sums")
-        within((end - first) * 256 * 23, budget)
-        blocks, raw = range(first >> 16, (end - 1 >> 16) + 1), self.raw.tobytes()
-        found = [ties(raw, k)[max(first - (k << 16), 0) : end - (k << 16)] for k in blocks]
-        return min(int(gap.min()) for gap in found), max(int(gap.max()) for gap in found)

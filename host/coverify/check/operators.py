@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from coverify.check.integers import Softmax, bearable, curve, divide, high_mul16, multiplier_of, scaled
+from coverify.check.integers import bearable, curve, divide, high_mul16, multiplier_of, scaled
+from coverify.check.softmax import Softmax
 from coverify.check.steps import INT8, INT16, INT32, Highest, Ints, Network, Pieces, need, size, sums
 from coverify.check.tensors import Tensor
 

@@ -41,13 +41,15 @@ class Relation:
 
     Its program ends in the affine step [0, c · y − d], or in that of all d − c · y, their maxima M, and
     [0, −M]: label 0 stays where the relation holds. Or, where there is a `top`, in a softmax (ranking.py):
-    the k others are before and behind that label.
+    the k others are before and behind that label. Or, of limits that are `apart`, in the affine step of these
+    (apart.py).
     """
 
     c: I64Array
     d: I64Array
     some: I64Array | None = None
     top: int | None = None
+    apart: I64Array | None = None
 
 
 class Step(IntEnum):
@@ -144,6 +146,8 @@ class Certificate:
             arrays["claim"] = np.column_stack([self.relation.c, self.relation.d])
             if self.relation.some is not None:
                 arrays["some"] = self.relation.some
+            if self.relation.apart is not None:
+                arrays["apart"] = self.relation.apart
         members = {name: self.model}
         members |= {f"{key}.npy": _narrow_npy(value) for key, value in sorted(arrays.items())}
         document = {

@@ -126,13 +126,15 @@ class Argument:
     """What a certificate needs besides the query: "bounds" with the arrays of a proof, or "enumeration".
 
     places: of bounds, where each wire's elements stand in the checker's vector (dual/places.py). more: it
-    shows what implies the question (property/question.py).
+    shows a ranking that implies the question (property/question.py). apart: it shows these limits of logits,
+    which imply it (property/apart.py).
     """
 
     kind: str
     arrays: Mapping[str, I64Array] = field(default_factory=dict)
     places: tuple[I64Array, ...] = ()
     more: bool = False
+    apart: I64Array | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -52,9 +52,10 @@ def test_a_claim_of_a_softmax_s_outputs_that_the_checker_does_not_read_is_told(f
     b = Builder()
     y = b.fully_connected(b.input((1, 2), 0.1, 0), np.eye(3, 2, dtype=np.int8) * 100, None, 0.01, 0.1, 0)
     (files / "softmax.tflite").write_bytes(b.finish(b.softmax(y)))
-    (files / "top.toml").write_text('region = {eps = 2}\nclaim = {kind = "top", k = 2}')
-    np.savez(files / "second.npz", x=np.array([[90, 3]], np.int8), y=np.ones(1, np.int64))
-    asked = ("--inputs", files / "second.npz", "--property", files / "top.toml", "--engine", "interval")
+    claims = ", ".join(f'{{kind = "output", index = {k}, codes = [-6, 127]}}' for k in range(3))
+    (files / "some.toml").write_text(f'region = {{eps = 2}}\nclaim = {{kind = "any", claims = [{claims}]}}')
+    np.savez(files / "second.npz", x=np.array([[40, 40]], np.int8), y=np.ones(1, np.int64))
+    asked = ("--inputs", files / "second.npz", "--property", files / "some.toml", "--engine", "bab")
     done = coverify("verify", files / "softmax.tflite", *asked, "--out", files / "out", "--json", "-")
     (row,) = done.result["queries"]
     assert row["verdict"] == "HOLDS"

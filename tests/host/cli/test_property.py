@@ -327,15 +327,42 @@ def test_monotonicity_has_a_certificate_in_words(scores, engine):
         assert "every input within 2 of input 0" in said
 
 
+@pytest.mark.parametrize("engine", ["auto", "interval", "dual", "bab"])
+@pytest.mark.parametrize(
+    ("claim", "words"),
+    [
+        ("kind = 'output'\nindex = 0\ncodes = [100, 127]", "y0"),
+        ("kind = 'output'\nindex = 1\nwithin = 20", "y1"),
+        ("kind = 'relation'\noutputs = [0, 1]\ncoefficients = [-2, 1]\nat_most = -300", "2·y0"),
+        ("kind = 'top'\nk = 2", "y"),
+    ],
+)
+def test_bounds_of_a_softmax_s_outputs_have_a_certificate(scores, engine, claim, words):
+    """Three logits, the inputs halved and their difference: 45, 20 and 25 around (90, 40) in eight codes."""
+    b = Builder()
+    weights = np.array([[64, 0], [0, 64], [64, -64]])
+    y = b.fully_connected(b.input((1, 2), 0.5, 0), weights, None, np.full(1, 1 / 128), 0.1, -60)
+    (scores / "net.tflite").write_bytes(b.finish(b.softmax(y)))
+    (scores / "p.toml").write_text(f"[region]\neps = 4\n[claim]\n{claim}\n")
+    np.savez(scores / "one.npz", x=np.array([[90, 40]], np.int8), y=np.zeros(1, np.int64))
+    asked = ("--property", scores / "p.toml", "--inputs", scores / "one.npz", "--engine", engine)
+    done = coverify("verify", scores / "net.tflite", *asked, "--out", scores / "out", "--json", "-")
+    (row,) = done.result["queries"]
+    assert (done.code, row["verdict"]) == (0, "HOLDS") and "note" not in row, done
+    about = ("--model", scores / "net.tflite", "--inputs", scores / "one.npz", "--json", "-")
+    done = coverify("check", scores / "out" / row["certificate"], *about)
+    assert done.code == 0 and words in done.result["queries"][0]["property"], done
+
+
 def test_a_hold_without_a_certificate_says_so(scores):
     b = Builder()
     weights = np.array([[64, 0], [0, 64]])
     y = b.fully_connected(b.input((1, 2), 0.5, 0), weights, None, np.full(1, 1 / 128), 0.5, 0)
     (scores / "net.tflite").write_bytes(b.finish(b.softmax(y)))
-    (scores / "p.toml").write_text(
-        "[region]\neps = 2\n[claim]\nkind = 'output'\nindex = 0\ncodes = [0, 127]\n"
-    )
-    asked = ("--property", scores / "p.toml", "--inputs", scores / "x.npz", "--engine", "interval")
+    one = ", ".join(f"{{kind = 'output', index = {k}, codes = [-6, 127]}}" for k in range(2))
+    (scores / "p.toml").write_text(f"[region]\neps = 2\n[claim]\nkind = 'any'\nclaims = [{one}]\n")
+    np.savez(scores / "even.npz", x=np.array([[40, 40]], np.int8), y=np.zeros(1, np.int64))
+    asked = ("--property", scores / "p.toml", "--inputs", scores / "even.npz", "--engine", "bab")
     assert coverify("verify", scores / "net.tflite", *asked, "--out", scores).code == 0
     result = json.loads((scores / "verify.json").read_text())
     assert "the checker reads no such claim of a softmax's outputs" in result["queries"][0]["note"]

@@ -70,6 +70,13 @@ def appended(program: Program, formula: Formula, wire: int | None = None) -> Pro
     return building.finished(formula)
 
 
+def ended(program: Program, steps: Sequence[Step], wire: int) -> Program:
+    """A program that ends at a wire, of steps that take the place of the last one."""
+    tensors = {w: t for w, t in program.tensors.items() if w < program.output}
+    operators = (program.operators + (0,) * len(steps))[: len(steps)] if program.operators else ()
+    return replace(program, steps=tuple(steps), output=wire, tensors=tensors, operators=operators)
+
+
 @dataclass(eq=False)
 class _Appending:
     program: Program

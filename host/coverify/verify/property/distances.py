@@ -6,9 +6,9 @@ is tried on all sums that a region reaches, with the softmax's own arithmetic, a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -28,6 +28,14 @@ AT_ONCE = 1 << 12
 BLOCKS = 256
 """Into how many parts the sums are taken for `longest_run`."""
 
+
+@lru_cache(maxsize=MAX_SUMS // CHUNK)
+def _falls(function: RowFunction, number: int) -> bool:
+    """Does no output rise from number * CHUNK to the first sum of the next chunk? Queries share them."""
+    first = number * CHUNK
+    return function.falls(np.arange(max(first, 1), first + CHUNK + 1))
+
+
 Gap = int | Pieces
 """A distance, or one that varies with the sum."""
 
@@ -46,7 +54,7 @@ class Distances:
         """For each value the least distance at which an output is below it, on each sum; where none is, one
         more than any that is reached.
         """
-        at = np.unique(self._sums)
+        at = np.unique(self.sums)
         gaps = self._gaps(at, values)
         while True:
             apart = np.any(np.diff(gaps) != 0, axis=0) & (np.diff(at) > 1)
@@ -59,14 +67,14 @@ class Distances:
 
     def range(self, i: int) -> tuple[int, int]:
         """The least and the greatest value of output i."""
-        lo, hi = self._sums
+        lo, hi = self.sums
         nearest, farthest = max(0, self.logits.lo.max() - self.logits.hi[i]), self._farthest(i)
         return int(self.function.output(hi, farthest)), int(self.function.output(lo, int(nearest)))
 
     @property
     def lowest(self) -> int:
         """The least value, from −127 on, below which outputs come on every sum; 127 where none does."""
-        nearly = self.function.output(self._sums[0], self._farthest())
+        nearly = self.function.output(self.sums[0], self._farthest())
         return min(max(int(nearly) + 1, -127), 127)
 
     def longest_run(self, v: int) -> int:
@@ -78,7 +86,7 @@ class Distances:
     @cached_property
     def _runs(self) -> I64Array:
         """The same of every single output, from −127 on: int64 [255]."""
-        lo, hi = self._sums
+        lo, hi = self.sums
         at = np.unique(np.linspace(lo, hi, BLOCKS + 1).astype(np.int64))
         first, last = (self._gaps(sums, range(-127, 129)) for sums in (at[:-1], at[1:]))
         if len(at) == 1:
@@ -102,23 +110,26 @@ class Distances:
         return int(self.logits.hi.max() - (self.logits.lo.min() if i is None else self.logits.lo[i]))
 
     @cached_property
-    def _exponentials(self) -> I64Array:
+    def exponentials(self) -> I64Array:
+        """What an element so far below the greatest one adds to the row's sum: int64 [256]."""
         return exponentials_of(self.function)
 
     @cached_property
-    def _sums(self) -> I64Array:
+    def sums(self) -> I64Array:
         """The least and the greatest sum that the box reaches; between these outputs fall: int64 [2]."""
-        lo, hi = sum_bounds(self._exponentials, self.logits)
+        lo, hi = sum_bounds(self.exponentials, self.logits)
         lo = max(lo, 1)
         if hi - lo >= MAX_SUMS or hi >= 2**31:
             raise CannotDecide(f"the softmax's sum may take {hi - lo + 1} values")
-        for first in range(lo, hi + 1, CHUNK):
+        if not isinstance(self.function, Hashable):
+            raise CannotDecide("the softmax's function cannot be cached")
+        for number in range(lo // CHUNK, hi // CHUNK + 1):
             self.deadline.check()
-            if not self.function.falls(np.arange(first, min(first + CHUNK, hi) + 1)):
+            if not _falls(self.function, number):
                 raise CannotDecide("the softmax's outputs are not monotone")
         return np.array([lo, hi], np.int64)
 
     def _gap(self, start: I64Array, gap: I64Array) -> Gap:
         """A distance from each start on, of which neighbours may be equal."""
         kept = np.append(True, np.diff(gap) != 0)
-        return int(gap[0]) if kept.sum() == 1 else Pieces(start[kept], gap[kept], self._exponentials)
+        return int(gap[0]) if kept.sum() == 1 else Pieces(start[kept], gap[kept], self.exponentials)

@@ -20,6 +20,7 @@ from coverify.verify.engines import BASE, base_of
 from coverify.verify.errors import CannotDecide, EngineFault
 from coverify.verify.portfolio import SMALL
 from coverify.verify.problem import Problem
+from coverify.verify.property.apart import Apart, apart
 from coverify.verify.property.appended import appended, refuse_large
 from coverify.verify.property.copies import raised, raising
 from coverify.verify.property.formula import ClassIs, Formula, clauses, holds, numbered, spelled
@@ -32,6 +33,8 @@ from tflm_int8.program.primitives import Program
 
 PROVES = (AUTO, "enumerate", "interval", "dual", "bab")
 """Engines that are asked in the form of a certificate's claim; others may count what is false."""
+LIMITED = (AUTO, "interval", "dual", "bab")
+"""Engines that are asked about limits of a softmax's logits first: what they prove has a certificate then."""
 MOVED = "the input, moved into its range,"
 MIDDLE = "the middle of the region"
 """What the point may be that a region is asked about from, where it is not the input as given (BASE)."""
@@ -93,6 +96,13 @@ class Question:
             return self.ordered(self.ranking)
         return Problem(reduced(self._both, self.formula, self.query, deadline), self.query)
 
+    def apart(self, deadline: Deadline) -> Apart | None:
+        """Limits of a softmax's logits that show the formula, where it is neither a label nor a ranking.
+
+        Raises BadQuery, OutOfTime.
+        """
+        return apart(self.network, self.formula, self.query, deadline) if self._unordered else None
+
     def surer(self, deadline: Deadline) -> Problem | None:
         """What says more than the formula, of a softmax's logits, where engines cannot be asked that itself.
 
@@ -121,7 +131,9 @@ class Question:
         """The claim of a certificate, of this argument: the formula where it is not of too many clauses, or
         what is more.
         """
+        limits = None if argument is None else argument.apart
         ranking = self.more if argument is not None and argument.more else self.ranking
+        ranking = ranking if limits is None else None
         n = self.network.sizes()[self.network.output] * (1 if self.raised is None else 2)
         found = clauses(spelled(self.formula), n) if ranking is None else [(row,) for row in ranking.pairs]
         if not found or not all(found):
@@ -132,11 +144,13 @@ class Question:
             for element, coefficient in row.terms:
                 c[k, element] = coefficient
         d, top = np.array([row.bound for row in rows], np.int64), None if ranking is None else ranking.label
-        return CertifiedRelation(c, d, some, top)
+        return CertifiedRelation(c, d, some, top, limits)
 
     def checkable(self, argument: Argument | None) -> bool:
-        """May the checker follow this argument? Of a softmax's outputs it knows labels and rankings alone."""
+        """May the checker follow this argument? Of a softmax's outputs it knows labels, rankings, limits."""
         if argument is None or argument.kind == "enumeration" or argument.more or self.stays:
+            return True
+        if argument.apart is not None:
             return True
         return self.ranking is not None or logits_wire(self.network) == self.network.output
 
@@ -205,10 +219,27 @@ def _by_more(
         if outcome.verdict is not Verdict.UNKNOWN:
             return outcome
     try:
+        limited = _by_limits(worker, question, engine, deadline, seed)
+        if limited is not None and limited.verdict is not Verdict.UNKNOWN:
+            return limited
         implied = _in_form(question, engine).surer(deadline)
     except OutOfTime:
         return None
-    return None if implied is None else _asked(worker, question, implied, engine, deadline, seed)
+    return limited if implied is None else _asked(worker, question, implied, engine, deadline, seed)
+
+
+def _by_limits(
+    worker: Worker, question: Question, engine: str, deadline: Deadline, seed: int
+) -> Outcome | None:
+    """The same from limits of a softmax's logits.  Raises OutOfTime."""
+    limits = _in_form(question, engine).apart(deadline) if engine in LIMITED else None
+    if limits is None:
+        return None
+    problem = Problem(limits.program, question.query)
+    outcome = _asked(worker, question, problem, engine, deadline.share(0.5), seed)
+    if outcome.argument is None or outcome.argument.kind != "bounds":
+        return outcome
+    return outcome.with_argument(dataclasses.replace(outcome.argument, apart=limits.limits))
 
 
 def _asked(

@@ -13,7 +13,7 @@ of the logits, and differ where these are a run of equal outputs apart.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -22,7 +22,7 @@ from coverify.verify.bounds import Box, wire_bounds
 from coverify.verify.deadline import Deadline
 from coverify.verify.decision import Pieces, decision, logits_wire
 from coverify.verify.errors import CannotDecide
-from coverify.verify.property.appended import appended
+from coverify.verify.property.appended import appended, ended
 from coverify.verify.property.distances import Distances, Gap
 from coverify.verify.property.formula import (
     AllOf,
@@ -135,20 +135,14 @@ class _Lowering:
         n, steps = self.n, list(self.base.steps[: self.base.output - 1])
         logits = self.softmax.source
         if max(elements(formula), default=0) < n:
-            return appended(self._ended(steps, logits), formula, logits)
+            return appended(ended(self.base, steps, logits), formula, logits)
         greatest = _add(steps, Max(logits, np.arange(n)[None], INT32_MIN, INT32_MAX))
         parts = [(logits, n), (greatest, 1)]
         if self.varying:
             row_sum = self._row_sum(steps, logits, greatest)
             parts += [(_step_function(steps, row_sum, pieces), 1) for pieces in self.varying]
         basis = _add(steps, _joined(parts))
-        return appended(self._ended(steps, basis), formula, basis)
-
-    def _ended(self, steps: list[Step], wire: int) -> Program:
-        """A program that ends at a wire."""
-        tensors = {w: t for w, t in self.base.tensors.items() if w < self.base.output}
-        operators = (self.base.operators + (0,) * len(steps))[: len(steps)] if self.base.operators else ()
-        return replace(self.base, steps=tuple(steps), output=wire, tensors=tensors, operators=operators)
+        return appended(ended(self.base, steps, basis), formula, basis)
 
     def _row_sum(self, steps: list[Step], logits: int, greatest: int) -> int:
         """The wire of Σ exponentials of M − x_i."""
