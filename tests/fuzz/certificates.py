@@ -81,8 +81,9 @@ def tflite_network(rng: np.random.Generator) -> bytes:
 
 
 def tflite_graph(rng: np.random.Generator) -> tuple[Builder, int]:
-    """One or two inputs; dense layers, or convolution, pooling, ADD, SUB and MUL (of itself, constants),
-    CONCATENATION, TRANSPOSE_CONV; tables, PRELU, MAXIMUM, PAD and moves between them; or of the output.
+    """One or two inputs; dense layers, or convolution, pooling, ADD, SUB, MUL and SQUARED_DIFFERENCE (of
+    itself, constants), CONCATENATION, TRANSPOSE_CONV; tables, PRELU, MAXIMUM, PAD and moves between them; or
+    of the output.
     """
     b = Builder()
     if rng.random() < 0.5:
@@ -93,10 +94,11 @@ def tflite_graph(rng: np.random.Generator) -> tuple[Builder, int]:
     else:
         x = b.input((1, *((2, 1) if rng.random() < 0.5 else (1, 2)), 1), 0.05, zero_point(rng))
         for _ in range(int(rng.integers(1, 4))):
-            layer = rng.choice(["conv", "depthwise", "pool", "add", "SUB", "MUL", "joined", "spread"])
+            pairs = ("SUB", "MUL", "SQUARED_DIFFERENCE")
+            layer = rng.choice(["conv", "depthwise", "pool", "add", *pairs, "joined", "spread"])
             if rng.random() < 0.2:
                 x = random_graphs.padded(rng, b, x)
-            if layer in ("SUB", "MUL"):
+            if layer in pairs:
                 x = random_elementwise.binary(rng, b, x, layer)
             elif layer in ("joined", "spread"):
                 x = {"joined": joined, "spread": spread}[layer](rng, b, x)

@@ -72,9 +72,14 @@ class SquaredDifference:
     @cached_property
     def _pairs(self) -> Pairs | None:
         """The table; None where some square, which may never occur, would overflow."""
+        overflows = self.largest**2 > int(self.requantize.domain()[1][0])
+        return None if overflows else tabled(self._computed)
+
+    @property
+    def largest(self) -> int:
+        """No difference is larger in magnitude."""
         left, right = self.tables
-        largest = max(int(left.max() - right.min()), int(right.max() - left.min())) ** 2
-        return None if largest > int(self.requantize.domain()[1][0]) else tabled(self._computed)
+        return max(int(left.max() - right.min()), int(right.max() - left.min()))
 
     def _computed(self, a: I64Array, b: I64Array) -> NDArray[Any]:
         left, right = self.tables

@@ -116,6 +116,7 @@ OPERATORS: dict[int, tuple[Any, tuple[int, ...], int, str]] = {
     89: (partial(Reader.extreme, least=True), (2,), 27, "0b"),
     97: (Reader.nearest, (2,), 74, "0b 1b"),
     98: (Reader.rescaled, (1,), 75, "0f"),
+    99: (Reader.squared, (2,), 0, ""),
     114: (Reader.converted, (1,), 0, ""),
     117: (Reader.swish, (1,), 0, ""),
 }

@@ -156,23 +156,41 @@ class Operators:
         windows = np.where(columns > 0, columns, first).swapaxes(0, 1)
         return self.net.put(Highest, out.size, windows.reshape(out.size, -1), self.clamp(act, out))
 
-    def add(self, out: Tensor, x: Tensor, y: Tensor, act: int, second: int = 1) -> Ints:
-        """A table for each operand to a common scale, their sum, a staircase; constants go into the bias."""
+    def combined(self, out: Tensor, x: Tensor, y: Tensor, second: int, bits: int) -> tuple[float, Any]:
+        """Their common scale: twice the greater one; and the linear step of both: a table for each operand
+        to that scale, with so many bits more; constants go into the bias. The second's factor is 1 or −1.
+        """
         twice, bias, taps = 2 * max(x.codes[0], y.codes[0]), np.zeros(out.shape, np.int64), list[Ints]()
         need(np.broadcast_shapes(x.shape, y.shape) == out.shape, "the shapes")
         signs = np.array([sign for t, sign in ((x, 1), (y, second)) if not len(t.raw)])
         for t, sign in ((x, 1), (y, second)):
             m, shift = multiplier_of(t.scales[0] / twice, self.once)
-            values = scaled((np.arange(-128, 128) - t.zeros[0]) << 20, m, shift, self.once)
+            values = scaled((np.arange(-128, 128) - t.zeros[0]) << bits, m, shift, self.once)
             if len(t.raw):
                 bias += sign * values[t.values() + 128]
                 continue
             at = self.table(t.at, values).reshape(t.shape)
             taps.append(np.broadcast_to(at, out.shape).reshape(-1))
+        return twice, (signs.reshape(1, 1, -1), np.stack(taps, axis=-1)[None], bias.reshape(-1))
+
+    def add(self, out: Tensor, x: Tensor, y: Tensor, act: int, second: int = 1) -> Ints:
+        """The sum or difference of both, a staircase."""
+        twice, parts = self.combined(out, x, y, second, 20)
         stage = multiplier_of(twice / ((1 << 20) * out.codes[0]), self.once)
         need(stage[1] <= 0, "a scale ratio of an ADD or SUB that is not below 1")
-        columns = np.stack(taps, axis=-1)[None]
-        return self.requantize(out, act, [stage], signs.reshape(1, 1, -1), columns, bias.reshape(-1))
+        return self.requantize(out, act, [stage], *parts)
+
+    def squared(self, out: Tensor, x: Tensor, y: Tensor) -> Ints:
+        """SQUARED_DIFFERENCE: a staircase each of the difference and of its negative, of which one is 0."""
+        (twice, parts), (scale, zero), sides = self.combined(out, x, y, -1, 7), out.codes, list[Ints]()
+        m, s = multiplier_of(twice * twice / float(np.float32(1 << 14) * np.float32(scale)), self.once)
+        most = math.isqrt(bearable(np.array(m), np.array(s), zero)[1].item())
+        rule, ends = lambda a, c: scaled(np.maximum(a, 0) ** 2, m, s, self.once), [[-most], [most]]
+        for _ in range(2):
+            sides.append(self.net.stairs(rule, 0, 127 - zero, 0 * parts[2], np.array(ends), *parts))
+            acc = self.net.steps[-2].out
+            parts = -np.ones((1, 1, 1), np.int64), acc.reshape(1, -1, 1), 0 * acc
+        return self.added(-128, 127, zero, (sides[0], 1), (sides[1], 1))
 
     def added(self, lo: int, hi: int, bias: int, *parts: tuple[Ints, int]) -> Ints:
         """Sums of elements with factors, clamped."""

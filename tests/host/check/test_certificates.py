@@ -129,6 +129,7 @@ def test_the_checker_rounds_once_where_the_profile_does(seed):
         ("QUANTIZE", random_elementwise, "not int8|a conversion"),
         ("SUB", random_elementwise, None),
         ("MUL", random_elementwise, "the shapes"),
+        ("SQUARED_DIFFERENCE", random_elementwise, "the shapes"),
         ("MAXIMUM", random_elementwise, "the shapes"),
         ("MINIMUM", random_elementwise, "the shapes"),
         ("PRELU", random_elementwise, "no constant|the shapes"),

@@ -95,6 +95,18 @@ def with_extreme(b: Builder, x: int, rng: np.random.Generator, op: str) -> int:
     return x
 
 
+def with_squares(b: Builder, x: int, rng: np.random.Generator, op: str) -> int:
+    """Of the difference from a constant, and from what a table writes."""
+    shape, scale = b.tensors[x].shape, b.tensors[x].scales[0]
+    for other in (
+        b.constant(rng.integers(-60, 60, shape[3:]), 0.1, 0),
+        b.op("QUANTIZE", [x], b.activation(shape, 0.03, 7)),
+    ):
+        x = b.op(op, [x, other], b.activation(shape, float(np.float32(60 * scale**2)), -90), 76)
+        scale = b.tensors[x].scales[0]
+    return x
+
+
 def with_resize(b: Builder, x: int, rng: np.random.Generator, op: str) -> int:
     return b.op(
         op, [x, b.integers([3, 1])], b.like(x, (1, 3, 1, b.tensors[x].shape[3])), 74, HalfPixelCenters=True
@@ -135,6 +147,7 @@ def with_parts(b: Builder, x: int, rng: np.random.Generator, op: str) -> int:
 
 ACROSS = [*itertools.product(("SUM", "REDUCE_MIN"), [with_reduction])]
 ACROSS += itertools.product(("MAXIMUM", "MINIMUM"), [with_extreme])
+ACROSS += [("SQUARED_DIFFERENCE", with_squares)]
 ACROSS += [("RESIZE_NEAREST_NEIGHBOR", with_resize), ("SLICE", with_slice), ("STRIDED_SLICE", with_strides)]
 ACROSS += [("TRANSPOSE_CONV", with_transposed), ("SPLIT", with_parts), ("UNPACK", with_parts)]
 

@@ -22,6 +22,7 @@ from tflm_int8.operators import Kernel
 from tflm_int8.program import primitives as p
 from tflm_int8.program.linear import Scaling
 from tflm_int8.program.lowering.builder import Builder
+from tflm_int8.program.rules import Steps
 from tflm_int8.program.sparse import Sparse
 
 
@@ -44,10 +45,23 @@ def multiply(b: Builder, k: Multiply) -> None:
 
 
 def squared_difference(b: Builder, k: SquaredDifference) -> None:
-    """A table per input, their difference times itself, one staircase."""
+    """A table per input, and a staircase each of their difference and of its negative: of these one is 0.
+
+    Where some square, which may never occur, would overflow: their difference times itself, one staircase.
+    """
+    n, index = k.node.output.size, k.node.output.index
+    channel = np.zeros(n, np.int64)
     difference = _sum_of_tables(b, k, (k.tables[0], -k.tables[1]))
-    acc = b.emit(p.Product(difference, difference, 0, 0))
-    b.requantized(acc, k.requantize, np.zeros(k.node.output.size, np.int64), k.node.output.index)
+    if k.largest**2 > int(k.requantize.domain()[1][0]):
+        acc = b.emit(p.Product(difference, difference, 0, 0))
+        b.requantized(acc, k.requantize, channel, index)
+        return
+    squares = k.requantize.apply(np.arange(k.largest + 1)[:, None] ** 2, channel[:1])[:, 0]
+    rule = Steps(np.searchsorted(squares, np.arange(squares[0] + 1, squares[-1] + 1))[None])
+    sides = [b.emit(p.Staircase(difference, rule, channel))]
+    sides.append(b.emit(p.Staircase(affine(b, n, 0, (difference, -1)), rule, channel)))
+    total = affine(b, n, k.requantize.zero_point, *((side, 1) for side in sides))
+    b.wires[index] = clamped(b, total, n, -128, 127)
 
 
 def prelu(b: Builder, k: Prelu) -> None:

@@ -10,6 +10,7 @@ from coverify.verify.smt import expressions as ex
 from coverify.verify.smt.expressions import Expression, binary, chosen, compared
 from tflm_int8.fixedpoint import Rounding
 from tflm_int8.program.primitives import DivideRounding, HalfUpShift, Requantize, Rule
+from tflm_int8.program.rules import Steps
 
 _LONG = 64
 
@@ -23,10 +24,21 @@ def rounded(rule: Rule, channel: int, acc: Expression) -> Expression:
             return _requantized(rule, channel, acc)
         case DivideRounding():
             return _divided(rule, channel, acc)
+        case Steps():
+            return _counted(rule, channel, acc)
         case _:
             raise CannotDecide(
                 "a rounding of this kind is encoded by its stairs only: the encoding threshold (z3:threshold)"
             )
+
+
+def _counted(rule: Steps, channel: int, acc: Expression) -> Expression:
+    """How many edges are reached."""
+    width = max(acc.width, 33, rule.hi.bit_length() + 1)
+    wide, found = ex.sign_extended(acc, width), ex.value(rule.hi, width)
+    for k, edge in reversed(list(enumerate(rule.edges[channel].tolist()))):
+        found = chosen(compared("bvslt", wide, ex.value(edge, width)), ex.value(k, width), found)
+    return found
 
 
 def _half_up(rule: HalfUpShift, channel: int, acc: Expression) -> Expression:
