@@ -2,11 +2,9 @@
 What TFLM does not run, or reads otherwise than it is written, is refused.
 """
 
-from functools import partial
-from typing import Any
-
 import numpy as np
 
+from coverify.check.moves import OPERATORS
 from coverify.check.operators import Operators
 from coverify.check.steps import INT32, Ints, Network, need
 from coverify.check.tensors import Table, Tensor
@@ -75,51 +73,6 @@ class Reader(Operators):
         found = method(self, outs if several else outs[0], *ins, *options)
         for out, at in zip(outs, found if several else [found], strict=True):
             out.at = at.reshape(out.shape)
-
-
-OPERATORS: dict[int, tuple[Any, tuple[int, ...], int, str]] = {
-    # builtin code: method, how many inputs, the union's number of its options and their slots and kinds (a
-    # capital where an absent one is 1): activation, padding, strides, then dilations or the window's size
-    0: (Reader.add, (2,), 11, "0b"),
-    1: (Reader.average, (1,), 5, "5b 0b 2i 1i 4i 3i"),
-    2: (Reader.joined, tuple(range(1, 11)), 10, "0i 1b"),
-    3: (Reader.conv, (2, 3), 1, "3b 0b 2i 1i 5I 4I"),
-    4: (Reader.conv, (2, 3), 2, "4b 0b 2i 1i 6I 5I 3i"),
-    6: (partial(Reader.converted, back=True), (1,), 0, ""),
-    9: (Reader.dense, (2, 3), 8, "0b 1b"),
-    14: (Reader.curved, (1,), 0, ""),
-    17: (Reader.highest, (1,), 5, "5b 0b 2i 1i 4i 3i"),
-    18: (Reader.multiply, (2,), 21, "0b"),
-    19: (partial(Reader.rescaled, relu=True), (1,), 0, ""),
-    21: (Reader.relu6, (1,), 0, ""),
-    22: (Reader.reshape, (1, 2), 0, ""),
-    25: (Reader.last, (1,), 9, "0f"),
-    28: (partial(Reader.curved, tanh=True), (1,), 0, ""),
-    34: (Reader.pad, (2,), 0, ""),
-    39: (Reader.transpose, (2,), 26, ""),
-    40: (partial(Reader.summed, mean=True), (2,), 27, "0b"),
-    41: (partial(Reader.add, second=-1), (2,), 28, "0b"),
-    43: (Reader.squeezed, (1,), 30, "0[i"),
-    45: (Reader.strided, (4,), 32, "0i 1i 2i 3i 4i 5b"),
-    49: (Reader.split, (2,), 35, ""),
-    54: (Reader.prelu, (2,), 0, ""),
-    55: (Reader.greater, (2,), 0, ""),
-    57: (partial(Reader.greater, least=True), (2,), 0, ""),
-    65: (Reader.sliced, (3,), 0, ""),
-    67: (Reader.transposed, (3, 4), 49, "3b 0b 2i 1i"),
-    70: (Reader.expanded, (2,), 52, ""),
-    74: (Reader.summed, (2,), 27, "0b"),
-    77: (Reader.shaped, (1,), 55, "0b"),
-    82: (Reader.extreme, (2,), 27, "0b"),
-    83: (Reader.packed, tuple(range(1, 11)), 59, "0i 1i"),
-    88: (Reader.unpacked, (1,), 64, "0i 1i"),
-    89: (partial(Reader.extreme, least=True), (2,), 27, "0b"),
-    97: (Reader.nearest, (2,), 74, "0b 1b"),
-    98: (Reader.rescaled, (1,), 75, "0f"),
-    99: (Reader.squared, (2,), 0, ""),
-    114: (Reader.converted, (1,), 0, ""),
-    117: (Reader.swish, (1,), 0, ""),
-}
 
 
 def fixed_point(arrays: dict[str, Ints]) -> Network:

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from coverify.check.integers import bearable, curve, divide, high_mul16, multiplier_of, scaled
+from coverify.check.moves import Moves, reads
 from coverify.check.softmax import Softmax
-from coverify.check.steps import INT8, INT16, INT32, Highest, Ints, Network, Pieces, need, size, sums
+from coverify.check.steps import INT8, INT16, INT32, Highest, Ints, Pieces, need, size, sums
 from coverify.check.tensors import Tensor
 
 
@@ -32,14 +33,13 @@ def spread(n: int, m: int, kernel: int, stride: int, pad: int) -> Ints:
     return np.where((at >= 0) & (at < n * stride) & (at % stride == 0), at // stride, -1)
 
 
-class Operators:
-    """A method for each: output, inputs, options → the elements that are the output. `net` grows.
+class Operators(Moves):
+    """A method for each that computes.
 
     once: is a requantization rounded once? products: how many there were so far; outer: the input, where it
     is not int8 and no QUANTIZE has read it.
     """
 
-    net: Network
     once: bool
     outer: Tensor | None
     products = 0
@@ -79,6 +79,7 @@ class Operators:
         stages = [multiplier_of(real, self.once) for real in sx * np.array(w.scales) / so]
         return self.requantize(out, act, stages, weights, columns, b)
 
+    @reads(9, (2, 3), 8, "0b 1b")
     def dense(self, out: Tensor, x: Tensor, w: Tensor, bias: Tensor | None, act: int, shuffled: int) -> Ints:
         one, zero, weights = len(w.scales) == 1, w.zeros[0], w.values() - w.zeros[0]
         shapes = out.size == out.shape[-1] == len(weights) and weights.shape[1:] == (x.size,)
@@ -102,6 +103,8 @@ class Operators:
         at = np.where((row >= 0) & (column >= 0), x[0, row, column, depth], 0)
         return at.reshape(len(depth), out.shape[1] * out.shape[2], -1)
 
+    @reads(3, (2, 3), 1, "3b 0b 2i 1i 5I 4I")
+    @reads(4, (2, 3), 2, "4b 0b 2i 1i 6I 5I 3i")
     def conv(self, out: Tensor, x: Tensor, w: Tensor, bias: Tensor | None, act: int, *o: int) -> Ints:
         """o: padding, strides and dilations of height and width; of DEPTHWISE_CONV_2D the multiplier, too."""
         pad, sh, sw, dh, dw, *depthwise = o
@@ -115,6 +118,7 @@ class Operators:
         columns = self.columns(x.at, out, pad, each, (kh, sh, dh), (kw, sw, dw))
         return self.weighted(out, x, w, bias, act, data.reshape(groups, channels // groups, -1), columns)
 
+    @reads(67, (3, 4), 49, "3b 0b 2i 1i")
     def transposed(self, out: Tensor, _: Tensor, w: Tensor, x: Tensor, bias: Any, *o: int) -> Ints:
         """TRANSPOSE_CONV: a step spreads the centred image out by the strides, then the filters, turned, are
         those of a convolution. o: activation, padding, strides of height and width.
@@ -143,6 +147,7 @@ class Operators:
         need(abs(np.float32(sx) - np.float32(so)) <= 1e-6, "the scale changes")
         return self.columns(x.at, out, pad, 1, (kh, sh, 1), (kw, sw, 1))
 
+    @reads(1, (1,), 5, "5b 0b 2i 1i 4i 3i")
     def average(self, out: Tensor, x: Tensor, act: int, *o: int) -> Ints:
         columns = self.pooled(out, x, *o)
         n, channel = np.unique((columns > 0).sum(axis=2).T.reshape(-1), return_inverse=True)
@@ -150,6 +155,7 @@ class Operators:
         linear = np.ones((len(columns), 1, columns.shape[2]), np.int64), columns, np.zeros(out.size, np.int64)
         return self.net.stairs(rule, *self.clamp(act, out), channel, INT32.repeat(len(n), axis=1), *linear)
 
+    @reads(17, (1,), 5, "5b 0b 2i 1i 4i 3i")
     def highest(self, out: Tensor, x: Tensor, act: int, *o: int) -> Ints:
         columns = self.pooled(out, x, *o)
         first = np.take_along_axis(columns, (columns > 0).argmax(axis=2)[..., None], axis=2)
@@ -173,6 +179,8 @@ class Operators:
             taps.append(np.broadcast_to(at, out.shape).reshape(-1))
         return twice, (signs.reshape(1, 1, -1), np.stack(taps, axis=-1)[None], bias.reshape(-1))
 
+    @reads(0, (2,), 11, "0b")
+    @reads(41, (2,), 28, "0b", second=-1)
     def add(self, out: Tensor, x: Tensor, y: Tensor, act: int, second: int = 1) -> Ints:
         """The sum or difference of both, a staircase."""
         twice, parts = self.combined(out, x, y, second, 20)
@@ -180,6 +188,7 @@ class Operators:
         need(stage[1] <= 0, "a scale ratio of an ADD or SUB that is not below 1")
         return self.requantize(out, act, [stage], *parts)
 
+    @reads(99, (2,))
     def squared(self, out: Tensor, x: Tensor, y: Tensor) -> Ints:
         """SQUARED_DIFFERENCE: a staircase each of the difference and of its negative, of which one is 0."""
         (twice, parts), (scale, zero), sides = self.combined(out, x, y, -1, 7), out.codes, list[Ints]()
@@ -198,6 +207,8 @@ class Operators:
         linear = np.array([[[by for _, by in parts]]]), taps, none + bias
         return self.net.stairs(lambda a, c: a, lo, hi, none, INT32, *linear)
 
+    @reads(55, (2,))
+    @reads(57, (2,), least=True)
     def greater(self, out: Tensor, x: Tensor, y: Tensor, least: bool = False) -> Ints:
         """MAXIMUM: b + max(a − b, 0); MINIMUM: a − max(a − b, 0). A constant is a step, one for all readers;
         where it is spread, one more.
@@ -212,6 +223,7 @@ class Operators:
         (a, b), excess = pair, self.added(0, 255, 0, (pair[0], 1), (pair[1], -1))
         return self.added(-128, 127, 0, *(((a, 1), (excess, -1)) if least else ((b, 1), (excess, 1))))
 
+    @reads(18, (2,), 21, "0b")
     def multiply(self, out: Tensor, x: Tensor, y: Tensor, act: int) -> Ints:
         """Products and a staircase; of a constant, a weight for each element."""
         x, y = (x, y) if len(y.raw) or not len(x.raw) else (y, x)
@@ -234,6 +246,8 @@ class Operators:
         need(out.shape in (kept, tuple(np.delete(shape, at))), "an output of another shape")
         return np.moveaxis(x, at, range(-len(at), 0)).reshape(out.size, -1)
 
+    @reads(82, (2,), 27, "0b")
+    @reads(89, (2,), 27, "0b", least=True)
     def extreme(self, out: Tensor, x: Tensor, axes: Tensor, _: int, least: bool = False) -> Ints:
         """REDUCE_MAX; REDUCE_MIN is one of the complements (~x = −1 − x)."""
         need(x.codes == out.codes, "a REDUCE_MAX or REDUCE_MIN between quantizations")
@@ -242,6 +256,8 @@ class Operators:
         at = self.net.put(Highest, out.size, self.along(out, at.reshape(x.shape), axes), (-128, 127))
         return self.table(at, complement) if least else at
 
+    @reads(40, (2,), 27, "0b", mean=True)
+    @reads(74, (2,), 27, "0b")
     def summed(self, out: Tensor, x: Tensor, axes: Tensor, _: int, mean: bool = False) -> Ints:
         """SUM; of a MEAN the division by n is part of the multiplier, which it leaves rounded downwards."""
         columns = self.along(out, x.at, axes)[None]
@@ -255,6 +271,8 @@ class Operators:
         element, index = at.reshape(-1), lambda a, c: a + 128
         return self.net.put(Pieces, at.size, element, index, values, 0 * element, INT8)
 
+    @reads(14, (1,))
+    @reads(28, (1,), tanh=True)
     def curved(self, out: Tensor, x: Tensor, tanh: bool = False) -> Ints:
         """LOGISTIC or TANH: where the input leaves Q4.27, the least or the greatest output."""
         scale, zero = x.codes
@@ -267,6 +285,7 @@ class Operators:
         values = curve(q, tanh) - (0 if tanh else 128)
         return self.table(x.at, np.where(inside, np.clip(values, -128, 127), np.where(d <= 0, -128, 127)))
 
+    @reads(117, (1,))
     def swish(self, out: Tensor, x: Tensor) -> Ints:
         """HARD_SWISH in int16 (reference/hard_swish.h): x times a gate, which is 0..2^15 for −3..3."""
         (sx, zx), (so, zo) = x.codes, out.codes
@@ -279,6 +298,7 @@ class Operators:
         whole = divide(np.sign(product) * (np.abs(product) >> 15), -s)
         return self.table(x.at, np.clip(whole + zo, -128, 127))
 
+    @reads(54, (2,))
     def prelu(self, out: Tensor, x: Tensor, slopes: Tensor) -> Ints:
         """A table above zero, and products with constants of one below, clamped; one of the two is 0."""
         (sx, zx), (sa, za), (so, zo) = x.codes, slopes.codes, out.codes
@@ -294,6 +314,8 @@ class Operators:
         low = self.net.stairs(rule, -128 - zo, 127 - zo, 0 * up, ends.reshape(2, 1), *linear)
         return self.added(-128, 127, zo, (up, 1), (low, 1))
 
+    @reads(19, (1,), relu=True)
+    @reads(98, (1,), 75, "0f")
     def rescaled(self, out: Tensor, x: Tensor, alpha: float = 1.0, relu: bool = False) -> Ints:
         """QUANTIZE of int8; RELU; LEAKY_RELU, which is steeper or flatter below zero."""
         (sx, zx), (so, zo) = x.codes, out.codes
@@ -306,6 +328,8 @@ class Operators:
             values[part] = np.clip(scaled(d[part], m, s, self.once) + zo, zo if relu else -128, 127)
         return self.table(x.at, values)
 
+    @reads(6, (1,), back=True)
+    @reads(114, (1,))
     def converted(self, out: Tensor, x: Tensor, back: bool = False) -> Ints:
         """QUANTIZE. That of a float or uint8 input is no step, nor that of such an output (DEQUANTIZE: back):
         a network is one of the int8 codes in between, of which an output's have its order and its ties.
@@ -321,116 +345,13 @@ class Operators:
         self.outer = None if x is self.outer else self.outer
         return x.at
 
+    @reads(21, (1,))
     def relu6(self, out: Tensor, x: Tensor) -> Ints:
         """Codes between the input's zero and six, whatever the output's are."""
         need(x.shape == out.shape and out.codes, "the shapes")
         return self.table(x.at, np.clip(np.arange(-128, 128), *self.clamp(3, x)))
 
-    def joined(self, out: Tensor, *given: Any) -> Ints:
-        """CONCATENATION: a step that repeats its elements."""
-        *operands, axis, act = given
-        parts = [t for t in operands if t is not None]
-        need(not act and all(t.codes == out.codes for t in parts), "an activation, or other quantizations")
-        at = np.concatenate([0 * t.values() if len(t.raw) else t.at for t in parts], axis)
-        bias = np.concatenate([t.values() if len(t.raw) else 0 * t.at for t in parts], axis)
-        need(at.shape == out.shape and len(at.shape) <= 5, "the shapes")
-        return at if len(parts) == 1 else self.net.repeat(at, bias)
-
-    def pad(self, out: Tensor, x: Tensor, paddings: Tensor) -> Ints:
-        """Outside an image is element 0, as convolutions read it; for others, or channels, it is settled."""
-        pairs = paddings.values().reshape(-1, 2)
-        need(paddings.type == 2 and len(pairs) == len(x.shape) < 6 and np.all(pairs >= 0), "a PAD's paddings")
-        need(out.type == x.type and out.shape == tuple(x.shape + pairs.sum(axis=1)), "a PAD of another form")
-        out.at = np.pad(x.at, pairs)
-        return out.at if len(pairs) == 4 and not pairs[[0, 3]].any() else self.settled(out)
-
-    def settled(self, x: Tensor) -> Ints:
-        """The elements of a tensor, of which those outside an image are its zero point."""
-        if np.all(x.at):
-            return x.at
-        return self.net.repeat(x.at, np.where(x.at, 0, x.codes[1])).reshape(x.shape)
-
-    def reshape(self, out: Tensor, x: Tensor, _: Tensor | None) -> Ints:
-        need((x.type, x.at.size) == (out.type, out.size), "a RESHAPE")
-        return x.at
-
-    def squeezed(self, out: Tensor, x: Tensor, dims: Ints) -> Ints:
-        """SQUEEZE of these dimensions, or of all that are 1."""
-        need(len(dims) <= 8, "a SQUEEZE of more than 8 dimensions")
-        return self.moved(out, x, np.squeeze(x.at, tuple({*dims.tolist()}) or None))
-
-    def expanded(self, out: Tensor, x: Tensor, axis: Tensor) -> Ints:
-        """EXPAND_DIMS: a dimension of 1 before an axis."""
-        need(axis.type == 2 and axis.shape in ((), (1,)), "an EXPAND_DIMS's axis")
-        return self.moved(out, x, np.expand_dims(x.at, axis.values().item()))
-
-    def transpose(self, out: Tensor, x: Tensor, order: Tensor) -> Ints:
-        fit = (order.type, order.shape) == (2, (x.at.ndim,)) and x.at.ndim < 6
-        need(fit and sorted(order.values()) == [*range(x.at.ndim)], "a TRANSPOSE's order")
-        return self.moved(out, x, x.at.transpose(order.values()))
-
-    def nearest(self, out: Tensor, x: Tensor, to: Tensor, align: int, half: int) -> Ints:
-        """RESIZE_NEAREST_NEIGHBOR: positions in float32, as TFLM has them."""
-        need(len(x.shape) == 4 and (x.shape[0], x.shape[3]) == (out.shape[0], out.shape[3]), "the shapes")
-        need(to.type == 2 and to.values().tolist() == list(out.shape[1:3]), "a resize to another size")
-        paths, shift = list[Ints](), np.float32(0.5 if half else 0)
-        for n, m in zip(x.shape[1:3], out.shape[1:3], strict=True):
-            by = (n - 1, m - 1) if align and m > 1 else (n, m)
-            at = (np.arange(m, dtype=np.float32) + shift) * (np.float32(by[0]) / np.float32(by[1]))
-            at = np.floor(at.astype(float) + 0.5 if align else at)
-            paths.append(np.minimum(at.astype(np.int64), n - 1))
-        return self.moved(out, x, x.at[:, paths[0][:, None], paths[1]])
-
-    def sliced(self, out: Tensor, x: Tensor, begin: Tensor, size: Tensor) -> Ints:
-        first, many = (t.values().reshape(-1) for t in (begin, size))
-        need(begin.type == size.type == 2 and len(first) == len(many) == len(x.shape) < 6, "a SLICE's ends")
-        many = np.where(many == -1, x.shape - first, many)
-        need(np.all((first >= 0) & (many > 0) & (many <= x.shape - first)), "a SLICE beyond its input")
-        return self.moved(out, x, x.at[tuple(map(slice, first, first + many))])
-
-    def strided(self, out: Tensor, x: Tensor, *given: Any) -> Ints:
-        """STRIDED_SLICE: on each axis the positions that TFLM visits (strided_slice_logic.h)."""
-        *ends, begin, end, ellipsis, new, shrink, offset = given
-        rows, at = [t.values().reshape(-1).tolist() for t in ends], x.at
-        need(all(t.type == 2 and t.size == at.ndim < 5 for t in ends), "a STRIDED_SLICE's operands")
-        need(not (ellipsis or new or offset), "a STRIDED_SLICE's masks that TFLM ignores")
-        need(0 not in rows[2] and min(map(min, rows)) > -1 << 31, "a STRIDED_SLICE's step, or far ends")
-        for k, (n, first, last, step) in enumerate(zip(x.shape, *rows, strict=True)):
-            near, far = (0, n) if step > 0 else (n - 1, -1)
-            first, last = (min(max(i + n * (i < 0), min(near, far)), max(near, far)) for i in (first, last))
-            first = near if begin >> k & 1 else first
-            path = range(first, first + 1 if shrink >> k & 1 else far if end >> k & 1 else last, step)
-            need(path and first < n and abs(path[-1] + step) < 1 << 31, "a STRIDED_SLICE's positions")
-            at = at.take(path, k)
-        return self.moved(out, x, at.reshape([m for k, m in enumerate(at.shape) if not shrink >> k & 1]))
-
-    def shaped(self, out: Tensor, x: Tensor, kind: int) -> Ints:
-        """SHAPE: no step, as no step reads an int32; its elements are any."""
-        need((out.type, out.shape) == (2, (len(x.shape),)) and kind in (0, 2), "a SHAPE of another form")
-        return np.ones(out.shape, np.int64)
-
-    def packed(self, out: Tensor, *given: Any) -> Ints:
-        """PACK of int32, of which all that counts is that there are as many as are declared."""
-        *operands, count, axis = given
-        parts = [t for t in operands if t is not None]
-        need(len(parts) == count and all(t.type == 2 for t in parts), "a PACK of other values than int32")
-        return self.moved(out, parts[0], np.stack([np.ones(t.shape, np.int64) for t in parts], axis))
-
-    def split(self, outs: list[Tensor], axes: Tensor, x: Tensor) -> list[Ints]:
-        """SPLIT into equal parts."""
-        axis = axes.values().item()
-        need(axes.type == 2, "a SPLIT's axis")
-        return [self.moved(out, x, at) for out, at in zip(outs, np.split(x.at, len(outs), axis), strict=True)]
-
-    def unpacked(self, outs: list[Tensor], x: Tensor, n: int, axis: int) -> list[Ints]:
-        """UNPACK: what is at each position on an axis."""
-        need(n == len(outs), "an UNPACK of another number")
-        return [self.moved(out, x, at) for out, at in zip(outs, np.moveaxis(x.at, axis, 0), strict=True)]
-
-    def moved(self, out: Tensor, x: Tensor, at: Any) -> Ints:
-        need((x.type, at.shape) == (out.type, out.shape), "an output of another form")
-        return at
-
+    @reads(25, (1,), 9, "0f")
     def last(self, out: Tensor, x: Tensor, beta: float) -> Ints:
         need(out.codes == (1 / 256, -128) and x.shape == out.shape, "a SOFTMAX of another form")
         need(out.size == out.shape[-1] <= 511, "a SOFTMAX of several rows, or a long one")

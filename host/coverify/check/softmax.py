@@ -10,15 +10,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from coverify.check.integers import (
-    INT32_MAX,
-    divide,
-    exponential,
-    high_mul,
-    multiplier_of,
-    reciprocal,
-    scaled,
-)
+from coverify.check.integers import divide, exponential, high_mul, multiplier_of, reciprocal, scaled
 from coverify.check.steps import Ints, need, within
 
 FAR = 255  # no element lies farther below another one
@@ -27,7 +19,7 @@ FAR = 255  # no element lies farther below another one
 def inverse(total: Ints) -> tuple[Ints, Ints]:
     """1 / total, a sum in Q12.19, as x in Q0.31; then x · exponential is shifted by 35 − zeros."""
     zeros = 32 - np.searchsorted(1 << np.arange(33), total, side="right").astype(np.int64)
-    return np.minimum(reciprocal(total << zeros >> 1) << 1, INT32_MAX), zeros
+    return np.minimum(reciprocal(total << zeros >> 1) << 1, (1 << 31) - 1), zeros
 
 
 def share(raw: Ints, total: Ints, d: Ints | int) -> Ints:

@@ -19,7 +19,7 @@ import coverify.check
 FOLDER = Path(coverify.check.__file__).parent
 MODULES = (
     *("__init__", "certificate", "proof", "squares", "steps"),
-    *("integers", "softmax", "tensors", "operators", "model"),
+    *("integers", "softmax", "tensors", "moves", "operators", "model"),
 )
 """The checker's, in the order in which docs/certificates.md reads them."""
 _MODULE_OF = {str(FOLDER / f"{name}.py"): name for name in MODULES}
