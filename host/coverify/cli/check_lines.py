@@ -22,6 +22,8 @@ MODULES = (
     *("integers", "softmax", "tensors", "moves", "operators", "model"),
 )
 """The checker's, in the order in which docs/certificates.md reads them."""
+DECORATOR = "reads"
+"""Its function that an import calls: it notes which method reads which operator."""
 _MODULE_OF = {str(FOLDER / f"{name}.py"): name for name in MODULES}
 
 
@@ -133,18 +135,22 @@ class _Part:
         return self.imported or not hit.isdisjoint(self.lines)
 
 
-def _parts(body: list[Any], start: int, imported: bool) -> Iterator[_Part]:
-    """Those of a body, from line `start` on: an `else:` belongs to the first statement behind it."""
+def _parts(body: list[Any], start: int, imported: bool, called: bool = False) -> Iterator[_Part]:
+    """Those of a body, from line `start` on: an `else:` belongs to the first statement behind it.
+
+    called: is it that of a function that an import calls?
+    """
     for node in body:
         first = min([start, node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
         end = (node.end_lineno or node.lineno) + 1
         fields = (getattr(node, name, []) for name in ("body", "handlers", "orelse", "finalbody"))
         if inner := [part for part in fields if part]:
-            below = imported and not isinstance(node, ast.FunctionDef)
+            within = called or getattr(node, "name", "") == DECORATOR
+            below = imported and (within or not isinstance(node, ast.FunctionDef))
             head = max(node.lineno + 1, inner[0][0].lineno)
             yield _Part(range(first, head), below)
             for part in inner:
-                yield from _parts(part, head, below)
+                yield from _parts(part, head, below, within)
                 head = (part[-1].end_lineno or part[-1].lineno) + 1
         else:
             yield _Part(range(first, end), imported)
