@@ -47,7 +47,8 @@ PACKAGES = {
         "tflm_int8", "numpy", "tflite_micro", "tflite_runtime",
     },
 }  # fmt: skip
-NETWORKS = ("integers", "softmax", "tensors", "moves", "operators", "model")  # files of the checker that read networks
+NETWORKS = ("integers", "softmax", "tensors", "moves", "operators", "model")
+"""Files of the checker that read networks."""
 STANDARD = set(__import__("sys").stdlib_module_names)
 
 

@@ -120,20 +120,22 @@ class Above:
         """What the layers add."""
         return sum(float(gain.max(axis=1).sum()) for gain, *_ in self._gains(mu, curve))
 
-    def smoothed(
-        self, mu: F64Array, heat: float, curve: F64Array | None = None
-    ) -> tuple[float, F64Array, F64Array]:
-        """The same with heat · log Σ exp(gain / heat) for maxima, its derivatives [q], and second ones.
+    def softest(self, mu: F64Array, heat: float, curve: F64Array | None = None) -> float:
+        """The same as `smoothed` has it."""
+        return sum(float(softened(gain, heat)[0].sum()) for gain, *_ in self._gains(mu, curve))
+
+    def smoothed(self, mu: F64Array, heat: float, curve: F64Array | None = None) -> tuple[F64Array, F64Array]:
+        """The derivatives, [q], and second ones, of what the layers add with heat · log Σ exp(gain / heat)
+        for maxima.
 
         curve [k]: what is taken of the lowest layer's b² (lifted.py); then its derivatives follow, [q + k].
         """
         q = len(mu)
         size = q if curve is None else q + len(curve)
-        total, slope, bend = 0.0, np.zeros(size), np.zeros((size, size))
+        slope, bend = np.zeros(size), np.zeros((size, size))
         start = 0
         for n, (gain, y, b, moves) in enumerate(self._gains(mu, curve)):
-            found, weight = softened(gain, heat)
-            total += float(found.sum())
+            _, weight = softened(gain, heat)
             end = start + len(gain)
             own, upper = np.arange(start, end), np.arange(end, q)
             off_y = y - (mean_y := (weight * y).sum(axis=1))[:, None]
@@ -159,7 +161,7 @@ class Above:
                     bend[np.ix_(upper, at)] -= both
                     bend[np.ix_(at, upper)] -= both.T
             start = end
-        return total, slope, bend
+        return slope, bend
 
     def begins(self, number: int) -> tuple[F64Array, F64Array, F64Array]:
         """Where the levels of a layer's stairs begin, in the units of the search, [k, levels]; and what an

@@ -43,29 +43,38 @@ class Descent(Generic[P, M]):
     nearer: float
     shortest: float
 
-    def valued(self, point: P) -> tuple[float, M | None]:
-        """The value, infinite where it is not defined, and the matrix."""
+    def reached(self, point: P, edge: float) -> M | None:
+        """The matrix; None where it is not positive definite, or nearer to the end of these than `edge`."""
         if point.least <= 0:
-            return np.inf, None
+            return None
         try:
             matrix = self.matrix(point)
         except np.linalg.LinAlgError:
-            return np.inf, None
-        return self.value(point, matrix), matrix
+            return None
+        return matrix if matrix.edge > edge else None
 
     def stepped(
-        self, point: P, matrix: M, moved: Callable[[float], P], decrement: float, most: float
-    ) -> tuple[P, M]:
-        """The point after a part of a step, or several, and its matrix; the same ones where none is lower."""
-        before, stays = self.value(point, matrix), (np.inf, point, matrix)
+        self,
+        point: P,
+        matrix: M,
+        moved: Callable[[float], P],
+        decrement: float,
+        most: float,
+        before: float | None = None,
+    ) -> tuple[P, M, float]:
+        """The point after a part of a step, or several, its matrix and its value; the same ones where none is
+        lower.  before: the value here, where it is known.
+        """
+        before = self.value(point, matrix) if before is None else before
+        stays = np.inf, point, matrix
 
         def tried(step: float) -> tuple[float, P, M]:
             new = moved(step)
-            value, there = self.valued(new)
-            lower = value < before - 0.05 * step * max(decrement, 0.0)
-            if lower and there is not None and there.edge > self.nearer * matrix.edge:
-                return value, new, there
-            return stays
+            there = self.reached(new, self.nearer * matrix.edge)
+            if there is None:
+                return stays
+            value = self.value(new, there)
+            return (value, new, there) if value < before - 0.05 * step * max(decrement, 0.0) else stays
 
         step, found = min(1.0, most), stays
         while step > self.shortest and found is stays:
@@ -73,4 +82,4 @@ class Descent(Generic[P, M]):
         step *= 4  # twice what was taken: directions near a centre are short ones
         while 2 <= step <= most and (longer := tried(step))[0] < found[0]:
             found, step = longer, 2 * step
-        return found[1], found[2]
+        return found[1], found[2], before if found is stays else found[0]

@@ -77,12 +77,13 @@ class Smooth:
 
     def __init__(self, nu: F64Array, value: F64Array, first: F64Array, last: F64Array) -> None:
         self.nu, self.value, self.first, self.last = nu, value, first, last
-        self._alone, self._lines = np.arange(self.value.shape[1])[None], None
-        once = ~repeated(first)
+        self._whole = self._alone = _Ends.of(value, first, last)
+        self._lines, once = None, ~repeated(first)
         if self.value.shape[1] > DENSE:
             n = once.sum(axis=1) - 1  # the number of the last level
-            self._alone = np.stack([np.zeros_like(n), n], axis=1)
+            at = np.stack([np.zeros_like(n), n], axis=1)
             once = np.stack([n >= 0, n > 0], axis=1)
+            self._alone = _Ends.of(*(np.take_along_axis(x, at, axis=1) for x in (value, first, last)))
             self._lines = _Lines.of(self.value, self.first, self.last, n)
         self._repeated = ~np.tile(once, 3)
 
@@ -110,8 +111,16 @@ class Smooth:
 
     def greatest(self, nu: F64Array, xi: F64Array, curve: F64Array) -> F64Array:
         """max over a of nu · y − xi · a − curve · a², [m]."""
-        best: F64Array = self._gains(nu, xi, curve, np.arange(self.value.shape[1])[None])[0].max(axis=1)
+        best: F64Array = self._whole.gains(nu, xi, curve)[0].max(axis=1)
         return best
+
+    def softest(self, nu: F64Array, xi: F64Array, curve: F64Array, heat: float) -> float:
+        """Σ heat · log Σ exp(gain / heat) over the maximum's candidates, as `smoothed` has it."""
+        gain, _ = self._alone.gains(nu, xi, curve)
+        gain[self._repeated] = -np.inf
+        if self._lines:
+            gain = np.hstack([gain, self._lines.gains(nu, xi, curve)[0]])
+        return float(softened(gain, heat)[0].sum())
 
     def smoothed(
         self, nu: F64Array, xi: F64Array, curve: F64Array, heat: float
@@ -120,10 +129,10 @@ class Smooth:
         a, a² and y, [3, m]; and the covariances of a and a, a and a², a² and a², a and y, a² and y, y and y,
         [6, m], to which a vertex adds how it moves.
         """
-        gain, a, y, first, last = self._gains(nu, xi, curve, self._alone)
+        gain, a = self._alone.gains(nu, xi, curve)
         gain[self._repeated] = -np.inf
-        inside = (np.tile(first, 3) < a) & (a < np.tile(last, 3))
-        rise = np.zeros_like(gain)
+        y, rise, inside = self._alone.values, np.zeros_like(gain), np.zeros(gain.shape, bool)
+        inside[:, -len(self._alone.first[0]) :] = self._alone.inside(a)
         if self._lines:
             more = self._lines.gains(nu, xi, curve)
             own = (gain, a, y, inside, rise)
@@ -139,18 +148,32 @@ class Smooth:
         both = np.stack([x.sum(axis=1) for x in each])
         return found, means, both
 
-    def _gains(
-        self, nu: F64Array, xi: F64Array, curve: F64Array, at: I64Array
-    ) -> tuple[F64Array, F64Array, F64Array, F64Array, F64Array]:
-        """The gains at both ends and beside the vertex of these levels [1 or m, l], a and y: [m, 3 l]; the
-        levels' ends [m, l].
-        """
-        at = np.broadcast_to(at, (len(xi), at.shape[1]))
-        first, last, value = (np.take_along_axis(x, at, axis=1) for x in (self.first, self.last, self.value))
-        vertex = np.clip((-xi / (2 * np.maximum(curve, 1e-9)))[:, None], first, last)
-        a = np.concatenate([first, last, vertex], axis=1)
-        y = np.tile(value, 3)
-        return nu[:, None] * y - xi[:, None] * a - curve[:, None] * a * a, a, y, first, last
+
+@dataclass(frozen=True, eq=False)
+class _Ends:
+    """Some levels, one by one: first, last [m, l]; values [m, 3 l]: at both ends and beside a vertex."""
+
+    first: F64Array
+    last: F64Array
+    values: F64Array
+
+    @staticmethod
+    def of(value: F64Array, first: F64Array, last: F64Array) -> _Ends:
+        """Of levels [m, l]."""
+        return _Ends(first, last, np.tile(value, 3))
+
+    def gains(self, nu: F64Array, xi: F64Array, curve: F64Array) -> tuple[F64Array, F64Array]:
+        """The gains at both ends and beside the vertex of every level, and a there: [m, 3 l]."""
+        vertex = np.clip((-xi / (2 * np.maximum(curve, 1e-9)))[:, None], self.first, self.last)
+        a = np.concatenate([self.first, self.last, vertex], axis=1)
+        gain: F64Array = nu[:, None] * self.values - (xi[:, None] + curve[:, None] * a) * a
+        return gain, a
+
+    def inside(self, a: F64Array) -> BoolArray:
+        """At which levels does the vertex lie between the ends?  [m, l]"""
+        vertex = a[:, -self.first.shape[1] :]
+        between: BoolArray = (self.first < vertex) & (vertex < self.last)
+        return between
 
 
 @dataclass(frozen=True, eq=False)

@@ -265,7 +265,7 @@ class Lifted:
         heat = PATH.heat * at.own.height
         base = self._middle(at, matrix)[2]
         base += float(softened(self._gains(at)[0], heat)[0].sum())
-        base += self.above.smoothed(at.own.mu, heat, at.upper)[0]
+        base += self.above.softest(at.own.mu, heat, at.upper)
         logs = matrix.logs + float(np.log(at.own.curve).sum() + np.log(at.upper).sum())
         return base - at.own.height * logs
 
@@ -277,7 +277,7 @@ class Lifted:
         curve, keep, upper = (rest[self.slices[i]] for i in (1, 3, 6))
         most = farthest((de, at.own.e), (curve, at.own.curve), (keep, at.keep), (upper, at.upper))
         moved = lambda step: at.moved(step * de, step * rest)  # noqa: E731
-        return *self.descent.stepped(at, matrix, moved, decrement, most), decrement
+        return *self.descent.stepped(at, matrix, moved, decrement, most)[:2], decrement
 
     def slopes(self, at: Both, matrix: Matrix) -> newton.Slopes:
         """The derivatives in e and in all others (see Both.moved)."""
@@ -307,7 +307,7 @@ class Lifted:
             slope[k] -= height / values
             bend[k, k] += height / values**2
         self._first_stairs(at, heat, slope, bend)
-        _, above, more = self.above.smoothed(own.mu, heat, at.upper)
+        above, more = self.above.smoothed(own.mu, heat, at.upper)
         rest = slice(mu.start, upper.stop)
         slope[rest] += above
         bend[rest, rest] += more

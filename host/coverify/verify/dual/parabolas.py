@@ -123,7 +123,7 @@ class Parabolas:
         from what a larger part had?  Then it needs all second derivatives from the first step on.  check is
         called between steps.
         """
-        inverse = self.inverse(point)
+        inverse, value = self.inverse(point), None
         path = self.part if part else self.path
         best = centred = self._reached(point, inverse)
         marks, at_height = list[tuple[float, float]](), 0
@@ -131,7 +131,7 @@ class Parabolas:
             if best.bound < target or point.height * (len(point.e) + path.heat * len(point.xi)) < GAP:
                 break
             check()
-            new, inverse, decrement = self._stepped(point, inverse, part or k >= ROUGH)
+            new, inverse, value, decrement = self._stepped(point, inverse, part or k >= ROUGH, value)
             at = self._reached(new, inverse)
             best = at if at.bound < best.bound else best
             at_height, height = at_height + 1, point.height
@@ -139,7 +139,7 @@ class Parabolas:
             if settled or new is point or at_height == path.per_height:
                 centred = at if height >= CENTRED else centred
                 marks += [(height, at.bound)] if settled and height <= NEAR.height else []
-                at_height, height = 0, path.lower * height
+                at_height, height, value = 0, path.lower * height, None
                 if len(marks) > 1 and new is not point and promised(*marks[-2:]) > target > -np.inf:
                     break
             point = replace(new, height=height)
@@ -156,7 +156,7 @@ class Parabolas:
 
     def inverse(self, point: Point) -> Woodbury:
         """Raises LinAlgError."""
-        return Woodbury(self.weights, point.curve, point.e)
+        return Woodbury(self.weights, point.curve, point.e, self.rest + point.xi @ self.weights)
 
     def _reached(self, point: Point, inverse: Woodbury) -> Reached:
         form = self.rest + point.xi @ self.weights
@@ -178,16 +178,19 @@ class Parabolas:
         return corners
 
     def _smoothed(self, point: Point, inverse: Woodbury) -> float:
-        xi, curve, heat = point.xi, point.curve, self.path.heat * point.height
-        square = inverse.square_of(self.rest + xi @ self.weights)
-        smooth, *_ = self.stairs.smoothed(self.nu(point.mu), xi, curve, heat)
-        above, *_ = self.above.smoothed(point.mu, heat)
+        heat = self.path.heat * point.height
+        smooth = self.stairs.softest(self.nu(point.mu), point.xi, point.curve, heat)
+        above = self.above.softest(point.mu, heat)
         above += float(self.above.tilt @ (point.mu - self.above.mu))
-        logs = inverse.logs + np.log(curve).sum()
-        return float(above + smooth.sum() + point.e.sum() + square / 4 - point.height * logs)
+        logs = inverse.logs + np.log(point.curve).sum()
+        return float(above + smooth + point.e.sum() + inverse.square / 4 - point.height * logs)
 
-    def _stepped(self, point: Point, inverse: Woodbury, whole: bool) -> tuple[Point, Woodbury, float]:
-        """One damped Newton step, the inverse there, its decrement; whole: with all second derivatives."""
+    def _stepped(
+        self, point: Point, inverse: Woodbury, whole: bool, value: float | None = None
+    ) -> tuple[Point, Woodbury, float, float]:
+        """One damped Newton step, the inverse and the value there, its decrement; whole: with all second
+        derivatives; value: the one here, where it is known.
+        """
         at = self.slopes(point, inverse)
         de, rest = newton.direction(at, whole)
         decrement = float(-(at.in_rest @ rest + at.in_e @ de))
@@ -200,7 +203,7 @@ class Parabolas:
 
         most = farthest((de, point.e), (dcurve, point.curve))
         descent = Descent(self.inverse, self._smoothed, NEARER, SHORTEST)
-        return *descent.stepped(point, inverse, moved, decrement, most), decrement
+        return *descent.stepped(point, inverse, moved, decrement, most, value), decrement
 
     def slopes(self, point: Point, inverse: Woodbury) -> newton.Slopes:
         """The derivatives in e and in (xi, curve, mu)."""
@@ -211,7 +214,7 @@ class Parabolas:
         a = w @ z
         heat = self.path.heat * height
         _, means, both = self.stairs.smoothed(self.nu(point.mu), point.xi, point.curve, heat)
-        _, above, bends = self.above.smoothed(point.mu, heat)
+        above, bends = self.above.smoothed(point.mu, heat)
         per = self.above.per
         slope_e = 1 - z * z - height * (1 / e + (u * u).sum(axis=0))
         slope_curve = a * a + height * k.diagonal() - means[1] - height / point.curve

@@ -10,6 +10,9 @@ import numpy as np
 
 from coverify.verify.query import F64Array
 
+_MOST = 1e200
+"""More than any square is."""
+
 
 class Woodbury:
     """C = E⁻¹ + Uᵀ U, by Woodbury's identity, of weights W [m, n], a positive curve [m] or [m, m] and e [n].
@@ -17,23 +20,29 @@ class Woodbury:
     LinAlgError where the matrix is not positive definite.
     """
 
-    def __init__(self, weights: F64Array, curve: F64Array, e: F64Array) -> None:
+    def __init__(
+        self, weights: F64Array, curve: F64Array, e: F64Array, linear: F64Array | None = None
+    ) -> None:
+        """linear [n]: of which `square` is found."""
         self.e, self.over = e, weights / e
         self._square = self.over @ weights.T
         self._root = np.sqrt(curve) if curve.ndim == 1 else np.linalg.cholesky(curve)
         rows = self._rooted(self._square)
         seen = rows * self._root if curve.ndim == 1 else rows @ self._root
-        low = np.linalg.cholesky(np.eye(len(curve)) - seen)
+        m, left = len(curve), np.eye(len(curve) + 1)
+        left[:m, :m] -= seen
+        if linear is not None:  # then the factor's last row is what solving with it would give
+            left[m, :m], left[m, m] = self._rooted((self.over @ linear)[:, None])[:, 0], _MOST
+        whole: F64Array = np.linalg.cholesky(left)
+        low: F64Array = whole[:m, :m]
+        last = whole[m, :m]
+        self.square = np.nan if linear is None else float(linear @ (linear / e) + last @ last)
+        """lᵀ C l."""
         self.edge = float(low.diagonal().min())
         """How far the matrix is from where it is not positive definite."""
         self.logs = float(np.log(e).sum() + 2 * np.log(low.diagonal()).sum())
         """The logarithm of its determinant."""
         self._low = low
-
-    def square_of(self, linear: F64Array) -> float:
-        """lᵀ C l of a vector [n]."""
-        seen = np.linalg.solve(self._low, self._rooted((self.over @ linear)[:, None])[:, 0])
-        return float(linear @ (linear / self.e) + seen @ seen)
 
     def times(self, linear: F64Array) -> F64Array:
         """C l, [n]."""

@@ -112,7 +112,7 @@ def test_what_is_gained_is_exact_where_all_is_quadratic():
 def settled(parabolas: Parabolas, point: Point) -> tuple[Point, float, float]:
     """Where a search at a point's height ends, how little it is there, and what a step more would give."""
     for _ in range(120):
-        new, inverse, decrement = parabolas._stepped(point, parabolas.inverse(point), True)
+        new, inverse, _, decrement = parabolas._stepped(point, parabolas.inverse(point), True)
         if new is point:
             break
         point = new

@@ -128,7 +128,8 @@ def test_the_search_ends_below_the_target_and_asks_before_each_step():
 
 
 def values_along(lifted, at, de, rest, step):
-    return [lifted.descent.valued(at.moved(t * step * de, t * step * rest))[0] for t in (-1, 0, 1)]
+    points = [at.moved(t * step * de, t * step * rest) for t in (-1, 0, 1)]
+    return [lifted.descent.value(point, lifted.matrix(point)) for point in points]
 
 
 @pytest.mark.parametrize("seed", range(4))

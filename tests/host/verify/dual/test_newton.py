@@ -38,7 +38,10 @@ def test_the_inverse_is_that_of_the_whole_matrix(seed):
     linear = rng.standard_normal(len(c))
     np.testing.assert_allclose(np.diag(1 / inverse.e) + inverse.u.T @ inverse.u, c, atol=1e-9)
     np.testing.assert_allclose(inverse.times(linear), c @ linear, atol=1e-9)
-    np.testing.assert_allclose(inverse.square_of(linear), linear @ c @ linear, rtol=1e-9)
+    curve = inverse._root**2 if inverse._root.ndim == 1 else inverse._root @ inverse._root.T
+    squared = Woodbury(weights, curve, inverse.e, linear)
+    np.testing.assert_allclose(squared.square, linear @ c @ linear, rtol=1e-9)
+    np.testing.assert_allclose((squared.edge, squared.logs), (inverse.edge, inverse.logs), rtol=1e-12)
     np.testing.assert_allclose(inverse.columns, c @ weights.T, atol=1e-9)
     np.testing.assert_allclose(inverse.rows, weights @ c @ weights.T, atol=1e-9)
     np.testing.assert_allclose(inverse.logs, -np.linalg.slogdet(c)[1], rtol=1e-9)
