@@ -67,8 +67,10 @@ NETWORKS = "784-100-10_q4,784-100-10_q8,784-100-10_q10,784-64-32-10_q4,784-64-32
 SHORT_S = {"bab": 2.0, "attack": 0.7}
 PATIENT_S = 7.5
 """Once both ends are NEAR, a longer attack on each radius in between, before the rest goes to bounds."""
-LAST = 0.9
-"""Of what is left of an image's time, what goes to the next radius: the one above takes several times it."""
+LAST, ONLY = 0.9, 0.98
+"""Of what is left of an image's time, what goes to the next radius: the one above takes several times it; and
+to the only one that is open.
+"""
 NEAR = 3
 """How near the attacked radius is for that."""
 
@@ -130,7 +132,8 @@ class Radius:
             between = range(self.held + 1, self.broken)
             any(self.ask(eps, "attack", min(PATIENT_S, self.left)) for eps in between)
         while not self.closed and self.left > 0.1:
-            if not self.ask(self.held + 1, "bab", self.left * LAST):
+            share = ONLY if self.held + 2 == self.broken else LAST
+            if not self.ask(self.held + 1, "bab", self.left * share):
                 self.ask(self.held + 1, "attack", self.left)
                 return
 

@@ -83,15 +83,17 @@ def _limits(
     pairs = sorted({pair for some in rows for row in some for pair in outputs.named(row)})
     if len(pairs) > MAX_PAIRS:
         raise CannotDecide("a claim about too many outputs of a softmax")
+    nothing = np.where(np.eye(outputs.n, dtype=bool), 0, FAR)
+    if not pairs:
+        return nothing
     i, j = np.array(pairs).T
     form = np.zeros((len(pairs), outputs.n), np.int64)
     form[np.arange(len(pairs)), j], form[np.arange(len(pairs)), i] = ONE, -ONE
     near = here[i, j]
 
     def limits(step: int, far: I64Array) -> I64Array:
-        said = np.full((outputs.n, outputs.n), FAR)
+        said = nothing.copy()
         said[i, j] = np.minimum(far + (near - far) * step // STEPS, FAR)
-        np.fill_diagonal(said, 0)
         return said
 
     def shown(said: I64Array) -> bool:
@@ -105,11 +107,10 @@ def _limits(
             break
     else:
         said = limits(bisect_left(range(STEPS), True, key=lambda step: shown(limits(step, far))), far)
-    kept = np.full_like(said, FAR)
+    kept = nothing.copy()
     for some in rows:
         for at in outputs.reasons(next(row for row in some if outputs.show(row, said)), said):
             kept[at] = said[at]
-    np.fill_diagonal(kept, 0)
     return kept
 
 

@@ -35,6 +35,8 @@ PROVES = (AUTO, "enumerate", "interval", "dual", "bab")
 """Engines that are asked in the form of a certificate's claim; others may count what is false."""
 LIMITED = (AUTO, "interval", "dual", "bab")
 """Engines that are asked about limits of a softmax's logits first: what they prove has a certificate then."""
+LIMITS = 0.2
+"""Of the time, at most, to find such limits."""
 MOVED = "the input, moved into its range,"
 MIDDLE = "the middle of the region"
 """What the point may be that a region is asked about from, where it is not the input as given (BASE)."""
@@ -218,10 +220,10 @@ def _by_more(
             return outcome.with_argument(dataclasses.replace(outcome.argument, more=True))
         if outcome.verdict is not Verdict.UNKNOWN:
             return outcome
+    limited = _by_limits(worker, question, engine, deadline, seed)
+    if limited is not None and limited.verdict is not Verdict.UNKNOWN:
+        return limited
     try:
-        limited = _by_limits(worker, question, engine, deadline, seed)
-        if limited is not None and limited.verdict is not Verdict.UNKNOWN:
-            return limited
         implied = _in_form(question, engine).surer(deadline)
     except OutOfTime:
         return None
@@ -231,8 +233,12 @@ def _by_more(
 def _by_limits(
     worker: Worker, question: Question, engine: str, deadline: Deadline, seed: int
 ) -> Outcome | None:
-    """The same from limits of a softmax's logits.  Raises OutOfTime."""
-    limits = _in_form(question, engine).apart(deadline) if engine in LIMITED else None
+    """The same from limits of a softmax's logits."""
+    try:
+        known = _in_form(question, engine) if engine in LIMITED else None
+        limits = None if known is None else known.apart(deadline.share(LIMITS))
+    except OutOfTime:
+        return None
     if limits is None:
         return None
     problem = Problem(limits.program, question.query)

@@ -96,6 +96,24 @@ def test_bounds_of_the_region_are_moved_no_more_than_is_needed():
     assert np.all(near.limits <= loose.limits) and np.any(near.limits < loose.limits)
 
 
+def test_what_is_always_so_needs_no_limit(tmp_path):
+    """Of no outputs, or of a softmax of one element."""
+    region, _, _ = box(np.random.default_rng(3), network(2), 4)
+    b = Builder()
+    one = b.softmax(b.fully_connected(b.input((1, 2), 0.05, 0), np.ones((1, 2)), None, 0.01, 0.1, 0))
+    for content, formula in ((network(2), relation({}, 0)), (b.finish(one), relation({0: -1}, 128))):
+        program = lower(Model.from_bytes(content))
+        found = apart(program, formula, region, Deadline.in_s(9))
+        assert found is not None and set(found.limits[~np.eye(len(found.limits), dtype=bool)]) <= {FAR}
+        with Worker(program) as worker:
+            question = Question(program, region, formula)
+            outcome = decide(worker, question, "interval", 9)
+            assert outcome.verdict is Verdict.HOLDS and outcome.argument.apart is not None
+        claim = question.relation(outcome.argument)
+        Certificate(content, "tflm", question.query, outcome.argument, "i", claim).write(tmp_path / "c.zip")
+        assert check(tmp_path / "c.zip").relation is not None
+
+
 def test_a_network_without_a_softmax_has_none():
     b = Builder()
     y = b.fully_connected(b.input((1, 2), 0.1, 0), np.eye(3, 2, dtype=np.int8) * 90, None, 0.01, 0.1, 0)
