@@ -3,14 +3,15 @@
 Where x_j − x_i <= u_j for all j, output i is not below a value that the u_j say; where x_i − x_j <= u'_j, it
 is not above one. So a formula of the outputs follows from linear relations of the logits, which a certificate
 can show (coverify/check/softmax.py does the same anew). The u are bounds of the region, if these are enough;
-else they are moved from there towards the region's input by as little as is enough.
+else they are moved from there towards the region's input by as little as is enough, and single ones back.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -107,11 +108,30 @@ def _limits(
             break
     else:
         said = limits(bisect_left(range(STEPS), True, key=lambda step: shown(limits(step, far))), far)
+        _widen(said, pairs, np.minimum(far, FAR), shown)
     kept = nothing.copy()
     for some in rows:
         for at in outputs.reasons(next(row for row in some if outputs.show(row, said)), said):
             kept[at] = said[at]
     return kept
+
+
+def _widen(
+    said: I64Array, pairs: Sequence[tuple[int, int]], far: I64Array, shown: Callable[[I64Array], bool]
+) -> None:
+    """Move the limits of these pairs back towards their bounds `far`, each as far as can be, the one that is
+    farthest from it first: then few are left to be proved.
+    """
+
+    def tight(place: tuple[int, int], limit: int) -> bool:
+        said[place] = limit
+        return not shown(said)
+
+    own = said[tuple(np.array(pairs).T)]
+    for k in np.argsort(own - far):
+        wider = range(int(own[k]) + 1, int(far[k]) + 1)
+        if wider and tight(pairs[k], wider[-1]):
+            said[pairs[k]] = own[k] + bisect_left(wider, True, key=partial(tight, pairs[k]))
 
 
 @dataclass(frozen=True, eq=False)

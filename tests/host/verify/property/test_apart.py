@@ -11,12 +11,13 @@ from coverify.verify.deadline import Deadline
 from coverify.verify.property.apart import FAR, apart
 from coverify.verify.property.formula import AllOf, AnyOf, Formula, holds, not_above, relation
 from coverify.verify.property.question import Question, decide
-from coverify.verify.query import Verdict
+from coverify.verify.query import Robustness, Verdict
 from coverify.verify.worker import Worker
 from model_builder import Builder
 from softmax_networks import N, box, network
 from tflm_int8 import Model, lower
 from tflm_int8.program.concrete import run
+from tflm_int8.program.primitives import Program
 
 
 def formulas(rng: np.random.Generator, outputs: np.ndarray) -> list[Formula]:
@@ -82,6 +83,28 @@ def test_what_they_prove_is_certified_and_true(seed, tmp_path):
                 shown = (outputs.astype(np.int64) @ c.T <= d)[:, some].any(axis=2).all()
                 assert shown and np.array_equal(said.lo, region.lo)
     assert told["apart"] >= 1, told
+
+
+def test_limits_that_do_not_matter_are_those_of_the_region():
+    """One logit far above the others keeps an output low, whatever these do: no limit of theirs is moved."""
+    b = Builder()
+    weights = np.array([[20, 0], [0, 127], [127, 0], [0, 20]])
+    y = b.fully_connected(b.input((1, 2), 0.05, 0), weights, np.array([9000, 0, 0, 0]), 0.01, 0.1, 0)
+    program = lower(Model.from_bytes(b.finish(b.softmax(y))))
+    region = Robustness.around(np.zeros(2, np.int16), 0, 60)
+    wide, near = (apart(program, relation({1: 1}, v), region, Deadline.in_s(9)) for v in (127, -120))
+    assert wide is not None and near is not None
+    moved = near.limits < bounded(program, region)
+    assert moved[1].sum() == 0 and moved[:, 1].sum() == 1 and moved[0, 1]
+    assert np.all(wide.limits >= near.limits)
+
+
+def bounded(program: Program, region: Robustness) -> np.ndarray:
+    """Bounds of x_j − x_i on the region, by all of its inputs; FAR on the diagonal."""
+    ends = np.stack([region.lo, region.hi]).astype(np.int64)
+    corners = np.array([[ends[k, 0], ends[m, 1]] for k in range(2) for m in range(2)])
+    logits = run(program, corners)[program.output - 1]  # monotone in either input
+    return (logits[:, None, :] - logits[:, :, None]).max(axis=0)
 
 
 def test_bounds_of_the_region_are_moved_no_more_than_is_needed():
