@@ -88,7 +88,7 @@ class Softmax:
         If output i is d below the top, element j is at least d − apart[i, j] and at most d + apart[j, i]
         below it, and one is the top. That no output rises with the sum is seen on all of the sums.
         """
-        first, end, blocks = self.sums(lo, hi, 23, budget)
+        first, end, blocks = self.sums(lo, hi, 23, budget - (len(apart) ** 2 << 13))
         turns, d = 1 << np.arange(first.bit_length(), (end - 1).bit_length()), np.arange(256)[:, None]
         later = share(self.raw, turns, d) <= share(self.raw, turns - 1, d)  # where it is shifted otherwise
         need(all(map(falls, blocks)) and np.all(later), "outputs that rise with the sum")

@@ -11,7 +11,7 @@ from coverify.check.softmax import FAR, Softmax, falls
 from model_builder import Builder
 from oracle import Tflm
 
-BUDGET = 10**10
+BUDGET = 10**11
 
 
 def softmax(n: int, scale: float) -> Softmax:
@@ -68,6 +68,16 @@ def test_sums_beyond_the_budget_are_refused():
     step, box = softmax(10, 0.01), np.zeros(10, np.int64)
     with pytest.raises(Rejected, match="multiply-adds; the budget is"):
         step.ends(box - 100, box + 100, 200 * (1 - np.eye(10, dtype=np.int64)), 10**6)
+
+
+def test_the_outputs_themselves_are_counted():
+    """Each by all distances to all others."""
+    n = 400
+    step, box = softmax(n, 0.05), np.append(100, np.full(n - 1, -100))
+    apart = np.where(np.eye(n, dtype=bool), 0, FAR)
+    step.ends(box, box, apart, n**2 << 14)
+    with pytest.raises(Rejected, match="multiply-adds; the budget is"):
+        step.ends(box, box, apart, n**2 << 13)
 
 
 @pytest.mark.parametrize(
