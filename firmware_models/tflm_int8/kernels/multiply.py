@@ -71,9 +71,13 @@ class SquaredDifference:
 
     @cached_property
     def _pairs(self) -> Pairs | None:
-        """The table; None where some square, which may never occur, would overflow."""
-        overflows = self.largest**2 > int(self.requantize.domain()[1][0])
-        return None if overflows else tabled(self._computed)
+        """The table; None where a square overflows."""
+        return None if self.overflows else tabled(self._computed)
+
+    @property
+    def overflows(self) -> bool:
+        """Would some square, which may never occur, overflow?"""
+        return self.largest**2 > int(self.requantize.domain()[1][0])
 
     @property
     def largest(self) -> int:

@@ -52,7 +52,7 @@ def squared_difference(b: Builder, k: SquaredDifference) -> None:
     n, index = k.node.output.size, k.node.output.index
     channel = np.zeros(n, np.int64)
     difference = _sum_of_tables(b, k, (k.tables[0], -k.tables[1]))
-    if k.largest**2 > int(k.requantize.domain()[1][0]):
+    if k.overflows:
         acc = b.emit(p.Product(difference, difference, 0, 0))
         b.requantized(acc, k.requantize, channel, index)
         return

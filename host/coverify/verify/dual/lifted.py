@@ -202,12 +202,12 @@ class Lifted:
 
         Gives up where two heights of the barrier promise that it will not be reached.
         """
-        matrix, at_height, marks = self.matrix(at), 0, list[tuple[float, float]]()
+        matrix, value, at_height, marks = self.matrix(at), None, 0, list[tuple[float, float]]()
         best = self.found(at, matrix)
         for _ in range(steps):
             check()
             height = at.own.height
-            new, matrix, decrement = self._stepped(at, matrix)
+            new, matrix, value, decrement = self._stepped(at, matrix, value)
             now = self.found(new, matrix)
             best = now if now.bound < best.bound else best
             if best.bound < target:
@@ -224,7 +224,7 @@ class Lifted:
                 marks += [(height, now.bound)] if decrement < NEAR_CENTRE * height else []
                 if len(marks) > 1 and promised(*marks[-2:]) > target > -np.inf:
                     break
-                at, at_height = at.at(height * PATH.lower), 0
+                at, value, at_height = at.at(height * PATH.lower), None, 0
         return best
 
     def found(self, at: Both, matrix: Matrix) -> Found:
@@ -269,15 +269,17 @@ class Lifted:
         logs = matrix.logs + float(np.log(at.own.curve).sum() + np.log(at.upper).sum())
         return base - at.own.height * logs
 
-    def _stepped(self, at: Both, matrix: Matrix) -> tuple[Both, Matrix, float]:
-        """One damped Newton step, the matrix there, its decrement."""
+    def _stepped(self, at: Both, matrix: Matrix, value: float | None) -> tuple[Both, Matrix, float, float]:
+        """One damped Newton step, the matrix and value there, its decrement; value: the one here, if it is
+        known.
+        """
         slopes = self.slopes(at, matrix)
         de, rest = _direction(slopes, matrix.edge)
         decrement = float(-(slopes.in_rest @ rest + slopes.in_e @ de))
         curve, keep, upper = (rest[self.slices[i]] for i in (1, 3, 6))
         most = farthest((de, at.own.e), (curve, at.own.curve), (keep, at.keep), (upper, at.upper))
         moved = lambda step: at.moved(step * de, step * rest)  # noqa: E731
-        return *self.descent.stepped(at, matrix, moved, decrement, most)[:2], decrement
+        return *self.descent.stepped(at, matrix, moved, decrement, most, value), decrement
 
     def slopes(self, at: Both, matrix: Matrix) -> newton.Slopes:
         """The derivatives in e and in all others (see Both.moved)."""

@@ -28,14 +28,6 @@ AT_ONCE = 1 << 12
 BLOCKS = 256
 """Into how many parts the sums are taken for `longest_run`."""
 
-
-@lru_cache(maxsize=MAX_SUMS // CHUNK)
-def _falls(function: RowFunction, number: int) -> bool:
-    """Does no output rise from number * CHUNK to the first sum of the next chunk? Queries share them."""
-    first = number * CHUNK
-    return function.falls(np.arange(max(first, 1), first + CHUNK + 1))
-
-
 Gap = int | Pieces
 """A distance, or one that varies with the sum."""
 
@@ -133,3 +125,10 @@ class Distances:
         """A distance from each start on, of which neighbours may be equal."""
         kept = np.append(True, np.diff(gap) != 0)
         return int(gap[0]) if kept.sum() == 1 else Pieces(start[kept], gap[kept], self.exponentials)
+
+
+@lru_cache(maxsize=MAX_SUMS // CHUNK)
+def _falls(function: RowFunction, number: int) -> bool:
+    """Does no output rise from number * CHUNK to the first sum of the next chunk? Queries share them."""
+    first = number * CHUNK
+    return function.falls(np.arange(max(first, 1), first + CHUNK + 1))

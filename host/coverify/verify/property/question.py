@@ -133,9 +133,11 @@ class Question:
         """The claim of a certificate, of this argument: the formula where it is not of too many clauses, or
         what is more.
         """
-        limits = None if argument is None else argument.apart
-        ranking = self.more if argument is not None and argument.more else self.ranking
-        ranking = ranking if limits is None else None
+        limits, ranking = None if argument is None else argument.apart, self.ranking
+        if argument is not None and argument.more:
+            ranking = self.more
+        elif limits is not None:
+            ranking = None
         n = self.network.sizes()[self.network.output] * (1 if self.raised is None else 2)
         found = clauses(spelled(self.formula), n) if ranking is None else [(row,) for row in ranking.pairs]
         if not found or not all(found):
@@ -150,9 +152,9 @@ class Question:
 
     def checkable(self, argument: Argument | None) -> bool:
         """May the checker follow this argument? Of a softmax's outputs it knows labels, rankings, limits."""
-        if argument is None or argument.kind == "enumeration" or argument.more or self.stays:
+        if argument is None or argument.kind == "enumeration" or self.stays:
             return True
-        if argument.apart is not None:
+        if argument.more or argument.apart is not None:
             return True
         return self.ranking is not None or logits_wire(self.network) == self.network.output
 

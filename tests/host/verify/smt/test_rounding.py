@@ -10,6 +10,7 @@ from coverify.verify.smt.rounding import rounded
 from coverify.verify.smt.script import Script
 from tflm_int8.fixedpoint import Rounding
 from tflm_int8.program.primitives import DivideRounding, HalfUpShift, Requantize
+from tflm_int8.program.rules import Steps
 
 z3 = pytest.importorskip("z3")
 
@@ -23,6 +24,10 @@ def requantize(multiplier: int, shift: int, rounding: Rounding) -> Requantize:
 RULES = [
     *(HalfUpShift(np.array([k]), lo, hi) for k in (0, 1, 2, 9, 30) for lo, hi in ((-512, 511), (0, 63))),
     *(DivideRounding(np.array([n]), -128, 127) for n in (1, 2, 3, 4, 9)),
+    *(
+        Steps(np.array([edges], np.int64))
+        for edges in ([], [0], [-515, -3, -3, 0, 2, 510], [-(2**31), -(2**31) + 1, 2**20, 2**31 - 1])
+    ),
     *(
         requantize(m, s, r)
         for m in (0, 1 << 30, 1_518_500_250, 2**31 - 1)
