@@ -10,6 +10,7 @@ use one that only you can reach (or TLS).
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import pickle
@@ -18,8 +19,8 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from types import ModuleType
 from typing import Any, Final
 
@@ -115,6 +116,35 @@ def distributed_package() -> ModuleType:
     return module
 
 
+def scheduler_lost(address: str) -> ClusterError:
+    """What to raise when the scheduler at an address is gone."""
+    return ClusterError(f"--cluster {address}: its scheduler is lost")
+
+
+def result_of(client: Any, address: str, task: Any, given_up: Callable[[], bool]) -> Any:
+    """What a task gave that has been done, or None once it is given up.
+
+    A worker may die when it has said that it is done and before anybody has asked what it found. Then another
+    one does the task again, if there is another one: `given_up` is asked while this waits.
+
+    Raises what the task raised, and ClusterError when the scheduler is lost.
+    """
+    # Dask's own time limit would end what other threads fetch at the same time.
+    there = client.gather(task, asynchronous=True)
+    fetched = asyncio.run_coroutine_threadsafe(there, client.loop.asyncio_loop)
+    while True:
+        try:
+            return fetched.result(timeout=_LOOK_EVERY_S)
+        except (OSError, CancelledError, distributed_package().client.FutureCancelledError) as err:
+            if task.status == "error":  # it is what the task raised
+                raise
+            if fetched.done() or client.status not in ALIVE:
+                raise scheduler_lost(address) from err
+        if given_up():
+            fetched.cancel()
+            return None
+
+
 @contextlib.contextmanager
 def client_of(address: str) -> Iterator[Any]:
     """A client of the cluster at an address, or of one that is started here ("local:N")."""
@@ -156,12 +186,14 @@ class DaskPool:
         self._networks: list[tuple[Program, Any]] = []
         self._futures: set[Any] = set()
         self._threads, self._look_again_s = 0, 0.0
+        self._closed = threading.Event()
 
     def __enter__(self) -> DaskPool:
         self._client = self._stack.enter_context(client_of(self._address))
         return self
 
     def __exit__(self, *exc: object) -> None:
+        self._closed.set()
         futures, self._futures = self._futures, set()
         with contextlib.suppress(Exception):  # a scheduler that is gone has nothing to cancel
             self._client.cancel(list(futures))
@@ -188,11 +220,8 @@ class DaskPool:
         except Exception as err:
             # A line that breaks under a question is closed before the client has noticed.
             if isinstance(err, OSError) or self._client.status not in ALIVE:
-                raise self._lost() from err
+                raise scheduler_lost(self._address) from err
             raise ClusterError(f"--cluster {self._address}: {what}: {_line(err)}") from err
-
-    def _lost(self) -> ClusterError:
-        return ClusterError(f"--cluster {self._address}: its scheduler is lost")
 
     def submit(self, task: Task) -> None:
         asked = task.asked
@@ -219,7 +248,7 @@ class DaskPool:
                 return self._answers.get(timeout=_LOOK_EVERY_S)
             except queue.Empty:
                 if self._client.status not in ALIVE:
-                    raise self._lost() from None
+                    raise scheduler_lost(self._address) from None
             if self.capacity and self._threads:
                 seen = time.monotonic()
             elif time.monotonic() - seen > ALONE_S:
@@ -248,18 +277,18 @@ class DaskPool:
     def _outcome(self, task: Task, future: Any) -> Outcome:
         dask = distributed_package()
         try:
-            outcome = future.result(timeout=CONNECT_S)
+            outcome = result_of(self._client, self._address, future, self._closed.is_set)
         except dask.scheduler.KilledWorker as err:
             last = err.last_worker.address
             said = f"the workers that had this query died, the last at {last}"
             return Outcome.unknown(task.engine, said, **{LOST: 1})
-        except (dask.client.FutureCancelledError, OSError, TimeoutError) as err:
-            raise self._lost() from err
         except CoverifyError:
             raise
         except Exception as err:
             said = f"--cluster {self._address}: a worker cannot decide (is coverify there?): {_line(err)}"
             raise ClusterError(said) from err
+        if outcome is None:
+            raise ClusterError(f"--cluster {self._address}: it is asked no more")
         if not isinstance(outcome, Outcome):
             raise ClusterError(f"--cluster {self._address}: a worker answered with {type(outcome)}")
         return outcome

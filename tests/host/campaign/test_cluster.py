@@ -9,17 +9,26 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from command import coverify
 from coverify.campaign import cluster
 from coverify.campaign.errors import ClusterError
+from coverify.campaign.inquiry import Question
+from coverify.campaign.pool import Task
 from coverify.cli.replay import owners
 from coverify.cli.replay.jobs import Replays, read
+from coverify.verify.fixed_point import FixedPointNetwork
+from coverify.verify.property.claim import stays
+from coverify.verify.property.question import Question as Asked
+from coverify.verify.query import Robustness, Verdict
+from fixed_point_networks import content, outputs, random_network
 from journals import answers, wait_for
 from oracle import NETWORKS
 
@@ -87,6 +96,20 @@ def test_a_killed_worker_loses_nothing_and_nothing_counts_twice(tmp_path):
     assert rows(there) == rows(here)
 
 
+def is_given_queries(address: str) -> bool:
+    """Does the only worker, which answers no more, get something to do?"""
+    import distributed
+
+    with distributed.Client(address, set_as_default=False) as client:
+        for _ in range(50):
+            (before,) = client.processing().values() or [()]
+            time.sleep(0.1)  # what it had just ended may not have been heard of
+            (after,) = client.processing().values() or [()]
+            if set(before) & set(after):
+                return True
+    return False
+
+
 def test_a_query_whose_workers_died_is_asked_again_by_the_same_command(tmp_path):
     with contextlib.ExitStack() as stack:
         address, _ = stack.enter_context(scheduler(DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="0"))
@@ -94,8 +117,12 @@ def test_a_query_whose_workers_died_is_asked_again_by_the_same_command(tmp_path)
         for n in (4, 8, 12, 16, 20):  # one that is killed may have had nothing to do just then
             with worker(address) as one:
                 wait_for(tmp_path, n, campaign)
+                one.send_signal(signal.SIGSTOP)  # from now on it holds what it is given
+                held = is_given_queries(address)
                 one.kill()
                 one.wait()
+            if held:
+                break
         stack.enter_context(worker(address))
         assert campaign.wait(300) == 1
     said = json.loads((tmp_path / "verify.json").read_text())["queries"]
@@ -103,6 +130,55 @@ def test_a_query_whose_workers_died_is_asked_again_by_the_same_command(tmp_path)
     assert lost
     again = coverify(*QUERIES, "--out", tmp_path, "--json", "-").result["queries"]
     assert {row["index"] for row in again if row["verdict"] != "UNKNOWN"} >= set(lost)
+
+
+def dies_first(module, monkeypatch: pytest.MonkeyPatch, one: subprocess.Popen) -> threading.Event:
+    """The worker `one` dies when it has said that it is done, and before it is asked what it found."""
+    dead, fetch = threading.Event(), module.result_of
+    monkeypatch.setattr(cluster, "_LOOK_EVERY_S", 0.05)
+
+    def late(*asked):
+        one.kill()
+        one.wait()
+        dead.set()
+        return fetch(*asked)
+
+    monkeypatch.setattr(module, "result_of", late)
+    return dead
+
+
+def small_task() -> Task:
+    """A claim that a network of few inputs keeps the class that it gives, about one input."""
+    arrays = random_network(np.random.default_rng(7))
+    network = FixedPointNetwork.from_bytes(content(arrays)).program
+    x0 = np.zeros(arrays["w0"].shape[1], np.int64)
+    label = int(outputs(arrays, x0[None])[0].argmax())
+    asked = Asked(network, Robustness.around(x0, label, 0, None, 0, 255), stays(label))
+    return Task(Question(0, 0), asked, "enumerate", 30.0, 0)
+
+
+def test_an_answer_that_died_with_its_worker_is_found_by_another(monkeypatch):
+    with contextlib.ExitStack() as stack:
+        address, _ = stack.enter_context(scheduler())
+        one = stack.enter_context(worker(address))
+        pool = stack.enter_context(cluster.DaskPool(address, lambda task, outcome: outcome, 1))
+        dead = dies_first(cluster, monkeypatch, one)
+        pool.submit(task := small_task())
+        assert dead.wait(60)
+        time.sleep(1)  # nobody has it now
+        stack.enter_context(worker(address))
+        answer = pool.wait()
+    assert answer.task is task and answer.entry.verdict is Verdict.HOLDS
+
+
+def test_a_pool_closes_though_nobody_has_an_answer_any_more(monkeypatch):
+    with scheduler() as (address, _), worker(address) as one:
+        with cluster.DaskPool(address, lambda task, outcome: outcome, 1) as pool:
+            dead = dies_first(cluster, monkeypatch, one)
+            pool.submit(small_task())
+            assert dead.wait(60)
+        (answer,) = pool.left()
+    assert isinstance(answer.entry, ClusterError)
 
 
 def test_a_lost_scheduler_is_said_and_what_was_decided_stays(tmp_path):
@@ -221,6 +297,26 @@ def test_a_witness_is_replayed_where_the_device_is_and_a_killed_owner_loses_none
     assert [(name, verdict) for name, verdict, _ in rows] == [(path.name, "CONFIRMED") for path in witnesses]
     assert all("by the worker second on" in note for *_, note in rows)
     assert json.loads((tmp_path / "more" / "replay.json").read_text())["device"]["url"] == DEVICE
+
+
+@pytest.mark.parametrize("others", [True, False])
+def test_a_replay_that_died_with_its_owner_is_done_by_another_or_said(witnesses, monkeypatch, others):
+    monkeypatch.setattr(owners, "WAIT_S", 60.0 if others else 1.0)
+    with contextlib.ExitStack() as stack:
+        address, _ = stack.enter_context(scheduler())
+        dead = dies_first(owners, monkeypatch, stack.enter_context(owner(address, "first")))
+        if others:
+            comes = threading.Thread(
+                target=lambda: dead.wait(60) and stack.enter_context(owner(address, "2"))
+            )
+            comes.start()
+            stack.callback(comes.join)
+        owners.replayed_there([read(witnesses[0], "w.zip")], DEVICE, address, done := Replays())
+    (row,) = done.rows
+    if others:
+        assert row.verdict == "CONFIRMED" and "by the worker 2 on" in row.note
+    else:
+        assert row.verdict == "LINK_ERROR" and "no worker has the device" in row.note
 
 
 def test_a_device_that_no_worker_has_is_said(witnesses, monkeypatch):

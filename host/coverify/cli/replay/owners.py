@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from coverify import __version__
-from coverify.campaign.cluster import ALIVE, client_of, distributed_package, same_version
+from coverify.campaign.cluster import (
+    ALIVE,
+    client_of,
+    distributed_package,
+    result_of,
+    same_version,
+    scheduler_lost,
+)
 from coverify.campaign.errors import ClusterError
 from coverify.cli.outcome import Output
 from coverify.cli.progress import Bar, progress_bar
@@ -43,8 +50,8 @@ def replayed_there(jobs: list[Job], url: str, address: str, done: Replays) -> No
             )
             for job in jobs
         ]  # fmt: skip
-        why = _waited(client, tasks, url, Bar(progress, "replay"))
-        found = [_done(job, task, url, why) for job, task in zip(jobs, tasks, strict=True)]
+        asked = list(zip(jobs, tasks, strict=True))
+        found, why = _Owners(client, address, url).waited_for(asked, Bar(progress, "replay"))
     done.rows += [row for row, _ in found]
     done.device = next((device for _, device in found if device is not None), None)
     done.message = why
@@ -62,37 +69,50 @@ def _replayed(client: str, name: str, content: bytes, url: str) -> Replay:
     return row.model_copy(update={"note": f"{row.note}; {place}" if row.note else place}), done.device
 
 
-def _waited(client: Any, tasks: list[Any], url: str, bar: Bar) -> str | None:
-    """Wait for all tasks; why some are given up."""
-    seen = time.monotonic()
-    while open_ := [task for task in tasks if not task.done()]:
-        bar(len(tasks) - len(open_), len(tasks))
-        if client.status not in ALIVE:
-            raise ClusterError("the cluster is lost: its scheduler is gone")
-        if _owned(client, url):
-            seen = time.monotonic()
-        elif time.monotonic() - seen > WAIT_S:
-            return f"no worker has the device: start one where it is, with --resources '{url}=1'"
-        time.sleep(_LOOK_EVERY_S)
-    return None
+class _Owners:
+    """The workers of a cluster that name the device `url` as their resource."""
 
+    def __init__(self, client: Any, address: str, url: str) -> None:
+        self._client, self._address, self._url = client, address, url
+        self._seen = time.monotonic()
 
-def _owned(client: Any, url: str) -> bool:
-    """Does a worker name the device as its resource?"""
-    workers = client.scheduler_info()["workers"].values()
-    return any(worker.get("resources", {}).get(url, 0) >= 1 for worker in workers)
+    def gone(self) -> bool:
+        """For so long that nobody waits any more?"""
+        workers = self._client.scheduler_info()["workers"].values()
+        if any(worker.get("resources", {}).get(self._url, 0) >= 1 for worker in workers):
+            self._seen = time.monotonic()
+        return time.monotonic() - self._seen > WAIT_S
 
+    def waited_for(self, asked: list[tuple[Job, Any]], bar: Bar) -> tuple[list[Replay], str | None]:
+        """What becomes of each job and its task, and why some are given up."""
+        found: dict[Job, Replay] = {}
+        while len(found) < len(asked) and not self.gone():
+            for job, task in asked:
+                if job not in found and task.done() and (replay := self._replay_of(job, task)) is not None:
+                    found[job] = replay
+                bar(len(found), len(asked))
+            if self._client.status not in ALIVE:
+                raise scheduler_lost(self._address)
+            time.sleep(_LOOK_EVERY_S)
+        if len(found) == len(asked):
+            return [found[job] for job, _ in asked], None
+        why = f"no worker has the device: start one where it is, with --resources '{self._url}=1'"
+        return [found.get(job) or self._undone(job, why) for job, _ in asked], why
 
-def _done(job: Job, task: Any, url: str, why: str | None) -> Replay:
-    """What became of a task."""
-    try:
-        if task.done():
-            row, device = task.result()
-            return row.model_copy(update={"witness": job.shown}), device
-    except distributed_package().scheduler.KilledWorker as err:
-        why = f"the workers that had it died: {err}"[:1000]
-    except CoverifyError:
-        raise
-    except Exception as err:
-        raise ClusterError(f"a worker cannot replay (is coverify there?): {err}") from err
-    return undone(job, url, "LINK_ERROR", why), None
+    def _replay_of(self, job: Job, task: Any) -> Replay | None:
+        """What became of a task that is done; None when it was lost with its worker and no owner came."""
+        try:
+            found = result_of(self._client, self._address, task, self.gone)
+        except distributed_package().scheduler.KilledWorker as err:
+            return self._undone(job, f"the workers that had it died: {err}"[:1000])
+        except CoverifyError:
+            raise
+        except Exception as err:
+            raise ClusterError(f"a worker cannot replay (is coverify there?): {err}") from err
+        if found is None:
+            return None
+        row, device = found
+        return row.model_copy(update={"witness": job.shown}), device
+
+    def _undone(self, job: Job, why: str) -> Replay:
+        return undone(job, self._url, "LINK_ERROR", why), None
