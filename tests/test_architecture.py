@@ -3,6 +3,8 @@
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from importlib import import_module
 from pathlib import Path
 
@@ -82,6 +84,39 @@ def test_nothing_but_its_entry_imports_the_command_line():
         if path.relative_to(package).parts[0] not in ("cli", "__main__.py"):
             above = [name for name in imported(path) if name.startswith("coverify.cli")]
             assert not above, f"{path.relative_to(ROOT)} imports {above}"
+
+
+def at_import(nodes: list[ast.stmt]) -> Iterator[str]:
+    """What a module imports when it is imported itself: not in functions, not for types alone."""
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            yield from at_import(node.orelse)
+        elif isinstance(node, (ast.If, ast.Try)):
+            yield from at_import([*node.body, *node.orelse])
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    files = {}
+    for package in (ROOT / "host" / "coverify", ROOT / "firmware_models" / "tflm_int8"):
+        for path in package.rglob("*.py"):
+            name = ".".join(path.relative_to(package.parent).with_suffix("").parts)
+            files[name.removesuffix(".__init__")] = path
+
+    def module(name: str) -> str:
+        while name and name not in files:
+            name = name.rpartition(".")[0]
+        return name
+
+    needs = {
+        name: {module(other) for other in at_import(ast.parse(path.read_text("utf-8")).body)} - {"", name}
+        for name, path in files.items()
+    }
+    assert sum(map(len, needs.values())) > 1000
+    TopologicalSorter(needs).prepare()  # raises CycleError, which names them
 
 
 def test_no_source_file_is_longer_than_450_lines():
