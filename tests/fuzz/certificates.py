@@ -146,6 +146,8 @@ def outer(b: Builder, x: int, dtype: str) -> int:
 def moved(rng: np.random.Generator, b: Builder, x: int) -> int:
     """An image turned, one channel of it, the other way round, or of another size."""
     n, height, width, depth = b.tensors[x].shape
+    if rng.random() < 0.5:
+        return rearranged(rng, b, x)
     if rng.random() < 0.2:
         return b.op("SLICE", [x, b.integers([0, 0, 0, depth - 1]), b.integers([1, -1, -1, 1])],
                     b.like(x, (n, height, width, 1)))  # fmt: skip
@@ -159,12 +161,69 @@ def moved(rng: np.random.Generator, b: Builder, x: int) -> int:
     size = rng.integers(1, 4, 2)
     options = {"AlignCorners": bool(rng.integers(2)), "HalfPixelCenters": bool(rng.integers(2))}
     y = b.like(x, (n, *size.tolist(), depth))
+    if rng.random() < 0.5 and not all(options.values()):
+        return b.op("RESIZE_BILINEAR", [x, b.integers(size)], y, 15, **options)
     return b.op("RESIZE_NEAREST_NEIGHBOR", [x, b.integers(size)], y, 74, **options)
+
+
+def rearranged(rng: np.random.Generator, b: Builder, x: int) -> int:
+    """An image of other elements of it, or of a constant's."""
+    like, kind = b.tensors[x], int(rng.integers(7))
+    n, height, width, depth = like.shape
+    constant = b.constant(rng.integers(-128, 128, like.shape), like.scales[0], like.zero_points[0])
+    if kind == 0:
+        channels = rng.integers(0, depth, int(rng.integers(1, 4)))
+        y = b.like(x, (n, height, width, len(channels)))
+        return b.op("GATHER", [x, b.integers(channels)], y, 23, Axis=3)
+    if kind == 1:
+        return b.op(
+            "REVERSE_V2", [x, b.integers([2, 1] if rng.random() < 0.5 else [-1])], b.like(x, like.shape)
+        )
+    if kind == 2:
+        wide = rng.integers(0, 2, (4, 2)) * np.array([[0], [1], [1], [1]])
+        y, border = b.like(x, (np.array(like.shape) + wide.sum(axis=1)).tolist()), rng.integers(-128, 128, 1)
+        if rng.random() < 0.5:
+            return b.op("MIRROR_PAD", [x, b.integers(wide)], y, 77, Mode=1)
+        border = b.constant(border, like.scales[0], like.zero_points[0])
+        return b.op("PADV2", [x, b.integers(wide), border], y)
+    if kind == 3:
+        y = b.op("PACK", [x, constant, x], b.like(x, (n, height, 3, width, depth)), 59, ValuesCount=3, Axis=2)
+        return b.reshape(y, (n, height, 3 * width, depth))
+    if kind == 4:
+        block, size = [height, width], (n * height * width, 1, 1, depth)
+        y = b.op("SPACE_TO_BATCH_ND", [x, b.integers(block), b.integers([[0, 0], [0, 0]])], b.like(x, size))
+        crops = b.integers([[0, 0], [0, 0]])
+        return b.op(
+            "BATCH_TO_SPACE_ND", [y, b.integers(block[::-1]), crops], b.like(x, (n, width, height, depth))
+        )
+    if kind == 5:
+        wide = b.op(
+            "CONCATENATION", [x, constant, x, x], b.like(x, (n, height, width, 4 * depth)), 10, Axis=3
+        )
+        y = b.op("DEPTH_TO_SPACE", [wide], b.like(x, (n, 2 * height, 2 * width, depth)), 94, BlockSize=2)
+        if rng.random() < 0.5:
+            return y
+        return b.op("SPACE_TO_DEPTH", [y], b.like(x, (n, height, width, 4 * depth)), 19, BlockSize=2)
+    wide = b.op("BROADCAST_TO", [x, b.integers((n, 2, *like.shape[1:]))], b.like(x, (n, 2, *like.shape[1:])))
+    parts = [b.like(x, (n, rows, *like.shape[1:])) for rows in (1, 1)]
+    b.op("SPLIT_V", [wide, b.integers([1, 1]), b.integers([1])], parts, 79, NumSplits=2)
+    return b.reshape(parts[1], like.shape)
 
 
 def curve(rng: np.random.Generator, b: Builder, x: int) -> int:
     """An operator that is a table, or, as often, none."""
-    tables = ["LOGISTIC", "TANH", "RELU", "RELU6", "LEAKY_RELU", "QUANTIZE", "HARD_SWISH", "PRELU"]
+    tables = [
+        "LOGISTIC",
+        "TANH",
+        "RELU",
+        "RELU6",
+        "LEAKY_RELU",
+        "QUANTIZE",
+        "HARD_SWISH",
+        "PRELU",
+        "ABS",
+        "ELU",
+    ]
     op = rng.choice([*tables, "MAXIMUM", "MINIMUM", *[None] * 8])
     if op == "PRELU":
         slopes = b.constant(rng.integers(-128, 128, b.tensors[x].shape[-1:]), 0.01, int(rng.integers(-9, 9)))

@@ -46,7 +46,7 @@ class Reader(Operators):
     def operator(self, op: Table, builtin: int) -> None:
         need(builtin in OPERATORS, f"the checker does not know the builtin operator {builtin}")
         (method, arity, union, slots), o = OPERATORS[builtin], op.get(4, "T")
-        inputs, outputs, several = op.get(1, "[i"), op.get(2, "[i").tolist(), builtin in (49, 88)
+        inputs, outputs, several = op.get(1, "[i"), op.get(2, "[i").tolist(), builtin in (49, 88, 102)
         least = 0 if builtin in (2, 4) else -1  # TFLM reads a depthwise bias that is written as −1
         need(len(inputs) in arity and inputs[0] >= 0 and min(inputs) >= least, "an operator's operands")
         once = len(set(outputs)) == len(outputs) and (several or len(outputs) == 1)

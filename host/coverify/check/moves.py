@@ -38,29 +38,64 @@ class Moves:
 
     @reads(2, tuple(range(1, 11)), 10, "0i 1b")
     def joined(self, out: Tensor, *given: Any) -> Ints:
-        """CONCATENATION: a step that repeats its elements."""
+        """CONCATENATION."""
         *operands, axis, act = given
         parts = [t for t in operands if t is not None]
         need(not act and all(t.codes == out.codes for t in parts), "an activation, or other quantizations")
-        at = np.concatenate([0 * t.values() if len(t.raw) else t.at for t in parts], axis)
-        bias = np.concatenate([t.values() if len(t.raw) else 0 * t.at for t in parts], axis)
-        need(at.shape == out.shape and len(at.shape) <= 5, "the shapes")
+        return self.together(out, parts, np.concatenate, axis)
+
+    @reads(83, tuple(range(1, 11)), 59, "0i 1i")
+    def packed(self, out: Tensor, *given: Any) -> Ints:
+        """PACK; of int32 all that counts is that there are as many as are declared."""
+        *operands, count, axis = given
+        parts = [t for t in operands if t is not None]
+        need(len(parts) == count and len({t.type for t in parts}) == 1, "a PACK of other values")
+        if parts[0].type == 9:
+            return self.together(out, parts, np.stack, axis)
+        return self.moved(out, parts[0], np.stack([np.ones(t.shape, np.int64) for t in parts], axis))
+
+    def together(self, out: Tensor, parts: list[Tensor], how: Any, axis: int) -> Ints:
+        """A step that repeats their elements."""
+        at = how([0 * t.values() if len(t.raw) else t.at for t in parts], axis)
+        bias = how([t.values() if len(t.raw) else 0 * t.at for t in parts], axis)
+        need((out.type, at.shape) == (9, out.shape) and len(at.shape) <= 5, "the shapes")
         return at if len(parts) == 1 else self.net.repeat(at, bias)
+
+    def paddings(self, out: Tensor, x: Tensor, given: Tensor) -> Ints:
+        """[dimensions, 2]: how many elements before and after."""
+        pairs = given.values().reshape(-1, 2)
+        need(given.type == 2 and len(pairs) == len(x.shape) < 6 and np.all(pairs >= 0), "the paddings")
+        need(out.shape == tuple(x.shape + pairs.sum(axis=1)), "paddings that lead to another shape")
+        return pairs
 
     @reads(34, (2,))
     def pad(self, out: Tensor, x: Tensor, paddings: Tensor) -> Ints:
         """Outside an image is element 0, as convolutions read it; for others, or channels, it is settled."""
-        pairs = paddings.values().reshape(-1, 2)
-        need(paddings.type == 2 and len(pairs) == len(x.shape) < 6 and np.all(pairs >= 0), "a PAD's paddings")
-        need(out.type == x.type and out.shape == tuple(x.shape + pairs.sum(axis=1)), "a PAD of another form")
-        out.at = np.pad(x.at, pairs)
+        pairs = self.paddings(out, x, paddings)
+        out.at = self.moved(out, x, np.pad(x.at, pairs))
         return out.at if len(pairs) == 4 and not pairs[[0, 3]].any() else self.settled(out)
 
-    def settled(self, x: Tensor) -> Ints:
-        """The elements of a tensor, of which those outside an image are its zero point."""
+    @reads(60, (3,))
+    def padded(self, out: Tensor, x: Tensor, paddings: Tensor, border: Tensor) -> Ints:
+        """PADV2: a border of a constant."""
+        need(border.size == 1 and border.codes == out.codes, "a border of several, or other, codes")
+        out.at = self.moved(out, x, np.pad(x.at, self.paddings(out, x, paddings)))
+        return self.settled(out, border.values().item())
+
+    def settled(self, x: Tensor, border: int | None = None) -> Ints:
+        """The elements of a tensor, of which those outside an image are of this code, or the zero point."""
         if np.all(x.at):
             return x.at
-        return self.net.repeat(x.at, np.where(x.at, 0, x.codes[1])).reshape(x.shape)
+        border = x.codes[1] if border is None else border
+        return self.net.repeat(x.at, np.where(x.at, 0, border)).reshape(x.shape)
+
+    @reads(100, (2,), 77, "0b")
+    def mirrored(self, out: Tensor, x: Tensor, paddings: Tensor, symmetric: int) -> Ints:
+        """MIRROR_PAD, with the edge (symmetric) or without it."""
+        pairs = self.paddings(out, x, paddings)
+        room = max(0, *pairs.max(axis=1) + (not symmetric) - x.shape)
+        need(len(paddings.shape) == 2 and room == 0, "paddings wider than what is mirrored")
+        return self.moved(out, x, np.pad(x.at, pairs, "symmetric" if symmetric else "reflect"))
 
     @reads(22, (1, 2))
     def reshape(self, out: Tensor, x: Tensor, _: Tensor | None) -> Ints:
@@ -84,6 +119,66 @@ class Moves:
         fit = (order.type, order.shape) == (2, (x.at.ndim,)) and x.at.ndim < 6
         need(fit and sorted(order.values()) == [*range(x.at.ndim)], "a TRANSPOSE's order")
         return self.moved(out, x, x.at.transpose(order.values()))
+
+    @reads(105, (2,))
+    def reversed(self, out: Tensor, x: Tensor, axes: Tensor) -> Ints:
+        """REVERSE_V2 along neighbouring axes."""
+        path = axes.values() % max(x.at.ndim, 1)
+        at = np.flip(x.at, tuple(axes.values().tolist()))  # refuses axes that are none, or twice the same
+        need(axes.type == 2 and len(axes.shape) == 1 and x.at.ndim < 6, "a REVERSE_V2's axes")
+        need(len(path) == path.max() - path.min() + 1, "a REVERSE_V2 along axes that are not neighbours")
+        return self.moved(out, x, at)
+
+    @reads(36, (2,), 23, "0i 1i")
+    def gathered(self, out: Tensor, x: Tensor, where: Tensor, axis: int, batches: int) -> Ints:
+        need(where.type == 2 and not batches, "a GATHER by batches, or at positions of another type")
+        need(np.all(where.values() >= 0) and out.size * x.shape[axis] == x.size * where.size, "a GATHER")
+        return self.moved(out, x, x.at.take(where.values(), axis))
+
+    @reads(130, (2,))
+    def spread(self, out: Tensor, x: Tensor, to: Tensor) -> Ints:
+        """BROADCAST_TO."""
+        fit = (to.type, to.shape, to.values().tolist()) == (2, (len(out.shape),), list(out.shape))
+        need(fit and len(out.shape) < 6, "a BROADCAST_TO another shape")
+        return self.moved(out, x, np.broadcast_to(x.at, out.shape))
+
+    @reads(26, (1,), 19, "0i")
+    @reads(5, (1,), 94, "0i", apart=True)
+    def blocks(self, out: Tensor, x: Tensor, by: int, apart: bool = False) -> Ints:
+        """SPACE_TO_DEPTH and DEPTH_TO_SPACE."""
+        n, h, w, d = x.shape
+        need(1 <= by <= 1 << 12, "a block's size")
+        split = (h, w, by, by, d // by**2) if apart else (h // by, by, w // by, by, d)
+        at = x.at.reshape(n, *split).transpose(0, 1, 3, 2, 4, 5)
+        to = (h * by, w * by, d // by**2) if apart else (h // by, w // by, d * by**2)
+        return self.moved(out, x, at.reshape(n, *to))
+
+    def in_space(self, x: Tensor, blocks: Tensor, ends: Tensor) -> tuple[Ints, Any, Any, Ints]:
+        """[batch, height, width, depth], of which the width may be left out; a block's sizes; the borders."""
+        by, pairs, rank = blocks.values(), ends.values().reshape(-1, 2), len(x.shape)
+        need(blocks.type == ends.type == 2 and len(blocks.shape) == 1, "a block's, or a border's, form")
+        need(rank in (3, 4) and len(by) == len(pairs) == rank - 2, "a block of other dimensions")
+        need(np.all((by >= 1) & (by <= 1 << 12)) and np.all(pairs >= 0), "a block's size, or a border's")
+        at, more = x.at.reshape(*x.shape[:2], -1, x.shape[-1]), np.zeros((4 - rank, 2), np.int64)
+        return at, at.shape, np.append(by, [1])[:2], np.concatenate([pairs, more])
+
+    @reads(38, (3,))
+    def batched(self, out: Tensor, x: Tensor, blocks: Tensor, paddings: Tensor) -> Ints:
+        """SPACE_TO_BATCH_ND without paddings, which TFLM would fill from memory that it never sets."""
+        at, (n, h, w, d), (a, b), pairs = self.in_space(x, blocks, paddings)
+        need(not pairs.any(), "paddings of a SPACE_TO_BATCH_ND")
+        at = at.reshape(n, h // a, a, w // b, b, d).transpose(2, 4, 0, 1, 3, 5)
+        at = at.reshape(n * a * b, h // a, w // b, d)
+        return self.moved(out, x, at if len(x.shape) == 4 else at[:, :, 0])
+
+    @reads(37, (3,))
+    def unbatched(self, out: Tensor, x: Tensor, blocks: Tensor, crops: Tensor) -> Ints:
+        """BATCH_TO_SPACE_ND."""
+        at, (n, h, w, d), (a, b), (rows, columns) = self.in_space(x, blocks, crops)
+        at = at.reshape(a, b, n // (a * b), h, w, d).transpose(2, 3, 0, 4, 1, 5)
+        at = at.reshape(n // (a * b), h * a, w * b, d)
+        at = at[:, rows[0] : max(0, h * a - rows[1]), columns[0] : max(0, w * b - columns[1])]
+        return self.moved(out, x, at if len(x.shape) == 4 else at[:, :, 0])
 
     @reads(97, (2,), 74, "0b 1b")
     def nearest(self, out: Tensor, x: Tensor, to: Tensor, align: int, half: int) -> Ints:
@@ -129,20 +224,22 @@ class Moves:
         need((out.type, out.shape) == (2, (len(x.shape),)) and kind in (0, 2), "a SHAPE of another form")
         return np.ones(out.shape, np.int64)
 
-    @reads(83, tuple(range(1, 11)), 59, "0i 1i")
-    def packed(self, out: Tensor, *given: Any) -> Ints:
-        """PACK of int32, of which all that counts is that there are as many as are declared."""
-        *operands, count, axis = given
-        parts = [t for t in operands if t is not None]
-        need(len(parts) == count and all(t.type == 2 for t in parts), "a PACK of other values than int32")
-        return self.moved(out, parts[0], np.stack([np.ones(t.shape, np.int64) for t in parts], axis))
-
     @reads(49, (2,), 35)
     def split(self, outs: list[Tensor], axes: Tensor, x: Tensor) -> list[Ints]:
         """SPLIT into equal parts."""
         axis = axes.values().item()
         need(axes.type == 2, "a SPLIT's axis")
         return [self.moved(out, x, at) for out, at in zip(outs, np.split(x.at, len(outs), axis), strict=True)]
+
+    @reads(102, (3,))
+    def cut(self, outs: list[Tensor], x: Tensor, _: Tensor, axes: Tensor) -> list[Ints]:
+        """SPLIT_V: into parts as long as the outputs, whatever sizes are given."""
+        axis, fit = axes.values().item(), all(len(t.shape) == len(x.shape) for t in outs)
+        need(axes.type == 2 and fit, "a SPLIT_V's axis, or its outputs' shapes")
+        ends = np.cumsum([t.shape[axis] for t in outs])
+        need(ends[-1] == x.shape[axis], "a SPLIT_V into more, or less, than there is")
+        parts = np.split(x.at, ends[:-1], axis)
+        return [self.moved(out, x, at) for out, at in zip(outs, parts, strict=True)]
 
     @reads(88, (1,), 64, "0i 1i")
     def unpacked(self, outs: list[Tensor], x: Tensor, n: int, axis: int) -> list[Ints]:

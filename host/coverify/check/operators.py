@@ -33,6 +33,16 @@ def spread(n: int, m: int, kernel: int, stride: int, pad: int) -> Ints:
     return np.where((at >= 0) & (at < n * stride) & (at % stride == 0), at // stride, -1)
 
 
+def between(n: int, m: int, align: int, half: int) -> list[tuple[Ints, Ints]]:
+    """For m places along an axis of n: the elements before and after, and their weights, in 2^-10."""
+    by = (1024 * (n - 1) + (m - 1) // 2) // (m - 1) if align and m > 1 else (1024 * n + m // 2) // m
+    at = np.arange(m) * by + (by // 2 - 512 if half else 0)
+    low, high = np.maximum(at, 0) >> 10, np.minimum(at + 1023 >> 10, n - 1)
+    need(low[-1] < n, "a resize whose rounded scale leads outside the image")
+    part = np.where(low == high, 0, at - (low << 10))
+    return [(low, 1024 - part), (high, part)]
+
+
 class Operators(Moves):
     """A method for each that computes.
 
@@ -82,13 +92,15 @@ class Operators(Moves):
     @reads(9, (2, 3), 8, "0b 1b")
     def dense(self, out: Tensor, x: Tensor, w: Tensor, bias: Tensor | None, act: int, shuffled: int) -> Ints:
         one, zero, weights = len(w.scales) == 1, w.zeros[0], w.values() - w.zeros[0]
-        shapes = out.size == out.shape[-1] == len(weights) and weights.shape[1:] == (x.size,)
-        need(shapes and not shuffled, "several rows, or other shapes, or shuffled weights")
+        (n, depth), rows = weights.shape, x.size // weights.shape[1]
+        shapes = (rows * depth, rows * n, n) == (x.size, out.size, out.shape[-1])
+        need(shapes and not shuffled, "other shapes, or shuffled weights")
+        self.afford(out.size * depth)
         need(-128 <= zero <= 127 if one else not any(w.zeros), "the weights' zero point")
         if one and bias is not None:
             given = bias.scales[0] if bias.scales and bias.zeros else 0.0
             need(abs(x.codes[0] * w.scales[0] - given) / out.codes[0] <= 0.02, "the bias's scale")
-        return self.weighted(out, x, w, bias, act, weights[None], x.at.reshape(1, 1, -1))
+        return self.weighted(out, x, w, bias, act, weights[None], x.at.reshape(1, rows, depth))
 
     def columns(self, x: Ints, out: Tensor, pad: int, each: int, high: Any, wide: Any) -> Ints:
         """[groups, positions, taps]: the element under each tap of a window of `each` channels; 0 outside.
@@ -154,6 +166,22 @@ class Operators(Moves):
         rule = lambda a, c: np.sign(a) * ((np.abs(a) + n[c] // 2) // n[c])  # noqa: E731
         linear = np.ones((len(columns), 1, columns.shape[2]), np.int64), columns, np.zeros(out.size, np.int64)
         return self.net.stairs(rule, *self.clamp(act, out), channel, INT32.repeat(len(n), axis=1), *linear)
+
+    @reads(23, (2,), 15, "2b 3b")
+    def bilinear(self, out: Tensor, x: Tensor, to: Tensor, align: int, half: int) -> Ints:
+        """RESIZE_BILINEAR: two elements of each axis, weighted in 2^-10; the staircase divides by 2^20."""
+        need(len(x.shape) == 4 and (x.shape[0], x.shape[3]) == (out.shape[0], out.shape[3]), "the shapes")
+        need(to.type == 2 and to.values().tolist() == list(out.shape[1:3]), "a resize to another size")
+        need(not (align and half) and max(x.shape) <= 1 << 16, "both ways to align, or a large image")
+        row, column = (between(n, m, align, half) for n, m in zip(x.shape[1:3], out.shape[1:3], strict=True))
+        taps = [(x.at[:, i[:, None], j], u[:, None, None] * v[:, None]) for i, u in row for j, v in column]
+        at, weights = (
+            np.stack([np.broadcast_to(t, out.shape) for t in each], -1) for each in zip(*taps, strict=True)
+        )
+        by = lambda a, c: np.sign(a) * ((np.abs(a) + (1 << 19)) >> 20)  # noqa: E731
+        rule = (lambda a, c: (a + (1 << 19)) >> 20) if self.once else by
+        linear, none = (part.reshape(out.size, 1, 4) for part in (weights, at)), np.zeros(out.size, np.int64)
+        return self.net.stairs(rule, -128, 127, none, INT32, *linear, none)
 
     @reads(17, (1,), 5, "5b 0b 2i 1i 4i 3i")
     def highest(self, out: Tensor, x: Tensor, act: int, *o: int) -> Ints:
@@ -285,6 +313,21 @@ class Operators(Moves):
         values = curve(q, tanh) - (0 if tanh else 128)
         return self.table(x.at, np.where(inside, np.clip(values, -128, 127), np.where(d <= 0, -128, 127)))
 
+    @reads(111, (1,))
+    def elu(self, out: Tensor, x: Tensor) -> Ints:
+        """ELU in float32, with the C library's expf: any float near the true value, which must not matter."""
+        (sx, zx), (so, zo), tables = x.codes, out.codes, list[Ints]()
+        real = np.float32(sx) * np.arange(-128 - zx, 128 - zx, dtype=np.float32)
+        for off in (-1, 0, 1):
+            power = (np.exp(np.minimum(real, 0).astype(float)) * (1 + off * 2.0**-27)).astype(np.float32)
+            y = np.where(real < 0, power - np.float32(1), real) * (np.float32(1) / np.float32(so))
+            whole = np.sign(y) * np.floor(np.abs(y.astype(float)) + 0.5)
+            need(np.all(np.abs(whole) < 2.0**30), "a scale of an ELU that is out of range")
+            tables.append(np.clip(whole.astype(np.int64) + zo, -128, 127))
+        same = np.array_equal(tables[0], tables[1]) and np.array_equal(tables[1], tables[2])
+        need(x.shape == out.shape and same, "an ELU that depends on the last bit of the C library's expf")
+        return self.table(x.at, tables[1])
+
     @reads(117, (1,))
     def swish(self, out: Tensor, x: Tensor) -> Ints:
         """HARD_SWISH in int16 (reference/hard_swish.h): x times a gate, which is 0..2^15 for −3..3."""
@@ -315,16 +358,18 @@ class Operators(Moves):
         return self.added(-128, 127, zo, (up, 1), (low, 1))
 
     @reads(19, (1,), relu=True)
+    @reads(101, (1,), sizes=True)
     @reads(98, (1,), 75, "0f")
-    def rescaled(self, out: Tensor, x: Tensor, alpha: float = 1.0, relu: bool = False) -> Ints:
-        """QUANTIZE of int8; RELU; LEAKY_RELU, which is steeper or flatter below zero."""
-        (sx, zx), (so, zo) = x.codes, out.codes
+    def rescaled(self, out: Tensor, x: Tensor, alpha: float = 1.0, **of: bool) -> Ints:
+        """QUANTIZE of int8; RELU; ABS (sizes); LEAKY_RELU, which is steeper or flatter below zero."""
+        (sx, zx), (so, zo), relu = x.codes, out.codes, "relu" in of
         need(x.shape == out.shape and alpha >= 0, "the shapes, or a slope below 0")
         d, values = np.arange(-128, 128) - zx, np.zeros(256, np.int64)
+        d = np.abs(d) if "sizes" in of else d
         for part, real in ((d < 0, sx * alpha / so), (d >= 0, sx / so)):
             m, s = multiplier_of(real, self.once)
             low, high = bearable(np.array(m), np.array(s), zo)
-            need(low <= d[0] and d[-1] <= high, "a scale ratio that is too large")
+            need(low <= d.min() and d.max() <= high, "a scale ratio that is too large")
             values[part] = np.clip(scaled(d[part], m, s, self.once) + zo, zo if relu else -128, 127)
         return self.table(x.at, values)
 

@@ -1,6 +1,7 @@
 """Operators that the checker reads: where TFLM goes by its own rules, and proofs across them."""
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from certified import certified
 from coverify.check import Rejected
 from coverify.check.certificate import network
+from coverify.conformance.suite.grids import GRIDS
 from coverify.verify.dual.places import places
 from model_builder import Builder
 from oracle import Tflm
@@ -75,6 +77,31 @@ def test_a_resized_line_is_read_as_by_tflm(align, half):
         content = b.finish(b.op("RESIZE_NEAREST_NEIGHBOR", operands, y, 74, **options))
         codes = rng.integers(-128, 128, (1, 1, n, 1, 1), dtype=np.int8)
         np.testing.assert_array_equal(run(content, codes)[0], Tflm(content).run(codes[0]).reshape(-1))
+
+
+NOT_READ = ("ARG_MAX", "ARG_MIN", "DEQUANTIZE", "L2_NORMALIZATION", "LOG_SOFTMAX", "SHAPE", "SVDF")
+"""Of the operators of the kernel suite: no output of int8, or known to no proof."""
+SUITE = [op for op in GRIDS if op not in (*NOT_READ, "UNIDIRECTIONAL_SEQUENCE_LSTM") and ":" not in op]
+
+
+@pytest.mark.parametrize("op", SUITE)
+def test_the_cases_of_the_kernel_suite_are_read_as_by_tflm(op):
+    """Those of int8 with one output; of pools some begin outside the image, of a SOFTMAX some have rows."""
+    read = refused = 0
+    for case in itertools.islice(GRIDS[op](op, 0), 60):
+        model = case.model
+        if [model.tensors[i].dtype for i in (*model.inputs, *model.outputs)] != ["int8", "int8"]:
+            continue
+        try:
+            found = run(model.content, case.x)
+        except Rejected:
+            refused += 1
+            continue
+        tflm, shape = Tflm(model.content), model.tensors[model.inputs[0]].shape
+        np.testing.assert_array_equal(found, [tflm.run(x.reshape(shape)).reshape(-1) for x in case.x])
+        read += 1
+    assert read >= 3
+    assert refused == {"AVERAGE_POOL_2D": 2, "MAX_POOL_2D": 2, "SOFTMAX": 3}.get(op, 0)
 
 
 def with_reduction(b: Builder, x: int, rng: np.random.Generator, op: str) -> int:
@@ -145,11 +172,67 @@ def with_parts(b: Builder, x: int, rng: np.random.Generator, op: str) -> int:
     return b.add(parts[0], parts[2], 2 * b.tensors[x].scales[0], 5)
 
 
+def with_border(b: Builder, x: int, rng: np.random.Generator, op: str) -> int:
+    """PADV2 with a constant, MIRROR_PAD without the edge or with it."""
+    like, wide = b.tensors[x], np.array([[0, 0], [1, 0], [0, 1], [2, 1]])
+    y = b.like(x, (np.array(like.shape) + wide.sum(axis=1)).tolist())
+    if op == "MIRROR_PAD":
+        return b.op(op, [x, b.integers(wide)], y, 77, Mode=int(rng.integers(2)))
+    border = b.constant(rng.integers(-128, 128, 1), like.scales[0], like.zero_points[0])
+    return b.op(op, [x, b.integers(wide), border], y)
+
+
+def with_stack(b: Builder, x: int, rng: np.random.Generator, op: str) -> int:
+    """Of an image, a constant and what a table writes."""
+    like = b.tensors[x]
+    constant = b.constant(rng.integers(-128, 128, like.shape), like.scales[0], like.zero_points[0])
+    parts = [x, constant, b.op("RELU", [x], b.like(x, like.shape))]
+    return b.op(op, parts, b.like(x, (*like.shape[:3], 3, like.shape[3])), 59, ValuesCount=3, Axis=3)
+
+
+def with_blocks(b: Builder, x: int, rng: np.random.Generator, op: str) -> int:
+    """To depth or batches and back, with a table of what is in between."""
+    n, h, w, d = b.tensors[x].shape
+    if op == "SPACE_TO_DEPTH":
+        y = b.op(op, [x], b.like(x, (n, h // 2, w // 2, 4 * d)), 19, BlockSize=2)
+        y = b.op("ABS", [y], b.activation((n, h // 2, w // 2, 4 * d), 0.05, -3))
+        return b.op("DEPTH_TO_SPACE", [y], b.like(y, (n, h, w, d)), 94, BlockSize=2)
+    y = b.op(op, [x, b.integers([2, 1]), b.integers([[0, 0], [0, 0]])], b.like(x, (2 * n, h // 2, w, d)))
+    y = b.op("ELU", [y], b.activation((2 * n, h // 2, w, d), 0.05, -3))
+    back = [y, b.integers([2, 1]), b.integers([[1, 0], [0, 1]])]
+    return b.op("BATCH_TO_SPACE_ND", back, b.like(y, (n, h - 1, w - 1, d)))
+
+
+def with_gather(b: Builder, x: int, rng: np.random.Generator, op: str) -> int:
+    """The channels turned around, and some of them, one twice; broadcast."""
+    n, h, w, _ = b.tensors[x].shape
+    x = b.op("REVERSE_V2", [x, b.integers([-1, 2])], b.like(x, b.tensors[x].shape))
+    x = b.op(op, [x, b.integers([2, 0, 2, 1])], b.like(x, (n, h, w, 4)), 23, Axis=3)
+    shape = (2, h, w, 4)
+    return b.op("BROADCAST_TO", [x, b.integers(shape)], b.like(x, shape))
+
+
+def with_bilinear(b: Builder, x: int, rng: np.random.Generator, op: str) -> int:
+    y = b.like(x, (1, 3, 5, b.tensors[x].shape[3]))
+    return b.op(op, [x, b.integers([3, 5])], y, 15, HalfPixelCenters=True)
+
+
+def with_lengths(b: Builder, x: int, rng: np.random.Generator, op: str) -> int:
+    """A channel and the two others, of which the last one is read."""
+    shape = b.tensors[x].shape[:3]
+    parts = [b.like(x, (*shape, 1)), b.like(x, (*shape, 2))]
+    b.op(op, [x, b.integers([1, 2]), b.integers([3])], parts, 79, NumSplits=2)
+    return b.add(parts[0], parts[1], 2 * b.tensors[x].scales[0], 5)
+
+
 ACROSS = [*itertools.product(("SUM", "REDUCE_MIN"), [with_reduction])]
 ACROSS += itertools.product(("MAXIMUM", "MINIMUM"), [with_extreme])
 ACROSS += [("SQUARED_DIFFERENCE", with_squares)]
 ACROSS += [("RESIZE_NEAREST_NEIGHBOR", with_resize), ("SLICE", with_slice), ("STRIDED_SLICE", with_strides)]
 ACROSS += [("TRANSPOSE_CONV", with_transposed), ("SPLIT", with_parts), ("UNPACK", with_parts)]
+ACROSS += [("PADV2", with_border), ("MIRROR_PAD", with_border), ("PACK", with_stack), ("GATHER", with_gather)]
+ACROSS += [("SPACE_TO_DEPTH", with_blocks), ("SPACE_TO_BATCH_ND", with_blocks)]
+ACROSS += [("RESIZE_BILINEAR", with_bilinear), ("SPLIT_V", with_lengths)]
 
 
 @pytest.mark.parametrize(("op", "made"), ACROSS)
@@ -197,3 +280,67 @@ def test_one_tensor_is_not_two_outputs():
     b.op("SPLIT", [b.integers(1), x], [half, half], 35, NumSplits=2)
     with pytest.raises(Rejected, match="an operator's outputs"):
         network(b.finish(half), "tflm")
+
+
+def far(op: str) -> bytes:
+    """An operator that would write much more than is declared."""
+    b = Builder()
+    x = b.input((1, 64, 64, 4), 0.05, 3)
+    y = b.like(x, (1, 64, 64, 4))
+    if op == "GATHER":
+        return b.finish(b.op(op, [x, b.integers([0] * 4000)], y, 23, Axis=0))
+    border = [b.constant(np.zeros(1, int), 0.05, 3)] if op == "PADV2" else []
+    ends = b.integers([[0, 0], [2**31 - 1, 2**31 - 1], [2**20, 0], [0, 0]])
+    mirrored = {"union": 77, "Mode": 0} if op == "MIRROR_PAD" else {}
+    return b.finish(b.op(op, [x, ends, *border], y, **mirrored))
+
+
+@pytest.mark.parametrize("op", ["PAD", "PADV2", "MIRROR_PAD", "GATHER"])
+def test_what_would_be_larger_than_is_declared_is_refused_before_it_is_made(op):
+    content = far(op)
+    tracemalloc.start()
+    try:
+        with pytest.raises(Rejected):
+            network(content, "tflm")
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
+
+
+REFUSED = {
+    "a GATHER before its input": lambda b, x, y: b.op("GATHER", [x, b.integers([-1, 0, 0])], y, 23, Axis=1),
+    "a GATHER behind it": lambda b, x, y: b.op("GATHER", [x, b.integers([3, 0, 0])], y, 23, Axis=1),
+    "a border of another code": lambda b, x, y: b.op(
+        "PADV2", [x, b.integers([[0, 0]] * 3), b.constant(np.zeros(1, int), 0.06, 3)], y
+    ),
+    "a reflection beyond its image": lambda b, x, y: b.op(
+        "MIRROR_PAD", [x, b.integers([[0, 0], [3, 0], [0, 0]])], b.like(x, (1, 6, 3)), 77, Mode=0
+    ),
+    "axes that are not neighbours": lambda b, x, y: b.op("REVERSE_V2", [x, b.integers([0, 2])], y),
+    "an axis twice": lambda b, x, y: b.op("REVERSE_V2", [x, b.integers([1, -2])], y),
+    "paddings": lambda b, x, y: b.op(
+        "SPACE_TO_BATCH_ND", [x, b.integers([2]), b.integers([[0, 1]])], b.like(x, (2, 2, 3))
+    ),
+    "a block that does not fit": lambda b, x, y: b.op(
+        "SPACE_TO_BATCH_ND", [x, b.integers([2]), b.integers([[0, 0]])], b.like(x, (2, 1, 3))
+    ),
+    "a batch that does not fit": lambda b, x, y: b.op(
+        "BATCH_TO_SPACE_ND", [x, b.integers([2]), b.integers([[0, 0]])], b.like(x, (1, 6, 3))
+    ),
+    "a broadcast to another shape": lambda b, x, y: b.op(
+        "BROADCAST_TO", [x, b.integers([2, 3, 3])], b.like(x, (3, 3, 3))
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_moves_that_tflm_refuses_are_refused(what):
+    b = Builder()
+    x = b.input((1, 3, 3), 0.05, 3)
+    y = b.op("RELU", [x], b.like(x, (1, 3, 3)))
+    y = REFUSED[what](b, y, b.like(x, (1, 3, 3)))
+    content = b.finish(b.op("RELU", [y], b.like(x, b.tensors[y].shape)))
+    with pytest.raises(TflmError):
+        Reference(Model.from_bytes(content))
+    with pytest.raises((Rejected, ValueError, IndexError)):
+        network(content, "tflm")
