@@ -49,7 +49,7 @@ class Moves:
         """PACK; of int32 all that counts is that there are as many as are declared."""
         *operands, count, axis = given
         parts = [t for t in operands if t is not None]
-        need(len(parts) == count and len({t.type for t in parts}) == 1, "a PACK of other values")
+        need(len(parts) == count and {t.type for t in parts} in ({2}, {9}), "a PACK of other values")
         if parts[0].type == 9:
             return self.together(out, parts, np.stack, axis)
         return self.moved(out, parts[0], np.stack([np.ones(t.shape, np.int64) for t in parts], axis))
