@@ -2,8 +2,8 @@
 
 It reads the network's bytes itself, recomputes every bound in exact integers and accepts or rejects. It needs
 numpy and the standard library and shares no code with the rest of the project. Read `certificate.py`,
-`proof.py`, `squares.py`, `steps.py`, `integers.py`, `softmax.py`, `tensors.py`, `moves.py`, `operators.py`,
-`model.py`, in this order; docs/certificates.md holds the mathematics.
+`proof.py`, `squares.py` and `steps.py`, in this order; then of `networks`, which reads the network's bytes,
+what its operators need. docs/certificates.md holds the mathematics.
 """
 
 from coverify.check.certificate import BROKEN, BUDGET, Claim, check

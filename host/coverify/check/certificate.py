@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from coverify.check.model import PROFILES, Reader, fixed_point
+from coverify.check.networks.model import PROFILES, Reader, fixed_point
+from coverify.check.networks.softmax import FAR, Softmax
 from coverify.check.proof import Proof
-from coverify.check.softmax import FAR, Softmax
 from coverify.check.steps import CELLS, Highest, Ints, Linear, Network, Rejected, dot, need, small, within
 
 SCHEMA = "coverify-certificate/8"

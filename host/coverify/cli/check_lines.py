@@ -17,9 +17,10 @@ from typing import Any
 import coverify.check
 
 FOLDER = Path(coverify.check.__file__).parent
+NETWORKS = ("__init__", "integers", "softmax", "tensors", "moves", "operators", "model")
 MODULES = (
     *("__init__", "certificate", "proof", "squares", "steps"),
-    *("integers", "softmax", "tensors", "moves", "operators", "model"),
+    *(f"networks/{name}" for name in NETWORKS),
 )
 """The checker's, in the order in which docs/certificates.md reads them."""
 DECORATOR = "reads"

@@ -7,7 +7,7 @@ import pytest
 
 from coverify.check import Rejected, check
 from coverify.check.certificate import network as read_network
-from coverify.check.integers import bearable, scaled
+from coverify.check.networks.integers import bearable, scaled
 from coverify.verify.certificate import Certificate
 from coverify.verify.deadline import Deadline
 from coverify.verify.engines import solve

@@ -19,9 +19,9 @@ import fixed_point_networks
 from coverify.check import Rejected, check
 from coverify.check.certificate import MAX_MEMBERS
 from coverify.check.certificate import network as read_network
-from coverify.check.softmax import Softmax
+from coverify.check.networks.softmax import Softmax
+from coverify.check.networks.tensors import Table
 from coverify.check.steps import Network
-from coverify.check.tensors import Table
 from model_builder import Builder
 from oracle import ROOT
 from tflm_int8 import Model

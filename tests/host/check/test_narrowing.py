@@ -15,8 +15,8 @@ import pytest
 from coverify.check import Rejected
 from coverify.check.certificate import network as read_network
 from coverify.check.certificate import one_of
+from coverify.check.networks.softmax import Softmax
 from coverify.check.proof import Proof
-from coverify.check.softmax import Softmax
 from coverify.check.steps import Highest, Linear, Network, Step
 from coverify.study.twin_file import twin_npz
 from coverify.verify.fixed_point import FixedPointNetwork

@@ -6,7 +6,7 @@ import pytest
 from certified import certified
 from coverify.check import Rejected, check
 from coverify.check.certificate import network
-from coverify.check.softmax import Softmax
+from coverify.check.networks.softmax import Softmax
 from coverify.check.steps import Highest
 from coverify.verify.certificate import Certificate
 from coverify.verify.deadline import Deadline

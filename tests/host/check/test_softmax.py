@@ -7,7 +7,7 @@ import pytest
 
 from coverify.check import Rejected
 from coverify.check.certificate import shown_by
-from coverify.check.softmax import FAR, Softmax, falls
+from coverify.check.networks.softmax import FAR, Softmax, falls
 from model_builder import Builder
 from oracle import Tflm
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from coverify.check.integers import divide, exponential, high_mul, multiplier_of, reciprocal, scaled
+from coverify.check.networks.integers import divide, exponential, high_mul, multiplier_of, reciprocal, scaled
 from coverify.check.steps import Ints, need, within
 
 FAR = 255  # no element lies farther below another one

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from coverify.check.networks.tensors import Tensor
 from coverify.check.steps import Ints, Network, need
-from coverify.check.tensors import Tensor
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 OPERATORS: dict[int, tuple[Any, tuple[int, ...], int, str]] = {}

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from coverify.check.integers import bearable, curve, divide, high_mul16, multiplier_of, scaled
-from coverify.check.moves import Moves, reads
-from coverify.check.softmax import Softmax
+from coverify.check.networks.integers import bearable, curve, divide, high_mul16, multiplier_of, scaled
+from coverify.check.networks.moves import Moves, reads
+from coverify.check.networks.softmax import Softmax
+from coverify.check.networks.tensors import Tensor
 from coverify.check.steps import INT8, INT16, INT32, Highest, Ints, Pieces, need, size, sums
-from coverify.check.tensors import Tensor
 
 
 def under(n: int, m: int, pad: int, kernel: int, stride: int, dilation: int) -> Ints:

@@ -4,10 +4,10 @@ What TFLM does not run, or reads otherwise than it is written, is refused.
 
 import numpy as np
 
-from coverify.check.moves import OPERATORS
-from coverify.check.operators import Operators
+from coverify.check.networks.moves import OPERATORS
+from coverify.check.networks.operators import Operators
+from coverify.check.networks.tensors import Table, Tensor
 from coverify.check.steps import INT32, Ints, Network, need
-from coverify.check.tensors import Table, Tensor
 
 PROFILES = {"tflm": False, "tflm-single-rounding": True}  # is a requantization rounded once?
 
