@@ -42,7 +42,11 @@ class Tflm:
         for i, x in enumerate(inputs):
             self._interpreter.set_input(x, i)
         self._interpreter.invoke()
-        return self._interpreter.get_output(0)
+        return self.output(0)
+
+    def output(self, i: int) -> np.ndarray:
+        """An output of the last run."""
+        return self._interpreter.get_output(i)
 
     def reset(self) -> None:
         """Back to the state before the first invocation."""

@@ -41,7 +41,7 @@ class Conversion:
 class Ends:
     """A network, what of it lies between the conversions, and these; None where there is none.
 
-    profile: whose arithmetic.
+    profile: whose arithmetic; head: which output is looked at, where there are several.
     """
 
     whole: Model
@@ -49,21 +49,24 @@ class Ends:
     profile: str
     first: Conversion | None
     last: Conversion | None
+    head: int = 0
 
     @staticmethod
-    def of(model: Model, profile: str = "tflm") -> Ends:
-        """The ends of a network; without conversions the core is all of it.
+    def of(model: Model, profile: str = "tflm", head: int | None = None) -> Ends:
+        """The ends of a network; without conversions the core is all of it, or all that its output `head`
+        needs, if it has several.
 
-        Raises UnsupportedModel where a conversion is not one-to-one, NotInProfile, UnsupportedOp,
-        UnknownProfile.
+        Raises UnsupportedModel where a conversion is not one-to-one, or there is no such output,
+        NotInProfile, UnsupportedOp, UnknownProfile.
         """
-        table, first, last = profile_named(profile), _reader(model), _writer(model)
+        table, alone, chosen = profile_named(profile), _alone(model, head), head or 0
+        first, last = _reader(alone), _writer(alone)
         if first is last:
-            return Ends(model, model, profile, None, None)
-        inside = tuple(op for op in model.operators if op is not first and op is not last)
+            return Ends(model, alone, profile, None, None, chosen)
+        inside = tuple(op for op in alone.operators if op is not first and op is not last)
         if last is not None and not any(last.inputs[0] in op.outputs for op in inside):
-            return Ends(model, model, profile, None, None)
-        core, conversions = replace(model, operators=inside), list[Conversion | None]()
+            return Ends(model, alone, profile, None, None, chosen)
+        core, conversions = replace(alone, operators=inside), list[Conversion | None]()
         for op, make in ((first, _entry), (last, _exit)):
             kernel = None if op is None else prepare(node_of(model, op, table, False))
             conversions.append(None if kernel is None else Conversion(kernel, make(kernel)))
@@ -71,7 +74,7 @@ class Ends:
             core = replace(core, inputs=first.outputs)
         if last is not None:
             core = replace(core, outputs=last.inputs)
-        return Ends(model, core, profile, *conversions)
+        return Ends(model, core, profile, conversions[0], conversions[1], chosen)
 
     @cached_property
     def reference(self) -> Reference:
@@ -80,8 +83,8 @@ class Ends:
 
     @property
     def outer(self) -> tuple[int, int]:
-        """The network's first input and output."""
-        return self.whole.inputs[0], self.whole.outputs[0]
+        """The network's first input, and the output that is looked at."""
+        return self.whole.inputs[0], self.whole.outputs[self.head]
 
     @property
     def takes_floats(self) -> bool:
@@ -145,6 +148,24 @@ class Ends:
         if self.last is not None:
             found[self.outer[1]] = self.given_out(y)
         return found
+
+
+def _alone(model: Model, head: int | None) -> Model:
+    """A network with that output alone, and the operators that it needs; all of one that keeps state."""
+    if head is None:
+        return model
+    if not 0 <= head < len(model.outputs):
+        raise UnsupportedModel(
+            model.name, f"there is no output {head}; its outputs: 0..{len(model.outputs) - 1}"
+        )
+    if len(model.outputs) == 1:
+        return model
+    needed, kept = {model.outputs[head]}, list[Operator]()
+    for op in reversed(model.operators):
+        if model.stateful or needed & set(op.outputs):
+            kept.append(op)
+            needed.update(op.inputs)
+    return replace(model, outputs=(model.outputs[head],), operators=tuple(reversed(kept)))
 
 
 def _reader(model: Model) -> Operator | None:

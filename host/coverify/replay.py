@@ -72,10 +72,13 @@ class Replayed:
     tensors: tuple[TensorRow, ...]
 
 
-def ends_of(where: Path | str, model: Model, profile: str) -> Ends:
-    """The ends of the network in a file that is called so.  Raises BadInput, TflmError."""
+def ends_of(where: Path | str, model: Model, profile: str, head: int | None = None) -> Ends:
+    """The ends of the network in a file that is called so, as one of this output where it has several.
+
+    Raises BadInput, TflmError.
+    """
     try:
-        return Ends.of(model, profile)
+        return Ends.of(model, profile, head)
     except UnknownProfile as error:
         raise BadInput(f"{where}: {error}") from error
 
@@ -112,11 +115,14 @@ def replay(claim: Claim, ends: Ends, stepper: Runner) -> Replayed:
     """
     output, x = ends.outer[1], ends.entered(claim.x)
     expected = {**claim.tensors, **ends.written(claim.x, claim.tensors[ends.core.outputs[0]])}
-    comparison = Comparison(ends.whole, stepper.tensors)
+    shown = stepper.tensors
+    if len(ends.whole.outputs) > 1:  # the witness holds what its own output needs
+        shown = tuple(expected) if shown is None else tuple(t for t in shown if t in expected)
+    comparison = Comparison(ends.whole, shown)
     first = stepper.trace(x)
     comparison.add(0, expected, first, lambda: stepper.trace(x))
-    whole = stepper.run(x)
-    base, after = ends.left(stepper.run(ends.entered(claim.base))), ends.left(first[output])
+    whole, base = (stepper.run(given, head=ends.head) for given in (x, ends.entered(claim.base)))
+    base, after = ends.left(base), ends.left(first[output])
     said = _said(claim, ends, base, after)
     if comparison.flaky or not np.array_equal(whole, first[output]):
         return Replayed("FLAKY", f"{said}; the same input gave two answers", comparison.rows())
@@ -132,6 +138,7 @@ def replay(claim: Claim, ends: Ends, stepper: Runner) -> Replayed:
 def _said(claim: Claim, ends: Ends, base: NDArray[np.int8], output: NDArray[np.int8]) -> str:
     """What the device's outputs mean for the property: their class, or those that it is about."""
     before, after = first_maximum(base), first_maximum(output)
+    place = f"on the device, output {ends.head}" if len(ends.whole.outputs) > 1 else "on the device"
     if claim.breach is not None:
         verb = "breaks" if claim.broken(base, output) else "keeps"
         named = elements(claim.breach.formula)
@@ -141,8 +148,8 @@ def _said(claim: Claim, ends: Ends, base: NDArray[np.int8], output: NDArray[np.i
         if values := _values(claim.breach, base, output):
             scale = _scale(ends.reference)
             said = ", ".join(_told(i, int(base.flat[i]), int(output.flat[i]), scale) for i in values)
-        return f"on the device: {said}; {whose} output {verb} {called}"
-    said = f"on the device: class {before} before, {after} after; the label is {claim.label}"
+        return f"{place}: {said}; {whose} output {verb} {called}"
+    said = f"{place}: class {before} before, {after} after; the label is {claim.label}"
     return (
         said if before == claim.label else f"{said}, which the base input does not have on the device either"
     )

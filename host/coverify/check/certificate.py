@@ -38,7 +38,7 @@ class Claim:
     of two runs: of the others, and of these with that feature raised to this value, or left if it is above.
     model: SHA-256 of the network's bytes; label: the index of its first greatest output; relation: in the
     label's place c [k, n], d [k] and some of the k in each row [m, w]: of these one has c · y <= d, y being
-    the outputs. evidence: which, how long.
+    the outputs; head: of which output tensor. evidence: which, how long.
     """
 
     model: str
@@ -50,6 +50,7 @@ class Claim:
     base: Ints
     changes: int
     raised: int | None
+    head: int
     evidence: str
 
 
@@ -92,7 +93,7 @@ def _checked(members: dict[str, bytes], budget: int) -> Claim:
     need(schema == SCHEMA, f"its schema is {str(schema)[:40]!r}; this checker reads {SCHEMA}: prove it anew")
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in members.items()}
     need(document["files"] == digests, "other members than it says")
-    net = network(members.pop(name), profile)
+    net = network(members.pop(name), profile, head := document.get("head", 0))
     arrays, feature = arrays_of(members), None
     if "raised" in arrays:
         need(label is None and "few" not in arrays, "two runs, of which it says something else")
@@ -115,7 +116,7 @@ def _checked(members: dict[str, bytes], budget: int) -> Claim:
         rows = one_of(net, rows, some)
     net.put(Linear, len(rows), rows[None, :, :-1], net.outputs[None, None], -rows[:, -1] - 1)
     proved = Proof(net, box, arrays, few).run(budget) if arrays else enumerated(net, box, few, budget)
-    return Claim(digests[name], profile, box[0], box[1], label, relation, *few, feature, proved)
+    return Claim(digests[name], profile, box[0], box[1], label, relation, *few, feature, head, proved)
 
 
 def few_of(values: Ints | None, box: Ints) -> tuple[Ints, int]:
@@ -127,12 +128,13 @@ def few_of(values: Ints | None, box: Ints) -> tuple[Ints, int]:
     return base, changes
 
 
-def network(content: bytes, profile: str) -> Network:
-    """The network of a member."""
+def network(content: bytes, profile: str, head: int = 0) -> Network:
+    """The network of a member, whose outputs are those of one output tensor."""
     if profile == "fixed-point":
+        need(head == 0, "another output than the only one")
         return fixed_point(arrays_of(unpacked(content)))
     need(profile in PROFILES, f"the checker does not know the profile {str(profile)[:40]!r}")
-    return Reader(content, profile).net
+    return Reader(content, profile, head).net
 
 
 def label_stays(n: int, label: int, least: int = 1, greatest: int = 1) -> Ints:

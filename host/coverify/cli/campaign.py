@@ -31,7 +31,7 @@ from coverify.campaign.runner import Asking, opened, run
 from coverify.campaign.tally import Tally
 from coverify.cli.campaign_progress import CampaignBar, Saver
 from coverify.cli.campaign_rows import held, left_out, radius_row, with_fewer_pictures
-from coverify.cli.network import LATER_INVOCATIONS, Network, Samples
+from coverify.cli.network import LATER_INVOCATIONS, Network, Samples, of_one_head
 from coverify.cli.outcome import Interrupted, Output, noted, versions
 from coverify.report import Query, Radius, Result
 from coverify.report.curve_plot import write_plots
@@ -97,6 +97,7 @@ def identity_of(network: Network, data: Samples | None, labels: Sequence[int]) -
     """What any campaign about these inputs of a network belongs to."""
     x = None if data is None else np.ascontiguousarray(data.x).tobytes()
     return {
+        **({} if network.head is None else {"head": str(network.head)}),
         "model": network.ref.sha256,
         "profile": network.profile,
         "inputs": "none" if x is None else hashlib.sha256(x).hexdigest(),
@@ -113,7 +114,7 @@ def unanswered(network: Network, gaps: Sequence[str], seed: int, message: str | 
         model=network.ref,
         profile=network.profile,
         message=message,
-        not_covered=(*gaps, *((LATER_INVOCATIONS,) if network.stateful else ())),
+        not_covered=(*gaps, *of_one_head(network), *((LATER_INVOCATIONS,) if network.stateful else ())),
         versions=versions(*(package.distribution for package in PACKAGES.values())),
         seed=seed,
     )

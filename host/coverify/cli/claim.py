@@ -91,6 +91,10 @@ class Samples:
 
 def shown(claim: Claim) -> str:
     """What the outputs do on the box."""
+    return _shown(claim) + (f" of the network's output {claim.head}" if claim.head else "")
+
+
+def _shown(claim: Claim) -> str:
     if claim.relation is None:
         return f"label {claim.label} stays the first greatest output"
     c, d, some = claim.relation

@@ -86,6 +86,7 @@ def witness_of(
         note=outcome.note,
         versions=versions(),
         breach=breach,
+        head=network.head,
     )
 
 

@@ -48,7 +48,7 @@ def proved(
     if not certifiable(network.profile):
         return Evidence(why=f"the checker does not know the profile {network.profile}")
     whose = network.content, network.profile, query
-    Certificate(*whose, argument, outcome.engine, relation, raised).write(path)
+    Certificate(*whose, argument, outcome.engine, relation, raised, network.head or 0).write(path)
     try:
         check(path)
     except Rejected as err:

@@ -16,6 +16,7 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from coverify.cli.outcome import plain_text
 from coverify.errors import BadInput
 from coverify.inputs import Clamped, Conversion, Limits, notes_of, read_inputs, read_pixels
 from coverify.report import ModelRef, Picture
@@ -67,6 +68,10 @@ class Network(Protocol):
     @property
     def profile(self) -> str: ...
     @property
+    def head(self) -> int | None:
+        """Which of its outputs is asked about, where it has several."""
+
+    @property
     def ref(self) -> ModelRef: ...
     @property
     def program(self) -> Program: ...
@@ -102,8 +107,9 @@ class Network(Protocol):
         """A base input and what it was changed into."""
 
 
-def read_network(path: Path, profile: str, classes: bool = True) -> Network:
-    """The network in a file: fixed-point when its name ends in .npz; `classes`: with two outputs at least.
+def read_network(path: Path, profile: str, classes: bool = True, head: int | None = None) -> Network:
+    """The network in a file: fixed-point when its name ends in .npz; `classes`: with two outputs at least;
+    head: as one of this output tensor, counted from 0, where it has several.
 
     Raises BadInput, TflmError.
     """
@@ -112,14 +118,18 @@ def read_network(path: Path, profile: str, classes: bool = True) -> Network:
             raise BadInput(
                 f"--profile {profile}: {path.name} is a fixed-point network, whose file says how it rounds"
             )
+        if head:
+            raise BadInput(f"--head {head}: {path.name} is a fixed-point network, which has one output")
         network: Network = FixedPoint(FixedPointNetwork.read(path))
     else:
         model = Model.read(path)
         n_in, n_out = len(model.inputs), len(model.outputs)
-        if (n_in, n_out) != (1, 1):
+        if n_in != 1 or (n_out != 1 and head is None):
             how = "one of each is lowered for verification (run, conform and diagnose take all)"
+            if n_in == 1:
+                how = f"coverify verify --head N asks about one of them, 0 to {n_out - 1}"
             raise UnsupportedModel(model.name, f"{n_in} inputs and {n_out} outputs; {how}")
-        network = Tflite(Ends.of(model, profile))
+        network = Tflite(Ends.of(model, profile, head))
     program = network.program
     if classes and program.sizes()[program.output] < 2:
         raise BadInput(
@@ -140,6 +150,18 @@ def of_one_class(network: Network) -> tuple[str, ...]:
         return ()
     said = f"the output has {' x '.join(map(str, sizes))} values, and its class is the first maximum of all"
     return (f"the class of each row: {said}",)
+
+
+def of_one_head(network: Network) -> tuple[str, ...]:
+    """What is not said of a network with several outputs."""
+    if network.head is None or not isinstance(network, Tflite):
+        return ()
+    whole = network.ends.whole
+    tensor = whole.tensors[whole.outputs[network.head]]
+    which = (
+        f"output {network.head} of {len(whole.outputs)}, tensor {tensor.index} {plain_text(tensor.name)!r}"
+    )
+    return (f"the network's other outputs: {which}, is asked about",)
 
 
 def labels_of(network: Network, data: Samples, label: str) -> list[int]:
@@ -186,6 +208,10 @@ class Tflite:
     @property
     def profile(self) -> str:
         return self.reference.profile
+
+    @property
+    def head(self) -> int | None:
+        return self.ends.head if len(self.ends.whole.outputs) > 1 else None
 
     @property
     def ref(self) -> ModelRef:
@@ -279,6 +305,10 @@ class FixedPoint:
     @property
     def profile(self) -> str:
         return "fixed-point"
+
+    @property
+    def head(self) -> int | None:
+        return None
 
     @property
     def ref(self) -> ModelRef:

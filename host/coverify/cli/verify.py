@@ -125,6 +125,12 @@ def verify(
     ] = CORES,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the attack.")] = 0,
     profile: ProfileOption = "tflm",
+    head: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=9999, help="Of a network with several output tensors: which is asked about, from 0."
+        ),
+    ] = None,
     export_smt2: Annotated[
         Path | None,
         typer.Option(
@@ -183,7 +189,7 @@ def verify(
                 raise BadInput("--explain is about the answers to single questions: not with --radius")
             radii = None if eps is None and radius is None else _radii(eps, radius)
             options = PropertyOptions(
-                property_file, radii, radius, mask, changes, codes, inputs, quantize, index, label, out
+                property_file, radii, radius, mask, changes, codes, inputs, quantize, index, label, out, head
             )
             work = property_work(property_task(model, profile, options), seed, timeout if explain else None)
         elif eps is None and radius is None:
@@ -192,7 +198,8 @@ def verify(
             raise BadInput("--inputs X.npz is missing: the inputs, as x, around which --eps or --radius asks")
         else:
             radii = _radii(eps, radius)
-            work = _prepare(model, profile, inputs, index, radii, label, out, seed, quantize).work(radius)
+            asked = _prepare(model, profile, inputs, index, radii, label, out, seed, quantize, head)
+            work = asked.work(radius)
         if export_smt2 is not None:
             return exported(work, export_smt2, encoding, timeout)
         return carry_out(work, how, output)
@@ -271,9 +278,10 @@ def _prepare(
     out: Path | None,
     seed: int,
     quantize: bool | None = None,
+    head: int | None = None,
 ) -> _Task:
     """The network and its inputs, read and checked.  Raises BadInput, TflmError."""
-    network = read_network(model, profile)
+    network = read_network(model, profile, head=head)
     data = network.samples(inputs, quantize, labels=label == "given")
     labels, indices = labels_of(network, data, label), parse_indices(index, len(data.x))
     check_labels(network, inputs, labels, indices)

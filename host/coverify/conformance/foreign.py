@@ -69,8 +69,10 @@ class ForeignRunner:
         """One sample → the output tensor, alone."""
         return {self._output: self.run(x)}
 
-    def run(self, x: Sample | Array) -> NDArray[Any]:
-        """One sample, int8 → the first output, in its shape."""
+    def run(self, x: Sample | Array, *, head: int = 0) -> NDArray[Any]:
+        """One sample, int8 → the first output, in its shape.  BadInput for another one."""
+        if head:
+            raise BadInput(f"the device shows its first output alone, and not output {head}")
         (data,) = data_of(sample_of(x))
         if self.device.model in IMAGES:
             data = bytes(byte ^ 0x80 for byte in data)

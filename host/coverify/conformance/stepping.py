@@ -53,8 +53,8 @@ class Runner(Protocol):
     def trace(self, x: Sample | Array) -> Tensors:
         """One sample → its tensors."""
 
-    def run(self, x: Sample | Array) -> NDArray[Any]:
-        """One sample → the first output."""
+    def run(self, x: Sample | Array, *, head: int = 0) -> NDArray[Any]:
+        """One sample → the first output, or that output."""
 
     def resume(self) -> None:
         """Begin again after DeviceReset."""
@@ -217,11 +217,11 @@ class Stepper:
             self.client.invoke(before=before)
             yield {output.tensor: self._array(output.tensor, output.data) for output in self.client.outputs()}
 
-    def run(self, x: Sample | Array, before: bytes | None = None) -> NDArray[Any]:
-        """One sample through the whole network at once → the first output, in its shape."""
+    def run(self, x: Sample | Array, before: bytes | None = None, *, head: int = 0) -> NDArray[Any]:
+        """One sample through the whole network at once → the first output, or that one, in its shape."""
         self._send(x)
         self.client.invoke(before=before)
-        output = self.model.outputs[0]
+        output = self.model.outputs[head]
         tensor = self.model.tensors[output]
         return self._array(output, self.client.read(output, tensor.n_bytes))
 

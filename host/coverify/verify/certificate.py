@@ -118,7 +118,8 @@ class Certificate:
     """The network `model` under `profile` keeps query.label on the query's box, as `argument` shows; or its
     outputs keep the relation, where the argument is about the program of that (see Relation).
 
-    raised: a feature, where the program and the relation are of two runs (property/copies.py).
+    raised: a feature, where the program and the relation are of two runs (property/copies.py); head: which of
+    the network's outputs it is about.
     """
 
     model: bytes
@@ -128,6 +129,7 @@ class Certificate:
     engine: str
     relation: Relation | None = None
     raised: int | None = None
+    head: int = 0
 
     def write(self, path: Path) -> None:
         """Put the file at `path`.  Raises OSError."""
@@ -154,6 +156,7 @@ class Certificate:
             "schema": SCHEMA,
             "model": name,
             "profile": self.profile,
+            **({"head": self.head} if self.head else {}),
             "label": self.query.label if self.relation is None else None,
             "made_by": self.engine,
             "files": {key: hashlib.sha256(data).hexdigest() for key, data in members.items()},

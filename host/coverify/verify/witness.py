@@ -67,6 +67,12 @@ class _Model(Closed):
     sha256: Digest
 
 
+class _Head(_Model):
+    """One of a network's outputs."""
+
+    head: Annotated[int, Field(ge=0, lt=10_000)]
+
+
 class _Property(Closed):
     kind: Literal["robustness"]
     label: Count
@@ -88,7 +94,7 @@ class _Claim(Closed):
 
 class _Document(Closed):
     schema_: Literal["coverify-witness/1"] = Field(alias="schema")
-    model: _Model
+    model: _Model | _Head
     profile: Text
     property: Annotated[_Property | _Claim, Field(discriminator="kind")]
     got: Count
@@ -104,8 +110,8 @@ class Witness:
     `label`; with `breach`: it is in the breach's region, and breaks its property.
 
     model: the bytes of the file model_name, whose format is `kind`; x0, x: int8 (tflite) or int16 (npz), of
-    one shape; tensors: tensor index → what an operator writes on x; index: the number of x0 in its input
-    file.
+    one shape; tensors: tensor index → what an operator writes on x, of those that output `head` needs where
+    there are several; index: the number of x0 in its input file.
     """
 
     model: bytes
@@ -124,6 +130,7 @@ class Witness:
     versions: Mapping[str, str] = field(default_factory=dict)
     kind: Kind = "tflite"
     breach: Breach | None = None
+    head: int | None = None
 
     @property
     def model_sha256(self) -> str:
@@ -146,9 +153,13 @@ class Witness:
 
     def _document(self, files: dict[str, str]) -> _Document:
         try:
+            sha256 = files[f"model.{self.kind}"]
+            model = _Model(file=self.model_name, sha256=sha256)
+            if self.head is not None:
+                model = _Head(file=self.model_name, sha256=sha256, head=self.head)
             return _Document(
                 schema=SCHEMA,
-                model=_Model(file=self.model_name, sha256=files[f"model.{self.kind}"]),
+                model=model,
                 profile=self.profile,
                 property=self._property(),
                 got=self.predicted,
@@ -240,6 +251,7 @@ def _parsed(members: dict[str, bytes]) -> Witness:
         note=document.property.note,
         versions=document.versions,
         breach=breach,
+        head=document.model.head if isinstance(document.model, _Head) else None,
     )
 
 

@@ -44,7 +44,7 @@ def about(lo, hi, relation=None, few=None):
     """A claim about a box, in which any number of values may change, or as `few` says."""
     base, changes = few or (lo, len(lo))
     label = 0 if relation is None else None
-    return Claim("", "tflm", lo, hi, label, relation, np.array(base), changes, None, "bounds")
+    return Claim("", "tflm", lo, hi, label, relation, np.array(base), changes, None, 0, "bounds")
 
 
 def test_a_certificate_of_verify_is_accepted_and_its_claim_is_printed(verified):

@@ -14,10 +14,20 @@ PROFILES = {"tflm": False, "tflm-single-rounding": True}  # is a requantization 
 HEEDED = {b"OfflineMemoryAllocation", b"COMPRESSION_METADATA"}  # where tensors lie; which are packed
 
 
-class Reader(Operators):
-    """The walk over a .tflite file."""
+def behind(operators: list[Table], tensors: set[int]) -> list[Table]:
+    """Those that write these tensors, or what those that do read."""
+    kept = list[Table]()
+    for op in reversed(operators):
+        if tensors.intersection(op.get(2, "[i").tolist()):
+            kept.insert(0, op)
+            tensors.update(op.get(1, "[i").tolist())
+    return kept
 
-    def __init__(self, data: bytes, profile: str) -> None:
+
+class Reader(Operators):
+    """The walk over a .tflite file, of several outputs to what the one that is the head needs."""
+
+    def __init__(self, data: bytes, profile: str, head: int = 0) -> None:
         self.once = PROFILES[profile]
         model = Table(data, np.frombuffer(data, "<I", 1).item())
         (graph,), codes, blobs = model.get(2, "[T"), model.get(1, "[T"), model.get(4, "[T")
@@ -31,17 +41,19 @@ class Reader(Operators):
         for t in graph.get(0, "[T"):
             self.tensors.append(Tensor(t, buffers))
             self.afford(8 * (len(self.tensors[-1].scales) + len(self.tensors[-1].zeros)))
-        x, y = (self.tensors[i] for (i,) in (graph.get(1, "[I"), graph.get(2, "[I")))  # −1: beyond any list
+        (start,), ends, operators = (graph.get(1, "[I"), graph.get(2, "[I"), graph.get(3, "[T"))
+        need(type(head) is int and 0 <= head < len(ends), "an output that there is none of")
+        x, y = self.tensors[start], self.tensors[ends[head]]  # −1: beyond any list
         need(model.get(0, "i") == 3 and len(x.raw) == 0 and x.type in (0, 3, 9), "the input")
         self.net = Network(x.size, -128, 127)
         x.at, self.outer = self.net.outputs.reshape(x.shape), None if x.type == 9 else x
-        for op in graph.get(3, "[T"):
+        for op in operators if len(ends) == 1 else behind(operators, {int(ends[head])}):
             code = codes[op.get(0, "I")]
             self.operator(op, max(code.get(0, "b"), code.get(3, "i")))
         self.net.outputs = np.ravel(self.settled(y))
         need(y.at.size and not len(y.raw), "an output that no operator writes")
-        ends = y.type == 9 or (y.type in (0, 3) and y is not x)
-        need(self.outer is None and ends, "an input or output that is not int8")
+        fit = y.type == 9 or (y.type in (0, 3) and y is not x)
+        need(self.outer is None and fit, "an input or output that is not int8")
 
     def operator(self, op: Table, builtin: int) -> None:
         need(builtin in OPERATORS, f"the checker does not know the builtin operator {builtin}")
