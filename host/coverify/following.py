@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from coverify.conformance.compare import Comparison
 from coverify.conformance.stepping import Runner
 from coverify.errors import BadInput
-from coverify.replay import NotReplayable, Replayed, ends_of, first_maximum
+from coverify.replay import NotReplayable, Replayed, compared, ends_of, first_maximum
 from coverify.report.rows import TensorRow
 from coverify.report.verdict import Verdict
 from coverify.verify.equivalence.distinction import Computed, Distinction
@@ -39,10 +39,7 @@ class Follower:
         """Raises BadInput (see above; `name` is the file's), TflmError."""
         if distinction.kind != "tflite":
             raise NotReplayable(name, distinction.first.model_name)
-        first, second = (
-            ends_of(name, Model.from_bytes(side.model, side.model_name), side.profile)
-            for side in (distinction.first, distinction.second)
-        )
+        first, second = (_ends(name, side) for side in (distinction.first, distinction.second))
         found = Follower(distinction, (first, second))
         for ends, side in found._sides:
             found._check(name, ends.reference, side)
@@ -131,9 +128,14 @@ class Follower:
     def _compared(self, runner: Runner, ends: Ends, side: Computed) -> Comparison:
         codes = self.x(ends.reference)
         x, output = ends.entered(codes), ends.outer[1]
-        comparison = Comparison(ends.whole, runner.tensors)
-        traced = runner.trace(x)
         expected = {**side.tensors, **ends.written(codes, side.tensors[ends.core.outputs[0]])}
+        comparison = Comparison(ends.whole, compared(ends, expected, runner))
+        traced = runner.trace(x)
         comparison.add(0, expected, traced, lambda: runner.trace(x))
-        comparison.flaky |= not np.array_equal(runner.run(x), traced[output])
+        comparison.flaky |= not np.array_equal(runner.run(x, head=ends.head), traced[output])
         return comparison
+
+
+def _ends(name: str, side: Computed) -> Ends:
+    """The ends of a side's network.  Raises BadInput, TflmError."""
+    return ends_of(name, Model.from_bytes(side.model, side.model_name), side.profile, side.head)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coverify.conformance.compare import Comparison
-from coverify.conformance.stepping import Runner
+from coverify.conformance.stepping import Runner, Tensors
 from coverify.errors import BadInput
 from coverify.report.rows import TensorRow
 from coverify.report.verdict import Verdict
@@ -77,6 +77,10 @@ def ends_of(where: Path | str, model: Model, profile: str, head: int | None = No
 
     Raises BadInput, TflmError.
     """
+    if (head is None) != (len(model.outputs) == 1):
+        raise BadInput(
+            f"{where}: its network has {len(model.outputs)} outputs, and it must say of which it is"
+        )
     try:
         return Ends.of(model, profile, head)
     except UnknownProfile as error:
@@ -115,10 +119,7 @@ def replay(claim: Claim, ends: Ends, stepper: Runner) -> Replayed:
     """
     output, x = ends.outer[1], ends.entered(claim.x)
     expected = {**claim.tensors, **ends.written(claim.x, claim.tensors[ends.core.outputs[0]])}
-    shown = stepper.tensors
-    if len(ends.whole.outputs) > 1:  # the witness holds what its own output needs
-        shown = tuple(expected) if shown is None else tuple(t for t in shown if t in expected)
-    comparison = Comparison(ends.whole, shown)
+    comparison = Comparison(ends.whole, compared(ends, expected, stepper))
     first = stepper.trace(x)
     comparison.add(0, expected, first, lambda: stepper.trace(x))
     whole, base = (stepper.run(given, head=ends.head) for given in (x, ends.entered(claim.base)))
@@ -133,6 +134,13 @@ def replay(claim: Claim, ends: Ends, stepper: Runner) -> Replayed:
     if not claim.broken(base, after):
         return Replayed("REFUTED", said, comparison.rows())
     return Replayed("CONFIRMED", said, comparison.rows())
+
+
+def compared(ends: Ends, expected: Tensors, runner: Runner) -> tuple[int, ...] | None:
+    """The tensors that are compared: of a network with several outputs, those that the one needs."""
+    if len(ends.whole.outputs) == 1:
+        return runner.tensors
+    return tuple(t for t in expected if runner.tensors is None or t in runner.tensors)
 
 
 def _said(claim: Claim, ends: Ends, base: NDArray[np.int8], output: NDArray[np.int8]) -> str:

@@ -127,7 +127,7 @@ def read_network(path: Path, profile: str, classes: bool = True, head: int | Non
         if n_in != 1 or (n_out != 1 and head is None):
             how = "one of each is lowered for verification (run, conform and diagnose take all)"
             if n_in == 1:
-                how = f"coverify verify --head N asks about one of them, 0 to {n_out - 1}"
+                how = f"--head N (of verify, distinguish) asks about one of them, 0 to {n_out - 1}"
             raise UnsupportedModel(model.name, f"{n_in} inputs and {n_out} outputs; {how}")
         network = Tflite(Ends.of(model, profile, head))
     program = network.program

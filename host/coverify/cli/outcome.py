@@ -48,6 +48,12 @@ OutOption = Annotated[
     typer.Option("--out", metavar="DIR", help="Folder for the result and its evidence (made if missing)."),
 ]
 ProfileOption = Annotated[str, typer.Option(help="Kernel profile: whose arithmetic the reference follows.")]
+HeadOption = Annotated[
+    int | None,
+    typer.Option(
+        min=0, max=9999, help="Of a network with several output tensors: which is asked about, from 0."
+    ),
+]
 
 
 class Interrupted(KeyboardInterrupt):

@@ -26,6 +26,7 @@ from coverify.cli.network import (
     read_network,
 )
 from coverify.cli.outcome import (
+    HeadOption,
     JsonOption,
     OutOption,
     Output,
@@ -125,12 +126,7 @@ def verify(
     ] = CORES,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the attack.")] = 0,
     profile: ProfileOption = "tflm",
-    head: Annotated[
-        int | None,
-        typer.Option(
-            min=0, max=9999, help="Of a network with several output tensors: which is asked about, from 0."
-        ),
-    ] = None,
+    head: HeadOption = None,
     export_smt2: Annotated[
         Path | None,
         typer.Option(

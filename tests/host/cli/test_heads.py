@@ -11,6 +11,7 @@ import pytest
 from command import coverify
 from coverify.check import Rejected, check
 from coverify.check.certificate import network
+from coverify.verify.equivalence.distinction import Distinction
 from model_builder import Builder
 from oracle import Tflm
 from tflm_int8 import Ends, Model, UnsupportedModel
@@ -83,7 +84,7 @@ def test_a_head_that_there_is_none_of_is_refused(files):
         network(content, "tflm", 2)
     asked = ("verify", files / "net.tflite", "--inputs", files / "x.npz", "--eps", 1, "--json", "-")
     done = coverify(*asked)
-    assert done.code == 2 and "--head N asks about one of them, 0 to 1" in done.result["message"]
+    assert done.code == 2 and "asks about one of them, 0 to 1" in done.result["message"]
     assert coverify(*asked, "--head", 2).code == 2
 
 
@@ -152,6 +153,26 @@ def test_a_witness_of_one_head_is_none_of_another(files):
         done = coverify("replay", path, "--device", "native:", "--json", "-")
         assert done.code == 2
         assert done.result["verdict"] in ("ERROR", "UNSUPPORTED"), done.result
+
+
+@pytest.mark.parametrize("head", [0, 1])
+def test_two_networks_are_told_apart_at_a_head(files, head):
+    """The second one has another bias there; replayed, both do what is said."""
+    content = two_heads(4)
+    (files / "other.tflite").write_bytes(content)
+    asked = ("distinguish", files / "net.tflite", "--against-model", files / "other.tflite", "--head", head)
+    done = coverify(*asked, "--out", files / "out", "--json", "-")
+    assert done.code == 1
+    assert f"the network's other outputs: output {head} of 2" in " ".join(done.result["not_covered"])
+    found = Distinction.read(files / "out" / "distinction.zip")
+    assert (found.first.head, found.second.head) == (head, head)
+    x = found.x.reshape(1, -1)
+    assert not np.array_equal(outputs(two_heads(), x)[head], outputs(content, x)[head])
+    replayed = coverify("replay", files / "out" / "distinction.zip", "--device", "native:", "--json", "-")
+    assert replayed.result["replays"][0]["verdict"] == "CONFIRMED"
+    same = coverify(*asked[:2], "--against-model", files / "net.tflite", "--head", head)
+    assert same.code == 0
+    assert coverify(*asked[:4], "--out", files / "none").code == 2
 
 
 def test_another_head_is_another_campaign(files):

@@ -21,9 +21,11 @@ from coverify.cli.network import (
     OUTSIDE_BOXES,
     Network,
     Tflite,
+    of_one_head,
     read_network,
 )
 from coverify.cli.outcome import (
+    HeadOption,
     JsonOption,
     OutOption,
     Output,
@@ -72,6 +74,7 @@ def distinguish(
         str | None, typer.Option(metavar="OP", help="Instead of a MODEL: one operator, any scales.")
     ] = None,
     profile: ProfileOption = "tflm",
+    head: HeadOption = None,
     question: Annotated[
         str, typer.Option(help="What must be equal: output (every value of it) or class (its first maximum).")
     ] = Question.OUTPUT.value,
@@ -115,14 +118,14 @@ def distinguish(
         if (model is None) == (op is None):
             raise BadInput("a MODEL or --op OP is needed, and not both")
         if op is not None:
-            if against is None or against_model or inputs or index or eps is not None:
+            if against is None or against_model or inputs or index or eps is not None or head is not None:
                 raise BadInput("--op needs --against PROFILE, and takes no networks and no inputs")
             _insist_on_two(profile, against)
             if tolerance or question != Question.OUTPUT.value:
                 raise BadInput("--op asks for the same output: --question, --tolerance are about a MODEL")
             return of_operator(op, (profile, against), engine, timeout, seed, output)
         assert model is not None
-        pair = _networks(model, against_model, (profile, against))
+        pair = _networks(model, against_model, (profile, against), head)
         task = _Task(pair, Question(_known(question)), tolerance, eps, seed, engine, out)
         _check_floats(task)
         task.check()
@@ -138,15 +141,17 @@ def _known(question: str) -> str:
     return question
 
 
-def _networks(model: Path, other: Path | None, profiles: tuple[str, str | None]) -> tuple[Network, Network]:
+def _networks(
+    model: Path, other: Path | None, profiles: tuple[str, str | None], head: int | None
+) -> tuple[Network, Network]:
     """Both sides.  Raises BadInput, TflmError."""
     first, second = profiles
     if other is None and second is None:
         raise BadInput("--against PROFILE or --against-model FILE is needed")
     if other is None:
         _insist_on_two(first, second)
-    network = read_network(model, first, classes=False)
-    return network, read_network(other or model, second or first, classes=False)
+    network = read_network(model, first, False, head)
+    return network, read_network(other or model, second or first, False, head)
 
 
 def _check_floats(task: _Task) -> None:
@@ -359,7 +364,8 @@ def _distinction(task: _Task, outcome: Outcome) -> Distinction:
 
 def _computed(network: Network, flat: I64Array, x: Codes) -> Computed:
     label = int(network.outputs(flat[None])[0].argmax())
-    return Computed(network.content, network.name, network.profile, label, network.tensors(x))
+    tensors = network.tensors(x)
+    return Computed(network.content, network.name, network.profile, label, tensors, network.head)
 
 
 def _difference(task: _Task, x: I64Array) -> str:
@@ -418,6 +424,7 @@ def _gaps(task: _Task) -> list[str]:
     if any(n.stateful for n in task.networks):
         gaps.append(LATER_INVOCATIONS)
     first, second = task.networks
+    gaps += dict.fromkeys(of_one_head(first) + of_one_head(second))
     if isinstance(first, Tflite) and isinstance(second, Tflite):
         for what in ("input", "output"):
             a, b = (_tensor(n, what).quantization for n in (first, second))

@@ -61,13 +61,19 @@ class _Side(Closed):
     label: Count
 
 
+class _Head(_Side):
+    """One of a network's outputs."""
+
+    head: Annotated[int, Field(ge=0, lt=10_000)]
+
+
 class _Document(Closed):
     schema_: Literal["coverify-distinction/1"] = Field(alias="schema")
     question: Literal["output", "class"]
     tolerance: Annotated[int, Field(ge=0, le=255)]
     kind: Kind
-    first: _Side
-    second: _Side
+    first: _Side | _Head
+    second: _Side | _Head
     engine: Text
     seed: Int64
     versions: Versions
@@ -76,13 +82,16 @@ class _Document(Closed):
 
 @dataclass(frozen=True, eq=False)
 class Computed:
-    """What one of the two computes: its file, whose arithmetic, its class, every tensor that is written."""
+    """What one of the two computes: its file, whose arithmetic, its class, every tensor that is written; of
+    one output alone where the network has several.
+    """
 
     model: bytes
     model_name: str
     profile: str
     label: int
     tensors: Mapping[int, NDArray[np.generic]]
+    head: int | None = None
 
     @property
     def sha256(self) -> str:
@@ -118,11 +127,8 @@ class Distinction:
         return archive_bytes(JSON, self._document(digests(members, JSON)), members)
 
     def _document(self, files: dict[str, str]) -> _Document:
-        first, second = (
-            _Side(file=s.model_name, sha256=s.sha256, profile=s.profile, label=s.label)
-            for s in (self.first, self.second)
-        )
         try:
+            first, second = map(_side, (self.first, self.second))
             return _Document(
                 schema=SCHEMA,
                 question=self.question,
@@ -198,9 +204,16 @@ def _parsed(members: dict[str, bytes]) -> Distinction:
     )
 
 
+def _side(of: Computed) -> _Side:
+    """Raises ValidationError."""
+    side = _Side(file=of.model_name, sha256=of.sha256, profile=of.profile, label=of.label)
+    return side if of.head is None else _Head(**side.model_dump(), head=of.head)
+
+
 def _computed(side: _Side, name: str, members: dict[str, bytes], kind: Kind) -> Computed:
     model = members.get(f"{name}/model.{kind}", members[f"first/model.{kind}"])
-    computed = Computed(model, side.file, side.profile, side.label, parse_tensors(members, _TENSORS[name]))
+    tensors, head = parse_tensors(members, _TENSORS[name]), side.head if isinstance(side, _Head) else None
+    computed = Computed(model, side.file, side.profile, side.label, tensors, head)
     if computed.sha256 != side.sha256:
         raise BadArray(f"the {name} model is not the one whose digest it states")
     return computed
