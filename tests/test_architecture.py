@@ -141,7 +141,7 @@ def test_the_checker_of_certificates_is_small():
         lines = [line.strip() for i, line in enumerate(text.splitlines(), 1) if i not in prose]
         kind = "networks" if path.parent.name == "networks" else "proofs"
         code[kind] += sum(bool(line) and not line.startswith("#") for line in lines)
-    assert code["proofs"] <= 573 and code["networks"] <= 729, code
+    assert code["proofs"] <= 574 and code["networks"] <= 729, code
 
 
 def test_every_package_is_in_the_distribution():

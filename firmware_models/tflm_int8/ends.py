@@ -126,7 +126,7 @@ class Ends:
         return True
 
     def entered(self, codes: NDArray[np.int8]) -> Array:
-        """Inputs of the network of which it makes these codes, in its own type."""
+        """Inputs of the network of which it makes these codes, in its own type (of several inputs codes)."""
         return codes if self.first is None else self.first.values[codes.astype(np.int64) + 128]
 
     def given_out(self, codes: NDArray[np.int8]) -> Array:

@@ -85,6 +85,18 @@ class Reference:
         return self.model.tensors[self.model.outputs[0]]
 
     @property
+    def n_input(self) -> int:
+        """How many values all inputs have."""
+        return sum(self.model.tensors[i].size for i in self.model.inputs)
+
+    def parted(self, x: Array) -> list[Array]:
+        """N samples of all inputs' values, [N, …] in their order → what `run` and `trace` take."""
+        tensors = [self.model.tensors[i] for i in self.model.inputs]
+        ends = np.cumsum([t.size for t in tensors])[:-1].tolist()
+        parts = np.split(x.reshape(len(x), -1), ends, axis=1)
+        return [part.reshape(-1, *t.shape) for part, t in zip(parts, tensors, strict=True)]
+
+    @property
     def stateful(self) -> bool:
         """Whether an invocation depends on those before it, so that the order of the samples matters."""
         return self.model.stateful

@@ -12,12 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from coverify.conformance.compare import Comparison
 from coverify.conformance.stepping import Runner
 from coverify.errors import BadInput
-from coverify.replay import NotReplayable, Replayed, compared, ends_of, first_maximum
+from coverify.replay import NotReplayable, Replayed, compared, ends_of, first_maximum, sample_of
 from coverify.report.rows import TensorRow
 from coverify.report.verdict import Verdict
 from coverify.verify.equivalence.distinction import Computed, Distinction
@@ -65,19 +64,16 @@ class Follower:
             raise BadInput(f"{name}: no output differs by more than {tolerance}: it tells nothing apart")
 
     def _check(self, name: str, reference: Reference, side: Computed) -> None:
-        if len(reference.model.inputs) != 1 or self.distinction.x.size != reference.input.size:
+        if self.distinction.x.size != reference.n_input:
             raise BadInput(f"{name}: its input has {self.distinction.x.size} values: another network's")
-        trace = {t: values[0] for t, values in reference.trace(self.x(reference)[None]).items()}
+        x = reference.parted(self.distinction.x.astype(np.int8)[None])
+        trace = {t: values[0] for t, values in reference.trace(*x).items()}
         known = trace.keys() == side.tensors.keys()
         pairs = [(trace[t], side.tensors[t]) for t in trace if known]
         if not known or not all(a.dtype == b.dtype and np.array_equal(a, b) for a, b in pairs):
             raise BadInput(f"{name}: it expects other bytes than {side.profile} computes")
         if first_maximum(trace[reference.output.index].astype(np.int8)) != side.label:
             raise BadInput(f"{name}: its class is not that of the tensors")
-
-    def x(self, reference: Reference) -> NDArray[np.int8]:
-        """The input in the network's shape."""
-        return self.distinction.x.astype(np.int8).reshape(reference.input.shape)
 
     @property
     def models(self) -> tuple[Model, ...]:
@@ -126,8 +122,10 @@ class Follower:
         return Replayed("CONFIRMED" if set(verdicts) == {"MATCH"} else "REFUTED", note, tuple(rows))
 
     def _compared(self, runner: Runner, ends: Ends, side: Computed) -> Comparison:
-        codes = self.x(ends.reference)
-        x, output = ends.entered(codes), ends.outer[1]
+        codes = self.distinction.x.astype(np.int8)
+        if len(ends.whole.inputs) == 1:
+            codes = codes.reshape(ends.reference.input.shape)
+        x, output = sample_of(ends, codes), ends.outer[1]
         expected = {**side.tensors, **ends.written(codes, side.tensors[ends.core.outputs[0]])}
         comparison = Comparison(ends.whole, compared(ends, expected, runner))
         traced = runner.trace(x)

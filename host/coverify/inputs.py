@@ -292,18 +292,40 @@ def read_point(path: Path, n_input: int) -> NDArray[np.float64]:
 def read_flat(
     path: Path | str, convert: Conversion | None = None
 ) -> tuple[NDArray[np.generic], NDArray[np.int64] | None]:
-    """The codes (int8) or pixels (uint8) of a file about no network in particular: x [N, n], and y where it
-    has labels. convert: values of that type are made codes.  Raises BadInput.
+    """The codes (int8) or pixels (uint8) of a file about no network in particular: x [N, n], that of several
+    inputs side by side, and y where it has labels. convert: values of that type are made codes.
+
+    Raises BadInput.
     """
     path = Path(path)
-    arrays = _arrays(path)
-    x = arrays["x"]
+    arrays = _arrays(path, _inputs_in(path))
+    x = _side_by_side(path, arrays) if "x" not in arrays else arrays["x"]
     if convert is not None and x.dtype == convert.dtype:
         x = _converted(path, convert, x)
     if x.dtype not in (np.int8, np.uint8) or x.ndim < 2 or not x.size:
         how = "it must hold N inputs, int8 or uint8, or with --model what that network makes codes of"
         raise BadInput(f"{path}: x is {x.dtype} {list(x.shape)}; {how}")
     return x.reshape(len(x), -1), _labels(path, arrays.get("y"), len(x))
+
+
+def _inputs_in(path: Path) -> tuple[str, ...]:
+    """x, or x0, x1, … where a file has these instead."""
+    try:
+        with opened_zip(path, MAX_BYTES) as archive:
+            names = {info.filename.removesuffix(".npy") for info in archive.infolist()}
+    except (OSError, BadArray):
+        return ("x",)  # which says what is wrong
+    n = next(i for i in range(len(names) + 1) if f"x{i}" not in names)
+    return ("x",) if "x" in names or n < 2 else names_of(n)
+
+
+def _side_by_side(path: Path, arrays: dict[str, NDArray[np.generic]]) -> NDArray[np.generic]:
+    """[N, n]: the codes of several inputs."""
+    parts = [array for name, array in arrays.items() if name != "y"]
+    if any(part.dtype != np.int8 or part.ndim < 2 or len(part) != len(parts[0]) for part in parts):
+        said = ", ".join(f"{name}: {a.dtype} {sizes(a)}" for name, a in arrays.items() if name != "y")
+        raise BadInput(f"{path}: of several inputs each must hold N times int8 codes ({said})")
+    return np.hstack([part.reshape(len(part), -1) for part in parts])
 
 
 def _arrays(

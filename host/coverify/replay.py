@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from coverify.conformance.batch import Sample
 from coverify.conformance.compare import Comparison
 from coverify.conformance.stepping import Runner, Tensors
 from coverify.errors import BadInput
@@ -40,8 +41,8 @@ class NotReplayable(BadInput):
 
 @dataclass(frozen=True)
 class Claim:
-    """What a witness says: on `x` (int8, the input's shape) the network's class is not `label`, or the
-    property of `breach` does not hold.
+    """What a witness says: on `x` (int8, the input's shape; of several inputs all values) the network's class
+    is not `label`, or the property of `breach` does not hold.
 
     base: the input that the property is about; tensors: tensor index → expected int8 bytes.
     """
@@ -99,14 +100,14 @@ def check_claim(claim: Claim, reference: Reference) -> None:
     n = reference.output.size
     if not 0 <= claim.label < n:
         raise BadInput(f"its label {claim.label} is not a class of the network (0..{n - 1})")
-    trace = {t: values[0] for t, values in reference.trace(claim.x[None]).items()}
+    trace = {t: values[0] for t, values in reference.trace(*reference.parted(claim.x[None])).items()}
     if set(trace) != set(claim.tensors):
         raise BadInput("it does not hold exactly the tensors that the network writes")
     for tensor, values in trace.items():
         said = claim.tensors[tensor]
         if said.dtype != values.dtype or not np.array_equal(values, said):
             raise BadInput(f"it expects other bytes in tensor {tensor} than the reference computes")
-    base = reference.run(claim.base[None], from_reset=True)[0]
+    base = reference.run(*reference.parted(claim.base[None]), from_reset=True)[0]
     if not claim.broken(base, trace[reference.model.outputs[0]]):
         held = f"its class is the label {claim.label}" if claim.breach is None else "its property holds"
         raise BadInput(f"it breaks nothing: {held}")
@@ -117,12 +118,12 @@ def replay(claim: Claim, ends: Ends, stepper: Runner) -> Replayed:
 
     ends: of the network; the claim is about what lies between them, the device runs all of it.
     """
-    output, x = ends.outer[1], ends.entered(claim.x)
+    output, x, start = ends.outer[1], sample_of(ends, claim.x), sample_of(ends, claim.base)
     expected = {**claim.tensors, **ends.written(claim.x, claim.tensors[ends.core.outputs[0]])}
     comparison = Comparison(ends.whole, compared(ends, expected, stepper))
     first = stepper.trace(x)
     comparison.add(0, expected, first, lambda: stepper.trace(x))
-    whole, base = (stepper.run(given, head=ends.head) for given in (x, ends.entered(claim.base)))
+    whole, base = (stepper.run(given, head=ends.head) for given in (x, start))
     base, after = ends.left(base), ends.left(first[output])
     said = _said(claim, ends, base, after)
     if comparison.flaky or not np.array_equal(whole, first[output]):
@@ -134,6 +135,11 @@ def replay(claim: Claim, ends: Ends, stepper: Runner) -> Replayed:
     if not claim.broken(base, after):
         return Replayed("REFUTED", said, comparison.rows())
     return Replayed("CONFIRMED", said, comparison.rows())
+
+
+def sample_of(ends: Ends, codes: NDArray[np.int8]) -> Sample:
+    """What the network is given, an array for each of its inputs, where what lies between has these codes."""
+    return tuple(part[0] for part in ends.reference.parted(ends.entered(codes)[None]))
 
 
 def compared(ends: Ends, expected: Tensors, runner: Runner) -> tuple[int, ...] | None:

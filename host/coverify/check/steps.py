@@ -196,9 +196,10 @@ class Pieces(Step):
         ends, each = self.piece(box, self.channel), np.arange(len(self.values))
         if len(boxes) == 1 or np.all(np.diff(self.values) >= 0):
             return self.values[ends]
-        met = (ends[0][..., None] <= each) & (each <= ends[1][..., None])
-        few, many = np.where(met, self.values, SMALL), np.where(met, self.values, -SMALL)
-        return np.stack([few.min(axis=-1), many.max(axis=-1)])
+        after = each[:, None] <= each  # [first piece, last piece]
+        few = np.minimum.accumulate(np.where(after, self.values, SMALL), axis=1)
+        many = np.maximum.accumulate(np.where(after, self.values, -SMALL), axis=1)
+        return np.stack([few[tuple(ends)], many[tuple(ends)]])
 
     def corners(self, boxes: Ints, *parabolas: Ints) -> tuple[Any, ...]:
         """a and y at the ends of the pieces that a box meets: of those at its ends, and all in between. Of

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from coverify.cli.outcome import plain_text
 from coverify.errors import BadInput
-from coverify.inputs import Clamped, Conversion, Limits, notes_of, read_inputs, read_pixels
+from coverify.inputs import Clamped, Conversion, Limits, Wanted, notes_of, read_all, read_pixels
 from coverify.report import ModelRef, Picture
 from coverify.verify.archive import Codes, Kind
 from coverify.verify.fixed_point import FixedPointNetwork
@@ -27,9 +27,9 @@ from coverify.verify.property.subject import Subject
 from coverify.verify.query import I64Array
 from tflm_int8 import Ends, Model, Reference, UnsupportedModel, sample_shape
 from tflm_int8.kernels.quantize import QuantizeFloat
-from tflm_int8.model import Quantization
+from tflm_int8.model import Quantization, Tensor
 from tflm_int8.program.concrete import run
-from tflm_int8.program.lowering import lower_reference
+from tflm_int8.program.lowering import lower_joined, lower_reference
 from tflm_int8.program.primitives import Program
 
 _BATCH = 256
@@ -107,9 +107,12 @@ class Network(Protocol):
         """A base input and what it was changed into."""
 
 
-def read_network(path: Path, profile: str, classes: bool = True, head: int | None = None) -> Network:
+def read_network(
+    path: Path, profile: str, classes: bool = True, head: int | None = None, many: bool = False
+) -> Network:
     """The network in a file: fixed-point when its name ends in .npz; `classes`: with two outputs at least;
-    head: as one of this output tensor, counted from 0, where it has several.
+    head: as one of this output tensor, counted from 0, where it has several; many: it may have several
+    inputs.
 
     Raises BadInput, TflmError.
     """
@@ -124,11 +127,13 @@ def read_network(path: Path, profile: str, classes: bool = True, head: int | Non
     else:
         model = Model.read(path)
         n_in, n_out = len(model.inputs), len(model.outputs)
-        if n_in != 1 or (n_out != 1 and head is None):
-            how = "one of each is lowered for verification (run, conform and diagnose take all)"
-            if n_in == 1:
-                how = f"--head N (of verify, distinguish) asks about one of them, 0 to {n_out - 1}"
+        if n_out != 1 and head is None:
+            how = f"--head N (of verify, distinguish) asks about one of them, 0 to {n_out - 1}"
             raise UnsupportedModel(model.name, f"{n_in} inputs and {n_out} outputs; {how}")
+        if n_in != 1 and not many:
+            raise UnsupportedModel(
+                model.name, f"{n_in} inputs; one is taken (verify and distinguish take all)"
+            )
         network = Tflite(Ends.of(model, profile, head))
     program = network.program
     if classes and program.sizes()[program.output] < 2:
@@ -188,7 +193,10 @@ def labels_within(path: Path, labels: Sequence[int], indices: Iterable[int], cla
 
 @dataclass(frozen=True, eq=False)
 class Tflite:
-    """A .tflite network, its classes and tensors by the reference: of what lies between its ends."""
+    """A .tflite network, its classes and tensors by the reference: of what lies between its ends.
+
+    Of several inputs all values, in their order, are one.
+    """
 
     ends: Ends
     kind: Kind = "tflite"
@@ -219,16 +227,28 @@ class Tflite:
 
     @cached_property
     def program(self) -> Program:
-        return lower_reference(self.reference)
+        if len(self.inputs) == 1:
+            return lower_reference(self.reference)
+        for tensor in (*self.inputs, self.reference.output):
+            if tensor.dtype != "int8":
+                raise UnsupportedModel(self.name, f"tensor {tensor.index} is {tensor.dtype}; int8 is lowered")
+        return lower_joined(self.reference)
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        model = self.reference.model
+        return tuple(model.tensors[i] for i in model.inputs)
 
     @property
     def subject(self) -> Subject:
         model = self.reference.model
-        shape = sample_shape(self.reference.input)
+        alike = all(_quantized(t) == _quantized(self.reference.input) for t in self.inputs)
+        shape = sample_shape(self.reference.input) if len(self.inputs) == 1 else (self.reference.n_input,)
         given = FloatsIn if self.ends.takes_floats else Scale
         left = FloatsOut if self.ends.gives_floats else Scale
         ends = (self.reference.input, given), (model.tensors[model.outputs[0]], left)
         first, last = (_scale(end.quantization, kind) for end, kind in ends)
+        first = first if alike else None
         own = [128 if self.ends.whole.tensors[i].dtype == "uint8" else 0 for i in self.ends.outer]
         return Subject(self.program, tuple(shape), first, last, (own[0], own[1]))
 
@@ -237,30 +257,36 @@ class Tflite:
         return self.reference.stateful
 
     def samples(self, path: Path, quantize: bool | None = None, labels: bool = True) -> Samples:
-        q = self.reference.input.quantization
-        pair = None if q is None else (float(q.scale), int(q.zero_point))
-        shape, convert = sample_shape(self.reference.input), conversion_of(self.ends)
-        data = read_inputs(path, shape, pair, quantize, convert, labels)
-        return Samples(data.x, data.y, data.clamped, data.passed)
+        wanted = [
+            Wanted("int8", sample_shape(t), _quantized(t), conversion_of(self.ends)) for t in self.inputs
+        ]
+        data = read_all(path, wanted, quantize, labels)
+        x = data.x[0] if len(wanted) == 1 else np.hstack([part.reshape(len(part), -1) for part in data.x])
+        return Samples(x, data.y, data.clamped, data.passed)
 
     def classes(self, x: Codes) -> list[int]:
-        outputs = self.reference.run(x.astype(np.int8), from_reset=True)
+        outputs = self.reference.run(*self.reference.parted(x.astype(np.int8)), from_reset=True)
         return [int(label) for label in outputs.reshape(len(outputs), -1).argmax(axis=1)]
 
     def outputs(self, x: I64Array) -> I64Array:
-        shaped = x.astype(np.int8).reshape(-1, *self.reference.input.shape)
-        outputs = self.reference.run(shaped, from_reset=True)
+        outputs = self.reference.run(*self.reference.parted(x.astype(np.int8)), from_reset=True)
         return outputs.reshape(len(outputs), -1).astype(np.int64)
 
     def tensors(self, x: Codes) -> dict[int, NDArray[np.generic]]:
-        sample = x.astype(np.int8).reshape(1, *sample_shape(self.reference.input))
-        return {t: values[0] for t, values in self.reference.trace(sample).items()}
+        sample = self.reference.parted(x.astype(np.int8).reshape(1, -1))
+        return {t: values[0] for t, values in self.reference.trace(*sample).items()}
 
     def shaped(self, x: Codes) -> Codes:
-        return x.astype(np.int8).reshape(self.reference.input.shape)
+        return x.astype(np.int8).reshape(self.reference.input.shape if len(self.inputs) == 1 else -1)
 
     def picture(self, x0: Codes, x: Codes) -> Picture | None:
-        return Picture.of(x0.astype(np.int8), x.astype(np.int8))
+        return Picture.of(x0.astype(np.int8), x.astype(np.int8)) if len(self.inputs) == 1 else None
+
+
+def _quantized(tensor: Tensor) -> tuple[float, int] | None:
+    """Scale and zero point, where it has them."""
+    found = tensor.quantization
+    return None if found is None else (float(found.scale), int(found.zero_point))
 
 
 def conversion_of(ends: Ends) -> Conversion | None:

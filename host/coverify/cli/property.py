@@ -121,7 +121,7 @@ def in_codes(units: str | None, file: Path | None) -> bool:
 
 def property_task(model: Path, profile: str, options: PropertyOptions) -> PropertyTask:
     """The property and the inputs that it is asked about.  Raises BadInput, TflmError."""
-    network = read_network(model, profile, options.file is None, options.head)
+    network = read_network(model, profile, options.file is None, options.head, many=True)
     data = None
     if options.inputs is not None:
         data = network.samples(options.inputs, options.quantize, labels=False)

@@ -277,7 +277,7 @@ def _prepare(
     head: int | None = None,
 ) -> _Task:
     """The network and its inputs, read and checked.  Raises BadInput, TflmError."""
-    network = read_network(model, profile, head=head)
+    network = read_network(model, profile, head=head, many=True)
     data = network.samples(inputs, quantize, labels=label == "given")
     labels, indices = labels_of(network, data, label), parse_indices(index, len(data.x))
     check_labels(network, inputs, labels, indices)

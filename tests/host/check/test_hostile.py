@@ -500,8 +500,30 @@ def test_a_network_of_too_many_elements_is_not_run():
 def test_names_of_metadata_that_overlap_are_not_copied():
     """64 of a mebibyte in a file of one."""
     content = overlapping_names(64, 1 << 20)
-    with at_most(8 << 20), pytest.raises(ValueError, match="unpack"):  # it has no operators, nor tensors
+    with at_most(8 << 20), pytest.raises(Rejected, match="an output that there is none of"):
         read_network(content, "tflm")
+
+
+def falling(op: str, n: int) -> bytes:
+    """A table that falls somewhere, of n elements."""
+    b = Builder()
+    x, shape = b.input((1, n), 0.05, 3), (1, n)
+    if op == "HARD_SWISH":
+        return b.finish(b.op(op, [x], b.activation(shape, 0.05, -3)))
+    return b.finish(b.op(op, [x, b.integers([0])], b.like(x, shape), 27, KeepDims=True))
+
+
+@pytest.mark.parametrize("op", ["HARD_SWISH", "REDUCE_MIN"])
+def test_what_a_table_that_falls_may_be_is_found_between_its_pieces(op):
+    """Which are few, and not for each of many elements."""
+    net = read_network(falling(op, 300), "tflm")
+    box = np.sort(np.random.default_rng(3).integers(-128, 128, (2, 300)), axis=0)
+    every = net.boxes(np.arange(-128, 128)[:, None].repeat(300, axis=1)[None])[0][:, net.outputs[0]]
+    expected = [(every[lo + 128 : hi + 129].min(), every[lo + 128 : hi + 129].max()) for lo, hi in box.T]
+    np.testing.assert_array_equal(net.boxes(box)[:, net.outputs].T, expected)
+    large = read_network(falling(op, 1 << 17), "tflm")
+    with at_most(64 << 20):
+        large.boxes(box[:, :1].repeat(1 << 17, axis=1))
 
 
 def overlapping_names(n: int, size: int) -> bytes:

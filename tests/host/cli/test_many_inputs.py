@@ -50,12 +50,16 @@ def test_interpreter_and_device_write_the_same_tensors(mixed, tmp_path):
     assert len(found["tflm"]) == 7  # five tensors that operators write, two of them the outputs y0 and y1
 
 
-def test_verify_says_which_verbs_take_such_a_network(mixed):
+def test_verify_says_what_it_takes_of_such_a_network(mixed):
+    """Inputs of int8, and one of the outputs."""
     model, inputs = mixed
-    done = coverify("verify", model, "--inputs", inputs, "--eps", 1, "--json", "-")
+    asked = ("verify", model, "--inputs", inputs, "--eps", 1, "--json", "-")
+    done = coverify(*asked)
     assert (done.code, done.result["verdict"]) == (2, "UNSUPPORTED")
-    assert "and 2 outputs; one of each" in done.result["message"]
-    assert "run, conform and diagnose take all" in done.result["message"]
+    assert "and 2 outputs; --head N (of verify, distinguish) asks about one of them" in done.result["message"]
+    done = coverify(*asked, "--head", 0)
+    assert (done.code, done.result["verdict"]) == (2, "UNSUPPORTED")
+    assert "int8 is lowered" in done.result["message"]
 
 
 @pytest.mark.parametrize("on", ["reference", "tflm", "native:"])

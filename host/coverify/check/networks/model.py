@@ -25,7 +25,9 @@ def behind(operators: list[Table], tensors: set[int]) -> list[Table]:
 
 
 class Reader(Operators):
-    """The walk over a .tflite file, of several outputs to what the one that is the head needs."""
+    """The walk over a .tflite file, of several outputs to what the one that is the head needs. The elements
+    of several inputs come one after the other.
+    """
 
     def __init__(self, data: bytes, profile: str, head: int = 0) -> None:
         self.once = PROFILES[profile]
@@ -41,19 +43,22 @@ class Reader(Operators):
         for t in graph.get(0, "[T"):
             self.tensors.append(Tensor(t, buffers))
             self.afford(8 * (len(self.tensors[-1].scales) + len(self.tensors[-1].zeros)))
-        (start,), ends, operators = (graph.get(1, "[I"), graph.get(2, "[I"), graph.get(3, "[T"))
+        ends, operators = graph.get(2, "[I"), graph.get(3, "[T")
         need(type(head) is int and 0 <= head < len(ends), "an output that there is none of")
-        x, y = self.tensors[start], self.tensors[ends[head]]  # −1: beyond any list
-        need(model.get(0, "i") == 3 and len(x.raw) == 0 and x.type in (0, 3, 9), "the input")
-        self.net = Network(x.size, -128, 127)
-        x.at, self.outer = self.net.outputs.reshape(x.shape), None if x.type == 9 else x
+        y, *xs = (self.tensors[i] for i in (ends[head], *graph.get(1, "[I")))  # −1: beyond any list
+        int8 = {t.type for t in xs} == {9}
+        need(model.get(0, "i") == 3 and (int8 or [t.type in (0, 3) for t in xs] == [True]), "the inputs")
+        self.net, self.outer = Network(sum(t.size for t in xs), -128, 127), None if int8 else xs[0]
+        for t, at in zip(xs, np.split(self.net.outputs, np.cumsum([t.size for t in xs])[:-1]), strict=True):
+            need(not len(t.raw) and not t.at.size, "an input that is a constant, or there twice")
+            t.at = at.reshape(t.shape)
         for op in operators if len(ends) == 1 else behind(operators, {int(ends[head])}):
             code = codes[op.get(0, "I")]
             self.operator(op, max(code.get(0, "b"), code.get(3, "i")))
         self.net.outputs = np.ravel(self.settled(y))
         need(y.at.size and not len(y.raw), "an output that no operator writes")
-        fit = y.type == 9 or (y.type in (0, 3) and y is not x)
-        need(self.outer is None and fit, "an input or output that is not int8")
+        int8 = y.type == 9 or (y.type in (0, 3) and y is not xs[0])
+        need(int8 and self.outer is None, "an input or output that is not int8")
 
     def operator(self, op: Table, builtin: int) -> None:
         need(builtin in OPERATORS, f"the checker does not know the builtin operator {builtin}")
@@ -75,9 +80,7 @@ class Reader(Operators):
         need(not any(op.slots[5:6]) and not len(op.get(8, "[i")), "custom options, or intermediate tensors")
         need(builtin != 22 or len(o.get(0, "[i")) <= 8, "a RESHAPE to more than 8 dimensions")
         # where the options of those that have a bias say its type; of others, nowhere
-        need(
-            o.get({3: 6, 9: 4, 67: 4}.get(builtin, 99), "b") in (0, 2), "another type of bias in the options"
-        )
+        need(o.get({3: 6, 9: 4, 67: 4}.get(builtin, 99), "b") in (0, 2), "another type of bias")
         self.afford(sum(t.size for t in (*given, *outs)))
         for t in given if builtin not in (3, 4, 77) else ():
             t.at = self.settled(t)

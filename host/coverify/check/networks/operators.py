@@ -93,8 +93,7 @@ class Operators(Moves):
     def dense(self, out: Tensor, x: Tensor, w: Tensor, bias: Tensor | None, act: int, shuffled: int) -> Ints:
         one, zero, weights = len(w.scales) == 1, w.zeros[0], w.values() - w.zeros[0]
         (n, depth), rows = weights.shape, x.size // weights.shape[1]
-        shapes = x.size, out.size, out.shape[-1]
-        need((rows * depth, rows * n, n) == shapes and not shuffled, "other shapes, or shuffled weights")
+        need((rows * depth, rows * n, n, 0) == (x.size, out.size, out.shape[-1], shuffled), "other shapes")
         self.afford(out.size * depth)
         need(-128 <= zero <= 127 if one else not any(w.zeros), "the weights' zero point")
         if one and bias is not None:

@@ -150,8 +150,8 @@ def _networks(
         raise BadInput("--against PROFILE or --against-model FILE is needed")
     if other is None:
         _insist_on_two(first, second)
-    network = read_network(model, first, False, head)
-    return network, read_network(other or model, second or first, False, head)
+    network = read_network(model, first, False, head, many=True)
+    return network, read_network(other or model, second or first, False, head, many=True)
 
 
 def _check_floats(task: _Task) -> None:

@@ -63,12 +63,11 @@ def read(path: Path, name: str) -> Job:
     if witness.kind != "tflite":
         raise NotReplayable(path.name, witness.model_name)
     net = Model.from_bytes(witness.model, witness.model_name)
-    if len(net.inputs) != 1:
-        raise BadInput(f"{path}: its network has {len(net.inputs)} inputs, a witness is about one")
     ends = ends_of(path, net, witness.profile, witness.head)
-    shape = ends.reference.input.shape
+    n = ends.reference.n_input
+    shape = ends.reference.input.shape if len(net.inputs) == 1 else (n,)
     for what, array in (("input", witness.x), ("x0", witness.x0)):
-        if array.size != ends.reference.input.size:
+        if array.size != n:
             raise BadInput(f"{path}: its {what} has {array.size} values, the network takes {list(shape)}")
     x0, x = (array.astype(np.int8).reshape(shape) for array in (witness.x0, witness.x))
     claim = Claim(x0, x, witness.label, witness.tensors, witness.breach)
