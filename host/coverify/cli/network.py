@@ -16,9 +16,10 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from coverify.clamped import Clamped, Limits, notes_of
 from coverify.cli.outcome import plain_text
 from coverify.errors import BadInput
-from coverify.inputs import Clamped, Conversion, Limits, Wanted, notes_of, read_all, read_pixels
+from coverify.inputs import Conversion, Wanted, read_all, read_pixels
 from coverify.report import ModelRef, Picture
 from coverify.verify.archive import Codes, Kind
 from coverify.verify.fixed_point import FixedPointNetwork

@@ -11,13 +11,14 @@ from typing import Annotated
 
 import typer
 
+from coverify.clamped import Limits
 from coverify.cli.network import limits_of
 from coverify.conformance.batch import Batch
 from coverify.conformance.ranges import check_inputs, vectors_of
 from coverify.conformance.sequences import default_length, reach_of
 from coverify.conformance.vectors import Samples
 from coverify.errors import BadInput
-from coverify.inputs import Limits, ManyInputs, Wanted, read_all
+from coverify.inputs import ManyInputs, Wanted, read_all
 from tflm_int8 import Model, Reference, sample_shape
 
 DEFAULT_VECTORS = 32
