@@ -35,6 +35,8 @@ LOCK: Final = "journal.lock"
 RESULT: Final = "verify.json"
 """What a campaign's result is called."""
 PLOTS: Final = ("accuracy.svg", "cactus.svg")
+ABOUT: Final = ("check.json", "replay.json")
+"""Results about evidence, which `--fresh` removes with it."""
 APPLICATION: Final = 0x636F7631
 """SQLite's application_id of our files: "cov1"."""
 VERSION: Final = 1
@@ -90,6 +92,8 @@ class Journal:
             if fresh:
                 _forget(path)
             was_there = path.exists()
+            if not was_there and has_answers(path.with_name(RESULT)):
+                raise JournalDamaged(path, f"it is gone, and {RESULT} beside it has answers")
             journal = Journal(path, _connected(path), lock)
         except BaseException:
             lock.close()
@@ -266,6 +270,23 @@ def _check_new(path: Path) -> None:
             raise JournalDamaged(path, f"it is empty, and {other.name} of a campaign lies beside it")
 
 
+def _told_of(result: Path) -> set[str]:
+    """The names of the evidence that a result is about."""
+    with contextlib.suppress(ResultFileError):
+        found = read_result(result)
+        rows = [row.certificate for row in found.queries or ()] + [row.witness for row in found.replays or ()]
+        return {Path(name).name for name in rows if name}
+    return set()
+
+
+def has_answers(result: Path) -> bool:
+    """Is it a result file with rows of queries or radii?"""
+    with contextlib.suppress(ResultFileError):
+        found = read_result(result)
+        return bool(found.queries or found.radii)
+    return False
+
+
 def _of_an_error(result: Path) -> bool:
     """Does a result say that there is none, as where the journal could not be written?"""
     with contextlib.suppress(ResultFileError):
@@ -304,10 +325,11 @@ def _forget(path: Path) -> None:
                     remove_begun(path.parent, begun, float(since), ())
         except (sqlite3.Error, ValidationError, UnicodeDecodeError, TypeError, ValueError):
             names.update(other.name for other in path.parent.iterdir() if other.is_file())
-    for name in sorted(names):
-        if EVIDENCE.fullmatch(name):
-            path.with_name(name).unlink(missing_ok=True)
-    for made in (RESULT, *PLOTS):
+    evidence = {name for name in names if EVIDENCE.fullmatch(name)}
+    for name in sorted(evidence):
+        path.with_name(name).unlink(missing_ok=True)
+    about = (name for name in ABOUT if _told_of(path.with_name(name)) & evidence)
+    for made in (RESULT, *PLOTS, *about):
         path.with_name(made).unlink(missing_ok=True)
     for suffix in ("", "-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)

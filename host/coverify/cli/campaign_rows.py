@@ -52,9 +52,12 @@ def _drawn(row: Query | Radius) -> list[str]:
 
 
 def radius_row(search: RadiusSearch, limit: int, entries: Sequence[Entry]) -> Radius:
-    """The row of an input that is asked about up to `limit`."""
+    """The row of an input that is asked about up to `limit`; where that is certified, what breaks the input
+    beyond it is shown only if nothing is open in between.
+    """
     proof = search.proof.row if search.proof is not None else None
-    broken = search.broken.row if search.broken is not None else None
+    shown = search.closed or search.certified < limit
+    broken = search.broken.row if search.broken is not None and shown else None
     row = proof or broken
     return Radius(
         index=search.index,

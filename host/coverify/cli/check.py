@@ -19,7 +19,7 @@ import typer
 from coverify.check import BUDGET, Claim, Rejected, check
 from coverify.cli.check_lines import Lines
 from coverify.cli.claim import Place, Samples, box, said, shown
-from coverify.cli.decided import decided
+from coverify.cli.decided import decided, why_nothing
 from coverify.cli.evidence import operators_named
 from coverify.cli.folders import below, called, within
 from coverify.cli.network import conversion_of
@@ -78,8 +78,8 @@ def check_verb(
     box's digest, the label or the relation of the outputs. UNKNOWN (4): one is no certificate or a damaged
     one, proves nothing, needs more than the --budget, or is about another network or other inputs than those
     given; nothing follows from it. ERROR (2): a file is not there or cannot be read; the others are checked.
-    Of a folder without certificates its verify.json or distinguish.json says why: OK (0) if nothing in it is
-    proved, UNKNOWN (4) if a HOLDS in it has no certificate.
+    Of a folder its verify.json or distinguish.json counts, too: UNKNOWN (4) if a HOLDS in it has no
+    certificate, OK (0) if nothing in it is proved, ERROR (2) if it names a certificate that is not there.
 
     --model net.tflite --inputs test.npz confirm what a claim is about: this network, and every input within
     so many codes of input i of that file. Without them, compare the digests yourself.
@@ -168,7 +168,7 @@ class _File:
 
 @dataclass(frozen=True)
 class _Bare:
-    """A folder without certificates: what its results say, and how many proofs they claim."""
+    """A folder: what its results say, and how many proofs they claim that have no certificate."""
 
     said: str
     proved: int
@@ -176,27 +176,33 @@ class _Bare:
 
 def _files(given: Sequence[Path]) -> tuple[list[_File], list[_Bare]]:
     """The files, and those of the folders and their direct subfolders, in the order of their numbers; and the
-    folders that have none, as their results say.
+    folders of which results claim a proof that has none, as they say. What a folder holds counts once.
 
     Raises BadInput where none can be read.
     """
     found: list[_File] = []
     bare: list[_Bare] = []
+    held: set[Path] = set()
     for path in given:
+        if path.resolve() in held:
+            continue
         if not path.is_dir():
             found.append(_File(path, called(path, given), _fault(path)))
             continue
-        inside = within(path, NAMES).items()
-        found += [_File(one, below(path, name, given), _fault(one)) for name, one in inside]
-        if inside:
-            continue
+        inside = within(path, NAMES)
+        own = {path.resolve(), *(one.resolve() for one in inside.values())}
+        found, held = [file for file in found if file.path.resolve() not in own], held | own
+        found += [_File(one, below(path, name, given), _fault(one)) for name, one in inside.items()]
         known = decided(path)
-        if known is None or known.named:
-            why = f"there is no {NAMES} in this folder or one directly below"
-            lost = f", but its results name {sorted(known.named)[0]}" if known is not None else ""
-            found.append(_File(path, path.name, why + lost))
-        else:
-            bare.append(_Bare(f"{known.said} in {called(path, given)}", known.proved))
+        if known is not None:
+            lost = sorted(known.named - {one.name for one in inside.values()})
+            why = "there is no such file, but its results name"
+            found += [_File(path / name, below(path, name, given), f"{why} {name}") for name in lost]
+            if known.bare or not (inside or lost):
+                bare.append(_Bare(f"{known.said} in {called(path, given)}", known.bare))
+        elif not inside:
+            none = f"there is no {NAMES} in this folder or one directly below"
+            found.append(_File(path, path.name, none + why_nothing(path)))
     if len(found) > MAX_FILES:
         raise BadInput(f"{len(found)} certificates: at most {MAX_FILES} at once")
     if found and all(file.fault for file in found):

@@ -22,12 +22,14 @@ NAMES = ("verify.json", "distinguish.json")
 class Decided:
     """The rows of these results together, and the digests of the networks that they are about.
 
-    broken, proved: rows with a counterexample, and rows that claim a proof.
+    broken, proved: rows with a counterexample, and rows that claim a proof; bare: of these those that name no
+    certificate.
     """
 
     said: str
     broken: int
     proved: int
+    bare: int
     named: frozenset[str]
     """Certificates that the rows name."""
     models: frozenset[str]
@@ -48,9 +50,18 @@ def decided(folder: Path) -> Decided | None:
         ", ".join(parts),
         verdicts["VIOLATED"] + sum(row.attacked is not None for row in radii),
         verdicts["HOLDS"] + sum(row.certified is not None for row in radii),
+        sum(row.verdict == "HOLDS" and row.certificate is None for row in queries)
+        + sum(row.certified is not None and row.certificate is None for row in radii),
         frozenset(name for name in named if name),
         frozenset(result.model.sha256 for result in results if result.model is not None),
     )
+
+
+def why_nothing(folder: Path) -> str:
+    """What results in a folder that have no rows say of it, as an end of a sentence: their errors."""
+    read = ((name, _read(path)) for name, path in within(folder, *NAMES).items())
+    said = [f"{name} says {r.verdict}: {r.message}" for name, r in read if r is not None and r.message]
+    return f"; {said[0]}" if said else ""
 
 
 def _read(path: Path) -> Result | None:

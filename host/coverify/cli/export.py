@@ -7,6 +7,7 @@ while it holds; what has no such program that SMT solvers read is refused with t
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 from coverify.campaign.inquiry import Question
 from coverify.cli.campaign import Work
@@ -18,6 +19,9 @@ from coverify.verify.deadline import Deadline, OutOfTime
 from coverify.verify.errors import CannotDecide
 from coverify.verify.property.question import Question as Asked
 from coverify.verify.smt.whole import WholeQuery
+
+_ASCII: Final = str.maketrans({"·": "*", "−": "-", "≤": "<=", "≥": ">=", "′": "'", "…": "..."})
+"""What properties are said with, in comments that any solver reads."""
 
 
 def exported(work: Work, target: Path, encoding: str, timeout_s: float) -> Result:
@@ -31,7 +35,7 @@ def exported(work: Work, target: Path, encoding: str, timeout_s: float) -> Resul
         file = target if single else target / f"query-{name}.smt2"
         file.parent.mkdir(parents=True, exist_ok=True)
         text = _smt2(work, question, encoding, Deadline.in_s(timeout_s))
-        replace_file(file, text.encode("ascii", "backslashreplace"))
+        replace_file(file, text.translate(_ASCII).encode("ascii", "backslashreplace"))
     said = "query was" if n == 1 else "queries were"
     return work.result.model_copy(
         update={

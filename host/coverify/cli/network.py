@@ -21,6 +21,7 @@ from coverify.cli.outcome import plain_text
 from coverify.errors import BadInput
 from coverify.inputs import Conversion, Wanted, read_all, read_pixels
 from coverify.report import ModelRef, Picture
+from coverify.report.plain import plural
 from coverify.verify.archive import Codes, Kind
 from coverify.verify.fixed_point import FixedPointNetwork
 from coverify.verify.property.quantity import FloatsIn, FloatsOut, Scale
@@ -130,7 +131,8 @@ def read_network(
         n_in, n_out = len(model.inputs), len(model.outputs)
         if n_out != 1 and head is None:
             how = f"--head N (of verify, distinguish) asks about one of them, 0 to {n_out - 1}"
-            raise UnsupportedModel(model.name, f"{n_in} inputs and {n_out} outputs; {how}")
+            ends = f"{plural(n_in, 'input')} and {plural(n_out, 'output')}"
+            raise UnsupportedModel(model.name, f"{ends}; {how}")
         if n_in != 1 and not many:
             raise UnsupportedModel(
                 model.name, f"{n_in} inputs; one is taken (verify and distinguish take all)"

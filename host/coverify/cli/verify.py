@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from coverify.campaign.inquiry import Question
+from coverify.campaign.journal import RESULT, has_answers
 from coverify.campaign.ledger import Retry
 from coverify.cli.campaign import CORES, How, Work, carry_out, identity_of, unanswered
 from coverify.cli.counterexample import Shown, shown, witness_of
@@ -197,6 +198,9 @@ def verify(
             asked = _prepare(model, profile, inputs, index, radii, label, out, seed, quantize, head)
             work = asked.work(radius)
         if export_smt2 is not None:
+            if out is not None and has_answers(out / RESULT):
+                said = f"{out / RESULT} has a campaign's answers, and an export has none to put there"
+                raise BadInput(f"--out {out}: {said}; leave it away, or give another folder")
             return exported(work, export_smt2, encoding, timeout)
         return carry_out(work, how, output)
 

@@ -56,7 +56,7 @@ class Radius(Row):
 
     @property
     def verdict(self) -> Verdict:
-        """OK where the radius is known exactly."""
+        """OK where the radius is known, up to the limit."""
         return "OK" if self.closed else "UNKNOWN"
 
 

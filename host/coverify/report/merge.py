@@ -107,6 +107,9 @@ def studied(sources: Sequence[Source]) -> frozenset[str]:
     )
 
 
+DISTINCTION: Final = "distinction"
+"""How the names of files begin that `distinguish` writes: replayed, they tell which one a device follows."""
+MAX_NAMED: Final = 3
 MEASURED: Final = ("HOLDS", "VIOLATED", "UNKNOWN")
 """What a query that a study asked may say without being more than a measurement."""
 
@@ -115,7 +118,18 @@ def counted(sources: Sequence[Source]) -> list[Verdict]:
     """The verdict of every part that counts by itself."""
     own = studied(sources)
     found = [(source.file in own, overall(source.result)) for source in sources]
-    return [verdict for measured, verdict in found if not (measured and verdict in MEASURED)]
+    verdicts = [verdict for measured, verdict in found if not (measured and verdict in MEASURED)]
+    if "HOLDS" in verdicts and confirmed_alone(sources):
+        verdicts.append("VIOLATED")
+    return verdicts
+
+
+def confirmed_alone(sources: Sequence[Source]) -> list[str]:
+    """Witnesses that a device confirmed, and that no result here names: what they broke is not asked here."""
+    named = Replays.of(sources).networks
+    replays = _all(sources, lambda result: result.replays)
+    found = (base_name(row.witness) for row in replays if row.verdict == "CONFIRMED")
+    return sorted({name for name in found if name not in named and not name.startswith(DISTINCTION)})
 
 
 def overall(result: Result) -> Verdict:
@@ -177,6 +191,12 @@ class Replays:
         return query.replay or self.said(network_of(result), query.witness)
 
 
+def _nobody_named(witnesses: Sequence[str]) -> str:
+    more = len(witnesses) - MAX_NAMED
+    names = ", ".join(witnesses[:MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return f"which property {names} broke: a device confirmed it, and no result here has that counterexample"
+
+
 def network_of(result: Result) -> str | None:
     """The SHA-256 of the network that a result is about, where it names one."""
     return result.model.sha256 if result.model else None
@@ -191,7 +211,9 @@ def gaps(sources: Sequence[Source]) -> list[str]:
     """What these results together do not show, as sentences."""
     queries = _all(sources, asked)
     compared = any(map(anything_compared, sources))
+    alone = confirmed_alone(sources)
     return [
+        *([_nobody_named(alone)] if alone else []),
         *_agreement_gaps(sources),
         *([] if compared else [_nothing_compared(on_device(sources))]),
         *_query_gaps(sources, queries),

@@ -52,7 +52,7 @@ def headline(sources: Sequence[Source]) -> list[str]:
         said.append("Counterexamples of a study are what it measures: they do not fail it.")
     radii = _radii(sources)
     if radii:
-        said.append(f"Largest radius known exactly of {_closed(radii)}{_weak(radii)}.")
+        said.append(f"Largest radius{_up_to(radii)} known of {_closed(radii)}{_weak(radii)}.")
     if replays:
         said.append(
             f"{plural(len(replays), 'witness', 'witnesses')} replayed on a device: {told(counts(replays))}."
@@ -125,7 +125,9 @@ def _verify(sources: Sequence[Source]) -> Step:
     queries, radii = _queries(sources), _radii(sources)
     if radii and not queries:
         verdict = worst(row.verdict for row in radii)
-        return Step("Proof and counterexample", verdict, "largest radii", f"known of {_closed(radii)}")
+        return Step(
+            "Proof and counterexample", verdict, f"largest radii{_up_to(radii)}", f"known of {_closed(radii)}"
+        )
     gaps = _gaps(sources)
     if gaps and not queries:
         verdict = worst("OK" if row.closed else "UNKNOWN" for row in gaps)
@@ -324,6 +326,12 @@ def _replays(sources: Sequence[Source]) -> list[Replay]:
 
 def _radii(sources: Sequence[Source]) -> list[Radius]:
     return [row for source in sources for row in source.result.radii or ()]
+
+
+def _up_to(radii: Sequence[Radius]) -> str:
+    """What was asked about: beyond it a radius is not known."""
+    limits = {row.limit for row in radii}
+    return f" up to {max(limits)}" if len(limits) == 1 else " up to what was asked"
 
 
 def _closed(radii: Sequence[Radius]) -> str:

@@ -133,8 +133,10 @@ class Search:
         if not rivals:
             proof = {} if self.calls else {"proof": "integer bounds"}
             return Outcome.holds(self.engine, calls=self.calls, by_intervals=by_intervals, **proof)
-        what = "the solver leaves" if self.why and self.deadline.remaining else "out of time with"
-        note = f"{what} {rival_labels(len(rivals))} open" + (f": {self.why}" if self.why else "")
+        left = self.deadline.remaining
+        what = "the solver leaves" if self.why and left else "out of time with" if left < 0.1 else "ends with"
+        why = self.why or ("" if left < 0.1 else f"another round takes more than the {left:.1f} s left")
+        note = f"{what} {rival_labels(len(rivals))} open" + (f": {why}" if why else "")
         return Outcome.unknown(self.engine, note, calls=self.calls)
 
     def _impossible(self, rival: int) -> bool:

@@ -13,7 +13,7 @@ import typer
 from coverify.cli.campaign import CORES
 from coverify.cli.campaign_progress import Saver
 from coverify.cli.counterexample import few_values
-from coverify.cli.distinguish.certificates import class_certificates
+from coverify.cli.distinguish.files import class_certificates, forget
 from coverify.cli.distinguish.operator import of_operator
 from coverify.cli.network import (
     BUT_THE_CLASS,
@@ -241,6 +241,8 @@ class _Task:
 
 def _decided(task: _Task, timeout: float, jobs: int) -> Result:
     pair, regions = task.pair, task.regions()
+    if task.out is not None:
+        forget(task.out)
     rows: list[QueryRow] = []
     with (
         interruptible(lambda: _result(task, rows, regions) if rows else None),
@@ -335,8 +337,10 @@ def _certified(task: _Task, row: QueryRow, keeps: Kept | None, out: Path) -> Que
     """The row with the certificates of both networks, where each keeps one class and the checker sees it."""
     name = "certificate" if row.index is None else f"certificate-{row.index}-eps{row.eps}"
     paths = [out / f"{name}.zip", out / f"{name}-against.zip"]
-    if keeps is None or not class_certificates(keeps, task.networks, paths):
-        return row
+    why = "" if keeps is None else class_certificates(keeps, task.networks, paths)
+    if keeps is None or why:
+        said = f"no certificate: {why or 'that each keeps one class was not proved'}"
+        return row.model_copy(update={"note": f"{row.note}; {said}" if row.note else said})
     first, second = (path.name for path in paths)
     files = {"certificate": first, "certificate_against": second, "label": keeps.region.label}
     return row.model_copy(update=files)

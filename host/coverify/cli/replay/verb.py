@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from coverify.cli.decided import decided
+from coverify.cli.decided import decided, why_nothing
 from coverify.cli.devices import DeviceOption, WireLogOption, device_limits
 from coverify.cli.folders import below, called, within
 from coverify.cli.outcome import JsonOption, OutOption, Output, interruptible, model_ref, run_verb, versions
@@ -136,8 +136,13 @@ def _found(witnesses: Sequence[Path]) -> _Found:
     """
     found, left = _Found(), list[NotReplayable]()
     first: BadInput | TflmError | None = None
-    for given in witnesses:
+    seen = set[Path]()  # what a folder holds counts once
+    for given in sorted(witnesses, key=lambda path: not path.is_dir()):
         for name, path in _files(given, witnesses, found):
+            if path.resolve() in seen:
+                continue
+            if given.is_dir():
+                seen.add(path.resolve())
             try:
                 found.jobs.append(read(path, name))
             except NotReplayable as err:
@@ -169,7 +174,7 @@ def _files(given: Path, beside: Sequence[Path], found: _Found) -> list[tuple[str
         known = decided(given)
         why = f"{given}: there is no {' or '.join(NAMES)} in this folder or one directly below"
         if known is None:
-            raise BadInput(why)
+            raise BadInput(why + why_nothing(given))
         if known.broken:
             raise BadInput(f"{why}, though a counterexample was found: its results say {known.said}")
         found.nothing.append(f"{known.said} in {called(given, beside)}")

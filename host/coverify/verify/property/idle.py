@@ -21,6 +21,7 @@ from coverify.verify.property.formula import (
     names_a_class,
 )
 from coverify.verify.property.meaning import formula_of, needs_label, needs_own, threshold, tolerance_of
+from coverify.verify.property.region import Region
 from coverify.verify.property.subject import Subject
 from coverify.verify.property.words import claim_words, span
 
@@ -39,6 +40,17 @@ def idle_notes(said: AnyClaim | Formula, subject: Subject) -> list[str]:
             found.append(f"whatever the outputs are, one of these holds: {claim_words(said)}")
         return found
     return _notes(said, subject, "this claim")
+
+
+def still_notes(said: AnyClaim | Formula, region: Region) -> list[str]:
+    """What is to be said of claims about raising a feature that cannot be raised in the region."""
+    if isinstance(said, Joined):
+        return [note for part in said.claims for note in still_notes(part, region)]
+    if not isinstance(said, Monotone) or not region.holds_still(said.feature):
+        return []
+    return [
+        f"feature {said.feature} has one value in the region: that raising it changes nothing is no finding"
+    ]
 
 
 def _notes(said: AnyClaim | Formula, subject: Subject, which: str) -> list[str]:

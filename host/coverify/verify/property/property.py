@@ -26,7 +26,7 @@ from coverify.verify.property.document import (
 )
 from coverify.verify.property.file import read_array
 from coverify.verify.property.formula import Formula, elements, negated, not_above
-from coverify.verify.property.idle import idle_notes
+from coverify.verify.property.idle import idle_notes, still_notes
 from coverify.verify.property.meaning import check_outputs, formula_of, needs_label, needs_own, tolerance_of
 from coverify.verify.property.quantity import FloatsIn
 from coverify.verify.property.question import MIDDLE, MOVED, Question
@@ -109,7 +109,7 @@ class Property:
     @cached_property
     def _idle(self) -> list[list[str]]:
         """What is to be said of each case's claims that no output can break."""
-        return [idle_notes(said, self.subject) for _, said in self.cases]
+        return [[*idle_notes(said, self.subject), *still_notes(said, region)] for region, said in self.cases]
 
     def _once(self, notes: Sequence[Sequence[str]]) -> list[str]:
         """Notes of each case, with the number of the first that has it where there are several cases."""

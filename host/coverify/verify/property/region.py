@@ -39,6 +39,13 @@ class Region:
     notes: tuple[str, ...] = ()
     reach: I64Array | None = None
 
+    def holds_still(self, feature: int) -> bool:
+        """Has the feature one value around any input?"""
+        moves = (self.moves is None or bool(self.moves[feature])) and self.changes != 0
+        at_once = self.radius is None or self.radius[feature] > 0
+        wide = self.lo is None or self.hi is None or self.lo[feature] < self.hi[feature]
+        return not (moves and at_once and wide)
+
     @property
     def needs_base(self) -> bool:
         """Does it mean anything only around an input?"""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Context, Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -64,18 +64,21 @@ def cases_of(said: Specification, subject: Subject, path: Path, codes: bool) -> 
             f"the network has {sizes[0]} and {sizes[1]}",
         )
     reading = _Reading.of(subject, path, codes)
-    found = [reading.case(limits, formula, subject) for limits, formula in reading.all_of(said.asserted)]
-    return [case for case in found if case is not None]
+    asked = reading.all_of(said.asserted)
+    found = [reading.case(limits, formula, subject) for limits, formula in asked]
+    cases = [case for case in found if case is not None]
+    empty = [limits for (limits, _), case in zip(asked, found, strict=True) if case is None]
+    if cases and empty:
+        why = f"{len(empty)} of {len(asked)} boxes hold no input of the network and are not asked about"
+        note = f"{why} (the first: {reading.emptiness(empty[0], subject)})"
+        cases[0] = replace(cases[0], notes=(note, *cases[0].notes))
+    return cases
 
 
 def emptiness(said: Specification, subject: Subject, path: Path, codes: bool) -> str:
     """Of a file without cases, what is asked of the first input that has no such code."""
     reading = _Reading.of(subject, path, codes)
-    limits, _ = reading.all_of(said.asserted)[0]
-    for i, both in sorted(limits.items()):
-        if reading.case({i: both}, AllOf(()), subject) is None:
-            return reading.limits_of(i, both, subject)
-    raise AssertionError("a box without codes has an input without them")
+    return reading.emptiness(reading.all_of(said.asserted)[0][0], subject)
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,6 +166,13 @@ class _Reading:
             if last is not None:
                 hi[i] = max(min(last, int(hi[i])), int(lo[i]) - 1)
         return Case(lo, hi, unsafe, self._notes(codes, subject)) if np.all(lo <= hi) else None
+
+    def emptiness(self, limits: Limits, subject: Subject) -> str:
+        """Of limits without codes those of the first input that has none."""
+        for i, both in sorted(limits.items()):
+            if self.case({i: both}, AllOf(()), subject) is None:
+                return self.limits_of(i, both, subject)
+        raise AssertionError("a box without codes has an input without them")
 
     def limits_of(self, i: int, both: tuple[Limit | None, Limit | None], subject: Subject) -> str:
         """`X_0 >= 0.3 and X_0 <= 0.1`; where numbers are between the limits, what the input represents."""

@@ -114,8 +114,12 @@ class _Reader:
                 declared[kind].add(number)
             elif command == "assert" and len(group.parts) == 2:
                 asserted.append(self._said(group.parts[1], True, declared))
+            elif command == "vnnlib-version":
+                raise self.error(group.line, "VNN-LIB 2 is not read; version 1 declares X_0, … and Y_0, …")
             elif command not in _IGNORED:
                 raise self.error(group.line, f"{command[:40] or '()'} is not a command that is read here")
+        if not any(declared.values()):
+            raise self.error(None, "it declares no variables X_0, …, Y_0, …: is it empty, or of VNN-LIB 2?")
         for kind, numbers in declared.items():
             if not numbers or numbers != set(range(len(numbers))):
                 raise self.error(None, f"the variables {kind}_0, {kind}_1, … are not declared without a gap")
