@@ -76,6 +76,12 @@ class Ends:
             core = replace(core, outputs=last.inputs)
         return Ends(model, core, profile, conversions[0], conversions[1], chosen)
 
+    def computed(self) -> Ends:
+        """The same.  Raises UnsupportedModel where no operator writes the output: an input, or a constant."""
+        if self.outer[1] not in self.whole.written:
+            raise UnsupportedModel(self.whole.name, f"no operator writes its output {self.head}")
+        return self
+
     @cached_property
     def reference(self) -> Reference:
         """The reference of what lies between.  Raises TflmError where that is refused."""

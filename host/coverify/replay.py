@@ -83,7 +83,7 @@ def ends_of(where: Path | str, model: Model, profile: str, head: int | None = No
             f"{where}: its network has {len(model.outputs)} outputs, and it must say of which it is"
         )
     try:
-        return Ends.of(model, profile, head)
+        return Ends.of(model, profile, head).computed()
     except UnknownProfile as error:
         raise BadInput(f"{where}: {error}") from error
 

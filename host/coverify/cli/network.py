@@ -137,7 +137,7 @@ def read_network(
             raise UnsupportedModel(
                 model.name, f"{n_in} inputs; one is taken (verify and distinguish take all)"
             )
-        network = Tflite(Ends.of(model, profile, head))
+        network = Tflite(Ends.of(model, profile, head).computed())
     program = network.program
     if classes and program.sizes()[program.output] < 2:
         raise BadInput(

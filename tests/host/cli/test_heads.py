@@ -175,6 +175,21 @@ def test_two_networks_are_told_apart_at_a_head(files, head):
     assert coverify(*asked[:4], "--out", files / "none").code == 2
 
 
+@pytest.mark.parametrize("which", ["an input", "a constant"])
+def test_an_output_that_no_operator_writes_is_refused(files, which):
+    """Nothing is computed, and a device shows no tensor of it."""
+    b = Builder()
+    x = b.input((1, 4), 0.05, 3)
+    y = b.fully_connected(x, np.ones((3, 4), int), None, 0.01, 0.05, 4)
+    (files / "net.tflite").write_bytes(
+        b.finish(y, x if which == "an input" else b.constant(np.ones((1, 4)), 0.1, 0))
+    )
+    asked = ("verify", files / "net.tflite", "--inputs", files / "x.npz", "--eps", 1, "--json", "-")
+    assert coverify(*asked, "--head", 0).code in (0, 1)
+    done = coverify(*asked, "--head", 1)
+    assert done.code == 2 and "no operator writes its output 1" in done.result["message"]
+
+
 def test_another_head_is_another_campaign(files):
     asked = ("verify", files / "net.tflite", "--inputs", files / "x.npz", "--eps", 1, "--out", files / "out")
     assert coverify(*asked, "--head", 0).code in (0, 1)
