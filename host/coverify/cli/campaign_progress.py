@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -25,6 +26,8 @@ from coverify.cli.progress import LINE_EVERY_S, Watched
 from coverify.report import Result, write_result
 
 _SAVE_EVERY_S: Final = 2.0
+WIDE: Final = 100
+"""Columns of a terminal that has room for all."""
 
 
 class Saver:
@@ -53,20 +56,31 @@ class AtWork(ProgressColumn):
         return Text(", ".join(said), style="dim", no_wrap=True, overflow="ellipsis")
 
 
+class Left(TimeRemainingColumn):
+    """How long it will still take, once that is known."""
+
+    def render(self, task: RichTask) -> Text:
+        if task.finished or task.time_remaining is None:
+            return Text()
+        return super().render(task).append(" left")
+
+
 class CampaignBar:
-    """A line on standard error: how far, what was decided, by which engines now, how long still."""
+    """A line on standard error: how far, what was decided, by which engines now, how long still. On a narrow
+    terminal the numbers come first: no bar, and no engines.
+    """
 
     def __init__(self, every_s: float = LINE_EVERY_S) -> None:
         self._at_work = AtWork()
+        wide = Console(stderr=True).width >= WIDE
         self._progress = Watched(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=10),
+            *([BarColumn(bar_width=10)] if wide else []),
             MofNCompleteColumn(),
             TextColumn("{task.fields[said]}"),
-            self._at_work,
+            *([self._at_work] if wide else []),
             TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
+            Left(),
             speed_estimate_period=600,
             every_s=every_s,
         )

@@ -3,6 +3,8 @@
 import sys
 import time
 
+import pytest
+
 from coverify.cli.campaign_progress import CampaignBar
 from coverify.cli.progress import LINE_EVERY_S, Bar, progress_bar
 from coverify.link.deadline import Deadline
@@ -73,3 +75,11 @@ def test_a_closed_standard_error_disturbs_nothing(monkeypatch):
         while len(tried) < 2:
             assert not deadline.passed
             time.sleep(EVERY_S)
+
+
+@pytest.mark.parametrize(("width", "bars"), [(70, 0), (120, 1)])
+def test_on_a_narrow_terminal_the_numbers_of_a_campaign_come_first(monkeypatch, width, bars):
+    monkeypatch.setenv("COLUMNS", str(width))
+    columns = [type(column).__name__ for column in CampaignBar()._progress.columns]
+    assert (columns.count("BarColumn"), columns.count("AtWork")) == (bars, bars)
+    assert [columns.count(name) for name in ("MofNCompleteColumn", "TimeElapsedColumn", "Left")] == [1, 1, 1]
