@@ -308,6 +308,12 @@ def test_what_would_be_larger_than_is_declared_is_refused_before_it_is_made(op):
 
 
 REFUSED = {
+    "a resize to five dimensions": lambda b, x, y: b.op(
+        "RESIZE_BILINEAR",
+        [b.op("BROADCAST_TO", [x, b.integers([3] * 4)], b.like(x, (3,) * 4)), b.integers([3, 3])],
+        b.like(x, (3,) * 5),
+        15,
+    ),
     "a GATHER before its input": lambda b, x, y: b.op("GATHER", [x, b.integers([-1, 0, 0])], y, 23, Axis=1),
     "a GATHER behind it": lambda b, x, y: b.op("GATHER", [x, b.integers([3, 0, 0])], y, 23, Axis=1),
     "a border of another code": lambda b, x, y: b.op(

@@ -169,8 +169,8 @@ class Operators(Moves):
     @reads(23, (2,), 15, "2b 3b")
     def bilinear(self, out: Tensor, x: Tensor, to: Tensor, align: int, half: int) -> Ints:
         """RESIZE_BILINEAR: two elements of each axis, weighted in 2^-10; the staircase divides by 2^20."""
-        need(len(x.shape) == 4 and (x.shape[0], x.shape[3]) == (out.shape[0], out.shape[3]), "the shapes")
-        need(to.type == 2 and to.values().tolist() == list(out.shape[1:3]), "a resize to another size")
+        n, _, _, depth = x.shape
+        need(to.type == 2 and out.shape == (n, *to.values().tolist(), depth), "a resize to another size")
         need(not (align and half) and max(x.shape) <= 1 << 16, "both ways to align, or a large image")
         row, column = (between(n, m, align, half) for n, m in zip(x.shape[1:3], out.shape[1:3], strict=True))
         taps = [(x.at[:, i[:, None], j], u[:, None, None] * v[:, None]) for i, u in row for j, v in column]
