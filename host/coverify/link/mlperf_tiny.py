@@ -16,6 +16,7 @@ from coverify.link.pace import Pace
 
 #: bytes of a `db` command, so that it stays below the 80 characters that a device has room for
 PIECE = 31
+_READY = b"m-ready\r\n"
 _MAX_TEXT = 1 << 16
 _RESULTS = re.compile(r"m-results-\[([-+0-9.eE, ]*)\]")
 _MODEL = re.compile(r"m-model-\[([a-z0-9]{2,8})\]")
@@ -46,7 +47,7 @@ class MlperfTiny:
         while self._line.read(deadline.sooner(self._pace.resend_s)):  # answers to older commands, a banner
             if deadline.passed:
                 raise LinkError(f"{self._line.name} talks without end")
-        self.name = self._field(_NAME, self.ask("name", deadline))
+        self.name = self._field(_NAME, self._first_answer(deadline))
         self.model = self._field(_MODEL, self.ask("profile", deadline))
 
     def ask(self, command: str, deadline: Deadline | None = None) -> list[str]:
@@ -55,10 +56,32 @@ class MlperfTiny:
         self._line.write(command.encode("ascii") + b"%", deadline)
         lines = self._lines(deadline, strict=True)
         assert lines is not None
+        return self._accepted(command, lines)
+
+    def _accepted(self, command: str, lines: list[str]) -> list[str]:
+        """The lines themselves; LinkError where they are an error."""
         wrong = next((line for line in lines if line.startswith("e-[")), None)
         if wrong is not None:
             raise LinkError(f"the device answers {command[:20]}% with {wrong[:80]}")
         return lines
+
+    def _first_answer(self, deadline: Deadline) -> list[str]:
+        """The answer to `name`, behind those to the commands that were ended before it: a busy device gives
+        them late, and in order.
+        """
+        self._line.write(b"name%", deadline)
+        text, late = b"", ""
+        while not deadline.passed and len(text) <= _MAX_TEXT:
+            text += self._line.read(deadline)
+            *answers, text = text.split(_READY)
+            for answer in answers:
+                lines = answer.decode("ascii", "replace").split("\r\n")
+                late = next((line for line in lines if line.startswith("e-[")), "")
+                if not late or "name" in late:
+                    return self._accepted("name", lines)
+        if late:
+            return self._accepted("name", [late])
+        raise LinkError(f"no m-ready from {self._line.name}; does it speak MLPerf Tiny's commands?")
 
     def infer(self, data: bytes) -> tuple[str, ...]:
         """The results that the device prints for one input, as it prints them."""
@@ -83,7 +106,7 @@ class MlperfTiny:
     def _lines(self, deadline: Deadline, strict: bool) -> list[str] | None:
         """The lines up to `m-ready`; without it LinkError, or None when not strict."""
         text = b""
-        while b"m-ready\r\n" not in text:
+        while _READY not in text:
             if deadline.passed or len(text) > _MAX_TEXT:
                 if strict:
                     raise LinkError(

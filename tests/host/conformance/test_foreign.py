@@ -82,6 +82,38 @@ def test_hello_gets_in_step_and_learns_name_and_model():
     assert (device.name, device.model) == ("vendor", "kws01")
 
 
+@pytest.mark.parametrize("at_once", [1, 1000])
+def test_answers_that_a_busy_device_gives_late_are_not_those_to_what_is_asked_then(at_once):
+    """Ended twice, as it did not answer at first; the first answer comes together with the name."""
+
+    class Busy(ScriptedLine):
+        ended = 0
+
+        def read(self, deadline):
+            kept, self.out = self.out[at_once:], self.out[:at_once]
+            data = super().read(deadline)
+            self.out = kept
+            return data
+
+    def answer(command):
+        line.ended += command == ""
+        if command == "":
+            return greeting(command) if line.ended == 2 else []
+        late = greeting("") * (line.ended - 1) if command == "name" else []
+        return [*late, *greeting(command)]
+
+    line = Busy(answer)
+    device = MlperfTiny(line, QUICK)
+    device.hello(Deadline.in_s(5))
+    assert (device.name, device.model, line.ended) == ("vendor", "kws01", 2)
+
+
+def test_a_name_that_is_refused_is_told():
+    line = ScriptedLine(lambda command: [f"e-[Unknown command: {command}]", "m-ready"])
+    with pytest.raises(LinkError, match=r"answers name% with e-\[Unknown command: name\]"):
+        MlperfTiny(line, QUICK).hello(Deadline.in_s(5))
+
+
 @pytest.mark.parametrize(
     "answer",
     [
